@@ -1,0 +1,1 @@
+"""The product: a bundle manifest becomes a signed bundle, a bundle becomes images inside."""

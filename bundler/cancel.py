@@ -1,0 +1,35 @@
+"""One flag that stops all work soon, looked at by every loop that moves bytes or waits."""
+
+from __future__ import annotations
+
+import threading
+
+from bundler.errors import CancelledError
+
+
+class Cancellation:
+    """A flag shared by all threads of one run; safe to set from a signal handler."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._signal_number = 2
+
+    @property
+    def requested(self) -> bool:
+        """Whether work has to stop."""
+        return self._event.is_set()
+
+    def request(self, signal_number: int = 2) -> None:
+        """Ask all work to stop; ``signal_number`` becomes part of the exit status."""
+        self._signal_number = signal_number
+        self._event.set()
+
+    def check(self) -> None:
+        """Do nothing, or raise CancelledError."""
+        if self._event.is_set():
+            raise CancelledError(signal_number=self._signal_number)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait ``seconds``, or raise CancelledError as soon as work has to stop."""
+        self._event.wait(seconds)
+        self.check()

@@ -1,0 +1,1 @@
+"""Users' configuration files, read into frozen values; nothing here looks at the environment."""

@@ -1,0 +1,1 @@
+"""What the image commands do beside copying."""

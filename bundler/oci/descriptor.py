@@ -1,0 +1,81 @@
+"""Descriptors: what a piece of content is, how large, and by which digest it is found.
+
+https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bundler.errors import MalformedError
+from bundler.oci import fields
+from bundler.oci.digest import Digest
+from bundler.oci.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FIELDS = ("mediaType", "digest", "size", "urls", "annotations", "platform", "artifactType", "data")
+
+ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
+ANNOTATION_CONTAINERD_NAME = "io.containerd.image.name"
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A media type, a digest and a size in bytes, with what an index or a manifest adds."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    urls: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    platform: Platform | None = None
+    artifact_type: str | None = None
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], what: str) -> Descriptor:
+        """Read a descriptor; ``what`` names it in messages.
+
+        Raises:
+            MalformedError: a member is missing or has the wrong type.
+        """
+        fields.refuse_other_case(value, _FIELDS, what)
+        media_type = fields.text(value, "mediaType", what)
+        digest = fields.text(value, "digest", what)
+        if media_type is None or digest is None:
+            raise MalformedError(f"{what}: a descriptor needs mediaType and digest")
+        platform = fields.obj(value, "platform", what)
+        return cls(
+            media_type=media_type,
+            digest=Digest(digest),
+            size=fields.integer(value, "size", what),
+            urls=fields.texts(value, "urls", what),
+            annotations=fields.text_map(value, "annotations", what),
+            platform=None if platform is None else Platform.from_json(platform, what),
+            artifact_type=fields.text(value, "artifactType", what),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object, members in the order that containers/image writes them."""
+        value: dict[str, Any] = {
+            "mediaType": self.media_type,
+            "digest": self.digest.text,
+            "size": self.size,
+        }
+        if self.urls:
+            value["urls"] = list(self.urls)
+        if self.annotations:
+            value["annotations"] = dict(sorted(self.annotations.items()))
+        if self.platform is not None:
+            value["platform"] = self.platform.to_json()
+        if self.artifact_type is not None:
+            value["artifactType"] = self.artifact_type
+        return value
+
+
+EMPTY_CONFIG = b"{}"
+EMPTY_DESCRIPTOR = Descriptor(
+    "application/vnd.oci.empty.v1+json", Digest.of(EMPTY_CONFIG), len(EMPTY_CONFIG)
+)

@@ -1,0 +1,65 @@
+"""Content digests, with one strict constructor.
+
+https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler.errors import MalformedError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """``algorithm:hex`` with sha256 or sha512 and lower-case hex of the right length.
+
+    Only values of this type are put into paths and URLs, so that no text from outside is.
+
+    Raises:
+        MalformedError: for any other text.
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if _DIGEST.fullmatch(self.text) is None:
+            raise MalformedError(f"{self.text[:160]!r} is not a sha256 or sha512 digest")
+
+    @classmethod
+    def of(cls, data: bytes, algorithm: str = "sha256") -> Digest:
+        """The digest of ``data``."""
+        hasher = new_hasher(algorithm)
+        hasher.update(data)
+        return cls(f"{algorithm}:{hasher.hexdigest()}")
+
+    @property
+    def algorithm(self) -> str:
+        """``sha256`` or ``sha512``."""
+        return self.text[:6]
+
+    @property
+    def hex(self) -> str:
+        """The lower-case hexadecimal part."""
+        return self.text[7:]
+
+    def hasher(self) -> _Hash:
+        """A fresh hash object of this digest's algorithm."""
+        return new_hasher(self.algorithm)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def new_hasher(algorithm: str) -> _Hash:
+    """A fresh hash object; ``algorithm`` is ``sha256`` or ``sha512``."""
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, which --help does not need
+
+    return hashlib.new(algorithm)

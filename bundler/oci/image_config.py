@@ -1,0 +1,37 @@
+"""The configuration of a container image, as far as it says where the image runs.
+
+https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bundler.oci import fields, strict_json
+from bundler.oci.digest import Digest
+from bundler.oci.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class ImageConfig:
+    """Views of a config's bytes."""
+
+    platform: Platform
+    diff_ids: tuple[Digest, ...]
+    created: str | None
+
+
+def parse(raw: bytes, *, what: str = "image config") -> ImageConfig:
+    """Parse a config whose bytes are already known to be the ones that were asked for.
+
+    Raises:
+        LimitError: larger or deeper than allowed.
+        MalformedError: not an image config.
+    """
+    value = strict_json.load_object(raw, what=what)
+    rootfs = fields.obj(value, "rootfs", what) or {}
+    return ImageConfig(
+        platform=Platform.from_json(value, what),
+        diff_ids=tuple(Digest(item) for item in fields.texts(rootfs, "diff_ids", what)),
+        created=fields.text(value, "created", what),
+    )

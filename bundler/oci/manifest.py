@@ -1,0 +1,153 @@
+"""Manifests: an image or artifact (config and layers), or an index (other manifests).
+
+A manifest is its bytes; what is parsed here are views of them. Nothing is re-serialised to
+compute a digest, so members that this program does not know survive.
+
+https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
+https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bundler.errors import LimitError, MalformedError, UnsupportedError
+from bundler.oci import fields, media_types, strict_json
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+MAX_MANIFEST = strict_json.MAX_DOCUMENT
+MAX_CHILDREN = 10_000
+
+_IMAGE_FIELDS = ("config", "layers")
+_INDEX_FIELDS = ("manifests",)
+_SHARED_FIELDS = ("schemaVersion", "mediaType", "artifactType", "subject", "annotations")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageManifest:
+    """One image or artifact; ``raw`` is the truth, the rest are views of it."""
+
+    raw: bytes = field(repr=False)
+    media_type: str
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    artifact_type: str | None = None
+    subject: Descriptor | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def is_artifact(self) -> bool:
+        """Whether this is something other than a container image."""
+        return self.config.media_type not in media_types.IMAGE_CONFIGS
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A list of manifests, by platform or by whatever its author meant."""
+
+    raw: bytes = field(repr=False)
+    media_type: str
+    manifests: tuple[Descriptor, ...]
+    artifact_type: str | None = None
+    subject: Descriptor | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+Manifest = ImageManifest | Index
+
+
+def parse(raw: bytes, media_type: str | None, *, what: str = "manifest") -> Manifest:
+    """Parse a manifest whose bytes are already known to be the ones that were asked for.
+
+    Args:
+        raw: the manifest's bytes.
+        media_type: what its descriptor, or the registry, says it is; None if neither does.
+        what: how messages name it.
+
+    Raises:
+        LimitError: larger, deeper or with more entries than allowed.
+        MalformedError: not a manifest, or the body disagrees with ``media_type``.
+        UnsupportedError: Docker schema 1, or a type that is no manifest.
+    """
+    value = strict_json.load_object(raw, what=what, limit=MAX_MANIFEST)
+    fields.refuse_other_case(value, (*_IMAGE_FIELDS, *_INDEX_FIELDS, *_SHARED_FIELDS), what)
+    kind = _agreed_media_type(value, media_type, what)
+    if kind in media_types.SCHEMA1:
+        raise UnsupportedError(
+            f"{what}: Docker schema 1 manifests are not supported",
+            hint="push the image again with a current tool",
+        )
+    if value.get("schemaVersion") != 2 or isinstance(value.get("schemaVersion"), bool):
+        raise MalformedError(f"{what}: schemaVersion is not 2")
+    artifact_type = fields.text(value, "artifactType", what)
+    subject = _optional_descriptor(value, "subject", what)
+    annotations = fields.text_map(value, "annotations", what)
+    if kind in media_types.INDEXES:
+        _refuse(value, _IMAGE_FIELDS, kind, what)
+        children = _descriptors(value, "manifests", what)
+        return Index(raw, kind, children, artifact_type, subject, annotations)
+    if kind in media_types.IMAGE_MANIFESTS:
+        _refuse(value, _INDEX_FIELDS, kind, what)
+        config = _optional_descriptor(value, "config", what)
+        if config is None:
+            raise MalformedError(f"{what}: an image manifest needs a config")
+        layers = _descriptors(value, "layers", what)
+        return ImageManifest(raw, kind, config, layers, artifact_type, subject, annotations)
+    raise UnsupportedError(f"{what}: {kind!r} is not a manifest's media type")
+
+
+def strip(index: Index, keep: Collection[Digest]) -> bytes:
+    """The bytes of a new index with only the entries in ``keep``; all else stays as it was.
+
+    The digest changes, so signatures on the old index do not cover the new one.
+    """
+    value: dict[str, Any] = json.loads(index.raw)
+    value["manifests"] = [item for item in value["manifests"] if Digest(item["digest"]) in keep]
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _agreed_media_type(value: dict[str, Any], told: str | None, what: str) -> str:
+    """The body's own mediaType wins over nothing, and must equal whatever else was said."""
+    own = fields.text(value, "mediaType", what)
+    if told is not None and own is not None and told != own:
+        raise MalformedError(f"{what}: its mediaType is {own!r}, but it was announced as {told!r}")
+    kind = own or told
+    if kind is not None:
+        return kind
+    if value.get("schemaVersion") == 1:
+        return media_types.DOCKER_SCHEMA1
+    if "manifests" in value and "config" not in value:
+        return media_types.OCI_INDEX
+    if "config" in value and "manifests" not in value:
+        return media_types.OCI_MANIFEST
+    raise MalformedError(f"{what}: neither an image manifest nor an index")
+
+
+def _refuse(value: dict[str, Any], members: tuple[str, ...], kind: str, what: str) -> None:
+    """A body that could be read as both kinds is read as neither."""
+    for member in (*members, "fsLayers", "history"):
+        if member in value:
+            raise MalformedError(f"{what}: {kind} must not have {member!r}")
+
+
+def _descriptors(value: dict[str, Any], key: str, what: str) -> tuple[Descriptor, ...]:
+    if key not in value:
+        raise MalformedError(f"{what}: {key} is missing")
+    items = fields.objects(value, key, what)
+    if len(items) > MAX_CHILDREN:
+        raise LimitError(f"{what}: {len(items):,} {key}, more than the {MAX_CHILDREN:,} allowed")
+    return tuple(
+        Descriptor.from_json(item, f"{what}: {key}[{position}]")
+        for position, item in enumerate(items)
+    )
+
+
+def _optional_descriptor(value: dict[str, Any], key: str, what: str) -> Descriptor | None:
+    item = fields.obj(value, key, what)
+    return None if item is None else Descriptor.from_json(item, f"{what}: {key}")

@@ -1,0 +1,119 @@
+"""Image references in Docker's grammar: ``[domain/]path[:tag][@digest]``.
+
+https://github.com/distribution/reference/blob/v0.6.0/reference.go
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from bundler.errors import InvalidReferenceError, MalformedError
+from bundler.oci.digest import Digest
+
+DEFAULT_DOMAIN = "docker.io"
+DEFAULT_TAG = "latest"
+MAX_NAME = 255
+
+_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]{{1,5}})?")
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
+_HEX_ID = re.compile(r"[a-f0-9]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReference:
+    """A repository with its registry's domain, and a tag, a digest, both or neither."""
+
+    domain: str
+    path: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> ImageReference:
+        """Read a reference, adding what Docker adds: ``docker.io`` and ``library/``.
+
+        No tag is added: ``with_default_tag`` does that where a tag is meant.
+
+        Raises:
+            InvalidReferenceError: with the part that is wrong.
+        """
+        rest, at, digest_text = text.partition("@")
+        domain, path = _split_domain(rest)
+        path, colon, tag = path.partition(":")
+        if domain == DEFAULT_DOMAIN and "/" not in path:
+            path = f"library/{path}"
+        _check(text, domain, path, tag if colon else None)
+        return cls(domain, path, tag or None, _digest(text, digest_text) if at else None)
+
+    @property
+    def repository(self) -> str:
+        """``domain/path``."""
+        return f"{self.domain}/{self.path}"
+
+    @property
+    def version(self) -> str | None:
+        """What to ask the registry for: the digest if there is one, else the tag."""
+        return self.digest.text if self.digest else self.tag
+
+    def with_default_tag(self) -> ImageReference:
+        """The same with ``latest`` where neither tag nor digest is given."""
+        return self if self.tag or self.digest else replace(self, tag=DEFAULT_TAG)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.repository}{tag}{digest}"
+
+
+def is_tag(text: str) -> bool:
+    """Whether ``text`` can be a tag."""
+    return _TAG.fullmatch(text) is not None
+
+
+def is_domain(text: str) -> bool:
+    """Whether ``text`` can be a registry's ``host[:port]``."""
+    return _DOMAIN.fullmatch(text) is not None
+
+
+def is_repository_path(text: str) -> bool:
+    """Whether ``text`` can be a repository's path below its domain."""
+    return len(text) <= MAX_NAME and _PATH.fullmatch(text) is not None
+
+
+def _split_domain(name: str) -> tuple[str, str]:
+    first, slash, rest = name.partition("/")
+    is_domain_part = slash and (
+        any(char in first for char in ".:[") or first == "localhost" or first != first.lower()
+    )
+    if not is_domain_part:
+        return DEFAULT_DOMAIN, name
+    if first == "index.docker.io":
+        return DEFAULT_DOMAIN, rest
+    return first, rest
+
+
+def _check(text: str, domain: str, path: str, tag: str | None) -> None:
+    shown = repr(text[:200])
+    if _DOMAIN.fullmatch(domain) is None:
+        raise InvalidReferenceError(f"{shown}: {domain[:80]!r} is not a registry's host[:port]")
+    if _PATH.fullmatch(path) is None:
+        if path != path.lower():
+            raise InvalidReferenceError(f"{shown}: a repository's name must be in lower case")
+        raise InvalidReferenceError(f"{shown}: {path[:80]!r} is not a repository's name")
+    if len(domain) + 1 + len(path) > MAX_NAME:
+        raise InvalidReferenceError(f"{shown}: the name is longer than {MAX_NAME} characters")
+    if tag is not None and _TAG.fullmatch(tag) is None:
+        raise InvalidReferenceError(f"{shown}: {tag[:80]!r} is not a tag")
+    if domain == DEFAULT_DOMAIN and _HEX_ID.fullmatch(path.removeprefix("library/")):
+        raise InvalidReferenceError(f"{shown}: 64 hexadecimal digits are an image id, not a name")
+
+
+def _digest(text: str, digest: str) -> Digest:
+    try:
+        return Digest(digest)
+    except MalformedError as error:
+        raise InvalidReferenceError(f"{text[:200]!r}: {error.message}") from None

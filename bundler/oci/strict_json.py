@@ -1,0 +1,148 @@
+"""JSON from outside, read without leniency (RFC 8259, and I-JSON's rule on duplicate names).
+
+Refused: more bytes than allowed, text that is not UTF-8 or has a byte order mark, nesting deeper
+than allowed, duplicate keys, NaN and infinities, numbers that no other parser would read alike,
+and surrogates that are not pairs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bundler.errors import LimitError, MalformedError
+
+MAX_DEPTH = 64
+MAX_INTEGER = 2**63 - 1
+MAX_DOCUMENT = 4 * 1024 * 1024  # what containers/image and registries allow a manifest
+
+JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
+
+
+def loads(raw: bytes, *, what: str = "JSON document", limit: int = MAX_DOCUMENT) -> JSON:
+    """Parse ``raw``.
+
+    Args:
+        raw: the document's bytes.
+        what: how messages name the document.
+        limit: the largest size allowed, in bytes.
+
+    Raises:
+        LimitError: larger or deeper than allowed.
+        MalformedError: not strict JSON.
+    """
+    if len(raw) > limit:
+        raise LimitError(f"{what}: {len(raw):,} bytes, more than the {limit:,} allowed")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedError(f"{what}: not UTF-8 at byte {error.start}") from None
+    _check_depth(text, what)
+    try:
+        value: JSON = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_int=_bounded_int,
+            parse_float=_finite_float,
+        )
+    except _RefusedError as error:
+        raise MalformedError(f"{what}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"{what}: not JSON: {error}") from None
+    if "\\u" in text:
+        _check_surrogates(value, what)
+    return value
+
+
+def load_object(
+    raw: bytes, *, what: str = "JSON document", limit: int = MAX_DOCUMENT
+) -> dict[str, Any]:
+    """As ``loads``, for a document whose top level must be an object."""
+    value = loads(raw, what=what, limit=limit)
+    if not isinstance(value, dict):
+        raise MalformedError(f"{what}: expected a JSON object, got {_kind(value)}")
+    return value
+
+
+def dumps(value: JSON) -> bytes:
+    """Canonical JSON: sorted keys, no blanks, ASCII only, integers but no other numbers."""
+    _refuse_floats(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+class _RefusedError(ValueError):
+    """Raised from json's hooks; a ValueError would be mistaken for a syntax error."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _RefusedError(f"duplicate key {key[:80]!r}")
+            seen.add(key)
+    return result
+
+
+def _refuse_constant(name: str) -> None:
+    raise _RefusedError(f"{name} is not a JSON number")
+
+
+def _bounded_int(text: str) -> int:
+    if len(text) > 20 or not -MAX_INTEGER - 1 <= (value := int(text)) <= MAX_INTEGER:
+        raise _RefusedError(f"the number {text[:40]} does not fit in 64 bits")
+    return value
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise _RefusedError(f"the number {text[:40]} is out of range")
+    return value
+
+
+def _check_depth(text: str, what: str) -> None:
+    """Count brackets outside strings before the parser recurses into them."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    in_string = escaped = False
+    for char in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif char == "\\":
+                escaped = True
+            elif char == '"':
+                in_string = False
+        elif char == '"':
+            in_string = True
+        elif char in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise LimitError(f"{what}: nested deeper than the {MAX_DEPTH} levels allowed")
+        elif char in "]}":
+            depth -= 1
+
+
+def _check_surrogates(value: JSON, what: str) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise MalformedError(f"{what}: a string holds half of a surrogate pair") from None
+
+
+def _refuse_floats(value: JSON) -> None:
+    if isinstance(value, float):
+        raise TypeError("canonical JSON holds no fractions")
+    for item in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
+        _refuse_floats(item)
+
+
+def _kind(value: JSON) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

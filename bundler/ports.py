@@ -1,0 +1,276 @@
+"""The seam: what the engine asks of a place that images come from or go to.
+
+A ``Source`` or ``Destination`` stands for one blob scope: a repository, a layout, an archive, a
+daemon, a storage. Many images may come from it or go into it at once. What only some places can
+do is a protocol of its own, looked for with ``isinstance``; nothing ever asks for a transport's
+name.
+
+Everything here may be called from several threads at once, except where it says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from bundler.cancel import Cancellation
+from bundler.content.reader import Reader
+from bundler.events import Emit, discard
+from bundler.oci.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from bundler.config.settings import RegistryOverride, Settings
+    from bundler.oci.digest import Digest
+    from bundler.oci.platform import Platform
+
+Kind = Literal["manifest", "config", "layer"]
+
+
+class Content(Reader, Protocol):
+    """What the engine hands a destination: a stream that verifies itself, or computes a digest.
+
+    A destination reads it to its end, and keeps nothing if a read raises. The engine owns it.
+    """
+
+    @property
+    def position(self) -> int:
+        """How many bytes went by already; more than 0 only where a push goes on."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """The size of the whole in bytes; None while it is being made."""
+        ...
+
+    def descriptor(self) -> Descriptor:
+        """What was read; only after the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One thing to move; ``kind`` comes from its place in the graph, never its media type."""
+
+    kind: Kind
+    media_type: str
+    digest: Digest | None = None
+    """None: being made on the way."""
+    size: int | None = None
+    """In bytes; None: being made, or not said by the manifest."""
+    diff_id: Digest | None = None
+    urls: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, descriptor: Descriptor, kind: Kind) -> Node:
+        """The node that ``descriptor`` points at."""
+        return cls(
+            kind, descriptor.media_type, descriptor.digest, descriptor.size, urls=descriptor.urls
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """What a destination can hold."""
+
+    manifests: frozenset[str] | None = None
+    """Media types of manifests; None: any."""
+    foreign_urls: bool = False
+    """Whether a layer may stay away because its ``urls`` say where it is."""
+    writers: int = 0
+    """How many blobs may be pushed at once; 0: any number."""
+    size_first: bool = False
+    """Whether a push needs the size before the first byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A root that has arrived with all its parts, and the names that are to stand for it."""
+
+    root: Descriptor
+    names: tuple[str, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """For places that keep annotations beside a name (an image layout's index.json)."""
+
+
+class Reference(Protocol):
+    """What a user wrote to name an image in some transport; ``parse(str(r)) == r``."""
+
+    @property
+    def transport(self) -> str:
+        """The name before the colon, for messages and policies only."""
+        ...
+
+    @property
+    def name(self) -> str | None:
+        """What ``Source.resolve`` takes and ``Publication.names`` gets; None: the only image."""
+        ...
+
+    def __str__(self) -> str:
+        """The whole text, ``transport:`` included."""
+        ...
+
+
+class Source(Protocol):
+    """Where images come from."""
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """The root that ``name`` stands for now.
+
+        The descriptor is what the place says; whoever reads the content verifies it.
+
+        Raises:
+            NotFoundError: there is no such name, or several where none was given.
+        """
+        ...
+
+    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """The bytes of ``target`` from ``offset`` on, unverified; each call is a fresh stream.
+
+        Raises:
+            NotFoundError: it is not there.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections; nothing may be called afterwards."""
+        ...
+
+
+class Destination(Protocol):
+    """Where images go. Children arrive before parents; names change only in ``commit``."""
+
+    @property
+    def accepts(self) -> Accepts:
+        """What may be pushed here."""
+        ...
+
+    def has(self, target: Node, /) -> bool:
+        """Whether ``target`` itself (not what it points at) seems to be here; never hashes."""
+        ...
+
+    def push(self, target: Node, content: Content, /) -> Descriptor:
+        """Store all of ``content``, or nothing; what was stored.
+
+        Raises:
+            NoSpaceError, MediumError, RegistryError: nothing of it is visible then.
+        """
+        ...
+
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """Make names stand for roots, durably; called once, last, from one thread."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files, locks and connections; what was not committed has no name."""
+        ...
+
+
+@runtime_checkable
+class Rereads(Protocol):
+    """A destination whose own content can be read back: it is hashed before it is relied on."""
+
+    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """As ``Source.open``."""
+        ...
+
+
+@runtime_checkable
+class MountOrigin(Protocol):
+    """A source or destination in a registry: its blobs may be mounted into its neighbours."""
+
+    @property
+    def mount_scope(self) -> str:
+        """Equal for places that may mount from one another."""
+        ...
+
+    @property
+    def repository(self) -> str:
+        """The repository's path in its registry."""
+        ...
+
+
+@runtime_checkable
+class MountsBlobs(MountOrigin, Protocol):
+    """A destination that can take a blob from another repository without moving bytes."""
+
+    def mount(self, target: Node, repository: str, /) -> bool:
+        """Try to mount ``target`` from ``repository``; False where the registry will not."""
+        ...
+
+
+@runtime_checkable
+class ResumesPush(Protocol):
+    """A destination that keeps the front of a blob whose push broke off."""
+
+    def offset(self, target: Node, /) -> int:
+        """How many bytes it holds; the next ``push`` of ``target`` goes on from there."""
+        ...
+
+
+@runtime_checkable
+class ListsTags(Protocol):
+    """A source that can tell all its names."""
+
+    def tags(self) -> list[str]:
+        """Every name, in the order the place gives them."""
+        ...
+
+
+@runtime_checkable
+class ListsReferrers(Protocol):
+    """A source that knows which manifests name another as their subject."""
+
+    def referrers(self, subject: Digest, /) -> list[Descriptor]:
+        """The manifests that refer to ``subject``; empty if there are none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to open a place. Each transport takes what concerns it."""
+
+    settings: Settings
+    overrides: Mapping[str, RegistryOverride] = field(default_factory=dict)
+    """What the command line or a bundle manifest says of a registry, by its host[:port]."""
+    platform: Platform | None = None
+    """The platform whose image is meant where a place can hold only one."""
+    duplicate_blobs: bool = False
+    """dir trees: copy a shared blob where the medium has no hard links."""
+    scratch: Path | None = None
+    """Where large temporary files go; None: beside the destination."""
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    emit: Emit = discard
+
+
+class Transport(Protocol):
+    """Ties a name (``docker:``, ``oci:``) to its references, sources and destinations."""
+
+    def parse(self, text: str, /) -> Reference:
+        """Read what stands after ``transport:``.
+
+        Raises:
+            InvalidReferenceError: with the part that is wrong.
+        """
+        ...
+
+    def source(self, reference: Reference, options: Options, /) -> Source:
+        """Open the place that ``reference`` names, for reading."""
+        ...
+
+    def destination(self, reference: Reference, options: Options, /) -> Destination:
+        """Open the place that ``reference`` names, for writing.
+
+        Raises:
+            UnsupportedError: this transport can only be read.
+            LockedError: somebody else is writing there.
+        """
+        ...
+
+
+Admit = Callable[[Source, str, Descriptor, bytes], None]
+"""A policy: called with (source, reference, descriptor, bytes) for each manifest before it is
+parsed; returns nothing, or raises a TrustError."""

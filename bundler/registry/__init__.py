@@ -1,0 +1,1 @@
+"""A client of the OCI distribution specification; the only folder that speaks HTTP."""

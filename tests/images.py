@@ -1,0 +1,325 @@
+"""Small images made from bytes: the same input gives the same digests, always.
+
+Written apart from the program's own model and writers, so that what it makes is evidence.
+
+    layer(files) ─┐
+                  ├─▶ image(…) ─┬─▶ index(…)
+                  │             └─▶ artifact(…, subject=…), cosign_signature(of=…)
+    write_layout(directory, {"app:1": image}), push("127.0.0.1:5000", "library/app", image, "1")
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import io
+import json
+import tarfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import zstandard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OCI = {
+    "index": "application/vnd.oci.image.index.v1+json",
+    "manifest": "application/vnd.oci.image.manifest.v1+json",
+    "config": "application/vnd.oci.image.config.v1+json",
+    "tar": "application/vnd.oci.image.layer.v1.tar",
+    "gzip": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
+}
+DOCKER = {
+    "index": "application/vnd.docker.distribution.manifest.list.v2+json",
+    "manifest": "application/vnd.docker.distribution.manifest.v2+json",
+    "config": "application/vnd.docker.container.image.v1+json",
+    "tar": "application/vnd.docker.image.rootfs.diff.tar",
+    "gzip": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+}
+EMPTY = "application/vnd.oci.empty.v1+json"
+COSIGN_SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Some bytes and what they are."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """``sha256:<hex>``."""
+        return sha256(self.data)
+
+    def descriptor(self, **more: object) -> dict[str, Any]:
+        """The OCI descriptor; ``more`` are further members, None is left out."""
+        members = {"mediaType": self.media_type, "digest": self.digest, "size": len(self.data)}
+        return members | {key: value for key, value in more.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer's blob, and the digest of its tar."""
+
+    blob: Blob
+    diff_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A manifest or an index with all it needs.
+
+    ``children`` are the images of an index; ``blobs`` the config and layers of a manifest.
+    """
+
+    root: Blob
+    blobs: tuple[Blob, ...] = ()
+    children: tuple[Image, ...] = ()
+    platform: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """The root's digest."""
+        return self.root.digest
+
+    def manifests(self) -> list[Blob]:
+        """Every manifest and index, children before parents, each once."""
+        found = {m.digest: m for child in self.children for m in child.manifests()}
+        return [*found.values(), self.root]
+
+    def all_blobs(self) -> list[Blob]:
+        """Every config and layer, each once."""
+        found = {b.digest: b for child in self.children for b in child.all_blobs()}
+        found |= {b.digest: b for b in self.blobs}
+        return list(found.values())
+
+    def contents(self) -> dict[str, bytes]:
+        """All bytes of the image by digest: what must be there after a complete copy."""
+        return {b.digest: b.data for b in [*self.all_blobs(), *self.manifests()]}
+
+
+def sha256(data: bytes) -> str:
+    """``sha256:<hex>`` of ``data``."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def dump(value: object) -> bytes:
+    """Compact JSON, members in the order they were given."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def layer(
+    files: dict[str, bytes], *, compression: str = "gzip", types: dict[str, str] = OCI
+) -> Layer:
+    """A layer of regular ``files``; ``compression`` is ``tar`` (none), ``gzip`` or ``zstd``."""
+    tar = _tar(files)
+    match compression:
+        case "tar":
+            data = tar
+        case "gzip":
+            data = gzip.compress(tar, compresslevel=1, mtime=0)
+        case "zstd":
+            data = zstandard.ZstdCompressor(level=1).compress(tar)
+        case _:
+            raise ValueError(compression)
+    return Layer(Blob(types[compression], data), sha256(tar))
+
+
+def image(
+    *layers: Layer,
+    platform: str = "linux/amd64",
+    types: dict[str, str] = OCI,
+    config: dict[str, Any] | None = None,
+    **members: object,
+) -> Image:
+    """An image of ``layers``; ``members`` are added to its manifest (``annotations=…``).
+
+    Without layers it gets one with a single file that names the platform.
+    """
+    layers = layers or (layer({"platform": platform.encode()}, types=types),)
+    os, architecture, *variant = platform.split("/")
+    body = {
+        "architecture": architecture,
+        "os": os,
+        **({"variant": variant[0]} if variant else {}),
+        "config": {"Cmd": ["/bin/true"]},
+        "rootfs": {"type": "layers", "diff_ids": [one.diff_id for one in layers]},
+        **(config or {}),
+    }
+    config_blob = Blob(types["config"], dump(body))
+    blobs = (config_blob, *(one.blob for one in layers))
+    return Image(_manifest(types["manifest"], blobs, members), blobs, platform=platform)
+
+
+def index(*children: Image, types: dict[str, str] = OCI, **members: object) -> Image:
+    """An index over ``children``, with the platform of each that has one."""
+    entries = [
+        child.root.descriptor(platform=_platform(child.platform) if child.platform else None)
+        for child in children
+    ]
+    body = {"schemaVersion": 2, "mediaType": types["index"], "manifests": entries, **members}
+    return Image(Blob(types["index"], dump(body)), children=children)
+
+
+def multi_platform(
+    name: str, *platforms: str, types: dict[str, str] = OCI, shared: Layer | None = None
+) -> Image:
+    """An index of one image for each of ``platforms``; ``shared`` is the first layer of all."""
+    own = [layer({f"{name}/platform": one.encode()}, types=types) for one in platforms]
+    return index(
+        *(
+            image(*((shared, top) if shared else (top,)), platform=one, types=types)
+            for one, top in zip(platforms, own, strict=True)
+        ),
+        types=types,
+    )
+
+
+def artifact(
+    artifact_type: str,
+    data: bytes,
+    *,
+    media_type: str = "application/octet-stream",
+    subject: Image | None = None,
+    **members: object,
+) -> Image:
+    """An OCI 1.1 artifact with the empty config; ``subject`` makes it a referrer."""
+    blobs = (Blob(EMPTY, b"{}"), Blob(media_type, data))
+    if subject is not None:
+        members["subject"] = subject.root.descriptor()
+    members = {"artifactType": artifact_type} | members
+    return Image(_manifest(OCI["manifest"], blobs, members), blobs)
+
+
+def cosign_signature(of: Image, *, reference: str = "example.com/app") -> tuple[str, Image]:
+    """The tag ``sha256-<hex>.sig`` and what cosign puts there; the signature itself is made up."""
+    payload = dump(
+        {
+            "critical": {
+                "identity": {"docker-reference": reference},
+                "image": {"docker-manifest-digest": of.digest},
+                "type": "cosign container image signature",
+            },
+            "optional": None,
+        }
+    )
+    config = Blob(
+        OCI["config"], dump({"rootfs": {"type": "layers", "diff_ids": [sha256(payload)]}})
+    )
+    signed = Blob(COSIGN_SIMPLE_SIGNING, payload)
+    body = {
+        "schemaVersion": 2,
+        "mediaType": OCI["manifest"],
+        "config": config.descriptor(),
+        "layers": [
+            signed.descriptor(annotations={"dev.cosignproject.cosign/signature": "bWFkZQ=="})
+        ],
+    }
+    root = Blob(OCI["manifest"], dump(body))
+    return of.digest.replace(":", "-") + ".sig", Image(root, (config, signed))
+
+
+def write_layout(directory: Path, images: dict[str, Image]) -> Path:
+    """An OCI image layout of ``images``, by the name each has in ``index.json``.
+
+    https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
+    """
+    blobs = directory / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    for one in images.values():
+        for digest, data in one.contents().items():
+            (blobs / digest.removeprefix("sha256:")).write_bytes(data)
+    entries = [
+        one.root.descriptor(annotations={"org.opencontainers.image.ref.name": name})
+        for name, one in images.items()
+    ]
+    (directory / "oci-layout").write_bytes(dump({"imageLayoutVersion": "1.0.0"}))
+    (directory / "index.json").write_bytes(dump({"schemaVersion": 2, "manifests": entries}))
+    return directory
+
+
+def push(
+    host: str,
+    repository: str,
+    one: Image,
+    *tags: str,
+    headers: dict[str, str] | None = None,
+) -> str:
+    """Push over plain HTTP as the distribution specification says; returns the root's digest.
+
+    Without ``tags`` the image can only be had by its digest.
+    """
+    connection = http.client.HTTPConnection(host, timeout=30)
+    try:
+        for blob in one.all_blobs():
+            _push_blob(connection, repository, blob, headers or {})
+        for manifest in one.manifests():
+            names = tags if manifest is one.root and tags else (manifest.digest,)
+            for name in names:
+                _expect(
+                    connection,
+                    ("PUT", f"/v2/{repository}/manifests/{name}", manifest.data),
+                    {"Content-Type": manifest.media_type, **(headers or {})},
+                    201,
+                )
+    finally:
+        connection.close()
+    return one.digest
+
+
+def _push_blob(
+    connection: http.client.HTTPConnection, repository: str, blob: Blob, headers: dict[str, str]
+) -> None:
+    location = _expect(connection, ("POST", f"/v2/{repository}/blobs/uploads/", b""), headers, 202)
+    separator = "&" if "?" in location else "?"
+    _expect(
+        connection,
+        ("PUT", f"{location}{separator}digest={blob.digest}", blob.data),
+        {"Content-Type": "application/octet-stream", **headers},
+        201,
+    )
+
+
+def _expect(
+    connection: http.client.HTTPConnection,
+    request: tuple[str, str, bytes],
+    headers: dict[str, str],
+    status: int,
+) -> str:
+    method, url, body = request
+    connection.request(method, url, body, {"Content-Length": str(len(body)), **headers})
+    answer = connection.getresponse()
+    text = answer.read(2000)
+    if answer.status != status:
+        raise AssertionError(f"{method} {url}: {answer.status} {text!r}, expected {status}")
+    return answer.headers.get("Location", "")
+
+
+def _manifest(media_type: str, blobs: tuple[Blob, ...], members: dict[str, object]) -> Blob:
+    config, *layers = blobs
+    body = {
+        "schemaVersion": 2,
+        "mediaType": media_type,
+        "config": config.descriptor(),
+        "layers": [one.descriptor() for one in layers],
+        **members,
+    }
+    return Blob(media_type, dump(body))
+
+
+def _platform(text: str) -> dict[str, str]:
+    return dict(zip(("os", "architecture", "variant"), text.split("/"), strict=False))
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, data in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

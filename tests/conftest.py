@@ -1,0 +1,51 @@
+"""What every test can rely on: an empty environment, no network but loopback, no deadlines."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+
+import hypothesis
+
+_FOREIGN = (
+    "REGISTRY_AUTH_FILE",
+    "DOCKER_CONFIG",
+    "CONTAINERS_REGISTRIES_CONF",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "NO_COLOR",
+    "SOURCE_DATE_EPOCH",
+)
+
+
+def pytest_configure() -> None:
+    for name in _FOREIGN:
+        os.environ.pop(name, None)  # noqa: TID251 - what tests start must not see it either
+        os.environ.pop(name.lower(), None)  # noqa: TID251
+    sys.addaudithook(_loopback_only)
+    hypothesis.settings.register_profile("shared-machine", deadline=None)
+    hypothesis.settings.load_profile("shared-machine")
+
+
+def _loopback_only(event: str, arguments: tuple[object, ...]) -> None:
+    if event != "socket.connect":
+        return
+    address = arguments[1]
+    if isinstance(address, tuple) and not _is_loopback(str(address[0])):
+        raise AssertionError(f"a test may only connect to loopback, not to {address[0]}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

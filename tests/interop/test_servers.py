@@ -1,0 +1,72 @@
+"""The servers themselves: what the other tests rely on is true of them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import images
+from tests.interop import servers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_plain_registry_keeps_what_is_pushed(registry, repository, skopeo) -> None:
+    one = images.multi_platform("app", "linux/amd64", "linux/arm64")
+    images.push(registry.host, repository, one, "1")
+
+    name = f"docker://{registry.host}/{repository}:1"
+    raw = skopeo.ok("inspect", "--raw", "--tls-verify=false", name)
+
+    assert images.sha256(raw.encode()) == one.digest
+
+
+def test_htpasswd_registry_refuses_strangers(tls_registry, repository, skopeo, tmp_path) -> None:
+    layout = images.write_layout(tmp_path / "layout", {"a": images.image()})
+    copy = ("copy", "--dest-cert-dir", tls_registry.ca.parent)
+    name = f"docker://{tls_registry.host}/{repository}:1"
+
+    assert skopeo(*copy, f"oci:{layout}:a", name).returncode != 0
+    skopeo.ok(*copy, "--dest-creds", tls_registry.creds, f"oci:{layout}:a", name)
+
+
+def test_token_registry_takes_tokens_of_its_issuer(
+    token_registry, repository, skopeo, tmp_path
+) -> None:
+    layout = images.write_layout(tmp_path / "layout", {"a": images.image()})
+    copy = ("copy", "--dest-tls-verify=false", "--dest-creds")
+    name = f"docker://{token_registry.host}/{repository}:1"
+
+    assert skopeo(*copy, "bob:wrong", f"oci:{layout}:a", name).returncode != 0
+    skopeo.ok(*copy, token_registry.creds, f"oci:{layout}:a", name)
+    assert any(repository in scope for scope in token_registry.issuer.issued)
+
+
+def test_a_token_ends_when_the_issuer_wants(token_registry, repository) -> None:
+    """The registry refuses a token after ``lasts``, whatever ``says`` promised."""
+    issuer = token_registry.issuer
+    issuer.lasts = 2
+    try:
+        scope = f"/token?scope=repository:{repository}:pull,push"
+        basic = "Basic Ym9iOmJhdHRlcnkgc3RhcGxl"
+        token = issuer.answer(scope, basic)[1]["token"]
+    finally:
+        issuer.lasts = 300
+    bearer = {"Authorization": f"Bearer {token}"}
+    images.push(token_registry.host, repository, images.image(), "1", headers=bearer)
+    time.sleep(3.1)
+
+    with pytest.raises(AssertionError, match="401"):
+        images.push(token_registry.host, repository, images.image(), "2", headers=bearer)
+
+
+def test_a_missing_program_names_its_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(servers.MissingProgramError, match="apt-get install apache2-utils"):
+        servers.program("htpasswd")

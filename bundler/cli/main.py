@@ -1,0 +1,173 @@
+"""The command ``airbundle``: a table of commands, and the one place that sets exit statuses.
+
+A command's module is imported when the command is run; listing the commands imports none.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from bundler import __version__
+from bundler.errors import BundlerError, CancelledError, MediumError, RegistryError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM = "airbundle"
+
+COMMANDS = {
+    "export": ("bundler.cli.export:export", "Resolve a bundle manifest into a signed bundle."),
+    "verify": ("bundler.cli.verify:verify", "Check a bundle: is it whole, and who signed it?"),
+    "import": ("bundler.cli.import_:import_", "Push a verified bundle to where it belongs."),
+    "plan": ("bundler.cli.plan:plan", "Show what an export would move; move nothing."),
+    "lock": ("bundler.cli.lock:lock", "Pin every image of a bundle manifest to its digest."),
+    "ls": ("bundler.cli.ls:ls", "List what a bundle holds."),
+    "sign": ("bundler.cli.sign:sign", "Add a signature to a bundle."),
+    "keygen": ("bundler.cli.keygen:keygen", "Make a pair of keys to sign bundles with."),
+    "copy": ("bundler.cli.copy:copy", "Copy one image from one place to another."),
+    "login": ("bundler.cli.login:login", "Keep the credentials for a registry."),
+    "logout": ("bundler.cli.login:logout", "Forget the credentials for a registry."),
+}
+"""Each command with its ``module:attribute`` and its line in the list, in the order of use."""
+
+_SIGPIPE_STATUS = 141
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        return cast("click.Command", getattr(import_module(module), attribute))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that ``args`` begin with.
+
+        Raises:
+            UsageError: there is none; the hint names the nearest.
+        """
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            raise UsageError(f"there is no command {args[0][:80]!r}", hint=_nearest(args[0]))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    name=PROGRAM,
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Each command has a --help of its own.",
+)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
+@click.option("--debug", is_flag=True, help="Show where in the program an error comes from.")
+@click.pass_context
+def airbundle(ctx: click.Context, *, quiet: bool, debug: bool) -> None:
+    """Carry container images, and what belongs to them, across an air gap."""
+    ctx.meta["quiet"] = quiet
+    ctx.meta["debug"] = debug
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(UsageError.exit_status)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit status; nothing else in the program does."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        status = _run(list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = _SIGPIPE_STATUS
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        status = _explain(MediumError(f"the standard output cannot be written: {error.strerror}"))
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run one command; its exit status."""
+    try:
+        result = airbundle.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort: nobody is shown a traceback
+        if "--debug" in arguments:
+            import traceback  # noqa: PLC0415 - rarely needed
+
+            traceback.print_exc()
+        return _explain(_understand(error))
+    return result if isinstance(result, int) else 0
+
+
+def _understand(error: Exception) -> BundlerError:
+    """What an exception means to the user."""
+    match error:
+        case BundlerError():
+            return error
+        case click.UsageError():
+            context = error.ctx.command_path if error.ctx else PROGRAM
+            return UsageError(error.format_message(), hint=f"{context} --help")
+        case click.ClickException():
+            return UsageError(error.format_message())
+        case click.Abort() if isinstance(error.__context__, EOFError):
+            return UsageError("a question was not answered: there is no more input")
+        case click.Abort():
+            return CancelledError()
+        case ConnectionError() | TimeoutError():
+            return RegistryError(f"the connection failed: {error}")
+        case OSError():
+            where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+            return MediumError(f"{where}{error.strerror or error}")
+        case MemoryError():
+            return BundlerError("out of memory", hint="use fewer --jobs")
+        case _:
+            return BundlerError(
+                f"internal error: {type(error).__name__}: {error}",
+                hint="run it again with --debug, and report what that prints",
+            )
+
+
+def _explain(error: BundlerError) -> int:
+    """Tell the user; the exit status."""
+    from bundler.cli import render  # noqa: PLC0415 - not needed where nothing fails
+
+    first, *more = str(error).splitlines() or [type(error).__name__]
+    lines = [f"{PROGRAM}: error: {first}", *(f"  {line}" for line in more)]
+    if error.hint:
+        lines.append(f"hint: {error.hint}")
+    for line in lines:
+        render.note(line)
+    return error.status if isinstance(error, CancelledError) else error.exit_status
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only a slip of the pen needs it
+
+    found = get_close_matches(name, COMMANDS, n=1)
+    return f"did you mean {found[0]!r}?" if found else f"{PROGRAM} --help lists them"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Text for people and JSON for machines; nothing from outside reaches a terminal unfiltered.
+
+Data goes to stdout, all else to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def plain(text: str) -> str:
+    r"""``text`` with whatever could steer a terminal spelled out, as in ``\x1b``.
+
+    That is every character which is not printable: controls, line ends, changes of the writing
+    direction, what is invisible, and what cannot be encoded.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _spelled(char) for char in text)
+
+
+def line(text: str = "") -> None:
+    """Write one line of data to stdout."""
+    sys.stdout.write(plain(text) + "\n")
+
+
+def note(text: str) -> None:
+    """Write one line for the user to stderr."""
+    sys.stderr.write(plain(text) + "\n")
+
+
+def document(value: dict[str, Any]) -> None:
+    """Write the one JSON document that ``--json`` promises to stdout."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()
+) -> None:
+    """Write aligned columns to stdout; ``right`` holds the positions of columns of numbers."""
+    cells = [[plain(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    for row in cells:
+        aligned = (
+            cell.rjust(width) if position in right else cell.ljust(width)
+            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        sys.stdout.write("  ".join(aligned).rstrip() + "\n")
+
+
+def size(count: float) -> str:
+    """Bytes for people, in binary units: ``1.6 GiB``."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in _UNITS:
+        count /= 1024
+        if count < 1023.95 or unit == _UNITS[-1]:
+            break
+    return f"{count:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """A time for people, as precise as its length deserves: ``2 min 05 s``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _spelled(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

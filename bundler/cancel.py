@@ -8,11 +8,18 @@ from bundler.errors import CancelledError
 
 
 class Cancellation:
-    """A flag shared by all threads of one run; safe to set from a signal handler."""
+    """A flag shared by all threads of one run; safe to set from a signal handler.
 
-    def __init__(self) -> None:
+    A child stops when its parent does, and can be stopped without it: one failed run within a
+    program that goes on.
+    """
+
+    def __init__(self, parent: Cancellation | None = None) -> None:
         self._event = threading.Event()
         self._signal_number = 2
+        self._children: list[Cancellation] = []
+        if parent is not None:
+            parent.adopt(self)
 
     @property
     def requested(self) -> bool:
@@ -23,6 +30,8 @@ class Cancellation:
         """Ask all work to stop; ``signal_number`` becomes part of the exit status."""
         self._signal_number = signal_number
         self._event.set()
+        for child in self._children:
+            child.request(signal_number)
 
     def check(self) -> None:
         """Do nothing, or raise CancelledError."""
@@ -33,3 +42,9 @@ class Cancellation:
         """Wait ``seconds``, or raise CancelledError as soon as work has to stop."""
         self._event.wait(seconds)
         self.check()
+
+    def adopt(self, child: Cancellation) -> None:
+        """Stop ``child`` whenever this one stops."""
+        self._children.append(child)
+        if self.requested:
+            child.request(self._signal_number)

@@ -1,0 +1,219 @@
+"""Execute: blobs in parallel, then mounts, manifests children first, and names last of all.
+
+What is true if it stops half way: every blob and manifest that was pushed is whole and stays, no
+name has changed, and the same run again moves only what is missing.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from bundler import events
+from bundler.cancel import Cancellation
+from bundler.content.verified import VerifiedReader
+from bundler.copy import transfer
+from bundler.copy.plan import BlobTask, ManifestTask, Plan, Target, publications
+from bundler.copy.pool import run
+from bundler.errors import BundlerError, CancelledError, RegistryError
+from bundler.events import Emit, discard
+from bundler.ports import Destination, MountsBlobs, Node, Publication, Rereads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How a run goes about its work."""
+
+    executor: Executor
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    emit: Emit = discard
+    keep_going: bool = False
+    """Leave out an image that fails, and go on with the others."""
+    read_everything: bool = False
+    """Read and check a source's blob even where the destination has it already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was published, and which images failed with which error."""
+
+    published: tuple[Target, ...]
+    failed: dict[str, BundlerError]
+
+
+class _Placed(Protocol):
+    @property
+    def destination(self) -> Destination: ...
+
+
+class _Task(_Placed, Protocol):
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+
+PlacedT = TypeVar("PlacedT", bound=_Placed)
+TaskT = TypeVar("TaskT", bound=_Task)
+
+
+def execute(plan: Plan, running: Running) -> Outcome:
+    """Do all of ``plan``.
+
+    Raises:
+        CancelledError: stopped; nothing half done has a name.
+        BundlerError: the first failure, unless ``running.keep_going``.
+    """
+    work = _Work(plan, running)
+    work.tell()
+    work.each([task for task in plan.blobs if task.action != "mount"], work.blob)
+    work.each([task for task in plan.blobs if task.action == "mount"], work.mount)
+    for _, stage in groupby(plan.manifests, key=lambda task: task.stage):
+        work.each(list(stage), work.manifest)
+    return work.commit()
+
+
+class _Work:
+    def __init__(self, plan: Plan, running: Running) -> None:
+        self._plan = plan
+        self._running = running
+        self._stop = Cancellation(running.cancellation)
+        self._emit = running.emit
+        self._failed: dict[str, BundlerError] = {}
+
+    def tell(self) -> None:
+        """Say how much there is to do."""
+        plan = self._plan
+        self._emit(
+            events.Planned(
+                blobs=plan.count("push"),
+                size=plan.size("push"),
+                present_blobs=plan.count("present") + plan.count("mount"),
+                present_size=plan.size("present") + plan.size("mount"),
+                manifests=len(plan.manifests),
+            )
+        )
+
+    def each(self, tasks: Sequence[TaskT], do: Callable[[TaskT], None]) -> None:
+        """Run ``do`` for every task that an image still needs."""
+        needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
+        parallel = [task for task in needed if task.destination.accepts.writers != 1]
+        thunks = [partial(self._guarded, do, task) for task in parallel]
+        for _, queue in _by_destination(task for task in needed if task not in parallel):
+            thunks.append(partial(self._in_turn, do, queue))
+        run(self._running.executor, thunks, self._stop)
+
+    def blob(self, task: BlobTask) -> None:
+        """Push a blob, or make sure that the one that is there already is what it should be."""
+        node, source, destination = task.node, task.origin, task.destination
+        if task.action == "push":
+            transfer.push(node, source, destination, self._stop, self._emit)
+            return
+        if isinstance(destination, Rereads) and not transfer.intact(
+            node, destination, self._stop, self._emit
+        ):
+            self._emit(events.Notice(f"{node.digest} was damaged at the destination: copied anew"))
+            transfer.push(node, source, destination, self._stop, self._emit)
+        elif self._running.read_everything:
+            transfer.check(node, source, self._stop, self._emit)
+
+    def mount(self, task: BlobTask) -> None:
+        """Have the registry take a blob from a neighbouring repository, or else push it."""
+        destination = task.destination
+        mounted = False
+        if task.mount_from is not None and isinstance(destination, MountsBlobs):
+            with suppress(RegistryError):
+                mounted = destination.mount(task.node, task.mount_from)
+        if not mounted:
+            transfer.push(task.node, task.origin, destination, self._stop, self._emit)
+
+    def manifest(self, task: ManifestTask) -> None:
+        """Push a manifest, unless the destination has it, whole."""
+        self._stop.check()
+        item, destination = task.manifest, task.destination
+        node = Node.of(item.descriptor, "manifest")
+        for attempt in range(1, transfer.ATTEMPTS + 1):
+            try:
+                if not _has_manifest(node, destination):
+                    destination.push(node, _manifest_content(node, item.raw))
+            except RegistryError as error:
+                if not error.temporary or attempt == transfer.ATTEMPTS:
+                    raise
+                transfer.pause(str(node.digest), error, attempt, self._stop, self._emit)
+            else:
+                return
+
+    def commit(self) -> Outcome:
+        """Let names stand for what has arrived, one destination after the other."""
+        self._stop.check()
+        done: list[Target] = []
+        whole = [item for item in self._plan.targets if item.image.wish.label not in self._failed]
+        for destination, targets in _by_destination(whole):
+            images = [image for target in targets for image in publications(target)]
+            labels = tuple(target.image.wish.label for target in targets)
+            self._guarded(_commit, _Commit(destination, labels, images))
+            done += [item for item in targets if item.image.wish.label not in self._failed]
+        for target in done:
+            for name in target.names:
+                root = target.image.graph.root
+                self._emit(events.ImagePublished(name, root.digest.text))
+        return Outcome(tuple(done), dict(self._failed))
+
+    def _in_turn(self, do: Callable[[TaskT], None], tasks: Sequence[TaskT]) -> None:
+        for task in tasks:
+            self._guarded(do, task)
+
+    def _guarded(self, do: Callable[[TaskT], None], task: TaskT) -> None:
+        """With ``keep_going`` a failure is the failure of the images that needed the task."""
+        try:
+            do(task)
+        except CancelledError:
+            raise
+        except BundlerError as error:
+            if not self._running.keep_going:
+                raise
+            for label in task.labels:
+                self._failed.setdefault(label, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    destination: Destination
+    labels: tuple[str, ...]
+    images: Sequence[Publication]
+
+
+def _commit(task: _Commit) -> None:
+    task.destination.commit(task.images)
+
+
+def _has_manifest(node: Node, destination: Destination) -> bool:
+    if not destination.has(node):
+        return False
+    if not isinstance(destination, Rereads):
+        return True
+    return transfer.intact(node, destination, Cancellation(), discard)
+
+
+def _manifest_content(node: Node, raw: bytes) -> VerifiedReader:
+    stream = BytesIO(raw)
+    return VerifiedReader(
+        stream,
+        f"manifest {node.digest}",
+        digest=node.digest,
+        size=len(raw),
+        media_type=node.media_type,
+    )
+
+
+def _by_destination(items: Iterable[PlacedT]) -> list[tuple[Destination, list[PlacedT]]]:
+    groups: dict[int, tuple[Destination, list[PlacedT]]] = {}
+    for item in items:
+        groups.setdefault(id(item.destination), (item.destination, []))[1].append(item)
+    return list(groups.values())

@@ -1,0 +1,224 @@
+"""Plan: what has to move, each blob once for each place, however many images share it.
+
+A plan is a value. A dry run, the check of free space, the total of the progress and the time left
+are all read from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from bundler.copy.pool import run
+from bundler.errors import CannotConvertError, ConflictError
+from bundler.oci import media_types
+from bundler.ports import Destination, MountOrigin, MountsBlobs, Node, Publication, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from bundler.cancel import Cancellation
+    from bundler.copy.resolve import GraphManifest, Image, Referrer
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
+
+Action = Literal["push", "mount", "present"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one resolved image goes, and the names that are to stand for it there."""
+
+    image: Image
+    destination: Destination
+    names: tuple[str, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    referrer_names: Mapping[Digest, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """Names of referrers by the digest of their root, where they differ from their tags."""
+
+    def names_of(self, referrer: Referrer) -> tuple[str, ...]:
+        """The names that are to stand for a referrer."""
+        digest = referrer.graph.root.digest
+        if digest in self.referrer_names:
+            return self.referrer_names[digest]
+        return (referrer.tag,) if referrer.tag else ()
+
+
+@dataclass(frozen=True, slots=True)
+class BlobTask:
+    """One blob for one destination; ``labels`` are the images that need it there."""
+
+    node: Node
+    origin: Source
+    destination: Destination
+    action: Action
+    labels: tuple[str, ...]
+    mount_from: str | None = None
+    """For ``mount``: the repository that has it, or gets it in the same run."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.node.size or 0
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestTask:
+    """One manifest for one destination; ``stage`` orders children before parents."""
+
+    manifest: GraphManifest
+    destination: Destination
+    stage: int
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All work of a run, in the order of its stages."""
+
+    blobs: tuple[BlobTask, ...]
+    manifests: tuple[ManifestTask, ...]
+    targets: tuple[Target, ...]
+    foreign: tuple[Node, ...]
+    """Layers that stay where their URLs say."""
+
+    def size(self, action: Action) -> int:
+        """The bytes of all blobs with ``action``."""
+        return sum(task.size for task in self.blobs if task.action == action)
+
+    def count(self, action: Action) -> int:
+        """How many blobs have ``action``."""
+        return sum(task.action == action for task in self.blobs)
+
+    @property
+    def largest(self) -> int:
+        """The size in bytes of the largest blob that is pushed; 0 if none is."""
+        return max((task.size for task in self.blobs if task.action == "push"), default=0)
+
+
+def plan(targets: Sequence[Target], executor: Executor, stop: Cancellation) -> Plan:
+    """Compare what ``targets`` need with what their destinations have.
+
+    Raises:
+        CannotConvertError: a destination does not take a manifest's type.
+        ConflictError: one name of one destination is wanted for two different images.
+    """
+    _check_names(targets)
+    wanted, foreign = _wanted_blobs(targets)
+    present = run(executor, [partial(want.destination.has, want.node) for want in wanted], stop)
+    blobs = _with_mounts(wanted, present)
+    return Plan(tuple(blobs), _manifests(targets), tuple(targets), tuple(foreign))
+
+
+def publications(target: Target) -> tuple[Publication, ...]:
+    """What ``commit`` gets for a target: the image, then its referrers."""
+    referrers = tuple(
+        Publication(referrer.graph.root, target.names_of(referrer))
+        for referrer in target.image.referrers
+    )
+    return (Publication(target.image.graph.root, target.names, target.annotations), *referrers)
+
+
+@dataclass(slots=True)
+class _Want:
+    node: Node
+    origin: Source
+    destination: Destination
+    labels: dict[str, None]
+
+
+def _check_names(targets: Sequence[Target]) -> None:
+    holders: dict[tuple[int, str], tuple[str, Descriptor]] = {}
+    for target in targets:
+        for publication in publications(target):
+            for name in publication.names:
+                key = (id(target.destination), name)
+                label = target.image.wish.label
+                other, root = holders.setdefault(key, (label, publication.root))
+                if root.digest != publication.root.digest:
+                    raise ConflictError(
+                        f"{other} and {label} both want the name {name!r}",
+                        hint="give one of them another name with rename or --names",
+                    )
+
+
+def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_Want], list[Node]]:
+    wants: dict[tuple[int, Digest], _Want] = {}
+    foreign: dict[Digest, Node] = {}
+    for target in targets:
+        destination, label = target.destination, target.image.wish.label
+        for graph in target.image.graphs:
+            for node in graph.blobs:
+                if node.digest is None:
+                    continue
+                if _stays_away(node, destination):
+                    foreign.setdefault(node.digest, node)
+                    continue
+                key = (id(destination), node.digest)
+                want = wants.get(key)
+                if want is None:
+                    want = wants[key] = _Want(node, target.image.wish.source, destination, {})
+                want.labels.setdefault(label)
+    return list(wants.values()), list(foreign.values())
+
+
+def _stays_away(node: Node, destination: Destination) -> bool:
+    return (
+        node.media_type in media_types.FOREIGN_LAYERS
+        and bool(node.urls)
+        and destination.accepts.foreign_urls
+    )
+
+
+def _with_mounts(wants: Sequence[_Want], present: Sequence[bool]) -> list[BlobTask]:
+    """Within one registry a blob is pushed to one repository; the others mount it from there."""
+    holders: dict[tuple[str, Digest | None], str] = {}
+    for want, here in zip(wants, present, strict=True):
+        for place, holds in ((want.destination, here), (want.origin, True)):
+            if holds and isinstance(place, MountOrigin):
+                holders.setdefault((place.mount_scope, want.node.digest), place.repository)
+    tasks = []
+    for want, here in zip(wants, present, strict=True):
+        action: Action = "present" if here else "push"
+        mount_from = None
+        if not here and isinstance(want.destination, MountsBlobs):
+            key = (want.destination.mount_scope, want.node.digest)
+            mount_from = holders.setdefault(key, want.destination.repository)
+            if mount_from == want.destination.repository:
+                mount_from = None
+            else:
+                action = "mount"
+        tasks.append(
+            BlobTask(
+                want.node, want.origin, want.destination, action, tuple(want.labels), mount_from
+            )
+        )
+    return tasks
+
+
+def _manifests(targets: Sequence[Target]) -> tuple[ManifestTask, ...]:
+    tasks: dict[tuple[int, Digest], ManifestTask] = {}
+    for target in targets:
+        destination, label = target.destination, target.image.wish.label
+        stage = 0
+        for graph in target.image.graphs:
+            for item in graph.manifests:
+                _check_type(item, destination, label)
+                key = (id(destination), item.descriptor.digest)
+                known = tasks.get(key)
+                labels = (*known.labels, label) if known else (label,)
+                at = max(stage + item.depth, known.stage if known else 0)
+                tasks[key] = ManifestTask(item, destination, at, labels)
+            stage = max(tasks[id(destination), graph.root.digest].stage + 1, stage)
+    return tuple(sorted(tasks.values(), key=lambda task: task.stage))
+
+
+def _check_type(item: GraphManifest, destination: Destination, label: str) -> None:
+    accepted = destination.accepts.manifests
+    if accepted is not None and item.descriptor.media_type not in accepted:
+        raise CannotConvertError(
+            f"{label}: the destination does not take {item.descriptor.media_type}",
+            reason="manifests are copied as they are",
+        )

@@ -1,0 +1,91 @@
+"""Run independent tasks on an executor, stopping soon when one fails or the user says so.
+
+No task waits for another task, so nothing can deadlock however small the pool is.
+"""
+
+from __future__ import annotations
+
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+from bundler.errors import BundlerError, CancelledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor, Future
+
+    from bundler.cancel import Cancellation
+
+T = TypeVar("T")
+
+_LOOK = 0.1  # seconds between looks at the cancellation
+_WIND_DOWN_CANCELLED = 1.0  # seconds that running tasks get to end when the user waits
+_WIND_DOWN_FAILED = 10.0
+
+
+def run(executor: Executor, tasks: Sequence[Callable[[], T]], stop: Cancellation) -> list[T]:
+    """Run ``tasks`` and return their results in order.
+
+    Args:
+        executor: where they run.
+        tasks: independent of one another; each looks at ``stop`` while it works.
+        stop: looked at here too, and requested when a task fails, so that the others end.
+
+    Raises:
+        CancelledError: ``stop`` was requested; tasks that had not begun never run.
+        BaseException: the first error of a task.
+    """
+    ended: SimpleQueue[Future[T]] = SimpleQueue()
+    futures = [executor.submit(task) for task in tasks]
+    for future in futures:
+        future.add_done_callback(ended.put)
+    left = len(futures)
+    try:
+        while left:
+            stop.check()
+            try:
+                ended.get(timeout=_LOOK).result()
+            except Empty:
+                continue
+            left -= 1
+    except BaseException:
+        _wind_down(futures, ended, left - 1, stop)
+        raise
+    return [future.result() for future in futures]
+
+
+def run_each(
+    executor: Executor, tasks: Sequence[Callable[[], T]], stop: Cancellation
+) -> list[T | BundlerError]:
+    """As ``run``, but a task's BundlerError is its result, and the others go on."""
+
+    def guarded(task: Callable[[], T]) -> Callable[[], T | BundlerError]:
+        def call() -> T | BundlerError:
+            try:
+                return task()
+            except CancelledError:
+                raise
+            except BundlerError as error:
+                return error
+
+        return call
+
+    return run(executor, [guarded(task) for task in tasks], stop)
+
+
+def _wind_down(
+    futures: Sequence[Future[T]], ended: SimpleQueue[Future[T]], left: int, stop: Cancellation
+) -> None:
+    """Let running tasks end at their next chunk; their own errors are echoes of the first."""
+    patience = _WIND_DOWN_CANCELLED if stop.requested else _WIND_DOWN_FAILED
+    stop.request()
+    for future in futures:
+        future.cancel()
+    deadline = time.monotonic() + patience
+    while left > 0 and (seconds := deadline - time.monotonic()) > 0:
+        try:
+            ended.get(timeout=seconds)
+        except Empty:
+            return
+        left -= 1

@@ -1,0 +1,293 @@
+"""Resolve: from a name to the whole graph of manifests below it, each verified and parsed.
+
+Manifests are small and held in memory, bounded in number, depth and bytes; blobs are only named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bundler.content.verified import VerifiedReader
+from bundler.copy.select import EVERYTHING, Selection, check_platform, children
+from bundler.errors import LimitError, NotFoundError
+from bundler.oci import image_config, manifest, media_types
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import ImageManifest, Index, Manifest
+from bundler.ports import Admit, ListsReferrers, Node, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bundler.oci.platform import Platform
+
+MAX_DEPTH = 8
+MAX_MANIFESTS = 20_000
+MAX_MANIFEST_BYTES = 256 * 1024 * 1024
+MAX_REFERRERS = 1_000
+
+COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One image to resolve: ``name`` as ``source`` knows it, ``label`` as messages call it."""
+
+    source: Source
+    name: str | None
+    label: str
+    selection: Selection = EVERYTHING
+    referrers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GraphManifest:
+    """A manifest of a graph; ``depth`` 0 has no manifests below it."""
+
+    descriptor: Descriptor
+    raw: bytes = field(repr=False)
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A root, all manifests below it (children before parents, each once) and their blobs."""
+
+    root: Descriptor
+    manifests: tuple[GraphManifest, ...]
+    blobs: tuple[Node, ...]
+    platforms: tuple[Platform, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """Something that refers to ``subject``, by its subject member or by cosign's tag."""
+
+    graph: Graph
+    subject: Digest
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A resolved wish: what travels, and what it was before platforms were stripped."""
+
+    wish: Wish
+    graph: Graph
+    replaces: Digest | None
+    referrers: tuple[Referrer, ...]
+
+    @property
+    def graphs(self) -> Iterator[Graph]:
+        """The image's own graph, then those of its referrers."""
+        yield self.graph
+        for referrer in self.referrers:
+            yield referrer.graph
+
+
+def resolve(wish: Wish, admit: Admit | None = None) -> Image:
+    """Follow ``wish`` down to its last manifest, and to its referrers if they are wanted.
+
+    Raises:
+        NotFoundError: the name, a platform or a manifest is not there.
+        IntegrityError: a manifest is not what its descriptor says.
+        LimitError: the graph is larger or deeper than allowed.
+        TrustError: ``admit`` refused a manifest.
+    """
+    reading = _Reading(wish, admit)
+    found = wish.source.resolve(wish.name)
+    root, raw, selection = _choose_root(found, wish, reading)
+    graph = reading.graph(root, raw, selection)
+    replaces = None if root.digest == found.digest else found.digest
+    referrers = tuple(_referrers(graph, wish, reading)) if wish.referrers else ()
+    return Image(wish, graph, replaces, referrers)
+
+
+def fetch(source: Source, descriptor: Descriptor, label: str) -> bytes:
+    """A manifest's bytes, verified.
+
+    Raises:
+        IntegrityError: the bytes are not the ones of ``descriptor``.
+        LimitError: it is larger than a manifest may be.
+    """
+    what = f"{label}: manifest {descriptor.digest}"
+    if descriptor.size > manifest.MAX_MANIFEST:
+        raise LimitError(f"{what}: {descriptor.size:,} bytes, more than a manifest may have")
+    with source.open(Node.of(descriptor, "manifest")) as stream:
+        reader = VerifiedReader(stream, what, digest=descriptor.digest, size=descriptor.size)
+        return reader.read()
+
+
+class _Reading:
+    """Reads manifests of one wish, within the wish's limits."""
+
+    def __init__(self, wish: Wish, admit: Admit | None) -> None:
+        self._wish = wish
+        self._admit = admit
+        self._raw: dict[Digest, bytes] = {}
+        self._size = 0
+
+    def raw(self, descriptor: Descriptor) -> bytes:
+        """The bytes of a manifest; each is fetched once."""
+        known = self._raw.get(descriptor.digest)
+        if known is None:
+            known = fetch(self._wish.source, descriptor, self._wish.label)
+            self._size += len(known)
+            if self._size > MAX_MANIFEST_BYTES or len(self._raw) >= MAX_MANIFESTS:
+                raise LimitError(f"{self._wish.label}: too many manifests below one name")
+            if self._admit is not None:
+                self._admit(self._wish.source, self._wish.label, descriptor, known)
+            self._raw[descriptor.digest] = known
+        return known
+
+    def parse(self, descriptor: Descriptor, raw: bytes) -> Manifest:
+        """The parsed view of a manifest of this wish."""
+        what = f"{self._wish.label}: manifest {descriptor.digest}"
+        return manifest.parse(raw, descriptor.media_type, what=what)
+
+    def graph(self, root: Descriptor, raw: bytes, selection: Selection) -> Graph:
+        """All that hangs off ``root``, whose bytes are ``raw``."""
+        self._raw.setdefault(root.digest, raw)
+        gathering = _Gathering(self, self._wish.label)
+        if root.platform is not None:
+            gathering.platforms[root.platform] = None
+        gathering.visit(root, selection, 0)
+        return Graph(
+            root,
+            tuple(gathering.manifests.values()),
+            tuple(gathering.blobs.values()),
+            tuple(gathering.platforms),
+        )
+
+
+class _Gathering:
+    """Collects one graph, depth first, each manifest and blob once."""
+
+    def __init__(self, reading: _Reading, label: str) -> None:
+        self._reading = reading
+        self._label = label
+        self.manifests: dict[Digest, GraphManifest] = {}
+        self.blobs: dict[Digest, Node] = {}
+        self.platforms: dict[Platform, None] = {}
+
+    def visit(self, descriptor: Descriptor, selection: Selection, level: int) -> int:
+        """Add ``descriptor`` after all that is below it; returns its height."""
+        known = self.manifests.get(descriptor.digest)
+        if known is not None:
+            return known.depth
+        if level > MAX_DEPTH:
+            raise LimitError(f"{self._label}: indexes nested deeper than {MAX_DEPTH} levels")
+        raw = self._reading.raw(descriptor)
+        parsed = self._reading.parse(descriptor, raw)
+        if isinstance(parsed, Index):
+            wanted = children(parsed, selection, self._label)
+            height = max((self._child(child, level + 1) + 1 for child in wanted), default=0)
+        else:
+            height = 0
+            for node in image_blobs(parsed):
+                self._blob(node)
+        self.manifests[descriptor.digest] = GraphManifest(descriptor, raw, height)
+        return height
+
+    def _child(self, child: Descriptor, level: int) -> int:
+        """An index may list manifests, and any other content."""
+        if child.platform is not None and child.platform.os not in ("", "unknown"):
+            self.platforms[child.platform] = None
+        if child.media_type in media_types.MANIFESTS:
+            return self.visit(child, EVERYTHING, level)
+        self._blob(Node.of(child, "layer"))
+        return -1
+
+    def _blob(self, node: Node) -> None:
+        if node.digest is not None:
+            self.blobs.setdefault(node.digest, node)
+
+
+def image_blobs(parsed: ImageManifest) -> Iterator[Node]:
+    """The config and the layers of an image or artifact."""
+    yield Node.of(parsed.config, "config")
+    for layer in parsed.layers:
+        yield Node.of(layer, "layer")
+
+
+def _choose_root(
+    found: Descriptor, wish: Wish, reading: _Reading
+) -> tuple[Descriptor, bytes, Selection]:
+    """The root that travels, its bytes, and what of it is still to be selected.
+
+    It is the one that was found, one platform's own, or a smaller index.
+    """
+    raw = reading.raw(found)
+    parsed = reading.parse(found, raw)
+    single = len(wish.selection.platforms) == 1
+    root = found
+    while single and isinstance(parsed, Index):
+        root = replace(children(parsed, wish.selection, wish.label)[0], annotations={})
+        raw = reading.raw(root)
+        parsed = reading.parse(root, raw)
+    if isinstance(parsed, ImageManifest):
+        platform = root.platform or _platform(parsed, wish)
+        if platform is not None:
+            check_platform(platform, wish.selection, wish.label)
+        return replace(root, platform=platform), raw, EVERYTHING
+    wanted = children(parsed, wish.selection, wish.label)
+    if wish.selection.index == "sparse" or len(wanted) == len(parsed.manifests):
+        return found, raw, wish.selection
+    stripped = manifest.strip(parsed, {child.digest for child in wanted})
+    return Descriptor(found.media_type, Digest.of(stripped), len(stripped)), stripped, EVERYTHING
+
+
+def _platform(parsed: ImageManifest, wish: Wish) -> Platform | None:
+    """An image that is in no index says in its config where it runs; an artifact runs nowhere."""
+    if parsed.is_artifact:
+        return None
+    config = parsed.config
+    what = f"{wish.label}: config {config.digest}"
+    if config.size > manifest.MAX_MANIFEST:
+        raise LimitError(f"{what}: {config.size:,} bytes, more than a config may have")
+    with wish.source.open(Node.of(config, "config")) as stream:
+        raw = VerifiedReader(stream, what, digest=config.digest, size=config.size).read()
+    return image_config.parse(raw, what=what).platform
+
+
+def _referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer]:
+    """What refers to the manifests of ``graph``, and to that in turn, each manifest once."""
+    seen = {item.descriptor.digest for item in graph.manifests}
+    subjects: list[Digest] = sorted(seen)
+    count = 0
+    while subjects:
+        subject = subjects.pop()
+        for tag, descriptor in _referring(wish.source, subject):
+            if descriptor.digest in seen:
+                continue
+            seen.add(descriptor.digest)
+            count += 1
+            if count > MAX_REFERRERS:
+                raise LimitError(f"{wish.label}: more than {MAX_REFERRERS:,} referrers")
+            found = reading.graph(descriptor, reading.raw(descriptor), EVERYTHING)
+            subjects.append(descriptor.digest)
+            yield Referrer(found, subject, tag)
+
+
+def _referring(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:
+    if isinstance(source, ListsReferrers):
+        for descriptor in source.referrers(subject):
+            yield None, replace(descriptor, annotations={})
+    for suffix in COSIGN_SUFFIXES:
+        tag = f"{subject.algorithm}-{subject.hex}{suffix}"
+        try:
+            yield tag, source.resolve(tag)
+        except NotFoundError:
+            continue
+
+
+def unique_blobs(images: Sequence[Image]) -> dict[Digest, Node]:
+    """Every blob of ``images`` and their referrers, each once."""
+    blobs: dict[Digest, Node] = {}
+    for image in images:
+        for graph in image.graphs:
+            for node in graph.blobs:
+                if node.digest is not None:
+                    blobs.setdefault(node.digest, node)
+    return blobs

@@ -1,0 +1,192 @@
+"""Move one blob: verified, resumed where a connection broke, pushed anew where that is needed."""
+
+from __future__ import annotations
+
+import random
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING
+
+from bundler import events
+from bundler.content.reader import BUFFER_SIZE, Reader, new_buffer
+from bundler.content.verified import VerifiedReader
+from bundler.errors import IntegrityError, NotFoundError, RateLimitedError, RegistryError
+from bundler.ports import Destination, Node, Rereads, ResumesPush, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bundler.cancel import Cancellation
+    from bundler.events import Emit
+
+ATTEMPTS = 6
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 30.0
+
+
+def push(
+    node: Node,
+    source: Source,
+    destination: Destination,
+    cancellation: Cancellation,
+    emit: Emit,
+) -> None:
+    """Bring ``node`` from ``source`` to ``destination``; progress is told by events.
+
+    Raises:
+        IntegrityError: the source's bytes are not the promised ones; nothing was kept.
+        RegistryError: temporary failures went on for longer than was worth waiting for.
+    """
+    with _told(node, "copy", emit):
+        for attempt in range(1, ATTEMPTS + 1):
+            progress = _Progress(node, cancellation, emit)
+            stream = _Resuming(node, source, cancellation, emit)
+            with closing(stream):
+                content = _content(node, stream, progress)
+                try:
+                    if attempt > 1 and isinstance(destination, ResumesPush):
+                        content.skip(destination.offset(node))
+                    destination.push(node, content)
+                except RegistryError as error:
+                    if stream.failed or not error.temporary or attempt == ATTEMPTS:
+                        raise
+                    progress.take_back()
+                    pause(str(node.digest), error, attempt, cancellation, emit)
+                else:
+                    return
+
+
+def check(node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
+    """Read ``node`` from ``source`` to its end, for its digest only.
+
+    Raises:
+        IntegrityError: it is not what it should be.
+    """
+    with (
+        _told(node, "check", emit),
+        closing(_Resuming(node, source, cancellation, emit)) as stream,
+    ):
+        _drain(_content(node, stream, _Progress(node, cancellation, emit)))
+
+
+def intact(node: Node, place: Rereads, cancellation: Cancellation, emit: Emit) -> bool:
+    """Whether what ``place`` has under the name of ``node`` really is it."""
+    with _told(node, "check", emit):
+        try:
+            with place.open(node) as stream:
+                _drain(_content(node, stream, _Progress(node, cancellation, emit)))
+        except (IntegrityError, NotFoundError):
+            return False
+    return True
+
+
+def pause(
+    what: str, error: RegistryError, attempt: int, cancellation: Cancellation, emit: Emit
+) -> None:
+    """Wait before the next attempt: as long as the registry said, else doubling, with jitter."""
+    seconds = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
+    if isinstance(error, RateLimitedError) and error.retry_after is not None:
+        seconds = max(seconds, min(error.retry_after, 300.0))
+    emit(events.Retrying(what, seconds, error.message, attempt))
+    cancellation.sleep(seconds)
+
+
+class _Resuming:
+    """A stream that reopens its source where it broke off; failures of the source end here."""
+
+    def __init__(self, node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
+        self._node = node
+        self._source = source
+        self._cancellation = cancellation
+        self._emit = emit
+        self._stack = ExitStack()
+        self._stream: Reader | None = None
+        self._position = 0
+        self._attempt = 0
+        self._progressed = 0
+        self.failed = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        buffer = bytearray(BUFFER_SIZE if size < 0 else size)
+        return bytes(buffer[: self.readinto(memoryview(buffer))])
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        while True:
+            try:
+                if self._stream is None:
+                    opened = self._source.open(self._node, self._position)
+                    self._stream = self._stack.enter_context(opened)
+                count = self._stream.readinto(buffer)
+            except RegistryError as error:
+                self._recover(error)
+            else:
+                self._position += count
+                self._progressed += count
+                return count
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _recover(self, error: RegistryError) -> None:
+        """A mebibyte of progress since the last failure earns a new set of attempts."""
+        self._stack.close()
+        self._stream = None
+        self._attempt = 1 if self._progressed >= BUFFER_SIZE else self._attempt + 1
+        self._progressed = 0
+        if not error.temporary or self._attempt >= ATTEMPTS:
+            self.failed = True
+            raise error
+        pause(str(self._node.digest), error, self._attempt, self._cancellation, self._emit)
+
+
+class _Progress:
+    """Looks at the cancellation after each chunk; tells of progress once for each mebibyte."""
+
+    def __init__(self, node: Node, cancellation: Cancellation, emit: Emit) -> None:
+        self._name = str(node.digest)
+        self._cancellation = cancellation
+        self._emit = emit
+        self._gathered = 0
+        self._told = 0
+
+    def __call__(self, count: int) -> None:
+        self._cancellation.check()
+        self._gathered += count
+        if self._gathered >= BUFFER_SIZE or (count == 0 and self._gathered):
+            self._emit(events.BlobProgressed(self._name, self._gathered))
+            self._told += self._gathered
+            self._gathered = 0
+
+    def take_back(self) -> None:
+        """What was told of an attempt that failed did not happen."""
+        if self._told:
+            self._emit(events.BlobProgressed(self._name, -self._told))
+        self._told = self._gathered = 0
+
+
+def _content(node: Node, stream: Reader, progress: _Progress) -> VerifiedReader:
+    return VerifiedReader(
+        stream,
+        str(node.digest),
+        digest=node.digest,
+        size=node.size,
+        media_type=node.media_type,
+        observe=progress,
+    )
+
+
+def _drain(content: VerifiedReader) -> None:
+    buffer = new_buffer()
+    while content.readinto(buffer):
+        pass
+
+
+@contextmanager
+def _told(node: Node, action: str, emit: Emit) -> Iterator[None]:
+    name = str(node.digest)
+    emit(events.BlobStarted(name, node.size, action))
+    try:
+        yield
+    except BaseException:
+        emit(events.BlobFinished(name, failed=True))
+        raise
+    emit(events.BlobFinished(name))

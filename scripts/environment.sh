@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# Sourced by the other scripts: finds a Python, keeps the environment .venv, and installs what
+# Debian has where that is allowed. Everything is done once; the second time costs nothing.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+
+say() { printf '%s\n' "$*"; }
+fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# make_environment SET...: .venv with the locked sets of scripts/requirements, and airbundle.
+make_environment() {
+    local set files=() stamp="$venv/.installed-$*"
+    for set in "$@"; do files+=("$root/scripts/requirements/$set.txt"); done
+    "$venv/bin/python" -c '' 2>/dev/null || make_venv
+    if ! sha256sum --status --check "$stamp" 2>/dev/null; then
+        say "Installing the locked dependencies into .venv ($*) …"
+        pip_install --require-hashes "${files[@]/#/--requirement=}"
+        pip_install --no-deps --no-index --no-build-isolation --editable "$root"
+        sha256sum "${files[@]}" "$root/pyproject.toml" >"$stamp"
+    fi
+}
+
+make_venv() {
+    local python
+    python=$(find_python) ||
+        fail "Python 3.11 or newer is needed: apt-get install python3 (Debian 12 and later)"
+    if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+        # Debian keeps this part of Python's own library in a package of its own.
+        debian_install python3-venv
+        "$python" -c 'import ensurepip' 2>/dev/null || fail "$python has no ensurepip: install it"
+    fi
+    say "Making .venv with $("$python" --version) …"
+    "$python" -m venv --clear "$venv"
+}
+
+find_python() {
+    local name
+    for name in python3 python3.13 python3.12 python3.11 python3.14; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+pip_install() {
+    "$venv/bin/python" -m pip --disable-pip-version-check install --quiet "$@"
+}
+
+# need PROGRAM=PACKAGE...: installs the packages whose programs are missing.
+need() {
+    local pair missing=()
+    for pair in "$@"; do
+        command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+    done
+    if ((${#missing[@]})); then debian_install "${missing[@]}"; fi
+}
+
+debian_install() {
+    local as_root=()
+    local hint="missing: $*. As root: apt-get update && apt-get install $*"
+    command -v apt-get >/dev/null || fail "$hint"
+    if [[ $(id -u) != 0 ]]; then
+        sudo -n true 2>/dev/null || fail "$hint"
+        as_root=(sudo -n)
+    fi
+    say "Installing $* from Debian …"
+    local log
+    log=$(mktemp)
+    if ! {
+        "${as_root[@]}" apt-get update &&
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install --yes --no-install-recommends "$@"
+    } >"$log" 2>&1 </dev/null; then
+        tail -n 5 "$log" >&2
+        rm "$log"
+        fail "$hint"
+    fi
+    rm "$log"
+}

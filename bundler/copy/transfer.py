@@ -52,6 +52,7 @@ def push(
                     progress.take_back()
                     pause(str(node.digest), error, attempt, cancellation, emit)
                 else:
+                    progress.tell()
                     return
 
 
@@ -65,7 +66,7 @@ def check(node: Node, source: Source, cancellation: Cancellation, emit: Emit) ->
         _told(node, "check", emit),
         closing(_Resuming(node, source, cancellation, emit)) as stream,
     ):
-        _drain(_content(node, stream, _Progress(node, cancellation, emit)))
+        _drain(node, stream, cancellation, emit)
 
 
 def intact(node: Node, place: Rereads, cancellation: Cancellation, emit: Emit) -> bool:
@@ -73,7 +74,7 @@ def intact(node: Node, place: Rereads, cancellation: Cancellation, emit: Emit) -
     with _told(node, "check", emit):
         try:
             with place.open(node) as stream:
-                _drain(_content(node, stream, _Progress(node, cancellation, emit)))
+                _drain(node, stream, cancellation, emit)
         except (IntegrityError, NotFoundError):
             return False
     return True
@@ -151,10 +152,15 @@ class _Progress:
     def __call__(self, count: int) -> None:
         self._cancellation.check()
         self._gathered += count
-        if self._gathered >= BUFFER_SIZE or (count == 0 and self._gathered):
+        if self._gathered >= BUFFER_SIZE:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell of what went by since the last time."""
+        if self._gathered:
             self._emit(events.BlobProgressed(self._name, self._gathered))
-            self._told += self._gathered
-            self._gathered = 0
+        self._told += self._gathered
+        self._gathered = 0
 
     def take_back(self) -> None:
         """What was told of an attempt that failed did not happen."""
@@ -174,10 +180,13 @@ def _content(node: Node, stream: Reader, progress: _Progress) -> VerifiedReader:
     )
 
 
-def _drain(content: VerifiedReader) -> None:
+def _drain(node: Node, stream: Reader, cancellation: Cancellation, emit: Emit) -> None:
+    progress = _Progress(node, cancellation, emit)
+    content = _content(node, stream, progress)
     buffer = new_buffer()
     while content.readinto(buffer):
         pass
+    progress.tell()
 
 
 @contextmanager

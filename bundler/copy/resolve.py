@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bundler.content.verified import VerifiedReader
 from bundler.copy.select import EVERYTHING, Selection, check_platform, children
-from bundler.errors import LimitError, NotFoundError
+from bundler.errors import ConflictError, LimitError, NotFoundError
 from bundler.oci import image_config, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -39,6 +39,10 @@ class Wish:
     label: str
     selection: Selection = EVERYTHING
     referrers: bool = False
+    pin: Digest | None = None
+    """What ``name`` must stand for, before platforms are chosen."""
+    known_referrers: tuple[tuple[Digest, str | None], ...] | None = None
+    """Exactly these referrers, each with its tag if it has one; None: whatever there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +94,19 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
     """Follow ``wish`` down to its last manifest, and to its referrers if they are wanted.
 
     Raises:
-        NotFoundError: the name, a platform or a manifest is not there.
+        NotFoundError: the name, a platform, a manifest or a known referrer is not there.
+        ConflictError: the name stands for something else than its pin.
         IntegrityError: a manifest is not what its descriptor says.
         LimitError: the graph is larger or deeper than allowed.
         TrustError: ``admit`` refused a manifest.
     """
     reading = _Reading(wish, admit)
     found = wish.source.resolve(wish.name)
+    if wish.pin not in (None, found.digest):
+        raise ConflictError(
+            f"{wish.label}: expected {wish.pin}, but it is {found.digest} now",
+            hint="the name has moved: look at what is new, then pin that digest",
+        )
     root, raw, selection = _choose_root(found, wish, reading)
     graph = reading.graph(root, raw, selection)
     replaces = None if root.digest == found.digest else found.digest
@@ -253,6 +263,9 @@ def _platform(parsed: ImageManifest, wish: Wish) -> Platform | None:
 
 def _referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer]:
     """What refers to the manifests of ``graph``, and to that in turn, each manifest once."""
+    if wish.known_referrers is not None:
+        yield from _known_referrers(graph, wish, reading)
+        return
     seen = {item.descriptor.digest for item in graph.manifests}
     subjects: list[Digest] = sorted(seen)
     count = 0
@@ -268,6 +281,19 @@ def _referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer
             found = reading.graph(descriptor, reading.raw(descriptor), EVERYTHING)
             subjects.append(descriptor.digest)
             yield Referrer(found, subject, tag)
+
+
+def _known_referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer]:
+    """The ones that are wanted, by digest: their tags may stand for others by now."""
+    open_wish = replace(wish, known_referrers=None)
+    found = {item.graph.root.digest: item for item in _referrers(graph, open_wish, reading)}
+    for digest, tag in wish.known_referrers or ():
+        if digest in found:
+            yield found[digest]
+            continue
+        descriptor = wish.source.resolve(digest.text)
+        below = reading.graph(descriptor, reading.raw(descriptor), EVERYTHING)
+        yield Referrer(below, graph.root.digest, tag)
 
 
 def _referring(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:

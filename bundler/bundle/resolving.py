@@ -1,0 +1,120 @@
+"""From what is wanted to what it is now: open the places it comes from, and resolve all of it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bundler import transports
+from bundler.copy.pool import run, run_each
+from bundler.copy.resolve import Image, Wish, resolve
+from bundler.copy.select import Selection
+from bundler.errors import BundlerError, ConflictError, UsageError
+from bundler.ports import ListsTags
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.bundle.selection import Wanted
+    from bundler.copy.engine import Running
+    from bundler.ports import Options, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A wanted image and what it is; ``image.wish.source`` stays open as long as the stack."""
+
+    wanted: Wanted
+    image: Image
+
+    @property
+    def served_by(self) -> str | None:
+        """Where it was really pulled from, if the source can tell."""
+        served_by: str | None = getattr(self.image.wish.source, "served_by", None)
+        return served_by
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A wanted image that could not be resolved, and why."""
+
+    wanted: Wanted
+    error: BundlerError
+
+
+def resolve_all(
+    wanted: Sequence[Wanted], options: Options, running: Running, stack: ExitStack
+) -> tuple[list[Found], list[Missing]]:
+    """Resolve every wanted image, in parallel, in the order they are given.
+
+    Args:
+        wanted: what to resolve.
+        options: how to open the places.
+        running: with ``keep_going``, what cannot be resolved is returned instead of raised.
+        stack: closes the sources in the end.
+
+    Raises:
+        BundlerError: the first failure, named with its origin.
+    """
+    tasks = [partial(_resolve, item, options, stack) for item in wanted]
+    if not running.keep_going:
+        return list(run(running.executor, tasks, running.cancellation)), []
+    results = run_each(running.executor, tasks, running.cancellation)
+    pairs = list(zip(wanted, results, strict=True))
+    found = [result for _, result in pairs if isinstance(result, Found)]
+    return found, [Missing(item, error) for item, error in pairs if isinstance(error, BundlerError)]
+
+
+def open_tags(repository: str, options: Options) -> Sequence[str]:
+    """Every tag of ``repository``, a reference without a tag.
+
+    Raises:
+        UsageError: this kind of place has no list of tags.
+    """
+    reference = transports.parse(repository)
+    source = transports.transport(reference.transport).source(reference, options)
+    with closing(source):
+        if not isinstance(source, ListsTags):
+            raise UsageError(f"{repository}: a {reference.transport}: place has no list of tags")
+        return source.tags()
+
+
+def _resolve(wanted: Wanted, options: Options, stack: ExitStack) -> Found:
+    try:
+        image = resolve(_wish(wanted, _open(wanted.source, options, stack)))
+    except BundlerError as error:
+        error.add_note(f"asked for by {wanted.origin}")
+        raise
+    root = image.graph.root.digest
+    if wanted.result not in (None, root):
+        raise ConflictError(
+            f"{wanted.reference}: choosing platforms makes {root}, but {wanted.result} is locked",
+            hint="lock again",
+        )
+    return Found(wanted, image)
+
+
+def _open(text: str, options: Options, stack: ExitStack) -> Source:
+    reference = transports.parse(text)
+    source = transports.transport(reference.transport).source(reference, options)
+    stack.callback(source.close)
+    return source
+
+
+def _wish(wanted: Wanted, source: Source) -> Wish:
+    name = transports.parse(wanted.source).name
+    selection = Selection(index="sparse" if wanted.index == "sparse" else "strip")
+    if wanted.index != "all":
+        selection = replace(selection, platforms=wanted.platforms)
+    known = wanted.locked_referrers
+    return Wish(
+        source,
+        name,
+        wanted.reference,
+        selection,
+        wanted.referrers,
+        wanted.pin,
+        None if known is None else tuple((item.digest, item.tag) for item in known),
+    )

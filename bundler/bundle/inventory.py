@@ -1,0 +1,464 @@
+"""The inventory: what a bundle says of itself, in ``bundle.json``, the one signed document.
+
+It is written as canonical JSON, so that equal inventories have equal bytes. A reader takes the
+raw bytes, authenticates those, and only then parses them; it never writes them again.
+
+``_type`` names the version of the format. A reader refuses any that it does not know and ignores
+members that it does not know: whatever must not be ignored gets a new ``_type``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from bundler.errors import LimitError, MalformedError, UnsupportedError
+from bundler.oci import fields, media_types, strict_json
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+TYPE = "airbundle/bundle/v1"
+MAX_INVENTORY = 16 * 1024 * 1024
+MAX_IMAGES = 100_000
+MAX_TEXT = 4096
+
+Format = Literal["oci", "dir"]
+IndexTreatment = Literal["all", "strip", "sparse"]
+
+_FAMILY = "airbundle/bundle/"
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_FIELDS = (
+    *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "base"),
+    *("presupposes", "sums", "images", "volumes"),
+)
+_IMAGE_FIELDS = (
+    *("reference", "digest", "mediaType", "size", "platforms", "index", "replaces", "rename"),
+    *("origin", "source", "referrers", "verified"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Which program wrote the bundle."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What SHA256SUMS must be: its digest, its size in bytes, and how many files it lists."""
+
+    path: str
+    digest: Digest
+    size: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The bundle that a delta builds upon; ``digest`` is of its ``bundle.json``."""
+
+    stream: str
+    serial: int
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Presupposed:
+    """A blob that a delta leaves out, since the far side has it; ``size`` in bytes."""
+
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One of the media that a bundle is spread over; ``sums`` is the digest of its SHA256SUMS."""
+
+    number: int
+    of: int
+    sums: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A requirement that the exporting side's policy made of an image, and that was met."""
+
+    policy: str
+    key: str
+    """The id or fingerprint of the key; empty where the policy knows none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Referrer:
+    """A further root that travels with an image: a signature, an attestation, an SBOM."""
+
+    digest: Digest
+    media_type: str
+    size: int
+    subject: Digest
+    """The manifest that it is about: the image, or one of its platforms."""
+    artifact_type: str | None = None
+    tag: str | None = None
+    """Set where it was found by cosign's or the fallback scheme's tag, not by its subject."""
+
+    @property
+    def root(self) -> Descriptor:
+        """The referrer's own manifest."""
+        return Descriptor(self.media_type, self.digest, self.size, artifact_type=self.artifact_type)
+
+
+@dataclass(frozen=True, slots=True)
+class BundledImage:
+    """One image (or artifact, or chart) and how it came to be here."""
+
+    reference: str
+    """The full reference, host included, by which it was asked for."""
+    digest: Digest
+    """Of its root manifest."""
+    media_type: str
+    size: int
+    """Of its root manifest, in bytes."""
+    platforms: tuple[str, ...] = ()
+    """Those that travel."""
+    index: IndexTreatment | None = None
+    """What was done to an index; None: the root is not an index."""
+    replaces: Digest | None = None
+    """The root's digest before platforms were taken out."""
+    rename: str | None = None
+    """The name, without host, that the bundle manifest wants inside."""
+    origin: str | None = None
+    """The file and line that asked for it."""
+    source: str | None = None
+    """Where it was really pulled from, if that is not ``reference``."""
+    referrers: tuple[Referrer, ...] = ()
+    verified: tuple[Verified, ...] = ()
+
+    @property
+    def root(self) -> Descriptor:
+        """The image's root manifest."""
+        return Descriptor(self.media_type, self.digest, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All that a bundle holds. Times are UTC, whole seconds."""
+
+    format: Format
+    stream: str
+    serial: int
+    created: datetime
+    tool: Tool
+    sums: Sums
+    images: tuple[BundledImage, ...]
+    expires: datetime | None = None
+    """None: never."""
+    complete: bool = True
+    """False: the export went on without images that could not be had."""
+    base: Base | None = None
+    presupposes: tuple[Presupposed, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+
+    def expired(self, now: datetime) -> bool:
+        """Whether ``now`` (with a time zone) is at or after the date of expiry."""
+        return self.expires is not None and now >= self.expires
+
+    def to_bytes(self) -> bytes:
+        """The canonical JSON; what is written and signed."""
+        return strict_json.dumps(_to_json(self)) + b"\n"
+
+
+def next_serial(previous: int | None, now: datetime) -> int:
+    """The serial of a new bundle of a stream: the time in seconds, but always a larger one.
+
+    No counter has to be kept: where the former bundle is not at hand, the clock orders them.
+    """
+    seconds = int(now.timestamp())
+    return seconds if previous is None else max(previous + 1, seconds)
+
+
+def is_stream_name(text: str) -> bool:
+    """Whether ``text`` may name a stream: letters, digits, ``._-``, at most 127 characters.
+
+    A stream's name becomes part of file names on both sides.
+    """
+    return _STREAM.fullmatch(text) is not None and not text.endswith(".")
+
+
+def parse(raw: bytes, *, what: str = "bundle.json") -> Inventory:
+    """Parse the bytes of a ``bundle.json``, which the caller has authenticated.
+
+    Raises:
+        MalformedError: not strict JSON, or a member is missing, wrong or out of range.
+        LimitError: larger or with more entries than allowed.
+        UnsupportedError: a version of the format that this program does not know.
+    """
+    value = strict_json.load_object(raw, what=what, limit=MAX_INVENTORY)
+    _check_type(value, what)
+    fields.refuse_other_case(value, _FIELDS, what)
+    images = _many(value, "images", what, _image)
+    _refuse_repeats(images, what)
+    stream = _text(value, "stream", what)
+    if not is_stream_name(stream):
+        raise MalformedError(f"{what}: {stream[:80]!r} cannot be the name of a stream")
+    return Inventory(
+        format=cast("Format", _one_of(value, "format", ("oci", "dir"), what)),
+        stream=stream,
+        serial=fields.integer(value, "serial", what),
+        created=_time(_text(value, "created", what), what),
+        expires=None if value.get("expires") is None else _time(value["expires"], what),
+        complete=_flag(value, "complete", what),
+        tool=_tool(_obj(value, "tool", what), what),
+        sums=_sums(_obj(value, "sums", what), what),
+        base=None if value.get("base") is None else _base(_obj(value, "base", what), what),
+        presupposes=_many(value, "presupposes", what, _presupposed),
+        images=images,
+        volumes=_many(value, "volumes", what, _volume),
+    )
+
+
+def _to_json(inventory: Inventory) -> strict_json.JSON:
+    return _without_none(
+        _type=TYPE,
+        format=inventory.format,
+        stream=inventory.stream,
+        serial=inventory.serial,
+        created=format_time(inventory.created),
+        expires=None if inventory.expires is None else format_time(inventory.expires),
+        complete=inventory.complete,
+        tool={"name": inventory.tool.name, "version": inventory.tool.version},
+        base=None if inventory.base is None else _base_to_json(inventory.base),
+        presupposes=[
+            {"digest": blob.digest.text, "size": blob.size} for blob in inventory.presupposes
+        ]
+        or None,
+        sums={
+            "path": inventory.sums.path,
+            "digest": inventory.sums.digest.text,
+            "size": inventory.sums.size,
+            "count": inventory.sums.count,
+        },
+        images=[_image_to_json(image) for image in inventory.images],
+        volumes=[
+            {"number": item.number, "of": item.of, "sums": item.sums.text, "size": item.size}
+            for item in inventory.volumes
+        ]
+        or None,
+    )
+
+
+def _base_to_json(base: Base) -> strict_json.JSON:
+    return {"stream": base.stream, "serial": base.serial, "digest": base.digest.text}
+
+
+def _image_to_json(image: BundledImage) -> strict_json.JSON:
+    return _without_none(
+        reference=image.reference,
+        digest=image.digest.text,
+        mediaType=image.media_type,
+        size=image.size,
+        platforms=list(image.platforms) or None,
+        index=image.index,
+        replaces=None if image.replaces is None else image.replaces.text,
+        rename=image.rename,
+        origin=image.origin,
+        source=image.source,
+        referrers=[_referrer_to_json(item) for item in image.referrers] or None,
+        verified=[{"policy": item.policy, "key": item.key} for item in image.verified] or None,
+    )
+
+
+def _referrer_to_json(referrer: Referrer) -> strict_json.JSON:
+    return _without_none(
+        digest=referrer.digest.text,
+        mediaType=referrer.media_type,
+        size=referrer.size,
+        subject=referrer.subject.text,
+        artifactType=referrer.artifact_type,
+        tag=referrer.tag,
+    )
+
+
+def _without_none(**members: strict_json.JSON) -> strict_json.JSON:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def format_time(moment: datetime) -> str:
+    """UTC to the second, as in ``2026-11-23T07:00:00Z``; ``moment`` has a time zone."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _check_type(value: dict[str, Any], what: str) -> None:
+    kind = value.get("_type")
+    if kind == TYPE:
+        return
+    if isinstance(kind, str) and kind.startswith(_FAMILY):
+        raise UnsupportedError(
+            f"{what}: written in format {kind[:40]!r}, and this program reads {TYPE!r}",
+            hint="use the airbundle that came with the bundle",
+        )
+    raise MalformedError(f"{what}: its _type is not {TYPE!r}, so this is no bundle's inventory")
+
+
+def _image(value: dict[str, Any], what: str) -> BundledImage:
+    fields.refuse_other_case(value, _IMAGE_FIELDS, what)
+    index = value.get("index")
+    return BundledImage(
+        reference=_text(value, "reference", what),
+        digest=_digest(value, "digest", what),
+        media_type=_manifest_type(value, what),
+        size=fields.integer(value, "size", what),
+        platforms=tuple(_shown(item, what) for item in fields.texts(value, "platforms", what)),
+        index=None
+        if index is None
+        else cast("IndexTreatment", _one_of(value, "index", ("all", "strip", "sparse"), what)),
+        replaces=_optional_digest(value, "replaces", what),
+        rename=_optional_text(value, "rename", what),
+        origin=_optional_text(value, "origin", what),
+        source=_optional_text(value, "source", what),
+        referrers=_many(value, "referrers", what, _referrer),
+        verified=_many(value, "verified", what, _verified),
+    )
+
+
+def _referrer(value: dict[str, Any], what: str) -> Referrer:
+    return Referrer(
+        digest=_digest(value, "digest", what),
+        media_type=_manifest_type(value, what),
+        size=fields.integer(value, "size", what),
+        subject=_digest(value, "subject", what),
+        artifact_type=_optional_text(value, "artifactType", what),
+        tag=_optional_text(value, "tag", what),
+    )
+
+
+def _verified(value: dict[str, Any], what: str) -> Verified:
+    return Verified(_text(value, "policy", what), _optional_text(value, "key", what) or "")
+
+
+def _tool(value: dict[str, Any], what: str) -> Tool:
+    return Tool(_text(value, "name", what), _text(value, "version", what))
+
+
+def _sums(value: dict[str, Any], what: str) -> Sums:
+    path = _text(value, "path", what)
+    if path != "SHA256SUMS":
+        raise MalformedError(f"{what}: sums.path is {path[:80]!r} instead of 'SHA256SUMS'")
+    digest = _digest(value, "digest", what)
+    if digest.algorithm != "sha256":
+        raise MalformedError(f"{what}: sums.digest must be a sha256")
+    size, count = fields.integer(value, "size", what), fields.integer(value, "count", what)
+    return Sums(path, digest, size, count)
+
+
+def _base(value: dict[str, Any], what: str) -> Base:
+    serial = fields.integer(value, "serial", what)
+    return Base(_text(value, "stream", what), serial, _digest(value, "digest", what))
+
+
+def _presupposed(value: dict[str, Any], what: str) -> Presupposed:
+    return Presupposed(_digest(value, "digest", what), fields.integer(value, "size", what))
+
+
+def _volume(value: dict[str, Any], what: str) -> Volume:
+    return Volume(
+        number=fields.integer(value, "number", what),
+        of=fields.integer(value, "of", what),
+        sums=_digest(value, "sums", what),
+        size=fields.integer(value, "size", what),
+    )
+
+
+def _refuse_repeats(images: tuple[BundledImage, ...], what: str) -> None:
+    seen: set[str] = set()
+    for image in images:
+        if image.reference in seen:
+            raise MalformedError(f"{what}: {image.reference[:200]} is listed twice")
+        seen.add(image.reference)
+
+
+def _many(
+    value: dict[str, Any], key: str, what: str, read: Callable[[dict[str, Any], str], T]
+) -> tuple[T, ...]:
+    items = fields.objects(value, key, what)
+    if len(items) > MAX_IMAGES:
+        raise LimitError(f"{what}: {len(items):,} {key}, more than the {MAX_IMAGES:,} allowed")
+    return tuple(read(item, f"{what}: {key}[{at}]") for at, item in enumerate(items))
+
+
+def _obj(value: dict[str, Any], key: str, what: str) -> dict[str, Any]:
+    item = fields.obj(value, key, what)
+    if item is None:
+        raise MalformedError(f"{what}: {key} is missing")
+    return item
+
+
+def _text(value: dict[str, Any], key: str, what: str) -> str:
+    item = _optional_text(value, key, what)
+    if item is None:
+        raise MalformedError(f"{what}: {key} is missing or empty")
+    return item
+
+
+def _optional_text(value: dict[str, Any], key: str, what: str) -> str | None:
+    item = fields.text(value, key, what)
+    return None if item is None else _shown(item, f"{what}: {key}")
+
+
+def _shown(text: str, what: str) -> str:
+    """Text from outside that a terminal will show: short, and nothing that moves its cursor."""
+    if len(text) > MAX_TEXT or not text.isprintable():
+        raise MalformedError(f"{what}: not printable text of at most {MAX_TEXT:,} characters")
+    return text
+
+
+def _flag(value: dict[str, Any], key: str, what: str) -> bool:
+    item = value.get(key)
+    if not isinstance(item, bool):
+        raise MalformedError(f"{what}: {key} is neither true nor false")
+    return item
+
+
+def _one_of(value: dict[str, Any], key: str, allowed: tuple[str, ...], what: str) -> str:
+    item = value.get(key)
+    if item not in allowed:
+        raise MalformedError(f"{what}: {key} is not one of {', '.join(allowed)}")
+    return cast("str", item)
+
+
+def _manifest_type(value: dict[str, Any], what: str) -> str:
+    media_type = _text(value, "mediaType", what)
+    if media_type not in media_types.IMAGE_MANIFESTS | media_types.INDEXES:
+        raise MalformedError(f"{what}: {media_type[:80]!r} is not a manifest's media type")
+    return media_type
+
+
+def _digest(value: dict[str, Any], key: str, what: str) -> Digest:
+    try:
+        return Digest(_text(value, key, what))
+    except MalformedError as error:
+        raise MalformedError(f"{what}: {key}: {error.message}") from None
+
+
+def _optional_digest(value: dict[str, Any], key: str, what: str) -> Digest | None:
+    return None if value.get(key) is None else _digest(value, key, what)
+
+
+def _time(value: object, what: str) -> datetime:
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        try:
+            return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            pass
+    raise MalformedError(f"{what}: {str(value)[:40]!r} is not a time like 2026-11-23T07:00:00Z")

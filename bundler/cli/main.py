@@ -153,12 +153,7 @@ def _explain(error: BundlerError) -> int:
     """Tell the user; the exit status."""
     from bundler.cli import render  # noqa: PLC0415 - not needed where nothing fails
 
-    first, *more = str(error).splitlines() or [type(error).__name__]
-    lines = [f"{PROGRAM}: error: {first}", *(f"  {line}" for line in more)]
-    if error.hint:
-        lines.append(f"hint: {error.hint}")
-    for line in lines:
-        render.note(line)
+    render.failure(error)
     return error.status if isinstance(error, CancelledError) else error.exit_status
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from bundler.errors import BundlerError
+
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -34,6 +36,16 @@ def line(text: str = "") -> None:
 def note(text: str) -> None:
     """Write one line for the user to stderr."""
     sys.stderr.write(plain(text) + "\n")
+
+
+def failure(error: BundlerError) -> None:
+    """Write an error to stderr: what is wrong, each finding on its line, then the next step."""
+    first, *findings = str(error).splitlines() or [type(error).__name__]
+    note(f"airbundle: error: {first}")
+    for finding in findings:
+        note(f"  {finding}")
+    if error.hint:
+        note(f"hint: {error.hint}")
 
 
 def document(value: dict[str, Any]) -> None:

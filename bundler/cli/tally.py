@@ -1,0 +1,153 @@
+"""What the events of a run add up to: numbers, and the sentences made of them. No I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler import events
+from bundler.cli import render
+
+if TYPE_CHECKING:
+    from bundler.events import Event
+
+_WINDOW = 10.0  # seconds over which the rate is measured
+
+
+@dataclass(slots=True)
+class Moving:
+    """A blob on its way; the same blob may be on its way to several places at once."""
+
+    action: str
+    size: int = 0
+    done: int = 0
+    places: int = 0
+
+
+class Tally:
+    """Adds up events; not safe for threads. Times are seconds of one monotonic clock."""
+
+    def __init__(self, now: float) -> None:
+        self.planned = False
+        self.blobs = 0
+        self.finished = 0
+        self.moved = 0
+        self.moving: dict[str, Moving] = {}
+        self._size = 0
+        self._present_size = 0
+        self._present_blobs = 0
+        self._checks = False
+        self._kept = 0
+        self._published = 0
+        self._began = now
+        self._samples: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def add(self, event: Event) -> str | None:
+        """Take one event; what it says to the user, if anything."""
+        match event:
+            case events.Planned():
+                self._plan(event)
+            case events.BlobStarted(digest, size, action):
+                self._start(digest, size or 0, action)
+            case events.BlobProgressed(digest, advance):
+                self.moved += advance
+                if digest in self.moving:
+                    self.moving[digest].done += advance
+            case events.BlobFinished(digest, failed):
+                self._finish(digest, failed=failed)
+            case events.ImagePublished():
+                self._published += 1
+            case events.Retrying(what, wait, reason, attempt):
+                return f"{what}: {reason}; attempt {attempt + 1} in {render.duration(wait)}"
+            case events.Notice(text):
+                return text
+            case events.Warned(text):
+                return f"warning: {text}"
+        return None
+
+    def sample(self, now: float) -> None:
+        """Remember how far it is, for the rate; called a few times each second or less."""
+        self._samples.append((now, self.moved))
+        while len(self._samples) > 2 and self._samples[0][0] < now - _WINDOW:
+            self._samples.popleft()
+
+    @property
+    def total(self) -> int:
+        """All bytes that will move or be hashed, as far as it is known."""
+        return max(self._size + (self._present_size if self._checks else 0), self.moved)
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second of late."""
+        (before, then), (after, now) = self._samples[0], self._samples[-1]
+        return max(now - then, 0) / (after - before) if after > before else 0.0
+
+    def position(self) -> str:
+        """``12 of 43 blobs, 1.2 GiB of 3.4 GiB (35 %), 120.3 MiB/s, 18 s left``."""
+        parts = [
+            f"{self.finished} of {render.count(self.blobs, 'blob')}",
+            f"{render.size(self.moved)} of {render.size(self.total)} ({self.percent} %)",
+            f"{render.size(self.rate)}/s",
+        ]
+        left = self.total - self.moved
+        if self.rate and left:
+            parts.append(f"{render.duration(left / self.rate)} left")
+        return ", ".join(parts)
+
+    @property
+    def percent(self) -> int:
+        """Rounded down: 100 means all of it."""
+        return 100 * self.moved // self.total if self.total else 100
+
+    def outlook(self) -> str:
+        """What there is to do, as soon as it is planned."""
+        text = f"{render.count(self.blobs, 'blob')} to move, {render.size(self._size)}"
+        if self._present_blobs:
+            size = render.size(self._present_size)
+            text += f"; {render.count(self._present_blobs, 'blob')}, {size}, there already"
+        return text
+
+    def summary(self, now: float) -> str:
+        """What was done, once all of it is."""
+        took = now - self._began
+        rate = f", {render.size(self.moved / took)}/s" if took >= 1 else ""
+        done = f"{render.count(self.finished, 'blob')}, {render.size(self.moved)}"
+        return f"{done} in {render.duration(took)}{rate}"
+
+    def so_far(self) -> str:
+        """What was done and what was not, of work that was stopped."""
+        if not self.planned:
+            return "nothing was moved yet"
+        names = render.count(self._published, "name") if self._published else "no name"
+        return (
+            f"{self.finished} of {render.count(self.blobs, 'blob')} ({render.size(self._kept)} of "
+            f"{render.size(self.total)}) are done and stay; {names} was published"
+        )
+
+    def _plan(self, event: events.Planned) -> None:
+        self.planned = True
+        self.blobs += event.blobs
+        self._size += event.size
+        self._present_blobs += event.present_blobs
+        self._present_size += event.present_size
+
+    def _start(self, digest: str, size: int, action: str) -> None:
+        if action == "check" and self._present_blobs and not self._checks:
+            self._checks = True
+            self.blobs += self._present_blobs
+        moving = self.moving.setdefault(digest, Moving(action))
+        moving.size += size
+        moving.places += 1
+
+    def _finish(self, digest: str, *, failed: bool) -> None:
+        moving = self.moving.get(digest)
+        if moving is None:
+            return
+        if not failed:
+            self.finished += 1
+            self._kept += moving.size // moving.places
+        moving.size -= moving.size // moving.places
+        moving.places -= 1
+        if moving.places == 0:
+            del self.moving[digest]

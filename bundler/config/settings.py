@@ -1,96 +1,201 @@
-"""What the environment and the users' files say, loaded once into frozen values.
+"""What the environment and the users' files say, answered by host.
 
-``Settings`` answers by host; a registry client is given one ``Access`` and looks at no file.
+Files are read when they are first needed, and once; a client is given one ``Access``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bundler.config import certs_d, registries_conf
+from bundler.config.access import (
+    ANONYMOUS,
+    Access,
+    Credentials,
+    Endpoint,
+    Limits,
+    RegistryOverride,
+    Tls,
+)
+from bundler.config.keychain import Keychain
+from bundler.config.locations import AuthLocation, Locations, locate
+from bundler.config.proxies import Proxies
+from bundler.errors import ConfigError, InvalidReferenceError
+from bundler.oci.reference import is_domain
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
+    from bundler.config.registries_conf import RegistriesConf, Registry
+    from bundler.oci.reference import ImageReference
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Who somebody is to a registry; never shown. All None: anonymous."""
+__all__ = [
+    "ANONYMOUS",
+    "Access",
+    "Credentials",
+    "Endpoint",
+    "Limits",
+    "RegistryOverride",
+    "Settings",
+    "Tls",
+]
 
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    identity_token: str | None = field(default=None, repr=False)
-    """An OAuth2 refresh token."""
-    registry_token: str | None = field(default=None, repr=False)
-    """A bearer token to send as it is."""
-
-    @property
-    def anonymous(self) -> bool:
-        """Whether there is nothing to send."""
-        return self == ANONYMOUS
-
-
-ANONYMOUS = Credentials()
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How to recognise a registry, and how to be recognised."""
-
-    verify: bool = True
-    ca_files: tuple[Path, ...] = ()
-    """Added to the system's authorities."""
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-    plain_http: bool = False
-    """Speak HTTP at once. With ``verify`` off, HTTPS is tried first and HTTP after it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a registry may be asked to bear."""
-
-    parallel: int | None = None
-    """Connections at once; None: what the run uses."""
-    requests_per_second: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryOverride:
-    """What a command line or a bundle manifest says of one registry; None: not said."""
-
-    credentials: Credentials | None = None
-    authfile: Path | None = None
-    tls_verify: bool | None = None
-    plain_http: bool | None = None
-    ca_files: tuple[Path, ...] = ()
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-    cert_dir: Path | None = None
-    limits: Limits | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """All that a client needs to speak with one registry about one repository."""
-
-    host: str
-    """``host[:port]`` as it is dialled."""
-    credentials: Credentials = ANONYMOUS
-    tls: Tls = field(default_factory=Tls)
-    limits: Limits = field(default_factory=Limits)
-    proxy: str | None = field(default=None, repr=False)
-    """The proxy's URL; it may hold a password."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One place to pull from: where a repository (or a mirror of it) really is."""
-
-    host: str
-    path: str
-    insecure: bool
-    is_mirror: bool
+_DOCKER_HUB = "docker.io"
+_DOCKER_HUB_DIALLED = "registry-1.docker.io"
+_NOTHING = RegistryOverride()
 
 
 class Settings:
-    """Everything read from the environment and from users' files."""
+    """Everything read from the environment and from users' files; safe to share among threads.
+
+    Made without arguments it knows nothing: anonymous, no files, no proxy.
+    """
+
+    def __init__(
+        self, locations: Locations | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.locations = locations or Locations()
+        self.environment = dict(environment or {})
+        """Handed on to credential helpers."""
+        self.proxies = Proxies.of(self.environment)
+        self._keychain = Keychain(self.environment)
+        self._lock = threading.Lock()
+        self._registries: RegistriesConf | None = None
+
+    @classmethod
+    def load(
+        cls,
+        environment: Mapping[str, str],
+        home: Path,
+        uid: int,
+        *,
+        authfile: Path | None = None,
+        registries_conf: Path | None = None,
+        etc: Path = Path("/etc"),
+        usr_share: Path = Path("/usr/share"),
+        run: Path = Path("/run"),
+    ) -> Settings:
+        """The settings of one user; the arguments are those of ``locations.locate``.
+
+        Nothing is read yet, so nothing can fail yet.
+        """
+        places = locate(
+            environment,
+            home,
+            uid,
+            authfile=authfile,
+            registries_conf=registries_conf,
+            etc=etc,
+            usr_share=usr_share,
+            run=run,
+        )
+        return cls(places, environment)
+
+    def access(
+        self,
+        host: str,
+        path: str = "",
+        override: RegistryOverride | None = None,
+        *,
+        insecure: bool = False,
+    ) -> Access:
+        """All that a client needs for the repository ``path`` at ``host[:port]``.
+
+        Args:
+            host: as users write it; Docker Hub is ``docker.io``.
+            path: the repository or namespace; empty for the registry itself.
+            override: what a command line or a bundle manifest says; it goes before files.
+            insecure: what ``Endpoint.insecure`` says, where one led here.
+
+        Raises:
+            ConfigError: the registry is blocked, or a file or helper that has to be asked is
+                not in order.
+            InvalidReferenceError: ``host`` is not a registry's name.
+        """
+        if not is_domain(host):
+            raise InvalidReferenceError(f"{host[:80]!r} is not a registry's host[:port]")
+        said = override or _NOTHING
+        registry = self._registry(f"{host}/{path}" if path else host)
+        tls = self._tls(
+            host, said, insecure=insecure or (registry is not None and registry.insecure)
+        )
+        dialled = _DOCKER_HUB_DIALLED if host == _DOCKER_HUB else host
+        return Access(
+            host=dialled,
+            credentials=self._credentials(host, path, said),
+            tls=tls,
+            limits=said.limits or Limits(),
+            proxy=self.proxies.between("http" if tls.plain_http else "https", dialled),
+            proxies=self.proxies,
+        )
+
+    def endpoints(self, image: ImageReference) -> list[Endpoint]:
+        """The places to pull ``image`` from, in order: mirrors, then the registry itself.
+
+        Raises:
+            ConfigError: the registry is blocked, or registries.conf is not in order.
+        """
+        registry = self._registry(registries_conf.full_name(image))
+        if registry is None:
+            return [Endpoint(image.domain, image.path, insecure=False, is_mirror=False)]
+        found = []
+        for mirror in registry.mirrors:
+            if mirror.serves(image):
+                there = registry.rewrite(mirror.location, image)
+                found.append(Endpoint(there.domain, there.path, mirror.insecure, is_mirror=True))
+        there = registry.rewrite(registry.location, image) if registry.location else image
+        found.append(Endpoint(there.domain, there.path, registry.insecure, is_mirror=False))
+        return found
+
+    def primary(self, image: ImageReference) -> Endpoint:
+        """The place that ``image`` names, for everything but pulls: neither mirror nor rewrite.
+
+        Raises:
+            ConfigError: the registry is blocked, or registries.conf is not in order.
+        """
+        registry = self._registry(registries_conf.full_name(image))
+        insecure = registry is not None and registry.insecure
+        return Endpoint(image.domain, image.path, insecure, is_mirror=False)
+
+    @property
+    def credential_helpers(self) -> tuple[str, ...]:
+        """Whom registries.conf has asked for credentials, in order."""
+        return self._load_registries().credential_helpers
+
+    def _registry(self, name: str) -> Registry | None:
+        registry = self._load_registries().find(name)
+        if registry is not None and registry.blocked:
+            raise ConfigError(
+                f"{name}: the registry {registry.prefix} is blocked in {registry.origin}"
+            )
+        return registry
+
+    def _load_registries(self) -> RegistriesConf:
+        with self._lock:
+            if self._registries is None:
+                self._registries = registries_conf.load(self.locations)
+            return self._registries
+
+    def _credentials(self, host: str, path: str, said: RegistryOverride) -> Credentials:
+        if said.credentials is not None:
+            return said.credentials
+        locations = self.locations.auth
+        if said.authfile is not None:
+            locations = (AuthLocation(said.authfile, required=True),)
+        return self._keychain.find(host, path, locations, self.credential_helpers)
+
+    def _tls(self, host: str, said: RegistryOverride, *, insecure: bool) -> Tls:
+        if said.cert_dir is not None:
+            found = certs_d.read(said.cert_dir)
+        else:
+            found = certs_d.find(self.locations.certs_d, host)
+        own_pair = said.client_certificate is not None
+        return Tls(
+            verify=not insecure if said.tls_verify is None else said.tls_verify,
+            ca_files=(*found.ca_files, *said.ca_files),
+            client_certificate=said.client_certificate if own_pair else found.client_certificate,
+            client_key=said.client_key if own_pair else found.client_key,
+            plain_http=bool(said.plain_http),
+        )

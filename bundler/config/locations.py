@@ -1,0 +1,133 @@
+"""Where the files are that users and administrators write; every candidate, computed once.
+
+The orders are those of containers-auth.json(5), containers-registries.conf(5) and
+containers-certs.d(5). Nothing here looks at a disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class AuthLocation:
+    """A file that may hold credentials."""
+
+    path: Path
+    legacy: bool = False
+    """``.dockercfg``: no ``auths`` around the entries, and URLs for their keys."""
+    required: bool = False
+    """Whether the user named it, so that its absence is a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """Candidates in the order in which they are tried. Without any: no file is ever read."""
+
+    auth: tuple[AuthLocation, ...] = ()
+    """The first is also where ``login`` writes."""
+    registries_conf: tuple[Path, ...] = ()
+    """The first that exists is the main file."""
+    registries_conf_required: bool = False
+    registries_conf_d: tuple[Path, ...] = ()
+    """Of files with one name, that in the last directory holds; then they go by name."""
+    registries_conf_override: Path | None = None
+    """Read after everything else; must exist."""
+    certs_d: tuple[Path, ...] = ()
+    """The first with a directory for the host holds."""
+
+
+def locate(
+    environment: Mapping[str, str],
+    home: Path,
+    uid: int,
+    *,
+    authfile: Path | None = None,
+    registries_conf: Path | None = None,
+    etc: Path = Path("/etc"),
+    usr_share: Path = Path("/usr/share"),
+    run: Path = Path("/run"),
+) -> Locations:
+    """All locations for one user.
+
+    Args:
+        environment: the process's variables; an empty one counts as unset.
+        home: the user's home directory.
+        uid: the user's id, which 0 tells from users without privileges.
+        authfile: what ``--authfile`` says; then no other file of credentials is read.
+        registries_conf: what ``--registries-conf`` says; drop-ins are read beside it.
+        etc: the root of the administrator's files.
+        usr_share: the root of the distribution's files.
+        run: the root of files that do not outlive the machine's run.
+    """
+    config = _directory(environment, "XDG_CONFIG_HOME", home / ".config") / "containers"
+    system = (usr_share / "containers", etc / "containers")
+    named = environment.get("CONTAINERS_REGISTRIES_CONF")
+    override = environment.get("CONTAINERS_REGISTRIES_CONF_OVERRIDE")
+    if registries_conf is not None:
+        main: tuple[Path, ...] = (registries_conf,)
+    elif named:
+        main = (Path(named),)
+    else:
+        main = tuple(root / "registries.conf" for root in (config, *reversed(system)))
+    return Locations(
+        auth=_auth(environment, home, uid, authfile, run),
+        registries_conf=main,
+        registries_conf_required=bool(registries_conf or named),
+        registries_conf_d=()
+        if named and registries_conf is None
+        else (*_drop_ins(system, uid), config / "registries.conf.d"),
+        registries_conf_override=Path(override) if override else None,
+        certs_d=(
+            config / "certs.d",
+            etc / "containers" / "certs.d",
+            etc / "docker" / "certs.d",
+            usr_share / "containers" / "certs.d",
+        ),
+    )
+
+
+def _auth(
+    environment: Mapping[str, str], home: Path, uid: int, authfile: Path | None, run: Path
+) -> tuple[AuthLocation, ...]:
+    if authfile is not None:
+        return (AuthLocation(authfile, required=True),)
+    named = environment.get("REGISTRY_AUTH_FILE")
+    if named:
+        return (AuthLocation(Path(named)),)
+    runtime = _directory(environment, "XDG_RUNTIME_DIR", None)
+    primary = runtime / "containers" if runtime else run / "containers" / str(uid)
+    config = _directory(environment, "XDG_CONFIG_HOME", home / ".config")
+    docker = _directory(environment, "DOCKER_CONFIG", home / ".docker")
+    return (
+        AuthLocation(primary / "auth.json"),
+        AuthLocation(config / "containers" / "auth.json"),
+        AuthLocation(docker / "config.json"),
+        AuthLocation(home / ".dockercfg", legacy=True),
+    )
+
+
+def _drop_ins(roots: tuple[Path, ...], uid: int) -> list[Path]:
+    directories = []
+    for root in roots:
+        directories.append(root / "registries.conf.d")
+        if uid == 0:
+            directories.append(root / "registries.rootful.conf.d")
+        else:
+            rootless = root / "registries.rootless.conf.d"
+            directories += [rootless, rootless / str(uid)]
+    return directories
+
+
+@overload
+def _directory(environment: Mapping[str, str], name: str, default: Path) -> Path: ...
+@overload
+def _directory(environment: Mapping[str, str], name: str, default: None) -> Path | None: ...
+def _directory(environment: Mapping[str, str], name: str, default: Path | None) -> Path | None:
+    value = environment.get(name)
+    return Path(value) if value else default

@@ -10,16 +10,18 @@ fail() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 
 # make_environment SET...: .venv with the locked sets of scripts/requirements, and airbundle.
 make_environment() {
-    local set files=() stamp="$venv/.installed-$*"
+    local set files=()
     for set in "$@"; do files+=("$root/scripts/requirements/$set.txt"); done
     "$venv/bin/python" -c '' 2>/dev/null || make_venv
-    if ! sha256sum --status --check "$stamp" 2>/dev/null; then
+    if ! is_installed "$*" && ! is_installed dev; then  # dev holds the other sets
         say "Installing the locked dependencies into .venv ($*) …"
         pip_install --require-hashes "${files[@]/#/--requirement=}"
         pip_install --no-deps --no-index --no-build-isolation --editable "$root"
-        sha256sum "${files[@]}" "$root/pyproject.toml" >"$stamp"
+        sha256sum "${files[@]}" "$root/pyproject.toml" >"$venv/.installed-$*"
     fi
 }
+
+is_installed() { sha256sum --status --check "$venv/.installed-$1" 2>/dev/null; }
 
 make_venv() {
     local python

@@ -37,6 +37,7 @@ PACKAGES = {
     "podman": "podman",
     "setpriv": "util-linux",
     "skopeo": "skopeo",
+    "unshare": "util-linux",
 }
 # docker-registry 2.8 takes a token for this long after its end.
 # https://github.com/distribution/distribution/blob/v2.8.2/registry/auth/token/token.go

@@ -285,15 +285,20 @@ def _referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer
 
 def _known_referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer]:
     """The ones that are wanted, by digest: their tags may stand for others by now."""
-    open_wish = replace(wish, known_referrers=None)
-    found = {item.graph.root.digest: item for item in _referrers(graph, open_wish, reading)}
+    found: dict[Digest, Referrer] | None = None
     for digest, tag in wish.known_referrers or ():
-        if digest in found:
+        try:
+            descriptor = wish.source.resolve(digest.text)
+        except NotFoundError:
+            if found is None:
+                anything = _referrers(graph, replace(wish, known_referrers=None), reading)
+                found = {item.graph.root.digest: item for item in anything}
+            if digest not in found:
+                raise
             yield found[digest]
-            continue
-        descriptor = wish.source.resolve(digest.text)
-        below = reading.graph(descriptor, reading.raw(descriptor), EVERYTHING)
-        yield Referrer(below, graph.root.digest, tag)
+        else:
+            below = reading.graph(descriptor, reading.raw(descriptor), EVERYTHING)
+            yield Referrer(below, graph.root.digest, tag)
 
 
 def _referring(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -36,6 +37,7 @@ COMMANDS = {
 """Each command with its ``module:attribute`` and its line in the list, in the order of use."""
 
 _SIGPIPE_STATUS = 141
+_COMPLETE = "_AIRBUNDLE_COMPLETE"
 
 
 class LazyGroup(click.Group):
@@ -92,36 +94,42 @@ def airbundle(ctx: click.Context, *, quiet: bool, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit status; nothing else in the program does."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _prepare_streams()
     try:
-        status = _run(list(arguments))
+        status = _run(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
         status = _SIGPIPE_STATUS
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     except OSError as error:
         status = _explain(MediumError(f"the standard output cannot be written: {error.strerror}"))
+        _drop_output()
     sys.exit(status)
 
 
 def _run(arguments: list[str]) -> int:
     """Run one command; its exit status."""
     try:
-        result = airbundle.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        if instruction := os.environ.get(_COMPLETE):  # noqa: TID251 - how shells ask click
+            from click.shell_completion import shell_complete  # noqa: PLC0415 - only for shells
+
+            return shell_complete(airbundle, {}, PROGRAM, _COMPLETE, instruction)
+        with airbundle.make_context(PROGRAM, arguments) as context:
+            airbundle.invoke(context)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001 - the last resort: nobody is shown a traceback
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - nobody is shown a traceback
         if "--debug" in arguments:
             import traceback  # noqa: PLC0415 - rarely needed
 
             traceback.print_exc()
         return _explain(_understand(error))
-    return result if isinstance(result, int) else 0
+    return 0
 
 
-def _understand(error: Exception) -> BundlerError:
+def _understand(error: BaseException) -> BundlerError:
     """What an exception means to the user."""
     match error:
         case BundlerError():
@@ -133,7 +141,7 @@ def _understand(error: Exception) -> BundlerError:
             return UsageError(error.format_message())
         case click.Abort() if isinstance(error.__context__, EOFError):
             return UsageError("a question was not answered: there is no more input")
-        case click.Abort():
+        case click.Abort() | KeyboardInterrupt():
             return CancelledError()
         case ConnectionError() | TimeoutError():
             return RegistryError(f"the connection failed: {error}")
@@ -155,6 +163,20 @@ def _explain(error: BundlerError) -> int:
 
     render.failure(error)
     return error.status if isinstance(error, CancelledError) else error.exit_status
+
+
+def _prepare_streams() -> None:
+    """No name of a file or an image makes a print fail, and a closed output is an empty one."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - to the end
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere, or Python would complain while it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _nearest(name: str) -> str:

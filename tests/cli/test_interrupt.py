@@ -1,0 +1,125 @@
+"""Signals: the work is asked to stop, and the process ends soon whatever the work does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import pytest
+
+_PREPARE = """
+import sys, threading, time
+from bundler.cli import run
+from bundler.cli.main import _explain
+from bundler.errors import CancelledError
+def ready():
+    print("ready", flush=True)
+"""
+
+_OBEDIENT = """
+try:
+    with run.running() as work:
+        ready()
+        while True:
+            work.cancellation.sleep(60)
+except CancelledError as error:
+    sys.exit(_explain(error))
+"""
+
+_HANGING_WORKER = """
+def hang():
+    time.sleep(60)
+try:
+    with run.running() as work:
+        threading.Thread(target=hang).start()
+        ready()
+        work.cancellation.sleep(60)
+except CancelledError as error:
+    sys.exit(_explain(error))
+"""
+
+_HANGING = """
+with run.running() as work:
+    ready()
+    while True:
+        time.sleep(60)
+"""
+
+_UNAWARE = """
+with run.running() as work:
+    pass
+ready()
+time.sleep(60)
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: int
+    stderr: str
+    seconds: float
+
+
+def interrupt(
+    program: str,
+    environment: dict[str, str],
+    *numbers: signal.Signals,
+) -> Ended:
+    with subprocess.Popen(
+        [sys.executable, "-c", _PREPARE + program],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        began = time.monotonic()
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(0.1)
+        _, stderr = process.communicate(timeout=30)
+        return Ended(process.returncode, stderr, time.monotonic() - began)
+
+
+STOPPED = (
+    "nothing was moved yet\n"
+    "airbundle: error: stopped\n"
+    "hint: run the same command again: it resumes\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_work_that_obeys_ends_at_once(
+    hermetic_environment: dict[str, str], number: signal.Signals, status: int
+) -> None:
+    ended = interrupt(_OBEDIENT, hermetic_environment, number)
+    assert (ended.status, ended.stderr) == (status, STOPPED)
+    assert ended.seconds < 1.2
+
+
+@pytest.mark.parametrize("program", [_HANGING_WORKER, _HANGING])
+def test_work_that_hangs_ends_within_two_seconds(
+    hermetic_environment: dict[str, str], program: str
+) -> None:
+    ended = interrupt(program, hermetic_environment, signal.SIGINT)
+    assert (ended.status, ended.stderr) == (130, STOPPED)
+    assert ended.seconds < 2.5
+
+
+def test_a_second_signal_ends_it_at_once(hermetic_environment: dict[str, str]) -> None:
+    ended = interrupt(_HANGING, hermetic_environment, signal.SIGINT, signal.SIGINT)
+    assert ended.status == 130
+    assert ended.seconds < 1.2
+
+
+def test_after_the_work_signals_mean_what_they_meant(
+    hermetic_environment: dict[str, str],
+) -> None:
+    ended = interrupt(_UNAWARE, hermetic_environment, signal.SIGTERM)
+    assert ended.status == -signal.SIGTERM

@@ -1,0 +1,119 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bundler.cli import options
+from bundler.cli.options import Access
+from bundler.config.settings import ANONYMOUS, Credentials
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@options.command("pull")
+@click.argument("images", nargs=-1)
+@options.access("src-", what="the source")
+@options.access("dest-", what="the destination")
+@options.jobs
+@options.as_json
+def pull(**given: Any) -> None:
+    """Pull."""
+    click.get_current_context().obj.update(given, quiet=options.quiet())
+
+
+def parse(arguments: Sequence[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    result = CliRunner().invoke(pull, arguments, obj=given, catch_exceptions=False)
+    if result.exit_code:
+        raise UsageError(result.output)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verify", "images"),
+    [
+        (["a"], None, ("a",)),
+        (["--src-tls-verify", "a"], True, ("a",)),
+        (["--src-tls-verify", "false"], True, ("false",)),
+        (["a", "--src-tls-verify"], True, ("a",)),
+        (["--src-tls-verify=false", "a"], False, ("a",)),
+        (["--src-tls-verify=F", "--", "--src-tls-verify"], False, ("--src-tls-verify",)),
+        (["--src-tls-verify=false", "--src-tls-verify"], True, ()),
+    ],
+)
+def test_a_switch_never_takes_the_next_argument(
+    arguments: list[str], verify: bool | None, images: tuple[str, ...]
+) -> None:
+    given = parse(arguments)
+    assert given["src_access"].tls_verify is verify
+    assert given["images"] == images
+    assert given["dest_access"] == Access()
+
+
+@pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
+def test_what_means_true(text: str) -> None:
+    assert parse([f"--dest-tls-verify={text}"])["dest_access"].tls_verify is True
+
+
+@pytest.mark.parametrize("text", ["0", "f", "F", "FALSE", "false", "False"])
+def test_what_means_false(text: str) -> None:
+    assert parse([f"--dest-tls-verify={text}"])["dest_access"].tls_verify is False
+
+
+@pytest.mark.parametrize("text", ["", "no", "tRUE", "2"])
+def test_what_is_neither(text: str) -> None:
+    with pytest.raises(UsageError, match="neither true nor false"):
+        parse([f"--dest-tls-verify={text}"])
+
+
+def test_each_side_has_its_own_access() -> None:
+    given = parse(["--src-creds", "u:p:q", "--dest-authfile", "a.json", "--dest-cert-dir", "c"])
+    assert given["src_access"] == Access(creds="u:p:q")
+    assert given["dest_access"] == Access(authfile=Path("a.json"), cert_dir=Path("c"))
+
+
+def test_quiet_and_debug_are_taken_after_the_command_too() -> None:
+    assert parse([])["quiet"] is False
+    assert parse(["-q", "--debug"])["quiet"] is True
+
+
+def test_jobs_are_few_but_some() -> None:
+    assert parse(["-j4"])["jobs"] == 4
+    with pytest.raises(UsageError):
+        parse(["--jobs", "0"])
+
+
+def test_credentials_end_at_the_first_colon_of_the_name() -> None:
+    found = Access(creds="user:pass:word").override().credentials
+    assert found == Credentials(username="user", password="pass:word")
+
+
+def test_no_credentials_means_anonymous_and_unsaid_means_ask_the_files() -> None:
+    assert Access(no_creds=True).override().credentials == ANONYMOUS
+    assert Access().override().credentials is None
+
+
+@pytest.mark.parametrize(
+    "access", [Access(creds=":secret"), Access(creds="u:secret", no_creds=True)]
+)
+def test_credentials_that_make_no_sense_are_refused_without_showing_them(access: Access) -> None:
+    with pytest.raises(UsageError) as raised:
+        access.override()
+    assert "secret" not in f"{raised.value}{raised.value.hint}{access!r}"
+
+
+def test_a_password_that_is_not_given_is_asked_for() -> None:
+    @click.command
+    def ask() -> None:
+        found = Access(creds="user").override().credentials
+        assert found == Credentials(username="user", password="typed")
+
+    assert CliRunner().invoke(ask, input="typed\n", catch_exceptions=False).exit_code == 0

@@ -55,12 +55,15 @@ class AuthFile:
             ConfigError: the entry cannot be decoded.
         """
         exact = [] if self.legacy else [key for key in keys(host, path) if key in self.entries]
-        same_host = [key for key in self.entries if self._host_of(key) == host_of(host)]
-        for key in (*exact, *same_host):
+        for key in (*exact, *self.keys_of(host)):
             found = _decode(self.entries[key], f"{self.path}: the entry {host_of(key)!r}")
             if not found.anonymous:  # docker leaves empty entries where a helper is used
                 return found
         return ANONYMOUS
+
+    def keys_of(self, host: str) -> list[str]:
+        """The entries for ``host`` itself, however it is written."""
+        return [key for key in self.entries if self._host_of(key) == host_of(host)]
 
     def _host_of(self, key: str) -> str | None:
         """The host that ``key`` stands for; None where it stands for a namespace of one."""
@@ -91,7 +94,15 @@ def parse(raw: bytes, path: Path, *, legacy: bool = False) -> AuthFile:
     Raises:
         ConfigError: with the path, and the line where it is not JSON.
     """
-    document = load_document(raw, path)
+    return of_document(load_document(raw, path), path, legacy=legacy)
+
+
+def of_document(document: dict[str, Any], path: Path, *, legacy: bool = False) -> AuthFile:
+    """View a file's JSON object; the same dictionaries, not copies of them.
+
+    Raises:
+        ConfigError: a member has the wrong type.
+    """
     auths = document if legacy else _mapping(document, "auths", path)
     helpers = {} if legacy else _mapping(document, "credHelpers", path)
     store = None if legacy else document.get("credsStore")

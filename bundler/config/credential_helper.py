@@ -102,6 +102,21 @@ def erase(
     return known
 
 
+def servers(name: str, environment: Mapping[str, str], *, timeout: float = TIMEOUT) -> list[str]:
+    """The registries that the helper ``name`` keeps credentials for.
+
+    Raises:
+        ConfigError: it does not say.
+    """
+    status, answer = _run(name, "list", b"", environment, timeout)
+    if status != 0:
+        raise _failed(name, "list", status, answer)
+    try:
+        return list(strict_json.load_object(answer))
+    except BundlerError:
+        raise ConfigError(f"docker-credential-{name} list: its answer is not JSON") from None
+
+
 def _run(
     name: str, verb: str, given: bytes, environment: Mapping[str, str], timeout: float
 ) -> tuple[int, bytes]:

@@ -184,8 +184,12 @@ def _drop_ins(directories: Iterable[Path]) -> list[Path]:
             continue
         except OSError as error:
             raise ConfigError(f"{directory}: cannot be read: {error.strerror}") from None
-        found |= {entry.name: entry for entry in entries if entry.suffix == ".conf"}
+        found |= {entry.name: entry for entry in entries if _is_drop_in(entry)}
     return [found[name] for name in sorted(found)]
+
+
+def _is_drop_in(entry: Path) -> bool:
+    return entry.name.endswith(".conf") and not entry.is_dir()
 
 
 def _registry(table: dict[str, Any], path: Path) -> Registry:

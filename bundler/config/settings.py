@@ -26,7 +26,7 @@ from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import is_domain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.oci.reference import ImageReference
@@ -159,6 +159,22 @@ class Settings:
         insecure = registry is not None and registry.insecure
         return Endpoint(image.domain, image.path, insecure, is_mirror=False)
 
+    def credentials(
+        self, host: str, path: str = "", locations: Sequence[AuthLocation] | None = None
+    ) -> Credentials:
+        """What is kept for the repository or namespace ``path`` at ``host[:port]``.
+
+        Args:
+            host: as users write it.
+            path: empty for the registry itself.
+            locations: the files to look into; None: those that were found at the start.
+
+        Raises:
+            ConfigError: a file or a helper that has to be asked is not in order.
+        """
+        files = self.locations.auth if locations is None else locations
+        return self._keychain.find(host, path, files, self.credential_helpers)
+
     @property
     def credential_helpers(self) -> tuple[str, ...]:
         """Whom registries.conf has asked for credentials, in order."""
@@ -181,10 +197,9 @@ class Settings:
     def _credentials(self, host: str, path: str, said: RegistryOverride) -> Credentials:
         if said.credentials is not None:
             return said.credentials
-        locations = self.locations.auth
         if said.authfile is not None:
-            locations = (AuthLocation(said.authfile, required=True),)
-        return self._keychain.find(host, path, locations, self.credential_helpers)
+            return self.credentials(host, path, (AuthLocation(said.authfile, required=True),))
+        return self.credentials(host, path)
 
     def _tls(self, host: str, said: RegistryOverride, *, insecure: bool) -> Tls:
         if said.cert_dir is not None:

@@ -1,0 +1,179 @@
+"""Writes credentials to a file of them, or has the helper keep them that the file names.
+
+A file is replaced as a whole, readable by its owner only, with everything in it kept that is not
+ours. A path that is a link stays one: the file that it leads to is replaced.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bundler.config import auth_file, credential_helper, user_file
+from bundler.content.atomic import write_bytes
+from bundler.errors import ConfigError, LockedError, MediumError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from bundler.config.access import Credentials
+
+LOCK_TIMEOUT = 10.0
+"""Seconds to wait for another process that writes in the same directory."""
+
+
+def store(path: Path, key: str, credentials: Credentials, environment: Mapping[str, str]) -> str:
+    """Keep ``credentials`` for ``key``; where they are kept now, for a person to read.
+
+    Args:
+        path: the file; it and its directory are made if need be.
+        key: ``host[:port]`` or ``host[:port]/namespace``.
+        credentials: a user's name and password, or an identity token.
+        environment: for helpers.
+
+    Raises:
+        ConfigError: the file is not in order or cannot be written, or the helper refuses.
+        LockedError: another process holds its directory.
+    """
+    host, slash, _ = key.partition("/")
+    with _edited(path) as document:
+        file = auth_file.of_document(document, path)
+        helper = file.helper(host)
+        if helper is None and file.store is not None and not slash:
+            helper = (file.store, auth_file.stored_name(host))
+            document.setdefault("auths", {}).setdefault(helper[1], {})  # docker's marker
+        if helper is None:
+            document.setdefault("auths", {})[key] = _entry(credentials)
+            return str(path)
+        name, server = helper
+        if slash:
+            raise ConfigError(
+                f"{path}: the credential helper {name} keeps registries, not namespaces",
+                hint=f"log in to {host}, or name another file with --authfile",
+            )
+        credential_helper.store(name, server, credentials, environment)
+        return f"credential helper {name}"
+
+
+def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
+    """Forget ``key`` in the file and its helpers; whether it was known.
+
+    Raises:
+        ConfigError, LockedError: as ``store``.
+    """
+    if user_file.read(path) is None:
+        return False
+    host, slash, _ = key.partition("/")
+    with _edited(path) as document:
+        file = auth_file.of_document(document, path)
+        entries = file.keys_of(host) if not slash else []
+        gone = [document["auths"].pop(name) for name in {key, *entries} & file.entries.keys()]
+        known = any(gone)
+        if slash:
+            return known
+        helper = file.helper(host)
+        if helper is None and file.store is not None:
+            helper = (file.store, auth_file.stored_name(host))
+        return (helper is not None and credential_helper.erase(*helper, environment)) or known
+
+
+def remove_all(path: Path, environment: Mapping[str, str]) -> None:
+    """Forget every registry in the file and its helpers.
+
+    Raises:
+        ConfigError, LockedError: as ``store``.
+    """
+    if user_file.read(path) is None:
+        return
+    with _edited(path) as document:
+        file = auth_file.of_document(document, path)
+        for server, name in file.helpers.items():
+            credential_helper.erase(name, server, environment)
+        if file.store is not None:
+            for server in credential_helper.servers(file.store, environment):
+                credential_helper.erase(file.store, server, environment)
+        document["auths"] = {}
+
+
+@contextmanager
+def _edited(path: Path) -> Iterator[dict[str, Any]]:
+    """The file's document; written back at the end if it was changed and nothing was raised."""
+    try:
+        target = path.resolve()
+        _make_private(target.parent)
+    except (OSError, RuntimeError) as error:
+        raise _unwritable(path, error) from None
+    with _locked(target.parent, path):
+        raw = user_file.read(target)
+        document = auth_file.load_document(raw, path) if raw is not None else {}
+        before = json.dumps(document)
+        yield document
+        if json.dumps(document) == before:
+            return
+        data = json.dumps(document, indent="\t", ensure_ascii=False).encode("utf-8")
+        try:
+            write_bytes(target, data, mode=0o600)
+        except MediumError as error:
+            raise _unwritable(path, error) from None
+
+
+def _make_private(directory: Path) -> None:
+    if directory.is_dir():
+        return
+    _make_private(directory.parent)
+    directory.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def _locked(directory: Path, path: Path) -> Iterator[None]:
+    """Keep others like us from losing what we write, or we what they write."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        _flock(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _flock(descriptor: int, path: Path) -> None:
+    deadline = time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise LockedError(
+                    f"{path}: another process has been writing there for {LOCK_TIMEOUT:g} seconds"
+                ) from None
+            time.sleep(0.05)
+
+
+def _entry(credentials: Credentials) -> dict[str, str]:
+    username = credentials.username or ""
+    if credentials.identity_token is not None:
+        return {
+            "auth": _encoded(username or auth_file.TOKEN_USER, ""),
+            "identitytoken": credentials.identity_token,
+        }
+    return {"auth": _encoded(username, credentials.password or "")}
+
+
+def _encoded(username: str, password: str) -> str:
+    return base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+
+
+def _unwritable(path: Path, error: Exception) -> ConfigError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return ConfigError(
+        f"{path}: credentials cannot be written there: {reason}",
+        hint="name another file with --authfile, or set REGISTRY_AUTH_FILE",
+    )

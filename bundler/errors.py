@@ -179,7 +179,8 @@ class RegistryError(BundlerError):
     """A registry, or the way to it, failed.
 
     ``status`` is the HTTP status (None: no answer), ``codes`` are the error codes of the
-    distribution specification, ``temporary`` tells whether the same request may succeed later.
+    distribution specification, ``temporary`` tells whether the same request may succeed later,
+    ``retry_after`` after how many seconds, where the registry said so.
     """
 
     exit_status = 6
@@ -191,12 +192,14 @@ class RegistryError(BundlerError):
         status: int | None = None,
         codes: Sequence[str] = (),
         temporary: bool = False,
+        retry_after: float | None = None,
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
         self.codes = tuple(codes)
         self.temporary = temporary
+        self.retry_after = retry_after
 
 
 class RateLimitedError(RegistryError):
@@ -215,9 +218,9 @@ class RateLimitedError(RegistryError):
             status=status,
             codes=codes,
             temporary=True,
+            retry_after=retry_after,
             hint="wait and run again, or lower limits.requestsPerSecond for this registry",
         )
-        self.retry_after = retry_after
 
 
 class UnauthorizedError(RegistryError):

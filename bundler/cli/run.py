@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING
 from bundler.cli import options
 from bundler.cli.interrupt import interruptible
 from bundler.cli.progress import Progress
-from bundler.errors import CancelledError, ConfigError
+from bundler.errors import CancelledError, ConfigError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from concurrent.futures import Executor
 
     from bundler.cancel import Cancellation
     from bundler.config.settings import RegistryOverride, Settings
+    from bundler.copy.engine import Running
     from bundler.events import Emit
     from bundler.oci.platform import Platform
     from bundler.ports import Options
+
+
+DEFAULT_JOBS = 6
+"""As many blobs at once as other tools move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,19 @@ class Run:
 
     cancellation: Cancellation
     emit: Emit
+    executor: Executor
+
+    def engine(self, *, keep_going: bool = False, read_everything: bool = False) -> Running:
+        """How the engine is to go about its work."""
+        from bundler.copy.engine import Running  # noqa: PLC0415 - not every command moves blobs
+
+        return Running(
+            self.executor,
+            self.cancellation,
+            self.emit,
+            keep_going=keep_going,
+            read_everything=read_everything,
+        )
 
     def options(
         self,
@@ -54,19 +73,35 @@ class Run:
 
 
 @contextmanager
-def running() -> Iterator[Run]:
-    """Stop on signals and show progress until the block ends.
+def running(jobs: int | None = None) -> Iterator[Run]:
+    """Stop on signals and show progress until the block ends; ``jobs`` threads do the work.
 
     Ask all questions before: they cannot be answered once the progress is shown.
     """
     progress = Progress.on_stderr(quiet=options.quiet())
     with interruptible(progress.last_words) as cancellation:
         try:
-            with progress:
-                yield Run(cancellation, progress.emit)
+            with progress, _threads(jobs or DEFAULT_JOBS) as executor:
+                yield Run(cancellation, progress.emit, executor)
         except CancelledError:
             progress.last_words()
             raise
+
+
+def overrides(text: str, access: options.Access) -> dict[str, RegistryOverride]:
+    """What ``access`` says, by the registry that the reference ``text`` names.
+
+    Raises:
+        UsageError: something was said of a registry, but ``text`` names none.
+    """
+    if not access.given:
+        return {}
+    transport, _, rest = text.partition("://")
+    if transport != "docker":
+        raise UsageError(f"{text[:200]!r} names no registry that these options could be for")
+    from bundler.oci.reference import ImageReference  # noqa: PLC0415 - loads hashlib
+
+    return {ImageReference.parse(rest).domain: access.override()}
 
 
 @cache
@@ -83,3 +118,14 @@ def settings() -> Settings:
     except RuntimeError:
         raise ConfigError("the home directory is unknown", hint="set HOME") from None
     return Settings.load(os.environ, home, os.getuid())  # noqa: TID251 - the command line's task
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Executor]:
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
+
+    executor = ThreadPoolExecutor(count, thread_name_prefix="job")
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,66 @@
+"""One writer at a time in a directory, without leaving a file there.
+
+The lock lies on the open directory itself, so it ends with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.content.disk_errors import explained
+from bundler.errors import LockedError
+
+if TYPE_CHECKING:
+    from bundler.content.plain_files import Directory
+
+_PROC = Path("/proc")
+
+
+def lock(directory: Directory) -> None:
+    """Lock ``directory`` until it is closed.
+
+    Raises:
+        LockedError: somebody else holds it; who and since when, where the system tells.
+        MediumError: its file system has no locks.
+    """
+    try:
+        fcntl.flock(directory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise explained(error, directory.path, "cannot lock") from error
+        raise LockedError(
+            f"{directory.path}: locked by another process{_holder(directory.fd)}",
+            hint="wait until it ends, and run again",
+        ) from error
+
+
+def _holder(fd: int) -> str:
+    """`` (PID, NAME, since TIME)`` of whoever holds the lock, or nothing where it is not told."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        status = os.fstat(fd)
+        device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        for line in (_PROC / "locks").read_text().splitlines():
+            _, kind, _, _, pid, place, *_ = line.split()
+            if kind == "FLOCK" and place == device:
+                return f" ({pid}, {_name(pid)}, since {_start(pid)})"
+    return ""
+
+
+def _name(pid: str) -> str:
+    name = (_PROC / pid / "comm").read_text().strip()
+    return "".join(char for char in name if char.isprintable())
+
+
+def _start(pid: str) -> str:
+    """When the process started; field 22 of its stat, in ticks since the machine's start."""
+    fields = (_PROC / pid / "stat").read_text().rpartition(")")[2].split()
+    running = float((_PROC / "uptime").read_text().split()[0]) - int(fields[19]) / os.sysconf(
+        "SC_CLK_TCK"
+    )
+    return time.strftime("%H:%M:%S", time.localtime(time.time() - running))

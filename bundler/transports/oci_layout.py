@@ -1,0 +1,323 @@
+"""``oci:PATH[:NAME]``: an OCI image layout, a directory of blobs with an index of roots.
+
+Blobs go to ``blobs/<algorithm>/<hex>``, each durable before ``index.json`` names what needs it. So
+a run that is stopped leaves the former layout, and blobs that the next run finds.
+
+https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.content import atomic, locking, plain_files
+from bundler.content.plain_files import Directory, PlainReader
+from bundler.errors import (
+    BundlerError,
+    IntegrityError,
+    InvalidReferenceError,
+    MalformedError,
+    NotFoundError,
+    UnsupportedError,
+)
+from bundler.oci import fields, image_layout, strict_json
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.image_layout import LayoutIndex
+from bundler.oci.manifest import MAX_MANIFEST
+from bundler.ports import Accepts, Node
+from bundler.transports.reachable import Reachable, reachable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from bundler.ports import Content, Options, Publication
+
+_BLOBS = "blobs"
+_ALGORITHMS = ("sha256", "sha512")
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutReference:
+    """``oci:PATH``, ``oci:PATH:NAME`` or, for reading, ``oci:PATH:@N``: the entry in place N."""
+
+    path: str
+    name: str | None = None
+
+    @property
+    def transport(self) -> str:
+        """``oci``."""
+        return "oci"
+
+    def __str__(self) -> str:
+        return f"oci:{self.path}" if self.name is None else f"oci:{self.path}:{self.name}"
+
+
+class LayoutSource:
+    """Reads a layout; lists its names, and the roots that refer to others."""
+
+    def __init__(self, path: Path) -> None:
+        with ExitStack() as opened:
+            self._root = opened.enter_context(Directory.open(path))
+            index = _read_index(self._root)
+            if index is None:
+                raise NotFoundError(f"{path}: not an OCI image layout: it has no index.json")
+            self._index = index
+            opened.pop_all()
+        self._subjects: dict[str, list[Descriptor]] | None = None
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """The root called ``name``, the only one, or with ``@N`` the one in that place."""
+        return self._index.find(name)
+
+    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+        """A blob; one that is no plain file is a MalformedError."""
+        return _open(self._root, target, offset)
+
+    def tags(self) -> list[str]:
+        """Every name, in the order of ``index.json``."""
+        return self._index.names()
+
+    def referrers(self, subject: Digest, /) -> list[Descriptor]:
+        """The roots whose ``subject`` is that one."""
+        if self._subjects is None:
+            self._subjects = self._read_subjects()
+        return self._subjects.get(subject.text, [])
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        self._root.close()
+
+    def _read_subjects(self) -> dict[str, list[Descriptor]]:
+        """Look into every root; one that cannot be read refers to nothing."""
+        found: dict[str, dict[Digest, Descriptor]] = {}
+        for entry in self._index.entries:
+            with suppress(BundlerError):
+                names = _names(entry.digest)
+                raw = self._root.read(*names, limit=MAX_MANIFEST)
+                subject = fields.obj(strict_json.load_object(raw), "subject", "subject") or {}
+                found.setdefault(str(subject.get("digest")), {})[entry.digest] = entry
+        return {subject: list(entries.values()) for subject, entries in found.items()}
+
+
+class LayoutDestination:
+    """Writes a layout, alone: it is locked until ``close``. Many blobs may be pushed at once.
+
+    Raises:
+        LockedError: somebody else is writing there.
+        MediumError: the directory cannot be made or read.
+    """
+
+    def __init__(self, path: Path, options: Options | None = None) -> None:  # noqa: ARG002 - as every destination
+        self._made = plain_files.make_directory(path)
+        self._root = Directory.open(path)
+        self._folders: dict[str, Directory] = {}
+        self._making = threading.Lock()
+        try:
+            locking.lock(self._root)
+            _read_index(self._root)  # an index that is not one is said before the first byte
+            self._sweep()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def accepts(self) -> Accepts:
+        """Anything: manifests are stored as they are."""
+        return Accepts(foreign_urls=True)
+
+    def has(self, target: Node, /) -> bool:
+        """Whether a plain file of that name and size is there."""
+        if target.digest is None:
+            return False
+        size = self._root.size(*_names(target.digest))
+        return size is not None and target.size in (None, size)
+
+    def push(self, target: Node, content: Content, /) -> Descriptor:
+        """Store a blob; its name becomes durable with ``commit``."""
+        folder = self._folder(target.digest.algorithm if target.digest else "sha256")
+        stored = atomic.write_content(
+            folder, lambda made: made.digest.hex, content, durable_name=False
+        )
+        return Descriptor(target.media_type, stored.digest, stored.size)
+
+    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+        """A blob that is here, as the source would read it."""
+        return _open(self._root, target, offset)
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """What ``name`` stands for here now.
+
+        Raises:
+            NotFoundError: nothing.
+        """
+        return (_read_index(self._root) or LayoutIndex.empty(self._what())).find(name)
+
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """Write ``index.json``, if anything in it changes.
+
+        Raises:
+            ConflictError: two of ``images`` want one name.
+            IntegrityError: a root is not here.
+        """
+        for image in images:
+            if not self.has(Node.of(image.root, "manifest")):
+                raise IntegrityError(f"{self._root.path}: {image.root.digest} did not arrive")
+        former = _read_index(self._root)
+        index = (former or LayoutIndex.empty(self._what())).published(_entries(images))
+        self._sync()
+        if self._root.size(image_layout.MARK_FILE) is None:
+            atomic.write_bytes_in(self._root, image_layout.MARK_FILE, image_layout.MARK)
+        if former is None or index.raw_entries != former.raw_entries:
+            atomic.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
+
+    def retain(self, names: Collection[str], /) -> None:
+        """Durably drop every entry whose name is not in ``names``, and what only those needed.
+
+        Raises:
+            LimitError, MalformedError, UnsupportedError: a manifest that stays cannot be
+                understood; no blob was removed.
+        """
+        former = _read_index(self._root)
+        if former is None:
+            return
+        index = former.without(lambda entry: image_layout.name_of(entry) not in names)
+        wanted = reachable(index.entries, self._read_manifest)
+        if len(index.entries) != len(former.entries):
+            atomic.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
+        for algorithm in _ALGORITHMS:
+            with (
+                suppress(NotFoundError),
+                self._root.enter(_BLOBS, algorithm) as folder,
+            ):
+                _prune(folder, algorithm, wanted)
+
+    def close(self) -> None:
+        """Unlock; a directory that was made for nothing is removed."""
+        for folder in self._folders.values():
+            folder.close()
+        self._folders.clear()
+        self._root.close()
+        with suppress(OSError):  # not empty: it is wanted
+            for path in reversed(self._made):
+                path.rmdir()
+
+    def _folder(self, algorithm: str) -> Directory:
+        with self._making:
+            folder = self._folders.get(algorithm)
+            if folder is None:
+                folder = self._root.enter(_BLOBS, algorithm, make=True)
+                self._folders[algorithm] = folder
+            return folder
+
+    def _sync(self) -> None:
+        """Make every name below the directory durable, and the directories that were made."""
+        for folder in self._folders.values():
+            atomic.sync_directory(folder)
+        if self._folders:
+            with self._root.enter(_BLOBS) as blobs:
+                atomic.sync_directory(blobs)
+        atomic.sync_directory(self._root)
+        for path in self._made:
+            atomic.sync_directory(path.parent)
+
+    def _read_manifest(self, entry: Descriptor) -> bytes | None:
+        try:
+            return self._root.read(*_names(entry.digest), limit=MAX_MANIFEST)
+        except NotFoundError:
+            return None
+
+    def _sweep(self) -> None:
+        atomic.sweep(self._root)
+        for algorithm in _ALGORITHMS:
+            with (
+                suppress(NotFoundError),
+                self._root.enter(_BLOBS, algorithm) as folder,
+            ):
+                atomic.sweep(folder)
+
+    def _what(self) -> str:
+        return str(self._root.path / image_layout.INDEX_FILE)
+
+
+class LayoutTransport:
+    """``oci:``."""
+
+    def parse(self, text: str, /) -> LayoutReference:
+        """Read ``PATH[:NAME]``; the path ends at the first colon."""
+        path, _, name = text.partition(":")
+        if not path or "\0" in path:
+            raise InvalidReferenceError(
+                f"oci:{text[:200]}: no path", hint="write oci:PATH or oci:PATH:NAME"
+            )
+        if not all(char.isprintable() and char != " " for char in name):
+            raise InvalidReferenceError(f"oci:{path[:200]}: {name[:80]!r} is not an image's name")
+        if name.startswith("@") and not (name[1:].isascii() and name[1:].isdigit()):
+            raise InvalidReferenceError(
+                f"oci:{text[:200]}: {name[:80]!r} is not a place", hint="the first entry is @0"
+            )
+        return LayoutReference(path, name or None)
+
+    def source(self, reference: LayoutReference, options: Options, /) -> LayoutSource:  # noqa: ARG002 - the port's form
+        """Open a layout for reading."""
+        return LayoutSource(Path(reference.path))
+
+    def destination(
+        self,
+        reference: LayoutReference,
+        options: Options,  # noqa: ARG002 - the port's form
+        /,
+    ) -> LayoutDestination:
+        """Open, or make, a layout for writing, and lock it."""
+        if reference.name is not None and reference.name.startswith("@"):
+            raise UnsupportedError(
+                f"{reference}: a place can be read, not written",
+                hint=f"give the image a name: oci:{reference.path}:NAME",
+            )
+        return LayoutDestination(Path(reference.path))
+
+
+def _names(digest: Digest) -> tuple[str, str, str]:
+    return _BLOBS, digest.algorithm, digest.hex
+
+
+def _open(root: Directory, target: Node, offset: int) -> PlainReader:
+    if target.digest is None:
+        raise NotFoundError(f"{root.path}: a blob without a digest is nowhere")
+    return root.open_file(*_names(target.digest), offset=offset)
+
+
+def _read_index(root: Directory) -> LayoutIndex | None:
+    """The layout's index; None where nothing has been published yet."""
+    if image_layout.MARK_FILE in (names := root.names()):
+        mark = root.read(image_layout.MARK_FILE, limit=image_layout.MAX_MARK)
+        image_layout.check_mark(mark, str(root.path / image_layout.MARK_FILE))
+    if image_layout.INDEX_FILE not in names:
+        return None
+    raw = root.read(image_layout.INDEX_FILE, limit=image_layout.MAX_INDEX)
+    return LayoutIndex.parse(raw, str(root.path / image_layout.INDEX_FILE))
+
+
+def _prune(folder: Directory, algorithm: str, wanted: Reachable) -> None:
+    """Remove blobs that nothing needs; what is not called as a blob is somebody else's."""
+    removed = False
+    for name in folder.names():
+        with suppress(MalformedError):
+            if Digest(f"{algorithm}:{name}") not in wanted:
+                folder.remove(name)
+                removed = True
+    if removed:
+        atomic.sync_directory(folder)
+
+
+def _entries(images: Sequence[Publication]) -> Iterator[Descriptor]:
+    for image in images:
+        for name in image.names or (None,):
+            yield image_layout.named(image.root, name, dict(image.annotations))
+
+
+TRANSPORT = LayoutTransport()

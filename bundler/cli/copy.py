@@ -65,23 +65,25 @@ def copy(
     from bundler.copy.select import Selection  # noqa: PLC0415
     from bundler.oci.platform import Platform  # noqa: PLC0415
 
-    origin, target = transports.parse(source), transports.parse(destination)
+    origin, goal = transports.parse(source), transports.parse(destination)
     selection = Selection(tuple(map(Platform.parse, platforms)))
-    told = run.overrides(source, src_access), run.overrides(destination, dest_access)
+    src_overrides = run.overrides(source, src_access)
+    dest_overrides = run.overrides(destination, dest_access)
     with run.running(jobs) as work, ExitStack() as stack:
-        reading = transports.transport(origin.transport).source(origin, work.options(told[0]))
+        reading = transports.transport(origin.transport).source(origin, work.options(src_overrides))
         stack.enter_context(closing(reading))
         image = resolve(Wish(reading, origin.name, str(origin), selection, referrers))
-        opened = transports.transport(target.transport)
-        writing = opened.destination(target, work.options(told[1]))
+        writing = transports.transport(goal.transport).destination(
+            goal, work.options(dest_overrides)
+        )
         stack.enter_context(closing(writing))
-        wanted = Target(image, writing, (target.name,) if target.name else ())
-        made = plan([wanted], work.executor, work.cancellation)
+        target = Target(image, writing, (goal.name,) if goal.name else ())
+        made = plan([target], work.executor, work.cancellation)
         if not dry_run:
             execute(made, work.engine())
     if digestfile is not None and not dry_run:
         digestfile.write_text(f"{image.graph.root.digest}\n")
-    _report(wanted, made, str(target), dry_run=dry_run, as_json=as_json)
+    _report(target, made, str(goal), dry_run=dry_run, as_json=as_json)
 
 
 def _report(target: Target, plan: Plan, place: str, *, dry_run: bool, as_json: bool) -> None:

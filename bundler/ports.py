@@ -10,7 +10,7 @@ Everything here may be called from several threads at once, except where it says
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -175,6 +175,37 @@ class Rereads(Protocol):
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """As ``Source.open``."""
+        ...
+
+
+@runtime_checkable
+class Resolves(Protocol):
+    """A place, a destination above all, that can tell what a name stands for now."""
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """As ``Source.resolve``."""
+        ...
+
+
+@runtime_checkable
+class Retains(Protocol):
+    """A destination that can drop what nobody wants any more."""
+
+    def retain(self, names: Collection[str], /) -> None:
+        """Durably drop every name that is not in ``names``, and what only those needed.
+
+        Called after ``commit``, from one thread.
+        """
+        ...
+
+
+@runtime_checkable
+class NamesItsOrigin(Protocol):
+    """A source that may have been served by a mirror."""
+
+    @property
+    def served_by(self) -> str | None:
+        """The place that content really came from, once some did; None: the one that was named."""
         ...
 
 

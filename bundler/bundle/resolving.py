@@ -12,7 +12,7 @@ from bundler.copy.pool import run, run_each
 from bundler.copy.resolve import Image, Wish, resolve
 from bundler.copy.select import Selection
 from bundler.errors import BundlerError, ConflictError, UsageError
-from bundler.ports import ListsTags
+from bundler.ports import ListsTags, NamesItsOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,8 @@ class Found:
     @property
     def served_by(self) -> str | None:
         """Where it was really pulled from, if the source can tell."""
-        served_by: str | None = getattr(self.image.wish.source, "served_by", None)
-        return served_by
+        source = self.image.wish.source
+        return source.served_by if isinstance(source, NamesItsOrigin) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,17 @@ class Missing:
     error: BundlerError
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """All that was wanted, in its order."""
+
+    found: tuple[Found, ...]
+    missing: tuple[Missing, ...] = ()
+
+
 def resolve_all(
     wanted: Sequence[Wanted], options: Options, running: Running, stack: ExitStack
-) -> tuple[list[Found], list[Missing]]:
+) -> Resolved:
     """Resolve every wanted image, in parallel, in the order they are given.
 
     Args:
@@ -60,11 +68,15 @@ def resolve_all(
     """
     tasks = [partial(_resolve, item, options, stack) for item in wanted]
     if not running.keep_going:
-        return list(run(running.executor, tasks, running.cancellation)), []
+        return Resolved(tuple(run(running.executor, tasks, running.cancellation)))
     results = run_each(running.executor, tasks, running.cancellation)
-    pairs = list(zip(wanted, results, strict=True))
-    found = [result for _, result in pairs if isinstance(result, Found)]
-    return found, [Missing(item, error) for item, error in pairs if isinstance(error, BundlerError)]
+    found, missing = [], []
+    for item, result in zip(wanted, results, strict=True):
+        if isinstance(result, BundlerError):
+            missing.append(Missing(item, result))
+        else:
+            found.append(result)
+    return Resolved(tuple(found), tuple(missing))
 
 
 def open_tags(repository: str, options: Options) -> Sequence[str]:

@@ -67,7 +67,7 @@ def test_an_impossible_name_is_refused():
 
 @pytest.mark.parametrize("text", ["", "nothing", "=x"])
 def test_a_move_without_its_parts_is_refused(text):
-    with pytest.raises(UsageError, match="FROM=TO|what becomes"):
+    with pytest.raises(UsageError, match="what becomes"):
         parse_moves([text])
 
 

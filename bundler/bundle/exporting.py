@@ -1,0 +1,248 @@
+"""Export: what is wanted becomes a bundle on a medium, whole and signed, or plainly no bundle.
+
+Order of writing: the directory is locked; signatures and ``bundle.json`` go first; then blobs,
+manifests and names; then what is no longer wanted is dropped; then SHA256SUMS, ``bundle.json``,
+and the signatures last. Interrupted anywhere, a re-run completes it. Where nothing has changed,
+nothing is touched.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bundler import __version__
+from bundler.bundle import inventory, layout, medium, places, signing, sums, verify_text
+from bundler.bundle.inventory import BundledImage, Inventory, Referrer, Tool
+from bundler.bundle.resolving import Found, Missing, Resolved, resolve_all
+from bundler.bundle.verifying import verify
+from bundler.copy.engine import Outcome, Running, execute
+from bundler.copy.plan import Plan, Target, plan
+from bundler.errors import BundlerError, PartialError
+from bundler.events import Notice
+from bundler.oci import manifest as oci_manifest
+from bundler.oci.manifest import ImageManifest, Index
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+    from pathlib import Path
+
+    from bundler.bundle.inventory import Format
+    from bundler.bundle.selection import Wanted
+    from bundler.copy.resolve import Referrer as FoundReferrer
+    from bundler.ports import Destination, Options
+    from bundler.trust.keys import PrivateKey
+
+_SLACK = 4 * 1024 * 1024  # directories, SHA256SUMS and the like, in bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What kind of bundle is wanted, and where."""
+
+    bundle: Path
+    stream: str
+    format: Format
+    expires: timedelta | None = None
+    keys: tuple[PrivateKey, ...] = ()
+    """Empty: the bundle stays unsigned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What an export would do."""
+
+    resolved: Resolved
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an export did."""
+
+    bundle: Path
+    inventory: Inventory
+    signatures: tuple[str, ...]
+    changed: bool
+    """False: all was there already, and nothing was touched."""
+    plan: Plan
+    missing: tuple[tuple[str, BundlerError], ...]
+    """References that are not in the bundle, and why; then it is not complete."""
+
+
+def survey(order: Order, wanted: Sequence[Wanted], options: Options, running: Running) -> Survey:
+    """Resolve and plan, without making or touching anything.
+
+    Raises:
+        BundlerError: something cannot be resolved, unless ``running.keep_going``.
+    """
+    with ExitStack() as stack:
+        resolved = resolve_all(wanted, options, running, stack)
+        targets = _targets(resolved, places.Unwritten(order.bundle, order.format), order)
+        return Survey(resolved, plan(targets, running.executor, running.cancellation))
+
+
+def export(order: Order, wanted: Sequence[Wanted], options: Options, running: Running) -> Report:
+    """Make or renew the bundle.
+
+    Raises:
+        NoSpaceError, MediumError: before the first byte where it can be known.
+        LockedError: somebody else is writing there.
+        BundlerError: the first failure; what was pulled stays for the next run.
+    """
+    medium.check_place(order.bundle)
+    with ExitStack() as stack:
+        resolved = resolve_all(wanted, options, running, stack)
+        if not resolved.found:
+            raise PartialError("nothing could be resolved", [_told(m) for m in resolved.missing])
+        destination = places.open_for_writing(order.bundle, order.format, options)
+        stack.callback(destination.close)
+        targets = _targets(resolved, destination, order)
+        made = plan(targets, running.executor, running.cancellation)
+        former = _former(order.bundle)
+        if former is not None and _same(order, resolved, made, former):
+            unchanged = _unchanged(order, made, running)
+            if unchanged is not None:
+                return unchanged
+        medium.check_room(order.bundle, made.size("push") + _overhead(made), made.largest)
+        layout.remove_marks(order.bundle)
+        outcome = execute(made, running)
+        destination.retain(_kept(outcome))
+        return _seal(order, resolved, made, outcome, former)
+
+
+def _targets(resolved: Resolved, destination: Destination, order: Order) -> list[Target]:
+    return [
+        places.target(item.wanted.reference, item.image, destination, order.format)
+        for item in resolved.found
+    ]
+
+
+def _overhead(made: Plan) -> int:
+    return _SLACK + sum(len(task.manifest.raw) for task in made.manifests)
+
+
+def _kept(outcome: Outcome) -> set[str]:
+    names: set[str] = set()
+    for target in outcome.published:
+        names.update(target.names)
+        for referrer in target.image.referrers:
+            names.update(target.names_of(referrer))
+    return names
+
+
+def _former(bundle: Path) -> Inventory | None:
+    """What the directory held before, if it was a bundle that this program understands."""
+    try:
+        return signing.read_inventory(bundle)[1]
+    except BundlerError:
+        return None
+
+
+def _same(order: Order, resolved: Resolved, made: Plan, former: Inventory) -> bool:
+    """Whether the directory seems to hold the very bundle that is wanted."""
+    return (
+        made.count("push") == 0
+        and not resolved.missing
+        and former.complete
+        and former.format == order.format
+        and former.stream == order.stream
+        and former.images == tuple(_bundled(item) for item in resolved.found)
+        and _lifetime(former) == order.expires
+        and not former.expired(datetime.now(UTC))
+    )
+
+
+def _unchanged(order: Order, made: Plan, running: Running) -> Report | None:
+    """The report of an export that has nothing to do; None if it has after all.
+
+    What lies there is hashed again before that is said.
+    """
+    keys = [key.public for key in order.keys]
+    checked = verify(order.bundle, keys, cancellation=running.cancellation, emit=running.emit)
+    if not checked.whole:
+        running.emit(Notice(f"{order.bundle} is damaged: what is damaged is written anew"))
+        return None
+    raw, contents = signing.read_inventory(order.bundle)
+    signed = {key.id for key in checked.signers}
+    added = signing.write_signatures(
+        order.bundle, raw, [key for key in order.keys if key.public.id not in signed]
+    )
+    names = tuple(sorted(signing.read_signatures(order.bundle)))
+    return Report(order.bundle, contents, names, bool(added), made, ())
+
+
+def _lifetime(contents: Inventory) -> timedelta | None:
+    return None if contents.expires is None else contents.expires - contents.created
+
+
+def _seal(
+    order: Order, resolved: Resolved, made: Plan, outcome: Outcome, former: Inventory | None
+) -> Report:
+    """Write what says that the bundle is whole: SHA256SUMS, the inventory, the signatures."""
+    created = datetime.now(UTC).replace(microsecond=0)
+    lost = [(item.wanted.reference, item.error) for item in resolved.missing]
+    lost += list(outcome.failed.items())
+    published = {target.image.wish.label for target in outcome.published}
+    images = tuple(_bundled(item) for item in resolved.found if item.wanted.reference in published)
+    contents = Inventory(
+        format=order.format,
+        stream=order.stream,
+        serial=inventory.next_serial(former.serial if former else None, created),
+        created=created,
+        tool=Tool("airbundle", __version__),
+        sums=sums.describe(b"", 0),
+        images=images,
+        expires=None if order.expires is None else created + order.expires,
+        complete=not lost,
+    )
+    layout.write_file(order.bundle, layout.GUIDE, verify_text.render(contents, order.keys))
+    listed = sums.digests(
+        order.bundle,
+        [path for path in layout.find(order.bundle).entries if layout.is_listed(path)],
+    )
+    text = sums.render(listed)
+    layout.write_file(order.bundle, layout.SUMS, text)
+    contents = replace(contents, sums=sums.describe(text, len(listed)))
+    raw = contents.to_bytes()
+    layout.write_file(order.bundle, layout.INVENTORY, raw)
+    signatures = signing.write_signatures(order.bundle, raw, order.keys)
+    return Report(order.bundle, contents, tuple(signatures), True, made, tuple(lost))
+
+
+def _bundled(item: Found) -> BundledImage:
+    wanted, image = item.wanted, item.image
+    root = image.graph.root
+    parsed = oci_manifest.parse(image.graph.manifests[-1].raw, root.media_type)
+    treatment = None
+    if isinstance(parsed, Index):
+        treatment = "strip" if image.replaces else wanted.index if wanted.platforms else "all"
+    return BundledImage(
+        reference=wanted.reference,
+        digest=root.digest,
+        media_type=root.media_type,
+        size=root.size,
+        platforms=tuple(str(platform) for platform in image.graph.platforms),
+        index=treatment,
+        replaces=image.replaces,
+        rename=wanted.rename,
+        origin=wanted.origin,
+        source=item.served_by,
+        referrers=tuple(_referrer(found) for found in image.referrers),
+    )
+
+
+def _referrer(found: FoundReferrer) -> Referrer:
+    root = found.graph.root
+    parsed = oci_manifest.parse(found.graph.manifests[-1].raw, root.media_type)
+    kind = parsed.artifact_type
+    if kind is None and isinstance(parsed, ImageManifest):
+        kind = parsed.config.media_type
+    return Referrer(root.digest, root.media_type, root.size, found.subject, kind, found.tag)
+
+
+def _told(item: Missing) -> str:
+    return f"{item.wanted.reference}: {item.error}"

@@ -1,0 +1,289 @@
+"""Import: what a bundle holds goes where it belongs, and nothing that is not vouched for gets in.
+
+Order of reading: ``bundle.json`` is read once, authenticated, and only then parsed. All manifests
+are read and checked, all blobs looked for, and all names asked for at the target before the first
+byte is pushed. Each blob is hashed as it streams into its upload; names change when everything
+has arrived. No registry but the target is ever spoken to.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from bundler.bundle import medium, places, signing
+from bundler.bundle.inventory import format_time
+from bundler.bundle.naming import Names
+from bundler.bundle.placing import Placed, Placement, place
+from bundler.copy.engine import Outcome, Running, execute
+from bundler.copy.plan import Plan, Target, plan
+from bundler.copy.pool import run
+from bundler.copy.resolve import Image, Wish, resolve, unique_blobs
+from bundler.errors import (
+    ConflictError,
+    DamagedBundleError,
+    ExpiredError,
+    NotFoundError,
+    UnauthenticatedError,
+)
+from bundler.events import Warned
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bundler.bundle.inventory import BundledImage, Inventory
+    from bundler.ports import Options, Source
+    from bundler.trust.keys import PublicKey
+
+Existing = Literal["error", "skip", "overwrite"]
+Action = Literal["new", "same", "replaced", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to import, whom to trust, and where it goes."""
+
+    bundle: Path
+    target: str
+    keys: tuple[PublicKey, ...] = ()
+    allow_unsigned: bool = False
+    allow_expired: bool = False
+    names: Names = field(default_factory=Names)
+    only: tuple[re.Pattern[str], ...] = ()
+    """Images in whose full reference one of these is found; empty: all."""
+    existing: Existing = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A bundle that was authenticated, as far as was asked for."""
+
+    raw: bytes
+    contents: Inventory
+    signers: tuple[PublicKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What becomes of one image."""
+
+    image: BundledImage
+    name: str
+    """The full name at the target."""
+    action: Action
+    former: str | None = None
+    """The digest that the name stood for before, where that was another one."""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an import did, or would do."""
+
+    opened: Opened
+    lines: tuple[Line, ...]
+    plan: Plan
+    started: datetime
+    ended: datetime
+
+
+def import_bundle(
+    order: Order, options: Options, running: Running, *, dry_run: bool = False
+) -> Report:
+    """Import a bundle.
+
+    Raises:
+        InvalidSignatureError, UnauthenticatedError, ExpiredError: it is not to be trusted.
+        DamagedBundleError: parts are missing or of the wrong size; nothing was pushed.
+        IntegrityError: a blob turned out to be damaged; no name has changed.
+        ConflictError: names at the target hold something else; nothing was pushed.
+    """
+    started = datetime.now(UTC)
+    opened = open_bundle(order)
+    chosen = _chosen(opened.contents, order.only)
+    with ExitStack() as stack:
+        source = places.BundleSource(order.bundle, opened.contents)
+        stack.callback(source.close)
+        images = _resolve(chosen, source, running)
+        _look_for_blobs(order.bundle, opened.contents, images)
+        placement = place(order.target, chosen, order.names, options, stack, writable=not dry_run)
+        lines = _compare(placement, order.existing, running, dry_run=dry_run)
+        targets = _targets(images, placement, lines)
+        made = plan(targets, running.executor, running.cancellation)
+        if dry_run:
+            return Report(opened, tuple(lines), made, started, datetime.now(UTC))
+        if placement.directory is not None:
+            medium.check_room(placement.directory, made.size("push"), made.largest)
+        outcome = execute(made, running)
+        done = tuple(_told(line, outcome) for line in lines)
+        return Report(opened, done, made, started, datetime.now(UTC))
+
+
+def open_bundle(order: Order) -> Opened:
+    """Read the inventory, and decide whether it may be believed.
+
+    Raises:
+        InvalidSignatureError: a signature by a given key does not verify.
+        UnauthenticatedError: not signed by a given key, and that was not allowed.
+        ExpiredError: past its date, and that was not allowed.
+    """
+    raw, contents = signing.read_inventory(order.bundle)
+    signers: tuple[PublicKey, ...] = ()
+    try:
+        signatures = signing.read_signatures(order.bundle)
+        signers = signing.authenticate(raw, signatures, order.keys).signers
+    except UnauthenticatedError as error:
+        if not order.allow_unsigned:
+            raise UnauthenticatedError(
+                f"{order.bundle}: {error.message}",
+                hint=f"{error.hint}; or take it as it is with --allow-unsigned",
+            ) from None
+    if contents.expired(datetime.now(UTC)) and not order.allow_expired:
+        raise ExpiredError(
+            f"{order.bundle}: expired on {contents.expires:%Y-%m-%d %H:%M} UTC",
+            hint="have a newer bundle made, or take this one with --allow-expired",
+        )
+    return Opened(raw, contents, signers)
+
+
+def _chosen(contents: Inventory, only: Sequence[re.Pattern[str]]) -> list[BundledImage]:
+    if not only:
+        return list(contents.images)
+    chosen = [
+        image
+        for image in contents.images
+        if any(pattern.search(image.reference) for pattern in only)
+    ]
+    if not chosen:
+        patterns = ", ".join(repr(pattern.pattern) for pattern in only)
+        raise NotFoundError(
+            f"none of the {len(contents.images)} images matches {patterns}",
+            hint="airbundle ls shows their names",
+        )
+    return chosen
+
+
+def _resolve(
+    images: Sequence[BundledImage], source: places.BundleSource, running: Running
+) -> list[Image]:
+    """Read and check every manifest, held to the inventory's digests."""
+    tasks = [partial(resolve, _wish(image, source)) for image in images]
+    return run(running.executor, tasks, running.cancellation)
+
+
+def _wish(image: BundledImage, source: Source) -> Wish:
+    return Wish(
+        source,
+        image.digest.text,
+        image.reference,
+        selection=places.selection(image),
+        referrers=True,
+        pin=image.digest,
+        known_referrers=tuple((item.digest, item.tag) for item in image.referrers),
+    )
+
+
+def _look_for_blobs(bundle: Path, contents: Inventory, images: Sequence[Image]) -> None:
+    """Every blob must be there with its size before the first one is pushed."""
+    survey = places.Unwritten(bundle, contents.format)
+    absent = [
+        node
+        for node in unique_blobs(images).values()
+        if not survey.has(node) and not places.may_be_absent(node)
+    ]
+    if absent:
+        raise DamagedBundleError(
+            f"{bundle}: damaged, so nothing was imported",
+            [f"{node.digest}: missing or not of {node.size:,} bytes" for node in absent],
+            hint=f"airbundle verify {bundle} names every damaged part",
+        )
+
+
+def _compare(
+    placement: Placement, existing: Existing, running: Running, *, dry_run: bool
+) -> list[Line]:
+    """Ask the target what each name stands for; all conflicts are told at once."""
+    tasks = [partial(_line, placed, existing) for placed in placement.images]
+    lines = run(running.executor, tasks, running.cancellation)
+    conflicts = [line for line in lines if line.former and existing == "error"]
+    if conflicts and not dry_run:
+        held = [f"{line.name} holds {line.former}, not {line.image.digest}" for line in conflicts]
+        raise ConflictError(
+            "\n".join(["names at the target hold something else; nothing was pushed", *held]),
+            hint="--existing overwrite replaces them, --existing skip leaves them as they are",
+        )
+    if conflicts:
+        running.emit(Warned(f"{len(conflicts)} names at the target hold something else"))
+    return lines
+
+
+def _line(placed: Placed, existing: Existing) -> Line:
+    held = placed.current()
+    if held is None:
+        return Line(placed.image, placed.shown, "new")
+    if held == placed.image.digest:
+        return Line(placed.image, placed.shown, "same")
+    action: Action = "skipped" if existing == "skip" else "replaced"
+    return Line(placed.image, placed.shown, action, held.text)
+
+
+def _targets(images: Sequence[Image], placement: Placement, lines: Sequence[Line]) -> list[Target]:
+    return [
+        placed.target(image, rename=line.action != "same" or placement.directory is not None)
+        for image, placed, line in zip(images, placement.images, lines, strict=True)
+        if line.action != "skipped"
+    ]
+
+
+def _told(line: Line, outcome: Outcome) -> Line:
+    error = outcome.failed.get(line.image.reference)
+    if error is None:
+        return line
+    return Line(line.image, line.name, "failed", line.former, str(error))
+
+
+def failures(report: Report) -> list[tuple[str, str]]:
+    """The images that did not arrive, and why."""
+    return [(line.name, line.error or "") for line in report.lines if line.action == "failed"]
+
+
+def receipt(report: Report, order: Order) -> dict[str, object]:
+    """What was done, for the archive: JSON-able, with times in UTC."""
+    contents = report.opened.contents
+    return {
+        "_type": "airbundle/receipt/v1",
+        "stream": contents.stream,
+        "serial": contents.serial,
+        "inventory": Digest.of(report.opened.raw).text,
+        "signedBy": [key.id for key in report.opened.signers],
+        "target": order.target,
+        "started": format_time(report.started),
+        "ended": format_time(report.ended),
+        "complete": contents.complete and not failures(report),
+        "bytes": {
+            "pushed": report.plan.size("push"),
+            "present": report.plan.size("present"),
+            "mounted": report.plan.size("mount"),
+        },
+        "images": [_receipt_line(line) for line in report.lines],
+    }
+
+
+def _receipt_line(line: Line) -> dict[str, object]:
+    value: dict[str, object] = {
+        "reference": line.image.reference,
+        "name": line.name,
+        "digest": line.image.digest.text,
+        "action": line.action,
+    }
+    if line.former:
+        value["former"] = line.former
+    if line.error:
+        value["error"] = line.error
+    return value

@@ -1,0 +1,174 @@
+"""A bundle's blobs and manifests as a place that the engine can write and read, in both formats.
+
+In format ``oci`` a name is the full reference; in format ``dir`` it is the directory of the
+image's root. Either way what refers to an image lies beside it as a further root.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Protocol
+
+from bundler.bundle import layout
+from bundler.copy.plan import Target
+from bundler.copy.select import EVERYTHING, Selection
+from bundler.errors import NotFoundError, UnsupportedError
+from bundler.oci import media_types
+from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
+from bundler.oci.digest import Digest
+from bundler.oci.platform import Platform
+from bundler.oci.reference import ImageReference
+from bundler.ports import Accepts, Destination, Resolves, Retains
+from bundler.transports import directory_tree, oci_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from bundler.bundle.inventory import BundledImage, Format, Inventory
+    from bundler.content.reader import Reader
+    from bundler.copy.resolve import Image
+    from bundler.oci.descriptor import Descriptor
+    from bundler.ports import Content, Node, Options, Publication, Source
+
+
+class BundleDestination(Destination, Resolves, Retains, Protocol):
+    """A destination that holds a bundle's content."""
+
+
+def open_for_writing(directory: Path, kind: Format, options: Options) -> BundleDestination:
+    """Open ``directory``, made if it is not there, and lock it.
+
+    Raises:
+        LockedError: somebody else is writing there.
+        MediumError: it cannot be made or written.
+    """
+    if kind == "dir":
+        return directory_tree.TreeDestination(directory, options)
+    return oci_layout.LayoutDestination(directory, options)
+
+
+def open_for_reading(directory: Path, kind: Format) -> Source:
+    """Open ``directory`` for reading."""
+    if kind == "dir":
+        return directory_tree.TreeSource(directory)
+    return oci_layout.LayoutSource(directory)
+
+
+class BundleSource:
+    """A bundle as the inventory describes it: roots are found there and nowhere else.
+
+    A name is a root's digest, of an image or of what refers to one.
+    """
+
+    def __init__(self, bundle: Path, contents: Inventory) -> None:
+        self._content = open_for_reading(bundle, contents.format)
+        self._roots = {image.digest: image.root for image in contents.images}
+        for image in contents.images:
+            self._roots |= {item.digest: item.root for item in image.referrers}
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """The root whose digest is ``name``."""
+        root = self._roots.get(Digest(name or ""))
+        if root is None:
+            raise NotFoundError(f"the inventory lists no {name}")
+        return root
+
+    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """The bytes of ``target`` on the medium, unverified."""
+        return self._content.open(target, offset)
+
+    def close(self) -> None:
+        """Let go of the medium."""
+        self._content.close()
+
+
+def selection(image: BundledImage) -> Selection:
+    """What of a bundled index is in the bundle: all of it, unless it is sparse."""
+    if image.index != "sparse":
+        return EVERYTHING
+    return Selection(tuple(Platform.parse(text) for text in image.platforms), "sparse")
+
+
+def may_be_absent(node: Node) -> bool:
+    """Whether a layer may be missing from a bundle, since its URLs say where it is."""
+    return bool(node.urls) and node.media_type in media_types.FOREIGN_LAYERS
+
+
+def image_name(reference: str, root: Digest, kind: Format) -> str:
+    """The name of an image in the bundle's place."""
+    if kind == "dir":
+        return layout.image_path(root)
+    image = ImageReference.parse(reference)
+    return _versioned(image, image.tag, root)
+
+
+def referrer_name(reference: str, root: Digest, tag: str | None, kind: Format) -> str:
+    """The name of something that refers to the image ``reference``."""
+    if kind == "dir":
+        return layout.image_path(root)
+    return _versioned(ImageReference.parse(reference), tag, root)
+
+
+def target(reference: str, image: Image, destination: Destination, kind: Format) -> Target:
+    """Where in the bundle ``image`` goes."""
+    name = image_name(reference, image.graph.root.digest, kind)
+    return Target(
+        image,
+        destination,
+        (name,),
+        {ANNOTATION_CONTAINERD_NAME: name} if kind == "oci" else {},
+        {
+            item.graph.root.digest: (
+                referrer_name(reference, item.graph.root.digest, item.tag, kind),
+            )
+            for item in image.referrers
+        },
+    )
+
+
+class Unwritten:
+    """The same place for planning only: it says what is there, and makes and locks nothing."""
+
+    def __init__(self, bundle: Path, kind: Format) -> None:
+        self._bundle = bundle
+        self._kind = kind
+        self._by_name: dict[str, int] = {}
+        if kind == "dir" and (bundle / layout.IMAGES).is_dir():
+            for path in layout.find(bundle).entries.values():
+                self._by_name[path.path.rpartition("/")[2]] = path.size
+
+    @property
+    def accepts(self) -> Accepts:
+        """What both formats accept."""
+        return Accepts(foreign_urls=True)
+
+    def has(self, target: Node, /) -> bool:
+        """Whether a plain file of that name and size is there."""
+        if target.digest is None:
+            return False
+        if self._kind == "dir":
+            path = layout.part_path(target.digest, target.digest, manifest=False)
+            return self._by_name.get(path.rpartition("/")[2]) == target.size
+        try:
+            found = os.lstat(self._bundle / layout.blob_path(target.digest))
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_size == target.size
+
+    def push(self, target: Node, content: Content, /) -> Descriptor:  # noqa: ARG002 - the port's form
+        """Not here."""
+        raise UnsupportedError("a plan writes nothing")
+
+    def commit(self, images: Sequence[Publication], /) -> None:  # noqa: ARG002 - the port's form
+        """Not here."""
+        raise UnsupportedError("a plan writes nothing")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _versioned(image: ImageReference, tag: str | None, root: Digest) -> str:
+    return f"{image.repository}:{tag}" if tag else f"{image.repository}@{root}"

@@ -10,30 +10,21 @@ is opened only if it and every directory above it, up to the bundle's, are what 
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import re
 import stat
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
-from bundler.errors import (
-    LimitError,
-    LockedError,
-    MalformedError,
-    MediumError,
-    NoSpaceError,
-    NotFoundError,
-)
+from bundler.content import atomic
+from bundler.content.plain_files import Directory
+from bundler.errors import LimitError, MalformedError, MediumError, NotFoundError
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from io import FileIO
+    from pathlib import Path
+
+    from bundler.content.plain_files import PlainReader
 
 INVENTORY = "bundle.json"
 SUMS = "SHA256SUMS"
@@ -133,6 +124,21 @@ def digest_in_name(path: str) -> Digest | None:
             return None
 
 
+def is_system_file(name: str) -> bool:
+    """Whether an operating system leaves files of this name on whatever it mounts."""
+    return _SYSTEM.fullmatch(name) is not None
+
+
+def is_image(name: str) -> bool:
+    """Whether ``images/`` may hold a directory of this name."""
+    return any(form.fullmatch(name) for form in _HEX.values()) or atomic.is_part(name)
+
+
+def may_be_left_over(name: str) -> bool:
+    """Whether an interrupted export may have left this name at the top of its directory."""
+    return name in _TOP or signing_key(name) is not None or atomic.is_part(name)
+
+
 def is_path(text: str) -> bool:
     """Whether ``text`` is a relative path that any file system can hold under that very name."""
     return len(text) <= MAX_PATH and all(
@@ -167,25 +173,18 @@ def find(bundle: Path) -> Found:
     return Found(entries, ignored)
 
 
-@contextmanager
-def open_file(bundle: Path, path: str) -> Iterator[FileIO]:
-    """Open a plain file of the bundle for reading, unbuffered; the caller's ``with`` closes it.
+def open_file(bundle: Path, path: str) -> PlainReader:
+    """Open a plain file of the bundle; the caller closes it.
 
     Neither it nor a directory between it and ``bundle`` may be a symbolic link.
 
     Raises:
         NotFoundError: it is not there.
         MalformedError: not a plain file, or reached through a link.
-        MediumError: it cannot be opened.
+        MediumError: it cannot be read.
     """
-    if not is_path(path):
-        raise MalformedError(f"{path[:MAX_PATH]!r} cannot be the name of a bundle's file")
-    try:
-        descriptor = _open_plain(bundle, path)
-    except OSError as error:
-        raise _explained(bundle, path, error) from None
-    with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
-        yield file
+    with Directory.open(bundle) as directory:
+        return directory.open_file(*_components(path))
 
 
 def read_file(bundle: Path, path: str, limit: int) -> bytes:
@@ -195,18 +194,8 @@ def read_file(bundle: Path, path: str, limit: int) -> bytes:
         LimitError: it is larger.
         NotFoundError, MalformedError, MediumError: as ``open_file``.
     """
-    chunks: list[bytes] = []
-    room = limit + 1
-    with open_file(bundle, path) as file:
-        try:
-            while room and (chunk := file.read(room)):
-                chunks.append(chunk)
-                room -= len(chunk)
-        except OSError as error:
-            raise _explained(bundle, path, error) from None
-    if not room:
-        raise LimitError(f"{path}: larger than the {limit:,} bytes allowed")
-    return b"".join(chunks)
+    with Directory.open(bundle) as directory:
+        return directory.read(*_components(path), limit=limit)
 
 
 def write_file(bundle: Path, name: str, data: bytes) -> None:
@@ -215,66 +204,7 @@ def write_file(bundle: Path, name: str, data: bytes) -> None:
     Raises:
         NoSpaceError, MediumError: it cannot be written; what was there before still is.
     """
-    partial = bundle / f"{name}.part"
-    try:
-        partial.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(partial, flags, 0o644), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(bundle / name)
-        sync_directory(bundle)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        if error.errno == errno.ENOSPC:
-            free = os.statvfs(bundle)
-            raise NoSpaceError(
-                str(bundle), needed=len(data), free=free.f_bavail * free.f_frsize
-            ) from None
-        raise MediumError(f"{bundle / name}: {error.strerror}") from None
-
-
-class BundleLock:
-    """The right to write in one directory, held by this process until ``release`` or its end.
-
-    Use it as a context manager. The lock is the kernel's (``flock`` on the directory), so nothing
-    of it stays behind when a process is killed.
-
-    Raises:
-        LockedError: another process holds it; says which and since when, if that can be known.
-        MediumError: the directory cannot be opened or locked.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        try:
-            self._descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise MediumError(f"{directory}: {error.strerror}") from None
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _holder(os.fstat(self._descriptor))
-            os.close(self._descriptor)
-            raise LockedError(
-                f"{directory}: in use{holder}",
-                hint="wait until that has ended, or choose another directory",
-            ) from None
-        except OSError as error:
-            os.close(self._descriptor)
-            raise MediumError(f"{directory}: cannot be locked: {error.strerror}") from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
-    def release(self) -> None:
-        """Let others write; may be called again."""
-        _close(self._descriptor)
-        self._descriptor = -1
+    atomic.write_bytes(bundle / name, data)
 
 
 def remove_marks(bundle: Path) -> None:
@@ -285,28 +215,12 @@ def remove_marks(bundle: Path) -> None:
     Raises:
         MediumError: one of them cannot be removed.
     """
-    try:
-        names = os.listdir(bundle)  # noqa: PTH208 - names are wanted, not paths
+    with Directory.open(bundle) as directory:
+        names = directory.names()
         marks = [name for name in names if signing_key(name)]
-        marks += [INVENTORY] if INVENTORY in names else []
-        for name in marks:
-            (bundle / name).unlink()
-        if marks:
-            sync_directory(bundle)
-    except OSError as error:
-        raise MediumError(f"{error.filename or bundle}: {error.strerror}") from None
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in ``directory`` durable, where its file system can."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(descriptor)
+        for name in (*marks, INVENTORY):
+            directory.remove(name)
+        atomic.sync_directory(directory)
 
 
 def _scan(bundle: Path, below: str) -> list[os.DirEntry[str]]:
@@ -324,7 +238,7 @@ def _scan(bundle: Path, below: str) -> list[os.DirEntry[str]]:
 def _is_foreign(path: str, name: str) -> bool:
     """Whether something is not a bundle's: by its place at the top, elsewhere by its name."""
     if "/" in path:
-        return _SYSTEM.fullmatch(name) is not None
+        return is_system_file(name)
     return name not in _TOP and signing_key(name) is None
 
 
@@ -338,56 +252,7 @@ def _digest(algorithm: str, text: str) -> Digest | None:
     return Digest(f"{algorithm}:{text}") if _HEX[algorithm].fullmatch(text) else None
 
 
-def _open_plain(bundle: Path, path: str) -> int:
-    *above, name = path.split("/")
-    directory = os.open(bundle, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in above:
-        directory = _step(directory, part, os.O_DIRECTORY)
-    # O_NONBLOCK: a pipe with nobody at its other end must not hold us up.
-    descriptor = _step(directory, name, os.O_NONBLOCK)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    raise MalformedError(f"{path}: not a plain file")
-
-
-def _step(directory: int, name: str, flags: int) -> int:
-    """Open ``name`` in ``directory``, without following a link, and close ``directory``."""
-    try:
-        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=directory)
-    finally:
-        os.close(directory)
-
-
-def _close(descriptor: int) -> None:
-    if descriptor >= 0:
-        os.close(descriptor)
-
-
-def _explained(
-    bundle: Path, path: str, error: OSError
-) -> NotFoundError | MalformedError | MediumError:
-    match error.errno:
-        case errno.ENOENT:
-            return NotFoundError(f"{bundle / path}: there is no such file")
-        case errno.ELOOP | errno.ENOTDIR | errno.ENXIO:
-            return MalformedError(f"{path}: not a plain file in plain directories")
-        case _:
-            return MediumError(f"{bundle / path}: {error.strerror}")
-
-
-def _holder(status: os.stat_result) -> str:
-    """By whom a directory is locked and since when, as far as the kernel tells."""
-    inode = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-    try:
-        for line in Path("/proc/locks").read_text("ascii").splitlines():
-            # 1: FLOCK  ADVISORY  WRITE 4711 08:01:131090 0 EOF
-            parts = line.split()
-            if parts[1] == "FLOCK" and inode in parts:
-                process = Path("/proc") / parts[4]
-                name = (process / "comm").read_text("utf-8", "replace").strip()
-                since = datetime.fromtimestamp(process.stat().st_mtime, UTC)
-                return f" by {name} (process {parts[4]}), which began {since:%Y-%m-%d %H:%M:%S}Z"
-    except (OSError, IndexError):
-        pass
-    return " by another process"
+def _components(path: str) -> list[str]:
+    if not is_path(path):
+        raise MalformedError(f"{path[:MAX_PATH]!r} cannot be the name of a bundle's file")
+    return path.split("/")

@@ -6,17 +6,16 @@ that the caller gives are ever trusted, and a bundle brings none.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.bundle import inventory, layout, sums
+from bundler.content.locking import lock
+from bundler.content.plain_files import Directory
 from bundler.errors import (
     DamagedBundleError,
     InvalidSignatureError,
     LimitError,
-    MediumError,
-    NotFoundError,
     UnauthenticatedError,
 )
 
@@ -81,12 +80,8 @@ def read_signatures(bundle: Path) -> dict[str, bytes]:
         LimitError: more of them, or larger ones, than allowed.
         NotFoundError, MalformedError, MediumError: one cannot be read.
     """
-    try:
-        names = sorted(name for name in os.listdir(bundle) if layout.signing_key(name))  # noqa: PTH208
-    except FileNotFoundError:
-        raise NotFoundError(f"{bundle}: there is no such directory") from None
-    except OSError as error:
-        raise MediumError(f"{bundle}: {error.strerror}") from None
+    with Directory.open(bundle) as directory:
+        names = [name for name in directory.names() if layout.signing_key(name)]
     if len(names) > MAX_SIGNATURES:
         raise LimitError(f"{bundle}: {len(names)} signatures, more than {MAX_SIGNATURES}")
     return {name: layout.read_file(bundle, name, MAX_SIGNATURE) for name in names}
@@ -96,11 +91,24 @@ def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:
     """The bytes of ``bundle.json`` and what they say; **not** authenticated.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError, MediumError: it cannot be read.
         MalformedError, LimitError, UnsupportedError: as ``inventory.parse``.
     """
     raw = layout.read_file(bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
     return raw, inventory.parse(raw)
+
+
+def read_authenticated(bundle: Path, keys: Sequence[PublicKey]) -> tuple[bytes, Inventory, Verdict]:
+    """The bytes of ``bundle.json``, parsed only after they were found to be signed by a key.
+
+    Raises:
+        InvalidSignatureError, UnauthenticatedError: as ``authenticate``.
+        NotFoundError, MediumError: it cannot be read.
+        MalformedError, LimitError, UnsupportedError: as ``inventory.parse``.
+    """
+    raw = layout.read_file(bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
+    verdict = authenticate(raw, read_signatures(bundle), keys)
+    return raw, inventory.parse(raw), verdict
 
 
 def write_signatures(bundle: Path, raw: bytes, keys: Sequence[PrivateKey]) -> list[str]:
@@ -126,7 +134,8 @@ def sign_bundle(bundle: Path, keys: Sequence[PrivateKey]) -> list[str]:
         DamagedBundleError: SHA256SUMS is not the one that ``bundle.json`` names.
         LockedError: somebody is writing there.
     """
-    with layout.BundleLock(bundle):
+    with Directory.open(bundle) as directory:
+        lock(directory)
         raw, contents = read_inventory(bundle)
         listed = layout.read_file(bundle, layout.SUMS, sums.MAX_SUMS)
         if sums.describe(listed, contents.sums.count) != contents.sums:

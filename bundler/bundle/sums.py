@@ -24,6 +24,19 @@ MAX_SUMS = 64 * 1024 * 1024
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
+def write(bundle: Path, paths: Iterable[str]) -> Sums:
+    """Write SHA256SUMS over the files at ``paths``, durably; what ``bundle.json`` says of it.
+
+    Raises:
+        MalformedError: a path that may not stand in it.
+        NotFoundError, MediumError: a file cannot be read, or SHA256SUMS not be written.
+    """
+    listed = digests(bundle, paths)
+    raw = render(listed)
+    layout.write_file(bundle, layout.SUMS, raw)
+    return describe(raw, len(listed))
+
+
 def describe(raw: bytes, count: int) -> Sums:
     """What ``bundle.json`` says of a SHA256SUMS with these bytes and ``count`` lines."""
     return Sums(layout.SUMS, Digest.of(raw), len(raw), count)

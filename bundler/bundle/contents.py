@@ -1,0 +1,159 @@
+"""What the images of a bundle consist of: a walk from each root through the bundle's own files.
+
+A manifest counts only after its bytes matched its digest. What cannot be walked is a problem of
+the file concerned, told as a value: the walk goes on with the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bundler.bundle import layout
+from bundler.errors import (
+    BundlerError,
+    DigestMismatchError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+)
+from bundler.oci import manifest, media_types
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bundler.bundle.inventory import BundledImage, Inventory
+    from bundler.oci.descriptor import Descriptor
+    from bundler.ports import Kind
+
+MAX_DEPTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One manifest, config or layer of an image."""
+
+    path: str
+    """Where the bundle keeps it."""
+    kind: Kind
+    descriptor: Descriptor
+    required: bool
+    """False: it may be absent (a foreign layer, a platform left out, a delta's base)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One root with all it needs, each path once, parents before children."""
+
+    root: Descriptor
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Every image of a bundle with its own tree and those of its referrers."""
+
+    images: tuple[tuple[BundledImage, tuple[Tree, ...]], ...]
+    problems: dict[str, BundlerError]
+    """Why a manifest could not be walked, by its path."""
+
+
+def walk(bundle: Path, inventory: Inventory) -> Contents:
+    """Walk all images of a bundle; reads manifests only."""
+    walker = _Walker(bundle, inventory)
+    images = tuple(
+        (
+            image,
+            (
+                walker.tree(image.root, sparse=image.index == "sparse"),
+                *(walker.tree(referrer.root) for referrer in image.referrers),
+            ),
+        )
+        for image in inventory.images
+    )
+    return Contents(images, walker.problems)
+
+
+@dataclass(slots=True)
+class _Walker:
+    bundle: Path
+    inventory: Inventory
+    problems: dict[str, BundlerError] = field(default_factory=dict)
+    _presupposed: frozenset[Digest] = field(init=False)
+    _children: dict[Digest, tuple[tuple[Descriptor, Kind], ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._presupposed = frozenset(blob.digest for blob in self.inventory.presupposes)
+
+    def tree(self, root: Descriptor, *, sparse: bool = False) -> Tree:
+        parts: dict[str, Part] = {}
+        for part in self._parts(root, root, "manifest", depth=0, sparse=sparse):
+            parts.setdefault(part.path, part)
+            if len(parts) > layout.MAX_ENTRIES:
+                raise LimitError(f"{root.digest}: more than {layout.MAX_ENTRIES:,} parts")
+        return Tree(root, tuple(parts.values()))
+
+    def _parts(
+        self, root: Descriptor, target: Descriptor, kind: Kind, *, depth: int, sparse: bool
+    ) -> Iterator[Part]:
+        path = self._path(root, target, kind)
+        left_out = sparse and depth > 0
+        foreign = target.media_type in media_types.FOREIGN_LAYERS and bool(target.urls)
+        required = not (left_out or foreign or target.digest in self._presupposed)
+        yield Part(path, kind, target, required)
+        if kind == "manifest":
+            for child, child_kind in self._read(path, target, depth, required=required):
+                yield from self._parts(root, child, child_kind, depth=depth + 1, sparse=sparse)
+
+    def _path(self, root: Descriptor, target: Descriptor, kind: Kind) -> str:
+        if self.inventory.format == "oci":
+            return layout.blob_path(target.digest)
+        return layout.part_path(root.digest, target.digest, manifest=kind == "manifest")
+
+    def _read(
+        self, path: str, target: Descriptor, depth: int, *, required: bool
+    ) -> tuple[tuple[Descriptor, Kind], ...]:
+        known = self._children.get(target.digest)
+        if known is not None:
+            return known
+        children: tuple[tuple[Descriptor, Kind], ...] = ()
+        try:
+            if depth > MAX_DEPTH:
+                raise LimitError(f"{path}: nested deeper than the {MAX_DEPTH} levels allowed")
+            children = read_children(self.bundle, path, target)
+        except NotFoundError as error:
+            if required:
+                self.problems[path] = error
+        except BundlerError as error:
+            self.problems[path] = error
+        self._children[target.digest] = children
+        return children
+
+
+def read_children(
+    bundle: Path, path: str, target: Descriptor
+) -> tuple[tuple[Descriptor, Kind], ...]:
+    """What a manifest of the bundle points at; its subject is no part of it.
+
+    Raises:
+        NotFoundError, MediumError, LimitError: it cannot be read.
+        DigestMismatchError, MalformedError, UnsupportedError: not the manifest it should be.
+    """
+    raw = layout.read_file(bundle, path, manifest.MAX_MANIFEST)
+    got = Digest.of(raw, target.digest.algorithm)
+    if got != target.digest:
+        raise DigestMismatchError(path, expected=target.digest.text, got=got.text)
+    match manifest.parse(raw, target.media_type, what=path):
+        case manifest.Index() as index:
+            return tuple((child, _kind(child)) for child in index.manifests)
+        case manifest.ImageManifest() as image:
+            return ((image.config, "config"), *((layer, "layer") for layer in image.layers))
+    raise MalformedError(f"{path}: not a manifest")
+
+
+def _kind(child: Descriptor) -> Kind:
+    """An index may list things that are no manifests; those have no parts of their own."""
+    known = media_types.IMAGE_MANIFESTS | media_types.INDEXES
+    return "manifest" if child.media_type in known else "layer"

@@ -1,0 +1,217 @@
+"""The medium under a bundle: what its file system can hold, and whether this may go there.
+
+All of it is asked before the first byte is written. What a file system can do is known by its
+type, which the kernel tells in ``/proc/self/mountinfo`` (proc(5)); where that is not to be had,
+nothing is assumed but free space.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.bundle import layout
+from bundler.content.disk_errors import explained, free_space
+from bundler.content.plain_files import Directory
+from bundler.errors import IntegrityError, MediumError, NoSpaceError
+from bundler.oci import image_layout
+from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOUNTINFO = Path("/proc/self/mountinfo")
+MAX_FAT_FILE = 2**32 - 1
+
+_FAT = frozenset({"vfat", "msdos", "umsdos"})
+_NO_HARD_LINKS = _FAT | {"exfat"}
+# Made to be carried: what sticks, cards and discs are formatted with.
+_PORTABLE = _FAT | {"exfat", "ntfs", "ntfs3", "fuseblk", "udf", "iso9660", "hfsplus"}
+_MOUNTED_BY_HAND = ("/media/", "/run/media/", "/mnt/", "/Volumes/")
+_NAMED_FOREIGN = 3
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """What holds, or will hold, a bundle's directory."""
+
+    mount_point: Path
+    file_system: str
+    """Its type, as ``vfat`` or ``ext4``; empty: not known."""
+    read_only: bool
+    free: int
+    """Bytes that an ordinary user may still write."""
+
+    @property
+    def largest_file(self) -> int | None:
+        """The size in bytes of the largest file that it can hold; None: no limit that matters."""
+        return MAX_FAT_FILE if self.file_system in _FAT else None
+
+    @property
+    def hard_links(self) -> bool:
+        """Whether one file can have two names."""
+        return self.file_system not in _NO_HARD_LINKS
+
+    @property
+    def removable(self) -> bool:
+        """Whether this looks like something that will be carried away."""
+        where = f"{self.mount_point}/"
+        return self.file_system in _PORTABLE or where.startswith(_MOUNTED_BY_HAND)
+
+    @property
+    def farewell(self) -> str | None:
+        """What to tell at the end, when all is durable; None for a disk that stays."""
+        if not self.removable:
+            return None
+        return f"the medium at {self.mount_point} may be unmounted now"
+
+
+def inspect(place: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
+    """The medium that holds ``place``, or would if it were made."""
+    existing = _nearest_existing(place)
+    mount = _mount_of(existing, mountinfo)
+    return Medium(
+        mount_point=mount.point,
+        file_system=mount.file_system,
+        read_only=mount.read_only or _read_only(existing),
+        free=free_space(existing),
+    )
+
+
+def check_place(bundle: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
+    """Whether a bundle may be written in the directory ``bundle``; the medium it is on.
+
+    Raises:
+        MediumError: read-only, not a directory, or full of somebody else's files.
+    """
+    medium = inspect(bundle, mountinfo=mountinfo)
+    existing = _nearest_existing(bundle)
+    if not existing.is_dir():
+        raise MediumError(
+            f"{existing}: not a directory", hint="name a directory; it is made if it is missing"
+        )
+    if medium.read_only:
+        raise MediumError(
+            f"{bundle}: the medium at {medium.mount_point} is mounted read-only",
+            hint="slide the stick's lock, or mount it writable: "
+            f"mount -o remount,rw {medium.mount_point}",
+        )
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise MediumError(
+            f"{existing}: you may not write there",
+            hint="name another directory, or ask for the right to write in this one",
+        )
+    if existing == bundle:
+        _refuse_foreign(bundle)
+    return medium
+
+
+def check_room(bundle: Path, needed: int, largest: int, *, mountinfo: Path = MOUNTINFO) -> Medium:
+    """Whether there is room for ``needed`` more bytes and for one file of ``largest``.
+
+    Raises:
+        NoSpaceError: too few bytes are free.
+        MediumError: its file system cannot hold so large a file.
+    """
+    medium = inspect(bundle, mountinfo=mountinfo)
+    if medium.largest_file is not None and largest > medium.largest_file:
+        raise MediumError(
+            f"{bundle}: the largest blob has {largest:,} bytes, and no file on "
+            f"{medium.file_system} (FAT) can have more than {medium.largest_file:,}",
+            hint="format the medium as exFAT or ext4, or write the bundle to another one",
+        )
+    if needed > medium.free:
+        raise NoSpaceError(str(bundle), needed=needed, free=medium.free)
+    return medium
+
+
+@dataclass(frozen=True, slots=True)
+class _Mount:
+    point: Path
+    file_system: str
+    read_only: bool
+
+
+def _nearest_existing(place: Path) -> Path:
+    place = place.absolute()
+    return next(one for one in (place, *place.parents) if one.exists())
+
+
+def _read_only(existing: Path) -> bool:
+    try:
+        return bool(os.statvfs(existing).f_flag & os.ST_RDONLY)
+    except OSError as error:
+        raise explained(error, existing, "cannot look at its file system") from error
+
+
+def _mount_of(existing: Path, mountinfo: Path) -> _Mount:
+    """The last mount on the longest path above ``existing``: it hides those before it."""
+    resolved = existing.resolve()
+    above = {resolved, *resolved.parents}
+    found = _Mount(Path("/"), "", read_only=False)
+    try:
+        lines = mountinfo.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return found
+    for mount in _mounts(lines):
+        if mount.point in above and len(mount.point.parts) >= len(found.point.parts):
+            found = mount
+    return found
+
+
+def _mounts(lines: Iterable[str]) -> Iterable[_Mount]:
+    for line in lines:
+        # 36 35 98:0 /root /mount/point rw,noatime master:1 - ext3 /dev/sda1 rw,errors=continue
+        before, _, after = line.partition(" - ")
+        left, right = before.split(), after.split()
+        if len(left) >= 6 and len(right) >= 3:
+            options = {*left[5].split(","), *right[2].split(",")}
+            yield _Mount(Path(_unescaped(left[4])), right[0], "ro" in options)
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def _refuse_foreign(bundle: Path) -> None:
+    """What is not a bundle, whole or interrupted, does not become one: it would lose its files."""
+    names = _names(bundle)
+    if not {layout.INVENTORY, layout.SUMS, layout.GUIDE}.isdisjoint(names):
+        return
+    if layout.INDEX in names and _is_anothers_layout(bundle):
+        raise MediumError(
+            f"{bundle}: holds an image layout that is not a bundle",
+            hint=f"name a directory of its own for the bundle, such as {bundle / 'bundle'}",
+        )
+    foreign = [name for name in names if not layout.may_be_left_over(name)]
+    if layout.IMAGES in names:
+        images = _names(bundle / layout.IMAGES)
+        foreign += [f"{layout.IMAGES}/{name}" for name in images if not layout.is_image(name)]
+    if foreign:
+        more = len(foreign) - _NAMED_FOREIGN
+        shown = ", ".join(foreign[:_NAMED_FOREIGN]) + (f" and {more} more" if more > 0 else "")
+        raise MediumError(
+            f"{bundle}: holds other files: {shown}",
+            hint=f"name a directory of its own for the bundle, such as {bundle / 'bundle'}",
+        )
+
+
+def _is_anothers_layout(bundle: Path) -> bool:
+    """A bundle's index.json names its images twice, for containerd too; others rarely do."""
+    try:
+        raw = layout.read_file(bundle, layout.INDEX, image_layout.MAX_INDEX)
+        entries = image_layout.LayoutIndex.parse(raw, layout.INDEX).entries
+    except IntegrityError:
+        return True
+    return bool(entries) and not any(
+        ANNOTATION_CONTAINERD_NAME in entry.annotations for entry in entries
+    )
+
+
+def _names(directory: Path) -> list[str]:
+    with Directory.open(directory) as opened:
+        return [name for name in opened.names() if not layout.is_system_file(name)]

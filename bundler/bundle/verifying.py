@@ -1,0 +1,405 @@
+"""Verify a bundle where it lies: is it whole, and who signed it?
+
+Everything is read once and nothing is written. All that is wrong is collected:
+
+1. what lies in the directory, without following or opening anything;
+2. ``bundle.json``: its signatures, then its members;
+3. SHA256SUMS, which ``bundle.json`` names;
+4. the manifests, from each image's root: which files an image needs;
+5. every listed file, hashed in parallel.
+
+Where ``bundle.json`` or SHA256SUMS is damaged, files are still held against the digests in their
+names, so that what is damaged can be told.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle import contents, inventory, layout, places, signing, sums
+from bundler.bundle.inventory import format_time
+from bundler.cancel import Cancellation
+from bundler.content.reader import BUFFER_SIZE
+from bundler.copy import pool
+from bundler.errors import (
+    BundlerError,
+    DamagedBundleError,
+    DigestMismatchError,
+    ExpiredError,
+    IntegrityError,
+    InvalidReferenceError,
+    LimitError,
+    MalformedError,
+    MediumError,
+    NotFoundError,
+    TrustError,
+)
+from bundler.events import BlobFinished, BlobProgressed, BlobStarted, Planned, discard
+from bundler.oci import image_layout
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bundler.bundle.inventory import BundledImage, Inventory
+    from bundler.events import Emit
+    from bundler.trust.keys import PublicKey
+
+_MAX_NAMED = 3
+
+_Listed = dict[str, Digest | None]
+"""The sha256 that each file must have; None where only SHA256SUMS could have told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with one file."""
+
+    code: str
+    """missing, damaged, size, special, surplus, unreadable, malformed or index."""
+    path: str
+    text: str
+    images: tuple[str, ...] = ()
+    """The references of the images that need the file."""
+
+    def __str__(self) -> str:
+        if not self.images:
+            return f"{self.path}: {self.text}"
+        named = ", ".join(self.images[:_MAX_NAMED])
+        more = len(self.images) - _MAX_NAMED
+        return f"{self.path}: {self.text} (in {named}{f' and {more} more' if more > 0 else ''})"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The verdict on one bundle, with all that led to it."""
+
+    findings: tuple[Finding, ...]
+    """Damage, by path."""
+    inventory: Inventory | None
+    """None: ``bundle.json`` cannot be read."""
+    signers: tuple[PublicKey, ...]
+    """The given keys that signed it."""
+    distrust: TrustError | None
+    """Why it is not authenticated, or is past its date; None: it is trusted."""
+    expired: bool
+    files: int
+    """How many files were hashed."""
+    size: int
+    """Their bytes."""
+    ignored: int
+    """How many files lie there that are not the bundle's, such as a stick's system files."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is damaged, missing or too much."""
+        return not self.findings
+
+    def check(self) -> None:
+        """Return if the bundle is whole and signed by a given key.
+
+        Raises:
+            DamagedBundleError: it is damaged, signed or not.
+            TrustError: it is whole, but not authenticated, or past its date.
+        """
+        if self.findings:
+            count = len(self.findings)
+            raise DamagedBundleError(
+                f"the bundle is damaged: {count} finding{'' if count == 1 else 's'}",
+                [str(finding) for finding in self.findings],
+                hint="copy the named files again, or run the export again: it mends them",
+            )
+        if self.distrust is not None:
+            raise self.distrust
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for machines."""
+        known = self.inventory
+        return {
+            "whole": self.whole,
+            "trusted": self.whole and self.distrust is None,
+            "distrust": None if self.distrust is None else self.distrust.message,
+            "signers": [
+                {"id": key.id, "algorithm": key.algorithm, "fingerprint": key.fingerprint}
+                for key in self.signers
+            ],
+            "stream": known and known.stream,
+            "serial": known and known.serial,
+            "created": known and format_time(known.created),
+            "expires": known and known.expires and format_time(known.expires),
+            "expired": self.expired,
+            "complete": known and known.complete,
+            "images": known and len(known.images),
+            "files": self.files,
+            "size": self.size,
+            "ignored": self.ignored,
+            "findings": [
+                {
+                    "code": finding.code,
+                    "path": finding.path,
+                    "text": finding.text,
+                    "images": list(finding.images),
+                }
+                for finding in self.findings
+            ],
+        }
+
+
+def verify(
+    bundle: Path,
+    keys: Sequence[PublicKey],
+    *,
+    jobs: int | None = None,
+    cancellation: Cancellation | None = None,
+    emit: Emit = discard,
+    now: datetime | None = None,
+) -> Verification:
+    """Read all of a bundle and tell what is wrong with it; nothing raises for damage.
+
+    Args:
+        bundle: its directory.
+        keys: whose signatures count; none: nothing can be authenticated.
+        jobs: how many files are hashed at once; None: as many as there are cores.
+        cancellation: stops it soon.
+        emit: hears of each file as of a blob that moves.
+        now: the time to hold the date of expiry against; None: the clock's.
+
+    Raises:
+        NotFoundError: there is no such directory.
+        UnsupportedError: the bundle has a newer format.
+        LimitError: more files than a bundle may have.
+        MediumError: a directory cannot be read.
+        CancelledError: ``cancellation`` was requested.
+    """
+    check = _Check(bundle, layout.find(bundle))
+    known, distrust, signers = _read_inventory(check, keys)
+    listed = _read_sums(check, known)
+    if known is not None:
+        _follow_images(check, known)
+    check.surplus(listed)
+    files = check.hashable(listed)
+    size = sum(file.size for file in files)
+    emit(Planned(len(files), size, 0, 0, 0))
+    _hash_all(check, files, jobs, cancellation or Cancellation(), emit)
+    moment = now or datetime.now(UTC)
+    expired = known is not None and known.expired(moment)
+    return Verification(
+        findings=check.sorted_findings(),
+        inventory=known,
+        signers=signers,
+        distrust=distrust or (_expiry(known) if known is not None and expired else None),
+        expired=expired,
+        files=len(files),
+        size=size,
+        ignored=check.found.ignored,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file to hash, and what must come of it: as listed, and as its name promises."""
+
+    path: str
+    size: int
+    digests: tuple[Digest, ...]
+
+
+@dataclass(slots=True)
+class _Check:
+    """What was found so far; the threads that hash return their findings instead."""
+
+    bundle: Path
+    found: layout.Found
+    findings: dict[str, Finding] = field(default_factory=dict)
+    images: dict[str, dict[str, None]] = field(default_factory=dict)
+    """For each path the references of the images that need it, in order."""
+
+    def add(self, code: str, path: str, text: str) -> None:
+        """Keep the first finding of a path: it is the one that explains the others."""
+        self.findings.setdefault(path, Finding(code, path, text))
+
+    def surplus(self, listed: _Listed) -> None:
+        """Find what is there and not listed, or listed and not there."""
+        for path, entry in self.found.entries.items():
+            if entry.kind == "special":
+                self.add("special", path, "not a plain file (a link, a pipe or a device)")
+            elif path not in listed and layout.is_listed(path):
+                self.add("surplus", path, f"not listed in {layout.SUMS}")
+        for path in listed:
+            if path not in self.found.entries:
+                self.add("missing", path, "missing")
+
+    def hashable(self, listed: _Listed) -> list[_File]:
+        """The listed files that are there, the largest first."""
+        files = [
+            _File(path, entry.size, digests)
+            for path, digest in listed.items()
+            if (entry := self.found.entries.get(path)) and entry.kind == "file"
+            if (digests := _distinct(digest, layout.digest_in_name(path)))
+        ]
+        return sorted(files, key=lambda file: -file.size)
+
+    def sorted_findings(self) -> tuple[Finding, ...]:
+        """All findings by path, each with the images that it concerns."""
+        return tuple(
+            Finding(item.code, path, item.text, tuple(self.images.get(path, ())))
+            for path, item in sorted(self.findings.items())
+        )
+
+
+def _read_inventory(
+    check: _Check, keys: Sequence[PublicKey]
+) -> tuple[Inventory | None, TrustError | None, tuple[PublicKey, ...]]:
+    """Authenticate the bytes of ``bundle.json``, then parse them."""
+    try:
+        raw = layout.read_file(check.bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
+    except NotFoundError:
+        check.add("missing", layout.INVENTORY, "missing: the export or the copy did not end")
+        return None, None, ()
+    except (IntegrityError, LimitError, MediumError) as error:
+        check.add("unreadable", layout.INVENTORY, _reason(error, check.bundle, layout.INVENTORY))
+        return None, None, ()
+    distrust: TrustError | None = None
+    signers: tuple[PublicKey, ...] = ()
+    try:
+        signatures = signing.read_signatures(check.bundle)
+        signers = signing.authenticate(raw, signatures, keys).signers
+    except TrustError as error:
+        distrust = error
+    except (IntegrityError, NotFoundError, LimitError, MediumError) as error:
+        distrust = TrustError(f"a signature cannot be read: {error.message}")
+    try:
+        return inventory.parse(raw), distrust, signers
+    except (IntegrityError, LimitError) as error:
+        check.add("malformed", layout.INVENTORY, _reason(error, check.bundle, layout.INVENTORY))
+        return None, distrust, signers
+
+
+def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
+    """The listed digests; where SHA256SUMS cannot be believed, whatever lies there."""
+    there: _Listed = dict.fromkeys(filter(layout.is_listed, check.found.entries))
+    try:
+        raw = layout.read_file(check.bundle, layout.SUMS, sums.MAX_SUMS)
+        if known is not None and sums.describe(raw, known.sums.count) != known.sums:
+            check.add("damaged", layout.SUMS, f"not the file that {layout.INVENTORY} names")
+            return there
+        listed = sums.parse(raw)
+    except NotFoundError:
+        check.add("missing", layout.SUMS, "missing")
+        return there
+    except (IntegrityError, LimitError, MediumError) as error:
+        check.add("malformed", layout.SUMS, _reason(error, check.bundle, layout.SUMS))
+        return there
+    if known is not None and len(listed) != known.sums.count:
+        text = f"lists {len(listed)} files, but {layout.INVENTORY} counts {known.sums.count}"
+        check.add("malformed", layout.SUMS, text)
+    return dict(listed)
+
+
+def _follow_images(check: _Check, known: Inventory) -> None:
+    """Walk every image: what it needs must be there, in the size that its manifest says."""
+    walked = contents.walk(check.bundle, known)
+    for image, trees in walked.images:
+        for part in (part for tree in trees for part in tree.parts):
+            check.images.setdefault(part.path, {})[image.reference] = None
+            entry = check.found.entries.get(part.path)
+            expected = part.descriptor.size
+            if entry is None and part.required:
+                check.add("missing", part.path, "missing")
+            elif entry is not None and entry.kind == "file" and entry.size != expected:
+                text = f"{entry.size:,} bytes instead of {expected:,}"
+                check.add("size", part.path, text)
+    for path, error in walked.problems.items():
+        if path in check.found.entries and check.found.entries[path].kind == "file":
+            code = "damaged" if isinstance(error, DigestMismatchError) else "malformed"
+            check.add(code, path, _reason(error, check.bundle, path))
+    if known.format == "oci":
+        _compare_index(check, known)
+
+
+def _compare_index(check: _Check, known: Inventory) -> None:
+    """index.json is what other tools go by: it must name the inventory's images and no others."""
+    roots = {_name_in_index(image): image.digest for image in known.images}
+    allowed = {*roots.values(), *(item.digest for one in known.images for item in one.referrers)}
+    try:
+        raw = layout.read_file(check.bundle, layout.INDEX, image_layout.MAX_INDEX)
+        entries = image_layout.LayoutIndex.parse(raw, layout.INDEX).entries
+    except NotFoundError:
+        check.add("missing", layout.INDEX, "missing")
+        return
+    except (IntegrityError, LimitError, MediumError) as error:
+        check.add("malformed", layout.INDEX, _reason(error, check.bundle, layout.INDEX))
+        return
+    for entry in entries:
+        name = image_layout.name_of(entry)
+        if entry.digest != roots[name] if name in roots else entry.digest not in allowed:
+            text = (
+                f"{name or 'an entry without a name'} is {entry.digest}, which is not inventoried"
+            )
+            check.add("index", layout.INDEX, text)
+    for name in roots.keys() - {image_layout.name_of(entry) for entry in entries}:
+        check.add("index", layout.INDEX, f"{name} is missing from it")
+
+
+def _name_in_index(image: BundledImage) -> str:
+    try:
+        return places.image_name(image.reference, image.digest, "oci")
+    except InvalidReferenceError:
+        return image.reference
+
+
+def _hash_all(
+    check: _Check, files: Sequence[_File], jobs: int | None, stop: Cancellation, emit: Emit
+) -> None:
+    workers = jobs or len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(workers, thread_name_prefix="hash") as executor:
+        tasks = [partial(_hash, check.bundle, file, stop, emit) for file in files]
+        for finding in filter(None, pool.run(executor, tasks, stop)):
+            check.findings.setdefault(finding.path, finding)
+
+
+def _hash(bundle: Path, file: _File, stop: Cancellation, emit: Emit) -> Finding | None:
+    """Hash one file and tell what is wrong with it."""
+    name = file.digests[0].text
+    emit(BlobStarted(name, file.size, "verifying"))
+    finding: Finding | None = None
+    try:
+        hashers = [digest.hasher() for digest in file.digests]
+        with layout.open_file(bundle, file.path) as stream:
+            buffer = memoryview(bytearray(max(1, min(file.size, BUFFER_SIZE))))
+            while count := stream.readinto(buffer):
+                stop.check()
+                for hasher in hashers:
+                    hasher.update(buffer[:count])
+                emit(BlobProgressed(name, count))
+        for digest, hasher in zip(file.digests, hashers, strict=True):
+            if hasher.hexdigest() != digest.hex:
+                got = f"{digest.algorithm}:{hasher.hexdigest()}"
+                finding = Finding("damaged", file.path, f"its digest is {got} instead of {digest}")
+    except (NotFoundError, MalformedError, MediumError) as error:
+        finding = Finding("unreadable", file.path, _reason(error, bundle, file.path))
+    emit(BlobFinished(name, failed=finding is not None))
+    return finding
+
+
+def _distinct(*digests: Digest | None) -> tuple[Digest, ...]:
+    return tuple(dict.fromkeys(digest for digest in digests if digest is not None))
+
+
+def _expiry(known: Inventory) -> ExpiredError:
+    when = "" if known.expires is None else format_time(known.expires)
+    return ExpiredError(
+        f"the bundle expired at {when}",
+        hint="export it again; if the date here is wrong, set the clock",
+    )
+
+
+def _reason(error: BundlerError, bundle: Path, path: str) -> str:
+    """An error's message without the path that a finding begins with already."""
+    return error.message.removeprefix(f"{bundle}/").removeprefix(f"{path}: ")

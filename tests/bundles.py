@@ -1,0 +1,114 @@
+"""Small bundles made from images, written apart from the program's own exporting."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests import images
+
+if TYPE_CHECKING:
+    from bundler.trust.keys import PrivateKey
+
+CREATED = "2026-11-23T07:00:00Z"
+REFERENCES = ("docker.io/library/nginx:1.27", "registry.corp:5000/infra/app:v2.1")
+
+
+def sample() -> dict[str, images.Image]:
+    """Two images that share a layer; the second is an index of two platforms."""
+    shared = images.layer({"shared": b"shared " * 1000})
+    return {
+        REFERENCES[0]: images.image(shared, images.layer({"nginx": b"nginx " * 500})),
+        REFERENCES[1]: images.multi_platform("app", "linux/amd64", "linux/arm64", shared=shared),
+    }
+
+
+def write(
+    directory: Path,
+    named: dict[str, images.Image] | None = None,
+    *,
+    keys: tuple[PrivateKey, ...] = (),
+    form: str = "oci",
+    **members: Any,
+) -> Path:
+    """A bundle of format ``form``; ``members`` replace those of ``bundle.json``."""
+    named = sample() if named is None else named
+    if form == "oci":
+        images.write_layout(directory, named)
+    else:
+        write_tree(directory, named)
+    (directory / "VERIFY.txt").write_text("read docs/format.md\n")
+    finish(directory, inventory(directory, named, form=form, **members), keys)
+    return directory
+
+
+def write_tree(directory: Path, named: dict[str, images.Image]) -> None:
+    """``images/<hex>/`` for each image, as containers/image's ``dir:`` keeps it."""
+    for one in named.values():
+        home = directory / "images" / one.digest.removeprefix("sha256:")
+        home.mkdir(parents=True, exist_ok=True)
+        for blob in one.all_blobs():
+            (home / blob.digest.removeprefix("sha256:")).write_bytes(blob.data)
+        for manifest in one.manifests()[:-1]:
+            name = f"{manifest.digest.removeprefix('sha256:')}.manifest.json"
+            (home / name).write_bytes(manifest.data)
+        (home / "manifest.json").write_bytes(one.root.data)
+        (home / "version").write_bytes(b"Directory Transport Version: 1.1\n")
+
+
+def inventory(
+    directory: Path, named: dict[str, images.Image], *, form: str = "oci", **members: Any
+) -> dict[str, Any]:
+    """What ``bundle.json`` says, but for ``sums``."""
+    return {
+        "_type": "airbundle/bundle/v1",
+        "format": form,
+        "stream": "plant-7",
+        "serial": 1795417200,
+        "created": CREATED,
+        "complete": True,
+        "tool": {"name": "airbundle", "version": "0"},
+        "images": [
+            {
+                "reference": reference,
+                "digest": one.digest,
+                "mediaType": one.root.media_type,
+                "size": len(one.root.data),
+                "platforms": [child.platform for child in one.children or (one,)],
+                **({"index": "all"} if one.children else {}),
+            }
+            for reference, one in named.items()
+        ],
+    } | members
+
+
+def finish(directory: Path, value: dict[str, Any], keys: tuple[PrivateKey, ...] = ()) -> None:
+    """Write SHA256SUMS over what lies in ``directory``, ``bundle.json``, and its signatures."""
+    listed = write_sums(directory)
+    raw = (directory / "SHA256SUMS").read_bytes()
+    digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    described = {"path": "SHA256SUMS", "digest": digest, "size": len(raw), "count": listed}
+    document = json.dumps({"sums": described} | value, sort_keys=True, separators=(",", ":"))
+    (directory / "bundle.json").write_text(document + "\n")
+    for key in keys:
+        name = f"bundle.json.{key.public.id[:16]}.sig"
+        (directory / name).write_bytes(key.sign((directory / "bundle.json").read_bytes()))
+
+
+def write_sums(directory: Path) -> int:
+    """Write SHA256SUMS over every file but itself and bundle.json…; how many files it lists."""
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(directory)}\n"
+        for path in sorted(walk(directory))
+        if path.name != "SHA256SUMS" and not path.name.startswith("bundle.json")
+    ]
+    (directory / "SHA256SUMS").write_text("".join(lines))
+    return len(lines)
+
+
+def walk(directory: Path) -> list[Path]:
+    """Every plain file below ``directory``."""
+    return [Path(top) / name for top, _, names in os.walk(directory) for name in names]

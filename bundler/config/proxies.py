@@ -130,7 +130,7 @@ def _exception(entry: str) -> _Exception | None:
     if not host:
         return None
     itself = not host.startswith(".")
-    return _Exception(suffix=_ascii(f".{host}" if itself else host), itself=itself, port=port)
+    return _Exception(suffix=f".{_ascii(host.removeprefix('.'))}", itself=itself, port=port)
 
 
 def _split_port(text: str) -> tuple[str, str]:

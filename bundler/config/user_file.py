@@ -31,16 +31,18 @@ def read(path: Path) -> bytes | None:
         return None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {_reason(error)}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL_DEVICE:
             return b""
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError(f"{path}: not a regular file")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(MAX_SIZE + 1)
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {_reason(error)}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {_reason(error)}") from None
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_SIZE:
         raise ConfigError(f"{path}: larger than the {MAX_SIZE:,} bytes allowed")
     return data

@@ -1,0 +1,336 @@
+"""``dir:PATH``: one image in a flat directory, as containers/image lays it out.
+
+    version                    which layout this is; an existing directory is reused only with it
+    manifest.json              the root
+    <hex>                      a config or layer; ``sha512-<hex>`` where it is not a sha256
+    <hex>.manifest.json        another manifest that the root needs
+    signature-N                signatures of the root; ``<hex>.signature-N`` of another manifest
+
+Blobs that are there already are kept. Until ``commit`` renames the root to ``manifest.json`` the
+directory holds the former image, or none; then what only the former one needed is removed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.content import atomic, locking, plain_files
+from bundler.content.disk_errors import explained
+from bundler.content.plain_files import Directory, PlainReader
+from bundler.errors import (
+    ConflictError,
+    IntegrityError,
+    InvalidReferenceError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    UnsupportedError,
+)
+from bundler.oci import manifest
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import MAX_MANIFEST
+from bundler.ports import Accepts, Node
+from bundler.transports.reachable import Reachable, reachable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.ports import Content, Options, Publication
+
+MANIFEST = "manifest.json"
+VERSION = "version"
+VERSION_1_1 = b"Directory Transport Version: 1.1\n"
+VERSION_1_2 = b"Directory Transport Version: 1.2\n"
+
+MAX_VERSION = 1024
+
+_PART = re.compile(r"(?:[0-9a-f]{64}|sha512-[0-9a-f]{128})(?:\.manifest\.json)?")
+_SIGNATURE = re.compile(r"(?:((?:sha512-)?[0-9a-f]+)\.)?signature-[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryReference:
+    """``dir:PATH``."""
+
+    path: str
+
+    @property
+    def transport(self) -> str:
+        """``dir``."""
+        return "dir"
+
+    @property
+    def name(self) -> None:
+        """None: a directory holds one image."""
+        return
+
+    def __str__(self) -> str:
+        return f"dir:{self.path}"
+
+
+class DirectorySource:
+    """Reads the image of a directory."""
+
+    def __init__(self, path: Path) -> None:
+        self._folder = Directory.open(path)
+        self._root: bytes | None = None
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """The image; its digest is that of ``manifest.json``."""
+        if name is not None:
+            raise NotFoundError(f"{self._folder.path}: images in a directory have no names")
+        return describe(self._read_root(), self._folder.path / MANIFEST)
+
+    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+        """A part of the image; one that is no plain file is a MalformedError."""
+        if target.digest is None:
+            raise NotFoundError(f"{self._folder.path}: a blob without a digest is nowhere")
+        if target.kind == "manifest" and is_digest_of(target.digest, self._read_root()):
+            return self._folder.open_file(MANIFEST, offset=offset)
+        return self._folder.open_file(part_name(target), offset=offset)
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        self._folder.close()
+
+    def _read_root(self) -> bytes:
+        if self._root is None:
+            self._root = read_root(self._folder)
+            if self._root is None:
+                raise NotFoundError(f"{self._folder.path}: no image: it has no {MANIFEST}")
+        return self._root
+
+
+class DirectoryDestination:
+    """Writes one image into a directory, alone: it is locked until ``close``.
+
+    Raises:
+        ConflictError: the directory holds something that is not an image.
+        LockedError: somebody else is writing there.
+        MediumError: the directory cannot be made or read.
+    """
+
+    def __init__(self, path: Path, options: Options | None = None) -> None:  # noqa: ARG002 - as every destination
+        self._made = plain_files.make_directory(path)
+        self._marking = threading.Lock()
+        self._marked = False
+        with ExitStack() as undo:
+            undo.callback(self._unmake)
+            self._folder = undo.enter_context(Directory.open(path))
+            locking.lock(self._folder)
+            _check_reusable(self._folder)
+            atomic.sweep(self._folder)
+            self._root = read_root(self._folder)
+            undo.pop_all()
+
+    @property
+    def accepts(self) -> Accepts:
+        """Anything: manifests are stored as they are."""
+        return Accepts()
+
+    def has(self, target: Node, /) -> bool:
+        """Whether a plain file of that name and size is there."""
+        if target.digest is None:
+            return False
+        if self._is_root(target):
+            return True
+        size = self._folder.size(part_name(target))
+        return size is not None and target.size in (None, size)
+
+    def push(self, target: Node, content: Content, /) -> Descriptor:
+        """Store a blob or manifest; its name becomes durable with ``commit``."""
+        self._mark()
+        stored = atomic.write_content(
+            self._folder,
+            lambda made: part_name(Node.of(made, target.kind)),
+            content,
+            durable_name=False,
+        )
+        return Descriptor(target.media_type, stored.digest, stored.size)
+
+    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+        """A part that is here, as the source would read it."""
+        if self._is_root(target):
+            return self._folder.open_file(MANIFEST, offset=offset)
+        return self._folder.open_file(part_name(target), offset=offset)
+
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """Make the one image of ``images`` the directory's; names are not kept.
+
+        Raises:
+            UnsupportedError: there are several images.
+            IntegrityError: the image's root is not here.
+        """
+        roots = {image.root.digest: image.root for image in images}
+        if len(roots) > 1:
+            raise UnsupportedError(
+                f"{self._folder.path}: a directory holds one image, not {len(roots)}",
+                hint=f"write them into a layout: oci:{self._folder.path}",
+            )
+        for root in roots.values():
+            self._publish(root)
+
+    def close(self) -> None:
+        """Unlock; a directory that was made for nothing is removed."""
+        self._folder.close()
+        self._unmake()
+
+    def _publish(self, root: Descriptor) -> None:
+        node = Node.of(root, "manifest")
+        if not self.has(node):
+            raise IntegrityError(f"{self._folder.path}: {root.digest} did not arrive")
+        needed = reachable([root], self._read_manifest)
+        atomic.sync_directory(self._folder)
+        write_version(self._folder, needed)
+        same = self._is_root(node)
+        if not same:
+            rename(self._folder, part_name(node), MANIFEST)
+            self._root = read_root(self._folder)
+        prune(self._folder, needed, signatures=same)
+        atomic.sync_directory(self._folder)
+        for path in self._made:
+            atomic.sync_directory(path.parent)
+
+    def _is_root(self, target: Node) -> bool:
+        return (
+            target.kind == "manifest"
+            and target.digest is not None
+            and self._root is not None
+            and is_digest_of(target.digest, self._root)
+        )
+
+    def _read_manifest(self, item: Descriptor) -> bytes | None:
+        try:
+            with self.open(Node.of(item, "manifest")) as file:
+                return file.read(MAX_MANIFEST + 1)
+        except NotFoundError:
+            return None
+
+    def _mark(self) -> None:
+        """Say what this directory is before anything is in it, so that a re-run may reuse it."""
+        with self._marking:
+            if not self._marked and self._folder.size(VERSION) is None:
+                atomic.write_bytes_in(self._folder, VERSION, VERSION_1_1)
+            self._marked = True
+
+    def _unmake(self) -> None:
+        with suppress(OSError):  # not empty: it is wanted
+            for path in reversed(self._made):
+                path.rmdir()
+
+
+class DirectoryTransport:
+    """``dir:``."""
+
+    def parse(self, text: str, /) -> DirectoryReference:
+        """Read a path; a colon in it has no meaning."""
+        if not text or "\0" in text:
+            raise InvalidReferenceError(f"dir:{text[:200]}: no path", hint="write dir:PATH")
+        return DirectoryReference(text)
+
+    def source(self, reference: DirectoryReference, options: Options, /) -> DirectorySource:  # noqa: ARG002 - the port's form
+        """Open a directory for reading."""
+        return DirectorySource(Path(reference.path))
+
+    def destination(
+        self, reference: DirectoryReference, options: Options, /
+    ) -> DirectoryDestination:
+        """Open, or make, a directory for writing, and lock it."""
+        return DirectoryDestination(Path(reference.path), options)
+
+
+def part_name(target: Node) -> str:
+    """The file of a blob, or of a manifest that is not the root."""
+    if target.digest is None:
+        raise NotFoundError("a blob without a digest has no name")
+    suffix = ".manifest.json" if target.kind == "manifest" else ""
+    return f"{_stem(target.digest)}{suffix}"
+
+
+def read_root(folder: Directory) -> bytes | None:
+    """The bytes of ``manifest.json``; None where nothing has been published."""
+    try:
+        return folder.read(MANIFEST, limit=MAX_MANIFEST)
+    except NotFoundError:
+        return None
+
+
+def describe(root: bytes, path: Path) -> Descriptor:
+    """What the bytes of ``manifest.json`` are.
+
+    Raises:
+        MalformedError, UnsupportedError: no manifest.
+    """
+    media_type = manifest.parse(root, None, what=str(path)).media_type
+    return Descriptor(media_type, Digest.of(root), len(root))
+
+
+def is_digest_of(digest: Digest, data: bytes) -> bool:
+    """Whether ``data`` has that digest."""
+    return Digest.of(data, digest.algorithm) == digest
+
+
+def write_version(folder: Directory, needed: Reachable) -> None:
+    """Write ``version``, unless it says the right thing already."""
+    digests = {*needed.manifests, *needed.blobs}
+    only_sha256 = all(digest.algorithm == "sha256" for digest in digests)
+    version = VERSION_1_1 if only_sha256 else VERSION_1_2
+    with suppress(LimitError, NotFoundError):
+        if folder.read(VERSION, limit=MAX_VERSION) == version:
+            return
+    atomic.write_bytes_in(folder, VERSION, version)
+
+
+def prune(folder: Directory, needed: Reachable, *, signatures: bool) -> None:
+    """Remove what ``needed`` does not name; what an image does not have is somebody else's.
+
+    Args:
+        folder: an image's directory.
+        needed: the image's parts.
+        signatures: whether the signatures of its manifests are still theirs.
+    """
+    kept = {_stem(digest) for digest in needed.blobs}
+    kept |= {f"{_stem(digest)}.manifest.json" for digest in needed.manifests}
+    signed = {_stem(digest) for digest in needed.manifests}
+    for name in folder.names():
+        signature = _SIGNATURE.fullmatch(name)
+        if signature:
+            stays = signatures and (signature[1] is None or signature[1] in signed)
+        else:
+            stays = name in kept or _PART.fullmatch(name) is None
+        if not stays:
+            folder.remove(name)
+
+
+def rename(folder: Directory, old: str, new: str) -> None:
+    """Give a file in ``folder`` its final name."""
+    try:
+        os.rename(old, new, src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
+    except OSError as error:
+        raise explained(error, folder.path / new, "cannot write") from error
+
+
+def _stem(digest: Digest) -> str:
+    return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
+
+
+def _check_reusable(folder: Directory) -> None:
+    if all(atomic.is_part(name) for name in folder.names()):
+        return
+    with suppress(LimitError, MalformedError, NotFoundError):
+        if folder.read(VERSION, limit=MAX_VERSION) in (VERSION_1_1, VERSION_1_2):
+            return
+    raise ConflictError(
+        f"{folder.path}: holds something that is not an image, and is left as it is",
+        hint="name a new or an empty directory",
+    )
+
+
+TRANSPORT = DirectoryTransport()

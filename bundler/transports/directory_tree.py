@@ -1,0 +1,441 @@
+"""A tree of ``dir:`` images that share their blobs: one blob lies on the medium once.
+
+A name is a relative path such as ``images/<hex>``, and each holds a complete image as ``dir:``
+reads it. What arrives lies in a hidden folder until ``commit`` links it into every image that
+needs it; then the folder is gone. An image whose ``manifest.json`` is missing was interrupted, and
+its blobs are found by the next run.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import threading
+from collections import Counter
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bundler.content import atomic, locking, plain_files
+from bundler.content.disk_errors import explained
+from bundler.content.plain_files import Directory, PlainReader
+from bundler.content.verified import VerifiedReader
+from bundler.errors import (
+    BundlerError,
+    ConflictError,
+    IntegrityError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    UnsupportedError,
+)
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import MAX_MANIFEST
+from bundler.ports import Accepts, Node
+from bundler.transports.directory import (
+    MANIFEST,
+    VERSION,
+    describe,
+    is_digest_of,
+    part_name,
+    prune,
+    read_root,
+    rename,
+    write_version,
+)
+from bundler.transports.reachable import Reachable, reachable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from bundler.ports import Content, Options, Publication
+
+_STAGING = ".airbundle-staging"
+_MAX_DEPTH = 4
+_MAX_FILES = 2_000_000
+_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}(?<!\.)")
+_WINDOWS_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
+
+_Path = tuple[str, ...]
+
+
+class DirectoryTreeSource:
+    """Reads images by their relative paths; a blob is taken from whichever image has it."""
+
+    def __init__(self, path: Path) -> None:
+        with ExitStack() as undo:
+            self._root = undo.enter_context(Directory.open(path))
+            self._found = _Found.below(self._root)
+            undo.pop_all()
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """The image in the directory ``name``."""
+        if name is None:
+            raise NotFoundError(f"{self._root.path}: many images, and none was named")
+        path = _checked(name)
+        with self._root.enter(*path) as folder:
+            root = read_root(folder)
+            if root is None:
+                raise NotFoundError(f"{folder.path}: no image: it has no {MANIFEST}")
+            return describe(root, folder.path / MANIFEST)
+
+    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+        """A part of any image; one that is no plain file is a MalformedError."""
+        return self._root.open_file(*self._found.place(target, self._root), offset=offset)
+
+    def tags(self) -> list[str]:
+        """The relative path of every complete image, sorted."""
+        return sorted("/".join(path) for path in self._found.complete)
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        self._root.close()
+
+
+class DirectoryTreeDestination:
+    """Writes many images below a directory, alone: it is locked until ``close``.
+
+    Raises:
+        LockedError: somebody else is writing there.
+        MediumError: the directory cannot be made or read.
+    """
+
+    def __init__(self, path: Path, options: Options | None = None) -> None:
+        self._may_copy = options is not None and options.duplicate_blobs
+        self._staging: Directory | None = None
+        self._staged: set[str] = set()
+        self._preparing = threading.Lock()
+        self._made = plain_files.make_directory(path)
+        with ExitStack() as undo:
+            undo.callback(self._unmake)
+            self._root = undo.enter_context(Directory.open(path))
+            locking.lock(self._root)
+            atomic.sweep(self._root)
+            self._found = _Found.below(self._root)
+            with suppress(NotFoundError):
+                self._use(self._root.enter(_STAGING))
+            undo.pop_all()
+
+    @property
+    def accepts(self) -> Accepts:
+        """Anything: manifests are stored as they are."""
+        return Accepts()
+
+    def has(self, target: Node, /) -> bool:
+        """Whether a plain file of that name and size is in any image, or waits for ``commit``."""
+        try:
+            size = self._root.size(*self._place(target))
+        except NotFoundError:
+            return False
+        return size is not None and target.size in (None, size)
+
+    def push(self, target: Node, content: Content, /) -> Descriptor:
+        """Keep a blob or manifest until ``commit`` puts it where it belongs.
+
+        Raises:
+            UnsupportedError: the medium has no hard links, and copies were not asked for.
+        """
+        stored = atomic.write_content(
+            self._prepared(),
+            lambda made: part_name(Node.of(made, target.kind)),
+            content,
+            durable_name=False,
+        )
+        self._staged.add(part_name(Node.of(stored, target.kind)))
+        return Descriptor(target.media_type, stored.digest, stored.size)
+
+    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+        """A part that is here, as the source would read it."""
+        return self._root.open_file(*self._place(target), offset=offset)
+
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """Make every name of ``images`` a complete image.
+
+        Raises:
+            ConflictError: two images want one directory.
+            IntegrityError: a part of an image is not here.
+        """
+        wanted = _by_path(images)
+        needed = {root: reachable([root], self._read_manifest) for root in wanted.values()}
+        uses = Counter(
+            part_name(node)
+            for root in wanted.values()
+            for node in (Node.of(root, "manifest"), *_parts(root, needed[root]))
+        )
+        if self._staging is not None:
+            atomic.sync_directory(self._staging)
+        for path, root in wanted.items():
+            self._publish(path, root, needed[root], uses)
+        for above in sorted({path[:depth] for path in wanted for depth in range(len(path))}):
+            with self._root.enter(*above) as folder:
+                atomic.sync_directory(folder)
+        for made in self._made:
+            atomic.sync_directory(made.parent)
+        self._drop_staging()
+
+    def retain(self, names: Collection[str], /) -> None:
+        """Durably drop every image whose relative path is not in ``names``."""
+        for path in [one for one in self._found.folders if "/".join(one) not in names]:
+            with self._root.enter(*path) as folder:
+                folder.remove(MANIFEST)
+                prune(folder, Reachable(), signatures=False)
+                folder.remove(VERSION)
+            with self._root.enter(*path[:-1]) as above:
+                with suppress(OSError):  # somebody else's file is in it
+                    os.rmdir(path[-1], dir_fd=above.fd)
+                atomic.sync_directory(above)
+        self._found = _Found.below(self._root)
+
+    def close(self) -> None:
+        """Unlock; a directory that was made for nothing is removed."""
+        if self._staging is not None:
+            self._staging.close()
+        self._root.close()
+        self._unmake()
+
+    def _publish(
+        self, path: _Path, root: Descriptor, needed: Reachable, uses: Counter[str]
+    ) -> None:
+        with self._root.enter(*path, make=True) as folder:
+            atomic.sweep(folder)
+            former = read_root(folder)
+            same = former is not None and is_digest_of(root.digest, former)
+            write_version(folder, needed)
+            for node in _parts(root, needed):
+                self._put(node, folder, part_name(node), uses)
+            atomic.sync_directory(folder)
+            self._put(Node.of(root, "manifest"), folder, MANIFEST, uses)
+            prune(folder, needed, signatures=same)
+            folder.remove(part_name(Node.of(root, "manifest")))
+            atomic.sync_directory(folder)
+            self._found.add(folder, path)
+
+    def _put(self, node: Node, folder: Directory, name: str, uses: Counter[str]) -> None:
+        """Make ``name`` in ``folder`` be ``node``: a link, a copy or, at its last use, itself."""
+        part = part_name(node)
+        uses[part] -= 1
+        try:
+            *above, origin = self._place(node)
+        except NotFoundError:
+            if name == MANIFEST:
+                raise IntegrityError(f"{folder.path}: {node.digest} did not arrive") from None
+            return  # a foreign layer, or a platform that was left out
+        with self._root.enter(*above) as place:
+            if part not in self._staged and folder.size(name) == node.size:
+                return
+            if _same_file(place, origin, folder, name) or _link(place, origin, folder, name):
+                return
+            if uses[part] == 0 and part in self._staged:
+                _move(place, origin, folder, name)
+                self._staged.discard(part)
+                self._found.add(folder, tuple(folder.path.relative_to(self._root.path).parts))
+                return
+        if not self._may_copy:
+            raise _no_links(self._root.path)
+        with self.open(node) as file:
+            content = VerifiedReader(
+                file, str(file.path), digest=node.digest, size=node.size, limit=file.size
+            )
+            atomic.write_content(folder, name, content)
+
+    def _place(self, target: Node) -> _Path:
+        name = part_name(target)
+        return (_STAGING, name) if name in self._staged else self._found.place(target, self._root)
+
+    def _read_manifest(self, item: Descriptor) -> bytes | None:
+        try:
+            with self.open(Node.of(item, "manifest")) as file:
+                return file.read(MAX_MANIFEST + 1)
+        except NotFoundError:
+            return None
+
+    def _prepared(self) -> Directory:
+        with self._preparing:
+            staging = self._staging
+            if staging is None:
+                staging = self._root.enter(_STAGING, make=True)
+                self._use(staging)
+                if not self._may_copy and not _has_links(staging):
+                    self._drop_staging()
+                    raise _no_links(self._root.path)
+            return staging
+
+    def _use(self, staging: Directory) -> None:
+        atomic.sweep(staging)
+        self._staged = set(staging.names())
+        self._staging = staging
+
+    def _drop_staging(self) -> None:
+        if self._staging is None:
+            return
+        for name in self._staging.names():
+            self._staging.remove(name)
+        self._staging.close()
+        self._staging = None
+        self._staged = set()
+        with suppress(OSError):  # swept by the next run
+            os.rmdir(_STAGING, dir_fd=self._root.fd)
+        atomic.sync_directory(self._root)
+
+    def _unmake(self) -> None:
+        with suppress(OSError):  # not empty: it is wanted
+            for path in reversed(self._made):
+                path.rmdir()
+
+
+@dataclass(slots=True)
+class _Found:
+    """Where the parts of images lie below a directory, by the names of their files."""
+
+    folders: list[_Path] = field(default_factory=list)
+    complete: set[_Path] = field(default_factory=set)
+    by_name: dict[str, _Path] = field(default_factory=dict)
+    roots: dict[Digest, _Path] = field(default_factory=dict)
+
+    @classmethod
+    def below(cls, root: Directory) -> _Found:
+        """Look into every directory that says it holds an image."""
+        found = cls()
+        for path in _folders(root, ()):
+            with root.enter(*path) as folder:
+                found.add(folder, path)
+        return found
+
+    def add(self, folder: Directory, path: _Path) -> None:
+        """Remember what ``folder`` holds; what was found before stays."""
+        if path not in self.folders:
+            self.folders.append(path)
+        for name in folder.names():
+            self.by_name.setdefault(name, path)
+        if len(self.by_name) > _MAX_FILES:
+            raise LimitError(f"{folder.path}: more than {_MAX_FILES:,} files")
+        with suppress(LimitError, MalformedError):
+            root = read_root(folder)
+            if root is not None:
+                self.complete.add(path)
+                for algorithm in ("sha256", "sha512"):
+                    self.roots.setdefault(Digest.of(root, algorithm), path)
+
+    def place(self, target: Node, root: Directory) -> _Path:
+        """The path of a part of any image.
+
+        Raises:
+            NotFoundError: no image has it.
+        """
+        name = part_name(target)
+        if target.kind == "manifest" and target.digest in self.roots:
+            return *self.roots[target.digest], MANIFEST
+        if name not in self.by_name:
+            raise NotFoundError(f"{root.path}: no image holds {target.digest}")
+        return *self.by_name[name], name
+
+
+def _folders(root: Directory, path: _Path) -> Iterator[_Path]:
+    """Every directory that may hold an image; links are not followed."""
+    with root.enter(*path) as folder:
+        if path and folder.size(VERSION) is not None:
+            yield path
+            return
+        with os.scandir(folder.fd) as items:
+            names = sorted(item.name for item in items if item.is_dir(follow_symlinks=False))
+    if len(path) < _MAX_DEPTH:
+        for name in names:
+            if _is_component(name):
+                with suppress(BundlerError):  # a system's own directory that nobody may read
+                    yield from _folders(root, (*path, name))
+
+
+def _by_path(images: Sequence[Publication]) -> dict[_Path, Descriptor]:
+    wanted: dict[_Path, Descriptor] = {}
+    folded: dict[str, Descriptor] = {}
+    for image in images:
+        for name in image.names:
+            path = _checked(name)
+            other = folded.setdefault(name.casefold(), image.root)
+            if other.digest != image.root.digest:
+                raise ConflictError(f"{name}: is wanted by {other.digest} and {image.root.digest}")
+            wanted[path] = image.root
+    return wanted
+
+
+def _checked(name: str) -> _Path:
+    """The components of a name that any file system can hold, and that leads nowhere else.
+
+    Raises:
+        MalformedError: another name.
+    """
+    path = tuple(name.split("/"))
+    if len(path) > _MAX_DEPTH or not all(map(_is_component, path)):
+        raise MalformedError(f"{name[:200]!r} cannot be the path of an image")
+    return path
+
+
+def _is_component(name: str) -> bool:
+    return bool(_COMPONENT.fullmatch(name)) and not _WINDOWS_DEVICE.fullmatch(name)
+
+
+def _parts(root: Descriptor, needed: Reachable) -> Iterator[Node]:
+    """All that ``root`` needs but itself."""
+    for item in needed.manifests.values():
+        if item.digest != root.digest:
+            yield Node.of(item, "manifest")
+    for item in needed.blobs.values():
+        yield Node.of(item, "layer")
+
+
+def _same_file(place: Directory, origin: str, folder: Directory, name: str) -> bool:
+    try:
+        there = os.stat(name, dir_fd=folder.fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.stat(origin, dir_fd=place.fd, follow_symlinks=False), there)
+
+
+def _link(place: Directory, origin: str, folder: Directory, name: str) -> bool:
+    """Link ``name`` to ``origin``, in place of what it may be; False where there are no links."""
+    temporary = f".airbundle-{secrets.token_hex(8)}.part"
+    try:
+        os.link(
+            origin,
+            temporary,
+            src_dir_fd=place.fd,
+            dst_dir_fd=folder.fd,
+            follow_symlinks=False,
+        )
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            return False
+        raise explained(error, folder.path / name, "cannot link") from error
+    rename(folder, temporary, name)
+    return True
+
+
+def _move(place: Directory, origin: str, folder: Directory, name: str) -> None:
+    try:
+        os.rename(origin, name, src_dir_fd=place.fd, dst_dir_fd=folder.fd)
+    except OSError as error:
+        raise explained(error, folder.path / name, "cannot write") from error
+
+
+def _has_links(folder: Directory) -> bool:
+    """Try it: file systems do not tell."""
+    probe, second = (f".airbundle-{secrets.token_hex(8)}.part" for _ in range(2))
+    atomic.write_bytes_in(folder, probe, b"")
+    try:
+        if linked := _link(folder, probe, folder, second):
+            folder.remove(second)
+        return linked
+    finally:
+        folder.remove(probe)
+
+
+def _no_links(path: Path) -> UnsupportedError:
+    return UnsupportedError(
+        f"{path}: the medium has no hard links, and images share blobs",
+        hint="use --format oci, which needs none, or --duplicate-blobs to store a blob per image",
+    )

@@ -115,13 +115,18 @@ def dump(value: object) -> bytes:
 def layer(
     files: dict[str, bytes], *, compression: str = "gzip", types: dict[str, str] = OCI
 ) -> Layer:
-    """A layer of regular ``files``; ``compression`` is ``tar`` (none), ``gzip`` or ``zstd``."""
+    """A layer of regular ``files``.
+
+    ``compression`` is ``tar`` (none), ``gzip``, ``stored`` (gzip, but as large) or ``zstd``.
+    """
     tar = _tar(files)
     match compression:
         case "tar":
             data = tar
         case "gzip":
             data = gzip.compress(tar, compresslevel=1, mtime=0)
+        case "stored":
+            data, compression = gzip.compress(tar, compresslevel=0, mtime=0), "gzip"
         case "zstd":
             data = zstandard.ZstdCompressor(level=1).compress(tar)
         case _:
@@ -274,6 +279,11 @@ def push(
 def _push_blob(
     connection: http.client.HTTPConnection, repository: str, blob: Blob, headers: dict[str, str]
 ) -> None:
+    connection.request("HEAD", f"/v2/{repository}/blobs/{blob.digest}", headers=headers)
+    found = connection.getresponse()
+    found.read()
+    if found.status == 200:
+        return
     location = _expect(connection, ("POST", f"/v2/{repository}/blobs/uploads/", b""), headers, 202)
     separator = "&" if "?" in location else "?"
     _expect(

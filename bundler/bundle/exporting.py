@@ -11,11 +11,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundler import __version__
 from bundler.bundle import inventory, layout, medium, places, signing, sums, verify_text
-from bundler.bundle.inventory import BundledImage, Inventory, Referrer, Tool
+from bundler.bundle.inventory import BundledImage, Inventory, Referrer, Tool, format_time
 from bundler.bundle.resolving import Found, Missing, Resolved, resolve_all
 from bundler.bundle.verifying import verify
 from bundler.copy.engine import Outcome, Running, execute
@@ -71,6 +71,27 @@ class Report:
     plan: Plan
     missing: tuple[tuple[str, BundlerError], ...]
     """References that are not in the bundle, and why; then it is not complete."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for machines; sizes in bytes."""
+        contents = self.inventory
+        return {
+            "bundle": str(self.bundle),
+            "changed": self.changed,
+            "stream": contents.stream,
+            "serial": contents.serial,
+            "created": format_time(contents.created),
+            "expires": contents.expires and format_time(contents.expires),
+            "complete": contents.complete,
+            "signatures": list(self.signatures),
+            "moved": {"blobs": self.plan.count("push"), "bytes": self.plan.size("push")},
+            "present": {"blobs": self.plan.count("present"), "bytes": self.plan.size("present")},
+            "images": [
+                {"reference": image.reference, "digest": image.digest.text}
+                for image in contents.images
+            ],
+            "missing": [{"reference": name, "error": str(error)} for name, error in self.missing],
+        }
 
 
 def survey(order: Order, wanted: Sequence[Wanted], options: Options, running: Running) -> Survey:

@@ -1,0 +1,137 @@
+"""What ``import`` is told of its target, and what it tells of the outcome."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from bundler.bundle import target_file
+from bundler.bundle.naming import Names, parse_moves
+from bundler.bundle.placing import registry_host
+from bundler.cli import render
+from bundler.content import atomic
+from bundler.errors import TrustError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bundler.bundle.importing import Existing, Order, Report
+    from bundler.cli.options import Access
+    from bundler.cli.run import Run
+    from bundler.config.settings import RegistryOverride
+
+_WORDS = {
+    "new": "new",
+    "same": "already there",
+    "replaced": "replaces another",
+    "skipped": "left as it was",
+    "failed": "failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line says of the target, beside its name."""
+
+    moves: tuple[str, ...]
+    keep_host: bool
+    existing: str | None
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The target, from the command line and from its file, if there is one."""
+
+    target: str
+    names: Names
+    existing: Existing
+    overrides: Mapping[str, RegistryOverride]
+
+
+def goal(target: str, wishes: Wishes) -> Goal:
+    """Read a target file, where ``target`` is one; the command line comes before it.
+
+    Raises:
+        UsageError: a wish that makes no sense for this target.
+        InvalidBundleManifestError: with every mistake in the file.
+    """
+    moves = parse_moves(wishes.moves)
+    existing = cast("Existing", wishes.existing or "error")
+    names = Names(moves, wishes.keep_host)
+    override = wishes.access.override() if wishes.access.given else None
+    if target.endswith((".yaml", ".yml")):
+        file = target_file.load(Path(target), environment=os.environ)  # noqa: TID251 - the command line's task
+        target = file.target
+        known = {source for source, _ in moves}
+        rest = tuple(move for move in file.names if move[0] not in known)
+        names = Names((*moves, *rest), wishes.keep_host or file.keep_host)
+        existing = cast("Existing", wishes.existing or file.existing)
+        override = override or file.override
+    host = registry_host(target)
+    if host is None and wishes.access.given:
+        raise UsageError(f"{target[:200]!r} is no registry that these options could be for")
+    return Goal(target, names, existing, {host: override} if host and override else {})
+
+
+def patterns(texts: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    """Compile what ``--only`` was given.
+
+    Raises:
+        UsageError: not a regular expression.
+    """
+    try:
+        return tuple(map(re.compile, texts))
+    except re.error as error:
+        raise UsageError(f"--only {error.pattern!r}: {error}") from None
+
+
+def verify_first(order: Order, work: Run) -> None:
+    """Read all of the bundle before anything else.
+
+    Raises:
+        DamagedBundleError: something in it is damaged.
+    """
+    from bundler.bundle.verifying import verify  # noqa: PLC0415 - only when asked for
+
+    verification = verify(order.bundle, order.keys, cancellation=work.cancellation, emit=work.emit)
+    try:
+        verification.check()
+    except TrustError:
+        return  # the import itself decides about trust
+
+
+def show(report: Report, order: Order, *, as_json: bool, dry_run: bool) -> None:
+    """Print what became, or would become, of each image."""
+    from bundler.bundle.importing import receipt  # noqa: PLC0415 - loaded by now
+
+    if as_json:
+        render.document(receipt(report, order) | {"dryRun": dry_run})
+        return
+    rows = [
+        (line.image.reference, line.name, _WORDS[line.action], line.former or "")
+        for line in report.lines
+    ]
+    render.table(("OLD NAME", "NEW NAME", "", "HELD BEFORE"), rows)
+    plan = report.plan
+    verb = "to push" if dry_run else "pushed"
+    render.line(
+        f"{verb}: {render.size(plan.size('push'))} in {render.count(plan.count('push'), 'blob')};"
+        f" there already: {render.size(plan.size('present') + plan.size('mount'))}"
+    )
+
+
+def keep(receipt: dict[str, object], path: Path | None) -> None:
+    """Write the receipt to ``path``, or among the user's other receipts."""
+    if path is None:
+        environment = os.environ  # noqa: TID251 - the command line's task
+        state = environment.get("XDG_STATE_HOME") or Path.home() / ".local/state"  # noqa: TID251
+        name = f"{receipt['stream']}-{receipt['serial']}-{receipt['ended']}.json"
+        path = Path(state) / "airbundle" / "receipts" / name.replace(":", "")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    atomic.write_bytes(path, json.dumps(receipt, indent=2).encode() + b"\n")
+    render.note(f"receipt: {path}")

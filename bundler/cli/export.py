@@ -1,0 +1,111 @@
+"""``airbundle export``: a bundle manifest becomes a bundle on a medium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli import keys, options, render, run
+from bundler.errors import PartialError, UsageError
+
+if TYPE_CHECKING:
+    from bundler.bundle.exporting import Report
+
+_FILE = click.Path(path_type=Path)
+
+
+@options.command("export")
+@click.argument("manifest", type=_FILE)
+@click.argument("destination", type=_FILE)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["oci", "dir"]),
+    default="oci",
+    show_default=True,
+    help="An OCI image layout, or a tree of dir: images.",
+)
+@click.option(
+    "--sign-key", "sign_keys", multiple=True, type=_FILE, help="Sign with this private key."
+)
+@click.option("--passphrase-file", type=_FILE, help="Its first line is the keys' passphrase.")
+@click.option("--unsigned", is_flag=True, help="Leave the bundle unsigned.")
+@click.option("--locked", is_flag=True, help="Exactly what the lock beside the manifest says.")
+@click.option("--duplicate-blobs", is_flag=True, help="dir: copy shared blobs, without hard links.")
+@click.option("--keep-going", is_flag=True, help="Leave out what fails; the bundle is incomplete.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+@options.jobs
+@options.as_json
+def export(
+    manifest: Path,
+    destination: Path,
+    *,
+    kind: str,
+    sign_keys: tuple[Path, ...],
+    passphrase_file: Path | None,
+    unsigned: bool,
+    locked: bool,
+    duplicate_blobs: bool,
+    keep_going: bool,
+    dry_run: bool,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Resolve MANIFEST and write a signed bundle to the directory DESTINATION.
+
+    MANIFEST is a bundle manifest, a file of one reference per line, or a skopeo sync file. What
+    lies in DESTINATION already is hashed again and kept; a run that was stopped is taken up.
+    """
+    if bool(sign_keys) == unsigned and not dry_run:
+        raise UsageError(
+            "--sign-key and --unsigned exclude one another" if unsigned else "no key to sign with",
+            hint="give --sign-key FILE.key (airbundle keygen makes one), or say --unsigned",
+        )
+    signing = keys.private_keys(sign_keys, passphrase_file)
+    from bundler.bundle import exporting  # noqa: PLC0415 - not for --help
+    from bundler.cli import wanting  # noqa: PLC0415
+
+    asked = wanting.load(manifest, locked=locked)
+    order = exporting.Order(
+        destination,
+        asked.manifest.name,
+        "dir" if kind == "dir" else "oci",
+        asked.manifest.expires,
+        signing,
+    )
+    with run.running(jobs) as work:
+        settings = work.options(asked.manifest.registries, duplicate_blobs=duplicate_blobs)
+        images = asked.images(settings, work.emit)
+        engine = work.engine(keep_going=keep_going)
+        if dry_run:
+            survey = exporting.survey(order, images, settings, engine)
+            wanting.show(survey, destination, as_json=as_json)
+            return
+        report = exporting.export(order, images, settings, engine)
+    _show(report, as_json=as_json)
+    if report.missing:
+        lines = [f"{reference}: {error}" for reference, error in report.missing]
+        raise PartialError(f"{destination} is not complete: not in it are", lines)
+
+
+def _show(report: Report, *, as_json: bool) -> None:
+    from bundler.bundle import medium  # noqa: PLC0415 - loaded by now
+
+    contents, plan = report.inventory, report.plan
+    if as_json:
+        render.document(report.to_json())
+    else:
+        state = "written" if report.changed else "unchanged"
+        until = f", until {contents.expires:%Y-%m-%d}" if contents.expires else ""
+        render.line(
+            f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
+            f" {render.count(len(contents.images), 'image')}{until}"
+        )
+        render.line(
+            f"moved {render.size(plan.size('push'))} in {render.count(plan.count('push'), 'blob')};"
+            f" {render.size(plan.size('present'))} were there already"
+        )
+        render.line(f"signatures: {' '.join(report.signatures) or 'none'}")
+    render.note(medium.inspect(report.bundle).farewell or "all of it is on the disk")

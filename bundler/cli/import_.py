@@ -1,0 +1,88 @@
+"""``airbundle import``: what a bundle holds goes where it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bundler.cli import keys, options, run
+from bundler.errors import PartialError
+
+_FILE = click.Path(path_type=Path)
+
+
+@options.command("import")
+@click.argument("bundle", type=_FILE)
+@click.argument("target")
+@click.option("--key", "trusted", multiple=True, type=_FILE, help="Trust this public key.")
+@click.option("--allow-unsigned", is_flag=True, help="Take a bundle that no given key signed.")
+@click.option("--allow-expired", is_flag=True, help="Take a bundle that is past its date.")
+@click.option(
+    "--names", "moves", multiple=True, metavar="FROM=TO", help="Names that begin with FROM get TO."
+)
+@click.option("--keep-host", is_flag=True, help="Keep the original registry in the names.")
+@click.option(
+    "--only", multiple=True, metavar="PATTERN", help="Images whose name has this expression in it."
+)
+@click.option(
+    "--existing",
+    type=click.Choice(["error", "skip", "overwrite"]),
+    help="What to do with names that hold something else; error if not said.",
+)
+@click.option("--verify-first", is_flag=True, help="Read all of the bundle before the first push.")
+@click.option("--keep-going", is_flag=True, help="Leave out what fails; the rest is imported.")
+@click.option("--dry-run", is_flag=True, help="Print old and new names; push nothing.")
+@click.option("--receipt", type=_FILE, help="Write the receipt to this file.")
+@options.access("", "the target's registry")
+@options.jobs
+@options.as_json
+def import_(
+    bundle: Path,
+    target: str,
+    *,
+    trusted: tuple[Path, ...],
+    allow_unsigned: bool,
+    allow_expired: bool,
+    only: tuple[str, ...],
+    verify_first: bool,
+    keep_going: bool,
+    dry_run: bool,
+    receipt: Path | None,
+    jobs: int | None,
+    as_json: bool,
+    **wishes: Any,  # noqa: ANN401 - what arriving.Wishes names
+) -> None:
+    """Push the images of BUNDLE to TARGET, if BUNDLE is whole and signed by a --key.
+
+    TARGET is docker://HOST[:PORT][/PREFIX], oci:DIRECTORY, dir:DIRECTORY, or a YAML file that
+    says the same and more.
+    """
+    public = keys.public_keys(trusted)
+    from bundler.bundle import importing  # noqa: PLC0415 - not for --help
+    from bundler.cli import arriving  # noqa: PLC0415
+
+    goal = arriving.goal(target, arriving.Wishes(**wishes))
+    order = importing.Order(
+        bundle,
+        goal.target,
+        public,
+        allow_unsigned=allow_unsigned,
+        allow_expired=allow_expired,
+        names=goal.names,
+        only=arriving.patterns(only),
+        existing=goal.existing,
+    )
+    with run.running(jobs) as work:
+        if verify_first:
+            arriving.verify_first(order, work)
+        engine = work.engine(keep_going=keep_going, read_everything=True)
+        settings = work.options(goal.overrides)
+        report = importing.import_bundle(order, settings, engine, dry_run=dry_run)
+    arriving.show(report, order, as_json=as_json, dry_run=dry_run)
+    if not dry_run:
+        arriving.keep(importing.receipt(report, order), receipt)
+    failed = importing.failures(report)
+    if failed:
+        raise PartialError("not everything arrived", [f"{name}: {why}" for name, why in failed])

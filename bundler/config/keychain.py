@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from bundler.config import auth_file, credential_helper
+from bundler.config import auth_file
 from bundler.config.access import ANONYMOUS, Credentials
 from bundler.config.registries_conf import AUTH_FILES
 
@@ -76,5 +76,7 @@ class Keychain:
     def _ask(self, helper: str, server: str) -> Credentials:
         key = (helper, server)
         if key not in self._answers:
+            from bundler.config import credential_helper  # noqa: PLC0415 - few have helpers
+
             self._answers[key] = credential_helper.get(helper, server, self._environment)
         return self._answers[key]

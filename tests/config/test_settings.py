@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.config.settings import ANONYMOUS, Access, Limits, RegistryOverride, Settings, Tls
+from bundler.errors import ConfigError, InvalidReferenceError
+from bundler.oci.reference import ImageReference
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.config.world import World
+
+PROXY = "http://u:hunter2@proxy.corp:3128"
+
+
+def test_settings_made_of_nothing_read_nothing():
+    settings = Settings()
+    assert settings.access("a.b:5000", "x") == Access("a.b:5000", ANONYMOUS, Tls(), Limits())
+    assert len(settings.endpoints(ImageReference.parse("a.b/x:1"))) == 1
+
+
+def test_docker_hub_is_dialled_by_another_name(world: World):
+    assert world.settings().access("docker.io", "library/x").host == "registry-1.docker.io"
+
+
+@pytest.mark.parametrize("host", ["", "../x", "a/b", "https://a.b", "a b", "u:p@a.b", "a.b:port"])
+def test_what_is_no_registry_is_refused_before_it_becomes_a_path(world: World, host: str):
+    with pytest.raises(InvalidReferenceError, match=r"not a registry's host\[:port\]"):
+        world.settings().access(host)
+
+
+def test_limits_and_plain_http_come_from_the_override(world: World):
+    said = RegistryOverride(plain_http=True, limits=Limits(parallel=2, requests_per_second=1.5))
+    access = world.settings().access("a.b", "x", said)
+    assert access.tls.plain_http
+    assert access.limits == Limits(2, 1.5)
+
+
+def test_the_proxy_is_that_of_the_scheme_and_does_not_show(world: World):
+    world.environment |= {"HTTPS_PROXY": PROXY, "NO_PROXY": "in.corp"}
+    settings = world.settings()
+    access = settings.access("a.b")
+    assert access.proxy == PROXY
+    assert access.proxies.between("https", "token.a.b") == PROXY
+    assert access.proxies.between("https", "x.in.corp") is None
+    assert "hunter2" not in repr(access)
+    assert settings.access("a.b", "", RegistryOverride(plain_http=True)).proxy is None
+    assert settings.access("r.in.corp:5000").proxy is None
+    assert settings.access("127.0.0.1:5000").proxy is None
+
+
+def test_nothing_is_read_before_it_is_asked_for(world: World):
+    world.write(world.auth_json, "{")
+    world.write("etc/containers/registries.conf", "not toml")
+    settings = world.settings()
+    with pytest.raises(ConfigError, match="not TOML"):
+        settings.endpoints(ImageReference.parse("x"))
+
+
+def test_loading_changes_with_the_arguments_only(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """The process's own environment and home are never looked at."""
+    decoy = tmp_path / "decoy"
+    decoy.mkdir()
+    (decoy / "auth.json").write_text("{")
+    (decoy / "registries.conf").write_text("{")
+    monkeypatch.setenv("HOME", str(decoy))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(decoy / "auth.json"))
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(decoy / "registries.conf"))
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
+    access = world.settings().access("a.b")
+    assert (access.credentials, access.proxy) == (ANONYMOUS, None)
+
+
+def test_importing_settings_loads_no_network_and_no_subprocess():
+    code = (
+        "import sys; import bundler.config.settings;"
+        "print([n for n in ('requests','ssl','subprocess','yaml','click') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -117,7 +117,6 @@ def test_a_log_says_how_far_it_is_and_quiet_says_nothing(
         (["--all", "--platform=linux/arm64", "oci:in:app", "oci:out"], 2, "--platform"),
         (["--src-creds=u:p", "oci:in:app", "oci:out"], 2, "names no registry"),
         (["oci:in:app"], 2, "DESTINATION"),
-        (["oci:in:app", "oci:in/index.json/out"], 5, "index.json"),
     ],
 )
 @pytest.mark.usefixtures("layout")

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import secrets
 import threading
 from collections import Counter
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.content import atomic, locking, plain_files
@@ -23,16 +21,12 @@ from bundler.content.disk_errors import explained
 from bundler.content.plain_files import Directory, PlainReader
 from bundler.content.verified import VerifiedReader
 from bundler.errors import (
-    BundlerError,
     ConflictError,
     IntegrityError,
-    LimitError,
-    MalformedError,
     NotFoundError,
     UnsupportedError,
 )
 from bundler.oci.descriptor import Descriptor
-from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.ports import Accepts, Node
 from bundler.transports.directory import (
@@ -46,38 +40,34 @@ from bundler.transports.directory import (
     rename,
     write_version,
 )
+from bundler.transports.found_images import FoundImages, checked
 from bundler.transports.reachable import Reachable, reachable
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Collection, Iterator, Sequence
-    from pathlib import Path
 
     from bundler.ports import Content, Options, Publication
+    from bundler.transports.found_images import Path
 
 _STAGING = ".airbundle-staging"
-_MAX_DEPTH = 4
-_MAX_FILES = 2_000_000
-_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}(?<!\.)")
-_WINDOWS_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
-
-_Path = tuple[str, ...]
 
 
 class DirectoryTreeSource:
     """Reads images by their relative paths; a blob is taken from whichever image has it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: pathlib.Path) -> None:
         with ExitStack() as undo:
             self._root = undo.enter_context(Directory.open(path))
-            self._found = _Found.below(self._root)
+            self._found = FoundImages.below(self._root)
             undo.pop_all()
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """The image in the directory ``name``."""
         if name is None:
             raise NotFoundError(f"{self._root.path}: many images, and none was named")
-        path = _checked(name)
+        path = checked(name)
         with self._root.enter(*path) as folder:
             root = read_root(folder)
             if root is None:
@@ -105,7 +95,7 @@ class DirectoryTreeDestination:
         MediumError: the directory cannot be made or read.
     """
 
-    def __init__(self, path: Path, options: Options | None = None) -> None:
+    def __init__(self, path: pathlib.Path, options: Options | None = None) -> None:
         self._may_copy = options is not None and options.duplicate_blobs
         self._staging: Directory | None = None
         self._staged: set[str] = set()
@@ -116,7 +106,7 @@ class DirectoryTreeDestination:
             self._root = undo.enter_context(Directory.open(path))
             locking.lock(self._root)
             atomic.sweep(self._root)
-            self._found = _Found.below(self._root)
+            self._found = FoundImages.below(self._root)
             with suppress(NotFoundError):
                 self._use(self._root.enter(_STAGING))
             undo.pop_all()
@@ -180,7 +170,7 @@ class DirectoryTreeDestination:
 
     def retain(self, names: Collection[str], /) -> None:
         """Durably drop every image whose relative path is not in ``names``."""
-        for path in [one for one in self._found.folders if "/".join(one) not in names]:
+        for path in [one for one in sorted(self._found.folders) if "/".join(one) not in names]:
             with self._root.enter(*path) as folder:
                 folder.remove(MANIFEST)
                 prune(folder, Reachable(), signatures=False)
@@ -189,7 +179,7 @@ class DirectoryTreeDestination:
                 with suppress(OSError):  # somebody else's file is in it
                     os.rmdir(path[-1], dir_fd=above.fd)
                 atomic.sync_directory(above)
-        self._found = _Found.below(self._root)
+        self._found = FoundImages.below(self._root)
 
     def close(self) -> None:
         """Unlock; a directory that was made for nothing is removed."""
@@ -198,9 +188,7 @@ class DirectoryTreeDestination:
         self._root.close()
         self._unmake()
 
-    def _publish(
-        self, path: _Path, root: Descriptor, needed: Reachable, uses: Counter[str]
-    ) -> None:
+    def _publish(self, path: Path, root: Descriptor, needed: Reachable, uses: Counter[str]) -> None:
         with self._root.enter(*path, make=True) as folder:
             atomic.sweep(folder)
             former = read_root(folder)
@@ -243,7 +231,7 @@ class DirectoryTreeDestination:
             )
             atomic.write_content(folder, name, content)
 
-    def _place(self, target: Node) -> _Path:
+    def _place(self, target: Node) -> Path:
         name = part_name(target)
         return (_STAGING, name) if name in self._staged else self._found.place(target, self._root)
 
@@ -288,95 +276,17 @@ class DirectoryTreeDestination:
                 path.rmdir()
 
 
-@dataclass(slots=True)
-class _Found:
-    """Where the parts of images lie below a directory, by the names of their files."""
-
-    folders: list[_Path] = field(default_factory=list)
-    complete: set[_Path] = field(default_factory=set)
-    by_name: dict[str, _Path] = field(default_factory=dict)
-    roots: dict[Digest, _Path] = field(default_factory=dict)
-
-    @classmethod
-    def below(cls, root: Directory) -> _Found:
-        """Look into every directory that says it holds an image."""
-        found = cls()
-        for path in _folders(root, ()):
-            with root.enter(*path) as folder:
-                found.add(folder, path)
-        return found
-
-    def add(self, folder: Directory, path: _Path) -> None:
-        """Remember what ``folder`` holds; what was found before stays."""
-        if path not in self.folders:
-            self.folders.append(path)
-        for name in folder.names():
-            self.by_name.setdefault(name, path)
-        if len(self.by_name) > _MAX_FILES:
-            raise LimitError(f"{folder.path}: more than {_MAX_FILES:,} files")
-        with suppress(LimitError, MalformedError):
-            root = read_root(folder)
-            if root is not None:
-                self.complete.add(path)
-                for algorithm in ("sha256", "sha512"):
-                    self.roots.setdefault(Digest.of(root, algorithm), path)
-
-    def place(self, target: Node, root: Directory) -> _Path:
-        """The path of a part of any image.
-
-        Raises:
-            NotFoundError: no image has it.
-        """
-        name = part_name(target)
-        if target.kind == "manifest" and target.digest in self.roots:
-            return *self.roots[target.digest], MANIFEST
-        if name not in self.by_name:
-            raise NotFoundError(f"{root.path}: no image holds {target.digest}")
-        return *self.by_name[name], name
-
-
-def _folders(root: Directory, path: _Path) -> Iterator[_Path]:
-    """Every directory that may hold an image; links are not followed."""
-    with root.enter(*path) as folder:
-        if path and folder.size(VERSION) is not None:
-            yield path
-            return
-        with os.scandir(folder.fd) as items:
-            names = sorted(item.name for item in items if item.is_dir(follow_symlinks=False))
-    if len(path) < _MAX_DEPTH:
-        for name in names:
-            if _is_component(name):
-                with suppress(BundlerError):  # a system's own directory that nobody may read
-                    yield from _folders(root, (*path, name))
-
-
-def _by_path(images: Sequence[Publication]) -> dict[_Path, Descriptor]:
-    wanted: dict[_Path, Descriptor] = {}
+def _by_path(images: Sequence[Publication]) -> dict[Path, Descriptor]:
+    wanted: dict[Path, Descriptor] = {}
     folded: dict[str, Descriptor] = {}
     for image in images:
         for name in image.names:
-            path = _checked(name)
+            path = checked(name)
             other = folded.setdefault(name.casefold(), image.root)
             if other.digest != image.root.digest:
                 raise ConflictError(f"{name}: is wanted by {other.digest} and {image.root.digest}")
             wanted[path] = image.root
     return wanted
-
-
-def _checked(name: str) -> _Path:
-    """The components of a name that any file system can hold, and that leads nowhere else.
-
-    Raises:
-        MalformedError: another name.
-    """
-    path = tuple(name.split("/"))
-    if len(path) > _MAX_DEPTH or not all(map(_is_component, path)):
-        raise MalformedError(f"{name[:200]!r} cannot be the path of an image")
-    return path
-
-
-def _is_component(name: str) -> bool:
-    return bool(_COMPONENT.fullmatch(name)) and not _WINDOWS_DEVICE.fullmatch(name)
 
 
 def _parts(root: Descriptor, needed: Reachable) -> Iterator[Node]:
@@ -434,7 +344,7 @@ def _has_links(folder: Directory) -> bool:
         folder.remove(probe)
 
 
-def _no_links(path: Path) -> UnsupportedError:
+def _no_links(path: pathlib.Path) -> UnsupportedError:
     return UnsupportedError(
         f"{path}: the medium has no hard links, and images share blobs",
         hint="use --format oci, which needs none, or --duplicate-blobs to store a blob per image",

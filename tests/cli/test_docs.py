@@ -1,0 +1,96 @@
+"""The documents say what the program does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from bundler import errors
+from bundler.bundle import manifest
+from bundler.cli import main
+from bundler.cli.options import Command
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def docs() -> ModuleType:
+    loader = SourceFileLoader("docs", str(ROOT / "scripts" / "docs"))
+    spec = importlib.util.spec_from_loader("docs", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def load(name: str) -> click.Command:
+    found = main.airbundle.get_command(click.Context(main.airbundle), name)
+    assert found is not None
+    return found
+
+
+def test_the_page_of_the_command_line_is_up_to_date(docs: ModuleType) -> None:
+    """If not: .venv/bin/python scripts/docs."""
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == docs.document()
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_every_command_has_one_form(name: str) -> None:
+    command = load(name)
+    assert isinstance(command, Command)
+    assert command.name == name
+    assert (command.help or "").split("\n\n")[0].endswith(".")
+    for param in command.params:
+        if isinstance(param, click.Option) and not param.hidden:
+            assert (param.help or "").endswith("."), param.opts
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_every_command_speaks_json(name: str) -> None:
+    spellings = {opt for param in load(name).params for opt in param.opts}
+    assert "--json" in spellings or name in {"login", "logout"}
+
+
+def test_every_exit_status_is_listed(docs: ModuleType) -> None:
+    def below(kind: type[errors.BundlerError]) -> set[int]:
+        return {kind.exit_status}.union(*map(below, kind.__subclasses__()))
+
+    assert set(docs.EXIT_STATUSES) == below(errors.BundlerError) | {0, 141}
+
+
+def test_the_bundle_manifest_of_the_tour_is_one(tmp_path: Path) -> None:
+    tour = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", tour, re.DOTALL)
+    (tmp_path / "plant-7.yaml").write_text(example, encoding="utf-8")
+    found = manifest.load(tmp_path / "plant-7.yaml", environment={})
+    assert found.name == "plant-7"
+    assert len(found.images) == 2
+
+
+def examples() -> list[tuple[str, str]]:
+    """Every line of an example in a document that starts our command."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [
+        (page.name, found.strip())
+        for page in pages
+        for found in re.findall(
+            r"^(?:    )?\$ (airbundle [a-z].*)$", page.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    ]
+
+
+@pytest.mark.parametrize(("page", "example"), examples())
+def test_every_example_is_a_command_that_can_be_parsed(page: str, example: str) -> None:
+    name, *arguments = shlex.split(example, comments=True)[1:]
+    command = load(name)
+    command.make_context(name, arguments, resilient_parsing=False)

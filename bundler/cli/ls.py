@@ -1,0 +1,61 @@
+"""``airbundle ls``: what a bundle holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli import options, render
+
+if TYPE_CHECKING:
+    from bundler.bundle.listing import Listing
+
+
+@options.command("ls")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@options.as_json
+def ls(bundle: Path, *, as_json: bool) -> None:
+    """List the images of BUNDLE: platforms, sizes, and what they share.
+
+    Nothing is verified but the manifests that are read: airbundle verify does that.
+    """
+    from bundler.bundle.listing import list_bundle  # noqa: PLC0415 - not for --help
+
+    listing = list_bundle(bundle)
+    if as_json:
+        render.document(listing.to_json())
+    else:
+        _show(listing)
+
+
+def _show(listing: Listing) -> None:
+    rows = [
+        (
+            listed.image.reference,
+            listed.image.digest.text[:19],
+            " ".join(listed.image.platforms) or "-",
+            render.size(listed.size),
+            render.size(listed.shared),
+            str(len(listed.image.referrers)),
+            listed.image.rename or "",
+        )
+        for listed in listing.images
+    ]
+    header = ("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "RENAME")
+    render.table(header, rows, right=(3, 4, 5))
+    known = listing.inventory
+    until = ""
+    if known.expires is not None:
+        verb = "expired" if listing.expired else "expires"
+        until = f", {verb} {known.expires:%Y-%m-%d %H:%M}Z"
+    render.note(
+        f"{known.stream} {known.serial}: {render.count(len(rows), 'image')}, "
+        f"{render.size(listing.size)} in {render.count(listing.blobs, 'blob')}, "
+        f"created {known.created:%Y-%m-%d %H:%M}Z{until}"
+    )
+    if not known.complete:
+        render.note("not complete: its export left out what could not be had")
+    if not listing.signatures:
+        render.note("not signed")

@@ -1,0 +1,44 @@
+"""``airbundle sign``: add a signature to a bundle that is finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bundler.cli import keys, options, render
+
+
+@options.command("sign")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--key",
+    "key_files",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Private key to sign with.",
+)
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path),
+    help="Its first line is the keys' passphrase.",
+)
+@options.as_json
+def sign(
+    bundle: Path, *, key_files: tuple[Path, ...], passphrase_file: Path | None, as_json: bool
+) -> None:
+    """Add a signature to BUNDLE; those that are there stay.
+
+    What is signed is its inventory, which names the digest of every file. The files themselves
+    are not read: verify a bundle that came from elsewhere before signing it.
+    """
+    private = keys.private_keys(key_files, passphrase_file)
+    from bundler.bundle.signing import sign_bundle  # noqa: PLC0415 - not for --help
+
+    names = sign_bundle(bundle, private)
+    if as_json:
+        render.document({"bundle": str(bundle), "signatures": names})
+        return
+    for name in names:
+        render.line(str(bundle / name))

@@ -1,0 +1,65 @@
+"""``airbundle verify``: is a bundle whole, and who signed it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli import keys, options, render, run
+
+if TYPE_CHECKING:
+    from bundler.bundle.verifying import Verification
+
+
+@options.command("verify")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--key",
+    "key_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Public key of a signer to trust; any one of several will do.",
+)
+@click.option("-j", "--jobs", type=click.IntRange(1, 64), help="How many files are read at once.")
+@options.as_json
+def verify(bundle: Path, *, key_files: tuple[Path, ...], jobs: int | None, as_json: bool) -> None:
+    """Read all of BUNDLE and tell what is wrong with it, and who signed it.
+
+    The exit status is 0 if it is whole and signed by a given key, 3 if it is damaged, and 4 if it
+    is whole but not signed by a given key, or expired.
+    """
+    trusted = keys.public_keys(key_files)
+    from bundler.bundle import verifying  # noqa: PLC0415 - not for --help
+
+    with run.running(1) as work:
+        verification = verifying.verify(
+            bundle, trusted, jobs=jobs, cancellation=work.cancellation, emit=work.emit
+        )
+    if as_json:
+        render.document(verification.to_json())
+    else:
+        _show(verification)
+    verification.check()
+
+
+def _show(verification: Verification) -> None:
+    known = verification.inventory
+    if known is not None:
+        until = f", expires {known.expires:%Y-%m-%d %H:%M}Z" if known.expires else ""
+        render.line(
+            f"{known.stream} {known.serial}, created {known.created:%Y-%m-%d %H:%M}Z{until}"
+        )
+        if not known.complete:
+            render.line("not complete: its export left out what could not be had")
+    state = "whole" if verification.whole else "DAMAGED"
+    number, size = render.count(verification.files, "file"), render.size(verification.size)
+    images = "" if known is None else f", {render.count(len(known.images), 'image')}"
+    render.line(f"{state}: {number}, {size}{images}")
+    if verification.ignored:
+        render.line(
+            f"ignored: {render.count(verification.ignored, 'other file')} beside the bundle"
+        )
+    for key in verification.signers:
+        render.line(f"signed by {key.fingerprint}")

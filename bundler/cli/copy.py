@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 )
 @click.option("--referrers", is_flag=True, help="Take signatures and the like along.")
 @click.option(
-    "--digestfile", type=click.Path(path_type=Path), help="Write the copied digest to this file."
+    "--digestfile",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the copied digest to this file.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would move; write nothing.")
 @options.access("src-", "the source's registry")

@@ -78,7 +78,10 @@ class Command(click.Command):
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401
         super().__init__(*arguments, **settings)
-        self.params += [_program_flag("-q", "--quiet"), _program_flag("--debug")]
+        self.params += [
+            _program_flag("-q", "--quiet", says="Say nothing on stderr but errors."),
+            _program_flag("--debug", says="Show where in the program an error comes from."),
+        ]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Give the switches that stand alone their value, then parse."""
@@ -119,7 +122,11 @@ def access(prefix: str = "", what: str = "the registry") -> Callable[[Decorated]
 def jobs(function: Decorated) -> Decorated:
     """``--jobs``: how much may happen at once, in the parameter ``jobs``; None: not said."""
     return click.option(
-        "-j", "--jobs", type=click.IntRange(1, 64), help="How many blobs move at once."
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(1, 64),
+        help="How many blobs move at once: 6 if not said.",
     )(function)
 
 
@@ -154,11 +161,13 @@ def _access_options(prefix: str, what: str) -> list[Callable[[Any], Any]]:
         click.option(f"--{prefix}no-creds", is_flag=True, help=f"Be anonymous to {what}."),
         click.option(
             f"--{prefix}authfile",
+            metavar="FILE",
             type=click.Path(path_type=Path),
             help=f"File with the credentials for {what}.",
         ),
         click.option(
             f"--{prefix}cert-dir",
+            metavar="DIRECTORY",
             type=click.Path(path_type=Path),
             help=f"Directory with *.crt, *.cert and *.key for {what}.",
         ),
@@ -183,9 +192,9 @@ def _credentials(creds: str | None) -> Credentials | None:
     return Credentials(username=username, password=password)
 
 
-def _program_flag(*spellings: str) -> click.Option:
+def _program_flag(*spellings: str, says: str) -> click.Option:
     def keep(context: click.Context, param: click.Parameter, value: bool) -> None:
         if value:
             context.meta[param.name or ""] = True
 
-    return click.Option(spellings, is_flag=True, expose_value=False, callback=keep, hidden=True)
+    return click.Option(spellings, is_flag=True, expose_value=False, callback=keep, help=says)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from bundler.bundle import layout
 from bundler.copy.plan import Target
 from bundler.copy.select import EVERYTHING, Selection
-from bundler.errors import NotFoundError, UnsupportedError
+from bundler.errors import DamagedBundleError, NotFoundError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
@@ -46,14 +46,14 @@ def open_for_writing(directory: Path, kind: Format, options: Options) -> BundleD
         MediumError: it cannot be made or written.
     """
     if kind == "dir":
-        return directory_tree.TreeDestination(directory, options)
+        return directory_tree.DirectoryTreeDestination(directory, options)
     return oci_layout.LayoutDestination(directory, options)
 
 
 def open_for_reading(directory: Path, kind: Format) -> Source:
     """Open ``directory`` for reading."""
     if kind == "dir":
-        return directory_tree.TreeSource(directory)
+        return directory_tree.DirectoryTreeSource(directory)
     return oci_layout.LayoutSource(directory)
 
 
@@ -64,6 +64,7 @@ class BundleSource:
     """
 
     def __init__(self, bundle: Path, contents: Inventory) -> None:
+        self._bundle = bundle
         self._content = open_for_reading(bundle, contents.format)
         self._roots = {image.digest: image.root for image in contents.images}
         for image in contents.images:
@@ -77,8 +78,19 @@ class BundleSource:
         return root
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """The bytes of ``target`` on the medium, unverified."""
-        return self._content.open(target, offset)
+        """The bytes of ``target`` on the medium, unverified.
+
+        Raises:
+            DamagedBundleError: it is not there.
+        """
+        try:
+            return self._content.open(target, offset)
+        except NotFoundError as error:
+            raise DamagedBundleError(
+                f"{self._bundle}: damaged: {target.kind} {target.digest} is missing",
+                [],
+                hint=f"airbundle verify {self._bundle} names every damaged part",
+            ) from error
 
     def close(self) -> None:
         """Let go of the medium."""
@@ -134,24 +146,19 @@ class Unwritten:
 
     def __init__(self, bundle: Path, kind: Format) -> None:
         self._bundle = bundle
-        self._kind = kind
-        self._by_name: dict[str, int] = {}
-        if kind == "dir" and (bundle / layout.IMAGES).is_dir():
-            for path in layout.find(bundle).entries.values():
-                self._by_name[path.path.rpartition("/")[2]] = path.size
+        self._held = _held_in_tree(bundle) if kind == "dir" else None
 
     @property
     def accepts(self) -> Accepts:
-        """What both formats accept."""
-        return Accepts(foreign_urls=True)
+        """What the real place accepts."""
+        return Accepts(foreign_urls=self._held is None)
 
     def has(self, target: Node, /) -> bool:
         """Whether a plain file of that name and size is there."""
         if target.digest is None:
             return False
-        if self._kind == "dir":
-            path = layout.part_path(target.digest, target.digest, manifest=False)
-            return self._by_name.get(path.rpartition("/")[2]) == target.size
+        if self._held is not None:
+            return self._held.get(target.digest) == target.size
         try:
             found = os.lstat(self._bundle / layout.blob_path(target.digest))
         except OSError:
@@ -172,3 +179,15 @@ class Unwritten:
 
 def _versioned(image: ImageReference, tag: str | None, root: Digest) -> str:
     return f"{image.repository}:{tag}" if tag else f"{image.repository}@{root}"
+
+
+def _held_in_tree(bundle: Path) -> dict[Digest, int]:
+    """The size of whatever the images of a ``dir`` bundle seem to hold."""
+    if not (bundle / layout.IMAGES).is_dir():
+        return {}
+    held = {}
+    for entry in layout.find(bundle).entries.values():
+        digest = layout.digest_in_name(entry.path)
+        if digest is not None and entry.kind == "file":
+            held[digest] = entry.size
+    return held

@@ -65,14 +65,7 @@ class DirectoryTreeSource:
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """The image in the directory ``name``."""
-        if name is None:
-            raise NotFoundError(f"{self._root.path}: many images, and none was named")
-        path = checked(name)
-        with self._root.enter(*path) as folder:
-            root = read_root(folder)
-            if root is None:
-                raise NotFoundError(f"{folder.path}: no image: it has no {MANIFEST}")
-            return describe(root, folder.path / MANIFEST)
+        return _resolve(self._root, name)
 
     def open(self, target: Node, /, offset: int = 0) -> PlainReader:
         """A part of any image; one that is no plain file is a MalformedError."""
@@ -142,6 +135,10 @@ class DirectoryTreeDestination:
     def open(self, target: Node, /, offset: int = 0) -> PlainReader:
         """A part that is here, as the source would read it."""
         return self._root.open_file(*self._place(target), offset=offset)
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """The image that is in the directory ``name`` now."""
+        return _resolve(self._root, name)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Make every name of ``images`` a complete image.
@@ -274,6 +271,16 @@ class DirectoryTreeDestination:
         with suppress(OSError):  # not empty: it is wanted
             for path in reversed(self._made):
                 path.rmdir()
+
+
+def _resolve(tree: Directory, name: str | None) -> Descriptor:
+    if name is None:
+        raise NotFoundError(f"{tree.path}: many images, and none was named")
+    with tree.enter(*checked(name)) as folder:
+        root = read_root(folder)
+        if root is None:
+            raise NotFoundError(f"{folder.path}: no image: it has no {MANIFEST}")
+        return describe(root, folder.path / MANIFEST)
 
 
 def _by_path(images: Sequence[Publication]) -> dict[Path, Descriptor]:

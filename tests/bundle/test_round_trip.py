@@ -1,0 +1,318 @@
+"""Export, verify and import over real directories, without a registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.bundle import exporting, importing, signing
+from bundler.bundle.naming import Names
+from bundler.bundle.selection import Wanted
+from bundler.bundle.verifying import verify
+from bundler.config.settings import Settings
+from bundler.copy.engine import Running
+from bundler.errors import (
+    ConflictError,
+    DamagedBundleError,
+    ExpiredError,
+    IntegrityError,
+    InvalidSignatureError,
+    NotFoundError,
+    UnauthenticatedError,
+)
+from bundler.oci.platform import Platform
+from bundler.ports import Options
+from bundler.transports.oci_layout import LayoutSource
+from bundler.trust import keys
+from tests import images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = keys.generate()
+APP = "registry.corp/team/app:1"
+MULTI = "docker.io/library/multi:2"
+
+
+@pytest.fixture
+def layout(tmp_path):
+    """Two images that share a layer, one of them signed with cosign."""
+    shared = images.layer({"shared": b"shared " * 5000})
+    app = images.image(shared, images.layer({"own": b"own"}))
+    multi = images.multi_platform("multi", "linux/amd64", "linux/arm64", shared=shared)
+    tag, signature = images.cosign_signature(app)
+    sbom = images.artifact("application/spdx+json", b"{}", subject=app)
+    named = {"app": app, "multi": multi, tag: signature, "sbom": sbom}
+    images.write_layout(tmp_path / "layout", named)
+    return tmp_path / "layout", named
+
+
+class Place:
+    """The directories and settings of one test."""
+
+    def __init__(self, tmp_path: Path, layout: tuple[Path, dict[str, images.Image]]) -> None:
+        self.path = tmp_path
+        self.layout, self.images = layout
+        home = tmp_path / "home"
+        self.options = Options(Settings.load({}, home, 1000, etc=home, usr_share=home, run=home))
+        self.bundle = tmp_path / "bundle"
+
+    def wanted(self, reference=APP, name="app", **more):
+        settings = {"platforms": (), "index": "strip", "referrers": True, "rename": None}
+        settings |= {"origin": "test.yaml:1"} | more
+        return Wanted(reference=reference, source=f"oci:{self.layout}:{name}", **settings)
+
+    def both(self):
+        return [self.wanted(), self.wanted(MULTI, "multi")]
+
+    def export(self, *wanted, signed=True, kind="oci", keep_going=False, **more):
+        order = exporting.Order(self.bundle, "plant-7", kind, keys=(KEY,) if signed else (), **more)
+        with ThreadPoolExecutor(4) as executor:
+            running = Running(executor, keep_going=keep_going)
+            return exporting.export(order, wanted or self.both(), self.options, running)
+
+    def import_(self, target, *, dry_run=False, trusted=(KEY.public,), **more):
+        order = importing.Order(self.bundle, target, tuple(trusted), **more)
+        with ThreadPoolExecutor(4) as executor:
+            running = Running(executor, read_everything=True)
+            return importing.import_bundle(order, self.options, running, dry_run=dry_run)
+
+
+@pytest.fixture
+def place(tmp_path, layout):
+    return Place(tmp_path, layout)
+
+
+def names_in(directory):
+    source = LayoutSource(directory)
+    try:
+        return {name: source.resolve(name).digest.text for name in source.tags()}
+    finally:
+        source.close()
+
+
+def snapshot(directory):
+    return {
+        str(path.relative_to(directory)): (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("kind", ["oci", "dir"])
+def test_what_is_exported_verifies_and_imports_with_the_same_digests(place, kind):
+    place.export(kind=kind)
+    verify(place.bundle, [KEY.public]).check()
+    report = place.import_(f"oci:{place.path / 'inside'}")
+    found = names_in(place.path / "inside")
+    assert found["team/app:1"] == place.images["app"].digest
+    assert found["library/multi:2"] == place.images["multi"].digest
+    assert {line.action for line in report.lines} == {"new"}
+
+
+def test_signatures_and_sboms_arrive_with_their_image(place):
+    report = place.export(place.wanted())
+    referrers = {item.tag: item for item in report.inventory.images[0].referrers}
+    assert len(referrers) == 2
+    place.import_(f"oci:{place.path / 'inside'}")
+    tag = next(tag for tag in referrers if tag)
+    assert names_in(place.path / "inside")[f"team/app:{tag}"] == place.images[tag].digest
+
+
+def test_each_blob_lies_in_the_bundle_once(place):
+    place.export()
+    every = {blob.digest for one in place.images.values() for blob in one.all_blobs()}
+    stored = {f"sha256:{path.name}" for path in (place.bundle / "blobs/sha256").iterdir()}
+    assert stored == every | {
+        item.digest for one in place.images.values() for item in one.manifests()
+    }
+
+
+def test_nothing_changed_touches_nothing(place):
+    first = place.export()
+    before = snapshot(place.bundle)
+    second = place.export()
+    assert not second.changed
+    assert second.inventory.serial == first.inventory.serial
+    assert snapshot(place.bundle) == before
+
+
+def test_a_changed_wish_drops_what_is_no_longer_wanted(place):
+    first = place.export()
+    second = place.export(place.wanted())
+    assert second.changed
+    assert second.inventory.serial > first.inventory.serial
+    assert set(names_in(place.bundle)) == {APP} | {
+        name for name in names_in(place.bundle) if "team/app" in name
+    }
+    assert not list(place.bundle.rglob(place.images["multi"].digest.removeprefix("sha256:")))
+    verify(place.bundle, [KEY.public]).check()
+
+
+def test_a_damaged_bundle_is_mended_by_exporting_again(place):
+    place.export()
+    blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 1
+    blob.write_bytes(data)
+    assert not verify(place.bundle, [KEY.public]).whole
+    assert place.export().changed
+    verify(place.bundle, [KEY.public]).check()
+
+
+def test_one_platform_of_an_index_is_recorded_with_what_it_replaces(place):
+    wanted = place.wanted(MULTI, "multi", platforms=(Platform("linux", "arm64"),))
+    image = place.export(wanted).inventory.images[0]
+    assert image.replaces is not None
+    assert image.replaces.text == place.images["multi"].digest
+    assert image.platforms == ("linux/arm64",)
+    assert image.index is None
+
+
+def test_an_incomplete_bundle_says_so_and_holds_the_rest(place):
+    report = place.export(place.wanted(), place.wanted(MULTI, "gone"), keep_going=True)
+    assert [reference for reference, _ in report.missing] == [MULTI]
+    assert not report.inventory.complete
+    assert [image.reference for image in report.inventory.images] == [APP]
+
+
+def test_a_missing_image_ends_an_export_before_anything_is_written(place):
+    with pytest.raises(NotFoundError, match="gone"):
+        place.export(place.wanted(), place.wanted(MULTI, "gone"))
+    assert not place.bundle.exists()
+
+
+def test_an_unsigned_bundle_is_refused_unless_it_is_allowed(place):
+    place.export(signed=False)
+    target = f"oci:{place.path / 'inside'}"
+    with pytest.raises(UnauthenticatedError, match="not signed"):
+        place.import_(target)
+    assert not (place.path / "inside").exists()
+    place.import_(target, allow_unsigned=True)
+
+
+def test_a_bad_signature_is_never_allowed(place):
+    place.export()
+    raw = bytearray((place.bundle / "bundle.json").read_bytes())
+    raw[-3:-3] = b" "
+    (place.bundle / "bundle.json").write_bytes(raw)
+    with pytest.raises(InvalidSignatureError):
+        place.import_(f"oci:{place.path / 'inside'}", allow_unsigned=True)
+
+
+def test_another_key_is_not_enough(place):
+    place.export()
+    with pytest.raises(UnauthenticatedError, match="not by a given key"):
+        place.import_(f"oci:{place.path / 'inside'}", trusted=[keys.generate().public])
+
+
+def test_an_expired_bundle_is_refused_unless_it_is_allowed(place):
+    place.export(expires=timedelta(seconds=-1))
+    with pytest.raises(ExpiredError):
+        place.import_(f"oci:{place.path / 'inside'}")
+    place.import_(f"oci:{place.path / 'inside'}", allow_expired=True)
+
+
+def test_a_missing_blob_stops_an_import_before_the_first_push(place):
+    place.export()
+    blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    blob.unlink()
+    with pytest.raises(DamagedBundleError, match=blob.name):
+        place.import_(f"oci:{place.path / 'inside'}")
+    assert not (place.path / "inside").exists()
+
+
+def test_a_flipped_bit_is_found_while_importing_and_nothing_gets_a_name(place):
+    place.export()
+    blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 1
+    blob.write_bytes(data)
+    with pytest.raises(IntegrityError, match=blob.name):
+        place.import_(f"oci:{place.path / 'inside'}")
+    assert not (place.path / "inside/index.json").exists()
+
+
+def test_a_flipped_bit_is_found_though_the_target_has_the_blob(place):
+    place.export()
+    place.import_(f"oci:{place.path / 'inside'}")
+    blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 1
+    blob.write_bytes(data)
+    with pytest.raises(IntegrityError, match=blob.name):
+        place.import_(f"oci:{place.path / 'inside'}")
+
+
+def test_a_name_that_holds_something_else_is_a_conflict(place):
+    place.export()
+    target = f"oci:{place.path / 'inside'}"
+    place.import_(target)
+    place.export(place.wanted(APP, "multi"))
+    with pytest.raises(ConflictError, match="team/app:1"):
+        place.import_(target)
+    skipped = place.import_(target, existing="skip")
+    assert [line.action for line in skipped.lines] == ["skipped"]
+    assert names_in(place.path / "inside")["team/app:1"] == place.images["app"].digest
+    place.import_(target, existing="overwrite")
+    assert names_in(place.path / "inside")["team/app:1"] == place.images["multi"].digest
+
+
+def test_importing_again_leaves_names_alone(place):
+    place.export()
+    target = f"oci:{place.path / 'inside'}"
+    place.import_(target)
+    before = snapshot(place.path / "inside")
+    report = place.import_(target)
+    assert {line.action for line in report.lines} == {"same"}
+    assert snapshot(place.path / "inside") == before
+
+
+def test_a_dry_run_writes_nothing(place):
+    place.export()
+    report = place.import_(f"oci:{place.path / 'inside'}", dry_run=True)
+    assert not (place.path / "inside").exists()
+    assert report.plan.size("push") > 0
+
+
+def test_only_some_images_are_imported(place):
+    place.export()
+    place.import_(f"oci:{place.path / 'inside'}", only=(re.compile("multi"),))
+    assert list(names_in(place.path / "inside")) == ["library/multi:2"]
+
+
+def test_a_tree_of_dir_images_has_each_at_its_name(place):
+    place.export()
+    place.import_(f"dir:{place.path / 'tree'}", names=Names(keep_host=True))
+    manifest = place.path / "tree/docker.io/library/multi/2/manifest.json"
+    assert manifest.read_bytes() == place.images["multi"].root.data
+
+
+def test_a_receipt_names_what_was_done(place):
+    place.export()
+    order = importing.Order(place.bundle, f"oci:{place.path / 'inside'}", (KEY.public,))
+    value = importing.receipt(place.import_(order.target), order)
+    assert json.loads(json.dumps(value))["signedBy"] == [KEY.public.id]
+    assert {line["reference"] for line in value["images"]} == {APP, MULTI}
+
+
+def test_a_symlink_for_a_blob_is_refused(place):
+    place.export()
+    blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    elsewhere = place.path / "elsewhere"
+    blob.rename(elsewhere)
+    os.symlink(elsewhere, blob)
+    with pytest.raises(IntegrityError, match=blob.name):
+        place.import_(f"oci:{place.path / 'inside'}")
+
+
+def test_a_bundle_signed_later_verifies(place):
+    place.export(signed=False)
+    signing.sign_bundle(place.bundle, [KEY])
+    verify(place.bundle, [KEY.public]).check()

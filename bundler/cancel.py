@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from bundler.errors import CancelledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Cancellation:
@@ -18,6 +22,7 @@ class Cancellation:
         self._event = threading.Event()
         self._signal_number = 2
         self._children: list[Cancellation] = []
+        self._callbacks: list[Callable[[], None]] = []
         if parent is not None:
             parent.adopt(self)
 
@@ -32,6 +37,8 @@ class Cancellation:
         self._event.set()
         for child in self._children:
             child.request(signal_number)
+        for callback in list(self._callbacks):
+            callback()
 
     def check(self) -> None:
         """Do nothing, or raise CancelledError."""
@@ -42,6 +49,15 @@ class Cancellation:
         """Wait ``seconds``, or raise CancelledError as soon as work has to stop."""
         self._event.wait(seconds)
         self.check()
+
+    def on_request(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` when work has to stop, to end what waits elsewhere.
+
+        It may be called from a signal handler: it must be quick and take no locks.
+        """
+        self._callbacks.append(callback)
+        if self.requested:
+            callback()
 
     def adopt(self, child: Cancellation) -> None:
         """Stop ``child`` whenever this one stops."""

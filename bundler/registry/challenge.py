@@ -1,0 +1,65 @@
+"""Parse WWW-Authenticate: which proofs a server takes.
+
+https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_MAX_LENGTH = 16 * 1024
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's word for a word
+_PARAMETER = re.compile(
+    rf"[ \t]*(?P<name>{_TOKEN})[ \t]*=[ \t]*"
+    rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>{_TOKEN}))[ \t]*(?=,|$)'
+)
+_SCHEME = re.compile(rf"[ \t]*(?P<scheme>{_TOKEN})(?P<rest>[ \t]+|(?=,)|$)")
+_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)")
+_COMMAS = re.compile(r"[ \t,]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One proof that is taken; ``scheme`` and the names of ``parameters`` are in lower case."""
+
+    scheme: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse(headers: Iterable[str]) -> list[Challenge]:
+    """All challenges of WWW-Authenticate fields; one field may hold several.
+
+    What cannot be parsed ends its field: the challenges before it still count.
+    """
+    return [challenge for header in headers for challenge in _parse_one(header[:_MAX_LENGTH])]
+
+
+def _parse_one(text: str) -> list[Challenge]:
+    found: list[Challenge] = []
+    position = _skip(_COMMAS, text, 0)
+    while position < len(text):
+        scheme = _SCHEME.match(text, position)
+        if scheme is None:
+            break
+        position = scheme.end()
+        parameters: dict[str, str] = {}
+        while parameter := _PARAMETER.match(text, position):
+            value = parameter["plain"]
+            if value is None:
+                value = re.sub(r"\\(.)", r"\1", parameter["quoted"])
+            parameters.setdefault(parameter["name"].lower(), value)
+            position = _skip(_COMMAS, text, parameter.end())
+        if not parameters:
+            position = _skip(_COMMAS, text, _skip(_TOKEN68, text, position))
+        found.append(Challenge(scheme["scheme"].lower(), parameters))
+    return found
+
+
+def _skip(pattern: re.Pattern[str], text: str, position: int) -> int:
+    match = pattern.match(text, position)
+    return position if match is None else match.end()

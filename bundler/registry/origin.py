@@ -1,0 +1,175 @@
+"""Origins: what a credential is bound to, and which places a registry may send its clients to.
+
+A registry names other places in redirects, in ``Location`` and as the realm of its token
+service. All of them are text from outside.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import urljoin, urlsplit
+
+from bundler.errors import RegistryError
+
+_PORTS = {"http": 80, "https": 443}
+_VISIBLE = re.compile(r"[!-\[\]-~]+")
+_MAX_URL = 16 * 1024  # signed URLs of object stores have some 2,000 characters
+
+# Second-level labels under which countries register names: example.co.uk, example.com.br.
+_COUNTRY_REGISTRIES = frozenset(
+    {"ac", "co", "com", "edu", "gob", "gov", "gv", "mil", "ne", "net", "or", "org"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port; equal origins may see the same credentials."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """The origin of an absolute URL.
+
+        Raises:
+            RegistryError: not an http or https URL, or one that parsers could read differently.
+        """
+        if len(url) > _MAX_URL or _VISIBLE.fullmatch(url) is None:
+            raise RegistryError("the registry sent a URL that is too long or malformed")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise RegistryError("the registry sent a malformed URL") from None
+        if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+            raise RegistryError(f"{redacted(url)} is not an http or https URL that can be used")
+        return cls(parts.scheme, parts.hostname.lower(), port or _PORTS[parts.scheme])
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
+
+
+class Reach(Enum):
+    """How far an address reaches."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    FORBIDDEN = "forbidden"
+    UNKNOWN = "unknown"
+
+
+def resolved(base: str, location: str) -> str:
+    """The absolute URL of ``location``, which a server gave in its answer to ``base``.
+
+    Raises:
+        RegistryError: it is no URL that can be used, or leads from HTTPS to HTTP.
+    """
+    if _VISIBLE.fullmatch(location) is None:
+        raise RegistryError(f"{Origin.of(base)} sent a malformed Location")
+    try:
+        url = urljoin(base, location)
+    except ValueError:
+        raise RegistryError(f"{Origin.of(base)} sent a malformed Location") from None
+    if Origin.of(url).scheme == "http" and Origin.of(base).scheme == "https":
+        raise RegistryError(
+            f"{Origin.of(base)} sent its client on to {redacted(url)}, without TLS: refused",
+            hint="a proxy before the registry must tell it of HTTPS (X-Forwarded-Proto)",
+        )
+    return url
+
+
+def redacted(url: str) -> str:
+    """``url`` without user, query and fragment, which may hold secrets; for messages."""
+    plain = re.split(r"[?#]", url, maxsplit=1)[0]
+    plain = re.sub(r"//[^/]*@", "//", plain)
+    return "".join(char if char.isprintable() else "?" for char in plain[:300])
+
+
+def check_hop(registry: Origin, target: Origin, *, resolve: bool) -> None:
+    """Refuse a place that a registry must not send its clients to.
+
+    Link-local and unspecified addresses are refused always (cloud metadata services live there),
+    private ones unless the registry is private as well. ``resolve`` looks names up; without it
+    only addresses that are written out are seen.
+
+    Raises:
+        RegistryError: ``target`` is refused.
+    """
+    if target.host == registry.host:
+        return
+    reach = reach_of(target.host, resolve=resolve)
+    if reach is Reach.FORBIDDEN or (
+        reach is Reach.PRIVATE and reach_of(registry.host, resolve=resolve) is Reach.PUBLIC
+    ):
+        raise RegistryError(f"{registry} sent its client on to {target}, a {reach.value} address")
+
+
+def same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
+    """Whether ``target`` belongs to whoever runs ``registry``, as far as names can tell."""
+    ours, theirs = registry.host, target.host
+    if ours == theirs or (_is_loopback(ours) and _is_loopback(theirs)):
+        return True
+    if _address(ours) is not None or _address(theirs) is not None:
+        return False
+    if _registrable(ours) == _registrable(theirs):
+        return True
+    # registry.corp and login.corp: nobody sells names below a suffix of one's own network.
+    return ours.rpartition(".")[2] == theirs.rpartition(".")[2] and all(
+        reach_of(host, resolve=resolve) is Reach.PRIVATE for host in (ours, theirs)
+    )
+
+
+def reach_of(host: str, *, resolve: bool) -> Reach:
+    """How far ``host`` reaches; of several addresses the most suspicious one counts."""
+    address = _address(host)
+    if address is not None:
+        return _reach(address)
+    if not resolve:
+        return Reach.UNKNOWN
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return Reach.UNKNOWN
+    reaches = {_reach(ipaddress.ip_address(str(entry[4][0]))) for entry in found}
+    for reach in (Reach.FORBIDDEN, Reach.PRIVATE, Reach.PUBLIC):
+        if reach in reaches:
+            return reach
+    return Reach.UNKNOWN
+
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _address(host: str) -> _Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _reach(address: _Address) -> Reach:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_link_local or address.is_unspecified or address.is_multicast:
+        return Reach.FORBIDDEN
+    return Reach.PUBLIC if address.is_global else Reach.PRIVATE
+
+
+def _registrable(host: str) -> str:
+    """The part of a host name that somebody registered: a fair guess without a list of suffixes."""
+    labels = host.rstrip(".").split(".")
+    two_level = len(labels[-1]) == 2 and len(labels) > 2 and labels[-2] in _COUNTRY_REGISTRIES
+    return ".".join(labels[-3 if two_level else -2 :])

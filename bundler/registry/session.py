@@ -1,0 +1,391 @@
+"""One registry, as all its repositories and all threads of a run see it.
+
+A session starts requests: it proves who asks, follows redirects, waits its turn, and repeats what
+failed for now. It never goes on with a body that broke off.
+
+Rules kept here: credentials go to the registry's own origin only; redirects are followed by hand,
+never from HTTPS to HTTP; TLS verification is off for the named registry only, never for a place
+that it names.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+import requests
+
+from bundler import __version__
+from bundler.cancel import Cancellation
+from bundler.errors import BundlerError, ConfigError, RateLimitedError, RegistryError
+from bundler.events import Emit, Retrying, discard
+from bundler.registry import failures
+from bundler.registry.answer import BROKEN, Answer
+from bundler.registry.authenticate import Authenticator, Scopes
+from bundler.registry.connections import Connections
+from bundler.registry.origin import Origin, check_hop, resolved
+from bundler.registry.retrying import Pace, Patience, Slots, wait_before_retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from pathlib import Path
+
+    from bundler.config.settings import Access, Tls
+
+CONNECT_TIMEOUT = 15.0
+READ_TIMEOUT = 60.0
+COMMIT_TIMEOUT = 600.0
+"""For answers that a registry gives only after it has moved or hashed what it was sent."""
+
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEEPS_METHOD = frozenset({307, 308})
+# The registry behind Docker Hub's name.
+_NAMES = {"registry-1.docker.io": "docker.io"}
+
+
+class Body(Protocol):
+    """What a request sends."""
+
+    @property
+    def size(self) -> int | None:
+        """In bytes; None: not known before its end."""
+        ...
+
+    @property
+    def spent(self) -> bool:
+        """Whether it cannot be sent once more."""
+        ...
+
+    def chunks(self) -> Iterable[memoryview]:
+        """Its bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request as its caller wants it."""
+
+    method: str
+    what: str
+    scopes: Scopes
+    headers: Mapping[str, str]
+    body: Body | None
+    allow: Collection[int]
+    read_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """A body that is there as a whole, and can be sent again."""
+
+    data: bytes = field(repr=False)
+    spent = False
+    _SLICE = 256 * 1024  # one slice must be sent within the connect timeout
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.data)
+
+    def chunks(self) -> Iterable[memoryview]:
+        """Its bytes."""
+        view = memoryview(self.data)
+        for start in range(0, len(view), self._SLICE):
+            yield view[start : start + self._SLICE]
+
+
+class Session:
+    """Requests to one registry; for any number of threads.
+
+    Raises:
+        ConfigError: a certificate file cannot be used.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        cancellation: Cancellation | None = None,
+        emit: Emit = discard,
+        patience: Patience | None = None,
+    ) -> None:
+        self.host = _NAMES.get(access.host, access.host)
+        """As users name it."""
+        self._access = access
+        self._cancellation = cancellation or Cancellation()
+        self._emit = emit
+        self._patience = patience or Patience()
+        self._pace = Pace(access.limits.requests_per_second)
+        self._slots = Slots(access.limits.parallel)
+        self._own = Connections(lambda: _own_context(access.tls))
+        self._others = Connections(lambda: _others_context(access.tls))
+        self._scheme = _certain_scheme(access.tls)
+        self._scheme_lock = threading.Lock()
+        # Behind a proxy, names often cannot be looked up here.
+        self._resolve = access.proxy is None
+        self._authenticator = Authenticator(
+            access.credentials, self.host, self._ask_token_service, resolve=self._resolve
+        )
+        self._cancellation.on_request(self.abort)
+
+    @property
+    def origin(self) -> Origin:
+        """Where the registry is; found out first where TLS need not be verified.
+
+        Raises:
+            RegistryError: neither HTTPS nor HTTP is spoken there.
+        """
+        with self._scheme_lock:
+            if self._scheme is None:
+                self._scheme = self._find_scheme()
+        return Origin.of(f"{self._scheme}://{self._access.host}/")
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        what: str,
+        scopes: Scopes = (),
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        allow: Collection[int] = (),
+        read_timeout: float = READ_TIMEOUT,
+    ) -> Answer:
+        """Make a request; the caller closes the answer.
+
+        Args:
+            method: the HTTP method.
+            target: a path from ``/`` on, or an absolute URL that the registry gave.
+            what: how messages name the thing that is asked for.
+            scopes: what a token must allow.
+            headers: beside those that every request has.
+            body: what to send; sent again on a retry unless it is spent.
+            allow: statuses that are not failures, beside 2xx.
+            read_timeout: how long the server may be silent, in seconds.
+
+        Raises:
+            BundlerError: whatever ``failures`` makes of an answer or of the lack of one.
+            CancelledError: work has to stop.
+        """
+        call = _Call(method, what, scopes, headers or {}, body, allow, read_timeout)
+        give_back = self._slots.take(self._cancellation)
+        try:
+            answer = self._persist(call, target)
+        except BaseException:
+            give_back()
+            raise
+        answer.on_close(give_back)
+        return answer
+
+    def ping(self) -> None:
+        """Make sure that this is a registry, and that it takes the credentials.
+
+        Raises:
+            UnauthorizedError: it does not.
+            RegistryError: it is none, or cannot be reached.
+        """
+        with self.request("GET", "/v2/", what=self.host) as answer:
+            if failures.is_html(answer.headers):
+                raise failures.not_a_registry(answer.url, status=answer.status)
+
+    def abort(self) -> None:
+        """Cut all connections, so that no thread waits for one any longer."""
+        self._own.abort()
+        self._others.abort()
+
+    def close(self) -> None:
+        """Close idle connections. The session stays usable: tokens and limits are kept."""
+        self._own.close()
+        self._others.close()
+
+    def _persist(self, call: _Call, target: str) -> Answer:
+        waited = 0.0
+        for attempt in count(1):
+            try:
+                return self._once(call, target)
+            except RegistryError as error:
+                wait = wait_before_retry(error, attempt, waited, self._patience)
+                if wait is None or (call.body is not None and call.body.spent):
+                    raise
+                if isinstance(error, RateLimitedError):
+                    self._pace.hold(wait)
+                self._emit(Retrying(call.what, wait, error.message, attempt))
+            waited += wait
+            self._cancellation.sleep(wait)
+        raise AssertionError("count() ends never")
+
+    def _once(self, call: _Call, target: str) -> Answer:
+        """One attempt; a 401 is answered with better proof as often as there may be some."""
+        origin = self.origin
+        url = f"{origin}{target}" if target.startswith("/") else target
+        for tries_left in (2, 1, 0):
+            proof = self._authenticator.authorization(call.scopes)
+            answer = self._follow(call, url, {} if proof is None else {"Authorization": proof})
+            fields = answer.challenges if answer.status == 401 and answer.own else []
+            if not fields or not tries_left:
+                return self._accepted(call, answer)
+            answer.close()
+            if call.body is not None and call.body.spent:
+                self._authenticator.forget(call.scopes, proof)
+                message = f"{call.what}: the token expired before the upload began"
+                raise RegistryError(message, status=401, temporary=True)
+            self._authenticator.learn(origin, fields, call.scopes, proof)
+        raise AssertionError("the last try returns or raises")
+
+    def _accepted(self, call: _Call, answer: Answer) -> Answer:
+        if 200 <= answer.status < 300 or answer.status in call.allow:
+            return answer
+        with answer:
+            body = b"" if call.method == "HEAD" else answer.read_front(failures.MAX_ERROR_BODY)
+            raise failures.of_answer(
+                answer.status,
+                answer.headers,
+                body,
+                request=(call.method, answer.url),
+                what=call.what,
+                own=answer.own,
+            )
+
+    def _follow(self, call: _Call, url: str, proof: Mapping[str, str]) -> Answer:
+        """Send, and go where the registry sends us; ``proof`` goes to its own origin only."""
+        origin = self.origin
+        for _ in range(_MAX_REDIRECTS + 1):
+            own = Origin.of(url) == origin
+            if own:
+                self._pace.wait(self._cancellation)
+            else:
+                check_hop(origin, Origin.of(url), resolve=self._resolve)
+            answer = self._send(call, url, proof if own else {}, own=own)
+            location = answer.headers.get("Location")
+            if answer.status not in _REDIRECTS or location is None:
+                return answer
+            answer.close()
+            url = resolved(url, location)
+            self._check_redirect(call, answer)
+        raise RegistryError(f"{call.what}: {origin} redirects more than {_MAX_REDIRECTS} times")
+
+    def _check_redirect(self, call: _Call, answer: Answer) -> None:
+        if call.method in ("GET", "HEAD"):
+            return
+        if answer.status not in _KEEPS_METHOD or (call.body is not None and call.body.spent):
+            raise RegistryError(
+                f"{call.what}: {self.origin} redirects a {call.method} elsewhere",
+                status=answer.status,
+                hint="name the registry as it calls itself; it may want HTTPS",
+            )
+
+    def _ask_token_service(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None
+    ) -> Answer:
+        """Redirects keep to the realm's rule; what proves who asks goes to its origin only."""
+        origin = self.origin
+        realm = Origin.of(url)
+        content = None if body is None else Bytes(body)
+        call = _Call(method, f"{origin} token", (), {}, content, (), READ_TIMEOUT)
+        for _ in range(_MAX_REDIRECTS + 1):
+            self._authenticator.admit(origin, url)
+            target = Origin.of(url)
+            answer = self._send(call, url, headers if target == realm else {}, own=target == origin)
+            location = answer.headers.get("Location")
+            if answer.status not in _REDIRECTS or location is None or body is not None:
+                return answer
+            answer.close()
+            url = resolved(url, location)
+        raise RegistryError(f"{realm} redirects more than {_MAX_REDIRECTS} times")
+
+    def _send(self, call: _Call, url: str, more: Mapping[str, str], *, own: bool) -> Answer:
+        self._cancellation.check()
+        headers = {
+            "User-Agent": f"airbundle/{__version__}",
+            "Accept-Encoding": "identity",
+            **call.headers,
+            **more,
+        }
+        connections = self._own if own else self._others
+        proxy = self._proxy(url, own=own)
+        try:
+            prepared = requests.Request(call.method, url, headers=headers).prepare()
+            if call.body is not None:
+                prepared.body = call.body.chunks()  # type: ignore[assignment]  # any iterable does
+                if call.body.size is None:
+                    del prepared.headers["Content-Length"]
+                else:
+                    prepared.headers["Content-Length"] = str(call.body.size)
+            response = connections.send(
+                prepared,
+                stream=True,
+                timeout=(CONNECT_TIMEOUT, call.read_timeout),
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+            )
+        except BundlerError:
+            raise
+        except BROKEN as error:
+            self._cancellation.check()
+            raise failures.of_exception(error, url, proxied=proxy is not None) from error
+        return Answer(response, own=own, cancellation=self._cancellation)
+
+    def _proxy(self, url: str, *, own: bool) -> str | None:
+        if own:
+            return self._access.proxy
+        origin = Origin.of(url)
+        scheme, _, address = str(origin).partition("://")
+        return self._access.proxies.between("http" if scheme == "http" else "https", address)
+
+    def _find_scheme(self) -> str:
+        """Unverified HTTPS where it is spoken, else HTTP."""
+        call = _Call("GET", self.host, (), {}, None, (), READ_TIMEOUT)
+        try:
+            self._send(call, f"https://{self._access.host}/v2/", {}, own=True).close()
+        except RegistryError as refused:
+            if not failures.speaks_plain_http(refused) and not failures.refused(refused):
+                raise
+            try:
+                self._send(call, f"http://{self._access.host}/v2/", {}, own=True).close()
+            except RegistryError:
+                raise refused from None
+            return "http"
+        return "https"
+
+
+def _certain_scheme(tls: Tls) -> str | None:
+    if tls.plain_http:
+        return "http"
+    return "https" if tls.verify else None
+
+
+def _own_context(tls: Tls) -> ssl.SSLContext:
+    context = _others_context(tls)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.client_certificate is not None:
+        # Without a password, OpenSSL would ask the terminal for one.
+        _load(
+            tls.client_certificate,
+            lambda path: context.load_cert_chain(path, tls.client_key, password=""),
+        )
+    return context
+
+
+def _others_context(tls: Tls) -> ssl.SSLContext:
+    """For places that the registry names: always verified, and without the client's certificate."""
+    context = ssl.create_default_context()
+    for file in tls.ca_files:
+        _load(file, context.load_verify_locations)
+    return context
+
+
+def _load(file: Path, load: Callable[[Path], None]) -> None:
+    try:
+        load(file)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not usable"
+        raise ConfigError(
+            f"{file}: cannot be used as a certificate: {reason}",
+            hint="PEM is expected, and a client's key without a password",
+        ) from None

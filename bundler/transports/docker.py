@@ -1,0 +1,494 @@
+"""``docker://HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]``: a repository in a registry.
+
+A source may be served by the mirrors that registries.conf names. A destination is the registry
+itself. With tag and digest together the tag must stand for that digest, both when it is read and
+when it is written.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bundler.errors import (
+    ConflictError,
+    DigestMismatchError,
+    InvalidReferenceError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    RegistryError,
+    UnsupportedError,
+)
+from bundler.events import Notice
+from bundler.oci import media_types
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import MAX_MANIFEST, Index, Manifest, parse
+from bundler.oci.reference import DEFAULT_TAG, ImageReference
+from bundler.ports import Accepts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bundler.config.settings import Access, Endpoint
+    from bundler.content.reader import Reader
+    from bundler.ports import Content, Node, Options, Publication
+    from bundler.registry.repository import Repository
+    from bundler.registry.session import Session
+
+_REMEMBERED = 32 * 1024 * 1024
+_MAY_HAVE_SUBJECT = (media_types.OCI_MANIFEST, media_types.OCI_INDEX)
+# What another place may do better.
+_ELSEWHERE = (NotFoundError, RegistryError, UnsupportedError, MalformedError)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DockerReference:
+    """An image as its user wrote it, with Docker's defaults for host and path, not for the tag."""
+
+    image: ImageReference
+
+    @property
+    def transport(self) -> str:
+        """``docker``."""
+        return "docker"
+
+    @property
+    def name(self) -> str:
+        """The tag (``latest`` where nothing is said), the digest, or ``tag@digest``."""
+        tag, digest = self.image.tag, self.image.digest
+        if digest is None:
+            return tag or DEFAULT_TAG
+        return f"{tag}@{digest}" if tag else digest.text
+
+    def __str__(self) -> str:
+        return f"docker://{self.image}"
+
+
+class DockerSource:
+    """A repository, read from the first of its mirrors that has what is asked for, or itself.
+
+    Raises:
+        ConfigError: the registry is blocked, or a file that says how to reach it is not in order.
+    """
+
+    def __init__(self, reference: DockerReference, options: Options) -> None:
+        image = reference.image
+        self._default = reference.name
+        self._emit = options.emit
+        with ExitStack() as opened:
+            endpoints = options.settings.endpoints(image)
+            self._places = [_Place.open(endpoint, options, opened) for endpoint in endpoints]
+            # Mirrors hold what is pulled; lists and mounts concern the registry itself.
+            self._itself = _Place.open(options.settings.primary(image), options, opened)
+            self._opened = opened.pop_all()
+        self._manifests = _Manifests()
+        self._served_by: _Place | None = None
+
+    @property
+    def served_by(self) -> str | None:
+        """The mirror that was used last, as ``host/path``; None: the registry itself."""
+        place = self._served_by
+        return place.repository.name if place is not None and place.is_mirror else None
+
+    @property
+    def mount_scope(self) -> str:
+        """The registry's host."""
+        return self._itself.repository.session.host
+
+    @property
+    def repository(self) -> str:
+        """The repository's path."""
+        return self._itself.repository.path
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """What a tag, a digest or ``tag@digest`` stands for now.
+
+        Raises:
+            ConflictError: the tag does not stand for the digest any more.
+            DigestMismatchError: the registry sent something else than the digest says.
+        """
+        tag, digest = _split(name or self._default)
+        asked: str | Digest | None = tag or digest
+        assert asked is not None  # noqa: S101 - _split returns one of them
+        descriptor, raw = self._ask(lambda repository: repository.manifest(asked))
+        if tag is None and digest is not None:
+            got = Digest.of(raw, digest.algorithm)
+            if got != digest:
+                what = f"{self._itself.repository.name}@{digest}"
+                raise DigestMismatchError(what, expected=str(digest), got=str(got))
+        elif digest not in (None, descriptor.digest):
+            raise ConflictError(
+                f"{self._itself.repository.name}:{tag}: the tag has moved: "
+                f"expected {digest}, it is {descriptor.digest} now",
+                hint="look at what is new, then name the new digest; or name the digest alone",
+            )
+        self._manifests.put(descriptor, raw)
+        return descriptor
+
+    @contextmanager
+    def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
+        """The bytes of a manifest or blob, unverified."""
+        digest = _digest(target)
+        if target.kind == "manifest":
+            raw = self._manifests.take(digest)
+            if raw is None:
+                _, raw = self._ask(lambda repository: repository.manifest(digest))
+            yield BytesIO(raw[offset:])
+            return
+        with ExitStack() as stack:
+            yield self._ask(
+                lambda repository: stack.enter_context(
+                    repository.open_blob(digest, target.size, offset)
+                )
+            )
+
+    def tags(self) -> list[str]:
+        """Every tag, from the registry itself."""
+        return self._itself.repository.tags()
+
+    def referrers(self, subject: Digest, /) -> list[Descriptor]:
+        """What refers to ``subject``; a mirror that knows of nothing may just not tell."""
+        found: list[Descriptor] = []
+        for place in list(self._places):
+            try:
+                found = place.repository.referrers(subject)
+            except _ELSEWHERE:
+                if place is self._places[-1]:
+                    raise
+            if found:
+                break
+        return found
+
+    def close(self) -> None:
+        """Let go of the connections that nobody else uses."""
+        self._opened.close()
+
+    def _ask(self, question: Callable[[Repository], T]) -> T:
+        """Ask one place after the other; the last one's failure is the answer."""
+        places = list(self._places)
+        for place in places[:-1]:
+            try:
+                answer = question(place.repository)
+            except _ELSEWHERE as error:
+                self._pass_over(place, error)
+            else:
+                self._used(place)
+                return answer
+        answer = question(places[-1].repository)
+        self._used(places[-1])
+        return answer
+
+    def _pass_over(self, place: _Place, error: Exception) -> None:
+        """A mirror may lack something; one that cannot be reached is not asked again."""
+        if isinstance(error, RegistryError) and place in self._places:
+            self._places = [one for one in self._places if one is not place]
+            self._emit(Notice(f"mirror {place.repository.name} is left out: {error}"))
+
+    def _used(self, place: _Place) -> None:
+        if self._served_by is not place:
+            self._served_by = place
+            if place.is_mirror:
+                self._emit(Notice(f"{self._itself.repository.name}: read from {place.name}"))
+
+
+class DockerDestination:
+    """A repository to write to; many blobs may be pushed at once.
+
+    Raises:
+        ConfigError: the registry is blocked, or a file that says how to reach it is not in order.
+    """
+
+    def __init__(self, reference: DockerReference, options: Options) -> None:
+        from bundler.registry.uploads import Uploads  # noqa: PLC0415 - loads requests
+
+        self._default = reference.name
+        self._cancellation = options.cancellation
+        with ExitStack() as opened:
+            endpoint = options.settings.primary(reference.image)
+            place = _Place.open(endpoint, options, opened, writable=True)
+            self._opened = opened.pop_all()
+        self._repository = place.repository
+        self._uploads = Uploads(place.repository)
+        self._manifests = _Manifests()
+        self._listed: set[Digest] = set()
+        """Manifests that the registry itself lists as referrers of their subjects."""
+
+    @property
+    def accepts(self) -> Accepts:
+        """Everything, as many blobs at once as the engine likes."""
+        return Accepts(foreign_urls=True)
+
+    @property
+    def mount_scope(self) -> str:
+        """The registry's host."""
+        return self._repository.session.host
+
+    @property
+    def repository(self) -> str:
+        """The repository's path."""
+        return self._repository.path
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """What a tag or digest stands for here, now, as the registry says."""
+        tag, digest = _split(name or self._default)
+        asked: str | Digest | None = tag or digest
+        assert asked is not None  # noqa: S101 - _split returns one of them
+        found = self._repository.head_manifest(asked)
+        if found is None:
+            raise NotFoundError(f"{self._repository.name}: there is no {asked}")
+        return found
+
+    def has(self, target: Node, /) -> bool:
+        """Whether the registry says that it is there."""
+        if target.digest is None:
+            return False
+        if target.kind == "manifest":
+            return self._repository.head_manifest(target.digest) is not None
+        return self._repository.has_blob(target.digest)
+
+    def push(self, target: Node, content: Content, /) -> Descriptor:
+        """Store a blob, or a manifest by its digest."""
+        if target.kind != "manifest":
+            return self._uploads.push(target.digest, content)
+        raw = content.read(MAX_MANIFEST + 1)
+        while chunk := content.read(MAX_MANIFEST + 1 - len(raw)):
+            raw += chunk
+        if len(raw) > MAX_MANIFEST:
+            raise LimitError(f"manifest {target.digest}: more than {MAX_MANIFEST:,} bytes")
+        digest = content.descriptor().digest
+        descriptor = Descriptor(target.media_type, digest, len(raw))
+        received = self._repository.put_manifest(digest, target.media_type, raw)
+        if received.subject is not None:
+            self._listed.add(digest)
+        self._manifests.put(descriptor, raw)
+        return descriptor
+
+    def mount(self, target: Node, repository: str, /) -> bool:
+        """Have the registry take a blob from its ``repository``."""
+        return self._uploads.mount(_digest(target), repository)
+
+    def offset(self, target: Node, /) -> int:
+        """How much of a blob whose push broke off is there."""
+        return 0 if target.digest is None else self._uploads.offset(target.digest)
+
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """Let tags stand for their images; list referrers where the registry does not.
+
+        Raises:
+            ConflictError: a tag is immutable, or came with a digest that is not the image's.
+        """
+        for image in images:
+            for name in image.names:
+                tag, digest = _split(name)
+                if digest not in (None, image.root.digest):
+                    raise ConflictError(
+                        f"{self._repository.name}: {name} cannot stand for {image.root.digest}",
+                        hint="leave the digest out of the destination",
+                    )
+                if tag is not None:
+                    self._tag(tag, image.root)
+            self._list_as_referrer(image.root)
+
+    def close(self) -> None:
+        """Have the registry drop unfinished uploads, and let go of the connections."""
+        if not self._cancellation.requested:
+            self._uploads.close()
+        self._opened.close()
+
+    def _tag(self, tag: str, root: Descriptor) -> None:
+        raw = self._raw(root)
+        received = self._repository.put_manifest(tag, root.media_type, raw)
+        if received.subject is not None:
+            self._listed.add(root.digest)
+
+    def _raw(self, root: Descriptor) -> bytes:
+        """A manifest that was pushed, or was here before."""
+        raw = self._manifests.get(root.digest)
+        if raw is None:
+            _, raw = self._repository.manifest(root.digest)
+            got = Digest.of(raw, root.digest.algorithm)
+            if got != root.digest:
+                what = f"{self._repository.name}@{root.digest}"
+                raise DigestMismatchError(what, expected=str(root.digest), got=str(got))
+            self._manifests.put(root, raw)
+        return raw
+
+    def _list_as_referrer(self, root: Descriptor) -> None:
+        """Keep the index that stands in for the referrers API, where the registry has none.
+
+        https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
+        """
+        from bundler.registry.repository import fallback_tag  # noqa: PLC0415 - loads requests
+
+        if root.media_type not in _MAY_HAVE_SUBJECT or root.digest in self._listed:
+            return
+        parsed = parse(self._raw(root), root.media_type, what=f"manifest {root.digest}")
+        if parsed.subject is None:
+            return
+        subject = parsed.subject.digest
+        known = {item.digest for item in self._repository.referrers(subject)}
+        if root.digest in known or self._repository.has_referrers_api:
+            return
+        index = self._repository.fallback_index(subject)
+        value: dict[str, Any] = {
+            "schemaVersion": 2,
+            "mediaType": media_types.OCI_INDEX,
+            "manifests": [],
+        }
+        if index is not None:
+            value = json.loads(index.raw)
+        entry = Descriptor(
+            root.media_type,
+            root.digest,
+            root.size,
+            annotations=parsed.annotations,
+            artifact_type=_artifact_type(parsed),
+        )
+        value["manifests"].append(entry.to_json())
+        raw = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        self._repository.put_manifest(fallback_tag(subject), media_types.OCI_INDEX, raw)
+
+
+class _Docker:
+    """Opens sources and destinations that share sessions, and with them tokens and limits."""
+
+    def parse(self, text: str, /) -> DockerReference:
+        """Read ``//host/path:tag@digest``."""
+        if not text.startswith("//"):
+            raise InvalidReferenceError(
+                f"docker:{text[:200]!r} needs two slashes", hint=f"write docker://{text[:80]}"
+            )
+        return DockerReference(ImageReference.parse(text[2:]))
+
+    def source(self, reference: DockerReference, options: Options, /) -> DockerSource:
+        """The repository and its mirrors, for reading; nothing is asked of them yet."""
+        return DockerSource(reference, options)
+
+    def destination(self, reference: DockerReference, options: Options, /) -> DockerDestination:
+        """The repository, for writing; nothing is asked of it yet."""
+        return DockerDestination(reference, options)
+
+
+TRANSPORT = _Docker()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A repository, or a mirror of it."""
+
+    repository: Repository
+    is_mirror: bool
+
+    @classmethod
+    def open(
+        cls, endpoint: Endpoint, options: Options, opened: ExitStack, *, writable: bool = False
+    ) -> _Place:
+        from bundler.registry.repository import Repository  # noqa: PLC0415 - loads requests
+
+        access = options.settings.access(
+            endpoint.host,
+            endpoint.path,
+            options.overrides.get(endpoint.host),
+            insecure=endpoint.insecure,
+        )
+        session = opened.enter_context(_SESSIONS.shared(access, options))
+        return cls(Repository(session, endpoint.path, writable=writable), endpoint.is_mirror)
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"mirror {self.repository.name}" if self.is_mirror else self.repository.name
+
+
+class _Sessions:
+    """One session for each way to reach a registry, for as long as anybody uses it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[tuple[Access, int], tuple[Session, int]] = {}
+
+    @contextmanager
+    def shared(self, access: Access, options: Options) -> Iterator[Session]:
+        """The session for ``access`` in the run of ``options``."""
+        from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
+
+        key = (access, id(options.cancellation))
+        with self._lock:
+            session, users = self._open.get(key) or (
+                Session(access, cancellation=options.cancellation, emit=options.emit),
+                0,
+            )
+            self._open[key] = (session, users + 1)
+        try:
+            yield session
+        finally:
+            with self._lock:
+                session, users = self._open.pop(key)
+                if users > 1:
+                    self._open[key] = (session, users - 1)
+            if users == 1:
+                session.close()
+
+
+_SESSIONS = _Sessions()
+
+
+class _Manifests:
+    """Manifests at hand, the latest up to a number of bytes; for any number of threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: OrderedDict[Digest, bytes] = OrderedDict()
+        self._size = 0
+
+    def put(self, descriptor: Descriptor, raw: bytes) -> None:
+        with self._lock:
+            self._drop(descriptor.digest)
+            self._held[descriptor.digest] = raw
+            self._size += len(raw)
+            while self._size > _REMEMBERED:
+                self._drop(next(iter(self._held)))
+
+    def get(self, digest: Digest) -> bytes | None:
+        with self._lock:
+            return self._held.get(digest)
+
+    def take(self, digest: Digest) -> bytes | None:
+        """As ``get``, and forget it."""
+        with self._lock:
+            return self._drop(digest)
+
+    def _drop(self, digest: Digest) -> bytes | None:
+        raw = self._held.pop(digest, None)
+        self._size -= len(raw or b"")
+        return raw
+
+
+def _split(name: str) -> tuple[str | None, Digest | None]:
+    """Tag and digest of ``tag``, ``sha256:…`` or ``tag@sha256:…``."""
+    tag, at, digest = name.partition("@")
+    if at:
+        return tag, Digest(digest)
+    return (None, Digest(name)) if ":" in name else (name, None)
+
+
+def _artifact_type(parsed: Manifest) -> str | None:
+    """What lists of referrers say of a manifest."""
+    if parsed.artifact_type is not None or isinstance(parsed, Index):
+        return parsed.artifact_type
+    return parsed.config.media_type
+
+
+def _digest(target: Node) -> Digest:
+    if target.digest is None:
+        raise NotFoundError("a registry knows its content by digest only")
+    return target.digest

@@ -70,16 +70,18 @@ def _watch(
     number = _next_signal(reader)
     if number is None:
         return
+    status = 128 + number
+    _exit_after(GRACE + _SPEECH, status)
     cancellation.request(number)
     select.select([reader], [], [], GRACE)
-    threading.Timer(_SPEECH, os._exit, [128 + number]).start()
+    _exit_after(_SPEECH, status)
     if not ended.is_set():
         last_words()
         render.failure(CancelledError(signal_number=number))
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    os._exit(128 + number)
+    os._exit(status)
 
 
 def _next_signal(reader: int) -> int | None:
@@ -87,6 +89,13 @@ def _next_signal(reader: int) -> int | None:
         if received[0] in _SIGNALS:
             return received[0]
     return None
+
+
+def _exit_after(seconds: float, status: int) -> None:
+    """Whatever hangs until then, even a terminal that takes no more text."""
+    timer = threading.Timer(seconds, os._exit, [status])
+    timer.daemon = True
+    timer.start()
 
 
 def _nothing(number: int, frame: object) -> None:

@@ -76,7 +76,7 @@ class Access:
     """All that a client needs to speak with one registry about one repository."""
 
     host: str
-    """``host[:port]`` as it is dialled."""
+    """``host[:port]`` as users write it; Docker Hub is ``docker.io``, whatever is dialled."""
     credentials: Credentials = ANONYMOUS
     tls: Tls = field(default_factory=Tls)
     limits: Limits = field(default_factory=Limits)

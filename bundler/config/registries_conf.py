@@ -6,7 +6,6 @@ left out: a reference here always names its registry.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -136,6 +135,8 @@ def parse(raw: bytes, path: Path, *, only_v2: bool = False) -> RegistriesConf:
     Raises:
         ConfigError: with the path, and the line where it is not TOML.
     """
+    import tomllib  # noqa: PLC0415 - not where there is no such file
+
     try:
         document = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -121,13 +121,15 @@ class Settings:
         tls = self._tls(
             host, said, insecure=insecure or (registry is not None and registry.insecure)
         )
-        dialled = _DOCKER_HUB_DIALLED if host == _DOCKER_HUB else host
         return Access(
-            host=dialled,
+            host=host,
             credentials=self._credentials(host, path, said),
             tls=tls,
             limits=said.limits or Limits(),
-            proxy=self.proxies.between("http" if tls.plain_http else "https", dialled),
+            proxy=self.proxies.between(
+                "http" if tls.plain_http else "https",
+                _DOCKER_HUB_DIALLED if host == _DOCKER_HUB else host,
+            ),
             proxies=self.proxies,
         )
 

@@ -6,6 +6,7 @@ the helpers of registries.conf in their order, of which one stands for the file 
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from bundler.errors import (
     InvalidReferenceError,
     NotFoundError,
     UnauthorizedError,
+    UsageError,
 )
 from bundler.oci.reference import is_domain, is_repository_path
 
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bundler.cancel import Cancellation
     from bundler.config.settings import Access, Credentials, Settings
+    from bundler.events import Emit
 
     Verify = Callable[[Access], None]
     """Asks the registry whether it takes these credentials; raises UnauthorizedError if not."""
@@ -109,7 +113,9 @@ def login(
         UnauthorizedError: the registry does not take them; nothing was written.
         RegistryError: the registry could not be asked; nothing was written.
         ConfigError: they cannot be kept.
+        UsageError: no registry can take such a name or password.
     """
+    _refuse_odd(credentials)
     place.key(registry)  # a place that cannot keep them is said before the registry is asked
     check(registry, credentials, settings, verify, override=override)
     return _store(registry, credentials, settings, place)
@@ -138,6 +144,14 @@ def check(
             status=error.status,
             codes=error.codes,
         ) from error
+
+
+def ping(access: Access, cancellation: Cancellation, emit: Emit) -> None:
+    """The ``Verify`` of a real registry, once the other two arguments are bound."""
+    from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
+
+    with closing(Session(access, cancellation=cancellation, emit=emit)) as session:
+        session.ping()
 
 
 def existing(registry: Registry, settings: Settings, place: Place = DEFAULT_PLACE) -> Credentials:
@@ -190,6 +204,16 @@ def logout_all(settings: Settings, place: Place = DEFAULT_PLACE) -> None:
         else:
             for server in credential_helper.servers(helper, settings.environment):
                 credential_helper.erase(helper, server, settings.environment)
+
+
+def _refuse_odd(credentials: Credentials) -> None:
+    username, password = credentials.username or "", credentials.password or ""
+    if not username or ":" in username:
+        raise UsageError("a user's name has at least one character, and no colon")
+    try:
+        f"{username}{password}".encode()
+    except UnicodeEncodeError:
+        raise UsageError("the user's name or the password is not UTF-8 text") from None
 
 
 def _store(registry: Registry, credentials: Credentials, settings: Settings, place: Place) -> str:

@@ -24,8 +24,10 @@ def test_settings_made_of_nothing_read_nothing():
     assert len(settings.endpoints(ImageReference.parse("a.b/x:1"))) == 1
 
 
-def test_docker_hub_is_dialled_by_another_name(world: World):
-    assert world.settings().access("docker.io", "library/x").host == "registry-1.docker.io"
+def test_docker_hubs_proxy_is_that_of_the_name_that_is_dialled(world: World):
+    world.environment |= {"HTTPS_PROXY": PROXY, "NO_PROXY": "registry-1.docker.io"}
+    access = world.settings().access("docker.io", "library/x")
+    assert (access.host, access.proxy) == ("docker.io", None)
 
 
 @pytest.mark.parametrize("host", ["", "../x", "a/b", "https://a.b", "a b", "u:p@a.b", "a.b:port"])

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.cancel import Cancellation
+from bundler.config.settings import Access, Credentials, RegistryOverride
+from bundler.errors import (
+    ConfigError,
+    InvalidReferenceError,
+    NotFoundError,
+    RegistryError,
+    UnauthorizedError,
+    UsageError,
+)
+from bundler.events import discard
+from bundler.images import login as logins
+from bundler.images.login import Place, Registry
+from tests.config.world import World, entry
+from tests.fakes.registry import FakeRegistry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ME = Credentials(username="user", password="password")
+PING = functools.partial(logins.ping, cancellation=Cancellation(), emit=discard)
+PLAIN = RegistryOverride(plain_http=True)
+KEEPING_HELPER = """cat >"$0.$1"; [ "$1" = get ] && echo '{"Username":"u","Secret":"s"}'; exit 0"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+class Verifier:
+    """Stands for a registry that takes one password."""
+
+    def __init__(self, password: str = "password") -> None:
+        self.password = password
+        self.asked: list[Access] = []
+
+    def __call__(self, access: Access) -> None:
+        self.asked.append(access)
+        if access.credentials.password != self.password:
+            raise UnauthorizedError(f"{access.host}: no", status=401)
+
+
+def entries(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_bytes())["auths"]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "path"),
+    [
+        ("a.b", "a.b", ""),
+        ("a.b:5000/team/app", "a.b:5000", "team/app"),
+        ("a.b/", "a.b", ""),
+        ("localhost", "localhost", ""),
+        ("[::1]:5000", "[::1]:5000", ""),
+        ("index.docker.io", "docker.io", ""),
+        ("docker.io/library", "docker.io", "library"),
+    ],
+)
+def test_a_registry_may_have_a_namespace(text: str, host: str, path: str):
+    assert Registry.parse(text) == Registry(host, path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "https://a.b", "a.b/x:1", "a.b/x@sha256:0", "a b", "a.b/UPPER", "../x", "a.b//x"]
+)
+def test_what_is_no_registry_is_refused_with_the_right_form(text: str):
+    with pytest.raises(InvalidReferenceError) as error:
+        Registry.parse(text)
+    assert "host[:port]/namespace" in (error.value.hint or "")
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_registry_that_reads_back_or_is_refused(text: str):
+    try:
+        registry = Registry.parse(text)
+    except InvalidReferenceError:
+        return
+    assert Registry.parse(str(registry)) == registry
+
+
+def test_what_the_registry_takes_is_kept(world: World):
+    verify = Verifier()
+    settings = world.settings()
+    where = logins.login(Registry("a.b", "team"), ME, settings, verify)
+    assert where == str(world.auth_json)
+    assert entries(world.auth_json) == {"a.b/team": entry("user", "password")}
+    assert [access.credentials for access in verify.asked] == [ME]
+    assert logins.get_login(Registry("a.b", "team"), world.settings()) == "user"
+
+
+def test_what_the_registry_does_not_take_is_not_kept(world: World):
+    with pytest.raises(UnauthorizedError, match=r"logging into 'a\.b': invalid username/password"):
+        logins.login(Registry("a.b"), ME, world.settings(), Verifier("other"))
+    assert not world.auth_json.exists()
+
+
+def test_a_registry_that_fails_keeps_the_former_login(world: World):
+    world.write(world.auth_json, {"auths": {"a.b": entry("former")}})
+
+    def broken(_: Access) -> None:
+        raise RegistryError("no route")
+
+    with pytest.raises(RegistryError, match="no route"):
+        logins.login(Registry("a.b"), ME, world.settings(), broken)
+    assert entries(world.auth_json) == {"a.b": entry("former")}
+
+
+def test_a_broken_file_is_not_asked_for_the_credentials_that_are_given(world: World):
+    """The new credentials are verified with what the override says, then the file is the error."""
+    world.write(world.auth_json, "{")
+    verify = Verifier()
+    with pytest.raises(ConfigError, match="not JSON"):
+        logins.login(Registry("a.b"), ME, world.settings(), verify)
+    assert world.auth_json.read_text() == "{"
+
+
+def test_what_the_override_says_reaches_the_registry(world: World):
+    verify = Verifier()
+    said = RegistryOverride(tls_verify=False)
+    logins.login(Registry("a.b"), ME, world.settings(), verify, override=said)
+    assert not verify.asked[0].tls.verify
+
+
+def test_a_blocked_registry_is_not_asked(world: World):
+    world.write("etc/containers/registries.conf", '[[registry]]\nlocation="a.b"\nblocked=true\n')
+    verify = Verifier()
+    with pytest.raises(ConfigError, match="blocked"):
+        logins.login(Registry("a.b"), ME, world.settings(), verify)
+    assert verify.asked == []
+
+
+@pytest.mark.parametrize(
+    "odd", [Credentials("", "p"), Credentials("a:b", "p"), Credentials("u", "\udcff")]
+)
+def test_names_and_passwords_that_no_registry_takes_are_refused(world: World, odd: Credentials):
+    verify = Verifier()
+    with pytest.raises(UsageError):
+        logins.login(Registry("a.b"), odd, world.settings(), verify)
+    assert verify.asked == []
+
+
+def test_an_authfile_that_is_not_there_yet_is_made(world: World):
+    path = world.root / "new" / "auth.json"
+    place = Place(path)
+    assert logins.existing(Registry("a.b"), world.settings(), place).anonymous
+    logins.login(Registry("a.b"), ME, world.settings(), Verifier(), place=place)
+    assert entries(path) == {"a.b": entry("user", "password")}
+    assert not world.auth_json.exists()
+
+
+def test_dockers_file_gets_dockers_name_for_its_hub_and_no_namespaces(world: World):
+    path = world.write("config.json", {"currentContext": "x"})
+    place = Place(path, compat=True)
+    logins.login(Registry("docker.io"), ME, world.settings(), Verifier(), place=place)
+    assert list(entries(path)) == ["https://index.docker.io/v1/"]
+    assert json.loads(path.read_bytes())["currentContext"] == "x"
+    verify = Verifier()
+    with pytest.raises(ConfigError, match="registries, not namespaces"):
+        logins.login(Registry("a.b", "team"), ME, world.settings(), verify, place=place)
+    assert verify.asked == []
+    logins.logout(Registry("docker.io"), world.settings(), place)
+    assert entries(path) == {}
+
+
+def test_the_first_helper_of_registries_conf_that_can_keep_them_does(world: World):
+    program = world.helper("keeps", KEEPING_HELPER)
+    world.helper("refuses", "echo not implemented; exit 1")
+    world.write(
+        "etc/containers/registries.conf",
+        'credential-helpers = ["refuses", "keeps", "containers-auth.json"]\n',
+    )
+    where = logins.login(Registry("a.b"), ME, world.settings(), Verifier())
+    assert where == "credential helper keeps"
+    assert (
+        json.loads(program.with_name(f"{program.name}.store").read_text())["Secret"] == ME.password
+    )
+    assert not world.auth_json.exists()
+
+
+def test_namespaces_pass_helpers_by(world: World):
+    world.helper("keeps", KEEPING_HELPER)
+    world.write(
+        "etc/containers/registries.conf", 'credential-helpers = ["keeps", "containers-auth.json"]\n'
+    )
+    logins.login(Registry("a.b", "team"), ME, world.settings(), Verifier())
+    assert list(entries(world.auth_json)) == ["a.b/team"]
+
+
+def test_where_no_helper_can_keep_them_the_reason_is_said(world: World):
+    world.helper("refuses", "echo not implemented; exit 1")
+    world.write("etc/containers/registries.conf", 'credential-helpers = ["refuses"]\n')
+    with pytest.raises(ConfigError, match="refuses store: not implemented"):
+        logins.login(Registry("a.b"), ME, world.settings(), Verifier())
+    with pytest.raises(ConfigError, match="no credential helper keeps namespaces"):
+        logins.login(Registry("a.b", "x"), ME, world.settings(), Verifier())
+
+
+def test_get_login_without_login_says_so(world: World):
+    with pytest.raises(NotFoundError, match=r"not logged into a\.b"):
+        logins.get_login(Registry("a.b"), world.settings())
+
+
+def test_logout_forgets_one_registry(world: World):
+    world.write(world.auth_json, {"auths": {"a.b": entry(), "c.d": entry()}})
+    logins.logout(Registry("a.b"), world.settings())
+    assert list(entries(world.auth_json)) == ["c.d"]
+    with pytest.raises(NotFoundError, match=r"not logged into a\.b"):
+        logins.logout(Registry("a.b"), world.settings())
+
+
+def test_logout_says_where_credentials_are_that_it_leaves(world: World):
+    path = world.write("home/.docker/config.json", {"auths": {"a.b": entry()}})
+    with pytest.raises(NotFoundError) as error:
+        logins.logout(Registry("a.b"), world.settings())
+    assert str(path) in (error.value.hint or "")
+    assert entries(path) == {"a.b": entry()}
+
+
+def test_logout_erases_from_every_helper(world: World):
+    program = world.helper("keeps", KEEPING_HELPER)
+    world.write(world.auth_json, {"auths": {"a.b": entry()}})
+    world.write(
+        "etc/containers/registries.conf", 'credential-helpers = ["containers-auth.json", "keeps"]\n'
+    )
+    logins.logout(Registry("a.b"), world.settings())
+    assert program.with_name(f"{program.name}.erase").read_text() == "a.b"
+    assert entries(world.auth_json) == {}
+
+
+def test_logout_all_forgets_everything(world: World):
+    world.write(world.auth_json, {"auths": {"a.b": entry(), "c.d/x": entry()}, "zeta": 1})
+    logins.logout_all(world.settings())
+    assert json.loads(world.auth_json.read_bytes()) == {"auths": {}, "zeta": 1}
+
+
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+def test_a_registry_checks_the_password(world: World, auth: str):
+    with FakeRegistry(auth=auth) as registry:
+        target = Registry(registry.host)
+        logins.login(target, ME, world.settings(), PING, override=PLAIN)
+        logins.check(
+            target,
+            logins.existing(target, world.settings()),
+            world.settings(),
+            PING,
+            override=PLAIN,
+        )
+        wrong = Credentials("user", "wrong")
+        with pytest.raises(UnauthorizedError, match="invalid username/password"):
+            logins.login(target, wrong, world.settings(), PING, override=PLAIN)
+    assert entries(world.auth_json) == {registry.host: entry("user", "password")}

@@ -118,7 +118,12 @@ class Directory:
     def names(self) -> list[str]:
         """What the directory holds, sorted."""
         try:
-            return sorted(os.listdir(self.fd))  # noqa: PTH208 - by descriptor, not by path
+            # A descriptor has one reading position for all threads, so each listing opens its own.
+            fresh = os.open(".", _DIRECTORY, dir_fd=self.fd)
+            try:
+                return sorted(os.listdir(fresh))  # noqa: PTH208 - by descriptor, not by path
+            finally:
+                os.close(fresh)
         except OSError as error:
             raise explained(error, self.path, "cannot list") from error
 
@@ -208,6 +213,46 @@ class PlainReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Slice:
+    """Part of an open file as a stream, with a position of its own; the file's owner closes it.
+
+    Many slices of one file may be read at once, each by one thread. A context manager, for the
+    sake of those who expect one.
+    """
+
+    def __init__(self, file: PlainReader, start: int, size: int) -> None:
+        self._file = file
+        self._position = start
+        self._end = start + max(0, size)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most ``size`` bytes, or all that is left."""
+        left = self._end - self._position
+        buffer = bytearray(left if size < 0 else min(size, left))
+        filled = 0
+        while filled < len(buffer) and (count := self.readinto(memoryview(buffer)[filled:])):
+            filled += count
+        return bytes(buffer[:filled])
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill part of ``buffer``; 0 at the end."""
+        room = buffer[: max(0, self._end - self._position)]
+        if not room:
+            return 0
+        try:
+            count = os.preadv(self._file.fileno(), [room], self._position)
+        except OSError as error:
+            raise explained(error, self._file.path, "cannot read") from error
+        self._position += count
+        return count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The file stays open."""
 
 
 def make_directory(path: Path) -> list[Path]:

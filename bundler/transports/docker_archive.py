@@ -1,0 +1,347 @@
+"""``docker-archive:FILE[:NAME]``: what ``docker save`` and ``podman save`` write; for reading.
+
+An archive says which config and which layers make an image, but holds no manifest. One is made as
+containers/image makes it, so that both call the image by the same digest: layers go by their
+diff-ids, uncompressed, under the media type of compressed ones.
+
+https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bundler.content import compression, tar_reader
+from bundler.content.compression import DecompressingReader
+from bundler.content.disk_errors import explained
+from bundler.content.plain_files import PlainReader
+from bundler.content.reader import new_buffer
+from bundler.errors import (
+    InvalidReferenceError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    UnsupportedError,
+)
+from bundler.oci import fields, image_config, media_types, strict_json
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.reference import ImageReference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import NoReturn
+
+    from bundler.cancel import Cancellation
+    from bundler.content.reader import Reader
+    from bundler.content.tar_reader import Member
+    from bundler.ports import Node, Options
+
+_MANIFEST = "manifest.json"
+_MAX_MANIFEST = 16 * 1024 * 1024
+_MAX_IMAGES = 10_000
+_MAX_LAYERS = 1_000
+_SHOWN_NAMES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DockerArchiveReference:
+    """``docker-archive:FILE``, ``…:NAME`` (``latest`` if no tag is told) or ``…:@N``."""
+
+    path: str
+    name: str | None = None
+
+    @property
+    def transport(self) -> str:
+        """``docker-archive``."""
+        return "docker-archive"
+
+    def __str__(self) -> str:
+        name = "" if self.name is None else f":{self.name}"
+        return f"docker-archive:{self.path}{name}"
+
+
+class DockerArchiveSource:
+    """Reads an archive; a compressed one is decompressed first, to a file without a name.
+
+    That file lies in the directory for large temporary files, or beside the archive.
+    """
+
+    def __init__(self, path: Path, options: Options) -> None:
+        self._what = str(path)
+        self._making = threading.Lock()
+        self._contents: dict[Digest, bytes | Member] = {}
+        self._roots: dict[int, Descriptor] = {}
+        with ExitStack() as opened:
+            archive = opened.enter_context(PlainReader.open(path))
+            self._file = _uncompressed(archive, options.scratch, options.cancellation, opened)
+            self._members = tar_reader.index(self._file, links=True)
+            self._images = self._read_images()
+            self._opened = opened.pop_all()
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """The image called ``name``, the only one, or with ``@N`` the one in that place."""
+        return self._root(self._find(name))
+
+    @contextmanager
+    def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
+        """A manifest that was made here, a config, or a layer's uncompressed bytes."""
+        content = self._content(target)
+        if isinstance(content, bytes):
+            yield _Bytes(content[offset:])
+        elif self._compression(content) is None:
+            yield tar_reader.open_member(self._file, content, offset)
+        else:
+            stream = self._layer_stream(content)
+            _skip(stream, offset)
+            yield stream
+
+    def tags(self) -> list[str]:
+        """Every name of every image, in full."""
+        return [str(tag) for image in self._images for tag in image.tags]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._opened.close()
+
+    def _find(self, name: str | None) -> int:
+        if name is None:
+            if len(self._images) == 1:
+                return 0
+            raise NotFoundError(
+                f"{self._what}: {len(self._images)} images, and none was named", hint=self._hint()
+            )
+        if name.startswith("@"):
+            if name[1:].isdecimal() and int(name[1:]) < len(self._images):
+                return int(name[1:])
+            raise NotFoundError(f"{self._what}: no image {name}, there are {len(self._images)}")
+        wanted = ImageReference.parse(name).with_default_tag()
+        for position, image in enumerate(self._images):
+            if wanted in image.tags:
+                return position
+        raise NotFoundError(f"{self._what}: no image {wanted}", hint=self._hint())
+
+    def _hint(self) -> str:
+        names = self.tags()
+        more = [f"and {len(names) - _SHOWN_NAMES:,} more"] if len(names) > _SHOWN_NAMES else []
+        shown = [*names[:_SHOWN_NAMES], *more] or [
+            f"@{place}" for place in range(min(len(self._images), _SHOWN_NAMES))
+        ]
+        return f"it holds {', '.join(shown)}"
+
+    def _root(self, position: int) -> Descriptor:
+        with self._making:
+            if position not in self._roots:
+                self._roots[position] = self._make_manifest(self._images[position])
+            return self._roots[position]
+
+    def _content(self, target: Node) -> bytes | Member:
+        if target.digest is None:
+            raise NotFoundError(f"{self._what}: a blob without a digest is nowhere")
+        for position in range(len(self._images)):
+            if target.digest in self._contents:
+                break
+            self._root(position)
+        try:
+            return self._contents[target.digest]
+        except KeyError:
+            raise NotFoundError(f"{self._what}: it does not hold {target.digest}") from None
+
+    def _make_manifest(self, image: _Image) -> Descriptor:
+        config = self._read(image.config, strict_json.MAX_DOCUMENT)
+        what = f"{self._what}: {image.config}"
+        diff_ids = image_config.parse(config, what=what).diff_ids
+        if len(diff_ids) != len(image.layers):
+            raise MalformedError(
+                f"{what}: it names {len(diff_ids)} layers, the archive {len(image.layers)}"
+            )
+        layers = []
+        for diff_id, name in zip(diff_ids, image.layers, strict=True):
+            member = tar_reader.find(self._members, name, self._what)
+            self._contents[diff_id] = member
+            layers.append(_entry(media_types.DOCKER_LAYER_GZIP, diff_id, self._size(member)))
+        digest = Digest.of(config)
+        self._contents[digest] = config
+        value = {
+            "schemaVersion": 2,
+            "mediaType": media_types.DOCKER_MANIFEST,
+            "config": _entry(media_types.DOCKER_CONFIG, digest, len(config)),
+            "layers": layers,
+        }
+        raw = json.dumps(value, separators=(",", ":")).encode()
+        root = Descriptor(media_types.DOCKER_MANIFEST, Digest.of(raw), len(raw))
+        self._contents[root.digest] = raw
+        return root
+
+    def _size(self, member: Member) -> int:
+        """The size of a layer as it will be read; one that is compressed has to be read for it."""
+        if self._compression(member) is None:
+            return member.size
+        return _skip(self._layer_stream(member), None)
+
+    def _compression(self, member: Member) -> compression.Compression | None:
+        head = tar_reader.open_member(self._file, member).read(compression.MAGIC_SIZE)
+        return compression.detect(head)
+
+    def _layer_stream(self, member: Member) -> DecompressingReader:
+        kind = self._compression(member)
+        if kind is None:
+            raise MalformedError(f"{self._what}: {member.name!r} has changed")
+        source = tar_reader.open_member(self._file, member)
+        return DecompressingReader(source, kind, f"{self._what}: {member.name}")
+
+    def _read(self, name: str, limit: int) -> bytes:
+        member = tar_reader.find(self._members, name, self._what)
+        if member.size > limit:
+            raise LimitError(f"{self._what}: {name}: more than the {limit:,} bytes allowed")
+        return tar_reader.open_member(self._file, member).read()
+
+    def _read_images(self) -> list[_Image]:
+        what = f"{self._what}: {_MANIFEST}"
+        try:
+            raw = self._read(_MANIFEST, _MAX_MANIFEST)
+        except NotFoundError:
+            raise UnsupportedError(
+                f"{self._what}: not an archive that docker save wrote: it has no {_MANIFEST}",
+                hint="if it holds an OCI layout, unpack it and read it as oci:DIRECTORY",
+            ) from None
+        items = strict_json.loads(raw, what=what, limit=_MAX_MANIFEST)
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise MalformedError(f"{what}: not an array of objects")
+        if len(items) > _MAX_IMAGES:
+            raise LimitError(f"{what}: more than the {_MAX_IMAGES:,} images allowed")
+        return [_Image.from_json(item, what) for item in items if isinstance(item, dict)]
+
+
+class DockerArchiveTransport:
+    """``docker-archive:``."""
+
+    def parse(self, text: str, /) -> DockerArchiveReference:
+        """Read ``FILE[:NAME]`` or ``FILE:@N``; the file's path ends at the first colon."""
+        path, _, name = text.partition(":")
+        if not path or "\0" in path:
+            raise InvalidReferenceError(
+                f"docker-archive:{text[:200]}: no file", hint="write docker-archive:FILE[:NAME]"
+            )
+        if name.startswith("@"):
+            if not (name[1:].isascii() and name[1:].isdigit() and len(name) < 10):
+                raise InvalidReferenceError(
+                    f"docker-archive:{text[:200]}: {name[:80]!r} is not a place",
+                    hint="the first image is @0",
+                )
+            return DockerArchiveReference(path, name)
+        if not name:
+            return DockerArchiveReference(path)
+        image = ImageReference.parse(name)
+        if image.digest is not None:
+            raise InvalidReferenceError(
+                f"docker-archive:{text[:200]}: an archive knows no digests", hint="name a tag"
+            )
+        return DockerArchiveReference(path, str(image.with_default_tag()))
+
+    def source(self, reference: DockerArchiveReference, options: Options, /) -> DockerArchiveSource:
+        """Open an archive for reading."""
+        return DockerArchiveSource(Path(reference.path), options)
+
+    def destination(self, reference: DockerArchiveReference, options: Options, /) -> NoReturn:  # noqa: ARG002 - the port's form
+        """Not written by this program."""
+        raise UnsupportedError(
+            f"{reference}: docker archives can be read, not written",
+            hint="write oci:DIRECTORY, or push to a registry",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """One entry of the archive's manifest.json."""
+
+    config: str
+    tags: tuple[ImageReference, ...]
+    layers: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any], what: str) -> _Image:
+        fields.refuse_other_case(value, ("Config", "RepoTags", "Layers"), what)
+        config = fields.text(value, "Config", what)
+        if config is None:
+            raise MalformedError(f"{what}: an image without a Config")
+        layers = fields.texts(value, "Layers", what)
+        if len(layers) > _MAX_LAYERS:
+            raise LimitError(f"{what}: an image of {len(layers):,} layers")
+        tags = [_tag(text, what) for text in fields.texts(value, "RepoTags", what)]
+        return cls(config, tuple(tags), layers)
+
+
+class _Bytes:
+    """Bytes as a stream."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        size = len(self._data) if size < 0 else size
+        chunk, self._data = self._data[:size], self._data[size:]
+        return bytes(chunk)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        chunk, self._data = self._data[: len(buffer)], self._data[len(buffer) :]
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+def _tag(text: str, what: str) -> ImageReference:
+    try:
+        return ImageReference.parse(text).with_default_tag()
+    except InvalidReferenceError as error:
+        raise MalformedError(f"{what}: {error.message}") from None
+
+
+def _entry(media_type: str, digest: Digest, size: int) -> Mapping[str, str | int]:
+    """A descriptor with its members in the order of containers/image's schema 2."""
+    return {"mediaType": media_type, "size": size, "digest": digest.text}
+
+
+def _uncompressed(
+    archive: PlainReader, scratch: Path | None, cancellation: Cancellation, opened: ExitStack
+) -> PlainReader:
+    """The archive itself, or a nameless file with what is in it."""
+    kind = compression.detect(archive.read(compression.MAGIC_SIZE))
+    archive.seek(0)
+    if kind is None:
+        return archive
+    folder = scratch or archive.path.parent
+    try:
+        file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - kept until close
+        opened.enter_context(file)
+        stream = DecompressingReader(archive, kind, str(archive.path))
+        buffer = new_buffer()
+        while count := stream.readinto(buffer):
+            cancellation.check()
+            ready = buffer[:count]
+            while ready:
+                ready = ready[os.write(file.fileno(), ready) :]
+    except OSError as error:
+        raise explained(error, folder, "cannot decompress the archive here") from error
+    return opened.enter_context(PlainReader(archive.path, os.dup(file.fileno())))
+
+
+def _skip(stream: Reader, count: int | None) -> int:
+    """Read ``count`` bytes, or to the end; how many there were."""
+    buffer = new_buffer()
+    skipped = 0
+    while count is None or skipped < count:
+        got = stream.readinto(buffer if count is None else buffer[: count - skipped])
+        if not got:
+            break
+        skipped += got
+    return skipped
+
+
+TRANSPORT = DockerArchiveTransport()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import images
+from tests.fakes.registry import FakeRegistry, sha256
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.cli.conftest import RunAirbundle
@@ -146,3 +153,89 @@ def test_a_damaged_source_publishes_nothing(
     assert outcome.status == 3
     assert blob.digest in outcome.stderr
     assert not (tmp_path / "out" / "index.json").exists()
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    with FakeRegistry(auth="bearer", password="pass:word") as running:
+        yield running
+
+
+def test_each_side_has_its_credentials(
+    run_airbundle: RunAirbundle, layout: Path, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    there = f"docker://{registry.host}/a/app:1"
+    pushed = run_airbundle(
+        "copy",
+        "--dest-tls-verify=false",
+        "--dest-creds=user:pass:word",
+        f"oci:{layout}:app",
+        there,
+    )
+    assert (pushed.status, pushed.stdout) == (0, f"{there} {INDEX.digest}\n")
+    pulled = run_airbundle(
+        "copy", "--src-tls-verify=false", "--src-creds=user:pass:word", there, "oci:back:app"
+    )
+    assert pulled.status == 0
+    assert content(tmp_path / "back") == INDEX.contents()
+
+
+@pytest.mark.parametrize("credentials", [["--src-no-creds"], ["--src-creds=user:wrong-secret"], []])
+def test_without_the_right_password_the_status_is_seven(
+    run_airbundle: RunAirbundle, registry: FakeRegistry, credentials: list[str]
+) -> None:
+    registry.add_image("a/app", "1")
+    outcome = run_airbundle(
+        "copy", "--src-tls-verify=false", *credentials, f"docker://{registry.host}/a/app:1", "oci:x"
+    )
+    assert outcome.status == 7
+    assert registry.host in outcome.stderr
+    assert "wrong-secret" not in outcome.stderr
+
+
+def test_a_password_is_not_asked_for_where_nobody_is(
+    run_airbundle: RunAirbundle, registry: FakeRegistry
+) -> None:
+    there = f"docker://{registry.host}/a/app:1"
+    outcome = run_airbundle("copy", "--src-creds=user", there, "oci:x")
+    assert outcome.status == 2
+    assert not registry.requests
+
+
+@contextmanager
+def stalled(hermetic_environment: dict[str, str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """A copy of two layers: one arrives, and the other one's connection falls silent."""
+    with FakeRegistry() as registry:
+        registry.add_image("a/app", "1", [b"first", b"second" * 500])
+        registry.fail("GET", sha256(b"second" * 500), delay=30)
+        command = ["copy", "--src-tls-verify=false", f"docker://{registry.host}/a/app:1", "oci:out"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "bundler.cli.main", *command],
+            env=hermetic_environment,
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            deadline = time.monotonic() + 20
+            while registry.count("GET", "/blobs/") < 3 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            time.sleep(0.3)
+            yield process
+
+
+def test_an_interrupted_copy_ends_soon_and_says_what_is_done(
+    hermetic_environment: dict[str, str], tmp_path: Path
+) -> None:
+    with stalled(hermetic_environment, tmp_path) as process:
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        assert time.monotonic() - began < 2.5
+        assert (process.returncode, out) == (130, "")
+        assert err.splitlines()[-3:] == [
+            "2 of 3 blobs (239 B of 3.2 KiB) are done and stay; no name was published",
+            "airbundle: error: stopped",
+            "hint: run the same command again: it resumes",
+        ]
+        assert not (tmp_path / "out" / "index.json").exists()

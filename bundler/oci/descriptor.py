@@ -49,7 +49,7 @@ class Descriptor:
         platform = fields.obj(value, "platform", what)
         return cls(
             media_type=media_type,
-            digest=Digest(digest),
+            digest=_digest(digest, what),
             size=fields.integer(value, "size", what),
             urls=fields.texts(value, "urls", what),
             annotations=fields.text_map(value, "annotations", what),
@@ -73,6 +73,13 @@ class Descriptor:
         if self.artifact_type is not None:
             value["artifactType"] = self.artifact_type
         return value
+
+
+def _digest(text: str, what: str) -> Digest:
+    try:
+        return Digest(text)
+    except MalformedError as error:
+        raise MalformedError(f"{what}: {error.message}") from None
 
 
 EMPTY_CONFIG = b"{}"

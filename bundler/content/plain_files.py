@@ -155,15 +155,15 @@ class PlainReader:
 
     def __init__(self, path: Path, fd: int, offset: int = 0) -> None:
         self.path = path
-        self._file = io.FileIO(fd, closefd=True)
         status = os.fstat(fd)
-        self.size = status.st_size
         if not stat.S_ISREG(status.st_mode):
-            self._file.close()
+            os.close(fd)
             raise MalformedError(
                 f"{path}: not a plain file",
                 hint="links, directories, pipes and devices are not read: remove it",
             )
+        self.size = status.st_size
+        self._file = io.FileIO(fd, closefd=True)
         if offset:
             self._file.seek(offset)
 

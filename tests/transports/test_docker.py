@@ -8,7 +8,7 @@ import pytest
 
 from bundler.config.settings import RegistryOverride, Settings
 from bundler.content.verified import VerifiedReader
-from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError
+from bundler.errors import InvalidReferenceError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.ports import Node, Options, Publication

@@ -1,0 +1,102 @@
+"""Images and streams that the contract suites move."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler.content.verified import VerifiedReader
+from bundler.oci.digest import Digest
+from bundler.ports import Destination, Node, Publication
+from bundler.transports.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from bundler.oci.descriptor import Descriptor
+
+
+def node(store: MemoryStore, digest: Digest) -> Node:
+    """The node of anything in ``store``; its kind is what its bytes look like."""
+    data = store.blobs[digest]
+    value = json.loads(data) if data[:1] == b"{" else {}
+    if "schemaVersion" in value:
+        return Node("manifest", value["mediaType"], digest, len(data))
+    return Node("config" if "rootfs" in value else "layer", "application/x", digest, len(data))
+
+
+def content(data: bytes, target: Node) -> VerifiedReader:
+    """``data`` as the engine hands it over for ``target``."""
+    return VerifiedReader(
+        Chunks(data),
+        "test",
+        digest=target.digest,
+        size=target.size,
+        media_type=target.media_type,
+    )
+
+
+def push(destination: Destination, store: MemoryStore, digest: Digest) -> Node:
+    """Push one thing out of ``store``."""
+    target = node(store, digest)
+    stored = destination.push(target, content(store.blobs[digest], target))
+    assert (stored.digest, stored.size) == (digest, len(store.blobs[digest]))
+    assert stored.media_type == target.media_type
+    return target
+
+
+def push_all(destination: Destination, store: MemoryStore) -> None:
+    """Push everything in ``store``, blobs before manifests, children before parents."""
+    for digest in sorted(store.blobs, key=lambda one: node(store, one).kind == "manifest"):
+        push(destination, store, digest)
+
+
+def publish(destination: Destination, root: Descriptor, *names: str) -> None:
+    """Commit one image."""
+    destination.commit([Publication(root, names)])
+
+
+def many_kinds() -> tuple[MemoryStore, Descriptor]:
+    """An index that holds all there is: Docker's and OCI's types, an artifact, an index."""
+    store = MemoryStore()
+    shared = b"shared" * 1000
+    oci = store.add_image(layers=[shared, b"one"])
+    docker = store.add_image(layers=[shared, b"two"], docker=True)
+    artifact = store.add_artifact(subject=oci)
+    inner = store.add_index(manifests=[docker], docker=True)
+    root = store.add_index("all", manifests=[oci, artifact, inner], annotations={"a": "<&é>"})
+    return store, root
+
+
+@dataclass
+class Chunks:
+    """Bytes that come a few at a time, as from a slow connection."""
+
+    data: bytes
+    position: int = 0
+    step: int = 700
+
+    def read(self, size: int = -1, /) -> bytes:
+        end = len(self.data) if size < 0 else self.position + min(size, self.step)
+        chunk = self.data[self.position : end]
+        self.position += len(chunk)
+        return chunk
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        chunk = self.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+class Broken(Chunks):
+    """A connection that is lost after ``step`` bytes."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self.position >= self.step:
+            raise ConnectionResetError("cut by the test")
+        return super().read(size)
+
+
+def sha512(data: bytes) -> Digest:
+    """The sha512 digest of ``data``."""
+    return Digest("sha512:" + hashlib.sha512(data).hexdigest())

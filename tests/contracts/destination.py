@@ -1,0 +1,282 @@
+"""What every destination keeps to; a transport's tests inherit it and say how to open one."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.content.verified import VerifiedReader
+from bundler.errors import (
+    ConflictError,
+    DigestMismatchError,
+    NotFoundError,
+    SizeMismatchError,
+)
+from bundler.oci.digest import Digest
+from bundler.ports import Node, Publication, Rereads
+from bundler.transports.memory import MemoryStore
+from tests.contracts import contents
+from tests.contracts.contents import publish, push, push_all
+
+if TYPE_CHECKING:
+    from bundler.oci.descriptor import Descriptor
+
+
+class DestinationContract:
+    """Inherit, and define the fixtures ``opened`` and ``reopened``."""
+
+    many_images = True
+    """Whether several images may be published at once, by names."""
+    takes_sha512 = True
+
+    def name(self, name: str, root: Descriptor) -> str | None:
+        """How ``commit`` and ``resolve`` are to call the image ``root``; None: by nothing."""
+        return name
+
+    @pytest.fixture
+    def opened(self, tmp_path):
+        """A function that opens the same destination each time."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        """A function that opens what was written for reading."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def destination(self, opened):
+        with closing(opened()) as destination:
+            yield destination
+
+    def publish(self, destination, root, name="app"):
+        called = self.name(name, root)
+        publish(destination, root, *([] if called is None else [called]))
+
+    def test_has_what_was_pushed_and_only_that(self, destination):
+        store = MemoryStore()
+        digest = store.add_blob(b"some bytes")
+        target = contents.node(store, digest)
+        assert not destination.has(target)
+        push(destination, store, digest)
+        assert destination.has(target)
+        assert not destination.has(Node("layer", "application/x", Digest.of(b"others"), 6))
+
+    def test_what_it_says_it_has_is_of_the_right_size(self, destination):
+        store = MemoryStore()
+        digest = store.add_blob(b"some bytes")
+        push(destination, store, digest)
+        assert not destination.has(Node("layer", "application/x", digest, 11))
+
+    def test_takes_an_empty_blob(self, destination):
+        store = MemoryStore()
+        target = push(destination, store, store.add_blob(b""))
+        assert destination.has(target)
+
+    def test_takes_sha512(self, opened, source):
+        if not self.takes_sha512:
+            pytest.skip("this place has only sha256")
+        store = MemoryStore()
+        root = store.add_image(layers=[b"x" * 3000], algorithm="sha512")
+        manifest = store.add_index(manifests=[root])
+        with closing(opened()) as destination:
+            push_all(destination, store)
+            self.publish(destination, manifest)
+        with closing(source()) as reading:
+            for digest, data in store.blobs.items():
+                with reading.open(contents.node(store, digest)) as stream:
+                    assert stream.read() == data
+
+    def test_wrong_bytes_leave_nothing(self, destination):
+        target = Node("layer", "application/x", Digest.of(b"right"), 5)
+        with pytest.raises(DigestMismatchError):
+            destination.push(target, contents.content(b"wrong", target))
+        assert not destination.has(target)
+
+    def test_too_few_bytes_leave_nothing(self, destination):
+        target = Node("layer", "application/x", Digest.of(b"x" * 5000), 5000)
+        with pytest.raises(SizeMismatchError):
+            destination.push(target, contents.content(b"x" * 4999, target))
+        assert not destination.has(target)
+
+    def test_an_interrupted_push_leaves_nothing_and_can_be_done_again(self, destination):
+        store = MemoryStore()
+        data = b"y" * 100_000
+        target = contents.node(store, store.add_blob(data))
+        broken = VerifiedReader(
+            contents.Broken(data, step=4096), "test", digest=target.digest, size=target.size
+        )
+        with pytest.raises(ConnectionResetError):
+            destination.push(target, broken)
+        assert not destination.has(target)
+        push(destination, store, target.digest)
+        assert destination.has(target)
+
+    def test_takes_content_whose_digest_is_not_known_before(self, destination):
+        reader = VerifiedReader(contents.Chunks(b"made"), "test", digest=None, size=None)
+        stored = destination.push(Node("layer", "application/x"), reader)
+        assert (stored.digest, stored.size) == (Digest.of(b"made"), 4)
+        assert destination.has(Node("layer", "application/x", stored.digest, 4))
+
+    def test_pushing_again_changes_nothing(self, destination):
+        store = MemoryStore()
+        digest = store.add_blob(b"twice")
+        push(destination, store, digest)
+        push(destination, store, digest)
+        assert destination.has(contents.node(store, digest))
+
+    def test_pushes_run_side_by_side(self, destination):
+        """Two pushes that wait for each other both end."""
+        if destination.accepts.writers == 1:
+            pytest.skip("takes one blob at a time")
+        barrier = threading.Barrier(2, timeout=20)
+        store = MemoryStore()
+        digests = [store.add_blob(b"a" * 5000), store.add_blob(b"b" * 5000)]
+
+        def together(digest):
+            target = contents.node(store, digest)
+            reader = VerifiedReader(
+                contents.Chunks(store.blobs[digest], step=4000),
+                "test",
+                digest=digest,
+                size=target.size,
+                observe=lambda count: barrier.wait() if count == 4000 else None,
+            )
+            return destination.push(target, reader)
+
+        with ThreadPoolExecutor(2) as pool:
+            assert {made.digest for made in pool.map(together, digests)} == set(digests)
+
+    def test_the_same_blob_may_be_pushed_by_many_at_once(self, destination):
+        if destination.accepts.writers == 1:
+            pytest.skip("takes one blob at a time")
+        store = MemoryStore()
+        digest = store.add_blob(b"z" * 50_000)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: push(destination, store, digest), range(16)))
+        assert destination.has(contents.node(store, digest))
+
+    def test_names_change_only_with_commit(self, opened, source):
+        store = MemoryStore()
+        first = store.add_image(layers=[b"first"])
+        with closing(opened()) as destination:
+            push_all(destination, store)
+            self.publish(destination, first)
+        later = MemoryStore()
+        later.add_image(layers=[b"second"])
+        with closing(opened()) as destination:
+            push_all(destination, later)
+            assert self.resolved(source, "app", first) == first.digest
+        assert self.resolved(source, "app", first) == first.digest
+
+    def test_nothing_has_a_name_before_the_first_commit(self, opened, source):
+        store = MemoryStore()
+        root = store.add_image(layers=[b"x"])
+        with closing(opened()) as destination:
+            push_all(destination, store)
+        with pytest.raises(NotFoundError):
+            self.resolved(source, "app", root)
+
+    def test_a_name_can_stand_for_another_image(self, opened, source):
+        for layer in (b"former", b"latter"):
+            store = MemoryStore()
+            root = store.add_image(layers=[layer])
+            with closing(opened()) as destination:
+                push_all(destination, store)
+                self.publish(destination, root)
+            assert self.resolved(source, "app", root) == root.digest
+            assert_whole(source, store)
+
+    def test_everything_comes_back_byte_for_byte(self, opened, source):
+        store, root = contents.many_kinds()
+        with closing(opened()) as destination:
+            push_all(destination, store)
+            self.publish(destination, root)
+        assert self.resolved(source, "app", root) == root.digest
+        assert_whole(source, store)
+
+    def test_a_second_run_finds_everything(self, opened, source):
+        store, root = contents.many_kinds()
+        for _ in range(2):
+            with closing(opened()) as destination:
+                push_all(destination, store)
+                self.publish(destination, root)
+        with closing(opened()) as destination:
+            assert all(destination.has(contents.node(store, digest)) for digest in store.blobs)
+            self.publish(destination, root)
+        assert_whole(source, store)
+
+    def test_blobs_of_a_run_that_ended_early_are_found(self, opened):
+        store, _ = contents.many_kinds()
+        with closing(opened()) as destination:
+            push_all(destination, store)
+        with closing(opened()) as destination:
+            assert all(destination.has(contents.node(store, digest)) for digest in store.blobs)
+
+    def test_what_it_has_can_be_read_again(self, opened):
+        store, root = contents.many_kinds()
+        with closing(opened()) as destination:
+            if not isinstance(destination, Rereads):
+                pytest.skip("only sources read here")
+            for step in ("pushed", "published"):
+                if step == "pushed":
+                    push_all(destination, store)
+                else:
+                    self.publish(destination, root)
+                for digest, data in store.blobs.items():
+                    with destination.open(contents.node(store, digest), 1) as stream:
+                        assert stream.read() == data[1:]
+
+    def test_many_images_share_blobs(self, opened, source):
+        if not self.many_images:
+            pytest.skip("holds one image")
+        store = MemoryStore()
+        roots = {
+            name: store.add_image(layers=[b"shared", name.encode()]) for name in ("a", "b", "c")
+        }
+        with closing(opened()) as destination:
+            push_all(destination, store)
+            destination.commit(
+                [Publication(root, (self.name(name, root),)) for name, root in roots.items()]
+            )
+        for name, root in roots.items():
+            assert self.resolved(source, name, root) == root.digest
+        assert_whole(source, store)
+
+    def test_other_names_stay(self, opened, source):
+        if not self.many_images:
+            pytest.skip("holds one image")
+        roots = {}
+        for name in ("a", "b"):
+            store = MemoryStore()
+            roots[name] = store.add_image(layers=[name.encode()])
+            with closing(opened()) as destination:
+                push_all(destination, store)
+                self.publish(destination, roots[name], name)
+        for name, root in roots.items():
+            assert self.resolved(source, name, root) == root.digest
+
+    def test_one_name_for_two_images_is_a_conflict(self, opened):
+        if not self.many_images:
+            pytest.skip("holds one image")
+        store = MemoryStore()
+        first, second = (store.add_image(layers=[data]) for data in (b"1", b"2"))
+        with closing(opened()) as destination:
+            push_all(destination, store)
+            name = self.name("app", first)
+            with pytest.raises(ConflictError):
+                destination.commit([Publication(first, (name,)), Publication(second, (name,))])
+
+    def resolved(self, source, name, root):
+        with closing(source()) as reading:
+            return reading.resolve(self.name(name, root)).digest
+
+
+def assert_whole(source, store):
+    with closing(source()) as reading:
+        for digest, data in store.blobs.items():
+            with reading.open(contents.node(store, digest)) as stream:
+                assert stream.read() == data

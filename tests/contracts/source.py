@@ -1,0 +1,176 @@
+"""What every source keeps to; a transport's tests inherit it and say how to fill one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.errors import NotFoundError
+from bundler.oci import manifest
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.ports import ListsTags, Node
+from bundler.transports.memory import MemoryStore
+from bundler.transports.reachable import reachable
+from tests.contracts import contents
+
+if TYPE_CHECKING:
+    from bundler.ports import Source
+
+_NOTHING = Descriptor("application/x", Digest.of(b"nobody"), 6)
+
+
+class SourceContract:
+    """Inherit, and define the fixture ``filled``."""
+
+    keeps_bytes = True
+    """Whether the source's manifests are the ones that were put there."""
+    many_images = True
+    """Whether one source holds several images by names."""
+
+    def name(self, name: str, root: Descriptor) -> str | None:
+        """What ``resolve`` calls the image that the store calls ``name``."""
+        return name
+
+    @pytest.fixture
+    def filled(self, tmp_path):
+        """A function: a store with names in it becomes an open source."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def image(self, filled):
+        store = MemoryStore()
+        root = store.add_image("app", layers=[bytes(range(256)) * 9000, b""])
+        source = filled(store)
+        yield store, root, source
+        source.close()
+
+    def test_resolves_a_name_to_its_root(self, image):
+        _, root, source = image
+        found = source.resolve(self.name("app", root))
+        if self.keeps_bytes:
+            assert (found.media_type, found.digest, found.size) == (
+                root.media_type,
+                root.digest,
+                root.size,
+            )
+        assert read(source, Node.of(found, "manifest"))
+
+    def test_every_part_is_what_its_descriptor_says(self, image):
+        _, root, source = image
+        found = source.resolve(self.name("app", root))
+        graph = reachable([found], lambda item: read(source, Node.of(item, "manifest")))
+        parts = [Node.of(item, "manifest") for item in graph.manifests.values()]
+        parts += [Node.of(item, "layer") for item in graph.blobs.values()]
+        assert len(parts) == 4
+        for part in parts:
+            data = read(source, part)
+            assert (Digest.of(data), len(data)) == (part.digest, part.size)
+
+    def test_an_unknown_name_is_not_found_and_the_message_names_it(self, image):
+        _, _, source = image
+        with pytest.raises(NotFoundError, match="nobody"):
+            source.resolve(self.name("nobody", _NOTHING))
+
+    def test_an_unknown_blob_is_not_found(self, image):
+        _, root, source = image
+        source.resolve(self.name("app", root))
+        nowhere = Node("layer", "application/x", Digest.of(b"nowhere"), 7)
+        with pytest.raises(NotFoundError), source.open(nowhere):
+            pass
+
+    def test_a_stream_begins_at_any_offset(self, image):
+        _, root, source = image
+        found = source.resolve(self.name("app", root))
+        raw = read(source, Node.of(found, "manifest"))
+        layer = Node.of(manifest.parse(raw, found.media_type).layers[0], "layer")
+        whole = read(source, layer)
+        for offset in (0, 1, 1000, len(whole) - 1, len(whole)):
+            with source.open(layer, offset) as stream:
+                assert stream.read() == whole[offset:]
+
+    def test_readinto_fills_no_more_than_the_buffer_and_ends_with_nothing(self, image):
+        _, root, source = image
+        found = source.resolve(self.name("app", root))
+        target = Node.of(found, "manifest")
+        whole = read(source, target)
+        buffer = memoryview(bytearray(7))
+        data = b""
+        with source.open(target) as stream:
+            while count := stream.readinto(buffer):
+                data += buffer[:count]
+            assert stream.readinto(buffer) == 0
+            assert stream.read(10) == b""
+        assert data == whole
+
+    def test_streams_of_one_blob_are_independent(self, image):
+        _, root, source = image
+        found = source.resolve(self.name("app", root))
+        target = Node.of(found, "manifest")
+        whole = read(source, target)
+        with source.open(target) as first, source.open(target) as second:
+            assert first.read(5) == second.read(5) == whole[:5]
+            assert read(source, target) == whole
+
+    def test_many_threads_may_read_at_once(self, image):
+        _, root, source = image
+        found = source.resolve(self.name("app", root))
+        graph = reachable([found], lambda item: read(source, Node.of(item, "manifest")))
+        parts = [Node.of(item, "layer") for item in graph.blobs.values()] * 8
+        with ThreadPoolExecutor(8) as pool:
+            read_back = pool.map(lambda one: read(source, one), parts)
+            for part, data in zip(parts, read_back, strict=True):
+                assert Digest.of(data) == part.digest
+
+    def test_a_source_that_was_not_asked_for_names_opens_by_digest(self, filled):
+        store = MemoryStore()
+        root = store.add_image("app", layers=[b"x" * 2000], compress=False)
+        with closing(filled(store)) as first:
+            found = first.resolve(self.name("app", root))
+        with closing(filled(store)) as second:
+            raw = read(second, Node.of(found, "manifest"))
+        assert Digest.of(raw) == found.digest
+
+    def test_all_kinds_of_manifests_come_byte_for_byte(self, filled):
+        if not self.keeps_bytes:
+            pytest.skip("holds images of one kind only")
+        store, root = contents.many_kinds()
+        with closing(filled(store)) as source:
+            assert source.resolve(self.name("all", root)).digest == root.digest
+            for digest, data in store.blobs.items():
+                assert read(source, contents.node(store, digest)) == data
+
+    def test_no_name_is_the_only_image_and_an_error_among_several(self, filled):
+        if not self.many_images:
+            pytest.skip("holds one image only")
+        store = MemoryStore()
+        store.add_image("a", layers=[b"a"])
+        if self.name("a", store.names["a"]) == "a":
+            with closing(filled(store)) as source:
+                assert source.resolve().size
+        store.add_image("b", layers=[b"b"])
+        with closing(filled(store)) as source, pytest.raises(NotFoundError):
+            source.resolve()
+
+    def test_lists_all_names(self, filled):
+        store = MemoryStore()
+        roots = {name: store.add_image(name, layers=[name.encode()]) for name in ("b", "a")}
+        if not self.many_images:
+            return
+        with closing(filled(store)) as source:
+            assert isinstance(source, ListsTags)
+            assert sorted(source.tags()) == sorted(
+                self.listed(name, root) for name, root in roots.items()
+            )
+
+    def listed(self, name: str, root: Descriptor) -> str | None:
+        """What ``tags`` calls the image that the store calls ``name``."""
+        return self.name(name, root)
+
+
+def read(source: Source, target: Node) -> bytes:
+    with source.open(target) as stream:
+        return stream.read()

@@ -113,7 +113,7 @@ class Findings:
         raise InvalidBundleManifestError(shown, hint=hint)
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     """The content of a file that a person wrote.
 
     Raises:
@@ -123,14 +123,14 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(limit + 1)
     except FileNotFoundError:
         raise NotFoundError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a file's name"
         raise InvalidBundleManifestError([f"{path}: cannot be read: {reason}"]) from None
-    if len(data) > MAX_BYTES:
-        raise LimitError(f"{path}: larger than {MAX_BYTES:,} bytes")
+    if len(data) > limit:
+        raise LimitError(f"{path}: larger than {limit:,} bytes")
     return data
 
 
@@ -155,7 +155,7 @@ def decode(data: bytes, file: str) -> str:
     return text
 
 
-def parse(text: str, file: str, findings: Findings) -> Value:
+def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VALUES) -> Value:
     """The value that ``text`` holds; ``file`` names it in messages.
 
     Raises:
@@ -164,7 +164,7 @@ def parse(text: str, file: str, findings: Findings) -> Value:
     """
     events = yaml.parse(text, Loader=_LOADER)
     try:
-        return _Composer(file, events, findings).document()
+        return _Composer(file, events, findings, max_values).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = At(file, mark.line + 1, mark.column + 1) if mark else At(file, 1, 1)
@@ -185,8 +185,11 @@ class _Made:
 class _Composer:
     """Builds values from events."""
 
-    def __init__(self, file: str, events: Iterator[Event], findings: Findings) -> None:
+    def __init__(
+        self, file: str, events: Iterator[Event], findings: Findings, max_values: int
+    ) -> None:
         self._file = file
+        self._max_values = max_values
         self._events = events
         self._findings = findings
         self._anchors: dict[str | None, _Made] = {}
@@ -263,8 +266,8 @@ class _Composer:
     def _bound(self, event: Event, values: int, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise LimitError(f"{self._at(event)}: nested deeper than {MAX_DEPTH} levels")
-        if values > MAX_VALUES:
-            raise LimitError(f"{self._at(event)}: more than {MAX_VALUES:,} values")
+        if values > self._max_values:
+            raise LimitError(f"{self._at(event)}: more than {self._max_values:,} values")
 
     def _at(self, event: Event) -> At:
         mark = event.start_mark

@@ -98,12 +98,20 @@ def _bound(
     return check
 
 
+def _pattern(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
+    """As JSON Schema, except that ``$`` is the end, and not a newline before it."""
+    exact = pattern.removeprefix("^").removesuffix("$")
+    if isinstance(value, Text) and re.fullmatch(exact, value) is None:
+        yield ValidationError("")
+
+
 _VALIDATOR = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {
         "minimum": _bound(lambda value, limit: value >= limit, "at least"),
         "maximum": _bound(lambda value, limit: value <= limit, "at most"),
         "exclusiveMinimum": _bound(lambda value, limit: value > limit, "more than"),
+        "pattern": _pattern,
     },
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
-from bundler.events import Emit, discard
+from bundler.bundle.renaming import target_name
+from bundler.bundle.tags import choose
+from bundler.errors import ConflictError, NotFoundError
+from bundler.events import Emit, Notice, discard
+from bundler.oci.reference import ImageReference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from bundler.bundle.entries import IndexMode
+    from bundler.bundle.entries import Entry, IndexMode
     from bundler.bundle.manifest import BundleManifest
     from bundler.oci.digest import Digest
     from bundler.oci.platform import Platform
@@ -66,4 +71,102 @@ def expand(
         ConflictError: one image with two different wishes, or two images with one name.
         InvalidReferenceError: a rename rule makes an impossible name.
     """
-    raise NotImplementedError
+    meant = _meant(manifest.images, open_tags, emit)
+    kept = [
+        _wanted(entry, reference, source, manifest)
+        for entry, reference, source in meant
+        if not any(pattern.search(reference) for pattern in manifest.exclude)
+    ]
+    if not kept:
+        raise NotFoundError(
+            f"{manifest.files[0].path}: exclude.images leaves none of {len(meant)} images"
+        )
+    merged = _merge(kept)
+    _refuse_collisions(merged)
+    return merged
+
+
+def _meant(
+    entries: Iterable[Entry], open_tags: Callable[[str], Sequence[str]], emit: Emit
+) -> list[tuple[Entry, str, str]]:
+    """Each entry with the reference and the source of every image that it means."""
+    ask = cache(open_tags)
+    meant, failures = [], []
+    for entry in entries:
+        if entry.select is None:
+            meant.append((entry, entry.reference, entry.source))
+            continue
+        offered = ask(entry.source)
+        try:
+            tags = choose(entry.select, offered)
+        except NotFoundError as error:
+            failures.append(f"{entry.origin}: {entry.reference}: {error.message}")
+            continue
+        if entry.select.everything:
+            emit(Notice(f"{entry.origin}: {entry.reference}: all {len(tags)} tags are taken"))
+        meant += [(entry, f"{entry.reference}:{tag}", f"{entry.source}:{tag}") for tag in tags]
+    if failures:
+        raise NotFoundError("\n".join(failures))
+    return meant
+
+
+def _wanted(entry: Entry, reference: str, source: str, manifest: BundleManifest) -> Wanted:
+    wishes = entry.wishes
+    return Wanted(
+        reference=reference,
+        source=source,
+        platforms=wishes.platforms,
+        index=wishes.index if wishes.platforms else "all",
+        referrers=wishes.referrers,
+        rename=target_name(reference, entry.rename, manifest.rename),
+        origin=entry.origin,
+        pin=entry.pin,
+    )
+
+
+def _merge(images: Iterable[Wanted]) -> tuple[Wanted, ...]:
+    """Each image once; what is asked for twice in the same way is one image."""
+    merged: dict[str, Wanted] = {}
+    for image in images:
+        image_reference = ImageReference.parse(image.reference)
+        name = str(
+            replace(image_reference, digest=None) if image_reference.tag else image_reference
+        )
+        first = merged.setdefault(name, image)
+        differing = _differences(first, image)
+        if differing:
+            raise ConflictError(
+                f"{name} is asked for at {first.origin} and at {image.origin},"
+                f" with different {' and '.join(differing)}",
+                hint="leave one of them out, or let them agree",
+            )
+    return tuple(merged.values())
+
+
+def _differences(first: Wanted, second: Wanted) -> list[str]:
+    return [
+        word
+        for word, one, other in (
+            ("sources", first.source, second.source),
+            ("digests", first.pin, second.pin),
+            ("platforms", set(first.platforms), set(second.platforms)),
+            ("index", first.index, second.index),
+            ("referrers", first.referrers, second.referrers),
+            ("names inside", first.rename, second.rename),
+        )
+        if one != other
+    ]
+
+
+def _refuse_collisions(images: Iterable[Wanted]) -> None:
+    named: dict[str, Wanted] = {}
+    for image in images:
+        if image.rename is None:
+            continue
+        first = named.setdefault(image.rename, image)
+        if first is not image:
+            raise ConflictError(
+                f"{first.reference} ({first.origin}) and {image.reference} ({image.origin})"
+                f" would both be called {image.rename}",
+                hint="change `rename` so that each image has a name of its own",
+            )

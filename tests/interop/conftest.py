@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import images
+from tests.fakes.registry import FakeRegistry
 from tests.interop import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
-AIRBUNDLE = "import sys; from bundler.cli.main import main; sys.exit(main())"
+LAYER = os.urandom(300_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,5 +61,37 @@ def skopeo(tmp_path: Path) -> servers.Client:
 def airbundle(tmp_path: Path) -> servers.Client:
     home = tmp_path / "airbundle-home"
     home.mkdir()
-    environment = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default"}
-    return servers.Client((sys.executable, "-c", AIRBUNDLE), home, environment)
+    return servers.Client(servers.AIRBUNDLE, home, servers.CHECKOUT)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeRegistry]:
+    with FakeRegistry() as running:
+        running.add_image("library/app", "1", layers=[b"base" * 1000, LAYER])
+        yield running
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Path:
+    base = images.layer({"data": LAYER})
+    app, tool = images.image(base), images.multi_platform("tool", "linux/amd64", "linux/arm64")
+    return images.write_layout(tmp_path / "layout", {"app:1": app, "tool:1": tool})
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the keys ``ours`` and ``theirs``."""
+    directory = tmp_path_factory.mktemp("keys")
+    home = servers.Client(servers.AIRBUNDLE, directory, servers.CHECKOUT)
+    for name in ("ours", "theirs"):
+        home.ok("keygen", "--no-passphrase", directory / name)
+    return directory
+
+
+@pytest.fixture
+def bundle(airbundle: servers.Client, layout: Path, keys: Path, tmp_path: Path) -> Path:
+    """A good bundle of two images, signed by ``ours``."""
+    wanted = tmp_path / "wanted.yaml"
+    wanted.write_text(f"images: ['oci:{layout}:app:1', 'oci:{layout}:tool:1']\n")
+    airbundle.ok("export", wanted, tmp_path / "bundle", "--sign-key", keys / "ours.key")
+    return tmp_path / "bundle"

@@ -12,11 +12,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,7 +30,6 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PACKAGES = {
     "docker-registry": "docker-registry",
@@ -42,6 +43,11 @@ PACKAGES = {
 # docker-registry 2.8 takes a token for this long after its end.
 # https://github.com/distribution/distribution/blob/v2.8.2/registry/auth/token/token.go
 REGISTRY_LEEWAY = 60
+
+_ENTRY = "import sys; from bundler.cli.main import main; sys.exit(main())"
+AIRBUNDLE = (sys.executable, "-c", _ENTRY)
+CHECKOUT = {"PYTHONPATH": str(Path(__file__).parents[2])}
+"""The environment in which ``AIRBUNDLE`` is that of this checkout."""
 
 
 class MissingProgramError(Exception):
@@ -255,6 +261,24 @@ class Client:
             timeout=timeout,
             check=False,
         )
+
+    @contextmanager
+    def start(self, *arguments: object, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+        """Start it; it is killed if it still runs when the block ends."""
+        process = subprocess.Popen(
+            [*self.command, *map(str, arguments)],
+            cwd=cwd,
+            env=self.env(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def ok(self, *arguments: object, stdin: str = "", cwd: Path | None = None) -> str:
         """Run it; its stdout, or an assertion with all that it said."""

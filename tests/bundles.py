@@ -77,7 +77,7 @@ def inventory(
                 "digest": one.digest,
                 "mediaType": one.root.media_type,
                 "size": len(one.root.data),
-                "platforms": [child.platform for child in one.children or (one,)],
+                "platforms": [each.platform for each in one.children or (one,) if each.platform],
                 **({"index": "all"} if one.children else {}),
             }
             for reference, one in named.items()

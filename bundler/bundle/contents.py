@@ -99,7 +99,7 @@ class _Walker:
         self, root: Descriptor, target: Descriptor, kind: Kind, *, depth: int, sparse: bool
     ) -> Iterator[Part]:
         path = self._path(root, target, kind)
-        left_out = sparse and depth > 0
+        left_out = sparse and depth > 0 and kind == "manifest"
         foreign = target.media_type in media_types.FOREIGN_LAYERS and bool(target.urls)
         required = not (left_out or foreign or target.digest in self._presupposed)
         yield Part(path, kind, target, required)

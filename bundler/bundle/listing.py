@@ -15,7 +15,7 @@ from bundler.bundle.inventory import format_time
 from bundler.errors import DamagedBundleError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
     from pathlib import Path
 
     from bundler.bundle.contents import Contents, Tree
@@ -115,7 +115,8 @@ def list_bundle(bundle: Path, *, now: datetime | None = None) -> Listing:
             [error.message for _, error in sorted(walked.problems.items())],
             hint=f"airbundle verify {bundle} names all that is damaged",
         )
-    sizes = [_sizes(trees) for _, trees in walked.images]
+    there = layout.find(bundle).entries
+    sizes = [_sizes(trees, there) for _, trees in walked.images]
     everything = {digest: size for each in sizes for digest, size in each.items()}
     return Listing(
         inventory=inventory,
@@ -142,11 +143,11 @@ def _images(walked: Contents, sizes: list[dict[Digest, int]]) -> tuple[ListedIma
     )
 
 
-def _sizes(trees: Iterable[Tree]) -> dict[Digest, int]:
+def _sizes(trees: Iterable[Tree], there: Container[str]) -> dict[Digest, int]:
     """The size of each thing that travels."""
     return {
         part.descriptor.digest: part.descriptor.size
         for tree in trees
         for part in tree.parts
-        if part.required
+        if part.required or part.path in there
     }

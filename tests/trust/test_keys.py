@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import nacl.secret
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa
+
+from bundler.errors import (
+    ConfigError,
+    ConflictError,
+    InvalidSignatureError,
+    LimitError,
+    MediumError,
+    NotFoundError,
+    UnsupportedError,
+    UsageError,
+)
+from bundler.trust import keys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PASSPHRASE = b"correct horse"
+KINDS = ("ecdsa-p256", "ed25519")
+MESSAGE = b"what is signed"
+
+
+def clear_pem(key) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def public_pem(key) -> bytes:
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def sealed_as_cosign_documents(
+    key, *, label="COSIGN", n=1024, r=8, p=1, kdf="scrypt", passphrase=PASSPHRASE, **replaced
+) -> bytes:
+    """A key as cosign's own code lays it out, made without the module under test."""
+    der = key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    salt, nonce = bytes(range(32)), bytes(range(24))
+    secret = hashlib.scrypt(passphrase, salt=salt, n=1024, r=8, p=1, dklen=32)
+    sealed = nacl.secret.SecretBox(secret).encrypt(der, nonce).ciphertext
+    value = {
+        "kdf": {"name": kdf, "params": {"N": n, "r": r, "p": p}, "salt": base64_text(salt)},
+        "cipher": {"name": "nacl/secretbox", "nonce": base64_text(nonce)},
+        "ciphertext": base64_text(sealed),
+    } | replaced
+    body = base64.encodebytes(json.dumps(value).encode()).decode()
+    line = f"ENCRYPTED {label} PRIVATE KEY-----\n"
+    return f"-----BEGIN {line}{body}-----END {line}".encode()
+
+
+def base64_text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
+def test_a_written_pair_signs_and_verifies(tmp_path: Path, kind, passphrase):
+    made = keys.generate(kind)
+    private, public = keys.write_pair(tmp_path / "site", made, passphrase)
+    signature = keys.read_private(private, passphrase).sign(MESSAGE)
+    reader = keys.read_public(public)
+    reader.verify(signature, MESSAGE)
+    assert reader == made.public
+    with pytest.raises(InvalidSignatureError, match=made.public.id[:16]):
+        reader.verify(signature, MESSAGE + b".")
+
+
+def test_the_private_key_is_readable_by_its_owner_only(tmp_path: Path):
+    private, public = keys.write_pair(tmp_path / "site", keys.generate(), None)
+    assert private.stat().st_mode & 0o777 == 0o600
+    assert public.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("suffix", ["key", "pub"])
+def test_an_existing_key_is_never_overwritten(tmp_path: Path, suffix):
+    existing = tmp_path / f"site.{suffix}"
+    existing.write_text("precious")
+    with pytest.raises(ConflictError, match=str(existing)):
+        keys.write_pair(tmp_path / "site", keys.generate(), None)
+    assert [path.name for path in tmp_path.iterdir()] == [existing.name]
+    assert existing.read_text() == "precious"
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(MediumError, match="absent"):
+        keys.write_pair(tmp_path / "absent" / "site", keys.generate(), None)
+
+
+def test_the_id_and_the_fingerprint_are_the_sha256_of_the_key_in_der(tmp_path: Path):
+    key = keys.generate()
+    _, public = keys.write_pair(tmp_path / "site", key, None)
+    der = subprocess.run(
+        ["openssl", "pkey", "-pubin", "-in", public, "-outform", "DER"],
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert key.public.id == hashlib.sha256(der).hexdigest()
+    assert key.public.fingerprint.replace(" ", "") == key.public.id
+    assert {len(group) for group in key.public.fingerprint.split()} == {4}
+
+
+def test_an_encrypted_key_has_the_form_that_cosign_documents():
+    pem = keys.generate().to_pem(PASSPHRASE)
+    first, *body, last = pem.decode().splitlines()
+    assert first == "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----"
+    assert last == "-----END ENCRYPTED SIGSTORE PRIVATE KEY-----"
+    value = json.loads(base64.b64decode("".join(body)))
+    assert value["kdf"]["params"] == {"N": 65536, "r": 8, "p": 1}
+    secret = hashlib.scrypt(
+        PASSPHRASE,
+        salt=base64.b64decode(value["kdf"]["salt"]),
+        n=65536,
+        r=8,
+        p=1,
+        dklen=32,
+        maxmem=2**27,
+    )
+    der = nacl.secret.SecretBox(secret).decrypt(
+        base64.b64decode(value["ciphertext"]), base64.b64decode(value["cipher"]["nonce"])
+    )
+    assert serialization.load_der_private_key(der, None).curve.name == "secp256r1"
+
+
+@pytest.mark.parametrize("label", ["COSIGN", "SIGSTORE"])
+def test_keys_made_by_cosign_and_skopeo_are_read(label):
+    key = ec.generate_private_key(ec.SECP256R1())
+    read = keys.parse_private(sealed_as_cosign_documents(key, label=label), PASSPHRASE, "k")
+    assert read.public.to_pem() == public_pem(key)
+
+
+def test_an_empty_passphrase_is_a_passphrase():
+    key = ec.generate_private_key(ec.SECP256R1())
+    assert keys.parse_private(sealed_as_cosign_documents(key, passphrase=b""), b"", "k")
+
+
+@pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
+def test_pkcs8_and_ec_keys_of_openssl_are_read(passphrase):
+    key = ec.generate_private_key(ec.SECP256R1())
+    encryption = (
+        serialization.NoEncryption()
+        if passphrase is None
+        else serialization.BestAvailableEncryption(passphrase)
+    )
+    forms = [serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL]
+    for form in forms:
+        pem = key.private_bytes(serialization.Encoding.PEM, form, encryption)
+        assert keys.needs_passphrase(pem) == (passphrase is not None)
+        assert keys.parse_private(pem, passphrase, "k").public.to_pem() == public_pem(key)
+
+
+def test_a_passphrase_that_is_not_needed_does_no_harm():
+    pem = keys.generate().to_pem(None)
+    assert keys.parse_private(pem, PASSPHRASE, "k")
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        sealed_as_cosign_documents(ec.generate_private_key(ec.SECP256R1())),
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(PASSPHRASE),
+        ),
+    ],
+)
+def test_a_wrong_passphrase_is_called_that_and_never_shown(pem):
+    with pytest.raises(UsageError, match=r"site\.key: wrong passphrase") as raised:
+        keys.parse_private(pem, b"incorrect horse", "site.key")
+    assert "horse" not in str(raised.value)
+    with pytest.raises(UsageError, match="needs its passphrase"):
+        keys.parse_private(pem, None, "site.key")
+
+
+@pytest.mark.parametrize("hostile", [{"n": 2**21}, {"r": 9}, {"p": 5}, {"n": 2**40}])
+def test_a_key_that_asks_for_too_much_memory_or_time_is_refused(hostile):
+    key = ec.generate_private_key(ec.SECP256R1())
+    with pytest.raises(LimitError, match="scrypt"):
+        keys.parse_private(sealed_as_cosign_documents(key, **hostile), PASSPHRASE, "k")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"kdf": "pbkdf2"}, UnsupportedError),
+        ({"cipher": {"name": "aes", "nonce": ""}}, UnsupportedError),
+        ({"cipher": {"name": "nacl/secretbox", "nonce": "AAAA"}}, ConfigError),
+        ({"ciphertext": "not base64!"}, ConfigError),
+        ({"ciphertext": 7}, ConfigError),
+    ],
+)
+def test_a_sealed_key_of_another_form_is_refused(change, error):
+    key = ec.generate_private_key(ec.SECP256R1())
+    with pytest.raises(error):
+        keys.parse_private(sealed_as_cosign_documents(key, **change), PASSPHRASE, "k")
+
+
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        (ec.generate_private_key(ec.SECP384R1()), "ECDSA secp384r1"),
+        (ed448.Ed448PrivateKey.generate(), "Ed448"),
+        (dsa.generate_private_key(1024), "DSA"),
+        (rsa.generate_private_key(65537, 1024), "1024 bits"),
+    ],
+)
+def test_every_other_kind_of_key_is_refused_by_its_name(key, named):
+    with pytest.raises(UnsupportedError, match=named):
+        keys.parse_public(public_pem(key), "site.pub")
+    with pytest.raises(UnsupportedError, match=named.split()[0] if "bits" not in named else "RSA"):
+        keys.parse_private(clear_pem(key), None, "site.key")
+
+
+def test_rsa_keys_verify_what_openssl_signed_and_do_not_sign(tmp_path: Path):
+    key = rsa.generate_private_key(65537, 2048)
+    (tmp_path / "rsa.key").write_bytes(clear_pem(key))
+    (tmp_path / "data").write_bytes(MESSAGE)
+    signature = subprocess.run(
+        ["openssl", "dgst", "-sha256", "-sign", tmp_path / "rsa.key", tmp_path / "data"],
+        capture_output=True,
+        check=True,
+    ).stdout
+    keys.parse_public(public_pem(key), "rsa.pub").verify(signature, MESSAGE)
+    with pytest.raises(UnsupportedError, match="verify only"):
+        keys.read_private(tmp_path / "rsa.key", None)
+
+
+def test_the_halves_of_a_pair_are_told_apart():
+    key = keys.generate()
+    with pytest.raises(ConfigError, match="a public key, but signing"):
+        keys.parse_private(key.public.to_pem(), None, "site.pub")
+    with pytest.raises(ConfigError, match="a private key, but verifying"):
+        keys.parse_public(key.to_pem(None), "site.key")
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"-----BEGIN PUBLIC KEY-----\nAAAA\n"])
+def test_what_is_no_key_is_refused(data):
+    with pytest.raises(ConfigError):
+        keys.parse_public(data, "site.pub")
+    with pytest.raises(ConfigError):
+        keys.parse_private(data, None, "site.key")
+
+
+def test_files_that_cannot_be_keys_are_refused(tmp_path: Path):
+    with pytest.raises(NotFoundError):
+        keys.read_public(tmp_path / "absent.pub")
+    with pytest.raises(ConfigError):
+        keys.read_public(tmp_path)
+    (tmp_path / "large").write_bytes(b"x" * (keys.MAX_KEY_FILE + 1))
+    with pytest.raises(ConfigError, match="larger"):
+        keys.read_public(tmp_path / "large")
+
+
+def test_keys_do_not_show_their_secret():
+    key = keys.generate()
+    assert "object at" not in repr(key)
+    assert key.public.id in repr(key)

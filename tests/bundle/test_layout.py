@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.bundle import layout
+from bundler.errors import LimitError, MalformedError, NotFoundError
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+A, LONG = Digest.of(b"a"), Digest.of(b"a", "sha512")
+
+
+@pytest.mark.parametrize("digest", [A, LONG])
+def test_a_files_path_tells_its_digest(digest: Digest):
+    root = Digest.of(b"root")
+    assert layout.digest_in_name(layout.blob_path(digest)) == digest
+    for manifest in (False, True):
+        path = layout.part_path(root, digest, manifest=manifest)
+        assert layout.digest_in_name(path) == digest
+        assert layout.is_path(path)
+    assert layout.digest_in_name(layout.part_path(digest, digest, manifest=True)) == digest
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "index.json",
+        "blobs/sha256/abc",
+        f"blobs/sha512/{A.hex}",
+        f"blobs/md5/{A.hex}",
+        f"other/sha256/{A.hex}",
+        f"blobs/sha256/{A.hex}/x",
+        f"images/{A.hex}/version",
+        "images/x/manifest.json",
+    ],
+)
+def test_other_paths_tell_none(path: str):
+    assert layout.digest_in_name(path) is None
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_a_path_stays_below_and_has_one_spelling(text: str):
+    if layout.is_path(text):
+        assert text.isascii()
+        assert os.path.normpath(text) == text
+        assert not text.startswith("/")
+        assert not set(text) & set(':\\*?"<>| \0')
+
+
+def test_a_signature_is_named_after_its_key():
+    name = layout.signature_name(A.hex)
+    assert name == f"bundle.json.{A.hex[:16]}.sig"
+    assert layout.signing_key(name) == A.hex[:16]
+    assert layout.signing_key("bundle.json") is None
+
+
+def test_what_is_found_is_neither_followed_nor_opened(tmp_path: Path):
+    (tmp_path / "blobs/sha256").mkdir(parents=True)
+    (tmp_path / "blobs/sha256/x").write_bytes(b"123")
+    (tmp_path / "index.json").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "blobs/pipe")
+    (tmp_path / "blobs/loop").symlink_to("..")
+    (tmp_path / "holiday.jpg").write_bytes(b"")
+    found = layout.find(tmp_path)
+    kinds = {path: (entry.kind, entry.size) for path, entry in found.entries.items()}
+    assert kinds["blobs/sha256/x"] == ("file", 3)
+    assert {path for path, (kind, _) in kinds.items() if kind == "special"} == {
+        "index.json",
+        "blobs/pipe",
+        "blobs/loop",
+    }
+    assert found.ignored == 1
+
+
+def test_a_path_that_leaves_the_bundle_is_refused_before_it_is_opened(tmp_path: Path):
+    (tmp_path / "secret").write_text("x")
+    bundle = tmp_path / "b"
+    bundle.mkdir()
+    for path in ("../secret", "/etc/passwd", "a/../../secret", ""):
+        with pytest.raises(MalformedError):
+            layout.read_file(bundle, path, 100)
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path):
+    (tmp_path / "index.json").write_bytes(b"x" * 10)
+    assert layout.read_file(tmp_path, "index.json", 10) == b"x" * 10
+    with pytest.raises(LimitError):
+        layout.read_file(tmp_path, "index.json", 9)
+    with pytest.raises(NotFoundError):
+        layout.read_file(tmp_path, "oci-layout", 9)
+
+
+def test_without_its_marks_a_directory_is_no_bundle(tmp_path: Path):
+    kept = ["SHA256SUMS", "index.json", "bundle.json.backup"]
+    for name in (*kept, "bundle.json", layout.signature_name(A.hex)):
+        (tmp_path / name).write_bytes(b"x")
+    layout.remove_marks(tmp_path)
+    layout.remove_marks(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)

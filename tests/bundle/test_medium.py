@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.bundle import medium
+from bundler.errors import MediumError, NoSpaceError
+from tests import bundles, images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GIB = 2**30
+
+
+@pytest.fixture
+def mounted(tmp_path: Path):
+    """A stick, as the kernel would tell of it."""
+
+    def mount(file_system: str, options: str = "rw,nosuid", *, name: str = "stick") -> Path:
+        stick = tmp_path / name
+        stick.mkdir(exist_ok=True)
+        point = str(stick.resolve()).replace(" ", "\\040")
+        info = tmp_path / "mountinfo"
+        with info.open("a") as file:
+            file.write("22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n")
+            file.write(f"36 22 8:17 / {point} {options} shared:7 - {file_system} /dev/sdb1 rw\n")
+        return stick
+
+    mount.info = tmp_path / "mountinfo"
+    return mount
+
+
+@pytest.mark.parametrize(
+    ("file_system", "largest", "hard_links", "removable"),
+    [
+        ("vfat", 2**32 - 1, False, True),
+        ("exfat", None, False, True),
+        ("ntfs3", None, True, True),
+        ("ext4", None, True, False),
+    ],
+)
+def test_a_file_system_is_known_by_its_type(mounted, file_system, largest, hard_links, removable):
+    stick = mounted(file_system)
+    found = medium.inspect(stick / "plant-7" / "new", mountinfo=mounted.info)
+    assert found.mount_point == stick
+    assert found.file_system == file_system
+    assert found.largest_file == largest
+    assert found.hard_links is hard_links
+    assert found.removable is removable
+    assert found.free > 0
+    farewell = f"the medium at {stick} may be unmounted now"
+    assert found.farewell == (farewell if removable else None)
+
+
+def test_a_mount_point_with_a_blank_is_understood(mounted):
+    stick = mounted("exfat", name="MY STICK")
+    assert medium.inspect(stick, mountinfo=mounted.info).mount_point == stick
+
+
+def test_the_last_mount_on_a_place_counts(mounted):
+    mounted("ext4")
+    stick = mounted("vfat")
+    assert medium.inspect(stick, mountinfo=mounted.info).file_system == "vfat"
+
+
+def test_a_neighbours_name_is_no_mount_point(mounted, tmp_path: Path):
+    mounted("vfat")
+    other = tmp_path / "stick-2"
+    other.mkdir()
+    assert medium.inspect(other, mountinfo=mounted.info).file_system == "ext4"
+
+
+@pytest.mark.parametrize("text", ["", "nonsense\n", "1 2 3 - \n", "\udcff\udcfe - x y z\n"])
+def test_nothing_is_assumed_where_the_kernel_does_not_tell(tmp_path: Path, text: str):
+    info = tmp_path / "mountinfo"
+    info.write_bytes(text.encode("utf-8", "surrogateescape"))
+    for path in (info, tmp_path / "absent"):
+        found = medium.inspect(tmp_path, mountinfo=path)
+        assert found.file_system == ""
+        assert found.largest_file is None
+
+
+def test_this_machines_own_mounts_are_understood(tmp_path: Path):
+    assert medium.inspect(tmp_path).file_system
+
+
+def test_a_blob_of_4_gib_does_not_go_on_fat(mounted):
+    stick = mounted("vfat")
+    medium.check_room(stick, 10, 2**32 - 1, mountinfo=mounted.info)
+    with pytest.raises(MediumError, match="4,294,967,296 bytes") as raised:
+        medium.check_room(stick, 10, 2**32, mountinfo=mounted.info)
+    assert "exFAT" in (raised.value.hint or "")
+    assert raised.value.exit_status == 5
+
+
+def test_a_blob_of_4_gib_goes_on_exfat(mounted):
+    medium.check_room(mounted("exfat"), 10, 2**32, mountinfo=mounted.info)
+
+
+def test_too_little_space_is_said_with_both_numbers(mounted):
+    stick = mounted("ext4")
+    with pytest.raises(NoSpaceError) as raised:
+        medium.check_room(stick, 2**60, 1, mountinfo=mounted.info)
+    assert raised.value.needed == 2**60
+    assert 0 < raised.value.free < 2**60
+
+
+@pytest.mark.parametrize("below", ["", "plant-7"])
+def test_a_medium_that_is_mounted_read_only_is_refused(mounted, below):
+    stick = mounted("vfat", "ro,nosuid")
+    with pytest.raises(MediumError, match="read-only") as raised:
+        medium.check_place(stick / below, mountinfo=mounted.info)
+    assert str(stick) in (raised.value.hint or "")
+
+
+def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path):
+    (tmp_path / "b").write_text("x")
+    for place in (tmp_path / "b", tmp_path / "b" / "c"):
+        with pytest.raises(MediumError, match="not a directory"):
+            medium.check_place(place)
+
+
+@pytest.mark.parametrize("name", ["holiday.jpg", "images/holiday.jpg", "docs/x"])
+def test_among_other_files_a_directory_of_its_own_is_proposed(tmp_path: Path, name: str):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(MediumError, match=name.removesuffix("/x")) as raised:
+        medium.check_place(tmp_path)
+    assert str(tmp_path / "bundle") in (raised.value.hint or "")
+
+
+def test_an_image_layout_of_somebody_else_is_not_made_into_a_bundle(tmp_path: Path):
+    """Exporting there would drop its images."""
+    layout = images.write_layout(tmp_path / "layout", bundles.sample())
+    with pytest.raises(MediumError, match="image layout"):
+        medium.check_place(layout)
+
+
+def test_empty_directories_and_sticks_just_formatted_are_fine(tmp_path: Path):
+    medium.check_place(tmp_path)
+    medium.check_place(tmp_path / "new" / "plant-7")
+    (tmp_path / "System Volume Information").mkdir()
+    (tmp_path / ".Trash-1000").mkdir()
+    medium.check_place(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["oci", "dir"])
+def test_a_bundle_is_renewed_where_it_lies_also_beside_other_files(tmp_path: Path, form: str):
+    bundle = bundles.write(tmp_path / "b", form=form)
+    (bundle / "notes.txt").write_text("ours too")
+    medium.check_place(bundle)
+
+
+def test_what_an_interrupted_first_export_left_is_taken_up(tmp_path: Path):
+    (tmp_path / "blobs" / "sha256").mkdir(parents=True)
+    (tmp_path / ".airbundle-0011223344556677.part").write_bytes(b"")
+    (tmp_path / "oci-layout").write_text("{}")
+    medium.check_place(tmp_path)
+
+
+def test_a_directory_without_the_right_to_write_is_refused(tmp_path: Path):
+    place = tmp_path / "b"
+    place.mkdir(mode=0o500)
+    if os.access(place, os.W_OK):  # root may write everywhere
+        return
+    with pytest.raises(MediumError, match="may not write"):
+        medium.check_place(place)

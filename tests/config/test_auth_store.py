@@ -15,6 +15,7 @@ from bundler.config import auth_store
 from bundler.config.settings import Credentials
 from bundler.errors import ConfigError, LockedError
 from tests.config.world import World, entry
+from tests.interop.servers import program
 
 ME = Credentials(username="user", password="secret")
 KEEPING_HELPER = """cat >"$0.$1"; case "$1" in
@@ -237,7 +238,7 @@ def test_skopeo_reads_what_we_store_and_we_what_skopeo_keeps(world: World):
     auth_store.store(path, "c.d/team", ME, {})
 
     def skopeo(*arguments: str) -> str:
-        command = ["skopeo", *arguments, "--authfile", str(path)]
+        command = [program("skopeo"), *arguments, "--authfile", str(path)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     assert skopeo("login", "--get-login", "a.b:5000") == "user\n"

@@ -104,6 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         status = _explain(MediumError(f"the standard output cannot be written: {error.strerror}"))
         _drop_output()
+    if status:
+        _leave_threads_behind(status)
     sys.exit(status)
 
 
@@ -177,6 +179,15 @@ def _prepare_streams() -> None:
 def _drop_output() -> None:
     """What is still buffered goes nowhere, or Python would complain while it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _leave_threads_behind(status: int) -> None:
+    """After a failure, a thread that still waits for a silent server does not hold up the end."""
+    threading = sys.modules.get("threading")
+    main = threading and threading.main_thread()
+    if threading and any(one is not main and not one.daemon for one in threading.enumerate()):
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def _nearest(name: str) -> str:

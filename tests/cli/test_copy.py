@@ -207,7 +207,7 @@ def stalled(hermetic_environment: dict[str, str], cwd: Path) -> Iterator[subproc
     """A copy of two layers: one arrives, and the other one's connection falls silent."""
     with FakeRegistry() as registry:
         registry.add_image("a/app", "1", [b"first", b"second" * 500])
-        registry.fail("GET", sha256(b"second" * 500), delay=30)
+        registry.fail("GET", sha256(b"second" * 500), delay=3)
         command = ["copy", "--src-tls-verify=false", f"docker://{registry.host}/a/app:1", "oci:out"]
         with subprocess.Popen(
             [sys.executable, "-m", "bundler.cli.main", *command],

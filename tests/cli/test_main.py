@@ -187,6 +187,28 @@ def _seconds(*arguments: str) -> float:
     return time.perf_counter() - began
 
 
+def test_a_thread_that_hangs_does_not_hold_up_a_failure(
+    hermetic_environment: dict[str, str],
+) -> None:
+    code = (
+        "import threading, time\n"
+        "from bundler.cli.main import main\n"
+        "threading.Thread(target=time.sleep, args=[30]).start()\n"
+        "main(['nope'])"
+    )
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=hermetic_environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"there is no command" in done.stderr
+    assert time.monotonic() - began < 10
+
+
 def test_a_closed_output_is_an_empty_one(hermetic_environment: dict[str, str]) -> None:
     done = subprocess.run(
         ["sh", "-c", f"exec {sys.executable} -m bundler.cli.main --version >&-"],

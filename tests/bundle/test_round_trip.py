@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -307,7 +306,7 @@ def test_a_symlink_for_a_blob_is_refused(place):
     blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
     elsewhere = place.path / "elsewhere"
     blob.rename(elsewhere)
-    os.symlink(elsewhere, blob)
+    blob.symlink_to(elsewhere)
     with pytest.raises(IntegrityError, match=blob.name):
         place.import_(f"oci:{place.path / 'inside'}")
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.config.access import Credentials
+    from bundler.config.auth_file import AuthFile
 
 LOCK_TIMEOUT = 10.0
 """Seconds to wait for another process that writes in the same directory."""
@@ -33,7 +34,7 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
 
     Args:
         path: the file; it and its directory are made if need be.
-        key: ``host[:port]`` or ``host[:port]/namespace``.
+        key: ``host[:port]``, ``host[:port]/namespace``, or docker's URL for its hub.
         credentials: a user's name and password, or an identity token.
         environment: for helpers.
 
@@ -41,18 +42,18 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
         ConfigError: the file is not in order or cannot be written, or the helper refuses.
         LockedError: another process holds its directory.
     """
-    host, slash, _ = key.partition("/")
+    host, namespaced = _host(key)
     with _edited(path) as document:
         file = auth_file.of_document(document, path)
         helper = file.helper(host)
-        if helper is None and file.store is not None and not slash:
+        if helper is None and file.store is not None and not namespaced:
             helper = (file.store, auth_file.stored_name(host))
-            document.setdefault("auths", {}).setdefault(helper[1], {})  # docker's marker
-        if helper is None:
-            document.setdefault("auths", {})[key] = _entry(credentials)
+            _enter(document, file, helper[1], {})  # docker's mark
+        elif helper is None:
+            _enter(document, file, key, _entry(credentials))
             return str(path)
         name, server = helper
-        if slash:
+        if namespaced:
             raise ConfigError(
                 f"{path}: the credential helper {name} keeps registries, not namespaces",
                 hint=f"log in to {host}, or name another file with --authfile",
@@ -69,13 +70,13 @@ def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
     """
     if user_file.read(path) is None:
         return False
-    host, slash, _ = key.partition("/")
+    host, namespaced = _host(key)
     with _edited(path) as document:
         file = auth_file.of_document(document, path)
-        entries = file.keys_of(host) if not slash else []
-        gone = [document["auths"].pop(name) for name in {key, *entries} & file.entries.keys()]
+        names = {key} if namespaced else {key, *file.keys_of(host)}
+        gone = [file.entries.pop(name) for name in names & file.entries.keys()]
         known = any(gone)
-        if slash:
+        if namespaced:
             return known
         helper = file.helper(host)
         if helper is None and file.store is not None:
@@ -99,6 +100,24 @@ def remove_all(path: Path, environment: Mapping[str, str]) -> None:
             for server in credential_helper.servers(file.store, environment):
                 credential_helper.erase(file.store, server, environment)
         document["auths"] = {}
+
+
+def _enter(document: dict[str, Any], file: AuthFile, key: str, entry: dict[str, str]) -> None:
+    """Set an entry; other spellings of the same registry go, which might be read before it."""
+    host, namespaced = _host(key)
+    for name in file.keys_of(host):
+        if name != key and not namespaced:
+            del file.entries[name]
+    file.entries[key] = entry
+    document["auths"] = file.entries
+
+
+def _host(key: str) -> tuple[str, bool]:
+    """The registry that ``key`` is for, and whether it is for a namespace in it."""
+    if key == auth_file.DOCKER_HUB_KEY:
+        return auth_file.host_of(key), False
+    host, slash, _ = key.partition("/")
+    return host, bool(slash)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bundler.config import auth_store
+from bundler.config.auth_file import DOCKER_HUB_KEY
 from bundler.config.settings import Credentials
 from bundler.errors import ConfigError, LockedError
 from tests.config.world import World, entry
@@ -174,6 +175,38 @@ def test_a_registrys_helper_keeps_its_credentials(world: World):
     assert content(path) == {"credHelpers": {"a.b": "h"}}
     assert auth_store.remove(path, "a.b", world.environment)
     assert program.with_name(f"{program.name}.erased").read_text() == "a.b\n"
+
+
+def test_dockers_name_for_its_hub_is_no_namespace(world: World):
+    program = world.helper("h", KEEPING_HELPER)
+    path = world.write("auth.json", {"credHelpers": {"https://index.docker.io/v1/": "h"}})
+    auth_store.store(path, DOCKER_HUB_KEY, ME, world.environment)
+    kept = content(program.with_name(f"{program.name}.store"))
+    assert (kept["ServerURL"], kept["Secret"]) == ("https://index.docker.io/v1/", "secret")
+    assert auth_store.remove(path, DOCKER_HUB_KEY, world.environment)
+
+
+def test_what_is_stored_is_not_hidden_by_another_spelling_or_a_former_entry(world: World):
+    document = {"auths": {"docker.io": entry("old"), "https://a.b/": entry("old"), "c.d": entry()}}
+    path = world.write("auth.json", document)
+    auth_store.store(path, DOCKER_HUB_KEY, ME, {})
+    auth_store.store(path, "a.b", ME, {})
+    assert content(path)["auths"] == {
+        "c.d": entry(),
+        DOCKER_HUB_KEY: entry(),
+        "a.b": entry(),
+    }
+    world.helper("h", KEEPING_HELPER)
+    path = world.write("auth.json", {"auths": {"a.b": entry("old")}, "credsStore": "h"})
+    auth_store.store(path, "a.b", ME, world.environment)
+    assert content(path)["auths"] == {"a.b": {}}
+
+
+def test_entries_that_are_null_are_none(world: World):
+    path = world.write("auth.json", {"auths": None})
+    assert not auth_store.remove(path, "a.b", {})
+    auth_store.store(path, "a.b", ME, {})
+    assert content(path) == {"auths": {"a.b": entry()}}
 
 
 def test_a_helper_takes_no_namespace(world: World):

@@ -123,6 +123,35 @@ def test_a_helper_that_cannot_store_is_an_error(world: World):
         credential_helper.store("h", "a.b", Credentials("u", "p"), world.environment)
 
 
+def test_a_helper_that_cannot_list_is_an_error(world: World):
+    world.helper("h", "exit 1")
+    with pytest.raises(ConfigError, match="list: exit status 1"):
+        credential_helper.servers("h", world.environment)
+    world.helper("h", "echo nothing")
+    with pytest.raises(ConfigError, match="list: its answer is not JSON"):
+        credential_helper.servers("h", world.environment)
+
+
+@pytest.mark.parametrize(
+    ("script", "known"), [("echo credentials not found; exit 1", False), ("exit 0", True)]
+)
+def test_erasing_says_whether_there_was_something(world: World, script: str, known: bool):
+    world.helper("h", f'if [ "$1" = get ]; then {GIVE}; else cat >/dev/null; {script}; fi')
+    assert credential_helper.erase("h", "a.b", world.environment) is known
+
+
+def test_a_helper_that_cannot_erase_is_an_error(world: World):
+    world.helper("h", f'if [ "$1" = get ]; then {GIVE}; else echo locked; exit 1; fi')
+    with pytest.raises(ConfigError, match="erase: locked"):
+        credential_helper.erase("h", "a.b", world.environment)
+
+
+def test_a_helper_that_is_no_program_is_an_error(world: World):
+    world.helper("h", "").write_bytes(b"\0not a program")
+    with pytest.raises(ConfigError, match="cannot be started"):
+        ask(world)
+
+
 def test_a_registrys_helper_goes_before_its_entry(world: World):
     world.helper("h", GIVE)
     world.write(

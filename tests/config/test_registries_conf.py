@@ -215,6 +215,14 @@ def test_only_files_called_conf_are_drop_ins(world: World):
     assert pulled_from(world, "a.b/x:1") == ["a.b/x"]
 
 
+def test_a_directory_of_drop_ins_that_cannot_be_read_is_an_error(world: World):
+    loop = world.root / USER_DROP_INS
+    loop.parent.mkdir(parents=True)
+    loop.symlink_to(loop)
+    with pytest.raises(ConfigError, match=rf"{loop}: cannot be read"):
+        world.settings().access("a.b")
+
+
 def test_the_override_comes_last_and_must_exist(world: World):
     world.write(f"{USER_DROP_INS}/9.conf", '[[registry]]\nprefix="a.b"\nlocation="nine.b"\n')
     override = world.write("o.conf", '[[registry]]\nprefix="a.b"\nlocation="override.b"\n')
@@ -314,6 +322,8 @@ def test_credential_helpers_are_the_files_unless_something_is_said():
             ),
             "different values of blocked",
         ),
+        ("[registries]\nblock = 1", "registries\\.block is not a table"),
+        ("[[registry]]\nlocation = 1", "location is not a string"),
         ("registries = 1", "registries is not a table"),
         ("credential-helpers = [1]", "not an array of strings"),
     ],

@@ -184,8 +184,8 @@ def _drop_output() -> None:
 def _leave_threads_behind(status: int) -> None:
     """After a failure, a thread that still waits for a silent server does not hold up the end."""
     threading = sys.modules.get("threading")
-    main = threading and threading.main_thread()
-    if threading and any(one is not main and not one.daemon for one in threading.enumerate()):
+    first = threading and threading.main_thread()
+    if threading and any(one is not first and not one.daemon for one in threading.enumerate()):
         sys.stderr.flush()
         os._exit(status)
 

@@ -84,6 +84,15 @@ def test_what_refers_to_it_comes_along_if_asked(run_airbundle: RunAirbundle, lay
     assert json.loads(company.stdout)["referrers"] == [roots(layout)["sbom"]]
 
 
+def test_other_places_of_this_machine_keep_the_digest_too(
+    run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
+) -> None:
+    first = run_airbundle("copy", f"oci:{layout}:app", "dir:tree")
+    second = run_airbundle("copy", "dir:tree", "oci:back:app")
+    assert (first.status, second.status) == (0, 0)
+    assert content(tmp_path / "back") == INDEX.contents()
+
+
 def test_the_digest_is_written_to_a_file(
     run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
 ) -> None:

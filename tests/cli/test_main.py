@@ -157,18 +157,30 @@ def test_an_output_that_cannot_be_written_is_an_error(hermetic_environment: dict
     assert b"the standard output cannot be written: No space left on device\n" in done.stderr
 
 
-def test_help_and_version_import_no_command_and_nothing_heavy() -> None:
+HEAVY = {"requests", "yaml", "cryptography", "zstandard", "jsonschema", "nacl", "ssl", "hashlib"}
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that ``airbundle`` has imported when it ends."""
     code = (
-        "import sys\n"
-        "from bundler.cli.main import airbundle\n"
-        "airbundle.main(['--help'], standalone_mode=False)\n"
-        "print(*sys.modules, file=sys.stderr)"
+        "import atexit, sys\n"
+        "from bundler.cli.main import main\n"
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        f"main({arguments!r})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(done.stderr.split())
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_and_version_import_no_command(flag: str) -> None:
     commands = {target.partition(":")[0] for target, _ in program.COMMANDS.values()}
-    heavy = {"requests", "yaml", "cryptography", "zstandard", "jsonschema", "hashlib", "json"}
-    assert not loaded & (commands | heavy)
+    assert not loaded_by(flag) & (commands | HEAVY | {"json", "dataclasses"})
+
+
+@pytest.mark.parametrize("name", program.COMMANDS)
+def test_the_help_of_a_command_imports_nothing_that_only_work_needs(name: str) -> None:
+    assert not loaded_by(name, "--help") & HEAVY
 
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])

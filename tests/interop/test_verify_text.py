@@ -1,0 +1,125 @@
+"""The commands in VERIFY.txt, run as they stand there with the programs that they name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.bundle import inventory, verify_text
+from bundler.trust import keys
+from tests import bundles
+from tests.interop import servers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIGNER, OTHER = keys.generate(), keys.generate("ed25519")
+PROGRAMS = ("openssl", "sha256sum", "skopeo", "grep", "sed", "cut")
+NAMES = {"library/nginx": "1.27", "infra/app": "v2.1"}
+
+
+def commands(text: str) -> list[str]:
+    """What a reader would paste."""
+    return [line.strip() for line in text.splitlines() if line.startswith("    ")]
+
+
+def make(directory: Path, form: str, signers: tuple[keys.PrivateKey, ...]) -> Path:
+    """A bundle whose VERIFY.txt is its own."""
+    bundle = bundles.write(directory, form=form)
+    contents = inventory.parse((bundle / "bundle.json").read_bytes())
+    (bundle / "VERIFY.txt").write_bytes(verify_text.render(contents, signers))
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    value.pop("sums")
+    bundles.finish(bundle, value, signers)
+    (bundle / "signer.pub").write_bytes(signers[0].public.to_pem())
+    return bundle
+
+
+def run(script: str, home: Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run lines of shell as a user would, with nothing but the usual programs."""
+    shell = servers.Client((servers.program("bash"), "-euo", "pipefail", "-c"), home)
+    env = shell.env() | environment
+    return subprocess.run(
+        [*shell.command, script], cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path, registry: servers.Registry) -> Path:
+    """A user who lets skopeo take any image, and speak plain HTTP with the test's registry."""
+    for name in PROGRAMS:
+        servers.program(name)
+    config = tmp_path / "home" / ".config" / "containers"
+    config.mkdir(parents=True)
+    (config / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    (config / "registries.conf").write_text(
+        f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n'
+    )
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("form", ["oci", "dir"])
+def test_its_commands_verify_and_import_the_bundle(
+    tmp_path: Path, home: Path, registry: servers.Registry, repository: str, form: str
+):
+    bundle = make(tmp_path / "b", form, (SIGNER,))
+    lines = commands((bundle / "VERIFY.txt").read_text())
+    script = "\n".join(line for line in lines if not line.startswith("airbundle"))
+    target = f"docker://{registry.host}/{repository}"
+    done = run(script, home, bundle, TARGET=target)
+    assert done.returncode == 0, done.stderr
+    assert "Verified OK" in done.stdout
+    assert "SHA256SUMS: OK" in done.stdout
+    assert SIGNER.public.id in done.stdout
+    for one, (name, tag) in zip(bundles.sample().values(), NAMES.items(), strict=True):
+        inspect = f"skopeo inspect --raw {target}/{name}:{tag} | sha256sum"
+        assert run(inspect, home, bundle).stdout.split()[0] == one.digest.removeprefix("sha256:")
+
+
+def test_each_signer_can_be_verified_by_its_own_command(tmp_path: Path, home: Path):
+    bundle = make(tmp_path / "b", "oci", (SIGNER, OTHER))
+    text = (bundle / "VERIFY.txt").read_text()
+    for key in (SIGNER, OTHER):
+        assert key.public.fingerprint in text
+        (bundle / "signer.pub").write_bytes(key.public.to_pem())
+        (line,) = [line for line in commands(text) if key.public.id[:16] in line]
+        good = run(line, home, bundle)
+        assert good.returncode == 0, good.stderr
+        raw = (bundle / "bundle.json").read_bytes()
+        (bundle / "bundle.json").write_bytes(raw.replace(b"plant-7", b"plant-8"))
+        assert run(line, home, bundle).returncode != 0
+        (bundle / "bundle.json").write_bytes(raw)
+
+
+def test_a_bundle_that_was_signed_later_can_be_verified_too(tmp_path: Path, home: Path):
+    bundle = make(tmp_path / "b", "oci", (SIGNER,))
+    contents = inventory.parse((bundle / "bundle.json").read_bytes())
+    text = verify_text.render(contents, ()).decode()
+    (line,) = [line for line in commands(text) if line.startswith("openssl dgst")]
+    assert run(line, home, bundle).returncode == 0
+
+
+@pytest.mark.parametrize("damaged", ["SHA256SUMS", "index.json"])
+def test_its_commands_notice_damage(tmp_path: Path, home: Path, damaged: str):
+    bundle = make(tmp_path / "b", "oci", (SIGNER,))
+    lines = commands((bundle / "VERIFY.txt").read_text())
+    script = "\n".join(line for line in lines if "sha256sum -c" in line)
+    assert run(script, home, bundle).returncode == 0
+    with (bundle / damaged).open("a") as file:
+        file.write("\n")
+    assert run(script, home, bundle).returncode != 0
+
+
+def test_a_hostile_name_stays_one_argument(tmp_path: Path, home: Path):
+    """A reference is text from outside; pasting the commands must not run it."""
+    hostile = "registry.corp/x:1 $(touch pwned); `touch pwned` 'touch pwned' \" & touch pwned"
+    one = next(iter(bundles.sample().values()))
+    bundle = bundles.write(tmp_path / "b", {hostile: one})
+    contents = inventory.parse((bundle / "bundle.json").read_bytes())
+    text = verify_text.render(contents, ()).decode()
+    (line,) = [line for line in commands(text) if line.startswith("skopeo")]
+    run(line, home, bundle, TARGET="dir:nowhere")
+    assert not list(tmp_path.rglob("pwned"))

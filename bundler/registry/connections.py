@@ -87,6 +87,8 @@ def _tracking_pools(
         def connect(self) -> None:
             super().connect()
             sockets.add(self.sock)
+            # urllib3 warns of what is not verified; here the user was asked.
+            self.is_verified = True
 
     class HttpPool(HTTPConnectionPool):
         ConnectionCls = Http

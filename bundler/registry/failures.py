@@ -155,6 +155,8 @@ def refused(error: Exception) -> bool:
 
 def _known(cause: BaseException, where: str) -> RegistryError | None:
     match cause:
+        case urllib3.exceptions.NewConnectionError():
+            return None  # called a timeout there; what it wraps says more
         case socket.gaierror():
             return RegistryError(
                 f"{where}: the host name cannot be resolved: {_words(cause)}",

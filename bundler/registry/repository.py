@@ -92,7 +92,6 @@ class Repository:
         Raises:
             NotFoundError: there is none.
             DigestMismatchError: by tag: the registry announced another digest.
-            MalformedError: by tag: its body and its Content-Type do not agree.
         """
         what = self._called(reference)
         headers = {"Accept": _ACCEPT}

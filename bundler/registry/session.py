@@ -76,6 +76,7 @@ class _Call:
     body: Body | None
     allow: Collection[int]
     read_timeout: float
+    once: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class Session:
         body: Body | None = None,
         allow: Collection[int] = (),
         read_timeout: float = READ_TIMEOUT,
+        once: bool = False,
     ) -> Answer:
         """Make a request; the caller closes the answer.
 
@@ -167,12 +169,13 @@ class Session:
             body: what to send; sent again on a retry unless it is spent.
             allow: statuses that are not failures, beside 2xx.
             read_timeout: how long the server may be silent, in seconds.
+            once: do not try again, whatever happens.
 
         Raises:
             BundlerError: whatever ``failures`` makes of an answer or of the lack of one.
             CancelledError: work has to stop.
         """
-        call = _Call(method, what, scopes, headers or {}, body, allow, read_timeout)
+        call = _Call(method, what, scopes, headers or {}, body, allow, read_timeout, once)
         give_back = self._slots.take(self._cancellation)
         try:
             answer = self._persist(call, target)
@@ -210,7 +213,7 @@ class Session:
                 return self._once(call, target)
             except RegistryError as error:
                 wait = wait_before_retry(error, attempt, waited, self._patience)
-                if wait is None or (call.body is not None and call.body.spent):
+                if wait is None or call.once or (call.body is not None and call.body.spent):
                     raise
                 if isinstance(error, RateLimitedError):
                     self._pace.hold(wait)
@@ -286,7 +289,7 @@ class Session:
         origin = self.origin
         realm = Origin.of(url)
         content = None if body is None else Bytes(body)
-        call = _Call(method, f"{origin} token", (), {}, content, (), READ_TIMEOUT)
+        call = _Call(method, f"{origin} token", (), {}, content, (), READ_TIMEOUT, once=True)
         for _ in range(_MAX_REDIRECTS + 1):
             self._authenticator.admit(origin, url)
             target = Origin.of(url)
@@ -338,7 +341,7 @@ class Session:
 
     def _find_scheme(self) -> str:
         """Unverified HTTPS where it is spoken, else HTTP."""
-        call = _Call("GET", self.host, (), {}, None, (), READ_TIMEOUT)
+        call = _Call("GET", self.host, (), {}, None, (), READ_TIMEOUT, once=True)
         try:
             self._send(call, f"https://{self._access.host}/v2/", {}, own=True).close()
         except RegistryError as refused:

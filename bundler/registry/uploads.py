@@ -30,7 +30,7 @@ from bundler.registry.origin import resolved
 from bundler.registry.session import COMMIT_TIMEOUT, READ_TIMEOUT, Body, Bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -205,7 +205,7 @@ class Uploads:
 
     def _abandon(self, location: str) -> None:
         with suppress(BundlerError):
-            self._request("DELETE", location, "an upload").close()
+            self._request("DELETE", location, "an upload", once=True).close()
 
     def _request(
         self,
@@ -215,9 +215,9 @@ class Uploads:
         *,
         headers: dict[str, str] | None = None,
         body: Body | None = None,
-        allow: Collection[int] = (),
         scopes: tuple[str, ...] | None = None,
         read_timeout: float = READ_TIMEOUT,
+        once: bool = False,
     ) -> Answer:
         return self._repository.session.request(
             method,
@@ -226,8 +226,8 @@ class Uploads:
             scopes=scopes or self._repository.scopes,
             headers=headers,
             body=body,
-            allow=allow,
             read_timeout=read_timeout,
+            once=once,
         )
 
     def _next(self, answer: Answer, current: str) -> str:

@@ -146,6 +146,7 @@ class FakeRegistry:
         self.requests: list[Request] = []
         self.tokens: dict[str, tuple[frozenset[str], float]] = {}
         self.lock = threading.RLock()
+        self.closing = threading.Event()
         self.tls = tls
         self._faults: list[Fault] = []
         self._server = _Server(self)
@@ -171,6 +172,7 @@ class FakeRegistry:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -361,7 +363,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._fault = registry.take_fault(self.command, self.path) or Fault("", re.compile(""), 0)
         self._unread = int(headers.get("content-length", 0))
         self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-        time.sleep(self._fault.delay)
+        registry.closing.wait(self._fault.delay)
         if self._fault.drop:
             self._reset()
             return

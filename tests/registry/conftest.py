@@ -1,0 +1,57 @@
+"""A registry that fails on demand, and sessions that lose no time over it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bundler.config.settings import ANONYMOUS, Access, Tls
+from bundler.registry.repository import Repository
+from bundler.registry.retrying import Patience
+from bundler.registry.session import Session
+from tests.fakes.registry import FakeRegistry
+
+IMPATIENT = Patience(first_wait=0.01, longest_wait=0.02, budget=5)
+
+
+@pytest.fixture
+def registry():
+    with FakeRegistry() as running:
+        yield running
+
+
+@pytest.fixture
+def connect():
+    """Make sessions; all are closed at the end of the test."""
+    opened = []
+
+    def make(
+        registry,
+        credentials=ANONYMOUS,
+        *,
+        tls=None,
+        host=None,
+        patience=IMPATIENT,
+        cancellation=None,
+        emit=None,
+        **access,
+    ):
+        more = {} if emit is None else {"emit": emit}
+        tls = tls or Tls(plain_http=registry.tls is None)
+        described = Access(host or registry.host, credentials, tls, **access)
+        session = Session(described, patience=patience, cancellation=cancellation, **more)
+        opened.append(session)
+        return session
+
+    yield make
+    for session in opened:
+        session.close()
+
+
+@pytest.fixture
+def session(registry, connect):
+    return connect(registry)
+
+
+@pytest.fixture
+def repository(session):
+    return Repository(session, "library/app", writable=True)

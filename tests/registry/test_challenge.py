@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.registry.challenge import Challenge, parse
+
+tokens = st.text("abcXYZ019-._~", min_size=1, max_size=12)
+values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
+parameters = st.dictionaries(tokens.map(str.lower), values, min_size=1, max_size=5)
+
+
+def quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@given(st.lists(st.tuples(tokens, parameters), max_size=4), st.booleans())
+def test_what_is_written_is_read(challenges, in_one_field):
+    fields = [
+        f"{scheme} " + ", ".join(f"{name}={quoted(value)}" for name, value in members.items())
+        for scheme, members in challenges
+    ]
+    read = parse([", ".join(fields)] if in_one_field else fields)
+    assert read == [Challenge(scheme.lower(), members) for scheme, members in challenges]
+
+
+@given(st.lists(st.text(), max_size=3))
+def test_nothing_breaks_it(fields):
+    assert all(isinstance(one, Challenge) for one in parse(fields))
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        (
+            'Bearer realm="https://auth.example/token",service="r",scope="repository:a/b:pull,push"',
+            [
+                Challenge(
+                    "bearer",
+                    {
+                        "realm": "https://auth.example/token",
+                        "service": "r",
+                        "scope": "repository:a/b:pull,push",
+                    },
+                )
+            ],
+        ),
+        ("Negotiate, Basic realm=x", [Challenge("negotiate"), Challenge("basic", {"realm": "x"})]),
+        (
+            'Negotiate dG9rZW4=, Basic realm="a, b"',
+            [Challenge("negotiate"), Challenge("basic", {"realm": "a, b"})],
+        ),
+        (
+            'BASIC Realm = "x" , charset="UTF-8"',
+            [Challenge("basic", {"realm": "x", "charset": "UTF-8"})],
+        ),
+        (",, ,Basic", [Challenge("basic")]),
+        ('Bearer realm="unfinished', [Challenge("bearer")]),
+        ("", []),
+        ("=", []),
+    ],
+)
+def test_fields_as_servers_send_them(field, expected):
+    assert parse([field])[: len(expected)] == expected
+    if not expected:
+        assert parse([field]) == []
+
+
+def test_the_first_of_two_equal_parameters_counts():
+    assert parse(['Bearer realm="a",realm="b"']) == [Challenge("bearer", {"realm": "a"})]
+
+
+@pytest.mark.parametrize("piece", ["a ", "a=", 'a="', "\\", '"\\', ",", " ", 'a="b",', "a=b "])
+def test_hostile_fields_take_no_time(piece):
+    started = time.monotonic()
+    parse([piece * 30_000])
+    assert time.monotonic() - started < 2

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.errors import RegistryError
+from bundler.registry import origin
+from bundler.registry.origin import Origin, check_hop, redacted, resolved, same_site
+
+
+@pytest.fixture
+def addresses(monkeypatch):
+    """A name service of the test's own."""
+    known = {}
+
+    def look_up(host, *_, **__):
+        if host not in known:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (known[host], 0))]
+
+    monkeypatch.setattr(origin.socket, "getaddrinfo", look_up)
+    return known
+
+
+def test_the_default_port_is_the_same_origin():
+    assert Origin.of("https://A.example/x?y") == Origin.of("https://a.example:443")
+    assert Origin.of("http://a.example") != Origin.of("https://a.example")
+    assert Origin.of("https://a.example") != Origin.of("https://a.example:444")
+    assert str(Origin.of("http://[::1]:5000/v2/")) == "http://[::1]:5000"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://a.example/",
+        "file:///etc/passwd",
+        "https://user:secret@a.example/",
+        "https://a.example\\@b.example/",
+        "https:///x",
+        "https://a.example:99999/",
+        "https://a.example/\r\nX: y",
+        "https://[a/",
+        "a.example",
+        "https://a.example/" + "x" * 20_000,
+    ],
+)
+def test_urls_that_are_not_used(url):
+    with pytest.raises(RegistryError) as caught:
+        Origin.of(url)
+    assert "secret" not in str(caught.value)
+
+
+@given(st.text())
+def test_a_url_is_an_origin_or_an_error(url):
+    try:
+        Origin.of(url)
+        resolved("https://a.example/v2/", url)
+    except RegistryError:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/v2/x", "https://a.example/v2/x"),
+        ("?digest=1", "https://a.example/v2/b/?digest=1"),
+        ("//b.example/x", "https://b.example/x"),
+        ("https://c.example:8443/y?z", "https://c.example:8443/y?z"),
+    ],
+)
+def test_locations_are_relative_to_the_request(location, expected):
+    assert resolved("https://a.example/v2/b/", location) == expected
+
+
+def test_a_location_never_leaves_tls():
+    with pytest.raises(RegistryError, match="without TLS") as caught:
+        resolved("https://a.example/v2/", "http://a.example/v2/upload?_state=secret")
+    assert "X-Forwarded-Proto" in caught.value.hint
+    assert "secret" not in str(caught.value)
+    assert resolved("http://a.example/", "https://a.example/") == "https://a.example/"
+
+
+def test_redacted_shows_no_secret():
+    assert redacted("https://me:pw@a.example/x?sig=1#f") == "https://a.example/x"
+    assert redacted("https://a.example/\x1b[31m") == "https://a.example/?[31m"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://169.254.169.254/latest",
+        "http://[fe80::1]/",
+        "http://0.0.0.0/",
+        "http://[::]/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://224.0.0.1/",
+    ],
+)
+@pytest.mark.parametrize("registry", ["https://203.0.113.7", "http://10.0.0.5:5000"])
+def test_metadata_services_are_never_asked(registry, target):
+    with pytest.raises(RegistryError, match="forbidden address"):
+        check_hop(Origin.of(registry), Origin.of(target), resolve=False)
+
+
+def test_a_public_registry_does_not_lead_inside(addresses):
+    addresses |= {"r.example": "93.184.216.34", "in.example": "10.1.1.1", "r.corp": "10.0.0.5"}
+    inside = Origin.of("https://in.example/")
+    with pytest.raises(RegistryError, match="private address"):
+        check_hop(Origin.of("https://r.example"), inside, resolve=True)
+    check_hop(Origin.of("https://r.corp"), inside, resolve=True)
+    check_hop(Origin.of("https://r.example"), Origin.of("https://cdn.example"), resolve=True)
+
+
+@pytest.mark.parametrize(
+    ("registry", "target", "expected"),
+    [
+        ("registry-1.docker.io", "auth.docker.io", True),
+        ("quay.io", "quay.io", True),
+        ("registry.gitlab.com", "gitlab.com", True),
+        ("registry.example.co.uk", "auth.example.co.uk", True),
+        ("registry.example.co.uk", "evil.co.uk", False),
+        ("registry.example.com", "example.com.evil.org", False),
+        ("registry.example.com", "notexample.com", False),
+        ("127.0.0.1", "localhost", True),
+        ("10.0.0.5", "10.0.0.6", False),
+        ("r.corp", "login.corp", True),
+        ("public.test", "login.test", False),
+    ],
+)
+def test_who_belongs_to_whom(addresses, registry, target, expected):
+    addresses |= {"r.corp": "10.0.0.5", "login.corp": "10.0.0.6", "public.test": "93.184.216.34"}
+    one, other = Origin.of(f"https://{registry}"), Origin.of(f"https://{target}")
+    assert same_site(one, other, resolve=True) is expected

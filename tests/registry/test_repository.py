@@ -1,0 +1,379 @@
+"""Manifests, blobs, tags, referrers: what is believed of an answer, and what is not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bundler.config.settings import ANONYMOUS
+from bundler.errors import (
+    ConflictError,
+    DigestMismatchError,
+    InvalidReferenceError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    RegistryError,
+    SizeMismatchError,
+    UnsupportedError,
+)
+from bundler.oci import media_types
+from bundler.oci.digest import Digest
+from bundler.registry import repository as repository_module
+from bundler.registry.repository import Repository, catalogue, fallback_tag
+from tests.fakes.registry import FakeRegistry
+
+BLOB = bytes(range(256)) * 1000
+
+
+def read(stream) -> bytes:
+    """All of it, in pieces of an odd size."""
+    buffer, data = memoryview(bytearray(70_001)), bytearray()
+    while count := stream.readinto(buffer):
+        data += buffer[:count]
+    return bytes(data)
+
+
+class TestManifests:
+    def test_by_tag_and_by_digest(self, registry, repository):
+        digest = registry.add_image("library/app", "1")
+        by_tag, raw = repository.manifest("1")
+        by_digest, same = repository.manifest(Digest(digest))
+        assert by_tag == by_digest
+        assert by_tag.digest.text == digest
+        assert by_tag.size == len(raw)
+        assert raw == same == registry.repositories["library/app"].manifests[digest][1]
+
+    def test_absent(self, registry, repository):
+        with pytest.raises(NotFoundError, match="library/app:1: not found"):
+            repository.manifest("1")
+        assert repository.head_manifest("1") is None
+
+    def test_a_wrong_digest_header_is_refused_by_tag(self, registry, repository):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", digest_header="sha256:" + 64 * "0")
+        with pytest.raises(DigestMismatchError):
+            repository.manifest("1")
+
+    def test_wrong_bytes_are_refused_by_tag(self, registry, repository):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", wrong_bytes=True)
+        with pytest.raises(DigestMismatchError):
+            repository.manifest("1")
+
+    def test_a_header_that_is_no_digest_says_nothing(self, registry, repository):
+        digest = registry.add_image("library/app", "1")
+        registry.fail("GET", digest_header="md5:../../x")
+        assert repository.manifest("1")[0].digest.text == digest
+
+    def test_an_endless_manifest_is_cut(self, registry, repository):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", endless=True)
+        with pytest.raises(LimitError, match="4,194,304"):
+            repository.manifest("1")
+
+    def test_a_manifest_that_breaks_off(self, registry, repository):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", cut_after=10)
+        with pytest.raises(RegistryError) as caught:
+            repository.manifest("1")
+        assert caught.value.temporary
+
+    @pytest.mark.parametrize("told", ["application/json", "text/plain; charset=utf-8", ""])
+    def test_a_vague_content_type_gives_way_to_the_body(self, registry, repository, told):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", content_type=told)
+        assert repository.manifest("1")[0].media_type == media_types.OCI_MANIFEST
+
+    def test_a_content_type_that_lies_is_kept_for_the_parser(self, registry, repository):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", content_type=media_types.OCI_INDEX)
+        assert repository.manifest("1")[0].media_type == media_types.OCI_INDEX
+
+    def test_head(self, registry, repository):
+        digest = registry.add_image("library/app", "1")
+        found = repository.head_manifest("1")
+        assert found is not None
+        assert (found.digest.text, found.media_type) == (digest, media_types.OCI_MANIFEST)
+        assert registry.count("GET") == 0
+
+    @pytest.mark.parametrize("fault", [{"status": 405}, {"digest_header": "?"}])
+    def test_where_head_does_not_tell_get_does(self, registry, repository, fault):
+        digest = registry.add_image("library/app", "1")
+        registry.fail("HEAD", **fault)
+        assert repository.head_manifest("1").digest.text == digest
+
+    def test_put_and_delete(self, registry, repository):
+        raw = b'{"schemaVersion":2}'
+        repository.put_manifest("1", media_types.OCI_MANIFEST, raw)
+        stored = registry.repositories["library/app"]
+        assert stored.manifests[stored.tags["1"]] == (media_types.OCI_MANIFEST, raw)
+        repository.delete_manifest(Digest.of(raw))
+        assert stored.manifests == stored.tags == {}
+        with pytest.raises(NotFoundError):
+            repository.delete_manifest(Digest.of(raw))
+
+    def test_put_notices_what_else_was_stored(self, registry, repository):
+        registry.fail("PUT", digest_header="sha256:" + 64 * "0")
+        with pytest.raises(DigestMismatchError):
+            repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
+
+    def test_sha512(self, registry, repository):
+        digest = Digest.of(b"{}", "sha512")
+        repository.put_manifest(digest, media_types.OCI_MANIFEST, b"{}")
+        assert registry.asked("PUT")[0].path.endswith(f"/manifests/{digest}")
+
+    def test_an_immutable_tag_is_a_conflict(self, registry, repository):
+        registry.immutable_tags = True
+        repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
+        repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
+        with pytest.raises(ConflictError, match="immutable"):
+            repository.put_manifest("1", media_types.OCI_MANIFEST, b"{ }")
+
+    @pytest.mark.parametrize(
+        ("status", "code", "message"),
+        [
+            (400, "TAG_INVALID", "The image tag '1' already exists and cannot be overwritten"),
+            (409, "CONFLICT", "no"),
+            (403, "DENIED", "tag is immutable"),
+            (400, "TAG_IMMUTABLE", ""),
+        ],
+    )
+    def test_immutable_in_other_words(self, registry, repository, status, code, message):
+        body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+        registry.fail("PUT", status=status, body=body)
+        with pytest.raises(ConflictError):
+            repository.put_manifest("1", media_types.OCI_MANIFEST, b"{}")
+
+    def test_a_registry_that_does_not_delete(self, registry, repository):
+        registry.fail("DELETE", status=405)
+        with pytest.raises(UnsupportedError, match="does not delete"):
+            repository.delete_manifest(Digest.of(b"{}"))
+
+    @pytest.mark.parametrize("tag", ["", "../x", "a/b", "1?x", "é", "a" * 129])
+    def test_what_is_no_tag_never_becomes_a_path(self, registry, repository, tag):
+        with pytest.raises(InvalidReferenceError):
+            repository.manifest(tag)
+        assert registry.requests == []
+
+    @pytest.mark.parametrize("path", ["", "../x", "A", "a//b", "a?b", "a b"])
+    def test_what_is_no_repository_never_becomes_a_path(self, session, path):
+        with pytest.raises(InvalidReferenceError):
+            Repository(session, path)
+
+
+class TestBlobs:
+    @pytest.mark.parametrize("offset", [0, 1, 100_000, len(BLOB) - 1, len(BLOB)])
+    @pytest.mark.parametrize("ranges", [True, False])
+    def test_from_an_offset(self, registry, repository, offset, ranges):
+        registry.ranges = ranges
+        digest = Digest(registry.add_blob("library/app", BLOB))
+        with repository.open_blob(digest, len(BLOB), offset) as stream:
+            assert read(stream) == BLOB[offset:]
+
+    def test_in_small_reads(self, registry, repository):
+        digest = Digest(registry.add_blob("library/app", b"abc"))
+        with repository.open_blob(digest, 3) as stream:
+            assert [stream.read(2), stream.read(2), stream.read(2)] == [b"ab", b"c", b""]
+
+    @pytest.mark.parametrize("told", ["bytes 0-9/10", "bytes 6-9/10", "nonsense", ""])
+    def test_another_range_than_asked_for_is_refused(self, registry, repository, told):
+        digest = Digest(registry.add_blob("library/app", b"0123456789"))
+        registry.fail("GET", status=206, headers={"Content-Range": told}, body=b"56789")
+        with (
+            pytest.raises(RegistryError, match="another range"),
+            repository.open_blob(digest, 10, 5),
+        ):
+            pass
+
+    def test_what_came_before_a_cut_is_kept(self, registry, repository):
+        digest = Digest(registry.add_blob("library/app", BLOB))
+        registry.fail("GET", cut_after=150_001)
+        with repository.open_blob(digest, len(BLOB)) as stream:
+            buffer = memoryview(bytearray(1024 * 1024))
+            assert stream.readinto(buffer) == 150_001
+            with pytest.raises(RegistryError) as caught:
+                stream.readinto(buffer)
+        assert caught.value.temporary
+        assert buffer[:150_001] == BLOB[:150_001]
+
+    def test_a_short_body_ends_early(self, registry, repository):
+        """Whoever knows the size sees that bytes are missing."""
+        digest = Digest(registry.add_blob("library/app", BLOB))
+        registry.fail("GET", short_body=1000)
+        with repository.open_blob(digest, len(BLOB)) as stream:
+            assert read(stream) == BLOB[:1000]
+
+    def test_a_blob_shorter_than_the_offset(self, registry, repository):
+        registry.ranges = False
+        digest = Digest(registry.add_blob("library/app", BLOB))
+        registry.fail("GET", short_body=10)
+        with pytest.raises(SizeMismatchError), repository.open_blob(digest, len(BLOB), 1000):
+            pass
+
+    def test_an_endless_body_is_left_behind(self, registry, repository):
+        digest = Digest(registry.add_blob("library/app", BLOB))
+        registry.fail("GET", endless=True)
+        with repository.open_blob(digest, len(BLOB)) as stream:
+            assert stream.readinto(memoryview(bytearray(100))) == 100
+        assert repository.has_blob(digest)
+
+    def test_absent(self, registry, repository):
+        digest = Digest.of(b"absent")
+        assert not repository.has_blob(digest)
+        with pytest.raises(NotFoundError), repository.open_blob(digest, 6):
+            pass
+
+    def test_a_web_page_is_not_a_blob(self, registry, repository):
+        registry.fail("GET", html=True)
+        with (
+            pytest.raises(RegistryError, match="not a registry"),
+            repository.open_blob(Digest.of(b"x"), 1),
+        ):
+            pass
+
+    def test_delete(self, registry, repository):
+        digest = Digest(registry.add_blob("library/app", BLOB))
+        repository.delete_blob(digest)
+        assert not repository.has_blob(digest)
+
+    def test_a_connection_serves_many_requests(self, registry, repository):
+        """The server would see new connections as new client ports."""
+        digest = Digest(registry.add_blob("library/app", BLOB))
+        for _ in range(3):
+            with repository.open_blob(digest, len(BLOB)) as stream:
+                read(stream)
+            repository.has_blob(digest)
+        pool = repository.session._own.poolmanager.connection_from_url(registry.url)
+        assert len(repository.session._own._sockets) == 1
+        assert pool is not None
+
+
+class TestLists:
+    def test_tags_of_all_pages(self, registry, repository):
+        registry.page_size = 3
+        for number in range(8):
+            registry.add_image("library/app", f"v{number}")
+        assert repository.tags() == [f"v{number}" for number in range(8)]
+        assert registry.count("GET", "tags/list") == 3
+
+    def test_no_tags_at_all(self, registry, repository):
+        """docker-registry answers null when the last tag was deleted."""
+        registry.fail("GET", status=200, body=b'{"name":"library/app","tags":null}')
+        assert repository.tags() == []
+
+    def test_no_such_repository(self, registry, repository):
+        with pytest.raises(NotFoundError):
+            repository.tags()
+
+    @pytest.mark.parametrize(
+        ("link", "reason"),
+        [
+            ('<http://other.example/v2/x>; rel="next"', "would be at http://other.example"),
+            ("</v2/library/app/tags/list?n=1000>; rel=next", "in a circle"),
+            ('<http://user:pw@127.0.0.1/>; rel="next"', "cannot|can be used"),
+        ],
+    )
+    def test_pages_that_lead_astray(self, registry, repository, link, reason):
+        registry.fail("GET", status=200, body=b'{"tags":["1"]}', headers={"Link": link}, times=3)
+        with pytest.raises(RegistryError, match=reason):
+            repository.tags()
+
+    def test_pages_without_end(self, registry, repository, monkeypatch):
+        monkeypatch.setattr(repository_module, "MAX_PAGES", 3)
+        registry.page_size = 1
+        for number in range(5):
+            registry.add_image("library/app", f"v{number}")
+        with pytest.raises(LimitError, match="3 pages"):
+            repository.tags()
+
+    def test_entries_without_end(self, registry, repository, monkeypatch):
+        monkeypatch.setattr(repository_module, "MAX_ENTRIES", 3)
+        for number in range(5):
+            registry.add_image("library/app", f"v{number}")
+        with pytest.raises(LimitError, match="3 entries"):
+            repository.tags()
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"[]", b'{"tags":7}', b'{"tags":[1]}', b'{"tags":["../x"]}']
+    )
+    def test_lists_that_are_none(self, registry, repository, body):
+        registry.fail("GET", status=200, body=body)
+        with pytest.raises((RegistryError, MalformedError)):
+            repository.tags()
+
+    def test_catalogue(self, registry, session):
+        registry.page_size = 2
+        for name in ("a/b", "c", "d/e/f"):
+            registry.repository(name)
+        assert catalogue(session) == ["a/b", "c", "d/e/f"]
+
+
+class TestReferrers:
+    def add(self, registry, count=3) -> Digest:
+        subject = registry.add_image("library/app", "1")
+        for number in range(count):
+            registry.add_image(
+                "library/app",
+                None,
+                [b"signature %d" % number],
+                artifactType="application/x.signature",
+                subject={"mediaType": media_types.OCI_MANIFEST, "digest": subject, "size": 1},
+                annotations={"number": str(number)},
+            )
+        return Digest(subject)
+
+    def test_by_the_api_over_pages(self, registry, repository):
+        registry.page_size = 2
+        found = repository.referrers(self.add(registry))
+        assert {item.annotations["number"] for item in found} == {"0", "1", "2"}
+        assert {item.artifact_type for item in found} == {"application/x.signature"}
+        assert repository.has_referrers_api
+
+    def test_none(self, registry, repository):
+        assert repository.referrers(self.add(registry, 0)) == []
+
+    @pytest.mark.parametrize(
+        "fault", [{"status": 404}, {"status": 405}, {"html": True, "status": 400}]
+    )
+    def test_by_the_fallback_tag(self, registry, repository, fault):
+        subject = self.add(registry, 0)
+        entry = {"mediaType": media_types.OCI_MANIFEST, "digest": str(Digest.of(b"x")), "size": 1}
+        index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry]}
+        registry.add_manifest(
+            "library/app", fallback_tag(subject), json.dumps(index).encode(), media_types.OCI_INDEX
+        )
+        registry.fail("GET", "/referrers/", **fault)
+        for _ in range(2):
+            assert [item.digest for item in repository.referrers(subject)] == [Digest.of(b"x")]
+        assert not repository.has_referrers_api
+        assert registry.count("GET", "/referrers/") == 1
+
+    def test_neither(self, registry, repository):
+        registry.referrers = False
+        assert repository.referrers(self.add(registry, 0)) == []
+
+    def test_a_fallback_tag_that_is_an_image_lists_nothing(self, registry, repository):
+        registry.referrers = False
+        subject = self.add(registry, 0)
+        registry.add_image("library/app", fallback_tag(subject))
+        assert repository.referrers(subject) == []
+
+    def test_the_fallback_tag_of_a_long_digest_fits(self):
+        assert len(fallback_tag(Digest.of(b"", "sha512"))) == len("sha512-") + 64
+
+    def test_too_many(self, registry, repository, monkeypatch):
+        monkeypatch.setattr(repository_module, "MAX_REFERRERS", 2)
+        with pytest.raises(LimitError):
+            repository.referrers(self.add(registry))
+
+
+def test_a_failure_is_never_taken_for_absence(connect):
+    with FakeRegistry() as registry:
+        repository = Repository(connect(registry, ANONYMOUS), "library/app")
+        registry.fail("HEAD", status=503, times=None)
+        with pytest.raises(RegistryError):
+            repository.has_blob(Digest.of(b"x"))
+        with pytest.raises(RegistryError):
+            repository.head_manifest("1")

@@ -1,0 +1,579 @@
+"""Requests as a registry sees them: proofs, redirects, retries, TLS, proxies, an end on demand."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+import trustme
+
+from bundler.cancel import Cancellation
+from bundler.config.proxies import Proxies
+from bundler.config.settings import Credentials, Limits, Tls
+from bundler.errors import (
+    CancelledError,
+    ConfigError,
+    DeniedError,
+    RateLimitedError,
+    RegistryError,
+    UnauthorizedError,
+)
+from bundler.events import Retrying
+from bundler.oci.digest import Digest
+from bundler.registry.repository import Repository, catalogue
+from bundler.registry.retrying import Patience
+from tests.fakes.registry import FakeRegistry
+
+USER = Credentials("user", "password")
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_file(authority, tmp_path_factory):
+    file = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
+    return file
+
+
+def server_context(authority) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    return context
+
+
+def pull(session, name="library/app", tag="1"):
+    return Repository(session, name).manifest(tag)
+
+
+class TestBasic:
+    def test_credentials_are_given_when_they_are_asked_for(self, connect):
+        with FakeRegistry(auth="basic") as registry:
+            registry.add_image("library/app", "1")
+            session = connect(registry, USER)
+            pull(session)
+            pull(session)
+            given = [request.headers.get("authorization") for request in registry.requests]
+        assert given[0] is None
+        assert given[1:] == ["Basic " + base64.b64encode(b"user:password").decode()] * 2
+
+    def test_a_wrong_password_is_said(self, connect):
+        with FakeRegistry(auth="basic") as registry:
+            session = connect(registry, Credentials("user", "wrong"))
+            with pytest.raises(UnauthorizedError, match="password is wrong") as caught:
+                session.ping()
+            assert len(registry.requests) == 2
+        assert caught.value.hint == f"airbundle login {registry.host}"
+        assert "wrong:" not in str(caught.value)
+
+    def test_no_password_is_said(self, connect):
+        with FakeRegistry(auth="basic") as registry:
+            with pytest.raises(UnauthorizedError, match="wants a user name"):
+                connect(registry).ping()
+
+
+class TestBearer:
+    def test_one_token_serves_many_requests(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            registry.add_image("library/app", "1")
+            session = connect(registry, USER)
+            for _ in range(3):
+                pull(session)
+            assert registry.count("GET", "^/token") == 1
+            token_request = registry.asked("GET", "^/token")[0]
+        assert token_request.query["service"] == ["fake"]
+        assert token_request.query["scope"] == ["repository:library/app:pull"]
+
+    def test_many_threads_ask_for_one_token(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            registry.add_image("library/app", "1")
+            session = connect(registry, USER)
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda _: pull(session), range(40)))
+            assert registry.count("GET", "^/token") == 1
+
+    def test_one_token_to_read_and_write(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            repository = Repository(connect(registry, USER), "library/app", writable=True)
+            assert not repository.has_blob(Digest.of(b"x"))
+            repository.put_manifest("1", "application/vnd.oci.image.manifest.v1+json", b"{}")
+            assert registry.count("GET", "^/token") == 1
+
+    def test_anonymous_tokens(self, connect):
+        with FakeRegistry(auth="bearer", anonymous_pull=True) as registry:
+            registry.add_image("library/app", "1")
+            pull(connect(registry))
+            assert registry.asked("GET", "^/token")[0].headers.get("authorization") is None
+
+    def test_a_token_is_renewed_before_it_expires(self, connect):
+        with FakeRegistry(auth="bearer", token_lifetime=1) as registry:
+            registry.add_image("library/app", "1")
+            session = connect(registry, USER)
+            pull(session)
+            time.sleep(0.8)
+            pull(session)
+            refused = [
+                r for r in registry.asked("GET", "manifests") if "authorization" not in r.headers
+            ]
+            assert len(refused) == 1
+            assert registry.count("GET", "manifests") == 3
+            assert registry.count("GET", "^/token") == 2
+
+    def test_a_token_that_is_refused_is_renewed(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            registry.add_image("library/app", "1")
+            session = connect(registry, USER)
+            pull(session)
+            registry.expire_tokens()
+            pull(session)
+            assert registry.count("GET", "^/token") == 2
+
+    def test_an_identity_token_is_exchanged_by_post(self, connect):
+        with FakeRegistry(auth="bearer", identity_token="long-lived") as registry:
+            registry.add_image("library/app", "1")
+            pull(connect(registry, Credentials(identity_token="long-lived")))
+            assert registry.count("POST", "^/token$") == 1
+
+    def test_a_refused_identity_token_is_said(self, connect):
+        with FakeRegistry(auth="bearer", identity_token="long-lived") as registry:
+            registry.add_image("library/app", "1")
+            with pytest.raises(UnauthorizedError, match="refuses the credentials"):
+                pull(connect(registry, Credentials(identity_token="revoked")))
+
+    def test_a_given_token_is_sent_as_it_is(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            registry.add_image("library/app", "1")
+            token = registry.issue_token(["repository:library/app:pull"])
+            pull(connect(registry, Credentials(registry_token=token)))
+            assert registry.count("GET", "^/token") == 0
+
+    def test_a_wrong_password_is_said(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            with pytest.raises(UnauthorizedError, match="refuses the credentials") as caught:
+                connect(registry, Credentials("user", "secret-guess")).ping()
+        assert "secret-guess" not in str(caught.value)
+
+    def test_what_is_not_allowed_is_an_end(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            registry.add_image("library/app", "1")
+            registry.fail("GET", "^/token", times=None, body=b'{"token":"useless"}', status=200)
+            with pytest.raises(UnauthorizedError, match="does not accept"):
+                pull(connect(registry, USER))
+
+    def test_the_token_service_is_tried_again(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            registry.add_image("library/app", "1")
+            registry.fail("GET", "^/token", status=503, times=2)
+            pull(connect(registry, USER))
+
+    @pytest.mark.parametrize(
+        "body",
+        [b"", b"[]", b"{}", b'{"token":7}', b'{"token":"a\\r\\nX: y"}', b'{"token":""}', b"\xff"],
+    )
+    def test_answers_that_hold_no_token(self, connect, body):
+        with FakeRegistry(auth="bearer") as registry:
+            registry.fail("GET", "^/token", status=200, body=body)
+            with pytest.raises(RegistryError, match="token"):
+                connect(registry, USER).ping()
+
+    def test_an_endless_token_is_cut(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            registry.fail("GET", "^/token", endless=True)
+            with pytest.raises(Exception, match="more than the 1,048,576 bytes") as caught:
+                connect(registry, USER).ping()
+            assert caught.value.exit_status == 8
+
+    def test_the_catalogue_has_a_scope_of_its_own(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            registry.add_image("library/app", "1")
+            assert catalogue(connect(registry, USER)) == ["library/app"]
+
+
+class TestRealms:
+    @pytest.mark.parametrize(
+        "realm", ["http://169.254.169.254/token", "https://[fe80::1]/", "http://0.0.0.0/token"]
+    )
+    def test_metadata_services_get_nothing(self, connect, realm):
+        with FakeRegistry(auth="bearer", realm=realm) as registry:
+            with pytest.raises(RegistryError, match="forbidden address"):
+                connect(registry, USER).ping()
+
+    def test_credentials_do_not_go_to_strangers(self, connect):
+        with FakeRegistry(auth="bearer", realm="https://collector.example/token") as registry:
+            with pytest.raises(RegistryError, match="does not belong to it"):
+                connect(registry, USER).ping()
+
+    def test_a_realm_without_tls_is_refused(self, connect, authority, ca_file):
+        realm = "http://127.0.0.1:1/token"
+        with FakeRegistry(auth="bearer", realm=realm, tls=server_context(authority)) as registry:
+            with pytest.raises(RegistryError, match="has no TLS"):
+                connect(registry, USER, tls=Tls(ca_files=(ca_file,))).ping()
+
+    def test_a_realm_that_redirects_keeps_to_the_rule(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            registry.fail("GET", "^/token", redirect="http://169.254.169.254/token")
+            with pytest.raises(RegistryError, match="forbidden address"):
+                connect(registry, USER).ping()
+
+    def test_a_redirected_realm_sees_no_password(self, connect):
+        with FakeRegistry(auth="bearer") as registry, FakeRegistry(anonymous_pull=True) as other:
+            registry.fail("GET", "^/token", redirect=f"{other.url}/token?scope=x", times=None)
+            with pytest.raises(UnauthorizedError):
+                pull(connect(registry, USER))
+            assert other.requests
+            assert "authorization" not in other.requests[0].headers
+
+    @pytest.mark.parametrize("realm", ["", "not a url", "ftp://x/", "https://u:p@h/"])
+    def test_realms_that_are_none(self, connect, realm):
+        with FakeRegistry(auth="bearer", realm=realm or " ") as registry:
+            with pytest.raises(RegistryError):
+                connect(registry, USER).ping()
+
+
+class TestRedirects:
+    def test_a_blob_comes_from_elsewhere_without_credentials(self, connect):
+        with FakeRegistry(auth="basic") as registry, FakeRegistry() as storage:
+            digest = storage.add_blob("bucket", b"layer")
+            registry.add_blob("library/app", b"layer")
+            target = f"{storage.url}/v2/bucket/blobs/{digest}?X-Signature=secret"
+            repository = Repository(connect(registry, USER), "library/app")
+            repository.has_blob(Digest(digest))
+            registry.fail("GET", "/blobs/", redirect=target)
+            with repository.open_blob(Digest(digest), 5, 2) as stream:
+                assert stream.read(10) == b"yer"
+            assert "authorization" not in storage.requests[0].headers
+            assert storage.requests[0].headers["range"] == "bytes=2-"
+
+    def test_credentials_stay_with_the_port(self, connect):
+        """Two ports of one host are two origins."""
+        with FakeRegistry(auth="basic") as registry, FakeRegistry(auth="basic") as other:
+            session = connect(registry, USER)
+            session.ping()
+            registry.fail("GET", redirect=f"{other.url}/v2/", times=None)
+            with pytest.raises(RegistryError) as caught:
+                session.ping()
+            assert not isinstance(caught.value, UnauthorizedError)
+            assert "authorization" not in other.requests[0].headers
+
+    def test_within_the_registry_credentials_stay(self, connect):
+        with FakeRegistry(auth="basic") as registry:
+            session = connect(registry, USER)
+            session.ping()
+            registry.fail("GET", "^/v2/$", redirect="/v2/?again")
+            session.ping()
+            assert "authorization" in registry.requests[-1].headers
+
+    def test_circles_end(self, registry, session):
+        registry.fail("GET", redirect="/v2/", times=None)
+        with pytest.raises(RegistryError, match="more than 5 times"):
+            session.ping()
+        assert len(registry.requests) == 6
+
+    def test_from_tls_to_none_is_refused(self, connect, authority, ca_file, registry):
+        with FakeRegistry(tls=server_context(authority)) as secure:
+            secure.fail("GET", redirect=f"{registry.url}/v2/?token=secret")
+            with pytest.raises(RegistryError, match="without TLS") as caught:
+                connect(secure, tls=Tls(ca_files=(ca_file,))).ping()
+        assert registry.requests == []
+        assert "secret" not in str(caught.value)
+
+    def test_link_local_addresses_are_refused(self, registry, session):
+        registry.fail("GET", redirect="http://169.254.169.254/latest/meta-data")
+        with pytest.raises(RegistryError, match="forbidden address"):
+            session.ping()
+
+    @pytest.mark.parametrize("status", [301, 302, 303])
+    def test_a_write_is_not_turned_into_a_read(self, registry, repository, status):
+        registry.fail("PUT", redirect="/v2/elsewhere", status=status)
+        with pytest.raises(RegistryError, match="redirects a PUT"):
+            repository.put_manifest("1", "application/json", b"{}")
+
+    def test_a_write_follows_where_it_stays_one(self, registry, repository):
+        registry.fail("PUT", redirect="/v2/library/other/manifests/1", status=308)
+        repository.put_manifest("1", "application/vnd.oci.image.manifest.v1+json", b"{}")
+        assert registry.repositories["library/other"].manifests
+
+
+class TestRetries:
+    @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+    def test_what_is_temporary_is_tried_again(self, registry, session, status):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", status=status, times=2)
+        pull(session)
+        assert len(registry.requests) == 3
+
+    def test_a_connection_that_drops_is_tried_again(self, registry, session):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", drop=True, times=3)
+        pull(session)
+
+    @pytest.mark.parametrize(("status", "times"), [(500, 3), (503, 5), (400, 1), (501, 1)])
+    def test_it_ends(self, registry, session, status, times):
+        registry.fail("GET", status=status, times=None)
+        with pytest.raises(Exception, match="this was asked for"):
+            pull(session)
+        assert len(registry.requests) == times
+
+    def test_retries_are_told(self, registry, connect):
+        told = []
+        registry.add_image("library/app", "1")
+        registry.fail("GET", status=502)
+        pull(connect(registry, emit=told.append))
+        assert [(type(event), event.attempt) for event in told] == [(Retrying, 1)]
+        assert "502 Bad Gateway" in told[0].reason
+        assert told[0].what == f"{registry.host}/library/app:1"
+
+    @pytest.mark.parametrize("as_date", [False, True])
+    def test_retry_after_is_heeded(self, registry, connect, as_date):
+        told = []
+        registry.add_image("library/app", "1")
+        soon = datetime.now(UTC) + timedelta(seconds=2)
+        value = format_datetime(soon, usegmt=True) if as_date else "1"
+        registry.fail("GET", status=429, headers={"Retry-After": value})
+        started = time.monotonic()
+        pull(connect(registry, emit=told.append))
+        assert 0.9 <= told[0].wait <= 2.5
+        assert time.monotonic() - started >= told[0].wait
+
+    def test_all_threads_hold_back(self, registry, session):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", status=429, headers={"Retry-After": "1"})
+        with ThreadPoolExecutor(4) as pool:
+            pull_later = [pool.submit(pull, session)]
+            time.sleep(0.2)
+            started = time.monotonic()
+            pull_later += [pool.submit(pull, session) for _ in range(3)]
+            for one in pull_later:
+                one.result()
+        assert time.monotonic() - started > 0.6
+
+    def test_too_long_a_wait_is_not_begun(self, registry, session):
+        registry.fail("GET", status=429, headers={"Retry-After": "86400"})
+        started = time.monotonic()
+        with pytest.raises(RateLimitedError) as caught:
+            pull(session)
+        assert caught.value.retry_after == 86400
+        assert time.monotonic() - started < 5
+
+    def test_the_code_alone_is_a_rate_limit(self, registry, session):
+        body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}'
+        registry.fail("GET", status=403, body=body, times=None)
+        with pytest.raises(RateLimitedError, match="slow down"):
+            pull(session)
+
+    def test_what_is_forbidden_is_not_tried_again(self, registry, session):
+        registry.fail("GET", status=403)
+        with pytest.raises(DeniedError, match="does not allow reading"):
+            pull(session)
+        assert len(registry.requests) == 1
+
+
+class TestTls:
+    def test_an_authority_is_given(self, connect, authority, ca_file):
+        with FakeRegistry(tls=server_context(authority)) as registry:
+            registry.add_image("library/app", "1")
+            pull(connect(registry, tls=Tls(ca_files=(ca_file,))))
+
+    def test_an_unknown_authority_is_said(self, connect, authority):
+        with FakeRegistry(tls=server_context(authority)) as registry:
+            with pytest.raises(RegistryError, match="certificate is not trusted") as caught:
+                connect(registry, tls=Tls()).ping()
+            assert not caught.value.temporary
+            assert registry.requests == []
+        assert "--cert-dir" in caught.value.hint
+
+    def test_another_hosts_certificate_is_refused(self, connect, authority, ca_file):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("registry.example").configure_cert(context)
+        with FakeRegistry(tls=context) as registry:
+            with pytest.raises(RegistryError, match="not trusted.*127.0.0.1"):
+                connect(registry, tls=Tls(ca_files=(ca_file,))).ping()
+
+    def test_ssl_cert_file_is_heeded(self, connect, authority, ca_file, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+        with FakeRegistry(tls=server_context(authority)) as registry:
+            connect(registry, tls=Tls()).ping()
+
+    def test_a_client_certificate(self, connect, authority, ca_file, tmp_path):
+        context = server_context(authority)
+        authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+        mine = authority.issue_cert("me@example.com")
+        certificate, key = tmp_path / "client.cert", tmp_path / "client.key"
+        mine.cert_chain_pems[0].write_to_path(str(certificate))
+        mine.private_key_pem.write_to_path(str(key))
+        with FakeRegistry(tls=context) as registry:
+            tls = Tls(ca_files=(ca_file,), client_certificate=certificate, client_key=key)
+            connect(registry, tls=tls).ping()
+            with pytest.raises(RegistryError):
+                connect(registry, tls=Tls(ca_files=(ca_file,))).ping()
+
+    @pytest.mark.parametrize("content", [None, b"not a certificate"])
+    def test_files_that_are_no_certificates(self, connect, authority, tmp_path, content):
+        file = tmp_path / "ca.pem"
+        if content is not None:
+            file.write_bytes(content)
+        with FakeRegistry(tls=server_context(authority)) as registry:
+            for tls in (Tls(ca_files=(file,)), Tls(client_certificate=file)):
+                with pytest.raises(ConfigError, match="ca.pem"):
+                    connect(registry, tls=tls).ping()
+
+    def test_unverified_tls(self, connect, authority):
+        with FakeRegistry(tls=server_context(authority)) as registry:
+            registry.add_image("library/app", "1")
+            pull(connect(registry, tls=Tls(verify=False)))
+
+    def test_unverified_falls_back_to_http(self, connect, registry):
+        registry.add_image("library/app", "1")
+        session = connect(registry, tls=Tls(verify=False))
+        pull(session)
+        pull(session)
+        assert registry.count("GET", "^/v2/$") == 1
+
+    def test_verified_does_not_fall_back(self, connect, registry):
+        with pytest.raises(RegistryError, match="plain HTTP, not HTTPS") as caught:
+            connect(registry, tls=Tls()).ping()
+        assert caught.value.hint.startswith("--tls-verify=false")
+        assert registry.requests == []
+
+    def test_unverified_is_for_the_registry_only(self, connect, authority):
+        with (
+            FakeRegistry(tls=server_context(authority)) as registry,
+            FakeRegistry(tls=server_context(authority)) as storage,
+        ):
+            digest = storage.add_blob("bucket", b"layer")
+            registry.add_blob("library/app", b"layer")
+            registry.fail("GET", "/blobs/", redirect=f"{storage.url}/v2/bucket/blobs/{digest}")
+            repository = Repository(connect(registry, tls=Tls(verify=False)), "library/app")
+            with (
+                pytest.raises(RegistryError, match="not trusted"),
+                repository.open_blob(Digest(digest), 5),
+            ):
+                pass
+
+
+class TestProxies:
+    def test_requests_go_through_the_proxy(self, connect, registry):
+        """The fake answers as a proxy of plain HTTP would: it sees absolute URLs."""
+        registry.fail("GET", status=200, body=b"{}")
+        session = connect(registry, host="registry.example", proxy=f"http://me:pw@{registry.host}")
+        session.ping()
+        assert registry.requests[0].target == "http://registry.example/v2/"
+        assert registry.requests[0].headers["proxy-authorization"].startswith("Basic ")
+
+    def test_a_proxy_that_refuses_is_said(self, connect, authority, registry):
+        registry.fail("CONNECT", status=407, times=None)
+        session = connect(
+            registry, host="registry.example", tls=Tls(), proxy=f"http://me:pw@{registry.host}"
+        )
+        with pytest.raises(RegistryError, match="proxy") as caught:
+            session.ping()
+        assert "pw" not in str(caught.value)
+
+    def test_other_hosts_have_proxies_of_their_own(self, connect, registry):
+        with FakeRegistry() as proxy:
+            proxy.fail("GET", status=200, body=b"{}")
+            proxies = Proxies.of({"HTTP_PROXY": proxy.url})
+            registry.fail("GET", redirect="http://storage.example/v2/")
+            connect(registry, proxies=proxies).ping()
+            assert proxy.requests[0].target == "http://storage.example/v2/"
+
+
+class TestEnd:
+    def test_a_read_that_waits_ends_with_the_run(self, registry, connect):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", delay=5)
+        cancellation = Cancellation()
+        session = connect(registry, cancellation=cancellation)
+        threading.Timer(0.2, cancellation.request).start()
+        started = time.monotonic()
+        with pytest.raises(CancelledError):
+            pull(session)
+        assert time.monotonic() - started < 2
+
+    def test_a_retry_that_waits_ends_with_the_run(self, registry, connect):
+        registry.fail("GET", status=503, headers={"Retry-After": "60"})
+        cancellation = Cancellation()
+        session = connect(registry, cancellation=cancellation, patience=Patience())
+        threading.Timer(0.2, cancellation.request).start()
+        with pytest.raises(CancelledError):
+            pull(session)
+
+    def test_nothing_begins_after_the_end(self, registry, connect):
+        cancellation = Cancellation()
+        session = connect(registry, cancellation=cancellation)
+        cancellation.request()
+        with pytest.raises(CancelledError):
+            session.ping()
+        assert registry.requests == []
+
+    def test_a_closed_session_can_be_used_on(self, registry, session):
+        session.ping()
+        session.close()
+        session.ping()
+
+
+class TestLimits:
+    def test_connections(self, registry, connect):
+        registry.add_image("library/app", "1")
+        registry.fail("GET", delay=0.05, times=None)
+        session = connect(registry, limits=Limits(parallel=2))
+        started = time.monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: pull(session), range(8)))
+        assert time.monotonic() - started >= 4 * 0.05
+
+    def test_requests_per_second(self, registry, connect):
+        registry.add_image("library/app", "1")
+        session = connect(registry, limits=Limits(requests_per_second=20))
+        started = time.monotonic()
+        for _ in range(5):
+            pull(session)
+        assert time.monotonic() - started >= 4 / 20
+
+
+class TestUnreachable:
+    def test_nobody_listens(self, connect, registry):
+        session = connect(registry, host="127.0.0.1:1")
+        with pytest.raises(RegistryError, match="nothing listens there") as caught:
+            session.ping()
+        assert caught.value.temporary
+
+    def test_unknown_host(self, connect, registry):
+        with pytest.raises(RegistryError, match="cannot be resolved"):
+            connect(registry, host="no-such-host.invalid").ping()
+
+    def test_a_web_page_is_not_a_registry(self, registry, session):
+        registry.fail("GET", html=True, times=None)
+        with pytest.raises(RegistryError, match="not a registry"):
+            session.ping()
+        with pytest.raises(RegistryError, match="not a registry"):
+            pull(session)
+
+    def test_messages_do_not_steer_a_terminal(self, registry, session):
+        body = b'{"errors":[{"code":"X","message":"\\u001b[31mred\\nsecond line"}]}'
+        registry.fail("GET", status=400, body=body)
+        with pytest.raises(RegistryError) as caught:
+            pull(session)
+        assert "\x1b" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_nothing_of_the_environment_counts(self, registry, connect, monkeypatch, tmp_path):
+        """Neither netrc nor proxy variables; only the command line reads the environment."""
+        netrc = Path(tmp_path) / "netrc"
+        netrc.write_text("machine 127.0.0.1 login a password b\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        connect(registry).ping()
+        assert "authorization" not in registry.requests[0].headers
+        assert registry.requests[0].headers["accept-encoding"] == "identity"

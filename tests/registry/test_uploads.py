@@ -1,0 +1,244 @@
+"""Pushes of blobs: whole or not at all, continued where that is possible."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+
+from bundler.config.settings import Credentials
+from bundler.content.verified import VerifiedReader
+from bundler.errors import DigestMismatchError, MediumError, RegistryError, SizeMismatchError
+from bundler.oci.digest import Digest
+from bundler.registry.repository import Repository
+from bundler.registry.uploads import SMALL, Uploads
+from tests.fakes.registry import FakeRegistry
+
+LARGE = bytes(range(256)) * (SMALL // 256 * 2) + b"end"
+
+
+@pytest.fixture
+def uploads(repository):
+    return Uploads(repository)
+
+
+@pytest.fixture
+def stored(registry):
+    return registry.repository("library/app")
+
+
+def content(data: bytes, *, digest=None, size=None) -> VerifiedReader:
+    return VerifiedReader(
+        BytesIO(data),
+        "test",
+        digest=digest or Digest.of(data),
+        size=len(data) if size is None else size,
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "requests"),
+    [
+        (b"", ["POST", "PUT"]),
+        (b"small", ["POST", "PUT"]),
+        (LARGE[:SMALL], ["POST", "PUT"]),
+        (LARGE, ["POST", "PATCH", "PUT"]),
+    ],
+)
+def test_push(registry, uploads, stored, data, requests):
+    descriptor = uploads.push(Digest.of(data), content(data))
+    assert (descriptor.digest, descriptor.size) == (Digest.of(data), len(data))
+    assert stored.blobs == {str(Digest.of(data)): data}
+    assert [request.method for request in registry.requests] == requests
+    assert stored.uploads == {}
+
+
+@pytest.mark.parametrize("data", [b"small", LARGE])
+def test_push_of_what_is_being_made(registry, uploads, stored, data):
+    """Neither size nor digest are known before the end."""
+    making = VerifiedReader(BytesIO(data), "test", digest=None, size=None)
+    assert uploads.push(None, making).digest == Digest.of(data)
+    assert list(stored.blobs.values()) == [data]
+    assert registry.asked("PATCH")[0].headers["transfer-encoding"] == "chunked"
+
+
+@pytest.mark.parametrize("data", [b"small", LARGE])
+def test_a_wrong_digest_leaves_nothing(registry, uploads, stored, data):
+    wrong = content(data, digest=Digest.of(b"other"))
+    with pytest.raises(DigestMismatchError):
+        uploads.push(Digest.of(b"other"), wrong)
+    assert stored.blobs == stored.uploads == {}
+
+
+def test_a_source_that_ends_early_leaves_nothing(uploads, stored):
+    with pytest.raises(SizeMismatchError):
+        uploads.push(Digest.of(LARGE), content(LARGE, size=len(LARGE) + 1))
+    assert stored.blobs == stored.uploads == {}
+
+
+def test_a_source_that_fails_is_not_the_registrys_fault(uploads, stored):
+    class Failing(BytesIO):
+        def readinto(self, buffer):
+            if self.tell() > SMALL:
+                raise MediumError("the stick is gone")
+            return super().readinto(buffer)
+
+    broken = VerifiedReader(Failing(LARGE), "test", digest=Digest.of(LARGE), size=len(LARGE))
+    with pytest.raises(MediumError, match="the stick is gone"):
+        uploads.push(Digest.of(LARGE), broken)
+    assert stored.blobs == stored.uploads == {}
+
+
+@pytest.mark.parametrize("cut", [1, 100_000, SMALL, len(LARGE) - 10])
+def test_a_push_goes_on_after_a_cut(registry, uploads, stored, cut):
+    digest = Digest.of(LARGE)
+    registry.fail("PATCH", cut_after=cut)
+    with pytest.raises(RegistryError) as caught:
+        uploads.push(digest, content(LARGE))
+    assert caught.value.temporary
+    offset = uploads.offset(digest)
+    assert offset == (0 if cut == 1 else cut)
+    again = content(LARGE)
+    again.skip(offset)
+    uploads.push(digest, again)
+    assert stored.blobs == {str(digest): LARGE}
+    if offset and len(LARGE) - offset > SMALL:
+        assert registry.asked("PATCH")[1].headers["content-range"] == f"{cut}-{len(LARGE) - 1}"
+    if offset:
+        assert registry.count("POST") == 1
+
+
+def test_a_push_begins_anew_where_the_upload_is_gone(registry, uploads, stored):
+    digest = Digest.of(LARGE)
+    registry.fail("PATCH", cut_after=SMALL)
+    with pytest.raises(RegistryError):
+        uploads.push(digest, content(LARGE))
+    stored.uploads.clear()
+    assert uploads.offset(digest) == 0
+    uploads.push(digest, content(LARGE))
+    assert stored.blobs == {str(digest): LARGE}
+
+
+def test_nothing_to_go_on_with(uploads):
+    assert uploads.offset(Digest.of(b"never pushed")) == 0
+
+
+def test_dropping_is_tried_once(registry, uploads):
+    """Whoever leaves does not wait for a registry that is in trouble."""
+    registry.fail("DELETE", status=503, times=None)
+    with pytest.raises(DigestMismatchError):
+        uploads.push(Digest.of(b"other"), content(LARGE, digest=Digest.of(b"other")))
+    assert registry.count("DELETE") == 1
+
+
+def test_closing_drops_what_was_not_finished(registry, uploads, stored):
+    registry.fail("PATCH", cut_after=SMALL)
+    with pytest.raises(RegistryError):
+        uploads.push(Digest.of(LARGE), content(LARGE))
+    assert len(stored.uploads) == 1
+    uploads.close()
+    assert stored.uploads == {}
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize("data", [b"", b"small", LARGE])
+def test_starting_and_finishing_are_tried_again(registry, uploads, stored, method, status, data):
+    registry.fail(method, status=status, times=2)
+    uploads.push(Digest.of(data), content(data))
+    assert stored.blobs == {str(Digest.of(data)): data}
+
+
+def test_a_finished_push_whose_answer_was_lost(registry, uploads, stored):
+    """The repeated PUT finds no upload, but the blob is there."""
+    digest = Digest.of(b"small")
+    registry.add_blob("library/app", b"small")
+    registry.fail("PUT", status=404, body=b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}')
+    assert uploads.push(digest, content(b"small")).digest == digest
+
+
+def test_a_registry_that_stored_something_else(registry, uploads):
+    registry.fail("PUT", digest_header="sha256:" + 64 * "0")
+    with pytest.raises(DigestMismatchError):
+        uploads.push(Digest.of(b"small"), content(b"small"))
+
+
+def test_a_token_that_expires_between_the_requests(connect):
+    """The PATCH is refused; the next attempt has a fresh token."""
+    with FakeRegistry(auth="bearer") as registry:
+        session = connect(registry, Credentials("user", "password"))
+        uploads = Uploads(Repository(session, "library/app", writable=True))
+        registry.fail("PATCH", status=401, headers={"WWW-Authenticate": 'Bearer realm="/"'})
+        digest = Digest.of(LARGE)
+        with pytest.raises(RegistryError) as caught:
+            uploads.push(digest, content(LARGE))
+        assert caught.value.temporary
+        assert caught.value.exit_status == 6
+        again = content(LARGE)
+        again.skip(uploads.offset(digest))
+        uploads.push(digest, again)
+        assert list(registry.repositories["library/app"].blobs) == [str(digest)]
+
+
+class TestLocations:
+    def test_elsewhere_without_credentials(self, connect):
+        with FakeRegistry(auth="basic") as registry, FakeRegistry() as storage:
+            session = connect(registry, Credentials("user", "password"))
+            session.ping()
+            uploads = Uploads(Repository(session, "library/app", writable=True))
+            storage.repository("bucket").uploads["abc"] = bytearray()
+            location = f"{storage.url}/v2/bucket/blobs/uploads/abc?sig=secret"
+            registry.fail("POST", status=202, headers={"Location": location}, body=b"")
+            uploads.push(Digest.of(b"small"), content(b"small"))
+            assert list(storage.repository("bucket").blobs.values()) == [b"small"]
+            assert "authorization" not in storage.requests[0].headers
+            assert storage.requests[0].query["sig"] == ["secret"]
+
+    @pytest.mark.parametrize(
+        "location",
+        ["", "ftp://127.0.0.1/", "http://169.254.169.254/x", "http://a:b@127.0.0.1/", "http://[/"],
+    )
+    def test_that_are_not_used(self, registry, uploads, location):
+        headers = {"Location": location} if location else {}
+        registry.fail("POST", status=202, headers=headers, body=b"")
+        with pytest.raises(RegistryError):
+            uploads.push(Digest.of(b"small"), content(b"small"))
+
+    def test_secrets_in_them_are_not_shown(self, registry, uploads):
+        registry.fail("PUT", status=400)
+        with pytest.raises(RegistryError) as caught:
+            uploads.push(Digest.of(b"small"), content(b"small"))
+        assert "secret" not in str(caught.value)
+        assert "/blobs/uploads/" in str(caught.value)
+
+
+class TestMounts:
+    def test_taken(self, registry, uploads, stored):
+        digest = Digest(registry.add_blob("base/os", LARGE))
+        assert uploads.mount(digest, "base/os")
+        assert stored.blobs == {str(digest): LARGE}
+        assert [request.method for request in registry.requests] == ["POST"]
+
+    def test_refused_gives_an_upload(self, registry, uploads, stored):
+        registry.mounts = False
+        digest = Digest(registry.add_blob("base/os", b"small"))
+        assert not uploads.mount(digest, "base/os")
+        uploads.push(digest, content(b"small"))
+        assert registry.count("POST") == 1
+        assert stored.blobs == {str(digest): b"small"}
+
+    @pytest.mark.parametrize("status", [401, 403, 404, 405])
+    def test_refused_outright(self, registry, uploads, status):
+        registry.fail("POST", status=status)
+        assert not uploads.mount(Digest.of(b"x"), "base/os")
+
+    def test_needs_a_scope_for_its_origin(self, connect):
+        with FakeRegistry(auth="bearer") as registry:
+            digest = Digest(registry.add_blob("base/os", b"x"))
+            session = connect(registry, Credentials("user", "password"))
+            uploads = Uploads(Repository(session, "library/app", writable=True))
+            assert uploads.mount(digest, "base/os")
+            assert set(registry.asked("GET", "^/token")[0].query["scope"]) == {
+                "repository:library/app:pull,push",
+                "repository:base/os:pull",
+            }

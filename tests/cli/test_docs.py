@@ -16,9 +16,12 @@ from bundler import errors
 from bundler.bundle import manifest
 from bundler.cli import main
 from bundler.cli.options import Command
+from tests import images
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from tests.cli.conftest import RunAirbundle
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,6 +78,29 @@ def test_the_bundle_manifest_of_the_tour_is_one(tmp_path: Path) -> None:
     found = manifest.load(tmp_path / "plant-7.yaml", environment={})
     assert found.name == "plant-7"
     assert len(found.images) == 2
+
+
+def test_the_tour_works_in_its_order(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
+    """Its commands, with places of this machine for the stick and for the registries."""
+    images.write_layout(tmp_path / "outside", {"app": images.image()})
+    (tmp_path / "plant-7.yaml").write_text("images: ['oci:outside:app']\n", encoding="utf-8")
+    steps = [example for page, example in examples() if page == "README.md"]
+    for step in steps:
+        here = step.replace("/media/stick", "stick").replace(
+            "docker://registry.plant:5000", "oci:in"
+        )
+        more = ["--no-passphrase"] if " keygen " in step else []
+        outcome = run_airbundle(*shlex.split(here)[1:], *more)
+        assert outcome.status == 0, f"{step}: {outcome.stderr}"
+    assert [step.split()[1] for step in steps] == [
+        *("keygen", "plan", "export", "verify", "import", "import")
+    ]
+
+
+def test_every_link_between_the_pages_leads_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
 def examples() -> list[tuple[str, str]]:

@@ -64,6 +64,8 @@ class Entry:
     kind: EntryKind
     """``special``: a symbolic link, pipe, socket or device; never followed or opened."""
     size: int
+    shared: tuple[int, int] | None = None
+    """Equal for the names of one file that has several (hard links)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,8 @@ def _is_foreign(path: str, name: str) -> bool:
 def _entry(path: str, item: os.DirEntry[str]) -> Entry:
     status = item.stat(follow_symlinks=False)
     kind: EntryKind = "file" if stat.S_ISREG(status.st_mode) else "special"
-    return Entry(path, kind, status.st_size)
+    shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
+    return Entry(path, kind, status.st_size, shared)
 
 
 def _digest(algorithm: str, text: str) -> Digest | None:

@@ -14,18 +14,13 @@ names, so that what is damaged can be told.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bundler.bundle import contents, inventory, layout, places, signing, sums
+from bundler.bundle import contents, hashing, inventory, layout, places, signing, sums
 from bundler.bundle.inventory import format_time
 from bundler.cancel import Cancellation
-from bundler.content.reader import BUFFER_SIZE
-from bundler.copy import pool
 from bundler.errors import (
     BundlerError,
     DamagedBundleError,
@@ -34,12 +29,11 @@ from bundler.errors import (
     IntegrityError,
     InvalidReferenceError,
     LimitError,
-    MalformedError,
     MediumError,
     NotFoundError,
     TrustError,
 )
-from bundler.events import BlobFinished, BlobProgressed, BlobStarted, Planned, discard
+from bundler.events import Planned, discard
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest
 
@@ -92,7 +86,7 @@ class Verification:
     files: int
     """How many files were hashed."""
     size: int
-    """Their bytes."""
+    """How many bytes were read for that: hard links of one file once."""
     ignored: int
     """How many files lie there that are not the bundle's, such as a stick's system files."""
 
@@ -183,10 +177,12 @@ def verify(
     if known is not None:
         _follow_images(check, known)
     check.surplus(listed)
-    files = check.hashable(listed)
-    size = sum(file.size for file in files)
-    emit(Planned(len(files), size, 0, 0, 0))
-    _hash_all(check, files, jobs, cancellation or Cancellation(), emit)
+    work = check.contents(listed)
+    size = sum(content.size for content in work)
+    emit(Planned(len(work), size, 0, 0, 0))
+    faults = hashing.check_all(bundle, work, jobs, cancellation or Cancellation(), emit)
+    for path, error in faults.items():
+        _add_fault(check, path, error)
     moment = now or datetime.now(UTC)
     expired = known is not None and known.expired(moment)
     return Verification(
@@ -195,19 +191,10 @@ def verify(
         signers=signers,
         distrust=distrust or (_expiry(known) if known is not None and expired else None),
         expired=expired,
-        files=len(files),
+        files=sum(len(content.names) for content in work),
         size=size,
         ignored=check.found.ignored,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file to hash, and what must come of it: as listed, and as its name promises."""
-
-    path: str
-    size: int
-    digests: tuple[Digest, ...]
 
 
 @dataclass(slots=True)
@@ -235,15 +222,15 @@ class _Check:
             if path not in self.found.entries:
                 self.add("missing", path, "missing")
 
-    def hashable(self, listed: _Listed) -> list[_File]:
-        """The listed files that are there, the largest first."""
-        files = [
-            _File(path, entry.size, digests)
+    def contents(self, listed: _Listed) -> list[hashing.Content]:
+        """What is to be hashed: each listed file that is there and has a digest to be held to."""
+        expected = {
+            path: digests
             for path, digest in listed.items()
-            if (entry := self.found.entries.get(path)) and entry.kind == "file"
             if (digests := _distinct(digest, layout.digest_in_name(path)))
-        ]
-        return sorted(files, key=lambda file: -file.size)
+        }
+        files = [entry for entry in self.found.entries.values() if entry.kind == "file"]
+        return hashing.contents(expected, files)
 
     def sorted_findings(self) -> tuple[Finding, ...]:
         """All findings by path, each with the images that it concerns."""
@@ -317,10 +304,20 @@ def _follow_images(check: _Check, known: Inventory) -> None:
                 check.add("size", part.path, text)
     for path, error in walked.problems.items():
         if path in check.found.entries and check.found.entries[path].kind == "file":
-            code = "damaged" if isinstance(error, DigestMismatchError) else "malformed"
-            check.add(code, path, _reason(error, check.bundle, path))
+            _add_fault(check, path, error)
     if known.format == "oci":
         _compare_index(check, known)
+
+
+def _add_fault(check: _Check, path: str, error: BundlerError) -> None:
+    match error:
+        case DigestMismatchError():
+            text = f"its digest is {error.got} instead of {error.expected}"
+            check.add("damaged", path, text)
+        case MediumError():
+            check.add("unreadable", path, _reason(error, check.bundle, path))
+        case _:
+            check.add("malformed", path, _reason(error, check.bundle, path))
 
 
 def _compare_index(check: _Check, known: Inventory) -> None:
@@ -352,40 +349,6 @@ def _name_in_index(image: BundledImage) -> str:
         return places.image_name(image.reference, image.digest, "oci")
     except InvalidReferenceError:
         return image.reference
-
-
-def _hash_all(
-    check: _Check, files: Sequence[_File], jobs: int | None, stop: Cancellation, emit: Emit
-) -> None:
-    workers = jobs or len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(workers, thread_name_prefix="hash") as executor:
-        tasks = [partial(_hash, check.bundle, file, stop, emit) for file in files]
-        for finding in filter(None, pool.run(executor, tasks, stop)):
-            check.findings.setdefault(finding.path, finding)
-
-
-def _hash(bundle: Path, file: _File, stop: Cancellation, emit: Emit) -> Finding | None:
-    """Hash one file and tell what is wrong with it."""
-    name = file.digests[0].text
-    emit(BlobStarted(name, file.size, "verifying"))
-    finding: Finding | None = None
-    try:
-        hashers = [digest.hasher() for digest in file.digests]
-        with layout.open_file(bundle, file.path) as stream:
-            buffer = memoryview(bytearray(max(1, min(file.size, BUFFER_SIZE))))
-            while count := stream.readinto(buffer):
-                stop.check()
-                for hasher in hashers:
-                    hasher.update(buffer[:count])
-                emit(BlobProgressed(name, count))
-        for digest, hasher in zip(file.digests, hashers, strict=True):
-            if hasher.hexdigest() != digest.hex:
-                got = f"{digest.algorithm}:{hasher.hexdigest()}"
-                finding = Finding("damaged", file.path, f"its digest is {got} instead of {digest}")
-    except (NotFoundError, MalformedError, MediumError) as error:
-        finding = Finding("unreadable", file.path, _reason(error, bundle, file.path))
-    emit(BlobFinished(name, failed=finding is not None))
-    return finding
 
 
 def _distinct(*digests: Digest | None) -> tuple[Digest, ...]:

@@ -394,6 +394,30 @@ def test_what_is_done_is_told(bundle: Path):
     assert sum(advances) == result.size
 
 
+def test_hard_links_of_one_file_are_read_once_and_judged_by_each_name(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b", form="dir", keys=(KEY,))
+    shared = bundles.sample()[NGINX].blobs[1]
+    first, second = find(bundle, shared)
+    second.unlink()
+    second.hardlink_to(first)
+    result = verify(bundle, [KEY.public])
+    result.check()
+    assert result.files == result.inventory.sums.count
+    assert result.size == sum(
+        path.stat().st_size
+        for path in bundles.walk(bundle)
+        if path != second and not path.name.startswith(("bundle.json", "SHA256SUMS"))
+    )
+    other = find(bundle, bundles.sample()[NGINX].blobs[2])[0]
+    other.unlink()
+    other.hardlink_to(first)
+    assert findings(bundle) == {str(other.relative_to(bundle)): ("size", (NGINX,))}
+    first.write_bytes(b"x" * len(shared.data))
+    assert set(findings(bundle)) == {
+        str(path.relative_to(bundle)) for path in (first, second, other)
+    }
+
+
 def test_it_stops_when_asked(bundle: Path):
     cancellation = Cancellation()
     cancellation.request()

@@ -14,28 +14,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from bundler.errors import LimitError, MalformedError, UnsupportedError
-from bundler.oci import fields, media_types, strict_json
+from bundler.bundle import inventory_fields as members
+from bundler.errors import MalformedError, UnsupportedError
+from bundler.oci import fields, strict_json
 from bundler.oci.descriptor import Descriptor
-from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
-
-    T = TypeVar("T")
+    from bundler.oci.digest import Digest
 
 TYPE = "airbundle/bundle/v1"
 MAX_INVENTORY = 16 * 1024 * 1024
-MAX_IMAGES = 100_000
-MAX_TEXT = 4096
 
 Format = Literal["oci", "dir"]
 IndexTreatment = Literal["all", "strip", "sparse"]
 
 _FAMILY = "airbundle/bundle/"
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _FIELDS = (
     *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "base"),
     *("presupposes", "sums", "images", "volumes"),
@@ -207,24 +201,24 @@ def parse(raw: bytes, *, what: str = "bundle.json") -> Inventory:
     value = strict_json.load_object(raw, what=what, limit=MAX_INVENTORY)
     _check_type(value, what)
     fields.refuse_other_case(value, _FIELDS, what)
-    images = _many(value, "images", what, _image)
+    images = members.many(value, "images", what, _image)
     _refuse_repeats(images, what)
-    stream = _text(value, "stream", what)
+    stream = members.text(value, "stream", what)
     if not is_stream_name(stream):
         raise MalformedError(f"{what}: {stream[:80]!r} cannot be the name of a stream")
     return Inventory(
-        format=cast("Format", _one_of(value, "format", ("oci", "dir"), what)),
+        format=cast("Format", members.one_of(value, "format", ("oci", "dir"), what)),
         stream=stream,
         serial=fields.integer(value, "serial", what),
-        created=_time(_text(value, "created", what), what),
-        expires=None if value.get("expires") is None else _time(value["expires"], what),
-        complete=_flag(value, "complete", what),
-        tool=_tool(_obj(value, "tool", what), what),
-        sums=_sums(_obj(value, "sums", what), what),
-        base=None if value.get("base") is None else _base(_obj(value, "base", what), what),
-        presupposes=_many(value, "presupposes", what, _presupposed),
+        created=members.time(members.text(value, "created", what), what),
+        expires=None if value.get("expires") is None else members.time(value["expires"], what),
+        complete=members.flag(value, "complete", what),
+        tool=_tool(members.obj(value, "tool", what), what),
+        sums=_sums(members.obj(value, "sums", what), what),
+        base=None if value.get("base") is None else _base(members.obj(value, "base", what), what),
+        presupposes=members.many(value, "presupposes", what, _presupposed),
         images=images,
-        volumes=_many(value, "volumes", what, _volume),
+        volumes=members.many(value, "volumes", what, _volume),
     )
 
 
@@ -290,8 +284,8 @@ def _referrer_to_json(referrer: Referrer) -> strict_json.JSON:
     )
 
 
-def _without_none(**members: strict_json.JSON) -> strict_json.JSON:
-    return {name: value for name, value in members.items() if value is not None}
+def _without_none(**values: strict_json.JSON) -> strict_json.JSON:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def format_time(moment: datetime) -> str:
@@ -313,49 +307,53 @@ def _check_type(value: dict[str, Any], what: str) -> None:
 
 def _image(value: dict[str, Any], what: str) -> BundledImage:
     fields.refuse_other_case(value, _IMAGE_FIELDS, what)
-    index = value.get("index")
+    index = (
+        None
+        if value.get("index") is None
+        else members.one_of(value, "index", ("all", "strip", "sparse"), what)
+    )
+    platforms = fields.texts(value, "platforms", what)
     return BundledImage(
-        reference=_text(value, "reference", what),
-        digest=_digest(value, "digest", what),
-        media_type=_manifest_type(value, what),
+        reference=members.text(value, "reference", what),
+        digest=members.digest(value, "digest", what),
+        media_type=members.manifest_type(value, what),
         size=fields.integer(value, "size", what),
-        platforms=tuple(_shown(item, what) for item in fields.texts(value, "platforms", what)),
-        index=None
-        if index is None
-        else cast("IndexTreatment", _one_of(value, "index", ("all", "strip", "sparse"), what)),
-        replaces=_optional_digest(value, "replaces", what),
-        rename=_optional_text(value, "rename", what),
-        origin=_optional_text(value, "origin", what),
-        source=_optional_text(value, "source", what),
-        referrers=_many(value, "referrers", what, _referrer),
-        verified=_many(value, "verified", what, _verified),
+        platforms=tuple(members.shown(item, what) for item in platforms),
+        index=cast("IndexTreatment | None", index),
+        replaces=members.optional_digest(value, "replaces", what),
+        rename=members.optional_text(value, "rename", what),
+        origin=members.optional_text(value, "origin", what),
+        source=members.optional_text(value, "source", what),
+        referrers=members.many(value, "referrers", what, _referrer),
+        verified=members.many(value, "verified", what, _verified),
     )
 
 
 def _referrer(value: dict[str, Any], what: str) -> Referrer:
     return Referrer(
-        digest=_digest(value, "digest", what),
-        media_type=_manifest_type(value, what),
+        digest=members.digest(value, "digest", what),
+        media_type=members.manifest_type(value, what),
         size=fields.integer(value, "size", what),
-        subject=_digest(value, "subject", what),
-        artifact_type=_optional_text(value, "artifactType", what),
-        tag=_optional_text(value, "tag", what),
+        subject=members.digest(value, "subject", what),
+        artifact_type=members.optional_text(value, "artifactType", what),
+        tag=members.optional_text(value, "tag", what),
     )
 
 
 def _verified(value: dict[str, Any], what: str) -> Verified:
-    return Verified(_text(value, "policy", what), _optional_text(value, "key", what) or "")
+    key = members.optional_text(value, "key", what)
+    return Verified(members.text(value, "policy", what), key or "")
 
 
 def _tool(value: dict[str, Any], what: str) -> Tool:
-    return Tool(_text(value, "name", what), _text(value, "version", what))
+    return Tool(members.text(value, "name", what), members.text(value, "version", what))
 
 
 def _sums(value: dict[str, Any], what: str) -> Sums:
-    path = _text(value, "path", what)
+    path = members.text(value, "path", what)
     if path != "SHA256SUMS":
         raise MalformedError(f"{what}: sums.path is {path[:80]!r} instead of 'SHA256SUMS'")
-    digest = _digest(value, "digest", what)
+    digest = members.digest(value, "digest", what)
     if digest.algorithm != "sha256":
         raise MalformedError(f"{what}: sums.digest must be a sha256")
     size, count = fields.integer(value, "size", what), fields.integer(value, "count", what)
@@ -364,18 +362,18 @@ def _sums(value: dict[str, Any], what: str) -> Sums:
 
 def _base(value: dict[str, Any], what: str) -> Base:
     serial = fields.integer(value, "serial", what)
-    return Base(_text(value, "stream", what), serial, _digest(value, "digest", what))
+    return Base(members.text(value, "stream", what), serial, members.digest(value, "digest", what))
 
 
 def _presupposed(value: dict[str, Any], what: str) -> Presupposed:
-    return Presupposed(_digest(value, "digest", what), fields.integer(value, "size", what))
+    return Presupposed(members.digest(value, "digest", what), fields.integer(value, "size", what))
 
 
 def _volume(value: dict[str, Any], what: str) -> Volume:
     return Volume(
         number=fields.integer(value, "number", what),
         of=fields.integer(value, "of", what),
-        sums=_digest(value, "sums", what),
+        sums=members.digest(value, "sums", what),
         size=fields.integer(value, "size", what),
     )
 
@@ -386,79 +384,3 @@ def _refuse_repeats(images: tuple[BundledImage, ...], what: str) -> None:
         if image.reference in seen:
             raise MalformedError(f"{what}: {image.reference[:200]} is listed twice")
         seen.add(image.reference)
-
-
-def _many(
-    value: dict[str, Any], key: str, what: str, read: Callable[[dict[str, Any], str], T]
-) -> tuple[T, ...]:
-    items = fields.objects(value, key, what)
-    if len(items) > MAX_IMAGES:
-        raise LimitError(f"{what}: {len(items):,} {key}, more than the {MAX_IMAGES:,} allowed")
-    return tuple(read(item, f"{what}: {key}[{at}]") for at, item in enumerate(items))
-
-
-def _obj(value: dict[str, Any], key: str, what: str) -> dict[str, Any]:
-    item = fields.obj(value, key, what)
-    if item is None:
-        raise MalformedError(f"{what}: {key} is missing")
-    return item
-
-
-def _text(value: dict[str, Any], key: str, what: str) -> str:
-    item = _optional_text(value, key, what)
-    if item is None:
-        raise MalformedError(f"{what}: {key} is missing or empty")
-    return item
-
-
-def _optional_text(value: dict[str, Any], key: str, what: str) -> str | None:
-    item = fields.text(value, key, what)
-    return None if item is None else _shown(item, f"{what}: {key}")
-
-
-def _shown(text: str, what: str) -> str:
-    """Text from outside that a terminal will show: short, and nothing that moves its cursor."""
-    if len(text) > MAX_TEXT or not text.isprintable():
-        raise MalformedError(f"{what}: not printable text of at most {MAX_TEXT:,} characters")
-    return text
-
-
-def _flag(value: dict[str, Any], key: str, what: str) -> bool:
-    item = value.get(key)
-    if not isinstance(item, bool):
-        raise MalformedError(f"{what}: {key} is neither true nor false")
-    return item
-
-
-def _one_of(value: dict[str, Any], key: str, allowed: tuple[str, ...], what: str) -> str:
-    item = value.get(key)
-    if item not in allowed:
-        raise MalformedError(f"{what}: {key} is not one of {', '.join(allowed)}")
-    return cast("str", item)
-
-
-def _manifest_type(value: dict[str, Any], what: str) -> str:
-    media_type = _text(value, "mediaType", what)
-    if media_type not in media_types.IMAGE_MANIFESTS | media_types.INDEXES:
-        raise MalformedError(f"{what}: {media_type[:80]!r} is not a manifest's media type")
-    return media_type
-
-
-def _digest(value: dict[str, Any], key: str, what: str) -> Digest:
-    try:
-        return Digest(_text(value, key, what))
-    except MalformedError as error:
-        raise MalformedError(f"{what}: {key}: {error.message}") from None
-
-
-def _optional_digest(value: dict[str, Any], key: str, what: str) -> Digest | None:
-    return None if value.get(key) is None else _digest(value, key, what)
-
-
-def _time(value: object, what: str) -> datetime:
-    if isinstance(value, str) and _TIME.fullmatch(value):
-        try:
-            return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        except ValueError:
-            pass
-    raise MalformedError(f"{what}: {str(value)[:40]!r} is not a time like 2026-11-23T07:00:00Z")

@@ -178,10 +178,10 @@ def _member(header: _Header, what: str, *, links: bool) -> Member | None:
 
 def _check_sum(block: bytes, where: str) -> None:
     """The sum of all bytes, with the field itself as blanks; old tools added signed bytes."""
-    told = _number(block[148:156], where)
+    told = block[148:156].strip(b" \0").lstrip(b"0")
     counted = block[:148] + b" " * 8 + block[156:]
     signed = sum(counted) - 256 * sum(byte >= 128 for byte in counted)
-    if told not in (sum(counted), signed):
+    if told not in [b"%o" % total for total in (sum(counted), signed)]:
         raise MalformedError(f"{where}: its header is damaged, or this is no tar archive")
 
 

@@ -1,0 +1,191 @@
+"""What we write Skopeo reads, and the reverse, with the same digests and the same bytes.
+
+Two differences are taken out before files are compared. Skopeo 1.9 writes ``oci-layout`` with a
+blank and ``index.json`` without a media type; later ones write both as we do. And we say in
+``index.json`` which platform an image is for, which Skopeo does not.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from bundler import transports
+from bundler.cancel import Cancellation
+from bundler.copy.engine import Running, execute
+from bundler.copy.plan import Target, plan
+from bundler.copy.resolve import Wish, resolve
+from bundler.copy.select import Selection
+from bundler.oci.digest import Digest
+from bundler.ports import Node, Options
+from bundler.transports.directory_tree import DirectoryTreeDestination
+from tests import images
+
+OPTIONS = Options(settings=None)
+
+
+def copy(source_text, destination_text):
+    """Copy one image with the engine."""
+    source_reference = transports.parse(source_text)
+    reference = transports.parse(destination_text)
+    source = transports.transport(source_reference.transport).source(source_reference, OPTIONS)
+    with closing(source):
+        destination = transports.transport(reference.transport).destination(reference, OPTIONS)
+        with closing(destination):
+            _copy_between(source, source_reference.name, destination, reference.name)
+
+
+def _copy_between(source, name, destination, *names):
+    with ThreadPoolExecutor(2) as pool:
+        image = resolve(Wish(source, name, "test", Selection(), False))
+        wanted = tuple(one for one in names if one is not None)
+        made = plan([Target(image, destination, wanted)], pool, Cancellation())
+        execute(made, Running(pool))
+
+
+def files(path):
+    return {
+        str(one.relative_to(path)): one.read_bytes() for one in path.rglob("*") if one.is_file()
+    }
+
+
+def as_later_skopeo(layout):
+    """The files of a layout of Skopeo 1.9 as later ones write them."""
+    found = files(layout)
+    found["oci-layout"] = found["oci-layout"].replace(b": ", b":")
+    found["index.json"] = found["index.json"].replace(
+        b'{"schemaVersion":2,"manifests"',
+        b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests"',
+    )
+    return found
+
+
+def without_platforms(layout):
+    """Our files as they are where no platform is known."""
+    found = files(layout)
+    index = json.loads(found["index.json"])
+    for entry in index["manifests"]:
+        entry.pop("platform", None)
+    found["index.json"] = images.dump(index)
+    return found
+
+
+@pytest.fixture
+def image():
+    return images.image(images.layer({"a": b"1" * 5000}), images.layer({"b": b"<&>"}))
+
+
+@pytest.fixture
+def index():
+    return images.multi_platform(
+        "app", "linux/amd64", "linux/arm64/v8", shared=images.layer({"shared": b"s" * 9000})
+    )
+
+
+@pytest.mark.parametrize("kind", ["image", "index", "docker"])
+def test_a_layout_is_byte_for_byte_what_skopeo_writes(tmp_path, skopeo, image, index, kind):
+    one = {"image": image, "index": index, "docker": images.image(types=images.DOCKER)}[kind]
+    images.write_layout(tmp_path / "made", {"app": one})
+    copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/d")
+    theirs = f"oci:{tmp_path}/theirs:x"
+    skopeo.ok("copy", "--all", "--preserve-digests", f"dir:{tmp_path}/d", theirs)
+    copy(f"dir:{tmp_path}/d", f"oci:{tmp_path}/ours:x")
+    assert without_platforms(tmp_path / "ours") == as_later_skopeo(tmp_path / "theirs")
+
+
+def test_further_names_are_entered_as_skopeo_does(tmp_path, skopeo, image, index):
+    images.write_layout(tmp_path / "made", {"image": image, "index": index})
+    for name, called in (("image", "a"), ("index", "b"), ("image", "docker.io/library/c:1")):
+        source = f"oci:{tmp_path}/made:{name}"
+        skopeo.ok("copy", "--all", source, f"oci:{tmp_path}/theirs:{called}")
+        copy(source, f"oci:{tmp_path}/ours:{called}")
+    assert without_platforms(tmp_path / "ours") == as_later_skopeo(tmp_path / "theirs")
+
+
+def test_a_layout_that_skopeo_wrote_is_added_to(tmp_path, skopeo, image, index):
+    images.write_layout(tmp_path / "made", {"image": image, "index": index})
+    skopeo.ok("copy", f"oci:{tmp_path}/made:image", f"oci:{tmp_path}/both:theirs")
+    copy(f"oci:{tmp_path}/made:index", f"oci:{tmp_path}/both:ours")
+    for name, one in (("theirs", image), ("ours", index)):
+        raw = skopeo.ok("inspect", "--raw", f"oci:{tmp_path}/both:{name}")
+        assert Digest.of(raw.encode()).text == one.digest
+        skopeo.ok("copy", "--all", f"oci:{tmp_path}/both:{name}", f"dir:{tmp_path}/{name}")
+
+
+@pytest.mark.parametrize("kind", ["image", "index", "docker", "artifact"])
+def test_a_directory_is_byte_for_byte_what_skopeo_writes(tmp_path, skopeo, image, index, kind):
+    one = {
+        "image": image,
+        "index": index,
+        "docker": images.image(types=images.DOCKER),
+        "artifact": images.artifact("application/vnd.example", b"data"),
+    }[kind]
+    images.write_layout(tmp_path / "made", {"app": one})
+    copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/ours")
+    skopeo.ok("copy", "--all", f"dir:{tmp_path}/ours", f"dir:{tmp_path}/theirs")
+    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
+
+
+def test_skopeo_reads_our_directory_and_we_read_its(tmp_path, skopeo, index):
+    images.write_layout(tmp_path / "made", {"app": index})
+    copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/ours")
+    skopeo.ok("copy", "--all", f"dir:{tmp_path}/ours", f"dir:{tmp_path}/theirs")
+    copy(f"dir:{tmp_path}/theirs", f"oci:{tmp_path}/back:app")
+    raw = skopeo.ok("inspect", "--raw", f"oci:{tmp_path}/back:app")
+    assert Digest.of(raw.encode()).text == index.digest
+
+
+def test_our_directory_is_reused_by_skopeo_and_its_by_us(tmp_path, skopeo, image, index):
+    images.write_layout(tmp_path / "made", {"image": image, "index": index})
+    copy(f"oci:{tmp_path}/made:image", f"dir:{tmp_path}/d")
+    skopeo.ok("copy", "--all", f"oci:{tmp_path}/made:index", f"dir:{tmp_path}/d")
+    copy(f"oci:{tmp_path}/made:image", f"dir:{tmp_path}/d")
+    copy(f"oci:{tmp_path}/made:image", f"dir:{tmp_path}/fresh")
+    assert files(tmp_path / "d") == files(tmp_path / "fresh")
+
+
+def test_every_image_of_a_tree_is_a_directory_for_skopeo(tmp_path, skopeo, image, index):
+    images.write_layout(tmp_path / "made", {"image": image, "index": index})
+    reference = transports.parse(f"oci:{tmp_path}/made")
+    with (
+        closing(transports.transport("oci").source(reference, OPTIONS)) as source,
+        closing(DirectoryTreeDestination(tmp_path / "tree", OPTIONS)) as destination,
+    ):
+        for name, one in (("image", image), ("index", index)):
+            _copy_between(source, name, destination, f"images/{one.digest[7:]}")
+    for name, one in (("image", image), ("index", index)):
+        ours = tmp_path / "tree/images" / one.digest[7:]
+        skopeo.ok("copy", "--all", f"oci:{tmp_path}/made:{name}", f"dir:{tmp_path}/{name}")
+        assert files(ours) == files(tmp_path / name)
+
+
+@pytest.fixture
+def archive(tmp_path, skopeo):
+    """What Skopeo makes of an image in which one layer comes twice."""
+    twice = images.layer({"a": b"1" * 5000}, types=images.DOCKER)
+    other = images.layer({"b": b"2"}, types=images.DOCKER)
+    one = images.image(twice, other, twice, types=images.DOCKER)
+    images.write_layout(tmp_path / "made", {"app": one})
+    copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/made-dir")
+    archive = tmp_path / "a.tar"
+    skopeo.ok("copy", f"dir:{tmp_path}/made-dir", f"docker-archive:{archive}:example.com/x:1")
+    return archive
+
+
+def test_a_docker_archive_is_the_image_that_skopeo_reads(tmp_path, skopeo, archive):
+    skopeo.ok("copy", f"docker-archive:{archive}", f"dir:{tmp_path}/theirs")
+    copy(f"docker-archive:{archive}:example.com/x:1", f"dir:{tmp_path}/ours")
+    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
+
+
+def test_a_manifest_of_a_docker_archive_is_the_one_that_skopeo_makes(skopeo, archive):
+    raw = skopeo.ok("inspect", "--raw", f"docker-archive:{archive}")
+    reference = transports.parse(f"docker-archive:{archive}")
+    with closing(transports.transport("docker-archive").source(reference, OPTIONS)) as source:
+        root = source.resolve()
+        with source.open(Node.of(root, "manifest")) as stream:
+            assert stream.read() == raw.encode()
+    assert len(json.loads(raw)["layers"]) == 3

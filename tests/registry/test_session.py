@@ -1,5 +1,8 @@
 """Requests as a registry sees them: proofs, redirects, retries, TLS, proxies, an end on demand."""
 
+# The outer block is the registry, the inner one the claim.
+# ruff: noqa: SIM117
+
 from __future__ import annotations
 
 import base64
@@ -396,7 +399,7 @@ class TestTls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("registry.example").configure_cert(context)
         with FakeRegistry(tls=context) as registry:
-            with pytest.raises(RegistryError, match="not trusted.*127.0.0.1"):
+            with pytest.raises(RegistryError, match=r"not trusted.*127\.0\.0\.1"):
                 connect(registry, tls=Tls(ca_files=(ca_file,))).ping()
 
     def test_ssl_cert_file_is_heeded(self, connect, authority, ca_file, monkeypatch):
@@ -425,7 +428,7 @@ class TestTls:
             file.write_bytes(content)
         with FakeRegistry(tls=server_context(authority)) as registry:
             for tls in (Tls(ca_files=(file,)), Tls(client_certificate=file)):
-                with pytest.raises(ConfigError, match="ca.pem"):
+                with pytest.raises(ConfigError, match=r"ca\.pem"):
                     connect(registry, tls=tls).ping()
 
     def test_unverified_tls(self, connect, authority):

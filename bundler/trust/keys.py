@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
+from bundler.content.atomic import sync_directory
 from bundler.errors import (
     ConfigError,
     ConflictError,
@@ -140,6 +141,7 @@ def write_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> tuple
     try:
         for path, (text, mode) in texts.items():
             _write_new(path, text, mode, made)
+        sync_directory(prefix.parent)
     except FileExistsError as error:
         _remove(made)
         raise ConflictError(

@@ -80,10 +80,11 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
     """
     loading = _Loading(path, environment)
     head = loading.read(path, document.read_bytes(path), Wishes(), ())
-    if not loading.entries:
-        loading.findings.add(At(str(path), 1, 1), "no image is asked for")
     name = _name(plain(head, "name"), path, loading.findings)
     loading.findings.check()
+    if not loading.entries:
+        loading.findings.add(At(str(path), 1, 1), "no image is asked for")
+        loading.findings.check()
     return BundleManifest(
         name=name,
         expires=_expires(plain(head, "expires")),

@@ -121,8 +121,12 @@ def choose(select: Select, offered: Iterable[str]) -> list[str]:
 
 def natural_key(tag: str) -> tuple[list[tuple[int, int, str]], str]:
     """A sort key that takes runs of digits as numbers: 1.9 comes before 1.10."""
-    parts = [part for part in _NUMBER.split(tag) if part]
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts], tag
+    parts = [
+        (0, int(part), "") if at % 2 else (1, 0, part)
+        for at, part in enumerate(_NUMBER.split(tag))
+        if part
+    ]
+    return parts, tag
 
 
 @dataclass(frozen=True, slots=True)

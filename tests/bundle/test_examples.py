@@ -46,7 +46,14 @@ def test_plant_chooses_and_renames():
     tags = {
         "docker://quay.io/prometheus/prometheus": ["v2.53.1", "v2.53.2", "v2.54.0"],
         "docker://registry.example.com:5000/control/plc-bridge": ["1.1", "1.10"],
-        "docker://docker.io/library/redis": ["7.0.1", "7.2.0", "7.2.5", "7.4.0", "7.4.1-rc1", "8.0"],
+        "docker://docker.io/library/redis": [
+            "7.0.1",
+            "7.2.0",
+            "7.2.5",
+            "7.4.0",
+            "7.4.1-rc1",
+            "8.0",
+        ],
     }
     wanted = expand(_load("plant-7.yaml"), tags.__getitem__)
     assert [image.rename for image in wanted] == [

@@ -14,9 +14,10 @@ from bundler.oci.digest import Digest
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
 MAX_NAME = 255
+MAX_PORT = 65_535
 
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]{{1,5}})?")
+_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::([0-9]{{1,5}}))?")
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
@@ -41,6 +42,10 @@ class ImageReference:
         Raises:
             InvalidReferenceError: with the part that is wrong.
         """
+        if _HEX_ID.fullmatch(text):
+            raise InvalidReferenceError(
+                f"{text}: 64 hexadecimal digits are an image id, not a name"
+            )
         rest, at, digest_text = text.partition("@")
         domain, path = _split_domain(rest)
         path, colon, tag = path.partition(":")
@@ -76,7 +81,8 @@ def is_tag(text: str) -> bool:
 
 def is_domain(text: str) -> bool:
     """Whether ``text`` can be a registry's ``host[:port]``."""
-    return _DOMAIN.fullmatch(text) is not None
+    match = _DOMAIN.fullmatch(text)
+    return match is not None and len(text) <= MAX_NAME and int(match[1] or 0) <= MAX_PORT
 
 
 def is_repository_path(text: str) -> bool:
@@ -87,7 +93,7 @@ def is_repository_path(text: str) -> bool:
 def _split_domain(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
     is_domain_part = slash and (
-        any(char in first for char in ".:[") or first == "localhost" or first != first.lower()
+        any(char in first for char in ".:") or first == "localhost" or first != first.lower()
     )
     if not is_domain_part:
         return DEFAULT_DOMAIN, name
@@ -97,23 +103,35 @@ def _split_domain(name: str) -> tuple[str, str]:
 
 
 def _check(text: str, domain: str, path: str, tag: str | None) -> None:
-    shown = repr(text[:200])
-    if _DOMAIN.fullmatch(domain) is None:
+    shown = _shown(text)
+    if not is_domain(domain):
         raise InvalidReferenceError(f"{shown}: {domain[:80]!r} is not a registry's host[:port]")
     if _PATH.fullmatch(path) is None:
         if path != path.lower():
             raise InvalidReferenceError(f"{shown}: a repository's name must be in lower case")
         raise InvalidReferenceError(f"{shown}: {path[:80]!r} is not a repository's name")
-    if len(domain) + 1 + len(path) > MAX_NAME:
+    if len(path) > MAX_NAME:
         raise InvalidReferenceError(f"{shown}: the name is longer than {MAX_NAME} characters")
     if tag is not None and _TAG.fullmatch(tag) is None:
         raise InvalidReferenceError(f"{shown}: {tag[:80]!r} is not a tag")
-    if domain == DEFAULT_DOMAIN and _HEX_ID.fullmatch(path.removeprefix("library/")):
-        raise InvalidReferenceError(f"{shown}: 64 hexadecimal digits are an image id, not a name")
 
 
 def _digest(text: str, digest: str) -> Digest:
     try:
         return Digest(digest)
     except MalformedError as error:
-        raise InvalidReferenceError(f"{text[:200]!r}: {error.message}") from None
+        if "/" in digest:
+            raise InvalidReferenceError(
+                f"{_shown(text)}: a reference holds no credentials and no path after '@'",
+                hint="give credentials with --creds, or log in",
+            ) from None
+        raise InvalidReferenceError(f"{_shown(text)}: {error.message}") from None
+
+
+def _shown(text: str) -> str:
+    """``text`` for a message, without what may be a name and a password before a host."""
+    front, at, rest = text.rpartition("@")
+    if at and "/" in rest:
+        scheme, separator, _ = front.rpartition("://")
+        text = f"{scheme}{separator}***@{rest}"
+    return repr(text[:200])

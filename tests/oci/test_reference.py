@@ -1,0 +1,223 @@
+"""References: Docker's grammar, and the same verdicts as Skopeo's."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from contextlib import suppress
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bundler.errors import InvalidReferenceError
+from bundler.oci.digest import Digest
+from bundler.oci.reference import (
+    ImageReference,
+    is_domain,
+    is_repository_path,
+    is_tag,
+)
+from tests import strategies
+
+HEX = "0123456789abcdef" * 4
+DIGEST = f"sha256:{HEX}"
+
+
+@pytest.mark.parametrize(
+    ("text", "full"),
+    [
+        ("nginx", "docker.io/library/nginx"),
+        ("nginx:1.27", "docker.io/library/nginx:1.27"),
+        ("org/app", "docker.io/org/app"),
+        ("docker.io/nginx", "docker.io/library/nginx"),
+        ("index.docker.io/nginx:1", "docker.io/library/nginx:1"),
+        ("index.docker.io/org/app", "docker.io/org/app"),
+        ("localhost/app", "localhost/app"),
+        ("localhost:5000/app:1", "localhost:5000/app:1"),
+        ("host:5000/app", "host:5000/app"),
+        ("example.com/app", "example.com/app"),
+        ("Example/app", "Example/app"),  # a repository has no capitals, so this is a host
+        ("[::1]:5000/app:1", "[::1]:5000/app:1"),
+        ("[::1]/app", "[::1]/app"),
+        ("127.0.0.1:5000/a/b/c:t", "127.0.0.1:5000/a/b/c:t"),
+        (f"app:1@{DIGEST}", f"docker.io/library/app:1@{DIGEST}"),
+        (f"app@{DIGEST}", f"docker.io/library/app@{DIGEST}"),
+        ("app:_T.1-x", "docker.io/library/app:_T.1-x"),
+        ("org/a.b_c__d---e", "docker.io/org/a.b_c__d---e"),
+    ],
+)
+def test_reads_what_docker_reads(text, full):
+    assert str(ImageReference.parse(text)) == full
+
+
+def test_a_number_after_a_colon_is_a_port_only_before_a_slash():
+    assert ImageReference.parse("host:5000").tag == "5000"
+    assert ImageReference.parse("host:5000/app").domain == "host:5000"
+    assert ImageReference.parse("host:5000/app:6000").tag == "6000"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "is not a repository's name"),
+        ("/app", "is not a repository's name"),
+        ("app/", "is not a repository's name"),
+        ("a//b", "is not a repository's name"),
+        ("example.com/", "is not a repository's name"),
+        ("App", "must be in lower case"),
+        ("example.com/App", "must be in lower case"),
+        ("app:", "is not a tag"),
+        ("app:-x", "is not a tag"),
+        ("app:.x", "is not a tag"),
+        ("app:a:b", "is not a tag"),
+        ("app:" + "t" * 129, "is not a tag"),
+        ("app:t\u00e4g", "is not a tag"),
+        ("app:tag\n", "is not a tag"),
+        ("app@", "digest"),
+        (f"app@{DIGEST[:-1]}", "digest"),
+        (f"app@{DIGEST}@{DIGEST}", "digest"),
+        (f"app@sha256:{HEX.upper()}", "digest"),
+        (HEX, "image id"),
+        ("-a", "is not a repository's name"),
+        ("a-", "is not a repository's name"),
+        ("a..b", "is not a repository's name"),
+        ("a___b", "is not a repository's name"),
+        ("a._b", "is not a repository's name"),
+        ("../etc", r"host\[:port\]"),
+        ("host.example/../x", "is not a repository's name"),
+        ("exam_ple.com/app", r"host\[:port\]"),
+        ("-host.com/app", r"host\[:port\]"),
+        ("host:port/app", r"host\[:port\]"),
+        ("host:99999/app", r"host\[:port\]"),
+        ("a.b_c/app", r"host\[:port\]"),  # a dot makes a host of it
+        ("[abc]/app", "is not a repository's name"),
+        ("[::1/app", r"host\[:port\]"),
+        ("https://example.com/app", r"host\[:port\]"),
+        ("ap p", "is not a repository's name"),
+        ("example.com/" + "a" * 256, "longer than 255"),
+    ],
+)
+def test_refuses_with_the_part_that_is_wrong(text, reason):
+    with pytest.raises(InvalidReferenceError, match=reason):
+        ImageReference.parse(text)
+
+
+def test_a_path_may_have_255_characters_whatever_the_host():
+    path = "a" * 255
+    assert ImageReference.parse(f"registry.example.com:5000/{path}").path == path
+    assert is_repository_path(path)
+    assert not is_repository_path(path + "a")
+
+
+def test_64_hexadecimal_digits_are_an_id_only_when_they_stand_alone():
+    assert ImageReference.parse(f"example.com/{HEX}").path == HEX
+    assert ImageReference.parse(f"{HEX}:1").tag == "1"
+    assert ImageReference.parse(HEX[:-1]).path == f"library/{HEX[:-1]}"
+
+
+@given(strategies.references)
+def test_a_references_text_reads_as_the_same_reference(reference):
+    assert ImageReference.parse(str(reference)) == reference
+
+
+@given(st.text(max_size=80))
+@example("docker.io/library/")
+@example("a:b/c@d")
+def test_any_text_is_refused_or_reads_the_same_again(text):
+    try:
+        reference = ImageReference.parse(text)
+    except InvalidReferenceError:
+        return
+    assert ImageReference.parse(str(reference)) == reference
+    assert is_domain(reference.domain)
+    assert is_repository_path(reference.path)
+    assert reference.tag is None or is_tag(reference.tag)
+
+
+@given(st.text("abA1.:/@[]_-", max_size=30))
+def test_what_is_almost_a_reference_never_crashes(text):
+    with suppress(InvalidReferenceError):
+        assert ImageReference.parse(text).repository
+
+
+def test_the_digest_is_what_a_registry_is_asked_for_when_there_is_one():
+    both = ImageReference.parse(f"app:1@{DIGEST}")
+    assert both.version == DIGEST
+    assert ImageReference.parse("app:1").version == "1"
+    assert ImageReference.parse("app").version is None
+
+
+def test_latest_is_added_only_where_nothing_is_said():
+    assert ImageReference.parse("app").with_default_tag().tag == "latest"
+    assert ImageReference.parse("app:1").with_default_tag().tag == "1"
+    pinned = ImageReference("docker.io", "library/app", digest=Digest(DIGEST))
+    assert pinned.with_default_tag() is pinned
+
+
+@pytest.mark.parametrize("text", ["user:hunter2@host/app", "https://user:hunter2@host:1/a:b@c/d"])
+def test_a_password_in_front_of_a_host_is_not_repeated(text):
+    with pytest.raises(InvalidReferenceError) as caught:
+        ImageReference.parse(text)
+    assert "hunter2" not in caught.value.message
+
+
+def test_a_hostile_length_is_refused_at_once():
+    with pytest.raises(InvalidReferenceError) as caught:
+        ImageReference.parse("a-" * 500_000)
+    assert len(caught.value.message) < 500
+
+
+# IPv6 hosts and paths of 255 characters came after the Skopeo that Debian 12 has.
+SAME_AS_SKOPEO = [
+    "127.0.0.1:1/a",
+    "127.0.0.1:1/a/b.c/d__e/f---g",
+    "127.0.0.1:1/a:T.a_g-1",
+    f"127.0.0.1:1/a@{DIGEST}",
+    f"127.0.0.1:1/{HEX}",
+    "127.0.0.1:1/a:5000",
+    "127.0.0.1:1/A",
+    "127.0.0.1:1/a:",
+    "127.0.0.1:1/a:-t",
+    "127.0.0.1:1/a:b:c",
+    "127.0.0.1:1/a:" + "t" * 128,
+    "127.0.0.1:1/a:" + "t" * 129,
+    "127.0.0.1:1/",
+    "127.0.0.1:1//a",
+    "127.0.0.1:1/a/",
+    "127.0.0.1:1/-a",
+    "127.0.0.1:1/a-",
+    "127.0.0.1:1/a._b",
+    "127.0.0.1:1/a___b",
+    "127.0.0.1:1/a b",
+    "127.0.0.1:1/../a",
+    "127.0.0.1:1/\u00e4",
+    "127.0.0.1:1/a@sha256:00",
+    f"127.0.0.1:1/a@sha256:{HEX.upper()}",
+    f"127.0.0.1:1/a@{DIGEST}@{DIGEST}",
+    f"127.0.0.1:1/a@{DIGEST}:t",
+    "127.0.0.1:port/a",
+    "127.0.0.1:/a",
+    "127.0.0._1/a",
+    "[abc]/a",
+    HEX,
+    "127.0.0.1:1/" + "a" * 300,
+]
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("text", SAME_AS_SKOPEO)
+def test_skopeo_gives_the_same_verdict(text):
+    """Nothing listens on port 1: a well-formed reference gets as far as a refused connection."""
+    skopeo = shutil.which("skopeo")
+    assert skopeo, "apt-get install skopeo"
+    command = [skopeo, "inspect", "--raw", "--tls-verify=false", f"docker://{text}"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stderr
+    accepted = "connection refused" in said
+    assert accepted or "refer" in said or "repository name" in said or "digest" in said, said
+    try:
+        ImageReference.parse(text)
+    except InvalidReferenceError:
+        assert not accepted, said
+    else:
+        assert accepted, said

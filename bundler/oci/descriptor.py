@@ -5,6 +5,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FIELDS = ("mediaType", "digest", "size", "urls", "annotations", "platform", "artifactType", "data")
+
+# Media types become HTTP headers: printable ASCII, with no blank at either end.
+_MEDIA_TYPE = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
 ANNOTATION_CONTAINERD_NAME = "io.containerd.image.name"
@@ -46,6 +50,8 @@ class Descriptor:
         digest = fields.text(value, "digest", what)
         if media_type is None or digest is None:
             raise MalformedError(f"{what}: a descriptor needs mediaType and digest")
+        if _MEDIA_TYPE.fullmatch(media_type) is None:
+            raise MalformedError(f"{what}: {media_type[:80]!r} is not a media type")
         platform = fields.obj(value, "platform", what)
         return cls(
             media_type=media_type,
@@ -84,5 +90,7 @@ def _digest(text: str, what: str) -> Digest:
 
 EMPTY_CONFIG = b"{}"
 EMPTY_DESCRIPTOR = Descriptor(
-    "application/vnd.oci.empty.v1+json", Digest.of(EMPTY_CONFIG), len(EMPTY_CONFIG)
+    "application/vnd.oci.empty.v1+json",
+    Digest("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
+    len(EMPTY_CONFIG),
 )

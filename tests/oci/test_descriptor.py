@@ -1,0 +1,89 @@
+"""Descriptors: exact types, and nothing in them that could do harm elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from bundler.errors import MalformedError
+from bundler.oci.descriptor import EMPTY_CONFIG, EMPTY_DESCRIPTOR, Descriptor
+from bundler.oci.digest import Digest
+from tests import strategies
+
+GOOD = {
+    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "digest": Digest.of(b"data").text,
+    "size": 4,
+}
+
+
+def read(**changes):
+    return Descriptor.from_json(GOOD | changes, "layers[3]")
+
+
+@given(strategies.descriptors)
+def test_json_reads_back(descriptor):
+    assert Descriptor.from_json(descriptor.to_json(), "it") == descriptor
+
+
+@pytest.mark.parametrize("size", [-1, True, "4", 4.0, None, [4]])
+def test_a_size_is_a_whole_number_of_bytes(size):
+    with pytest.raises(MalformedError, match=r"layers\[3\]: size"):
+        read(size=size)
+
+
+def test_a_huge_size_is_only_a_number_here():
+    assert read(size=2**63 - 1).size == 2**63 - 1
+
+
+@pytest.mark.parametrize("member", ["mediaType", "digest", "size"])
+def test_what_is_required_must_be_there(member):
+    without = {key: value for key, value in GOOD.items() if key != member}
+    with pytest.raises(MalformedError, match=r"layers\[3\]"):
+        Descriptor.from_json(without, "layers[3]")
+
+
+@pytest.mark.parametrize("digest", ["", "sha256:x", "../../etc/passwd", 5])
+def test_a_bad_digest_is_named_with_its_place(digest):
+    with pytest.raises(MalformedError, match=r"layers\[3\]"):
+        read(digest=digest)
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["a/b\r\nX-Injected: 1", "a/b\n", "\x1b[2J/x", "a/\u00e4", " a/b", "a/b ", "a" * 300],
+)
+def test_a_media_type_that_could_end_up_in_a_header_is_plain(media_type):
+    with pytest.raises(MalformedError, match=r"layers\[3\]: .*media type"):
+        read(mediaType=media_type)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain;charset=utf-8", "text/plain; charset=utf-8"])
+def test_parameters_of_a_media_type_are_kept(media_type):
+    assert read(mediaType=media_type).media_type == media_type
+
+
+@pytest.mark.parametrize("member", ["MediaType", "DIGEST", "Size", "URLs", "Platform"])
+def test_a_second_spelling_is_refused(member):
+    with pytest.raises(MalformedError, match="must be spelled"):
+        read(**{member: GOOD["digest"]})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"urls": "https://x"}, {"urls": [1]}, {"annotations": {"a": 1}}, {"annotations": ["a"]},
+     {"platform": "linux/amd64"}, {"artifactType": 1}],
+)  # fmt: skip
+def test_optional_members_have_types_too(changes):
+    with pytest.raises(MalformedError, match=r"layers\[3\]: "):
+        read(**changes)
+
+
+def test_embedded_data_is_not_believed():
+    """The data member may say anything; content is what its digest says."""
+    assert read(data="bGllcw==") == read()
+
+
+def test_the_empty_config_is_two_bytes():
+    assert (EMPTY_CONFIG, EMPTY_DESCRIPTOR.size) == (b"{}", 2)
+    assert EMPTY_DESCRIPTOR.digest == Digest.of(EMPTY_CONFIG)

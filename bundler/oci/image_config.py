@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bundler.errors import MalformedError
 from bundler.oci import fields, strict_json
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
@@ -30,8 +31,12 @@ def parse(raw: bytes, *, what: str = "image config") -> ImageConfig:
     """
     value = strict_json.load_object(raw, what=what)
     rootfs = fields.obj(value, "rootfs", what) or {}
+    try:
+        diff_ids = tuple(map(Digest, fields.texts(rootfs, "diff_ids", what)))
+    except MalformedError as error:
+        raise MalformedError(f"{what}: diff_ids: {error.message}") from None
     return ImageConfig(
         platform=Platform.from_json(value, what),
-        diff_ids=tuple(Digest(item) for item in fields.texts(rootfs, "diff_ids", what)),
+        diff_ids=diff_ids,
         created=fields.text(value, "created", what),
     )

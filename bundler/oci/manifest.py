@@ -26,7 +26,9 @@ MAX_CHILDREN = 10_000
 
 _IMAGE_FIELDS = ("config", "layers")
 _INDEX_FIELDS = ("manifests",)
+_SCHEMA1_FIELDS = ("fsLayers", "history")
 _SHARED_FIELDS = ("schemaVersion", "mediaType", "artifactType", "subject", "annotations")
+_FIELDS = (*_IMAGE_FIELDS, *_INDEX_FIELDS, *_SCHEMA1_FIELDS, *_SHARED_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,15 @@ def parse(raw: bytes, media_type: str | None, *, what: str = "manifest") -> Mani
         UnsupportedError: Docker schema 1, or a type that is no manifest.
     """
     value = strict_json.load_object(raw, what=what, limit=MAX_MANIFEST)
-    fields.refuse_other_case(value, (*_IMAGE_FIELDS, *_INDEX_FIELDS, *_SHARED_FIELDS), what)
+    fields.refuse_other_case(value, _FIELDS, what)
     kind = _agreed_media_type(value, media_type, what)
     if kind in media_types.SCHEMA1:
         raise UnsupportedError(
             f"{what}: Docker schema 1 manifests are not supported",
             hint="push the image again with a current tool",
         )
-    if value.get("schemaVersion") != 2 or isinstance(value.get("schemaVersion"), bool):
+    version = value.get("schemaVersion")
+    if not isinstance(version, int) or version != 2:
         raise MalformedError(f"{what}: schemaVersion is not 2")
     artifact_type = fields.text(value, "artifactType", what)
     subject = _optional_descriptor(value, "subject", what)
@@ -131,7 +134,7 @@ def _agreed_media_type(value: dict[str, Any], told: str | None, what: str) -> st
 
 def _refuse(value: dict[str, Any], members: tuple[str, ...], kind: str, what: str) -> None:
     """A body that could be read as both kinds is read as neither."""
-    for member in (*members, "fsLayers", "history"):
+    for member in (*members, *_SCHEMA1_FIELDS):
         if member in value:
             raise MalformedError(f"{what}: {kind} must not have {member!r}")
 

@@ -1,0 +1,239 @@
+"""Manifests: one body, one meaning."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.errors import BundlerError, LimitError, MalformedError, UnsupportedError
+from bundler.oci import manifest, media_types
+from bundler.oci.descriptor import EMPTY_DESCRIPTOR
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import ImageManifest, Index
+from tests import images, strategies
+
+OCI = images.image()
+DOCKER = images.image(types=images.DOCKER)
+LIST = images.multi_platform("app", "linux/amd64", "linux/arm64", types=images.DOCKER)
+INDEX = images.multi_platform("app", "linux/amd64", "linux/arm64")
+DESCRIPTOR = OCI.root.descriptor()
+
+
+def image_body(**changes):
+    return body(OCI, changes)
+
+
+def index_body(**changes):
+    return body(INDEX, changes)
+
+
+def body(one, changes):
+    value = json.loads(one.root.data) | changes
+    return images.dump({key: item for key, item in value.items() if item != "absent"})
+
+
+@pytest.mark.parametrize("one", [OCI, DOCKER])
+def test_an_image_is_read_with_all_its_parts(one):
+    parsed = manifest.parse(one.root.data, one.root.media_type)
+    assert isinstance(parsed, ImageManifest)
+    assert parsed.raw == one.root.data
+    assert not parsed.is_artifact
+    found = [parsed.config.digest.text, *(layer.digest.text for layer in parsed.layers)]
+    assert found == [blob.digest for blob in one.blobs]
+
+
+@pytest.mark.parametrize("one", [INDEX, LIST])
+def test_an_index_is_read_with_its_platforms(one):
+    parsed = manifest.parse(one.root.data, None)
+    assert isinstance(parsed, Index)
+    assert [str(child.platform) for child in parsed.manifests] == ["linux/amd64", "linux/arm64"]
+
+
+def test_an_artifact_has_a_subject_and_the_empty_config():
+    one = images.artifact("application/vnd.example.v1", b"data", subject=OCI)
+    parsed = manifest.parse(one.root.data, None)
+    assert parsed.is_artifact
+    assert parsed.config == EMPTY_DESCRIPTOR
+    assert parsed.subject.digest.text == OCI.digest
+    assert parsed.artifact_type == "application/vnd.example.v1"
+
+
+def test_an_index_may_have_a_subject_and_indexes_below():
+    outer = images.index(INDEX, OCI, subject=OCI.root.descriptor(), annotations={"a": "b"})
+    parsed = manifest.parse(outer.root.data, None)
+    assert parsed.manifests[0].media_type == media_types.OCI_INDEX
+    assert parsed.subject.digest.text == OCI.digest
+    assert parsed.annotations == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (image_body(mediaType="absent"), media_types.OCI_MANIFEST),
+        (index_body(mediaType="absent"), media_types.OCI_INDEX),
+        (image_body(mediaType=None), media_types.OCI_MANIFEST),
+        (index_body(manifests=[]), media_types.OCI_INDEX),
+        (index_body(manifests=None), media_types.OCI_INDEX),  # what Go writes for an empty list
+        (image_body(layers=None), media_types.OCI_MANIFEST),
+        (image_body(unknown={"kept": True}), media_types.OCI_MANIFEST),
+    ],
+)
+def test_a_body_tells_its_kind(raw, kind):
+    assert manifest.parse(raw, None).media_type == kind
+
+
+KINDS = sorted(media_types.IMAGE_MANIFESTS | media_types.INDEXES)
+
+
+@pytest.mark.parametrize("told", KINDS)
+@pytest.mark.parametrize("one", [OCI, DOCKER, INDEX, LIST])
+def test_a_body_announced_as_something_else_is_refused(one, told):
+    """One digest with two readings would let one of them pass every check."""
+    if told == one.root.media_type:
+        assert manifest.parse(one.root.data, told).media_type == told
+    else:
+        with pytest.raises(MalformedError, match="announced as"):
+            manifest.parse(one.root.data, told)
+
+
+@pytest.mark.parametrize("told", [*KINDS, None])
+@pytest.mark.parametrize("own", [*KINDS, "absent"])
+@pytest.mark.parametrize("extra", ["manifests", "layers", "config"])
+def test_a_body_with_the_members_of_both_kinds_is_read_as_neither(own, told, extra):
+    base = index_body if extra != "manifests" else image_body
+    item = DESCRIPTOR if extra == "config" else [DESCRIPTOR]
+    with pytest.raises(MalformedError):
+        manifest.parse(base(**{extra: item, "mediaType": own}), told)
+
+
+@pytest.mark.parametrize("told", [media_types.OCI_INDEX, media_types.DOCKER_LIST])
+def test_an_image_without_a_media_type_is_no_index(told):
+    with pytest.raises(MalformedError):
+        manifest.parse(image_body(mediaType="absent"), told)
+
+
+@pytest.mark.parametrize("told", [media_types.OCI_MANIFEST, media_types.DOCKER_MANIFEST])
+def test_an_index_without_a_media_type_is_no_image(told):
+    with pytest.raises(MalformedError):
+        manifest.parse(index_body(mediaType="absent"), told)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schemaVersion": 1},
+        {"schemaVersion": "2"},
+        {"schemaVersion": 2.0},
+        {"schemaVersion": True},
+        {"schemaVersion": "absent"},
+        {"config": "absent"},
+        {"config": None},
+        {"config": []},
+        {"config": {}},
+        {"layers": "absent"},
+        {"layers": {}},
+        {"layers": [None]},
+        {"layers": [{"mediaType": "a/b", "digest": "sha256:0", "size": 1}]},
+        {"layers": [DESCRIPTOR | {"size": -1}]},
+        {"subject": []},
+        {"subject": {"digest": DESCRIPTOR["digest"]}},
+        {"annotations": {"a": 1}},
+        {"artifactType": 5},
+        {"mediaType": 5},
+        {"fsLayers": []},
+        {"history": []},
+        {"Layers": []},
+        {"FSLAYERS": []},
+        {"Manifests": []},
+        {"SchemaVersion": 1},
+        {"mediatype": media_types.OCI_INDEX},
+    ],
+)
+def test_a_body_of_the_wrong_form_is_refused(changes):
+    with pytest.raises(MalformedError):
+        manifest.parse(image_body(**changes), None)
+
+
+@pytest.mark.parametrize("told", [None, media_types.DOCKER_SCHEMA1_SIGNED])
+def test_schema_1_is_told_apart_from_damage(told):
+    raw = b'{"schemaVersion":1,"name":"a","tag":"b","fsLayers":[],"history":[]}'
+    with pytest.raises(UnsupportedError, match="schema 1"):
+        manifest.parse(raw, told)
+
+
+def test_what_is_no_manifest_is_unsupported():
+    with pytest.raises(UnsupportedError, match="'application/json' is not a manifest's"):
+        manifest.parse(image_body(mediaType="absent"), "application/json")
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"[]", b"<html></html>", b'"text"', b"\x1f\x8b", image_body()[:-1]]
+)
+def test_what_is_no_json_object_is_malformed(raw):
+    with pytest.raises(MalformedError, match="the page"):
+        manifest.parse(raw, media_types.OCI_MANIFEST, what="the page")
+
+
+def test_entries_are_counted():
+    assert (
+        len(manifest.parse(index_body(manifests=[DESCRIPTOR] * 10_000), None).manifests) == 10_000
+    )
+    for raw in (
+        index_body(manifests=[DESCRIPTOR] * 10_001),
+        image_body(layers=[DESCRIPTOR] * 10_001),
+    ):
+        with pytest.raises(LimitError, match="10,001"):
+            manifest.parse(raw, None)
+
+
+def test_bytes_are_counted():
+    raw = image_body(annotations={"padding": "x" * manifest.MAX_MANIFEST})
+    with pytest.raises(LimitError, match="more than"):
+        manifest.parse(raw, None)
+
+
+@given(strategies.documents(), st.sampled_from([*KINDS, None]))
+def test_any_document_is_a_manifest_or_an_error_for_people(value, told):
+    raw = json.dumps(value).encode()
+    with suppress(BundlerError):
+        manifest.parse(raw, told)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["schemaVersion", "mediaType", "config", "layers", "manifests", "subject"]),
+        st.sampled_from([2, 1, None, [], {}, DESCRIPTOR, [DESCRIPTOR], *KINDS]),
+    ),
+    st.sampled_from([*KINDS, None]),
+)
+def test_an_accepted_body_has_one_reading(value, told):
+    """Whatever another parser is told, it cannot take the same bytes for the other kind."""
+    try:
+        first = manifest.parse(images.dump(value), told)
+    except BundlerError:
+        return
+    for other in KINDS:
+        try:
+            second = manifest.parse(images.dump(value), other)
+        except BundlerError:
+            continue
+        assert type(second) is type(first)
+
+
+def test_strip_keeps_all_but_the_entries_that_go():
+    raw = index_body(annotations={"a": "\u00e4"}, unknown=[1, {"x": None}])
+    parsed = manifest.parse(raw, None)
+    kept = parsed.manifests[1]
+    smaller = manifest.strip(parsed, {kept.digest})
+    assert json.loads(smaller) == json.loads(raw) | {"manifests": [json.loads(raw)["manifests"][1]]}
+    assert manifest.parse(smaller, media_types.OCI_INDEX).manifests == (kept,)
+
+
+def test_sha512_is_a_digest_like_any_other():
+    far = DESCRIPTOR | {"digest": Digest.of(b"x", "sha512").text}
+    parsed = manifest.parse(image_body(config=far, layers=[far]), None)
+    assert {parsed.config.digest.algorithm, parsed.layers[0].digest.algorithm} == {"sha512"}

@@ -1,0 +1,61 @@
+"""Digests: one strict constructor, and nothing else becomes part of a path or a URL."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.errors import MalformedError
+from bundler.oci.digest import Digest, new_hasher
+
+HEX = "0123456789abcdef" * 4
+
+
+@given(st.binary(), st.sampled_from(["sha256", "sha512"]))
+def test_of_agrees_with_hashlib(data, algorithm):
+    digest = Digest.of(data, algorithm)
+    assert (digest.algorithm, digest.hex) == (algorithm, hashlib.new(algorithm, data).hexdigest())
+    assert Digest(str(digest)) == digest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "sha256",
+        "sha256:",
+        f"sha256:{HEX[:-1]}",
+        f"sha256:{HEX}0",
+        f"sha256:{HEX.upper()}",
+        f"SHA256:{HEX}",
+        f"sha512:{HEX}",
+        f"sha256:{HEX}{HEX}",
+        f"sha384:{HEX}{HEX[:32]}",
+        f"md5:{HEX[:32]}",
+        f"sha256:{HEX}\n",
+        f" sha256:{HEX}",
+        f"sha256:../../{HEX[6:]}",
+        f"sha256:{HEX[:-1]}\u0661",  # a digit of another script
+        f"sha256-{HEX}",
+    ],
+)
+def test_refuses_whatever_is_not_exactly_a_digest(text):
+    with pytest.raises(MalformedError, match="is not a sha256 or sha512 digest"):
+        Digest(text)
+
+
+def test_a_long_text_is_not_repeated_whole_in_the_message():
+    with pytest.raises(MalformedError) as caught:
+        Digest("x" * 1_000_000)
+    assert len(caught.value.message) < 300
+
+
+def test_a_hasher_is_of_the_digests_own_algorithm():
+    digest = Digest.of(b"data", "sha512")
+    hasher = digest.hasher()
+    hasher.update(b"data")
+    assert hasher.hexdigest() == digest.hex
+    assert new_hasher("sha256").name == "sha256"

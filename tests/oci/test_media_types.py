@@ -1,0 +1,25 @@
+"""Media types: each belongs to one class."""
+
+from __future__ import annotations
+
+import pytest
+
+from bundler.oci import media_types
+
+
+def test_no_type_is_both_an_image_and_an_index():
+    assert not media_types.IMAGE_MANIFESTS & media_types.INDEXES
+    assert set(media_types.ACCEPT_MANIFESTS) == media_types.MANIFESTS
+
+
+@pytest.mark.parametrize(
+    ("header", "essence"),
+    [
+        ("application/JSON; charset=utf-8", "application/json"),
+        (" text/html ", "text/html"),
+        ("", ""),
+        (";", ""),
+    ],
+)
+def test_the_essence_of_a_header_has_no_parameters(header, essence):
+    assert media_types.essence(header) == essence

@@ -1,0 +1,91 @@
+"""Platforms: their text, their JSON, and which of an index's entries runs on a machine."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.errors import MalformedError, UsageError
+from bundler.oci.platform import Platform, choose
+from tests import strategies
+
+
+def offered(*texts):
+    return [None if text is None else Platform.parse(text) for text in texts]
+
+
+@pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "windows/amd64"])
+def test_text_reads_back(text):
+    assert str(Platform.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux//v7", "linux/am d64",
+     "linux/amd64\n", "linux/" + "a" * 65, "linux/\u00e4"],
+)  # fmt: skip
+def test_other_text_is_no_platform(text):
+    with pytest.raises(UsageError, match="is not a platform"):
+        Platform.parse(text)
+
+
+@given(strategies.platforms)
+def test_json_reads_back(platform):
+    assert Platform.from_json(platform.to_json(), "it") == platform
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"os": 1}, {"architecture": []}, {"os": "linux", "OS": "windows"}, {"os.features": "x"}],
+)
+def test_json_of_the_wrong_form_is_refused(value):
+    with pytest.raises(MalformedError):
+        Platform.from_json(value, "it")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "entries", "position"),
+    [
+        # a wanted variant, then what it can run from late to early, then none
+        ("linux/arm/v7", ["linux/arm/v8", "linux/arm/v6", "linux/arm/v7"], 2),
+        ("linux/arm/v7", ["linux/arm/v5", "linux/arm/v6"], 1),
+        ("linux/arm/v7", ["linux/arm", "linux/arm/v5"], 1),
+        ("linux/arm/v7", ["linux/arm/v8", "linux/arm"], 1),
+        ("linux/arm/v7", ["linux/arm/v8"], None),
+        ("linux/arm64/v8", ["linux/arm64"], 0),
+        # no wanted variant: none first, then from late to early
+        ("linux/arm", ["linux/arm/v6", "linux/arm/v7", "linux/arm"], 2),
+        ("linux/arm", ["linux/arm/v6", "linux/arm/v7"], 1),
+        ("linux/arm64", ["linux/arm64/v8"], 0),
+        ("linux/amd64", ["linux/amd64/v3"], None),
+        # a variant that no ladder knows: itself, then none
+        ("linux/amd64/v3", ["linux/amd64", "linux/amd64/v3"], 1),
+        ("linux/amd64/v3", ["linux/amd64/v2", "linux/amd64"], 1),
+        ("linux/arm64/v9", ["linux/arm64/v8"], None),
+        # the first of equals; entries without a platform are nobody's
+        ("linux/amd64", [None, "linux/amd64", "linux/amd64"], 1),
+        ("linux/amd64", [None], None),
+        ("linux/amd64", [], None),
+        ("linux/amd64", ["windows/amd64", "linux/386"], None),
+    ],
+)
+def test_chooses_what_runs_best(wanted, entries, position):
+    assert choose(Platform.parse(wanted), offered(*entries)) == position
+
+
+def test_a_wanted_windows_version_is_matched_exactly():
+    entries = [Platform("windows", "amd64", os_version=version) for version in ("1", "2", None)]
+    assert choose(Platform("windows", "amd64", os_version="2"), entries) == 1
+    assert choose(Platform("windows", "amd64"), entries) == 0
+    assert choose(Platform("windows", "amd64", os_version="3"), entries) is None
+
+
+@given(strategies.platforms, st.lists(st.none() | strategies.platforms, max_size=8))
+def test_never_chooses_another_system(wanted, entries):
+    position = choose(wanted, entries)
+    if position is None:
+        assert wanted not in entries
+    else:
+        found = entries[position]
+        assert (found.os, found.architecture) == (wanted.os, wanted.architecture)

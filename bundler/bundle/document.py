@@ -92,8 +92,9 @@ class Findings:
         self._found: dict[tuple[At, str], None] = {}
 
     def add(self, at: At, text: str) -> None:
-        """Note a mistake."""
-        self._found[at, text] = None
+        """Note a mistake; what a terminal could take for a command is written out."""
+        safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+        self._found[at, safe] = None
 
     def check(self, hint: str | None = None) -> None:
         """Go on only if there is none.
@@ -109,7 +110,7 @@ class Findings:
         )
         shown = [f"{at}: {text}" for at, text in ordered[:MAX_FINDINGS]]
         if len(ordered) > MAX_FINDINGS:
-            shown.append(f"and {len(ordered) - MAX_FINDINGS} more mistakes")
+            shown.append(f"and more; mend these {MAX_FINDINGS} first")
         raise InvalidBundleManifestError(shown, hint=hint)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -111,7 +112,9 @@ def expression(value: Value | None, findings: Findings) -> re.Pattern[str] | Non
     if not isinstance(value, Text) or not 0 < len(value) <= MAX_EXPRESSION:
         return None  # the schema has found it already
     try:
-        return re.compile(value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a later Python may read differently
+            return re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
         findings.add(value.at, f"{str(value[:80])!r} is not a regular expression: {error}")
         return None

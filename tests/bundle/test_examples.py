@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
+import bundler
 from bundler.bundle import manifest, target_file
 from bundler.bundle.selection import expand
 from bundler.oci.platform import Platform
@@ -18,6 +22,7 @@ ENVIRONMENT = {
     "INSIDE_USER": "robot",
     "INSIDE_PASSWORD": "swordfish",
 }
+SCHEMAS = Path(bundler.__file__).parent / "schemas"
 MANIFESTS = sorted(path.name for path in FOLDER.iterdir() if ".target." not in path.name)
 
 
@@ -90,3 +95,22 @@ def test_inside_is_a_target():
     assert target.override.credentials.password == "swordfish"
     assert target.names == (("docker.io/library", "base"), ("quay.io/prometheus", "monitoring"))
     assert (target.existing, target.keep_host) == ("error", False)
+
+
+@pytest.mark.parametrize("name", ["bundle-manifest", "import-target", "lock"])
+def test_a_schema_is_one_and_describes_its_keys(name):
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    assert all(
+        "description" in member or "$ref" in member for member in schema["properties"].values()
+    )
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.name)
+def test_an_editor_that_knows_the_schema_finds_nothing_wrong(path):
+    """Editors read numbers and switches where our reader keeps text."""
+    if path.name == "skopeo-sync.yaml":
+        return
+    name = "import-target" if ".target." in path.name else "bundle-manifest"
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+    Draft202012Validator(schema).validate(yaml.safe_load(path.read_text()))

@@ -136,11 +136,16 @@ def test_what_cannot_be_read_is_named(tmp_path):
         document.read_bytes(tmp_path)
 
 
-def test_many_mistakes_are_counted_not_listed():
+def test_many_mistakes_are_cut_short():
     text = "".join(f"k{n}: 1\n" for n in range(150)) * 2
     found = mistakes(text)
     assert len(found) == document.MAX_FINDINGS + 1
-    assert found[-1] == "and 50 more mistakes"
+    assert found[-1] == "and more; mend these 100 first"
+
+
+def test_a_mistake_holds_nothing_that_steers_a_terminal():
+    (line,) = mistakes('"a\\e[2J\\nb": 1\n"a\\e[2J\\nb": 2\n')
+    assert line == r"f.yaml:2:1: `a\x1b[2J\nb` is here already, in line 1"
 
 
 @given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"%@#? \n\t0.,<~\x85\u2028é"), max_size=80))

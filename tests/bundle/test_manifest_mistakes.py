@@ -100,6 +100,7 @@ def test_all_mistakes_are_reported_in_the_order_of_the_file(mistakes):
         ("images: ['containers-storage:a:1']", "containers-storage: is not a transport"),
         ("images: ['oci:']", "after oci: comes a path"),
         (f"images: [a:1]\nexclude: {{images: ['{'x' * 513}']}}", "longer than 512 characters"),
+        ("images: [a:1]\nexclude: {images: ['[[a]']}\nx: y", "unknown key `x`"),
         ("images: [a:1]\nrename: [{match: x}]", "m.yaml:2:10: `rename`: `to` is missing"),
         (
             "images: [a:1]\nrename: [{match: '(?P<path>.+)', to: '{host}/{path}'}]",
@@ -122,6 +123,10 @@ def test_all_mistakes_are_reported_in_the_order_of_the_file(mistakes):
             "`clientCert` needs `clientKey` beside it",
         ),
         ("images: [a:1]\nregistries: {h: {limits: {parallel: 65}}}", "expected at most 64"),
+        (
+            "images: [a:1]\nregistries: {h: {limits: {requestsPerSecond: fast}}}",
+            "`requestsPerSecond`: expected a number, got 'fast'",
+        ),
         (
             "images: [a:1]\nregistries: {h: {limits: {requestsPerSecond: 0}}}",
             "expected more than 0, got '0'",
@@ -158,12 +163,14 @@ def test_a_secret_in_the_wrong_place_is_not_shown(mistakes, text):
 def test_a_secret_that_is_not_there_is_named(mistakes, tmp_path):
     (tmp_path / "empty").write_text("")
     (tmp_path / "lines").write_text("a\nb\n")
+    (tmp_path / "binary").write_bytes(b"\xff")
     assert mistakes(
         "images: [a:1]\n"
         "registries:\n"
         "  a: {credentials: {usernameEnv: U, passwordEnv: P}}\n"
         "  b: {credentials: {usernameEnv: V, passwordFile: absent}}\n"
-        "  c: {credentials: {usernameFile: empty, passwordFile: lines}}\n",
+        "  c: {credentials: {usernameFile: empty, passwordFile: lines}}\n"
+        "  d: {credentials: {usernameFile: binary, passwordFile: .}}\n",
         V="v",
     ) == [
         "m.yaml:3:34: the environment variable U is not set",
@@ -171,6 +178,8 @@ def test_a_secret_that_is_not_there_is_named(mistakes, tmp_path):
         "m.yaml:4:51: absent: no such file",
         "m.yaml:5:35: empty: expected one line of text",
         "m.yaml:5:56: lines: expected one line of text",
+        "m.yaml:6:35: binary: not UTF-8 text",
+        "m.yaml:6:57: .: cannot be read: Is a directory",
     ]
 
 

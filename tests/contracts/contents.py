@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.content.verified import VerifiedReader
+from bundler.errors import MediumError
 from bundler.oci.digest import Digest
 from bundler.ports import Destination, Node, Publication
 from bundler.transports.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from bundler.content.reader import Reader
     from bundler.oci.descriptor import Descriptor
 
 
@@ -68,6 +70,15 @@ def many_kinds() -> tuple[MemoryStore, Descriptor]:
     return store, root
 
 
+def drained(stream: Reader) -> bytes:
+    """All that is left of ``stream``, as the engine reads it: into one buffer, again and again."""
+    buffer = memoryview(bytearray(100_000))
+    data = bytearray()
+    while count := stream.readinto(buffer):
+        data += buffer[:count]
+    return bytes(data)
+
+
 @dataclass
 class Chunks:
     """Bytes that come a few at a time, as from a slow connection."""
@@ -89,11 +100,11 @@ class Chunks:
 
 
 class Broken(Chunks):
-    """A connection that is lost after ``step`` bytes."""
+    """A source that fails after ``step`` bytes."""
 
     def read(self, size: int = -1, /) -> bytes:
         if self.position >= self.step:
-            raise ConnectionResetError("cut by the test")
+            raise MediumError("cut by the test")
         return super().read(size)
 
 

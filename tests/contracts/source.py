@@ -90,7 +90,7 @@ class SourceContract:
         whole = read(source, layer)
         for offset in (0, 1, 1000, len(whole) - 1, len(whole)):
             with source.open(layer, offset) as stream:
-                assert stream.read() == whole[offset:]
+                assert contents.drained(stream) == whole[offset:]
 
     def test_readinto_fills_no_more_than_the_buffer_and_ends_with_nothing(self, image):
         _, root, source = image
@@ -173,4 +173,4 @@ class SourceContract:
 
 def read(source: Source, target: Node) -> bytes:
     with source.open(target) as stream:
-        return stream.read()
+        return contents.drained(stream)

@@ -28,8 +28,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST, Index, parse
 from bundler.oci.reference import is_repository_path, is_tag
-from bundler.registry import failures
-from bundler.registry.origin import Origin, resolved
+from bundler.registry import failures, listing
 from bundler.registry.session import Bytes
 
 if TYPE_CHECKING:
@@ -40,14 +39,9 @@ if TYPE_CHECKING:
     from bundler.registry.authenticate import Scopes
     from bundler.registry.session import Session
 
-MAX_PAGE = 16 * 1024 * 1024
-MAX_PAGES = 10_000
-MAX_ENTRIES = 1_000_000
 MAX_REFERRERS = 10_000
 
 _ACCEPT = ", ".join(media_types.ACCEPT_MANIFESTS)
-_PAGE_SIZE = 1000
-_NEXT = re.compile(r'<([^>]*)>[^,]*;\s*rel="?next"?', re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 # What registries without the referrers API answer; 404 is what the specification wants.
 _NO_REFERRERS_API = frozenset({400, 404, 405, 406, 501})
@@ -161,12 +155,13 @@ class Repository:
         """
         self._delete(f"manifests/{reference}", self._called(reference))
 
-    def has_blob(self, digest: Digest) -> bool:
-        """Whether the registry says that it has a blob."""
+    def has_blob(self, digest: Digest, size: int | None = None) -> bool:
+        """Whether the registry says that it has a blob, of ``size`` bytes if that is known."""
         with self._request(
             "HEAD", f"blobs/{digest}", what=self._called(digest), allow=(404,)
         ) as answer:
-            return answer.status != 404
+            wrong_size = size is not None and answer.length not in (None, size)
+            return answer.status != 404 and not wrong_size
 
     @contextmanager
     def open_blob(self, digest: Digest, size: int | None, offset: int = 0) -> Iterator[Reader]:
@@ -209,8 +204,8 @@ class Repository:
             NotFoundError: there is no such repository.
             LimitError: more pages or tags than anybody has.
         """
-        url = f"/v2/{quote(self.path)}/tags/list?n={_PAGE_SIZE}"
-        pages = list_pages(self.session, url, "tags", what=self.name, scopes=self.scopes)
+        url = f"/v2/{quote(self.path)}/tags/list?n={listing.PAGE_SIZE}"
+        pages = listing.strings(self.session, url, "tags", what=self.name, scopes=self.scopes)
         tags = list(dict.fromkeys(pages))
         for tag in tags:
             if not is_tag(tag):
@@ -251,7 +246,7 @@ class Repository:
         what = f"{self.name}: referrers of {subject}"
         found: list[Descriptor] = []
         url = f"/v2/{quote(self.path)}/referrers/{subject}"
-        for answer, body in _pages(
+        for answer, body in listing.pages(
             self.session, url, what=what, scopes=self.scopes, allow=_NO_REFERRERS_API
         ):
             media_type = media_types.essence(answer.headers.get("Content-Type", ""))
@@ -312,9 +307,9 @@ def catalogue(session: Session) -> list[str]:
     Raises:
         NotFoundError, UnsupportedError, UnauthorizedError: it has no catalogue, or none for us.
     """
-    names = list_pages(
+    names = listing.strings(
         session,
-        f"/v2/_catalog?n={_PAGE_SIZE}",
+        f"/v2/_catalog?n={listing.PAGE_SIZE}",
         "repositories",
         what=f"{session.host}: catalogue",
         scopes=("registry:catalog:*",),
@@ -325,52 +320,6 @@ def catalogue(session: Session) -> list[str]:
 def fallback_tag(subject: Digest) -> str:
     """The tag under which clients list the referrers of ``subject``."""
     return f"{subject.algorithm}-{subject.hex[:64]}"
-
-
-def list_pages(session: Session, url: str, key: str, *, what: str, scopes: Scopes) -> Iterator[str]:
-    """The strings under ``key``, of all pages of a list."""
-    total = 0
-    for answer, body in _pages(session, url, what=what, scopes=scopes):
-        for entry in _entries(answer, body, key, what):
-            total += 1
-            if total > MAX_ENTRIES:
-                raise LimitError(f"{what}: more than the {MAX_ENTRIES:,} entries allowed")
-            yield entry
-
-
-def _pages(
-    session: Session, url: str, *, what: str, scopes: Scopes, allow: Collection[int] = ()
-) -> Iterator[tuple[Answer, bytes]]:
-    """Each page of a list; the next one must be at the same origin, and a new one."""
-    seen: set[str] = set()
-    following: str | None = url
-    while following is not None:
-        seen.add(following)
-        if len(seen) > MAX_PAGES:
-            raise LimitError(f"{what}: more than the {MAX_PAGES:,} pages allowed")
-        with session.request("GET", following, what=what, scopes=scopes, allow=allow) as answer:
-            body = answer.read(MAX_PAGE, what)
-        yield answer, body
-        link = _NEXT.search(answer.headers.get("Link", ""))
-        following = None if link is None else resolved(answer.url, link[1])
-        if following is not None and Origin.of(following) != session.origin:
-            raise RegistryError(f"{what}: the next page would be at {Origin.of(following)}")
-        if following in seen:
-            raise RegistryError(f"{what}: the list's pages go round in a circle")
-
-
-def _entries(answer: Answer, body: bytes, key: str, what: str) -> list[str]:
-    if failures.is_html(answer.headers):
-        raise failures.not_a_registry(answer.url, status=answer.status)
-    try:
-        value = strict_json.load_object(body, what=what, limit=MAX_PAGE).get(key)
-    except MalformedError as error:
-        raise failures.malformed(what, error) from None
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise RegistryError(f"{what}: {key} is not a list of names")
-    return value
 
 
 @dataclass(slots=True)
@@ -395,8 +344,10 @@ class _BlobStream:
         return count
 
     def read(self, size: int = -1, /) -> bytes:
+        """All that is left is one byte more than expected at most, and never without end."""
         if size < 0:
-            raise ValueError("a blob is read in pieces")
+            limit = MAX_MANIFEST if self.left is None else self.left + 1
+            return self.answer.read(limit, self.what)
         buffer = bytearray(size)
         count = self.readinto(memoryview(buffer))
         return bytes(buffer[:count])

@@ -8,8 +8,6 @@ when it is written.
 from __future__ import annotations
 
 import json
-import threading
-from collections import OrderedDict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -32,17 +30,17 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST, Index, Manifest, parse
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.ports import Accepts
+from bundler.transports import docker_sessions
+from bundler.transports.recent_manifests import RecentManifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bundler.config.settings import Access, Endpoint
+    from bundler.config.settings import Endpoint
     from bundler.content.reader import Reader
     from bundler.ports import Content, Node, Options, Publication
     from bundler.registry.repository import Repository
-    from bundler.registry.session import Session
 
-_REMEMBERED = 32 * 1024 * 1024
 _MAY_HAVE_SUBJECT = (media_types.OCI_MANIFEST, media_types.OCI_INDEX)
 # What another place may do better.
 _ELSEWHERE = (NotFoundError, RegistryError, UnsupportedError, MalformedError)
@@ -90,7 +88,7 @@ class DockerSource:
             # Mirrors hold what is pulled; lists and mounts concern the registry itself.
             self._itself = _Place.open(options.settings.primary(image), options, opened)
             self._opened = opened.pop_all()
-        self._manifests = _Manifests()
+        self._manifests = RecentManifests()
         self._served_by: _Place | None = None
 
     @property
@@ -218,7 +216,7 @@ class DockerDestination:
             self._opened = opened.pop_all()
         self._repository = place.repository
         self._uploads = Uploads(place.repository)
-        self._manifests = _Manifests()
+        self._manifests = RecentManifests()
         self._listed: set[Digest] = set()
         """Manifests that the registry itself lists as referrers of their subjects."""
 
@@ -253,7 +251,7 @@ class DockerDestination:
             return False
         if target.kind == "manifest":
             return self._repository.head_manifest(target.digest) is not None
-        return self._repository.has_blob(target.digest)
+        return self._repository.has_blob(target.digest, target.size)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
         """Store a blob, or a manifest by its digest."""
@@ -284,8 +282,23 @@ class DockerDestination:
         """Let tags stand for their images; list referrers where the registry does not.
 
         Raises:
-            ConflictError: a tag is immutable, or came with a digest that is not the image's.
+            ConflictError: a tag is immutable, is wanted by two images, or came with a digest
+                that is not the image's.
         """
+        for tag, root in self._tags(images).items():
+            self._tag(tag, root)
+        for image in images:
+            self._list_as_referrer(image.root)
+
+    def close(self) -> None:
+        """Have the registry drop unfinished uploads, and let go of the connections."""
+        if not self._cancellation.requested:
+            self._uploads.close()
+        self._opened.close()
+
+    def _tags(self, images: Sequence[Publication]) -> dict[str, Descriptor]:
+        """What each tag is to stand for; known before the first one changes."""
+        wanted: dict[str, Descriptor] = {}
         for image in images:
             for name in image.names:
                 tag, digest = _split(name)
@@ -294,15 +307,15 @@ class DockerDestination:
                         f"{self._repository.name}: {name} cannot stand for {image.root.digest}",
                         hint="leave the digest out of the destination",
                     )
-                if tag is not None:
-                    self._tag(tag, image.root)
-            self._list_as_referrer(image.root)
-
-    def close(self) -> None:
-        """Have the registry drop unfinished uploads, and let go of the connections."""
-        if not self._cancellation.requested:
-            self._uploads.close()
-        self._opened.close()
+                if tag is None:
+                    continue
+                other = wanted.setdefault(tag, image.root)
+                if other.digest != image.root.digest:
+                    raise ConflictError(
+                        f"{self._repository.name}:{tag} is wanted by {other.digest} "
+                        f"and {image.root.digest}"
+                    )
+        return wanted
 
     def _tag(self, tag: str, root: Descriptor) -> None:
         raw = self._raw(root)
@@ -400,77 +413,13 @@ class _Place:
             options.overrides.get(endpoint.host),
             insecure=endpoint.insecure,
         )
-        session = opened.enter_context(_SESSIONS.shared(access, options))
+        session = opened.enter_context(docker_sessions.shared(access, options))
         return cls(Repository(session, endpoint.path, writable=writable), endpoint.is_mirror)
 
     @property
     def name(self) -> str:
         """For messages."""
         return f"mirror {self.repository.name}" if self.is_mirror else self.repository.name
-
-
-class _Sessions:
-    """One session for each way to reach a registry, for as long as anybody uses it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: dict[tuple[Access, int], tuple[Session, int]] = {}
-
-    @contextmanager
-    def shared(self, access: Access, options: Options) -> Iterator[Session]:
-        """The session for ``access`` in the run of ``options``."""
-        from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
-
-        key = (access, id(options.cancellation))
-        with self._lock:
-            session, users = self._open.get(key) or (
-                Session(access, cancellation=options.cancellation, emit=options.emit),
-                0,
-            )
-            self._open[key] = (session, users + 1)
-        try:
-            yield session
-        finally:
-            with self._lock:
-                session, users = self._open.pop(key)
-                if users > 1:
-                    self._open[key] = (session, users - 1)
-            if users == 1:
-                session.close()
-
-
-_SESSIONS = _Sessions()
-
-
-class _Manifests:
-    """Manifests at hand, the latest up to a number of bytes; for any number of threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: OrderedDict[Digest, bytes] = OrderedDict()
-        self._size = 0
-
-    def put(self, descriptor: Descriptor, raw: bytes) -> None:
-        with self._lock:
-            self._drop(descriptor.digest)
-            self._held[descriptor.digest] = raw
-            self._size += len(raw)
-            while self._size > _REMEMBERED:
-                self._drop(next(iter(self._held)))
-
-    def get(self, digest: Digest) -> bytes | None:
-        with self._lock:
-            return self._held.get(digest)
-
-    def take(self, digest: Digest) -> bytes | None:
-        """As ``get``, and forget it."""
-        with self._lock:
-            return self._drop(digest)
-
-    def _drop(self, digest: Digest) -> bytes | None:
-        raw = self._held.pop(digest, None)
-        self._size -= len(raw or b"")
-        return raw
 
 
 def _split(name: str) -> tuple[str | None, Digest | None]:

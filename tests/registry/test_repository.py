@@ -20,6 +20,7 @@ from bundler.errors import (
 )
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
+from bundler.registry import listing
 from bundler.registry import repository as repository_module
 from bundler.registry.repository import Repository, catalogue, fallback_tag
 from tests.fakes.registry import FakeRegistry
@@ -177,6 +178,14 @@ class TestBlobs:
         with repository.open_blob(digest, 3) as stream:
             assert [stream.read(2), stream.read(2), stream.read(2)] == [b"ab", b"c", b""]
 
+    def test_all_at_once(self, registry, repository):
+        digest = Digest(registry.add_blob("library/app", BLOB))
+        with repository.open_blob(digest, len(BLOB)) as stream:
+            assert stream.read(1) + stream.read() == BLOB
+        registry.fail("GET", endless=True)
+        with repository.open_blob(digest, len(BLOB)) as stream, pytest.raises(LimitError):
+            stream.read()
+
     @pytest.mark.parametrize("told", ["bytes 0-9/10", "bytes 6-9/10", "nonsense", ""])
     def test_another_range_than_asked_for_is_refused(self, registry, repository, told):
         digest = Digest(registry.add_blob("library/app", b"0123456789"))
@@ -281,7 +290,7 @@ class TestLists:
             repository.tags()
 
     def test_pages_without_end(self, registry, repository, monkeypatch):
-        monkeypatch.setattr(repository_module, "MAX_PAGES", 3)
+        monkeypatch.setattr(listing, "MAX_PAGES", 3)
         registry.page_size = 1
         for number in range(5):
             registry.add_image("library/app", f"v{number}")
@@ -289,7 +298,7 @@ class TestLists:
             repository.tags()
 
     def test_entries_without_end(self, registry, repository, monkeypatch):
-        monkeypatch.setattr(repository_module, "MAX_ENTRIES", 3)
+        monkeypatch.setattr(listing, "MAX_ENTRIES", 3)
         for number in range(5):
             registry.add_image("library/app", f"v{number}")
         with pytest.raises(LimitError, match="3 entries"):

@@ -19,7 +19,8 @@ from bundler.errors import (
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.ports import MountOrigin, MountsBlobs, Node, Options, Publication
-from bundler.transports.docker import _SESSIONS, TRANSPORT, DockerDestination, DockerSource
+from bundler.transports import docker_sessions
+from bundler.transports.docker import TRANSPORT, DockerDestination, DockerSource
 from tests import images
 from tests.fakes.registry import FakeRegistry
 
@@ -109,6 +110,16 @@ def test_pushes_and_reads_back(registry):
 def test_pushes_blobs_of_every_size(registry, data):
     target = destination(registry, "app")
     assert target.push(layer(data), content(data)).digest == Digest.of(data)
+    target.close()
+
+
+def test_a_blob_of_another_size_is_not_the_blob(registry):
+    """What a power cut left of a blob is pushed again."""
+    registry.repository("a/app").blobs[str(Digest.of(b"whole"))] = b"who"
+    target = destination(registry, "a/app")
+    assert not target.has(layer(b"whole"))
+    target.push(layer(b"whole"), content(b"whole"))
+    assert target.has(layer(b"whole"))
     target.close()
 
 
@@ -295,6 +306,16 @@ class TestCommit:
             target.resolve("2")
         target.close()
 
+    def test_a_tag_that_two_images_want(self, registry):
+        one, other = images.image(), images.image(platform="linux/arm64")
+        target = destination(registry, "a/app")
+        push(target, one)
+        push(target, other)
+        with pytest.raises(ConflictError, match="wanted by"):
+            target.commit([Publication(root_of(each), ("1",)) for each in (one, other)])
+        assert registry.repositories["a/app"].tags == {}
+        target.close()
+
     def test_an_immutable_tag(self, registry):
         registry.immutable_tags = True
         target = destination(registry, "a/app")
@@ -377,6 +398,7 @@ def test_mounts_within_a_registry(registry):
 
 def test_one_session_for_all_repositories(registry):
     """One token service, one set of limits; it goes when the last one is closed."""
+    before = docker_sessions.count()
     registry.auth = "basic"
     user = RegistryOverride(credentials=Credentials("user", "password"), plain_http=True)
     shared = Options(Settings(), overrides={registry.host: user})
@@ -389,10 +411,11 @@ def test_one_session_for_all_repositories(registry):
         origin.resolve()
         origin.close()
     assert sum("authorization" not in request.headers for request in registry.requests) == 1
-    assert _SESSIONS._open == {}
+    assert docker_sessions.count() == before
 
 
 def test_a_blocked_registry_is_not_opened(registry, tmp_path):
+    before = docker_sessions.count()
     file = tmp_path / "registries.conf"
     file.write_text(f'[[registry]]\nlocation = "{registry.host}"\nblocked = true\n')
     blocked = Options(Settings.load({}, tmp_path, 1000, registries_conf=file))
@@ -400,4 +423,4 @@ def test_a_blocked_registry_is_not_opened(registry, tmp_path):
     for open_it in (TRANSPORT.source, TRANSPORT.destination):
         with pytest.raises(ConfigError, match="blocked"):
             open_it(reference, blocked)
-    assert _SESSIONS._open == {}
+    assert docker_sessions.count() == before

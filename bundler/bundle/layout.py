@@ -36,6 +36,7 @@ IMAGES = "images"
 
 MAX_PATH = 300
 MAX_ENTRIES = 2_000_000
+_MAX_DEPTH = 2  # of directories: blobs/sha256 and images/<hex> have none below them
 
 _TOP = frozenset({INVENTORY, SUMS, GUIDE, MARKER, INDEX, BLOBS, IMAGES})
 _SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
@@ -62,7 +63,8 @@ class Entry:
     path: str
     """Relative, with slashes."""
     kind: EntryKind
-    """``special``: a symbolic link, pipe, socket or device; never followed or opened."""
+    """``special``: a link, pipe, socket, device or a directory where a file belongs; neither
+    followed nor opened."""
     size: int
     shared: tuple[int, int] | None = None
     """Equal for the names of one file that has several (hard links)."""
@@ -166,7 +168,7 @@ def find(bundle: Path) -> Found:
             path = f"{below}{item.name}"
             if _is_foreign(path, item.name):
                 ignored += 1
-            elif item.is_dir(follow_symlinks=False):
+            elif item.is_dir(follow_symlinks=False) and path.count("/") < _MAX_DEPTH:
                 pending.append(f"{path}/")
             else:
                 entries[path] = _entry(path, item)

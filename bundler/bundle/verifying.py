@@ -215,7 +215,9 @@ class _Check:
         """Find what is there and not listed, or listed and not there."""
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
-                self.add("special", path, "not a plain file (a link, a pipe or a device)")
+                self.add(
+                    "special", path, "not a plain file, but a link, a directory, a pipe or a device"
+                )
             elif path not in listed and layout.is_listed(path):
                 self.add("surplus", path, f"not listed in {layout.SUMS}")
         for path in listed:
@@ -340,7 +342,8 @@ def _compare_index(check: _Check, known: Inventory) -> None:
                 f"{name or 'an entry without a name'} is {entry.digest}, which is not inventoried"
             )
             check.add("index", layout.INDEX, text)
-    for name in roots.keys() - {image_layout.name_of(entry) for entry in entries}:
+    named = {image_layout.name_of(entry) for entry in entries}
+    for name in (name for name in roots if name not in named):
         check.add("index", layout.INDEX, f"{name} is missing from it")
 
 

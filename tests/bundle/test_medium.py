@@ -139,6 +139,12 @@ def test_an_image_layout_of_somebody_else_is_not_made_into_a_bundle(tmp_path: Pa
         medium.check_place(layout)
 
 
+def test_a_broken_layout_is_somebody_elses(tmp_path: Path):
+    (tmp_path / "index.json").write_text("{")
+    with pytest.raises(MediumError, match="image layout"):
+        medium.check_place(tmp_path)
+
+
 def test_empty_directories_and_sticks_just_formatted_are_fine(tmp_path: Path):
     medium.check_place(tmp_path)
     medium.check_place(tmp_path / "new" / "plant-7")

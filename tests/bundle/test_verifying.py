@@ -15,6 +15,7 @@ from bundler.errors import (
     ExpiredError,
     InvalidSignatureError,
     NotFoundError,
+    TrustError,
     UnauthenticatedError,
     UnsupportedError,
 )
@@ -188,8 +189,8 @@ def test_what_is_no_plain_file_is_never_opened(bundle: Path, put: Callable[[Path
 def test_a_directory_in_place_of_a_blob_is_found(bundle: Path):
     (path,) = find(bundle, bundles.sample()[NGINX].blobs[2])
     path.unlink()
-    path.mkdir()
-    assert findings(bundle) == {str(path.relative_to(bundle)): ("missing", (NGINX,))}
+    (path / "deeper" / "still").mkdir(parents=True)
+    assert findings(bundle) == {str(path.relative_to(bundle)): ("special", (NGINX,))}
 
 
 def test_a_directory_that_is_a_link_is_not_followed(tmp_path: Path):
@@ -381,6 +382,57 @@ def test_a_hostile_graph_ends(tmp_path: Path):
     result = verify(bundle, [KEY.public])
     assert [item.code for item in result.findings] == ["malformed"]
     assert "nested" in str(result.findings[0])
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "SHA256SUMS", "index.json"])
+def test_a_link_in_place_of_a_document_is_found(tmp_path: Path, name: str):
+    bundle = bundles.write(tmp_path / "b", keys=(KEY,))
+    (bundle / name).rename(tmp_path / name)
+    (bundle / name).symlink_to(tmp_path / name)
+    assert set(findings(bundle)) == {name}
+
+
+def test_a_signature_that_is_no_file_authenticates_nothing(bundle: Path, tmp_path: Path):
+    (signature,) = bundle.glob("*.sig")
+    signature.rename(tmp_path / "sig")
+    signature.symlink_to(tmp_path / "sig")
+    result = verify(bundle, [KEY.public])
+    assert not result.signers
+    assert result.distrust is not None
+    assert result.findings
+
+
+def test_too_many_signatures_are_a_reason_for_distrust(bundle: Path):
+    for number in range(40):
+        (bundle / f"bundle.json.{number:016x}.sig").write_bytes(b"")
+    result = verify(bundle, [KEY.public])
+    assert result.whole
+    with pytest.raises(TrustError, match="signatures"):
+        result.check()
+
+
+def test_sums_that_list_fewer_files_than_the_inventory_counts_are_found(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b")
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    value["sums"]["count"] += 1
+    (bundle / "bundle.json").write_text(json.dumps(value))
+    assert set(findings(bundle)) == {"SHA256SUMS"}
+
+
+def test_a_medium_that_fails_to_give_a_file_is_named(tmp_path: Path):
+    """A file that the kernel will not read stands in for a bad block."""
+    bundle = bundles.write(tmp_path / "b", keys=(KEY,))
+    path = bundle / "VERIFY.txt"
+    path.chmod(0)
+    if os.access(path, os.R_OK):  # root reads it all the same
+        return
+    assert findings(bundle) == {"VERIFY.txt": ("unreadable", ())}
+
+
+def test_a_reference_in_another_grammar_is_its_own_name(tmp_path: Path):
+    name = "Some Thing"
+    bundle = bundles.write(tmp_path / "b", {name: bundles.sample()[NGINX]}, keys=(KEY,))
+    verify(bundle, [KEY.public]).check()
 
 
 def test_what_is_done_is_told(bundle: Path):

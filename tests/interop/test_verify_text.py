@@ -123,3 +123,13 @@ def test_a_hostile_name_stays_one_argument(tmp_path: Path, home: Path):
     (line,) = [line for line in commands(text) if line.startswith("skopeo")]
     run(line, home, bundle, TARGET="dir:nowhere")
     assert not list(tmp_path.rglob("pwned"))
+
+
+def test_a_long_list_of_images_ends(tmp_path: Path):
+    one = next(iter(bundles.sample().values()))
+    named = {f"registry.corp/app-{number}:1": one for number in range(60)}
+    bundle = bundles.write(tmp_path / "b", named)
+    contents = inventory.parse((bundle / "bundle.json").read_bytes())
+    text = verify_text.render(contents, ()).decode()
+    assert text.count("skopeo copy") == 50
+    assert "10 more" in text

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests import images  # noqa: E402 - the checkout is not installed as a whole
+from tests.fakes import images  # noqa: E402 - the checkout is not installed as a whole
 from tests.interop import servers  # noqa: E402
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from bundler.bundle.listing import list_bundle
 from bundler.errors import DamagedBundleError, NotFoundError
 from bundler.trust import keys
-from tests import bundles
+from tests.fakes import bundles
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import pytest
 
 from bundler.bundle import medium
 from bundler.errors import MediumError, NoSpaceError
-from tests import bundles, images
+from tests.fakes import bundles, images
 
 if TYPE_CHECKING:
     from pathlib import Path

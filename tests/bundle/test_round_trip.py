@@ -29,7 +29,7 @@ from bundler.oci.platform import Platform
 from bundler.ports import Options
 from bundler.transports.oci_layout import LayoutSource
 from bundler.trust import keys
-from tests import images
+from tests.fakes import images
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from bundler.errors import (
     UnauthenticatedError,
 )
 from bundler.trust import keys
-from tests import bundles
+from tests.fakes import bundles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +55,12 @@ def test_without_a_key_nothing_is_authenticated():
         signing.authenticate(RAW, signing.sign(RAW, [KEY]), [])
 
 
-@pytest.mark.parametrize("signature", [b"", b"\x00" * 64, KEY.sign(RAW + b"."), THIRD.sign(RAW)])
-@pytest.mark.parametrize("key", [KEY, OTHER])
+@pytest.mark.parametrize(
+    "signature",
+    [b"", b"\x00" * 64, KEY.sign(RAW + b"."), THIRD.sign(RAW)],
+    ids=["empty", "zeros", "of-other-bytes", "by-another-key"],
+)
+@pytest.mark.parametrize("key", [KEY, OTHER], ids=["ecdsa", "ed25519"])
 def test_a_bad_signature_by_a_given_key_is_an_error_beside_a_good_one(signature, key):
     """A second signature that verifies does not hide it."""
     signatures = signing.sign(RAW, [THIRD]) | {name(key): signature}

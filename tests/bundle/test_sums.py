@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bundler.bundle import sums
 from bundler.errors import LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
-from tests import bundles
+from tests.fakes import bundles
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ from bundler.errors import (
 )
 from bundler.events import BlobFinished, BlobProgressed, BlobStarted, Planned
 from bundler.trust import keys
-from tests import bundles, images
+from tests.fakes import bundles, images
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import images
+from tests.fakes import images
 from tests.fakes.registry import FakeRegistry, sha256
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from bundler import errors
 from bundler.bundle import manifest
 from bundler.cli import main
 from bundler.cli.options import Command
-from tests import images
+from tests.fakes import images
 
 if TYPE_CHECKING:
     from types import ModuleType

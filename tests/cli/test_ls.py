@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests import bundles
+from tests.fakes import bundles
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.trust import keys
-from tests import bundles
+from tests.fakes import bundles
 
 if TYPE_CHECKING:
     from pathlib import Path

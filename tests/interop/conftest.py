@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import images
+from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
 from tests.interop import servers
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import images
+from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
 from tests.interop.refusals import import_, refused
 

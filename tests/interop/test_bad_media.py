@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from tests import images
+from tests.fakes import images
 from tests.interop import servers
 from tests.interop.conftest import LAYER
 from tests.interop.refusals import export, refused

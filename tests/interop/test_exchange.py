@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import images
+from tests.fakes import images
 from tests.interop import servers
 
 BASE = images.layer({"etc/os-release": b"ID=test\n" * 2000})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import images
+from tests.fakes import images
 from tests.interop.test_exchange import COPY, digests
 
 if TYPE_CHECKING:

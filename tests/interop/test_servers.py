@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import images
+from tests.fakes import images
 from tests.interop import servers
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from bundler.copy.select import Selection
 from bundler.oci.digest import Digest
 from bundler.ports import Node, Options
 from bundler.transports.directory_tree import DirectoryTreeDestination
-from tests import images
+from tests.fakes import images
 
 OPTIONS = Options(settings=None)
 

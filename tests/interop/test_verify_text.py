@@ -10,7 +10,7 @@ import pytest
 
 from bundler.bundle import inventory, verify_text
 from bundler.trust import keys
-from tests import bundles
+from tests.fakes import bundles
 from tests.interop import servers
 
 if TYPE_CHECKING:

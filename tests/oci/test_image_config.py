@@ -7,7 +7,7 @@ import pytest
 from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci import image_config
 from bundler.oci.digest import Digest
-from tests import images
+from tests.fakes import images
 
 
 def test_reads_the_platform_and_the_diff_ids():

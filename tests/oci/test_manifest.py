@@ -14,7 +14,8 @@ from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import EMPTY_DESCRIPTOR
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index
-from tests import images, strategies
+from tests import strategies
+from tests.fakes import images
 
 OCI = images.image()
 DOCKER = images.image(types=images.DOCKER)

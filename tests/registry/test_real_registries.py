@@ -14,7 +14,7 @@ from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository, catalogue
 from bundler.registry.session import Session
 from bundler.registry.uploads import SMALL, Uploads
-from tests import images
+from tests.fakes import images
 from tests.interop import servers
 
 pytestmark = pytest.mark.interop

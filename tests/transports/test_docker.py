@@ -21,7 +21,7 @@ from bundler.oci.digest import Digest
 from bundler.ports import MountOrigin, MountsBlobs, Node, Options, Publication
 from bundler.transports import docker_sessions
 from bundler.transports.docker import TRANSPORT, DockerDestination, DockerSource
-from tests import images
+from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
 
 LARGE = bytes(range(256)) * (5 * 4096)  # above what one PUT takes

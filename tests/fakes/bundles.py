@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests import images
+from tests.fakes import images
 
 if TYPE_CHECKING:
     from bundler.trust.keys import PrivateKey

@@ -182,6 +182,7 @@ def test_a_passphrase_that_is_not_needed_does_no_harm():
             serialization.BestAvailableEncryption(PASSPHRASE),
         ),
     ],
+    ids=["sealed", "pkcs8"],
 )
 def test_a_wrong_passphrase_is_called_that_and_never_shown(pem):
     with pytest.raises(UsageError, match=r"site\.key: wrong passphrase") as raised:

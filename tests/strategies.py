@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
@@ -96,16 +95,12 @@ def documents(scalars: st.SearchStrategy[object] = _scalars) -> st.SearchStrateg
 canonical_documents = documents(_scalars.filter(lambda value: not isinstance(value, float)))
 
 
-@dataclass(slots=True)
 class Chunked:
     """A stream that hands out ``data`` in the sizes it is told, then as much as is asked for."""
 
-    data: bytes
-    sizes: Sequence[int] = ()
-
-    def __post_init__(self) -> None:
-        self._stream = io.BytesIO(self.data)
-        self._sizes = iter(self.sizes)
+    def __init__(self, data: bytes, sizes: Sequence[int] = ()) -> None:
+        self._stream = io.BytesIO(data)
+        self._sizes = iter(sizes)
 
     def read(self, size: int = -1, /) -> bytes:
         return self._stream.read(size)

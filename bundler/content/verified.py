@@ -1,14 +1,15 @@
 """A reader that fails instead of ending when its bytes are not the ones that were promised.
 
-It never hands out the last bytes of a stream before the digest of the whole was compared, so
-whoever writes while reading cannot finish a wrong file. It reads at most ``size`` bytes, and one
-more to see that the stream ends there.
+Where a size was promised it never hands out the last bytes before the digest of the whole was
+compared, so whoever writes while reading cannot finish a wrong file; where none was, it raises in
+place of the end. It reads at most ``size`` bytes, and one more to see that the stream ends there.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bundler.content.reader import BUFFER_SIZE
 from bundler.errors import DigestMismatchError, LimitError, SizeMismatchError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest, new_hasher
@@ -30,7 +31,7 @@ class VerifiedReader:
         limit: the most bytes to take where ``size`` is None.
         observe: called with the number of bytes after each read; may raise to stop.
 
-    Not for two threads at once.
+    After any failure it stays failed: a second read raises RuntimeError, never ends. Not for two threads at once.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class VerifiedReader:
         self._hasher = digest.hasher() if digest else new_hasher("sha256")
         self._position = 0
         self._ended = False
+        self._failed = False
 
     @property
     def position(self) -> int:
@@ -73,8 +75,11 @@ class VerifiedReader:
             SizeMismatchError: the stream is shorter or longer than promised.
             LimitError: more bytes than allowed.
         """
-        if self._ended:
+        if self._failed:
+            raise RuntimeError("the stream has failed, and cannot be read on")
+        if self._ended or (not len(buffer) and self._position != self._size):
             return 0
+        self._failed = True  # until this read has succeeded
         room = len(buffer)
         if self._size is not None:
             room = min(room, self._size - self._position)
@@ -85,13 +90,14 @@ class VerifiedReader:
         self._check(count)
         if self._observe is not None:
             self._observe(count)
+        self._failed = False
         return count
 
     def read(self, size: int = -1, /) -> bytes:
         """At most ``size`` bytes, or all that is left; raises as ``readinto`` does."""
         if size < 0:
             chunks = []
-            while chunk := self.read(1024 * 1024):
+            while chunk := self.read(BUFFER_SIZE):
                 chunks.append(chunk)
             return b"".join(chunks)
         buffer = bytearray(size)
@@ -100,7 +106,7 @@ class VerifiedReader:
 
     def skip(self, count: int) -> None:
         """Read and hash ``count`` bytes without handing them out."""
-        buffer = memoryview(bytearray(min(count, 1024 * 1024)))
+        buffer = memoryview(bytearray(min(count, BUFFER_SIZE)))
         while count:
             got = self.readinto(buffer[: min(count, len(buffer))])
             if not got:
@@ -111,7 +117,7 @@ class VerifiedReader:
 
     def descriptor(self) -> Descriptor:
         """What was read; only after the end."""
-        if not self._ended:
+        if self._failed or not self._ended:
             raise RuntimeError("the stream has not been read to its end")
         digest = self._digest or Digest(f"sha256:{self._hasher.hexdigest()}")
         return Descriptor(self._media_type, digest, self._position)

@@ -1,0 +1,127 @@
+"""Errors: each class says by its status what to do next, and each message is for people."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from bundler import errors
+from bundler.errors import BundlerError
+
+
+def all_classes(base=BundlerError):
+    yield base
+    for below in base.__subclasses__():
+        yield from all_classes(below)
+
+
+CLASSES = sorted(
+    (cls for cls in set(all_classes()) if cls.__module__ == "bundler.errors"),
+    key=lambda cls: cls.__name__,
+)
+STATUSES = {
+    "BundlerError": 1, "UnsupportedError": 1, "CannotConvertError": 1,
+    "UsageError": 2, "InvalidReferenceError": 2, "InvalidBundleManifestError": 2, "ConfigError": 2,
+    "IntegrityError": 3, "DigestMismatchError": 3, "SizeMismatchError": 3, "MalformedError": 3,
+    "DamagedBundleError": 3,
+    "TrustError": 4, "RejectedByPolicyError": 4, "InvalidSignatureError": 4,
+    "UnauthenticatedError": 4, "RollbackError": 4, "ExpiredError": 4,
+    "MediumError": 5, "NoSpaceError": 5, "LockedError": 5,
+    "RegistryError": 6, "RateLimitedError": 6, "UnauthorizedError": 7, "DeniedError": 7,
+    "LimitError": 8, "NotFoundError": 9, "ConflictError": 10, "PartialError": 11,
+    "CancelledError": 130,
+}  # fmt: skip
+
+
+def test_each_class_has_the_status_that_is_documented():
+    assert {cls.__name__: cls.exit_status for cls in CLASSES} == STATUSES
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_the_tree_at_the_top_of_the_module_is_complete(cls):
+    (line,) = [line for line in errors.__doc__.splitlines() if f" {cls.__name__}" in f" {line}"]
+    number = next((word for word in line.split() if word.strip(",").isdigit()), None)
+    assert number is None or int(number.strip(",")) == cls.exit_status
+
+
+def test_text_is_the_message_and_a_hint_is_apart():
+    error = BundlerError("what went wrong", hint="do this")
+    assert (str(error), error.hint) == ("what went wrong", "do this")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (errors.CannotConvertError("app", reason="it is signed"), "app: it is signed"),
+        (
+            errors.DigestMismatchError("blob", expected="sha256:a", got="sha256:b"),
+            "blob: digest mismatch: expected sha256:a, got sha256:b",
+        ),
+        (
+            errors.SizeMismatchError("blob", expected=5, got="only 4"),
+            "blob: expected 5 bytes, got only 4",
+        ),
+        (
+            errors.NoSpaceError("/stick", needed=5000, free=1000),
+            "/stick: needs 5,000 bytes, but only 1,000 bytes are free",
+        ),
+        (
+            errors.NoSpaceError("/stick", needed=None, free=0),
+            "/stick: needs more, but only 0 bytes are free",
+        ),
+        (errors.InvalidBundleManifestError(["a:1:2: x", "a:3:4: y"]), "a:1:2: x\na:3:4: y"),
+        (errors.DamagedBundleError("damaged", ["a", "b"]), "damaged\na\nb"),
+        (errors.PartialError("2 failed", ["a", "b"]), "2 failed\na\nb"),
+    ],
+)
+def test_a_message_names_what_was_expected_and_what_was_got(error, text):
+    assert str(error) == text
+
+
+def test_rate_limiting_is_temporary_and_tells_when_to_come_back():
+    error = errors.RateLimitedError("slow down", retry_after=3)
+    assert (error.temporary, error.retry_after, error.status) == (True, 3, 429)
+    assert not errors.RegistryError("gone").temporary
+
+
+@pytest.mark.parametrize(("number", "status"), [(2, 130), (15, 143), (1, 129)])
+def test_a_stop_has_the_status_of_its_signal(number, status):
+    assert errors.CancelledError(signal_number=number).status == status
+
+
+@pytest.mark.parametrize("cls", [errors.DamagedBundleError, errors.PartialError])
+def test_findings_do_not_change_with_the_callers_list(cls):
+    found = ["a"]
+    error = cls("x", found)
+    found.append("b")
+    assert "b" not in str(error)
+    assert (getattr(error, "findings", None) or error.failures) == ("a",)
+
+
+HEAVY = {
+    "requests", "urllib3", "hashlib", "_hashlib", "ssl", "cryptography", "jsonschema", "yaml",
+    "zstandard", "nacl", "click", "http", "socket", "tempfile", "subprocess", "logging",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "bundler.errors, bundler.events, bundler.cancel",
+        "bundler.oci.reference, bundler.oci.platform, bundler.oci.manifest",
+        "bundler.oci.image_config, bundler.oci.image_layout, bundler.content.verified",
+        "bundler.ports, bundler.config.settings",
+    ],
+)
+def test_importing_the_foundation_loads_nothing_heavy(modules):
+    program = f"import sys; before = set(sys.modules); import {modules}\n"
+    program += "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+    found = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.')\n{program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not HEAVY & set(found.stdout.split())

@@ -31,7 +31,9 @@ class VerifiedReader:
         limit: the most bytes to take where ``size`` is None.
         observe: called with the number of bytes after each read; may raise to stop.
 
-    After any failure it stays failed: a second read raises RuntimeError, never ends. Not for two threads at once.
+    After a failure it stays failed: a second read raises RuntimeError and never ends.
+
+    Not for two threads at once.
     """
 
     def __init__(

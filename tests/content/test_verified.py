@@ -22,10 +22,11 @@ from bundler.oci.digest import Digest
 from tests.strategies import Chunked, chunk_sizes
 
 DATA = b"some bytes of a blob"
+SIZE = len(DATA)
 ALGORITHMS = st.sampled_from(["sha256", "sha512"])
 
 
-def reader(data=DATA, *, digest=DATA, size=len(DATA), sizes=(), **more):
+def reader(data=DATA, *, digest=DATA, size=SIZE, sizes=(), **more):
     """A reader of ``data`` that was promised to be ``digest``, handed out in ``sizes``."""
     promised = None if digest is None else Digest.of(digest)
     return VerifiedReader(Chunked(data, sizes), "the blob", digest=promised, size=size, **more)

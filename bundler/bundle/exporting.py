@@ -20,7 +20,7 @@ from bundler.bundle.resolving import Found, Missing, Resolved, resolve_all
 from bundler.bundle.verifying import verify
 from bundler.copy.engine import Outcome, Running, execute
 from bundler.copy.plan import Plan, Target, plan
-from bundler.errors import BundlerError, PartialError
+from bundler.errors import BundlerError, MediumError, PartialError
 from bundler.events import Notice
 from bundler.oci import manifest as oci_manifest
 from bundler.oci.manifest import ImageManifest, Index
@@ -114,7 +114,12 @@ def export(order: Order, wanted: Sequence[Wanted], options: Options, running: Ru
         LockedError: somebody else is writing there.
         BundlerError: the first failure; what was pulled stays for the next run.
     """
-    medium.check_place(order.bundle)
+    place = medium.check_place(order.bundle, stream=order.stream)
+    if order.format == "dir" and not (place.hard_links or options.duplicate_blobs):
+        raise MediumError(
+            f"{order.bundle}: format dir shares blobs by hard links, and {place.file_system} has none",
+            hint="leave --format at oci, or copy shared blobs with --duplicate-blobs",
+        )
     with ExitStack() as stack:
         resolved = resolve_all(wanted, options, running, stack)
         if not resolved.found:

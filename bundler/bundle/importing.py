@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from bundler.bundle import medium, places, signing
+from bundler.bundle import inventory, layout, medium, places, signing
 from bundler.bundle.inventory import format_time
 from bundler.bundle.naming import Names
 from bundler.bundle.placing import Placed, Placement, place
@@ -133,7 +133,7 @@ def open_bundle(order: Order) -> Opened:
         UnauthenticatedError: not signed by a given key, and that was not allowed.
         ExpiredError: past its date, and that was not allowed.
     """
-    raw, contents = signing.read_inventory(order.bundle)
+    raw = layout.read_file(order.bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
     signers: tuple[PublicKey, ...] = ()
     try:
         signatures = signing.read_signatures(order.bundle)
@@ -144,6 +144,7 @@ def open_bundle(order: Order) -> Opened:
                 f"{order.bundle}: {error.message}",
                 hint=f"{error.hint}; or take it as it is with --allow-unsigned",
             ) from None
+    contents = inventory.parse(raw)
     if contents.expired(datetime.now(UTC)) and not order.allow_expired:
         raise ExpiredError(
             f"{order.bundle}: expired on {contents.expires:%Y-%m-%d %H:%M} UTC",

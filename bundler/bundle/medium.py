@@ -82,8 +82,13 @@ def inspect(place: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
     )
 
 
-def check_place(bundle: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
+def check_place(bundle: Path, *, stream: str = "bundle", mountinfo: Path = MOUNTINFO) -> Medium:
     """Whether a bundle may be written in the directory ``bundle``; the medium it is on.
+
+    Args:
+        bundle: the directory, which may not exist yet.
+        stream: what a directory below it would be called, where it holds other things.
+        mountinfo: where the kernel tells what is mounted.
 
     Raises:
         MediumError: read-only, not a directory, or full of somebody else's files.
@@ -106,7 +111,7 @@ def check_place(bundle: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
             hint="name another directory, or ask for the right to write in this one",
         )
     if existing == bundle:
-        _refuse_foreign(bundle)
+        _refuse_foreign(bundle, bundle / stream)
     return medium
 
 
@@ -177,7 +182,7 @@ def _unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
 
 
-def _refuse_foreign(bundle: Path) -> None:
+def _refuse_foreign(bundle: Path, better: Path) -> None:
     """What is not a bundle, whole or interrupted, does not become one: it would lose its files."""
     names = _names(bundle)
     if not {layout.INVENTORY, layout.SUMS, layout.GUIDE}.isdisjoint(names):
@@ -185,7 +190,7 @@ def _refuse_foreign(bundle: Path) -> None:
     if layout.INDEX in names and _is_anothers_layout(bundle):
         raise MediumError(
             f"{bundle}: holds an image layout that is not a bundle",
-            hint=f"name a directory of its own for the bundle, such as {bundle / 'bundle'}",
+            hint=f"name a directory of its own for the bundle, such as {better}",
         )
     foreign = [name for name in names if not layout.may_be_left_over(name)]
     if layout.IMAGES in names:
@@ -196,7 +201,7 @@ def _refuse_foreign(bundle: Path) -> None:
         shown = ", ".join(foreign[:_NAMED_FOREIGN]) + (f" and {more} more" if more > 0 else "")
         raise MediumError(
             f"{bundle}: holds other files: {shown}",
-            hint=f"name a directory of its own for the bundle, such as {bundle / 'bundle'}",
+            hint=f"name a directory of its own for the bundle, such as {better}",
         )
 
 

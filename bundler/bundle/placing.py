@@ -111,10 +111,12 @@ def _in_registry(
     rest: str, images: Sequence[BundledImage], names: Names, options: Options, stack: ExitStack
 ) -> Placement:
     host, _, prefix = rest.rstrip("/").partition("/")
-    if not is_domain(host) or (prefix and not is_repository_path(prefix)):
+    # A host without a dot, a port or that very name would be read as a path at Docker Hub.
+    is_host = is_domain(host) and (not {".", ":"}.isdisjoint(host) or host == "localhost")
+    if not is_host or (prefix and not is_repository_path(prefix)):
         raise InvalidReferenceError(
             f"docker://{rest[:200]} is not a registry",
-            hint="write docker://HOST[:PORT][/PREFIX], the prefix in lower case",
+            hint="write docker://HOST:PORT[/PREFIX], the prefix in lower case",
         )
     below = replace(names, prefix=prefix)
     docker = transports.transport("docker")

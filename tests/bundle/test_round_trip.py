@@ -21,6 +21,7 @@ from bundler.errors import (
     DamagedBundleError,
     ExpiredError,
     IntegrityError,
+    InvalidReferenceError,
     InvalidSignatureError,
     NotFoundError,
     UnauthenticatedError,
@@ -315,3 +316,17 @@ def test_a_bundle_signed_later_verifies(place):
     place.export(signed=False)
     signing.sign_bundle(place.bundle, [KEY])
     verify(place.bundle, [KEY.public]).check()
+
+
+def test_a_registry_without_a_port_or_a_dot_is_no_target(place):
+    """Docker's grammar would read it as a path at Docker Hub."""
+    place.export()
+    with pytest.raises(InvalidReferenceError, match="is not a registry"):
+        place.import_("docker://registry/prefix")
+
+
+def test_an_inventory_is_authenticated_before_it_is_parsed(place):
+    place.export()
+    (place.bundle / "bundle.json").write_bytes(b"not JSON at all")
+    with pytest.raises(InvalidSignatureError):
+        place.import_(f"oci:{place.path / 'inside'}")

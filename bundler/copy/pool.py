@@ -5,7 +5,7 @@ No task waits for another task, so nothing can deadlock however small the pool i
 
 from __future__ import annotations
 
-import time
+from concurrent.futures import wait
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
@@ -50,7 +50,7 @@ def run(executor: Executor, tasks: Sequence[Callable[[], T]], stop: Cancellation
                 continue
             left -= 1
     except BaseException:
-        _wind_down(futures, ended, left - 1, stop)
+        _wind_down(futures, stop)
         raise
     return [future.result() for future in futures]
 
@@ -74,18 +74,8 @@ def run_each(
     return run(executor, [guarded(task) for task in tasks], stop)
 
 
-def _wind_down(
-    futures: Sequence[Future[T]], ended: SimpleQueue[Future[T]], left: int, stop: Cancellation
-) -> None:
+def _wind_down(futures: Sequence[Future[T]], stop: Cancellation) -> None:
     """Let running tasks end at their next chunk; their own errors are echoes of the first."""
     patience = _WIND_DOWN_CANCELLED if stop.requested else _WIND_DOWN_FAILED
     stop.request()
-    for future in futures:
-        future.cancel()
-    deadline = time.monotonic() + patience
-    while left > 0 and (seconds := deadline - time.monotonic()) > 0:
-        try:
-            ended.get(timeout=seconds)
-        except Empty:
-            return
-        left -= 1
+    wait([future for future in futures if not future.cancel()], timeout=patience)

@@ -104,8 +104,9 @@ class _Work:
         """Run ``do`` for every task that an image still needs."""
         needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
         parallel = [task for task in needed if task.destination.accepts.writers != 1]
+        serial = [task for task in needed if task.destination.accepts.writers == 1]
         thunks = [partial(self._guarded, do, task) for task in parallel]
-        for _, queue in _by_destination(task for task in needed if task not in parallel):
+        for _, queue in _by_destination(serial):
             thunks.append(partial(self._in_turn, do, queue))
         run(self._running.executor, thunks, self._stop)
 

@@ -6,12 +6,13 @@ are all read from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from bundler.cancel import Cancellation
 from bundler.copy.pool import run
-from bundler.errors import CannotConvertError, ConflictError
+from bundler.errors import CannotConvertError, ConflictError, MalformedError
 from bundler.oci import media_types
 from bundler.ports import Destination, MountOrigin, MountsBlobs, Node, Publication, Source
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
-    from bundler.cancel import Cancellation
-    from bundler.copy.resolve import GraphManifest, Image, Referrer
+    from bundler.copy.resolve import Graph, GraphManifest, Image, Referrer
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
@@ -104,10 +104,12 @@ def plan(targets: Sequence[Target], executor: Executor, stop: Cancellation) -> P
     Raises:
         CannotConvertError: a destination does not take a manifest's type.
         ConflictError: one name of one destination is wanted for two different images.
+        MalformedError: two images tell different sizes of one blob.
     """
     _check_names(targets)
     wanted, foreign = _wanted_blobs(targets)
-    present = run(executor, [partial(want.destination.has, want.node) for want in wanted], stop)
+    questions = [partial(want.destination.has, want.node) for want in wanted]
+    present = run(executor, questions, Cancellation(stop))
     blobs = _with_mounts(wanted, present)
     return Plan(tuple(blobs), _manifests(targets), tuple(targets), tuple(foreign))
 
@@ -160,8 +162,18 @@ def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_Want], list[Node]]:
                 want = wants.get(key)
                 if want is None:
                     want = wants[key] = _Want(node, target.image.wish.source, destination, {})
+                _check_size(want, node, label)
                 want.labels.setdefault(label)
     return list(wants.values()), list(foreign.values())
+
+
+def _check_size(want: _Want, node: Node, label: str) -> None:
+    if None not in (want.node.size, node.size) and want.node.size != node.size:
+        raise MalformedError(
+            f"{next(iter(want.labels))} and {label} disagree about {node.digest}: "
+            f"{want.node.size} or {node.size} bytes",
+            hint="one of them is damaged: leave out either one to see which",
+        )
 
 
 def _stays_away(node: Node, destination: Destination) -> bool:
@@ -199,20 +211,32 @@ def _with_mounts(wants: Sequence[_Want], present: Sequence[bool]) -> list[BlobTa
 
 
 def _manifests(targets: Sequence[Target]) -> tuple[ManifestTask, ...]:
+    """Each manifest once, after all that is below it, and referrers after their subjects."""
     tasks: dict[tuple[int, Digest], ManifestTask] = {}
     for target in targets:
-        destination, label = target.destination, target.image.wish.label
-        stage = 0
-        for graph in target.image.graphs:
-            for item in graph.manifests:
-                _check_type(item, destination, label)
-                key = (id(destination), item.descriptor.digest)
-                known = tasks.get(key)
-                labels = (*known.labels, label) if known else (label,)
-                at = max(stage + item.depth, known.stage if known else 0)
-                tasks[key] = ManifestTask(item, destination, at, labels)
-            stage = max(tasks[id(destination), graph.root.digest].stage + 1, stage)
+        _add_manifests(tasks, target, target.image.graph, 0)
+        for referrer in target.image.referrers:
+            subject = tasks.get((id(target.destination), referrer.subject))
+            _add_manifests(tasks, target, referrer.graph, subject.stage + 1 if subject else 0)
     return tuple(sorted(tasks.values(), key=lambda task: task.stage))
+
+
+def _add_manifests(
+    tasks: dict[tuple[int, Digest], ManifestTask], target: Target, graph: Graph, stage: int
+) -> None:
+    """A stage, once given, stays: what was put after it relies on that."""
+    destination, label = target.destination, target.image.wish.label
+    latest: dict[int, int] = {}  # the latest stage at each depth of this graph
+    for item in graph.manifests:
+        _check_type(item, destination, label)
+        key = (id(destination), item.descriptor.digest)
+        known = tasks.get(key)
+        if known is None:
+            after = (at + 1 for depth, at in latest.items() if depth < item.depth)
+            tasks[key] = ManifestTask(item, destination, max((stage, *after)), (label,))
+        elif label not in known.labels:
+            tasks[key] = replace(known, labels=(*known.labels, label))
+        latest[item.depth] = max(tasks[key].stage, latest.get(item.depth, 0))
 
 
 def _check_type(item: GraphManifest, destination: Destination, label: str) -> None:

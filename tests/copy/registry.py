@@ -1,0 +1,68 @@
+"""A registry of repositories in memory, whose blobs may be mounted from one to another."""
+
+from __future__ import annotations
+
+import threading
+
+from bundler.errors import RegistryError
+from bundler.ports import Accepts
+from bundler.transports.memory import MemoryDestination, MemoryStore
+
+
+class Registry:
+    """Repositories by path; ``mounts`` is what the registry says to a mount."""
+
+    def __init__(self, *, mounts=True):
+        self.stores = {}
+        self.mounts = mounts
+
+    def repository(self, path):
+        """The repository, as a destination."""
+        return Repository(self, path)
+
+
+class Repository:
+    """One repository; what it has cannot be read back, as in a registry."""
+
+    def __init__(self, registry, path):
+        self.store = registry.stores.setdefault(path, MemoryStore())
+        self.repository = path
+        self.mount_scope = "registry.example"
+        self._registry = registry
+        self._inner = MemoryDestination(self.store, Accepts())
+        self.accepts, self.has, self.push, self.commit, self.close = (
+            self._inner.accepts,
+            self._inner.has,
+            self._inner.push,
+            self._inner.commit,
+            self._inner.close,
+        )
+
+    def mount(self, target, repository):
+        """Take a blob from a neighbour."""
+        self.store.note(f"mount {target.digest} from {repository}")
+        if self._registry.mounts == "broken":
+            raise RegistryError("no mounts today")
+        found = self._registry.stores[repository].blobs.get(target.digest)
+        if not self._registry.mounts or found is None:
+            return False
+        self.store.blobs[target.digest] = found
+        return True
+
+
+class OneWriter(MemoryDestination):
+    """Says that it takes one blob at a time, and remembers whether it got two."""
+
+    def __init__(self, store):
+        super().__init__(store, Accepts(writers=1))
+        self._busy = threading.Lock()
+        self.overlapped = False
+
+    def push(self, target, content, /):
+        if not self._busy.acquire(blocking=False):
+            self.overlapped = True
+            return super().push(target, content)
+        try:
+            return super().push(target, content)
+        finally:
+            self._busy.release()

@@ -1,0 +1,202 @@
+"""Plans: each blob once for each place, children before parents."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bundler.cancel import Cancellation
+from bundler.copy.engine import Running, execute
+from bundler.copy.plan import Target, plan
+from bundler.copy.resolve import Wish, resolve
+from bundler.errors import CannotConvertError, MalformedError, MediumError
+from bundler.oci import media_types
+from bundler.oci.descriptor import Descriptor
+from bundler.ports import Accepts
+from bundler.transports.memory import Fault, MemoryStore
+from tests.copy.registry import OneWriter, Registry
+
+
+@pytest.fixture
+def executor():
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def wanted(store, destination, *names, referrers=False):
+    return [
+        Target(resolve(Wish(store.source(), name, name, referrers=referrers)), destination, (name,))
+        for name in names
+    ]
+
+
+def lines(store, verb):
+    return [line for line in store.log if line.startswith(f"{verb} ")]
+
+
+@pytest.mark.parametrize("mounts", [True, False, "broken"])
+def test_repositories_of_one_registry_share_a_blob_by_mounting(executor, mounts):
+    """A registry that does not mount, or fails to, gets the blob by a push."""
+    there, registry = MemoryStore(), Registry(mounts=mounts)
+    for name in ("a", "b"):
+        there.add_image(name, layers=[b"shared", name.encode()])
+    one, two = registry.repository("one"), registry.repository("two")
+    made = plan([*wanted(there, one, "a"), *wanted(there, two, "b")], executor, Cancellation())
+    assert (made.count("push"), made.count("mount")) == (5, 1)
+    execute(made, Running(executor))
+    (mount,) = lines(two.store, "mount")
+    assert mount.endswith(" from one")
+    digest = mount.split()[1]
+    assert (f"push {digest}" in two.store.log) is (mounts is not True)
+    assert one.store.blobs | two.store.blobs == there.blobs
+    for store, name in ((one.store, "a"), (two.store, "b")):
+        assert all(
+            node.digest in store.blobs
+            for node in resolve(Wish(store.source(), name, name)).graph.blobs
+        )
+
+
+def test_a_blob_that_a_neighbour_has_is_mounted_from_there(executor):
+    there, registry = MemoryStore(), Registry()
+    there.add_image("a", layers=[b"x"])
+    one, two = registry.repository("one"), registry.repository("two")
+    execute(plan(wanted(there, one, "a"), executor, Cancellation()), Running(executor))
+    both = [*wanted(there, two, "a"), *wanted(there, one, "a")]
+    made = plan(both, executor, Cancellation())
+    assert (made.count("push"), made.count("mount"), made.count("present")) == (0, 2, 2)
+
+
+def test_a_mounted_blob_whose_holder_failed_is_pushed(executor):
+    there, registry = MemoryStore(), Registry()
+    there.add_image("a", layers=[b"shared"])
+    one, two = registry.repository("one"), registry.repository("two")
+    one.store.faults.append(Fault("push", times=99, error=MediumError("full")))
+    targets = [
+        Target(resolve(Wish(there.source(), "a", label)), place, ("a",))
+        for label, place in (("first", one), ("second", two))
+    ]
+    made = plan(targets, executor, Cancellation())
+    outcome = execute(made, Running(executor, keep_going=True))
+    assert set(outcome.failed) == {"first"}
+    assert two.store.blobs == there.blobs
+
+
+def test_a_place_for_one_writer_gets_one_blob_at_a_time(executor):
+    there, here = MemoryStore(), MemoryStore()
+    there.add_image("a", layers=[bytes([n]) * 300_000 for n in range(12)], compress=False)
+    destination = OneWriter(here)
+    execute(plan(wanted(there, destination, "a"), executor, Cancellation()), Running(executor))
+    assert here.blobs == there.blobs
+    assert not destination.overlapped
+
+
+def foreign_image(store, *, urls):
+    layer = Descriptor(
+        media_types.DOCKER_FOREIGN_LAYER_GZIP, store.add_blob(b"windows"), 7, urls=urls
+    )
+    value = {
+        "schemaVersion": 2,
+        "mediaType": media_types.DOCKER_MANIFEST,
+        "config": Descriptor(
+            media_types.DOCKER_CONFIG, store.add_blob(b'{"os":"windows"}'), 16
+        ).to_json(),
+        "layers": [layer.to_json()],
+    }
+    store._add_manifest("app", value, "sha256")
+    return layer
+
+
+def test_a_foreign_layer_stays_away_where_its_urls_are_kept(executor):
+    there = MemoryStore()
+    layer = foreign_image(there, urls=("https://example.com/layer",))
+    for accepts, travels in ((Accepts(), True), (Accepts(foreign_urls=True), False)):
+        here = MemoryStore()
+        made = plan(wanted(there, here.destination(accepts), "app"), executor, Cancellation())
+        execute(made, Running(executor))
+        assert (layer.digest in here.blobs) is travels
+        assert [node.digest for node in made.foreign] == ([] if travels else [layer.digest])
+
+
+def test_a_foreign_layer_without_urls_travels(executor):
+    there, here = MemoryStore(), MemoryStore()
+    layer = foreign_image(there, urls=())
+    destination = here.destination(Accepts(foreign_urls=True))
+    execute(plan(wanted(there, destination, "app"), executor, Cancellation()), Running(executor))
+    assert layer.digest in here.blobs
+
+
+def test_a_type_that_the_destination_does_not_take_is_refused(executor):
+    there, here = MemoryStore(), MemoryStore()
+    there.add_image("app", docker=True)
+    destination = here.destination(Accepts(manifests=frozenset({media_types.OCI_MANIFEST})))
+    with pytest.raises(CannotConvertError, match="copied as they are"):
+        plan(wanted(there, destination, "app"), executor, Cancellation())
+
+
+def order(made):
+    return {task.manifest.descriptor.digest: task.stage for task in made.manifests}
+
+
+def test_a_referrers_part_is_still_earlier_than_its_parents_elsewhere(executor):
+    """What is a referrer's child for one image may be another image's own."""
+    there, here = MemoryStore(), MemoryStore()
+    shared = there.add_image(layers=[b"shared"])
+    inner = there.add_index(manifests=[shared])
+    there.add_index("a", manifests=[inner])
+    other = there.add_image("b", layers=[b"other"])
+    late = there.add_index(f"sha256-{other.digest.hex}.sig", manifests=[shared])
+    for names in (("a", "b"), ("b", "a")):
+        made = plan(
+            wanted(there, here.destination(), *names, referrers=True), executor, Cancellation()
+        )
+        stages = order(made)
+        assert stages[shared.digest] < stages[inner.digest] < stages[there.names["a"].digest]
+        assert stages[shared.digest] < stages[late.digest]
+        assert stages[other.digest] < stages[late.digest]
+
+
+def test_referrers_come_after_their_subjects_and_beside_one_another(executor):
+    there, here = MemoryStore(), MemoryStore()
+    root = there.add_image("a")
+    first = [there.add_artifact(subject=root, blobs=[bytes([n])]) for n in range(5)]
+    second = there.add_artifact(subject=first[2], blobs=[b"second"])
+    made = plan(wanted(there, here.destination(), "a", referrers=True), executor, Cancellation())
+    stages = order(made)
+    assert stages[root.digest] == 0
+    assert {stages[item.digest] for item in first} == {1}
+    assert stages[second.digest] == 2
+
+
+def test_two_images_cannot_disagree_about_a_blobs_size(executor):
+    """One of them lies, and which one cannot be told before the bytes are read."""
+    there, here = MemoryStore(), MemoryStore()
+    there.add_image("honest", layers=[b"x"], compress=False)
+    liar = there.blobs[there.names["honest"].digest].replace(b'"size":1}', b'"size":2}')
+    digest = there.add_blob(liar)
+    there.names["liar"] = Descriptor(media_types.OCI_MANIFEST, digest, len(liar))
+    with pytest.raises(MalformedError, match=r"honest.*liar|liar.*honest"):
+        plan(wanted(there, here.destination(), "honest", "liar"), executor, Cancellation())
+
+
+def test_ten_thousand_blobs_are_planned_and_moved_in_seconds(executor):
+    there, here = MemoryStore(), MemoryStore()
+    there.add_image("a", layers=[b"%d" % n for n in range(9_999)], compress=False)
+    begun = time.process_time()
+    execute(
+        plan(wanted(there, here.destination(), "a"), executor, Cancellation()), Running(executor)
+    )
+    assert here.blobs == there.blobs
+    assert time.process_time() - begun < 10
+
+
+def test_a_failed_question_does_not_stop_the_program(executor):
+    there, here = MemoryStore(), MemoryStore()
+    there.add_image("a")
+    destination = here.destination()
+    destination.has = lambda _: (_ for _ in ()).throw(MediumError("gone"))
+    program = Cancellation()
+    with pytest.raises(MediumError):
+        plan(wanted(there, destination, "a"), executor, program)
+    assert not program.requested

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from bundler.content.verified import VerifiedReader
 from bundler.copy.select import EVERYTHING, Selection, check_platform, children
-from bundler.errors import ConflictError, LimitError, NotFoundError
+from bundler.errors import (
+    ConflictError,
+    DigestMismatchError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    SizeMismatchError,
+)
 from bundler.oci import image_config, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -149,6 +156,9 @@ class _Reading:
             if self._admit is not None:
                 self._admit(self._wish.source, self._wish.label, descriptor, known)
             self._raw[descriptor.digest] = known
+        elif len(known) != descriptor.size:
+            what = f"{self._wish.label}: manifest {descriptor.digest}"
+            raise SizeMismatchError(what, expected=descriptor.size, got=str(len(known)))
         return known
 
     def parse(self, descriptor: Descriptor, raw: bytes) -> Manifest:
@@ -183,12 +193,14 @@ class _Gathering:
 
     def visit(self, descriptor: Descriptor, selection: Selection, level: int) -> int:
         """Add ``descriptor`` after all that is below it; returns its height."""
-        known = self.manifests.get(descriptor.digest)
-        if known is not None:
-            return known.depth
         if level > MAX_DEPTH:
             raise LimitError(f"{self._label}: indexes nested deeper than {MAX_DEPTH} levels")
         raw = self._reading.raw(descriptor)
+        known = self.manifests.get(descriptor.digest)
+        if known is not None:
+            if known.descriptor.media_type != descriptor.media_type:
+                raise MalformedError(f"{self._label}: {descriptor.digest} is told to be two things")
+            return known.depth
         parsed = self._reading.parse(descriptor, raw)
         if isinstance(parsed, Index):
             wanted = children(parsed, selection, self._label)
@@ -210,8 +222,11 @@ class _Gathering:
         return -1
 
     def _blob(self, node: Node) -> None:
-        if node.digest is not None:
-            self.blobs.setdefault(node.digest, node)
+        if node.digest is None:
+            return
+        known = self.blobs.setdefault(node.digest, node)
+        if known.size != node.size:
+            raise MalformedError(f"{self._label}: {node.digest} is told to have two sizes")
 
 
 def image_blobs(parsed: ImageManifest) -> Iterator[Node]:
@@ -232,7 +247,11 @@ def _choose_root(
     parsed = reading.parse(found, raw)
     single = len(wish.selection.platforms) == 1
     root = found
+    level = 0
     while single and isinstance(parsed, Index):
+        level += 1
+        if level > MAX_DEPTH:
+            raise LimitError(f"{wish.label}: indexes nested deeper than {MAX_DEPTH} levels")
         root = replace(children(parsed, wish.selection, wish.label)[0], annotations={})
         raw = reading.raw(root)
         parsed = reading.parse(root, raw)
@@ -249,7 +268,7 @@ def _choose_root(
 
 
 def _platform(parsed: ImageManifest, wish: Wish) -> Platform | None:
-    """An image that is in no index says in its config where it runs; an artifact runs nowhere."""
+    """An image that is in no index says in its config where it runs; an artifact need not."""
     if parsed.is_artifact:
         return None
     config = parsed.config
@@ -258,7 +277,8 @@ def _platform(parsed: ImageManifest, wish: Wish) -> Platform | None:
         raise LimitError(f"{what}: {config.size:,} bytes, more than a config may have")
     with wish.source.open(Node.of(config, "config")) as stream:
         raw = VerifiedReader(stream, what, digest=config.digest, size=config.size).read()
-    return image_config.parse(raw, what=what).platform
+    platform = image_config.parse(raw, what=what).platform
+    return platform if platform.os or platform.architecture else None
 
 
 def _referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer]:
@@ -274,11 +294,14 @@ def _referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer
         for tag, descriptor in _referring(wish.source, subject):
             if descriptor.digest in seen:
                 continue
-            seen.add(descriptor.digest)
             count += 1
             if count > MAX_REFERRERS:
                 raise LimitError(f"{wish.label}: more than {MAX_REFERRERS:,} referrers")
-            found = reading.graph(descriptor, reading.raw(descriptor), EVERYTHING)
+            raw = reading.raw(descriptor)
+            if tag is None and not _refers(reading.parse(descriptor, raw), subject):
+                continue
+            seen.add(descriptor.digest)
+            found = reading.graph(descriptor, raw, EVERYTHING)
             subjects.append(descriptor.digest)
             yield Referrer(found, subject, tag)
 
@@ -297,6 +320,12 @@ def _known_referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Re
                 raise
             yield found[digest]
         else:
+            if descriptor.digest != digest:
+                raise DigestMismatchError(
+                    f"{wish.label}: referrer",
+                    expected=digest.text,
+                    got=descriptor.digest.text,
+                )
             below = reading.graph(descriptor, reading.raw(descriptor), EVERYTHING)
             yield Referrer(below, graph.root.digest, tag)
 
@@ -311,6 +340,11 @@ def _referring(source: Source, subject: Digest) -> Iterator[tuple[str | None, De
             yield tag, source.resolve(tag)
         except NotFoundError:
             continue
+
+
+def _refers(parsed: Manifest, subject: Digest) -> bool:
+    """A registry's word is not enough: what does not say so itself was not asked for."""
+    return parsed.subject is not None and parsed.subject.digest == subject
 
 
 def unique_blobs(images: Sequence[Image]) -> dict[Digest, Node]:

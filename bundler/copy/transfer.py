@@ -1,4 +1,8 @@
-"""Move one blob: verified, resumed where a connection broke, pushed anew where that is needed."""
+"""Move one blob: verified, resumed where a connection broke, pushed anew where that is needed.
+
+What broke off in the middle is repeated here. A request that could not even begin was repeated
+by the place it went to, so its failure is final.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING
 from bundler import events
 from bundler.content.reader import BUFFER_SIZE, Reader, new_buffer
 from bundler.content.verified import VerifiedReader
-from bundler.errors import IntegrityError, NotFoundError, RateLimitedError, RegistryError
+from bundler.errors import IntegrityError, NotFoundError, RegistryError
 from bundler.ports import Destination, Node, Rereads, ResumesPush, Source
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 6
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 30.0
+_LONGEST_ASKED = 300.0  # seconds that a registry may ask for
 
 
 def push(
@@ -42,12 +47,14 @@ def push(
             stream = _Resuming(node, source, cancellation, emit)
             with closing(stream):
                 content = _content(node, stream, progress)
+                if attempt > 1 and isinstance(destination, ResumesPush):
+                    content.skip(destination.offset(node))
+                start = content.position
                 try:
-                    if attempt > 1 and isinstance(destination, ResumesPush):
-                        content.skip(destination.offset(node))
                     destination.push(node, content)
                 except RegistryError as error:
-                    if stream.failed or not error.temporary or attempt == ATTEMPTS:
+                    broke_off = content.position > start and not stream.failed
+                    if not (broke_off and error.temporary) or attempt == ATTEMPTS:
                         raise
                     progress.take_back()
                     pause(str(node.digest), error, attempt, cancellation, emit)
@@ -85,8 +92,8 @@ def pause(
 ) -> None:
     """Wait before the next attempt: as long as the registry said, else doubling, with jitter."""
     seconds = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
-    if isinstance(error, RateLimitedError) and error.retry_after is not None:
-        seconds = max(seconds, min(error.retry_after, 300.0))
+    if error.retry_after is not None:
+        seconds = max(seconds, min(error.retry_after, _LONGEST_ASKED))
     emit(events.Retrying(what, seconds, error.message, attempt))
     cancellation.sleep(seconds)
 
@@ -118,7 +125,7 @@ class _Resuming:
                     self._stream = self._stack.enter_context(opened)
                 count = self._stream.readinto(buffer)
             except RegistryError as error:
-                self._recover(error)
+                self._recover(error, begun=self._stream is not None)
             else:
                 self._position += count
                 self._progressed += count
@@ -127,13 +134,13 @@ class _Resuming:
     def close(self) -> None:
         self._stack.close()
 
-    def _recover(self, error: RegistryError) -> None:
+    def _recover(self, error: RegistryError, *, begun: bool) -> None:
         """A mebibyte of progress since the last failure earns a new set of attempts."""
         self._stack.close()
         self._stream = None
         self._attempt = 1 if self._progressed >= BUFFER_SIZE else self._attempt + 1
         self._progressed = 0
-        if not error.temporary or self._attempt >= ATTEMPTS:
+        if not (begun and error.temporary) or self._attempt >= ATTEMPTS:
             self.failed = True
             raise error
         pause(str(self._node.digest), error, self._attempt, self._cancellation, self._emit)

@@ -117,7 +117,7 @@ def export(order: Order, wanted: Sequence[Wanted], options: Options, running: Ru
     place = medium.check_place(order.bundle, stream=order.stream)
     if order.format == "dir" and not (place.hard_links or options.duplicate_blobs):
         raise MediumError(
-            f"{order.bundle}: format dir shares blobs by hard links, and {place.file_system} has none",
+            f"{order.bundle}: format dir needs hard links, and {place.file_system} has none",
             hint="leave --format at oci, or copy shared blobs with --duplicate-blobs",
         )
     with ExitStack() as stack:

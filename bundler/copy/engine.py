@@ -139,16 +139,8 @@ class _Work:
         self._stop.check()
         item, destination = task.manifest, task.destination
         node = Node.of(item.descriptor, "manifest")
-        for attempt in range(1, transfer.ATTEMPTS + 1):
-            try:
-                if not _has_manifest(node, destination):
-                    destination.push(node, _manifest_content(node, item.raw))
-            except RegistryError as error:
-                if not error.temporary or attempt == transfer.ATTEMPTS:
-                    raise
-                transfer.pause(str(node.digest), error, attempt, self._stop, self._emit)
-            else:
-                return
+        if not _has_manifest(node, destination):
+            destination.push(node, _manifest_content(node, item.raw))
 
     def commit(self) -> Outcome:
         """Let names stand for what has arrived, one destination after the other."""

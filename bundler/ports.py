@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from bundler.cancel import Cancellation
-from bundler.content.reader import Reader
 from bundler.events import Emit, discard
 from bundler.oci.descriptor import Descriptor
 
@@ -24,31 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.config.settings import RegistryOverride, Settings
+    from bundler.content.reader import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.oci.platform import Platform
 
 Kind = Literal["manifest", "config", "layer"]
-
-
-class Content(Reader, Protocol):
-    """What the engine hands a destination: a stream that verifies itself, or computes a digest.
-
-    A destination reads it to its end, and keeps nothing if a read raises. The engine owns it.
-    """
-
-    @property
-    def position(self) -> int:
-        """How many bytes went by already; more than 0 only where a push goes on."""
-        ...
-
-    @property
-    def size(self) -> int | None:
-        """The size of the whole in bytes; None while it is being made."""
-        ...
-
-    def descriptor(self) -> Descriptor:
-        """What was read; only after the end."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

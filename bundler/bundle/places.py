@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.inventory import BundledImage, Format, Inventory
-    from bundler.content.reader import Reader
+    from bundler.content.reader import Content, Reader
     from bundler.copy.resolve import Image
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Content, Node, Options, Publication, Source
+    from bundler.ports import Node, Options, Publication, Source
 
 
 class BundleDestination(Destination, Resolves, Retains, Protocol):

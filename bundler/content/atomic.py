@@ -14,35 +14,23 @@ import contextlib
 import errno
 import os
 import secrets
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from bundler.content.disk_errors import explained
 from bundler.content.plain_files import Directory
-from bundler.content.reader import BUFFER_SIZE, Reader
+from bundler.content.reader import BUFFER_SIZE
 from bundler.errors import MediumError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from bundler.content.reader import Content
     from bundler.oci.descriptor import Descriptor
 
 _PREFIX = ".airbundle-"
 _SUFFIX = ".part"
 _NO_DIRECTORY_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS})
-
-
-class Content(Reader, Protocol):
-    """A stream that knows what it was once it has been read to its end."""
-
-    @property
-    def size(self) -> int | None:
-        """The size in bytes; None while it is being made."""
-        ...
-
-    def descriptor(self) -> Descriptor:
-        """What was read; only after the end."""
-        ...
 
 
 def write_content(

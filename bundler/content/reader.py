@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from bundler.oci.descriptor import Descriptor
 
 BUFFER_SIZE = 1024 * 1024
 
@@ -16,6 +19,27 @@ class Reader(Protocol):
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill part of ``buffer``; how many bytes, 0 at the end."""
+        ...
+
+
+class Content(Reader, Protocol):
+    """A stream to be stored, which verifies itself or computes its digest as it goes by.
+
+    Who stores it reads it to its end, and keeps nothing if a read raises. Its maker owns it.
+    """
+
+    @property
+    def position(self) -> int:
+        """How many bytes went by already; more than 0 only where a push goes on."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """The size of the whole in bytes; None while it is being made."""
+        ...
+
+    def descriptor(self) -> Descriptor:
+        """What was read; only after the end."""
         ...
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bundler.content.reader import Reader, new_buffer
+from bundler.content.reader import new_buffer
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -32,6 +32,7 @@ from bundler.registry.session import COMMIT_TIMEOUT, READ_TIMEOUT, Body, Bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bundler.content.reader import Content
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.registry.answer import Answer
@@ -44,24 +45,6 @@ _SLICE = 256 * 1024  # one slice must be sent within the connect timeout
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _REFUSALS = (ConflictError, DeniedError, NotFoundError, UnauthorizedError, UnsupportedError)
 _OCTETS = {"Content-Type": "application/octet-stream"}
-
-
-class Content(Reader, Protocol):
-    """What is pushed: a stream that fails instead of ending where it is not what it should be."""
-
-    @property
-    def position(self) -> int:
-        """How many bytes went by already; more than 0 where a push goes on."""
-        ...
-
-    @property
-    def size(self) -> int | None:
-        """The size of the whole in bytes; None while it is being made."""
-        ...
-
-    def descriptor(self) -> Descriptor:
-        """What was read; only after the end."""
-        ...
 
 
 class Uploads:

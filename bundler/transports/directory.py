@@ -42,7 +42,8 @@ from bundler.transports.reachable import Reachable, reachable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.ports import Content, Options, Publication
+    from bundler.content.reader import Content
+    from bundler.ports import Options, Publication
 
 MANIFEST = "manifest.json"
 VERSION = "version"

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Collection, Iterator, Sequence
 
-    from bundler.ports import Content, Options, Publication
+    from bundler.content.reader import Content
+    from bundler.ports import Options, Publication
     from bundler.transports.found_images import Path
 
 _STAGING = ".airbundle-staging"

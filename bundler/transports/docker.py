@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bundler.config.settings import Endpoint
-    from bundler.content.reader import Reader
-    from bundler.ports import Content, Node, Options, Publication
+    from bundler.content.reader import Content, Reader
+    from bundler.ports import Node, Options, Publication
     from bundler.registry.repository import Repository
 
 _MAY_HAVE_SUBJECT = (media_types.OCI_MANIFEST, media_types.OCI_INDEX)

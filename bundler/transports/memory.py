@@ -22,8 +22,8 @@ from bundler.ports import Accepts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.content.reader import Reader
-    from bundler.ports import Content, Node, Options, Publication
+    from bundler.content.reader import Content, Reader
+    from bundler.ports import Node, Options, Publication
 
 _LINUX = Platform("linux", "amd64")
 

@@ -35,7 +35,8 @@ from bundler.transports.reachable import Reachable, reachable
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from bundler.ports import Content, Options, Publication
+    from bundler.content.reader import Content
+    from bundler.ports import Options, Publication
 
 _BLOBS = "blobs"
 _ALGORITHMS = ("sha256", "sha512")

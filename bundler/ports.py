@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from bundler.cancel import Cancellation
 from bundler.events import Emit, discard
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from bundler.config.settings import RegistryOverride, Settings
     from bundler.content.reader import Content, Reader
     from bundler.oci.digest import Digest
+    from bundler.oci.manifest import Kind
     from bundler.oci.platform import Platform
-
-Kind = Literal["manifest", "config", "layer"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from bundler.errors import (
     BundlerError,
     DigestMismatchError,
     LimitError,
-    MalformedError,
     NotFoundError,
 )
 from bundler.oci import manifest, media_types
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.inventory import BundledImage, Inventory
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Kind
+    from bundler.oci.manifest import Kind
 
 MAX_DEPTH = 8
 
@@ -145,15 +144,4 @@ def read_children(
     got = Digest.of(raw, target.digest.algorithm)
     if got != target.digest:
         raise DigestMismatchError(path, expected=target.digest.text, got=got.text)
-    match manifest.parse(raw, target.media_type, what=path):
-        case manifest.Index() as index:
-            return tuple((child, _kind(child)) for child in index.manifests)
-        case manifest.ImageManifest() as image:
-            return ((image.config, "config"), *((layer, "layer") for layer in image.layers))
-    raise MalformedError(f"{path}: not a manifest")
-
-
-def _kind(child: Descriptor) -> Kind:
-    """An index may list things that are no manifests; those have no parts of their own."""
-    known = media_types.IMAGE_MANIFESTS | media_types.INDEXES
-    return "manifest" if child.media_type in known else "layer"
+    return manifest.children(manifest.parse(raw, target.media_type, what=path))

@@ -23,7 +23,7 @@ from bundler.copy.plan import Plan, Target, plan
 from bundler.errors import BundlerError, MediumError, PartialError
 from bundler.events import Notice
 from bundler.oci import manifest as oci_manifest
-from bundler.oci.manifest import ImageManifest, Index
+from bundler.oci.manifest import Index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +72,20 @@ class Report:
     missing: tuple[tuple[str, BundlerError], ...]
     """References that are not in the bundle, and why; then it is not complete."""
 
+    @property
+    def referrers(self) -> int:
+        """How many signatures, attestations and the like travel with the images."""
+        return sum(len(image.referrers) for image in self.inventory.images)
+
+    @property
+    def left_behind(self) -> list[tuple[str, str]]:
+        """References, and what refers to the index that a smaller one or one platform replaced."""
+        return [
+            (target.image.wish.label, referrer)
+            for target in self.plan.targets
+            for referrer in target.image.left_behind
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """The same for machines; sizes in bytes."""
         contents = self.inventory
@@ -89,6 +103,10 @@ class Report:
             "images": [
                 {"reference": image.reference, "digest": image.digest.text}
                 for image in contents.images
+            ],
+            "referrers": self.referrers,
+            "leftBehind": [
+                {"reference": name, "referrer": referrer} for name, referrer in self.left_behind
             ],
             "missing": [{"reference": name, "error": str(error)} for name, error in self.missing],
         }
@@ -264,9 +282,7 @@ def _bundled(item: Found) -> BundledImage:
 def _referrer(found: FoundReferrer) -> Referrer:
     root = found.graph.root
     parsed = oci_manifest.parse(found.graph.manifests[-1].raw, root.media_type)
-    kind = parsed.artifact_type
-    if kind is None and isinstance(parsed, ImageManifest):
-        kind = parsed.config.media_type
+    kind = oci_manifest.listed_type(parsed)
     return Referrer(root.digest, root.media_type, root.size, found.subject, kind, found.tag)
 
 

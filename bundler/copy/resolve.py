@@ -6,6 +6,7 @@ Manifests are small and held in memory, bounded in number, depth and bytes; blob
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from bundler.content.verified import VerifiedReader
@@ -18,7 +19,7 @@ from bundler.errors import (
     NotFoundError,
     SizeMismatchError,
 )
-from bundler.oci import image_config, manifest, media_types
+from bundler.oci import image_config, manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index, Manifest
@@ -88,6 +89,8 @@ class Image:
     graph: Graph
     replaces: Digest | None
     referrers: tuple[Referrer, ...]
+    left_behind: tuple[str, ...] = ()
+    """What refers to ``replaces``, by tag or digest: it says nothing of what travels instead."""
 
     @property
     def graphs(self) -> Iterator[Graph]:
@@ -117,8 +120,11 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
     root, raw, selection = _choose_root(found, wish, reading)
     graph = reading.graph(root, raw, selection)
     replaces = None if root.digest == found.digest else found.digest
-    referrers = tuple(_referrers(graph, wish, reading)) if wish.referrers else ()
-    return Image(wish, graph, replaces, referrers)
+    if not wish.referrers:
+        return Image(wish, graph, replaces, ())
+    referrers = tuple(_referrers(graph, wish, reading))
+    left_behind = () if replaces is None else _left_behind(wish.source, replaces)
+    return Image(wish, graph, replaces, referrers, left_behind)
 
 
 def fetch(source: Source, descriptor: Descriptor, label: str) -> bytes:
@@ -207,18 +213,18 @@ class _Gathering:
             height = max((self._child(child, level + 1) + 1 for child in wanted), default=0)
         else:
             height = 0
-            for node in image_blobs(parsed):
-                self._blob(node)
+            for child, kind in manifest.children(parsed):
+                self._blob(Node.of(child, kind))
         self.manifests[descriptor.digest] = GraphManifest(descriptor, raw, height)
         return height
 
     def _child(self, child: Descriptor, level: int) -> int:
-        """An index may list manifests, and any other content."""
         if child.platform is not None and child.platform.os not in ("", "unknown"):
             self.platforms[child.platform] = None
-        if child.media_type in media_types.MANIFESTS:
+        kind = manifest.child_kind(child)
+        if kind == "manifest":
             return self.visit(child, EVERYTHING, level)
-        self._blob(Node.of(child, "layer"))
+        self._blob(Node.of(child, kind))
         return -1
 
     def _blob(self, node: Node) -> None:
@@ -227,13 +233,6 @@ class _Gathering:
         known = self.blobs.setdefault(node.digest, node)
         if known.size != node.size:
             raise MalformedError(f"{self._label}: {node.digest} is told to have two sizes")
-
-
-def image_blobs(parsed: ImageManifest) -> Iterator[Node]:
-    """The config and the layers of an image or artifact."""
-    yield Node.of(parsed.config, "config")
-    for layer in parsed.layers:
-        yield Node.of(layer, "layer")
 
 
 def _choose_root(
@@ -304,6 +303,11 @@ def _referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer
             found = reading.graph(descriptor, raw, EVERYTHING)
             subjects.append(descriptor.digest)
             yield Referrer(found, subject, tag)
+
+
+def _left_behind(source: Source, replaced: Digest) -> tuple[str, ...]:
+    found = islice(_referring(source, replaced), MAX_REFERRERS)
+    return tuple(tag or descriptor.digest.text for tag, descriptor in found)
 
 
 def _known_referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer]:

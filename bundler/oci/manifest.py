@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci import fields, media_types, strict_json
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MAX_MANIFEST = strict_json.MAX_DOCUMENT
 MAX_CHILDREN = 10_000
+
+Kind = Literal["manifest", "config", "layer"]
+"""What content is, by its place in the graph."""
 
 _IMAGE_FIELDS = ("config", "layers")
 _INDEX_FIELDS = ("manifests",)
@@ -103,6 +106,28 @@ def parse(raw: bytes, media_type: str | None, *, what: str = "manifest") -> Mani
         layers = _descriptors(value, "layers", what)
         return ImageManifest(raw, kind, config, layers, artifact_type, subject, annotations)
     raise UnsupportedError(f"{what}: {kind!r} is not a manifest's media type")
+
+
+def children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
+    """What a manifest consists of, and as what, in its order; its subject is no part of it."""
+    if isinstance(parsed, Index):
+        return tuple((child, child_kind(child)) for child in parsed.manifests)
+    return ((parsed.config, "config"), *((layer, "layer") for layer in parsed.layers))
+
+
+def child_kind(entry: Descriptor) -> Kind:
+    """What an index's entry is: it may list manifests, and any other content."""
+    return "manifest" if entry.media_type in media_types.MANIFESTS else "layer"
+
+
+def listed_type(parsed: Manifest) -> str | None:
+    """The artifact type that a list of referrers tells of a manifest.
+
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+    """
+    if parsed.artifact_type is not None or isinstance(parsed, Index):
+        return parsed.artifact_type
+    return parsed.config.media_type
 
 
 def strip(index: Index, keep: Collection[Digest]) -> bytes:

@@ -27,7 +27,7 @@ from bundler.events import Notice
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_MANIFEST, Index, Manifest, parse
+from bundler.oci.manifest import MAX_MANIFEST, listed_type, parse
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.ports import Accepts
 from bundler.transports import docker_sessions
@@ -364,7 +364,7 @@ class DockerDestination:
             root.digest,
             root.size,
             annotations=parsed.annotations,
-            artifact_type=_artifact_type(parsed),
+            artifact_type=listed_type(parsed),
         )
         value["manifests"].append(entry.to_json())
         raw = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
@@ -428,13 +428,6 @@ def _split(name: str) -> tuple[str | None, Digest | None]:
     if at:
         return tag, Digest(digest)
     return (None, Digest(name)) if ":" in name else (name, None)
-
-
-def _artifact_type(parsed: Manifest) -> str | None:
-    """What lists of referrers say of a manifest."""
-    if parsed.artifact_type is not None or isinstance(parsed, Index):
-        return parsed.artifact_type
-    return parsed.config.media_type
 
 
 def _digest(target: Node) -> Digest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.oci import manifest, media_types
+from bundler.oci import manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,13 +43,10 @@ def reachable(roots: Iterable[Descriptor], read: Callable[[Descriptor], bytes | 
         raw = read(item)
         if raw is None:
             continue
-        match manifest.parse(raw, item.media_type, what=f"manifest {item.digest}"):
-            case manifest.Index(manifests=children):
-                for child in reversed(children):
-                    if child.media_type in media_types.MANIFESTS:
-                        pending.append(child)
-                    else:
-                        found.blobs[child.digest] = child
-            case manifest.ImageManifest(config=config, layers=layers):
-                found.blobs.update((blob.digest, blob) for blob in (config, *layers))
+        parsed = manifest.parse(raw, item.media_type, what=f"manifest {item.digest}")
+        for child, kind in reversed(manifest.children(parsed)):
+            if kind == "manifest":
+                pending.append(child)
+            else:
+                found.blobs[child.digest] = child
     return found

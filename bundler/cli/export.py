@@ -107,5 +107,8 @@ def _show(report: Report, *, as_json: bool) -> None:
             f"moved {render.size(plan.size('push'))} in {render.count(plan.count('push'), 'blob')};"
             f" {render.size(plan.size('present'))} were there already"
         )
-        render.line(f"signatures: {' '.join(report.signatures) or 'none'}")
+        render.line(f"signed: {' '.join(report.signatures) or 'no'}")
+        render.line(f"referrers that travel: {report.referrers}")
+        for reference, referrer in report.left_behind:
+            render.line(f"left behind: {referrer}, which is about all platforms of {reference}")
     render.note(medium.inspect(report.bundle).farewell or "all of it is on the disk")

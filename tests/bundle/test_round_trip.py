@@ -330,3 +330,11 @@ def test_an_inventory_is_authenticated_before_it_is_parsed(place):
     (place.bundle / "bundle.json").write_bytes(b"not JSON at all")
     with pytest.raises(InvalidSignatureError):
         place.import_(f"oci:{place.path / 'inside'}")
+
+
+def test_what_is_about_the_whole_index_is_said_to_be_left_behind(place):
+    multi = place.images["multi"]
+    tag, signature = images.cosign_signature(multi)
+    place.layout = images.write_layout(place.path / "second", {"multi": multi, tag: signature})
+    wanted = place.wanted(MULTI, "multi", platforms=(Platform("linux", "arm64"),))
+    assert place.export(wanted).left_behind == [(MULTI, tag)]

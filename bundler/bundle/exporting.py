@@ -20,7 +20,7 @@ from bundler.bundle.resolving import Found, Missing, Resolved, resolve_all
 from bundler.bundle.verifying import verify
 from bundler.copy.engine import Outcome, Running, execute
 from bundler.copy.plan import Plan, Target, plan
-from bundler.errors import BundlerError, MediumError, PartialError
+from bundler.errors import BundlerError, ConflictError, MediumError, PartialError
 from bundler.events import Notice
 from bundler.oci import manifest as oci_manifest
 from bundler.oci.manifest import Index
@@ -130,6 +130,7 @@ def export(order: Order, wanted: Sequence[Wanted], options: Options, running: Ru
     Raises:
         NoSpaceError, MediumError: before the first byte where it can be known.
         LockedError: somebody else is writing there.
+        ConflictError: another stream's bundle is there, or one of the other format.
         BundlerError: the first failure; what was pulled stays for the next run.
     """
     place = medium.check_place(order.bundle, stream=order.stream)
@@ -138,6 +139,7 @@ def export(order: Order, wanted: Sequence[Wanted], options: Options, running: Ru
             f"{order.bundle}: format dir needs hard links, and {place.file_system} has none",
             hint="leave --format at oci, or copy shared blobs with --duplicate-blobs",
         )
+    former = _former(order)
     with ExitStack() as stack:
         resolved = resolve_all(wanted, options, running, stack)
         if not resolved.found:
@@ -146,7 +148,6 @@ def export(order: Order, wanted: Sequence[Wanted], options: Options, running: Ru
         stack.callback(destination.close)
         targets = _targets(resolved, destination, order)
         made = plan(targets, running.executor, running.cancellation)
-        former = _former(order.bundle)
         if former is not None and _same(order, resolved, made, former):
             unchanged = _unchanged(order, made, running)
             if unchanged is not None:
@@ -178,12 +179,29 @@ def _kept(outcome: Outcome) -> set[str]:
     return names
 
 
-def _former(bundle: Path) -> Inventory | None:
-    """What the directory held before, if it was a bundle that this program understands."""
+def _former(order: Order) -> Inventory | None:
+    """What the directory held before, if it was a bundle that this program understands.
+
+    Raises:
+        ConflictError: a bundle that is not to be replaced by this one.
+    """
+    other = layout.IMAGES if order.format == "oci" else layout.BLOBS
+    if (order.bundle / other).exists():
+        raise ConflictError(
+            f"{order.bundle}: holds a bundle of another format than {order.format}",
+            hint="name another directory, or remove that bundle first",
+        )
     try:
-        return signing.read_inventory(bundle)[1]
+        former = signing.read_inventory(order.bundle)[1]
     except BundlerError:
         return None
+    if former.stream != order.stream:
+        raise ConflictError(
+            f"{order.bundle}: holds the bundle of another stream,"
+            f" {former.stream}, and not of {order.stream}",
+            hint="name another directory, or remove that bundle first",
+        )
+    return former
 
 
 def _same(order: Order, resolved: Resolved, made: Plan, former: Inventory) -> bool:
@@ -192,8 +210,6 @@ def _same(order: Order, resolved: Resolved, made: Plan, former: Inventory) -> bo
         made.count("push") == 0
         and not resolved.missing
         and former.complete
-        and former.format == order.format
-        and former.stream == order.stream
         and former.images == tuple(_bundled(item) for item in resolved.found)
         and _lifetime(former) == order.expires
         and not former.expired(datetime.now(UTC))

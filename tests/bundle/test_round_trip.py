@@ -338,3 +338,14 @@ def test_what_is_about_the_whole_index_is_said_to_be_left_behind(place):
     place.layout = images.write_layout(place.path / "second", {"multi": multi, tag: signature})
     wanted = place.wanted(MULTI, "multi", platforms=(Platform("linux", "arm64"),))
     assert place.export(wanted).left_behind == [(MULTI, tag)]
+
+
+def test_a_bundle_is_not_replaced_by_one_of_another_stream_or_format(place):
+    place.export()
+    before = snapshot(place.bundle)
+    with pytest.raises(ConflictError, match="another format"):
+        place.export(kind="dir")
+    order = exporting.Order(place.bundle, "ship-9", "oci")
+    with ThreadPoolExecutor(1) as executor, pytest.raises(ConflictError, match="plant-7"):
+        exporting.export(order, place.both(), place.options, Running(executor))
+    assert snapshot(place.bundle) == before

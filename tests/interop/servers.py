@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 import trustme
 import yaml
 from cryptography import x509
@@ -66,6 +67,18 @@ def program(name: str) -> str:
             f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}"
         )
     return path
+
+
+def namespace(kind: str) -> tuple[str, ...]:
+    """The beginning of a command whose rest runs in a ``net`` or ``mount`` namespace of its own.
+
+    Skips the test where the kernel allows none, as in a container without privileges.
+    """
+    for rights in ((), ("--map-root-user",)):
+        command = (program("unshare"), *rights, f"--{kind}")
+        if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+            return command
+    return pytest.skip(f"no {kind} namespaces are allowed here")
 
 
 @dataclass(frozen=True, slots=True)

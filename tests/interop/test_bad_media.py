@@ -96,9 +96,9 @@ def on_small_disk(
     disk.mkdir()
     script = 'mount -t tmpfs -o "$1" none "$2" && disk=$2 && shift 2 || exit 99; "$@"; status=$?; '
     script += 'echo; cd "$disk"; find . -mindepth 1 | cut -c3-; exit $status'
-    namespace = ["unshare", "--mount"] + (["--map-root-user"] if os.getuid() else [])
+    shell = ("sh", "-c", script, "sh", options, str(disk))
     inside = servers.Client(
-        (*namespace, "sh", "-c", script, "sh", options, str(disk), *airbundle.command),
+        (*servers.namespace("mount"), *shell, *airbundle.command),
         airbundle.home,
         airbundle.environment,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.servers import program
+from tests.interop.servers import namespace
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.xdist_group("carry")  # they share one stick
@@ -101,9 +101,8 @@ def install(
 
 def offline(*command: object, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a network namespace that has no way out."""
-    unshare = ("unshare", "--net") if os.getuid() == 0 else ("unshare", "--map-root-user", "--net")
     return subprocess.run(
-        [program(unshare[0]), *unshare[1:], *map(str, command)],
+        [*namespace("net"), *map(str, command)],
         env={"PATH": os.environ["PATH"], "HOME": str(home), **environment},  # noqa: TID251
         capture_output=True,
         text=True,

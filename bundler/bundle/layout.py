@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bundler.content import atomic
 from bundler.content.plain_files import Directory
+from bundler.content.portable_names import is_portable
 from bundler.errors import LimitError, MalformedError, MediumError, NotFoundError
 from bundler.oci.digest import Digest
 
@@ -40,11 +41,8 @@ _MAX_DEPTH = 2  # of directories: blobs/sha256 and images/<hex> have none below 
 
 _TOP = frozenset({INVENTORY, SUMS, GUIDE, MARKER, INDEX, BLOBS, IMAGES})
 _SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
-_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
 _DIR_PART = re.compile(r"(?:(sha512)-)?([0-9a-f]+)(?:\.manifest\.json)?")
-# Names that Windows keeps for devices, with any extension.
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 # What operating systems leave on any medium that they mount.
 _SYSTEM = re.compile(
     r"\._.*|\.DS_Store|\.Trash.*|\.Spotlight-V100|\.fseventsd|\.TemporaryItems"
@@ -145,10 +143,7 @@ def may_be_left_over(name: str) -> bool:
 
 def is_path(text: str) -> bool:
     """Whether ``text`` is a relative path that any file system can hold under that very name."""
-    return len(text) <= MAX_PATH and all(
-        _COMPONENT.fullmatch(part) and not part.endswith(".") and not _DEVICE.fullmatch(part)
-        for part in text.split("/")
-    )
+    return len(text) <= MAX_PATH and all(map(is_portable, text.split("/")))
 
 
 def find(bundle: Path) -> Found:

@@ -7,11 +7,11 @@ system could not hold is passed by.
 from __future__ import annotations
 
 import os
-import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bundler.content.portable_names import is_portable
 from bundler.errors import BundlerError, LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.transports.directory import MANIFEST, VERSION, part_name, read_root
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _MAX_DEPTH = 4
 _MAX_FILES = 2_000_000
-_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}(?<!\.)")
-_WINDOWS_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 
 Path = tuple[str, ...]
 
@@ -83,7 +81,7 @@ def checked(name: str) -> Path:
         MalformedError: another name.
     """
     path = tuple(name.split("/"))
-    if len(path) > _MAX_DEPTH or not all(map(_is_component, path)):
+    if len(path) > _MAX_DEPTH or not all(map(is_portable, path)):
         raise MalformedError(f"{name[:200]!r} cannot be the path of an image")
     return path
 
@@ -98,10 +96,6 @@ def _folders(root: Directory, path: Path) -> Iterator[Path]:
             names = sorted(item.name for item in items if item.is_dir(follow_symlinks=False))
     if len(path) < _MAX_DEPTH:
         for name in names:
-            if _is_component(name):
+            if is_portable(name):
                 with suppress(BundlerError):  # a system's own directory that nobody may read
                     yield from _folders(root, (*path, name))
-
-
-def _is_component(name: str) -> bool:
-    return bool(_COMPONENT.fullmatch(name)) and not _WINDOWS_DEVICE.fullmatch(name)

@@ -94,6 +94,11 @@ def sync_directory(directory: Directory | Path) -> None:
                 raise explained(error, folder.path, "cannot make its names durable") from error
 
 
+def new_part() -> str:
+    """A fresh name for a file that is not finished."""
+    return f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+
+
 def is_part(name: str) -> bool:
     """Whether ``name`` is that of a file which was never finished."""
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
@@ -111,7 +116,7 @@ class _Part:
 
     def __init__(self, directory: Directory, mode: int) -> None:
         self._directory = directory
-        self._name = f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+        self._name = new_part()
         self._published = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:

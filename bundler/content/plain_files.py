@@ -11,12 +11,14 @@ import errno
 import io
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.disk_errors import explained
 from bundler.errors import LimitError, MalformedError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -136,6 +138,16 @@ class Directory:
             pass
         except OSError as error:
             raise explained(error, self.path / name, "cannot remove") from error
+
+    def rename(self, name: str, new: str, *, to: Directory | None = None) -> None:
+        """Call a file ``new``, in this directory or in ``to``, in place of what is there."""
+        target = to or self
+        _check_name(name, self.path)
+        _check_name(new, target.path)
+        try:
+            os.rename(name, new, src_dir_fd=self.fd, dst_dir_fd=target.fd)
+        except OSError as error:
+            raise explained(error, target.path / new, "cannot write") from error
 
     def close(self) -> None:
         """Let go of the directory."""
@@ -270,6 +282,13 @@ def make_directory(path: Path) -> list[Path]:
     except OSError as error:
         raise explained(error, path, "cannot make this directory") from error
     return missing[::-1]
+
+
+def unmake_directories(made: Sequence[Path]) -> None:
+    """Remove what ``make_directory`` made, as far as nothing lies in it."""
+    with suppress(OSError):  # not empty: it is wanted
+        for path in reversed(made):
+            path.rmdir()
 
 
 def _make(name: str, fd: int) -> None:

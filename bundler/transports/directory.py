@@ -12,7 +12,6 @@ directory holds the former image, or none; then what only the former one needed 
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from contextlib import ExitStack, suppress
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content import atomic, locking, plain_files
-from bundler.content.disk_errors import explained
 from bundler.content.plain_files import Directory, PlainReader
 from bundler.errors import (
     ConflictError,
@@ -123,7 +121,7 @@ class DirectoryDestination:
         self._marking = threading.Lock()
         self._marked = False
         with ExitStack() as undo:
-            undo.callback(self._unmake)
+            undo.callback(plain_files.unmake_directories, self._made)
             self._folder = undo.enter_context(Directory.open(path))
             locking.lock(self._folder)
             _check_reusable(self._folder)
@@ -181,7 +179,7 @@ class DirectoryDestination:
     def close(self) -> None:
         """Unlock; a directory that was made for nothing is removed."""
         self._folder.close()
-        self._unmake()
+        plain_files.unmake_directories(self._made)
 
     def _publish(self, root: Descriptor) -> None:
         node = Node.of(root, "manifest")
@@ -192,7 +190,7 @@ class DirectoryDestination:
         write_version(self._folder, needed)
         same = self._is_root(node)
         if not same:
-            rename(self._folder, part_name(node), MANIFEST)
+            self._folder.rename(part_name(node), MANIFEST)
             self._root = read_root(self._folder)
         prune(self._folder, needed, signatures=same)
         atomic.sync_directory(self._folder)
@@ -220,11 +218,6 @@ class DirectoryDestination:
             if not self._marked and self._folder.size(VERSION) is None:
                 atomic.write_bytes_in(self._folder, VERSION, VERSION_1_1)
             self._marked = True
-
-    def _unmake(self) -> None:
-        with suppress(OSError):  # not empty: it is wanted
-            for path in reversed(self._made):
-                path.rmdir()
 
 
 class DirectoryTransport:
@@ -308,14 +301,6 @@ def prune(folder: Directory, needed: Reachable, *, signatures: bool) -> None:
             stays = name in kept or _PART.fullmatch(name) is None
         if not stays:
             folder.remove(name)
-
-
-def rename(folder: Directory, old: str, new: str) -> None:
-    """Give a file in ``folder`` its final name."""
-    try:
-        os.rename(old, new, src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
-    except OSError as error:
-        raise explained(error, folder.path / new, "cannot write") from error
 
 
 def _stem(digest: Digest) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import threading
 from collections import Counter
 from contextlib import ExitStack, suppress
@@ -37,7 +36,6 @@ from bundler.transports.directory import (
     part_name,
     prune,
     read_root,
-    rename,
     write_version,
 )
 from bundler.transports.found_images import FoundImages, checked
@@ -96,7 +94,7 @@ class DirectoryTreeDestination:
         self._preparing = threading.Lock()
         self._made = plain_files.make_directory(path)
         with ExitStack() as undo:
-            undo.callback(self._unmake)
+            undo.callback(plain_files.unmake_directories, self._made)
             self._root = undo.enter_context(Directory.open(path))
             locking.lock(self._root)
             atomic.sweep(self._root)
@@ -184,7 +182,7 @@ class DirectoryTreeDestination:
         if self._staging is not None:
             self._staging.close()
         self._root.close()
-        self._unmake()
+        plain_files.unmake_directories(self._made)
 
     def _publish(self, path: Path, root: Descriptor, needed: Reachable, uses: Counter[str]) -> None:
         with self._root.enter(*path, make=True) as folder:
@@ -217,7 +215,7 @@ class DirectoryTreeDestination:
             if _same_file(place, origin, folder, name) or _link(place, origin, folder, name):
                 return
             if uses[part] == 0 and part in self._staged:
-                _move(place, origin, folder, name)
+                place.rename(origin, name, to=folder)
                 self._staged.discard(part)
                 self._found.add(folder, tuple(folder.path.relative_to(self._root.path).parts))
                 return
@@ -268,11 +266,6 @@ class DirectoryTreeDestination:
             os.rmdir(_STAGING, dir_fd=self._root.fd)
         atomic.sync_directory(self._root)
 
-    def _unmake(self) -> None:
-        with suppress(OSError):  # not empty: it is wanted
-            for path in reversed(self._made):
-                path.rmdir()
-
 
 def _resolve(tree: Directory, name: str | None) -> Descriptor:
     if name is None:
@@ -316,7 +309,7 @@ def _same_file(place: Directory, origin: str, folder: Directory, name: str) -> b
 
 def _link(place: Directory, origin: str, folder: Directory, name: str) -> bool:
     """Link ``name`` to ``origin``, in place of what it may be; False where there are no links."""
-    temporary = f".airbundle-{secrets.token_hex(8)}.part"
+    temporary = atomic.new_part()
     try:
         os.link(
             origin,
@@ -329,20 +322,13 @@ def _link(place: Directory, origin: str, folder: Directory, name: str) -> bool:
         if error.errno in _NO_LINKS:
             return False
         raise explained(error, folder.path / name, "cannot link") from error
-    rename(folder, temporary, name)
+    folder.rename(temporary, name)
     return True
-
-
-def _move(place: Directory, origin: str, folder: Directory, name: str) -> None:
-    try:
-        os.rename(origin, name, src_dir_fd=place.fd, dst_dir_fd=folder.fd)
-    except OSError as error:
-        raise explained(error, folder.path / name, "cannot write") from error
 
 
 def _has_links(folder: Directory) -> bool:
     """Try it: file systems do not tell."""
-    probe, second = (f".airbundle-{secrets.token_hex(8)}.part" for _ in range(2))
+    probe, second = atomic.new_part(), atomic.new_part()
     atomic.write_bytes_in(folder, probe, b"")
     try:
         if linked := _link(folder, probe, folder, second):

@@ -203,9 +203,7 @@ class LayoutDestination:
             folder.close()
         self._folders.clear()
         self._root.close()
-        with suppress(OSError):  # not empty: it is wanted
-            for path in reversed(self._made):
-                path.rmdir()
+        plain_files.unmake_directories(self._made)
 
     def _folder(self, algorithm: str) -> Directory:
         with self._making:

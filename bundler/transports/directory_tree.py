@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from bundler.content.reader import Content
     from bundler.ports import Options, Publication
-    from bundler.transports.found_images import Path
+    from bundler.transports.found_images import Components
 
 _STAGING = ".airbundle-staging"
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
@@ -184,7 +184,9 @@ class DirectoryTreeDestination:
         self._root.close()
         plain_files.unmake_directories(self._made)
 
-    def _publish(self, path: Path, root: Descriptor, needed: Reachable, uses: Counter[str]) -> None:
+    def _publish(
+        self, path: Components, root: Descriptor, needed: Reachable, uses: Counter[str]
+    ) -> None:
         with self._root.enter(*path, make=True) as folder:
             atomic.sweep(folder)
             former = read_root(folder)
@@ -227,7 +229,7 @@ class DirectoryTreeDestination:
             )
             atomic.write_content(folder, name, content)
 
-    def _place(self, target: Node) -> Path:
+    def _place(self, target: Node) -> Components:
         name = part_name(target)
         return (_STAGING, name) if name in self._staged else self._found.place(target, self._root)
 
@@ -277,8 +279,8 @@ def _resolve(tree: Directory, name: str | None) -> Descriptor:
         return describe(root, folder.path / MANIFEST)
 
 
-def _by_path(images: Sequence[Publication]) -> dict[Path, Descriptor]:
-    wanted: dict[Path, Descriptor] = {}
+def _by_path(images: Sequence[Publication]) -> dict[Components, Descriptor]:
+    wanted: dict[Components, Descriptor] = {}
     folded: dict[str, Descriptor] = {}
     for image in images:
         for name in image.names:

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 4
 _MAX_FILES = 2_000_000
 
-Path = tuple[str, ...]
+Components = tuple[str, ...]
 
 
 @dataclass(slots=True)
 class FoundImages:
     """Where the parts of images lie below a directory, by the names of their files."""
 
-    folders: set[Path] = field(default_factory=set)
-    complete: set[Path] = field(default_factory=set)
-    by_name: dict[str, Path] = field(default_factory=dict)
-    roots: dict[Digest, Path] = field(default_factory=dict)
+    folders: set[Components] = field(default_factory=set)
+    complete: set[Components] = field(default_factory=set)
+    by_name: dict[str, Components] = field(default_factory=dict)
+    roots: dict[Digest, Components] = field(default_factory=dict)
 
     @classmethod
     def below(cls, root: Directory) -> FoundImages:
@@ -46,7 +46,7 @@ class FoundImages:
                 found.add(folder, path)
         return found
 
-    def add(self, folder: Directory, path: Path) -> None:
+    def add(self, folder: Directory, path: Components) -> None:
         """Remember what ``folder`` holds; what was found before stays."""
         self.folders.add(path)
         for name in folder.names():
@@ -60,7 +60,7 @@ class FoundImages:
                 for algorithm in ("sha256", "sha512"):
                     self.roots.setdefault(Digest.of(root, algorithm), path)
 
-    def place(self, target: Node, root: Directory) -> Path:
+    def place(self, target: Node, root: Directory) -> Components:
         """The path of a part of any image.
 
         Raises:
@@ -74,7 +74,7 @@ class FoundImages:
         return *self.by_name[name], name
 
 
-def checked(name: str) -> Path:
+def checked(name: str) -> Components:
     """The components of a name that any file system can hold, and that leads nowhere else.
 
     Raises:
@@ -86,7 +86,7 @@ def checked(name: str) -> Path:
     return path
 
 
-def _folders(root: Directory, path: Path) -> Iterator[Path]:
+def _folders(root: Directory, path: Components) -> Iterator[Components]:
     """Every directory that may hold an image; links are not followed."""
     with root.enter(*path) as folder:
         if path and folder.size(VERSION) is not None:

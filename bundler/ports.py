@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from bundler.content.reader import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
-    from bundler.oci.platform import Platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,6 @@ class Accepts:
     """Whether a layer may stay away because its ``urls`` say where it is."""
     writers: int = 0
     """How many blobs may be pushed at once; 0: any number."""
-    size_first: bool = False
-    """Whether a push needs the size before the first byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +242,6 @@ class Options:
     settings: Settings
     overrides: Mapping[str, RegistryOverride] = field(default_factory=dict)
     """What the command line or a bundle manifest says of a registry, by its host[:port]."""
-    platform: Platform | None = None
-    """The platform whose image is meant where a place can hold only one."""
     duplicate_blobs: bool = False
     """dir trees: copy a shared blob where the medium has no hard links."""
     scratch: Path | None = None

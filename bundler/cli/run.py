@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from bundler.config.settings import RegistryOverride, Settings
     from bundler.copy.engine import Running
     from bundler.events import Emit
-    from bundler.oci.platform import Platform
     from bundler.ports import Options
 
 
@@ -54,9 +53,7 @@ class Run:
         self,
         overrides: Mapping[str, RegistryOverride] | None = None,
         *,
-        platform: Platform | None = None,
         duplicate_blobs: bool = False,
-        scratch: Path | None = None,
     ) -> Options:
         """How to open a place; ``overrides`` by the host[:port] that the user named."""
         from bundler.ports import Options  # noqa: PLC0415 - after the arguments are known to be good
@@ -64,9 +61,7 @@ class Run:
         return Options(
             settings(),
             overrides=overrides or {},
-            platform=platform,
             duplicate_blobs=duplicate_blobs,
-            scratch=scratch,
             cancellation=self.cancellation,
             emit=self.emit,
         )

@@ -22,12 +22,15 @@ from bundler.copy.engine import Outcome, Running, execute
 from bundler.copy.plan import Plan, Target, plan
 from bundler.copy.pool import run
 from bundler.copy.resolve import Image, Wish, resolve, unique_blobs
+from bundler.copy.transfer import push_manifest
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,
     ExpiredError,
     NotFoundError,
+    RegistryError,
     UnauthenticatedError,
+    UnsupportedError,
 )
 from bundler.events import Warned
 from bundler.oci.digest import Digest
@@ -120,6 +123,8 @@ def import_bundle(
             return Report(opened, tuple(lines), made, started, datetime.now(UTC))
         if placement.directory is not None:
             medium.check_room(placement.directory, made.size("push"), made.largest)
+        else:
+            _ask_for_sparse(targets, chosen)
         outcome = execute(made, running)
         done = tuple(_told(line, outcome) for line in lines)
         return Report(opened, done, made, started, datetime.now(UTC))
@@ -240,6 +245,29 @@ def _targets(images: Sequence[Image], placement: Placement, lines: Sequence[Line
         for image, placed, line in zip(images, placement.images, lines, strict=True)
         if line.action != "skipped"
     ]
+
+
+def _ask_for_sparse(targets: Sequence[Target], images: Sequence[BundledImage]) -> None:
+    """Not every registry takes an index whose manifests are not all there: ask before the rest.
+
+    Raises:
+        UnsupportedError: the target does not.
+    """
+    sparse = {image.digest for image in images if image.index == "sparse"}
+    for target in targets:
+        root = target.image.graph.manifests[-1]
+        if root.descriptor.digest not in sparse:
+            continue
+        try:
+            push_manifest(root, target.destination)
+        except RegistryError as error:
+            if error.status is None or not 400 <= error.status < 500 or error.exit_status != 6:
+                raise
+            raise UnsupportedError(
+                f"{target.image.wish.label}: the target does not take an index with platforms"
+                f" missing ({', '.join(error.codes) or error.status}); nothing was pushed",
+                hint="export it with index: strip, or with all platforms",
+            ) from error
 
 
 def _told(line: Line, outcome: Outcome) -> Line:

@@ -9,19 +9,17 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from io import BytesIO
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.content.verified import VerifiedReader
 from bundler.copy import transfer
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, Target, publications
 from bundler.copy.pool import run
 from bundler.errors import BundlerError, CancelledError, RegistryError
 from bundler.events import Emit, discard
-from bundler.ports import Destination, MountsBlobs, Node, Publication, Rereads
+from bundler.ports import Destination, MountsBlobs, Publication, Rereads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -137,10 +135,7 @@ class _Work:
     def manifest(self, task: ManifestTask) -> None:
         """Push a manifest, unless the destination has it, whole."""
         self._stop.check()
-        item, destination = task.manifest, task.destination
-        node = Node.of(item.descriptor, "manifest")
-        if not _has_manifest(node, destination):
-            destination.push(node, _manifest_content(node, item.raw))
+        transfer.push_manifest(task.manifest, task.destination)
 
     def commit(self) -> Outcome:
         """Let names stand for what has arrived, one destination after the other."""
@@ -184,25 +179,6 @@ class _Commit:
 
 def _commit(task: _Commit) -> None:
     task.destination.commit(task.images)
-
-
-def _has_manifest(node: Node, destination: Destination) -> bool:
-    if not destination.has(node):
-        return False
-    if not isinstance(destination, Rereads):
-        return True
-    return transfer.intact(node, destination, Cancellation(), discard)
-
-
-def _manifest_content(node: Node, raw: bytes) -> VerifiedReader:
-    stream = BytesIO(raw)
-    return VerifiedReader(
-        stream,
-        f"manifest {node.digest}",
-        digest=node.digest,
-        size=len(raw),
-        media_type=node.media_type,
-    )
 
 
 def _by_destination(items: Iterable[PlacedT]) -> list[tuple[Destination, list[PlacedT]]]:

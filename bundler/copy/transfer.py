@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 from contextlib import ExitStack, closing, contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from bundler import events
+from bundler.cancel import Cancellation
 from bundler.content.reader import BUFFER_SIZE, Reader, new_buffer
 from bundler.content.verified import VerifiedReader
 from bundler.errors import IntegrityError, NotFoundError, RegistryError
@@ -19,7 +21,7 @@ from bundler.ports import Destination, Node, Rereads, ResumesPush, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.cancel import Cancellation
+    from bundler.copy.resolve import GraphManifest
     from bundler.events import Emit
 
 ATTEMPTS = 6
@@ -61,6 +63,24 @@ def push(
                 else:
                     progress.tell()
                     return
+
+
+def push_manifest(item: GraphManifest, destination: Destination) -> None:
+    """Bring a manifest to ``destination``, unless it is there, whole."""
+    node = Node.of(item.descriptor, "manifest")
+    if destination.has(node) and (
+        not isinstance(destination, Rereads)
+        or intact(node, destination, Cancellation(), events.discard)
+    ):
+        return
+    content = VerifiedReader(
+        BytesIO(item.raw),
+        f"manifest {node.digest}",
+        digest=node.digest,
+        size=len(item.raw),
+        media_type=node.media_type,
+    )
+    destination.push(node, content)
 
 
 def check(node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:

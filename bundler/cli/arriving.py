@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bundler.bundle import target_file
 from bundler.bundle.naming import Names, parse_moves
 from bundler.bundle.placing import registry_host
 from bundler.cli import render
@@ -65,6 +64,8 @@ def goal(target: str, wishes: Wishes) -> Goal:
     names = Names(moves, wishes.keep_host)
     override = wishes.access.override() if wishes.access.given else None
     if target.endswith((".yaml", ".yml")):
+        from bundler.bundle import target_file  # noqa: PLC0415 - loads yaml and jsonschema
+
         file = target_file.load(Path(target), environment=os.environ)  # noqa: TID251 - the command line's task
         target = file.target
         known = {source for source, _ in moves}

@@ -23,9 +23,11 @@ def private_keys(paths: Sequence[Path], passphrase_file: Path | None) -> tuple[P
         UsageError: a passphrase is needed and nobody is there to be asked, or it is wrong.
         NotFoundError, ConfigError, UnsupportedError: a file that holds no such key.
     """
+    given = None if passphrase_file is None else first_line(passphrase_file)
+    if not paths:
+        return ()
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
 
-    given = None if passphrase_file is None else first_line(passphrase_file)
     found = []
     for path in paths:
         pem = keys.read_file(path)

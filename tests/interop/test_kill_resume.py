@@ -49,7 +49,7 @@ def wanted(registry: servers.Registry, repository: str, tmp_path: Path) -> Path:
         lines.append(f"  - {registry.host}/{repository}/{name}\n")
     manifest = tmp_path / "wanted.yaml"
     reach = f"registries: {{'{registry.host}': {{tls: {{plainHttp: true}}}}}}\n"
-    manifest.write_text(reach + "images:\n" + "".join(lines))
+    manifest.write_text(f"name: apps\n{reach}images:\n{''.join(lines)}")
     return manifest
 
 
@@ -83,8 +83,8 @@ def test_a_kill_leaves_the_former_bundle_or_plainly_none(
 ) -> None:
     """An update is killed: what verifies is one of the two bundles, and all of it."""
     points = random.Random(f"{SEED} update")
-    former = tmp_path / "former.txt"
-    former.write_text(f"oci:{source}:tool:1\n")
+    former = tmp_path / "former.yaml"
+    former.write_text(f"name: apps\nimages: ['oci:{source}:tool:1']\n")
     sign = ("--sign-key", keys / "ours.key")
     stick = tmp_path / "stick"
     started = time.monotonic()

@@ -14,26 +14,24 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from bundler.bundle import inventory, layout, medium, places, signing
-from bundler.bundle.inventory import format_time
+from bundler.bundle import medium, places
 from bundler.bundle.naming import Names
+from bundler.bundle.opening import open_bundle
 from bundler.bundle.placing import Placed, Placement, place
+from bundler.bundle.receipt import ImportReport, Line
 from bundler.copy.engine import Outcome, Running, execute
-from bundler.copy.plan import Plan, Target, plan
+from bundler.copy.plan import Target, plan
 from bundler.copy.pool import run
 from bundler.copy.resolve import Image, Wish, resolve, unique_blobs
 from bundler.copy.transfer import push_manifest
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,
-    ExpiredError,
     NotFoundError,
     RegistryError,
-    UnauthenticatedError,
     UnsupportedError,
 )
 from bundler.events import Warned
-from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
     import re
@@ -41,15 +39,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.inventory import BundledImage, Inventory
+    from bundler.bundle.receipt import Action
     from bundler.ports import Options, Source
     from bundler.trust.keys import PublicKey
 
 Existing = Literal["error", "skip", "overwrite"]
-Action = Literal["new", "same", "replaced", "skipped", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ImportOrder:
     """What to import, whom to trust, and where it goes."""
 
     bundle: Path
@@ -63,42 +61,9 @@ class Order:
     existing: Existing = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A bundle that was authenticated, as far as was asked for."""
-
-    raw: bytes
-    contents: Inventory
-    signers: tuple[PublicKey, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What becomes of one image."""
-
-    image: BundledImage
-    name: str
-    """The full name at the target."""
-    action: Action
-    former: str | None = None
-    """The digest that the name stood for before, where that was another one."""
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an import did, or would do."""
-
-    opened: Opened
-    lines: tuple[Line, ...]
-    plan: Plan
-    started: datetime
-    ended: datetime
-
-
 def import_bundle(
-    order: Order, options: Options, running: Running, *, dry_run: bool = False
-) -> Report:
+    order: ImportOrder, options: Options, running: Running, *, dry_run: bool = False
+) -> ImportReport:
     """Import a bundle.
 
     Raises:
@@ -108,7 +73,12 @@ def import_bundle(
         ConflictError: names at the target hold something else; nothing was pushed.
     """
     started = datetime.now(UTC)
-    opened = open_bundle(order)
+    opened = open_bundle(
+        order.bundle,
+        order.keys,
+        allow_unsigned=order.allow_unsigned,
+        allow_expired=order.allow_expired,
+    )
     chosen = _chosen(opened.contents, order.only)
     with ExitStack() as stack:
         source = places.BundleSource(order.bundle, opened.contents)
@@ -120,42 +90,15 @@ def import_bundle(
         targets = _targets(images, placement, lines)
         made = plan(targets, running.executor, running.cancellation)
         if dry_run:
-            return Report(opened, tuple(lines), made, started, datetime.now(UTC))
+            now = datetime.now(UTC)
+            return ImportReport(opened, order.target, tuple(lines), made, started, now)
         if placement.directory is not None:
             medium.check_room(placement.directory, made.size("push"), made.largest)
         else:
             _ask_for_sparse(targets, chosen)
         outcome = execute(made, running)
         done = tuple(_told(line, outcome) for line in lines)
-        return Report(opened, done, made, started, datetime.now(UTC))
-
-
-def open_bundle(order: Order) -> Opened:
-    """Read the inventory, and decide whether it may be believed.
-
-    Raises:
-        InvalidSignatureError: a signature by a given key does not verify.
-        UnauthenticatedError: not signed by a given key, and that was not allowed.
-        ExpiredError: past its date, and that was not allowed.
-    """
-    raw = layout.read_file(order.bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
-    signers: tuple[PublicKey, ...] = ()
-    try:
-        signatures = signing.read_signatures(order.bundle)
-        signers = signing.authenticate(raw, signatures, order.keys).signers
-    except UnauthenticatedError as error:
-        if not order.allow_unsigned:
-            raise UnauthenticatedError(
-                f"{order.bundle}: {error.message}",
-                hint=f"{error.hint}; or take it as it is with --allow-unsigned",
-            ) from None
-    contents = inventory.parse(raw)
-    if contents.expired(datetime.now(UTC)) and not order.allow_expired:
-        raise ExpiredError(
-            f"{order.bundle}: expired on {contents.expires:%Y-%m-%d %H:%M} UTC",
-            hint="have a newer bundle made, or take this one with --allow-expired",
-        )
-    return Opened(raw, contents, signers)
+        return ImportReport(opened, order.target, done, made, started, datetime.now(UTC))
 
 
 def _chosen(contents: Inventory, only: Sequence[re.Pattern[str]]) -> list[BundledImage]:
@@ -275,44 +218,3 @@ def _told(line: Line, outcome: Outcome) -> Line:
     if error is None:
         return line
     return Line(line.image, line.name, "failed", line.former, str(error))
-
-
-def failures(report: Report) -> list[tuple[str, str]]:
-    """The images that did not arrive, and why."""
-    return [(line.name, line.error or "") for line in report.lines if line.action == "failed"]
-
-
-def receipt(report: Report, order: Order) -> dict[str, object]:
-    """What was done, for the archive: JSON-able, with times in UTC."""
-    contents = report.opened.contents
-    return {
-        "_type": "airbundle/receipt/v1",
-        "stream": contents.stream,
-        "serial": contents.serial,
-        "inventory": Digest.of(report.opened.raw).text,
-        "signedBy": [key.id for key in report.opened.signers],
-        "target": order.target,
-        "started": format_time(report.started),
-        "ended": format_time(report.ended),
-        "complete": contents.complete and not failures(report),
-        "bytes": {
-            "pushed": report.plan.size("push"),
-            "present": report.plan.size("present"),
-            "mounted": report.plan.size("mount"),
-        },
-        "images": [_receipt_line(line) for line in report.lines],
-    }
-
-
-def _receipt_line(line: Line) -> dict[str, object]:
-    value: dict[str, object] = {
-        "reference": line.image.reference,
-        "name": line.name,
-        "digest": line.image.digest.text,
-        "action": line.action,
-    }
-    if line.former:
-        value["former"] = line.former
-    if line.error:
-        value["error"] = line.error
-    return value

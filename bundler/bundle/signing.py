@@ -98,19 +98,6 @@ def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:
     return raw, inventory.parse(raw)
 
 
-def read_authenticated(bundle: Path, keys: Sequence[PublicKey]) -> tuple[bytes, Inventory, Verdict]:
-    """The bytes of ``bundle.json``, parsed only after they were found to be signed by a key.
-
-    Raises:
-        InvalidSignatureError, UnauthenticatedError: as ``authenticate``.
-        NotFoundError, MediumError: it cannot be read.
-        MalformedError, LimitError, UnsupportedError: as ``inventory.parse``.
-    """
-    raw = layout.read_file(bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
-    verdict = authenticate(raw, read_signatures(bundle), keys)
-    return raw, inventory.parse(raw), verdict
-
-
 def write_signatures(bundle: Path, raw: bytes, keys: Sequence[PrivateKey]) -> list[str]:
     """Sign ``raw`` with each key and write the signatures durably; their file names.
 

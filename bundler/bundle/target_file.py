@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from bundler.bundle import document
 from bundler.bundle.access import Surroundings, read_override
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-Existing = Literal["error", "skip", "overwrite"]
+    from bundler.bundle.importing import Existing
 
 _DOCKER = "docker://"
 

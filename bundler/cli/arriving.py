@@ -18,7 +18,8 @@ from bundler.errors import TrustError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bundler.bundle.importing import Existing, Order, Report
+    from bundler.bundle.importing import Existing, ImportOrder
+    from bundler.bundle.receipt import ImportReport
     from bundler.cli.options import Access
     from bundler.cli.run import Run
     from bundler.config.settings import RegistryOverride
@@ -91,7 +92,7 @@ def patterns(texts: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
         raise UsageError(f"--only {error.pattern!r}: {error}") from None
 
 
-def verify_first(order: Order, work: Run) -> None:
+def verify_first(order: ImportOrder, work: Run) -> None:
     """Read all of the bundle before anything else.
 
     Raises:
@@ -106,12 +107,10 @@ def verify_first(order: Order, work: Run) -> None:
         return  # the import itself decides about trust
 
 
-def show(report: Report, order: Order, *, as_json: bool, dry_run: bool) -> None:
+def show(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:
     """Print what became, or would become, of each image."""
-    from bundler.bundle.importing import receipt  # noqa: PLC0415 - loaded by now
-
     if as_json:
-        render.document(receipt(report, order) | {"dryRun": dry_run})
+        render.document(report.to_json() | {"dryRun": dry_run})
         return
     rows = [
         (line.image.reference, line.name, _WORDS[line.action], line.former or "")

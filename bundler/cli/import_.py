@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from bundler.cli import keys, options, run
-from bundler.errors import PartialError
 
 _FILE = click.Path(path_type=Path)
 
@@ -64,7 +63,7 @@ def import_(
     from bundler.cli import arriving  # noqa: PLC0415
 
     goal = arriving.goal(target, arriving.Wishes(**wishes))
-    order = importing.Order(
+    order = importing.ImportOrder(
         bundle,
         goal.target,
         public,
@@ -80,9 +79,7 @@ def import_(
         engine = work.engine(keep_going=keep_going, read_everything=True)
         settings = work.options(goal.overrides)
         report = importing.import_bundle(order, settings, engine, dry_run=dry_run)
-    arriving.show(report, order, as_json=as_json, dry_run=dry_run)
+    arriving.show(report, as_json=as_json, dry_run=dry_run)
     if not dry_run:
-        arriving.keep(importing.receipt(report, order), receipt)
-    failed = importing.failures(report)
-    if failed:
-        raise PartialError("not everything arrived", [f"{name}: {why}" for name, why in failed])
+        arriving.keep(report.to_json(), receipt)
+    report.check()

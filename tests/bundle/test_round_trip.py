@@ -78,7 +78,7 @@ class Place:
             return exporting.export(order, wanted or self.both(), self.options, running)
 
     def import_(self, target, *, dry_run=False, trusted=(KEY.public,), **more):
-        order = importing.Order(self.bundle, target, tuple(trusted), **more)
+        order = importing.ImportOrder(self.bundle, target, tuple(trusted), **more)
         with ThreadPoolExecutor(4) as executor:
             running = Running(executor, read_everything=True)
             return importing.import_bundle(order, self.options, running, dry_run=dry_run)
@@ -296,8 +296,7 @@ def test_a_tree_of_dir_images_has_each_at_its_name(place):
 
 def test_a_receipt_names_what_was_done(place):
     place.export()
-    order = importing.Order(place.bundle, f"oci:{place.path / 'inside'}", (KEY.public,))
-    value = importing.receipt(place.import_(order.target), order)
+    value = place.import_(f"oci:{place.path / 'inside'}").to_json()
     assert json.loads(json.dumps(value))["signedBy"] == [KEY.public.id]
     assert {line["reference"] for line in value["images"]} == {APP, MULTI}
 

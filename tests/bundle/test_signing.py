@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle import signing
+from bundler.bundle.opening import open_bundle
 from bundler.errors import (
     DamagedBundleError,
     InvalidSignatureError,
@@ -98,17 +99,17 @@ def test_a_later_signature_joins_the_others(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     before = (bundle / "bundle.json").read_bytes()
     assert signing.sign_bundle(bundle, [OTHER]) == [name(OTHER)]
-    raw, contents, verdict = signing.read_authenticated(bundle, [KEY.public, OTHER.public])
-    assert raw == before
-    assert contents.stream == "plant-7"
-    assert set(verdict.signers) == {KEY.public, OTHER.public}
+    opened = open_bundle(bundle, [KEY.public, OTHER.public])
+    assert opened.raw == before
+    assert opened.contents.stream == "plant-7"
+    assert set(opened.signers) == {KEY.public, OTHER.public}
 
 
 def test_an_inventory_is_not_parsed_before_it_is_authenticated(tmp_path: Path):
     """What nobody signed is refused for that, not for its form."""
     (tmp_path / "bundle.json").write_text("not JSON")
     with pytest.raises(UnauthenticatedError):
-        signing.read_authenticated(tmp_path, [KEY.public])
+        open_bundle(tmp_path, [KEY.public])
 
 
 def test_a_bundle_whose_sums_do_not_fit_is_not_signed(tmp_path: Path):

@@ -1,0 +1,119 @@
+"""Write a tar archive from its beginning to its end, each file as it comes.
+
+A file's header is written after its content, since only then its size is certain, and often its
+name too. So headers have GNU's form, in which a header's length depends on the name alone. What is
+written depends on names and contents only: everything belongs to root, and is from 1970.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from typing import TYPE_CHECKING
+
+from bundler.content.disk_errors import explained
+from bundler.content.reader import new_buffer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bundler.content.reader import Content
+    from bundler.oci.descriptor import Descriptor
+
+_BLOCK = tarfile.BLOCKSIZE
+_END = bytes(2 * _BLOCK)
+
+
+class TarWriter:
+    """An archive in the open, empty file ``fd``, whose owner closes it. For one thread.
+
+    ``path`` is for messages; ``position`` is where the next member will begin.
+    """
+
+    def __init__(self, fd: int, path: Path) -> None:
+        self._fd = fd
+        self._path = path
+        self.position = 0
+
+    def add_directory(self, name: str) -> None:
+        """Add a directory; the files in it come later."""
+        header = _header(f"{name}/", 0, directory=True)
+        self._put(header, self.position)
+        self.position += len(header)
+
+    def add_bytes(self, name: str, data: bytes) -> None:
+        """Add a small file."""
+        header = _header(name, len(data))
+        self._put(header + data, self.position)
+        self.position = _padded(self.position + len(header) + len(data))
+
+    def add(self, name: str | Callable[[Descriptor], str], content: Content) -> Descriptor:
+        """Add all of ``content`` as a file, or nothing; what was added.
+
+        Args:
+            name: the file's name, or what makes one of at most 100 bytes from the content.
+            content: read to its end.
+
+        Raises:
+            NoSpaceError, MediumError: it cannot be written.
+        """
+        start = self.position
+        room = len(_header(name, 0)) if isinstance(name, str) else _BLOCK
+        try:
+            end = self._pour(content, start + room)
+            stored = content.descriptor()
+            called = name if isinstance(name, str) else name(stored)
+            self._put(_header(called, end - start - room, room=room), start)
+        except BaseException:
+            self.rewind(start)
+            raise
+        self.position = _padded(end)
+        return stored
+
+    def rewind(self, position: int) -> None:
+        """Forget everything from ``position`` on, where a member began."""
+        try:
+            os.ftruncate(self._fd, position)
+        except OSError as error:
+            raise explained(error, self._path, "cannot write") from error
+        self.position = position
+
+    def end(self) -> int:
+        """End the archive; its size in bytes."""
+        self._put(_END, self.position)
+        self.position += len(_END)
+        return self.position
+
+    def _pour(self, content: Content, position: int) -> int:
+        """Write all of ``content`` from ``position`` on; where it ends."""
+        buffer = new_buffer()
+        while count := content.readinto(buffer):
+            self._put(buffer[:count], position)
+            position += count
+        return position
+
+    def _put(self, data: bytes | memoryview, position: int) -> None:
+        left = memoryview(data)
+        try:
+            while left:
+                count = os.pwrite(self._fd, left, position)
+                left, position = left[count:], position + count
+        except OSError as error:
+            raise explained(error, self._path, "cannot write") from error
+
+
+def _header(name: str, size: int, *, directory: bool = False, room: int = 0) -> bytes:
+    """One block, and two more in front of it for a name of more than 100 bytes."""
+    member = tarfile.TarInfo(name)
+    member.size = size
+    if directory:
+        member.type, member.mode = tarfile.DIRTYPE, 0o755
+    header = member.tobuf(tarfile.GNU_FORMAT)
+    if room and len(header) != room:
+        raise ValueError(f"{name!r} does not fit in the {room} bytes kept for its header")
+    return header
+
+
+def _padded(position: int) -> int:
+    return -(-position // _BLOCK) * _BLOCK

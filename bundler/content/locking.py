@@ -1,6 +1,6 @@
-"""One writer at a time in a directory, without leaving a file there.
+"""One writer at a time in a directory or file, without leaving another file there.
 
-The lock lies on the open directory itself, so it ends with the process, however that ends.
+The lock lies on what is open itself, so it ends with the process, however that ends.
 """
 
 from __future__ import annotations
@@ -11,31 +11,35 @@ import fcntl
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from bundler.content.disk_errors import explained
 from bundler.errors import LockedError
 
-if TYPE_CHECKING:
-    from bundler.content.plain_files import Directory
-
 _PROC = Path("/proc")
 
 
-def lock(directory: Directory) -> None:
-    """Lock ``directory`` until it is closed.
+class Held(Protocol):
+    """An open directory or file."""
+
+    path: Path
+    fd: int
+
+
+def lock(place: Held) -> None:
+    """Lock ``place`` until it is closed.
 
     Raises:
         LockedError: somebody else holds it; who and since when, where the system tells.
         MediumError: its file system has no locks.
     """
     try:
-        fcntl.flock(directory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(place.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise explained(error, directory.path, "cannot lock") from error
+            raise explained(error, place.path, "cannot lock") from error
         raise LockedError(
-            f"{directory.path}: locked by another process{_holder(directory.fd)}",
+            f"{place.path}: locked by another process{_holder(place.fd)}",
             hint="wait until it ends, and run again",
         ) from error
 

@@ -101,7 +101,7 @@ class LayoutIndex:
             if len({item.digest for item in found}) > 1:
                 raise MalformedError(
                     f"{self.what}: {name!r} is the name of {len(found)} images",
-                    hint="name the one that is meant by its place: oci:PATH:@0 is the first",
+                    hint="name the one that is meant by its place: :@0 is the first",
                 )
             if found:
                 return found[0]

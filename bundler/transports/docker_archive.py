@@ -10,8 +10,6 @@ https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.content import compression, tar_reader
 from bundler.content.compression import DecompressingReader
-from bundler.content.disk_errors import explained
-from bundler.content.plain_files import PlainReader
 from bundler.content.reader import new_buffer
 from bundler.errors import (
     InvalidReferenceError,
@@ -34,12 +30,13 @@ from bundler.oci import fields, image_config, media_types, strict_json
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference
+from bundler.transports import archive_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import NoReturn
 
-    from bundler.cancel import Cancellation
+    from bundler.content.plain_files import PlainReader
     from bundler.content.reader import Reader
     from bundler.content.tar_reader import Member
     from bundler.ports import Node, Options
@@ -69,19 +66,15 @@ class DockerArchiveReference:
 
 
 class DockerArchiveSource:
-    """Reads an archive; a compressed one is decompressed first, to a file without a name.
+    """Reads the archive at a path, or one that is open already and from now on is this source's."""
 
-    That file lies in the directory for large temporary files, or beside the archive.
-    """
-
-    def __init__(self, path: Path, options: Options) -> None:
-        self._what = str(path)
+    def __init__(self, archive: Path | PlainReader, options: Options) -> None:
         self._making = threading.Lock()
         self._contents: dict[Digest, bytes | Member] = {}
         self._roots: dict[int, Descriptor] = {}
         with ExitStack() as opened:
-            archive = opened.enter_context(PlainReader.open(path))
-            self._file = _uncompressed(archive, options.scratch, options.cancellation, opened)
+            self._file = archive_file.opened(archive, options, opened)
+            self._what = str(self._file.path)
             self._members = tar_reader.index(self._file, links=True)
             self._images = self._read_images()
             self._opened = opened.pop_all()
@@ -210,7 +203,7 @@ class DockerArchiveSource:
         except NotFoundError:
             raise UnsupportedError(
                 f"{self._what}: not an archive that docker save wrote: it has no {_MANIFEST}",
-                hint="if it holds an OCI layout, unpack it and read it as oci:DIRECTORY",
+                hint="if it holds an OCI layout, read it as oci-archive:",
             ) from None
         items = strict_json.loads(raw, what=what, limit=_MAX_MANIFEST)
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -306,30 +299,6 @@ def _tag(text: str, what: str) -> ImageReference:
 def _entry(media_type: str, digest: Digest, size: int) -> Mapping[str, str | int]:
     """A descriptor with its members in the order of containers/image's schema 2."""
     return {"mediaType": media_type, "size": size, "digest": digest.text}
-
-
-def _uncompressed(
-    archive: PlainReader, scratch: Path | None, cancellation: Cancellation, opened: ExitStack
-) -> PlainReader:
-    """The archive itself, or a nameless file with what is in it."""
-    kind = compression.detect(archive.read(compression.MAGIC_SIZE))
-    archive.seek(0)
-    if kind is None:
-        return archive
-    folder = scratch or archive.path.parent
-    try:
-        file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - kept until close
-        opened.enter_context(file)
-        stream = DecompressingReader(archive, kind, str(archive.path))
-        buffer = new_buffer()
-        while count := stream.readinto(buffer):
-            cancellation.check()
-            ready = buffer[:count]
-            while ready:
-                ready = ready[os.write(file.fileno(), ready) :]
-    except OSError as error:
-        raise explained(error, folder, "cannot decompress the archive here") from error
-    return opened.enter_context(PlainReader(archive.path, os.dup(file.fileno())))
 
 
 def _skip(stream: Reader, count: int | None) -> int:

@@ -12,10 +12,10 @@ import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bundler.content import atomic, locking, plain_files
-from bundler.content.plain_files import Directory, PlainReader
+from bundler.content.plain_files import Directory
 from bundler.errors import (
     BundlerError,
     IntegrityError,
@@ -34,8 +34,9 @@ from bundler.transports.reachable import Reachable, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
-    from bundler.content.reader import Content
+    from bundler.content.reader import Content, Reader
     from bundler.ports import Options, Publication
 
 _BLOBS = "blobs"
@@ -58,15 +59,43 @@ class LayoutReference:
         return f"oci:{self.path}" if self.name is None else f"oci:{self.path}:{self.name}"
 
 
-class LayoutSource:
-    """Reads a layout; lists its names, and the roots that refer to others."""
+class Files(Protocol):
+    """The files of a layout, in a directory or elsewhere; the methods are those of Directory."""
 
-    def __init__(self, path: Path) -> None:
+    path: Path
+
+    def names(self) -> list[str]:
+        """What lies at the top."""
+        ...
+
+    def open_file(self, *names: str, offset: int = 0) -> AbstractContextManager[Reader]:
+        """One file's bytes, ``offset`` bytes in."""
+        ...
+
+    def read(self, *names: str, limit: int) -> bytes:
+        """All of a small file."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files."""
+        ...
+
+
+class LayoutSource:
+    """Reads a layout; lists its names, and the roots that refer to others.
+
+    The layout is the directory at a path, or open files that from now on are this source's.
+    """
+
+    def __init__(self, layout: Path | Files) -> None:
         with ExitStack() as opened:
-            self._root = opened.enter_context(Directory.open(path))
+            self._root = Directory.open(layout) if isinstance(layout, Path) else layout
+            opened.callback(self._root.close)
             index = _read_index(self._root)
             if index is None:
-                raise NotFoundError(f"{path}: not an OCI image layout: it has no index.json")
+                raise NotFoundError(
+                    f"{self._root.path}: not an OCI image layout: it has no index.json"
+                )
             self._index = index
             opened.pop_all()
         self._subjects: dict[str, list[Descriptor]] | None = None
@@ -75,7 +104,7 @@ class LayoutSource:
         """The root called ``name``, the only one, or with ``@N`` the one in that place."""
         return self._index.find(name)
 
-    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """A blob; one that is no plain file is a MalformedError."""
         return _open(self._root, target, offset)
 
@@ -146,7 +175,7 @@ class LayoutDestination:
         )
         return Descriptor(target.media_type, stored.digest, stored.size)
 
-    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """A blob that is here, as the source would read it."""
         return _open(self._root, target, offset)
 
@@ -169,7 +198,7 @@ class LayoutDestination:
             if not self.has(Node.of(image.root, "manifest")):
                 raise IntegrityError(f"{self._root.path}: {image.root.digest} did not arrive")
         former = _read_index(self._root)
-        index = (former or LayoutIndex.empty(self._what())).published(_entries(images))
+        index = (former or LayoutIndex.empty(self._what())).published(entries(images))
         self._sync()
         if self._root.size(image_layout.MARK_FILE) is None:
             atomic.write_bytes_in(self._root, image_layout.MARK_FILE, image_layout.MARK)
@@ -248,18 +277,7 @@ class LayoutTransport:
 
     def parse(self, text: str, /) -> LayoutReference:
         """Read ``PATH[:NAME]``; the path ends at the first colon."""
-        path, _, name = text.partition(":")
-        if not path or "\0" in path:
-            raise InvalidReferenceError(
-                f"oci:{text[:200]}: no path", hint="write oci:PATH or oci:PATH:NAME"
-            )
-        if not all(char.isprintable() and char != " " for char in name):
-            raise InvalidReferenceError(f"oci:{path[:200]}: {name[:80]!r} is not an image's name")
-        if name.startswith("@") and not (name[1:].isascii() and name[1:].isdigit()):
-            raise InvalidReferenceError(
-                f"oci:{text[:200]}: {name[:80]!r} is not a place", hint="the first entry is @0"
-            )
-        return LayoutReference(path, name or None)
+        return LayoutReference(*parse_place("oci", text))
 
     def source(self, reference: LayoutReference, options: Options, /) -> LayoutSource:  # noqa: ARG002 - the port's form
         """Open a layout for reading."""
@@ -272,25 +290,65 @@ class LayoutTransport:
         /,
     ) -> LayoutDestination:
         """Open, or make, a layout for writing, and lock it."""
-        if reference.name is not None and reference.name.startswith("@"):
-            raise UnsupportedError(
-                f"{reference}: a place can be read, not written",
-                hint=f"give the image a name: oci:{reference.path}:NAME",
-            )
+        refuse_place(reference.transport, reference.path, reference.name)
         return LayoutDestination(Path(reference.path))
+
+
+def parse_place(transport: str, text: str) -> tuple[str, str | None]:
+    """Read ``PATH``, ``PATH:NAME`` or ``PATH:@N``; the path ends at the first colon.
+
+    Raises:
+        InvalidReferenceError: with the part that is wrong.
+    """
+    path, _, name = text.partition(":")
+    if not path or "\0" in path:
+        raise InvalidReferenceError(
+            f"{transport}:{text[:200]}: no path",
+            hint=f"write {transport}:PATH or {transport}:PATH:NAME",
+        )
+    if not all(char.isprintable() and char != " " for char in name):
+        raise InvalidReferenceError(
+            f"{transport}:{path[:200]}: {name[:80]!r} is not an image's name"
+        )
+    if name.startswith("@") and not (name[1:].isascii() and name[1:].isdigit()):
+        raise InvalidReferenceError(
+            f"{transport}:{text[:200]}: {name[:80]!r} is not a place",
+            hint="the first entry is @0",
+        )
+    return path, name or None
+
+
+def refuse_place(transport: str, path: str, name: str | None) -> None:
+    """Refuse ``@N`` where an image is to be written.
+
+    Raises:
+        UnsupportedError: with what to write instead.
+    """
+    if name is not None and name.startswith("@"):
+        raise UnsupportedError(
+            f"{transport}:{path}:{name}: a place can be read, not written",
+            hint=f"give the image a name: {transport}:{path}:NAME",
+        )
+
+
+def entries(images: Sequence[Publication]) -> Iterator[Descriptor]:
+    """What ``index.json`` lists for ``images``: each root once for each of its names."""
+    for image in images:
+        for name in image.names or (None,):
+            yield image_layout.named(image.root, name, dict(image.annotations))
 
 
 def _names(digest: Digest) -> tuple[str, str, str]:
     return _BLOBS, digest.algorithm, digest.hex
 
 
-def _open(root: Directory, target: Node, offset: int) -> PlainReader:
+def _open(root: Files, target: Node, offset: int) -> AbstractContextManager[Reader]:
     if target.digest is None:
         raise NotFoundError(f"{root.path}: a blob without a digest is nowhere")
     return root.open_file(*_names(target.digest), offset=offset)
 
 
-def _read_index(root: Directory) -> LayoutIndex | None:
+def _read_index(root: Files) -> LayoutIndex | None:
     """The layout's index; None where nothing has been published yet."""
     if image_layout.MARK_FILE in (names := root.names()):
         mark = root.read(image_layout.MARK_FILE, limit=image_layout.MAX_MARK)
@@ -311,12 +369,6 @@ def _prune(folder: Directory, algorithm: str, wanted: Reachable) -> None:
                 removed = True
     if removed:
         atomic.sync_directory(folder)
-
-
-def _entries(images: Sequence[Publication]) -> Iterator[Descriptor]:
-    for image in images:
-        for name in image.names or (None,):
-            yield image_layout.named(image.root, name, dict(image.annotations))
 
 
 TRANSPORT = LayoutTransport()

@@ -18,6 +18,7 @@ _MODULES = {
     "docker": "bundler.transports.docker",
     "docker-archive": "bundler.transports.docker_archive",
     "oci": "bundler.transports.oci_layout",
+    "oci-archive": "bundler.transports.oci_archive",
 }
 
 

@@ -112,10 +112,13 @@ class Directory:
             MalformedError, NotFoundError, MediumError: as ``open_file``.
         """
         with self.open_file(*names) as file:
-            data = b"".join(iter(lambda: file.read(min(limit + 1, 1 << 20)), b""))
-            if file.size > limit or len(data) > limit:
-                raise LimitError(f"{file.path}: more than the {limit:,} bytes allowed")
-            return data
+            data = bytearray()
+            while max(file.size, len(data)) <= limit:
+                chunk = file.read(min(limit + 1 - len(data), 1 << 20))
+                if not chunk:
+                    return bytes(data)
+                data += chunk
+            raise LimitError(f"{file.path}: more than the {limit:,} bytes allowed")
 
     def names(self) -> list[str]:
         """What the directory holds, sorted."""

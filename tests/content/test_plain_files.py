@@ -147,3 +147,12 @@ def test_a_lock_ends_with_the_directory(tmp_path):
         first.close()
         locking.lock(second)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_too_large_is_not_read(root, tmp_path):
+    """A sparse file of a tebibyte is refused for its size; one that lies is cut at the limit."""
+    os.truncate(tmp_path / "root/a/b/file", 1 << 40)
+    with pytest.raises(LimitError, match="more than the 10 bytes"):
+        root.read("a", "b", "file", limit=10)
+    os.truncate(tmp_path / "root/a/b/file", 10)
+    assert len(root.read("a", "b", "file", limit=10)) == 10

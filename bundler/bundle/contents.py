@@ -20,7 +20,6 @@ from bundler.oci import manifest, media_types
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from bundler.bundle.inventory import BundledImage, Inventory
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from bundler.oci.manifest import Kind
 
 MAX_DEPTH = 8
+MAX_PARTS = 500_000
+"""Of all images together, one that several images share counting for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,11 @@ class Contents:
 
 
 def walk(bundle: Path, inventory: Inventory) -> Contents:
-    """Walk all images of a bundle; reads manifests only."""
+    """Walk all images of a bundle; reads manifests only.
+
+    Raises:
+        LimitError: the images have more parts than a bundle may have.
+    """
     walker = _Walker(bundle, inventory)
     images = tuple(
         (
@@ -82,29 +87,46 @@ class _Walker:
     problems: dict[str, BundlerError] = field(default_factory=dict)
     _presupposed: frozenset[Digest] = field(init=False)
     _children: dict[Digest, tuple[tuple[Descriptor, Kind], ...]] = field(default_factory=dict)
+    _trees: dict[tuple[Digest, str, int, bool], Tree] = field(default_factory=dict)
+    _parts_so_far: int = 0
 
     def __post_init__(self) -> None:
         self._presupposed = frozenset(blob.digest for blob in self.inventory.presupposes)
 
     def tree(self, root: Descriptor, *, sparse: bool = False) -> Tree:
+        """The tree of ``root``; images with the same root share it."""
+        key = (root.digest, root.media_type, root.size, sparse)
+        tree = self._trees.get(key)
+        if tree is None:
+            tree = self._trees[key] = self._grow(root, sparse=sparse)
+        self._parts_so_far += len(tree.parts)
+        if self._parts_so_far > MAX_PARTS:
+            raise LimitError(f"{self.bundle}: its images have more than {MAX_PARTS:,} parts")
+        return tree
+
+    def _grow(self, root: Descriptor, *, sparse: bool) -> Tree:
+        """Depth first, going below each manifest once however many indexes list it."""
         parts: dict[str, Part] = {}
-        for part in self._parts(root, root, "manifest", depth=0, sparse=sparse):
-            parts.setdefault(part.path, part)
-            if len(parts) > layout.MAX_ENTRIES:
-                raise LimitError(f"{root.digest}: more than {layout.MAX_ENTRIES:,} parts")
+        pending: list[tuple[Descriptor, Kind, int]] = [(root, "manifest", 0)]
+        walked: set[str] = set()
+        while pending:
+            target, kind, depth = pending.pop()
+            part = self._part(root, target, kind, left_out=sparse and depth > 0)
+            known = parts.setdefault(part.path, part)
+            if part.required and not known.required:
+                parts[part.path] = part
+            if len(parts) > MAX_PARTS:
+                raise LimitError(f"{root.digest}: more than the {MAX_PARTS:,} parts allowed")
+            if kind == "manifest" and part.path not in walked:
+                walked.add(part.path)
+                below = self._read(part.path, target, depth, required=part.required)
+                pending += [(child, kind, depth + 1) for child, kind in reversed(below)]
         return Tree(root, tuple(parts.values()))
 
-    def _parts(
-        self, root: Descriptor, target: Descriptor, kind: Kind, *, depth: int, sparse: bool
-    ) -> Iterator[Part]:
-        path = self._path(root, target, kind)
-        left_out = sparse and depth > 0 and kind == "manifest"
+    def _part(self, root: Descriptor, target: Descriptor, kind: Kind, *, left_out: bool) -> Part:
         foreign = target.media_type in media_types.FOREIGN_LAYERS and bool(target.urls)
-        required = not (left_out or foreign or target.digest in self._presupposed)
-        yield Part(path, kind, target, required)
-        if kind == "manifest":
-            for child, child_kind in self._read(path, target, depth, required=required):
-                yield from self._parts(root, child, child_kind, depth=depth + 1, sparse=sparse)
+        absent = (left_out and kind == "manifest") or foreign or target.digest in self._presupposed
+        return Part(self._path(root, target, kind), kind, target, not absent)
 
     def _path(self, root: Descriptor, target: Descriptor, kind: Kind) -> str:
         if self.inventory.format == "oci":

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PublicKey
 
 _MAX_NAMED = 3
+_MAX_UNMEASURED = image_layout.MAX_INDEX  # no other such file is as large as index.json may be
 
 _Listed = dict[str, Digest | None]
 """The sha256 that each file must have; None where only SHA256SUMS could have told."""
@@ -177,6 +178,7 @@ def verify(
     if known is not None:
         _follow_images(check, known)
     check.surplus(listed)
+    check.oversized(listed)
     work = check.contents(listed)
     size = sum(content.size for content in work)
     emit(Planned(len(work), size, 0, 0, 0))
@@ -224,12 +226,24 @@ class _Check:
             if path not in self.found.entries:
                 self.add("missing", path, "missing")
 
+    def oversized(self, listed: _Listed) -> None:
+        """Find files that no manifest measures, and that are larger than such a file ever is."""
+        for path in listed:
+            entry = self.found.entries.get(path)
+            measured = path in self.images or layout.digest_in_name(path) is not None
+            if entry is not None and entry.size > _MAX_UNMEASURED and not measured:
+                self.add("size", path, f"{entry.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed")
+
     def contents(self, listed: _Listed) -> list[hashing.Content]:
-        """What is to be hashed: each listed file that is there and has a digest to be held to."""
+        """What is to be hashed: each listed file that is there and has a digest to be held to.
+
+        What is known to be wrong already is not read: it may be of any size.
+        """
         expected = {
             path: digests
             for path, digest in listed.items()
-            if (digests := _distinct(digest, layout.digest_in_name(path)))
+            if path not in self.findings
+            and (digests := _distinct(digest, layout.digest_in_name(path)))
         }
         files = [entry for entry in self.found.entries.values() if entry.kind == "file"]
         return hashing.contents(expected, files)

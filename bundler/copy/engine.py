@@ -17,7 +17,7 @@ from bundler.cancel import Cancellation
 from bundler.copy import transfer
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, Target, publications
 from bundler.copy.pool import run
-from bundler.errors import BundlerError, CancelledError, RegistryError
+from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError
 from bundler.events import Emit, discard
 from bundler.ports import Destination, MountsBlobs, Publication, Rereads
 
@@ -45,6 +45,9 @@ class Outcome:
 
     published: tuple[Target, ...]
     failed: dict[str, BundlerError]
+
+
+_NAMED = 3  # as many images as a message names
 
 
 class _Placed(Protocol):
@@ -164,10 +167,18 @@ class _Work:
         except CancelledError:
             raise
         except BundlerError as error:
+            if isinstance(error, IntegrityError):
+                error.message += f" (in {_named(task.labels)})"
             if not self._running.keep_going:
                 raise
             for label in task.labels:
                 self._failed.setdefault(label, error)
+
+
+def _named(labels: Sequence[str]) -> str:
+    """The images that need something, for a message."""
+    more = len(labels) - _NAMED
+    return ", ".join(labels[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True, slots=True)

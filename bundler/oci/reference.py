@@ -105,15 +105,21 @@ def _split_domain(name: str) -> tuple[str, str]:
 def _check(text: str, domain: str, path: str, tag: str | None) -> None:
     shown = _shown(text)
     if not is_domain(domain):
-        raise InvalidReferenceError(f"{shown}: {domain[:80]!r} is not a registry's host[:port]")
+        raise _invalid(shown, f"{domain[:80]!r} is not a registry's host[:port]")
     if _PATH.fullmatch(path) is None:
         if path != path.lower():
-            raise InvalidReferenceError(f"{shown}: a repository's name must be in lower case")
-        raise InvalidReferenceError(f"{shown}: {path[:80]!r} is not a repository's name")
+            raise _invalid(shown, "a repository's name must be in lower case")
+        raise _invalid(shown, f"{path[:80]!r} is not a repository's name")
     if len(path) > MAX_NAME:
-        raise InvalidReferenceError(f"{shown}: the name is longer than {MAX_NAME} characters")
+        raise _invalid(shown, f"the name is longer than {MAX_NAME} characters")
     if tag is not None and _TAG.fullmatch(tag) is None:
-        raise InvalidReferenceError(f"{shown}: {tag[:80]!r} is not a tag")
+        raise _invalid(shown, f"{tag[:80]!r} is not a tag")
+
+
+def _invalid(shown: str, reason: str) -> InvalidReferenceError:
+    return InvalidReferenceError(
+        f"{shown}: {reason}", hint="write HOST[:PORT]/NAME:TAG, as in quay.io/org/app:1.0"
+    )
 
 
 def _digest(text: str, digest: str) -> Digest:
@@ -125,7 +131,7 @@ def _digest(text: str, digest: str) -> Digest:
                 f"{_shown(text)}: a reference holds no credentials and no path after '@'",
                 hint="give credentials with --creds, or log in",
             ) from None
-        raise InvalidReferenceError(f"{_shown(text)}: {error.message}") from None
+        raise _invalid(_shown(text), error.message) from None
 
 
 def _shown(text: str) -> str:

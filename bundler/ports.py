@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bundler.content.reader import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
+    from bundler.oci.reference import ImageReference
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,16 @@ class Reference(Protocol):
 
     def __str__(self) -> str:
         """The whole text, ``transport:`` included."""
+        ...
+
+
+@runtime_checkable
+class InRepository(Protocol):
+    """A reference whose image may belong to a repository, wherever it lies now."""
+
+    @property
+    def image(self) -> ImageReference | None:
+        """The repository, with the tag or the digest that was written; None: none was named."""
         ...
 
 
@@ -170,6 +181,35 @@ class Retains(Protocol):
         """Durably drop every name that is not in ``names``, and what only those needed.
 
         Called after ``commit``, from one thread.
+        """
+        ...
+
+
+@runtime_checkable
+class Deletes(Protocol):
+    """A destination whose images can be removed."""
+
+    def delete(self, name: str | None = None, /) -> Descriptor:
+        """Durably remove the image that ``name`` stands for; what it was.
+
+        In a registry all its other tags go with it; in a layout what another name needs stays.
+
+        Raises:
+            NotFoundError: there is no such image.
+        """
+        ...
+
+
+@runtime_checkable
+class Untags(Protocol):
+    """A destination that can forget a tag and keep what it stood for."""
+
+    def untag(self, name: str | None = None, /) -> Descriptor:
+        """Durably remove the tag ``name``; what it stood for.
+
+        Raises:
+            NotFoundError: there is no such tag.
+            UsageError: ``name`` holds no tag.
         """
         ...
 

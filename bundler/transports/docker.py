@@ -22,6 +22,7 @@ from bundler.errors import (
     NotFoundError,
     RegistryError,
     UnsupportedError,
+    UsageError,
 )
 from bundler.events import Notice
 from bundler.oci import media_types
@@ -290,11 +291,50 @@ class DockerDestination:
         for image in images:
             self._list_as_referrer(image.root)
 
+    def delete(self, name: str | None = None, /) -> Descriptor:
+        """Delete a manifest, and with it all its tags; its blobs are the registry's to clean up.
+
+        Raises:
+            ConflictError: the tag does not stand for the digest beside it.
+            UnsupportedError: the registry does not delete.
+        """
+        found = self._as_written(name)
+        self._repository.delete_manifest(found.digest)
+        return found
+
+    def untag(self, name: str | None = None, /) -> Descriptor:
+        """Delete a tag alone.
+
+        Raises:
+            ConflictError: the tag does not stand for the digest beside it.
+            UnsupportedError: the registry does not delete, or not a tag alone.
+        """
+        tag, _ = _split(name or self._default)
+        if tag is None:
+            raise UsageError(
+                f"{self._repository.name}: a digest, and a tag is to be deleted",
+                hint="name the tag, or delete the image with all its tags",
+            )
+        found = self._as_written(name)
+        self._repository.delete_manifest(tag)
+        return found
+
     def close(self) -> None:
         """Have the registry drop unfinished uploads, and let go of the connections."""
         if not self._cancellation.requested:
             self._uploads.close()
         self._opened.close()
+
+    def _as_written(self, name: str | None) -> Descriptor:
+        """What a name stands for, if its tag and its digest agree."""
+        tag, digest = _split(name or self._default)
+        found = self.resolve(name)
+        if digest not in (None, found.digest):
+            raise ConflictError(
+                f"{self._repository.name}:{tag}: expected {digest}, it is {found.digest}",
+                hint="look at what it is now, then name that digest",
+            )
+        return found
 
     def _tags(self, images: Sequence[Publication]) -> dict[str, Descriptor]:
         """What each tag is to stand for; known before the first one changes."""

@@ -60,6 +60,12 @@ class DockerArchiveReference:
         """``docker-archive``."""
         return "docker-archive"
 
+    @property
+    def image(self) -> ImageReference | None:
+        """The name; None: there is none, or it is a place."""
+        named = self.name is not None and not self.name.startswith("@")
+        return ImageReference.parse(self.name or "") if named else None
+
     def __str__(self) -> str:
         name = "" if self.name is None else f":{self.name}"
         return f"docker-archive:{self.path}{name}"

@@ -25,7 +25,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.oci import fields, image_layout, strict_json
-from bundler.oci.descriptor import Descriptor
+from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.image_layout import LayoutIndex
 from bundler.oci.manifest import MAX_MANIFEST
@@ -226,6 +226,33 @@ class LayoutDestination:
             ):
                 _prune(folder, algorithm, wanted)
 
+    def delete(self, name: str | None = None, /) -> Descriptor:
+        """Durably drop an image's entry, and what no other entry needs; its other names stay.
+
+        Raises:
+            NotFoundError: there is no such image.
+            LimitError, MalformedError, UnsupportedError: a manifest that stays cannot be
+                understood; nothing was removed.
+        """
+        former = _read_index(self._root)
+        if former is None:
+            raise NotFoundError(f"{self._root.path}: not an OCI image layout: it has no index.json")
+        found = former.find(name)
+        index = former.without(
+            lambda entry: entry.digest == found.digest and _is_called(entry, name)
+        )
+        wanted = reachable(index.entries, self._read_manifest)
+        gone = Reachable({found.digest: found})
+        with suppress(BundlerError):  # a damaged image can be deleted too
+            gone = reachable([found], self._read_manifest)
+        atomic.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
+        for digest in (*gone.manifests, *gone.blobs):
+            if digest not in wanted:
+                *folders, file = _names(digest)
+                with suppress(NotFoundError), self._root.enter(*folders) as folder:
+                    folder.remove(file)
+        return found
+
     def close(self) -> None:
         """Unlock; a directory that was made for nothing is removed."""
         for folder in self._folders.values():
@@ -336,6 +363,12 @@ def entries(images: Sequence[Publication]) -> Iterator[Descriptor]:
     for image in images:
         for name in image.names or (None,):
             yield image_layout.named(image.root, name, dict(image.annotations))
+
+
+def _is_called(entry: Descriptor, name: str | None) -> bool:
+    """Whether an entry gives its root that name; without a name, any."""
+    names = (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME)
+    return name is None or name in [entry.annotations.get(key) for key in names]
 
 
 def _names(digest: Digest) -> tuple[str, str, str]:

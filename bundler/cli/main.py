@@ -32,7 +32,7 @@ COMMANDS = {
     "keygen": ("bundler.cli.keygen:keygen", "Make a pair of keys to sign bundles with."),
     "copy": ("bundler.cli.copy:copy", "Copy one image from one place to another."),
     "login": ("bundler.cli.login:login", "Keep the credentials for a registry."),
-    "logout": ("bundler.cli.login:logout", "Forget the credentials for a registry."),
+    "logout": ("bundler.cli.logout:logout", "Forget the credentials for a registry."),
 }
 """Each command with its ``module:attribute`` and its line in the list, in the order of use."""
 

@@ -1,0 +1,34 @@
+"""``airbundle logout``: forget the credentials for a registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli import accounts, options, run
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from bundler.images.login import Place
+
+
+@options.command("logout")
+@click.argument("registry", required=False)
+@click.option("-a", "--all", "everything", is_flag=True, help="Forget all registries.")
+@accounts.place
+@options.as_json
+def logout(registry: str | None, *, everything: bool, place: Place, as_json: bool) -> None:
+    """Forget the credentials for REGISTRY, which is written as for login."""
+    from bundler.images import login as logins  # noqa: PLC0415 - not for --help
+
+    if everything == (registry is not None):
+        raise UsageError("give either a registry or --all")
+    if registry is None:
+        logins.logout_all(run.settings(), place)
+        what = "all registries"
+    else:
+        target = logins.Registry.parse(registry)
+        logins.logout(target, run.settings(), place)
+        what = str(target)
+    accounts.say({"removed": what}, f"Removed login credentials for {what}", as_json=as_json)

@@ -40,7 +40,7 @@ _SLACK = 4 * 1024 * 1024  # directories, SHA256SUMS and the like, in bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ExportOrder:
     """What kind of bundle is wanted, and where."""
 
     bundle: Path
@@ -60,7 +60,7 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ExportReport:
     """What an export did."""
 
     bundle: Path
@@ -85,6 +85,16 @@ class Report:
             for target in self.plan.targets
             for referrer in target.image.left_behind
         ]
+
+    def check(self) -> None:
+        """Return if the bundle is complete.
+
+        Raises:
+            PartialError: it is not.
+        """
+        if self.missing:
+            lines = [f"{reference}: {error}" for reference, error in self.missing]
+            raise PartialError(f"{self.bundle} is not complete: not in it are", lines)
 
     def to_json(self) -> dict[str, Any]:
         """The same for machines; sizes in bytes."""
@@ -112,7 +122,9 @@ class Report:
         }
 
 
-def survey(order: Order, wanted: Sequence[Wanted], options: Options, running: Running) -> Survey:
+def survey(
+    order: ExportOrder, wanted: Sequence[Wanted], options: Options, running: Running
+) -> Survey:
     """Resolve and plan, without making or touching anything.
 
     Raises:
@@ -124,7 +136,9 @@ def survey(order: Order, wanted: Sequence[Wanted], options: Options, running: Ru
         return Survey(resolved, plan(targets, running.executor, running.cancellation))
 
 
-def export(order: Order, wanted: Sequence[Wanted], options: Options, running: Running) -> Report:
+def export(
+    order: ExportOrder, wanted: Sequence[Wanted], options: Options, running: Running
+) -> ExportReport:
     """Make or renew the bundle.
 
     Raises:
@@ -159,7 +173,7 @@ def export(order: Order, wanted: Sequence[Wanted], options: Options, running: Ru
         return _seal(order, resolved, made, outcome, former)
 
 
-def _targets(resolved: Resolved, destination: Destination, order: Order) -> list[Target]:
+def _targets(resolved: Resolved, destination: Destination, order: ExportOrder) -> list[Target]:
     return [
         places.target(item.wanted.reference, item.image, destination, order.format)
         for item in resolved.found
@@ -179,7 +193,7 @@ def _kept(outcome: Outcome) -> set[str]:
     return names
 
 
-def _former(order: Order) -> Inventory | None:
+def _former(order: ExportOrder) -> Inventory | None:
     """What the directory held before, if it was a bundle that this program understands.
 
     Raises:
@@ -204,7 +218,7 @@ def _former(order: Order) -> Inventory | None:
     return former
 
 
-def _same(order: Order, resolved: Resolved, made: Plan, former: Inventory) -> bool:
+def _same(order: ExportOrder, resolved: Resolved, made: Plan, former: Inventory) -> bool:
     """Whether the directory seems to hold the very bundle that is wanted."""
     return (
         made.count("push") == 0
@@ -216,7 +230,7 @@ def _same(order: Order, resolved: Resolved, made: Plan, former: Inventory) -> bo
     )
 
 
-def _unchanged(order: Order, made: Plan, running: Running) -> Report | None:
+def _unchanged(order: ExportOrder, made: Plan, running: Running) -> ExportReport | None:
     """The report of an export that has nothing to do; None if it has after all.
 
     What lies there is hashed again before that is said.
@@ -232,7 +246,7 @@ def _unchanged(order: Order, made: Plan, running: Running) -> Report | None:
         order.bundle, raw, [key for key in order.keys if key.public.id not in signed]
     )
     names = tuple(sorted(signing.read_signatures(order.bundle)))
-    return Report(order.bundle, contents, names, bool(added), made, ())
+    return ExportReport(order.bundle, contents, names, bool(added), made, ())
 
 
 def _lifetime(contents: Inventory) -> timedelta | None:
@@ -240,8 +254,8 @@ def _lifetime(contents: Inventory) -> timedelta | None:
 
 
 def _seal(
-    order: Order, resolved: Resolved, made: Plan, outcome: Outcome, former: Inventory | None
-) -> Report:
+    order: ExportOrder, resolved: Resolved, made: Plan, outcome: Outcome, former: Inventory | None
+) -> ExportReport:
     """Write what says that the bundle is whole: SHA256SUMS, the inventory, the signatures."""
     created = datetime.now(UTC).replace(microsecond=0)
     lost = [(item.wanted.reference, item.error) for item in resolved.missing]
@@ -270,7 +284,7 @@ def _seal(
     raw = contents.to_bytes()
     layout.write_file(order.bundle, layout.INVENTORY, raw)
     signatures = signing.write_signatures(order.bundle, raw, order.keys)
-    return Report(order.bundle, contents, tuple(signatures), True, made, tuple(lost))
+    return ExportReport(order.bundle, contents, tuple(signatures), True, made, tuple(lost))
 
 
 def _bundled(item: Found) -> BundledImage:

@@ -1,4 +1,4 @@
-"""What ``import`` is told of its target, and what it tells of the outcome."""
+"""What ``import`` is told of its target, and the receipt that it keeps."""
 
 from __future__ import annotations
 
@@ -19,28 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.bundle.importing import Existing, ImportOrder
-    from bundler.bundle.receipt import ImportReport
-    from bundler.cli.options import Access
+    from bundler.cli.options import AccessOptions, NamingOptions
     from bundler.cli.run import Run
     from bundler.config.settings import RegistryOverride
-
-_WORDS = {
-    "new": "new",
-    "same": "already there",
-    "replaced": "replaces another",
-    "skipped": "left as it was",
-    "failed": "failed",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the command line says of the target, beside its name."""
-
-    moves: tuple[str, ...]
-    keep_host: bool
-    existing: str | None
-    access: Access
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +34,17 @@ class Goal:
     overrides: Mapping[str, RegistryOverride]
 
 
-def goal(target: str, wishes: Wishes) -> Goal:
+def goal(target: str, naming: NamingOptions, access: AccessOptions) -> Goal:
     """Read a target file, where ``target`` is one; the command line comes before it.
 
     Raises:
-        UsageError: a wish that makes no sense for this target.
+        UsageError: an option that makes no sense for this target.
         InvalidBundleManifestError: with every mistake in the file.
     """
-    moves = parse_moves(wishes.moves)
-    existing = cast("Existing", wishes.existing or "error")
-    names = Names(moves, wishes.keep_host)
-    override = wishes.access.override() if wishes.access.given else None
+    moves = parse_moves(naming.moves)
+    existing = cast("Existing", naming.existing or "error")
+    names = Names(moves, naming.keep_host)
+    override = access.override() if access.given else None
     if target.endswith((".yaml", ".yml")):
         from bundler.bundle import target_file  # noqa: PLC0415 - loads yaml and jsonschema
 
@@ -71,11 +52,11 @@ def goal(target: str, wishes: Wishes) -> Goal:
         target = file.target
         known = {source for source, _ in moves}
         rest = tuple(move for move in file.names if move[0] not in known)
-        names = Names((*moves, *rest), wishes.keep_host or file.keep_host)
-        existing = cast("Existing", wishes.existing or file.existing)
+        names = Names((*moves, *rest), naming.keep_host or file.keep_host)
+        existing = cast("Existing", naming.existing or file.existing)
         override = override or file.override
     host = registry_host(target)
-    if host is None and wishes.access.given:
+    if host is None and access.given:
         raise UsageError(f"{target[:200]!r} is no registry that these options could be for")
     return Goal(target, names, existing, {host: override} if host and override else {})
 
@@ -105,24 +86,6 @@ def verify_first(order: ImportOrder, work: Run) -> None:
         verification.check()
     except TrustError:
         return  # the import itself decides about trust
-
-
-def show(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:
-    """Print what became, or would become, of each image."""
-    if as_json:
-        render.document(report.to_json() | {"dryRun": dry_run})
-        return
-    rows = [
-        (line.image.reference, line.name, _WORDS[line.action], line.former or "")
-        for line in report.lines
-    ]
-    render.table(("OLD NAME", "NEW NAME", "", "HELD BEFORE"), rows)
-    plan = report.plan
-    verb = "to push" if dry_run else "pushed"
-    render.line(
-        f"{verb}: {render.size(plan.size('push'))} in {render.count(plan.count('push'), 'blob')};"
-        f" there already: {render.size(plan.size('present') + plan.size('mount'))}"
-    )
 
 
 def keep(receipt: dict[str, object], path: Path | None) -> None:

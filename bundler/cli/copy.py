@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import options, render, run
+from bundler.cli import options, outcomes, run
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from bundler.cli.options import Access
-    from bundler.copy.plan import Plan, Target
+    from pathlib import Path
+
+    from bundler.cli.options import AccessOptions
 
 
 @options.command("copy")
@@ -29,10 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option("--referrers", is_flag=True, help="Take signatures and the like along.")
 @click.option(
-    "--digestfile",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Write the copied digest to this file.",
+    "--digestfile", metavar="FILE", type=options.PATH, help="Write the copied digest to this file."
 )
 @click.option("--dry-run", is_flag=True, help="Say what would move; write nothing.")
 @options.access("src-", "the source's registry")
@@ -48,8 +44,8 @@ def copy(
     referrers: bool,
     digestfile: Path | None,
     dry_run: bool,
-    src_access: Access,
-    dest_access: Access,
+    src_access: AccessOptions,
+    dest_access: AccessOptions,
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -62,53 +58,17 @@ def copy(
     if everything and platforms:
         raise UsageError("--all and --platform exclude one another")
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.copy.engine import execute  # noqa: PLC0415
-    from bundler.copy.plan import Target, plan  # noqa: PLC0415
-    from bundler.copy.resolve import Wish, resolve  # noqa: PLC0415
-    from bundler.copy.select import Selection  # noqa: PLC0415
-    from bundler.oci.platform import Platform  # noqa: PLC0415
+    from bundler.copy.select import Selection  # noqa: PLC0415 - as above
+    from bundler.images.copying import CopyOrder, copy_image  # noqa: PLC0415 - as above
+    from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
-    origin, goal = transports.parse(source), transports.parse(destination)
     selection = Selection(tuple(map(Platform.parse, platforms)))
+    order = CopyOrder(transports.parse(source), transports.parse(destination), selection, referrers)
     src_overrides = run.overrides(source, src_access)
     dest_overrides = run.overrides(destination, dest_access)
-    with run.running(jobs) as work, ExitStack() as stack:
-        reading = transports.transport(origin.transport).source(origin, work.options(src_overrides))
-        stack.enter_context(closing(reading))
-        image = resolve(Wish(reading, origin.name, str(origin), selection, referrers))
-        writing = transports.transport(goal.transport).destination(
-            goal, work.options(dest_overrides)
-        )
-        stack.enter_context(closing(writing))
-        target = Target(image, writing, (goal.name,) if goal.name else ())
-        made = plan([target], work.executor, work.cancellation)
-        if not dry_run:
-            execute(made, work.engine())
+    with run.running(jobs) as work:
+        reading, writing = work.options(src_overrides), work.options(dest_overrides)
+        report = copy_image(order, reading, writing, work.engine(), dry_run=dry_run)
     if digestfile is not None and not dry_run:
-        digestfile.write_text(f"{image.graph.root.digest}\n")
-    _report(target, made, str(goal), dry_run=dry_run, as_json=as_json)
-
-
-def _report(target: Target, plan: Plan, place: str, *, dry_run: bool, as_json: bool) -> None:
-    root = target.image.graph.root
-    moved = {action: (plan.count(action), plan.size(action)) for action in ("push", "present")}
-    if as_json:
-        report: dict[str, Any] = {
-            "source": target.image.wish.label,
-            "destination": place,
-            "digest": str(root.digest),
-            "mediaType": root.media_type,
-            "replaces": target.image.replaces and str(target.image.replaces),
-            "platforms": [str(platform) for platform in target.image.graph.platforms],
-            "referrers": [str(item.graph.root.digest) for item in target.image.referrers],
-            "dryRun": dry_run,
-            "moved": dict(zip(("blobs", "bytes"), moved["push"], strict=True)),
-            "present": dict(zip(("blobs", "bytes"), moved["present"], strict=True)),
-        }
-        render.document(report)
-        return
-    render.line(f"{place} {root.digest}")
-    if dry_run:
-        for action, (number, size) in moved.items():
-            what = "to move" if action == "push" else "there already"
-            render.line(f"{render.count(number, 'blob')}, {render.size(size)}, {what}")
+        digestfile.write_text(f"{report.root.digest}\n")
+    outcomes.copied(report, as_json=as_json, dry_run=dry_run)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import keys, options, render, run
-from bundler.errors import PartialError, UsageError
+from bundler.cli import keys, options, outcomes, run
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from bundler.bundle.exporting import Report
-
-_FILE = click.Path(path_type=Path)
+    from pathlib import Path
 
 
 @options.command("export")
-@click.argument("manifest", type=_FILE)
-@click.argument("destination", type=_FILE)
+@click.argument("manifest", type=options.PATH)
+@click.argument("destination", type=options.PATH)
 @click.option(
     "--format",
     "kind",
@@ -28,9 +25,9 @@ _FILE = click.Path(path_type=Path)
     help="An OCI image layout, or a tree of dir: images.",
 )
 @click.option(
-    "--sign-key", "sign_keys", multiple=True, type=_FILE, help="Sign with this private key."
+    "--sign-key", "sign_keys", multiple=True, type=options.PATH, help="Sign with this private key."
 )
-@click.option("--passphrase-file", type=_FILE, help="Its first line is the keys' passphrase.")
+@options.passphrase_file("Its first line is the keys' passphrase.")
 @click.option("--unsigned", is_flag=True, help="Leave the bundle unsigned.")
 @click.option("--locked", is_flag=True, help="Exactly what the lock beside the manifest says.")
 @click.option("--duplicate-blobs", is_flag=True, help="dir: copy shared blobs, without hard links.")
@@ -68,47 +65,15 @@ def export(
     from bundler.cli import wanting  # noqa: PLC0415
 
     asked = wanting.load(manifest, locked=locked)
-    order = exporting.Order(
-        destination,
-        asked.manifest.name,
-        "dir" if kind == "dir" else "oci",
-        asked.manifest.expires,
-        signing,
-    )
+    order = asked.order(destination, kind, signing)
     with run.running(jobs) as work:
         settings = work.options(asked.manifest.registries, duplicate_blobs=duplicate_blobs)
         images = asked.images(settings, work.emit)
         engine = work.engine(keep_going=keep_going)
         if dry_run:
             survey = exporting.survey(order, images, settings, engine)
-            wanting.show(survey, destination, as_json=as_json)
+            outcomes.surveyed(survey, destination, as_json=as_json)
             return
         report = exporting.export(order, images, settings, engine)
-    _show(report, as_json=as_json)
-    if report.missing:
-        lines = [f"{reference}: {error}" for reference, error in report.missing]
-        raise PartialError(f"{destination} is not complete: not in it are", lines)
-
-
-def _show(report: Report, *, as_json: bool) -> None:
-    from bundler.bundle import medium  # noqa: PLC0415 - loaded by now
-
-    contents, plan = report.inventory, report.plan
-    if as_json:
-        render.document(report.to_json())
-    else:
-        state = "written" if report.changed else "unchanged"
-        until = f", until {contents.expires:%Y-%m-%d}" if contents.expires else ""
-        render.line(
-            f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
-            f" {render.count(len(contents.images), 'image')}{until}"
-        )
-        render.line(
-            f"moved {render.size(plan.size('push'))} in {render.count(plan.count('push'), 'blob')};"
-            f" {render.size(plan.size('present'))} were there already"
-        )
-        render.line(f"signed: {' '.join(report.signatures) or 'no'}")
-        render.line(f"referrers that travel: {report.referrers}")
-        for reference, referrer in report.left_behind:
-            render.line(f"left behind: {referrer}, which is about all platforms of {reference}")
-    render.note(medium.inspect(report.bundle).farewell or "all of it is on the disk")
+    outcomes.exported(report, as_json=as_json)
+    report.check()

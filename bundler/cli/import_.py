@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import keys, options, run
+from bundler.cli import keys, options, outcomes, run
 
-_FILE = click.Path(path_type=Path)
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if TYPE_CHECKING:
+    from bundler.cli.options import AccessOptions, NamingOptions
 
 
 @options.command("import")
-@click.argument("bundle", type=_FILE)
+@click.argument("bundle", type=options.PATH)
 @click.argument("target")
-@click.option("--key", "trusted", multiple=True, type=_FILE, help="Trust this public key.")
+@click.option("--key", "trusted", multiple=True, type=options.PATH, help="Trust this public key.")
 @click.option("--allow-unsigned", is_flag=True, help="Take a bundle that no given key signed.")
 @click.option("--allow-expired", is_flag=True, help="Take a bundle that is past its date.")
-@click.option(
-    "--names", "moves", multiple=True, metavar="FROM=TO", help="Names that begin with FROM get TO."
-)
-@click.option("--keep-host", is_flag=True, help="Keep the original registry in the names.")
+@options.naming
 @click.option(
     "--only", multiple=True, metavar="PATTERN", help="Images whose name has this expression in it."
-)
-@click.option(
-    "--existing",
-    type=click.Choice(["error", "skip", "overwrite"]),
-    help="What to do with names that hold something else; error if not said.",
 )
 @click.option("--verify-first", is_flag=True, help="Read all of the bundle before the first push.")
 @click.option("--keep-going", is_flag=True, help="Leave out what fails; the rest is imported.")
 @click.option("--dry-run", is_flag=True, help="Print old and new names; push nothing.")
-@click.option("--receipt", type=_FILE, help="Write the receipt to this file.")
+@click.option("--receipt", type=options.PATH, help="Write the receipt to this file.")
 @options.access("", "the target's registry")
 @options.jobs
 @options.as_json
@@ -51,7 +46,8 @@ def import_(
     receipt: Path | None,
     jobs: int | None,
     as_json: bool,
-    **wishes: Any,  # noqa: ANN401 - what arriving.Wishes names
+    naming: NamingOptions,
+    access: AccessOptions,
 ) -> None:
     """Push the images of BUNDLE to TARGET, if BUNDLE is whole and signed by a --key.
 
@@ -62,7 +58,7 @@ def import_(
     from bundler.bundle import importing  # noqa: PLC0415 - not for --help
     from bundler.cli import arriving  # noqa: PLC0415
 
-    goal = arriving.goal(target, arriving.Wishes(**wishes))
+    goal = arriving.goal(target, naming, access)
     order = importing.ImportOrder(
         bundle,
         goal.target,
@@ -77,9 +73,9 @@ def import_(
         if verify_first:
             arriving.verify_first(order, work)
         engine = work.engine(keep_going=keep_going, read_everything=True)
-        settings = work.options(goal.overrides)
-        report = importing.import_bundle(order, settings, engine, dry_run=dry_run)
-    arriving.show(report, as_json=as_json, dry_run=dry_run)
+        places = work.options(goal.overrides)
+        report = importing.import_bundle(order, places, engine, dry_run=dry_run)
+    outcomes.imported(report, as_json=as_json, dry_run=dry_run)
     if not dry_run:
         arriving.keep(report.to_json(), receipt)
     report.check()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from bundler.cli import keys, options, render
 from bundler.errors import UsageError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @options.command("keygen")
-@click.argument("prefix", type=click.Path(path_type=Path))
+@click.argument("prefix", type=options.PATH)
 @click.option(
     "--type",
     "kind",
@@ -21,11 +23,7 @@ from bundler.errors import UsageError
     show_default=True,
     help="The first is understood everywhere.",
 )
-@click.option(
-    "--passphrase-file",
-    type=click.Path(path_type=Path),
-    help="Its first line is the passphrase.",
-)
+@options.passphrase_file("Its first line is the passphrase.")
 @click.option("--no-passphrase", is_flag=True, help="Leave the private key unencrypted.")
 @options.as_json
 def keygen(

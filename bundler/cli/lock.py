@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli import options, render, run
 from bundler.errors import NotFoundError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @options.command("lock")
-@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("manifest", type=options.PATH)
 @options.jobs
 @options.as_json
 def lock(manifest: Path, *, jobs: int | None, as_json: bool) -> None:

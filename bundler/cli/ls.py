@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,11 +9,13 @@ import click
 from bundler.cli import options, render
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bundler.bundle.listing import Listing
 
 
 @options.command("ls")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=options.PATH)
 @options.as_json
 def ls(bundle: Path, *, as_json: bool) -> None:
     """List the images of BUNDLE: platforms, sizes, and what they share.

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
+PATH = click.Path(path_type=Path)
+
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessOptions:
     """What the command line says about the registry on one side."""
 
     creds: str | None = field(default=None, repr=False)
@@ -35,7 +37,7 @@ class Access:
     @property
     def given(self) -> bool:
         """Whether anything was said."""
-        return self != Access()
+        return self != AccessOptions()
 
     def override(self) -> RegistryOverride:
         """The same for the registry client; asks for a password that is not given.
@@ -56,6 +58,15 @@ class Access:
             tls_verify=self.tls_verify,
             cert_dir=self.cert_dir,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class NamingOptions:
+    """What the command line says of names at a target."""
+
+    moves: tuple[str, ...]
+    keep_host: bool
+    existing: str | None
 
 
 class Switch(click.Option):
@@ -104,19 +115,37 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Comman
 def access(prefix: str = "", what: str = "the registry") -> Callable[[Decorated], Decorated]:
     """Options for one side; ``src-`` gathers them in the parameter ``src_access``."""
     parameter = f"{prefix}access".replace("-", "_")
-    fields = {name: f"{prefix}{name}".replace("-", "_") for name in Access.__slots__}
+    fields = {name: f"{prefix}{name}".replace("-", "_") for name in AccessOptions.__slots__}
 
     def decorate(function: Decorated) -> Decorated:
         @functools.wraps(function)
         def gather(*arguments: Any, **given: Any) -> Any:  # noqa: ANN401
             values = {name: given.pop(option) for name, option in fields.items()}
-            return function(*arguments, **{parameter: Access(**values)}, **given)
+            return function(*arguments, **{parameter: AccessOptions(**values)}, **given)
 
         for option in reversed(_access_options(prefix, what)):
             gather = option(gather)
         return gather  # type: ignore[return-value]
 
     return decorate
+
+
+def naming(function: Decorated) -> Decorated:
+    """Options for names at a target, gathered in the parameter ``naming``."""
+
+    @functools.wraps(function)
+    def gather(
+        *arguments: Any,  # noqa: ANN401
+        moves: tuple[str, ...],
+        keep_host: bool,
+        existing: str | None,
+        **given: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        return function(*arguments, naming=NamingOptions(moves, keep_host, existing), **given)
+
+    for option in reversed(_NAMING_OPTIONS):
+        gather = option(gather)
+    return gather  # type: ignore[return-value]
 
 
 def jobs(function: Decorated) -> Decorated:
@@ -128,6 +157,11 @@ def jobs(function: Decorated) -> Decorated:
         type=click.IntRange(1, 64),
         help="How many blobs move at once: 6 if not said.",
     )(function)
+
+
+def passphrase_file(says: str) -> Callable[[Decorated], Decorated]:
+    """``--passphrase-file``, in the parameter ``passphrase_file``."""
+    return click.option("--passphrase-file", type=PATH, help=says)
 
 
 def as_json(function: Decorated) -> Decorated:
@@ -151,6 +185,23 @@ def _read_switch(context: click.Context, param: click.Parameter, value: str | No
     return False
 
 
+_NAMING_OPTIONS = (
+    click.option(
+        "--names",
+        "moves",
+        multiple=True,
+        metavar="FROM=TO",
+        help="Names that begin with FROM get TO.",
+    ),
+    click.option("--keep-host", is_flag=True, help="Keep the original registry in the names."),
+    click.option(
+        "--existing",
+        type=click.Choice(["error", "skip", "overwrite"]),
+        help="What to do with names that hold something else; error if not said.",
+    ),
+)
+
+
 def _access_options(prefix: str, what: str) -> list[Callable[[Any], Any]]:
     return [
         click.option(
@@ -162,13 +213,13 @@ def _access_options(prefix: str, what: str) -> list[Callable[[Any], Any]]:
         click.option(
             f"--{prefix}authfile",
             metavar="FILE",
-            type=click.Path(path_type=Path),
+            type=PATH,
             help=f"File with the credentials for {what}.",
         ),
         click.option(
             f"--{prefix}cert-dir",
             metavar="DIRECTORY",
-            type=click.Path(path_type=Path),
+            type=PATH,
             help=f"Directory with *.crt, *.cert and *.key for {what}.",
         ),
         click.option(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import options, run
+from bundler.cli import options, outcomes, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @options.command("plan")
-@click.argument("manifest", type=click.Path(path_type=Path))
-@click.argument("destination", type=click.Path(path_type=Path), required=False)
+@click.argument("manifest", type=options.PATH)
+@click.argument("destination", type=options.PATH, required=False)
 @click.option(
     "--format", "kind", type=click.Choice(["oci", "dir"]), default="oci", help="The bundle's form."
 )
@@ -38,13 +41,9 @@ def plan(
     from bundler.cli import wanting  # noqa: PLC0415
 
     asked = wanting.load(manifest, locked=locked)
-    order = exporting.Order(
-        destination or Path(asked.manifest.name),
-        asked.manifest.name,
-        "dir" if kind == "dir" else "oci",
-    )
+    order = asked.order(destination, kind)
     with run.running(jobs) as work:
         settings = work.options(asked.manifest.registries)
         images = asked.images(settings, work.emit)
         survey = exporting.survey(order, images, settings, work.engine(keep_going=keep_going))
-    wanting.show(survey, destination, as_json=as_json)
+    outcomes.surveyed(survey, destination, as_json=as_json)

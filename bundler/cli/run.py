@@ -83,7 +83,7 @@ def running(jobs: int | None = None) -> Iterator[Run]:
             raise
 
 
-def overrides(text: str, access: options.Access) -> dict[str, RegistryOverride]:
+def overrides(text: str, access: options.AccessOptions) -> dict[str, RegistryOverride]:
     """What ``access`` says, by the registry that the reference ``text`` names.
 
     Raises:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli import keys, options, render
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @options.command("sign")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=options.PATH)
 @click.option(
     "--key",
     "key_files",
     multiple=True,
     required=True,
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Private key to sign with.",
 )
-@click.option(
-    "--passphrase-file",
-    type=click.Path(path_type=Path),
-    help="Its first line is the keys' passphrase.",
-)
+@options.passphrase_file("Its first line is the keys' passphrase.")
 @options.as_json
 def sign(
     bundle: Path, *, key_files: tuple[Path, ...], passphrase_file: Path | None, as_json: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,16 +9,18 @@ import click
 from bundler.cli import keys, options, render, run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bundler.bundle.verifying import Verification
 
 
 @options.command("verify")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=options.PATH)
 @click.option(
     "--key",
     "key_files",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Public key of a signer to trust; any one of several will do.",
 )
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), help="How many files are read at once.")

@@ -5,24 +5,23 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from bundler.bundle import lock as locks
 from bundler.bundle import manifest as manifests
+from bundler.bundle.exporting import ExportOrder
 from bundler.bundle.resolving import open_tags
 from bundler.bundle.selection import Wanted, expand
-from bundler.bundle.surveying import estimate
-from bundler.cli import render
 from bundler.errors import ConflictError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from bundler.bundle.exporting import Survey
+    from bundler.bundle.inventory import Format
     from bundler.bundle.lock import Lock
     from bundler.bundle.manifest import BundleManifest
     from bundler.events import Emit
     from bundler.ports import Options
+    from bundler.trust.keys import PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,13 @@ class Asked:
 
     manifest: BundleManifest
     lock: Lock | None
+
+    def order(
+        self, bundle: Path | None, kind: str, signing: tuple[PrivateKey, ...] = ()
+    ) -> ExportOrder:
+        """The bundle that is to be made of it; None: nowhere, for a plan only."""
+        name, form = self.manifest.name, cast("Format", kind)
+        return ExportOrder(bundle or Path(name), name, form, self.manifest.expires, signing)
 
     def images(self, options: Options, emit: Emit) -> tuple[Wanted, ...]:
         """The images that are wanted; asks registries for tags where they have to be chosen."""
@@ -58,41 +64,3 @@ def load(path: Path, *, locked: bool = False) -> Asked:
             hint=f"airbundle lock {path}",
         )
     return Asked(manifest, lock)
-
-
-def show(survey: Survey, bundle: Path | None, *, as_json: bool) -> None:
-    """Print what an export would do; ``bundle`` is where it would go, if that is said."""
-    numbers = estimate(survey, bundle)
-    if as_json:
-        render.document(numbers.to_json())
-        return
-    rows = [
-        (
-            image.reference,
-            " ".join(image.platforms) or "-",
-            render.size(image.size),
-            render.size(image.own),
-            str(image.referrers),
-        )
-        for image in numbers.images
-    ]
-    render.table(("IMAGE", "PLATFORMS", "SIZE", "OWN", "REFERRERS"), rows, right={2, 3, 4})
-    for reference, error in numbers.missing:
-        render.line(f"missing: {reference}: {error}")
-    render.line(
-        f"{render.count(len(rows), 'image')}, {render.count(numbers.blobs, 'blob')},"
-        f" {render.size(numbers.size)}; sharing saves {render.size(numbers.shared)}"
-    )
-    render.line(
-        f"to move: {render.size(numbers.to_move)} in"
-        f" {render.count(numbers.requests, 'request')};"
-        f" there already: {render.size(numbers.present)}"
-    )
-    if numbers.foreign:
-        render.line(f"left where their URLs say: {render.count(numbers.foreign, 'foreign layer')}")
-    if numbers.room is not None:
-        room = numbers.room
-        verdict = "enough" if room.enough else "not enough"
-        render.line(f"free: {render.size(room.free)} ({room.file_system or 'disk'}), {verdict}")
-        if room.too_large:
-            render.line(f"a blob is larger than {room.file_system} can hold in one file")

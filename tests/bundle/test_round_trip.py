@@ -72,7 +72,9 @@ class Place:
         return [self.wanted(), self.wanted(MULTI, "multi")]
 
     def export(self, *wanted, signed=True, kind="oci", keep_going=False, **more):
-        order = exporting.Order(self.bundle, "plant-7", kind, keys=(KEY,) if signed else (), **more)
+        order = exporting.ExportOrder(
+            self.bundle, "plant-7", kind, keys=(KEY,) if signed else (), **more
+        )
         with ThreadPoolExecutor(4) as executor:
             running = Running(executor, keep_going=keep_going)
             return exporting.export(order, wanted or self.both(), self.options, running)
@@ -344,7 +346,7 @@ def test_a_bundle_is_not_replaced_by_one_of_another_stream_or_format(place):
     before = snapshot(place.bundle)
     with pytest.raises(ConflictError, match="another format"):
         place.export(kind="dir")
-    order = exporting.Order(place.bundle, "ship-9", "oci")
+    order = exporting.ExportOrder(place.bundle, "ship-9", "oci")
     with ThreadPoolExecutor(1) as executor, pytest.raises(ConflictError, match="plant-7"):
         exporting.export(order, place.both(), place.options, Running(executor))
     assert snapshot(place.bundle) == before

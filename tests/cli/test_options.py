@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bundler.cli import options
-from bundler.cli.options import Access
+from bundler.cli.options import AccessOptions
 from bundler.config.settings import ANONYMOUS, Credentials
 from bundler.errors import UsageError
 
@@ -55,7 +55,7 @@ def test_a_switch_never_takes_the_next_argument(
     given = parse(arguments)
     assert given["src_access"].tls_verify is verify
     assert given["images"] == images
-    assert given["dest_access"] == Access()
+    assert given["dest_access"] == AccessOptions()
 
 
 @pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
@@ -76,8 +76,8 @@ def test_what_is_neither(text: str) -> None:
 
 def test_each_side_has_its_own_access() -> None:
     given = parse(["--src-creds", "u:p:q", "--dest-authfile", "a.json", "--dest-cert-dir", "c"])
-    assert given["src_access"] == Access(creds="u:p:q")
-    assert given["dest_access"] == Access(authfile=Path("a.json"), cert_dir=Path("c"))
+    assert given["src_access"] == AccessOptions(creds="u:p:q")
+    assert given["dest_access"] == AccessOptions(authfile=Path("a.json"), cert_dir=Path("c"))
 
 
 def test_quiet_and_debug_are_taken_after_the_command_too() -> None:
@@ -92,19 +92,21 @@ def test_jobs_are_few_but_some() -> None:
 
 
 def test_credentials_end_at_the_first_colon_of_the_name() -> None:
-    found = Access(creds="user:pass:word").override().credentials
+    found = AccessOptions(creds="user:pass:word").override().credentials
     assert found == Credentials(username="user", password="pass:word")
 
 
 def test_no_credentials_means_anonymous_and_unsaid_means_ask_the_files() -> None:
-    assert Access(no_creds=True).override().credentials == ANONYMOUS
-    assert Access().override().credentials is None
+    assert AccessOptions(no_creds=True).override().credentials == ANONYMOUS
+    assert AccessOptions().override().credentials is None
 
 
 @pytest.mark.parametrize(
-    "access", [Access(creds=":secret"), Access(creds="u:secret", no_creds=True)]
+    "access", [AccessOptions(creds=":secret"), AccessOptions(creds="u:secret", no_creds=True)]
 )
-def test_credentials_that_make_no_sense_are_refused_without_showing_them(access: Access) -> None:
+def test_credentials_that_make_no_sense_are_refused_without_showing_them(
+    access: AccessOptions,
+) -> None:
     with pytest.raises(UsageError) as raised:
         access.override()
     assert "secret" not in f"{raised.value}{raised.value.hint}{access!r}"
@@ -113,7 +115,7 @@ def test_credentials_that_make_no_sense_are_refused_without_showing_them(access:
 def test_a_password_that_is_not_given_is_asked_for() -> None:
     @click.command
     def ask() -> None:
-        found = Access(creds="user").override().credentials
+        found = AccessOptions(creds="user").override().credentials
         assert found == Credentials(username="user", password="typed")
 
     assert CliRunner().invoke(ask, input="typed\n", catch_exceptions=False).exit_code == 0

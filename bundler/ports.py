@@ -284,6 +284,8 @@ class Options:
     """What the command line or a bundle manifest says of a registry, by its host[:port]."""
     duplicate_blobs: bool = False
     """dir trees: copy a shared blob where the medium has no hard links."""
+    daemon_host: str | None = None
+    """Where a container engine listens, as ``unix:///path/of/its/socket``; None: Docker's."""
     scratch: Path | None = None
     """Where large temporary files go; None: beside the destination."""
     cancellation: Cancellation = field(default_factory=Cancellation)

@@ -110,7 +110,7 @@ def check_place(bundle: Path, *, stream: str = "bundle", mountinfo: Path = MOUNT
             f"{existing}: you may not write there",
             hint="name another directory, or ask for the right to write in this one",
         )
-    if existing == bundle:
+    if existing == bundle.absolute():
         _refuse_foreign(bundle, bundle / stream)
     return medium
 

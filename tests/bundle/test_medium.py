@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from bundler.bundle import medium
 from bundler.errors import MediumError, NoSpaceError
 from tests.fakes import bundles, images
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GIB = 2**30
 
@@ -130,6 +127,17 @@ def test_among_other_files_a_directory_of_its_own_is_proposed(tmp_path: Path, na
     with pytest.raises(MediumError, match=name.removesuffix("/x")) as raised:
         medium.check_place(tmp_path)
     assert str(tmp_path / "bundle") in (raised.value.hint or "")
+
+
+def test_other_files_are_seen_also_where_the_directory_is_named_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "stick").mkdir()
+    (tmp_path / "stick" / "holiday.jpg").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MediumError, match="holiday") as caught:
+        medium.check_place(Path("stick"), stream="plant-7")
+    assert caught.value.hint.endswith("such as stick/plant-7")
 
 
 def test_an_image_layout_of_somebody_else_is_not_made_into_a_bundle(tmp_path: Path):

@@ -8,26 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
+
+Activity = Literal["copy", "check"]
+"""What becomes of a blob: it moves, or it is only hashed where it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The work is known: how many blobs and bytes move, and how many lie at the target already."""
+    """The work is known: how many blobs and bytes there are, and how many need not move.
+
+    With ``check`` as its activity nothing moves at all.
+    """
 
     blobs: int
     size: int
     present_blobs: int
     present_size: int
-    manifests: int
+    activity: Activity = "copy"
 
 
 @dataclass(frozen=True, slots=True)
 class BlobStarted:
-    """A blob begins to move, or to be hashed in place; ``size`` in bytes, None if not known."""
+    """A blob begins to move, or to be hashed; ``size`` in bytes, None if not known."""
 
     digest: str
     size: int | None
-    action: str
+    activity: Activity
 
 
 @dataclass(frozen=True, slots=True)

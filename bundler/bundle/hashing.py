@@ -85,7 +85,7 @@ def _check(
     bundle: Path, content: Content, stop: Cancellation, emit: Emit
 ) -> dict[str, BundlerError]:
     label = content.names[0].digests[0].text
-    emit(BlobStarted(label, content.size, "verifying"))
+    emit(BlobStarted(label, content.size, "check"))
     faults: dict[str, BundlerError] = {}
     try:
         got = _hash(bundle, content, stop, partial(_advance, emit, label))

@@ -181,7 +181,7 @@ def verify(
     check.oversized(listed)
     work = check.contents(listed)
     size = sum(content.size for content in work)
-    emit(Planned(len(work), size, 0, 0, 0))
+    emit(Planned(len(work), size, 0, 0, "check"))
     faults = hashing.check_all(bundle, work, jobs, cancellation or Cancellation(), emit)
     for path, error in faults.items():
         _add_fault(check, path, error)

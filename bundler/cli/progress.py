@@ -187,7 +187,7 @@ def _bar(digest: str, blob: Moving) -> str:
     filled = _BAR * min(blob.done, blob.size) // blob.size if blob.size else 0
     bar = "#" * filled + "." * (_BAR - filled)
     sizes = f"{render.size(blob.done)} of {render.size(blob.size)}"
-    return f"{render.plain(digest[:_SHORT_DIGEST])} {render.plain(blob.action):<5} {bar} {sizes}"
+    return f"{render.plain(digest[:_SHORT_DIGEST])} {render.plain(blob.activity):<5} {bar} {sizes}"
 
 
 def _joined(lines: Sequence[str]) -> str:

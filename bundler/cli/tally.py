@@ -10,7 +10,7 @@ from bundler import events
 from bundler.cli import render
 
 if TYPE_CHECKING:
-    from bundler.events import Event
+    from bundler.events import Activity, Event
 
 _WINDOW = 10.0  # seconds over which the rate is measured
 
@@ -19,7 +19,7 @@ _WINDOW = 10.0  # seconds over which the rate is measured
 class Moving:
     """A blob on its way; the same blob may be on its way to several places at once."""
 
-    action: str
+    activity: Activity
     size: int = 0
     done: int = 0
     places: int = 0
@@ -38,6 +38,7 @@ class Tally:
         self._present_size = 0
         self._present_blobs = 0
         self._checks = False
+        self._only_checks = False
         self._kept = 0
         self._published = 0
         self._began = now
@@ -48,8 +49,8 @@ class Tally:
         match event:
             case events.Planned():
                 self._plan(event)
-            case events.BlobStarted(digest, size, action):
-                self._start(digest, size or 0, action)
+            case events.BlobStarted(digest, size, activity):
+                self._start(digest, size or 0, activity)
             case events.BlobProgressed(digest, advance):
                 self.moved += advance
                 if digest in self.moving:
@@ -102,7 +103,8 @@ class Tally:
 
     def outlook(self) -> str:
         """What there is to do, as soon as it is planned."""
-        text = f"{render.count(self.blobs, 'blob')} to move, {render.size(self._size)}"
+        verb = "check" if self._only_checks else "move"
+        text = f"{render.count(self.blobs, 'blob')} to {verb}, {render.size(self._size)}"
         if self._present_blobs:
             size = render.size(self._present_size)
             text += f"; {render.count(self._present_blobs, 'blob')}, {size}, there already"
@@ -119,24 +121,28 @@ class Tally:
         """What was done and what was not, of work that was stopped."""
         if not self.planned:
             return "nothing was moved yet"
-        names = render.count(self._published, "name") if self._published else "no name"
-        return (
-            f"{self.finished} of {render.count(self.blobs, 'blob')} ({render.size(self._kept)} of "
-            f"{render.size(self.total)}) are done and stay; {names} was published"
+        done = (
+            f"{self.finished} of {render.count(self.blobs, 'blob')}"
+            f" ({render.size(self._kept)} of {render.size(self.total)})"
         )
+        if self._only_checks:
+            return f"{done} were checked"
+        names = render.count(self._published, "name") if self._published else "no name"
+        return f"{done} are done and stay; {names} was published"
 
     def _plan(self, event: events.Planned) -> None:
         self.planned = True
+        self._only_checks = event.activity == "check"
         self.blobs += event.blobs
         self._size += event.size
         self._present_blobs += event.present_blobs
         self._present_size += event.present_size
 
-    def _start(self, digest: str, size: int, action: str) -> None:
-        if action == "check" and self._present_blobs and not self._checks:
+    def _start(self, digest: str, size: int, activity: Activity) -> None:
+        if activity == "check" and self._present_blobs and not self._checks:
             self._checks = True
             self.blobs += self._present_blobs
-        moving = self.moving.setdefault(digest, Moving(action))
+        moving = self.moving.setdefault(digest, Moving(activity))
         moving.size += size
         moving.places += 1
 

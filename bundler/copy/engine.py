@@ -97,7 +97,6 @@ class _Work:
                 size=plan.size("push"),
                 present_blobs=plan.count("present") + plan.count("mount"),
                 present_size=plan.size("present") + plan.size("mount"),
-                manifests=len(plan.manifests),
             )
         )
 

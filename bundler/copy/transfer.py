@@ -217,9 +217,9 @@ def _drain(node: Node, stream: Reader, cancellation: Cancellation, emit: Emit) -
 
 
 @contextmanager
-def _told(node: Node, action: str, emit: Emit) -> Iterator[None]:
+def _told(node: Node, activity: events.Activity, emit: Emit) -> Iterator[None]:
     name = str(node.digest)
-    emit(events.BlobStarted(name, node.size, action))
+    emit(events.BlobStarted(name, node.size, activity))
     try:
         yield
     except BaseException:

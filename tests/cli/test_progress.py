@@ -28,7 +28,7 @@ class Clock:
 
 
 def planned(**changes: int) -> events.Planned:
-    sizes = {"blobs": 2, "size": 40 * MIB, "present_blobs": 0, "present_size": 0, "manifests": 1}
+    sizes = {"blobs": 2, "size": 40 * MIB, "present_blobs": 0, "present_size": 0}
     return events.Planned(**sizes | changes)
 
 
@@ -74,6 +74,15 @@ def test_what_is_hashed_in_place_belongs_to_the_total() -> None:
     tally.add(events.BlobProgressed(FIRST, 4 * MIB))
     tally.add(events.BlobFinished(FIRST))
     assert (tally.percent, tally.finished, tally.blobs) == (50, 1, 2)
+
+
+def test_a_verification_checks_and_moves_nothing() -> None:
+    tally = Tally(0.0)
+    tally.add(events.Planned(2, 8 * MIB, 0, 0, "check"))
+    assert tally.outlook() == "2 blobs to check, 8.0 MiB"
+    tally.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
+    tally.add(events.BlobFinished(FIRST))
+    assert tally.so_far() == "1 of 2 blobs (4.0 MiB of 8.0 MiB) were checked"
 
 
 def test_what_was_told_of_a_failed_attempt_is_taken_back() -> None:
@@ -181,7 +190,7 @@ import time
 from bundler import events
 from bundler.cli.progress import Progress
 with Progress.on_stderr(quiet=False) as progress:
-    progress.emit(events.Planned(1, 4, 0, 0, 1))
+    progress.emit(events.Planned(1, 4, 0, 0))
     progress.emit(events.BlobStarted("sha256:" + "a" * 64, 4, "copy"))
     time.sleep(0.35)
     progress.emit(events.BlobProgressed("sha256:" + "a" * 64, 4))

@@ -17,6 +17,7 @@ _MODULES = {
     "dir": "bundler.transports.directory",
     "docker": "bundler.transports.docker",
     "docker-archive": "bundler.transports.docker_archive",
+    "docker-daemon": "bundler.transports.docker_daemon",
     "oci": "bundler.transports.oci_layout",
     "oci-archive": "bundler.transports.oci_archive",
 }

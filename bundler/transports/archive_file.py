@@ -16,6 +16,7 @@ from bundler.content.compression import DecompressingReader
 from bundler.content.disk_errors import explained
 from bundler.content.plain_files import PlainReader
 from bundler.content.reader import new_buffer
+from bundler.errors import LimitError
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -45,17 +46,24 @@ def opened(archive: Path | PlainReader, options: Options, stack: ExitStack) -> P
     )
 
 
-def kept(stream: Reader, path: Path, folder: Path, options: Options) -> PlainReader:
+def kept(
+    stream: Reader, path: Path, folder: Path, options: Options, *, limit: int | None = None
+) -> PlainReader:
     """All of ``stream`` in a file without a name in ``folder``; messages call it ``path``.
 
     Raises:
+        LimitError: it holds more than ``limit`` bytes.
         NoSpaceError, MediumError: it cannot be kept there.
     """
     buffer = new_buffer()
+    size = 0
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
             while count := stream.readinto(buffer):
                 options.cancellation.check()
+                size += count
+                if limit is not None and size > limit:
+                    raise LimitError(f"{path}: more than the {limit:,} bytes allowed")
                 ready = buffer[:count]
                 while ready:
                     ready = ready[os.write(file.fileno(), ready) :]

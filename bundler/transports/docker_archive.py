@@ -89,6 +89,14 @@ class DockerArchiveSource:
         """The image called ``name``, the only one, or with ``@N`` the one in that place."""
         return self._root(self._find(name))
 
+    def has(self, target: Node, /) -> bool:
+        """Whether ``target`` is part of one of the images."""
+        try:
+            self._content(target)
+        except NotFoundError:
+            return False
+        return True
+
     @contextmanager
     def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
         """A manifest that was made here, a config, or a layer's uncompressed bytes."""

@@ -1,0 +1,240 @@
+"""The Engine API of Docker, as far as images go in and out; Podman's service speaks it too.
+
+One request for each connection. An engine is on this machine or behind a tunnel of the user's, so
+nothing is sent again: what failed is told.
+
+https://docs.docker.com/reference/api/engine/version/v1.41/
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from bundler.content.reader import BUFFER_SIZE
+from bundler.errors import (
+    BundlerError,
+    DeniedError,
+    InvalidReferenceError,
+    NotFoundError,
+    RegistryError,
+    UnsupportedError,
+)
+from bundler.oci import strict_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bundler.cancel import Cancellation
+    from bundler.content.reader import Reader
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+
+_PATIENCE = 1800.0  # seconds: an engine may pack a whole image before it sends the first byte
+_MAX_ANSWER = 1024 * 1024
+_LONGEST_DETAIL = 300
+
+
+class Engine:
+    """A container engine; for any number of threads.
+
+    Args:
+        host: ``unix:///path/of/a/socket`` or ``http://host[:port]``.
+        cancellation: cuts every connection when work has to stop.
+
+    Raises:
+        InvalidReferenceError: ``host`` is neither.
+        UnsupportedError: it asks for TLS.
+    """
+
+    def __init__(self, host: str, cancellation: Cancellation) -> None:
+        self.host = host[:200]
+        self._cancellation = cancellation
+        self._socket_path, self._address = _place(host)
+
+    @contextmanager
+    def saved(self, image: str) -> Iterator[Reader]:
+        """The archive that ``docker save`` would write of ``image``, a name or an id.
+
+        Raises:
+            NotFoundError: there is no such image.
+            RegistryError: the engine is not there, or fails.
+        """
+        what = f"{self.host}: image {image}"
+        with self._answer(what, "GET", f"/images/{quote(image, safe='/:@')}/get") as answer:
+            yield _Body(answer, what, self._cancellation)
+
+    def load(self, archive: Reader, size: int) -> None:
+        """Have the engine take all images of an archive of ``size`` bytes.
+
+        Raises:
+            RegistryError: it is not there, or does not take them.
+        """
+        what = f"{self.host}: loading"
+        headers = {"Content-Type": "application/x-tar", "Content-Length": str(size)}
+        with self._answer(what, "POST", "/images/load?quiet=1", archive, headers) as answer:
+            said = _Body(answer, what, self._cancellation).read(_MAX_ANSWER)
+        for line in said.splitlines():
+            if text := _member(line, "error"):
+                raise RegistryError(f"{self.host}: the engine does not take the image: {text}")
+
+    def has(self, image: str) -> bool:
+        """Whether there is such an image, by its name or id.
+
+        Raises:
+            RegistryError: the engine is not there, or fails.
+        """
+        what = f"{self.host}: image {image}"
+        path = f"/images/{quote(image, safe='/:@')}/json"
+        with suppress(NotFoundError), self._answer(what, "GET", path):
+            return True
+        return False
+
+    @contextmanager
+    def _answer(
+        self,
+        what: str,
+        method: str,
+        path: str,
+        body: Reader | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Ask, and hand out an answer that means success."""
+        self._cancellation.check()
+        with _explained(what, self._cancellation):
+            connection = self._connect()
+        try:
+            with _explained(what, self._cancellation):
+                connection.request(method, path, body, headers or {})
+                answer = connection.getresponse()
+                if answer.status != http.client.OK:
+                    raise self._failure(answer, what)
+            yield answer
+        finally:
+            connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._address
+        connection = http.client.HTTPConnection(host, port, _PATIENCE, blocksize=BUFFER_SIZE)
+        try:
+            if self._socket_path is None:
+                connection.connect()
+            else:
+                connection.sock = _unix_socket(self._socket_path)
+        except OSError as error:
+            raise self._absent(error) from error
+        self._cancellation.on_request(_Cut(connection.sock))
+        return connection
+
+    def _absent(self, error: OSError) -> RegistryError:
+        reason = (error.strerror or str(error)).lower()
+        if isinstance(error, PermissionError):
+            return DeniedError(
+                f"{self.host}: the socket may not be used: {reason}",
+                hint="be a member of its group (docker), or root; or use an engine of your own",
+            )
+        return RegistryError(
+            f"{self.host}: no container engine answers there: {reason}",
+            hint="start it (systemctl start docker, or podman system service), or name another "
+            "with --src-daemon-host or --dest-daemon-host",
+        )
+
+    def _failure(self, answer: http.client.HTTPResponse, what: str) -> BundlerError:
+        text = _member(answer.read(_MAX_ANSWER), "message")
+        detail = f" ({text})" if text else ""
+        if answer.status == http.client.NOT_FOUND:
+            return NotFoundError(f"{what}: not found{detail}", hint="docker images lists them")
+        return RegistryError(
+            f"{what}: the engine answered {answer.status}{detail}", status=answer.status
+        )
+
+
+class _Body:
+    """An answer's body as a stream whose failures are explained."""
+
+    def __init__(
+        self, answer: http.client.HTTPResponse, what: str, cancellation: Cancellation
+    ) -> None:
+        self._answer = answer
+        self._what = what
+        self._cancellation = cancellation
+
+    def read(self, size: int = -1, /) -> bytes:
+        with _explained(self._what, self._cancellation):
+            return self._answer.read(None if size < 0 else size)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        with _explained(self._what, self._cancellation):
+            return self._answer.readinto(buffer)
+
+
+class _Cut:
+    """Ends a connection from a signal handler: no locks, and no error if it is closed already."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+
+    def __call__(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def _explained(what: str, cancellation: Cancellation) -> Iterator[None]:
+    """A connection that breaks off was cut by the user, or is the engine's failure."""
+    try:
+        yield
+    except TimeoutError:
+        raise RegistryError(f"{what}: the engine is silent", temporary=True) from None
+    except (OSError, http.client.HTTPException) as error:
+        cancellation.check()
+        raise RegistryError(
+            f"{what}: the connection broke off: {type(error).__name__}", temporary=True
+        ) from error
+    cancellation.check()
+
+
+def _place(host: str) -> tuple[str | None, tuple[str, int | None]]:
+    """The socket's path, if it is one, and the name and port that HTTP wants."""
+    scheme, separator, rest = host.partition("://")
+    if scheme == "unix" and rest.startswith("/"):
+        return rest, ("localhost", None)
+    if scheme in ("tcp", "https") and separator:
+        raise UnsupportedError(
+            f"{host[:200]!r}: an engine behind TLS cannot be reached",
+            hint="forward its socket: ssh -L /tmp/docker.sock:/var/run/docker.sock HOST",
+        )
+    try:
+        parts = urlsplit(host)
+        if scheme == "http" and parts.hostname and parts.path in ("", "/") and "@" not in host:
+            return None, (parts.hostname, parts.port)
+    except ValueError:
+        pass
+    raise InvalidReferenceError(
+        "the host of a container engine is not understood",
+        hint="write unix:///path/of/its/socket or http://host:port",
+    )
+
+
+def _unix_socket(path: str) -> socket.socket:
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connected.settimeout(_PATIENCE)
+        connected.connect(path)
+    except OSError:
+        connected.close()
+        raise
+    return connected
+
+
+def _member(raw: bytes, name: str) -> str:
+    """A text of a JSON object, on one line and without what a terminal would obey."""
+    try:
+        value = strict_json.load_object(raw, limit=_MAX_ANSWER)
+    except BundlerError:
+        return ""
+    text = "".join(char if char.isprintable() else " " for char in str(value.get(name) or ""))
+    return text.strip()[:_LONGEST_DETAIL]

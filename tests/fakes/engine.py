@@ -1,0 +1,155 @@
+"""A container engine in this process: what of Docker's API moves images, on a unix socket.
+
+Faults are attributes to set: ``status`` and ``message`` for an answer that is a failure, ``cut``
+for one that breaks off after so many bytes, ``silent`` for one that never comes, ``refuses`` for
+the reason why nothing is loaded, ``forgets`` for an image that is lost on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import socketserver
+import tarfile
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class FakeEngine:
+    """Runs until ``close``; ``images`` are archives as ``docker save`` writes them, by name."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.status = 200
+        self.message = ""
+        self.refuses = ""
+        self.forgets = False
+        self.cut: int | None = None
+        self.released = threading.Event()
+        self.silent = False
+        # A socket's path may be no longer than a hundred bytes.
+        self._home = tempfile.TemporaryDirectory()
+        self.socket = Path(self._home.name) / "engine.sock"
+        self._server = _Server(str(self.socket), _Handler)
+        self._server.engine = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    @property
+    def host(self) -> str:
+        """What to call it."""
+        return f"unix://{self.socket}"
+
+    def add(self, members: Mapping[str, bytes], *names: str) -> None:
+        """Have an image under ``names``, and under its config's digest."""
+        (entry,) = json.loads(members["manifest.json"])
+        identity = "sha256:" + hashlib.sha256(members[entry["Config"]]).hexdigest()
+        for name in (*names, identity):
+            self.images[name] = _pack(members)
+
+    def load(self, archive: bytes) -> None:
+        """Take every image of an archive."""
+        with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+            members = {one.name: opened.extractfile(one).read() for one in opened if one.isfile()}
+        for entry in json.loads(members["manifest.json"]):
+            wanted = {name: members[name] for name in (entry["Config"], *entry["Layers"])}
+            alone = wanted | {"manifest.json": json.dumps([entry]).encode()}
+            self.add(
+                alone, *(name.removeprefix("docker.io/library/") for name in entry["RepoTags"])
+            )
+
+    def close(self) -> None:
+        """Stop."""
+        self.released.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._home.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    engine: FakeEngine
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def do_GET(self) -> None:
+        engine = self._begun()
+        path = urlsplit(self.path).path
+        name, _, verb = unquote(path.removeprefix("/images/")).rpartition("/")
+        if engine.silent:
+            engine.released.wait()
+            return
+        if engine.status != 200:
+            self._json(engine.status, {"message": engine.message})
+        elif name not in engine.images:
+            self._json(404, {"message": f"no such image: {name}"})
+        elif verb == "json":
+            self._json(200, {"Id": "sha256:"})
+        else:
+            self._chunked(engine.images[name], engine.cut)
+
+    def do_POST(self) -> None:
+        engine = self._begun()
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if engine.refuses:
+            self._json(200, {"errorDetail": {"message": engine.refuses}, "error": engine.refuses})
+            return
+        if not engine.forgets:
+            engine.load(body)
+        self._json(200, {"stream": "Loaded image: app:1\n"})
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+    def _begun(self) -> FakeEngine:
+        self.close_connection = True
+        self.server.engine.requests.append(f"{self.command} {self.path}")
+        return self.server.engine
+
+    def _json(self, status: int, value: Any) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _chunked(self, data: bytes, cut: int | None) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"%x\r\n" % len(data) + data[:cut])
+        if cut is None:
+            self.wfile.write(b"\r\n0\r\n\r\n")
+
+
+def _pack(members: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING
 from bundler.bundle import layout
 from bundler.errors import (
     BundlerError,
-    DigestMismatchError,
     LimitError,
     NotFoundError,
 )
 from bundler.oci import manifest, media_types
-from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.inventory import BundledImage, Inventory
     from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
 
 MAX_DEPTH = 8
@@ -163,7 +162,5 @@ def read_children(
         DigestMismatchError, MalformedError, UnsupportedError: not the manifest it should be.
     """
     raw = layout.read_file(bundle, path, manifest.MAX_MANIFEST)
-    got = Digest.of(raw, target.digest.algorithm)
-    if got != target.digest:
-        raise DigestMismatchError(path, expected=target.digest.text, got=got.text)
+    target.digest.check(raw, path)
     return manifest.children(manifest.parse(raw, target.media_type, what=path))

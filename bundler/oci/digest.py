@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.errors import MalformedError
+from bundler.errors import DigestMismatchError, MalformedError
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -49,6 +49,20 @@ class Digest:
     def hex(self) -> str:
         """The lower-case hexadecimal part."""
         return self.text[7:]
+
+    def matches(self, data: bytes) -> bool:
+        """Whether ``data`` has this digest."""
+        return Digest.of(data, self.algorithm) == self
+
+    def check(self, data: bytes, what: str) -> None:
+        """Return if ``data``, which messages call ``what``, has this digest.
+
+        Raises:
+            DigestMismatchError: it has another one.
+        """
+        got = Digest.of(data, self.algorithm)
+        if got != self:
+            raise DigestMismatchError(what, expected=self.text, got=got.text)
 
     def hasher(self) -> _Hash:
         """A fresh hash object of this digest's algorithm."""

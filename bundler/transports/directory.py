@@ -91,7 +91,7 @@ class DirectorySource:
         """A part of the image; one that is no plain file is a MalformedError."""
         if target.digest is None:
             raise NotFoundError(f"{self._folder.path}: a blob without a digest is nowhere")
-        if target.kind == "manifest" and is_digest_of(target.digest, self._read_root()):
+        if target.kind == "manifest" and target.digest.matches(self._read_root()):
             return self._folder.open_file(MANIFEST, offset=offset)
         return self._folder.open_file(part_name(target), offset=offset)
 
@@ -202,7 +202,7 @@ class DirectoryDestination:
             target.kind == "manifest"
             and target.digest is not None
             and self._root is not None
-            and is_digest_of(target.digest, self._root)
+            and target.digest.matches(self._root)
         )
 
     def _read_manifest(self, item: Descriptor) -> bytes | None:
@@ -264,11 +264,6 @@ def describe(root: bytes, path: Path) -> Descriptor:
     """
     media_type = manifest.parse(root, None, what=str(path)).media_type
     return Descriptor(media_type, Digest.of(root), len(root))
-
-
-def is_digest_of(digest: Digest, data: bytes) -> bool:
-    """Whether ``data`` has that digest."""
-    return Digest.of(data, digest.algorithm) == digest
 
 
 def write_version(folder: Directory, needed: Reachable) -> None:

@@ -32,7 +32,6 @@ from bundler.transports.directory import (
     MANIFEST,
     VERSION,
     describe,
-    is_digest_of,
     part_name,
     prune,
     read_root,
@@ -190,7 +189,7 @@ class DirectoryTreeDestination:
         with self._root.enter(*path, make=True) as folder:
             atomic.sweep(folder)
             former = read_root(folder)
-            same = former is not None and is_digest_of(root.digest, former)
+            same = former is not None and root.digest.matches(former)
             write_version(folder, needed)
             for node in _parts(root, needed):
                 self._put(node, folder, part_name(node), uses)

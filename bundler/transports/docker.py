@@ -7,15 +7,13 @@ when it is written.
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bundler.errors import (
     ConflictError,
-    DigestMismatchError,
     InvalidReferenceError,
     LimitError,
     MalformedError,
@@ -25,10 +23,9 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.events import Notice
-from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import MAX_MANIFEST, listed_type, parse
+from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.ports import Accepts
 from bundler.transports import docker_sessions
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
     from bundler.ports import Node, Options, Publication
     from bundler.registry.repository import Repository
 
-_MAY_HAVE_SUBJECT = (media_types.OCI_MANIFEST, media_types.OCI_INDEX)
 # What another place may do better.
 _ELSEWHERE = (NotFoundError, RegistryError, UnsupportedError, MalformedError)
 
@@ -120,10 +116,7 @@ class DockerSource:
         assert asked is not None  # noqa: S101 - _split returns one of them
         descriptor, raw = self._ask(lambda repository: repository.manifest(asked))
         if tag is None and digest is not None:
-            got = Digest.of(raw, digest.algorithm)
-            if got != digest:
-                what = f"{self._itself.repository.name}@{digest}"
-                raise DigestMismatchError(what, expected=str(digest), got=str(got))
+            digest.check(raw, f"{self._itself.repository.name}@{digest}")
         elif digest not in (None, descriptor.digest):
             raise ConflictError(
                 f"{self._itself.repository.name}:{tag}: the tag has moved: "
@@ -316,7 +309,16 @@ class DockerDestination:
                 hint="name the tag, or delete the image with all its tags",
             )
         found = self._as_written(name)
-        self._repository.delete_manifest(tag)
+        try:
+            self._repository.delete_manifest(tag)
+        except (RegistryError, UnsupportedError) as error:
+            # 400: registries of the time before tags could be deleted expect a digest there.
+            if isinstance(error, RegistryError) and error.status != 400:
+                raise
+            raise UnsupportedError(
+                f"{self._repository.name}:{tag}: the registry does not delete a tag alone",
+                hint="without --tag-only the image goes, with all its tags",
+            ) from None
         return found
 
     def close(self) -> None:
@@ -368,47 +370,15 @@ class DockerDestination:
         raw = self._manifests.get(root.digest)
         if raw is None:
             _, raw = self._repository.manifest(root.digest)
-            got = Digest.of(raw, root.digest.algorithm)
-            if got != root.digest:
-                what = f"{self._repository.name}@{root.digest}"
-                raise DigestMismatchError(what, expected=str(root.digest), got=str(got))
+            root.digest.check(raw, f"{self._repository.name}@{root.digest}")
             self._manifests.put(root, raw)
         return raw
 
     def _list_as_referrer(self, root: Descriptor) -> None:
-        """Keep the index that stands in for the referrers API, where the registry has none.
+        from bundler.transports import docker_referrers  # noqa: PLC0415 - loads requests
 
-        https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
-        """
-        from bundler.registry.repository import fallback_tag  # noqa: PLC0415 - loads requests
-
-        if root.media_type not in _MAY_HAVE_SUBJECT or root.digest in self._listed:
-            return
-        parsed = parse(self._raw(root), root.media_type, what=f"manifest {root.digest}")
-        if parsed.subject is None:
-            return
-        subject = parsed.subject.digest
-        known = {item.digest for item in self._repository.referrers(subject)}
-        if root.digest in known or self._repository.has_referrers_api:
-            return
-        index = self._repository.fallback_index(subject)
-        value: dict[str, Any] = {
-            "schemaVersion": 2,
-            "mediaType": media_types.OCI_INDEX,
-            "manifests": [],
-        }
-        if index is not None:
-            value = json.loads(index.raw)
-        entry = Descriptor(
-            root.media_type,
-            root.digest,
-            root.size,
-            annotations=parsed.annotations,
-            artifact_type=listed_type(parsed),
-        )
-        value["manifests"].append(entry.to_json())
-        raw = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-        self._repository.put_manifest(fallback_tag(subject), media_types.OCI_INDEX, raw)
+        if root.media_type in docker_referrers.MAY_HAVE_SUBJECT and root.digest not in self._listed:
+            docker_referrers.list_by_tag(self._repository, root, self._raw(root))
 
 
 class _Docker:

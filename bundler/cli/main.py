@@ -31,6 +31,12 @@ COMMANDS = {
     "sign": ("bundler.cli.sign:sign", "Add a signature to a bundle."),
     "keygen": ("bundler.cli.keygen:keygen", "Make a pair of keys to sign bundles with."),
     "copy": ("bundler.cli.copy:copy", "Copy one image from one place to another."),
+    "list-tags": ("bundler.cli.list_tags:list_tags", "List the tags of a repository."),
+    "delete": ("bundler.cli.delete:delete", "Remove an image where it lies."),
+    "manifest-digest": (
+        "bundler.cli.manifest_digest:manifest_digest",
+        "Print the digest of a manifest in a file.",
+    ),
     "login": ("bundler.cli.login:login", "Keep the credentials for a registry."),
     "logout": ("bundler.cli.logout:logout", "Forget the credentials for a registry."),
 }

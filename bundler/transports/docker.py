@@ -10,39 +10,30 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from bundler.errors import (
     ConflictError,
     InvalidReferenceError,
     LimitError,
-    MalformedError,
     NotFoundError,
     RegistryError,
     UnsupportedError,
     UsageError,
 )
-from bundler.events import Notice
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.ports import Accepts
-from bundler.transports import docker_sessions
+from bundler.transports.docker_mirrors import Mirrors, Place
 from bundler.transports.recent_manifests import RecentManifests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from bundler.config.settings import Endpoint
     from bundler.content.reader import Content, Reader
     from bundler.ports import Node, Options, Publication
-    from bundler.registry.repository import Repository
-
-# What another place may do better.
-_ELSEWHERE = (NotFoundError, RegistryError, UnsupportedError, MalformedError)
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,33 +67,27 @@ class DockerSource:
     """
 
     def __init__(self, reference: DockerReference, options: Options) -> None:
-        image = reference.image
         self._default = reference.name
-        self._emit = options.emit
         with ExitStack() as opened:
-            endpoints = options.settings.endpoints(image)
-            self._places = [_Place.open(endpoint, options, opened) for endpoint in endpoints]
-            # Mirrors hold what is pulled; lists and mounts concern the registry itself.
-            self._itself = _Place.open(options.settings.primary(image), options, opened)
+            self._mirrors = Mirrors(reference.image, options, opened)
             self._opened = opened.pop_all()
+        self._itself = self._mirrors.itself
         self._manifests = RecentManifests()
-        self._served_by: _Place | None = None
 
     @property
     def served_by(self) -> str | None:
         """The mirror that was used last, as ``host/path``; None: the registry itself."""
-        place = self._served_by
-        return place.repository.name if place is not None and place.is_mirror else None
+        return self._mirrors.served_by
 
     @property
     def mount_scope(self) -> str:
         """The registry's host."""
-        return self._itself.repository.session.host
+        return self._itself.session.host
 
     @property
     def repository(self) -> str:
         """The repository's path."""
-        return self._itself.repository.path
+        return self._itself.path
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """What a tag, a digest or ``tag@digest`` stands for now.
@@ -114,12 +99,12 @@ class DockerSource:
         tag, digest = _split(name or self._default)
         asked: str | Digest | None = tag or digest
         assert asked is not None  # noqa: S101 - _split returns one of them
-        descriptor, raw = self._ask(lambda repository: repository.manifest(asked))
+        descriptor, raw = self._mirrors.ask(lambda repository: repository.manifest(asked))
         if tag is None and digest is not None:
-            digest.check(raw, f"{self._itself.repository.name}@{digest}")
+            digest.check(raw, f"{self._itself.name}@{digest}")
         elif digest not in (None, descriptor.digest):
             raise ConflictError(
-                f"{self._itself.repository.name}:{tag}: the tag has moved: "
+                f"{self._itself.name}:{tag}: the tag has moved: "
                 f"expected {digest}, it is {descriptor.digest} now",
                 hint="look at what is new, then name the new digest; or name the digest alone",
             )
@@ -133,11 +118,11 @@ class DockerSource:
         if target.kind == "manifest":
             raw = self._manifests.take(digest)
             if raw is None:
-                _, raw = self._ask(lambda repository: repository.manifest(digest))
+                _, raw = self._mirrors.ask(lambda repository: repository.manifest(digest))
             yield BytesIO(raw[offset:])
             return
         with ExitStack() as stack:
-            yield self._ask(
+            yield self._mirrors.ask(
                 lambda repository: stack.enter_context(
                     repository.open_blob(digest, target.size, offset)
                 )
@@ -145,51 +130,15 @@ class DockerSource:
 
     def tags(self) -> list[str]:
         """Every tag, from the registry itself."""
-        return self._itself.repository.tags()
+        return self._itself.tags()
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """What refers to ``subject``; a mirror that knows of nothing may just not tell."""
-        found: list[Descriptor] = []
-        for place in list(self._places):
-            try:
-                found = place.repository.referrers(subject)
-            except _ELSEWHERE:
-                if place is self._places[-1]:
-                    raise
-            if found:
-                break
-        return found
+        return self._mirrors.first(lambda repository: repository.referrers(subject))
 
     def close(self) -> None:
         """Let go of the connections that nobody else uses."""
         self._opened.close()
-
-    def _ask(self, question: Callable[[Repository], T]) -> T:
-        """Ask one place after the other; the last one's failure is the answer."""
-        places = list(self._places)
-        for place in places[:-1]:
-            try:
-                answer = question(place.repository)
-            except _ELSEWHERE as error:
-                self._pass_over(place, error)
-            else:
-                self._used(place)
-                return answer
-        answer = question(places[-1].repository)
-        self._used(places[-1])
-        return answer
-
-    def _pass_over(self, place: _Place, error: Exception) -> None:
-        """A mirror may lack something; one that cannot be reached is not asked again."""
-        if isinstance(error, RegistryError) and place in self._places:
-            self._places = [one for one in self._places if one is not place]
-            self._emit(Notice(f"mirror {place.repository.name} is left out: {error}"))
-
-    def _used(self, place: _Place) -> None:
-        if self._served_by is not place:
-            self._served_by = place
-            if place.is_mirror:
-                self._emit(Notice(f"{self._itself.repository.name}: read from {place.name}"))
 
 
 class DockerDestination:
@@ -206,7 +155,7 @@ class DockerDestination:
         self._cancellation = options.cancellation
         with ExitStack() as opened:
             endpoint = options.settings.primary(reference.image)
-            place = _Place.open(endpoint, options, opened, writable=True)
+            place = Place.open(endpoint, options, opened, writable=True)
             self._opened = opened.pop_all()
         self._repository = place.repository
         self._uploads = Uploads(place.repository)
@@ -402,34 +351,6 @@ class _Docker:
 
 
 TRANSPORT = _Docker()
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A repository, or a mirror of it."""
-
-    repository: Repository
-    is_mirror: bool
-
-    @classmethod
-    def open(
-        cls, endpoint: Endpoint, options: Options, opened: ExitStack, *, writable: bool = False
-    ) -> _Place:
-        from bundler.registry.repository import Repository  # noqa: PLC0415 - loads requests
-
-        access = options.settings.access(
-            endpoint.host,
-            endpoint.path,
-            options.overrides.get(endpoint.host),
-            insecure=endpoint.insecure,
-        )
-        session = opened.enter_context(docker_sessions.shared(access, options))
-        return cls(Repository(session, endpoint.path, writable=writable), endpoint.is_mirror)
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-        return f"mirror {self.repository.name}" if self.is_mirror else self.repository.name
 
 
 def _split(name: str) -> tuple[str | None, Digest | None]:

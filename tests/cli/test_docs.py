@@ -61,7 +61,7 @@ def test_every_command_has_one_form(name: str) -> None:
 @pytest.mark.parametrize("name", main.COMMANDS)
 def test_every_command_speaks_json(name: str) -> None:
     spellings = {opt for param in load(name).params for opt in param.opts}
-    assert "--json" in spellings or name in {"login", "logout"}
+    assert "--json" in spellings or name in {"inspect", "list-tags", "login", "logout"}
 
 
 def test_every_exit_status_is_listed(docs: ModuleType) -> None:

@@ -1,0 +1,45 @@
+"""``airbundle delete``: remove an image where it lies."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli import options, render, run
+
+if TYPE_CHECKING:
+    from bundler.cli.options import AccessOptions
+
+
+@options.command("delete")
+@click.argument("image")
+@click.option("--tag-only", is_flag=True, help="Remove the tag, and leave what it stands for.")
+@options.access()
+@options.as_json
+def delete(image: str, *, tag_only: bool, access: AccessOptions, as_json: bool) -> None:
+    """Remove IMAGE for good, and print what it was.
+
+    IMAGE is docker://HOST/NAME:TAG or oci:DIRECTORY:NAME. In a registry every tag of the same
+    image goes with it; registries often have to be told to allow that. From a directory goes
+    what no other image in it needs.
+    """
+    from bundler import transports  # noqa: PLC0415 - not for --help
+    from bundler.images import delete as images  # noqa: PLC0415 - as above
+
+    reference = transports.parse(image)
+    overrides = run.overrides(image, access)
+    with run.running(1) as work:
+        opening = work.options(overrides)
+        with closing(
+            transports.transport(reference.transport).destination(reference, opening)
+        ) as place:
+            remove = images.untag if tag_only else images.delete
+            gone = remove(place, reference)
+    if as_json:
+        render.document(
+            {"reference": str(reference), "digest": str(gone.digest), "tagOnly": tag_only}
+        )
+    else:
+        render.line(f"{reference} {gone.digest}")

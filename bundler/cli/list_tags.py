@@ -1,0 +1,38 @@
+"""``airbundle list-tags``: all names in one place."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli import options, run
+
+if TYPE_CHECKING:
+    from bundler.cli.options import AccessOptions
+
+
+@options.command("list-tags")
+@click.argument("place")
+@options.access()
+def list_tags(place: str, *, access: AccessOptions) -> None:
+    """List the tags of PLACE, or the names of the images in it, as a JSON document.
+
+    PLACE is a repository, docker://HOST/NAME without a tag, or docker-archive:FILE, oci:DIRECTORY
+    or oci-archive:FILE.
+    """
+    from bundler import transports  # noqa: PLC0415 - not for --help
+    from bundler.images import list_tags as images  # noqa: PLC0415 - as above
+    from bundler.images.report import report  # noqa: PLC0415 - as above
+
+    reference = transports.parse(place)
+    overrides = run.overrides(place, access)
+    with run.running(1) as work:
+        opening = work.options(overrides)
+        with closing(
+            transports.transport(reference.transport).source(reference, opening)
+        ) as source:
+            output = report(images.list_tags(source, reference))
+    sys.stdout.buffer.write(output)

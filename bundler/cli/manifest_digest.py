@@ -1,0 +1,35 @@
+"""``airbundle manifest-digest``: the digest of a manifest in a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from bundler.cli import options, render
+from bundler.errors import LimitError
+
+
+@options.command("manifest-digest")
+@click.argument("file", type=options.PATH)
+@options.as_json
+def manifest_digest(file: Path, *, as_json: bool) -> None:
+    """Print the digest that registries know the manifest in FILE by; - is standard input."""
+    from bundler.content.disk_errors import explained  # noqa: PLC0415 - not for --help
+    from bundler.images.manifest_digest import manifest_digest as digest_of  # noqa: PLC0415 - as above
+    from bundler.oci.manifest import MAX_MANIFEST  # noqa: PLC0415 - as above
+
+    what = "standard input" if file == Path("-") else str(file)
+    try:
+        with sys.stdin.buffer if file == Path("-") else file.open("rb") as stream:
+            raw = stream.read(MAX_MANIFEST + 1)
+    except OSError as error:
+        raise explained(error, file, "cannot read") from error
+    if len(raw) > MAX_MANIFEST:
+        raise LimitError(f"{what}: more than the {MAX_MANIFEST:,} bytes that a manifest may have")
+    digest = digest_of(raw, what=what)
+    if as_json:
+        render.document({"file": what, "digest": str(digest)})
+    else:
+        render.line(str(digest))

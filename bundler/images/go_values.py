@@ -1,0 +1,220 @@
+"""Values as programs in Go hold, print and encode them, for output that such programs agree on.
+
+A struct's members have a name for templates and a key for JSON. Nil is not nothing: a nil map
+prints as ``map[]``, and all of them are ``null`` in JSON.
+
+https://pkg.go.dev/fmt and https://pkg.go.dev/encoding/json
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Union
+
+from bundler.errors import MalformedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_RFC_3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+)
+_MARKUP = {ord(char): f"\\u{ord(char):04x}" for char in "<>&"}
+
+
+@dataclass(frozen=True, slots=True)
+class Nil:
+    """A pointer, slice or map that is not there; ``text`` is how it prints."""
+
+    text: str
+
+
+NIL = Nil("<nil>")
+NIL_SLICE = Nil("[]")
+NIL_MAP = Nil("map[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A point in time with its offset from UTC in minutes; ``fraction`` are a second's digits."""
+
+    day: str
+    clock: str
+    fraction: str = ""
+    offset: int = 0
+
+    @classmethod
+    def parse(cls, text: str, what: str) -> Time:
+        """Read RFC 3339.
+
+        Raises:
+            MalformedError: anything else.
+        """
+        found = _RFC_3339.fullmatch(text)
+        if found is None or not _is_time(found):
+            raise MalformedError(f"{what}: {text[:80]!r} is not a time as RFC 3339 writes it")
+        hours, minutes = int(found[9] or 0), int(found[10] or 0)
+        if hours > 24 or minutes > 59:
+            raise MalformedError(f"{what}: {text[:80]!r} has no such time zone")
+        offset = (hours * 60 + minutes) * (-1 if found[8] == "-" else 1)
+        return cls(text[:10], text[11:19], (found[7] or "")[:9].rstrip("0"), offset)
+
+    @property
+    def rfc3339(self) -> str:
+        """As JSON has it."""
+        zone = f"{self._zone[:3]}:{self._zone[3:]}" if self.offset else "Z"
+        return f"{self.day}T{self.clock}{self._fraction}{zone}"
+
+    def __str__(self) -> str:
+        name = self._zone if self.offset else "UTC"
+        return f"{self.day} {self.clock}{self._fraction} {self._zone} {name}"
+
+    @property
+    def _fraction(self) -> str:
+        return f".{self.fraction}" if self.fraction else ""
+
+    @property
+    def _zone(self) -> str:
+        hours, minutes = divmod(abs(self.offset), 60)
+        return f"{'-' if self.offset < 0 else '+'}{hours:02}{minutes:02}"
+
+
+ZERO_TIME = Time("0001-01-01", "00:00:00")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a struct."""
+
+    name: str
+    value: Value
+    key: str = ""
+    """Its key in JSON; empty: its name."""
+    omit_empty: bool = False
+    embedded: bool = False
+    """A struct whose members count as the outer one's too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A struct; ``type`` is what messages call it."""
+
+    type: str
+    members: tuple[Member, ...]
+
+    def get(self, name: str) -> Value | None:
+        """A member's value, by its name; None: there is no such member."""
+        for member in self.members:
+            if member.name == name:
+                return member.value
+        for member in self.members:
+            if member.embedded and isinstance(member.value, Struct):
+                found = member.value.get(name)
+                if found is not None:
+                    return found
+        return None
+
+
+Value = Union[bool, int, float, str, Time, Nil, Struct, "list[Value]", "dict[str, Value]"]
+
+
+def text(value: Value) -> str:
+    """``value`` as ``%v`` prints it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case float():
+            return _float(value)
+        case int() | Time():
+            return str(value)
+        case Nil():
+            return value.text
+        case list():
+            return f"[{' '.join(map(text, value))}]"
+        case dict():
+            return f"map[{' '.join(f'{key}:{text(value[key])}' for key in sorted(value))}]"
+        case Struct():
+            return f"{{{' '.join(text(member.value) for member in value.members)}}}"
+
+
+def is_empty(value: Value) -> bool:
+    """Whether ``value`` is its type's zero, as ``if`` in a template and ``omitempty`` see it."""
+    return not isinstance(value, Struct | Time) and (isinstance(value, Nil) or not value)
+
+
+def encode(value: Value, *, indent: int | None = None, escape_markup: bool = True) -> str:
+    """``value`` in JSON; what could steer a terminal is escaped, as well as ``<``, ``>``, ``&``.
+
+    Args:
+        value: what to encode.
+        indent: how many blanks a level is indented; None: all on one line, without blanks.
+        escape_markup: whether the three characters are escaped.
+    """
+    separators = (",", ":") if indent is None else (",", ": ")
+    raw = json.dumps(_plain(value), indent=indent, separators=separators, ensure_ascii=False)
+    if escape_markup:
+        raw = raw.translate(_MARKUP)
+    if raw.isprintable():
+        return raw
+    return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in raw)
+
+
+def strings(items: Sequence[str]) -> list[Value]:
+    """A slice of strings."""
+    return list(items)
+
+
+def string_map(items: Mapping[str, str]) -> Value:
+    """A map of strings, which is nil if it is empty."""
+    return dict(items) if items else NIL_MAP
+
+
+def _plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
+    match value:
+        case Nil():
+            return None
+        case Time():
+            return value.rfc3339
+        case list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {key: _plain(value[key]) for key in sorted(value)}
+        case Struct():
+            result: dict[str, Any] = {}
+            for member in value.members:
+                if member.embedded:
+                    result |= _plain(member.value)
+                elif not (member.omit_empty and is_empty(member.value)):
+                    result[member.key or member.name] = _plain(member.value)
+            return result
+        case _:
+            return value
+
+
+def _escaped(char: str) -> str:
+    units = char.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def _float(value: float) -> str:
+    """The shortest digits, with an exponent where there would be more than twenty of them."""
+    if value == int(value) and abs(value) < 1e21:
+        return str(int(value))
+    mantissa, _, exponent = repr(value).partition("e")
+    if not exponent:
+        return mantissa
+    return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
+
+
+def _is_time(found: re.Match[str]) -> bool:
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    try:
+        date(year or 4, month, day)  # the year 0 is a leap year, and unknown here
+    except ValueError:
+        return False
+    return hour < 24 and minute < 60 and second < 60

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.errors import BundlerError, LimitError, MalformedError
+from bundler.images.manifest_digest import manifest_digest
+from bundler.oci.digest import Digest
+from tests.fakes import images
+
+PAYLOAD = b'{\n   "schemaVersion": 1,\n   "name": "app",\n   "fsLayers": []\n}'
+
+
+def signature(length: object, tail: bytes) -> dict[str, str]:
+    header = json.dumps({"formatLength": length, "formatTail": base64url(tail)})
+    return {"protected": base64url(header.encode()), "signature": "bWFkZQ"}
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def signed(*signatures: object) -> bytes:
+    """``PAYLOAD`` with signatures put in before its last line."""
+    return PAYLOAD[:-2] + b',\n   "signatures": ' + json.dumps(signatures).encode() + b"\n}"
+
+
+def test_a_manifest_has_the_digest_of_its_bytes() -> None:
+    one = images.image()
+    assert manifest_digest(one.root.data, what="m").text == one.digest
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[]", b'{"a":1,"a":2}', b"{" * 10])
+def test_anything_else_has_too(raw: bytes) -> None:
+    assert manifest_digest(raw, what="m") == Digest.of(raw)
+
+
+def test_signatures_of_schema_1_do_not_count() -> None:
+    good = signature(len(PAYLOAD) - 2, b"\n}")
+    assert manifest_digest(signed(good), what="m") == Digest.of(PAYLOAD)
+    assert manifest_digest(signed(good, good), what="m") == Digest.of(PAYLOAD)
+
+
+def test_what_other_parsers_might_read_as_signed_is_refused() -> None:
+    with pytest.raises(MalformedError):
+        manifest_digest(b'{"signatures":[],"signatures":[]}', what="m")
+    with pytest.raises(LimitError):
+        manifest_digest(b"[" * 100, what="m")
+
+
+def test_what_says_that_it_is_no_schema_1_is_hashed_whole() -> None:
+    kind = b'{"mediaType":"application/vnd.oci.image.manifest.v1+json",'
+    raw = kind + signed(signature(1, b""))[1:]
+    assert manifest_digest(raw, what="m") == Digest.of(raw)
+
+
+@pytest.mark.parametrize(
+    "signatures",
+    [
+        [],
+        [{}],
+        [{"protected": "!"}],
+        [{"protected": "a"}],
+        [{"protected": base64url(b"[]")}],
+        [signature(-1, b"")],
+        [signature(True, b"")],
+        [signature(10**9, b"")],
+        [signature("5", b"")],
+        [signature(5, b"}"), signature(6, b"}")],
+        [signature(5, b"}"), signature(5, b"\n}")],
+        [signature(5, b"}")] * 101,
+        ["text"],
+    ],
+)
+def test_signatures_that_do_not_say_what_they_sign_are_refused(signatures: list[object]) -> None:
+    with pytest.raises(MalformedError):
+        manifest_digest(signed(*signatures), what="m")
+
+
+@given(st.binary(max_size=200) | st.builds(signed, st.dictionaries(st.text(), st.text())))
+def test_any_bytes_have_a_digest_or_one_of_our_errors(raw: bytes) -> None:
+    with suppress(BundlerError):
+        assert manifest_digest(raw, what="m").algorithm == "sha256"

@@ -20,13 +20,14 @@ from bundler.bundle.opening import open_bundle
 from bundler.bundle.placing import Placed, Placement, place
 from bundler.bundle.receipt import ImportReport, Line
 from bundler.copy.engine import Outcome, Running, execute
-from bundler.copy.plan import Target, plan
+from bundler.copy.plan import Plan, Target, plan
 from bundler.copy.pool import run
 from bundler.copy.resolve import Image, Wish, resolve, unique_blobs
 from bundler.copy.transfer import push_manifest
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,
+    IntegrityError,
     NotFoundError,
     RegistryError,
     UnsupportedError,
@@ -44,6 +45,11 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PublicKey
 
 Existing = Literal["error", "skip", "overwrite"]
+_ACTIONS: dict[Existing, Action] = {
+    "error": "conflict",
+    "skip": "skipped",
+    "overwrite": "replaced",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ def import_bundle(
             medium.check_room(placement.directory, made.size("push"), made.largest)
         else:
             _ask_for_sparse(targets, chosen)
-        outcome = execute(made, running)
+        outcome = _execute(made, running, order.bundle)
         done = tuple(_told(line, outcome) for line in lines)
         return ImportReport(opened, order.target, done, made, started, datetime.now(UTC))
 
@@ -168,7 +174,7 @@ def _compare(
             hint="--existing overwrite replaces them, --existing skip leaves them as they are",
         )
     if conflicts:
-        running.emit(Warned(f"{len(conflicts)} names at the target hold something else"))
+        running.emit(Warned("names at the target hold something else, which would stop the import"))
     return lines
 
 
@@ -178,8 +184,7 @@ def _line(placed: Placed, existing: Existing) -> Line:
         return Line(placed.image, placed.shown, "new")
     if held == placed.image.digest:
         return Line(placed.image, placed.shown, "same")
-    action: Action = "skipped" if existing == "skip" else "replaced"
-    return Line(placed.image, placed.shown, action, held.text)
+    return Line(placed.image, placed.shown, _ACTIONS[existing], held.text)
 
 
 def _targets(images: Sequence[Image], placement: Placement, lines: Sequence[Line]) -> list[Target]:
@@ -211,6 +216,14 @@ def _ask_for_sparse(targets: Sequence[Target], images: Sequence[BundledImage]) -
                 f" missing ({', '.join(error.codes) or error.status}); nothing was pushed",
                 hint="export it with index: strip, or with all platforms",
             ) from error
+
+
+def _execute(made: Plan, running: Running, bundle: Path) -> Outcome:
+    try:
+        return execute(made, running)
+    except IntegrityError as error:
+        error.hint = f"no name has changed; airbundle verify {bundle} names every damaged part"
+        raise
 
 
 def _told(line: Line, outcome: Outcome) -> Line:

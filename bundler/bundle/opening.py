@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.bundle import inventory, layout, signing
+from bundler.bundle import inventory, signing
 from bundler.errors import ExpiredError, UnauthenticatedError
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ def open_bundle(
         InvalidSignatureError: a signature by a given key does not verify.
         UnauthenticatedError: not signed by a given key, and that was not allowed.
         ExpiredError: past its date, and that was not allowed.
-        NotFoundError, MediumError: it cannot be read.
+        NotFoundError: there is no finished bundle.
+        MediumError: it cannot be read.
         MalformedError, LimitError, UnsupportedError: as ``inventory.parse``.
     """
-    raw = layout.read_file(bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
+    raw = signing.read_raw_inventory(bundle)
     signers: tuple[PublicKey, ...] = ()
     try:
         signers = signing.authenticate(raw, signing.read_signatures(bundle), keys).signers

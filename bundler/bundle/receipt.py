@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bundler.bundle.opening import OpenedBundle
     from bundler.copy.plan import Plan
 
-Action = Literal["new", "same", "replaced", "skipped", "failed"]
+Action = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from bundler.errors import (
     DamagedBundleError,
     InvalidSignatureError,
     LimitError,
+    NotFoundError,
     UnauthenticatedError,
 )
 
@@ -94,8 +95,26 @@ def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:
         NotFoundError, MediumError: it cannot be read.
         MalformedError, LimitError, UnsupportedError: as ``inventory.parse``.
     """
-    raw = layout.read_file(bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
+    raw = read_raw_inventory(bundle)
     return raw, inventory.parse(raw)
+
+
+def read_raw_inventory(bundle: Path) -> bytes:
+    """The bytes of ``bundle.json``, whatever they say.
+
+    Raises:
+        NotFoundError: there is no such directory, or no finished bundle in it.
+        MalformedError, LimitError, MediumError: it cannot be read.
+    """
+    try:
+        return layout.read_file(bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
+    except NotFoundError:
+        if not bundle.is_dir():
+            raise NotFoundError(f"{bundle}: there is no such directory") from None
+        raise NotFoundError(
+            f"{bundle}: holds no finished bundle: {layout.INVENTORY} is missing",
+            hint="name a bundle's directory; if its export or its copy broke off, run that again",
+        ) from None
 
 
 def write_signatures(bundle: Path, raw: bytes, keys: Sequence[PrivateKey]) -> list[str]:
@@ -154,7 +173,7 @@ def _unauthenticated(unknown: Sequence[str], keys: Sequence[PublicKey]) -> Unaut
     given = ", ".join(key.id[:16] for key in keys)
     if not unknown:
         return UnauthenticatedError(
-            f"the bundle is not signed; wanted is a signature by {given}",
+            f"the bundle is not signed; wanted: a signature by {given}",
             hint="have it signed: airbundle sign BUNDLE --key FILE.key",
         )
     signed = ", ".join(layout.signing_key(name) or name for name in unknown)

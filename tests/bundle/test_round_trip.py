@@ -276,6 +276,31 @@ def test_importing_again_leaves_names_alone(place):
     assert snapshot(place.path / "inside") == before
 
 
+def test_a_dry_run_shows_what_would_be_a_conflict(place):
+    place.export()
+    target = f"oci:{place.path / 'inside'}"
+    place.import_(target)
+    place.export(place.wanted(APP, "multi"), place.wanted(MULTI, "multi"))
+    report = place.import_(target, dry_run=True)
+    assert [line.action for line in report.lines] == ["conflict", "same"]
+
+
+def test_a_directory_without_a_finished_bundle_is_called_that(place):
+    place.export()
+    (place.bundle / "bundle.json").unlink()
+    with pytest.raises(NotFoundError, match="no finished bundle"):
+        place.import_(f"oci:{place.path / 'inside'}")
+
+
+def test_a_damaged_blob_is_followed_by_the_way_to_find_all_of_them(place):
+    place.export()
+    layer = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    layer.write_bytes(b"\0" * layer.stat().st_size)
+    with pytest.raises(IntegrityError) as caught:
+        place.import_(f"oci:{place.path / 'inside'}")
+    assert f"airbundle verify {place.bundle}" in caught.value.hint
+
+
 def test_a_dry_run_writes_nothing(place):
     place.export()
     report = place.import_(f"oci:{place.path / 'inside'}", dry_run=True)

@@ -8,7 +8,7 @@ has arrived. No registry but the target is ever spoken to.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +20,7 @@ from bundler.bundle.opening import open_bundle
 from bundler.bundle.placing import Placed, Placement, place
 from bundler.bundle.receipt import ImportReport, Line
 from bundler.copy.engine import Outcome, Running, execute
-from bundler.copy.plan import Plan, Target, plan
+from bundler.copy.plan import Target, plan
 from bundler.copy.pool import run
 from bundler.copy.resolve import Image, Wish, resolve, unique_blobs
 from bundler.copy.transfer import push_manifest
@@ -36,7 +36,7 @@ from bundler.events import Warned
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bundler.bundle.inventory import BundledImage, Inventory
@@ -86,7 +86,7 @@ def import_bundle(
         allow_expired=order.allow_expired,
     )
     chosen = _chosen(opened.contents, order.only)
-    with ExitStack() as stack:
+    with _damage_explained(order.bundle), ExitStack() as stack:
         source = places.BundleSource(order.bundle, opened.contents)
         stack.callback(source.close)
         images = _resolve(chosen, source, running)
@@ -102,9 +102,20 @@ def import_bundle(
             medium.check_room(placement.directory, made.size("push"), made.largest)
         else:
             _ask_for_sparse(targets, chosen)
-        outcome = _execute(made, running, order.bundle)
+        outcome = execute(made, running)
         done = tuple(_told(line, outcome) for line in lines)
         return ImportReport(opened, order.target, done, made, started, datetime.now(UTC))
+
+
+@contextmanager
+def _damage_explained(bundle: Path) -> Iterator[None]:
+    """One damaged part stops an import; who has to mend it wants to know of all."""
+    try:
+        yield
+    except IntegrityError as error:
+        if error.hint is None:
+            error.hint = f"no name has changed; airbundle verify {bundle} names every damaged part"
+        raise
 
 
 def _chosen(contents: Inventory, only: Sequence[re.Pattern[str]]) -> list[BundledImage]:
@@ -216,14 +227,6 @@ def _ask_for_sparse(targets: Sequence[Target], images: Sequence[BundledImage]) -
                 f" missing ({', '.join(error.codes) or error.status}); nothing was pushed",
                 hint="export it with index: strip, or with all platforms",
             ) from error
-
-
-def _execute(made: Plan, running: Running, bundle: Path) -> Outcome:
-    try:
-        return execute(made, running)
-    except IntegrityError as error:
-        error.hint = f"no name has changed; airbundle verify {bundle} names every damaged part"
-        raise
 
 
 def _told(line: Line, outcome: Outcome) -> Line:

@@ -25,7 +25,9 @@ MAX_PAGE = 16 * 1024 * 1024
 MAX_PAGES = 10_000
 MAX_ENTRIES = 1_000_000
 
-_NEXT = re.compile(r'<([^>]*)>[^,]*;\s*rel="?next"?', re.IGNORECASE)
+# No link runs into the next one, so that a hostile header is read in one go.
+_NEXT = re.compile(r'<([^<>]*)>[^<,]*;\s*rel="?next"?', re.IGNORECASE)
+_MAX_NAME = 255  # of a repository; tags are shorter
 
 
 def strings(session: Session, url: str, key: str, *, what: str, scopes: Scopes) -> Iterator[str]:
@@ -69,6 +71,8 @@ def _entries(answer: Answer, body: bytes, key: str, what: str) -> list[str]:
         raise failures.malformed(what, error) from None
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+    if not isinstance(value, list) or not all(
+        isinstance(entry, str) and len(entry) <= _MAX_NAME for entry in value
+    ):
         raise RegistryError(f"{what}: {key} is not a list of names")
     return value

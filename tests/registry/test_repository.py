@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -289,6 +290,15 @@ class TestLists:
         with pytest.raises(RegistryError, match=reason):
             repository.tags()
 
+    @pytest.mark.parametrize("link", ["<" * 60_000, "<>;" * 20_000, "<>" * 30_000])
+    def test_links_that_are_slow_to_read(self, registry, repository, link):
+        """A header is read in one go, however it is made: nothing could stop its reading."""
+        registry.add_image("library/app", "1")
+        registry.fail("GET", status=200, body=b'{"tags":["1"]}', headers={"Link": link})
+        begun = time.monotonic()
+        assert repository.tags() == ["1"]
+        assert time.monotonic() - begun < 1
+
     def test_pages_without_end(self, registry, repository, monkeypatch):
         monkeypatch.setattr(listing, "MAX_PAGES", 3)
         registry.page_size = 1
@@ -305,7 +315,12 @@ class TestLists:
             repository.tags()
 
     @pytest.mark.parametrize(
-        "body", [b"", b"[]", b'{"tags":7}', b'{"tags":[1]}', b'{"tags":["../x"]}']
+        "body",
+        [
+            *(b"", b"[]", b'{"tags":7}', b'{"tags":[1]}', b'{"tags":["../x"]}'),
+            b'{"tags":["%s"]}' % (b"x" * 1_000_000),
+        ],
+        ids=["empty", "array", "number", "numbers", "path", "long name"],
     )
     def test_lists_that_are_none(self, registry, repository, body):
         registry.fail("GET", status=200, body=body)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from bundler.bundle.listing import Listing
 
 
+_SHORT = 19  # "sha256:" and twelve digits, as other tools show a digest
+
+
 @options.command("ls")
 @click.argument("bundle", type=options.PATH)
 @options.as_json
@@ -35,28 +38,29 @@ def _show(listing: Listing) -> None:
     rows = [
         (
             listed.image.reference,
-            listed.image.digest.text[:19],
+            listed.image.digest.text[:_SHORT],
             " ".join(listed.image.platforms) or "-",
             render.size(listed.size),
             render.size(listed.shared),
             str(len(listed.image.referrers)),
             listed.image.rename or "",
+            listed.image.replaces.text[:_SHORT] if listed.image.replaces else "",
         )
         for listed in listing.images
     ]
-    header = ("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "RENAME")
+    header = ("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "RENAME", "REPLACES")
     render.table(header, rows, right=(3, 4, 5))
     known = listing.inventory
     until = ""
     if known.expires is not None:
         verb = "expired" if listing.expired else "expires"
         until = f", {verb} {known.expires:%Y-%m-%d %H:%M}Z"
-    render.note(
+    render.aside(
         f"{known.stream} {known.serial}: {render.count(len(rows), 'image')}, "
         f"{render.size(listing.size)} in {render.count(listing.blobs, 'blob')}, "
         f"created {known.created:%Y-%m-%d %H:%M}Z{until}"
     )
     if not known.complete:
-        render.note("not complete: its export left out what could not be had")
+        render.aside("not complete: its export left out what could not be had")
     if not listing.signatures:
-        render.note("not signed")
+        render.aside("not signed")

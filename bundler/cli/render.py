@@ -9,6 +9,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from bundler.cli import options
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
@@ -38,6 +40,12 @@ def note(text: str) -> None:
     sys.stderr.write(plain(text) + "\n")
 
 
+def aside(text: str) -> None:
+    """Write one line for the user to stderr, unless ``--quiet`` was said."""
+    if not options.quiet():
+        note(text)
+
+
 def failure(error: BundlerError) -> None:
     """Write an error to stderr: what is wrong, each finding on its line, then the next step."""
     first, *findings = str(error).splitlines() or [type(error).__name__]
@@ -56,15 +64,18 @@ def document(value: dict[str, Any]) -> None:
 def table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()
 ) -> None:
-    """Write aligned columns to stdout; ``right`` holds the positions of columns of numbers."""
-    cells = [[plain(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    for row in cells:
-        aligned = (
-            cell.rjust(width) if position in right else cell.ljust(width)
-            for position, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        sys.stdout.write("  ".join(aligned).rstrip() + "\n")
+    """Write aligned columns to stdout; ``right`` holds the positions of columns of numbers.
+
+    A column in which no row has anything is left out.
+    """
+    columns = [
+        (position in right, [plain(head), *map(plain, column)])
+        for position, (head, *column) in enumerate(zip(header, *rows, strict=True))
+        if any(column) or not rows
+    ]
+    aligned = [_aligned(column, right=is_right) for is_right, column in columns]
+    for row in zip(*aligned, strict=True):
+        sys.stdout.write("  ".join(row).rstrip() + "\n")
 
 
 def size(count: float) -> str:
@@ -92,6 +103,11 @@ def duration(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """``1 image``, ``2 images``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _aligned(column: Sequence[str], *, right: bool) -> list[str]:
+    width = max(map(len, column))
+    return [cell.rjust(width) if right else cell.ljust(width) for cell in column]
 
 
 def _spelled(char: str) -> str:

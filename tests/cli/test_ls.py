@@ -23,6 +23,26 @@ def test_images_platforms_and_sizes_are_listed(tmp_path: Path, run_airbundle: Ru
     assert "not signed" in done.stderr
 
 
+def test_quiet_leaves_the_list_only(tmp_path: Path, run_airbundle: RunAirbundle):
+    bundles.write(tmp_path / "b")
+    done = run_airbundle("ls", "b", "--quiet")
+    assert done.stdout
+    assert done.stderr == ""
+
+
+def test_an_index_that_was_made_smaller_shows_which_one_it_replaces(
+    tmp_path: Path, run_airbundle: RunAirbundle
+):
+    bundles.write(tmp_path / "b")
+    assert "REPLACES" not in run_airbundle("ls", "b").stdout
+    inventory = json.loads((tmp_path / "b/bundle.json").read_text())
+    inventory["images"][1] |= {"index": "strip", "replaces": "sha256:" + "0" * 64}
+    (tmp_path / "b/bundle.json").write_text(json.dumps(inventory))
+    header, _, row = run_airbundle("ls", "b").stdout.splitlines()
+    assert "REPLACES" in header
+    assert "sha256:000000000000" in row
+
+
 def test_machines_get_bytes(tmp_path: Path, run_airbundle: RunAirbundle):
     named = bundles.sample()
     bundles.write(tmp_path / "b", named)

@@ -75,6 +75,11 @@ def test_a_table_is_aligned_and_harmless(capsys: pytest.CaptureFixture[str]) -> 
     )
 
 
+def test_a_column_that_holds_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    render.table(["name", "rename", "size"], [["a", "", "9 B"], ["b", "", "1 B"]], right={2})
+    assert capsys.readouterr().out == "name  size\na      9 B\nb      1 B\n"
+
+
 def test_a_document_is_json_that_no_terminal_minds(capsys: pytest.CaptureFixture[str]) -> None:
     render.document({"name": "ü\x9b"})
     written = capsys.readouterr().out

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _DOCKER = "docker://"
 _LOCAL_DOMAIN = "localhost"
-_ELSEWHERE = ("containers-storage", "docker-daemon", "oci-archive", "ostree", "sif", "tarball")
+_ELSEWHERE = ("containers-storage", "docker-daemon", "ostree", "sif", "tarball")
 _CREDENTIALS = re.compile(r"^(?:[a-z][a-z-]*://)?[^/@\s]*:[^/@\s]*@(?!sha(?:256|512):)")
 _UNFIT = re.compile(r"[^a-z0-9]+")
 
@@ -58,13 +58,14 @@ def locate(text: str, folder: Path) -> Located:
     if text.startswith(_DOCKER):
         return in_registry(ImageReference.parse(text.removeprefix(_DOCKER)))
     transport, colon, rest = text.partition(":")
-    if colon and transport in transports.names():
-        return _in_place(transport, rest, folder)
     if colon and transport in _ELSEWHERE:
+        known = [name for name in transports.names() if name not in _ELSEWHERE]
         raise InvalidReferenceError(
             f"{transport}: is not a transport that bundles are made from; known are"
-            f" {', '.join(transports.names())}"
+            f" {', '.join(known)}"
         )
+    if colon and transport in transports.names():
+        return _in_place(transport, rest, folder)
     if "://" in text:
         raise InvalidReferenceError(
             f"{text[:200]!r}: write the plain name, {text.partition('://')[2][:200]}"

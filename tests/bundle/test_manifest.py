@@ -102,6 +102,7 @@ def test_local_places_are_found_beside_the_file_and_named_after_themselves(load,
         "  - oci:layout:org/app:v1\n"
         "  - dir:/srv/Some Image\n"
         "  - docker-archive:sub/saved.tar\n"
+        "  - oci-archive:sub/made.tar:v1\n"
     )
     assert [(entry.source, entry.reference) for entry in loaded.images] == [
         (f"oci:{tmp_path}/layout:app", "localhost/layout:app"),
@@ -110,6 +111,7 @@ def test_local_places_are_found_beside_the_file_and_named_after_themselves(load,
         (f"oci:{tmp_path}/layout:org/app:v1", "localhost/org/app:v1"),
         ("dir:/srv/Some Image", "localhost/some-image:latest"),
         (f"docker-archive:{tmp_path}/sub/saved.tar", "localhost/saved:latest"),
+        (f"oci-archive:{tmp_path}/sub/made.tar:v1", "localhost/made:v1"),
     ]
 
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would move; write nothing.")
 @options.access("src-", "the source's registry")
 @options.access("dest-", "the destination's registry")
+@options.daemon_host("src-", "the source's container engine")
+@options.daemon_host("dest-", "the destination's container engine")
 @options.jobs
 @options.as_json
 def copy(
@@ -46,14 +48,17 @@ def copy(
     dry_run: bool,
     src_access: AccessOptions,
     dest_access: AccessOptions,
+    src_daemon_host: str | None,
+    dest_daemon_host: str | None,
     jobs: int | None,
     as_json: bool,
 ) -> None:
     """Copy one image from one place to another.
 
-    SOURCE and DESTINATION are docker://HOST/NAME:TAG, oci:DIRECTORY:NAME or dir:DIRECTORY; a
-    docker-archive:FILE can be read. Nothing is changed on the way: the digest stays, unless
-    several --platform are given.
+    SOURCE and DESTINATION are docker://HOST/NAME:TAG, oci:DIRECTORY:NAME, dir:DIRECTORY,
+    oci-archive:FILE:NAME (replaced, if it is there) or docker-daemon:NAME:TAG; docker-archive:FILE
+    can be read. Nothing changes on the way, and the digest stays, unless several --platform are
+    given.
     """
     if everything and platforms:
         raise UsageError("--all and --platform exclude one another")
@@ -64,10 +69,10 @@ def copy(
 
     selection = Selection(tuple(map(Platform.parse, platforms)))
     order = CopyOrder(transports.parse(source), transports.parse(destination), selection, referrers)
-    src_overrides = run.overrides(source, src_access)
-    dest_overrides = run.overrides(destination, dest_access)
+    src = run.overrides(source, src_access), run.daemon_host(source, src_daemon_host)
+    dest = run.overrides(destination, dest_access), run.daemon_host(destination, dest_daemon_host)
     with run.running(jobs) as work:
-        reading, writing = work.options(src_overrides), work.options(dest_overrides)
+        reading, writing = work.options(*src), work.options(*dest)
         report = copy_image(order, reading, writing, work.engine(), dry_run=dry_run)
     if digestfile is not None and not dry_run:
         digestfile.write_text(f"{report.root.digest}\n")

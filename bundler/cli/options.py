@@ -130,6 +130,15 @@ def access(prefix: str = "", what: str = "the registry") -> Callable[[Decorated]
     return decorate
 
 
+def daemon_host(prefix: str, what: str) -> Callable[[Decorated], Decorated]:
+    """``--src-daemon-host``, in the parameter ``src_daemon_host``; None: not said."""
+    return click.option(
+        f"--{prefix}daemon-host",
+        metavar="HOST",
+        help=f"Where {what} listens: unix:///path/of/its/socket or http://host:port.",
+    )
+
+
 def naming(function: Decorated) -> Decorated:
     """Options for names at a target, gathered in the parameter ``naming``."""
 

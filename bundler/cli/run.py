@@ -52,6 +52,7 @@ class Run:
     def options(
         self,
         overrides: Mapping[str, RegistryOverride] | None = None,
+        daemon_host: str | None = None,
         *,
         duplicate_blobs: bool = False,
     ) -> Options:
@@ -62,6 +63,8 @@ class Run:
             settings(),
             overrides=overrides or {},
             duplicate_blobs=duplicate_blobs,
+            daemon_host=daemon_host,
+            scratch=_scratch(),
             cancellation=self.cancellation,
             emit=self.emit,
         )
@@ -99,6 +102,19 @@ def overrides(text: str, access: options.AccessOptions) -> dict[str, RegistryOve
     return {ImageReference.parse(rest).domain: access.override()}
 
 
+def daemon_host(text: str, host: str | None) -> str | None:
+    """``host``, if the reference ``text`` names an image of a container engine.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if host is not None and not text.startswith("docker-daemon:"):
+        raise UsageError(
+            f"{text[:200]!r} names no container engine that --daemon-host could be for"
+        )
+    return host
+
+
 @cache
 def settings() -> Settings:
     """What the environment and the user's files say.
@@ -113,6 +129,12 @@ def settings() -> Settings:
     except RuntimeError:
         raise ConfigError("the home directory is unknown", hint="set HOME") from None
     return Settings.load(os.environ, home, os.getuid())  # noqa: TID251 - the command line's task
+
+
+def _scratch() -> Path | None:
+    """Where the user wants temporary files; None: where each place sees fit."""
+    folder = os.environ.get("TMPDIR")  # noqa: TID251 - the command line's task
+    return Path(folder) if folder else None
 
 
 @contextmanager

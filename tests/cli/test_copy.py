@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images
+from tests.fakes.engine import FakeEngine
 from tests.fakes.registry import FakeRegistry, sha256
 
 if TYPE_CHECKING:
@@ -248,3 +249,65 @@ def test_an_interrupted_copy_ends_soon_and_says_what_is_done(
             "hint: run the same command again: it resumes",
         ]
         assert not (tmp_path / "out" / "index.json").exists()
+
+
+def test_an_archive_of_a_layout_is_written_and_read(
+    run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
+) -> None:
+    outcome = run_airbundle("copy", f"oci:{layout}:app", "oci-archive:app.tar:new")
+    assert (outcome.status, outcome.stdout) == (0, f"oci-archive:app.tar:new {INDEX.digest}\n")
+    outcome = run_airbundle("copy", "oci-archive:app.tar:new", "oci:back:new")
+    assert (outcome.status, outcome.stdout) == (0, f"oci:back:new {INDEX.digest}\n")
+    assert content(tmp_path / "back") == INDEX.contents()
+
+
+def test_a_container_engine_takes_an_image_and_gives_it_back(
+    run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
+) -> None:
+    with FakeEngine() as engine:
+        outcome = run_airbundle(
+            "copy",
+            "--platform=linux/arm64",
+            f"--dest-daemon-host={engine.host}",
+            f"oci:{layout}:app",
+            "docker-daemon:app:1",
+        )
+        assert (outcome.status, outcome.stderr.count("error")) == (0, 0)
+        outcome = run_airbundle(
+            "copy", f"--src-daemon-host={engine.host}", "docker-daemon:app:1", "dir:out"
+        )
+        assert outcome.status == 0
+    config = json.loads((tmp_path / "out/manifest.json").read_bytes())["config"]["digest"]
+    assert config == INDEX.children[1].blobs[0].digest
+
+
+def test_a_list_of_platforms_is_nothing_for_a_container_engine(
+    run_airbundle: RunAirbundle, layout: Path
+) -> None:
+    with FakeEngine() as engine:
+        outcome = run_airbundle(
+            "copy", f"--dest-daemon-host={engine.host}", f"oci:{layout}:app", "docker-daemon:a:1"
+        )
+        assert engine.requests == []
+    assert outcome.status == 1
+    assert "does not take" in outcome.stderr
+
+
+def test_a_container_engine_that_is_not_there_is_told(
+    run_airbundle: RunAirbundle, tmp_path: Path
+) -> None:
+    outcome = run_airbundle(
+        "copy", f"--src-daemon-host=unix://{tmp_path}/none", "docker-daemon:a:1", "dir:out"
+    )
+    assert outcome.status == 6
+    assert f"{tmp_path}/none" in outcome.stderr
+
+
+def test_a_host_for_a_place_that_is_no_engine_is_a_mistake(
+    run_airbundle: RunAirbundle, layout: Path
+) -> None:
+    outcome = run_airbundle(
+        "copy", "--src-daemon-host=unix:///x", f"oci:{layout}:app", "oci-archive:app.tar"
+    )
+    assert outcome.status == 2
+    assert "no container engine" in outcome.stderr

@@ -1,0 +1,118 @@
+"""Real container engines, each with a home of its own, stopped for certain.
+
+Docker and containerd need root, and packages that nothing else here needs; without them their
+tests are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.interop import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def podman() -> Iterator[servers.Client]:
+    """The command, with a storage of its own."""
+    with _home() as home:
+        yield servers.Client((servers.program("podman"), *_podman_flags(home)), home)
+
+
+@contextmanager
+def podman_service() -> Iterator[str]:
+    """Podman's imitation of Docker's API; yields its ``unix://…``."""
+    with _home() as home:
+        host = f"unix://{home}/podman.sock"
+        command = [servers.program("podman"), *_podman_flags(home)]
+        with _running([*command, "system", "service", "--time=0", host], home, "podman.sock"):
+            yield host
+
+
+@contextmanager
+def dockerd() -> Iterator[str]:
+    """Docker, without a network; yields its ``unix://…``."""
+    _needs("dockerd", "docker.io")
+    with _home() as home:
+        host = f"unix://{home}/docker.sock"
+        command = [
+            "dockerd",
+            *("--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"),
+            *("--data-root", f"{home}/data", "--exec-root", f"{home}/exec"),
+            *("--pidfile", f"{home}/docker.pid", "--host", host),
+        ]
+        with _running(command, home, "docker.sock"):
+            yield host
+
+
+@contextmanager
+def containerd() -> Iterator[servers.Client]:
+    """containerd, by its command ``ctr``."""
+    _needs("containerd", "containerd")
+    with _home() as home:
+        configuration = home / "config.toml"
+        configuration.write_text(
+            "version = 2\n"
+            f"root = '{home}/root'\nstate = '{home}/state'\n"
+            "disabled_plugins = ['io.containerd.grpc.v1.cri']\n"
+            f"[grpc]\naddress = '{home}/containerd.sock'\n"
+        )
+        command = ["containerd", "--config", str(configuration)]
+        with _running(command, home, "containerd.sock"):
+            yield servers.Client(("ctr", "--address", f"{home}/containerd.sock"), home)
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    """A directory with a short path: longer ones do not fit into the name of a socket."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        yield Path(home)
+
+
+def _podman_flags(home: Path) -> tuple[str, ...]:
+    return (
+        *("--root", f"{home}/root", "--runroot", f"{home}/run", "--storage-driver", "vfs"),
+        *("--events-backend", "file", "--cgroup-manager", "cgroupfs"),
+    )
+
+
+def _needs(name: str, package: str) -> None:
+    if shutil.which(name) is None or os.geteuid() != 0:
+        pytest.skip(f"needs root, and {name}: apt-get install {package}")
+
+
+@contextmanager
+def _running(command: list[str], home: Path, socket: str) -> Iterator[None]:
+    """Run a server until the block ends; it answers once its socket is there."""
+    # Should the tests be killed, it goes with them.
+    command = [servers.program("setpriv"), "--pdeathsig", "TERM", *command]
+    environment = {**servers.Client((), home).env(), "TMPDIR": str(home)}
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while not (home / socket).exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{command} did not start:\n{(home / 'log').read_text()}")
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler import __version__
 from bundler.bundle import inventory, layout, medium, places, signing, sums, verify_text
-from bundler.bundle.inventory import BundledImage, Inventory, Referrer, Tool, format_time
+from bundler.bundle.inventory import BundledImage, BundledReferrer, Inventory, Tool, format_time
 from bundler.bundle.resolving import Found, Missing, Resolved, resolve_all
 from bundler.bundle.verifying import verify
 from bundler.copy.engine import Outcome, Running, execute
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.inventory import Format
     from bundler.bundle.selection import Wanted
-    from bundler.copy.resolve import Referrer as FoundReferrer
+    from bundler.copy.resolve import Referrer
     from bundler.ports import Destination, Options
     from bundler.trust.keys import PrivateKey
 
@@ -309,11 +309,11 @@ def _bundled(item: Found) -> BundledImage:
     )
 
 
-def _referrer(found: FoundReferrer) -> Referrer:
+def _referrer(found: Referrer) -> BundledReferrer:
     root = found.graph.root
     parsed = oci_manifest.parse(found.graph.manifests[-1].raw, root.media_type)
     kind = oci_manifest.listed_type(parsed)
-    return Referrer(root.digest, root.media_type, root.size, found.subject, kind, found.tag)
+    return BundledReferrer(root.digest, root.media_type, root.size, found.subject, kind, found.tag)
 
 
 def _told(item: Missing) -> str:

@@ -39,28 +39,28 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What is read once; ``size`` in bytes."""
+class Reading:
+    """One content, read once whatever the number of its names; ``size`` in bytes."""
 
     size: int
     names: tuple[Named, ...]
 
 
-def contents(expected: Mapping[str, tuple[Digest, ...]], found: Iterable[Entry]) -> list[Content]:
+def readings(expected: Mapping[str, tuple[Digest, ...]], found: Iterable[Entry]) -> list[Reading]:
     """The contents behind the paths in ``expected``, in the order in which to read them."""
     together: dict[object, list[Entry]] = {}
     for entry in found:
         if entry.path in expected:
             together.setdefault(entry.shared or entry.path, []).append(entry)
     grouped = [
-        Content(entries[0].size, tuple(Named(one.path, expected[one.path]) for one in entries))
+        Reading(entries[0].size, tuple(Named(one.path, expected[one.path]) for one in entries))
         for entries in together.values()
     ]
     return sorted(grouped, key=lambda content: -content.size)
 
 
 def check_all(
-    bundle: Path, work: Sequence[Content], jobs: int | None, stop: Cancellation, emit: Emit
+    bundle: Path, work: Sequence[Reading], jobs: int | None, stop: Cancellation, emit: Emit
 ) -> dict[str, BundlerError]:
     """Hash everything in ``work``; by path why a file is not what it must be.
 
@@ -82,7 +82,7 @@ def check_all(
 
 
 def _check(
-    bundle: Path, content: Content, stop: Cancellation, emit: Emit
+    bundle: Path, content: Reading, stop: Cancellation, emit: Emit
 ) -> dict[str, BundlerError]:
     label = content.names[0].digests[0].text
     emit(BlobStarted(label, content.size, "check"))
@@ -103,7 +103,7 @@ def _check(
 
 
 def _hash(
-    bundle: Path, content: Content, stop: Cancellation, advance: partial[None]
+    bundle: Path, content: Reading, stop: Cancellation, advance: partial[None]
 ) -> dict[str, str]:
     """The text of the content's digest by each algorithm that one of its names needs."""
     algorithms = {digest.algorithm for name in content.names for digest in name.digests}

@@ -95,7 +95,7 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class Referrer:
+class BundledReferrer:
     """A further root that travels with an image: a signature, an attestation, an SBOM."""
 
     digest: Digest
@@ -136,7 +136,7 @@ class BundledImage:
     """The file and line that asked for it."""
     source: str | None = None
     """Where it was really pulled from, if that is not ``reference``."""
-    referrers: tuple[Referrer, ...] = ()
+    referrers: tuple[BundledReferrer, ...] = ()
     verified: tuple[Verified, ...] = ()
 
     @property
@@ -273,7 +273,7 @@ def _image_to_json(image: BundledImage) -> strict_json.JSON:
     )
 
 
-def _referrer_to_json(referrer: Referrer) -> strict_json.JSON:
+def _referrer_to_json(referrer: BundledReferrer) -> strict_json.JSON:
     return _without_none(
         digest=referrer.digest.text,
         mediaType=referrer.media_type,
@@ -329,8 +329,8 @@ def _image(value: dict[str, Any], what: str) -> BundledImage:
     )
 
 
-def _referrer(value: dict[str, Any], what: str) -> Referrer:
-    return Referrer(
+def _referrer(value: dict[str, Any], what: str) -> BundledReferrer:
+    return BundledReferrer(
         digest=members.digest(value, "digest", what),
         media_type=members.manifest_type(value, what),
         size=fields.integer(value, "size", what),

@@ -69,7 +69,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Files:
     """All that lies in a bundle's directory."""
 
     entries: dict[str, Entry]
@@ -146,7 +146,7 @@ def is_path(text: str) -> bool:
     return len(text) <= MAX_PATH and all(map(is_portable, text.split("/")))
 
 
-def find(bundle: Path) -> Found:
+def find(bundle: Path) -> Files:
     """Everything in the bundle's directory; follows no link and opens no file.
 
     Raises:
@@ -169,7 +169,7 @@ def find(bundle: Path) -> Found:
                 entries[path] = _entry(path, item)
             if len(entries) + len(pending) > MAX_ENTRIES:
                 raise LimitError(f"{bundle}: more than the {MAX_ENTRIES:,} files allowed")
-    return Found(entries, ignored)
+    return Files(entries, ignored)
 
 
 def open_file(bundle: Path, path: str) -> PlainReader:

@@ -204,7 +204,7 @@ class _Check:
     """What was found so far; the threads that hash return their findings instead."""
 
     bundle: Path
-    found: layout.Found
+    found: layout.Files
     findings: dict[str, Finding] = field(default_factory=dict)
     images: dict[str, dict[str, None]] = field(default_factory=dict)
     """For each path the references of the images that need it, in order."""
@@ -234,7 +234,7 @@ class _Check:
             if entry is not None and entry.size > _MAX_UNMEASURED and not measured:
                 self.add("size", path, f"{entry.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed")
 
-    def contents(self, listed: _Listed) -> list[hashing.Content]:
+    def contents(self, listed: _Listed) -> list[hashing.Reading]:
         """What is to be hashed: each listed file that is there and has a digest to be held to.
 
         What is known to be wrong already is not read: it may be of any size.
@@ -246,7 +246,7 @@ class _Check:
             and (digests := _distinct(digest, layout.digest_in_name(path)))
         }
         files = [entry for entry in self.found.entries.values() if entry.kind == "file"]
-        return hashing.contents(expected, files)
+        return hashing.readings(expected, files)
 
     def sorted_findings(self) -> tuple[Finding, ...]:
         """All findings by path, each with the images that it concerns."""

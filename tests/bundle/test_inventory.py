@@ -15,9 +15,9 @@ from bundler.bundle import inventory
 from bundler.bundle.inventory import (
     Base,
     BundledImage,
+    BundledReferrer,
     Inventory,
     Presupposed,
-    Referrer,
     Sums,
     Tool,
     Verified,
@@ -52,7 +52,9 @@ FULL = Inventory(
             rename="mirror/nginx:1.27",
             origin="plant-7.yaml:12",
             source="mirror.corp/nginx:1.27",
-            referrers=(Referrer(C, media_types.OCI_MANIFEST, 99, A, "text/spdx", "sha256-x.sig"),),
+            referrers=(
+                BundledReferrer(C, media_types.OCI_MANIFEST, 99, A, "text/spdx", "sha256-x.sig"),
+            ),
             verified=(Verified("sigstoreSigned", "ab12"), Verified("signedBy", "")),
         ),
         BundledImage("ghcr.io/org/app:v2", B, media_types.DOCKER_MANIFEST, 500),

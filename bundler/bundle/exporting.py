@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bundler import __version__
 from bundler.bundle import inventory, layout, medium, places, signing, sums, verify_text
 from bundler.bundle.inventory import BundledImage, BundledReferrer, Inventory, Tool, format_time
-from bundler.bundle.resolving import Found, Missing, Resolved, resolve_all
+from bundler.bundle.resolving import Found, Resolved, resolve_all, why_missing
 from bundler.bundle.verifying import verify
 from bundler.copy.engine import Outcome, Running, execute
 from bundler.copy.plan import Plan, Target, plan
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bundler.ports import Destination, Options
     from bundler.trust.keys import PrivateKey
 
+_OTHER: dict[Format, Format] = {"oci": "dir", "dir": "oci"}
 _SLACK = 4 * 1024 * 1024  # directories, SHA256SUMS and the like, in bytes
 
 
@@ -93,7 +94,7 @@ class ExportReport:
             PartialError: it is not.
         """
         if self.missing:
-            lines = [f"{reference}: {error}" for reference, error in self.missing]
+            lines = [why_missing(reference, error) for reference, error in self.missing]
             raise PartialError(f"{self.bundle} is not complete: not in it are", lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -157,7 +158,8 @@ def export(
     with ExitStack() as stack:
         resolved = resolve_all(wanted, options, running, stack)
         if not resolved.found:
-            raise PartialError("nothing could be resolved", [_told(m) for m in resolved.missing])
+            lines = [why_missing(item.wanted.reference, item.error) for item in resolved.missing]
+            raise PartialError("nothing could be resolved", lines)
         destination = places.open_for_writing(order.bundle, order.format, options)
         stack.callback(destination.close)
         targets = _targets(resolved, destination, order)
@@ -202,7 +204,7 @@ def _former(order: ExportOrder) -> Inventory | None:
     other = layout.IMAGES if order.format == "oci" else layout.BLOBS
     if (order.bundle / other).exists():
         raise ConflictError(
-            f"{order.bundle}: holds a bundle of another format than {order.format}",
+            f"{order.bundle}: holds a bundle of format {_OTHER[order.format]}, not {order.format}",
             hint="name another directory, or remove that bundle first",
         )
     try:
@@ -314,7 +316,3 @@ def _referrer(found: Referrer) -> BundledReferrer:
     parsed = oci_manifest.parse(found.graph.manifests[-1].raw, root.media_type)
     kind = oci_manifest.listed_type(parsed)
     return BundledReferrer(root.digest, root.media_type, root.size, found.subject, kind, found.tag)
-
-
-def _told(item: Missing) -> str:
-    return f"{item.wanted.reference}: {item.error}"

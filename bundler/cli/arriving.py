@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -94,7 +95,16 @@ def keep(receipt: dict[str, object], path: Path | None) -> None:
         environment = os.environ  # noqa: TID251 - the command line's task
         state = environment.get("XDG_STATE_HOME") or Path.home() / ".local/state"  # noqa: TID251
         name = f"{receipt['stream']}-{receipt['serial']}-{receipt['ended']}.json"
-        path = Path(state) / "airbundle" / "receipts" / name.replace(":", "")
+        path = _unused(Path(state) / "airbundle" / "receipts" / name.replace(":", ""))
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     atomic.write_bytes(path, json.dumps(receipt, indent=2).encode() + b"\n")
-    render.note(f"receipt: {path}")
+    render.aside(f"receipt: {path}")
+
+
+def _unused(path: Path) -> Path:
+    """``path``, numbered where it is taken: two imports may end in the same second."""
+    numbers = itertools.count(2)
+    found = path
+    while found.exists():
+        found = path.with_stem(f"{path.stem}-{next(numbers)}")
+    return found

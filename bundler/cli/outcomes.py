@@ -22,12 +22,14 @@ _WORDS = {
     "same": "already there",
     "replaced": "replaces another",
     "skipped": "left as it was",
+    "conflict": "conflict",
     "failed": "failed",
 }
 
 
 def surveyed(survey: Survey, bundle: Path | None, *, as_json: bool) -> None:
     """Print what an export would do; ``bundle`` is where it would go, if that is said."""
+    from bundler.bundle.resolving import why_missing  # noqa: PLC0415
     from bundler.bundle.surveying import estimate  # noqa: PLC0415 - only plans need it
 
     numbers = estimate(survey, bundle)
@@ -46,7 +48,7 @@ def surveyed(survey: Survey, bundle: Path | None, *, as_json: bool) -> None:
     ]
     render.table(("IMAGE", "PLATFORMS", "SIZE", "OWN", "REFERRERS"), rows, right={2, 3, 4})
     for reference, error in numbers.missing:
-        render.line(f"missing: {reference}: {error}")
+        render.line(f"missing: {why_missing(reference, error)}")
     render.line(
         f"{render.count(len(rows), 'image')}, {render.count(numbers.blobs, 'blob')},"
         f" {render.size(numbers.size)}; sharing saves {render.size(numbers.shared)}"
@@ -80,15 +82,19 @@ def exported(report: ExportReport, *, as_json: bool) -> None:
             f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
             f" {render.count(len(contents.images), 'image')}{until}"
         )
-        render.line(
-            f"moved {render.size(plan.size('push'))} in {render.count(plan.count('push'), 'blob')};"
-            f" {render.size(plan.size('present'))} were there already"
-        )
+        render.line(f"moved: {_shares(plan)}")
         render.line(f"signed: {' '.join(report.signatures) or 'no'}")
         render.line(f"referrers that travel: {report.referrers}")
         for reference, referrer in report.left_behind:
             render.line(f"left behind: {referrer}, which is about all platforms of {reference}")
-    render.note(medium.inspect(report.bundle).farewell or "all of it is on the disk")
+        for image in contents.images:
+            if image.source:
+                render.line(f"pulled from a mirror: {image.reference}: {image.source}")
+            if image.replaces:
+                render.line(
+                    f"new digest, since platforms were left out: {image.reference}: {image.digest}"
+                )
+    render.aside(medium.inspect(report.bundle).farewell or "all of it is on the disk")
 
 
 def imported(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:
@@ -100,13 +106,8 @@ def imported(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:
         (line.image.reference, line.name, _WORDS[line.action], line.former or "")
         for line in report.lines
     ]
-    render.table(("OLD NAME", "NEW NAME", "", "HELD BEFORE"), rows)
-    plan = report.plan
-    verb = "to push" if dry_run else "pushed"
-    render.line(
-        f"{verb}: {render.size(plan.size('push'))} in {render.count(plan.count('push'), 'blob')};"
-        f" there already: {render.size(plan.size('present') + plan.size('mount'))}"
-    )
+    render.table(("OLD NAME", "NEW NAME", "OUTCOME", "HELD BEFORE"), rows)
+    render.line(f"{'to push' if dry_run else 'pushed'}: {_shares(report.plan)}")
 
 
 def copied(report: CopyReport, *, as_json: bool, dry_run: bool) -> None:
@@ -119,6 +120,14 @@ def copied(report: CopyReport, *, as_json: bool, dry_run: bool) -> None:
         moves, stays = _blobs(report.plan, "push"), _blobs(report.plan, "present")
         render.line(f"{moves}, to move")
         render.line(f"{stays}, there already")
+
+
+def _shares(plan: Plan) -> str:
+    """What moved, or would; what was there; and what a registry takes from its own neighbours."""
+    moves = f"{render.size(plan.size('push'))} in {render.count(plan.count('push'), 'blob')}"
+    mounted = plan.size("mount")
+    within = f"; shared inside the registry: {render.size(mounted)}" if mounted else ""
+    return f"{moves}; there already: {render.size(plan.size('present'))}{within}"
 
 
 def _blobs(plan: Plan, action: Action) -> str:

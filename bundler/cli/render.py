@@ -50,7 +50,7 @@ def failure(error: BundlerError) -> None:
     """Write an error to stderr: what is wrong, each finding on its line, then the next step."""
     first, *findings = str(error).splitlines() or [type(error).__name__]
     note(f"airbundle: error: {first}")
-    for finding in findings:
+    for finding in (*findings, *getattr(error, "__notes__", ())):
         note(f"  {finding}")
     if error.hint:
         note(f"hint: {error.hint}")
@@ -91,6 +91,8 @@ def size(count: float) -> str:
 
 def duration(seconds: float) -> str:
     """A time for people, as precise as its length deserves: ``2 min 05 s``."""
+    if seconds < 0.95:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -24,6 +24,7 @@ from bundler.errors import (
     InvalidReferenceError,
     InvalidSignatureError,
     NotFoundError,
+    PartialError,
     UnauthenticatedError,
 )
 from bundler.oci.platform import Platform
@@ -182,6 +183,13 @@ def test_an_incomplete_bundle_says_so_and_holds_the_rest(place):
     assert [reference for reference, _ in report.missing] == [MULTI]
     assert not report.inventory.complete
     assert [image.reference for image in report.inventory.images] == [APP]
+
+
+def test_what_is_missing_is_named_once(place):
+    report = place.export(place.wanted(), place.wanted(MULTI, "gone"), keep_going=True)
+    with pytest.raises(PartialError) as caught:
+        report.check()
+    assert str(caught.value).count(MULTI) == 1
 
 
 def test_a_missing_image_ends_an_export_before_anything_is_written(place):
@@ -369,7 +377,7 @@ def test_what_is_about_the_whole_index_is_said_to_be_left_behind(place):
 def test_a_bundle_is_not_replaced_by_one_of_another_stream_or_format(place):
     place.export()
     before = snapshot(place.bundle)
-    with pytest.raises(ConflictError, match="another format"):
+    with pytest.raises(ConflictError, match="format oci, not dir"):
         place.export(kind="dir")
     order = exporting.ExportOrder(place.bundle, "ship-9", "oci")
     with ThreadPoolExecutor(1) as executor, pytest.raises(ConflictError, match="plant-7"):

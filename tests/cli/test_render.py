@@ -56,7 +56,8 @@ def test_sizes_are_in_binary_units(number: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.2, "0 s"),
+        (0.2, "0.2 s"),
+        (0.96, "1 s"),
         (59.4, "59 s"),
         (59.6, "1 min 00 s"),
         (125, "2 min 05 s"),

@@ -1,0 +1,79 @@
+"""Export and import as a user sees them: what is said, where, and what is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes import images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import RunAirbundle
+
+MANIFEST = """\
+name: ward
+defaults: {platforms: [linux/amd64, linux/arm64]}
+images:
+  - oci:./layout:web:1
+  - oci:./layout:tool:2
+"""
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Path:
+    """A layout with an image and an index of three platforms, and a bundle manifest."""
+    shared = images.layer({"shared": b"shared " * 100})
+    platforms = ("linux/amd64", "linux/arm64", "linux/arm/v7")
+    named = {
+        "web:1": images.image(shared, images.layer({"web": b"web " * 100})),
+        "tool:2": images.multi_platform("tool", *platforms, shared=shared),
+    }
+    images.write_layout(tmp_path / "layout", named)
+    (tmp_path / "ward.yaml").write_text(MANIFEST)
+    return tmp_path
+
+
+def test_a_new_digest_is_said(ward: Path, run_airbundle: RunAirbundle):
+    done = run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    assert done.status == 0, done.stderr
+    new = [line for line in done.stdout.splitlines() if line.startswith("new digest")]
+    assert len(new) == 1
+    assert "localhost/tool:2" in new[0]
+
+
+def test_an_image_that_is_missing_leads_to_the_line_that_asked(
+    ward: Path, run_airbundle: RunAirbundle
+):
+    (ward / "ward.yaml").write_text(f"{MANIFEST}  - oci:./layout:gone:3\n")
+    done = run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    assert done.status == 9
+    assert "ward.yaml:6" in done.stderr
+    assert not (ward / "stick").exists()
+
+
+def test_an_import_says_what_became_of_each_name(ward: Path, run_airbundle: RunAirbundle):
+    run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    to = ("import", "stick", "oci:inside", "--allow-unsigned")
+    header, first, *_ = run_airbundle(*to).stdout.splitlines()
+    assert header.split("  ")[-1].strip() == "OUTCOME"
+    assert first.endswith("  new")
+    assert "already there" in run_airbundle(*to).stdout
+
+
+def test_imports_within_a_second_keep_a_receipt_each(ward: Path, run_airbundle: RunAirbundle):
+    run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    for number in range(4):
+        run_airbundle("import", "stick", f"oci:inside-{number}", "--allow-unsigned")
+    receipts = ward / "home/.local/state/airbundle/receipts"
+    assert len(list(receipts.iterdir())) == 4
+
+
+def test_quiet_leaves_nothing_on_stderr(ward: Path, run_airbundle: RunAirbundle):
+    export = run_airbundle("export", "ward.yaml", "stick", "--unsigned", "--quiet")
+    imported = run_airbundle("import", "stick", "oci:inside", "--allow-unsigned", "-q")
+    assert (export.status, export.stderr) == (0, "")
+    assert (imported.status, imported.stderr) == (0, "")
+    assert (ward / "inside/index.json").exists()

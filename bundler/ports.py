@@ -287,7 +287,7 @@ class Options:
     daemon_host: str | None = None
     """Where a container engine listens, as ``unix:///path/of/its/socket``; None: Docker's."""
     scratch: Path | None = None
-    """Where large temporary files go; None: beside the destination."""
+    """Where large temporary files go; None: where each place sees fit, on a disk."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
 

@@ -1,4 +1,4 @@
-"""A container engine in this process: what of Docker's API moves images, on a unix socket.
+"""A container engine in this process: what of Docker's API moves images.
 
 Faults are attributes to set: ``status`` and ``message`` for an answer that is a failure, ``cut``
 for one that breaks off after so many bytes, ``silent`` for one that never comes, ``refuses`` for
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class FakeEngine:
-    """Runs until ``close``; ``images`` are archives as ``docker save`` writes them, by name."""
+    """Runs until ``close``, at ``host``; ``images`` are what ``docker save`` writes, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tcp: bool = False) -> None:
         self.images: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.status = 200
@@ -39,15 +39,16 @@ class FakeEngine:
         # A socket's path may be no longer than a hundred bytes.
         self._home = tempfile.TemporaryDirectory()
         self.socket = Path(self._home.name) / "engine.sock"
-        self._server = _Server(str(self.socket), _Handler)
+        self._server: _TcpServer | _UnixServer
+        if tcp:
+            self._server = _TcpServer(("127.0.0.1", 0), _Handler)
+            self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
+        else:
+            self._server = _UnixServer(str(self.socket), _Handler)
+            self.host = f"unix://{self.socket}"
         self._server.engine = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
-
-    @property
-    def host(self) -> str:
-        """What to call it."""
-        return f"unix://{self.socket}"
 
     def add(self, members: Mapping[str, bytes], *names: str) -> None:
         """Have an image under ``names``, and under its config's digest."""
@@ -82,14 +83,19 @@ class FakeEngine:
         self.close()
 
 
-class _Server(socketserver.ThreadingUnixStreamServer):
+class _UnixServer(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    engine: FakeEngine
+
+
+class _TcpServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     engine: FakeEngine
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _UnixServer | _TcpServer
 
     def address_string(self) -> str:
         return "unix"

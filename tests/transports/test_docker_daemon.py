@@ -40,6 +40,16 @@ def engine():
         yield running
 
 
+def test_an_engine_may_listen_on_a_port(tmp_path):
+    store = MemoryStore()
+    root = store.add_image("app", layers=[b"one" * 9000])
+    with FakeEngine(tcp=True) as engine:
+        options = Options(settings=None, daemon_host=engine.host, scratch=tmp_path)
+        engine.add(members_of(store, root), "app:latest")
+        with closing(source("app", options)) as opened:
+            assert opened.resolve()
+
+
 @pytest.fixture
 def options(engine, tmp_path):
     scratch = tmp_path / "scratch"

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from bundler.cli.options import AccessOptions
 
 
-@options.command("copy")
+@options.command(
+    "copy", "airbundle copy docker://quay.io/prometheus/prometheus:v2.53.1 oci:layout:prom"
+)
 @click.argument("source")
 @click.argument("destination")
 @click.option("-a", "--all", "everything", is_flag=True, help="All platforms; this is the default.")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bundler.cli.options import AccessOptions
 
 
-@options.command("delete")
+@options.command("delete", "airbundle delete docker://registry.plant:5000/library/nginx:1.26")
 @click.argument("image")
 @click.option("--tag-only", is_flag=True, help="Remove the tag, and leave what it stands for.")
 @options.access()

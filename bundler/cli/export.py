@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@options.command("export")
+@options.command(
+    "export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key"
+)
 @click.argument("manifest", type=options.PATH)
 @click.argument("destination", type=options.PATH)
 @click.option(

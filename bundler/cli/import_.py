@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from bundler.cli.options import AccessOptions, NamingOptions
 
 
-@options.command("import")
+@options.command(
+    "import", "airbundle import /media/stick/plant-7 docker://registry.plant:5000 --key plant.pub"
+)
 @click.argument("bundle", type=options.PATH)
 @click.argument("target")
 @click.option("--key", "trusted", multiple=True, type=options.PATH, help="Trust this public key.")

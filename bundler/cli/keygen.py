@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@options.command("keygen")
+@options.command("keygen", "airbundle keygen plant")
 @click.argument("prefix", type=options.PATH)
 @click.option(
     "--type",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bundler.cli.options import AccessOptions
 
 
-@options.command("list-tags")
+@options.command("list-tags", "airbundle list-tags docker://registry.plant:5000/library/nginx")
 @click.argument("place")
 @options.access()
 def list_tags(place: str, *, access: AccessOptions) -> None:

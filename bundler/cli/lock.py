@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@options.command("lock")
+@options.command("lock", "airbundle lock plant-7.yaml")
 @click.argument("manifest", type=options.PATH)
 @options.jobs
 @options.as_json

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bundler.images.login import Place
 
 
-@options.command("login")
+@options.command("login", "airbundle login --username ward registry.plant:5000")
 @click.argument("registry")
 @click.option("-u", "--username", help="The user's name; asked for if not given.")
 @click.option("-p", "--password", help="The password; others see it in the list of processes.")

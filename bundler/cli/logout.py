@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bundler.images.login import Place
 
 
-@options.command("logout")
+@options.command("logout", "airbundle logout registry.plant:5000")
 @click.argument("registry", required=False)
 @click.option("-a", "--all", "everything", is_flag=True, help="Forget all registries.")
 @accounts.place

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SHORT = 19  # "sha256:" and twelve digits, as other tools show a digest
 
 
-@options.command("ls")
+@options.command("ls", "airbundle ls /media/stick/plant-7")
 @click.argument("bundle", type=options.PATH)
 @options.as_json
 def ls(bundle: Path, *, as_json: bool) -> None:

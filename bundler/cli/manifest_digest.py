@@ -11,7 +11,7 @@ from bundler.cli import options, render
 from bundler.errors import LimitError
 
 
-@options.command("manifest-digest")
+@options.command("manifest-digest", "airbundle manifest-digest manifest.json")
 @click.argument("file", type=options.PATH)
 @options.as_json
 def manifest_digest(file: Path, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,13 +13,15 @@ import click
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bundler.config.settings import Credentials, RegistryOverride
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 PATH = click.Path(path_type=Path)
+
+_AS_IT_IS = "\b\n"  # click leaves the lines of such a paragraph alone
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
@@ -87,8 +90,11 @@ class Switch(click.Option):
 class Command(click.Command):
     """A command whose switches need no value, and that takes the flags of the program too."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401
+    def __init__(self, *arguments: Any, examples: Sequence[str] = (), **settings: Any) -> None:  # noqa: ANN401
         super().__init__(*arguments, **settings)
+        if examples:
+            lines = "\n".join(f"$ {example}" for example in examples)
+            self.help = f"{inspect.cleandoc(self.help or '')}\n\n{_AS_IT_IS}{lines}"
         self.params += [
             _program_flag("-q", "--quiet", says="Say nothing on stderr but errors."),
             _program_flag("--debug", says="Show where in the program an error comes from."),
@@ -107,9 +113,13 @@ class Command(click.Command):
         return super().parse_args(ctx, options + args[end:])
 
 
-def command(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Command]:  # noqa: ANN401
-    """As ``click.command``; for every command of this program."""
-    return click.command(name, cls=Command, **settings)
+def command(
+    name: str,
+    *examples: str,
+    **settings: Any,  # noqa: ANN401
+) -> Callable[[Callable[..., Any]], Command]:
+    """As ``click.command``, for every command of this program; its help ends with ``examples``."""
+    return click.command(name, cls=Command, examples=examples, **settings)
 
 
 def access(prefix: str = "", what: str = "the registry") -> Callable[[Decorated], Decorated]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@options.command("plan")
+@options.command("plan", "airbundle plan plant-7.yaml /media/stick/plant-7")
 @click.argument("manifest", type=options.PATH)
 @click.argument("destination", type=options.PATH, required=False)
 @click.option(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@options.command("sign")
+@options.command("sign", "airbundle sign /media/stick/plant-7 --key second.key")
 @click.argument("bundle", type=options.PATH)
 @click.option(
     "--key",

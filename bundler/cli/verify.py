@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bundler.bundle.verifying import Verification
 
 
-@options.command("verify")
+@options.command("verify", "airbundle verify /media/stick/plant-7 --key plant.pub")
 @click.argument("bundle", type=options.PATH)
 @click.option(
     "--key",

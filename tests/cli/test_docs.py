@@ -64,6 +64,11 @@ def test_every_command_speaks_json(name: str) -> None:
     assert "--json" in spellings or name in {"inspect", "list-tags", "login", "logout"}
 
 
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_every_command_ends_its_help_with_an_example(name: str) -> None:
+    assert f"$ airbundle {name} " in (load(name).help or "")
+
+
 def test_every_exit_status_is_listed(docs: ModuleType) -> None:
     def below(kind: type[errors.BundlerError]) -> set[int]:
         return {kind.exit_status}.union(*map(below, kind.__subclasses__()))

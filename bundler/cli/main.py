@@ -31,6 +31,7 @@ COMMANDS = {
     "sign": ("bundler.cli.sign:sign", "Add a signature to a bundle."),
     "keygen": ("bundler.cli.keygen:keygen", "Make a pair of keys to sign bundles with."),
     "copy": ("bundler.cli.copy:copy", "Copy one image from one place to another."),
+    "inspect": ("bundler.cli.inspect:inspect", "Show what an image or artifact says of itself."),
     "list-tags": ("bundler.cli.list_tags:list_tags", "List the tags of a repository."),
     "delete": ("bundler.cli.delete:delete", "Remove an image where it lies."),
     "manifest-digest": (

@@ -12,6 +12,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Union
 
 from bundler.errors import MalformedError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _RFC_3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
+_LARGEST_PLAIN_POWER = 5
 _MARKUP = {ord(char): f"\\u{ord(char):04x}" for char in "<>&"}
 
 
@@ -105,6 +107,11 @@ class Struct:
     type: str
     members: tuple[Member, ...]
 
+    @property
+    def names(self) -> list[str]:
+        """The names of its members, in their order."""
+        return [member.name for member in self.members]
+
     def get(self, name: str) -> Value | None:
         """A member's value, by its name; None: there is no such member."""
         for member in self.members:
@@ -180,6 +187,8 @@ def _plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
             return None
         case Time():
             return value.rfc3339
+        case float() if value.is_integer():
+            return int(value)
         case list():
             return [_plain(item) for item in value]
         case dict():
@@ -202,13 +211,12 @@ def _escaped(char: str) -> str:
 
 
 def _float(value: float) -> str:
-    """The shortest digits, with an exponent where there would be more than twenty of them."""
-    if value == int(value) and abs(value) < 1e21:
-        return str(int(value))
-    mantissa, _, exponent = repr(value).partition("e")
-    if not exponent:
-        return mantissa
-    return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
+    """The shortest digits, with an exponent below -4 and above 5."""
+    digits, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
+    power = int(exponent)
+    if -4 <= power <= _LARGEST_PLAIN_POWER:
+        return f"{Decimal(repr(value)).normalize():f}"
+    return f"{digits}e{power:+03d}"
 
 
 def _is_time(found: re.Match[str]) -> bool:

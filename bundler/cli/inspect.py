@@ -1,0 +1,75 @@
+"""``airbundle inspect``: what an image or artifact says of itself."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli import machine, options, run
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from bundler.cli.options import AccessOptions
+
+
+@options.command("inspect", "airbundle inspect docker://quay.io/prometheus/prometheus:v2.53.1")
+@click.argument("image")
+@click.option("--raw", is_flag=True, help="The manifest, byte for byte.")
+@click.option("--config", is_flag=True, help="The configuration; with --raw byte for byte.")
+@click.option("-f", "--format", "template", metavar="TEMPLATE", help="Print what this asks for.")
+@click.option("-n", "--no-tags", is_flag=True, help="Do not list the repository's tags.")
+@click.option(
+    "--manifest-digest",
+    "algorithm",
+    type=click.Choice(["sha256", "sha512"]),
+    help="Show the digest by this algorithm.",
+)
+@click.option(
+    "--platform", metavar="OS/ARCH[/VARIANT]", help="Of a list, this image; else this machine's."
+)
+@options.access()
+def inspect(
+    image: str,
+    *,
+    raw: bool,
+    config: bool,
+    template: str | None,
+    no_tags: bool,
+    algorithm: str | None,
+    platform: str | None,
+    access: AccessOptions,
+) -> None:
+    """Show what IMAGE is: a JSON document of its digest, tags, labels, layers and more.
+
+    IMAGE is written as for copy. The digest is the list's where IMAGE is a list of several
+    platforms; the rest is of one of them. TEMPLATE is one of Go's, such as {{.Digest}}.
+    """
+    if raw and template is not None:
+        raise UsageError("--raw and --format exclude one another")
+    from bundler import transports  # noqa: PLC0415 - not for --help
+    from bundler.images import inspect as images  # noqa: PLC0415 - as above
+    from bundler.images.report import report  # noqa: PLC0415 - as above
+    from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
+
+    reference = transports.parse(image)
+    wanted = machine.platform() if platform is None else Platform.parse(platform)
+    overrides = run.overrides(image, access)
+    with run.running(1) as work:
+        opening = work.options(overrides)
+        with closing(transports.transport(reference.transport).source(reference, opening)) as place:
+            found = images.find(place, reference)
+            if raw and not config:
+                output = found.raw
+            elif raw:
+                output = images.raw_config(found, images.instance(found, wanted))
+            elif config:
+                shown = images.config(found, images.instance(found, wanted))
+                output = report(shown, template)
+            else:
+                one = images.instance(found, wanted)
+                tags = [] if no_tags else images.repository_tags(place, work.emit)
+                output = report(images.summary(found, one, tags, algorithm), template)
+    sys.stdout.buffer.write(output)

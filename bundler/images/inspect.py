@@ -1,0 +1,227 @@
+"""Look at one image or artifact, without its layers.
+
+Of a list, what is shown is the image for one platform, but under the list's own digest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bundler.content.verified import VerifiedReader
+from bundler.copy.resolve import MAX_DEPTH, fetch
+from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
+from bundler.events import Warned
+from bundler.images import oci_config
+from bundler.images.go_values import (
+    NIL,
+    NIL_SLICE,
+    ZERO_TIME,
+    Member,
+    Struct,
+    Value,
+    string_map,
+    strings,
+)
+from bundler.oci import manifest, media_types
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import ImageManifest, Index
+from bundler.oci.platform import Platform, choose
+from bundler.ports import InRepository, ListsTags, MountOrigin, Node
+
+if TYPE_CHECKING:
+    from bundler.events import Emit
+    from bundler.oci.descriptor import Descriptor
+    from bundler.ports import Reference, Source
+
+_ZSTD_TWIN = "io.github.containers.compression.zstd"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a reference leads to: its root's bytes, and where the rest can be read."""
+
+    source: Source
+    reference: Reference
+    root: Descriptor
+    raw: bytes = field(repr=False)
+
+    def digest(self, algorithm: str | None = None) -> Digest:
+        """The root's digest, by ``algorithm`` where that is not the root's own."""
+        if algorithm in (None, self.root.digest.algorithm):
+            return self.root.digest
+        return Digest.of(self.raw, algorithm)
+
+
+def find(source: Source, reference: Reference) -> Found:
+    """Read the root that ``reference`` names, whatever it is.
+
+    Raises:
+        NotFoundError: there is no such image.
+        IntegrityError: its bytes are not those of its digest.
+    """
+    root = source.resolve(reference.name)
+    return Found(source, reference, root, fetch(source, root, str(reference)))
+
+
+def instance(found: Found, platform: Platform) -> ImageManifest:
+    """The image itself, or of a list the one that runs best on ``platform``.
+
+    Raises:
+        NotFoundError: none runs there.
+        UnsupportedError: it is no image and no artifact.
+    """
+    descriptor, raw = found.root, found.raw
+    for _ in range(MAX_DEPTH + 1):
+        what = f"{found.reference}: manifest {descriptor.digest}"
+        parsed = manifest.parse(raw, descriptor.media_type, what=what)
+        if isinstance(parsed, ImageManifest):
+            return parsed
+        descriptor = _choose(parsed, platform, str(found.reference))
+        raw = fetch(found.source, descriptor, str(found.reference))
+    raise LimitError(f"{found.reference}: indexes nested deeper than {MAX_DEPTH} levels")
+
+
+def raw_config(found: Found, image: ImageManifest) -> bytes:
+    """The bytes of an image's configuration, or of whatever an artifact has in its place.
+
+    Raises:
+        IntegrityError: they are not those of its digest.
+        LimitError: there are too many of them.
+    """
+    config = image.config
+    what = f"{found.reference}: config {config.digest}"
+    if config.size > manifest.MAX_MANIFEST:
+        raise LimitError(f"{what}: {config.size:,} bytes, more than a config may have")
+    with found.source.open(Node.of(config, "config")) as stream:
+        return VerifiedReader(stream, what, digest=config.digest, size=config.size).read()
+
+
+def config(found: Found, image: ImageManifest) -> Struct:
+    """An image's configuration.
+
+    Raises:
+        UnsupportedError: it is an artifact, which has none.
+    """
+    if image.is_artifact:
+        raise UnsupportedError(
+            f"{found.reference}: an artifact ({_artifact_type(image)}) has no image's config",
+            hint="--config --raw shows what it has in its place",
+        )
+    return _config(found, image)[0]
+
+
+def summary(
+    found: Found, image: ImageManifest, tags: Value, algorithm: str | None = None
+) -> Struct:
+    """What is worth knowing of an image or an artifact; ``tags`` are its repository's."""
+    head = (
+        Member("Name", _name(found.reference), omit_empty=True),
+        Member("Tag", "", omit_empty=True),  # only a manifest of schema 1 holds its tag
+        Member("Digest", found.digest(algorithm).text),
+        Member("RepoTags", tags),
+    )
+    layers = (
+        Member("Layers", strings([layer.digest.text for layer in image.layers])),
+        Member("LayersData", _layers_data(image), omit_empty=True),
+    )
+    if image.is_artifact:
+        subject = "" if image.subject is None else image.subject.digest.text
+        about = (
+            Member("ArtifactType", _artifact_type(image)),
+            Member("ConfigType", image.config.media_type),
+            Member("Subject", subject, omit_empty=True),
+            Member("Annotations", string_map(image.annotations)),
+        )
+        return Struct("inspect.Artifact", (*head, *about, *layers))
+    known, docker_version = _config(found, image)
+    inner = known.get("Config")
+    assert isinstance(inner, Struct)  # noqa: S101 - oci_config makes it one
+    created = known.get("Created") or NIL
+    if created is NIL and image.media_type == media_types.DOCKER_MANIFEST:
+        created = ZERO_TIME  # as all tools that read it into Docker's own types show it
+    facts = (
+        Member("Created", created),
+        Member("DockerVersion", docker_version),
+        Member("Labels", inner.get("Labels") or NIL),
+        Member("Architecture", known.get("Architecture") or ""),
+        Member("Os", known.get("OS") or ""),
+    )
+    return Struct(
+        "inspect.Output", (*head, *facts, *layers, Member("Env", inner.get("Env") or NIL))
+    )
+
+
+def repository_tags(source: Source, emit: Emit) -> Value:
+    """All tags of the repository that ``source`` reads; empty where it reads something else.
+
+    Nil, and a warning, where the registry does not tell them to us.
+    """
+    if not (isinstance(source, MountOrigin) and isinstance(source, ListsTags)):
+        return []
+    try:
+        return strings(source.tags())
+    except (DeniedError, NotFoundError) as error:
+        if not _tells_no_tags(error):
+            raise
+        emit(Warned(f"the registry does not list tags: {error}"))
+        return NIL_SLICE
+
+
+def _choose(index: Index, platform: Platform, what: str) -> Descriptor:
+    """The best platform first, then zstd before gzip, then the order of the list."""
+    offered = [entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS]
+    if index.media_type == media_types.OCI_INDEX:
+        offered.sort(key=lambda entry: entry.annotations.get(_ZSTD_TWIN) != "true")
+    position = choose(platform, [entry.platform for entry in offered])
+    if position is not None:
+        return offered[position]
+    anywhere = [entry for entry in offered if entry.platform is None]
+    if anywhere and index.media_type == media_types.OCI_INDEX:
+        return anywhere[0]
+    names = sorted({str(entry.platform) for entry in offered if entry.platform})
+    raise NotFoundError(
+        f"{what}: no image for {platform}; it offers {', '.join(names) or 'nothing'}",
+        hint="name one of them with --platform, or look at the list itself with --raw",
+    )
+
+
+def _config(found: Found, image: ImageManifest) -> tuple[Struct, str]:
+    what = f"{found.reference}: config {image.config.digest}"
+    return oci_config.parse(raw_config(found, image), what=what)
+
+
+def _name(reference: Reference) -> str:
+    image = reference.image if isinstance(reference, InRepository) else None
+    return "" if image is None else image.repository
+
+
+def _artifact_type(image: ImageManifest) -> str:
+    return image.artifact_type or image.config.media_type
+
+
+def _layers_data(image: ImageManifest) -> Value:
+    annotated = image.media_type == media_types.OCI_MANIFEST
+    return [_layer(layer, annotated=annotated) for layer in image.layers]
+
+
+def _layer(layer: Descriptor, *, annotated: bool) -> Struct:
+    return Struct(
+        "types.ImageInspectLayer",
+        (
+            Member("MIMEType", layer.media_type),
+            Member("Digest", layer.digest.text),
+            Member("Size", layer.size),
+            Member("Annotations", string_map(layer.annotations if annotated else {})),
+        ),
+    )
+
+
+def _tells_no_tags(error: DeniedError | NotFoundError) -> bool:
+    """Some registries keep the list to those with a right of its own; others have none at all.
+
+    The first answer DENIED; the second with the page of a server that knows no such path.
+    """
+    if isinstance(error, DeniedError):
+        return "DENIED" in error.codes
+    return "404 page not found" in error.message

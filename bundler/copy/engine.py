@@ -7,7 +7,7 @@ name has changed, and the same run again moves only what is missing.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -73,7 +73,7 @@ def execute(plan: Plan, running: Running) -> Outcome:
     """
     work = _Work(plan, running)
     work.tell()
-    work.each([task for task in plan.blobs if task.action != "mount"], work.blob)
+    work.each(work.blobs, work.blob)
     work.each([task for task in plan.blobs if task.action == "mount"], work.mount)
     for _, stage in groupby(plan.manifests, key=lambda task: task.stage):
         work.each(list(stage), work.manifest)
@@ -84,6 +84,7 @@ class _Work:
     def __init__(self, plan: Plan, running: Running) -> None:
         self._plan = plan
         self._running = running
+        self.blobs = _read_once(task for task in plan.blobs if task.action != "mount")
         self._stop = Cancellation(running.cancellation)
         self._emit = running.emit
         self._failed: dict[str, BundlerError] = {}
@@ -91,12 +92,13 @@ class _Work:
     def tell(self) -> None:
         """Say how much there is to do."""
         plan = self._plan
+        present = [task for task in self.blobs if task.action == "present"]
         self._emit(
             events.Planned(
                 blobs=plan.count("push"),
                 size=plan.size("push"),
-                present_blobs=plan.count("present") + plan.count("mount"),
-                present_size=plan.size("present") + plan.size("mount"),
+                present_blobs=len(present) + plan.count("mount"),
+                present_size=sum(task.size for task in present) + plan.size("mount"),
             )
         )
 
@@ -178,6 +180,20 @@ def _named(labels: Sequence[str]) -> str:
     """The images that need something, for a message."""
     more = len(labels) - _NAMED
     return ", ".join(labels[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _read_once(tasks: Iterable[BlobTask]) -> list[BlobTask]:
+    """One task for a blob that is only read at its source, however many places have it already."""
+    merged: dict[object, BlobTask] = {}
+    for task in tasks:
+        place = task.destination
+        only_read = task.action == "present" and not isinstance(place, Rereads)
+        key = (None if only_read else id(place), id(task.origin), task.node.digest)
+        known = merged.setdefault(key, task)
+        if known is not task:
+            labels = dict.fromkeys((*known.labels, *task.labels))
+            merged[key] = replace(known, labels=tuple(labels))
+    return list(merged.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,30 @@ def test_repositories_of_one_registry_share_a_blob_by_mounting(executor, mounts)
         )
 
 
+def test_what_several_repositories_have_is_read_once_and_missed_by_all(executor):
+    """An import hashes each blob of its medium once; one that is damaged fails every image."""
+    there, registry = MemoryStore(), Registry()
+    for name in ("a", "b"):
+        there.add_image(name, layers=[b"shared", name.encode()])
+    source, one, two = there.source(), registry.repository("one"), registry.repository("two")
+
+    def bring(**how):
+        wishes = {name: Wish(source, name, name) for name in ("a", "b")}
+        targets = [Target(resolve(wishes["a"]), one, ("a",))]
+        targets.append(Target(resolve(wishes["b"]), two, ("b",)))
+        return execute(plan(targets, executor, Cancellation()), Running(executor, **how))
+
+    bring()
+    (shared,) = {node.digest for node in resolve(Wish(source, "a", "a")).graph.blobs} & {
+        node.digest for node in resolve(Wish(source, "b", "b")).graph.blobs
+    }
+    fault = Fault("open", "wrong", digest=shared, times=2)
+    there.faults.append(fault)
+    outcome = bring(read_everything=True, keep_going=True)
+    assert set(outcome.failed) == {"a", "b"}
+    assert fault.times == 1
+
+
 def test_a_blob_that_a_neighbour_has_is_mounted_from_there(executor):
     there, registry = MemoryStore(), Registry()
     there.add_image("a", layers=[b"x"])

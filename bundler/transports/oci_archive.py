@@ -23,7 +23,7 @@ from bundler.oci import image_layout
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.image_layout import LayoutIndex
 from bundler.ports import Accepts, Node
-from bundler.transports import archive_file, oci_layout
+from bundler.transports import archive_file, layout_entries
 from bundler.transports.oci_layout import LayoutSource
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class OciArchiveDestination:
             if not self.has(Node.of(image.root, "manifest")):
                 raise IntegrityError(f"{self._file.path}: {image.root.digest} did not arrive")
         what = str(self._file.path / image_layout.INDEX_FILE)
-        index = LayoutIndex.empty(what).published(oci_layout.entries(images))
+        index = LayoutIndex.empty(what).published(layout_entries.entries(images))
         self._archive.add_bytes(image_layout.INDEX_FILE, index.encode())
         self._archive.add_bytes(image_layout.MARK_FILE, image_layout.MARK)
         self._file.publish(self._archive.end())
@@ -168,7 +168,7 @@ class OciArchiveTransport:
 
     def parse(self, text: str, /) -> OciArchiveReference:
         """Read ``FILE[:NAME]`` or ``FILE:@N``; the file's path ends at the first colon."""
-        return OciArchiveReference(*oci_layout.parse_place("oci-archive", text))
+        return OciArchiveReference(*layout_entries.parse_place("oci-archive", text))
 
     def source(self, reference: OciArchiveReference, options: Options, /) -> LayoutSource:
         """Open an archive for reading."""
@@ -181,7 +181,7 @@ class OciArchiveTransport:
         /,
     ) -> OciArchiveDestination:
         """Begin a new archive, and lock it."""
-        oci_layout.refuse_place(reference.transport, reference.path, reference.name)
+        layout_entries.refuse_place(reference.transport, reference.path, reference.name)
         return OciArchiveDestination(Path(reference.path))
 
 

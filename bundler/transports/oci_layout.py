@@ -19,10 +19,8 @@ from bundler.content.plain_files import Directory
 from bundler.errors import (
     BundlerError,
     IntegrityError,
-    InvalidReferenceError,
     MalformedError,
     NotFoundError,
-    UnsupportedError,
 )
 from bundler.oci import fields, image_layout, strict_json
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
@@ -30,10 +28,11 @@ from bundler.oci.digest import Digest
 from bundler.oci.image_layout import LayoutIndex
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.ports import Accepts, Node
+from bundler.transports import layout_entries
 from bundler.transports.reachable import Reachable, reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
     from contextlib import AbstractContextManager
 
     from bundler.content.reader import Content, Reader
@@ -198,7 +197,9 @@ class LayoutDestination:
             if not self.has(Node.of(image.root, "manifest")):
                 raise IntegrityError(f"{self._root.path}: {image.root.digest} did not arrive")
         former = _read_index(self._root)
-        index = (former or LayoutIndex.empty(self._what())).published(entries(images))
+        index = (former or LayoutIndex.empty(self._what())).published(
+            layout_entries.entries(images)
+        )
         self._sync()
         if self._root.size(image_layout.MARK_FILE) is None:
             atomic.write_bytes_in(self._root, image_layout.MARK_FILE, image_layout.MARK)
@@ -304,7 +305,7 @@ class LayoutTransport:
 
     def parse(self, text: str, /) -> LayoutReference:
         """Read ``PATH[:NAME]``; the path ends at the first colon."""
-        return LayoutReference(*parse_place("oci", text))
+        return LayoutReference(*layout_entries.parse_place("oci", text))
 
     def source(self, reference: LayoutReference, options: Options, /) -> LayoutSource:  # noqa: ARG002 - the port's form
         """Open a layout for reading."""
@@ -317,52 +318,8 @@ class LayoutTransport:
         /,
     ) -> LayoutDestination:
         """Open, or make, a layout for writing, and lock it."""
-        refuse_place(reference.transport, reference.path, reference.name)
+        layout_entries.refuse_place(reference.transport, reference.path, reference.name)
         return LayoutDestination(Path(reference.path))
-
-
-def parse_place(transport: str, text: str) -> tuple[str, str | None]:
-    """Read ``PATH``, ``PATH:NAME`` or ``PATH:@N``; the path ends at the first colon.
-
-    Raises:
-        InvalidReferenceError: with the part that is wrong.
-    """
-    path, _, name = text.partition(":")
-    if not path or "\0" in path:
-        raise InvalidReferenceError(
-            f"{transport}:{text[:200]}: no path",
-            hint=f"write {transport}:PATH or {transport}:PATH:NAME",
-        )
-    if not all(char.isprintable() and char != " " for char in name):
-        raise InvalidReferenceError(
-            f"{transport}:{path[:200]}: {name[:80]!r} is not an image's name"
-        )
-    if name.startswith("@") and not (name[1:].isascii() and name[1:].isdigit()):
-        raise InvalidReferenceError(
-            f"{transport}:{text[:200]}: {name[:80]!r} is not a place",
-            hint="the first entry is @0",
-        )
-    return path, name or None
-
-
-def refuse_place(transport: str, path: str, name: str | None) -> None:
-    """Refuse ``@N`` where an image is to be written.
-
-    Raises:
-        UnsupportedError: with what to write instead.
-    """
-    if name is not None and name.startswith("@"):
-        raise UnsupportedError(
-            f"{transport}:{path}:{name}: a place can be read, not written",
-            hint=f"give the image a name: {transport}:{path}:NAME",
-        )
-
-
-def entries(images: Sequence[Publication]) -> Iterator[Descriptor]:
-    """What ``index.json`` lists for ``images``: each root once for each of its names."""
-    for image in images:
-        for name in image.names or (None,):
-            yield image_layout.named(image.root, name, dict(image.annotations))
 
 
 def _is_called(entry: Descriptor, name: str | None) -> bool:

@@ -1,0 +1,58 @@
+"""How users and ``index.json`` name an image in a layout, be it a directory or an archive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.errors import InvalidReferenceError, UnsupportedError
+from bundler.oci import image_layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bundler.oci.descriptor import Descriptor
+    from bundler.ports import Publication
+
+
+def parse_place(transport: str, text: str) -> tuple[str, str | None]:
+    """Read ``PATH``, ``PATH:NAME`` or ``PATH:@N``; the path ends at the first colon.
+
+    Raises:
+        InvalidReferenceError: with the part that is wrong.
+    """
+    path, _, name = text.partition(":")
+    if not path or "\0" in path:
+        raise InvalidReferenceError(
+            f"{transport}:{text[:200]}: no path",
+            hint=f"write {transport}:PATH or {transport}:PATH:NAME",
+        )
+    if not all(char.isprintable() and char != " " for char in name):
+        raise InvalidReferenceError(
+            f"{transport}:{path[:200]}: {name[:80]!r} is not an image's name"
+        )
+    if name.startswith("@") and not (name[1:].isascii() and name[1:].isdigit()):
+        raise InvalidReferenceError(
+            f"{transport}:{text[:200]}: {name[:80]!r} is not a place",
+            hint="the first entry is @0",
+        )
+    return path, name or None
+
+
+def refuse_place(transport: str, path: str, name: str | None) -> None:
+    """Refuse ``@N`` where an image is to be written.
+
+    Raises:
+        UnsupportedError: with what to write instead.
+    """
+    if name is not None and name.startswith("@"):
+        raise UnsupportedError(
+            f"{transport}:{path}:{name}: a place can be read, not written",
+            hint=f"give the image a name: {transport}:{path}:NAME",
+        )
+
+
+def entries(images: Sequence[Publication]) -> Iterator[Descriptor]:
+    """What ``index.json`` lists for ``images``: each root once for each of its names."""
+    for image in images:
+        for name in image.names or (None,):
+            yield image_layout.named(image.root, name, dict(image.annotations))

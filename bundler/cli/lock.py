@@ -49,4 +49,5 @@ def lock(manifest: Path, *, jobs: int | None, as_json: bool) -> None:
     for word, references in (("moved", moved), ("new", fresh), ("gone", gone)):
         for reference in references:
             render.line(f"{word}: {reference}")
-    render.line(f"{path}: {render.count(len(new.images), 'image')}")
+    state = "" if old is None or moved or fresh or gone else ", none of them changed"
+    render.line(f"{path}: {render.count(len(new.images), 'image')}{state}")

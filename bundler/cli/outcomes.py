@@ -70,8 +70,6 @@ def surveyed(survey: Survey, bundle: Path | None, *, as_json: bool) -> None:
 
 def exported(report: ExportReport, *, as_json: bool) -> None:
     """Print what an export did."""
-    from bundler.bundle import medium  # noqa: PLC0415 - loaded by now
-
     contents, plan = report.inventory, report.plan
     if as_json:
         render.document(report.to_json())
@@ -94,7 +92,14 @@ def exported(report: ExportReport, *, as_json: bool) -> None:
                 render.line(
                     f"new digest, since platforms were left out: {image.reference}: {image.digest}"
                 )
-    render.aside(medium.inspect(report.bundle).farewell or "all of it is on the disk")
+    farewell(report.bundle)
+
+
+def farewell(bundle: Path) -> None:
+    """Tell whoever carries the bundle that all of it is written."""
+    from bundler.bundle import medium  # noqa: PLC0415 - only who writes needs it
+
+    render.aside(medium.inspect(bundle).farewell or "all of it is on the disk")
 
 
 def imported(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:

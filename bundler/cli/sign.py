@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import keys, options, render
+from bundler.cli import keys, options, outcomes, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,6 @@ def sign(
     names = sign_bundle(bundle, private)
     if as_json:
         render.document({"bundle": str(bundle), "signatures": names})
-        return
-    for name in names:
-        render.line(str(bundle / name))
+    else:
+        render.line(f"{bundle}: signed: {' '.join(names)}")
+    outcomes.farewell(bundle)

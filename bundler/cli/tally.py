@@ -87,7 +87,7 @@ class Tally:
     def position(self) -> str:
         """``12 of 43 blobs, 1.2 GiB of 3.4 GiB (35 %), 120.3 MiB/s, 18 s left``."""
         parts = [
-            f"{self.finished} of {render.count(self.blobs, 'blob')}",
+            f"{self.finished} of {render.count(self.blobs, self._noun)}",
             f"{render.size(self.moved)} of {render.size(self.total)} ({self.percent} %)",
             f"{render.size(self.rate)}/s",
         ]
@@ -104,7 +104,7 @@ class Tally:
     def outlook(self) -> str:
         """What there is to do, as soon as it is planned."""
         verb = "check" if self._only_checks else "move"
-        text = f"{render.count(self.blobs, 'blob')} to {verb}, {render.size(self._size)}"
+        text = f"{render.count(self.blobs, self._noun)} to {verb}, {render.size(self._size)}"
         if self._present_blobs:
             size = render.size(self._present_size)
             text += f"; {render.count(self._present_blobs, 'blob')}, {size}, there already"
@@ -114,7 +114,7 @@ class Tally:
         """What was done, once all of it is."""
         took = now - self._began
         rate = f", {render.size(self.moved / took)}/s" if took >= 1 else ""
-        done = f"{render.count(self.finished, 'blob')}, {render.size(self.moved)}"
+        done = f"{render.count(self.finished, self._noun)}, {render.size(self.moved)}"
         return f"{done} in {render.duration(took)}{rate}"
 
     def so_far(self) -> str:
@@ -122,13 +122,18 @@ class Tally:
         if not self.planned:
             return "nothing was moved yet"
         done = (
-            f"{self.finished} of {render.count(self.blobs, 'blob')}"
+            f"{self.finished} of {render.count(self.blobs, self._noun)}"
             f" ({render.size(self._kept)} of {render.size(self.total)})"
         )
         if self._only_checks:
             return f"{done} were checked"
         names = render.count(self._published, "name") if self._published else "no name"
         return f"{done} are done and stay; {names} was published"
+
+    @property
+    def _noun(self) -> str:
+        """A verification reads files: blobs, and what lies beside them."""
+        return "file" if self._only_checks else "blob"
 
     def _plan(self, event: events.Planned) -> None:
         self.planned = True

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     type=options.PATH,
     help="Public key of a signer to trust; any one of several will do.",
 )
-@click.option("-j", "--jobs", type=click.IntRange(1, 64), help="How many files are read at once.")
+@click.option(
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    help="How many files are read at once: one per core if not said.",
+)
 @options.as_json
 def verify(bundle: Path, *, key_files: tuple[Path, ...], jobs: int | None, as_json: bool) -> None:
     """Read all of BUNDLE and tell what is wrong with it, and who signed it.
@@ -54,7 +60,8 @@ def _show(verification: Verification) -> None:
         )
         if not known.complete:
             render.line("not complete: its export left out what could not be had")
-    state = "whole" if verification.whole else "DAMAGED"
+    found = render.count(len(verification.findings), "finding")
+    state = "whole" if verification.whole else f"damaged ({found})"
     number, size = render.count(verification.files, "file"), render.size(verification.size)
     images = "" if known is None else f", {render.count(len(known.images), 'image')}"
     render.line(f"{state}: {number}, {size}{images}")

@@ -54,6 +54,23 @@ def test_an_image_that_is_missing_leads_to_the_line_that_asked(
     assert not (ward / "stick").exists()
 
 
+def test_a_lock_says_that_nothing_changed_too(ward: Path, run_airbundle: RunAirbundle):
+    assert "changed" not in run_airbundle("lock", "ward.yaml").stdout
+    assert "2 images, none of them changed" in run_airbundle("lock", "ward.yaml").stdout
+    (ward / "ward.yaml").write_text(MANIFEST.replace("  - oci:./layout:web:1\n", ""))
+    told = run_airbundle("lock", "ward.yaml").stdout
+    assert "gone: localhost/web:1" in told
+    assert "changed" not in told
+
+
+def test_signing_says_that_the_signature_is_written(ward: Path, run_airbundle: RunAirbundle):
+    run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    run_airbundle("keygen", "--no-passphrase", "second")
+    done = run_airbundle("sign", "stick", "--key", "second.key")
+    assert done.stdout.startswith("stick: signed: bundle.json.")
+    assert "on the disk" in done.stderr or "unmounted" in done.stderr
+
+
 def test_an_import_says_what_became_of_each_name(ward: Path, run_airbundle: RunAirbundle):
     run_airbundle("export", "ward.yaml", "stick", "--unsigned")
     to = ("import", "stick", "oci:inside", "--allow-unsigned")

@@ -79,10 +79,10 @@ def test_what_is_hashed_in_place_belongs_to_the_total() -> None:
 def test_a_verification_checks_and_moves_nothing() -> None:
     tally = Tally(0.0)
     tally.add(events.Planned(2, 8 * MIB, 0, 0, "check"))
-    assert tally.outlook() == "2 blobs to check, 8.0 MiB"
+    assert tally.outlook() == "2 files to check, 8.0 MiB"
     tally.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
     tally.add(events.BlobFinished(FIRST))
-    assert tally.so_far() == "1 of 2 blobs (4.0 MiB of 8.0 MiB) were checked"
+    assert tally.so_far() == "1 of 2 files (4.0 MiB of 8.0 MiB) were checked"
 
 
 def test_what_was_told_of_a_failed_attempt_is_taken_back() -> None:

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 4 * 1024 * 1024
 
-_MARKUP = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;", "\0": "\ufffd"}
-)
-
 
 class _ArgumentError(Exception):
     """What is wrong with an argument."""
@@ -188,15 +184,10 @@ def _json(value: Value) -> Value:
     return encode(value, escape_markup=False)
 
 
-def _html(*values: Value) -> Value:
-    return sprint(values).translate(_MARKUP)
-
-
 FUNCTIONS: dict[str, Implementation] = {
     "eq": _equal,
     "ge": lambda first, second: not _less(first, second),
     "gt": lambda first, second: not (_less(first, second) or _same(first, second)),
-    "html": _html,
     "index": _index,
     "join": _join,
     "json": _json,
@@ -221,7 +212,7 @@ FUNCTIONS: dict[str, Implementation] = {
 _COUNTS = dict.fromkeys(FUNCTIONS, (1, 1)) | {
     "eq": (2, None),
     **dict.fromkeys(("ge", "gt", "le", "lt", "ne"), (2, 2)),
-    **dict.fromkeys(("html", "print", "println"), (0, None)),
+    **dict.fromkeys(("print", "println"), (0, None)),
     "index": (1, None),
     "join": (2, 2),
     "pad": (3, 3),

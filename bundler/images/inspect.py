@@ -135,21 +135,18 @@ def summary(
         )
         return Struct("inspect.Artifact", (*head, *about, *layers))
     known, docker_version = _config(found, image)
-    inner = known.get("Config")
+    inner, created = _of(known, "Config"), _of(known, "Created")
     assert isinstance(inner, Struct)  # noqa: S101 - oci_config makes it one
-    created = known.get("Created") or NIL
     if created is NIL and image.media_type == media_types.DOCKER_MANIFEST:
         created = ZERO_TIME  # as all tools that read it into Docker's own types show it
     facts = (
         Member("Created", created),
         Member("DockerVersion", docker_version),
-        Member("Labels", inner.get("Labels") or NIL),
-        Member("Architecture", known.get("Architecture") or ""),
-        Member("Os", known.get("OS") or ""),
+        Member("Labels", _of(inner, "Labels")),
+        Member("Architecture", _of(known, "Architecture")),
+        Member("Os", _of(known, "OS")),
     )
-    return Struct(
-        "inspect.Output", (*head, *facts, *layers, Member("Env", inner.get("Env") or NIL))
-    )
+    return Struct("inspect.Output", (*head, *facts, *layers, Member("Env", _of(inner, "Env"))))
 
 
 def repository_tags(source: Source, emit: Emit) -> Value:
@@ -189,6 +186,11 @@ def _choose(index: Index, platform: Platform, what: str) -> Descriptor:
 def _config(found: Found, image: ImageManifest) -> tuple[Struct, str]:
     what = f"{found.reference}: config {image.config.digest}"
     return oci_config.parse(raw_config(found, image), what=what)
+
+
+def _of(struct: Struct, name: str) -> Value:
+    value = struct.get(name)
+    return NIL if value is None else value
 
 
 def _name(reference: Reference) -> str:

@@ -122,6 +122,10 @@ def test_what_an_image_does_not_say_is_null(run_airbundle: RunAirbundle, layout:
     shown = json.loads(run_airbundle("inspect", f"oci:{layout}:plain").stdout)
     assert [shown[key] for key in ("Created", "Labels", "Env")] == [None, None, None]
     assert shown["DockerVersion"] == ""
+    empty = images.image(config={"config": {"Labels": {}, "Env": []}})
+    images.write_layout(layout.parent / "empty", {"x": empty})
+    shown = json.loads(run_airbundle("inspect", "oci:empty").stdout)
+    assert [shown[key] for key in ("Labels", "Env")] == [{}, []]
     docker = json.loads(run_airbundle("inspect", f"oci:{layout}:docker").stdout)
     assert docker["Created"] == "0001-01-01T00:00:00Z"
 

@@ -65,7 +65,6 @@ DATA = Struct(
         ),
         ("{{and .Os .Tag}}|{{or .Tag .Os}}|{{not .Tag}}|{{or true .Nothing}}", "|linux|true|true"),
         ("{{print 1 2 `a` `b` 3}} {{println 1 `a`}}", "1 2ab3 1 a\n"),
-        ("{{html .Labels.b}}", "&lt;1&gt;"),
         ("a  {{- .Os -}}  b {{- /* no\nthing */ -}} c", "alinuxbc"),
         ("{{/* x */}}{{.Os | printf `%s-%s` `a`}}", "a-linux"),
         (r'{{"a\tb\"\x41\u00e9"}} {{`\n`}}', 'a\tb"Aé \\n'),

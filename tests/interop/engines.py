@@ -1,13 +1,11 @@
 """Real container engines, each with a home of its own, stopped for certain.
 
-Docker and containerd need root, and packages that nothing else here needs; without them their
-tests are skipped.
+Docker and containerd run for root only: their tests are skipped for everybody else.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -43,11 +41,11 @@ def podman_service() -> Iterator[str]:
 @contextmanager
 def dockerd() -> Iterator[str]:
     """Docker, without a network; yields its ``unix://…``."""
-    _needs("dockerd", "docker.io")
+    docker = _for_root("dockerd")
     with _home() as home:
         host = f"unix://{home}/docker.sock"
         command = [
-            "dockerd",
+            docker,
             *("--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"),
             *("--data-root", f"{home}/data", "--exec-root", f"{home}/exec"),
             *("--pidfile", f"{home}/docker.pid", "--host", host),
@@ -59,7 +57,7 @@ def dockerd() -> Iterator[str]:
 @contextmanager
 def containerd() -> Iterator[servers.Client]:
     """containerd, by its command ``ctr``."""
-    _needs("containerd", "containerd")
+    program, ctr = _for_root("containerd"), _for_root("ctr")
     with _home() as home:
         configuration = home / "config.toml"
         configuration.write_text(
@@ -68,9 +66,9 @@ def containerd() -> Iterator[servers.Client]:
             "disabled_plugins = ['io.containerd.grpc.v1.cri']\n"
             f"[grpc]\naddress = '{home}/containerd.sock'\n"
         )
-        command = ["containerd", "--config", str(configuration)]
+        command = [program, "--config", str(configuration)]
         with _running(command, home, "containerd.sock"):
-            yield servers.Client(("ctr", "--address", f"{home}/containerd.sock"), home)
+            yield servers.Client((ctr, "--address", f"{home}/containerd.sock"), home)
 
 
 @contextmanager
@@ -87,9 +85,10 @@ def _podman_flags(home: Path) -> tuple[str, ...]:
     )
 
 
-def _needs(name: str, package: str) -> None:
-    if shutil.which(name) is None or os.geteuid() != 0:
-        pytest.skip(f"needs root, and {name}: apt-get install {package}")
+def _for_root(name: str) -> str:
+    if os.geteuid() != 0:
+        pytest.skip(f"{name} runs for root only")
+    return servers.program(name)
 
 
 @contextmanager

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGES = {
+    "containerd": "containerd",
+    "ctr": "containerd",
+    "dockerd": "docker.io",
     "docker-registry": "docker-registry",
     "htpasswd": "apache2-utils",
     "openssl": "openssl",

@@ -8,40 +8,18 @@ https://pkg.go.dev/text/template
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Union
 
 from bundler.errors import LimitError, UsageError
+from bundler.images.go_template_tokens import constant, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from bundler.images.go_template_tokens import Token
 
 MAX_TEMPLATE = 64 * 1024
 MAX_DEPTH = 40
 
-_SPACE = " \t\r\n"
-_TOKEN = re.compile(
-    r"""(?P<end>(?:[ \t\r\n]+-)?\}\})
-    |(?P<space>[ \t\r\n]+)
-    |(?P<string>"(?:[^"\\\n]|\\.)*"|`[^`]*`)
-    |(?P<char>'(?:[^'\\\n]|\\[^\n][^'\n]*)')
-    |(?P<number>[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+
-        |(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?))
-    |(?P<field>\.[^\W\d]\w*)
-    |(?P<dot>\.)
-    |(?P<variable>\$\w*)
-    |(?P<word>[^\W\d]\w*)
-    |(?P<set>:?=)
-    |(?P<mark>[|,()])""",
-    re.VERBOSE,
-)
-_COMMENT = re.compile(r"/\*.*?\*/((?:[ \t\r\n]+-)?\}\})", re.DOTALL)
-_ESCAPE = re.compile(
-    r"\\(?:([abfnrtv\\'\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.?))",
-    re.DOTALL,
-)
-_ESCAPED = dict(zip("abfnrtv\\'\"", "\a\b\f\n\r\t\v\\'\"", strict=True))
 _ALONE = ("define", "block", "template", "break", "continue")
 
 
@@ -115,84 +93,29 @@ def parse(text: str) -> tuple[Tree, ...]:
     """
     if len(text) > MAX_TEMPLATE:
         raise LimitError(f"template: more than the {MAX_TEMPLATE:,} characters allowed")
-    parser = _Parser(list(_tokens(text)))
+    parser = _Parser(list(tokens(text)))
     trees, end = parser.body(0)
     if end is not None:
         raise UsageError(f"template: line {end.line}: unexpected {{{{{end.text}}}}}")
     return trees
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    line: int
-
-    def ends(self, until: str) -> bool:
-        """Whether this is the end of an action, or the closing bracket that is waited for."""
-        return until == (self.text if self.kind == "mark" else self.kind)
-
-
-def _tokens(text: str) -> Iterator[_Token]:
-    """Plain text, and the parts of each action up to its ``end``."""
-    position, trim = 0, False
-    while position < len(text):
-        start = text.find("{{", position)
-        plain = text[position:] if start < 0 else text[position:start]
-        inside = len(text) if start < 0 else start + 2
-        trims_before = text[inside : inside + 1] == "-" and text[inside + 1 : inside + 2] in _SPACE
-        trims_before = trims_before and len(text) > inside + 1
-        plain = plain.lstrip(_SPACE) if trim else plain
-        plain = plain.rstrip(_SPACE) if trims_before and start >= 0 else plain
-        if plain:
-            yield _Token("text", plain, text.count("\n", 0, position) + 1)
-        if start < 0:
-            return
-        position, trim = inside + trims_before, False
-        comment = _COMMENT.match(text, position + (trims_before and 1))
-        if comment is not None:
-            position, trim = comment.end(), "-" in comment[1]
-            continue
-        action = list(_inside(text, position))
-        yield from (token for token, _ in action)
-        last, position = action[-1]
-        trim = "-" in last.text
-
-
-def _inside(text: str, position: int) -> Iterator[tuple[_Token, int]]:
-    """The parts of one action, each with the position after it."""
-    line = text.count("\n", 0, position) + 1
-    while True:
-        found = _TOKEN.match(text, position)
-        if found is None:
-            wrong = text[position : position + 20]
-            what = f"unexpected {wrong!r}" if wrong else "an action without its }}"
-            raise UsageError(f"template: line {line}: {what}")
-        kind, position = found.lastgroup or "", found.end()
-        if kind == "number" and (text[position : position + 1] or " ").isalnum():
-            raise UsageError(f"template: line {line}: {found[0] + text[position]!r} is no number")
-        yield _Token(kind, found[0], line), position
-        line += found[0].count("\n")
-        if kind == "end":
-            return
-
-
 class _Parser:
     """Reads trees from tokens, from the first to the last."""
 
-    def __init__(self, tokens: list[_Token]) -> None:
-        self._tokens = tokens
+    def __init__(self, found: list[Token]) -> None:
+        self._tokens = found
         self._position = 0
         self._variables = ["$"]
 
-    def body(self, depth: int) -> tuple[tuple[Tree, ...], _Token | None]:
+    def body(self, depth: int) -> tuple[tuple[Tree, ...], Token | None]:
         """Trees up to ``end``, ``else`` or the template's end, and which of them it was."""
         known = len(self._variables)
         trees, end = self._body(depth)
         del self._variables[known:]
         return trees, end
 
-    def _body(self, depth: int) -> tuple[tuple[Tree, ...], _Token | None]:
+    def _body(self, depth: int) -> tuple[tuple[Tree, ...], Token | None]:
         if depth > MAX_DEPTH:
             raise LimitError(f"template: nested deeper than {MAX_DEPTH} levels")
         trees: list[Tree] = []
@@ -319,7 +242,7 @@ class _Parser:
             case "word", name:
                 return Function(name)
             case "string" | "char" | "number", _:
-                return Constant(_constant(token))
+                return Constant(constant(token))
             case _:
                 raise self._unexpected(token)
         names = self._fields()
@@ -336,12 +259,12 @@ class _Parser:
             raise UsageError(f"template: undefined variable {variable[:80]}")
         return variable
 
-    def _peek(self) -> _Token:
+    def _peek(self) -> Token:
         if self._position >= len(self._tokens):
             raise UsageError("template: it ends too early")
         return self._tokens[self._position]
 
-    def _next(self) -> _Token:
+    def _next(self) -> Token:
         token = self._peek()
         self._position += 1
         return token
@@ -355,51 +278,5 @@ class _Parser:
         if token.kind != kind:
             raise self._unexpected(token)
 
-    def _unexpected(self, token: _Token) -> UsageError:
+    def _unexpected(self, token: Token) -> UsageError:
         return UsageError(f"template: line {token.line}: unexpected {token.text[:80]!r}")
-
-
-def _constant(token: _Token) -> str | float:
-    """The value of a string, a character (its number) or a number."""
-    if token.kind == "number":
-        return _number(token)
-    if token.text[0] == "`":
-        return token.text[1:-1].replace("\r", "")
-    value = _unescaped(token)
-    if token.kind == "string":
-        return value
-    if len(value) != 1:
-        raise UsageError(f"template: line {token.line}: {token.text[:80]} is not one character")
-    return ord(value)
-
-
-def _number(token: _Token) -> float:
-    text = token.text.replace("_", "")
-    wrong = UsageError(f"template: line {token.line}: {text[:80]} is no number")
-    if len(text) > 40:
-        raise wrong
-    is_octal = re.fullmatch(r"[+-]?0[0-7]+", text) is not None
-    is_float = re.search(r"[.eE]", text) is not None and not re.match(r"[+-]?0[xX]", text)
-    try:
-        if is_float:
-            return float(text)
-        value = int(text, 8 if is_octal else 0)
-    except ValueError:
-        raise wrong from None
-    if not -(2**63) <= value < 2**63:
-        raise UsageError(f"template: line {token.line}: {text[:80]} is too large")
-    return value
-
-
-def _unescaped(token: _Token) -> str:
-    def replaced(found: re.Match[str]) -> str:
-        simple, *codes, octal, other = found.groups()
-        if simple:
-            return _ESCAPED[simple]
-        code = next((int(digits, 16) for digits in codes if digits), None)
-        code = int(octal, 8) if octal else code
-        if code is None or code > 0x10FFFF or 0xD800 <= code < 0xE000 or other:
-            raise UsageError(f"template: line {token.line}: no such escape: {found[0][:80]!r}")
-        return chr(code)
-
-    return _ESCAPE.sub(replaced, token.text[1:-1])

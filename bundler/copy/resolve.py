@@ -17,6 +17,7 @@ from bundler.errors import (
     LimitError,
     MalformedError,
     NotFoundError,
+    RegistryError,
     SizeMismatchError,
 )
 from bundler.oci import image_config, manifest
@@ -122,8 +123,15 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
     replaces = None if root.digest == found.digest else found.digest
     if not wish.referrers:
         return Image(wish, graph, replaces, ())
-    referrers = tuple(_referrers(graph, wish, reading))
-    left_behind = () if replaces is None else _left_behind(wish.source, replaces)
+    try:
+        referrers = tuple(_referrers(graph, wish, reading))
+        left_behind = () if replaces is None else _left_behind(wish.source, replaces)
+    except RegistryError as error:
+        # The image may have come from a mirror that does not tell, and this from elsewhere.
+        error.add_note(
+            f"while looking for what refers to {wish.label}; `referrers: none` leaves it behind"
+        )
+        raise
     return Image(wish, graph, replaces, referrers, left_behind)
 
 

@@ -18,6 +18,7 @@ from bundler.errors import (
     LimitError,
     MalformedError,
     NotFoundError,
+    RegistryError,
     RejectedByPolicyError,
     SizeMismatchError,
 )
@@ -157,6 +158,22 @@ def test_what_a_registry_only_calls_a_referrer_does_not_travel(store):
     source = store.source()
     source.referrers = lambda _: [stranger]
     assert resolve(Wish(source, "app", "app", referrers=True)).referrers == ()
+
+
+def test_a_registry_that_fails_when_asked_for_referrers_is_said_to_have_been(store):
+    """The image itself may have come from a mirror."""
+    store.add_image("app")
+    source = store.source()
+
+    def unreachable(_):
+        raise RegistryError("https://office.example: the host name cannot be resolved")
+
+    source.referrers = unreachable
+    with pytest.raises(RegistryError) as caught:
+        resolve(Wish(source, "app", "office.example/app:1", referrers=True))
+    (note,) = caught.value.__notes__
+    assert "refers to office.example/app:1" in note
+    assert "`referrers: none`" in note
 
 
 def test_known_referrers_are_exactly_those(store):

@@ -157,7 +157,9 @@ class _Mistake:
 
     def expected(self, what: str) -> str:
         value = self.value
-        hidden = isinstance(value, Text) and not value.is_null and "credentials" in self.path
+        # A whole file that is one text may be a private key, named by mistake.
+        private = not self.path or "credentials" in self.path
+        hidden = isinstance(value, Text) and not value.is_null and private
         return f"expected {what}, got {'text' if hidden else describe(value)}"
 
 

@@ -53,6 +53,11 @@ def test_all_mistakes_are_reported_in_the_order_of_the_file(mistakes):
     ]
 
 
+def test_a_key_named_by_mistake_is_not_shown(mistakes):
+    (found,) = mistakes("-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n")
+    assert found == "m.yaml:1:1: expected a bundle manifest, got text"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

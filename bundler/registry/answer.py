@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _SLICE = 64 * 1024
 _LONGEST_FILL = 0.5
 _LONGEST_DOCUMENT = 120.0
+_PATIENCE = 60.0
+_SLOWEST = 256  # bytes a second over all of the patience; no link that works is slower
 _WORTH_READING = 64 * 1024
 
 BROKEN = (
@@ -50,7 +52,9 @@ class Answer:
         self._cancellation = cancellation
         self._on_close: list[Callable[[], None]] = []
         self._failure: RegistryError | None = None
-        # http.client fills a caller's buffer; urllib3 only returns new bytes, at half the speed.
+        self._waited = 0.0
+        self._gathered = 0
+        # Its file fills a caller's buffer; urllib3 only returns new bytes, at half the speed.
         inner = getattr(response.raw, "_fp", None)
         self._inner = inner if isinstance(inner, http.client.HTTPResponse) else None
 
@@ -110,14 +114,15 @@ class Answer:
         """
         if self._failure is not None:
             raise self._failure
-        deadline = time.monotonic() + _LONGEST_FILL
+        begun = time.monotonic()
         count = 0
         try:
             while count < len(buffer):
                 got = self._receive(buffer[count : count + _SLICE])
                 count += got
-                if not got or time.monotonic() > deadline:
+                if not got or time.monotonic() > begun + _LONGEST_FILL:
                     break
+            self._refuse_to_crawl(count, time.monotonic() - begun)
         except BROKEN as error:
             self._cancellation.check()
             self._failure = failures.of_exception(error, self.url)
@@ -141,19 +146,36 @@ class Answer:
             callback()
         self._on_close.clear()
 
+    def _refuse_to_crawl(self, count: int, seconds: float) -> None:
+        """Fail where a server sends just enough not to be silent; only its own time counts."""
+        self._gathered += count
+        self._waited += seconds
+        if self._waited > _PATIENCE:
+            if self._gathered < _SLOWEST * self._waited:
+                raise TimeoutError
+            self._waited = self._gathered = 0
+
     def _receive(self, buffer: memoryview) -> int:
-        if self._inner is not None:
-            count = self._inner.readinto(buffer)
-            # http.client takes an early end for the end.
-            if not count and len(buffer) and self._inner.length:
-                raise http.client.IncompleteRead(b"", self._inner.length)
-            return count
-        data = self._raw.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+        """What is there already, or else comes next; a server that drips is not waited for."""
+        inner = self._inner
+        if inner is None:
+            return _put(self._raw.read(len(buffer)), buffer)
+        if inner.chunked or not inner.length or inner.isclosed():
+            return _put(inner.read1(len(buffer)), buffer)
+        count: int = inner.fp.readinto1(buffer[: inner.length])
+        inner.length -= count
+        # http.client takes an early end for the end.
+        if not count and len(buffer):
+            raise http.client.IncompleteRead(b"", inner.length)
+        return count
 
     def _is_short(self) -> bool:
         """Whether so little is left that reading it is cheaper than a new connection."""
         if self._inner is None or self._inner.isclosed():
             return True
         return self._inner.length is not None and self._inner.length <= _WORTH_READING
+
+
+def _put(data: bytes, buffer: memoryview) -> int:
+    buffer[: len(data)] = data
+    return len(data)

@@ -1,0 +1,116 @@
+"""A server that sends a byte now and then is neither silent nor of any use."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.errors import RegistryError
+from bundler.oci.digest import Digest
+from bundler.registry import answer
+from bundler.registry.repository import Repository
+from bundler.registry.retrying import Patience
+
+if TYPE_CHECKING:
+    from bundler.content.reader import Reader
+
+BLOB = Digest("sha256:" + "0" * 64)
+LENGTH = b"Content-Length: 100000\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n186a0\r\n"
+
+
+class _Place:
+    """What ``connect`` wants to know of a registry."""
+
+    tls = None
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+
+@contextmanager
+def dripping(headers: bytes, gap: float):
+    """A server that answers each request with ``headers``, and a byte every ``gap`` seconds."""
+    ended = threading.Event()
+
+    def answer_one(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + headers)
+            while not ended.wait(gap):
+                connection.sendall(b"x")
+
+    def serve(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threads.append(threading.Thread(target=answer_one, args=(connection,)))
+                threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threads = [threading.Thread(target=serve, args=(listening,))]
+        threads[0].start()
+        try:
+            yield _Place(f"127.0.0.1:{listening.getsockname()[1]}")
+        finally:
+            ended.set()
+            listening.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
+
+
+def read(stream: Reader) -> int:
+    """Read all of it; how many bytes there were."""
+    buffer, count = memoryview(bytearray(65536)), 0
+    while got := stream.readinto(buffer):
+        count += got
+    return count
+
+
+@pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
+def test_a_document_that_drips_is_given_up(connect, monkeypatch, headers: bytes):
+    monkeypatch.setattr(answer, "_LONGEST_DOCUMENT", 0.3)
+    with dripping(headers, 0.02) as place:
+        session = connect(place, patience=Patience(attempts=1))
+        begun = time.monotonic()
+        with pytest.raises(RegistryError, match="too slowly"):
+            Repository(session, "library/app").manifest("1")
+        assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
+def test_a_blob_that_drips_is_given_up_for_now(connect, monkeypatch, headers: bytes):
+    """It is worth another attempt, which goes on where this one ended."""
+    monkeypatch.setattr(answer, "_PATIENCE", 0.6)
+    with dripping(headers, 0.02) as place:
+        repository = Repository(connect(place), "library/app")
+        with (
+            repository.open_blob(BLOB, 100_000) as stream,
+            pytest.raises(RegistryError, match="no answer in time") as raised,
+        ):
+            read(stream)
+        assert raised.value.temporary
+
+
+def test_a_slow_link_is_not_given_up(connect, monkeypatch):
+    monkeypatch.setattr(answer, "_PATIENCE", 0.1)
+    monkeypatch.setattr(answer, "_SLOWEST", 10)
+    with dripping(b"Content-Length: 80\r\n\r\n", 0.01) as place:
+        repository = Repository(connect(place), "library/app")
+        with repository.open_blob(BLOB, 80) as stream:
+            assert read(stream) == 80
+
+
+def test_what_the_reader_does_meanwhile_is_not_the_servers_time(connect, registry, monkeypatch):
+    monkeypatch.setattr(answer, "_PATIENCE", 0.1)
+    digest = Digest(registry.add_blob("library/app", b"x" * 20))
+    buffer = memoryview(bytearray(5))
+    with Repository(connect(registry), "library/app").open_blob(digest, 20) as stream:
+        for _ in range(4):
+            time.sleep(0.1)
+            assert stream.readinto(buffer) == 5

@@ -145,7 +145,7 @@ class _Loading:
                 self._include(name, around.folder / name, wishes, files)
 
     def _include(self, name: Text, path: Path, wishes: Wishes, files: tuple[Path, ...]) -> None:
-        if path.resolve() in [file.resolve() for file in files]:
+        if os.path.realpath(path) in [os.path.realpath(file) for file in files]:
             self.findings.add(name.at, f"{path} includes itself")
             return
         if len(files) > MAX_INCLUDE_DEPTH or len(self.files) >= MAX_FILES:

@@ -233,6 +233,13 @@ def test_files_that_include_one_another_are_refused(mistakes, tmp_path):
     assert found == ["b.yaml:1:11: a.yaml includes itself"]
 
 
+def test_an_include_that_is_a_link_to_itself_is_a_mistake(mistakes, tmp_path):
+    (tmp_path / "a.yaml").symlink_to("a.yaml")
+    (found,) = mistakes("images: [a:1]\ninclude: [a.yaml]")
+    assert found.startswith("m.yaml:2:11: ")
+    assert "symbolic links" in found
+
+
 def test_includes_are_not_followed_for_ever(mistakes, tmp_path):
     for level in range(20):
         (tmp_path / f"{level}.yaml").write_text(f"include: [{level + 1}.yaml]\nimages: [a:1]")

@@ -9,7 +9,7 @@ has arrived. No registry but the target is ever spoken to.
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -138,9 +138,12 @@ def _chosen(contents: Inventory, only: Sequence[re.Pattern[str]]) -> list[Bundle
 def _resolve(
     images: Sequence[BundledImage], source: places.BundleSource, running: Running
 ) -> list[Image]:
-    """Read and check every manifest, held to the inventory's digests."""
-    tasks = [partial(resolve, _wish(image, source)) for image in images]
-    return run(running.executor, tasks, running.cancellation)
+    """Read and check every manifest, held to the inventory's digests; each image once."""
+    wishes = [_wish(image, source) for image in images]
+    distinct = {_identity(wish): wish for wish in wishes}
+    tasks = [partial(resolve, wish) for wish in distinct.values()]
+    resolved = dict(zip(distinct, run(running.executor, tasks, running.cancellation), strict=True))
+    return [replace(resolved[_identity(wish)], wish=wish) for wish in wishes]
 
 
 def _wish(image: BundledImage, source: Source) -> Wish:
@@ -153,6 +156,11 @@ def _wish(image: BundledImage, source: Source) -> Wish:
         pin=image.digest,
         known_referrers=tuple((item.digest, item.tag) for item in image.referrers),
     )
+
+
+def _identity(wish: Wish) -> tuple[object, ...]:
+    """What two names of one image have in common."""
+    return wish.pin, wish.selection, wish.known_referrers
 
 
 def _look_for_blobs(bundle: Path, contents: Inventory, images: Sequence[Image]) -> None:

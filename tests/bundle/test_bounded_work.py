@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle import contents, signing
+from bundler.bundle import contents, importing, signing
 from bundler.bundle.verifying import verify
+from bundler.config.settings import Settings
+from bundler.copy.engine import Running
 from bundler.errors import LimitError
+from bundler.ports import Options
 from bundler.trust import keys
 from tests.fakes import bundles, images
 
@@ -82,3 +87,35 @@ def test_a_large_image_under_many_names_is_too_much(tmp_path: Path):
 
     with pytest.raises(LimitError, match="more than 500,000 parts"):
         verify(bundle, [KEY.public])
+
+
+def test_an_image_under_many_names_is_held_once(tmp_path: Path):
+    """Two hundred names of a manifest of 3 MiB do not take 600 MiB."""
+    blobs = images.image().blobs
+    config, layer = blobs
+    body = {
+        "schemaVersion": 2,
+        "mediaType": images.OCI["manifest"],
+        "config": config.descriptor(),
+        "layers": [layer.descriptor()],
+        "annotations": {"large": "x" * (3 << 20)},
+    }
+    large = images.Image(images.Blob(images.OCI["manifest"], images.dump(body)), blobs)
+    bundle = bundles.write(tmp_path / "b", {bundles.REFERENCES[0]: large})
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    (image,) = value["images"]
+    value["images"] = [image | {"reference": f"docker.io/library/a:{at}"} for at in range(200)]
+    bundles.finish(bundle, value, (KEY,))
+    order = importing.ImportOrder(bundle, f"oci:{tmp_path / 'in'}", (KEY.public,))
+    options = Options(Settings.load({}, tmp_path, 1000, etc=tmp_path, usr_share=tmp_path))
+
+    tracemalloc.start()
+    try:
+        with ThreadPoolExecutor(4) as executor:
+            report = importing.import_bundle(order, options, Running(executor))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(report.lines) == 200
+    assert most < 60 << 20

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.bundle import places
+from bundler.bundle import layout, places
 from bundler.bundle.naming import Inside, Names
 from bundler.copy.plan import Target
-from bundler.errors import InvalidReferenceError, NotFoundError
+from bundler.errors import InvalidReferenceError, NotFoundError, UsageError
 from bundler.oci.reference import is_domain, is_repository_path
 from bundler.ports import Destination, Resolves
 
@@ -85,6 +85,7 @@ def place(
 
     Raises:
         InvalidReferenceError: not a target, or a name that cannot be.
+        UsageError: the target is a bundle.
         LockedError, MediumError: a local target cannot be written.
     """
     transport, _, rest = target.partition(":")
@@ -166,6 +167,11 @@ def _in_directory(
 def _open_directory(
     kind: Format, directory: Path, options: Options, stack: ExitStack, *, writable: bool
 ) -> _Opened:
+    if (directory / layout.INVENTORY).exists():
+        raise UsageError(
+            f"{directory}: is a bundle, and importing into it would damage it",
+            hint="name another directory",
+        )
     if writable:
         destination = places.open_for_writing(directory, kind, options)
         stack.callback(destination.close)

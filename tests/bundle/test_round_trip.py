@@ -26,6 +26,7 @@ from bundler.errors import (
     NotFoundError,
     PartialError,
     UnauthenticatedError,
+    UsageError,
 )
 from bundler.oci.platform import Platform
 from bundler.ports import Options
@@ -382,4 +383,15 @@ def test_a_bundle_is_not_replaced_by_one_of_another_stream_or_format(place):
     order = exporting.ExportOrder(place.bundle, "ship-9", "oci")
     with ThreadPoolExecutor(1) as executor, pytest.raises(ConflictError, match="plant-7"):
         exporting.export(order, place.both(), place.options, Running(executor))
+    assert snapshot(place.bundle) == before
+
+
+@pytest.mark.parametrize("kind", ["oci", "dir"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_bundle_is_no_place_to_import_into(place, kind, dry_run):
+    """Not even the one that is imported: its index.json would be another."""
+    place.export()
+    before = snapshot(place.bundle)
+    with pytest.raises(UsageError, match="is a bundle"):
+        place.import_(f"{kind}:{place.bundle}", dry_run=dry_run)
     assert snapshot(place.bundle) == before

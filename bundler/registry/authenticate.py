@@ -9,13 +9,14 @@ https://distribution.github.io/distribution/spec/auth/oauth/
 from __future__ import annotations
 
 import base64
+import json
 import re
 import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from bundler.errors import MalformedError, RegistryError, UnauthorizedError
 from bundler.oci import strict_json
@@ -146,6 +147,18 @@ class Authenticator:
             if token is not None and token.header == rejected:
                 del self._tokens[scopes]
 
+    def without_secrets(self, body: bytes) -> bytes:
+        """``body``, which is going to be shown, without any secret that the server repeats."""
+        known = self._credentials
+        secrets = [known.password, known.identity_token, known.registry_token, self._identity_token]
+        secrets += [token.header.partition(" ")[2] for token in list(self._tokens.values())]
+        if known.username is not None:
+            secrets.append(_basic(known).partition(" ")[2])
+        for secret in filter(None, secrets):
+            for spelling in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")):
+                body = body.replace(spelling.encode(), b"***")
+        return body
+
     def admit(self, registry: Origin, url: str) -> None:
         """Refuse a token service, or a place it sends us on to, that must not be contacted.
 
@@ -202,7 +215,7 @@ class Authenticator:
                 raise failures.of_answer(
                     answer.status,
                     answer.headers,
-                    body[: failures.MAX_ERROR_BODY],
+                    self.without_secrets(body[: failures.MAX_ERROR_BODY]),
                     request=("GET", answer.url),
                     what=what,
                     own=False,

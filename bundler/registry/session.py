@@ -248,7 +248,7 @@ class Session:
             raise failures.of_answer(
                 answer.status,
                 answer.headers,
-                body,
+                self._authenticator.without_secrets(body),
                 request=(call.method, answer.url),
                 what=call.what,
                 own=answer.own,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import ssl
 import threading
 import time
@@ -570,6 +571,19 @@ class TestUnreachable:
             pull(session)
         assert "\x1b" not in str(caught.value)
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("secret", ["s3cr3t", 'p"\\ä/%'])
+    def test_messages_repeat_no_secret(self, connect, secret):
+        """A server may send back what it was sent, in words of its own or as it came."""
+        with FakeRegistry(auth="basic", password=secret) as registry:
+            session = connect(registry, Credentials("user", secret))
+            session.ping()
+            pair = base64.b64encode(f"user:{secret}".encode()).decode()
+            message = f"no {secret} {pair}"
+            body = json.dumps({"errors": [{"code": "X", "message": message}]}).encode()
+            registry.fail("GET", status=400, body=body)
+            with pytest.raises(RegistryError, match=r"X: no \*\*\* \*\*\*"):
+                pull(session)
 
     def test_nothing_of_the_environment_counts(self, registry, connect, monkeypatch, tmp_path):
         """Neither netrc nor proxy variables; only the command line reads the environment."""

@@ -226,6 +226,7 @@ class Session:
         """One attempt; a 401 is answered with better proof as often as there may be some."""
         origin = self.origin
         url = f"{origin}{target}" if target.startswith("/") else target
+        self._await_turn(url)  # before the token is taken, which might expire meanwhile
         for tries_left in (2, 1, 0):
             proof = self._authenticator.authorization(call.scopes)
             answer = self._follow(call, url, {} if proof is None else {"Authorization": proof})
@@ -237,6 +238,7 @@ class Session:
                 self._authenticator.forget(call.scopes, proof)
                 message = f"{call.what}: the token expired before the upload began"
                 raise RegistryError(message, status=401, temporary=True)
+            self._await_turn(url)
             self._authenticator.learn(origin, fields, call.scopes, proof)
         raise AssertionError("the last try returns or raises")
 
@@ -257,11 +259,11 @@ class Session:
     def _follow(self, call: _Call, url: str, proof: Mapping[str, str]) -> Answer:
         """Send, and go where the registry sends us; ``proof`` goes to its own origin only."""
         origin = self.origin
-        for _ in range(_MAX_REDIRECTS + 1):
+        for hop in range(_MAX_REDIRECTS + 1):
             own = Origin.of(url) == origin
-            if own:
-                self._pace.wait(self._cancellation)
-            else:
+            if hop:
+                self._await_turn(url)
+            if not own:
                 check_hop(origin, Origin.of(url), resolve=self._resolve)
             answer = self._send(call, url, proof if own else {}, own=own)
             location = answer.headers.get("Location")
@@ -271,6 +273,11 @@ class Session:
             url = resolved(url, location)
             self._check_redirect(call, answer)
         raise RegistryError(f"{call.what}: {origin} redirects more than {_MAX_REDIRECTS} times")
+
+    def _await_turn(self, url: str) -> None:
+        """The registry's limits hold for itself, not for where its blobs lie."""
+        if Origin.of(url) == self.origin:
+            self._pace.wait(self._cancellation)
 
     def _check_redirect(self, call: _Call, answer: Answer) -> None:
         if call.method in ("GET", "HEAD"):

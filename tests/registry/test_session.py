@@ -133,6 +133,13 @@ class TestBearer:
             assert registry.count("GET", "manifests") == 3
             assert registry.count("GET", "^/token") == 2
 
+    def test_a_token_is_not_asked_for_before_it_can_be_used(self, connect):
+        """Else it could expire while its request waits for its turn, again and again."""
+        with FakeRegistry(auth="bearer", token_lifetime=0.3) as registry:
+            registry.add_image("library/app", "1")
+            pull(connect(registry, USER, limits=Limits(requests_per_second=2)))
+            assert registry.count("GET", "manifests") == 2
+
     def test_a_token_that_is_refused_is_renewed(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             registry.add_image("library/app", "1")

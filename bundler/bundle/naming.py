@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.errors import InvalidReferenceError, UsageError
+from bundler.errors import InvalidReferenceError, MalformedError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference, is_repository_path, is_tag
 
@@ -49,9 +49,13 @@ class Names:
         """The name of an image; ``root`` stands in for a tag that is not there.
 
         Raises:
+            MalformedError: ``reference``, which the bundle brought, cannot be an image's name.
             InvalidReferenceError: a replacement makes something that cannot be a name.
         """
-        image = ImageReference.parse(reference)
+        try:
+            image = ImageReference.parse(reference)
+        except InvalidReferenceError as error:
+            raise MalformedError(f"the bundle names an image {error.message}") from None
         full = f"{image.repository}:{image.tag}" if image.tag else f"{image.repository}@{root}"
         moved = self._moved(full)
         if moved is None and rename is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -14,7 +15,7 @@ from bundler.bundle.naming import Names, parse_moves
 from bundler.bundle.placing import registry_host
 from bundler.cli import render
 from bundler.content import atomic
-from bundler.errors import TrustError, UsageError
+from bundler.errors import MediumError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,16 +90,39 @@ def verify_first(order: ImportOrder, work: Run) -> None:
         return  # the import itself decides about trust
 
 
-def keep(receipt: dict[str, object], path: Path | None) -> None:
-    """Write the receipt to ``path``, or among the user's other receipts."""
-    if path is None:
-        environment = os.environ  # noqa: TID251 - the command line's task
-        state = environment.get("XDG_STATE_HOME") or Path.home() / ".local/state"  # noqa: TID251
+def receipts(path: Path | None) -> Path:
+    """Where the receipt goes: the file ``path``, or the directory of the user's other receipts.
+
+    Asked for before the first push: an import that cannot be accounted for should not begin.
+
+    Raises:
+        MediumError: nothing can be written there.
+    """
+    environment = os.environ  # noqa: TID251 - the command line's task
+    folder = path.parent if path else None
+    try:
+        if folder is None:
+            state = environment.get("XDG_STATE_HOME") or Path.home() / ".local/state"  # noqa: TID251
+            folder = Path(state) / "airbundle" / "receipts"
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "the home directory is unknown"
+        raise MediumError(
+            f"{folder or 'receipts'}: the receipt cannot be written there: {why}",
+            hint="name a file that can be written: --receipt FILE",
+        ) from None
+    return path or folder
+
+
+def keep(receipt: dict[str, object], place: Path) -> None:
+    """Write the receipt to the file ``place``, or under a new name in that directory."""
+    if place.is_dir():
         name = f"{receipt['stream']}-{receipt['serial']}-{receipt['ended']}.json"
-        path = _unused(Path(state) / "airbundle" / "receipts" / name.replace(":", ""))
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    atomic.write_bytes(path, json.dumps(receipt, indent=2).encode() + b"\n")
-    render.aside(f"receipt: {path}")
+        place = _unused(place / name.replace(":", ""))
+    atomic.write_bytes(place, json.dumps(receipt, indent=2).encode() + b"\n")
+    render.aside(f"receipt: {place}")
 
 
 def _unused(path: Path) -> Path:

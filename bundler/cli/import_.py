@@ -71,6 +71,7 @@ def import_(
         only=arriving.patterns(only),
         existing=goal.existing,
     )
+    account = None if dry_run else arriving.receipts(receipt)
     with run.running(jobs) as work:
         if verify_first:
             arriving.verify_first(order, work)
@@ -78,6 +79,6 @@ def import_(
         places = work.options(goal.overrides)
         report = importing.import_bundle(order, places, engine, dry_run=dry_run)
     outcomes.imported(report, as_json=as_json, dry_run=dry_run)
-    if not dry_run:
-        arriving.keep(report.to_json(), receipt)
+    if account is not None:
+        arriving.keep(report.to_json(), account)
     report.check()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.bundle.naming import Names, parse_moves
-from bundler.errors import InvalidReferenceError, UsageError
+from bundler.errors import InvalidReferenceError, MalformedError, UsageError
 from bundler.oci.digest import Digest
 
 ROOT = Digest("sha256:" + "a" * 64)
@@ -74,3 +74,8 @@ def test_a_move_without_its_parts_is_refused(text):
 def test_two_moves_of_one_beginning_are_refused():
     with pytest.raises(UsageError, match="two things"):
         parse_moves(["a=b", "a=c"])
+
+
+def test_a_reference_of_the_bundle_that_is_none_is_damage():
+    with pytest.raises(MalformedError, match="not a repository's name"):
+        inside("docker.io/../../etc:1")

@@ -94,3 +94,12 @@ def test_quiet_leaves_nothing_on_stderr(ward: Path, run_airbundle: RunAirbundle)
     assert (export.status, export.stderr) == (0, "")
     assert (imported.status, imported.stderr) == (0, "")
     assert (ward / "inside/index.json").exists()
+
+
+def test_an_import_that_cannot_be_accounted_for_does_not_begin(ward: Path, run_airbundle):
+    run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    to = ("import", "stick", "oci:elsewhere", "--allow-unsigned")
+    done = run_airbundle(*to, "--receipt", "missing/folder/receipt.json")
+    assert done.status == 5
+    assert "--receipt FILE" in done.stderr
+    assert not (ward / "elsewhere").exists()

@@ -92,8 +92,9 @@ def import_bundle(
         images = _resolve(chosen, source, running)
         _look_for_blobs(order.bundle, opened.contents, images)
         placement = place(order.target, chosen, order.names, options, stack, writable=not dry_run)
-        lines = _compare(placement, order.existing, running, dry_run=dry_run)
-        targets = _targets(images, placement, lines)
+        answers = _compare(placement, order.existing, running, dry_run=dry_run)
+        lines = [answer.line for answer in answers]
+        targets = _targets(images, placement, answers)
         made = plan(targets, running.executor, running.cancellation)
         if dry_run:
             now = datetime.now(UTC)
@@ -179,22 +180,52 @@ def _look_for_blobs(bundle: Path, contents: Inventory, images: Sequence[Image]) 
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the target says of one image's names, its referrers' tags included."""
+
+    line: Line
+    conflicts: tuple[str, ...]
+    """Names that hold something else, and what."""
+    same: frozenset[str]
+    """Names that stand for the right thing already."""
+    kept: frozenset[str]
+    """Referrers' tags that hold something else, and may not be changed."""
+
+
 def _compare(
     placement: Placement, existing: Existing, running: Running, *, dry_run: bool
-) -> list[Line]:
+) -> list[_Answer]:
     """Ask the target what each name stands for; all conflicts are told at once."""
-    tasks = [partial(_line, placed, existing) for placed in placement.images]
-    lines = run(running.executor, tasks, running.cancellation)
-    conflicts = [line for line in lines if line.former and existing == "error"]
-    if conflicts and not dry_run:
-        held = [f"{line.name} holds {line.former}, not {line.image.digest}" for line in conflicts]
+    tasks = [partial(_ask, placed, existing) for placed in placement.images]
+    answers = run(running.executor, tasks, running.cancellation)
+    conflicts = [told for answer in answers for told in answer.conflicts]
+    if existing != "error" or not conflicts:
+        return answers
+    if not dry_run:
         raise ConflictError(
-            "\n".join(["names at the target hold something else; nothing was pushed", *held]),
+            "\n".join(["names at the target hold something else; nothing was pushed", *conflicts]),
             hint="--existing overwrite replaces them, --existing skip leaves them as they are",
         )
-    if conflicts:
-        running.emit(Warned("names at the target hold something else, which would stop the import"))
-    return lines
+    running.emit(Warned("names at the target hold something else, which would stop the import"))
+    return answers
+
+
+def _ask(placed: Placed, existing: Existing) -> _Answer:
+    line = _line(placed, existing)
+    conflicts = [f"{line.name} holds {line.former}, not {line.image.digest}"] if line.former else []
+    same = set(placed.names) if line.action == "same" else set()
+    kept = set()
+    for digest, names in placed.referrer_names.items():
+        for name in names:
+            held = placed.held_by(name)
+            if held == digest:
+                same.add(name)
+            elif held is not None:
+                conflicts.append(f"{name}, beside {line.name}, holds {held}, not {digest}")
+                if existing == "skip":
+                    kept.add(name)
+    return _Answer(line, tuple(conflicts), frozenset(same), frozenset(kept))
 
 
 def _line(placed: Placed, existing: Existing) -> Line:
@@ -206,11 +237,15 @@ def _line(placed: Placed, existing: Existing) -> Line:
     return Line(placed.image, placed.shown, _ACTIONS[existing], held.text)
 
 
-def _targets(images: Sequence[Image], placement: Placement, lines: Sequence[Line]) -> list[Target]:
+def _targets(
+    images: Sequence[Image], placement: Placement, answers: Sequence[_Answer]
+) -> list[Target]:
+    """A local place is given a name that is right once more: it costs nothing there."""
+    local = placement.directory is not None
     return [
-        placed.target(image, rename=line.action != "same" or placement.directory is not None)
-        for image, placed, line in zip(images, placement.images, lines, strict=True)
-        if line.action != "skipped"
+        placed.target(image, settled=answer.kept if local else answer.kept | answer.same)
+        for image, placed, answer in zip(images, placement.images, answers, strict=True)
+        if answer.line.action != "skipped"
     ]
 
 

@@ -19,7 +19,7 @@ from bundler.oci.reference import is_domain, is_repository_path
 from bundler.ports import Destination, Resolves
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import ExitStack
 
     from bundler.bundle.inventory import BundledImage, Format
@@ -43,17 +43,25 @@ class Placed:
 
     def current(self) -> Digest | None:
         """What the name stands for at the target now; None: nothing."""
-        if self.resolver is None or not self.names:
+        return self.held_by(self.names[0]) if self.names else None
+
+    def held_by(self, name: str) -> Digest | None:
+        """What ``name``, the image's or a referrer's, stands for at the target now."""
+        if self.resolver is None:
             return None
         try:
-            return self.resolver.resolve(self.names[0]).digest
+            return self.resolver.resolve(name).digest
         except NotFoundError:
             return None
 
-    def target(self, image: Image, *, rename: bool) -> Target:
-        """What the engine has to do; without ``rename`` the name stays as it is."""
-        names = self.names if rename else ()
-        return Target(image, self.destination, names, {}, self.referrer_names)
+    def target(self, image: Image, *, settled: Collection[str]) -> Target:
+        """What the engine has to do; the names in ``settled`` stay as they are."""
+        referrers = {
+            digest: tuple(name for name in names if name not in settled)
+            for digest, names in self.referrer_names.items()
+        }
+        names = tuple(name for name in self.names if name not in settled)
+        return Target(image, self.destination, names, {}, referrers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -395,3 +395,20 @@ def test_a_bundle_is_no_place_to_import_into(place, kind, dry_run):
     with pytest.raises(UsageError, match="is a bundle"):
         place.import_(f"{kind}:{place.bundle}", dry_run=dry_run)
     assert snapshot(place.bundle) == before
+
+
+def test_a_signature_that_the_target_holds_is_not_replaced_unasked(place):
+    """Those inside may have signed the image themselves, under the very same tag."""
+    place.export(place.wanted())
+    target = f"oci:{place.path / 'inside'}"
+    tag = next(name for name in place.images if name.startswith("sha256-"))
+    own = images.artifact("application/vnd.example.signature", b"of those inside")
+    images.write_layout(place.path / "inside", {f"team/app:{tag}": own})
+    with pytest.raises(ConflictError, match=tag):
+        place.import_(target)
+    assert names_in(place.path / "inside") == {f"team/app:{tag}": own.digest}
+    place.import_(target, existing="skip")
+    assert names_in(place.path / "inside")[f"team/app:{tag}"] == own.digest
+    assert names_in(place.path / "inside")["team/app:1"] == place.images["app"].digest
+    place.import_(target, existing="overwrite")
+    assert names_in(place.path / "inside")[f"team/app:{tag}"] == place.images[tag].digest

@@ -16,6 +16,7 @@ import re
 import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.ports import Accepts, Node
-from bundler.transports.reachable import Reachable, reachable
+from bundler.transports.reachable import Reachable, reachable, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,7 +186,7 @@ class DirectoryDestination:
         node = Node.of(root, "manifest")
         if not self.has(node):
             raise IntegrityError(f"{self._folder.path}: {root.digest} did not arrive")
-        needed = reachable([root], self._read_manifest)
+        needed = reachable([root], partial(read_manifest, self))
         atomic.sync_directory(self._folder)
         write_version(self._folder, needed)
         same = self._is_root(node)
@@ -204,13 +205,6 @@ class DirectoryDestination:
             and self._root is not None
             and target.digest.matches(self._root)
         )
-
-    def _read_manifest(self, item: Descriptor) -> bytes | None:
-        try:
-            with self.open(Node.of(item, "manifest")) as file:
-                return file.read(MAX_MANIFEST + 1)
-        except NotFoundError:
-            return None
 
     def _mark(self) -> None:
         """Say what this directory is before anything is in it, so that a re-run may reuse it."""

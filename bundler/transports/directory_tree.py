@@ -13,6 +13,7 @@ import os
 import threading
 from collections import Counter
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.content import atomic, locking, plain_files
@@ -26,7 +27,6 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.oci.descriptor import Descriptor
-from bundler.oci.manifest import MAX_MANIFEST
 from bundler.ports import Accepts, Node
 from bundler.transports.directory import (
     MANIFEST,
@@ -38,7 +38,7 @@ from bundler.transports.directory import (
     write_version,
 )
 from bundler.transports.found_images import FoundImages, checked
-from bundler.transports.reachable import Reachable, reachable
+from bundler.transports.reachable import Reachable, reachable, read_manifest
 
 if TYPE_CHECKING:
     import pathlib
@@ -146,7 +146,7 @@ class DirectoryTreeDestination:
             IntegrityError: a part of an image is not here.
         """
         wanted = _by_path(images)
-        needed = {root: reachable([root], self._read_manifest) for root in wanted.values()}
+        needed = {root: reachable([root], partial(read_manifest, self)) for root in wanted.values()}
         uses = Counter(
             part_name(node)
             for root in wanted.values()
@@ -231,13 +231,6 @@ class DirectoryTreeDestination:
     def _place(self, target: Node) -> Components:
         name = part_name(target)
         return (_STAGING, name) if name in self._staged else self._found.place(target, self._root)
-
-    def _read_manifest(self, item: Descriptor) -> bytes | None:
-        try:
-            with self.open(Node.of(item, "manifest")) as file:
-                return file.read(MAX_MANIFEST + 1)
-        except NotFoundError:
-            return None
 
     def _prepared(self) -> Directory:
         with self._preparing:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bundler.errors import NotFoundError
 from bundler.oci import manifest
+from bundler.ports import Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
+    from bundler.ports import Rereads
 
 
 @dataclass(slots=True)
@@ -50,3 +53,15 @@ def reachable(roots: Iterable[Descriptor], read: Callable[[Descriptor], bytes | 
             else:
                 found.blobs[child.digest] = child
     return found
+
+
+def read_manifest(place: Rereads, item: Descriptor) -> bytes | None:
+    """The bytes that ``place`` has for a manifest; None where it has none.
+
+    No more are read than show that it is larger than a manifest may be.
+    """
+    try:
+        with place.open(Node.of(item, "manifest")) as file:
+            return file.read(manifest.MAX_MANIFEST + 1)
+    except NotFoundError:
+        return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from bundler.cancel import Cancellation
 from bundler.events import Emit, discard
@@ -50,6 +50,9 @@ class Node:
         )
 
 
+LayerForm = Literal["any", "compressed", "uncompressed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Accepts:
     """What a destination can hold."""
@@ -58,6 +61,11 @@ class Accepts:
     """Media types of manifests; None: any."""
     foreign_urls: bool = False
     """Whether a layer may stay away because its ``urls`` say where it is."""
+    indexes: bool = True
+    """Whether an index may be published; else only one of its images can go here."""
+    layers: LayerForm = "any"
+    """``uncompressed``: nothing else can be stored. ``compressed``: what is not is better made so
+    on the way, where nothing forbids that. ``any``: as they come."""
     writers: int = 0
     """How many blobs may be pushed at once; 0: any number."""
 
@@ -215,6 +223,19 @@ class Untags(Protocol):
 
 
 @runtime_checkable
+class MakesManifests(Protocol):
+    """A source whose place keeps no manifests: they are made when it is read.
+
+    Nobody can have been told their digests, so an image may change its form on the way.
+    """
+
+    @property
+    def makes_manifests(self) -> bool:
+        """True."""
+        ...
+
+
+@runtime_checkable
 class NamesItsOrigin(Protocol):
     """A source that may have been served by a mirror."""
 
@@ -286,6 +307,8 @@ class Options:
     """dir trees: copy a shared blob where the medium has no hard links."""
     daemon_host: str | None = None
     """Where a container engine listens, as ``unix:///path/of/its/socket``; None: Docker's."""
+    shared_blob_dir: Path | None = None
+    """oci: layouts: the directory of blobs that several layouts share; None: each its own."""
     scratch: Path | None = None
     """Where large temporary files go; None: where each place sees fit, on a disk."""
     cancellation: Cancellation = field(default_factory=Cancellation)

@@ -252,10 +252,9 @@ def _choose_root(
     """
     raw = reading.raw(found)
     parsed = reading.parse(found, raw)
-    single = len(wish.selection.platforms) == 1
     root = found
     level = 0
-    while single and isinstance(parsed, Index):
+    while wish.selection.single and isinstance(parsed, Index):
         level += 1
         if level > MAX_DEPTH:
             raise LimitError(f"{wish.label}: indexes nested deeper than {MAX_DEPTH} levels")
@@ -268,7 +267,8 @@ def _choose_root(
             check_platform(platform, wish.selection, wish.label)
         return replace(root, platform=platform), raw, EVERYTHING
     wanted = children(parsed, wish.selection, wish.label)
-    if wish.selection.index == "sparse" or len(wanted) == len(parsed.manifests):
+    partial = wish.selection.index == "sparse" or wish.selection.index_only
+    if partial or len(wanted) == len(parsed.manifests):
         return found, raw, wish.selection
     stripped = manifest.strip(parsed, {child.digest for child in wanted})
     return Descriptor(found.media_type, Digest.of(stripped), len(stripped)), stripped, EVERYTHING

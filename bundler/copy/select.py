@@ -10,13 +10,16 @@ from bundler.oci import media_types
 from bundler.oci.platform import Platform, choose
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Index
 
 _ATTESTATION_OF = "vnd.docker.reference.digest"
+
+
+_ZSTD_TWIN = "io.github.containers.compression.zstd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,22 @@ class Selection:
 
     platforms: tuple[Platform, ...] = ()
     index: Literal["strip", "sparse"] = "strip"
+    variants: bool = False
+    """Each platform means all its variants, and an index stays one even for a single platform."""
+    best: Platform | None = None
+    """Of an index, the one image that runs best there; an image that is in none, as it is."""
+    index_only: bool = False
+    """The index alone, whose images are elsewhere."""
 
     @property
     def everything(self) -> bool:
         """Whether nothing is left out."""
-        return not self.platforms
+        return not (self.platforms or self.best or self.index_only)
+
+    @property
+    def single(self) -> bool:
+        """Whether one image of an index is wanted, and not the index."""
+        return self.best is not None or (len(self.platforms) == 1 and not self.variants)
 
 
 EVERYTHING = Selection()
@@ -49,8 +63,13 @@ def children(index: Index, selection: Selection, what: str) -> tuple[Descriptor,
     """
     if selection.everything:
         return index.manifests
-    chosen = {_child(index, platform, what).digest for platform in selection.platforms}
-    if len(selection.platforms) > 1:
+    if selection.index_only:
+        return ()
+    if selection.best is not None:
+        return (instance(index, selection.best, what),)
+    find = _variants if selection.variants else _child
+    chosen = {one.digest for wanted in selection.platforms for one in find(index, wanted, what)}
+    if not selection.single:
         chosen |= {
             entry.digest
             for entry in index.manifests
@@ -59,13 +78,34 @@ def children(index: Index, selection: Selection, what: str) -> tuple[Descriptor,
     return tuple(entry for entry in index.manifests if entry.digest in chosen)
 
 
+def instance(index: Index, platform: Platform, what: str) -> Descriptor:
+    """The image that runs best on ``platform``.
+
+    The best platform goes first, then zstd before gzip, then the order of the list; in an OCI
+    index an image for no platform is the last resort.
+
+    Raises:
+        NotFoundError: none runs there.
+    """
+    offered = [entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS]
+    if index.media_type == media_types.OCI_INDEX:
+        offered.sort(key=lambda entry: entry.annotations.get(_ZSTD_TWIN) != "true")
+    position = choose(platform, [entry.platform for entry in offered])
+    if position is not None:
+        return offered[position]
+    anywhere = [entry for entry in offered if entry.platform is None]
+    if anywhere and index.media_type == media_types.OCI_INDEX:
+        return anywhere[0]
+    raise _not_offered(platform, offered, what)
+
+
 def check_platform(offered: Platform, selection: Selection, what: str) -> None:
     """Refuse a single image that is not of a wanted platform.
 
     Raises:
         NotFoundError: it is of another one.
     """
-    if selection.everything:
+    if not selection.platforms:
         return
     if all(choose(wanted, [offered]) is None for wanted in selection.platforms):
         wanted = ", ".join(map(str, selection.platforms))
@@ -75,16 +115,32 @@ def check_platform(offered: Platform, selection: Selection, what: str) -> None:
         )
 
 
-def _child(index: Index, platform: Platform, what: str) -> Descriptor:
+def _child(index: Index, platform: Platform, what: str) -> tuple[Descriptor, ...]:
     candidates = [entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS]
     position = choose(platform, [entry.platform for entry in candidates])
     if position is None:
-        offered = sorted({str(entry.platform) for entry in candidates if entry.platform})
-        raise NotFoundError(
-            f"{what}: no image for {platform}; it offers {', '.join(offered) or 'no platforms'}",
-            hint="ask for a platform that it offers, or leave platforms out",
-        )
-    return candidates[position]
+        raise _not_offered(platform, candidates, what)
+    return (candidates[position],)
+
+
+def _variants(index: Index, platform: Platform, what: str) -> tuple[Descriptor, ...]:
+    found = tuple(
+        entry
+        for entry in index.manifests
+        if entry.platform is not None
+        and (entry.platform.os, entry.platform.architecture) == (platform.os, platform.architecture)
+    )
+    if not found:
+        raise _not_offered(platform, index.manifests, what)
+    return found
+
+
+def _not_offered(platform: Platform, entries: Iterable[Descriptor], what: str) -> NotFoundError:
+    offered = sorted({str(entry.platform) for entry in entries if entry.platform})
+    return NotFoundError(
+        f"{what}: no image for {platform}; it offers {', '.join(offered) or 'no platforms'}",
+        hint="ask for a platform that it offers, or leave platforms out",
+    )
 
 
 def _attests(entry: Descriptor, chosen: Collection[Digest]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.content.verified import VerifiedReader
+from bundler.copy import select
 from bundler.copy.resolve import MAX_DEPTH, fetch
 from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
 from bundler.events import Warned
@@ -25,16 +26,14 @@ from bundler.images.go_values import (
 )
 from bundler.oci import manifest, media_types
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import ImageManifest, Index
-from bundler.oci.platform import Platform, choose
+from bundler.oci.manifest import ImageManifest
 from bundler.ports import InRepository, ListsTags, MountOrigin, Node
 
 if TYPE_CHECKING:
     from bundler.events import Emit
     from bundler.oci.descriptor import Descriptor
+    from bundler.oci.platform import Platform
     from bundler.ports import Reference, Source
-
-_ZSTD_TWIN = "io.github.containers.compression.zstd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def instance(found: Found, platform: Platform) -> ImageManifest:
         parsed = manifest.parse(raw, descriptor.media_type, what=what)
         if isinstance(parsed, ImageManifest):
             return parsed
-        descriptor = _choose(parsed, platform, str(found.reference))
+        descriptor = select.instance(parsed, platform, str(found.reference))
         raw = fetch(found.source, descriptor, str(found.reference))
     raise LimitError(f"{found.reference}: indexes nested deeper than {MAX_DEPTH} levels")
 
@@ -163,24 +162,6 @@ def repository_tags(source: Source, emit: Emit) -> Value:
             raise
         emit(Warned(f"the registry does not list tags: {error}"))
         return NIL_SLICE
-
-
-def _choose(index: Index, platform: Platform, what: str) -> Descriptor:
-    """The best platform first, then zstd before gzip, then the order of the list."""
-    offered = [entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS]
-    if index.media_type == media_types.OCI_INDEX:
-        offered.sort(key=lambda entry: entry.annotations.get(_ZSTD_TWIN) != "true")
-    position = choose(platform, [entry.platform for entry in offered])
-    if position is not None:
-        return offered[position]
-    anywhere = [entry for entry in offered if entry.platform is None]
-    if anywhere and index.media_type == media_types.OCI_INDEX:
-        return anywhere[0]
-    names = sorted({str(entry.platform) for entry in offered if entry.platform})
-    raise NotFoundError(
-        f"{what}: no image for {platform}; it offers {', '.join(names) or 'nothing'}",
-        hint="name one of them with --platform, or look at the list itself with --raw",
-    )
 
 
 def _config(found: Found, image: ImageManifest) -> tuple[Struct, str]:

@@ -1,0 +1,120 @@
+"""What all rows share: the programs, the meter, and a registry and a bundle made when asked for."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from scripts.benchmark import contents
+from tests.interop import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from scripts.benchmark.measuring import Meter
+    from scripts.benchmark.programs import Programs
+
+
+class Bench:
+    """One run of the benchmark in the directory ``work``; close it at the end.
+
+    ``megabytes`` is the unique content of all images together.
+    """
+
+    def __init__(self, work: Path, programs: Programs, meter: Meter, megabytes: int) -> None:
+        self.work = work
+        self.programs = programs
+        self.meter = meter
+        self.megabytes = megabytes
+        self._open = ExitStack()
+        meter.time([[self.airbundle, "keygen", "--no-passphrase", str(work / "key")]])
+
+    @property
+    def airbundle(self) -> str:
+        """Our program."""
+        return self.programs.airbundle
+
+    @cached_property
+    def host(self) -> str:
+        """A registry that holds all images, until the end."""
+        return self._open.enter_context(self.filled_registry(self.megabytes))
+
+    @cached_property
+    def bundle(self) -> Path:
+        """A bundle of all images."""
+        bundle = self.work / "bundle"
+        self.meter.time([self.export(self.host, bundle)])
+        return bundle
+
+    def close(self) -> None:
+        """Stop what was started."""
+        self._open.close()
+
+    @contextmanager
+    def filled_registry(self, megabytes: int) -> Iterator[str]:
+        """A registry with ``megabytes`` of images."""
+        directory = self.work / f"source-{megabytes}"
+        with servers.registry(directory) as registry:
+            print("Making the images …", end="", file=sys.stderr, flush=True)
+            apart(contents.fill, registry.host, megabytes)
+            print(" done", file=sys.stderr)
+            yield registry.host
+        shutil.rmtree(directory)
+
+    @contextmanager
+    def empty_registry(self) -> Iterator[str]:
+        """A registry without an image."""
+        directory = self.work / "target"
+        with servers.registry(directory) as registry:
+            yield registry.host
+        shutil.rmtree(directory)
+
+    # Commands that several rows need.
+
+    def export(self, host: str, out: Path) -> list[str]:
+        """Ours, of all images."""
+        manifest = self.work / "bundle.yaml"
+        plain = {host: {"tls": {"plainHttp": True}}}
+        names = [f"{host}/{name}" for name in contents.NAMES]
+        manifest.write_text(json.dumps({"name": "bench", "registries": plain, "images": names}))
+        key = str(self.work / "key.key")
+        return [self.airbundle, "-q", "export", str(manifest), str(out), "--sign-key", key]
+
+    def verify(self, bundle: Path) -> list[str]:
+        """Ours, of a bundle."""
+        return [self.airbundle, "-q", "verify", str(bundle), "--key", str(self.work / "key.pub")]
+
+    def import_(self, bundle: Path, target: str) -> list[str]:
+        """Ours, into the registry ``target``."""
+        key = ["--key", str(self.work / "key.pub"), "--tls-verify=false"]
+        return [self.airbundle, "-q", "import", str(bundle), f"docker://{target}", *key]
+
+    def copy(self, source: str, destination: str, *options: str) -> list[str]:
+        """Ours, between two places; registries speak plain HTTP."""
+        plain = plain_http(source, destination)
+        return [self.airbundle, "-q", "copy", *plain, *options, source, destination]
+
+
+def skopeo_copy(skopeo: str, source: str, destination: str, *options: str) -> list[str]:
+    """Another's, between two places; registries speak plain HTTP."""
+    plain = plain_http(source, destination)
+    return [skopeo, "--insecure-policy", "copy", "-q", *plain, *options, source, destination]
+
+
+def plain_http(source: str, destination: str) -> list[str]:
+    """The options that say so for the sides which are registries."""
+    sides = {"--src-tls-verify=false": source, "--dest-tls-verify=false": destination}
+    return [option for option, side in sides.items() if side.startswith("docker://")]
+
+
+def apart(function: Callable[..., None], *arguments: object) -> None:
+    """Call it in a process of its own: what it needs would count as our children's peak."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(function, *arguments).result()

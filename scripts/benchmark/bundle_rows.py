@@ -1,0 +1,117 @@
+"""What bundles cost: export, the same again, import, the same again, verify."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scripts.benchmark import contents, table
+from scripts.benchmark.bench import skopeo_copy
+from scripts.benchmark.measuring import Commands, Contestant, into, just
+from scripts.benchmark.programs import cores, is_old
+from scripts.benchmark.table import MB, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripts.benchmark.bench import Bench
+
+
+def export(bench: Bench) -> list[Row]:
+    """All images, from a registry onto the disk."""
+    work = "export, signed and durable"
+    host, out = bench.host, bench.work / "other"
+    others: dict[str, Contestant] = {
+        name: into(out, lambda out, path=path: [_sync(bench, path, out)])
+        for name, path in bench.programs.skopeos.items()
+    }
+    others |= {
+        name: into(out, lambda out, path=path: [_crane_pull(path, host, out)])
+        for name, path in bench.programs.cranes.items()
+    }
+    ours = into(bench.work / "ours", lambda out: [bench.export(host, out)])
+    bench.meter.compare(work, {"airbundle": ours, **others})
+    return [table.ratio(bench.meter, work, name, _export_must(name)) for name in others]
+
+
+def again(bench: Bench) -> list[Row]:
+    """The same export into a bundle that holds it all."""
+    work = "the same export again"
+    ours = just([bench.export(bench.host, bench.bundle)])
+    bench.meter.compare(work, {"airbundle": ours, "verify": just([bench.verify(bench.bundle)])})
+    return [table.ratio(bench.meter, work, "verify", 2.0)]
+
+
+def import_(bench: Bench) -> list[Row]:
+    """A bundle into an empty registry, and into one that holds it all."""
+    work, again = "import into an empty registry", "the same import again"
+    bundle, skopeos = bench.bundle, bench.programs.skopeos
+
+    @contextmanager
+    def ours() -> Iterator[Commands]:
+        with bench.empty_registry() as target:
+            yield [bench.import_(bundle, target)]
+
+    def other(path: str) -> Contestant:
+        @contextmanager
+        def contestant() -> Iterator[Commands]:
+            with bench.empty_registry() as target:
+                yield _skopeo_copies(path, bundle, bench.host, target)
+
+        return contestant
+
+    bench.meter.compare(
+        work, {"airbundle": ours, **{name: other(path) for name, path in skopeos.items()}}
+    )
+    with bench.empty_registry() as target:
+        bench.meter.time([bench.import_(bundle, target)])
+        repeated, verify = just([bench.import_(bundle, target)]), just([bench.verify(bundle)])
+        bench.meter.compare(again, {"airbundle": repeated, "verify": verify})
+    rows = [table.ratio(bench.meter, work, name, 0.55) for name in skopeos]
+    return [*rows, table.ratio(bench.meter, again, "verify", 2.0)]
+
+
+def verify(bench: Bench) -> list[Row]:
+    """How fast a bundle is hashed, beside openssl on every core."""
+    work = "verify"
+    blobs = [str(path) for path in (bench.bundle / "blobs/sha256").iterdir()]
+    contestants = {
+        "airbundle": just([bench.verify(bench.bundle)]),
+        "openssl": just([["openssl", "dgst", "-sha256", *blobs]]),
+    }
+    bench.meter.compare(work, contestants)
+    ours, openssl = (bench.meter.results[work, name] for name in contestants)
+    size = sum(Path(blob).stat().st_size for blob in blobs)
+    share = openssl.seconds / ours.seconds / cores()
+    beside = f"openssl dgst -sha256 x {cores()}: {size / openssl.seconds * cores() / MB:,.0f} MB/s"
+    rate = f"{size / ours.seconds / MB:,.0f} MB/s"
+    return [Row(f"{work}, rate", rate, beside, f"{share:.2f}", "≥ 0.65", share >= 0.65)]
+
+
+def _export_must(name: str) -> float:
+    if name.startswith("crane"):
+        return 1.25
+    return 0.18 if is_old(name) else 0.40
+
+
+def _sync(bench: Bench, skopeo: str, out: Path) -> list[str]:
+    tags = [f"v{version}" for version in range(contents.VERSIONS)]
+    repositories = {f"app-{number}": tags for number in range(contents.APPLICATIONS)}
+    listed = bench.work / "sync.yaml"
+    listed.write_text(json.dumps({bench.host: {"tls-verify": False, "images": repositories}}))
+    sync = ["sync", "--src", "yaml", "--dest", "dir", "--scoped"]
+    return [skopeo, "--insecure-policy", *sync, str(listed), str(out)]
+
+
+def _crane_pull(crane: str, host: str, out: Path) -> list[str]:
+    names = [f"{host}/{name}" for name in contents.NAMES]
+    return [crane, "pull", "--format=oci", *names, str(out)]
+
+
+def _skopeo_copies(skopeo: str, bundle: Path, host: str, target: str) -> Commands:
+    return [
+        skopeo_copy(skopeo, f"oci:{bundle}:{host}/{name}", f"docker://{target}/{name}", "--all")
+        for name in contents.NAMES
+    ]

@@ -1,0 +1,66 @@
+"""The programs that are compared, each under the name that the table gives it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.interop import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Where each program lies; ``skopeos`` and ``cranes`` by name and version."""
+
+    airbundle: str
+    skopeos: dict[str, str]
+    cranes: dict[str, str]
+
+    @classmethod
+    def find(cls, skopeos: Sequence[str], crane: str | None) -> Programs:
+        """Ours and Debian's, with further ones that the user named."""
+        found = [servers.program("skopeo"), *skopeos]
+        crane = crane or shutil.which("crane")
+        return cls(
+            str(Path(sys.executable).with_name("airbundle")),
+            {f"skopeo {_version([path, '--version'])}": path for path in found},
+            {f"crane {_version([crane, 'version'])}": crane} if crane else {},
+        )
+
+    def __str__(self) -> str:
+        """What runs here, in two lines."""
+        openssl = _version(["openssl", "version"])
+        registry = _version(["docker-registry", "--version"])
+        return (
+            f"airbundle {_version([self.airbundle, '--version'])}, Python "
+            f"{platform.python_version()}, docker-registry {registry}, openssl {openssl}\n"
+            f"beside {', '.join([*self.skopeos, *self.cranes])}; "
+            f"{cores()} cores, Linux {platform.release()}"
+        )
+
+
+def is_old(skopeo: str) -> bool:
+    """Whether it is Debian 12's, or older."""
+    major, minor = map(int, re.findall(r"\d+", skopeo)[:2])
+    return (major, minor) < (1, 10)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _version(command: list[str]) -> str:
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v?(\d+\.\d+[^\s,]*)", said)
+    return found[1] if found else "(unknown)"

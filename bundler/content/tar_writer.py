@@ -1,8 +1,9 @@
 """Write a tar archive from its beginning to its end, each file as it comes.
 
 A file's header is written after its content, since only then its size is certain, and often its
-name too. So headers have GNU's form, in which a header's length depends on the name alone. What is
-written depends on names and contents only: everything belongs to root, and is from 1970.
+name too. So a header's length depends on the name alone: what POSIX's form of one block cannot say
+is said in GNU's. What is written depends on names and contents only: everything belongs to root,
+and is from 1970.
 """
 
 from __future__ import annotations
@@ -23,28 +24,34 @@ if TYPE_CHECKING:
 
 _BLOCK = tarfile.BLOCKSIZE
 _END = bytes(2 * _BLOCK)
+_MAX_NAME = 100
+_MAX_OCTAL = 8**11 - 1
 
 
 class TarWriter:
     """An archive in the open, empty file ``fd``, whose owner closes it. For one thread.
 
-    ``path`` is for messages; ``position`` is where the next member will begin.
+    ``path`` is for messages, ``mode`` what files may be used for; ``position`` is where the next
+    member will begin.
     """
 
-    def __init__(self, fd: int, path: Path) -> None:
+    def __init__(self, fd: int, path: Path, *, mode: int = 0o644) -> None:
         self._fd = fd
         self._path = path
+        self._mode = mode
         self.position = 0
 
     def add_directory(self, name: str) -> None:
         """Add a directory; the files in it come later."""
-        header = _header(f"{name}/", 0, directory=True)
-        self._put(header, self.position)
-        self.position += len(header)
+        self._put_header(_member(f"{name}/", 0, 0o755, tarfile.DIRTYPE))
+
+    def add_link(self, name: str, target: str) -> None:
+        """Add a symbolic link."""
+        self._put_header(_member(name, 0, 0, tarfile.SYMTYPE, target))
 
     def add_bytes(self, name: str, data: bytes) -> None:
         """Add a small file."""
-        header = _header(name, len(data))
+        header = self._file_header(name, len(data))
         self._put(header + data, self.position)
         self.position = _padded(self.position + len(header) + len(data))
 
@@ -59,12 +66,12 @@ class TarWriter:
             NoSpaceError, MediumError: it cannot be written.
         """
         start = self.position
-        room = len(_header(name, 0)) if isinstance(name, str) else _BLOCK
+        room = len(self._file_header(name, 0)) if isinstance(name, str) else _BLOCK
         try:
             end = self._pour(content, start + room)
             stored = content.descriptor()
             called = name if isinstance(name, str) else name(stored)
-            self._put(_header(called, end - start - room, room=room), start)
+            self._put(self._file_header(called, end - start - room, room=room), start)
         except BaseException:
             self.rewind(start)
             raise
@@ -93,6 +100,17 @@ class TarWriter:
             position += count
         return position
 
+    def _file_header(self, name: str, size: int, *, room: int = 0) -> bytes:
+        header = _header(_member(name, size, self._mode))
+        if room and len(header) != room:
+            raise ValueError(f"{name!r} does not fit in the {room} bytes kept for its header")
+        return header
+
+    def _put_header(self, member: tarfile.TarInfo) -> None:
+        header = _header(member)
+        self._put(header, self.position)
+        self.position += len(header)
+
     def _put(self, data: bytes | memoryview, position: int) -> None:
         left = memoryview(data)
         try:
@@ -103,16 +121,24 @@ class TarWriter:
             raise explained(error, self._path, "cannot write") from error
 
 
-def _header(name: str, size: int, *, directory: bool = False, room: int = 0) -> bytes:
-    """One block, and two more in front of it for a name of more than 100 bytes."""
+def _member(
+    name: str, size: int, mode: int, kind: bytes = tarfile.REGTYPE, link: str = ""
+) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
-    member.size = size
-    if directory:
-        member.type, member.mode = tarfile.DIRTYPE, 0o755
-    header = member.tobuf(tarfile.GNU_FORMAT)
-    if room and len(header) != room:
-        raise ValueError(f"{name!r} does not fit in the {room} bytes kept for its header")
-    return header
+    member.size, member.mode, member.type, member.linkname = size, mode, kind, link
+    return member
+
+
+def _header(member: tarfile.TarInfo) -> bytes:
+    """One block, and two more in front of it for a name of more than 100 bytes."""
+    longest = max(len(member.name.encode()), len(member.linkname.encode()))
+    if longest > _MAX_NAME or member.size > _MAX_OCTAL:
+        return member.tobuf(tarfile.GNU_FORMAT)
+    block = bytearray(member.tobuf(tarfile.USTAR_FORMAT))
+    block[329:345] = b"0000000\0" * 2  # no device's numbers, as other writers tell them
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
 
 
 def _padded(position: int) -> int:

@@ -72,6 +72,23 @@ def test_our_reader_finds_every_member(tmp_path_factory, files):
     assert found == [data for data, _ in files]
 
 
+def test_links_and_modes_are_as_they_were_asked_for(tmp_path):
+    fd = os.open(tmp_path / "a.tar", os.O_RDWR | os.O_CREAT)
+    try:
+        archive = TarWriter(fd, tmp_path / "a.tar", mode=0o444)
+        archive.add_bytes("file", b"x")
+        archive.add_link("d/link", "../file")
+        archive.end()
+    finally:
+        os.close(fd)
+    with tarfile.open(tmp_path / "a.tar") as found:
+        file, link = found
+        assert (file.mode, link.issym(), link.linkname) == (0o444, True, "../file")
+    with PlainReader.open(tmp_path / "a.tar") as file:
+        members = tar_reader.index(file, links=True)
+        assert tar_reader.find(members, "d/link", "test").name == "file"
+
+
 def test_a_name_may_come_from_the_content(tmp_path):
     with writing(tmp_path / "a.tar") as archive:
         archive.add(lambda made: made.digest.hex, stream(b"made"))

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
-from bundler.bundle.document import Fields, Items, Text, Value
 from bundler.bundle.references import Located, locate
 from bundler.bundle.renaming import is_target_name
-from bundler.bundle.schema import plain
-from bundler.bundle.tags import Latest, Select, checked_range
+from bundler.config.conditions import expressions, read_range
+from bundler.config.document import Fields, Items, Text, Value, plain
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.platform import Platform
 from bundler.oci.reference import is_tag
+from bundler.oci.tags import Latest, Select
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.bundle.access import Surroundings
-    from bundler.bundle.document import Findings
+    from bundler.config.document import Findings
+    from bundler.config.surroundings import Surroundings
     from bundler.oci.digest import Digest
 
 IndexMode = Literal["strip", "sparse", "all"]
-MAX_EXPRESSION = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +104,6 @@ def read_images(value: Value | None, defaults: Wishes, around: Surroundings) -> 
             yield made
 
 
-def expression(value: Value | None, findings: Findings) -> re.Pattern[str] | None:
-    """A regular expression that a person wrote, compiled; None where it is a mistake."""
-    if not isinstance(value, Text) or not 0 < len(value) <= MAX_EXPRESSION:
-        return None  # the schema has found it already
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a later Python may read differently
-            return re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
-        findings.add(value.at, f"{str(value[:80])!r} is not a regular expression: {error}")
-        return None
-
-
-def expressions(value: Value | None, findings: Findings) -> tuple[re.Pattern[str], ...]:
-    """A list of regular expressions."""
-    items = value if isinstance(value, Items) else ()
-    return tuple(filter(None, (expression(item, findings) for item in items)))
-
-
 def _image(
     ref: Value | None, item: Text | Items | Fields, defaults: Wishes, around: Surroundings
 ) -> Entry | None:
@@ -177,17 +155,6 @@ def _select(value: Value | None, findings: Findings) -> Select | None:
         exclude=expressions(plain(regex, "exclude"), findings),
         latest=_latest(latest),
     )
-
-
-def read_range(value: Value | None, findings: Findings) -> str | None:
-    """A range of versions; None where it is a mistake, or absent."""
-    if not isinstance(value, Text) or value.is_null:
-        return None
-    try:
-        return checked_range(value)
-    except UsageError as error:
-        findings.add(value.at, error.message)
-        return None
 
 
 def _tags(value: Value | None, findings: Findings) -> tuple[str, ...]:

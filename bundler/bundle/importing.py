@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from bundler.bundle import medium, places
-from bundler.bundle.naming import Names
 from bundler.bundle.opening import open_bundle
 from bundler.bundle.placing import Placed, Placement, place
 from bundler.bundle.receipt import ImportReport, Line
@@ -33,6 +32,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.events import Warned
+from bundler.oci.naming import Names
 
 if TYPE_CHECKING:
     import re

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import yaml
 
-from bundler.bundle import document
-from bundler.bundle.document import Findings, Items, Text, Value
 from bundler.bundle.manifest import ManifestFile
 from bundler.bundle.references import in_registry
-from bundler.bundle.schema import plain, validate
+from bundler.bundle.schema import validate
 from bundler.bundle.selection import Wanted, WantedReferrer
+from bundler.config import document
+from bundler.config.document import Findings, Items, Text, Value, plain
 from bundler.content import atomic
 from bundler.errors import BundlerError
 from bundler.oci.digest import Digest

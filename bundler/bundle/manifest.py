@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bundler.bundle import document
-from bundler.bundle.access import Surroundings, read_override
-from bundler.bundle.document import At, Fields, Findings, Items, Text, Value
-from bundler.bundle.entries import Wishes, expression, expressions, read_images, read_wishes
+from bundler.bundle.access import read_override
+from bundler.bundle.entries import Wishes, read_images, read_wishes
 from bundler.bundle.foreign import is_list, is_skopeo_sync, read_list, read_skopeo_sync
 from bundler.bundle.renaming import RenameRule, check_template
-from bundler.bundle.schema import plain, validate
+from bundler.bundle.schema import validate
+from bundler.config import document
+from bundler.config.conditions import expression, expressions
+from bundler.config.document import At, Fields, Findings, Items, Text, Value, plain
+from bundler.config.surroundings import Surroundings
 from bundler.errors import BundlerError, InvalidBundleManifestError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import DEFAULT_DOMAIN, is_domain

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.bundle import layout, places
-from bundler.bundle.naming import Inside, Names
 from bundler.copy.plan import Target
 from bundler.errors import InvalidReferenceError, NotFoundError, UsageError
+from bundler.oci.naming import Inside, Names
 from bundler.oci.reference import is_domain, is_repository_path
 from bundler.ports import Destination, Resolves
 

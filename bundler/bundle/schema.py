@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from itertools import islice
@@ -19,7 +18,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from bundler.bundle.document import At, Fields, Findings, Items, Text, Value
+from bundler.config.document import At, Findings, Text, Value, describe, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,26 +43,6 @@ def validate(value: Value, schema: str, findings: Findings) -> None:
     for error in islice(_validator(schema).iter_errors(value), _MAX_ERRORS):
         for at, text in _explain(_Mistake.of(error)):
             findings.add(at, text)
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """What to say of the known word most like ``word``: a question, or nothing."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6) or [
-        name for name in known if name.lower() == word.lower().replace("-", "").replace("_", "")
-    ]
-    return f"; did you mean `{close[0]}`?" if close else ""
-
-
-def describe(value: Value) -> str:
-    """What ``value`` is, in a few words."""
-    if isinstance(value, Text):
-        return "nothing" if value.is_null else repr(str(value[:60]))
-    return "a list" if isinstance(value, Items) else "a mapping"
-
-
-def is_true(value: Value | None) -> bool:
-    """Whether a switch is on."""
-    return isinstance(value, Text) and value.lower() == "true"
 
 
 @cache
@@ -233,8 +212,3 @@ def _mismatch(mistake: _Mistake) -> str:
             return f"longer than {wanted} characters"
         case _:
             return f"{mistake.error.message}, got {describe(value)}"
-
-
-def plain(fields: Value | None, key: str) -> Value | None:
-    """The member ``key`` of ``fields``, if that is a mapping that has it."""
-    return fields.get(key) if isinstance(fields, Fields) else None

@@ -7,10 +7,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from bundler.bundle.renaming import target_name
-from bundler.bundle.tags import choose
 from bundler.errors import ConflictError, NotFoundError
 from bundler.events import Emit, Notice, discard
 from bundler.oci.reference import ImageReference
+from bundler.oci.tags import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

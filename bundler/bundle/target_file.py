@@ -6,11 +6,12 @@ import os.path
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from bundler.bundle import document
-from bundler.bundle.access import Surroundings, read_override
-from bundler.bundle.document import Fields, Findings, Text, Value
-from bundler.bundle.schema import is_true, plain, validate
+from bundler.bundle.access import read_override
+from bundler.bundle.schema import validate
+from bundler.config import document
+from bundler.config.document import Fields, Findings, Text, Value, is_true, plain
 from bundler.config.settings import RegistryOverride
+from bundler.config.surroundings import Surroundings
 from bundler.oci.reference import is_domain, is_repository_path
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bundler.bundle.naming import Names, parse_moves
 from bundler.bundle.placing import registry_host
 from bundler.cli import render
 from bundler.content import atomic
 from bundler.errors import MediumError, TrustError, UsageError
+from bundler.oci.naming import Names, parse_moves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

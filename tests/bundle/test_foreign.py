@@ -9,9 +9,9 @@ import pytest
 from bundler.bundle import manifest
 from bundler.bundle.foreign import is_list
 from bundler.bundle.selection import expand
-from bundler.bundle.tags import Select
 from bundler.errors import InvalidBundleManifestError
 from bundler.events import Notice
+from bundler.oci.tags import Select
 
 SYNC = """\
 registry.example.com:5000:

@@ -8,10 +8,10 @@ import pytest
 
 from bundler.bundle import manifest
 from bundler.bundle.entries import Wishes
-from bundler.bundle.tags import Latest
 from bundler.config.settings import ANONYMOUS, Limits, RegistryOverride
 from bundler.errors import InvalidBundleManifestError, NotFoundError
 from bundler.oci.platform import Platform
+from bundler.oci.tags import Latest
 
 DIGEST = "sha256:" + "a" * 64
 AMD64 = Platform("linux", "amd64")

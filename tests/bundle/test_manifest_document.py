@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bundler.bundle import document
-from bundler.bundle.document import Fields, Findings, Items, Text
+from bundler.config import document
+from bundler.config.document import Fields, Findings, Items, Text
 from bundler.errors import InvalidBundleManifestError, LimitError, NotFoundError
 
 

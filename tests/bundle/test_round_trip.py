@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.bundle import exporting, importing, signing
-from bundler.bundle.naming import Names
 from bundler.bundle.selection import Wanted
 from bundler.bundle.verifying import verify
 from bundler.config.settings import Settings
@@ -28,6 +27,7 @@ from bundler.errors import (
     UnauthenticatedError,
     UsageError,
 )
+from bundler.oci.naming import Names
 from bundler.oci.platform import Platform
 from bundler.ports import Options
 from bundler.transports.oci_layout import LayoutSource

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from bundler.bundle import manifest
 from bundler.bundle.renaming import RenameRule, target_name
 from bundler.bundle.selection import Wanted, expand
-from bundler.bundle.tags import Latest, Select, checked_range, choose, natural_key
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError
+from bundler.oci.tags import Latest, Select, checked_range, choose, natural_key
 
 DIGEST = "sha256:" + "a" * 64
 TAGS = [

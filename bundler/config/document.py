@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import yaml
@@ -172,6 +173,31 @@ def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VAL
         raise InvalidBundleManifestError([f"{at}: {_explain(error, text, at)}"]) from None
     except yaml.YAMLError:
         raise InvalidBundleManifestError([f"{file}:1:1: not YAML"]) from None
+
+
+def plain(fields: Value | None, key: str) -> Value | None:
+    """The member ``key`` of ``fields``, if that is a mapping that has it."""
+    return fields.get(key) if isinstance(fields, Fields) else None
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """What to say of the known word most like ``word``: a question, or nothing."""
+    close = get_close_matches(word, known, n=1, cutoff=0.6) or [
+        name for name in known if name.lower() == word.lower().replace("-", "").replace("_", "")
+    ]
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def describe(value: Value) -> str:
+    """What ``value`` is, in a few words."""
+    if isinstance(value, Text):
+        return "nothing" if value.is_null else repr(str(value[:60]))
+    return "a list" if isinstance(value, Items) else "a mapping"
+
+
+def is_true(value: Value | None) -> bool:
+    """Whether a switch is on."""
+    return isinstance(value, Text) and value.lower() == "true"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.bundle.naming import Names, parse_moves
 from bundler.errors import InvalidReferenceError, MalformedError, UsageError
 from bundler.oci.digest import Digest
+from bundler.oci.naming import Names, parse_moves
 
 ROOT = Digest("sha256:" + "a" * 64)
 

@@ -1,0 +1,148 @@
+"""The file that ``skopeo sync --src yaml`` takes: registries, their repositories, and which tags.
+
+https://github.com/containers/skopeo/blob/v1.18.0/docs/skopeo-sync.1.md#yaml-file-content
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bundler.config.access import Credentials, RegistryOverride
+from bundler.config.conditions import expression, read_range
+from bundler.config.document import At, Fields, Text, Value, describe, nearest, plain
+from bundler.errors import InvalidReferenceError
+from bundler.oci.reference import ImageReference
+from bundler.oci.tags import Select
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bundler.config.surroundings import Surroundings
+
+KEYS = (
+    "cert-dir",
+    "credentials",
+    "images",
+    "images-by-semver",
+    "images-by-tag-regex",
+    "tls-verify",
+)
+_SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An image, or with ``select`` a repository of which some tags are meant."""
+
+    image: ImageReference
+    at: At
+    select: Select | None = None
+
+
+@dataclass(slots=True)
+class SyncFile:
+    """What the file says; ``registries`` by ``host[:port]``, with secrets."""
+
+    images: list[Listed] = field(default_factory=list)
+    registries: dict[str, RegistryOverride] = field(default_factory=dict)
+
+
+def read(value: Value, around: Surroundings) -> SyncFile:
+    """What ``value`` says; mistakes become findings."""
+    said = SyncFile()
+    for registry, wants in value.items() if isinstance(value, Fields) else ():
+        if not isinstance(wants, Fields):
+            at = wants.at
+            around.findings.add(at, f"`{registry}`: expected a mapping, got {describe(wants)}")
+            continue
+        for key in wants:
+            if key not in KEYS:
+                close = nearest(key, list(KEYS))
+                around.findings.add(wants.key_at[key], f"unknown key `{key}`{close}")
+        host = registry.partition("/")[0]
+        said.registries[host] = _override(wants, around)
+        said.images += _Repositories(registry, around).read(wants)
+    return said
+
+
+@dataclass(frozen=True, slots=True)
+class _Repositories:
+    """Reads the repositories of one registry."""
+
+    registry: str
+    around: Surroundings
+
+    def read(self, wants: Fields) -> Iterator[Listed]:
+        for repository, value, at in self._members(wants, "images"):
+            yield from self._named(repository, value, at)
+        for repository, value, at in self._members(wants, "images-by-tag-regex"):
+            pattern = expression(self._text(value), self.around.findings)
+            if pattern is not None:
+                yield Listed(repository, at, Select(include=(pattern,)))
+        for repository, value, at in self._members(wants, "images-by-semver"):
+            versions = read_range(self._text(value), self.around.findings)
+            if versions is not None:
+                yield Listed(repository, at, Select(semver=versions))
+
+    def _members(self, wants: Fields, key: str) -> Iterator[tuple[ImageReference, Value, At]]:
+        members = wants.get(key)
+        if isinstance(members, Fields):
+            for name, value in members.items():
+                image = self._parse(f"{self.registry}/{name}", members.key_at[name])
+                if image is not None:
+                    yield image, value, members.key_at[name]
+        elif members is not None and not (isinstance(members, Text) and members.is_null):
+            text = f"`{key}`: expected a mapping of repositories, got {describe(members)}"
+            self.around.findings.add(members.at, text)
+
+    def _named(self, repository: ImageReference, value: Value, at: At) -> Iterator[Listed]:
+        if isinstance(value, Fields) or (isinstance(value, Text) and not value.is_null):
+            text = f"expected a list of tags (an empty one means all), got {describe(value)}"
+            self.around.findings.add(value.at, text)
+        elif isinstance(value, Text) or not value:
+            yield Listed(repository, at, Select())
+        else:
+            for item in value:
+                version = self._text(item)
+                if version is not None:
+                    separator = "@" if ":" in version else ":"
+                    image = self._parse(f"{repository}{separator}{version}", version.at)
+                    if image is not None:
+                        yield Listed(image, version.at)
+
+    def _parse(self, text: str, at: At) -> ImageReference | None:
+        try:
+            return ImageReference.parse(text)
+        except InvalidReferenceError as error:
+            self.around.findings.add(at, error.message)
+            return None
+
+    def _text(self, value: Value) -> Text | None:
+        if isinstance(value, Text) and not value.is_null:
+            return value
+        self.around.findings.add(value.at, f"expected text, got {describe(value)}")
+        return None
+
+
+def _override(wants: Fields, around: Surroundings) -> RegistryOverride:
+    verify = wants.get("tls-verify")
+    switch = _SWITCHES.get(verify.lower()) if isinstance(verify, Text) else None
+    if verify is not None and switch is None:
+        text = f"`tls-verify`: expected true or false, got {describe(verify)}"
+        around.findings.add(verify.at, text)
+    return RegistryOverride(
+        credentials=_credentials(wants.get("credentials"), around),
+        tls_verify=switch,
+        cert_dir=around.path(wants.get("cert-dir")),
+    )
+
+
+def _credentials(value: Value | None, around: Surroundings) -> Credentials | None:
+    if value is None:
+        return None
+    username, password = plain(value, "username"), plain(value, "password")
+    if isinstance(username, Text) and isinstance(password, Text):
+        return Credentials(username=str(username), password=str(password))
+    around.findings.add(value.at, "`credentials`: expected username and password")
+    return None

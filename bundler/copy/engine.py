@@ -15,15 +15,29 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import transfer
-from bundler.copy.plan import BlobTask, ManifestTask, Plan, Target, publications
+from bundler.copy.changes import LayerChange, Made, Treatment
+from bundler.copy.making import Workshop, make
+from bundler.copy.plan import (
+    BlobTask,
+    ManifestTask,
+    Plan,
+    Target,
+    manifest_tasks,
+    publications,
+)
 from bundler.copy.pool import run
+from bundler.copy.recipe import Converted, Recipe, said_compression
 from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError
 from bundler.events import Emit, discard
-from bundler.ports import Destination, MountsBlobs, Publication, Rereads
+from bundler.ports import Destination, MountsBlobs, Node, Publication, Rereads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
+    from pathlib import Path
+
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,8 @@ class Running:
     """Leave out an image that fails, and go on with the others."""
     read_everything: bool = False
     """Read and check a source's blob even where the destination has it already."""
+    scratch: Path | None = None
+    """Where large temporary files go; None: on a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +91,8 @@ def execute(plan: Plan, running: Running) -> Outcome:
     work.tell()
     work.each(work.blobs, work.blob)
     work.each([task for task in plan.blobs if task.action == "mount"], work.mount)
-    for _, stage in groupby(plan.manifests, key=lambda task: task.stage):
+    work.each(work.converted_configs(), work.config)
+    for _, stage in groupby(work.manifests(), key=lambda task: task.stage):
         work.each(list(stage), work.manifest)
     return work.commit()
 
@@ -84,6 +101,8 @@ class _Work:
     def __init__(self, plan: Plan, running: Running) -> None:
         self._plan = plan
         self._running = running
+        self._targets = plan.targets
+        self._made: dict[tuple[int, Digest, Treatment], Made] = {}
         self.blobs = _read_once(task for task in plan.blobs if task.action != "mount")
         self._stop = Cancellation(running.cancellation)
         self._emit = running.emit
@@ -107,6 +126,7 @@ class _Work:
         needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
         parallel = [task for task in needed if task.destination.accepts.writers != 1]
         serial = [task for task in needed if task.destination.accepts.writers == 1]
+        serial.sort(key=_is_no_layer)  # archives put layers first
         thunks = [partial(self._guarded, do, task) for task in parallel]
         for _, queue in _by_destination(serial):
             thunks.append(partial(self._in_turn, do, queue))
@@ -115,6 +135,9 @@ class _Work:
     def blob(self, task: BlobTask) -> None:
         """Push a blob, or make sure that the one that is there already is what it should be."""
         node, source, destination = task.node, task.origin, task.destination
+        if task.change is not None:
+            self._change(task, task.change)
+            return
         if task.action == "push":
             transfer.push(node, source, destination, self._stop, self._emit)
             return
@@ -136,6 +159,39 @@ class _Work:
         if not mounted:
             transfer.push(task.node, task.origin, destination, self._stop, self._emit)
 
+    def converted_configs(self) -> list[_ConfigTask]:
+        """Rewrite the images whose form changes; the configs that nobody had before."""
+        tasks: list[_ConfigTask] = []
+        targets: list[Target] = []
+        for target in self._targets:
+            label = target.image.wish.label
+            if target.recipe is None or label in self._failed:
+                targets.append(target)
+                continue
+            convert = _Convert(target.destination, (label,), target, target.recipe, self._made)
+            self._guarded(_Convert.run, convert)
+            if convert.new is None:
+                continue
+            image = target.image
+            targets.append(replace(target, image=replace(image, graph=convert.new.graph)))
+            tasks += [
+                _ConfigTask(target.destination, (label,), descriptor, raw)
+                for descriptor, raw in convert.new.configs.items()
+            ]
+        self._targets = tuple(targets)
+        return tasks
+
+    def config(self, task: _ConfigTask) -> None:
+        """Push a config that was written here."""
+        self._stop.check()
+        transfer.push_bytes(Node.of(task.descriptor, "config"), task.raw, task.destination)
+
+    def manifests(self) -> tuple[ManifestTask, ...]:
+        """All manifests, children first, in the form that they have now."""
+        if self._targets == self._plan.targets:
+            return self._plan.manifests
+        return manifest_tasks(self._targets)
+
     def manifest(self, task: ManifestTask) -> None:
         """Push a manifest, unless the destination has it, whole."""
         self._stop.check()
@@ -145,7 +201,7 @@ class _Work:
         """Let names stand for what has arrived, one destination after the other."""
         self._stop.check()
         done: list[Target] = []
-        whole = [item for item in self._plan.targets if item.image.wish.label not in self._failed]
+        whole = [item for item in self._targets if item.image.wish.label not in self._failed]
         for destination, targets in _by_destination(whole):
             images = [image for target in targets for image in publications(target)]
             labels = tuple(target.image.wish.label for target in targets)
@@ -156,6 +212,16 @@ class _Work:
                 root = target.image.graph.root
                 self._emit(events.ImagePublished(name, root.digest.text))
         return Outcome(tuple(done), dict(self._failed))
+
+    def _change(self, task: BlobTask, change: LayerChange) -> None:
+        """Make a layer what it is to be; one that is there already may stay as it is."""
+        if task.action == "present":
+            layer = change.layer
+            made = Made(layer, said_compression(layer.media_type))
+        else:
+            shop = Workshop(self._stop, self._emit, self._running.scratch)
+            made = make(change, task.origin, task.destination, shop)
+        self._made[id(task.destination), change.layer.digest, change.treatment] = made
 
     def _in_turn(self, do: Callable[[TaskT], None], tasks: Sequence[TaskT]) -> None:
         for task in tasks:
@@ -176,6 +242,33 @@ class _Work:
                 self._failed.setdefault(label, error)
 
 
+@dataclass(slots=True)
+class _ConfigTask:
+    destination: Destination
+    labels: tuple[str, ...]
+    descriptor: Descriptor
+    raw: bytes
+
+
+@dataclass(slots=True)
+class _Convert:
+    destination: Destination
+    labels: tuple[str, ...]
+    target: Target
+    recipe: Recipe
+    made: Mapping[tuple[int, Digest, Treatment], Made]
+    new: Converted | None = None
+
+    def run(self) -> None:
+        from bundler.copy.apply import apply  # noqa: PLC0415 - where nothing changes it is not needed
+
+        graph, label = self.target.image.graph, self.target.image.wish.label
+        self.new = apply(graph, self.recipe, self._made, label)
+
+    def _made(self, change: LayerChange) -> Made:
+        return self.made[id(self.destination), change.layer.digest, change.treatment]
+
+
 def _named(labels: Sequence[str]) -> str:
     """The images that need something, for a message."""
     more = len(labels) - _NAMED
@@ -188,7 +281,9 @@ def _read_once(tasks: Iterable[BlobTask]) -> list[BlobTask]:
     for task in tasks:
         place = task.destination
         only_read = task.action == "present" and not isinstance(place, Rereads)
-        key = (None if only_read else id(place), id(task.origin), task.node.digest)
+        only_read = only_read and task.change is None
+        treatment = task.change and task.change.treatment
+        key = (None if only_read else id(place), id(task.origin), task.node.digest, treatment)
         known = merged.setdefault(key, task)
         if known is not task:
             labels = dict.fromkeys((*known.labels, *task.labels))
@@ -201,6 +296,10 @@ class _Commit:
     destination: Destination
     labels: tuple[str, ...]
     images: Sequence[Publication]
+
+
+def _is_no_layer(task: _Task) -> bool:
+    return isinstance(task, BlobTask) and task.node.kind != "layer"
 
 
 def _commit(task: _Commit) -> None:

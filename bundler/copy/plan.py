@@ -11,15 +11,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from bundler.cancel import Cancellation
+from bundler.copy.changes import AS_IT_IS, Changes, LayerChange, Treatment
+from bundler.copy.decide import decide
 from bundler.copy.pool import run
+from bundler.copy.resolve import fetch
 from bundler.errors import CannotConvertError, ConflictError, MalformedError
 from bundler.oci import media_types
-from bundler.ports import Destination, MountOrigin, MountsBlobs, Node, Publication, Source
+from bundler.ports import (
+    Destination,
+    MountOrigin,
+    MountsBlobs,
+    Node,
+    Publication,
+    Rereads,
+    Source,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from bundler.copy.recipe import Recipe
     from bundler.copy.resolve import Graph, GraphManifest, Image, Referrer
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -37,6 +49,10 @@ class Target:
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     referrer_names: Mapping[Digest, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Names of referrers by the digest of their root, where they differ from their tags."""
+    changes: Changes = AS_IT_IS
+    """What is asked of the form of its images."""
+    recipe: Recipe | None = None
+    """What becomes of them, as ``plan`` decided; None: they stay as they are."""
 
     def names_of(self, referrer: Referrer) -> tuple[str, ...]:
         """The names that are to stand for a referrer."""
@@ -57,6 +73,8 @@ class BlobTask:
     labels: tuple[str, ...]
     mount_from: str | None = None
     """For ``mount``: the repository that has it, or gets it in the same run."""
+    change: LayerChange | None = None
+    """What becomes of it on the way; None: nothing."""
 
     @property
     def size(self) -> int:
@@ -80,6 +98,7 @@ class Plan:
 
     blobs: tuple[BlobTask, ...]
     manifests: tuple[ManifestTask, ...]
+    """Those of the images that stay as they are; others are written once their layers are."""
     targets: tuple[Target, ...]
     foreign: tuple[Node, ...]
     """Layers that stay where their URLs say."""
@@ -107,11 +126,13 @@ def plan(targets: Sequence[Target], executor: Executor, stop: Cancellation) -> P
         MalformedError: two images tell different sizes of one blob.
     """
     _check_names(targets)
+    targets = _decided(targets, executor, stop)
     wanted, foreign = _wanted_blobs(targets)
-    questions = [partial(want.destination.has, want.node) for want in wanted]
+    questions = [partial(_present, want) for want in wanted]
     present = run(executor, questions, Cancellation(stop))
     blobs = _with_mounts(wanted, present)
-    return Plan(tuple(blobs), _manifests(targets), tuple(targets), tuple(foreign))
+    unchanged = [target for target in targets if target.recipe is None]
+    return Plan(tuple(blobs), manifest_tasks(unchanged), tuple(targets), tuple(foreign))
 
 
 def publications(target: Target) -> tuple[Publication, ...]:
@@ -129,6 +150,56 @@ class _Want:
     origin: Source
     destination: Destination
     labels: dict[str, None]
+    change: LayerChange | None = None
+
+
+def _decided(targets: Sequence[Target], executor: Executor, stop: Cancellation) -> list[Target]:
+    """``targets`` with their recipes, and the recipes with the configs that they need."""
+    decided = [replace(target, recipe=_recipe(target)) for target in targets]
+    needed = {
+        (index, config)
+        for index, target in enumerate(decided)
+        if target.recipe is not None
+        for config in target.recipe.needed_configs()
+    }
+    reads = {key: partial(_read_config, decided[key[0]], key[1]) for key in needed}
+    found = dict(zip(reads, run(executor, list(reads.values()), Cancellation(stop)), strict=True))
+    return [
+        target
+        if target.recipe is None
+        else replace(
+            target,
+            recipe=replace(
+                target.recipe,
+                configs={key[1].digest: raw for key, raw in found.items() if key[0] == index},
+            ),
+        )
+        for index, target in enumerate(decided)
+    ]
+
+
+def _recipe(target: Target) -> Recipe | None:
+    image, accepts = target.image, target.destination.accepts
+    recipe = decide(image.graph, accepts, target.changes, image.wish.label)
+    if recipe is not None and image.referrers:
+        raise CannotConvertError(
+            f"{image.wish.label}: it would get another digest",
+            reason="what refers to it names its digest",
+            hint="leave the referrers behind, or the form as it is",
+        )
+    return recipe
+
+
+def _read_config(target: Target, config: Descriptor) -> bytes:
+    return fetch(target.image.wish.source, config, target.image.wish.label, kind="config")
+
+
+def _present(want: _Want) -> bool:
+    """Whether the destination has what will do; what changes would do as it is, or will not."""
+    change, place = want.change, want.destination
+    if change is not None and (not change.treatment.may_stay or isinstance(place, Rereads)):
+        return False
+    return place.has(want.node)
 
 
 def _check_names(targets: Sequence[Target]) -> None:
@@ -147,24 +218,39 @@ def _check_names(targets: Sequence[Target]) -> None:
 
 
 def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_Want], list[Node]]:
-    wants: dict[tuple[int, Digest], _Want] = {}
+    wants: dict[tuple[int, Digest, Treatment | None], _Want] = {}
     foreign: dict[Digest, Node] = {}
     for target in targets:
         destination, label = target.destination, target.image.wish.label
-        for graph in target.image.graphs:
-            for node in graph.blobs:
-                if node.digest is None:
-                    continue
-                if _stays_away(node, destination):
-                    foreign.setdefault(node.digest, node)
-                    continue
-                key = (id(destination), node.digest)
-                want = wants.get(key)
-                if want is None:
-                    want = wants[key] = _Want(node, target.image.wish.source, destination, {})
-                _check_size(want, node, label)
-                want.labels.setdefault(label)
+        for node, change in _blobs(target):
+            if node.digest is None:
+                continue
+            if _stays_away(node, destination):
+                foreign.setdefault(node.digest, node)
+                continue
+            treatment = None if change is None else change.treatment
+            key = (id(destination), node.digest, treatment)
+            want = wants.get(key)
+            if want is None:
+                origin = target.image.wish.source
+                want = wants[key] = _Want(node, origin, destination, {}, change)
+            _check_size(want, node, label)
+            want.labels.setdefault(label)
     return list(wants.values()), list(foreign.values())
+
+
+def _blobs(target: Target) -> Iterator[tuple[Node, LayerChange | None]]:
+    """Each blob of a target's images, and what becomes of it; a config that goes is left out."""
+    recipe = target.recipe
+    changes = [] if recipe is None else list(recipe.layer_changes())
+    gone = set() if recipe is None else recipe.rewritten_configs()
+    gone |= {change.layer.digest for change in changes}
+    for change in changes:
+        yield Node.of(change.layer, "layer"), change
+    for graph in target.image.graphs:
+        for node in graph.blobs:
+            if node.digest not in gone:
+                yield node, None
 
 
 def _check_size(want: _Want, node: Node, label: str) -> None:
@@ -189,13 +275,13 @@ def _with_mounts(wants: Sequence[_Want], present: Sequence[bool]) -> list[BlobTa
     holders: dict[tuple[str, Digest | None], str] = {}
     for want, here in zip(wants, present, strict=True):
         for place, holds in ((want.destination, here), (want.origin, True)):
-            if holds and isinstance(place, MountOrigin):
+            if holds and want.change is None and isinstance(place, MountOrigin):
                 holders.setdefault((place.mount_scope, want.node.digest), place.repository)
     tasks = []
     for want, here in zip(wants, present, strict=True):
         action: Action = "present" if here else "push"
         mount_from = None
-        if not here and isinstance(want.destination, MountsBlobs):
+        if not here and want.change is None and isinstance(want.destination, MountsBlobs):
             key = (want.destination.mount_scope, want.node.digest)
             mount_from = holders.setdefault(key, want.destination.repository)
             if mount_from == want.destination.repository:
@@ -204,13 +290,19 @@ def _with_mounts(wants: Sequence[_Want], present: Sequence[bool]) -> list[BlobTa
                 action = "mount"
         tasks.append(
             BlobTask(
-                want.node, want.origin, want.destination, action, tuple(want.labels), mount_from
+                want.node,
+                want.origin,
+                want.destination,
+                action,
+                tuple(want.labels),
+                mount_from,
+                want.change,
             )
         )
     return tasks
 
 
-def _manifests(targets: Sequence[Target]) -> tuple[ManifestTask, ...]:
+def manifest_tasks(targets: Sequence[Target]) -> tuple[ManifestTask, ...]:
     """Each manifest once, after all that is below it, and referrers after their subjects."""
     tasks: dict[tuple[int, Digest], ManifestTask] = {}
     for target in targets:

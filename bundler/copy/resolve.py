@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bundler.content.verified import VerifiedReader
 from bundler.copy.select import EVERYTHING, Selection, check_platform, children
@@ -135,17 +135,23 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
     return Image(wish, graph, replaces, referrers, left_behind)
 
 
-def fetch(source: Source, descriptor: Descriptor, label: str) -> bytes:
-    """A manifest's bytes, verified.
+def fetch(
+    source: Source,
+    descriptor: Descriptor,
+    label: str,
+    *,
+    kind: Literal["manifest", "config"] = "manifest",
+) -> bytes:
+    """The bytes of a manifest or a config, verified.
 
     Raises:
         IntegrityError: the bytes are not the ones of ``descriptor``.
-        LimitError: it is larger than a manifest may be.
+        LimitError: it is larger than a manifest or a config may be.
     """
-    what = f"{label}: manifest {descriptor.digest}"
+    what = f"{label}: {kind} {descriptor.digest}"
     if descriptor.size > manifest.MAX_MANIFEST:
-        raise LimitError(f"{what}: {descriptor.size:,} bytes, more than a manifest may have")
-    with source.open(Node.of(descriptor, "manifest")) as stream:
+        raise LimitError(f"{what}: {descriptor.size:,} bytes, more than a {kind} may have")
+    with source.open(Node.of(descriptor, kind)) as stream:
         reader = VerifiedReader(stream, what, digest=descriptor.digest, size=descriptor.size)
         return reader.read()
 
@@ -278,12 +284,8 @@ def _platform(parsed: ImageManifest, wish: Wish) -> Platform | None:
     """An image that is in no index says in its config where it runs; an artifact need not."""
     if parsed.is_artifact:
         return None
-    config = parsed.config
-    what = f"{wish.label}: config {config.digest}"
-    if config.size > manifest.MAX_MANIFEST:
-        raise LimitError(f"{what}: {config.size:,} bytes, more than a config may have")
-    with wish.source.open(Node.of(config, "config")) as stream:
-        raw = VerifiedReader(stream, what, digest=config.digest, size=config.size).read()
+    raw = fetch(wish.source, parsed.config, wish.label, kind="config")
+    what = f"{wish.label}: config {parsed.config.digest}"
     platform = image_config.parse(raw, what=what).platform
     return platform if platform.os or platform.architecture else None
 

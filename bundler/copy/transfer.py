@@ -43,10 +43,10 @@ def push(
         IntegrityError: the source's bytes are not the promised ones; nothing was kept.
         RegistryError: temporary failures went on for longer than was worth waiting for.
     """
-    with _told(node, "copy", emit):
+    with told(node, "copy", emit):
         for attempt in range(1, ATTEMPTS + 1):
-            progress = _Progress(node, cancellation, emit)
-            stream = _Resuming(node, source, cancellation, emit)
+            progress = BlobProgress(node, cancellation, emit)
+            stream = Resuming(node, source, cancellation, emit)
             with closing(stream):
                 content = _content(node, stream, progress)
                 if attempt > 1 and isinstance(destination, ResumesPush):
@@ -67,17 +67,21 @@ def push(
 
 def push_manifest(item: GraphManifest, destination: Destination) -> None:
     """Bring a manifest to ``destination``, unless it is there, whole."""
-    node = Node.of(item.descriptor, "manifest")
+    push_bytes(Node.of(item.descriptor, "manifest"), item.raw, destination)
+
+
+def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
+    """Bring something small to ``destination``, unless it is there, whole."""
     if destination.has(node) and (
         not isinstance(destination, Rereads)
         or intact(node, destination, Cancellation(), events.discard)
     ):
         return
     content = VerifiedReader(
-        BytesIO(item.raw),
-        f"manifest {node.digest}",
+        BytesIO(raw),
+        f"{node.kind} {node.digest}",
         digest=node.digest,
-        size=len(item.raw),
+        size=len(raw),
         media_type=node.media_type,
     )
     destination.push(node, content)
@@ -90,15 +94,15 @@ def check(node: Node, source: Source, cancellation: Cancellation, emit: Emit) ->
         IntegrityError: it is not what it should be.
     """
     with (
-        _told(node, "check", emit),
-        closing(_Resuming(node, source, cancellation, emit)) as stream,
+        told(node, "check", emit),
+        closing(Resuming(node, source, cancellation, emit)) as stream,
     ):
         _drain(node, stream, cancellation, emit)
 
 
 def intact(node: Node, place: Rereads, cancellation: Cancellation, emit: Emit) -> bool:
     """Whether what ``place`` has under the name of ``node`` really is it."""
-    with _told(node, "check", emit):
+    with told(node, "check", emit):
         try:
             with place.open(node) as stream:
                 _drain(node, stream, cancellation, emit)
@@ -118,7 +122,7 @@ def pause(
     cancellation.sleep(seconds)
 
 
-class _Resuming:
+class Resuming:
     """A stream that reopens its source where it broke off; failures of the source end here."""
 
     def __init__(self, node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
@@ -134,10 +138,12 @@ class _Resuming:
         self.failed = False
 
     def read(self, size: int = -1, /) -> bytes:
+        """As ``Reader.read``."""
         buffer = bytearray(BUFFER_SIZE if size < 0 else size)
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def readinto(self, buffer: memoryview, /) -> int:
+        """As ``Reader.readinto``, over all interruptions."""
         while True:
             try:
                 if self._stream is None:
@@ -152,6 +158,7 @@ class _Resuming:
                 return count
 
     def close(self) -> None:
+        """Let go of the source's stream."""
         self._stack.close()
 
     def _recover(self, error: RegistryError, *, begun: bool) -> None:
@@ -166,7 +173,7 @@ class _Resuming:
         pause(str(self._node.digest), error, self._attempt, self._cancellation, self._emit)
 
 
-class _Progress:
+class BlobProgress:
     """Looks at the cancellation after each chunk; tells of progress once for each mebibyte."""
 
     def __init__(self, node: Node, cancellation: Cancellation, emit: Emit) -> None:
@@ -177,6 +184,11 @@ class _Progress:
         self._told = 0
 
     def __call__(self, count: int) -> None:
+        """Take note of ``count`` more bytes.
+
+        Raises:
+            CancelledError: somebody wants to stop.
+        """
         self._cancellation.check()
         self._gathered += count
         if self._gathered >= BUFFER_SIZE:
@@ -196,7 +208,7 @@ class _Progress:
         self._told = self._gathered = 0
 
 
-def _content(node: Node, stream: Reader, progress: _Progress) -> VerifiedReader:
+def _content(node: Node, stream: Reader, progress: BlobProgress) -> VerifiedReader:
     return VerifiedReader(
         stream,
         str(node.digest),
@@ -208,7 +220,7 @@ def _content(node: Node, stream: Reader, progress: _Progress) -> VerifiedReader:
 
 
 def _drain(node: Node, stream: Reader, cancellation: Cancellation, emit: Emit) -> None:
-    progress = _Progress(node, cancellation, emit)
+    progress = BlobProgress(node, cancellation, emit)
     content = _content(node, stream, progress)
     buffer = new_buffer()
     while content.readinto(buffer):
@@ -217,7 +229,8 @@ def _drain(node: Node, stream: Reader, cancellation: Cancellation, emit: Emit) -
 
 
 @contextmanager
-def _told(node: Node, activity: events.Activity, emit: Emit) -> Iterator[None]:
+def told(node: Node, activity: events.Activity, emit: Emit) -> Iterator[None]:
+    """Tell when the work on ``node`` begins, and how it ends."""
     name = str(node.digest)
     emit(events.BlobStarted(name, node.size, activity))
     try:

@@ -166,7 +166,7 @@ class DockerDestination:
     @property
     def accepts(self) -> Accepts:
         """Everything, as many blobs at once as the engine likes."""
-        return Accepts(foreign_urls=True)
+        return Accepts(foreign_urls=True, layers="compressed")
 
     @property
     def mount_scope(self) -> str:

@@ -117,7 +117,7 @@ class OciArchiveDestination:
     @property
     def accepts(self) -> Accepts:
         """Anything, one after the other."""
-        return Accepts(foreign_urls=True, writers=1)
+        return Accepts(foreign_urls=True, layers="compressed", writers=1)
 
     def has(self, target: Node, /) -> bool:
         """Whether it was pushed already."""

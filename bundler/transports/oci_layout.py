@@ -157,7 +157,7 @@ class LayoutDestination:
     @property
     def accepts(self) -> Accepts:
         """Anything: manifests are stored as they are."""
-        return Accepts(foreign_urls=True)
+        return Accepts(foreign_urls=True, layers="compressed")
 
     def has(self, target: Node, /) -> bool:
         """Whether a plain file of that name and size is there."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from bundler.cancel import Cancellation
+from bundler.copy.changes import Changes
 from bundler.copy.engine import Running, execute
 from bundler.copy.plan import Target, plan
 from bundler.copy.resolve import Wish, resolve
@@ -151,12 +153,14 @@ def test_a_foreign_layer_without_urls_travels(executor):
     assert layer.digest in here.blobs
 
 
-def test_a_type_that_the_destination_does_not_take_is_refused(executor):
+def test_a_type_that_the_destination_does_not_take_is_refused_if_it_may_not_change(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", docker=True)
     destination = here.destination(Accepts(manifests=frozenset({media_types.OCI_MANIFEST})))
-    with pytest.raises(CannotConvertError, match="copied as they are"):
-        plan(wanted(there, destination, "app"), executor, Cancellation())
+    (target,) = wanted(there, destination, "app")
+    fixed = replace(target, changes=Changes(keep="its digest was written down"))
+    with pytest.raises(CannotConvertError, match="its digest was written down"):
+        plan([fixed], executor, Cancellation())
 
 
 def order(made):

@@ -6,17 +6,18 @@ https://github.com/containers/skopeo/blob/v1.18.0/docs/skopeo-sync.1.md#yaml-fil
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bundler.config.access import Credentials, RegistryOverride
-from bundler.config.conditions import expression, read_range
 from bundler.config.document import At, Fields, Text, Value, describe, nearest, plain
-from bundler.errors import InvalidReferenceError
+from bundler.errors import InvalidReferenceError, UsageError
+from bundler.oci.go_expression import GoExpression
 from bundler.oci.reference import ImageReference
 from bundler.oci.tags import Select
+from bundler.oci.version_constraint import Constraint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bundler.config.surroundings import Surroundings
 
@@ -28,6 +29,8 @@ KEYS = (
     "images-by-tag-regex",
     "tls-verify",
 )
+T = TypeVar("T")
+
 _SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -77,13 +80,13 @@ class _Repositories:
         for repository, value, at in self._members(wants, "images"):
             yield from self._named(repository, value, at)
         for repository, value, at in self._members(wants, "images-by-tag-regex"):
-            pattern = expression(self._text(value), self.around.findings)
+            pattern = self._read(value, GoExpression.parse)
             if pattern is not None:
                 yield Listed(repository, at, Select(include=(pattern,)))
         for repository, value, at in self._members(wants, "images-by-semver"):
-            versions = read_range(self._text(value), self.around.findings)
+            versions = self._read(value, Constraint.parse)
             if versions is not None:
-                yield Listed(repository, at, Select(semver=versions))
+                yield Listed(repository, at, Select(constraint=versions))
 
     def _members(self, wants: Fields, key: str) -> Iterator[tuple[ImageReference, Value, At]]:
         members = wants.get(key)
@@ -110,6 +113,14 @@ class _Repositories:
                     image = self._parse(f"{repository}{separator}{version}", version.at)
                     if image is not None:
                         yield Listed(image, version.at)
+
+    def _read(self, value: Value, parse: Callable[[str], T]) -> T | None:
+        text = self._text(value)
+        try:
+            return None if text is None else parse(text)
+        except UsageError as error:
+            self.around.findings.add(value.at, error.message)
+            return None
 
     def _parse(self, text: str, at: At) -> ImageReference | None:
         try:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bundler.errors import NotFoundError, UsageError
 from bundler.oci.reference import is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from bundler.oci.version_constraint import Constraint
 
 MAX_RANGE = 256
 
@@ -35,6 +37,19 @@ _ALTERNATIVE = re.compile(
 )
 
 
+class Expression(Protocol):
+    """A regular expression, of whatever kind."""
+
+    @property
+    def pattern(self) -> str:
+        """As it was written."""
+        ...
+
+    def search(self, string: str, /) -> object | None:
+        """What is found in ``string``; None: nothing."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Latest:
     """The ``count`` newest of what the other conditions leave."""
@@ -52,9 +67,11 @@ class Select:
     tags: tuple[str, ...] = ()
     semver: str | None = None
     """A range as ``checked_range`` returns it."""
-    include: tuple[re.Pattern[str], ...] = ()
+    constraint: Constraint | None = None
+    """The same in another grammar."""
+    include: tuple[Expression, ...] = ()
     """One of them has to be found in the tag."""
-    exclude: tuple[re.Pattern[str], ...] = ()
+    exclude: tuple[Expression, ...] = ()
     """None of them may be found in the tag."""
     latest: Latest | None = None
 
@@ -70,6 +87,8 @@ class Select:
             words.append(f"tags {', '.join(self.tags[:10])}")
         if self.semver is not None:
             words.append(f"semver {self.semver!r}")
+        if self.constraint is not None:
+            words.append(f"semver {self.constraint.text!r}")
         words += [f"regex.include {pattern.pattern!r}" for pattern in self.include[:10]]
         words += [f"regex.exclude {pattern.pattern!r}" for pattern in self.exclude[:10]]
         if self.latest:
@@ -112,6 +131,8 @@ def choose(select: Select, offered: Iterable[str]) -> list[str]:
     if select.semver is not None:
         within = _tester(select.semver)
         chosen = [tag for tag in chosen if within(tag)]
+    if select.constraint is not None:
+        chosen = [tag for tag in chosen if select.constraint.allows(tag)]
     if select.latest is not None:
         chosen = _newest(chosen, select.latest)
     if not chosen:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from bundler.bundle import manifest
@@ -11,7 +9,9 @@ from bundler.bundle.foreign import is_list
 from bundler.bundle.selection import expand
 from bundler.errors import InvalidBundleManifestError
 from bundler.events import Notice
+from bundler.oci.go_expression import GoExpression
 from bundler.oci.tags import Select
+from bundler.oci.version_constraint import Constraint
 
 SYNC = """\
 registry.example.com:5000:
@@ -102,8 +102,8 @@ def test_a_skopeo_sync_file_says_tags_digests_ranges_and_expressions(load):
         (f"{host}/redis:2.0", None),
         (f"{host}/redis@{digest}", None),
         (f"{host}/alpine", Select()),
-        (f"{host}/nginx", Select(include=(re.compile("1\\.13"),))),
-        (f"{host}/team/pause", Select(semver=">= 1.2 < 4")),
+        (f"{host}/nginx", Select(include=(GoExpression.parse("1\\.13"),))),
+        (f"{host}/team/pause", Select(constraint=Constraint.parse(">= 1.2, < 4"))),
         ("docker.io/library/nginx:latest", None),
     ]
 
@@ -160,7 +160,7 @@ def test_mistakes_in_a_skopeo_sync_file_are_all_named(load):
         ":3:26: 'quay.io/B': a repository's name must be in lower case",
         ":3:36: expected a list of tags (an empty one means all), got 'latest'",
         ":4:28: '(' is not a regular expression",
-        ":5:25: 'new' is not a range of versions",
+        ":5:25: 'new' is not a constraint on versions",
         ":5:33: expected text, got nothing",
         ":6:16: `credentials`: expected username and password",
         ":7:15: `tls-verify`: expected true or false, got 'perhaps'",

@@ -1,0 +1,48 @@
+"""Regular expressions as Go has them (RE2), found in time that grows with the text alone.
+
+Tags come from a registry that nobody may know: none of them may make a search go on for ever.
+
+https://github.com/google/re2/wiki/Syntax
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bundler.errors import UsageError
+
+MAX_LENGTH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class GoExpression:
+    """An expression that is to be found somewhere in a text."""
+
+    pattern: str
+    _compiled: Any = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, text: str) -> GoExpression:
+        """Compile ``text``.
+
+        Raises:
+            UsageError: it is no expression, or a very large one.
+        """
+        import re2  # noqa: PLC0415 - only a file with expressions needs it
+
+        if len(text) > MAX_LENGTH:
+            raise UsageError(f"the expression is longer than {MAX_LENGTH:,} characters")
+        quiet = re2.Options()
+        quiet.log_errors = False
+        try:
+            return cls(text, re2.compile(text, quiet))
+        except re2.error as error:
+            detail = error.args[0] if error.args else ""
+            reason = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
+            raise UsageError(f"{text[:80]!r} is not a regular expression: {reason}") from None
+
+    def search(self, text: str, /) -> object | None:
+        """What is found in ``text``; None: nothing."""
+        found: object | None = self._compiled.search(text)
+        return found

@@ -9,12 +9,12 @@ import re
 from typing import TYPE_CHECKING
 
 from bundler.errors import LimitError, UsageError
-from bundler.images.go_values import Nil, Struct, Time, text
+from bundler.oci.go_values import Nil, Struct, Time, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.images.go_values import Value
+    from bundler.oci.go_values import Value
 
 MAX_WIDTH = 1_000
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import LimitError, UsageError
 from bundler.images.go_format import MAX_WIDTH, sprint, sprintf, type_of
-from bundler.images.go_values import NIL_MAP, NIL_SLICE, Nil, Struct, Time, encode, is_empty, text
+from bundler.oci.go_values import NIL_MAP, NIL_SLICE, Nil, Struct, Time, encode, is_empty, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bundler.images.go_values import Value
+    from bundler.oci.go_values import Value
 
     Implementation = Callable[..., Value]
 

@@ -24,13 +24,13 @@ from bundler.images.go_template_syntax import (
     Variable,
     parse,
 )
-from bundler.images.go_values import NIL, NIL_MAP, Nil, Struct, is_empty, text
+from bundler.oci.go_values import NIL, NIL_MAP, Nil, Struct, is_empty, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bundler.images.go_template_syntax import Operand
-    from bundler.images.go_values import Value
+    from bundler.oci.go_values import Value
 
 MAX_OUTPUT = 16 * 1024 * 1024
 MAX_WORK = 500_000

@@ -13,8 +13,9 @@ from bundler.copy import select
 from bundler.copy.resolve import MAX_DEPTH, fetch
 from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
 from bundler.events import Warned
-from bundler.images import oci_config
-from bundler.images.go_values import (
+from bundler.oci import manifest, media_types, oci_config
+from bundler.oci.digest import Digest
+from bundler.oci.go_values import (
     NIL,
     NIL_SLICE,
     ZERO_TIME,
@@ -24,8 +25,6 @@ from bundler.images.go_values import (
     string_map,
     strings,
 )
-from bundler.oci import manifest, media_types
-from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest
 from bundler.ports import InRepository, ListsTags, MountOrigin, Node
 

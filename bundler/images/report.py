@@ -10,10 +10,10 @@ import re
 from typing import TYPE_CHECKING
 
 from bundler.errors import UsageError
-from bundler.images import go_values
+from bundler.oci import go_values
 
 if TYPE_CHECKING:
-    from bundler.images.go_values import Struct
+    from bundler.oci.go_values import Struct
 
 _INDENT = 4
 _IS_JSON = re.compile(r"\s*(?:json|{{\s*json\s*\.?\s*}})\s*")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bundler.errors import BundlerError, LimitError, UsageError
 from bundler.images.go_template import render
-from bundler.images.go_values import NIL, NIL_MAP, NIL_SLICE, Member, Struct, Time, Value
+from bundler.oci.go_values import NIL, NIL_MAP, NIL_SLICE, Member, Struct, Time, Value
 
 LAYER = Struct(
     "types.Layer",

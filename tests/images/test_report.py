@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.images.go_values import NIL, NIL_MAP, NIL_SLICE, Member, Struct, Time, encode
 from bundler.images.report import report
+from bundler.oci.go_values import NIL, NIL_MAP, NIL_SLICE, Member, Struct, Time, encode
 
 DATA = Struct(
     "test",

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bundler.errors import MalformedError
-from bundler.images.go_values import NIL, NIL_MAP, NIL_SLICE, Member, Struct, Time, Value
 from bundler.oci import fields, strict_json
+from bundler.oci.go_values import NIL, NIL_MAP, NIL_SLICE, Member, Struct, Time, Value
 
 Read = Callable[[dict[str, Any], str, str], Value]
 """Reads the member of an object that has this key; the third parameter is for messages."""

@@ -66,6 +66,8 @@ class Changes:
     manifest_format: ManifestFormat | None = None
     compression: Algorithm | Literal["none"] | None = None
     """What layers are to be compressed by; ``none``: they are to be uncompressed."""
+    only_uncompressed: bool = False
+    """But what is compressed by whatever means stays so."""
     level: int | None = None
     force_compression: bool = False
     """Compress anew even what is compressed so, or lies at the destination in another form."""

@@ -25,9 +25,7 @@ _LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.roo
 _AS_FOUND = Treatment()
 
 
-def decide(
-    graph: Graph, accepts: Accepts, changes: Changes, label: str
-) -> Recipe | None:
+def decide(graph: Graph, accepts: Accepts, changes: Changes, label: str) -> Recipe | None:
     """What has to change for ``accepts`` and ``changes``; None: nothing.
 
     Args:
@@ -185,6 +183,7 @@ class _Deciding:
                 "compressed",
                 changes.compression,
                 changes.level,
+                only_uncompressed=changes.only_uncompressed,
                 force=changes.force_compression or changes.compression == "zstd:chunked",
             )
         if not changes.compress_uncompressed or self._accepts.layers == "any":

@@ -188,9 +188,9 @@ class _Work:
 
     def manifests(self) -> tuple[ManifestTask, ...]:
         """All manifests, children first, in the form that they have now."""
-        if self._targets == self._plan.targets:
-            return self._plan.manifests
-        return manifest_tasks(self._targets)
+        if any(target.recipe is not None for target in self._targets):
+            return manifest_tasks(self._targets)
+        return self._plan.manifests
 
     def manifest(self, task: ManifestTask) -> None:
         """Push a manifest, unless the destination has it, whole."""

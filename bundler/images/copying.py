@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler import transports
+from bundler.copy.changes import AS_IT_IS, Changes, ManifestFormat
 from bundler.copy.engine import Running, execute
 from bundler.copy.plan import Plan, Target, plan
 from bundler.copy.resolve import Image, Wish, resolve
 from bundler.copy.select import EVERYTHING, Selection
+from bundler.errors import BundlerError, RegistryError, UnsupportedError
+from bundler.events import Notice
+from bundler.oci import media_types
+from bundler.ports import InRepository, MakesManifests
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Options, Reference
+    from bundler.ports import Admit, Options, Reference, Source
+
+_OTHER_FORMS: tuple[ManifestFormat, ...] = ("v2s2", "oci")
+_FAMILIES: Mapping[ManifestFormat, frozenset[str]] = {
+    "v2s2": frozenset({media_types.DOCKER_MANIFEST, media_types.DOCKER_LIST}),
+    "oci": frozenset({media_types.OCI_MANIFEST, media_types.OCI_INDEX}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,9 @@ class CopyOrder:
     destination: Reference
     selection: Selection = EVERYTHING
     referrers: bool = False
+    changes: Changes = AS_IT_IS
+    additional_names: tuple[str, ...] = ()
+    """Further names at the destination, as it knows names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,13 @@ class CopyReport:
 
 
 def copy_image(
-    order: CopyOrder, reading: Options, writing: Options, running: Running, *, dry_run: bool = False
+    order: CopyOrder,
+    reading: Options,
+    writing: Options,
+    running: Running,
+    *,
+    admit: Admit | None = None,
+    dry_run: bool = False,
 ) -> CopyReport:
     """Copy an image; with ``dry_run`` only find out what would move.
 
@@ -65,6 +87,7 @@ def copy_image(
         reading: how to open the source.
         writing: how to open the destination.
         running: how to go about it.
+        admit: says whether an image may be copied; None: every one.
         dry_run: whether nothing is to be moved.
 
     Raises:
@@ -75,11 +98,55 @@ def copy_image(
         source = transports.transport(origin.transport).source(origin, reading)
         stack.enter_context(closing(source))
         wish = Wish(source, origin.name, str(origin), order.selection, order.referrers)
-        image = resolve(wish)
+        image = resolve(wish, admit)
         destination = transports.transport(goal.transport).destination(goal, writing)
         stack.enter_context(closing(destination))
-        target = Target(image, destination, (goal.name,) if goal.name else ())
+        names = (*((goal.name,) if goal.name else ()), *order.additional_names)
+        target = Target(image, destination, names, changes=_changes(order, source))
         made = plan([target], running.executor, running.cancellation)
         if not dry_run:
-            execute(made, running)
+            image = _execute(made, target, running)
     return CopyReport(str(goal), image, made)
+
+
+def _execute(made: Plan, target: Target, running: Running) -> Image:
+    """Do it; where the destination refuses the type of manifest, do it in the next form.
+
+    The layers have arrived by then, and are not moved again.
+    """
+    try:
+        return execute(made, running).published[0].image
+    except (RegistryError, UnsupportedError) as refusal:
+        changes = target.changes
+        fixed = changes.keep is not None or changes.manifest_format is not None
+        if fixed or target.image.referrers or not _refuses_type(refusal):
+            raise
+        own = target.image.graph.root.media_type
+        for form in _OTHER_FORMS:
+            if own not in _FAMILIES[form]:
+                running.emit(Notice(f"{own} is refused there: converting to {form}"))
+                again = replace(target, changes=replace(changes, manifest_format=form))
+                with suppress(BundlerError):
+                    made = plan([again], running.executor, running.cancellation)
+                    return execute(made, running).published[0].image
+        raise
+
+
+def _refuses_type(error: RegistryError | UnsupportedError) -> bool:
+    """Whether a registry may have meant the media type of what it would not take."""
+    if isinstance(error, UnsupportedError):
+        return True
+    return error.status == 415 or not {"MANIFEST_INVALID", "TAG_INVALID"}.isdisjoint(error.codes)
+
+
+def _changes(order: CopyOrder, source: Source) -> Changes:
+    """What was asked for, and what follows from the places."""
+    changes, goal = order.changes, order.destination
+    if isinstance(source, MakesManifests) and source.makes_manifests:
+        changes = replace(changes, compress_uncompressed=True)
+    image = goal.image if isinstance(goal, InRepository) else None
+    if image is None:
+        return changes
+    if image.digest is not None and changes.keep is None:
+        changes = replace(changes, keep="the destination names a digest")
+    return replace(changes, name=image)

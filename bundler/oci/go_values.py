@@ -96,8 +96,17 @@ class Member:
     key: str = ""
     """Its key in JSON; empty: its name."""
     omit_empty: bool = False
+    omit_zero: bool = False
+    """As ``omit_empty``, of a struct of which every member is zero."""
     embedded: bool = False
     """A struct whose members count as the outer one's too."""
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether JSON does not have it."""
+        return (self.omit_empty and is_empty(self.value)) or (
+            self.omit_zero and is_zero(self.value)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +163,13 @@ def is_empty(value: Value) -> bool:
     return not isinstance(value, Struct | Time) and (isinstance(value, Nil) or not value)
 
 
+def is_zero(value: Value) -> bool:
+    """Whether ``value`` is what nothing was ever assigned to; an empty map was."""
+    if isinstance(value, Struct):
+        return all(is_zero(member.value) for member in value.members)
+    return not isinstance(value, Time | list | dict) and is_empty(value)
+
+
 def encode(value: Value, *, indent: int | None = None, escape_markup: bool = True) -> str:
     """``value`` in JSON; what could steer a terminal is escaped, as well as ``<``, ``>``, ``&``.
 
@@ -163,12 +179,37 @@ def encode(value: Value, *, indent: int | None = None, escape_markup: bool = Tru
         escape_markup: whether the three characters are escaped.
     """
     separators = (",", ":") if indent is None else (",", ": ")
-    raw = json.dumps(_plain(value), indent=indent, separators=separators, ensure_ascii=False)
+    raw = json.dumps(plain(value), indent=indent, separators=separators, ensure_ascii=False)
     if escape_markup:
         raw = raw.translate(_MARKUP)
     if raw.isprintable():
         return raw
     return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in raw)
+
+
+def plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
+    """``value`` as ``json.dumps`` takes it, its members as the encoder of Go has them."""
+    match value:
+        case Nil():
+            return None
+        case Time():
+            return value.rfc3339
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [plain(item) for item in value]
+        case dict():
+            return {key: plain(value[key]) for key in sorted(value)}
+        case Struct():
+            result: dict[str, Any] = {}
+            for member in value.members:
+                if member.embedded:
+                    result |= plain(member.value)
+                elif not member.is_left_out:
+                    result[member.key or member.name] = plain(member.value)
+            return result
+        case _:
+            return value
 
 
 def strings(items: Sequence[str]) -> list[Value]:
@@ -179,30 +220,6 @@ def strings(items: Sequence[str]) -> list[Value]:
 def string_map(items: Mapping[str, str]) -> Value:
     """A map of strings, which is nil if it is empty."""
     return dict(items) if items else NIL_MAP
-
-
-def _plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
-    match value:
-        case Nil():
-            return None
-        case Time():
-            return value.rfc3339
-        case float() if value.is_integer():
-            return int(value)
-        case list():
-            return [_plain(item) for item in value]
-        case dict():
-            return {key: _plain(value[key]) for key in sorted(value)}
-        case Struct():
-            result: dict[str, Any] = {}
-            for member in value.members:
-                if member.embedded:
-                    result |= _plain(member.value)
-                elif not (member.omit_empty and is_empty(member.value)):
-                    result[member.key or member.name] = _plain(member.value)
-            return result
-        case _:
-            return value
 
 
 def _escaped(char: str) -> str:

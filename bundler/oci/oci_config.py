@@ -31,6 +31,7 @@ def parse(raw: bytes, *, what: str) -> tuple[Struct, str]:
     value = strict_json.load_object(raw, what=what)
     fields.refuse_other_case(value, ("config", "rootfs", "history", "docker_version"), what)
     config, rootfs = (fields.obj(value, key, what) or {} for key in ("config", "rootfs"))
+    inner = _struct("v1.ImageConfig", _CONFIG, config, what)
     items = value.get("history")
     history: Value = NIL_SLICE
     if items is not None:
@@ -41,7 +42,7 @@ def parse(raw: bytes, *, what: str) -> tuple[Struct, str]:
         (
             *_members(_HEAD, value, what),
             Member("Platform", _struct("v1.Platform", _PLATFORM, value, what), embedded=True),
-            Member("Config", _struct("v1.ImageConfig", _CONFIG, config, what), "config"),
+            Member("Config", inner, "config", omit_zero=True),
             Member("RootFS", _struct("v1.RootFS", _ROOTFS, rootfs, what), "rootfs"),
             Member("History", history, "history", omit_empty=True),
         ),

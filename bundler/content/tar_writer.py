@@ -53,7 +53,7 @@ class TarWriter:
         """Add a small file."""
         header = self._file_header(name, len(data))
         self._put(header + data, self.position)
-        self.position = _padded(self.position + len(header) + len(data))
+        self.position = padded(self.position + len(header) + len(data))
 
     def add(self, name: str | Callable[[Descriptor], str], content: Content) -> Descriptor:
         """Add all of ``content`` as a file, or nothing; what was added.
@@ -75,7 +75,7 @@ class TarWriter:
         except BaseException:
             self.rewind(start)
             raise
-        self.position = _padded(end)
+        self.position = padded(end)
         return stored
 
     def rewind(self, position: int) -> None:
@@ -141,5 +141,6 @@ def _header(member: tarfile.TarInfo) -> bytes:
     return bytes(block)
 
 
-def _padded(position: int) -> int:
+def padded(position: int) -> int:
+    """Where the next member begins after one that ends at ``position``; or what a size takes."""
     return -(-position // _BLOCK) * _BLOCK

@@ -1,7 +1,8 @@
-"""Open an archive for reading in place, whether it is compressed or not.
+"""Open an archive for reading in place, whether it is compressed or not; begin a new one.
 
 A compressed one is decompressed first, to a file without a name, since its members are reached by
 their offsets. That file lies in the directory for large temporary files, or beside the archive.
+What comes out of a pipe is kept in the same way.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bundler.content import compression
 from bundler.content.compression import DecompressingReader
 from bundler.content.disk_errors import explained
 from bundler.content.plain_files import PlainReader
 from bundler.content.reader import new_buffer
+from bundler.content.replacement import Replacement
 from bundler.errors import LimitError
+from bundler.transports import streams
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -34,7 +37,7 @@ def opened(archive: Path | PlainReader, options: Options, stack: ExitStack) -> P
         NotFoundError, MediumError, NoSpaceError: it cannot be read, or what is in it not kept.
     """
     if isinstance(archive, Path):
-        archive = PlainReader.open(archive)
+        archive = _opened_path(archive, options)
     stack.enter_context(archive)
     kind = compression.detect(archive.read(compression.MAGIC_SIZE))
     archive.seek(0)
@@ -42,8 +45,40 @@ def opened(archive: Path | PlainReader, options: Options, stack: ExitStack) -> P
         return archive
     stream = DecompressingReader(archive, kind, str(archive.path))
     return stack.enter_context(
-        kept(stream, archive.path, options.scratch or archive.path.parent, options)
+        kept(stream, archive.path, options.scratch or _beside(archive.path), options)
     )
+
+
+class ArchiveFile(Protocol):
+    """Where a new archive grows."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies, for messages."""
+        ...
+
+    @property
+    def fd(self) -> int:
+        """The open file, empty at first."""
+        ...
+
+    def publish(self, size: int) -> None:
+        """Put the whole archive, ``size`` bytes of it, in its place."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; what was not published is gone."""
+        ...
+
+
+def begun(path: Path, options: Options) -> ArchiveFile:
+    """A new archive that will take the place of what is at ``path``, or go into that pipe.
+
+    Raises:
+        LockedError, NotFoundError, MediumError, NoSpaceError: it cannot be written.
+        UsageError: something is there that is neither a plain file nor a pipe.
+    """
+    return streams.Outgoing(path, options) if streams.is_stream(path) else Replacement(path)
 
 
 def kept(
@@ -71,3 +106,14 @@ def kept(
             return PlainReader(path, os.dup(file.fileno()))
     except OSError as error:
         raise explained(error, folder, "cannot keep a temporary file here") from error
+
+
+def _opened_path(path: Path, options: Options) -> PlainReader:
+    if not streams.is_stream(path):
+        return PlainReader.open(path)
+    with streams.incoming(path, options.cancellation) as stream:
+        return kept(stream, path, options.scratch or streams.SCRATCH, options)
+
+
+def _beside(path: Path) -> Path:
+    return streams.SCRATCH if streams.is_stream(path) else path.parent

@@ -1,8 +1,11 @@
-"""``docker-archive:FILE[:NAME]``: what ``docker save`` and ``podman save`` write; for reading.
+"""``docker-archive:FILE[:NAME]``: what ``docker save`` writes and ``docker load`` takes.
 
 An archive says which config and which layers make an image, but holds no manifest. One is made as
 containers/image makes it, so that both call the image by the same digest: layers go by their
 diff-ids, uncompressed, under the media type of compressed ones.
+
+An archive is written in one stream, and is there once it is whole; one that is there already stays
+as it is. FILE may be a pipe, as /dev/stdin and /dev/stdout are.
 
 https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
 """
@@ -13,6 +16,7 @@ import json
 import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +24,7 @@ from bundler.content import compression, tar_reader
 from bundler.content.compression import DecompressingReader
 from bundler.content.reader import new_buffer
 from bundler.errors import (
+    ConflictError,
     InvalidReferenceError,
     LimitError,
     MalformedError,
@@ -30,16 +35,17 @@ from bundler.oci import fields, image_config, media_types, strict_json
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference
-from bundler.transports import archive_file
+from bundler.ports import Accepts
+from bundler.transports import archive_file, layout_entries, streams
+from bundler.transports.docker_archive_writer import DockerArchiveWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import NoReturn
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.content.plain_files import PlainReader
-    from bundler.content.reader import Reader
+    from bundler.content.reader import Content, Reader
     from bundler.content.tar_reader import Member
-    from bundler.ports import Node, Options
+    from bundler.ports import Node, Options, Publication
 
 _MANIFEST = "manifest.json"
 _MAX_MANIFEST = 16 * 1024 * 1024
@@ -102,13 +108,18 @@ class DockerArchiveSource:
         """A manifest that was made here, a config, or a layer's uncompressed bytes."""
         content = self._content(target)
         if isinstance(content, bytes):
-            yield _Bytes(content[offset:])
+            yield BytesIO(content[offset:])
         elif self._compression(content) is None:
             yield tar_reader.open_member(self._file, content, offset)
         else:
             stream = self._layer_stream(content)
             _skip(stream, offset)
             yield stream
+
+    @property
+    def makes_manifests(self) -> bool:
+        """True: an archive holds none."""
+        return True
 
     def tags(self) -> list[str]:
         """Every name of every image, in full."""
@@ -227,6 +238,65 @@ class DockerArchiveSource:
         return [_Image.from_json(item, what) for item in items if isinstance(item, dict)]
 
 
+class DockerArchiveDestination:
+    """Writes an archive of any number of images, from its first byte to its last.
+
+    Raises:
+        ConflictError: something is there already.
+        LockedError: somebody else is writing it.
+        NotFoundError: its directory is not there.
+    """
+
+    def __init__(self, path: Path, options: Options) -> None:
+        if not streams.is_stream(path) and path.is_file() and path.stat().st_size:
+            raise ConflictError(
+                f"{path}: docker-archive doesn't support modifying existing images",
+                hint="name another file, or remove this one",
+            )
+        self._file = archive_file.begun(path, options)
+        self._images = DockerArchiveWriter(
+            self._file.fd, self._file.path, str(path), uncompressed=True
+        )
+
+    @property
+    def accepts(self) -> Accepts:
+        """Docker's single images, their layers uncompressed, one blob after the other."""
+        return Accepts(
+            manifests=frozenset({media_types.DOCKER_MANIFEST}),
+            indexes=False,
+            layers="uncompressed",
+            writers=1,
+        )
+
+    def has(self, target: Node, /) -> bool:
+        """Whether it was pushed already."""
+        return self._images.has(target)
+
+    def push(self, target: Node, content: Content, /) -> Descriptor:
+        """Add a config or a layer to the archive; a manifest ties them together.
+
+        Raises:
+            DigestMismatchError: a layer of a manifest is not the one that its config tells of.
+            IntegrityError: part of a manifest has not arrived.
+            UnsupportedError: a manifest of something else than a container image.
+        """
+        return self._images.push(target, content)
+
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """End the archive with the names of ``images``, and put it in its place.
+
+        Raises:
+            ConflictError: two of ``images`` want one name.
+            IntegrityError: one of them is not here.
+            InvalidReferenceError: a name that is not one of an image.
+        """
+        self._file.publish(self._images.finish(images))
+
+    def close(self) -> None:
+        """Let go of the file; what was not committed is gone."""
+        self._file.close()
+
+
 class DockerArchiveTransport:
     """``docker-archive:``."""
 
@@ -257,12 +327,12 @@ class DockerArchiveTransport:
         """Open an archive for reading."""
         return DockerArchiveSource(Path(reference.path), options)
 
-    def destination(self, reference: DockerArchiveReference, options: Options, /) -> NoReturn:  # noqa: ARG002 - the port's form
-        """Not written by this program."""
-        raise UnsupportedError(
-            f"{reference}: docker archives can be read, not written",
-            hint="write oci:DIRECTORY, or push to a registry",
-        )
+    def destination(
+        self, reference: DockerArchiveReference, options: Options, /
+    ) -> DockerArchiveDestination:
+        """Begin a new archive, and lock it."""
+        layout_entries.refuse_place(reference.transport, reference.path, reference.name)
+        return DockerArchiveDestination(Path(reference.path), options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,23 +354,6 @@ class _Image:
             raise LimitError(f"{what}: an image of {len(layers):,} layers")
         tags = [_tag(text, what) for text in fields.texts(value, "RepoTags", what)]
         return cls(config, tuple(tags), layers)
-
-
-class _Bytes:
-    """Bytes as a stream."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = memoryview(data)
-
-    def read(self, size: int = -1, /) -> bytes:
-        size = len(self._data) if size < 0 else size
-        chunk, self._data = self._data[:size], self._data[size:]
-        return bytes(chunk)
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        chunk, self._data = self._data[: len(buffer)], self._data[len(buffer) :]
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
 
 
 def _tag(text: str, what: str) -> ImageReference:

@@ -35,6 +35,8 @@ class DestinationContract:
     takes_sha512 = True
     keeps_bytes = True
     """Whether the manifests that come back are those that were pushed."""
+    compressed = True
+    """Whether layers may be pushed compressed."""
     begins_anew = False
     """Whether what was there is replaced as a whole, so that no run finds any of it."""
 
@@ -181,7 +183,7 @@ class DestinationContract:
 
     def test_nothing_has_a_name_before_the_first_commit(self, opened, source):
         store = MemoryStore()
-        root = store.add_image(layers=[b"x"])
+        root = store.add_image(layers=[b"x"], compress=self.compressed)
         with closing(opened()) as destination:
             push_all(destination, store)
         with pytest.raises(NotFoundError):
@@ -278,7 +280,9 @@ class DestinationContract:
         if not self.many_images:
             pytest.skip("holds one image")
         store = MemoryStore()
-        first, second = (store.add_image(layers=[data]) for data in (b"1", b"2"))
+        first, second = (
+            store.add_image(layers=[data], compress=self.compressed) for data in (b"1", b"2")
+        )
         with closing(opened()) as destination:
             push_all(destination, store)
             name = self.name("app", first)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PACKAGES = {
     "containerd": "containerd",
     "ctr": "containerd",
+    "docker": "docker.io",
     "dockerd": "docker.io",
     "docker-registry": "docker-registry",
     "htpasswd": "apache2-utils",

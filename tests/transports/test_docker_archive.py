@@ -23,7 +23,7 @@ from bundler.errors import (
 )
 from bundler.oci import manifest
 from bundler.oci.digest import Digest
-from bundler.ports import Node, Options
+from bundler.ports import MakesManifests, Node, Options
 from bundler.transports.docker_archive import DockerArchiveSource
 from tests.contracts.source import SourceContract, read
 
@@ -133,16 +133,9 @@ def test_what_names_no_image_is_refused(rest):
         transports.parse(f"docker-archive:{rest}")
 
 
-def test_an_archive_cannot_be_written():
-    with pytest.raises(UnsupportedError) as raised:
-        transports.transport("docker-archive").destination(
-            transports.parse("docker-archive:f"), OPTIONS
-        )
-    assert raised.value.hint
-
-
 def test_layers_go_by_their_diff_ids(opened):
     source = opened(pack(image(b"one" * 1000, b"two")))
+    assert isinstance(source, MakesManifests)
     root = source.resolve()
     raw = read(source, Node.of(root, "manifest"))
     assert Digest.of(raw) == root.digest

@@ -304,7 +304,8 @@ def test_an_image_without_a_layer_is_not_loaded(engine, options):
     store = MemoryStore()
     root = store.add_image("app", layers=[b"one"])
     with closing(DaemonDestination(options)) as destination:
-        contents.push(destination, store, root.digest)
+        with pytest.raises(IntegrityError, match="did not arrive"):
+            contents.push(destination, store, root.digest)
         with pytest.raises(IntegrityError, match="did not arrive"):
             destination.commit([Publication(root, ("app:1",))])
     assert engine.requests == []

@@ -1,0 +1,119 @@
+"""Docker archives: what we write is what skopeo writes, and engines load it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes import images
+from tests.interop import engines, servers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ODD = {
+    "created": "2020-01-01T00:00:00.5Z",
+    "docker_version": "1.0",
+    "container": "abc",
+    "config": {"Cmd": ["sh", "-c", "a < b && é > 1.0"], "Labels": {"x": '\\u2028 " y'}},
+    "history": [{"created_by": "x"}],
+}
+
+
+def docker_image(*layers: images.Layer, **more: object) -> images.Image:
+    return images.image(*layers, types=images.DOCKER, **more)
+
+
+def layer(files: dict[str, bytes]) -> images.Layer:
+    return images.layer(files, compression="tar", types=images.DOCKER)
+
+
+IMAGES = {
+    "two": docker_image(layer({"etc/os-release": b"ID=test\n" * 2000}), layer({"app": b"1"})),
+    "odd": docker_image(layer({"app": b"2"}), config=ODD),
+    "twice": docker_image(*(layer({"app": b"3"}),) * 2),
+    "oci": images.image(images.layer({"app": b"4"}), images.layer({"more": b"5"})),
+}
+
+
+@pytest.mark.parametrize("which", IMAGES)
+def test_our_archive_is_skopeos_byte_for_byte(which, airbundle, skopeo, tmp_path) -> None:
+    one = as_directory(tmp_path / "dir", IMAGES[which])
+    skopeo.ok("copy", one, f"docker-archive:{tmp_path}/theirs.tar:localhost:5000/app:1")
+    airbundle.ok("copy", one, f"docker-archive:{tmp_path}/ours.tar:localhost:5000/app:1")
+
+    assert (tmp_path / "ours.tar").read_bytes() == (tmp_path / "theirs.tar").read_bytes()
+
+
+def test_a_pipe_carries_an_archive(airbundle, tmp_path) -> None:
+    """Stdin may be a pipe or a file, and what comes through may be compressed."""
+    one = as_directory(tmp_path / "dir", IMAGES["two"])
+    airbundle.ok("copy", one, f"docker-archive:{tmp_path}/a.tar:app:1")
+    command = [*airbundle.command, "copy", "docker-archive:/dev/stdin"]
+    raw = (tmp_path / "a.tar").read_bytes()
+
+    for name, data in {"plain": raw, "packed": gzip.compress(raw)}.items():
+        run(airbundle, [*command, f"dir:{tmp_path}/{name}"], input=data)
+    with (tmp_path / "a.tar").open("rb") as file:
+        run(airbundle, [*command, f"dir:{tmp_path}/file"], stdin=file)
+
+    assert files(tmp_path / "plain") == files(tmp_path / "packed") == files(tmp_path / "file")
+
+
+def run(client: servers.Client, command: list[str], **given: object) -> bytes:
+    return subprocess.run(
+        command, env=client.env(), check=True, stdout=subprocess.PIPE, **given
+    ).stdout
+
+
+@pytest.fixture
+def archive(airbundle, tmp_path) -> Path:
+    one = as_directory(tmp_path / "dir", IMAGES["odd"])
+    airbundle.ok("copy", one, f"docker-archive:{tmp_path}/ours.tar:example.com/app:1")
+    return tmp_path / "ours.tar"
+
+
+ID = IMAGES["odd"].blobs[0].digest
+
+
+def test_podman_loads_our_archive(archive) -> None:
+    with engines.podman() as podman:
+        podman.ok("load", "--input", archive)
+        (found,) = json.loads(podman.ok("image", "inspect", "example.com/app:1"))
+
+    assert found["Id"] == ID.removeprefix("sha256:")
+
+
+def test_docker_loads_our_archive(archive, tmp_path) -> None:
+    with engines.dockerd() as host:
+        docker = servers.Client((servers.program("docker"), "--host", host), tmp_path)
+        docker.ok("load", "--input", archive)
+        (found,) = json.loads(docker.ok("image", "inspect", "example.com/app:1"))
+
+    assert found["Id"] == ID
+
+
+def test_containerd_imports_our_archive(archive) -> None:
+    with engines.containerd() as ctr:
+        ctr.ok("images", "import", "--no-unpack", archive)
+        listed = ctr.ok("images", "list", "--quiet")
+
+    assert listed.split() == ["example.com/app:1"]
+
+
+def as_directory(directory: Path, one: images.Image) -> str:
+    """``one`` as a ``dir:`` image, where a manifest of any type may lie."""
+    directory.mkdir()
+    (directory / "version").write_text("Directory Transport Version: 1.1\n")
+    (directory / "manifest.json").write_bytes(one.root.data)
+    for blob in one.all_blobs():
+        (directory / blob.digest.removeprefix("sha256:")).write_bytes(blob.data)
+    return f"dir:{directory}"
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}

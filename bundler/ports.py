@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from bundler.cancel import Cancellation
 from bundler.events import Emit, discard
-from bundler.oci.descriptor import Descriptor
+from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -45,9 +45,8 @@ class Node:
     @classmethod
     def of(cls, descriptor: Descriptor, kind: Kind) -> Node:
         """The node that ``descriptor`` points at."""
-        return cls(
-            kind, descriptor.media_type, descriptor.digest, descriptor.size, urls=descriptor.urls
-        )
+        size = None if descriptor.size == SIZE_UNKNOWN else descriptor.size
+        return cls(kind, descriptor.media_type, descriptor.digest, size, urls=descriptor.urls)
 
 
 LayerForm = Literal["any", "compressed", "uncompressed"]
@@ -293,6 +292,24 @@ class ListsReferrers(Protocol):
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """The manifests that refer to ``subject``; empty if there are none."""
+        ...
+
+
+@runtime_checkable
+class HasSignatures(Protocol):
+    """A source that keeps signatures beside its manifests."""
+
+    def signatures(self, of: Digest, /) -> list[bytes]:
+        """Those of one manifest, each as it is stored, none of them verified."""
+        ...
+
+
+@runtime_checkable
+class StoresSignatures(Protocol):
+    """A destination that keeps signatures beside its manifests."""
+
+    def push_signatures(self, of: Digest, signatures: Sequence[bytes], /) -> None:
+        """Let ``signatures`` be those of a manifest, from ``commit`` on."""
         ...
 
 

@@ -53,9 +53,8 @@ def copy(
     """Copy one image from one place to another.
 
     SOURCE and DESTINATION are docker://HOST/NAME:TAG, oci:DIRECTORY:NAME, dir:DIRECTORY,
-    oci-archive:FILE:NAME (replaced, if it is there), docker-archive:FILE:NAME,
-    docker-daemon:NAME:TAG or containers-storage:NAME:TAG. Nothing changes on the way, and the
-    digest stays, unless that is asked for or the destination can hold no other form.
+    oci-archive:FILE:NAME, docker-archive:FILE:NAME, docker-daemon:NAME:TAG or
+    containers-storage:NAME:TAG. The digest stays, unless the destination cannot hold the form.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images.copying import CopyOrder, copy_image  # noqa: PLC0415 - as above
@@ -67,14 +66,13 @@ def copy(
         referrers,
         form.changes(),
         tags,
+        form.signatures,
     )
     with run.running(jobs) as work:
         reading, writing = work.opening(source, src_access), work.opening(destination, dest_access)
+        places = reading, writing, work.engine()
         report = work.retrying(
-            retry,
-            lambda: copy_image(
-                order, reading, writing, work.engine(), admit=work.admit(), dry_run=dry_run
-            ),
+            retry, lambda: copy_image(order, *places, admit=work.admit(), dry_run=dry_run)
         )
     if digestfile is not None and not dry_run:
         digestfile.write_text(str(report.root.digest))

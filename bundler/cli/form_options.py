@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import click
 
@@ -29,6 +29,8 @@ class FormOptions:
 
     manifest_format: str | None = None
     preserve_digests: bool = False
+    remove_signatures: bool = False
+    remove_list_signatures: bool = False
     compress: bool = False
     decompress: bool = False
     compress_format: str | None = None
@@ -37,6 +39,13 @@ class FormOptions:
     compress_uncompressed: bool | None = None
     oci_accept_uncompressed_layers: bool = False
     precompute_digests: bool = False
+
+    @property
+    def signatures(self) -> Literal["all", "images", "none"]:
+        """Which signatures come along."""
+        if self.remove_signatures:
+            return "none"
+        return "images" if self.remove_list_signatures else "all"
 
     def changes(self) -> Changes:
         """The same for the engine.
@@ -163,6 +172,14 @@ _MANIFESTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "preserve_digests": (
         ("--preserve-digests",),
         {"is_flag": True, "help": "Fail rather than change a digest."},
+    ),
+    "remove_signatures": (
+        ("--remove-signatures",),
+        {"is_flag": True, "help": "Leave signatures behind."},
+    ),
+    "remove_list_signatures": (
+        ("--remove-list-signatures",),
+        {"is_flag": True, "help": "Leave the signatures of lists behind."},
     ),
 }
 _LAYERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {

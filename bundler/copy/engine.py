@@ -29,7 +29,14 @@ from bundler.copy.pool import run
 from bundler.copy.recipe import Converted, Recipe, said_compression
 from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError
 from bundler.events import Emit, discard
-from bundler.ports import Destination, MountsBlobs, Node, Publication, Rereads
+from bundler.ports import (
+    Destination,
+    MountsBlobs,
+    Node,
+    Publication,
+    Rereads,
+    StoresSignatures,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -203,6 +210,10 @@ class _Work:
         done: list[Target] = []
         whole = [item for item in self._targets if item.image.wish.label not in self._failed]
         for destination, targets in _by_destination(whole):
+            if isinstance(destination, StoresSignatures):
+                for target in targets:
+                    for digest, signatures in target.image.signatures.items():
+                        destination.push_signatures(digest, signatures)
             images = [image for target in targets for image in publications(target)]
             labels = tuple(target.image.wish.label for target in targets)
             self._guarded(_commit, _Commit(destination, labels, images))

@@ -15,7 +15,7 @@ from bundler.copy.changes import AS_IT_IS, Changes, LayerChange, Treatment
 from bundler.copy.decide import decide
 from bundler.copy.pool import run
 from bundler.copy.resolve import fetch
-from bundler.errors import CannotConvertError, ConflictError, MalformedError
+from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.ports import (
     Destination,
@@ -25,6 +25,7 @@ from bundler.ports import (
     Publication,
     Rereads,
     Source,
+    StoresSignatures,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from bundler.copy.resolve import Graph, GraphManifest, Image, Referrer
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
+
+_SIGNED = "it is signed, and --remove-signatures was not asked for"
 
 Action = Literal["push", "mount", "present"]
 
@@ -179,8 +182,13 @@ def _decided(targets: Sequence[Target], executor: Executor, stop: Cancellation) 
 
 
 def _recipe(target: Target) -> Recipe | None:
-    image, accepts = target.image, target.destination.accepts
-    recipe = decide(image.graph, accepts, target.changes, image.wish.label)
+    image, changes, accepts = target.image, target.changes, target.destination.accepts
+    if image.signatures:
+        _check_signatures(target)
+        changes = replace(
+            changes, keep=changes.keep or "it is signed; --remove-signatures allows it"
+        )
+    recipe = decide(image.graph, accepts, changes, image.wish.label)
     if recipe is not None and image.referrers:
         raise CannotConvertError(
             f"{image.wish.label}: it would get another digest",
@@ -188,6 +196,14 @@ def _recipe(target: Target) -> Recipe | None:
             hint="leave the referrers behind, or the form as it is",
         )
     return recipe
+
+
+def _check_signatures(target: Target) -> None:
+    if not isinstance(target.destination, StoresSignatures):
+        raise UnsupportedError(
+            f"{target.image.wish.label}: it is signed, and the destination has no place for that",
+            hint="leave the signatures behind with --remove-signatures",
+        )
 
 
 def _read_config(target: Target, config: Descriptor) -> bytes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from bundler.content.verified import VerifiedReader
 from bundler.copy.select import EVERYTHING, Selection, check_platform, children
 from bundler.errors import (
+    CannotConvertError,
     ConflictError,
     DigestMismatchError,
     LimitError,
@@ -20,14 +21,14 @@ from bundler.errors import (
     RegistryError,
     SizeMismatchError,
 )
-from bundler.oci import image_config, manifest
+from bundler.oci import image_config, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index, Manifest
-from bundler.ports import Admit, ListsReferrers, Node, Source
+from bundler.ports import Admit, HasSignatures, ListsReferrers, Node, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.oci.platform import Platform
 
@@ -52,6 +53,8 @@ class Wish:
     """What ``name`` must stand for, before platforms are chosen."""
     known_referrers: tuple[tuple[Digest, str | None], ...] | None = None
     """Exactly these referrers, each with its tag if it has one; None: whatever there is."""
+    signatures: Literal["all", "images", "none"] = "none"
+    """Which of the signatures that lie beside manifests are wanted; ``images``: not a list's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,10 @@ class Image:
     referrers: tuple[Referrer, ...]
     left_behind: tuple[str, ...] = ()
     """What refers to ``replaces``, by tag or digest: it says nothing of what travels instead."""
+    signatures: Mapping[Digest, tuple[bytes, ...]] = field(
+        default_factory=dict, hash=False, repr=False
+    )
+    """What lies beside the manifests of ``graph``, as it is stored and unverified."""
 
     @property
     def graphs(self) -> Iterator[Graph]:
@@ -121,8 +128,11 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
     root, raw, selection = _choose_root(found, wish, reading)
     graph = reading.graph(root, raw, selection)
     replaces = None if root.digest == found.digest else found.digest
+    if replaces is not None and root.media_type in media_types.INDEXES:
+        _refuse_to_strip_signed(replaces, wish)
+    signatures = _signatures(graph, wish)
     if not wish.referrers:
-        return Image(wish, graph, replaces, ())
+        return Image(wish, graph, replaces, (), signatures=signatures)
     try:
         referrers = tuple(_referrers(graph, wish, reading))
         left_behind = () if replaces is None else _left_behind(wish.source, replaces)
@@ -132,7 +142,7 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
             f"while looking for what refers to {wish.label}; `referrers: none` leaves it behind"
         )
         raise
-    return Image(wish, graph, replaces, referrers, left_behind)
+    return Image(wish, graph, replaces, referrers, left_behind, signatures)
 
 
 def fetch(
@@ -288,6 +298,28 @@ def _platform(parsed: ImageManifest, wish: Wish) -> Platform | None:
     what = f"{wish.label}: config {parsed.config.digest}"
     platform = image_config.parse(raw, what=what).platform
     return platform if platform.os or platform.architecture else None
+
+
+def _refuse_to_strip_signed(replaces: Digest, wish: Wish) -> None:
+    if wish.signatures != "all" or not isinstance(wish.source, HasSignatures):
+        return
+    if wish.source.signatures(replaces):
+        raise CannotConvertError(
+            f"{wish.label}: without some of its images the list would get another digest",
+            reason="the list is signed",
+            hint="leave its signatures behind with --remove-list-signatures",
+        )
+
+
+def _signatures(graph: Graph, wish: Wish) -> dict[Digest, tuple[bytes, ...]]:
+    if wish.signatures == "none" or not isinstance(wish.source, HasSignatures):
+        return {}
+    found = {
+        item.descriptor.digest: tuple(wish.source.signatures(item.descriptor.digest))
+        for item in graph.manifests
+        if wish.signatures == "all" or item.descriptor.media_type not in media_types.INDEXES
+    }
+    return {digest: signatures for digest, signatures in found.items() if signatures}
 
 
 def _referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer]:

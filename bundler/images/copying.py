@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bundler import transports
 from bundler.copy.changes import AS_IT_IS, Changes, ManifestFormat
+from bundler.copy.contents import resolved
 from bundler.copy.engine import Running, execute
 from bundler.copy.plan import Plan, Target, plan
 from bundler.copy.resolve import Image, Wish, resolve
@@ -41,6 +42,8 @@ class CopyOrder:
     changes: Changes = AS_IT_IS
     additional_names: tuple[str, ...] = ()
     """Further names at the destination, as it knows names."""
+    signatures: Literal["all", "images", "none"] = "all"
+    """Which of the signatures beside the manifests come along; ``images``: not a list's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,18 @@ def copy_image(
     with ExitStack() as stack:
         source = transports.transport(origin.transport).source(origin, reading)
         stack.enter_context(closing(source))
-        wish = Wish(source, origin.name, str(origin), order.selection, order.referrers)
+        wish = Wish(
+            source,
+            origin.name,
+            str(origin),
+            order.selection,
+            order.referrers,
+            signatures=order.signatures,
+        )
         image = resolve(wish, admit)
         destination = transports.transport(goal.transport).destination(goal, writing)
         stack.enter_context(closing(destination))
+        running.emit(resolved(image.graph))
         names = (*((goal.name,) if goal.name else ()), *order.additional_names)
         target = Target(image, destination, names, changes=_changes(order, source))
         made = plan([target], running.executor, running.cancellation)

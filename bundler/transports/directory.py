@@ -50,6 +50,8 @@ VERSION_1_1 = b"Directory Transport Version: 1.1\n"
 VERSION_1_2 = b"Directory Transport Version: 1.2\n"
 
 MAX_VERSION = 1024
+_MAX_SIGNATURE = 4 * 1024 * 1024
+_MAX_SIGNATURES = 1_000
 
 _PART = re.compile(r"(?:[0-9a-f]{64}|sha512-[0-9a-f]{128})(?:\.manifest\.json)?")
 _SIGNATURE = re.compile(r"(?:((?:sha512-)?[0-9a-f]+)\.)?signature-[0-9]+")
@@ -96,6 +98,16 @@ class DirectorySource:
             return self._folder.open_file(MANIFEST, offset=offset)
         return self._folder.open_file(part_name(target), offset=offset)
 
+    def signatures(self, of: Digest, /) -> list[bytes]:
+        """The files ``signature-1`` and so on, up to the first that is missing."""
+        prefix = "" if of.matches(self._read_root()) else f"{_stem(of)}."
+        found: list[bytes] = []
+        with suppress(NotFoundError):
+            while len(found) < _MAX_SIGNATURES:
+                name = f"{prefix}signature-{len(found) + 1}"
+                found.append(self._folder.read(name, limit=_MAX_SIGNATURE))
+        return found
+
     def close(self) -> None:
         """Let go of the directory."""
         self._folder.close()
@@ -121,6 +133,7 @@ class DirectoryDestination:
         self._made = plain_files.make_directory(path)
         self._marking = threading.Lock()
         self._marked = False
+        self._signatures: dict[Digest, Sequence[bytes]] = {}
         with ExitStack() as undo:
             undo.callback(plain_files.unmake_directories, self._made)
             self._folder = undo.enter_context(Directory.open(path))
@@ -161,6 +174,10 @@ class DirectoryDestination:
             return self._folder.open_file(MANIFEST, offset=offset)
         return self._folder.open_file(part_name(target), offset=offset)
 
+    def push_signatures(self, of: Digest, signatures: Sequence[bytes], /) -> None:
+        """Keep them until ``commit`` knows which manifest is the root."""
+        self._signatures[of] = signatures
+
     def commit(self, images: Sequence[Publication], /) -> None:
         """Make the one image of ``images`` the directory's; names are not kept.
 
@@ -193,7 +210,11 @@ class DirectoryDestination:
         if not same:
             self._folder.rename(part_name(node), MANIFEST)
             self._root = read_root(self._folder)
-        prune(self._folder, needed, signatures=same)
+        prune(self._folder, needed, signatures=same and not self._signatures)
+        for digest, signatures in self._signatures.items():
+            prefix = "" if digest == root.digest else f"{_stem(digest)}."
+            for number, signature in enumerate(signatures, 1):
+                atomic.write_bytes_in(self._folder, f"{prefix}signature-{number}", bytes(signature))
         atomic.sync_directory(self._folder)
         for path in self._made:
             atomic.sync_directory(path.parent)

@@ -1,0 +1,86 @@
+"""Signatures that lie beside manifests travel with them, and keep them as they are."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bundler import transports
+from bundler.cancel import Cancellation
+from bundler.config.settings import Settings
+from bundler.copy.changes import Changes
+from bundler.copy.engine import Running
+from bundler.copy.select import Selection
+from bundler.errors import CannotConvertError, UnsupportedError
+from bundler.images.copying import CopyOrder, copy_image
+from bundler.oci.platform import Platform
+from bundler.ports import Options
+from tests.fakes import images
+
+
+def copy(source, destination, **order):
+    parsed = CopyOrder(transports.parse(source), transports.parse(destination), **order)
+    options = Options(Settings())
+    with ThreadPoolExecutor(2) as executor:
+        return copy_image(parsed, options, options, Running(executor, Cancellation()))
+
+
+@pytest.fixture
+def signed(tmp_path):
+    """A list, signed itself and in its first image."""
+    images.write_layout(
+        tmp_path / "layout", {"app": images.multi_platform("app", "linux/amd64", "linux/arm64")}
+    )
+    copy(f"oci:{tmp_path}/layout:app", f"dir:{tmp_path}/signed")
+    (tmp_path / "signed/signature-1").write_bytes(b"of the list")
+    (tmp_path / "signed/signature-2").write_bytes(b"another")
+    first = min(tmp_path.glob("signed/*.manifest.json"))
+    name = first.name.removesuffix(".manifest.json")
+    first.with_name(f"{name}.signature-1").write_bytes(b"of an image")
+    return tmp_path / "signed"
+
+
+def signatures(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("*signature-*")}
+
+
+def test_all_signatures_come_along(signed, tmp_path):
+    copy(f"dir:{signed}", f"dir:{tmp_path}/copy")
+    assert len(signatures(signed)) == 3
+    assert signatures(tmp_path / "copy") == signatures(signed)
+
+
+def test_those_of_the_list_or_all_stay_behind_when_told(signed, tmp_path):
+    copy(f"dir:{signed}", f"dir:{tmp_path}/images", signatures="images")
+    assert list(signatures(tmp_path / "images").values()) == [b"of an image"]
+    copy(f"dir:{signed}", f"dir:{tmp_path}/none", signatures="none")
+    assert not signatures(tmp_path / "none")
+
+
+def test_a_signed_image_keeps_its_form(signed, tmp_path):
+    with pytest.raises(CannotConvertError, match="signed"):
+        copy(f"dir:{signed}", f"dir:{tmp_path}/copy", changes=Changes(manifest_format="v2s2"))
+    changed = Changes(manifest_format="v2s2")
+    copy(f"dir:{signed}", f"dir:{tmp_path}/copy", changes=changed, signatures="none")
+    assert not signatures(tmp_path / "copy")
+
+
+def test_a_place_without_signatures_takes_no_signed_image(signed, tmp_path):
+    with pytest.raises(UnsupportedError, match="no place for that"):
+        copy(f"dir:{signed}", f"oci:{tmp_path}/copy:app")
+    assert not (tmp_path / "copy/index.json").exists()
+
+
+def test_a_signed_list_is_not_made_smaller(signed, tmp_path):
+    both = (Platform("linux", "amd64"),)
+    smaller = Selection(both, "strip", variants=True)
+    with pytest.raises(CannotConvertError, match="the list is signed"):
+        copy(f"dir:{signed}", f"dir:{tmp_path}/copy", selection=smaller)
+    copy(f"dir:{signed}", f"dir:{tmp_path}/copy", selection=smaller, signatures="images")
+
+
+def test_signatures_of_a_former_image_go(signed, tmp_path):
+    images.write_layout(tmp_path / "other", {"app": images.image()})
+    copy(f"oci:{tmp_path}/other:app", f"dir:{signed}")
+    assert not signatures(signed)

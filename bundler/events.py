@@ -29,6 +29,24 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolvedImage:
+    """An image or artifact by the digests of its parts, layers from the lowest up."""
+
+    digest: str
+    config: str | None
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a reference stands for is known, and that these images of it are to be copied."""
+
+    images: tuple[ResolvedImage, ...]
+    listed: int | None = None
+    """How many the list has of which they are; None: it is no list."""
+
+
+@dataclass(frozen=True, slots=True)
 class BlobStarted:
     """A blob begins to move, or to be hashed; ``size`` in bytes, None if not known."""
 
@@ -69,6 +87,50 @@ class Retrying:
     wait: float
     reason: str
     attempt: int
+    """The one that failed, counted from 1."""
+    repeats: int | None = None
+    """Of a whole command: how often its user lets it be run again. None: of one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagsAsked:
+    """A registry is asked for all tags of ``repository``."""
+
+    repository: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStarted:
+    """One of ``count`` images, counted from 1, is looked at and copied where that is needed."""
+
+    source: str
+    destination: str
+    number: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePresent:
+    """The target has the very image under that name already; nothing more is asked of it."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that was asked for is not done, and the rest goes on."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A sync is over: so many ``images``, which came of so many wishes for ``sources``."""
+
+    images: int
+    sources: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +149,17 @@ class Warned:
 
 Event = (
     Planned
+    | Resolved
     | BlobStarted
     | BlobProgressed
     | BlobFinished
     | ImagePublished
     | Retrying
+    | TagsAsked
+    | ImageStarted
+    | ImagePresent
+    | LeftOut
+    | Synced
     | Notice
     | Warned
 )

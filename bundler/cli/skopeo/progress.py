@@ -1,0 +1,137 @@
+"""The lines that Skopeo writes to stdout while it copies, and its warnings in the log.
+
+Skopeo copies the images of a list one after the other; we copy them at once. The lines keep its
+order all the same: those of an image wait until the one before is done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Self, TextIO
+
+from bundler import events
+from bundler.cli import durations
+from bundler.cli.skopeo import logrus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bundler.events import Event
+
+
+class Lines:
+    """Shows the work of one command; takes events from any thread."""
+
+    def __init__(
+        self, stream: TextIO, phrase: Callable[[events.Retrying], str], *, quiet: bool, debug: bool
+    ) -> None:
+        self._stream = stream
+        self._phrase = phrase
+        self._quiet = quiet
+        self._debug = debug
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[str, frozenset[str]]] = deque()
+        self._done: set[str] = set()
+
+    def emit(self, event: Event, /) -> None:
+        """Take an event, from any thread."""
+        match event:
+            case events.Resolved():
+                self._begin(event)
+            case events.BlobFinished(failed=False):
+                self._finish(event.digest)
+            case events.Warned():
+                logrus.log("warning", event.text)
+            case events.Retrying(repeats=int()):
+                logrus.log("warning", self._phrase(event))
+            case events.Retrying() | events.Notice() if self._debug:
+                logrus.log("debug", _debugging(event))
+            case _:
+                _log_of_sync(event)
+
+    def last_words(self) -> None:
+        """There are none."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        with self._lock:
+            if kind is None:
+                self._release(whatever=True)
+
+    def _begin(self, resolved: events.Resolved) -> None:
+        with self._lock:
+            self._release(whatever=True)  # of an image before this one, which is done
+            self._waiting.extend(_lines(resolved))
+            self._release()
+
+    def _finish(self, digest: str) -> None:
+        with self._lock:
+            self._done.add(digest)
+            self._release()
+
+    def _release(self, *, whatever: bool = False) -> None:
+        """Write what waits for nothing any more."""
+        while self._waiting and (whatever or self._waiting[0][1] <= self._done):
+            line, _ = self._waiting.popleft()
+            if not self._quiet:
+                self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+_AT_THE_END = frozenset({""})  # nothing that ever is done has this digest
+
+
+def _lines(resolved: events.Resolved) -> Iterator[tuple[str, frozenset[str]]]:
+    """Each line with the digests of what has to be done before it is written."""
+    before: frozenset[str] = frozenset()
+    if resolved.listed is not None:
+        count = len(resolved.images)
+        yield "Getting image list signatures", before
+        yield f"Copying {count} images generated from {resolved.listed} images in list", before
+    for number, image in enumerate(resolved.images, 1):
+        if resolved.listed is not None:
+            yield f"Copying image {image.digest} ({number}/{len(resolved.images)})", before
+        yield "Getting image source signatures", before
+        for layer in image.layers:
+            yield f"Copying blob {layer}", before
+        if image.config:
+            before |= {*image.layers}
+            yield f"Copying config {image.config}", before
+            before |= {image.config}
+        yield "Writing manifest to image destination", before | _end(resolved)
+    if resolved.listed is not None:
+        yield "Writing manifest list to image destination", _AT_THE_END
+        yield "Storing list signatures", _AT_THE_END
+
+
+def _end(resolved: events.Resolved) -> frozenset[str]:
+    """A single image's manifest is written last of all."""
+    return _AT_THE_END if resolved.listed is None else frozenset()
+
+
+def _debugging(event: events.Retrying | events.Notice) -> str:
+    if isinstance(event, events.Notice):
+        return event.text
+    return f"{event.what}: {event.reason}; trying again in {durations.text(event.wait)}"
+
+
+def _log_of_sync(event: Event) -> None:
+    """What Skopeo's sync tells in the log, whoever wants it or not."""
+    match event:
+        case events.TagsAsked():
+            logrus.log("info", "Getting tags", image=event.repository)
+        case events.ImageStarted():
+            logrus.log(
+                "info",
+                f"Copying image ref {event.number}/{event.count}",
+                **{"from": event.source, "to": event.destination},
+            )
+        case events.LeftOut():
+            logrus.log("error", event.reason)
+        case events.Synced():
+            logrus.log("info", f"Synced {event.images} images from {event.sources} sources")
+        case _:
+            pass

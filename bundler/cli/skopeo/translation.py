@@ -1,0 +1,136 @@
+"""Skopeo's command line in the words of our own.
+
+Most flags have the same name; the functions here tell what differs, and above all what Skopeo
+does where nothing is said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.cli.skopeo import logrus
+from bundler.cli.switch import Switch
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import click
+
+    from bundler.cli.skopeo.command_line import CommandLine
+    from bundler.cli.skopeo.values import Value
+
+Said = dict[str, "Value"]
+
+_SIGNS = "the flags for signing are not supported"
+_MOST_JOBS = 64
+_COMPRESSING = ("docker", "oci", "oci-archive", "atomic")
+"""Destinations for which Skopeo compresses layers that are not compressed."""
+
+
+def translated(line: CommandLine, command: click.Command, *, version: str) -> list[str]:
+    """Our own command line for what ``line`` says.
+
+    Args:
+        line: what was typed, found to be good.
+        command: our command of the same name.
+        version: the version of Skopeo to be.
+
+    Raises:
+        UsageError: it asks for what we cannot do.
+    """
+    said: Said = {name: value for name, value in line.program.items() if name != "tls-verify"}
+    said.update(line.flags)
+    arrange = _ARRANGE.get(line.command.name)
+    if arrange is not None:
+        arrange(line, said)
+    elif "tls-verify" in line.program:
+        said.setdefault("tls-verify", line.program["tls-verify"])
+    ours = {name[2:]: param for param in command.params for name in param.opts}
+    options = []
+    for name, value in said.items():
+        if name not in ours:
+            raise UsageError(f"--{name} is not supported by this program")
+        options += _spelled(name, value, ours[name])
+    habits: Said = {
+        "ignore-unused-options": True,
+        "policy-must-exist": True,
+        "user-agent": f"skopeo/{version}",
+    }
+    for name, value in habits.items():
+        if name in ours:
+            options += _spelled(name, value, ours[name])
+    return [line.command.name, *options, "--", *map(_reference, line.arguments)]
+
+
+def _copy(line: CommandLine, said: Said) -> None:
+    said.update({"src-creds": said.pop("screds")} if "screds" in said else {})
+    said.update({"dest-creds": said.pop("dcreds")} if "dcreds" in said else {})
+    _both_sides(line, said)
+    transport = line.arguments[1].partition(":")[0]
+    for name in ("dest-compress", "dest-decompress"):
+        if said.get(name) and transport != "dir":
+            del said[name]
+            logrus.log(
+                "warning", f"--{name} can only be used if the destination transport is 'dir'"
+            )
+    accepts_uncompressed = said.pop("dest-oci-accept-uncompressed-layers", False)
+    if transport in _COMPRESSING and not (transport != "docker" and accepts_uncompressed):
+        said["dest-compress-uncompressed"] = True
+    if transport in ("oci", "oci-archive"):
+        said.pop("format", None)
+        if not said.get("preserve-digests"):
+            said["format"] = "oci"
+    if not said.get("all"):
+        said["multi-arch"] = said.get("multi-arch") or "system"
+    parallel = said.pop("image-parallel-copies", 0)
+    if isinstance(parallel, int) and parallel:
+        said["jobs"] = min(parallel, _MOST_JOBS)
+
+
+def _logout(line: CommandLine, said: Said) -> None:  # noqa: ARG001 - as the others
+    said.pop("tls-verify", None)  # taken, and not needed
+
+
+def _both_sides(line: CommandLine, said: Said) -> None:
+    """Flags without a side are for both, as far as nothing is said of one."""
+    if "tls-verify" in said:
+        logrus.log(
+            "warning",
+            "'--tls-verify' is deprecated, instead use: --src-tls-verify, --dest-tls-verify",
+        )
+    both = {
+        "tls-verify": said.pop("tls-verify", line.program.get("tls-verify")),
+        "authfile": said.pop("authfile", None),
+    }
+    for name, value in both.items():
+        if value is not None and value != "":
+            said.setdefault(f"src-{name}", value)
+            said.setdefault(f"dest-{name}", value)
+
+
+def _spelled(name: str, value: Value, param: click.Parameter) -> list[str]:
+    """The option ``name`` with its value."""
+    if isinstance(value, bool) and not isinstance(param, Switch):
+        return [f"--{name}"] if value else []
+    if isinstance(value, bool):
+        return [f"--{name}={str(value).lower()}"]
+    if isinstance(value, list):
+        return [f"--{name}={item}" for item in value]
+    if isinstance(value, float):
+        return [f"--{name}={max(0, round(value * 1_000_000_000))}ns"]
+    if isinstance(value, int):
+        return [f"--{name}={value if name == 'dest-compress-level' else max(0, value)}"]
+    return [f"--{name}={value}"] if value or name.endswith("creds") else []
+
+
+def _reference(text: str) -> str:
+    """The present directory has no name in Skopeo's references."""
+    return "dir:." if text == "dir:" else text
+
+
+_ARRANGE: dict[str, Callable[[CommandLine, Said], None]] = {
+    "copy": _copy,
+    "logout": _logout,
+    "sync": _both_sides,
+}

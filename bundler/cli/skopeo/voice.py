@@ -1,0 +1,88 @@
+"""Skopeo's voice: its command line in, its words and statuses out."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.skopeo import checks, command_line, logrus, translation
+from bundler.cli.skopeo.flags import PROGRAM
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.cli.skopeo.command_line import CommandLine
+    from bundler.cli.voice import Showing
+    from bundler.errors import BundlerError
+    from bundler.events import Retrying
+
+VERSION = "1.22.0"
+"""The Skopeo whose behaviour this is."""
+
+
+class SkopeoVoice:
+    """As ``skopeo``."""
+
+    def __init__(self) -> None:
+        self._line: CommandLine | None = None  # known once it is found to be good
+
+    def arguments(self, typed: Sequence[str], group: click.Group, /) -> list[str]:
+        """Translated; who asks for help or the version gets it here."""
+        line = command_line.parse(typed)
+        if line.says("help"):
+            from bundler.cli.skopeo import usage  # noqa: PLC0415 - only for those who ask
+
+            sys.stdout.write(usage.text(line.command, group))
+            raise click.exceptions.Exit(0)
+        if line.command is PROGRAM:
+            if not line.says("version"):
+                raise command_line.not_a_command(line.arguments)
+            sys.stdout.write(f"skopeo version {VERSION}\n")
+            raise click.exceptions.Exit(0)
+        if "tls-verify" in line.program:
+            logrus.log(
+                "warning",
+                "'--tls-verify' is deprecated, please set this on the specific subcommand",
+            )
+        if (reason := checks.wants_usage(line)) is not None:
+            from bundler.cli.skopeo import usage  # noqa: PLC0415 - as above
+
+            sys.stderr.write(f"{usage.text(line.command, group)}\n")
+            raise UsageError(reason)
+        checks.check(line)
+        command = group.get_command(click.Context(group), line.command.name)
+        if command is None:
+            raise UsageError(f"`skopeo {line.command.name}` is not supported by this program")
+        arguments = translation.translated(line, command, version=VERSION)
+        self._line = line
+        return arguments
+
+    def showing(self, *, quiet: bool) -> Showing:
+        """Lines on stdout; warnings in the log."""
+        from bundler.cli.skopeo.progress import Lines  # noqa: PLC0415 - only who works needs it
+
+        debug = self._line is not None and self._line.says("debug")
+        return Lines(sys.stdout, self._retrying, quiet=quiet, debug=debug)
+
+    def outcome(self, *lines: str) -> None:
+        """Nothing: who asked for no output gets none."""
+
+    def failure(self, error: BundlerError, /) -> int:
+        """One fatal entry in the log."""
+        from bundler.cli.skopeo import phrases  # noqa: PLC0415 - not needed where nothing fails
+
+        sys.stdout.flush()
+        if self._line is None:
+            logrus.log("fatal", error.message)
+            return 1
+        logrus.log("fatal", phrases.phrase(error, self._line))
+        return phrases.status(error, self._line)
+
+    def _retrying(self, event: Retrying) -> str:
+        from bundler.cli.skopeo import phrases  # noqa: PLC0415 - seldom needed
+
+        assert self._line is not None  # noqa: S101 - or nothing would be shown
+        return phrases.retrying(event, self._line)

@@ -1,0 +1,132 @@
+"""How the program speaks: in its own voice, or in another program's whose name it goes by.
+
+A voice reads what was typed, shows the work, and tells what came of it. Commands know of none;
+they ask for the ``current`` one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+from bundler.errors import CancelledError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import click
+
+    from bundler.errors import BundlerError
+    from bundler.events import Event
+
+NAMES = ("airbundle", "skopeo")
+"""The names to which the program answers, its own first."""
+
+
+class Showing(Protocol):
+    """What the user sees of work while it goes on; a context manager, used once."""
+
+    def emit(self, event: Event, /) -> None:
+        """Take an event, from any thread."""
+        ...
+
+    def last_words(self) -> None:
+        """Say what was done and what was not, of work that was stopped; never raises."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Begin to show it."""
+        ...
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        """Show the end."""
+        ...
+
+
+class Voice(Protocol):
+    """A way to speak; its methods may be called from any thread."""
+
+    def arguments(self, typed: Sequence[str], group: click.Group, /) -> list[str]:
+        """What was typed, as a command line for ``group``, which holds our own commands.
+
+        Raises:
+            UsageError: it makes no sense in this voice.
+            click.exceptions.Exit: it is answered.
+        """
+        ...
+
+    def showing(self, *, quiet: bool) -> Showing:
+        """What shows the work of a command."""
+        ...
+
+    def outcome(self, *lines: str) -> None:
+        """Say what a command did, which nobody had asked it to print."""
+        ...
+
+    def failure(self, error: BundlerError, /) -> int:
+        """Say what went wrong; the exit status that goes with it."""
+        ...
+
+
+class OwnVoice:
+    """As ``airbundle``."""
+
+    def arguments(self, typed: Sequence[str], group: click.Group, /) -> list[str]:  # noqa: ARG002
+        """The same."""
+        return list(typed)
+
+    def showing(self, *, quiet: bool) -> Showing:
+        """Bars or lines on stderr."""
+        from bundler.cli.progress import Progress  # noqa: PLC0415 - only who works needs it
+
+        return Progress.on_stderr(quiet=quiet)
+
+    def outcome(self, *lines: str) -> None:
+        """Lines on stdout."""
+        from bundler.cli import render  # noqa: PLC0415 - not for --help
+
+        for line in lines:
+            render.line(line)
+
+    def failure(self, error: BundlerError, /) -> int:
+        """What, and the next step, on stderr; a status for each kind of next step."""
+        from bundler.cli import render  # noqa: PLC0415 - not needed where nothing fails
+
+        render.failure(error)
+        return error.status if isinstance(error, CancelledError) else error.exit_status
+
+
+_current: Voice = OwnVoice()
+
+
+def current() -> Voice:
+    """The voice of this run."""
+    return _current
+
+
+def choose(program: str, typed: Sequence[str]) -> list[str]:
+    """Take the voice that ``--as NAME`` at the front asks for, or else the name of ``program``.
+
+    Args:
+        program: the path by which the program was started.
+        typed: its arguments.
+
+    Returns:
+        The arguments without ``--as``.
+
+    Raises:
+        UsageError: there is no such voice.
+    """
+    global _current  # noqa: PLW0603 - one process speaks in one voice
+    name, rest = program.rpartition("/")[2], list(typed)
+    if rest and (rest[0] == "--as" or rest[0].startswith("--as=")):
+        first = rest.pop(0)
+        name = first[5:] if first != "--as" else rest.pop(0) if rest else ""
+        if name not in NAMES:
+            raise UsageError(f"--as: {name[:80]!r} is none of {', '.join(NAMES)}")
+    if name == "skopeo":
+        from bundler.cli.skopeo.voice import SkopeoVoice  # noqa: PLC0415 - for those who want it
+
+        _current = SkopeoVoice()
+    else:
+        _current = OwnVoice()
+    return rest

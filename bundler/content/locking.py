@@ -44,6 +44,13 @@ def lock(place: Held) -> None:
         ) from error
 
 
+def process(pid: int) -> str:
+    """`` (PID, NAME, since TIME)`` of a process, or nothing where the system does not tell."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return f" ({pid}, {_name(str(pid))}, since {_start(str(pid))})"
+    return ""
+
+
 def _holder(fd: int) -> str:
     """`` (PID, NAME, since TIME)`` of whoever holds the lock, or nothing where it is not told."""
     with contextlib.suppress(OSError, ValueError, IndexError):
@@ -52,7 +59,7 @@ def _holder(fd: int) -> str:
         for line in (_PROC / "locks").read_text().splitlines():
             _, kind, _, _, pid, place, *_ = line.split()
             if kind == "FLOCK" and place == device:
-                return f" ({pid}, {_name(pid)}, since {_start(pid)})"
+                return process(int(pid))
     return ""
 
 

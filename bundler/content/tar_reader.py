@@ -114,6 +114,62 @@ def normal(name: str, what: str, *, below: str = "") -> str:
     return joined
 
 
+def check_sum(block: bytes, where: str) -> None:
+    """Return if a header is whole.
+
+    It holds the sum of its bytes, with that field as blanks; old tools added signed bytes.
+
+    Raises:
+        MalformedError: another sum.
+    """
+    told = block[148:156].strip(b" \0").lstrip(b"0")
+    counted = block[:148] + b" " * 8 + block[156:]
+    signed = sum(counted) - 256 * sum(byte >= 128 for byte in counted)
+    if told not in [b"%o" % total for total in (sum(counted), signed)]:
+        raise MalformedError(f"{where}: its header is damaged, or this is no tar archive")
+
+
+def number(field: bytes, where: str) -> int:
+    """A header's number: octal digits, or GNU's binary form for what these cannot hold.
+
+    Raises:
+        MalformedError: no number, or one out of range.
+    """
+    if field[0] & 0x80:
+        value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
+        if field[0] == 0xFF or value > _MAX_SIZE:
+            raise MalformedError(f"{where}: a number in its header is out of range")
+        return value
+    digits = field.strip(b" \0")
+    if not digits:
+        return 0
+    if not all(byte in b"01234567" for byte in digits):
+        raise MalformedError(f"{where}: a number in its header is none")
+    return int(digits, 8)
+
+
+def records(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
+    """The keys and values of an extended header.
+
+    ``LENGTH KEY=VALUE`` and a line feed each, the length counting all of it.
+
+    Raises:
+        MalformedError: it has another form, or a key twice.
+    """
+    seen: set[str] = set()
+    while data:
+        digits, blank, _ = data[:24].partition(b" ")
+        if not blank or not digits.isdigit() or not len(digits) < int(digits) <= len(data):
+            raise MalformedError(f"{where}: its extended header is damaged")
+        record, data = data[len(digits) + 1 : int(digits)], data[int(digits) :]
+        key, equals, value = record.partition(b"=")
+        name = key.decode("utf-8", "replace")
+        if not equals or not value.endswith(b"\n") or name in seen:
+            raise MalformedError(f"{where}: its extended header is damaged")
+        seen.add(name)
+        yield name, value[:-1]
+
+
 @dataclass(frozen=True, slots=True)
 class _Header:
     """A member's header, with what extended headers said before it."""
@@ -137,9 +193,9 @@ def _headers(file: PlainReader, what: str) -> Iterator[_Header]:
                 raise MalformedError(f"{what}: the archive ends with half a member")
             return
         where = f"{what}: the member at byte {position:,}"
-        _check_sum(block, where)
+        check_sum(block, where)
         kind = block[156]
-        size = _number(block[124:136], where)
+        size = number(block[124:136], where)
         position += BLOCK
         if kind in b"xgLK":
             if size > _MAX_EXTENSION:
@@ -176,30 +232,6 @@ def _member(header: _Header, what: str, *, links: bool) -> Member | None:
     )
 
 
-def _check_sum(block: bytes, where: str) -> None:
-    """The sum of all bytes, with the field itself as blanks; old tools added signed bytes."""
-    told = block[148:156].strip(b" \0").lstrip(b"0")
-    counted = block[:148] + b" " * 8 + block[156:]
-    signed = sum(counted) - 256 * sum(byte >= 128 for byte in counted)
-    if told not in [b"%o" % total for total in (sum(counted), signed)]:
-        raise MalformedError(f"{where}: its header is damaged, or this is no tar archive")
-
-
-def _number(field: bytes, where: str) -> int:
-    """Octal digits, or GNU's binary form for what octal digits cannot hold."""
-    if field[0] & 0x80:
-        value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
-        if field[0] == 0xFF or value > _MAX_SIZE:
-            raise MalformedError(f"{where}: a number in its header is out of range")
-        return value
-    digits = field.strip(b" \0")
-    if not digits:
-        return 0
-    if not all(byte in b"01234567" for byte in digits):
-        raise MalformedError(f"{where}: a number in its header is none")
-    return int(digits, 8)
-
-
 def _name(block: bytes, where: str) -> str:
     name = _text(block[:100], where)
     prefix = _text(block[345:500], where) if block[257:263] == b"ustar\0" else ""
@@ -227,7 +259,7 @@ def _extend(extended: dict[str, str], kind: int, data: bytes, where: str) -> Non
     if kind in b"LK":
         said = {"path" if kind == ord("L") else "linkpath": _text(data, where)}
     else:
-        said = dict(_records(data, where))
+        said = dict(_said(data, where))
         if kind == ord("g"):
             said = {key: value for key, value in said.items() if key not in _IGNORED_PAX}
             if said:
@@ -239,22 +271,12 @@ def _extend(extended: dict[str, str], kind: int, data: bytes, where: str) -> Non
             raise MalformedError(f"{where}: two extended headers disagree on its {key}")
 
 
-def _records(data: bytes, where: str) -> Iterator[tuple[str, str]]:
-    """``LENGTH KEY=VALUE`` and a line feed each, the length counting all of it."""
-    seen: set[str] = set()
-    while data:
-        digits, blank, _ = data[:24].partition(b" ")
-        if not blank or not digits.isdigit() or not len(digits) < int(digits) <= len(data):
-            raise MalformedError(f"{where}: its extended header is damaged")
-        record, data = data[len(digits) + 1 : int(digits)], data[int(digits) :]
-        key, equals, value = record.partition(b"=")
-        name = key.decode("utf-8", "replace")
-        if not equals or not value.endswith(b"\n") or name in seen:
-            raise MalformedError(f"{where}: its extended header is damaged")
-        seen.add(name)
-        if name in ("path", "linkpath", "size"):
-            if b"\0" in value:
-                raise MalformedError(f"{where}: its extended header is damaged")
-            yield name, _text(value[:-1], where)
-        else:
+def _said(data: bytes, where: str) -> Iterator[tuple[str, str]]:
+    """The records of an extended header, with the values of those that change what is read."""
+    for name, value in records(data, where):
+        if name not in ("path", "linkpath", "size"):
             yield name, ""
+        elif b"\0" in value:
+            raise MalformedError(f"{where}: its extended header is damaged")
+        else:
+            yield name, _text(value, where)

@@ -17,8 +17,8 @@ from bundler.errors import LimitError
 def manifest_digest(file: Path, *, as_json: bool) -> None:
     """Print the digest that registries know the manifest in FILE by; - is standard input."""
     from bundler.content.disk_errors import explained  # noqa: PLC0415 - not for --help
-    from bundler.images.manifest_digest import manifest_digest as digest_of  # noqa: PLC0415 - as above
     from bundler.oci.manifest import MAX_MANIFEST  # noqa: PLC0415 - as above
+    from bundler.oci.manifest_digest import manifest_digest as digest_of  # noqa: PLC0415 - as above
 
     what = "standard input" if file == Path("-") else str(file)
     try:

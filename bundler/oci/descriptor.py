@@ -22,6 +22,9 @@ _FIELDS = ("mediaType", "digest", "size", "urls", "annotations", "platform", "ar
 # Media types become HTTP headers: printable ASCII, with no blank at either end.
 _MEDIA_TYPE = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
+SIZE_UNKNOWN = -1
+"""The size of a layer of schema 1, of which the manifest tells none."""
+
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
 ANNOTATION_CONTAINERD_NAME = "io.containerd.image.name"
 

@@ -41,6 +41,14 @@ def integer(value: dict[str, Any], key: str, what: str) -> int:
     return item
 
 
+def flag(value: dict[str, Any], key: str, what: str) -> bool:
+    """The boolean member ``key``; False if it is absent or null."""
+    item = value.get(key)
+    if not isinstance(item, bool | None):
+        raise MalformedError(f"{what}: {key} is neither true nor false")
+    return bool(item)
+
+
 def obj(value: dict[str, Any], key: str, what: str) -> dict[str, Any] | None:
     """The object member ``key``, or None if it is absent or null."""
     item = value.get(key)

@@ -13,10 +13,18 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from bundler.errors import LimitError, MalformedError, UnsupportedError
-from bundler.oci import fields, media_types, strict_json
-from bundler.oci.descriptor import Descriptor
+from bundler.errors import (
+    DigestMismatchError,
+    LimitError,
+    MalformedError,
+    SizeMismatchError,
+    UnsupportedError,
+)
+from bundler.oci import fields, media_types, schema1, strict_json
+from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.manifest_digest import manifest_digest
+from bundler.oci.schema1 import Schema1
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -64,7 +72,7 @@ class Index:
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-Manifest = ImageManifest | Index
+Manifest = ImageManifest | Index | Schema1
 
 
 def parse(raw: bytes, media_type: str | None, *, what: str = "manifest") -> Manifest:
@@ -78,16 +86,14 @@ def parse(raw: bytes, media_type: str | None, *, what: str = "manifest") -> Mani
     Raises:
         LimitError: larger, deeper or with more entries than allowed.
         MalformedError: not a manifest, or the body disagrees with ``media_type``.
-        UnsupportedError: Docker schema 1, or a type that is no manifest.
+        UnsupportedError: a type that is no manifest.
     """
     value = strict_json.load_object(raw, what=what, limit=MAX_MANIFEST)
     fields.refuse_other_case(value, _FIELDS, what)
     kind = _agreed_media_type(value, media_type, what)
     if kind in media_types.SCHEMA1:
-        raise UnsupportedError(
-            f"{what}: Docker schema 1 manifests are not supported",
-            hint="push the image again with a current tool",
-        )
+        _refuse(value, (*_IMAGE_FIELDS, *_INDEX_FIELDS), kind, what)
+        return schema1.parse(raw, kind, what=what)
     version = value.get("schemaVersion")
     if not isinstance(version, int) or version != 2:
         raise MalformedError(f"{what}: schemaVersion is not 2")
@@ -95,11 +101,11 @@ def parse(raw: bytes, media_type: str | None, *, what: str = "manifest") -> Mani
     subject = _optional_descriptor(value, "subject", what)
     annotations = fields.text_map(value, "annotations", what)
     if kind in media_types.INDEXES:
-        _refuse(value, _IMAGE_FIELDS, kind, what)
+        _refuse(value, (*_IMAGE_FIELDS, *_SCHEMA1_FIELDS), kind, what)
         children = _descriptors(value, "manifests", what)
         return Index(raw, kind, children, artifact_type, subject, annotations)
     if kind in media_types.IMAGE_MANIFESTS:
-        _refuse(value, _INDEX_FIELDS, kind, what)
+        _refuse(value, (*_INDEX_FIELDS, *_SCHEMA1_FIELDS), kind, what)
         config = _optional_descriptor(value, "config", what)
         if config is None:
             raise MalformedError(f"{what}: an image manifest needs a config")
@@ -109,9 +115,16 @@ def parse(raw: bytes, media_type: str | None, *, what: str = "manifest") -> Mani
 
 
 def children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
-    """What a manifest consists of, and as what, in its order; its subject is no part of it."""
+    """What a manifest consists of, and as what, in its order; its subject is no part of it.
+
+    The sizes of the layers of schema 1 are ``SIZE_UNKNOWN``.
+    """
     if isinstance(parsed, Index):
         return tuple((child, child_kind(child)) for child in parsed.manifests)
+    if isinstance(parsed, Schema1):
+        layers = dict.fromkeys(parsed.blobs)
+        kind = media_types.DOCKER_LAYER_GZIP
+        return tuple((Descriptor(kind, digest, SIZE_UNKNOWN), "layer") for digest in layers)
     return ((parsed.config, "config"), *((layer, "layer") for layer in parsed.layers))
 
 
@@ -125,9 +138,25 @@ def listed_type(parsed: Manifest) -> str | None:
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
     """
-    if parsed.artifact_type is not None or isinstance(parsed, Index):
+    if parsed.artifact_type is not None or not isinstance(parsed, ImageManifest):
         return parsed.artifact_type
     return parsed.config.media_type
+
+
+def check(raw: bytes, descriptor: Descriptor, what: str) -> None:
+    """Return if ``raw`` is the manifest that ``descriptor`` means; ``what`` names it in messages.
+
+    The digest of a signed manifest of schema 1 is that of what is signed.
+
+    Raises:
+        IntegrityError: it is another one.
+    """
+    if len(raw) != descriptor.size:
+        raise SizeMismatchError(what, expected=descriptor.size, got=str(len(raw)))
+    if descriptor.media_type not in media_types.SCHEMA1:
+        descriptor.digest.check(raw, what)
+    elif (got := manifest_digest(raw, what=what)) != descriptor.digest:
+        raise DigestMismatchError(what, expected=descriptor.digest.text, got=got.text)
 
 
 def strip(index: Index, keep: Collection[Digest]) -> bytes:
@@ -149,7 +178,8 @@ def _agreed_media_type(value: dict[str, Any], told: str | None, what: str) -> st
     if kind is not None:
         return kind
     if value.get("schemaVersion") == 1:
-        return media_types.DOCKER_SCHEMA1
+        signed = value.get("signatures") is not None
+        return media_types.DOCKER_SCHEMA1_SIGNED if signed else media_types.DOCKER_SCHEMA1
     if "manifests" in value and "config" not in value:
         return media_types.OCI_INDEX
     if "config" in value and "manifests" not in value:
@@ -159,7 +189,7 @@ def _agreed_media_type(value: dict[str, Any], told: str | None, what: str) -> st
 
 def _refuse(value: dict[str, Any], members: tuple[str, ...], kind: str, what: str) -> None:
     """A body that could be read as both kinds is read as neither."""
-    for member in (*members, *_SCHEMA1_FIELDS):
+    for member in members:
         if member in value:
             raise MalformedError(f"{what}: {kind} must not have {member!r}")
 

@@ -66,13 +66,6 @@ def _text(value: dict[str, Any], key: str, what: str) -> Value:
     return fields.text(value, key, what) or ""
 
 
-def _flag(value: dict[str, Any], key: str, what: str) -> Value:
-    item = value.get(key)
-    if not isinstance(item, bool | None):
-        raise MalformedError(f"{what}: {key} is neither true nor false")
-    return bool(item)
-
-
 def _time(value: dict[str, Any], key: str, what: str) -> Value:
     item = value.get(key)
     if item is None:
@@ -115,7 +108,7 @@ _CONFIG: Fields = (
     ("WorkingDir", "WorkingDir", _text, True),
     ("Labels", "Labels", _text_map, True),
     ("StopSignal", "StopSignal", _text, True),
-    ("ArgsEscaped", "ArgsEscaped", _flag, True),
+    ("ArgsEscaped", "ArgsEscaped", fields.flag, True),
 )
 _ROOTFS: Fields = (("Type", "type", _text, False), ("DiffIDs", "diff_ids", _texts, False))
 _HISTORY: Fields = (
@@ -123,5 +116,5 @@ _HISTORY: Fields = (
     ("CreatedBy", "created_by", _text, True),
     ("Author", "author", _text, True),
     ("Comment", "comment", _text, True),
-    ("EmptyLayer", "empty_layer", _flag, True),
+    ("EmptyLayer", "empty_layer", fields.flag, True),
 )

@@ -160,9 +160,9 @@ def test_a_body_of_the_wrong_form_is_refused(changes):
 
 
 @pytest.mark.parametrize("told", [None, media_types.DOCKER_SCHEMA1_SIGNED])
-def test_schema_1_is_told_apart_from_damage(told):
+def test_schema_1_without_layers_is_damage(told):
     raw = b'{"schemaVersion":1,"name":"a","tag":"b","fsLayers":[],"history":[]}'
-    with pytest.raises(UnsupportedError, match="schema 1"):
+    with pytest.raises(MalformedError, match="fsLayers is empty"):
         manifest.parse(raw, told)
 
 

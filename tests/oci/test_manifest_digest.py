@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.errors import BundlerError, LimitError, MalformedError
-from bundler.images.manifest_digest import manifest_digest
 from bundler.oci.digest import Digest
+from bundler.oci.manifest_digest import manifest_digest
 from tests.fakes import images
 
 PAYLOAD = b'{\n   "schemaVersion": 1,\n   "name": "app",\n   "fsLayers": []\n}'

@@ -1,0 +1,81 @@
+"""Sign a manifest of Docker's schema 1, which no registry takes without.
+
+Nobody asks by whom: the key is made for one signature and thrown away, as all tools do that
+still write such manifests.
+
+https://distribution.github.io/distribution/spec/manifest-v2-1/#signed-manifests
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import json
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+_COORDINATE = 32
+_KEY_ID_BYTES = 30
+_KEY_ID_GROUP = 4
+
+
+def sign(payload: bytes) -> bytes:
+    """The JSON object ``payload``, which holds no blanks at its end, with a signature in it.
+
+    The digest of the manifest stays the digest of ``payload``.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    protected = _encoded(
+        _json(
+            {
+                "formatLength": len(payload) - 1,
+                "formatTail": _encoded(payload[-1:]),
+                "time": dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+        )
+    )
+    signed = f"{protected}.{_encoded(payload)}".encode()
+    r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))
+    signature = {
+        "header": {"jwk": _public(key.public_key()), "alg": "ES256"},
+        "signature": _encoded(_number(r) + _number(s)),
+        "protected": protected,
+    }
+    return payload[:-1] + b',"signatures":' + _json([signature]) + payload[-1:]
+
+
+def _public(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    """The key as JSON Web Keys have it; its id is the one of Docker's libtrust."""
+    numbers = key.public_numbers()
+    return {
+        "crv": "P-256",
+        "kid": _key_id(key),
+        "kty": "EC",
+        "x": _encoded(_number(numbers.x)),
+        "y": _encoded(_number(numbers.y)),
+    }
+
+
+def _key_id(key: ec.EllipticCurvePublicKey) -> str:
+    der = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    text = base64.b32encode(hashlib.sha256(der).digest()[:_KEY_ID_BYTES]).decode()
+    groups = (text[i : i + _KEY_ID_GROUP] for i in range(0, len(text), _KEY_ID_GROUP))
+    return ":".join(groups)
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(_COORDINATE, "big")
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _json(value: Any) -> bytes:  # noqa: ANN401 - what json.dumps takes
+    return json.dumps(value, separators=(",", ":")).encode()

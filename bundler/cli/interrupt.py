@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from bundler.cancel import Cancellation
-from bundler.cli import render
+from bundler.cli import voice
 from bundler.errors import CancelledError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _watch(
     _exit_after(_SPEECH, status)
     if not ended.is_set():
         last_words()
-        render.failure(CancelledError(signal_number=number))
+        voice.current().failure(CancelledError(signal_number=number))
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

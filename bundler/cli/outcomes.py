@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.cli import render
+from bundler.cli import render, voice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,11 +120,11 @@ def copied(report: CopyReport, *, as_json: bool, dry_run: bool) -> None:
     if as_json:
         render.document(report.to_json() | {"dryRun": dry_run})
         return
-    render.line(f"{report.destination} {report.root.digest}")
+    lines = [f"{report.destination} {report.root.digest}"]
     if dry_run:
         moves, stays = _blobs(report.plan, "push"), _blobs(report.plan, "present")
-        render.line(f"{moves}, to move")
-        render.line(f"{stays}, there already")
+        lines += [f"{moves}, to move", f"{stays}, there already"]
+    voice.current().outcome(*lines)
 
 
 def _shares(plan: Plan) -> str:

@@ -37,16 +37,34 @@ Neither ever holds a secret, or a URL with credentials or a query.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+class Exchange(NamedTuple):
+    """What was asked of a registry, and what it answered; nothing in it is secret.
+
+    ``status`` is None where there was no answer. ``entries`` holds the code and the message of
+    each error that the answer names, ``body`` the beginning of an answer that names none.
+    """
+
+    method: str
+    url: str
+    status: int | None = None
+    entries: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+
+
 class BundlerError(Exception):
-    """Any failure that this program explains; ``hint`` names the next step, if there is one."""
+    """Any failure that this program explains; ``hint`` names the next step, if there is one.
+
+    ``exchange`` is what a registry was asked and said, where that is why.
+    """
 
     exit_status: ClassVar[int] = 1
+    exchange: Exchange | None = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

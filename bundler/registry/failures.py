@@ -20,6 +20,7 @@ from bundler.errors import (
     BundlerError,
     ConflictError,
     DeniedError,
+    Exchange,
     MalformedError,
     NotFoundError,
     RateLimitedError,
@@ -38,6 +39,7 @@ MAX_ERROR_BODY = 64 * 1024
 
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_DETAIL = 300
+_LONGEST_BODY = 50
 
 
 def of_answer(
@@ -59,6 +61,78 @@ def of_answer(
         what: how the message names the thing that was asked for.
         own: whether the registry itself answered, not a place that it sent us on to.
     """
+    error = _refusal(status, headers, body, request=request, what=what, own=own)
+    method, url = request
+    entries = tuple(
+        (_clean(str(entry.get("code", "")))[:80], _clean(str(entry.get("message", ""))))
+        for entry in _entries(body)
+    )
+    beginning = "" if entries else _clean(body[:_LONGEST_BODY].decode("utf-8", "replace"))
+    error.exchange = Exchange(method, redacted(url), status, entries, beginning)
+    return error
+
+
+def of_exception(error: Exception, url: str, *, proxied: bool = False) -> RegistryError:
+    """The error for a request, or a body, that broke off for a reason below HTTP."""
+    found = _breakdown(error, url, proxied=proxied)
+    found.exchange = Exchange("", redacted(url))
+    return found
+
+
+def not_a_registry(url: str, *, status: int | None = None) -> RegistryError:
+    """The error for a web page where a registry's answer should be."""
+    return RegistryError(
+        f"{Origin.of(url)} answered with a web page (HTML): not a registry, or a login page or "
+        "proxy stands before it",
+        status=status,
+        hint="check the host and the port; open the same address in a browser to see the page",
+    )
+
+
+def is_html(headers: Mapping[str, str]) -> bool:
+    """Whether the body is a web page."""
+    return essence(headers.get("Content-Type", "")) in ("text/html", "application/xhtml+xml")
+
+
+def speaks_plain_http(error: Exception) -> bool:
+    """Whether a TLS handshake failed since the server does not speak TLS at all."""
+    return any(
+        isinstance(cause, ssl.SSLError)
+        and any(
+            word in str(cause)
+            for word in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+        )
+        for cause in causes_of(error)
+    )
+
+
+def refused(error: Exception) -> bool:
+    """Whether nothing listens there."""
+    return any(isinstance(cause, ConnectionRefusedError) for cause in causes_of(error))
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and all that it wraps, outermost first."""
+    seen: list[BaseException] = []
+    queue: list[object] = [error]
+    while queue and len(seen) < 20:
+        item = queue.pop(0)
+        if not isinstance(item, BaseException) or any(item is one for one in seen):
+            continue
+        seen.append(item)
+        yield item
+        queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
+
+
+def _refusal(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    request: tuple[str, str],
+    what: str,
+    own: bool,
+) -> BundlerError:
     method, url = request
     codes, detail = _errors(body, headers)
     if status == 429 or (400 <= status < 500 and "TOOMANYREQUESTS" in codes):
@@ -104,10 +178,9 @@ def of_answer(
     )
 
 
-def of_exception(error: Exception, url: str, *, proxied: bool = False) -> RegistryError:
-    """The error for a request, or a body, that broke off for a reason below HTTP."""
+def _breakdown(error: Exception, url: str, *, proxied: bool) -> RegistryError:
     where = str(Origin.of(url))
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     if proxied and any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
         return RegistryError(
             f"{where}: the proxy refuses or fails: {_words(causes[-1])}",
@@ -119,38 +192,6 @@ def of_exception(error: Exception, url: str, *, proxied: bool = False) -> Regist
         if found is not None:
             return found
     return RegistryError(f"{where}: the connection failed: {_words(causes[-1])}", temporary=True)
-
-
-def not_a_registry(url: str, *, status: int | None = None) -> RegistryError:
-    """The error for a web page where a registry's answer should be."""
-    return RegistryError(
-        f"{Origin.of(url)} answered with a web page (HTML): not a registry, or a login page or "
-        "proxy stands before it",
-        status=status,
-        hint="check the host and the port; open the same address in a browser to see the page",
-    )
-
-
-def is_html(headers: Mapping[str, str]) -> bool:
-    """Whether the body is a web page."""
-    return essence(headers.get("Content-Type", "")) in ("text/html", "application/xhtml+xml")
-
-
-def speaks_plain_http(error: Exception) -> bool:
-    """Whether a TLS handshake failed since the server does not speak TLS at all."""
-    return any(
-        isinstance(cause, ssl.SSLError)
-        and any(
-            word in str(cause)
-            for word in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
-        )
-        for cause in _causes(error)
-    )
-
-
-def refused(error: Exception) -> bool:
-    """Whether nothing listens there."""
-    return any(isinstance(cause, ConnectionRefusedError) for cause in _causes(error))
 
 
 def _known(cause: BaseException, where: str) -> RegistryError | None:
@@ -196,19 +237,6 @@ def _known(cause: BaseException, where: str) -> RegistryError | None:
             return RegistryError(f"{where}: the connection was cut", temporary=True)
         case _:
             return None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and all that it wraps, outermost first."""
-    seen: list[BaseException] = []
-    queue: list[object] = [error]
-    while queue and len(seen) < 20:
-        item = queue.pop(0)
-        if not isinstance(item, BaseException) or any(item is one for one in seen):
-            continue
-        seen.append(item)
-        yield item
-        queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
 
 
 def _words(error: BaseException) -> str:

@@ -6,7 +6,7 @@ limit if there is one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from bundler.errors import LimitError, MalformedError
 
@@ -135,30 +135,6 @@ class _Decoder(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
-class _GzipDecoder:
-    """zlib's decompressor with the interface of the others."""
-
-    def __init__(self) -> None:
-        import zlib  # noqa: PLC0415 - the others are not needed then
-
-        self._inner = zlib.decompressobj(wbits=31)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._inner.unconsumed_tail
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
-
-
 class _ZstdDecoder:
     """zstandard's decompressor with the interface of the others.
 
@@ -200,7 +176,9 @@ class _ZstdDecoder:
 def _new_decoder(compression: Compression) -> _Decoder:
     match compression:
         case "gzip":
-            return _GzipDecoder()
+            from isal import igzip_lib  # noqa: PLC0415 - loaded only where a stream is gzip
+
+            return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         case "zstd":
             return _ZstdDecoder()
         case "bzip2":
@@ -216,8 +194,9 @@ def _new_decoder(compression: Compression) -> _Decoder:
 def _errors() -> tuple[type[Exception], ...]:
     """What decoders raise; called once something was raised, when they are loaded anyway."""
     import lzma  # noqa: PLC0415
-    import zlib  # noqa: PLC0415
 
     import zstandard  # noqa: PLC0415
+    from isal import igzip_lib  # noqa: PLC0415
 
-    return (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)
+    isal_error = cast("type[Exception]", igzip_lib.error)  # its stub says an instance
+    return (isal_error, lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)

@@ -10,15 +10,19 @@ import click
 from bundler.cli import options, render, run
 
 if TYPE_CHECKING:
-    from bundler.cli.options import AccessOptions
+    from bundler.cli.options import AccessOptions, Retry
+    from bundler.oci.descriptor import Descriptor
 
 
 @options.command("delete", "airbundle delete docker://registry.plant:5000/library/nginx:1.26")
 @click.argument("image")
 @click.option("--tag-only", is_flag=True, help="Remove the tag, and leave what it stands for.")
 @options.access()
+@options.retries
 @options.as_json
-def delete(image: str, *, tag_only: bool, access: AccessOptions, as_json: bool) -> None:
+def delete(
+    image: str, *, tag_only: bool, access: AccessOptions, retry: Retry, as_json: bool
+) -> None:
     """Remove IMAGE for good, and print what it was.
 
     IMAGE is docker://HOST/NAME:TAG or oci:DIRECTORY:NAME. In a registry every tag of the same
@@ -29,14 +33,17 @@ def delete(image: str, *, tag_only: bool, access: AccessOptions, as_json: bool) 
     from bundler.images import delete as images  # noqa: PLC0415 - as above
 
     reference = transports.parse(image)
-    overrides = run.overrides(image, access)
+    remove = images.untag if tag_only else images.delete
     with run.running(1) as work:
-        opening = work.options(overrides)
-        with closing(
-            transports.transport(reference.transport).destination(reference, opening)
-        ) as place:
-            remove = images.untag if tag_only else images.delete
-            gone = remove(place, reference)
+        opening = work.opening(image, access)
+
+        def act() -> Descriptor:
+            with closing(
+                transports.transport(reference.transport).destination(reference, opening)
+            ) as place:
+                return remove(place, reference)
+
+        gone = work.retrying(retry, act)
     if as_json:
         render.document(
             {"reference": str(reference), "digest": str(gone.digest), "tagOnly": tag_only}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--keep-going", is_flag=True, help="Leave out what fails; the rest is imported.")
 @click.option("--dry-run", is_flag=True, help="Print old and new names; push nothing.")
 @click.option("--receipt", type=options.PATH, help="Write the receipt to this file.")
-@options.access("", "the target's registry")
+@options.access("", "the target's registry", local=False)
 @options.jobs
 @options.as_json
 def import_(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import machine, options, run
+from bundler.cli import options, run
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from bundler.cli.options import AccessOptions
+    from bundler.cli.options import AccessOptions, Retry
 
 
 @options.command("inspect", "airbundle inspect docker://quay.io/prometheus/prometheus:v2.53.1")
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     "--platform", metavar="OS/ARCH[/VARIANT]", help="Of a list, this image; else this machine's."
 )
 @options.access()
+@options.retries
 def inspect(
     image: str,
     *,
@@ -41,6 +42,7 @@ def inspect(
     algorithm: str | None,
     platform: str | None,
     access: AccessOptions,
+    retry: Retry,
 ) -> None:
     """Show what IMAGE is: a JSON document of its digest, tags, labels, layers and more.
 
@@ -55,21 +57,24 @@ def inspect(
     from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
     reference = transports.parse(image)
-    wanted = machine.platform() if platform is None else Platform.parse(platform)
-    overrides = run.overrides(image, access)
+    wanted = run.platform() if platform is None else Platform.parse(platform)
     with run.running(1) as work:
-        opening = work.options(overrides)
-        with closing(transports.transport(reference.transport).source(reference, opening)) as place:
-            found = images.find(place, reference)
-            if raw and not config:
-                output = found.raw
-            elif raw:
-                output = images.raw_config(found, images.instance(found, wanted))
-            elif config:
-                shown = images.config(found, images.instance(found, wanted))
-                output = report(shown, template)
-            else:
+        opening = work.opening(image, access)
+
+        def read() -> bytes:
+            with closing(
+                transports.transport(reference.transport).source(reference, opening)
+            ) as place:
+                found = images.find(place, reference)
+                if raw and not config:
+                    return found.raw
                 one = images.instance(found, wanted)
+                if raw:
+                    return images.raw_config(found, one)
+                if config:
+                    return report(images.config(found, one), template)
                 tags = [] if no_tags else images.repository_tags(place, work.emit)
-                output = report(images.summary(found, one, tags, algorithm), template)
+                return report(images.summary(found, one, tags, algorithm), template)
+
+        output = work.retrying(retry, read)
     sys.stdout.buffer.write(output)

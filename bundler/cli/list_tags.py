@@ -11,13 +11,14 @@ import click
 from bundler.cli import options, run
 
 if TYPE_CHECKING:
-    from bundler.cli.options import AccessOptions
+    from bundler.cli.options import AccessOptions, Retry
 
 
 @options.command("list-tags", "airbundle list-tags docker://registry.plant:5000/library/nginx")
 @click.argument("place")
-@options.access()
-def list_tags(place: str, *, access: AccessOptions) -> None:
+@options.access(local=False)
+@options.retries
+def list_tags(place: str, *, access: AccessOptions, retry: Retry) -> None:
     """List the tags of PLACE, or the names of the images in it, as a JSON document.
 
     PLACE is a repository, docker://HOST/NAME without a tag, or docker-archive:FILE, oci:DIRECTORY
@@ -28,11 +29,14 @@ def list_tags(place: str, *, access: AccessOptions) -> None:
     from bundler.images.report import report  # noqa: PLC0415 - as above
 
     reference = transports.parse(place)
-    overrides = run.overrides(place, access)
     with run.running(1) as work:
-        opening = work.options(overrides)
-        with closing(
-            transports.transport(reference.transport).source(reference, opening)
-        ) as source:
-            output = report(images.list_tags(source, reference))
+        opening = work.opening(place, access)
+
+        def read() -> bytes:
+            with closing(
+                transports.transport(reference.transport).source(reference, opening)
+            ) as source:
+                return report(images.list_tags(source, reference))
+
+        output = work.retrying(retry, read)
     sys.stdout.buffer.write(output)

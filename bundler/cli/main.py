@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from bundler import __version__
+from bundler.cli import program_flags, voice
 from bundler.errors import BundlerError, CancelledError, MediumError, RegistryError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROGRAM = "airbundle"
+PROGRAM = voice.NAMES[0]
 
 COMMANDS = {
     "export": ("bundler.cli.export:export", "Resolve a bundle manifest into a signed bundle."),
@@ -31,6 +32,7 @@ COMMANDS = {
     "sign": ("bundler.cli.sign:sign", "Add a signature to a bundle."),
     "keygen": ("bundler.cli.keygen:keygen", "Make a pair of keys to sign bundles with."),
     "copy": ("bundler.cli.copy:copy", "Copy one image from one place to another."),
+    "sync": ("bundler.cli.sync:sync", "Copy many images, and only what is lacking."),
     "inspect": ("bundler.cli.inspect:inspect", "Show what an image or artifact says of itself."),
     "list-tags": ("bundler.cli.list_tags:list_tags", "List the tags of a repository."),
     "delete": ("bundler.cli.delete:delete", "Remove an image where it lies."),
@@ -42,6 +44,13 @@ COMMANDS = {
     "logout": ("bundler.cli.logout:logout", "Forget the credentials for a registry."),
 }
 """Each command with its ``module:attribute`` and its line in the list, in the order of use."""
+
+HIDDEN = {
+    "completion": "bundler.cli.completion:completion",
+    "experimental-image-proxy": "bundler.cli.image_proxy:image_proxy",
+    "layers": "bundler.cli.layers:layers",
+}
+"""Commands for other programs, and for old scripts; no list names them."""
 
 _SIGPIPE_STATUS = 141
 _COMPLETE = "_AIRBUNDLE_COMPLETE"
@@ -56,9 +65,10 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import and return one command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        place = HIDDEN[cmd_name] if cmd_name in HIDDEN else COMMANDS[cmd_name][0]
+        module, _, attribute = place.partition(":")
         return cast("click.Command", getattr(import_module(module), attribute))
 
     def resolve_command(
@@ -69,7 +79,7 @@ class LazyGroup(click.Group):
         Raises:
             UsageError: there is none; the hint names the nearest.
         """
-        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+        if args[0] not in {*COMMANDS, *HIDDEN} and not ctx.resilient_parsing:
             raise UsageError(f"there is no command {args[0][:80]!r}", hint=_nearest(args[0]))
         return super().resolve_command(ctx, args)
 
@@ -79,21 +89,31 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
+def _stands_first(context: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001
+    if value is not None:  # where it has its place, the voice has taken it
+        raise UsageError("--as has to stand before everything else")
+
+
 @click.group(
     name=PROGRAM,
     cls=LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Each command has a --help of its own.",
+    params=program_flags.flags(hidden=False),
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors.")
-@click.option("--debug", is_flag=True, help="Show where in the program an error comes from.")
+@click.option(
+    "--as",
+    "name",
+    type=click.Choice(voice.NAMES[1:]),
+    expose_value=False,
+    callback=_stands_first,
+    help="Only as the first: behave as this other program, whose commands then follow.",
+)
 @click.pass_context
-def airbundle(ctx: click.Context, *, quiet: bool, debug: bool) -> None:
+def airbundle(ctx: click.Context) -> None:
     """Carry container images, and what belongs to them, across an air gap."""
-    ctx.meta["quiet"] = quiet
-    ctx.meta["debug"] = debug
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(UsageError.exit_status)
@@ -109,7 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _SIGPIPE_STATUS
         _drop_output()
     except OSError as error:
-        status = _explain(MediumError(f"the standard output cannot be written: {error.strerror}"))
+        what = f"the standard output cannot be written: {error.strerror}"
+        status = voice.current().failure(MediumError(what))
         _drop_output()
     if status:
         _leave_threads_behind(status)
@@ -123,7 +144,9 @@ def _run(arguments: list[str]) -> int:
             from click.shell_completion import shell_complete  # noqa: PLC0415 - only for shells
 
             return shell_complete(airbundle, {}, PROGRAM, _COMPLETE, instruction)
-        with airbundle.make_context(PROGRAM, arguments) as context:
+        rest = voice.choose(sys.argv[0], arguments)
+        translated = voice.current().arguments(rest, airbundle)
+        with airbundle.make_context(PROGRAM, translated) as context:
             airbundle.invoke(context)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
@@ -134,7 +157,7 @@ def _run(arguments: list[str]) -> int:
             import traceback  # noqa: PLC0415 - rarely needed
 
             traceback.print_exc()
-        return _explain(_understand(error))
+        return voice.current().failure(_understand(error))
     return 0
 
 
@@ -164,14 +187,6 @@ def _understand(error: BaseException) -> BundlerError:
                 f"internal error: {type(error).__name__}: {error}",
                 hint="run it again with --debug, and report what that prints",
             )
-
-
-def _explain(error: BundlerError) -> int:
-    """Tell the user; the exit status."""
-    from bundler.cli import render  # noqa: PLC0415 - not needed where nothing fails
-
-    render.failure(error)
-    return error.status if isinstance(error, CancelledError) else error.exit_status
 
 
 def _prepare_streams() -> None:

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from bundler.cli import options
+from bundler.cli import durations, options, program_options, retrying, voice
 from bundler.cli.interrupt import interruptible
-from bundler.cli.progress import Progress
-from bundler.errors import CancelledError, ConfigError, UsageError
+from bundler.errors import BundlerError, CancelledError, ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Executor
 
     from bundler.cancel import Cancellation
+    from bundler.cli.access_options import AccessOptions
+    from bundler.cli.program_options import ProgramOptions
+    from bundler.cli.retrying import Retry
     from bundler.config.settings import RegistryOverride, Settings
     from bundler.copy.engine import Running
     from bundler.events import Emit
-    from bundler.ports import Options
+    from bundler.oci.platform import Platform
+    from bundler.ports import Admit, Options
 
+Result = TypeVar("Result")
 
 DEFAULT_JOBS = 6
 """As many blobs at once as other tools move."""
@@ -54,6 +58,7 @@ class Run:
         overrides: Mapping[str, RegistryOverride] | None = None,
         daemon_host: str | None = None,
         *,
+        shared_blob_dir: Path | None = None,
         duplicate_blobs: bool = False,
     ) -> Options:
         """How to open a place; ``overrides`` by the host[:port] that the user named."""
@@ -64,10 +69,31 @@ class Run:
             overrides=overrides or {},
             duplicate_blobs=duplicate_blobs,
             daemon_host=daemon_host,
+            shared_blob_dir=shared_blob_dir,
             scratch=_scratch(),
             cancellation=self.cancellation,
             emit=self.emit,
         )
+
+    def opening(self, text: str, access: AccessOptions) -> Options:
+        """How to open the place that the reference ``text`` names.
+
+        Raises:
+            UsageError: something was said that cannot concern such a place.
+        """
+        shared = access.shared_blob_dir
+        if shared is not None and not text.startswith("oci:"):
+            _refuse(f"{text[:200]!r} names no image layout that --shared-blob-dir could be for")
+        host = daemon_host(text, access.daemon_host)
+        return self.options(overrides(text, access), host, shared_blob_dir=shared)
+
+    def admit(self) -> Admit | None:
+        """Who decides whether an image is trusted; None: nobody, every image is."""
+        return None
+
+    def retrying(self, retry: Retry, body: Callable[[], Result]) -> Result:
+        """As ``bundler.cli.retrying``, for all that this command does."""
+        return retrying.retrying(retry, self.cancellation, self.emit, body)
 
 
 @contextmanager
@@ -75,18 +101,25 @@ def running(jobs: int | None = None) -> Iterator[Run]:
     """Stop on signals and show progress until the block ends; ``jobs`` threads do the work.
 
     Ask all questions before: they cannot be answered once the progress is shown.
+
+    Raises:
+        BundlerError: it took longer than ``--command-timeout``.
     """
-    progress = Progress.on_stderr(quiet=options.quiet())
+    progress = voice.current().showing(quiet=options.quiet())
     with interruptible(progress.last_words) as cancellation:
         try:
-            with progress, _threads(jobs or DEFAULT_JOBS) as executor:
+            with (
+                _time_limit(program_options.said().command_timeout, cancellation),
+                progress,
+                _threads(jobs or DEFAULT_JOBS) as executor,
+            ):
                 yield Run(cancellation, progress.emit, executor)
         except CancelledError:
             progress.last_words()
             raise
 
 
-def overrides(text: str, access: options.AccessOptions) -> dict[str, RegistryOverride]:
+def overrides(text: str, access: AccessOptions) -> dict[str, RegistryOverride]:
     """What ``access`` says, by the registry that the reference ``text`` names.
 
     Raises:
@@ -96,7 +129,8 @@ def overrides(text: str, access: options.AccessOptions) -> dict[str, RegistryOve
         return {}
     transport, _, rest = text.partition("://")
     if transport != "docker":
-        raise UsageError(f"{text[:200]!r} names no registry that these options could be for")
+        _refuse(f"{text[:200]!r} names no registry that these options could be for")
+        return {}
     from bundler.oci.reference import ImageReference  # noqa: PLC0415 - loads hashlib
 
     return {ImageReference.parse(rest).domain: access.override()}
@@ -109,15 +143,40 @@ def daemon_host(text: str, host: str | None) -> str | None:
         UsageError: it does not.
     """
     if host is not None and not text.startswith("docker-daemon:"):
-        raise UsageError(
-            f"{text[:200]!r} names no container engine that --daemon-host could be for"
-        )
+        _refuse(f"{text[:200]!r} names no container engine that --daemon-host could be for")
+        return None
     return host
 
 
-@cache
+def platform() -> Platform:
+    """This machine's platform, or the one that the user wants in its place.
+
+    An architecture that the user names comes without this machine's variant.
+    """
+    from bundler.cli import machine  # noqa: PLC0415 - loads the data model
+
+    said, found = program_options.said(), machine.platform()
+    if said.override_arch:
+        found = replace(found, architecture=said.override_arch, variant=None)
+    return replace(
+        found,
+        os=said.override_os or found.os,
+        variant=said.override_variant or found.variant,
+    )
+
+
 def settings() -> Settings:
-    """What the environment and the user's files say.
+    """What the environment, the user's files and the program's flags say.
+
+    Raises:
+        ConfigError: a file that cannot be understood, or nobody knows where home is.
+    """
+    return _settings(program_options.said())
+
+
+@cache
+def _settings(said: ProgramOptions) -> Settings:
+    """The same for one set of flags.
 
     Raises:
         ConfigError: a file that cannot be understood, or nobody knows where home is.
@@ -128,13 +187,51 @@ def settings() -> Settings:
         home = Path.home()  # noqa: TID251 - the command line's task
     except RuntimeError:
         raise ConfigError("the home directory is unknown", hint="set HOME") from None
-    return Settings.load(os.environ, home, os.getuid())  # noqa: TID251 - the command line's task
+    environment = os.environ  # noqa: TID251 - the command line's task
+    return Settings.load(environment, home, os.getuid(), registries_conf=said.registries_conf)
+
+
+def _refuse(why: str) -> None:
+    if not program_options.said().ignore_unused_options:
+        raise UsageError(why)
 
 
 def _scratch() -> Path | None:
     """Where the user wants temporary files; None: where each place sees fit."""
+    if (said := program_options.said().tmpdir) is not None:
+        return said
     folder = os.environ.get("TMPDIR")  # noqa: TID251 - the command line's task
     return Path(folder) if folder else None
+
+
+@contextmanager
+def _time_limit(seconds: float | None, cancellation: Cancellation) -> Iterator[None]:
+    """Stop the block after so long; what stops it is told apart from the user's own Ctrl-C."""
+    if not seconds:
+        yield
+        return
+    import threading  # noqa: PLC0415 - few commands have a limit
+
+    expired = threading.Event()
+
+    def stop() -> None:
+        expired.set()
+        cancellation.request()
+
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except BundlerError as error:
+        if not expired.is_set():
+            raise
+        raise BundlerError(
+            f"not done within {durations.text(seconds)}",
+            hint="allow more with --command-timeout; what is in place stays, and a re-run resumes",
+        ) from error
+    finally:
+        timer.cancel()
 
 
 @contextmanager

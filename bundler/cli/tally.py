@@ -59,6 +59,9 @@ class Tally:
                 self._finish(digest, failed=failed)
             case events.ImagePublished():
                 self._published += 1
+            case events.Retrying(_, wait, reason, attempt, int(repeats)):
+                again = f"{attempt}/{repeats}"
+                return f"failed, retrying in {render.duration(wait)} ... ({again}): {reason}"
             case events.Retrying(what, wait, reason, attempt):
                 return f"{what}: {reason}; attempt {attempt + 1} in {render.duration(wait)}"
             case events.Notice(text):

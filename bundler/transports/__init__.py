@@ -20,6 +20,7 @@ _MODULES = {
     "docker-daemon": "bundler.transports.docker_daemon",
     "oci": "bundler.transports.oci_layout",
     "oci-archive": "bundler.transports.oci_archive",
+    "tarball": "bundler.transports.tarball",
 }
 
 

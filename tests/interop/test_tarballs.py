@@ -1,0 +1,46 @@
+"""Images of plain tar archives: skopeo makes the same ones."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tests.fakes import images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_we_make_the_image_that_skopeo_makes(airbundle, skopeo, tmp_path) -> None:
+    """Newer ones name the manifest's type, and leave out a config that says nothing."""
+    paths = []
+    for number, packed in enumerate(("tar", "gzip")):
+        one = images.layer({f"file{number}": b"x" * 5000}, compression=packed)
+        paths.append(tmp_path / f"{number}.tar")
+        paths[-1].write_bytes(one.blob.data)
+        os.utime(paths[-1], ns=(0, 1_600_000_000_500_000_000 + number))
+    reference = f"tarball:{paths[0]}:{paths[1]}"
+
+    airbundle.ok("copy", reference, f"dir:{tmp_path}/ours")
+    # It tells dates in the machine's time zone.
+    there = replace(skopeo, environment={"TZ": "UTC"})
+    there.ok("copy", reference, f"dir:{tmp_path}/theirs")
+
+    ours, theirs = (documents(tmp_path / name) for name in ("ours", "theirs"))
+    assert ours["manifest"].pop("mediaType") == images.OCI["manifest"]
+    assert theirs["config"].pop("config") == {}
+    assert ours == theirs
+
+
+def test_a_tarball_may_come_through_stdin(airbundle, tmp_path) -> None:
+    airbundle.ok("copy", "tarball:-", f"dir:{tmp_path}/out", stdin="no archive, as far as one sees")
+    assert documents(tmp_path / "out")["manifest"]["layers"][0]["size"] == 30
+
+
+def documents(directory: Path) -> dict[str, dict[str, object]]:
+    """The manifest, but for the config's digest, and the config."""
+    manifest = json.loads((directory / "manifest.json").read_bytes())
+    config = manifest.pop("config")["digest"].removeprefix("sha256:")
+    return {"manifest": manifest, "config": json.loads((directory / config).read_bytes())}

@@ -57,7 +57,7 @@ class Names:
         except InvalidReferenceError as error:
             raise MalformedError(f"the bundle names an image {error.message}") from None
         full = f"{image.repository}:{image.tag}" if image.tag else f"{image.repository}@{root}"
-        moved = self._moved(full)
+        moved = self.moved(full)
         if moved is None and rename is not None:
             moved = rename
         if moved is None:
@@ -65,7 +65,8 @@ class Names:
             moved = f"{host}{full.removeprefix(f'{image.domain}/')}"
         return _parse(moved, image.tag, root, reference).below(self.prefix)
 
-    def _moved(self, full: str) -> str | None:
+    def moved(self, full: str) -> str | None:
+        """What ``moves`` make of a whole name; None where none of them applies."""
         for source, target in sorted(self.moves, key=lambda move: -len(move[0])):
             rest = full.removeprefix(source)
             if rest != full and (rest[:1] in ("", "/", ":", "@") or source.endswith("/")):

@@ -1,0 +1,179 @@
+"""Sync beside Skopeo's own: the same trees, the same tags, the same digests; and where we go on."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes import images
+from tests.interop import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TAGS = ("1.9.0", "1.10.2", "2.0.0-rc1", "2.0.0", "edge")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Registry]:
+    """``team/app`` with a few tags that share a layer, and ``other/app`` with one."""
+    with servers.registry(tmp_path_factory.mktemp("sync-source")) as running:
+        shared = images.layer({"shared": b"x" * 100_000})
+        for number, tag in enumerate(TAGS):
+            own = images.layer({f"own-{number}": tag.encode() * 100})
+            images.push(running.host, "team/app", images.image(shared, own), tag)
+        images.push(running.host, "other/app", images.image(shared), "1.0")
+        yield running
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[servers.Registry]:
+    with servers.registry(tmp_path / "sync-target") as running:
+        yield running
+
+
+def files(tree: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(tree)): path.read_bytes()
+        for path in sorted(tree.rglob("*"))
+        if path.is_file()
+    }
+
+
+def tags(skopeo: servers.Client, repository: str) -> dict[str, str]:
+    """Each tag and its digest."""
+    listed = json.loads(skopeo.ok("list-tags", "--tls-verify=false", f"docker://{repository}"))
+    return {
+        tag: skopeo.ok(
+            "inspect", "--tls-verify=false", "--format={{.Digest}}", f"docker://{repository}:{tag}"
+        ).strip()
+        for tag in listed["Tags"]
+    }
+
+
+PLAIN = ("--src-tls-verify=false", "--dest-tls-verify=false")
+
+
+@pytest.mark.parametrize("scoped", [(), ("--scoped",)])
+def test_a_repository_becomes_the_same_tree(airbundle, skopeo, source, tmp_path, scoped):
+    arguments = ("--src", "docker", "--dest", "dir", *scoped, f"{source.host}/team/app")
+    skopeo.ok("sync", "--src-tls-verify=false", *arguments, tmp_path / "theirs")
+    airbundle.ok("sync", "--src-tls-verify=false", *arguments, tmp_path / "ours")
+    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
+    assert len(files(tmp_path / "ours")) == 5 * 5
+
+
+def test_one_tag_and_one_digest_become_the_same_tree(airbundle, skopeo, source, tmp_path):
+    digest = tags(skopeo, f"{source.host}/team/app")["edge"]
+    for reference in (f"{source.host}/team/app:edge", f"{source.host}/team/app@{digest}"):
+        arguments = ("sync", "-s", "docker", "-d", "dir", "--src-tls-verify=false", reference)
+        skopeo.ok(*arguments, tmp_path / "theirs")
+        airbundle.ok(*arguments, tmp_path / "ours")
+    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
+    assert (tmp_path / "ours" / f"app@{digest}" / "version").is_file()
+
+
+def test_a_repository_goes_to_another_registry(airbundle, skopeo, source, target, tmp_path):
+    host = target.host
+    arguments = ("-s", "docker", "-d", "docker", *PLAIN, f"{source.host}/team/app")
+    skopeo.ok("sync", *arguments, f"{host}/theirs")
+    digests = tmp_path / "digests"
+    airbundle.ok("sync", *arguments, f"{host}/ours", "--digestfile", digests)
+    there = tags(skopeo, f"{host}/ours/app")
+    assert there == tags(skopeo, f"{host}/theirs/app") == tags(skopeo, f"{source.host}/team/app")
+    assert sorted(digests.read_text().splitlines()) == sorted(
+        f"{digest} docker://{host}/ours/app:{tag}" for tag, digest in there.items()
+    )
+
+
+def test_a_tree_goes_back_into_a_registry(airbundle, skopeo, source, target, tmp_path):
+    tree = tmp_path / "tree"
+    skopeo.ok(
+        "sync", "-s", "docker", "-d", "dir", "--scoped", "--src-tls-verify=false",
+        f"{source.host}/team/app", tree,
+    )  # fmt: skip
+    scoped = f"{source.host}/team".replace(":", "-")
+    arguments = ("-s", "dir", "-d", "docker", "--dest-tls-verify=false", tree)
+    skopeo.ok("sync", *arguments, f"{target.host}/theirs")
+    airbundle.ok("sync", *arguments, f"{target.host}/ours", "--append-suffix=-mirror")
+    theirs = tags(skopeo, f"{target.host}/theirs/app")
+    assert tags(skopeo, f"{target.host}/ours/app") == {
+        f"{tag}-mirror": digest for tag, digest in theirs.items()
+    }
+    airbundle.ok(
+        "sync", *arguments, target.host, "--scoped", "--names", f"{source.host}/team={scoped}"
+    )
+    assert tags(skopeo, f"{target.host}/{scoped}/app") == theirs
+
+
+def test_a_file_selects_tags_expressions_and_digests(airbundle, skopeo, source, tmp_path):
+    digest = tags(skopeo, f"{source.host}/team/app")["edge"]
+    file = tmp_path / "sync.yml"
+    file.write_text(
+        f"{source.host}:\n"
+        "  tls-verify: false\n"
+        f"  images: {{other/app: [], team/app: [edge, '{digest}']}}\n"
+        "  images-by-tag-regex: {team/app: '^2\\.0\\.0$'}\n"
+    )
+    for name, client in (("theirs", skopeo), ("ours", airbundle)):
+        client.ok("sync", "-s", "yaml", "-d", "dir", "--scoped", file, tmp_path / name)
+    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
+    found = {path.name for path in (tmp_path / "ours" / source.host / "team").iterdir()}
+    assert found == {"app:edge", f"app@{digest}", "app:2.0.0"}
+
+
+def test_a_file_selects_versions(airbundle, source, tmp_path):
+    """Skopeo does since 1.13."""
+    file = tmp_path / "sync.yml"
+    file.write_text(
+        f"{source.host}:\n"
+        "  tls-verify: false\n"
+        "  images-by-semver: {team/app: '>= 1.9, != 1.9.0, < 3'}\n"
+    )
+    airbundle.ok("sync", "-s", "yaml", "-d", "dir", file, tmp_path / "ours")
+    assert {path.name for path in (tmp_path / "ours").iterdir()} == {"app:1.10.2", "app:2.0.0"}
+
+
+def test_what_is_there_is_not_copied_again(airbundle, source, target):
+    arguments = (
+        "sync", "-s", "docker", "-d", "docker", *PLAIN, f"{source.host}/team/app", target.host,
+    )  # fmt: skip
+    assert airbundle.ok(*arguments).count("copied") == len(TAGS)
+    again = airbundle.ok(*arguments)
+    assert again.count("already there") == len(TAGS)
+    assert "moved: 0 B" in again
+
+
+def test_a_sync_that_was_killed_goes_on(airbundle, skopeo, source, tmp_path):
+    arguments = (
+        "sync", "-s", "docker", "-d", "dir", "--src-tls-verify=false", f"{source.host}/team/app",
+    )  # fmt: skip
+    ours = tmp_path / "ours"
+    with airbundle.start(*arguments, ours) as process:
+        deadline = time.monotonic() + 30
+        while not list(ours.glob("*/*")) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+    airbundle.ok(*arguments, ours)
+    assert "moved: 0 B" in airbundle.ok(*arguments, ours)
+    skopeo.ok(*arguments, tmp_path / "theirs")
+    assert files(ours) == files(tmp_path / "theirs")
+
+
+@pytest.mark.parametrize("kind", ["oci", "oci-archive"])
+def test_many_images_go_into_one_layout_and_out_again(
+    airbundle, skopeo, source, target, tmp_path, kind
+):
+    place = tmp_path / "place"
+    airbundle.ok(
+        "sync", "-s", "docker", "-d", kind, "--src-tls-verify=false",
+        f"{source.host}/team/app", place,
+    )  # fmt: skip
+    skopeo.ok("copy", f"{kind}:{place}:app:1.10.2", f"dir:{tmp_path / 'one'}")
+    airbundle.ok("sync", "-s", kind, "-d", "docker", "--dest-tls-verify=false", place, target.host)
+    assert tags(skopeo, f"{target.host}/app") == tags(skopeo, f"{source.host}/team/app")

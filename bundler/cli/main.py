@@ -141,9 +141,10 @@ def _run(arguments: list[str]) -> int:
     """Run one command; its exit status."""
     try:
         if instruction := os.environ.get(_COMPLETE):  # noqa: TID251 - how shells ask click
-            from click.shell_completion import shell_complete  # noqa: PLC0415 - only for shells
+            from bundler.cli import completion  # noqa: PLC0415 - only for shells
 
-            return shell_complete(airbundle, {}, PROGRAM, _COMPLETE, instruction)
+            voice.choose(sys.argv[0], ())
+            return completion.answer(voice.current().grammar(airbundle), instruction)
         rest = voice.choose(sys.argv[0], arguments)
         translated = voice.current().arguments(rest, airbundle)
         with airbundle.make_context(PROGRAM, translated) as context:

@@ -45,6 +45,18 @@ class Showing(Protocol):
 class Voice(Protocol):
     """A way to speak; its methods may be called from any thread."""
 
+    @property
+    def name(self) -> str:
+        """The program that speaks so."""
+        ...
+
+    def grammar(self, group: click.Group, /) -> click.Group:
+        """The commands and options that may be typed, for shells that complete them.
+
+        ``group`` holds our own commands.
+        """
+        ...
+
     def arguments(self, typed: Sequence[str], group: click.Group, /) -> list[str]:
         """What was typed, as a command line for ``group``, which holds our own commands.
 
@@ -69,6 +81,15 @@ class Voice(Protocol):
 
 class OwnVoice:
     """As ``airbundle``."""
+
+    @property
+    def name(self) -> str:
+        """Our own."""
+        return NAMES[0]
+
+    def grammar(self, group: click.Group, /) -> click.Group:
+        """The same."""
+        return group
 
     def arguments(self, typed: Sequence[str], group: click.Group, /) -> list[str]:  # noqa: ARG002
         """The same."""

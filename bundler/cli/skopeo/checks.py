@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from bundler.cli.skopeo import references
@@ -138,6 +139,7 @@ def _manifest_digest(line: CommandLine) -> None:
 
 
 def _layers(line: CommandLine) -> None:
+    sys.stderr.write("DEPRECATED: skopeo layers is deprecated in favor of skopeo copy\n")
     if not line.arguments:
         raise UsageError("Usage: layers imageReference [layer...]")
 

@@ -29,6 +29,17 @@ class SkopeoVoice:
     def __init__(self) -> None:
         self._line: CommandLine | None = None  # known once it is found to be good
 
+    @property
+    def name(self) -> str:
+        """``skopeo``."""
+        return "skopeo"
+
+    def grammar(self, group: click.Group, /) -> click.Group:  # noqa: ARG002 - its own tables tell
+        """All of Skopeo's, whether we have them or not."""
+        from bundler.cli.skopeo.grammar import grammar  # noqa: PLC0415 - only for shells
+
+        return grammar()
+
     def arguments(self, typed: Sequence[str], group: click.Group, /) -> list[str]:
         """Translated; who asks for help or the version gets it here."""
         line = command_line.parse(typed)

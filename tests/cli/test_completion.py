@@ -1,0 +1,76 @@
+"""A real shell completes our words, and Skopeo's where we go by its name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.interop import servers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PROGRAM = f"#!{sys.executable}\nfrom bundler.cli.main import main\nmain()\n"
+
+
+@pytest.mark.parametrize("program", ["airbundle", "skopeo"])
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("ins", {"inspect"}),
+        ("list-tags --no-c", {"--no-creds"}),
+        ("copy --src-cert", {"--src-cert-dir"}),
+        ("experimental", set()),
+    ],
+)
+def test_bash_completes(tmp_path: Path, program: str, typed: str, offered: set[str]) -> None:
+    assert _completed(tmp_path, program, typed) == offered
+
+
+@pytest.mark.parametrize(("program", "offered"), [("airbundle", {"export"}), ("skopeo", set())])
+def test_each_name_has_its_own_commands(tmp_path: Path, program: str, offered: set[str]) -> None:
+    assert _completed(tmp_path, program, "exp") == offered
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_a_script_of_their_own(tmp_path: Path, shell: str) -> None:
+    script = _client(tmp_path, "airbundle").ok("completion", shell)
+
+    assert f"_AIRBUNDLE_COMPLETE={shell}_complete" in script
+
+
+@pytest.mark.parametrize("shell", ["powershell", "tcsh", "bash/../zsh"])
+def test_a_shell_that_is_not_known_is_refused(tmp_path: Path, shell: str) -> None:
+    ran = _client(tmp_path, "airbundle")("completion", shell)
+
+    assert ran.returncode in (1, 2)
+    assert ran.stdout == ""
+    assert "known are bash, zsh, fish" in ran.stderr
+
+
+def _completed(home: Path, program: str, typed: str) -> set[str]:
+    """What bash offers for the last word of ``typed``."""
+    client = _client(home, program)
+    script = home / "completion"
+    script.write_text(client.ok("completion", "bash"))
+    words = [program, *typed.split()]
+    ask = (
+        f"source {script}; COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; "
+        f'_{program}_completion {program}; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    )
+    path = f"{home}:{client.env()['PATH']}"
+    environment = {**client.env(), "PATH": path}
+    said = subprocess.run(
+        ["bash", "--norc", "-c", ask], env=environment, capture_output=True, text=True, check=True
+    )
+    return set(said.stdout.split())
+
+
+def _client(home: Path, program: str) -> servers.Client:
+    file = home / program
+    file.write_text(_PROGRAM)
+    file.chmod(0o755)
+    return servers.Client((str(file),), home, servers.CHECKOUT)

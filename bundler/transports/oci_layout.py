@@ -1,34 +1,32 @@
 """``oci:PATH[:NAME]``: an OCI image layout, a directory of blobs with an index of roots.
 
-Blobs go to ``blobs/<algorithm>/<hex>``, each durable before ``index.json`` names what needs it. So
-a run that is stopped leaves the former layout, and blobs that the next run finds.
+Blobs go to ``blobs/<algorithm>/<hex>``, or to a directory that several layouts share, each durable
+before ``index.json`` names what needs it. So a run that is stopped leaves the former layout, and
+blobs that the next run finds.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 """
 
 from __future__ import annotations
 
-import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bundler.content import atomic, locking, plain_files
 from bundler.content.plain_files import Directory
 from bundler.errors import (
     BundlerError,
     IntegrityError,
-    MalformedError,
     NotFoundError,
 )
 from bundler.oci import fields, image_layout, strict_json
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
-from bundler.oci.digest import Digest
 from bundler.oci.image_layout import LayoutIndex
-from bundler.oci.manifest import MAX_MANIFEST
 from bundler.ports import Accepts, Node
 from bundler.transports import layout_entries
+from bundler.transports.layout_blobs import BlobStore, Files, LayoutBlobs
 from bundler.transports.reachable import Reachable, reachable
 
 if TYPE_CHECKING:
@@ -36,10 +34,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bundler.content.reader import Content, Reader
+    from bundler.oci.digest import Digest
     from bundler.ports import Options, Publication
-
-_BLOBS = "blobs"
-_ALGORITHMS = ("sha256", "sha512")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,45 +54,26 @@ class LayoutReference:
         return f"oci:{self.path}" if self.name is None else f"oci:{self.path}:{self.name}"
 
 
-class Files(Protocol):
-    """The files of a layout, in a directory or elsewhere; the methods are those of Directory."""
-
-    path: Path
-
-    def names(self) -> list[str]:
-        """What lies at the top."""
-        ...
-
-    def open_file(self, *names: str, offset: int = 0) -> AbstractContextManager[Reader]:
-        """One file's bytes, ``offset`` bytes in."""
-        ...
-
-    def read(self, *names: str, limit: int) -> bytes:
-        """All of a small file."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the files."""
-        ...
-
-
 class LayoutSource:
     """Reads a layout; lists its names, and the roots that refer to others.
 
-    The layout is the directory at a path, or open files that from now on are this source's.
+    The layout is the directory at a path, or open files that from now on are this source's. Its
+    blobs lie there too, or in the directory ``shared``.
     """
 
-    def __init__(self, layout: Path | Files) -> None:
+    def __init__(self, layout: Path | Files, shared: Path | None = None) -> None:
         with ExitStack() as opened:
             self._root = Directory.open(layout) if isinstance(layout, Path) else layout
             opened.callback(self._root.close)
+            elsewhere = opened.enter_context(Directory.open(shared)) if shared else None
+            self._blobs = LayoutBlobs(elsewhere or self._root, shared=elsewhere is not None)
             index = _read_index(self._root)
             if index is None:
                 raise NotFoundError(
                     f"{self._root.path}: not an OCI image layout: it has no index.json"
                 )
             self._index = index
-            opened.pop_all()
+            self._opened = opened.pop_all()
         self._subjects: dict[str, list[Descriptor]] | None = None
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
@@ -105,7 +82,7 @@ class LayoutSource:
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """A blob; one that is no plain file is a MalformedError."""
-        return _open(self._root, target, offset)
+        return self._blobs.open(target, offset)
 
     def tags(self) -> list[str]:
         """Every name, in the order of ``index.json``."""
@@ -119,15 +96,14 @@ class LayoutSource:
 
     def close(self) -> None:
         """Let go of the directory."""
-        self._root.close()
+        self._opened.close()
 
     def _read_subjects(self) -> dict[str, list[Descriptor]]:
         """Look into every root; one that cannot be read refers to nothing."""
         found: dict[str, dict[Digest, Descriptor]] = {}
         for entry in self._index.entries:
             with suppress(BundlerError):
-                names = _names(entry.digest)
-                raw = self._root.read(*names, limit=MAX_MANIFEST)
+                raw = self._blobs.manifest(entry.digest)
                 subject = fields.obj(strict_json.load_object(raw), "subject", "subject") or {}
                 found.setdefault(str(subject.get("digest")), {})[entry.digest] = entry
         return {subject: list(entries.values()) for subject, entries in found.items()}
@@ -141,18 +117,18 @@ class LayoutDestination:
         MediumError: the directory cannot be made or read.
     """
 
-    def __init__(self, path: Path, options: Options | None = None) -> None:  # noqa: ARG002 - as every destination
+    def __init__(self, path: Path, options: Options | None = None) -> None:
         self._made = plain_files.make_directory(path)
-        self._root = Directory.open(path)
-        self._folders: dict[str, Directory] = {}
-        self._making = threading.Lock()
-        try:
+        with ExitStack() as opened:
+            opened.callback(plain_files.unmake_directories, self._made)
+            self._root = opened.enter_context(Directory.open(path))
             locking.lock(self._root)
             _read_index(self._root)  # an index that is not one is said before the first byte
-            self._sweep()
-        except BaseException:
-            self.close()
-            raise
+            self._blobs = BlobStore(self._root, options.shared_blob_dir if options else None)
+            opened.callback(self._blobs.close)
+            atomic.sweep(self._root)
+            self._blobs.sweep()
+            self._opened = opened.pop_all()
 
     @property
     def accepts(self) -> Accepts:
@@ -161,22 +137,15 @@ class LayoutDestination:
 
     def has(self, target: Node, /) -> bool:
         """Whether a plain file of that name and size is there."""
-        if target.digest is None:
-            return False
-        size = self._root.size(*_names(target.digest))
-        return size is not None and target.size in (None, size)
+        return self._blobs.has(target)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
         """Store a blob; its name becomes durable with ``commit``."""
-        folder = self._folder(target.digest.algorithm if target.digest else "sha256")
-        stored = atomic.write_content(
-            folder, lambda made: made.digest.hex, content, durable_name=False
-        )
-        return Descriptor(target.media_type, stored.digest, stored.size)
+        return self._blobs.push(target, content)
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """A blob that is here, as the source would read it."""
-        return _open(self._root, target, offset)
+        return self._blobs.reading.open(target, offset)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """What ``name`` stands for here now.
@@ -220,12 +189,7 @@ class LayoutDestination:
         wanted = reachable(index.entries, self._read_manifest)
         if len(index.entries) != len(former.entries):
             atomic.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
-        for algorithm in _ALGORITHMS:
-            with (
-                suppress(NotFoundError),
-                self._root.enter(_BLOBS, algorithm) as folder,
-            ):
-                _prune(folder, algorithm, wanted)
+        self._blobs.keep(wanted)
 
     def delete(self, name: str | None = None, /) -> Descriptor:
         """Durably drop an image's entry, and what no other entry needs; its other names stay.
@@ -247,54 +211,26 @@ class LayoutDestination:
         with suppress(BundlerError):  # a damaged image can be deleted too
             gone = reachable([found], self._read_manifest)
         atomic.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
-        for digest in (*gone.manifests, *gone.blobs):
-            if digest not in wanted:
-                *folders, file = _names(digest)
-                with suppress(NotFoundError), self._root.enter(*folders) as folder:
-                    folder.remove(file)
+        unwanted = [digest for digest in (*gone.manifests, *gone.blobs) if digest not in wanted]
+        self._blobs.remove(unwanted)
         return found
 
     def close(self) -> None:
         """Unlock; a directory that was made for nothing is removed."""
-        for folder in self._folders.values():
-            folder.close()
-        self._folders.clear()
-        self._root.close()
-        plain_files.unmake_directories(self._made)
-
-    def _folder(self, algorithm: str) -> Directory:
-        with self._making:
-            folder = self._folders.get(algorithm)
-            if folder is None:
-                folder = self._root.enter(_BLOBS, algorithm, make=True)
-                self._folders[algorithm] = folder
-            return folder
+        self._opened.close()
 
     def _sync(self) -> None:
         """Make every name below the directory durable, and the directories that were made."""
-        for folder in self._folders.values():
-            atomic.sync_directory(folder)
-        if self._folders:
-            with self._root.enter(_BLOBS) as blobs:
-                atomic.sync_directory(blobs)
+        self._blobs.sync()
         atomic.sync_directory(self._root)
         for path in self._made:
             atomic.sync_directory(path.parent)
 
     def _read_manifest(self, entry: Descriptor) -> bytes | None:
         try:
-            return self._root.read(*_names(entry.digest), limit=MAX_MANIFEST)
+            return self._blobs.reading.manifest(entry.digest)
         except NotFoundError:
             return None
-
-    def _sweep(self) -> None:
-        atomic.sweep(self._root)
-        for algorithm in _ALGORITHMS:
-            with (
-                suppress(NotFoundError),
-                self._root.enter(_BLOBS, algorithm) as folder,
-            ):
-                atomic.sweep(folder)
 
     def _what(self) -> str:
         return str(self._root.path / image_layout.INDEX_FILE)
@@ -307,35 +243,20 @@ class LayoutTransport:
         """Read ``PATH[:NAME]``; the path ends at the first colon."""
         return LayoutReference(*layout_entries.parse_place("oci", text))
 
-    def source(self, reference: LayoutReference, options: Options, /) -> LayoutSource:  # noqa: ARG002 - the port's form
+    def source(self, reference: LayoutReference, options: Options, /) -> LayoutSource:
         """Open a layout for reading."""
-        return LayoutSource(Path(reference.path))
+        return LayoutSource(Path(reference.path), options.shared_blob_dir)
 
-    def destination(
-        self,
-        reference: LayoutReference,
-        options: Options,  # noqa: ARG002 - the port's form
-        /,
-    ) -> LayoutDestination:
+    def destination(self, reference: LayoutReference, options: Options, /) -> LayoutDestination:
         """Open, or make, a layout for writing, and lock it."""
         layout_entries.refuse_place(reference.transport, reference.path, reference.name)
-        return LayoutDestination(Path(reference.path))
+        return LayoutDestination(Path(reference.path), options)
 
 
 def _is_called(entry: Descriptor, name: str | None) -> bool:
     """Whether an entry gives its root that name; without a name, any."""
     names = (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME)
     return name is None or name in [entry.annotations.get(key) for key in names]
-
-
-def _names(digest: Digest) -> tuple[str, str, str]:
-    return _BLOBS, digest.algorithm, digest.hex
-
-
-def _open(root: Files, target: Node, offset: int) -> AbstractContextManager[Reader]:
-    if target.digest is None:
-        raise NotFoundError(f"{root.path}: a blob without a digest is nowhere")
-    return root.open_file(*_names(target.digest), offset=offset)
 
 
 def _read_index(root: Files) -> LayoutIndex | None:
@@ -347,18 +268,6 @@ def _read_index(root: Files) -> LayoutIndex | None:
         return None
     raw = root.read(image_layout.INDEX_FILE, limit=image_layout.MAX_INDEX)
     return LayoutIndex.parse(raw, str(root.path / image_layout.INDEX_FILE))
-
-
-def _prune(folder: Directory, algorithm: str, wanted: Reachable) -> None:
-    """Remove blobs that nothing needs; what is not called as a blob is somebody else's."""
-    removed = False
-    for name in folder.names():
-        with suppress(MalformedError):
-            if Digest(f"{algorithm}:{name}") not in wanted:
-                folder.remove(name)
-                removed = True
-    if removed:
-        atomic.sync_directory(folder)
 
 
 TRANSPORT = LayoutTransport()

@@ -24,7 +24,11 @@ ROWS = {
     "again": bundle_rows.again,
     "import": bundle_rows.import_,
     "copy": copy_rows.copy,
+    "archives": copy_rows.archives,
+    "layers": copy_rows.layers,
+    "compress": copy_rows.compress,
     "verify": bundle_rows.verify,
+    "inspect": start_rows.inspect,
     "start": start_rows.start,
 }
 """What ``--only`` chooses from, in the table's order."""

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scripts.benchmark import contents
-from tests.interop import servers
+from tests.interop import engines, servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,6 +52,25 @@ class Bench:
         bundle = self.work / "bundle"
         self.meter.time([self.export(self.host, bundle)])
         return bundle
+
+    @cached_property
+    def pair(self) -> str:
+        """A registry that holds ``single:1``, and ``eight:1``, which is as large in 8 layers."""
+        directory, size = self.work / "pair", self.one_image
+        host = self._open.enter_context(servers.registry(directory)).host
+        apart(contents.push_one, host, "single", [size * share / 6 for share in (1, 2, 3)])
+        apart(contents.push_one, host, "eight", [size / 8] * 8)
+        return host
+
+    @cached_property
+    def engine(self) -> str:
+        """A real Docker, until the end."""
+        return self._open.enter_context(engines.dockerd())
+
+    @property
+    def one_image(self) -> float:
+        """The megabytes of the one image that lies apart."""
+        return self.megabytes * contents.ONE_IMAGE
 
     def close(self) -> None:
         """Stop what was started."""

@@ -26,6 +26,12 @@ ONE_IMAGE = 300 / 1600
 
 def fill(host: str, megabytes: int) -> None:
     """Push ``megabytes`` of unique layers as versions of applications, and one image apart."""
+    fill_with_applications(host, megabytes)
+    push_one(host, "single", [megabytes * ONE_IMAGE * share / 6 for share in (1, 2, 3)])
+
+
+def fill_with_applications(host: str, megabytes: int) -> None:
+    """Push the images that ``NAMES`` lists."""
     supply = Supply()
     unit = megabytes * MB / UNIQUE
     base = [supply.layer(n * unit) for n in BASE]
@@ -35,8 +41,19 @@ def fill(host: str, megabytes: int) -> None:
             last = [supply.layer(n * unit) for n in VERSION]
             one = images.image(*base, *own, *last)
             images.push(host, f"app-{number}", one, f"v{version}")
-    parts = [supply.layer(n * megabytes * MB * ONE_IMAGE / 6) for n in (1, 2, 3)]
-    images.push(host, "single", images.image(*parts), "1")
+
+
+def push_one(host: str, name: str, megabytes: list[float]) -> None:
+    """Push ``name:1``, an image with layers of these sizes."""
+    supply = Supply()
+    images.push(host, name, images.image(*(supply.layer(size * MB) for size in megabytes)), "1")
+
+
+def write_uncompressed(directory: Path, megabytes: list[float]) -> None:
+    """Write a layout with the image ``1``, whose layers of these sizes are not compressed."""
+    supply = Supply()
+    layers = [supply.layer(size * MB, compression="tar") for size in megabytes]
+    images.write_layout(directory, {"1": images.image(*layers)})
 
 
 class Supply:
@@ -46,13 +63,13 @@ class Supply:
         self._pieces = self._all_pieces()
         self._rest = b""
 
-    def layer(self, size: float) -> images.Layer:
-        """The next ``size`` bytes as a layer, stored in its gzip as they are."""
+    def layer(self, size: float, *, compression: str = "stored") -> images.Layer:
+        """The next ``size`` bytes as a layer; ``stored`` in its gzip as they are, or a ``tar``."""
         data = bytearray(self._rest)
         while len(data) < size:
             data += next(self._pieces)
         self._rest = bytes(data[int(size) :])
-        return images.layer({"data": bytes(data[: int(size)])}, compression="stored")
+        return images.layer({"data": bytes(data[: int(size)])}, compression=compression)
 
     def _all_pieces(self) -> Iterator[bytes]:
         for directory, _, names in os.walk("/usr/lib"):

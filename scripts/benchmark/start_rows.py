@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scripts.benchmark import table
 from scripts.benchmark.measuring import just
+from tests.fakes import images
 
 if TYPE_CHECKING:
     from scripts.benchmark.bench import Bench
@@ -23,6 +24,16 @@ def start(bench: Bench) -> list[Row]:
         beside_click(bench, work, [bench.airbundle, option])
         rows.append(table.ratio(bench.meter, work, IMPORT_CLICK, 2.5))
     return rows
+
+
+def inspect(bench: Bench) -> list[Row]:
+    """An image in a layout, beside the same."""
+    work = "airbundle inspect oci:"
+    layout = bench.work / "small"
+    if not layout.exists():
+        images.write_layout(layout, {"1": images.image()})
+    beside_click(bench, work, [bench.airbundle, "inspect", f"oci:{layout}:1"])
+    return [table.ratio(bench.meter, work, IMPORT_CLICK, 4.0)]
 
 
 def beside_click(bench: Bench, work: str, command: list[str]) -> None:

@@ -189,3 +189,20 @@ def test_a_manifest_of_a_docker_archive_is_the_one_that_skopeo_makes(skopeo, arc
         with source.open(Node.of(root, "manifest")) as stream:
             assert stream.read() == raw.encode()
     assert len(json.loads(raw)["layers"]) == 3
+
+
+def test_blobs_that_layouts_share_are_found_by_both(airbundle, skopeo, tmp_path) -> None:
+    one = images.image()
+    layout = images.write_layout(tmp_path / "layout", {"a": one})
+    ours, theirs = f"oci:{tmp_path}/ours:a", f"oci:{tmp_path}/theirs:a"
+    shared = tmp_path / "shared"
+
+    airbundle.ok("copy", f"--dest-shared-blob-dir={shared}", f"oci:{layout}:a", ours)
+    skopeo.ok("copy", f"--src-shared-blob-dir={shared}", ours, f"dir:{tmp_path}/read")
+    skopeo.ok("copy", f"--dest-shared-blob-dir={shared}", f"oci:{layout}:a", theirs)
+    airbundle.ok("copy", f"--src-shared-blob-dir={shared}", theirs, f"dir:{tmp_path}/back")
+
+    assert len(list((shared / "sha256").iterdir())) == len(one.contents())
+    for name in ("read", "back"):
+        found = (tmp_path / name / "manifest.json").read_bytes()
+        assert images.sha256(found) == one.digest

@@ -1,0 +1,89 @@
+"""Where one image is copied from and to: one of each transport."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.interop import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from scripts.benchmark.bench import Bench
+
+LOCAL = {
+    "dir": "dir:{}",
+    "oci": "oci:{}:1",
+    "oci-archive": "oci-archive:{}:1",
+    "docker-archive": "docker-archive:{}:example.com/single:1",
+}
+DAEMON = "docker-daemon:example.com/single:1"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place as a command line names it, with the options that it needs on its side."""
+
+    reference: str
+    options: tuple[str, ...] = ()
+
+
+def source(bench: Bench, transport: str, name: str = "single") -> Place:
+    """The image ``name:1`` in a place that is made when it is first asked for, and stays."""
+    origin = Place(f"docker://{bench.pair}/{name}:1")
+    if transport == "docker":
+        return origin
+    if transport == "docker-daemon":
+        place = Place(DAEMON, ("--src-daemon-host", bench.engine))
+        if not _has(bench.engine):
+            fill = ("--dest-daemon-host", bench.engine)
+            bench.meter.time([bench.copy(origin.reference, DAEMON, *fill)])
+        return place
+    path = bench.work / f"{name}-{transport}"
+    place = Place(LOCAL[transport].format(path))
+    if not path.exists():
+        bench.meter.time([bench.copy(origin.reference, place.reference)])
+    return place
+
+
+@contextmanager
+def destination(bench: Bench, transport: str) -> Iterator[Place]:
+    """A place without an image, which is gone after the block."""
+    if transport == "docker":
+        with bench.empty_registry() as host:
+            yield Place(f"docker://{host}/copied:1")
+    elif transport == "docker-daemon":
+        _forget(bench.engine)
+        yield Place(DAEMON, ("--dest-daemon-host", bench.engine))
+        _forget(bench.engine)
+    else:
+        path = bench.work / "copied"
+        yield Place(LOCAL[transport].format(path))
+        _remove(path)
+
+
+def _has(engine: str) -> bool:
+    return bool(_docker(engine, "images", "--quiet"))
+
+
+def _forget(engine: str) -> None:
+    """Remove the image, with its layers: an engine would not unpack those that it has."""
+    if _has(engine):
+        _docker(engine, "rmi", "--force", DAEMON.partition(":")[2])
+
+
+def _docker(engine: str, *arguments: str) -> str:
+    command = [servers.program("docker"), "--host", engine, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

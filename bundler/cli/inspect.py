@@ -68,13 +68,14 @@ def inspect(
                 found = images.find(place, reference)
                 if raw and not config:
                     return found.raw
+                if not config:
+                    some = images.any_instance(found, wanted)
+                    tags = [] if no_tags else images.repository_tags(place, work.emit)
+                    return report(images.summary(found, some, tags, algorithm), template)
                 one = images.instance(found, wanted)
                 if raw:
                     return images.raw_config(found, one)
-                if config:
-                    return report(images.config(found, one), template)
-                tags = [] if no_tags else images.repository_tags(place, work.emit)
-                return report(images.summary(found, one, tags, algorithm), template)
+                return report(images.config(found, one), template)
 
         output = work.retrying(retry, read)
     sys.stdout.buffer.write(output)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bundler.events import Resolved, ResolvedImage
 from bundler.oci import manifest
-from bundler.oci.manifest import ImageManifest, Index
+from bundler.oci.manifest import ImageManifest, Index, Manifest
+from bundler.oci.schema1 import Schema1
 
 if TYPE_CHECKING:
     from bundler.copy.resolve import Graph, GraphManifest
@@ -20,7 +21,7 @@ def resolved(graph: Graph) -> Resolved:
     """
     items = {item.descriptor.digest: item for item in graph.manifests}
     root = _parsed(items[graph.root.digest])
-    if isinstance(root, ImageManifest):
+    if not isinstance(root, Index):
         return Resolved((_image(graph.root.digest, root),))
     return Resolved(tuple(_images(root, items)), len(root.manifests))
 
@@ -38,10 +39,12 @@ def _images(index: Index, items: dict[Digest, GraphManifest]) -> list[ResolvedIm
     return found
 
 
-def _image(digest: Digest, parsed: ImageManifest) -> ResolvedImage:
+def _image(digest: Digest, parsed: ImageManifest | Schema1) -> ResolvedImage:
+    if isinstance(parsed, Schema1):
+        return ResolvedImage(digest.text, "", tuple(blob.text for blob in parsed.blobs))
     config = parsed.config.digest.text
     return ResolvedImage(digest.text, config, tuple(layer.digest.text for layer in parsed.layers))
 
 
-def _parsed(item: GraphManifest) -> ImageManifest | Index:
+def _parsed(item: GraphManifest) -> Manifest:
     return manifest.parse(item.raw, item.descriptor.media_type)

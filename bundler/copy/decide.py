@@ -10,6 +10,7 @@ from bundler.copy.recipe import ImageRecipe, Recipe, is_sealed
 from bundler.errors import CannotConvertError
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import ImageManifest, Index
+from bundler.oci.schema1 import Schema1
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +46,8 @@ def decide(graph: Graph, accepts: Accepts, changes: Changes, label: str) -> Reci
         parsed = manifest.parse(item.raw, item.descriptor.media_type, what=what)
         if isinstance(parsed, Index):
             indexes.append(parsed)
+        elif isinstance(parsed, Schema1):
+            deciding.check_stays(parsed)
         elif (recipe := deciding.image(item, parsed)) is not None:
             images[item.descriptor.digest] = recipe
     list_type = deciding.list_type(indexes, images) if indexes else None
@@ -72,6 +75,19 @@ class _Deciding:
         if media_type == parsed.media_type and not any(treatments):
             return None
         return ImageRecipe(item, parsed, media_type, treatments)
+
+    def check_stays(self, parsed: Schema1) -> None:
+        """See that an image of schema 1 may arrive as it is."""
+        accepted = self._accepts.manifests
+        if self._changes.manifest_format in (None, "v2s1") and (
+            accepted is None or parsed.media_type in accepted
+        ):
+            return
+        raise CannotConvertError(
+            f"{self._label}: a manifest of Docker's schema 1",
+            reason="it can be copied only as it is, to a place that takes it",
+            hint="copy it into a directory: dir:PATH",
+        )
 
     def list_type(
         self, indexes: Sequence[Index], images: Mapping[Digest, ImageRecipe]

@@ -21,16 +21,17 @@ from bundler.errors import (
     RegistryError,
     SizeMismatchError,
 )
-from bundler.oci import image_config, manifest, media_types
+from bundler.oci import image_config, manifest, media_types, schema1
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index, Manifest
+from bundler.oci.platform import Platform
+from bundler.oci.schema1 import Schema1
 from bundler.ports import Admit, HasSignatures, ListsReferrers, Node, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bundler.oci.platform import Platform
 
 MAX_DEPTH = 8
 MAX_MANIFESTS = 20_000
@@ -162,6 +163,10 @@ def fetch(
     if descriptor.size > manifest.MAX_MANIFEST:
         raise LimitError(f"{what}: {descriptor.size:,} bytes, more than a {kind} may have")
     with source.open(Node.of(descriptor, kind)) as stream:
+        if descriptor.media_type in media_types.SCHEMA1:
+            raw = stream.read(manifest.MAX_MANIFEST + 1)
+            manifest.check(raw, descriptor, what)
+            return raw
         reader = VerifiedReader(stream, what, digest=descriptor.digest, size=descriptor.size)
         return reader.read()
 
@@ -277,7 +282,7 @@ def _choose_root(
         root = replace(children(parsed, wish.selection, wish.label)[0], annotations={})
         raw = reading.raw(root)
         parsed = reading.parse(root, raw)
-    if isinstance(parsed, ImageManifest):
+    if not isinstance(parsed, Index):
         platform = root.platform or _platform(parsed, wish)
         if platform is not None:
             check_platform(platform, wish.selection, wish.label)
@@ -290,8 +295,11 @@ def _choose_root(
     return Descriptor(found.media_type, Digest.of(stripped), len(stripped)), stripped, EVERYTHING
 
 
-def _platform(parsed: ImageManifest, wish: Wish) -> Platform | None:
+def _platform(parsed: ImageManifest | Schema1, wish: Wish) -> Platform | None:
     """An image that is in no index says in its config where it runs; an artifact need not."""
+    if isinstance(parsed, Schema1):
+        top = schema1.top_config(parsed, what=wish.label)
+        return Platform.from_json(top | {"architecture": parsed.architecture}, wish.label)
     if parsed.is_artifact:
         return None
     raw = fetch(wish.source, parsed.config, wish.label, kind="config")

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 
 from bundler import events
 from bundler.cancel import Cancellation
+from bundler.content.held import HeldContent
 from bundler.content.reader import BUFFER_SIZE, Reader, new_buffer
 from bundler.content.verified import VerifiedReader
 from bundler.errors import IntegrityError, NotFoundError, RegistryError
+from bundler.oci import media_types
+from bundler.oci.descriptor import Descriptor
 from bundler.ports import Destination, Node, Rereads, ResumesPush, Source
 
 if TYPE_CHECKING:
@@ -76,6 +79,10 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
         not isinstance(destination, Rereads)
         or intact(node, destination, Cancellation(), events.discard)
     ):
+        return
+    if node.media_type in media_types.SCHEMA1 and node.digest is not None:
+        descriptor = Descriptor(node.media_type, node.digest, len(raw))
+        destination.push(node, HeldContent(raw, descriptor))
         return
     content = VerifiedReader(
         BytesIO(raw),

@@ -14,6 +14,7 @@ from bundler.copy.resolve import MAX_DEPTH, fetch
 from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
 from bundler.events import Warned
 from bundler.oci import manifest, media_types, oci_config
+from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.go_values import (
     NIL,
@@ -25,12 +26,12 @@ from bundler.oci.go_values import (
     string_map,
     strings,
 )
-from bundler.oci.manifest import ImageManifest
+from bundler.oci.manifest import ImageManifest, Index
+from bundler.oci.schema1 import Schema1
 from bundler.ports import InRepository, ListsTags, MountOrigin, Node
 
 if TYPE_CHECKING:
     from bundler.events import Emit
-    from bundler.oci.descriptor import Descriptor
     from bundler.oci.platform import Platform
     from bundler.ports import Reference, Source
 
@@ -63,6 +64,21 @@ def find(source: Source, reference: Reference) -> Found:
 
 
 def instance(found: Found, platform: Platform) -> ImageManifest:
+    """As ``any_instance``, an image that has a config.
+
+    Raises:
+        UnsupportedError: its manifest is of schema 1, which has none.
+    """
+    parsed = any_instance(found, platform)
+    if isinstance(parsed, Schema1):
+        raise UnsupportedError(
+            f"{found.reference}: a manifest of Docker's schema 1 has no config",
+            hint="--raw shows the manifest",
+        )
+    return parsed
+
+
+def any_instance(found: Found, platform: Platform) -> ImageManifest | Schema1:
     """The image itself, or of a list the one that runs best on ``platform``.
 
     Raises:
@@ -73,7 +89,7 @@ def instance(found: Found, platform: Platform) -> ImageManifest:
     for _ in range(MAX_DEPTH + 1):
         what = f"{found.reference}: manifest {descriptor.digest}"
         parsed = manifest.parse(raw, descriptor.media_type, what=what)
-        if isinstance(parsed, ImageManifest):
+        if not isinstance(parsed, Index):
             return parsed
         descriptor = select.instance(parsed, platform, str(found.reference))
         raw = fetch(found.source, descriptor, str(found.reference))
@@ -110,15 +126,17 @@ def config(found: Found, image: ImageManifest) -> Struct:
 
 
 def summary(
-    found: Found, image: ImageManifest, tags: Value, algorithm: str | None = None
+    found: Found, image: ImageManifest | Schema1, tags: Value, algorithm: str | None = None
 ) -> Struct:
     """What is worth knowing of an image or an artifact; ``tags`` are its repository's."""
     head = (
         Member("Name", _name(found.reference), omit_empty=True),
-        Member("Tag", "", omit_empty=True),  # only a manifest of schema 1 holds its tag
+        Member("Tag", image.tag if isinstance(image, Schema1) else "", omit_empty=True),
         Member("Digest", found.digest(algorithm).text),
         Member("RepoTags", tags),
     )
+    if isinstance(image, Schema1):
+        return _schema1_summary(head, image, str(found.reference))
     layers = (
         Member("Layers", strings([layer.digest.text for layer in image.layers])),
         Member("LayersData", _layers_data(image), omit_empty=True),
@@ -133,18 +151,9 @@ def summary(
         )
         return Struct("inspect.Artifact", (*head, *about, *layers))
     known, docker_version = _config(found, image)
-    inner, created = _of(known, "Config"), _of(known, "Created")
-    assert isinstance(inner, Struct)  # noqa: S101 - oci_config makes it one
-    if created is NIL and image.media_type == media_types.DOCKER_MANIFEST:
-        created = ZERO_TIME  # as all tools that read it into Docker's own types show it
-    facts = (
-        Member("Created", created),
-        Member("DockerVersion", docker_version),
-        Member("Labels", _of(inner, "Labels")),
-        Member("Architecture", _of(known, "Architecture")),
-        Member("Os", _of(known, "OS")),
-    )
-    return Struct("inspect.Output", (*head, *facts, *layers, Member("Env", _of(inner, "Env"))))
+    if _of(known, "Created") is NIL and image.media_type == media_types.DOCKER_MANIFEST:
+        return _output(head, known, docker_version, layers, created=ZERO_TIME)
+    return _output(head, known, docker_version, layers)
 
 
 def repository_tags(source: Source, emit: Emit) -> Value:
@@ -171,6 +180,41 @@ def _config(found: Found, image: ImageManifest) -> tuple[Struct, str]:
 def _of(struct: Struct, name: str) -> Value:
     value = struct.get(name)
     return NIL if value is None else value
+
+
+def _output(
+    head: tuple[Member, ...],
+    known: Struct,
+    docker_version: str,
+    layers: tuple[Member, ...],
+    *,
+    created: Value | None = None,
+) -> Struct:
+    inner = _of(known, "Config")
+    assert isinstance(inner, Struct)  # noqa: S101 - oci_config makes it one
+    facts = (
+        Member("Created", _of(known, "Created") if created is None else created),
+        Member("DockerVersion", docker_version),
+        Member("Labels", _of(inner, "Labels")),
+        Member("Architecture", _of(known, "Architecture")),
+        Member("Os", _of(known, "OS")),
+    )
+    return Struct("inspect.Output", (*head, *facts, *layers, Member("Env", _of(inner, "Env"))))
+
+
+def _schema1_summary(head: tuple[Member, ...], image: Schema1, what: str) -> Struct:
+    """Its topmost layer says what is known of it, in the words of a config."""
+    known, docker_version = oci_config.parse(image.entries[-1].v1.encode(), what=what)
+    blobs = [entry.blob for entry in image.entries]
+    layers = (
+        Member("Layers", strings([blob.text for blob in blobs])),
+        Member(
+            "LayersData",
+            [_layer(Descriptor("", blob, SIZE_UNKNOWN), annotated=False) for blob in blobs],
+        ),
+    )
+    created = ZERO_TIME if _of(known, "Created") is NIL else None
+    return _output(head, known, docker_version, layers, created=created)
 
 
 def _name(reference: Reference) -> str:

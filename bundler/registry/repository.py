@@ -27,6 +27,7 @@ from bundler.oci import media_types, strict_json
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST, Index, parse
+from bundler.oci.manifest_digest import manifest_digest
 from bundler.oci.reference import is_repository_path, is_tag
 from bundler.registry import failures, listing
 from bundler.registry.session import Bytes
@@ -99,8 +100,8 @@ class Repository:
         if isinstance(reference, Digest):
             return Descriptor(media_type, reference, len(raw)), raw
         announced = _announced_digest(answer)
-        digest = Digest.of(raw, "sha256" if announced is None else announced.algorithm)
-        if announced not in (None, digest) and media_type not in media_types.SCHEMA1:
+        digest = _digest_of(raw, media_type, announced, what)
+        if announced not in (None, digest):
             raise DigestMismatchError(what, expected=str(announced), got=str(digest))
         return Descriptor(media_type, digest, len(raw)), raw
 
@@ -140,8 +141,11 @@ class Repository:
         ) as answer:
             stored = _announced_digest(answer)
             subject = _digest(answer.headers.get("OCI-Subject"))
-        algorithm = "sha256" if stored is None else stored.algorithm
-        expected = reference if isinstance(reference, Digest) else Digest.of(raw, algorithm)
+        expected = (
+            reference
+            if isinstance(reference, Digest)
+            else _digest_of(raw, media_type, stored, what)
+        )
         if stored is not None and stored.algorithm == expected.algorithm and stored != expected:
             raise DigestMismatchError(what, expected=str(expected), got=str(stored))
         return Received(subject)
@@ -386,6 +390,13 @@ def _manifest_type(answer: Answer, raw: bytes, what: str) -> str:
 def _member(value: dict[str, Any], key: str) -> str | None:
     item = value.get(key)
     return item if isinstance(item, str) else None
+
+
+def _digest_of(raw: bytes, media_type: str, announced: Digest | None, what: str) -> Digest:
+    """A manifest's digest, by the algorithm of the one that was announced."""
+    if media_type in media_types.SCHEMA1:
+        return manifest_digest(raw, what=what)
+    return Digest.of(raw, "sha256" if announced is None else announced.algorithm)
 
 
 def _announced_digest(answer: Answer) -> Digest | None:

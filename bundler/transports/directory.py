@@ -33,12 +33,13 @@ from bundler.errors import (
 )
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
-from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST
+from bundler.oci.manifest_digest import manifest_digest
 from bundler.ports import Accepts, Node
 from bundler.transports.reachable import Reachable, reachable, read_manifest
 
 if TYPE_CHECKING:
+    from bundler.oci.digest import Digest
     from collections.abc import Sequence
 
     from bundler.content.reader import Content
@@ -278,7 +279,7 @@ def describe(root: bytes, path: Path) -> Descriptor:
         MalformedError, UnsupportedError: no manifest.
     """
     media_type = manifest.parse(root, None, what=str(path)).media_type
-    return Descriptor(media_type, Digest.of(root), len(root))
+    return Descriptor(media_type, manifest_digest(root, what=str(path)), len(root))
 
 
 def write_version(folder: Directory, needed: Reachable) -> None:

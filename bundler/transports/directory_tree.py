@@ -26,6 +26,7 @@ from bundler.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Accepts, Node
 from bundler.transports.directory import (
@@ -105,7 +106,7 @@ class DirectoryTreeDestination:
     @property
     def accepts(self) -> Accepts:
         """Anything: manifests are stored as they are."""
-        return Accepts()
+        return Accepts(media_types.BY_DIGEST)
 
     def has(self, target: Node, /) -> bool:
         """Whether a plain file of that name and size is in any image, or waits for ``commit``."""

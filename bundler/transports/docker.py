@@ -21,6 +21,7 @@ from bundler.errors import (
     UnsupportedError,
     UsageError,
 )
+from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST
@@ -101,7 +102,7 @@ class DockerSource:
         assert asked is not None  # noqa: S101 - _split returns one of them
         descriptor, raw = self._mirrors.ask(lambda repository: repository.manifest(asked))
         if tag is None and digest is not None:
-            digest.check(raw, f"{self._itself.name}@{digest}")
+            manifest.check(raw, descriptor, f"{self._itself.name}@{digest}")
         elif digest not in (None, descriptor.digest):
             raise ConflictError(
                 f"{self._itself.name}:{tag}: the tag has moved: "
@@ -318,8 +319,8 @@ class DockerDestination:
         """A manifest that was pushed, or was here before."""
         raw = self._manifests.get(root.digest)
         if raw is None:
-            _, raw = self._repository.manifest(root.digest)
-            root.digest.check(raw, f"{self._repository.name}@{root.digest}")
+            found, raw = self._repository.manifest(root.digest)
+            manifest.check(raw, found, f"{self._repository.name}@{root.digest}")
             self._manifests.put(root, raw)
         return raw
 

@@ -19,7 +19,7 @@ from bundler.content import tar_reader
 from bundler.content.replacement import Replacement
 from bundler.content.tar_writer import TarWriter
 from bundler.errors import IntegrityError, LimitError, UnsupportedError
-from bundler.oci import image_layout
+from bundler.oci import image_layout, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.image_layout import LayoutIndex
 from bundler.ports import Accepts, Node
@@ -117,7 +117,7 @@ class OciArchiveDestination:
     @property
     def accepts(self) -> Accepts:
         """Anything, one after the other."""
-        return Accepts(foreign_urls=True, layers="compressed", writers=1)
+        return Accepts(media_types.BY_DIGEST, foreign_urls=True, layers="compressed", writers=1)
 
     def has(self, target: Node, /) -> bool:
         """Whether it was pushed already."""

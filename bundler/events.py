@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from bundler.errors import BundlerError
 
 Activity = Literal["copy", "check"]
 """What becomes of a blob: it moves, or it is only hashed where it is."""
@@ -90,6 +93,8 @@ class Retrying:
     """The one that failed, counted from 1."""
     repeats: int | None = None
     """Of a whole command: how often its user lets it be run again. None: of one request."""
+    error: BundlerError | None = None
+    """What went wrong, where the whole command did."""
 
 
 @dataclass(frozen=True, slots=True)

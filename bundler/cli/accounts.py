@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import options, render
+from bundler.cli import options, render, voice
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def ask(username: str | None, password: str | None, *, from_stdin: bool) -> Cred
             raise UsageError(f"the password is longer than {_MAX_PASSWORD:,} bytes")
         password = os.fsdecode(raw).rstrip("\r\n")
     if username is None:
-        username = click.prompt("Username", err=True)
+        username = voice.current().ask("username")
     if password is None:
-        password = click.prompt(f"Password of {username}", hide_input=True, err=True)
+        password = voice.current().ask("password", username=username)
     return Credentials(username=username, password=password)
 
 

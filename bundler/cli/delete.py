@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import options, render, run
+from bundler.cli import options, render, run, voice
 
 if TYPE_CHECKING:
     from bundler.cli.options import AccessOptions, Retry
@@ -49,4 +49,4 @@ def delete(
             {"reference": str(reference), "digest": str(gone.digest), "tagOnly": tag_only}
         )
     else:
-        render.line(f"{reference} {gone.digest}")
+        voice.current().outcome(f"{reference} {gone.digest}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import accounts, options, run
+from bundler.cli import accounts, options, run, voice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,11 +63,14 @@ def login(
     credentials = kept if renew else accounts.ask(username, password, from_stdin=password_stdin)
     with run.running() as work:
         verify = functools.partial(logins.ping, cancellation=work.cancellation, emit=work.emit)
+        voice.current().logging_in(str(target), again=renew)
         if renew:
             logins.check(target, credentials, settings, verify, override=said)
             where, text = None, f"Existing credentials are valid. Already logged in to {target}"
         else:
             where = logins.login(target, credentials, settings, verify, override=said, place=place)
-            text = f"Used: {where}\nLogin Succeeded!" if verbose else "Login Succeeded!"
+            text = "Login Succeeded!"
+    if verbose and where is not None and not as_json:
+        voice.current().kept(where)
     value = {"registry": str(target), "username": credentials.username, "stored": where}
     accounts.say(value, text, as_json=as_json)

@@ -84,7 +84,7 @@ def retrying(
             if attempt > retry.times or not _for_now(error):
                 raise
             wait = retry.wait(attempt)
-            emit(Retrying("all of it", wait, error.message, attempt, retry.times))
+            emit(Retrying("all of it", wait, error.message, attempt, retry.times, error))
         cancellation.sleep(wait)
     raise AssertionError("count() ends never")
 

@@ -6,7 +6,7 @@ they ask for the ``current`` one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from bundler.errors import CancelledError, UsageError
 
@@ -74,6 +74,22 @@ class Voice(Protocol):
         """Say what a command did, which nobody had asked it to print."""
         ...
 
+    def ask(self, what: Literal["username", "password"], *, username: str = "") -> str:
+        """Ask the user for a name, or for the password of ``username``.
+
+        Raises:
+            UsageError: there is nobody to answer.
+        """
+        ...
+
+    def logging_in(self, registry: str, *, again: bool) -> None:
+        """Say that credentials are about to be checked, known ones if ``again``."""
+        ...
+
+    def kept(self, where: str) -> None:
+        """Say where credentials are kept now."""
+        ...
+
     def failure(self, error: BundlerError, /) -> int:
         """Say what went wrong; the exit status that goes with it."""
         ...
@@ -107,6 +123,23 @@ class OwnVoice:
 
         for line in lines:
             render.line(line)
+
+    def ask(self, what: Literal["username", "password"], *, username: str = "") -> str:
+        """On the terminal's stderr, so that stdout has data only."""
+        import click  # noqa: PLC0415 - few commands ask
+
+        text = "Username" if what == "username" else f"Password of {username}"
+        answer: str = click.prompt(text, hide_input=what == "password", err=True)
+        return answer
+
+    def logging_in(self, registry: str, *, again: bool) -> None:
+        """Nothing: what comes of it is said soon enough."""
+
+    def kept(self, where: str) -> None:
+        """The file or the helper."""
+        from bundler.cli import render  # noqa: PLC0415 - not for --help
+
+        render.line(f"Used: {where}")
 
     def failure(self, error: BundlerError, /) -> int:
         """What, and the next step, on stderr; a status for each kind of next step."""

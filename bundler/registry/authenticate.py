@@ -204,7 +204,12 @@ class Authenticator:
             answer = self._ask(service, scopes)
         with answer:
             if answer.status in (400, 401, 403):
-                raise self._unauthorized("its token service refuses the credentials")
+                refusal = self._unauthorized("its token service refuses the credentials")
+                said = self.without_secrets(answer.read_front(failures.MAX_ERROR_BODY))
+                refusal.exchange = failures.exchange(
+                    answer.status, said, method="GET", url=answer.url
+                )
+                raise refusal
             if answer.status == 404 and self._identity_token is not None:
                 raise self._unauthorized("its token service takes no identity tokens")
             if failures.is_html(answer.headers):

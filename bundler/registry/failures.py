@@ -63,13 +63,18 @@ def of_answer(
     """
     error = _refusal(status, headers, body, request=request, what=what, own=own)
     method, url = request
+    error.exchange = exchange(status, body, method=method, url=url)
+    return error
+
+
+def exchange(status: int, body: bytes, *, method: str, url: str) -> Exchange:
+    """What was asked, and the answer; ``body`` is its beginning, without secrets."""
     entries = tuple(
         (_clean(str(entry.get("code", "")))[:80], _clean(str(entry.get("message", ""))))
         for entry in _entries(body)
     )
     beginning = "" if entries else _clean(body[:_LONGEST_BODY].decode("utf-8", "replace"))
-    error.exchange = Exchange(method, redacted(url), status, entries, beginning)
-    return error
+    return Exchange(method, redacted(url), status, entries, beginning)
 
 
 def of_exception(error: Exception, url: str, *, proxied: bool = False) -> RegistryError:

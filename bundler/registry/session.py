@@ -20,13 +20,20 @@ import requests
 
 from bundler import __version__
 from bundler.cancel import Cancellation
-from bundler.errors import BundlerError, ConfigError, RateLimitedError, RegistryError
+from bundler.errors import (
+    BundlerError,
+    ConfigError,
+    Exchange,
+    RateLimitedError,
+    RegistryError,
+    UnauthorizedError,
+)
 from bundler.events import Emit, Retrying, discard
 from bundler.registry import failures
 from bundler.registry.answer import BROKEN, Answer
 from bundler.registry.authenticate import Authenticator, Scopes
 from bundler.registry.connections import Connections
-from bundler.registry.origin import Origin, check_hop, resolved
+from bundler.registry.origin import Origin, check_hop, redacted, resolved
 from bundler.registry.retrying import Pace, Patience, Slots, wait_before_retry
 
 if TYPE_CHECKING:
@@ -239,7 +246,11 @@ class Session:
                 message = f"{call.what}: the token expired before the upload began"
                 raise RegistryError(message, status=401, temporary=True)
             self._await_turn(url)
-            self._authenticator.learn(origin, fields, call.scopes, proof)
+            try:
+                self._authenticator.learn(origin, fields, call.scopes, proof)
+            except UnauthorizedError as refusal:
+                refusal.exchange = refusal.exchange or Exchange(call.method, redacted(url), 401)
+                raise
         raise AssertionError("the last try returns or raises")
 
     def _accepted(self, call: _Call, answer: Answer) -> Answer:

@@ -1,34 +1,292 @@
-"""Errors in Skopeo's words, and the exit statuses that it has for them."""
+"""Errors in Skopeo's words, and the exit statuses that it has for them.
+
+Where Skopeo would say nothing like it, our own words follow what it says of the place.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.cli import durations
-from bundler.errors import BundlerError, CancelledError, NotFoundError
+from bundler.cli.skopeo import places
+from bundler.cli.skopeo.logrus import quoted
+from bundler.cli.skopeo.names import Shown
+from bundler.errors import (
+    CancelledError,
+    ConfigError,
+    NotFoundError,
+    RejectedByPolicyError,
+    UnauthorizedError,
+)
 
 if TYPE_CHECKING:
     from bundler.cli.skopeo.command_line import CommandLine
-    from bundler.events import Retrying
+    from bundler.errors import BundlerError, Exchange
 
-_NOT_FOUND = 2
-
-
-def phrase(error: BundlerError, line: CommandLine) -> str:
-    """What Skopeo would say of ``error``, as far as it knows the like; else our own words."""
-    return error.message
+_FAILED, _NOT_FOUND = 1, 2
+_EXPIRED = "not done within "
 
 
-def retrying(event: Retrying, line: CommandLine) -> str:
-    """What Skopeo says before it runs a command again."""
-    wait = durations.text(event.wait)
-    return (
-        f"Failed, retrying in {wait} ... ({event.attempt}/{event.repeats}). Error: {event.reason}"
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message, and the exit status that goes with it."""
+
+    message: str
+    status: int = _FAILED
+    front: str = ""
+    """What only the end of a command is told with."""
+
+    @property
+    def cause(self) -> str:
+        """The message of a failure that may not be the last."""
+        return self.message.removeprefix(self.front)
+
+
+def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) -> Told:
+    """What Skopeo says of ``error``.
+
+    Args:
+        error: what went wrong.
+        line: what was asked for.
+        first_blob: the first that is copied, once that is known.
+    """
+    if isinstance(error, CancelledError):
+        return Told(error.message, error.status)
+    if error.message.startswith(_EXPIRED):
+        return Told("copying layer: context deadline exceeded")
+    if isinstance(error, RejectedByPolicyError) and line.arguments:
+        source = Shown.of(line.arguments[0])
+        reason = error.message
+        if reason.startswith(str(source)):  # told of the image, as our messages are
+            reason = f"Running image {source} is rejected by policy."
+        return Told(f"Source image rejected: {reason}")
+    match line.command.name:
+        case "copy":
+            return _of_copy(error, line, first_blob)
+        case "inspect" | "layers":
+            return _of_inspect(error, line)
+        case "list-tags":
+            return _of_list_tags(error, line)
+        case "delete":
+            return _of_delete(error, line)
+        case "login":
+            return _of_login(error, line)
+        case "manifest-digest":
+            path = line.arguments[0]
+            reason = _unread(path) or error.message
+            return Told(f"Error reading manifest from {path}: {reason}")
+        case _:
+            return Told(error.message)
+
+
+def _of_copy(error: BundlerError, line: CommandLine, first_blob: str | None) -> Told:
+    source, destination = (Shown.of(text) for text in line.arguments)
+    exchange = error.exchange
+    if _is_policy(error, line):
+        return Told(f"Error loading trust policy: {_policy_reason(error, line)}")
+    if exchange is not None:
+        if _concerns(exchange, destination) and not _only_reads(exchange, source):
+            return Told(_at_destination(error, exchange, destination, line, first_blob))
+        if source.transport == "docker":
+            read = _read(error, exchange, source, line, "src-")
+            return Told(f"initializing source {source}: {read.message}", read.status)
+        return Told(error.message)
+    reason = places.no_platform(error, docker="docker" in error.message)
+    if reason is not None:
+        return Told(f"choosing an image from manifest list {source}: {reason}")
+    if "cannot stand for" in error.message and destination.transport == "docker":
+        return Told("Digest of source image's manifest would not match destination reference")
+    unreadable = places.unreadable(error, source, line.text("src-daemon-host"))
+    if unreadable is not None:
+        front = (
+            "determining manifest MIME type for"
+            if source.transport == "dir"
+            else ("initializing source")
+        )
+        message, missing = unreadable
+        return Told(f"{front} {source}: {message}", _NOT_FOUND if missing else _FAILED)
+    unwritable = places.unwritable(error, destination)
+    if unwritable is not None:
+        return Told(f"initializing destination {destination}: {unwritable}")
+    if "no container engine answers" in error.message and destination.transport == "docker-daemon":
+        return Told(f"writing blob: {places.no_engine(line.text('dest-daemon-host'))}")
+    if error.message.endswith("can only be read from, not written to"):
+        return Told(f"initializing destination {error.message}")
+    if line.text("digestfile") and isinstance(error, NotFoundError | ConfigError):
+        written = places.opened(line.text("digestfile"))
+        if written is not None:
+            return Told(
+                f"Failed to write digest to file {quoted(line.text('digestfile'))}: {written}"
+            )
+    return Told(error.message)
+
+
+def _of_inspect(error: BundlerError, line: CommandLine) -> Told:
+    text = line.arguments[0]
+    image = Shown.of(text)
+    front = f"Error parsing image name {quoted(text)}: "
+    exchange = error.exchange
+    if exchange is not None and image.transport == "docker":
+        if exchange.url.endswith("/tags/list"):
+            return Told(
+                f"Error determining repository tags: fetching tags list: {_answer(exchange)}"
+            )
+        read = _read(error, exchange, image, line, "")
+        return Told(f"{front}{read.message}", read.status, front)
+    reason = places.no_platform(error, docker="docker" in error.message)
+    if reason is not None:
+        return Told(f"Error parsing manifest for image: choosing image instance: {reason}")
+    unreadable = places.unreadable(error, image, line.text("daemon-host"))
+    if unreadable is None:
+        template = "template: "
+        return Told(error.message if error.message.startswith(template) else front + error.message)
+    message, missing = unreadable
+    if image.transport == "dir":
+        return Told(f"Error retrieving manifest for image: {message}")
+    return Told(f"{front}{message}", _NOT_FOUND if missing else _FAILED)
+
+
+def _of_list_tags(error: BundlerError, line: CommandLine) -> Told:
+    place = Shown.of(line.arguments[0])
+    exchange = error.exchange
+    if exchange is None:
+        unreadable = places.unreadable(error, place, "")
+        return Told(unreadable[0] if unreadable else error.message)
+    front = "Error listing repository tags: "
+    if exchange.status is None:
+        unreachable = _unreachable(error, place, line, "")
+        return Told(f"{front}getting repository tags: {unreachable}", front=front)
+    return Told(f"{front}fetching tags list: {_answer(exchange)}", front=front)
+
+
+def _of_delete(error: BundlerError, line: CommandLine) -> Told:
+    place = Shown.of(line.arguments[0])
+    exchange = error.exchange
+    if exchange is not None and exchange.status is None:
+        return Told(_unreachable(error, place, line, ""))
+    if place.transport == "docker" and isinstance(error, NotFoundError):
+        return Told(
+            f"Unable to delete {place.image}. Image may not exist or is not stored with a v2 Schema"
+            " in a v2 registry"
+        )
+    if exchange is not None:
+        return Told(f"deleting {place.image}: {_answer(exchange)}")
+    unreadable = places.unreadable(error, place, "")
+    if unreadable is None:
+        return Told(error.message)
+    return Told(unreadable[0], _NOT_FOUND if unreadable[1] else _FAILED)
+
+
+def _of_login(error: BundlerError, line: CommandLine) -> Told:
+    registry = line.arguments[0]
+    if error.exchange is not None and error.exchange.status is None:
+        place = Shown.of(f"docker://{registry.partition('/')[0]}/x")
+        return Told(
+            f"authenticating creds for {quoted(registry)}: {_unreachable(error, place, line, '')}"
+        )
+    if isinstance(error, UnauthorizedError):
+        return Told(f"logging into {quoted(registry)}: invalid username/password")
+    return Told(error.message)
+
+
+def _read(
+    error: BundlerError, exchange: Exchange, image: Shown, line: CommandLine, side: str
+) -> Told:
+    """What went wrong with reading an image from a registry."""
+    from bundler.cli.skopeo import network  # noqa: PLC0415 - loads the registry client
+
+    fetching = f"fetching manifest {image.version} in {image.repository}"
+    if exchange.status is None:
+        return Told(f"{fetching}: {_unreachable(error, image, line, side)}")
+    if network.is_refused_token(exchange):
+        return Told(f"{fetching}: {network.refused_token(exchange)}")
+    said = network.answer(exchange)
+    if "/blobs/" in exchange.url:
+        return Told(f"reading blob {exchange.url.rpartition('/')[2]}: fetching blob: {said}")
+    missing = exchange.status == 404
+    if missing and not exchange.entries:
+        said = "manifest unknown"
+    reading = f"reading manifest {image.version} in {image.repository}: {said}"
+    return Told(reading, _NOT_FOUND if missing else _FAILED)
+
+
+def _at_destination(
+    error: BundlerError,
+    exchange: Exchange,
+    destination: Shown,
+    line: CommandLine,
+    first_blob: str | None,
+) -> str:
+    """What went wrong with writing an image to a registry."""
+    from bundler.cli.skopeo import network  # noqa: PLC0415 - loads the registry client
+
+    reusing = f"trying to reuse blob {first_blob} at destination"
+    if exchange.status is None:
+        return f"{reusing}: {_unreachable(error, destination, line, 'dest-')}"
+    if network.is_refused_token(exchange):
+        return f"{reusing}: {network.refused_token(exchange)}"
+    said = network.answer(exchange)
+    if "/manifests/" in exchange.url:
+        what = f"uploading manifest {destination.version} to {destination.repository}"
+        return f"writing manifest: {what}: {said}"
+    if exchange.method == "HEAD":
+        return (
+            f"{reusing}: checking whether a blob {first_blob} exists in"
+            f" {destination.repository}: {said}"
+        )
+    if exchange.method == "POST":
+        path = f"{destination.url_path}blobs/uploads/"
+        return f"writing blob: initiating layer upload to {path} in {destination.host}: {said}"
+    return f"writing blob: uploading layer chunked: {said}"
+
+
+def _concerns(exchange: Exchange, place: Shown) -> bool:
+    """Whether a request went to the repository, or with no answer to the registry, of ``place``."""
+    if place.transport != "docker" or place.image is None:
+        return False
+    host, _, path = exchange.url.partition("://")[2].partition("/")
+    if "/v2/" in exchange.url and exchange.status is not None:
+        return f"/{path}".startswith(place.url_path)
+    return host in (place.host, place.image.domain) or exchange.status is not None
+
+
+def _only_reads(exchange: Exchange, source: Shown) -> bool:
+    """Whether a request that may have gone to either side went to the source."""
+    return _concerns(exchange, source) and exchange.method in ("", "GET")
+
+
+def _unreachable(error: BundlerError, place: Shown, line: CommandLine, side: str) -> str:
+    from bundler.cli.skopeo import network  # noqa: PLC0415 - loads the registry client
+
+    said = [line.get(f"{side}tls-verify"), line.get("tls-verify")]
+    verified = next((one for one in said if one is not None), True) is not False
+    return network.unreachable(error, place.host, verified=verified)
+
+
+def _answer(exchange: Exchange) -> str:
+    from bundler.cli.skopeo import network  # noqa: PLC0415 - loads the registry client
+
+    if network.is_refused_token(exchange):
+        return network.refused_token(exchange)
+    return network.answer(exchange)
+
+
+def _is_policy(error: BundlerError, line: CommandLine) -> bool:
+    if not isinstance(error, ConfigError | NotFoundError):
+        return False
+    return "policy.json" in error.message or (
+        bool(line.text("policy")) and line.text("policy") in error.message
     )
 
 
-def status(error: BundlerError, line: CommandLine) -> int:
-    """1, unless an image is not there, or the user had enough."""
-    if isinstance(error, CancelledError):
-        return error.status
-    return _NOT_FOUND if isinstance(error, NotFoundError) else 1
+def _policy_reason(error: BundlerError, line: CommandLine) -> str:
+    path = line.text("policy")
+    return (path and places.opened(path)) or error.message
+
+
+def _unread(path: str) -> str | None:
+    """Why a file cannot be read."""
+    reason = places.opened(path)
+    if reason is None and places.is_directory(path):
+        return f"read {path}: is a directory"
+    return reason

@@ -17,14 +17,23 @@ from bundler.cli.skopeo import logrus
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bundler.errors import BundlerError
     from bundler.events import Event
 
 
 class Lines:
     """Shows the work of one command; takes events from any thread."""
 
+    first_blob: str | None = None
+    """Of what is copied, once that is known."""
+
     def __init__(
-        self, stream: TextIO, phrase: Callable[[events.Retrying], str], *, quiet: bool, debug: bool
+        self,
+        stream: TextIO,
+        phrase: Callable[[BundlerError], str],
+        *,
+        quiet: bool,
+        debug: bool,
     ) -> None:
         self._stream = stream
         self._phrase = phrase
@@ -44,7 +53,8 @@ class Lines:
             case events.Warned():
                 logrus.log("warning", event.text)
             case events.Retrying(repeats=int()):
-                logrus.log("warning", self._phrase(event))
+                reason = event.reason if event.error is None else self._phrase(event.error)
+                logrus.log("warning", _again(event, reason))
             case events.Retrying() | events.Notice() if self._debug:
                 logrus.log("debug", _debugging(event))
             case _:
@@ -63,6 +73,7 @@ class Lines:
 
     def _begin(self, resolved: events.Resolved) -> None:
         with self._lock:
+            self.first_blob = next((blob for one in resolved.images for blob in one.layers), None)
             self._release(whatever=True)  # of an image before this one, which is done
             self._waiting.extend(_lines(resolved))
             self._release()
@@ -110,6 +121,13 @@ def _lines(resolved: events.Resolved) -> Iterator[tuple[str, frozenset[str]]]:
 def _end(resolved: events.Resolved) -> frozenset[str]:
     """A single image's manifest is written last of all."""
     return _AT_THE_END if resolved.listed is None else frozenset()
+
+
+def _again(event: events.Retrying) -> str:
+    wait = durations.text(event.wait)
+    return (
+        f"Failed, retrying in {wait} ... ({event.attempt}/{event.repeats}). Error: {event.reason}"
+    )
 
 
 def _debugging(event: events.Retrying | events.Notice) -> str:

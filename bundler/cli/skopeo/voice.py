@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.cli.skopeo.command_line import CommandLine
+    from bundler.cli.skopeo.progress import Lines
     from bundler.cli.voice import Showing
     from bundler.errors import BundlerError
-    from bundler.events import Retrying
 
 VERSION = "1.22.0"
 """The Skopeo whose behaviour this is."""
@@ -28,6 +28,7 @@ class SkopeoVoice:
 
     def __init__(self) -> None:
         self._line: CommandLine | None = None  # known once it is found to be good
+        self._lines: Lines | None = None  # what was shown last
 
     @property
     def name(self) -> str:
@@ -76,24 +77,56 @@ class SkopeoVoice:
         from bundler.cli.skopeo.progress import Lines  # noqa: PLC0415 - only who works needs it
 
         debug = self._line is not None and self._line.says("debug")
-        return Lines(sys.stdout, self._retrying, quiet=quiet, debug=debug)
+        self._lines = Lines(sys.stdout, self._again, quiet=quiet, debug=debug)
+        return self._lines
 
     def outcome(self, *lines: str) -> None:
         """Nothing: who asked for no output gets none."""
 
+    def ask(self, what: Literal["username", "password"], *, username: str = "") -> str:  # noqa: ARG002
+        """On stdout; a password only from a terminal."""
+        sys.stdout.write(f"{what.capitalize()}: ")
+        sys.stdout.flush()
+        front = f"getting username and password: reading {what}:"
+        if what == "username":
+            answer = sys.stdin.readline()
+            if not answer:
+                raise UsageError(f"{front} EOF")
+            return answer.strip()
+        if not sys.stdin.isatty():
+            raise UsageError(f"{front} inappropriate ioctl for device")
+        from getpass import getpass  # noqa: PLC0415 - seldom needed
+
+        return getpass("")
+
+    def logging_in(self, registry: str, *, again: bool) -> None:
+        """Only where nothing new is told."""
+        if again:
+            sys.stdout.write(f"Authenticating with existing credentials for {registry}\n")
+            sys.stdout.flush()
+
+    def kept(self, where: str) -> None:
+        """The file, after two spaces."""
+        sys.stdout.write(f"Used:  {where}\n")
+
     def failure(self, error: BundlerError, /) -> int:
         """One fatal entry in the log."""
-        from bundler.cli.skopeo import phrases  # noqa: PLC0415 - not needed where nothing fails
-
         sys.stdout.flush()
         if self._line is None:
             logrus.log("fatal", error.message)
             return 1
-        logrus.log("fatal", phrases.phrase(error, self._line))
-        return phrases.status(error, self._line)
+        from bundler.cli.skopeo import phrases  # noqa: PLC0415 - not needed where nothing fails
 
-    def _retrying(self, event: Retrying) -> str:
+        told = phrases.told(error, self._line, self._first_blob())
+        logrus.log("fatal", told.message)
+        return told.status
+
+    def _first_blob(self) -> str | None:
+        return None if self._lines is None else self._lines.first_blob
+
+    def _again(self, error: BundlerError) -> str:
+        """What a failure is called before the command is run again."""
         from bundler.cli.skopeo import phrases  # noqa: PLC0415 - seldom needed
 
-        assert self._line is not None  # noqa: S101 - or nothing would be shown
-        return phrases.retrying(event, self._line)
+        assert self._line is not None  # noqa: S101 - or nothing would have failed
+        return phrases.told(error, self._line, self._first_blob()).cause

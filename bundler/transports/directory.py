@@ -39,10 +39,10 @@ from bundler.ports import Accepts, Node
 from bundler.transports.reachable import Reachable, reachable, read_manifest
 
 if TYPE_CHECKING:
-    from bundler.oci.digest import Digest
     from collections.abc import Sequence
 
     from bundler.content.reader import Content
+    from bundler.oci.digest import Digest
     from bundler.ports import Options, Publication
 
 MANIFEST = "manifest.json"

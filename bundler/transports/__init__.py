@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from bundler.ports import Reference, Transport
 
 _MODULES = {
+    "atomic": "bundler.transports.atomic",
+    "containers-storage": "bundler.transports.containers_storage",
     "dir": "bundler.transports.directory",
     "docker": "bundler.transports.docker",
     "docker-archive": "bundler.transports.docker_archive",
     "docker-daemon": "bundler.transports.docker_daemon",
     "oci": "bundler.transports.oci_layout",
     "oci-archive": "bundler.transports.oci_archive",
+    "ostree": "bundler.transports.ostree",
     "tarball": "bundler.transports.tarball",
 }
 

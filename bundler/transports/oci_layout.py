@@ -21,7 +21,7 @@ from bundler.errors import (
     IntegrityError,
     NotFoundError,
 )
-from bundler.oci import fields, image_layout, strict_json
+from bundler.oci import fields, image_layout, media_types, strict_json
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
 from bundler.oci.image_layout import LayoutIndex
 from bundler.ports import Accepts, Node
@@ -133,7 +133,7 @@ class LayoutDestination:
     @property
     def accepts(self) -> Accepts:
         """Anything: manifests are stored as they are."""
-        return Accepts(foreign_urls=True, layers="compressed")
+        return Accepts(media_types.BY_DIGEST, foreign_urls=True, layers="compressed")
 
     def has(self, target: Node, /) -> bool:
         """Whether a plain file of that name and size is there."""

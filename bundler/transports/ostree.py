@@ -1,0 +1,34 @@
+"""``ostree:``: known by name only; no build of Skopeo today can read or write it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from bundler.ports import Options, Reference
+
+
+class OstreeTransport:
+    """``ostree:``; whatever is asked of it is refused in the same words."""
+
+    def parse(self, text: str, /) -> NoReturn:  # noqa: ARG002 - the port's form
+        """Raise an UnsupportedError."""
+        raise UnsupportedError(
+            'The transport "ostree:" is not supported in this build',
+            hint="ostree container image pull reads docker:// and oci: by itself",
+        )
+
+    def source(self, reference: Reference, options: Options, /) -> NoReturn:  # noqa: ARG002 - as above
+        """As ``parse``."""
+        self.parse(str(reference))
+
+    def destination(self, reference: Reference, options: Options, /) -> NoReturn:  # noqa: ARG002 - as above
+        """As ``parse``."""
+        self.parse(str(reference))
+
+
+TRANSPORT = OstreeTransport()

@@ -1,0 +1,34 @@
+"""Transports that are known by name only say so, and say where else to look."""
+
+from __future__ import annotations
+
+import pytest
+
+from bundler import transports
+from bundler.errors import InvalidReferenceError, UnsupportedError
+from bundler.ports import Options
+
+OPTIONS = Options(settings=None)
+
+
+def test_ostree_is_answered_as_skopeo_answers_it():
+    with pytest.raises(
+        UnsupportedError, match='The transport "ostree:" is not supported in this build'
+    ):
+        transports.parse("ostree:app@/ostree/repo")
+
+
+def test_an_image_stream_is_known_and_refused():
+    reference = transports.parse("atomic:example.com:8443/project/stream:1")
+    assert transports.parse(str(reference)) == reference
+    transport = transports.transport("atomic")
+    for refuse in (transport.source, transport.destination):
+        with pytest.raises(UnsupportedError, match="OpenShift") as raised:
+            refuse(reference, OPTIONS)
+        assert "docker://HOST/project/stream:1" in raised.value.hint
+
+
+@pytest.mark.parametrize("rest", ["", "h/ns/stream", "h/a/b/c:1", "h/a/b@sha256:0"])
+def test_what_is_no_image_stream_is_told(rest):
+    with pytest.raises(InvalidReferenceError):
+        transports.parse(f"atomic:{rest}")

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.config import certs_d, registries_conf
+from bundler.config import certs_d, registries_conf, storage_conf
 from bundler.config.access import (
     ANONYMOUS,
     Access,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bundler.config.registries_conf import RegistriesConf, Registry
+    from bundler.config.storage_conf import Storage, StorageLocations
     from bundler.oci.reference import ImageReference
 
 __all__ = [
@@ -54,7 +55,10 @@ class Settings:
     """
 
     def __init__(
-        self, locations: Locations | None = None, environment: Mapping[str, str] | None = None
+        self,
+        locations: Locations | None = None,
+        environment: Mapping[str, str] | None = None,
+        storage: StorageLocations | None = None,
     ) -> None:
         self.locations = locations or Locations()
         self.environment = dict(environment or {})
@@ -63,6 +67,7 @@ class Settings:
         self._keychain = Keychain(self.environment)
         self._lock = threading.Lock()
         self._registries: RegistriesConf | None = None
+        self._storage = storage
 
     @classmethod
     def load(
@@ -91,7 +96,10 @@ class Settings:
             usr_share=usr_share,
             run=run,
         )
-        return cls(places, environment)
+        storage = storage_conf.locate(
+            environment, home, uid, etc=etc, usr_share=usr_share, run=run
+        )
+        return cls(places, environment, storage)
 
     def access(
         self,
@@ -132,6 +140,16 @@ class Settings:
             ),
             proxies=self.proxies,
         )
+
+    def storage(self) -> Storage:
+        """Where the images of this machine's containers lie.
+
+        Raises:
+            ConfigError: storage.conf is not in order, or nobody knows whose it would be.
+        """
+        if self._storage is None:
+            raise ConfigError("no storage of containers is configured")
+        return storage_conf.load(self._storage)
 
     def endpoints(self, image: ImageReference) -> list[Endpoint]:
         """The places to pull ``image`` from, in order: mirrors, then the registry itself.

@@ -1,0 +1,37 @@
+"""CRC-64 of ISO 3309, which tar-split keeps for each file; fast without a compiled extension.
+
+The polynomial P = x^64 + x^4 + x^3 + x + 1 has few terms, so for s a power of two
+x^(64 s) = x^(4 s) + x^(3 s) + x^s + 1 (mod P): a message as one large number is halved by a few
+shifts, again and again, until 64 bits are left. Bit 0 of the number is the highest power, as in
+every checksum that begins with the lowest bit of a byte.
+"""
+
+from __future__ import annotations
+
+_ONES = (1 << 64) - 1
+_PIECE = 64 * 1024  # what stays in a processor's cache is fastest
+
+
+def update(crc: int, data: memoryview) -> int:
+    """The checksum of what ``crc`` (0 at the beginning) stands for, and ``data`` behind it."""
+    for start in range(0, len(data), _PIECE):
+        crc = _reduced(crc, data[start : start + _PIECE])
+    return crc
+
+
+def _reduced(crc: int, piece: memoryview) -> int:
+    value = int.from_bytes(piece, "little") ^ crc ^ _ONES
+    width = 8 * len(piece) + 64
+    while width > 64:
+        step = 1
+        while 128 * step < width:
+            step *= 2
+        low_width = 64 * step
+        high_width = width - low_width
+        high = value & ((1 << high_width) - 1)
+        low = value >> high_width
+        high ^= high << step ^ high << 3 * step ^ high << 4 * step
+        high_width += 4 * step
+        width = max(low_width, high_width)
+        value = high << (width - high_width) ^ low << (width - low_width)
+    return value ^ _ONES

@@ -1,0 +1,62 @@
+"""Which storage a reference means, after storage.conf and the environment had their say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.errors import UsageError
+from bundler.transports.storage import store
+
+if TYPE_CHECKING:
+    from bundler.ports import Options
+    from bundler.transports.storage.references import Place
+    from bundler.transports.storage.store import Storage
+
+
+def opened(place: Place | None, options: Options, *, write: bool) -> Storage:
+    """The storage at ``place``; None: the one that storage.conf names.
+
+    Raises:
+        ConfigError, NotFoundError, UnsupportedError, UsageError, MediumError: it cannot be used.
+    """
+    if place is not None and place.run_root is not None and place.driver is not None:
+        own = _parsed(place.options)
+        return store.opened(
+            place.root, place.run_root, place.driver, own, options.cancellation, write=write
+        )
+    usual = options.settings.storage()
+    if place is None:
+        return store.opened(
+            usual.root,
+            usual.run_root,
+            usual.driver,
+            usual.options,
+            options.cancellation,
+            write=write,
+        )
+    return store.opened(
+        place.root,
+        place.run_root or usual.run_root,
+        place.driver or (usual.driver if place.root == usual.root else None),
+        _parsed(place.options),
+        options.cancellation,
+        write=write,
+    )
+
+
+def _parsed(options: tuple[str, ...]) -> dict[str, str]:
+    """``overlay.mount_program=…`` and the like, by their names.
+
+    Raises:
+        UsageError: an option without a value.
+    """
+    found = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise UsageError(
+                f"containers-storage: the option {option[:80]!r} has no value",
+                hint="write it as overlay.mount_program=/usr/bin/fuse-overlayfs",
+            )
+        found[key.strip().removeprefix("storage.").lower()] = value.strip()
+    return found

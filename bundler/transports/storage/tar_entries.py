@@ -1,0 +1,228 @@
+"""Read a layer's tar as it streams by, and keep all that is not a file's content.
+
+What is kept makes it possible to give the same tar back later, byte for byte. Names are not judged
+here: they are bytes of whoever made the layer until a ``Tree`` has looked at them.
+
+POSIX.1-2017 pax (ustar and extended headers) and GNU's long names.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bundler.content import tar_reader
+from bundler.content.reader import BUFFER_SIZE
+from bundler.errors import LimitError, MalformedError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bundler.content.reader import Reader
+    from bundler.transports.storage.tar_split import SplitWriter
+
+MAX_ENTRIES = 2_000_000
+_MAX_EXTENSION = 4 * 1024 * 1024
+_MAX_NAME = 4096
+_XATTR = "SCHILY.xattr."
+
+_FORMATS = {
+    ord("0"): stat.S_IFREG,
+    0: stat.S_IFREG,
+    ord("7"): stat.S_IFREG,
+    ord("2"): stat.S_IFLNK,
+    ord("3"): stat.S_IFCHR,
+    ord("4"): stat.S_IFBLK,
+    ord("5"): stat.S_IFDIR,
+    ord("6"): stat.S_IFIFO,
+}
+_HARD_LINK = ord("1")
+_GLOBAL = ord("g")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One member of a layer."""
+
+    name: str
+    """As it was written; bytes that are not UTF-8 stand as surrogates."""
+    format: int
+    """As in ``stat``; 0: a hard link to ``target``."""
+    mode: int
+    uid: int
+    gid: int
+    mtime: int
+    """In nanoseconds since 1970."""
+    size: int = 0
+    target: str = ""
+    """Of a link."""
+    device: int = 0
+    xattrs: Mapping[str, bytes] = field(default_factory=dict, hash=False)
+
+
+class TarEntries:
+    """The members of the tar in ``stream``; ``split`` is given everything but contents.
+
+    Iterate, and after each entry with a size call ``content`` once. ``what`` is the layer's name in
+    messages. For one thread.
+    """
+
+    def __init__(self, stream: Reader, split: SplitWriter, what: str) -> None:
+        self._stream = stream
+        self._split = split
+        self._what = what
+        self._where = what
+        self._buffer = memoryview(bytearray(BUFFER_SIZE))
+        self._unread = 0
+        self._padding = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        """The members in their order.
+
+        Raises:
+            MalformedError: no tar, or a truncated one.
+            LimitError: too many members, or names that are too long.
+            UnsupportedError: a member that no storage can keep.
+        """
+        extended: dict[str, bytes] = {}
+        count = 0
+        while block := self._header():
+            kind = block[156]
+            if kind in b"xLK":
+                self._extend(extended, kind, self._small(block))
+                continue
+            if kind == _GLOBAL:  # says nothing that a file system keeps
+                self._small(block)
+                continue
+            count += 1
+            if count > MAX_ENTRIES:
+                raise LimitError(f"{self._what}: more than the {MAX_ENTRIES:,} members allowed")
+            entry = self._entry(block, kind, extended)
+            extended = {}
+            self._unread, self._padding = entry.size, -entry.size % tar_reader.BLOCK
+            yield entry
+            if self._unread:
+                raise RuntimeError("the content of a member was not asked for")
+        if extended:
+            raise MalformedError(f"{self._what}: the archive ends with half a member")
+        while count := self._stream.readinto(self._buffer):
+            self._split.raw(self._buffer[:count])
+
+    def content(self, name: str, write: Callable[[memoryview], None]) -> None:
+        """Hand the content of the last entry, piece by piece, to ``write``."""
+        with self._split.file(name, self._unread) as seen:
+            while self._unread:
+                count = self._stream.readinto(self._buffer[: self._unread])
+                if not count:
+                    raise MalformedError(f"{self._where}: the archive ends early")
+                seen(self._buffer[:count])
+                write(self._buffer[:count])
+                self._unread -= count
+        self._split.raw(self._exactly(self._padding))
+
+    def _header(self) -> bytes | None:
+        """The next header; None: the end, whose first block is kept."""
+        block = self._at_most(tar_reader.BLOCK)
+        if not block:
+            return None  # some tools leave the end mark out
+        if len(block) < tar_reader.BLOCK:
+            raise MalformedError(f"{self._what}: the archive ends early")
+        self._split.raw(block)
+        if not any(block):
+            return None
+        name = block[:100].partition(b"\0")[0].decode("utf-8", "replace")
+        self._where = f"{self._what}: {name!r}"
+        tar_reader.check_sum(block, self._where)
+        return block
+
+    def _small(self, block: bytes) -> bytes:
+        """The content of an extended header."""
+        size = tar_reader.number(block[124:136], self._where)
+        if size > _MAX_EXTENSION:
+            raise LimitError(f"{self._where}: an extended header of {size:,} bytes")
+        data = self._exactly(size + -size % tar_reader.BLOCK)
+        self._split.raw(data)
+        return data[:size]
+
+    def _extend(self, extended: dict[str, bytes], kind: int, data: bytes) -> None:
+        if kind == ord("x"):
+            extended.update(tar_reader.records(data, self._where))
+        else:
+            key = "path" if kind == ord("L") else "linkpath"
+            extended[key] = data.partition(b"\0")[0]
+
+    def _entry(self, block: bytes, kind: int, extended: Mapping[str, bytes]) -> Entry:
+        name = extended.get("path") or _name(block)
+        target = extended.get("linkpath") or block[157:257].partition(b"\0")[0]
+        if max(len(name), len(target)) > _MAX_NAME or b"\0" in name + target:
+            raise LimitError(f"{self._where}: a name of {max(len(name), len(target)):,} bytes")
+        if kind == ord("S") or any(key.startswith("GNU.sparse.") for key in extended):
+            raise UnsupportedError(f"{self._where}: sparse members are not supported")
+        if kind != _HARD_LINK and kind not in _FORMATS:
+            raise UnsupportedError(f"{self._where}: a member of the type {chr(kind)!r}")
+        kept = 0 if kind == _HARD_LINK else _FORMATS[kind]
+        if kind == 0 and name.endswith(b"/"):
+            kept = stat.S_IFDIR
+        mode = self._number(block, 100, 108)
+        device = 0
+        if kept in (stat.S_IFCHR, stat.S_IFBLK):
+            device = os.makedev(self._number(block, 329, 337), self._number(block, 337, 345))
+        return Entry(
+            name=os.fsdecode(name),
+            format=kept,
+            mode=stat.S_IMODE(mode),
+            uid=self._said(extended, "uid", block[108:116]),
+            gid=self._said(extended, "gid", block[116:124]),
+            mtime=self._time(extended.get("mtime"), block[136:148]),
+            size=self._said(extended, "size", block[124:136]) if kept == stat.S_IFREG else 0,
+            target=os.fsdecode(target),
+            device=device,
+            xattrs={
+                key.removeprefix(_XATTR): value
+                for key, value in extended.items()
+                if key.startswith(_XATTR)
+            },
+        )
+
+    def _number(self, block: bytes, start: int, end: int) -> int:
+        return tar_reader.number(block[start:end], self._where)
+
+    def _said(self, extended: Mapping[str, bytes], key: str, octal: bytes) -> int:
+        digits = extended.get(key)
+        if digits is None:
+            return tar_reader.number(octal, self._where)
+        if not digits.isdigit() or len(digits) > 18:
+            raise MalformedError(f"{self._where}: {digits[:40]!r} is no {key}")
+        return int(digits)
+
+    def _time(self, decimal: bytes | None, octal: bytes) -> int:
+        if decimal is None:
+            return min(tar_reader.number(octal, self._where), _LATEST) * 10**9
+        sign = -1 if decimal.startswith(b"-") else 1
+        whole, _, fraction = decimal.removeprefix(b"-").partition(b".")
+        if not (whole.isdigit() and len(whole) <= 18 and (fraction.isdigit() or not fraction)):
+            raise MalformedError(f"{self._where}: {decimal[:40]!r} is no time")
+        return sign * (min(int(whole), _LATEST) * 10**9 + int(fraction[:9].ljust(9, b"0")))
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._at_most(size)
+        if len(data) < size:
+            raise MalformedError(f"{self._where}: the archive ends early")
+        return data
+
+    def _at_most(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size and (chunk := self._stream.read(size - len(data))):
+            data += chunk
+        return bytes(data)
+
+
+_LATEST = 2**33  # seconds; what file systems can keep ends about there
+
+
+def _name(block: bytes) -> bytes:
+    name = block[:100].partition(b"\0")[0]
+    prefix = block[345:500].partition(b"\0")[0] if block[257:263] == b"ustar\0" else b""
+    return prefix + b"/" + name if prefix else name

@@ -24,6 +24,7 @@ from bundler.oci.go_values import plain
 from bundler.oci.layer_types import DOCKER_LAYERS, OCI_LAYERS
 from bundler.oci.layer_types import layer_media_type as layer_media_type  # noqa: PLC0414
 from bundler.oci.platform import Platform
+from bundler.oci.schema1 import Schema1
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -58,7 +59,7 @@ def to_docker_config(raw: bytes, *, what: str) -> bytes:
 
 
 def to_oci_manifest(
-    manifest: ImageManifest, config: Descriptor, layers: Sequence[Descriptor]
+    manifest: ImageManifest | Schema1, config: Descriptor, layers: Sequence[Descriptor]
 ) -> bytes:
     """The OCI manifest of an image.
 
@@ -70,13 +71,16 @@ def to_oci_manifest(
     Raises:
         CannotConvertError: a layer is of a type that OCI manifests do not know.
     """
-    if manifest.media_type == media_types.OCI_MANIFEST:
+    if isinstance(manifest, Schema1):
+        entries = list(layers)
+    elif manifest.media_type == media_types.OCI_MANIFEST:
         return _edited_oci_manifest(manifest, config, layers)
+    else:
+        entries = [
+            _without_unknown_annotations(layer, old)
+            for layer, old in zip(layers, manifest.layers, strict=True)
+        ]
     _check_layers(layers, OCI_LAYERS, "an OCI manifest")
-    entries = [
-        _without_unknown_annotations(layer, old)
-        for layer, old in zip(layers, manifest.layers, strict=True)
-    ]
     return go_json.dumps(
         {
             "schemaVersion": 2,
@@ -88,7 +92,7 @@ def to_oci_manifest(
 
 
 def to_docker_manifest(
-    manifest: ImageManifest,  # noqa: ARG001 - asked for as its siblings ask for it
+    manifest: ImageManifest | Schema1,  # noqa: ARG001 - asked for as its siblings ask for it
     config: Descriptor,
     layers: Sequence[Descriptor],
 ) -> bytes:

@@ -1,0 +1,156 @@
+"""Images of Docker's schema 1: made as Skopeo makes them, and carried as they are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.content.schema1_signing import sign
+from bundler.oci import conversion, manifest, media_types, schema1
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.oci.manifest import ImageManifest
+from bundler.oci.schema1 import Schema1
+from tests.fakes import images
+from tests.interop import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+HISTORY = [
+    {"created": "2020-01-01T00:00:00+00:00", "created_by": "#(nop) <>", "comment": "c & d"},
+    {"created": "2020-01-02T00:00:00.10Z", "empty_layer": True, "created_by": "ENV a=b"},
+    {"created": "0001-01-01T00:00:00Z", "author": "a é"},
+]
+CONFIGS: Mapping[str, dict[str, object]] = {
+    "plain": {"history": HISTORY},
+    "bare-history": {"history": [{}, {}]},
+    "empty-on-top": {"history": [*HISTORY, {"empty_layer": True}], "docker_version": "20.10.1"},
+    "rich": {
+        "history": HISTORY,
+        "created": "2020-01-02T03:04:05.120000000+02:00",
+        "config": {"Labels": {"b": "<1>", "a": "\u2028"}, "Env": ["A=\\u00e9"], "Cmd": None},
+        "Size": 5,
+        "container_config": {"Cmd": ["/bin/sh", "-c", "#(nop) <x>"]},
+        "zebra": {"number": 1.50, "list": [1, {"deep": [True, None]}]},
+    },
+}
+FILES = {"a": b"1"}, {"b": b"2"}
+
+
+def docker_image(config: dict[str, object]) -> images.Image:
+    layers = [images.layer(files, types=images.DOCKER) for files in FILES]
+    return images.image(*layers, types=images.DOCKER, config=config)
+
+
+def write_directory(directory: Path, image: images.Image) -> None:
+    directory.mkdir()
+    (directory / "version").write_bytes(b"Directory Transport Version: 1.1\n")
+    (directory / "manifest.json").write_bytes(image.root.data)
+    for one in image.all_blobs():
+        (directory / one.digest.removeprefix("sha256:")).write_bytes(one.data)
+
+
+def skopeo(*arguments: object) -> str:
+    command = ["skopeo", "--insecure-policy", *map(str, arguments)]
+    return subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Callable[[images.Image], Path]:
+    """Makes an image of schema 1 with Skopeo, in a directory."""
+
+    def run(image: images.Image) -> Path:
+        source, target = tmp_path / "source", tmp_path / "old"
+        write_directory(source, image)
+        skopeo("copy", "-q", "--format", "v2s1", f"dir:{source}", f"dir:{target}")
+        return target
+
+    return run
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_an_image_becomes_what_skopeo_makes_of_it(
+    old: Callable[[images.Image], Path], name: str
+) -> None:
+    image = docker_image(CONFIGS[name])
+    config, *layers = image.blobs
+    payload = schema1.from_config(
+        config.data, [Digest(one.digest) for one in layers], name="", tag="", what="image"
+    )
+    theirs = parsed((old(image) / "manifest.json").read_bytes())
+    assert payload.decode() == signed_part(theirs)
+    assert theirs.digest == Digest.of(payload) == parsed(sign(payload)).digest
+
+
+@pytest.mark.parametrize("form", ["v2s2", "oci"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_an_image_of_schema_1_becomes_what_skopeo_makes_of_it(
+    old: Callable[[images.Image], Path], tmp_path: Path, name: str, form: str
+) -> None:
+    image = docker_image(CONFIGS[name])
+    place = old(image)
+    was = parsed((place / "manifest.json").read_bytes())
+    diff_ids = [Digest(images.layer(files).diff_id) for files in FILES]
+    skopeo("copy", "-q", "--format", form, f"dir:{place}", f"dir:{tmp_path / 'new'}")
+    raw = (tmp_path / "new" / "manifest.json").read_bytes()
+    theirs = manifest.parse(raw, None)
+    assert isinstance(theirs, ImageManifest)
+    made = schema1.to_config(was, diff_ids, what="image")
+    media_type = media_types.DOCKER_CONFIG
+    if form == "oci":
+        made, media_type = conversion.to_oci_config(made, what="config"), media_types.OCI_CONFIG
+    assert made.decode() == (tmp_path / "new" / theirs.config.digest.hex).read_bytes().decode()
+    config = Descriptor(media_type, Digest.of(made), len(made))
+    write = conversion.to_oci_manifest if form == "oci" else conversion.to_docker_manifest
+    assert write(was, config, theirs.layers) == raw
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("registry")
+    with servers.registry(directory, compatibility={"schema1": {"enabled": True}}) as running:
+        yield running.host
+
+
+def test_an_image_of_schema_1_travels_as_it_is(
+    old: Callable[[images.Image], Path], tmp_path: Path, registry: str, airbundle: servers.Client
+) -> None:
+    place = old(docker_image(CONFIGS["plain"]))
+    first, second = f"docker://{registry}/team/old:1", f"docker://{registry}/other:2"
+    skopeo("copy", "-q", "--dest-tls-verify=false", f"dir:{place}", first)
+    airbundle.ok("copy", "--src-tls-verify=false", first, f"dir:{tmp_path / 'held'}")
+    airbundle.ok("copy", "--dest-tls-verify=false", f"dir:{tmp_path / 'held'}", second)
+    raw = skopeo("inspect", "--raw", "--tls-verify=false", first)
+    assert (tmp_path / "held" / "manifest.json").read_text() == raw
+    assert skopeo("inspect", "--raw", "--tls-verify=false", second) == raw
+    digest = parsed(raw.encode()).digest
+    theirs = json.loads(skopeo("inspect", "--tls-verify=false", first))
+    ours = json.loads(airbundle.ok("inspect", "--tls-verify=false", first))
+    assert theirs["Digest"] == digest.text
+    assert {key: ours[key] for key in theirs} == theirs
+
+
+def test_it_is_refused_where_all_bytes_count_for_the_digest(
+    old: Callable[[images.Image], Path], tmp_path: Path, airbundle: servers.Client
+) -> None:
+    place = old(docker_image(CONFIGS["plain"]))
+    done = airbundle("copy", f"dir:{place}", f"oci:{tmp_path / 'layout'}:x")
+    assert done.returncode == 1
+    assert "schema 1" in done.stderr
+
+
+def parsed(raw: bytes) -> Schema1:
+    found = manifest.parse(raw, None)
+    assert isinstance(found, Schema1)
+    return found
+
+
+def signed_part(found: Schema1) -> str:
+    """What Skopeo signed, as it wrote it."""
+    text = found.raw.decode()
+    return text[: text.index(',"signatures":')] + "}"

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,16 +21,18 @@ from bundler.content.plain_files import PlainReader, Slice
 from bundler.content.reader import new_buffer
 from bundler.content.verified import VerifiedReader
 from bundler.errors import InvalidReferenceError, NotFoundError, UnsupportedError
-from bundler.oci import go_json, media_types
+from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
-from bundler.oci.digest import Digest
 from bundler.transports import archive_file, streams
+from bundler.transports.made_image import MadeImage, added
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from typing import NoReturn
 
     from bundler.content.reader import Reader
+    from bundler.oci.digest import Digest
     from bundler.ports import Node, Options
 
 _STDIN = "-"
@@ -79,8 +80,7 @@ class TarballSource:
         self._what = str(reference)
         self._options = options
         self._making = threading.Lock()
-        self._root: Descriptor | None = None
-        self._contents: dict[Digest, bytes | PlainReader] = {}
+        self._image: MadeImage | None = None
         self._files: list[PlainReader] = []
         with ExitStack() as opened:
             for path in reference.paths:
@@ -100,26 +100,24 @@ class TarballSource:
         """
         if name is not None:
             raise NotFoundError(f"{self._what}: no image {name!r}, the only one has no name")
-        with self._making:
-            if self._root is None:
-                self._root = self._make([self._layer(file) for file in self._files])
-            return self._root
+        return self._made().root
 
-    @contextmanager
-    def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
+    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """What was made here, or a file as it is."""
-        self.resolve()
-        content = self._contents.get(target.digest) if target.digest else None
-        if content is None:
-            raise NotFoundError(f"{self._what}: it does not hold {target.digest}")
-        if isinstance(content, bytes):
-            yield BytesIO(content[offset:])
-        else:
-            yield Slice(content, offset, content.size - offset)
+        return self._made().open(target, offset)
 
     def close(self) -> None:
         """Let go of the files."""
         self._closing.close()
+
+    def _made(self) -> MadeImage:
+        with self._making:
+            if self._image is None:
+                layers = [self._layer(file) for file in self._files]
+                entries = [layer.entry for layer in layers]
+                parts = list(zip(entries, self._files, strict=True))
+                self._image = MadeImage.of(self._what, _config(layers), parts)
+            return self._image
 
     def _layer(self, file: PlainReader) -> _Layer:
         """Read a file to its end, as it is and as it is uncompressed."""
@@ -142,25 +140,8 @@ class TarballSource:
         # What bzip2 and xz pack has no media type of its own; nobody minds if it is called gzip.
         media_type = _LAYER_TYPES.get(kind, media_types.OCI_LAYER_GZIP)
         blob = stored.descriptor()
-        self._contents[blob.digest] = file
         entry = Descriptor(media_type, blob.digest, blob.size)
         return _Layer(entry, plain.descriptor().digest, os.fstat(file.fileno()).st_mtime_ns)
-
-    def _make(self, layers: Sequence[_Layer]) -> Descriptor:
-        config = go_json.dumps(_config(layers))
-        entry = Descriptor(media_types.OCI_CONFIG, Digest.of(config), len(config))
-        self._contents[entry.digest] = config
-        manifest = go_json.dumps(
-            {
-                "schemaVersion": 2,
-                "mediaType": media_types.OCI_MANIFEST,
-                "config": entry.to_json(),
-                "layers": [layer.entry.to_json() for layer in layers],
-            }
-        )
-        root = Descriptor(media_types.OCI_MANIFEST, Digest.of(manifest), len(manifest))
-        self._contents[root.digest] = manifest
-        return root
 
 
 class TarballTransport:
@@ -213,14 +194,7 @@ def _config(layers: Sequence[_Layer]) -> dict[str, object]:
         "architecture": _ARCHITECTURES.get(machine, machine),
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id.text for layer in layers]},
-        "history": [
-            {
-                "created": _date(layer.modified),
-                "created_by": f"/bin/sh -c #(nop) ADD file:{layer.diff_id.hex} in /",
-                "comment": _COMMENT,
-            }
-            for layer in layers
-        ],
+        "history": [added(layer.diff_id, _date(layer.modified), _COMMENT) for layer in layers],
     }
 
 

@@ -88,8 +88,14 @@ class Run:
         return self.options(overrides(text, access), host, shared_blob_dir=shared)
 
     def admit(self) -> Admit | None:
-        """Who decides whether an image is trusted; None: nobody, every image is."""
-        return None
+        """Who decides whether an image is trusted; None: nobody, every image is.
+
+        Raises:
+            ConfigError: policy.json is not in order, or is missing where there has to be one.
+        """
+        from bundler.cli import trusting  # noqa: PLC0415 - only who copies images asks
+
+        return trusting.admit(settings(), program_options.said())
 
     def retrying(self, retry: Retry, body: Callable[[], Result]) -> Result:
         """As ``bundler.cli.retrying``, for all that this command does."""
@@ -188,7 +194,14 @@ def _settings(said: ProgramOptions) -> Settings:
     except RuntimeError:
         raise ConfigError("the home directory is unknown", hint="set HOME") from None
     environment = os.environ  # noqa: TID251 - the command line's task
-    return Settings.load(environment, home, os.getuid(), registries_conf=said.registries_conf)
+    return Settings.load(
+        environment,
+        home,
+        os.getuid(),
+        registries_conf=said.registries_conf,
+        policy_json=said.policy,
+        registries_d=said.registries_d,
+    )
 
 
 def _refuse(why: str) -> None:

@@ -40,6 +40,11 @@ class Locations:
     """Read after everything else; must exist."""
     certs_d: tuple[Path, ...] = ()
     """The first with a directory for the host holds."""
+    policy_json: tuple[Path, ...] = ()
+    """The first that exists holds."""
+    policy_json_required: bool = False
+    registries_d: tuple[Path, ...] = ()
+    """The first directory that exists holds."""
 
 
 def locate(
@@ -49,6 +54,8 @@ def locate(
     *,
     authfile: Path | None = None,
     registries_conf: Path | None = None,
+    policy_json: Path | None = None,
+    registries_d: Path | None = None,
     etc: Path = Path("/etc"),
     usr_share: Path = Path("/usr/share"),
     run: Path = Path("/run"),
@@ -61,6 +68,8 @@ def locate(
         uid: the user's id, which 0 tells from users without privileges.
         authfile: what ``--authfile`` says; then no other file of credentials is read.
         registries_conf: what ``--registries-conf`` says; drop-ins are read beside it.
+        policy_json: what ``--policy`` says.
+        registries_d: what ``--registries.d`` says.
         etc: the root of the administrator's files.
         usr_share: the root of the distribution's files.
         run: the root of files that do not outlive the machine's run.
@@ -69,6 +78,7 @@ def locate(
     system = (usr_share / "containers", etc / "containers")
     named = environment.get("CONTAINERS_REGISTRIES_CONF")
     override = environment.get("CONTAINERS_REGISTRIES_CONF_OVERRIDE")
+    policy = policy_json or environment.get("CONTAINERS_POLICY_JSON")
     if registries_conf is not None:
         main: tuple[Path, ...] = (registries_conf,)
     elif named:
@@ -89,6 +99,13 @@ def locate(
             etc / "docker" / "certs.d",
             usr_share / "containers" / "certs.d",
         ),
+        policy_json=(Path(policy),)
+        if policy
+        else tuple(root / "policy.json" for root in (config, *reversed(system))),
+        policy_json_required=bool(policy),
+        registries_d=(registries_d,)
+        if registries_d is not None
+        else (config / "registries.d", etc / "containers" / "registries.d"),
     )
 
 

@@ -28,6 +28,7 @@ from bundler.oci.reference import is_domain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bundler.config.policy_json import Policy
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.config.storage_conf import Storage, StorageLocations
     from bundler.oci.reference import ImageReference
@@ -78,6 +79,8 @@ class Settings:
         *,
         authfile: Path | None = None,
         registries_conf: Path | None = None,
+        policy_json: Path | None = None,
+        registries_d: Path | None = None,
         etc: Path = Path("/etc"),
         usr_share: Path = Path("/usr/share"),
         run: Path = Path("/run"),
@@ -92,6 +95,8 @@ class Settings:
             uid,
             authfile=authfile,
             registries_conf=registries_conf,
+            policy_json=policy_json,
+            registries_d=registries_d,
             etc=etc,
             usr_share=usr_share,
             run=run,
@@ -194,6 +199,21 @@ class Settings:
         """
         files = self.locations.auth if locations is None else locations
         return self._keychain.find(host, path, files, self.credential_helpers)
+
+    def policy(self) -> Policy | None:
+        """Which images may be used; None where nobody wrote that down.
+
+        Raises:
+            ConfigError: the file cannot be read, is not in order, or was named and is not there.
+        """
+        from bundler.config import policy_json  # noqa: PLC0415 - only who copies images asks
+
+        for path in self.locations.policy_json:
+            if (found := policy_json.read(path)) is not None:
+                return found
+        if self.locations.policy_json_required:
+            raise ConfigError(f"{self.locations.policy_json[0]}: there is no such file")
+        return None
 
     @property
     def credential_helpers(self) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bundler.cli import options
+from bundler.cli import options, program_options
 from bundler.cli.options import AccessOptions
+from bundler.cli.program_options import ProgramOptions
 from bundler.config.settings import ANONYMOUS, Credentials
 from bundler.errors import UsageError
 
@@ -85,6 +86,63 @@ def test_quiet_and_debug_are_taken_after_the_command_too() -> None:
     assert parse(["-q", "--debug"])["quiet"] is True
 
 
+@pytest.mark.parametrize(
+    ("access", "why"),
+    [
+        (AccessOptions(creds="u:p", no_creds=True), "--creds and --no-creds"),
+        (AccessOptions(username="u", password="p", no_creds=True), "--username and --no-creds"),
+        (AccessOptions(username="u", password="p", creds="u:p"), "--creds and --username"),
+        (AccessOptions(registry_token="t", creds="u:p"), "--creds and --registry-token"),
+        (AccessOptions(username="u"), "--username needs --password"),
+        (AccessOptions(password="p"), "--password needs --username"),
+    ],
+)
+def test_credentials_that_contradict_one_another_are_refused(
+    access: AccessOptions, why: str
+) -> None:
+    with pytest.raises(UsageError, match=why):
+        access.complete()
+
+
+def test_a_name_with_a_password_and_a_token_are_credentials() -> None:
+    given = parse(["--src-username", "u", "--src-password", "p", "--dest-registry-token", "t"])
+    assert given["src_access"].override().credentials == Credentials("u", "p")
+    assert given["dest_access"].override().credentials == Credentials(registry_token="t")
+
+
+def test_what_is_said_of_both_sides_is_weaker_than_what_is_said_of_one() -> None:
+    @options.command("copy")
+    @options.both_sides()
+    def copy(**given: Any) -> None:
+        click.get_current_context().obj.update(given)
+
+    given: dict[str, Any] = {}
+    arguments = ["--authfile", "a", "--dest-authfile", "b", "--tls-verify=false", "--src-no-creds"]
+    assert CliRunner().invoke(copy, arguments, obj=given, catch_exceptions=False).exit_code == 0
+    source = AccessOptions(authfile=Path("a"), tls_verify=False, no_creds=True)
+    assert given["src_access"] == source
+    assert given["dest_access"] == AccessOptions(authfile=Path("b"), tls_verify=False)
+
+
+def test_flags_of_the_program_are_one_value() -> None:
+    @options.command("look")
+    def look() -> None:
+        click.get_current_context().obj.append(program_options.said())
+
+    found: list[ProgramOptions] = []
+    arguments = ["--override-arch", "arm", "--command-timeout=1m", "--registries.d", "d"]
+    assert CliRunner().invoke(look, arguments, obj=found, catch_exceptions=False).exit_code == 0
+    assert found == [
+        ProgramOptions(override_arch="arm", command_timeout=60.0, registries_d=Path("d"))
+    ]
+    assert program_options.said() == ProgramOptions()
+
+
+def test_no_policy_and_signatures_for_all_cannot_both_be_wanted() -> None:
+    with pytest.raises(UsageError, match="exclude one another"):
+        ProgramOptions(insecure_policy=True, require_signed=True).check()
+
+
 def test_jobs_are_few_but_some() -> None:
     assert parse(["-j4"])["jobs"] == 4
     with pytest.raises(UsageError):
@@ -115,7 +173,7 @@ def test_credentials_that_make_no_sense_are_refused_without_showing_them(
 def test_a_password_that_is_not_given_is_asked_for() -> None:
     @click.command
     def ask() -> None:
-        found = AccessOptions(creds="user").override().credentials
+        found = AccessOptions(creds="user").complete().override().credentials
         assert found == Credentials(username="user", password="typed")
 
     assert CliRunner().invoke(ask, input="typed\n", catch_exceptions=False).exit_code == 0

@@ -1,0 +1,232 @@
+"""policy.json is read without leniency."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.config.policy_json import (
+    Fulcio,
+    InsecureAcceptAnything,
+    Keys,
+    Pki,
+    Policy,
+    Reject,
+    SignedBy,
+    SignedIdentity,
+    SigstoreSigned,
+    parse,
+)
+from bundler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tests.config.world import World
+
+KEY = base64.b64encode(b"a key").decode()
+ANYTHING = {"type": "insecureAcceptAnything"}
+REKOR = {"rekorPublicKeyPath": "/rekor.pub"}
+FULCIO = {"caPath": "/ca.pem", "oidcIssuer": "https://login", "subjectEmail": "a@b.c"}
+PKI = {"caRootsPath": "/roots.pem", "subjectHostname": "h"}
+
+
+def policy(*requirements: Any, **transports: Any) -> Policy:
+    document = {"default": list(requirements), "transports": transports}
+    return parse(json.dumps(document).encode(), "policy.json")
+
+
+def gpg(**members: Any) -> dict[str, Any]:
+    return {"type": "signedBy", "keyType": "GPGKeys", **members}
+
+
+def sigstore(**members: Any) -> dict[str, Any]:
+    return {"type": "sigstoreSigned", **members}
+
+
+def test_each_scope_has_its_requirements() -> None:
+    found = policy(
+        {"type": "reject"}, docker={"": [ANYTHING], "a.b/c": [ANYTHING, {"type": "reject"}]}
+    )
+    assert found.default == (Reject(),)
+    anything = InsecureAcceptAnything()
+    assert found.transports["docker"] == {"": (anything,), "a.b/c": (anything, Reject())}
+
+
+@pytest.mark.parametrize(
+    ("requirement", "read"),
+    [
+        (gpg(keyPath="/k"), SignedBy("GPGKeys", Keys(("/k",)))),
+        (gpg(keyPaths=["/k", "/l"]), SignedBy("GPGKeys", Keys(("/k", "/l")))),
+        (gpg(keyData=KEY), SignedBy("GPGKeys", Keys(data=(b"a key",)))),
+        (sigstore(keyDatas=[KEY]), SigstoreSigned(Keys(data=(b"a key",)))),
+        (sigstore(keyPath="/k", **REKOR), SigstoreSigned(Keys(("/k",)), Keys(("/rekor.pub",)))),
+        (
+            sigstore(fulcio=FULCIO, **REKOR),
+            SigstoreSigned(
+                Fulcio(Keys(("/ca.pem",)), "https://login", "a@b.c"), Keys(("/rekor.pub",))
+            ),
+        ),
+        (sigstore(pki=PKI), SigstoreSigned(Pki(Keys(("/roots.pem",)), subject_hostname="h"))),
+    ],
+)
+def test_what_signatures_are_asked_for(requirement: Any, read: object) -> None:
+    assert policy(requirement).default == (read,)
+
+
+@pytest.mark.parametrize(
+    ("identity", "read"),
+    [
+        ({"type": "matchExact"}, SignedIdentity("matchExact")),
+        ({"type": "matchRepository"}, SignedIdentity("matchRepository")),
+        (
+            {"type": "exactReference", "dockerReference": "busybox:1"},
+            SignedIdentity("exactReference", "docker.io/library/busybox:1"),
+        ),
+        (
+            {"type": "exactRepository", "dockerRepository": "a.b/c"},
+            SignedIdentity("exactRepository", "a.b/c"),
+        ),
+        (
+            {"type": "remapIdentity", "prefix": "mirror:5000", "signedPrefix": "vendor.com/x"},
+            SignedIdentity("remapIdentity", prefix="mirror:5000", signed_prefix="vendor.com/x"),
+        ),
+    ],
+)
+def test_whose_name_a_signature_may_be_for(identity: Any, read: SignedIdentity) -> None:
+    found = policy(gpg(keyPath="/k", signedIdentity=identity)).default[0]
+    assert isinstance(found, SignedBy)
+    assert found.identity == read
+
+
+@pytest.mark.parametrize(
+    ("requirement", "why"),
+    [
+        ({"type": "trustMe"}, "unknown type of requirement 'trustMe'"),
+        ({}, "unknown type of requirement"),
+        ({"Type": "reject"}, "unknown type of requirement"),
+        ("reject", "expected an object"),
+        ({"type": "reject", "keyPath": "/k"}, "unknown key 'keyPath'"),
+        (gpg(), "exactly one of keyPath, keyPaths, keyData"),
+        (gpg(keyPath="/k", keyData=KEY), "exclude one another"),
+        (gpg(keyPaths=[]), "keyPaths is empty"),
+        (gpg(keyPath=""), "keyPath is empty"),
+        (gpg(keyData="!"), "not base64"),
+        (gpg(keyPath="/k", keyType="none"), "unknown keyType 'none'"),
+        (sigstore(), "exactly one of"),
+        (sigstore(keyPath="/k", pki=PKI), "exactly one of"),
+        (sigstore(fulcio=FULCIO), "fulcio needs a rekorPublicKeyPath"),
+        (sigstore(fulcio={**FULCIO, "subjectEmail": ""}, **REKOR), "subjectEmail is missing"),
+        (sigstore(pki={"caRootsPath": "/r"}), "at least one of subjectHostname"),
+        (sigstore(pki=PKI, **REKOR), "pki goes without"),
+        (gpg(keyPath="/k", signedIdentity={"type": "any"}), "unknown type of signedIdentity"),
+        (
+            gpg(keyPath="/k", signedIdentity={"type": "exactReference", "dockerReference": "a/b"}),
+            "expected a tag or a digest",
+        ),
+        (
+            gpg(
+                keyPath="/k", signedIdentity={"type": "exactRepository", "dockerRepository": "a:b"}
+            ),
+            "expected a repository",
+        ),
+        (
+            gpg(
+                keyPath="/k",
+                signedIdentity={"type": "remapIdentity", "prefix": "a/", "signedPrefix": "b"},
+            ),
+            "not a registry or a repository",
+        ),
+    ],
+)
+def test_a_requirement_that_is_not_in_order_is_refused(requirement: Any, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        policy(requirement)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not JSON"),
+        ("[]", "expected an object"),
+        ("{}", "there is no default"),
+        ('{"default": []}', "at least one requirement"),
+        ('{"default": null}', "at least one requirement"),
+        ('{"default": [{"type": "reject"}], "Transports": {}}', "unknown key 'Transports'"),
+        ('{"default": [{"type": "reject"}], "default": []}', "duplicate key 'default'"),
+        ('{"default": [{"type": "reject", "type": "insecureAcceptAnything"}]}', "duplicate key"),
+        ('{"default": [{"type": "reject"}]} {}', "not JSON"),
+        ("[" * 100, "nested deeper"),
+    ],
+)
+def test_a_document_that_is_not_in_order_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        parse(text.encode(), "policy.json")
+
+
+@pytest.mark.parametrize("transport", ["dir", "oci", "oci-archive", "sif"])
+@pytest.mark.parametrize("scope", ["/", "images", "/a/../b", "/a/", "//a", "/./a"])
+def test_a_path_that_matches_nothing_is_refused(transport: str, scope: str) -> None:
+    with pytest.raises(ConfigError, match="not an absolute path"):
+        policy(ANYTHING, **{transport: {scope: [ANYTHING]}})
+
+
+def test_what_is_no_place_has_no_scopes() -> None:
+    with pytest.raises(ConfigError, match='only the scope ""'):
+        policy(ANYTHING, **{"docker-archive": {"/a": [ANYTHING]}})
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    with contextlib.suppress(ConfigError):
+        parse(raw, "policy.json")
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.sampled_from(["", "reject", "signedBy", "/k"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "default", "transports", "keyPath", "keyType", "fulcio", "pki"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_any_value_is_read_or_refused(value: Any) -> None:
+    with contextlib.suppress(ConfigError):
+        policy(value, docker={"a": value})
+    with contextlib.suppress(ConfigError):
+        policy({"type": "sigstoreSigned", "keyPath": value, "signedIdentity": value})
+
+
+def test_the_first_file_that_exists_holds(world: World) -> None:
+    assert world.settings().policy() is None
+    reject = {"default": [{"type": "reject"}]}
+    world.write("etc/containers/policy.json", reject)
+    found = world.settings().policy()
+    assert found is not None
+    assert found.default == (Reject(),)
+    world.write("home/.config/containers/policy.json", {"default": [ANYTHING]})
+    found = world.settings().policy()
+    assert found is not None
+    assert found.default == (InsecureAcceptAnything(),)
+
+
+def test_a_file_that_was_named_has_to_be_there(world: World) -> None:
+    world.environment["CONTAINERS_POLICY_JSON"] = str(world.root / "none.json")
+    with pytest.raises(ConfigError, match="no such file"):
+        world.settings().policy()

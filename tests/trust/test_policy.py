@@ -1,0 +1,97 @@
+"""A policy decides by the most specific scope."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler import transports
+from bundler.config.policy_json import parse
+from bundler.errors import RejectedByPolicyError
+from bundler.trust import policy as policies
+from bundler.trust.scopes import scopes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ACCEPT, REJECT = [{"type": "insecureAcceptAnything"}], [{"type": "reject"}]
+SIGNED = [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k"}]
+DIGEST = "sha256:" + "a" * 64
+
+
+def check(image: str, default: object, known: object = (), *, require_signed: bool = False) -> None:
+    document = {"default": default, "transports": dict(known)}  # type: ignore[call-overload]
+    policies.check(
+        parse(json.dumps(document).encode(), "/p/policy.json"),
+        transports.parse(image),
+        policies.cannot_verify,
+        require_signed=require_signed,
+    )
+
+
+def test_an_image_in_a_registry_lies_in_namespaces_and_domains() -> None:
+    assert scopes(transports.parse("docker://a.b.example:5000/ns/repo:1")) == [
+        "a.b.example:5000/ns/repo:1",
+        "a.b.example:5000/ns/repo",
+        "a.b.example:5000/ns",
+        "a.b.example:5000",
+        "*.b.example",
+        "*.example",
+    ]
+    assert scopes(transports.parse(f"docker://busybox@{DIGEST}"))[:3] == [
+        f"docker.io/library/busybox@{DIGEST}",
+        "docker.io/library/busybox",
+        "docker.io/library",
+    ]
+    assert scopes(transports.parse("docker://localhost/x"))[0] == "localhost/x:latest"
+
+
+def test_an_image_on_a_disk_lies_in_directories_without_links(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    real = str(tmp_path / "real")
+    assert scopes(transports.parse(f"dir:{tmp_path}/link"))[:2] == [real, str(tmp_path)]
+    assert scopes(transports.parse(f"oci:{tmp_path}/link:app"))[:2] == [f"{real}:app", real]
+    assert "" not in scopes(transports.parse(f"dir:{tmp_path}"))
+
+
+@pytest.mark.parametrize("scope", ["r.example/a/b:1", "r.example/a/b", "r.example/a", "r.example"])
+def test_the_most_specific_scope_decides(scope: str) -> None:
+    docker = {"": REJECT, "*.example": REJECT, scope: ACCEPT}
+    check("docker://r.example/a/b:1", REJECT, {"docker": docker})
+    docker = {"": ACCEPT, "*.example": ACCEPT, scope: REJECT}
+    with pytest.raises(RejectedByPolicyError) as raised:
+        check("docker://r.example/a/b:1", ACCEPT, {"docker": docker})
+    said = "Running image docker://r.example/a/b:1 is rejected by policy."
+    assert raised.value.message == said
+    assert "/p/policy.json" in (raised.value.hint or "")
+
+
+def test_a_name_that_only_begins_alike_is_another() -> None:
+    for scope in ("r.example/a/b", "r.example/a/bb:1", "r.exam", "*.r.example", "example"):
+        check("docker://r.example/a/bb:2", ACCEPT, {"docker": {scope: REJECT}})
+
+
+def test_a_transport_of_which_nothing_is_said_gets_the_default() -> None:
+    with pytest.raises(RejectedByPolicyError):
+        check("dir:/x", REJECT, {"docker": {"": ACCEPT}})
+    check("docker-archive:/x.tar", REJECT, {"docker-archive": {"": ACCEPT}})
+
+
+def test_all_requirements_have_to_be_met() -> None:
+    with pytest.raises(RejectedByPolicyError):
+        check("dir:/x", [*ACCEPT, *REJECT])
+
+
+def test_a_signature_that_cannot_be_verified_is_none() -> None:
+    with pytest.raises(RejectedByPolicyError, match=r"signature \(signedBy\)"):
+        check("dir:/x", [*ACCEPT, *SIGNED])
+
+
+def test_who_wants_signatures_takes_no_policy_without() -> None:
+    with pytest.raises(RejectedByPolicyError, match="No signature verification policy found"):
+        check("dir:/x", ACCEPT, require_signed=True)
+    with pytest.raises(RejectedByPolicyError, match="is rejected by policy"):
+        check("dir:/x", REJECT, require_signed=True)

@@ -13,7 +13,7 @@ import binascii
 import re
 from typing import Any
 
-from bundler.errors import MalformedError
+from bundler.errors import BundlerError, MalformedError
 from bundler.oci import fields, media_types, strict_json
 from bundler.oci.digest import Digest
 
@@ -39,6 +39,16 @@ def manifest_digest(raw: bytes, *, what: str) -> Digest:
     if not signed or value.get("mediaType") in _KNOWN:
         return Digest.of(raw)
     return Digest.of(_payload(raw, fields.objects(value, "signatures", what), what))
+
+
+def has_digest(raw: bytes, digest: Digest) -> bool:
+    """Whether ``digest`` is that of ``raw``, or the one under which registries know it."""
+    if digest.matches(raw):
+        return True
+    try:
+        return manifest_digest(raw, what="manifest") == digest
+    except BundlerError:
+        return False
 
 
 def _payload(raw: bytes, signatures: list[dict[str, Any]], what: str) -> bytes:

@@ -7,6 +7,7 @@ when it is written.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
     from bundler.content.reader import Content, Reader
     from bundler.ports import Node, Options, Publication
+
+
+_TAGS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +233,10 @@ class DockerDestination:
             ConflictError: a tag is immutable, is wanted by two images, or came with a digest
                 that is not the image's.
         """
-        for tag, root in self._tags(images).items():
-            self._tag(tag, root)
+        tags = self._tags(images)
+        with ThreadPoolExecutor(_TAGS_AT_ONCE) as threads:
+            for _ in threads.map(self._tag, tags.keys(), tags.values()):
+                pass
         for image in images:
             self._list_as_referrer(image.root)
 

@@ -33,7 +33,6 @@ from bundler.ports import (
     Destination,
     MountsBlobs,
     Node,
-    Publication,
     Rereads,
     StoresSignatures,
 )
@@ -205,19 +204,13 @@ class _Work:
         transfer.push_manifest(task.manifest, task.destination)
 
     def commit(self) -> Outcome:
-        """Let names stand for what has arrived, one destination after the other."""
+        """Let names stand for what has arrived, at all destinations at once."""
         self._stop.check()
-        done: list[Target] = []
         whole = [item for item in self._targets if item.image.wish.label not in self._failed]
-        for destination, targets in _by_destination(whole):
-            if isinstance(destination, StoresSignatures):
-                for target in targets:
-                    for digest, signatures in target.image.signatures.items():
-                        destination.push_signatures(digest, signatures)
-            images = [image for target in targets for image in publications(target)]
-            labels = tuple(target.image.wish.label for target in targets)
-            self._guarded(_commit, _Commit(destination, labels, images))
-            done += [item for item in targets if item.image.wish.label not in self._failed]
+        commits = [_Commit(*group) for group in _by_destination(whole)]
+        tasks = [partial(self._guarded, _Commit.run, item) for item in commits]
+        run(self._running.executor, tasks, self._stop)
+        done = [item for item in whole if item.image.wish.label not in self._failed]
         for target in done:
             for name in target.names:
                 root = target.image.graph.root
@@ -305,16 +298,24 @@ def _read_once(tasks: Iterable[BlobTask]) -> list[BlobTask]:
 @dataclass(frozen=True, slots=True)
 class _Commit:
     destination: Destination
-    labels: tuple[str, ...]
-    images: Sequence[Publication]
+    targets: Sequence[Target]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(target.image.wish.label for target in self.targets)
+
+    def run(self) -> None:
+        if isinstance(self.destination, StoresSignatures):
+            for target in self.targets:
+                for digest, signatures in target.image.signatures.items():
+                    self.destination.push_signatures(digest, signatures)
+        self.destination.commit(
+            [image for target in self.targets for image in publications(target)]
+        )
 
 
 def _is_no_layer(task: _Task) -> bool:
     return isinstance(task, BlobTask) and task.node.kind != "layer"
-
-
-def _commit(task: _Commit) -> None:
-    task.destination.commit(task.images)
 
 
 def _by_destination(items: Iterable[PlacedT]) -> list[tuple[Destination, list[PlacedT]]]:

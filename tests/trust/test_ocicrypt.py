@@ -1,0 +1,324 @@
+"""A layer's secret reaches those it was wrapped for, and nobody else."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+from base64 import b64decode, b64encode
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
+
+from bundler.content.encrypting import PUBLIC_OPTIONS
+from bundler.errors import (
+    BundlerError,
+    ConfigError,
+    IntegrityError,
+    LimitError,
+    MalformedError,
+    UnsupportedError,
+    UsageError,
+)
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.trust import ocicrypt
+
+DATA = os.urandom(2_500_000)
+JWE, PKCS7, PGP = (ocicrypt.KEYS + name for name in ("jwe", "pkcs7", "pgp"))
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    """Key files: PAIR.key and PAIR.pub, and a certificate for those of RSA's."""
+    home = tmp_path_factory.mktemp("keys")
+    write(home, "rsa", rsa.generate_private_key(65537, 2048))
+    write(home, "other", rsa.generate_private_key(65537, 2048))
+    write(home, "ec", ec.generate_private_key(ec.SECP256R1()))
+    write(home, "ec521", ec.generate_private_key(ec.SECP521R1()))
+    write(home, "ed", ed25519.Ed25519PrivateKey.generate())
+    write(home, "locked", rsa.generate_private_key(65537, 2048), b"secret")
+    return home
+
+
+def write(home, name, key, password=None):
+    cipher = serialization.NoEncryption()
+    if password:
+        cipher = serialization.BestAvailableEncryption(password)
+    pem, der = serialization.Encoding.PEM, serialization.Encoding.DER
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    info = serialization.PublicFormat.SubjectPublicKeyInfo
+    (home / f"{name}.key").write_bytes(key.private_bytes(pem, pkcs8, cipher))
+    (home / f"{name}.pub").write_bytes(key.public_key().public_bytes(pem, info))
+    (home / f"{name}.pub.der").write_bytes(key.public_key().public_bytes(der, info))
+    if isinstance(key, rsa.RSAPrivateKey):
+        (home / f"{name}.crt").write_bytes(certificate(key).public_bytes(pem))
+
+
+def certificate(key):
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "reader")])
+    return (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=9))
+        .sign(key, hashes.SHA256())
+    )
+
+
+def layer(data=b"", annotations=None):
+    return Descriptor(
+        "application/octet-stream", Digest.of(data), len(data), annotations=annotations or {}
+    )
+
+
+def seal(*recipients, data=DATA, configuration=None):
+    stream = ocicrypt.sealing(recipients, configuration)(io.BytesIO(data), layer(data))
+    sealed = stream.read()
+    stream.close()
+    return sealed, stream.annotations()
+
+
+def unseal(sealed, annotations, *keys, configuration=None):
+    opening = ocicrypt.unsealing([str(key) for key in keys], configuration)
+    return opening(io.BytesIO(sealed), layer(sealed, annotations)).read()
+
+
+@pytest.mark.parametrize("data", [b"", b"x", DATA])
+@pytest.mark.parametrize(
+    ("recipient", "key"),
+    [
+        ("jwe:{}/rsa.pub", "rsa.key"),
+        ("jwe:{}/rsa.pub.der", "rsa.key"),
+        ("jwe:{}/ec.pub", "ec.key"),
+        ("jwe:{}/ec521.pub", "ec521.key"),
+        ("jwe:{}/locked.pub", "locked.key:secret"),
+        ("jwe:{}/locked.pub", "locked.key:pass=secret"),
+        ("pkcs7:{}/rsa.crt", "rsa.key"),
+    ],
+)
+def test_a_reader_gets_the_layer_back(keys, recipient, key, data):
+    sealed, annotations = seal(recipient.format(keys), data=data)
+    assert len(sealed) == len(data)
+    assert sealed != data or not data
+    assert unseal(sealed, annotations, f"{keys}/{key}") == data
+
+
+def test_every_reader_opens_it_alone(keys):
+    recipients = [f"jwe:{keys}/rsa.pub", f"jwe:{keys}/ec.pub", f"pkcs7:{keys}/other.crt"]
+    sealed, annotations = seal(*recipients)
+    assert set(annotations) == {JWE, PKCS7, PUBLIC_OPTIONS}
+    for name in ("rsa", "ec", "other"):
+        assert unseal(sealed, annotations, keys / f"{name}.key") == DATA
+
+
+def test_a_password_may_come_from_a_file_or_a_descriptor(keys, tmp_path):
+    sealed, annotations = seal(f"jwe:{keys}/locked.pub")
+    (tmp_path / "password").write_bytes(b"secret")
+    locked = keys / "locked.key"
+    assert unseal(sealed, annotations, f"{locked}:file={tmp_path}/password") == DATA
+    with (tmp_path / "password").open("rb") as file:
+        assert unseal(sealed, annotations, f"{locked}:fd={file.fileno()}") == DATA
+
+
+def test_nobody_else_opens_it(keys):
+    sealed, annotations = seal(f"jwe:{keys}/rsa.pub", f"pkcs7:{keys}/rsa.crt")
+    for others in ([], ["other.key"], ["ec.key", "other.key"], ["rsa.crt"]):
+        with pytest.raises(UsageError, match="encrypted for jwe, pkcs7, and no key") as refusal:
+            unseal(sealed, annotations, *(keys / name for name in others))
+        assert "--decryption-key" in refusal.value.hint
+
+
+@pytest.mark.parametrize("place", [0, 1_500_000, len(DATA) - 1])
+def test_a_changed_bit_never_looks_like_an_end(keys, place):
+    sealed, annotations = seal(f"jwe:{keys}/rsa.pub")
+    changed = bytearray(sealed)
+    changed[place] ^= 1
+    with pytest.raises(IntegrityError, match="not the bytes that were encrypted"):
+        unseal(bytes(changed), annotations, keys / "rsa.key")
+
+
+@pytest.mark.parametrize("size", [0, 1, 1024 * 1024, len(DATA) - 1])
+def test_what_was_cut_off_is_missed(keys, size):
+    sealed, annotations = seal(f"jwe:{keys}/rsa.pub")
+    with pytest.raises(IntegrityError):
+        unseal(sealed[:size], annotations, keys / "rsa.key")
+
+
+def test_the_last_piece_is_not_given_out_before_all_is_proved(keys):
+    sealed, annotations = seal(f"jwe:{keys}/rsa.pub")
+    opening = ocicrypt.unsealing([f"{keys}/rsa.key"])
+    stream = opening(io.BytesIO(sealed + b"more"), layer(sealed, annotations))
+    given: list[int] = []
+    with pytest.raises(IntegrityError):
+        given.extend(map(len, iter(lambda: stream.read(1000), b"")))
+    assert 0 < sum(given) <= len(DATA) // (1024 * 1024) * 1024 * 1024
+
+
+def damaged(annotations, name, change):
+    value = json.loads(b64decode(annotations[name]))
+    change(value)
+    return {**annotations, name: b64encode(json.dumps(value).encode()).decode()}
+
+
+NONE = b64encode(b"{}").decode()
+DAMAGE = {
+    "cipher": (PUBLIC_OPTIONS, lambda value: value.update(cipher="ROT13"), UnsupportedError),
+    "no hmac": (PUBLIC_OPTIONS, lambda value: value.pop("hmac"), MalformedError),
+    "empty hmac": (PUBLIC_OPTIONS, lambda value: value.update(hmac=""), MalformedError),
+    "options": (PUBLIC_OPTIONS, lambda value: value.update(cipheroptions=[1]), MalformedError),
+    "no iv": (JWE, lambda value: value.pop("iv"), MalformedError),
+    "tag": (JWE, lambda value: value.update(tag="!"), BundlerError),
+    "iv": (JWE, lambda value: value.update(iv="AAAA"), UsageError),
+    "ciphertext": (JWE, lambda value: value.update(ciphertext="AAAA"), UsageError),
+    "key": (JWE, lambda value: value.update(encrypted_key="AAAA"), UsageError),
+    "no algorithm": (JWE, lambda value: value.update(protected=NONE), UnsupportedError),
+    "recipients": (JWE, lambda value: value.update(recipients=[{}] * 65), LimitError),
+}
+
+
+@pytest.mark.parametrize(("name", "change", "error"), list(DAMAGE.values()), ids=list(DAMAGE))
+def test_damaged_annotations_are_told_without_a_secret(keys, name, change, error):
+    sealed, annotations = seal(f"jwe:{keys}/rsa.pub", data=b"layer")
+    with pytest.raises(error):
+        unseal(sealed, damaged(annotations, name, change), keys / "rsa.key")
+
+
+def test_annotations_that_are_not_there_are_told(keys):
+    sealed, annotations = seal(f"jwe:{keys}/rsa.pub", data=b"layer")
+    with pytest.raises(MalformedError, match="pubopts"):
+        unseal(sealed, {JWE: annotations[JWE]}, keys / "rsa.key")
+    with pytest.raises(UsageError, match="encrypted for nobody"):
+        unseal(sealed, {PUBLIC_OPTIONS: annotations[PUBLIC_OPTIONS]}, keys / "rsa.key")
+    with pytest.raises(MalformedError, match="base64"):
+        unseal(sealed, annotations | {JWE: "%"}, keys / "rsa.key")
+
+
+def test_a_point_off_the_curve_is_not_worked_with(keys):
+    sealed, annotations = seal(f"jwe:{keys}/ec.pub", data=b"layer")
+    moved = damaged(annotations, JWE, lambda value: value["header"]["epk"].update(x="AQ"))
+    with pytest.raises(UsageError):
+        unseal(sealed, moved, keys / "ec.key")
+
+
+def test_a_truncated_envelope_is_told(keys):
+    sealed, annotations = seal(f"pkcs7:{keys}/rsa.crt", data=b"layer")
+    envelope = b64decode(annotations[PKCS7])
+    for end in (0, 1, 2, 30, 100, len(envelope) - 1):
+        cut = annotations | {PKCS7: b64encode(envelope[:end]).decode()}
+        with pytest.raises(MalformedError, match="not an envelope"):
+            unseal(sealed, cut, keys / "rsa.key")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("rsa.pub", UsageError, "does not name a recipient"),
+        ("jwe:", UsageError, "does not name a recipient"),
+        ("pkcs11:token", UnsupportedError, "hardware"),
+        ("jwe:{}/absent", ConfigError, "No such file"),
+        ("jwe:{}/rsa.key", ConfigError, "not a public key"),
+        ("jwe:{}/ed.pub", UnsupportedError, "neither an RSA"),
+        ("pkcs7:{}/rsa.pub", ConfigError, "not a certificate"),
+        ("provider:", UsageError, "does not name a recipient"),
+    ],
+)
+def test_recipients_that_cannot_be_read_are_named(keys, text, error, said):
+    with pytest.raises(error, match=said):
+        ocicrypt.sealing([text.format(keys)])
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("{}/absent", ConfigError, "No such file"),
+        ("{}/rsa.pub", ConfigError, "not a private key"),
+        ("{}/locked.key", UsageError, "needs a password"),
+        ("{}/locked.key:wrong", ConfigError, "not its password"),
+        ("{}/rsa.key:needless", UsageError, "is not encrypted"),
+        ("{}/rsa.key:fd=x", UsageError, "no password can be read"),
+        ("{}/ed.key", UnsupportedError, "neither an RSA"),
+    ],
+)
+def test_keys_that_cannot_be_read_are_named(keys, text, error, said):
+    with pytest.raises(error, match=said) as refusal:
+        ocicrypt.unsealing([text.format(keys)])
+    assert "wrong" not in str(refusal.value)
+
+
+PROVIDER = """
+import base64, json, sys
+question = json.load(sys.stdin)
+turn = lambda text: base64.b64encode(base64.b64decode(text)[::-1]).decode()
+if question["op"] == "keywrap":
+    part = question["keywrapparams"]
+    assert base64.b64decode(part["ec"]["Parameters"]["acme"][0]) == b"vault-7"
+    print(json.dumps({"keywrapresults": {"annotation": turn(part["optsdata"])}}))
+else:
+    part = question["keyunwrapparams"]
+    print(json.dumps({"keyunwrapresults": {"optsdata": turn(part["annotation"])}}))
+"""
+
+
+def test_a_provider_wraps_and_unwraps(tmp_path):
+    (tmp_path / "provider.py").write_text(PROVIDER)
+    command = {"path": sys.executable, "args": [f"{tmp_path}/provider.py"]}
+    providers = {
+        "acme": {"cmd": command},
+        "remote": {"grpc": "localhost:5"},
+        "broken": {"cmd": {"path": "/bin/false"}},
+    }
+    configuration = tmp_path / "providers.json"
+    configuration.write_text(json.dumps({"key-providers": providers}))
+    sealed, annotations = seal("provider:acme:vault-7", configuration=configuration)
+    assert set(annotations) == {f"{ocicrypt.KEYS}provider.acme", PUBLIC_OPTIONS}
+    given = {"configuration": configuration}
+    assert unseal(sealed, annotations, "provider:acme", **given) == DATA
+    with pytest.raises(UsageError, match="no key"):
+        unseal(sealed, annotations, **given)
+    for name, said in (("remote", "gRPC"), ("broken", "status 1"), ("absent", "no key provider")):
+        with pytest.raises(BundlerError, match=said):
+            seal(f"provider:{name}", **given)
+
+
+@pytest.fixture(scope="module")
+def pgp(tmp_path_factory):
+    """An exported secret key with a password, in a home of its own; yields (home, file)."""
+    home = tmp_path_factory.mktemp("gpg", numbered=True)
+    home.chmod(stat.S_IRWXU)
+    environment = {**os.environ, "GNUPGHOME": str(home)}  # noqa: TID251 - gpg needs a PATH
+
+    def gpg(*arguments):
+        command = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+        return done.stdout
+
+    password = ["--passphrase", "secret"]
+    gpg(*password, "--quick-gen-key", "Reader <reader@example.com>", "default", "default", "never")
+    file = home / "exported.gpg"
+    file.write_bytes(gpg(*password, "--export-secret-keys", "reader@example.com"))
+    yield home, file
+    subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=False)
+
+
+def test_an_owner_of_a_pgp_key_gets_the_layer_back(pgp, monkeypatch):
+    home, file = pgp
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    sealed, annotations = seal("pgp:reader@example.com")
+    assert set(annotations) == {PGP, PUBLIC_OPTIONS}
+    monkeypatch.setenv("GNUPGHOME", "/nonexistent")
+    assert unseal(sealed, annotations, f"{file}:secret") == DATA
+    with pytest.raises(UsageError, match="encrypted for pgp"):
+        unseal(sealed, annotations, f"{file}:wrong")
+
+
+def test_an_unknown_owner_of_a_pgp_key_is_named(pgp, monkeypatch):
+    monkeypatch.setenv("GNUPGHOME", str(pgp[0]))
+    with pytest.raises(UsageError, match=r"nobody@example\.com"):
+        seal("pgp:nobody@example.com")

@@ -235,6 +235,22 @@ class MakesManifests(Protocol):
 
 
 @runtime_checkable
+class KeepsForeignManifests(Protocol):
+    """A source that keeps the manifest an image came with, though not the layers it names.
+
+    What can be copied out has another manifest, which ``resolve`` tells.
+    """
+
+    def stored_manifest(self, name: str | None = None, /) -> Descriptor:
+        """The manifest or list that the image ``name`` came with; ``open`` reads it.
+
+        Raises:
+            NotFoundError: as ``resolve``.
+        """
+        ...
+
+
+@runtime_checkable
 class NamesItsOrigin(Protocol):
     """A source that may have been served by a mirror."""
 

@@ -28,7 +28,7 @@ from bundler.oci.go_values import (
 )
 from bundler.oci.manifest import ImageManifest, Index
 from bundler.oci.schema1 import Schema1
-from bundler.ports import InRepository, ListsTags, MountOrigin, Node
+from bundler.ports import InRepository, KeepsForeignManifests, ListsTags, MountOrigin, Node
 
 if TYPE_CHECKING:
     from bundler.events import Emit
@@ -59,7 +59,10 @@ def find(source: Source, reference: Reference) -> Found:
         NotFoundError: there is no such image.
         IntegrityError: its bytes are not those of its digest.
     """
-    root = source.resolve(reference.name)
+    if isinstance(source, KeepsForeignManifests):
+        root = source.stored_manifest(reference.name)
+    else:
+        root = source.resolve(reference.name)
     return Found(source, reference, root, fetch(source, root, str(reference)))
 
 

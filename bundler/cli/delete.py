@@ -48,5 +48,5 @@ def delete(
         render.document(
             {"reference": str(reference), "digest": str(gone.digest), "tagOnly": tag_only}
         )
-    else:
-        voice.current().outcome(f"{reference} {gone.digest}")
+    elif voice.current().tells_outcomes:
+        render.line(f"{reference} {gone.digest}")

@@ -120,11 +120,13 @@ def copied(report: CopyReport, *, as_json: bool, dry_run: bool) -> None:
     if as_json:
         render.document(report.to_json() | {"dryRun": dry_run})
         return
-    lines = [f"{report.destination} {report.root.digest}"]
+    if not voice.current().tells_outcomes:
+        return
+    render.line(f"{report.destination} {report.root.digest}")
     if dry_run:
         moves, stays = _blobs(report.plan, "push"), _blobs(report.plan, "present")
-        lines += [f"{moves}, to move", f"{stays}, there already"]
-    voice.current().outcome(*lines)
+        render.line(f"{moves}, to move")
+        render.line(f"{stays}, there already")
 
 
 def _shares(plan: Plan) -> str:

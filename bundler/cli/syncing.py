@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bundler.cli import render
+from bundler.cli import render, voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,9 @@ Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 _SOURCES = ("containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml")
 _DESTINATIONS = ("containers-storage", "dir", "docker", "oci", "oci-archive")
+DEFAULT_JOBS = 16
+"""Small images are more questions than bytes, and most of the time is waiting for answers."""
+
 _REMOTE = ("docker", "yaml")
 _STATES = {"new": "to copy", "present": "already there", "copied": "copied", "failed": "failed"}
 
@@ -80,6 +83,17 @@ def both_ends(function: Decorated) -> Decorated:
     return functools.reduce(lambda made, option: option(made), reversed(_OPTIONS), gather)  # type: ignore[return-value]
 
 
+def jobs(function: Decorated) -> Decorated:
+    """``--jobs``, in the parameter ``jobs``; None: not said."""
+    return click.option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(1, 64),
+        help=f"How much is done at once: {DEFAULT_JOBS} if not said.",
+    )(function)
+
+
 def told(report: SyncReport, digestfile: Path | None, *, as_json: bool, dry_run: bool) -> None:
     """Print what a sync did, or would do, and write the digests down."""
     if digestfile is not None and not dry_run:
@@ -87,6 +101,8 @@ def told(report: SyncReport, digestfile: Path | None, *, as_json: bool, dry_run:
         digestfile.write_text("".join(lines))
     if as_json:
         render.document(report.to_json() | {"dryRun": dry_run})
+        return
+    if not voice.current().tells_outcomes:
         return
     rows = [(line.source, line.destination, _STATES[line.state]) for line in report.lines]
     render.table(("IMAGE", "DESTINATION", "OUTCOME"), rows)

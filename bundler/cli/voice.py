@@ -70,8 +70,9 @@ class Voice(Protocol):
         """What shows the work of a command."""
         ...
 
-    def outcome(self, *lines: str) -> None:
-        """Say what a command did, which nobody had asked it to print."""
+    @property
+    def tells_outcomes(self) -> bool:
+        """Whether a command that was not asked to print anything says what it did."""
         ...
 
     def ask(self, what: Literal["username", "password"], *, username: str = "") -> str:
@@ -98,6 +99,8 @@ class Voice(Protocol):
 class OwnVoice:
     """As ``airbundle``."""
 
+    tells_outcomes = True
+
     @property
     def name(self) -> str:
         """Our own."""
@@ -116,13 +119,6 @@ class OwnVoice:
         from bundler.cli.progress import Progress  # noqa: PLC0415 - only who works needs it
 
         return Progress.on_stderr(quiet=quiet)
-
-    def outcome(self, *lines: str) -> None:
-        """Lines on stdout."""
-        from bundler.cli import render  # noqa: PLC0415 - not for --help
-
-        for line in lines:
-            render.line(line)
 
     def ask(self, what: Literal["username", "password"], *, username: str = "") -> str:
         """On the terminal's stderr, so that stdout has data only."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bundler.cli.skopeo import references
+from bundler.cli.skopeo import places, references
 from bundler.cli.skopeo.logrus import quoted
 from bundler.errors import UsageError
 
@@ -69,6 +69,22 @@ def _sync(line: CommandLine) -> None:
     _format(line)
     _access(line, "src-")
     _access(line, "dest-")
+    _sync_source(source, line.arguments[0])
+
+
+def _sync_source(transport: str, text: str) -> None:
+    reason = references.why_no_image(text)
+    if transport == "docker" and reason is not None:
+        raise UsageError(
+            'Cannot obtain a valid image reference for transport "docker" and reference'
+            f" {quoted(text)}: {reason}"
+        )
+    unopened = places.opened(text) if transport != "docker" else None
+    if unopened is not None and transport == "dir":
+        why = unopened.replace("open", "stat", 1)
+        raise UsageError(f"Invalid source directory specified: {why}")
+    if unopened is not None:
+        raise UsageError(unopened)
 
 
 def _inspect(line: CommandLine) -> None:
@@ -132,6 +148,10 @@ def _logout(line: CommandLine) -> None:
     elif len(line.arguments) > 1:
         raise UsageError("logout accepts only one registry to log out from")
     _account(line)
+    path = line.text("authfile")
+    if path and (reason := places.opened(path)) is not None:
+        why = reason.removeprefix("open ")
+        raise UsageError(f"credential file is not accessible: faccessat {why}")
 
 
 def _manifest_digest(line: CommandLine) -> None:

@@ -14,7 +14,9 @@ from bundler.cli.skopeo.names import Shown
 from bundler.errors import (
     CancelledError,
     ConfigError,
+    MediumError,
     NotFoundError,
+    PartialError,
     RejectedByPolicyError,
     UnauthorizedError,
 )
@@ -71,6 +73,8 @@ def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) 
             return _of_delete(error, line)
         case "login":
             return _of_login(error, line)
+        case "sync":
+            return _of_sync(error, line)
         case "manifest-digest":
             path = line.arguments[0]
             reason = _unread(path) or error.message
@@ -112,7 +116,7 @@ def _of_copy(error: BundlerError, line: CommandLine, first_blob: str | None) -> 
         return Told(f"writing blob: {places.no_engine(line.text('dest-daemon-host'))}")
     if error.message.endswith("can only be read from, not written to"):
         return Told(f"initializing destination {error.message}")
-    if line.text("digestfile") and isinstance(error, NotFoundError | ConfigError):
+    if line.text("digestfile") and isinstance(error, NotFoundError | MediumError):
         written = places.opened(line.text("digestfile"))
         if written is not None:
             return Told(
@@ -187,6 +191,26 @@ def _of_login(error: BundlerError, line: CommandLine) -> Told:
     if isinstance(error, UnauthorizedError):
         return Told(f"logging into {quoted(registry)}: invalid username/password")
     return Told(error.message)
+
+
+def _of_sync(error: BundlerError, line: CommandLine) -> Told:
+    if isinstance(error, PartialError):
+        return Told("Sync failed due to previous reported error(s) for one or more images")
+    exchange = error.exchange
+    if exchange is None or exchange.status is None or "/v2/" not in exchange.url:
+        return Told(error.message)
+    host, _, path = exchange.url.partition("://")[2].partition("/v2/")
+    repository, _, tag = path.rpartition("/manifests/")
+    if path.endswith("/tags/list"):
+        name = f"{host}/{path.removesuffix('/tags/list')}"
+        tags = f"fetching tags list: {_answer(exchange)}"
+        return Told(f"Error determining repository tags for repo {name}: {tags}")
+    if not repository:
+        return Told(error.message)
+    image = Shown.of(f"docker://{host}/{repository}{'@' if ':' in tag else ':'}{tag}")
+    read = _read(error, exchange, image, line, "src-")
+    front = f"Error copying ref {quoted(str(image))}: "
+    return Told(f"{front}initializing source {image}: {read.message}", read.status)
 
 
 def _read(

@@ -34,11 +34,13 @@ class Lines:
         *,
         quiet: bool,
         debug: bool,
+        dry_run: bool,
     ) -> None:
         self._stream = stream
         self._phrase = phrase
         self._quiet = quiet
         self._debug = debug
+        self._log = _SyncLog(dry_run=dry_run)
         self._lock = threading.Lock()
         self._waiting: deque[tuple[str, frozenset[str]]] = deque()
         self._done: set[str] = set()
@@ -50,6 +52,8 @@ class Lines:
                 self._begin(event)
             case events.BlobFinished(failed=False):
                 self._finish(event.digest)
+            case events.ImagePresent() if not self._quiet:
+                self._begin_present()
             case events.Warned():
                 logrus.log("warning", event.text)
             case events.Retrying(repeats=int()):
@@ -58,7 +62,7 @@ class Lines:
             case events.Retrying() | events.Notice() if self._debug:
                 logrus.log("debug", _debugging(event))
             case _:
-                _log_of_sync(event)
+                self._log.add(event)
 
     def last_words(self) -> None:
         """There are none."""
@@ -77,6 +81,10 @@ class Lines:
             self._release(whatever=True)  # of an image before this one, which is done
             self._waiting.extend(_lines(resolved))
             self._release()
+
+    def _begin_present(self) -> None:
+        with self._lock:
+            self._stream.write("Skipping: image already present at destination\n")
 
     def _finish(self, digest: str) -> None:
         with self._lock:
@@ -123,11 +131,9 @@ def _end(resolved: events.Resolved) -> frozenset[str]:
     return _AT_THE_END if resolved.listed is None else frozenset()
 
 
-def _again(event: events.Retrying) -> str:
+def _again(event: events.Retrying, reason: str) -> str:
     wait = durations.text(event.wait)
-    return (
-        f"Failed, retrying in {wait} ... ({event.attempt}/{event.repeats}). Error: {event.reason}"
-    )
+    return f"Failed, retrying in {wait} ... ({event.attempt}/{event.repeats}). Error: {reason}"
 
 
 def _debugging(event: events.Retrying | events.Notice) -> str:
@@ -136,20 +142,38 @@ def _debugging(event: events.Retrying | events.Notice) -> str:
     return f"{event.what}: {event.reason}; trying again in {durations.text(event.wait)}"
 
 
-def _log_of_sync(event: Event) -> None:
-    """What Skopeo's sync tells in the log, whoever wants it or not."""
-    match event:
-        case events.TagsAsked():
-            logrus.log("info", "Getting tags", image=event.repository)
-        case events.ImageStarted():
-            logrus.log(
-                "info",
-                f"Copying image ref {event.number}/{event.count}",
-                **{"from": event.source, "to": event.destination},
-            )
-        case events.LeftOut():
-            logrus.log("error", event.reason)
-        case events.Synced():
-            logrus.log("info", f"Synced {event.images} images from {event.sources} sources")
-        case _:
-            pass
+class _SyncLog:
+    """What Skopeo's sync tells in the log, whoever wants it or not; images by their numbers."""
+
+    def __init__(self, *, dry_run: bool) -> None:
+        self._dry_run = dry_run
+        self._early: dict[int, events.ImageStarted] = {}
+        self._told = 0
+        self._lock = threading.Lock()
+
+    def add(self, event: Event) -> None:
+        """Take an event, from any thread."""
+        would = "Would have " if self._dry_run else ""
+        match event:
+            case events.TagsAsked():
+                logrus.log("info", "Getting tags", image=event.repository)
+            case events.ImageStarted():
+                with self._lock:
+                    self._early[event.number] = event
+                    while (following := self._early.pop(self._told + 1, None)) is not None:
+                        self._tell(following)
+            case events.LeftOut():
+                logrus.log("error", event.reason)
+            case events.Synced():
+                text = f"{event.images} images from {event.sources} sources"
+                logrus.log("info", f"{would}synced {text}" if would else f"Synced {text}")
+            case _:
+                pass
+
+    def _tell(self, event: events.ImageStarted) -> None:
+        if self._dry_run and not self._told:
+            logrus.log("warning", "Running in dry-run mode")
+        self._told += 1
+        does = "Would have copied" if self._dry_run else "Copying"
+        sides = {"from": event.source, "to": event.destination}
+        logrus.log("info", f"{does} image ref {event.number}/{event.count}", **sides)

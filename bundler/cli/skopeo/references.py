@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bundler.cli.skopeo import places
 from bundler.cli.skopeo.logrus import quoted
 from bundler.errors import BundlerError
 
@@ -117,15 +118,35 @@ def _index(name: str, kind: str = "") -> str | None:
     return None
 
 
+def _storage(rest: str) -> str | None:
+    name = rest.rpartition("]")[2]
+    if not name:
+        return '"" is an empty reference: invalid reference'
+    image = name.partition("@")[0]
+    if not image or re.fullmatch(r"@?[0-9a-f]+", name):
+        return None
+    reason = why_no_image(image)
+    return reason and f"parsing named reference {quoted(image)}: {reason}"
+
+
+def _tarball(rest: str) -> str | None:
+    for path in rest.split(":"):
+        if path != "-" and (reason := places.opened(path)) is not None:
+            return f"error opening {quoted(path)}: {reason}"
+    return None
+
+
 def _ostree(rest: str) -> str | None:  # noqa: ARG001 - whatever it names
     return 'The transport "ostree:" is not supported in this build'
 
 
 _CHECKS: dict[str, Callable[[str], str | None]] = {
+    "containers-storage": _storage,
     "docker": _docker,
     "docker-archive": _docker_archive,
     "docker-daemon": _daemon,
     "oci": _layout,
     "oci-archive": _layout,
     "ostree": _ostree,
+    "tarball": _tarball,
 }

@@ -55,6 +55,8 @@ def translated(line: CommandLine, command: click.Command, *, version: str) -> li
     habits: Said = {
         "ignore-unused-options": True,
         "policy-must-exist": True,
+        "lenient": True,
+        "refuse-existing": True,
         "user-agent": f"skopeo/{version}",
     }
     for name, value in habits.items():
@@ -90,6 +92,16 @@ def _copy(line: CommandLine, said: Said) -> None:
 
 def _logout(line: CommandLine, said: Said) -> None:  # noqa: ARG001 - as the others
     said.pop("tls-verify", None)  # taken, and not needed
+
+
+def _sync(line: CommandLine, said: Said) -> None:
+    _both_sides(line, said)
+    if not said.get("all"):
+        said["multi-arch"] = "system"
+    if line.text("src") == "docker":
+        name = line.arguments[0]
+        tagged = ":" in name.rpartition("/")[2] or "@" in name
+        logrus.log("info", "Tag presence check", imagename=name, tagged=tagged)
 
 
 def _both_sides(line: CommandLine, said: Said) -> None:
@@ -132,5 +144,5 @@ def _reference(text: str) -> str:
 _ARRANGE: dict[str, Callable[[CommandLine, Said], None]] = {
     "copy": _copy,
     "logout": _logout,
-    "sync": _both_sides,
+    "sync": _sync,
 }

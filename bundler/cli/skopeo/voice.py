@@ -26,6 +26,8 @@ VERSION = "1.22.0"
 class SkopeoVoice:
     """As ``skopeo``."""
 
+    tells_outcomes = False
+
     def __init__(self) -> None:
         self._line: CommandLine | None = None  # known once it is found to be good
         self._lines: Lines | None = None  # what was shown last
@@ -76,12 +78,10 @@ class SkopeoVoice:
         """Lines on stdout; warnings in the log."""
         from bundler.cli.skopeo.progress import Lines  # noqa: PLC0415 - only who works needs it
 
-        debug = self._line is not None and self._line.says("debug")
-        self._lines = Lines(sys.stdout, self._again, quiet=quiet, debug=debug)
+        line = self._line
+        debug, dry_run = (line is not None and line.says(name) for name in ("debug", "dry-run"))
+        self._lines = Lines(sys.stdout, self._again, quiet=quiet, debug=debug, dry_run=dry_run)
         return self._lines
-
-    def outcome(self, *lines: str) -> None:
-        """Nothing: who asked for no output gets none."""
 
     def ask(self, what: Literal["username", "password"], *, username: str = "") -> str:  # noqa: ARG002
         """On stdout; a password only from a terminal."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_LAYERS = 10_000
 
-EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360140c5800080000ffff2eafb5ef00040000")
+EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
 """The archive of no file at all that stands for a layer which changes nothing."""
 EMPTY_LAYER_DIGEST = Digest(
     "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"

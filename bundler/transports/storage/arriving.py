@@ -127,6 +127,8 @@ class Arriving:
             raise MalformedError(
                 f"{what}: {len(parsed.layers)} layers, and its config names {len(config.diff_ids)}"
             )
+        if any(one.algorithm != "sha256" for one in (parsed.config.digest, *config.diff_ids)):
+            raise UnsupportedError(f"{what}: a storage names images and layers by sha256 only")
         top: str | None = None
         for layer, diff_id in zip(parsed.layers, config.diff_ids, strict=True):
             top = self._unpack(layer, diff_id, top)

@@ -26,9 +26,8 @@ def scopes(reference: Reference) -> list[str]:
         case "dir" | "sif":
             return _of_path(os.path.realpath(rest))
         case "oci" | "oci-archive":
-            path, _, name = rest.partition(":")
-            path = os.path.realpath(path)
-            return [f"{path}:{name}", *_of_path(path)]
+            # The manual names path:name too, but Skopeo obeys the path only: a name can be left out.
+            return _of_path(os.path.realpath(rest.partition(":")[0]))
         case "containers-storage":
             return _of_storage(rest)
         case _:

@@ -26,7 +26,7 @@ def scopes(reference: Reference) -> list[str]:
         case "dir" | "sif":
             return _of_path(os.path.realpath(rest))
         case "oci" | "oci-archive":
-            # The manual names path:name too, but Skopeo obeys the path only: a name can be left out.
+            # The manual has path:name too; Skopeo obeys the path only: a name can be left out.
             return _of_path(os.path.realpath(rest.partition(":")[0]))
         case "containers-storage":
             return _of_storage(rest)

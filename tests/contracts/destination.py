@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class DestinationContract:
     """Inherit, and define the fixtures ``opened`` and ``reopened``."""
 
-    store = MemoryStore
+    new_store = MemoryStore
     """What the images to write are made in."""
     many_images = True
     """Whether several images may be published at once, by names."""
@@ -66,7 +66,7 @@ class DestinationContract:
         publish(destination, root, *([] if called is None else [called]))
 
     def test_has_what_was_pushed_and_only_that(self, destination):
-        store = self.store()
+        store = self.new_store()
         digest = store.add_blob(b"some bytes")
         target = contents.node(store, digest)
         assert not destination.has(target)
@@ -75,20 +75,20 @@ class DestinationContract:
         assert not destination.has(Node("layer", "application/x", Digest.of(b"others"), 6))
 
     def test_what_it_says_it_has_is_of_the_right_size(self, destination):
-        store = self.store()
+        store = self.new_store()
         digest = store.add_blob(b"some bytes")
         push(destination, store, digest)
         assert not destination.has(Node("layer", "application/x", digest, 11))
 
     def test_takes_an_empty_blob(self, destination):
-        store = self.store()
+        store = self.new_store()
         target = push(destination, store, store.add_blob(b""))
         assert destination.has(target)
 
     def test_takes_sha512(self, opened, source):
         if not self.takes_sha512:
             pytest.skip("this place has only sha256")
-        store = self.store()
+        store = self.new_store()
         root = store.add_image(layers=[b"x" * 3000], algorithm="sha512")
         manifest = store.add_index(manifests=[root])
         with closing(opened()) as destination:
@@ -112,7 +112,7 @@ class DestinationContract:
         assert not destination.has(target)
 
     def test_an_interrupted_push_leaves_nothing_and_can_be_done_again(self, destination):
-        store = self.store()
+        store = self.new_store()
         data = b"y" * 100_000
         target = contents.node(store, store.add_blob(data))
         broken = VerifiedReader(
@@ -131,7 +131,7 @@ class DestinationContract:
         assert destination.has(Node("layer", "application/x", stored.digest, 4))
 
     def test_pushing_again_changes_nothing(self, destination):
-        store = self.store()
+        store = self.new_store()
         digest = store.add_blob(b"twice")
         push(destination, store, digest)
         push(destination, store, digest)
@@ -142,7 +142,7 @@ class DestinationContract:
         if destination.accepts.writers == 1:
             pytest.skip("takes one blob at a time")
         barrier = threading.Barrier(2, timeout=20)
-        store = self.store()
+        store = self.new_store()
         digests = [store.add_blob(b"a" * 5000), store.add_blob(b"b" * 5000)]
 
         def together(digest):
@@ -162,7 +162,7 @@ class DestinationContract:
     def test_the_same_blob_may_be_pushed_by_many_at_once(self, destination):
         if destination.accepts.writers == 1:
             pytest.skip("takes one blob at a time")
-        store = self.store()
+        store = self.new_store()
         digest = store.add_blob(b"z" * 50_000)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: push(destination, store, digest), range(16)))
@@ -171,12 +171,12 @@ class DestinationContract:
     def test_names_change_only_with_commit(self, opened, source):
         if not self.keeps_bytes:
             pytest.skip("makes manifests of its own")
-        store = self.store()
+        store = self.new_store()
         first = store.add_image(layers=[b"first"])
         with closing(opened()) as destination:
             push_all(destination, store)
             self.publish(destination, first)
-        later = self.store()
+        later = self.new_store()
         later.add_image(layers=[b"second"])
         with closing(opened()) as destination:
             push_all(destination, later)
@@ -184,7 +184,7 @@ class DestinationContract:
         assert self.resolved(source, "app", first) == first.digest
 
     def test_nothing_has_a_name_before_the_first_commit(self, opened, source):
-        store = self.store()
+        store = self.new_store()
         root = store.add_image(layers=[b"x"], compress=self.compressed)
         with closing(opened()) as destination:
             push_all(destination, store)
@@ -195,7 +195,7 @@ class DestinationContract:
         if not self.keeps_bytes:
             pytest.skip("makes manifests of its own")
         for layer in (b"former", b"latter"):
-            store = self.store()
+            store = self.new_store()
             root = store.add_image(layers=[layer])
             with closing(opened()) as destination:
                 push_all(destination, store)
@@ -252,7 +252,7 @@ class DestinationContract:
     def test_many_images_share_blobs(self, opened, source):
         if not self.many_images or not self.keeps_bytes:
             pytest.skip("holds one image, or makes manifests of its own")
-        store = self.store()
+        store = self.new_store()
         roots = {
             name: store.add_image(layers=[b"shared", name.encode()]) for name in ("a", "b", "c")
         }
@@ -270,7 +270,7 @@ class DestinationContract:
             pytest.skip("holds only what this run brought")
         roots = {}
         for name in ("a", "b"):
-            store = self.store()
+            store = self.new_store()
             roots[name] = store.add_image(layers=[name.encode()])
             with closing(opened()) as destination:
                 push_all(destination, store)
@@ -281,7 +281,7 @@ class DestinationContract:
     def test_one_name_for_two_images_is_a_conflict(self, opened):
         if not self.many_images:
             pytest.skip("holds one image")
-        store = self.store()
+        store = self.new_store()
         first, second = (
             store.add_image(layers=[data], compress=self.compressed) for data in (b"1", b"2")
         )

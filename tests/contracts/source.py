@@ -26,7 +26,7 @@ _NOTHING = Descriptor("application/x", Digest.of(b"nobody"), 6)
 class SourceContract:
     """Inherit, and define the fixture ``filled``."""
 
-    store = MemoryStore
+    new_store = MemoryStore
     """What the images to read are made in."""
     keeps_bytes = True
     """Whether the source's manifests are the ones that were put there."""
@@ -44,7 +44,7 @@ class SourceContract:
 
     @pytest.fixture
     def image(self, filled):
-        store = self.store()
+        store = self.new_store()
         root = store.add_image("app", layers=[bytes(range(256)) * 9000, b""])
         source = filled(store)
         yield store, root, source
@@ -128,7 +128,7 @@ class SourceContract:
                 assert Digest.of(data) == part.digest
 
     def test_a_source_that_was_not_asked_for_names_opens_by_digest(self, filled):
-        store = self.store()
+        store = self.new_store()
         root = store.add_image("app", layers=[b"x" * 2000], compress=False)
         with closing(filled(store)) as first:
             found = first.resolve(self.name("app", root))
@@ -148,7 +148,7 @@ class SourceContract:
     def test_no_name_is_the_only_image_and_an_error_among_several(self, filled):
         if not self.many_images:
             pytest.skip("holds one image only")
-        store = self.store()
+        store = self.new_store()
         store.add_image("a", layers=[b"a"])
         if self.name("a", store.names["a"]) == "a":
             with closing(filled(store)) as source:
@@ -158,7 +158,7 @@ class SourceContract:
             source.resolve()
 
     def test_lists_all_names(self, filled):
-        store = self.store()
+        store = self.new_store()
         roots = {name: store.add_image(name, layers=[name.encode()]) for name in ("b", "a")}
         if not self.many_images:
             return

@@ -14,8 +14,8 @@ import pytest
 
 from bundler import transports
 from bundler.cancel import Cancellation
-from bundler.config.storage_conf import Storage, StorageLocations
 from bundler.config.settings import Settings
+from bundler.config.storage_conf import Storage, StorageLocations
 from bundler.content.verified import VerifiedReader
 from bundler.errors import (
     CancelledError,
@@ -92,7 +92,7 @@ def place(request, tmp_path):
 
 
 class TestSource(SourceContract):
-    store = TarStore
+    new_store = TarStore
     keeps_bytes = False
 
     def name(self, name, root):
@@ -109,7 +109,7 @@ class TestSource(SourceContract):
 
 
 class TestDestination(DestinationContract):
-    store = TarStore
+    new_store = TarStore
     takes_sha512 = False
     keeps_bytes = False
     begins_anew = True  # what waits to be unpacked is of one run

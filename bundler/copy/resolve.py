@@ -56,6 +56,8 @@ class Wish:
     """Exactly these referrers, each with its tag if it has one; None: whatever there is."""
     signatures: Literal["all", "images", "none"] = "none"
     """Which of the signatures that lie beside manifests are wanted; ``images``: not a list's."""
+    tells_platform: bool = True
+    """Whether an image that is in no index is to say where it runs, though any would do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +285,8 @@ def _choose_root(
         raw = reading.raw(root)
         parsed = reading.parse(root, raw)
     if not isinstance(parsed, Index):
-        platform = root.platform or _platform(parsed, wish)
+        asked = wish.tells_platform or wish.selection.platforms
+        platform = root.platform or (_platform(parsed, wish) if asked else None)
         if platform is not None:
             check_platform(platform, wish.selection, wish.label)
         return replace(root, platform=platform), raw, EVERYTHING

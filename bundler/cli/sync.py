@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say which images would be copied; write nothing.")
 @options.both_sides(local=False)
 @options.retries
-@options.jobs
+@syncing.jobs
 @options.as_json
 def sync(
     source: str,
@@ -66,15 +66,15 @@ def sync(
         choice.selection(run.platform),
         referrers,
         form.changes(),
+        form.signatures,
         ends.refuse_existing,
     )
-    with run.running(jobs) as work:
+    with run.running(jobs or syncing.DEFAULT_JOBS) as work:
         reading = ends.reading(work, source, src_access)
         writing = ends.writing(work, destination, dest_access)
-        engine, admit = work.engine(keep_going=keep_going), work.admit()
+        places = reading, writing, work.engine(keep_going=keep_going)
         report = work.retrying(
-            retry,
-            lambda: sync_images(order, reading, writing, engine, admit=admit, dry_run=dry_run),
+            retry, lambda: sync_images(order, *places, admit=work.admit(), dry_run=dry_run)
         )
     syncing.told(report, digestfile, as_json=as_json, dry_run=dry_run)
     report.check()

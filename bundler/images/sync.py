@@ -11,10 +11,11 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bundler import events, transports
 from bundler.copy.changes import AS_IT_IS, Changes
+from bundler.copy.contents import resolved
 from bundler.copy.engine import execute
 from bundler.copy.plan import Target, plan
 from bundler.copy.pool import run, run_each
@@ -49,6 +50,8 @@ class SyncOrder:
     selection: Selection = EVERYTHING
     referrers: bool = False
     changes: Changes = AS_IT_IS
+    signatures: Literal["all", "images", "none"] = "all"
+    """Which of the signatures beside the manifests come along; ``images``: not a list's."""
     refuse_existing: bool = False
     """Copy nothing if one of the directories is there already."""
 
@@ -131,12 +134,10 @@ class _Work:
 
     def wave(self, placed: Sequence[Placed]) -> None:
         """Copy some of the images, all at once."""
-        first = len(self.lines) + 1
         with ExitStack() as stack:
             opened = _Opened(self.reading, self.writing, stack)
-            looked = self._run(
-                [partial(self._look, item, at, opened) for at, item in enumerate(placed, first)]
-            )
+            looked = self._run([partial(self._look, item, opened) for item in placed])
+            self._tell(placed, looked)
             targets = [item.target for item in looked if isinstance(item, _Looked) and item.target]
             outcome = self._copy(targets)
         published = () if outcome is None else outcome.published
@@ -153,19 +154,39 @@ class _Work:
             return run_each(executor, tasks, cancellation)
         return run(executor, tasks, cancellation)
 
-    def _look(self, item: Placed, number: int, opened: _Opened) -> _Looked:
+    def _tell(self, placed: Sequence[Placed], looked: Sequence[_Looked | BundlerError]) -> None:
+        """Say of each image what is to come, in their order, before anything moves."""
+        emit = self.running.emit
+        for number, (item, result) in enumerate(zip(placed, looked, strict=True), len(self.lines)):
+            emit(events.ImageStarted(item.sought.label, item.shown, number + 1, self.count))
+            if isinstance(result, BundlerError):
+                continue
+            if result.present:
+                emit(events.ImagePresent(item.shown, result.digest.text))
+            elif result.target is not None:
+                emit(resolved(result.target.image.graph))
+
+    def _look(self, item: Placed, opened: _Opened) -> _Looked:
+        """Find out what is to be done for an image."""
         sought, order = item.sought, self.order
-        self.running.emit(events.ImageStarted(sought.label, item.shown, number, self.count))
         source = opened.source(sought.place)
-        wish = Wish(source, sought.name, sought.label, order.selection, order.referrers)
+        wish = Wish(
+            source,
+            sought.name,
+            sought.label,
+            order.selection,
+            order.referrers,
+            signatures=order.signatures,
+            tells_platform=False,
+        )
         image = resolve(wish, self.admit)
         root = image.graph.root.digest
         if self.dry_run and not item.remote:
             return _Looked(root, None)
         destination = opened.destination(item.place)
         changes = _changes(order.changes, source, item)
-        if not (image.referrers or _alters(changes)) and _holds(destination, item.name, root):
-            self.running.emit(events.ImagePresent(item.shown, root.text))
+        more = image.referrers or image.signatures or _alters(changes)
+        if not more and _holds(destination, item.name, root):
             return _Looked(root, None, present=True)
         names = () if item.name is None else (item.name,)
         target = Target(image, destination, names, changes=changes)

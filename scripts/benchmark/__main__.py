@@ -13,7 +13,15 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from scripts.benchmark import bundle_rows, contents, copy_rows, memory_rows, start_rows, table
+from scripts.benchmark import (
+    bundle_rows,
+    contents,
+    copy_rows,
+    memory_rows,
+    start_rows,
+    sync_rows,
+    table,
+)
 from scripts.benchmark.bench import Bench
 from scripts.benchmark.measuring import Meter
 from scripts.benchmark.programs import Programs
@@ -27,6 +35,7 @@ ROWS = {
     "archives": copy_rows.archives,
     "layers": copy_rows.layers,
     "compress": copy_rows.compress,
+    "sync": sync_rows.sync,
     "verify": bundle_rows.verify,
     "inspect": start_rows.inspect,
     "start": start_rows.start,

@@ -1,0 +1,57 @@
+"""A registry that is far away: a relay to one on this machine that keeps answers for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from multiprocessing.connection import Connection
+
+_CHUNK = 1 << 16
+
+
+@contextmanager
+def far_away(host: str, seconds: float) -> Iterator[str]:
+    """The ``host:port`` of a relay to ``host``, a process of its own; answers take longer."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    process = spawn.Process(target=_relay, args=(host, seconds, there), daemon=True)
+    process.start()
+    try:
+        yield f"127.0.0.1:{here.recv()}"
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _relay(host: str, seconds: float, tell: Connection) -> None:
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(host, seconds, tell))
+
+
+async def _serve(host: str, seconds: float, tell: Connection) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        name, _, port = host.partition(":")
+        upstream, downstream = await asyncio.open_connection(name, int(port))
+        await asyncio.gather(_pass(reader, downstream, 0), _pass(upstream, writer, seconds))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=256)
+    tell.send(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
+    """What is read is written ``seconds`` later; more may be read meanwhile."""
+    loop = asyncio.get_running_loop()
+    with suppress(ConnectionError):
+        while data := await reader.read(_CHUNK):
+            if seconds:
+                loop.call_later(seconds, writer.write, data)
+            else:
+                writer.write(data)
+                await writer.drain()
+    loop.call_later(seconds, writer.close)

@@ -34,8 +34,9 @@ from bundler.errors import (
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import MAX_MANIFEST
-from bundler.oci.manifest_digest import manifest_digest
+from bundler.oci.manifest_digest import has_digest, manifest_digest
 from bundler.ports import Accepts, Node
+from bundler.transports import mistaken
 from bundler.transports.reachable import Reachable, reachable, read_manifest
 
 if TYPE_CHECKING:
@@ -95,13 +96,13 @@ class DirectorySource:
         """A part of the image; one that is no plain file is a MalformedError."""
         if target.digest is None:
             raise NotFoundError(f"{self._folder.path}: a blob without a digest is nowhere")
-        if target.kind == "manifest" and target.digest.matches(self._read_root()):
+        if target.kind == "manifest" and has_digest(self._read_root(), target.digest):
             return self._folder.open_file(MANIFEST, offset=offset)
         return self._folder.open_file(part_name(target), offset=offset)
 
     def signatures(self, of: Digest, /) -> list[bytes]:
         """The files ``signature-1`` and so on, up to the first that is missing."""
-        prefix = "" if of.matches(self._read_root()) else f"{_stem(of)}."
+        prefix = "" if has_digest(self._read_root(), of) else f"{_stem(of)}."
         found: list[bytes] = []
         with suppress(NotFoundError):
             while len(found) < _MAX_SIGNATURES:
@@ -117,7 +118,10 @@ class DirectorySource:
         if self._root is None:
             self._root = read_root(self._folder)
             if self._root is None:
-                raise NotFoundError(f"{self._folder.path}: no image: it has no {MANIFEST}")
+                path = self._folder.path
+                raise NotFoundError(
+                    f"{path}: no image: it has no {MANIFEST}", hint=mistaken.meant(path, "dir")
+                )
         return self._root
 
 
@@ -225,7 +229,7 @@ class DirectoryDestination:
             target.kind == "manifest"
             and target.digest is not None
             and self._root is not None
-            and target.digest.matches(self._root)
+            and has_digest(self._root, target.digest)
         )
 
     def _mark(self) -> None:
@@ -247,7 +251,9 @@ class DirectoryTransport:
 
     def source(self, reference: DirectoryReference, options: Options, /) -> DirectorySource:  # noqa: ARG002 - the port's form
         """Open a directory for reading."""
-        return DirectorySource(Path(reference.path))
+        path = Path(reference.path)
+        with mistaken.explained(path, "dir"):
+            return DirectorySource(path)
 
     def destination(
         self, reference: DirectoryReference, options: Options, /

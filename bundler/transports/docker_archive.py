@@ -36,7 +36,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference
 from bundler.ports import Accepts
-from bundler.transports import archive_file, layout_entries, streams
+from bundler.transports import archive_file, layout_entries, mistaken, streams
 from bundler.transports.docker_archive_writer import DockerArchiveWriter
 
 if TYPE_CHECKING:
@@ -325,7 +325,9 @@ class DockerArchiveTransport:
 
     def source(self, reference: DockerArchiveReference, options: Options, /) -> DockerArchiveSource:
         """Open an archive for reading."""
-        return DockerArchiveSource(Path(reference.path), options)
+        path = Path(reference.path)
+        with mistaken.explained(path, "docker-archive"):
+            return DockerArchiveSource(path, options)
 
     def destination(
         self, reference: DockerArchiveReference, options: Options, /

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from bundler.content import tar_reader
 from bundler.content.replacement import Replacement
 from bundler.content.tar_writer import TarWriter
-from bundler.errors import IntegrityError, LimitError, UnsupportedError
+from bundler.errors import IntegrityError, LimitError, MalformedError, UnsupportedError
 from bundler.oci import image_layout, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.image_layout import LayoutIndex
 from bundler.ports import Accepts, Node
-from bundler.transports import archive_file, layout_entries
+from bundler.transports import archive_file, layout_entries, mistaken
 from bundler.transports.oci_layout import LayoutSource
 
 if TYPE_CHECKING:
@@ -66,12 +66,14 @@ class ArchivedFiles:
         self.path = path
         with ExitStack() as opened:
             self._file = archive_file.opened(path, options, opened)
-            self._members = tar_reader.index(self._file)
+            self._members = tar_reader.index(self._file, links=True)
             if _DOCKER_MANIFEST in self._members and image_layout.INDEX_FILE not in self._members:
                 raise UnsupportedError(
                     f"{path}: what docker save wrote, not an OCI image layout",
                     hint=f"read it as docker-archive:{path}",
                 )
+            if link := next((one for one in self._members.values() if one.kind == "link"), None):
+                raise MalformedError(f"{path}: {link.name!r} is a link")
             self._opened = opened.pop_all()
 
     def names(self) -> list[str]:
@@ -172,7 +174,9 @@ class OciArchiveTransport:
 
     def source(self, reference: OciArchiveReference, options: Options, /) -> LayoutSource:
         """Open an archive for reading."""
-        return LayoutSource(ArchivedFiles(Path(reference.path), options))
+        path = Path(reference.path)
+        with mistaken.explained(path, "oci-archive"):
+            return LayoutSource(ArchivedFiles(path, options))
 
     def destination(
         self,

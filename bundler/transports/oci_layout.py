@@ -25,7 +25,7 @@ from bundler.oci import fields, image_layout, media_types, strict_json
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
 from bundler.oci.image_layout import LayoutIndex
 from bundler.ports import Accepts, Node
-from bundler.transports import layout_entries
+from bundler.transports import layout_entries, mistaken
 from bundler.transports.layout_blobs import BlobStore, Files, LayoutBlobs
 from bundler.transports.reachable import Reachable, reachable
 
@@ -245,7 +245,9 @@ class LayoutTransport:
 
     def source(self, reference: LayoutReference, options: Options, /) -> LayoutSource:
         """Open a layout for reading."""
-        return LayoutSource(Path(reference.path), options.shared_blob_dir)
+        path = Path(reference.path)
+        with mistaken.explained(path, "oci"):
+            return LayoutSource(path, options.shared_blob_dir)
 
     def destination(self, reference: LayoutReference, options: Options, /) -> LayoutDestination:
         """Open, or make, a layout for writing, and lock it."""

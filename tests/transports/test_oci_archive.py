@@ -186,7 +186,7 @@ def test_referrers_are_found_in_an_archive(tmp_path):
 def test_links_are_refused(tmp_path, store, kind, target):
     data = pack(members_of(store), links=[("blobs/sha256/link", target, kind)])
     (tmp_path / "a.tar").write_bytes(data)
-    with pytest.raises(MalformedError, match="neither a file nor a directory"):
+    with pytest.raises(MalformedError, match=r"is a link|not the name of a member"):
         opened_source(tmp_path / "a.tar")
 
 

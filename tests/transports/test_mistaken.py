@@ -1,0 +1,68 @@
+"""Who names a place by the wrong transport is told the right one."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler import transports
+from bundler.config.settings import Settings
+from bundler.errors import BundlerError
+from bundler.ports import Options
+from tests.fakes import images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Path:
+    images.write_layout(tmp_path / "layout", {"1": images.image()})
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "directory/manifest.json").write_bytes(images.image().root.data)
+    (tmp_path / "file").write_bytes(b"?" * 2000)
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [
+        ("dir:layout", "oci:"),
+        ("oci-archive:layout", "oci:"),
+        ("docker-archive:layout", "oci:"),
+        ("oci:directory", "dir:"),
+        ("oci-archive:directory", "dir:"),
+        ("docker-archive:directory", "dir:"),
+        ("dir:file", "oci-archive:"),
+        ("oci:file:1", "docker-archive:"),
+        ("oci-archive:file", "fetch or make it again"),
+        ("docker-archive:file", "fetch or make it again"),
+    ],
+)
+def test_the_hint_names_what_lies_there(places: Path, named: str, meant: str) -> None:
+    error = _failure(places, named)
+
+    assert error.hint is not None
+    assert meant in error.hint
+
+
+@pytest.mark.parametrize("named", ["dir:empty", "oci:empty", "dir:nothing", "oci-archive:nothing"])
+def test_nothing_is_guessed(places: Path, named: str) -> None:
+    assert _failure(places, named).hint is None
+
+
+def _failure(places: Path, named: str) -> BundlerError:
+    transport, _, rest = named.partition(":")
+    reference = transports.parse(f"{transport}:{places}/{rest}")
+
+    def resolve() -> None:
+        place = transports.transport(transport).source(reference, Options(Settings()))
+        with closing(place) as source:
+            source.resolve(reference.name)
+
+    with pytest.raises(BundlerError) as failure:
+        resolve()
+    return failure.value

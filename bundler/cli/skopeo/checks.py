@@ -50,8 +50,21 @@ def _copy(line: CommandLine) -> None:
         _additional_tag(name)
     if line.text("multi-arch") and line.says("all"):
         raise UsageError("Cannot use --all and --multi-arch flags together")
+    choice = line.text("multi-arch")
+    if choice and choice not in ("system", "all", "index-only") and "/" not in choice:
+        raise UsageError(
+            f"unknown multi-arch option {quoted(choice)}. Choose one of the supported options:"
+            " 'system', 'all', or 'index-only'"
+        )
     _format(line)
     _encryption(line)
+    destination = line.arguments[1]
+    both = line.says("dest-compress") and line.says("dest-decompress")
+    if both and destination.startswith("dir:"):
+        raise UsageError(
+            f"initializing destination {destination}:"
+            " Cannot compress and decompress at the same time"
+        )
 
 
 def _sync(line: CommandLine) -> None:

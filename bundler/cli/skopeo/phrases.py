@@ -128,7 +128,8 @@ def _of_copy(error: BundlerError, line: CommandLine, first_blob: str | None) -> 
 def _of_inspect(error: BundlerError, line: CommandLine) -> Told:
     text = line.arguments[0]
     image = Shown.of(text)
-    front = f"Error parsing image name {quoted(text)}: "
+    inspects = line.command.name == "inspect"
+    front = f"Error parsing image name {quoted(text)}: " if inspects else ""
     exchange = error.exchange
     if exchange is not None and image.transport == "docker":
         if exchange.url.endswith("/tags/list"):
@@ -145,7 +146,7 @@ def _of_inspect(error: BundlerError, line: CommandLine) -> Told:
         template = "template: "
         return Told(error.message if error.message.startswith(template) else front + error.message)
     message, missing = unreadable
-    if image.transport == "dir":
+    if image.transport == "dir" and inspects:
         return Told(f"Error retrieving manifest for image: {message}")
     return Told(f"{front}{message}", _NOT_FOUND if missing else _FAILED)
 

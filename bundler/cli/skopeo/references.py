@@ -45,7 +45,9 @@ def why_not(text: str) -> str | None:
 
 def why_no_image(text: str) -> str | None:
     """What is wrong with the name of an image in a registry."""
-    if _is_image(text):
+    first = text.partition("/")[0] if "/" in text else ""
+    is_host = any(char in first for char in ".:") or first == "localhost"
+    if _is_image(text) and (is_host or first == first.lower()):
         return None
     if text != text.lower() and _is_image(text.lower()):
         return "invalid reference format: repository name must be lowercase"

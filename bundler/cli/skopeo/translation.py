@@ -6,6 +6,7 @@ does where nothing is said.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from bundler.cli.skopeo import logrus
@@ -46,6 +47,9 @@ def translated(line: CommandLine, command: click.Command, *, version: str) -> li
         arrange(line, said)
     elif "tls-verify" in line.program:
         said.setdefault("tls-verify", line.program["tls-verify"])
+    for name in ("cert-dir", "src-cert-dir", "dest-cert-dir"):
+        if name in said and not os.path.isdir(str(said[name])):  # noqa: PTH112 - as it was typed
+            del said[name]  # there is nothing in it
     ours = {name[2:]: param for param in command.params for name in param.opts}
     options = []
     for name, value in said.items():

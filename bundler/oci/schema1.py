@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import CannotConvertError, LimitError, MalformedError
-from bundler.oci import fields, go_json, go_values, strict_json
+from bundler.oci import docker_config, fields, go_json, go_values, strict_json
 from bundler.oci.digest import Digest
 from bundler.oci.manifest_digest import manifest_digest
 
@@ -136,22 +136,15 @@ def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, what: str) -> by
         what: how messages name the image.
 
     Raises:
-        CannotConvertError: there are more or fewer ``diff_ids``, or it is by too old a Docker.
-        MalformedError: the topmost entry is no JSON object.
+        CannotConvertError: there are more or fewer ``diff_ids``.
+        MalformedError: the topmost entry does not describe an image.
     """
     if len(diff_ids) != len(manifest.layers):
         raise CannotConvertError(
             f"{what} cannot become an image of schema 2",
             reason=f"it has {len(manifest.layers)} layers, but {len(diff_ids)} diff_ids",
         )
-    version = fields.text(top_config(manifest, what=what), "docker_version", what)
-    if version is not None and _version(version) < _FIRST_PLAIN_VERSION:
-        raise CannotConvertError(
-            f"{what} cannot become an image of schema 2",
-            reason=f"it was made by Docker {version[:20]}, before 1.8.3",
-            hint="pull it with Docker and push it again",
-        )
-    members = go_json.split(manifest.entries[-1].v1.encode())
+    members = go_json.split(_top(manifest, what))
     for key in _NOT_IN_CONFIG:
         members.pop(key, None)
     rootfs: dict[str, Any] = {"type": "layers"}
@@ -319,6 +312,16 @@ def _v1(item: Mapping[str, Any], identity: str, parent: str) -> dict[str, Any]:
         "throwaway": item.get("empty_layer"),
     }
     return made | {key: entry for key, entry in rest.items() if entry}
+
+
+def _top(manifest: Schema1, what: str) -> bytes:
+    """The topmost entry; what the oldest versions of Docker wrote is written out in full."""
+    raw = manifest.entries[-1].v1.encode()
+    value = strict_json.load_object(raw, what=what)
+    version = fields.text(value, "docker_version", what)
+    if version is None or _version(version) >= _FIRST_PLAIN_VERSION:
+        return raw
+    return go_json.dumps(go_values.plain(docker_config.parse(value, what)))
 
 
 def _id_of(blob: Digest, *others: str) -> str:

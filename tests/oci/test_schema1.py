@@ -141,12 +141,14 @@ def test_a_manifest_that_does_not_hold_together_is_refused(raw):
         parse(raw)
 
 
-@pytest.mark.parametrize("version", ["1.8.2", "1.7", "0.9.1-dev"])
-def test_what_a_very_old_docker_made_is_refused(version):
-    old = parse(with_v1(0, docker_version=version))
-    with pytest.raises(CannotConvertError, match=r"before 1\.8\.3"):
-        schema1.to_config(old, LAYERS, what="image")
-    assert schema1.to_config(parse(with_v1(0, docker_version="1.8.3")), LAYERS, what="image")
+@pytest.mark.parametrize(
+    ("version", "old"),
+    [("1.8.2", True), ("1.7", True), ("0.9.1-dev", True), ("1.8.3", False), ("17.05.0-ce", False)],
+)
+def test_what_a_very_old_docker_made_is_written_out_in_full(version, old):
+    made = schema1.to_config(parse(with_v1(0, docker_version=version)), LAYERS, what="image")
+    assert ("Hostname" in json.loads(made)["config"]) == old
+    assert ("created" in json.loads(made)) == old
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ _MODULES = {
     "oci": "bundler.transports.oci_layout",
     "oci-archive": "bundler.transports.oci_archive",
     "ostree": "bundler.transports.ostree",
+    "sif": "bundler.transports.sif",
     "tarball": "bundler.transports.tarball",
 }
 

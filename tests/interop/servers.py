@@ -38,7 +38,9 @@ PACKAGES = {
     "docker": "docker.io",
     "dockerd": "docker.io",
     "docker-registry": "docker-registry",
+    "fakeroot": "fakeroot",
     "htpasswd": "apache2-utils",
+    "mksquashfs": "squashfs-tools",
     "openssl": "openssl",
     "podman": "podman",
     "setpriv": "util-linux",
@@ -304,6 +306,28 @@ class Client:
             said = ran.stdout + ran.stderr
             raise AssertionError(f"{ran.args} ended with {ran.returncode}:\n{said}")
         return ran.stdout
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below ``folder`` by its path."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def rsa_pair(folder: Path, name: str = "key") -> tuple[Path, Path]:
+    """A new private key and its public one, in PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = serialization.Encoding.PEM
+    private, public = folder / f"{name}.pem", folder / f"{name}.pub"
+    private.write_bytes(
+        key.private_bytes(
+            pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        )
+    )
+    public.write_bytes(
+        key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    return private, public
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import click
@@ -14,8 +16,10 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.copy.changes import Algorithm, Changes, ManifestFormat
+    from bundler.content.reader import Reader
+    from bundler.copy.changes import Algorithm, Changes, Encryption, ManifestFormat
     from bundler.copy.select import Selection
+    from bundler.oci.descriptor import Descriptor
     from bundler.oci.platform import Platform
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
@@ -39,6 +43,9 @@ class FormOptions:
     compress_uncompressed: bool | None = None
     oci_accept_uncompressed_layers: bool = False
     precompute_digests: bool = False
+    encryption_keys: tuple[str, ...] = ()
+    encrypted_layers: tuple[int, ...] = ()
+    decryption_keys: tuple[str, ...] = ()
 
     @property
     def signatures(self) -> Literal["all", "images", "none"]:
@@ -55,6 +62,10 @@ class FormOptions:
         """
         from bundler.copy.changes import Changes  # noqa: PLC0415 - not for --help
 
+        if self.encrypted_layers and not self.encryption_keys:
+            raise UsageError("--encrypt-layer needs --encryption-key")
+        if self.encryption_keys and self.decryption_keys:
+            raise UsageError("--encryption-key and --decryption-key exclude one another")
         wanted = self.compress or self.compress_format is not None
         if self.decompress and wanted:
             raise UsageError("--dest-decompress and --dest-compress exclude one another")
@@ -70,8 +81,26 @@ class FormOptions:
             compress_uncompressed=bool(self.compress_uncompressed),
             accept_uncompressed=self.oci_accept_uncompressed_layers,
             precompute=self.precompute_digests,
+            encryption=self._encryption(),
+            decryption=self._decryption(),
             keep="instructed to preserve digests" if self.preserve_digests else None,
         )
+
+    def _encryption(self) -> Encryption | None:
+        if not self.encryption_keys:
+            return None
+        from bundler.copy.changes import Encryption  # noqa: PLC0415 - as above
+        from bundler.trust import ocicrypt  # noqa: PLC0415 - loads cryptography
+
+        seal = ocicrypt.sealing(self.encryption_keys, _key_providers())
+        return Encryption(seal, self.encrypted_layers)
+
+    def _decryption(self) -> Callable[[Reader, Descriptor], Reader] | None:
+        if not self.decryption_keys:
+            return None
+        from bundler.trust import ocicrypt  # noqa: PLC0415 - loads cryptography
+
+        return ocicrypt.unsealing(self.decryption_keys, _key_providers())
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +174,12 @@ def platforms(function: Decorated) -> Decorated:
     return _gathered(PlatformOptions, "choice", _PLATFORMS)(function)
 
 
+def _key_providers() -> Path | None:
+    """The file that says which programs wrap keys."""
+    path = os.environ.get("OCICRYPT_KEYPROVIDER_CONFIG")  # noqa: TID251 - the command line's task
+    return Path(path) if path else None
+
+
 def _gathered(
     kind: type, parameter: str, options: dict[str, tuple[tuple[str, ...], dict[str, Any]]]
 ) -> Callable[[Decorated], Decorated]:
@@ -211,6 +246,23 @@ _LAYERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "precompute_digests": (
         ("--dest-precompute-digests",),
         {"is_flag": True, "help": "Compress into a file first: perhaps it is there already."},
+    ),
+    "encryption_keys": (
+        ("--encryption-key",),
+        {"metavar": "PROTOCOL:KEY", "multiple": True, "help": "Encrypt layers for this key."},
+    ),
+    "encrypted_layers": (
+        ("--encrypt-layer",),
+        {
+            "metavar": "N",
+            "type": int,
+            "multiple": True,
+            "help": "Only this one, from 0, or from the end with a minus.",
+        },
+    ),
+    "decryption_keys": (
+        ("--decryption-key",),
+        {"metavar": "KEY[:PASSWORD]", "multiple": True, "help": "Decrypt layers by this key."},
     ),
 }
 _PLATFORMS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {

@@ -7,21 +7,28 @@ from typing import TYPE_CHECKING
 
 from bundler.copy.recipe import Converted, is_sealed, said_compression
 from bundler.copy.resolve import Graph, GraphManifest
-from bundler.oci import conversion, manifest, media_types
+from bundler.oci import conversion, manifest, media_types, schema1
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import Index
+from bundler.oci.manifest import ImageManifest, Index
+from bundler.oci.manifest_digest import manifest_digest
+from bundler.oci.schema1 import Schema1
 from bundler.ports import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bundler.copy.changes import LayerChange, Made, Treatment
     from bundler.copy.recipe import ImageRecipe, Recipe
+    from bundler.oci.reference import ImageReference
 
 
 def apply(
-    graph: Graph, recipe: Recipe, made: Callable[[LayerChange], Made], label: str
+    graph: Graph,
+    recipe: Recipe,
+    made: Callable[[LayerChange], Made],
+    label: str,
+    name: ImageReference | None = None,
 ) -> Converted:
     """Write the manifests of ``graph`` anew, after ``recipe``.
 
@@ -30,25 +37,34 @@ def apply(
         recipe: with all of its configs.
         made: what arrived in place of a layer.
         label: how messages name the image.
+        name: what it will be called, which manifests of schema 1 tell; None: nothing.
 
     Raises:
         CannotConvertError: what arrived does not fit into manifests of the type.
     """
-    return _Applying(recipe, made, label).graph(graph)
+    return _Applying(recipe, made, label, name).graph(graph)
 
 
 class _Applying:
     """Writes one graph anew, children before parents."""
 
-    def __init__(self, recipe: Recipe, made: Callable[[LayerChange], Made], label: str) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        made: Callable[[LayerChange], Made],
+        label: str,
+        name: ImageReference | None,
+    ) -> None:
         self._recipe = recipe
         self._made = {
             (change.layer.digest, change.treatment): made(change)
             for change in recipe.layer_changes()
         }
         self._label = label
+        self._name = "" if name is None else name.path
+        self._tag = "" if name is None else name.tag or ""
         self._replaced: dict[Digest, Descriptor] = {}
-        self._configs: dict[Descriptor, bytes] = {}
+        self._written: dict[Node, bytes] = {}
         self._blobs: dict[Digest, Node] = {}
 
     def graph(self, graph: Graph) -> Converted:
@@ -61,7 +77,7 @@ class _Applying:
             tuple(self._blobs.values()),
             graph.platforms,
         )
-        return Converted(new, self._configs)
+        return Converted(new, self._written)
 
     def _item(self, item: GraphManifest) -> GraphManifest:
         digest = item.descriptor.digest
@@ -75,7 +91,10 @@ class _Applying:
                 raw, media_type = self._index(parsed)
             else:
                 raw, media_type = item.raw, item.descriptor.media_type
-        new = replace(item.descriptor, media_type=media_type, digest=Digest.of(raw), size=len(raw))
+        named = manifest_digest(raw, what=self._label)
+        if media_type not in media_types.SCHEMA1:
+            named = Digest.of(raw)
+        new = replace(item.descriptor, media_type=media_type, digest=named, size=len(raw))
         if raw == item.raw:
             new = item.descriptor
         self._replaced[digest] = new
@@ -84,31 +103,64 @@ class _Applying:
         return GraphManifest(new, raw, item.depth)
 
     def _image(self, recipe: ImageRecipe) -> bytes:
+        if recipe.media_type in media_types.SCHEMA1:
+            return self._to_schema1(recipe)
+        layers = self._layers(recipe, recipe.media_type)
+        if isinstance(recipe.parsed, Schema1):
+            return self._from_schema1(recipe, recipe.parsed, layers)
         parsed = recipe.parsed
-        layers = [
-            self._layer(layer, treatment, recipe.media_type)
-            for layer, treatment in zip(parsed.layers, recipe.treatments, strict=True)
-        ]
-        config = parsed.config
-        if recipe.rewrites_config:
-            config = self._config(recipe)
-            if recipe.media_type == media_types.OCI_MANIFEST:
-                return conversion.to_oci_manifest(parsed, config, layers)
-            return conversion.to_docker_manifest(parsed, config, layers)
+        if recipe.changes_type:
+            config = self._write(self._recipe.configs[parsed.config.digest], recipe.media_type)
+            return _manifest(parsed, config, layers, recipe.media_type)
         if layers == list(parsed.layers):
             return parsed.raw
-        return conversion.same_manifest(parsed, config, layers)
+        return conversion.same_manifest(parsed, parsed.config, layers)
 
-    def _config(self, recipe: ImageRecipe) -> Descriptor:
-        old = recipe.parsed.config
-        raw, what = self._recipe.configs[old.digest], f"{self._label}: config {old.digest}"
-        if recipe.media_type == media_types.OCI_MANIFEST:
-            new, media_type = conversion.to_oci_config(raw, what=what), media_types.OCI_CONFIG
+    def _from_schema1(
+        self, recipe: ImageRecipe, parsed: Schema1, layers: list[Descriptor]
+    ) -> bytes:
+        """Its config is made of its history, and of what its layers turned out to be."""
+        made = [self._made[one.blob, how] for one, how in _treated(parsed, recipe.treatments)]
+        diff_ids = [one.diff_id for one in made if one.diff_id is not None]
+        config = schema1.to_config(parsed, diff_ids, what=self._label)
+        return _manifest(parsed, self._write(config, recipe.media_type), layers, recipe.media_type)
+
+    def _to_schema1(self, recipe: ImageRecipe) -> bytes:
+        from bundler.content.schema1_signing import sign  # noqa: PLC0415 - hardly ever needed
+
+        parsed = recipe.parsed
+        if isinstance(parsed, Schema1):
+            return sign(schema1.renamed(parsed, name=self._name, tag=self._tag or parsed.tag))
+        layers = self._layers(recipe, media_types.DOCKER_MANIFEST)
+        raw = self._recipe.configs[parsed.config.digest]
+        config = conversion.to_docker_config(raw, what=self._label)
+        digests = [layer.digest for layer in layers]
+        made = schema1.from_config(
+            config, digests, name=self._name, tag=self._tag, what=self._label
+        )
+        if schema1.EMPTY_LAYER_DIGEST.text.encode() in made:
+            empty, kind = schema1.EMPTY_LAYER, media_types.DOCKER_LAYER_GZIP
+            digest = schema1.EMPTY_LAYER_DIGEST
+            self._written[Node("layer", kind, digest, len(empty))] = empty
+        return sign(made)
+
+    def _write(self, config: bytes, manifest_type: str) -> Descriptor:
+        """A config for a manifest of another type, which has to be pushed."""
+        if manifest_type == media_types.OCI_MANIFEST:
+            new = conversion.to_oci_config(config, what=self._label)
+            media_type = media_types.OCI_CONFIG
         else:
-            new, media_type = conversion.to_docker_config(raw, what=what), media_types.DOCKER_CONFIG
+            new = conversion.to_docker_config(config, what=self._label)
+            media_type = media_types.DOCKER_CONFIG
         descriptor = Descriptor(media_type, Digest.of(new), len(new))
-        self._configs[descriptor] = new
+        self._written[Node.of(descriptor, "config")] = new
         return descriptor
+
+    def _layers(self, recipe: ImageRecipe, manifest_type: str) -> list[Descriptor]:
+        return [
+            self._layer(layer, treatment, manifest_type)
+            for layer, treatment in zip(recipe.layers, recipe.treatments, strict=True)
+        ]
 
     def _layer(
         self, layer: Descriptor, treatment: Treatment | None, manifest_type: str
@@ -139,6 +191,28 @@ class _Applying:
         if media_type == media_types.OCI_INDEX:
             return conversion.to_oci_index(parsed, children), media_type
         return conversion.to_docker_list(parsed, children), media_type
+
+
+def _manifest(
+    parsed: ImageManifest | Schema1,
+    config: Descriptor,
+    layers: Sequence[Descriptor],
+    media_type: str,
+) -> bytes:
+    """A manifest of another type than ``parsed``; schema 1 has nothing more to give to it."""
+    if isinstance(parsed, Schema1):
+        parsed = ImageManifest(b"", media_types.DOCKER_MANIFEST, config, tuple(layers))
+    if media_type == media_types.DOCKER_MANIFEST:
+        return conversion.to_docker_manifest(parsed, config, layers)
+    return conversion.to_oci_manifest(parsed, config, layers)
+
+
+def _treated(
+    parsed: Schema1, treatments: Iterable[Treatment | None]
+) -> Iterator[tuple[schema1.Entry, Treatment]]:
+    for entry, treatment in zip(parsed.layers, treatments, strict=True):
+        if treatment is not None:
+            yield entry, treatment
 
 
 def _blob_children(raw: bytes, media_type: str) -> Iterator[tuple[Descriptor, manifest.Kind]]:

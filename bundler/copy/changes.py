@@ -101,6 +101,8 @@ class Treatment:
     """Leave alone what is compressed by whatever means."""
     force: bool = False
     """Compress what is compressed so already."""
+    diff_id: bool = False
+    """Find out the digest of its uncompressed bytes."""
     precompute: bool = False
     seal: Callable[[Reader, Descriptor], Altered] | None = None
     unseal: Callable[[Reader, Descriptor], Reader] | None = None
@@ -110,7 +112,7 @@ class Treatment:
         """Whether the same layer, as it was, will do if the destination has it already."""
         return (
             self.form != "uncompressed"
-            and not self.force
+            and not (self.force or self.diff_id)
             and self.seal is None
             and self.unseal is None
         )
@@ -135,5 +137,7 @@ class Made:
     """Its media type is the one that it left with."""
     compression: str | None
     """By what it is compressed now; None: not at all."""
+    diff_id: Digest | None = None
+    """Where it was to be found out."""
     sealed: bool = False
     """Whether it is encrypted now."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bundler.copy.changes import Changes
-    from bundler.copy.resolve import Graph, GraphManifest
+    from bundler.copy.resolve import Graph
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Accepts
@@ -46,9 +46,7 @@ def decide(graph: Graph, accepts: Accepts, changes: Changes, label: str) -> Reci
         parsed = manifest.parse(item.raw, item.descriptor.media_type, what=what)
         if isinstance(parsed, Index):
             indexes.append(parsed)
-        elif isinstance(parsed, Schema1):
-            deciding.check_stays(parsed)
-        elif (recipe := deciding.image(item, parsed)) is not None:
+        elif (recipe := deciding.image(parsed)) is not None:
             images[item.descriptor.digest] = recipe
     list_type = deciding.list_type(indexes, images) if indexes else None
     return Recipe(images, list_type) if images or list_type else None
@@ -62,8 +60,10 @@ class _Deciding:
         self._changes = changes
         self._label = label
 
-    def image(self, item: GraphManifest, parsed: ImageManifest) -> ImageRecipe | None:
+    def image(self, parsed: ImageManifest | Schema1) -> ImageRecipe | None:
         """What becomes of an image; an artifact stays as it is."""
+        if isinstance(parsed, Schema1):
+            return self._schema1(parsed)
         if parsed.is_artifact:
             self._check_taken(parsed.media_type)
             return None
@@ -74,20 +74,26 @@ class _Deciding:
         )
         if media_type == parsed.media_type and not any(treatments):
             return None
-        return ImageRecipe(item, parsed, media_type, treatments)
+        return ImageRecipe(parsed, media_type, treatments)
 
-    def check_stays(self, parsed: Schema1) -> None:
-        """See that an image of schema 1 may arrive as it is."""
-        accepted = self._accepts.manifests
-        if self._changes.manifest_format in (None, "v2s1") and (
-            accepted is None or parsed.media_type in accepted
-        ):
-            return
-        raise CannotConvertError(
-            f"{self._label}: a manifest of Docker's schema 1",
-            reason="it can be copied only as it is, to a place that takes it",
-            hint="copy it into a directory: dir:PATH",
+    def _schema1(self, parsed: Schema1) -> ImageRecipe | None:
+        """As above: it gets a config if it leaves schema 1, and its name there if it stays."""
+        media_type = self._manifest_type(parsed)
+        recipe = ImageRecipe(parsed, media_type, ())
+        if media_type in media_types.SCHEMA1:
+            renames = self._changes.keep is None and self._is_called_otherwise(parsed)
+            return replace(recipe, treatments=(None,) * len(recipe.layers)) if renames else None
+        treatments = tuple(
+            replace(self._treatment(layer, 0, 1) or _AS_FOUND, diff_id=True)
+            for layer in recipe.layers
         )
+        return replace(recipe, treatments=treatments)
+
+    def _is_called_otherwise(self, parsed: Schema1) -> bool:
+        name = self._changes.name
+        if name is None or name.digest is not None:
+            return False
+        return (name.path, name.tag or parsed.tag) != (parsed.name, parsed.tag)
 
     def list_type(
         self, indexes: Sequence[Index], images: Mapping[Digest, ImageRecipe]
@@ -119,12 +125,12 @@ class _Deciding:
             if len(taken) == 1:
                 return taken[0]
         became_oci = any(
-            recipe.rewrites_config and recipe.media_type == media_types.OCI_MANIFEST
+            recipe.changes_type and recipe.media_type == media_types.OCI_MANIFEST
             for recipe in images.values()
         )
         return media_types.OCI_INDEX if became_oci else None
 
-    def _manifest_type(self, parsed: ImageManifest) -> str:
+    def _manifest_type(self, parsed: ImageManifest | Schema1) -> str:
         wanted = self._changes.manifest_format
         needs_oci = self._needs_oci()
         if wanted is None:
@@ -137,6 +143,8 @@ class _Deciding:
                     reason=f"{media_type} does not support it",
                     hint="leave --format out, or ask for --format oci",
                 )
+        if {media_type, parsed.media_type} <= media_types.SCHEMA1:
+            media_type = parsed.media_type
         self._check_taken(media_type)
         if media_type != parsed.media_type:
             self._may_change(f"its manifest would become {media_type}")

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
 
@@ -97,7 +96,7 @@ def execute(plan: Plan, running: Running) -> Outcome:
     work.tell()
     work.each(work.blobs, work.blob)
     work.each([task for task in plan.blobs if task.action == "mount"], work.mount)
-    work.each(work.converted_configs(), work.config)
+    work.each(work.convert(), work.written)
     for _, stage in groupby(work.manifests(), key=lambda task: task.stage):
         work.each(list(stage), work.manifest)
     return work.commit()
@@ -165,9 +164,9 @@ class _Work:
         if not mounted:
             transfer.push(task.node, task.origin, destination, self._stop, self._emit)
 
-    def converted_configs(self) -> list[_ConfigTask]:
-        """Rewrite the images whose form changes; the configs that nobody had before."""
-        tasks: list[_ConfigTask] = []
+    def convert(self) -> list[_WrittenTask]:
+        """Rewrite the images whose form changes; what nobody had before, and has to be pushed."""
+        tasks: list[_WrittenTask] = []
         targets: list[Target] = []
         for target in self._targets:
             label = target.image.wish.label
@@ -181,16 +180,16 @@ class _Work:
             image = target.image
             targets.append(replace(target, image=replace(image, graph=convert.new.graph)))
             tasks += [
-                _ConfigTask(target.destination, (label,), descriptor, raw)
-                for descriptor, raw in convert.new.configs.items()
+                _WrittenTask(target.destination, (label,), node, raw)
+                for node, raw in convert.new.written.items()
             ]
         self._targets = tuple(targets)
         return tasks
 
-    def config(self, task: _ConfigTask) -> None:
+    def written(self, task: _WrittenTask) -> None:
         """Push a config that was written here."""
         self._stop.check()
-        transfer.push_bytes(Node.of(task.descriptor, "config"), task.raw, task.destination)
+        transfer.push_bytes(task.node, task.raw, task.destination)
 
     def manifests(self) -> tuple[ManifestTask, ...]:
         """All manifests, children first, in the form that they have now."""
@@ -247,10 +246,10 @@ class _Work:
 
 
 @dataclass(slots=True)
-class _ConfigTask:
+class _WrittenTask:
     destination: Destination
     labels: tuple[str, ...]
-    descriptor: Descriptor
+    node: Node
     raw: bytes
 
 
@@ -266,8 +265,10 @@ class _Convert:
     def run(self) -> None:
         from bundler.copy.apply import apply  # noqa: PLC0415 - where nothing changes it is not needed
 
-        graph, label = self.target.image.graph, self.target.image.wish.label
-        self.new = apply(graph, self.recipe, self._made, label)
+        image = self.target.image
+        self.new = apply(
+            image.graph, self.recipe, self._made, image.wish.label, self.target.changes.name
+        )
 
     def _made(self, change: LayerChange) -> Made:
         return self.made[id(self.destination), change.layer.digest, change.treatment]

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _SCRATCH = Path("/var/tmp")  # noqa: S108 - the files there have no names
 
+_SEALED = "org.opencontainers.image.enc."
+
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
@@ -66,8 +68,12 @@ def make(change: LayerChange, source: Source, destination: Destination, shop: Wo
                     transfer.pause(str(node.digest), error, attempt, shop.cancellation, shop.emit)
                 else:
                     progress.tell()
-                    return made
-    raise AssertionError("the last attempt returns or raises")
+                    break
+        else:
+            raise AssertionError("the last attempt ends the loop or raises")
+    if change.treatment.diff_id:
+        made = replace(made, diff_id=diff_id(change.layer, source, shop))
+    return made
 
 
 def diff_id(layer: Descriptor, source: Source, shop: Workshop) -> Digest:
@@ -231,11 +237,14 @@ def _push(line: _Line, node: Node, destination: Destination, shop: Workshop) -> 
     else:
         made = replace(node, digest=line.expected, size=None, diff_id=line.expected)
         stored = destination.push(made, line.content)
-    annotations = dict(line.layer.annotations) | line.annotations
+    annotations = dict(line.layer.annotations)
+    if treatment.unseal is not None:
+        annotations = {key: annotations[key] for key in annotations if not key.startswith(_SEALED)}
+    annotations |= line.annotations
     descriptor = replace(
         line.layer, digest=stored.digest, size=stored.size, annotations=annotations
     )
-    return Made(descriptor, line.compression, treatment.seal is not None)
+    return Made(descriptor, line.compression, sealed=treatment.seal is not None)
 
 
 def _push_spooled(line: _Line, node: Node, destination: Destination, shop: Workshop) -> Descriptor:

@@ -7,32 +7,46 @@ from typing import TYPE_CHECKING
 
 from bundler.copy.changes import LayerChange
 from bundler.errors import MalformedError
-from bundler.oci import image_config
+from bundler.oci import image_config, media_types
+from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
+from bundler.oci.schema1 import Schema1
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.copy.changes import Treatment
-    from bundler.copy.resolve import Graph, GraphManifest
-    from bundler.oci.descriptor import Descriptor
+    from bundler.copy.resolve import Graph
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import ImageManifest
+    from bundler.ports import Node
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecipe:
     """What becomes of one image."""
 
-    item: GraphManifest
-    parsed: ImageManifest
+    parsed: ImageManifest | Schema1
     media_type: str
     """Of its manifest, in the end."""
     treatments: tuple[Treatment | None, ...]
-    """What becomes of each of its layers; None: nothing."""
+    """What becomes of each of ``layers``; None: nothing."""
 
     @property
-    def rewrites_config(self) -> bool:
-        """Whether the config changes with the manifest's type."""
+    def layers(self) -> tuple[Descriptor, ...]:
+        """From bottom to top, without those of schema 1 that hold nothing."""
+        if isinstance(self.parsed, Schema1):
+            kind = media_types.DOCKER_LAYER_GZIP
+            return tuple(Descriptor(kind, one.blob, SIZE_UNKNOWN) for one in self.parsed.layers)
+        return self.parsed.layers
+
+    @property
+    def config(self) -> Descriptor | None:
+        """The config that it had; None: none, in schema 1."""
+        return None if isinstance(self.parsed, Schema1) else self.parsed.config
+
+    @property
+    def changes_type(self) -> bool:
+        """Whether the manifest's type changes, and with it the config."""
         return self.media_type != self.parsed.media_type
 
 
@@ -49,9 +63,9 @@ class Recipe:
     def needed_configs(self) -> list[Descriptor]:
         """The configs that have to be known before a layer moves."""
         return [
-            recipe.parsed.config
+            recipe.config
             for recipe in self.images.values()
-            if recipe.rewrites_config or any(recipe.treatments)
+            if recipe.config is not None and (recipe.changes_type or any(recipe.treatments))
         ]
 
     def layer_changes(self) -> Iterator[LayerChange]:
@@ -65,7 +79,7 @@ class Recipe:
                 continue
             diff_ids = self._diff_ids(recipe)
             for layer, diff_id, treatment in zip(
-                recipe.parsed.layers, diff_ids, recipe.treatments, strict=True
+                recipe.layers, diff_ids, recipe.treatments, strict=True
             ):
                 if treatment is not None:
                     yield LayerChange(layer, treatment, diff_id)
@@ -73,19 +87,21 @@ class Recipe:
     def rewritten_configs(self) -> set[Digest]:
         """The configs that do not move, since others take their places."""
         return {
-            recipe.parsed.config.digest for recipe in self.images.values() if recipe.rewrites_config
+            recipe.config.digest
+            for recipe in self.images.values()
+            if recipe.config is not None and recipe.changes_type
         }
 
     def _diff_ids(self, recipe: ImageRecipe) -> Sequence[Digest | None]:
-        raw = self.configs[recipe.parsed.config.digest]
-        what = f"config {recipe.parsed.config.digest}"
-        diff_ids = image_config.parse(raw, what=what).diff_ids
-        layers = recipe.parsed.layers
-        if not diff_ids:
-            return [None] * len(layers)
-        if len(diff_ids) != len(layers):
+        config, layers = recipe.config, recipe.layers
+        nothing = [None] * len(layers)
+        if config is None:
+            return nothing
+        what = f"config {config.digest}"
+        diff_ids = image_config.parse(self.configs[config.digest], what=what).diff_ids
+        if len(diff_ids) not in (0, len(layers)):
             raise MalformedError(f"{what}: {len(diff_ids)} diff_ids for {len(layers)} layers")
-        return diff_ids
+        return diff_ids or nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +109,8 @@ class Converted:
     """A graph in its new form, and the content that nobody had before."""
 
     graph: Graph
-    configs: Mapping[Descriptor, bytes] = field(hash=False, repr=False)
+    written: Mapping[Node, bytes] = field(hash=False, repr=False)
+    """Configs, and whatever else has to be there before the manifests."""
 
 
 def said_compression(media_type: str) -> str | None:

@@ -13,7 +13,7 @@ from bundler.copy.engine import Running, execute
 from bundler.copy.plan import Plan, Target, plan
 from bundler.copy.resolve import Image, Wish, resolve
 from bundler.copy.select import EVERYTHING, Selection
-from bundler.errors import BundlerError, RegistryError, UnsupportedError
+from bundler.errors import BundlerError, RegistryError
 from bundler.events import Notice
 from bundler.oci import media_types
 from bundler.ports import InRepository, MakesManifests
@@ -127,7 +127,7 @@ def _execute(made: Plan, target: Target, running: Running) -> Image:
     """
     try:
         return execute(made, running).published[0].image
-    except (RegistryError, UnsupportedError) as refusal:
+    except RegistryError as refusal:
         changes = target.changes
         fixed = changes.keep is not None or changes.manifest_format is not None
         if fixed or target.image.referrers or not _refuses_type(refusal):
@@ -143,10 +143,8 @@ def _execute(made: Plan, target: Target, running: Running) -> Image:
         raise
 
 
-def _refuses_type(error: RegistryError | UnsupportedError) -> bool:
+def _refuses_type(error: RegistryError) -> bool:
     """Whether a registry may have meant the media type of what it would not take."""
-    if isinstance(error, UnsupportedError):
-        return True
     return error.status == 415 or not {"MANIFEST_INVALID", "TAG_INVALID"}.isdisjoint(error.codes)
 
 

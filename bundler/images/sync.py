@@ -78,14 +78,15 @@ def sync_images(
     Raises:
         BundlerError: the first failure; images of earlier waves are copied, and a re-run goes on.
     """
-    found = sync_sources.find(order.question, reading, running)
-    left_out = _left_out(order, found, running)
-    reading = replace(reading, overrides={**reading.overrides, **found.options})
-    placed = _placed(order, found)
-    work = _Work(order, reading, writing, running, admit, len(placed), dry_run=dry_run)
-    size = len(placed) if sync_places.written_once(order.naming) else _WAVE
-    for start in range(0, len(placed), size):
-        work.wave(placed[start : start + size])
+    with ExitStack() as stack:
+        found = sync_sources.find(order.question, reading, running, stack)
+        left_out = _left_out(order, found, running)
+        reading = replace(reading, overrides={**reading.overrides, **found.options})
+        placed = _placed(order, found)
+        work = _Work(order, reading, writing, running, admit, len(placed), dry_run=dry_run)
+        size = len(placed) if sync_places.written_once(order.naming) else _WAVE
+        for start in range(0, len(placed), size):
+            work.wave(placed[start : start + size])
     report = SyncReport(tuple(work.lines), left_out, tuple(work.plans))
     done = len(report.lines) - report.count("failed")
     running.emit(events.Synced(done, found.sources))

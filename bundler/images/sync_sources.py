@@ -23,7 +23,7 @@ from bundler.errors import (
     NotFoundError,
     UnsupportedError,
 )
-from bundler.events import Emit, TagsAsked
+from bundler.events import TagsAsked
 from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
 from bundler.oci.tags import Select, choose
 from bundler.ports import ListsTags
@@ -31,6 +31,7 @@ from bundler.transports.directory import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import ExitStack
 
     from bundler.config.sync_file import Listed
     from bundler.copy.engine import Running
@@ -92,13 +93,14 @@ class Question:
     """Leave out mistakes of the file too, and a repository with nothing that was asked for."""
 
 
-def find(question: Question, options: Options, running: Running) -> Found:
+def find(question: Question, options: Options, running: Running, stack: ExitStack) -> Found:
     """Look for all images; repositories are asked for their tags in parallel.
 
     Args:
         question: where to look.
         options: how to open places.
         running: with ``keep_going``, what cannot be listed is returned instead of raised.
+        stack: closes registries in the end: who copies from them goes on in their sessions.
 
     Raises:
         UsageError: a reference, or the file, is not in order.
@@ -108,14 +110,14 @@ def find(question: Question, options: Options, running: Running) -> Found:
         case "dir":
             return _in_tree(Path(question.text))
         case "yaml":
-            return _in_file(question, options, running)
+            return _in_file(question, options, running, stack)
         case "docker":
             image = ImageReference.parse(question.text)
             said = {image.domain: question.access} if question.access else {}
             options = replace(options, overrides={**options.overrides, **said})
             if image.version is not None:
                 return Found((_sought(image),), options=said)
-            images = _selected(image, _EVERYTHING, options, running.emit)
+            images = _selected(image, _EVERYTHING, options, stack)
             return Found(tuple(images), options=said)
         case kind:
             return Found(tuple(_in_place(kind, question.text, options)))
@@ -177,14 +179,14 @@ def _path(name: str | None, stem: str) -> str:
     return name + version
 
 
-def _in_file(question: Question, options: Options, running: Running) -> Found:
+def _in_file(question: Question, options: Options, running: Running, stack: ExitStack) -> Found:
     said, mistakes = _read_file(question)
     overrides = {
         host: _merged(question.access or RegistryOverride(), override)
         for host, override in said.registries.items()
     }
     options = replace(options, overrides={**options.overrides, **overrides})
-    tasks = [partial(_listed, item, options, running.emit) for item in said.images]
+    tasks = [partial(_listed, item, options, stack) for item in said.images]
     keep_going = running.keep_going or question.lenient
     results = (run_each if keep_going else run)(running.executor, tasks, running.cancellation)
     images: list[Sought] = []
@@ -219,25 +221,25 @@ def _read_file(question: Question) -> tuple[sync_file.SyncFile, list[LeftOut]]:
     return said, []
 
 
-def _listed(item: Listed, options: Options, emit: Emit) -> list[Sought]:
+def _listed(item: Listed, options: Options, stack: ExitStack) -> list[Sought]:
     if item.select is None:
         return [_sought(item.image)]
     try:
-        return _selected(item.image, item.select, options, emit)
+        return _selected(item.image, item.select, options, stack)
     except BundlerError as error:
         error.add_note(f"asked for by {item.at}")
         raise
 
 
 def _selected(
-    repository: ImageReference, select: Select, options: Options, emit: Emit
+    repository: ImageReference, select: Select, options: Options, stack: ExitStack
 ) -> list[Sought]:
     """The tags that are meant, in the registry's order."""
-    emit(TagsAsked(repository.repository))
+    options.emit(TagsAsked(repository.repository))
     reference = transports.parse(f"docker://{repository.repository}")
     source = transports.transport("docker").source(reference, options)
-    with closing(source):
-        offered = source.tags() if isinstance(source, ListsTags) else []
+    stack.callback(source.close)
+    offered = source.tags() if isinstance(source, ListsTags) else []
     try:
         chosen = set(choose(select, offered))
     except NotFoundError as error:

@@ -20,6 +20,8 @@ DOCKER = images.image(
     types=images.DOCKER,
 )
 
+ZSTD = images.image(LAYERS[0], images.layer({"app": b"zstd"}, compression="zstd"))
+
 
 @pytest.fixture(scope="module", params=["podman", "dockerd"])
 def engine(request: pytest.FixtureRequest):
@@ -28,9 +30,9 @@ def engine(request: pytest.FixtureRequest):
         yield host
 
 
-@pytest.fixture(params=["oci", "docker"])
+@pytest.fixture(params=["oci", "docker", "zstd"])
 def one(request: pytest.FixtureRequest) -> images.Image:
-    return {"oci": OCI, "docker": DOCKER}[request.param]
+    return {"oci": OCI, "docker": DOCKER, "zstd": ZSTD}[request.param]
 
 
 def test_an_engine_takes_an_image_and_gives_it_back(engine, airbundle, one, tmp_path) -> None:

@@ -29,6 +29,22 @@ HISTORY = [
 CONFIGS: Mapping[str, dict[str, object]] = {
     "plain": {"history": HISTORY},
     "bare-history": {"history": [{}, {}]},
+    "very-old": {
+        "history": HISTORY,
+        "docker_version": "1.7.0",
+        "created": "2015-01-01T00:00:00.5Z",
+        "container": "abc",
+        "config": {
+            "Env": ["A=<b>"],
+            "Cmd": "one",
+            "ExposedPorts": {"80/tcp": {}},
+            "Volumes": {"/b": {}, "/a": {}},
+            "Healthcheck": {"Test": ["NONE"], "Interval": 5},
+            "Unknown": 1,
+        },
+        "Size": 10,
+        "unknown": 1,
+    },
     "empty-on-top": {"history": [*HISTORY, {"empty_layer": True}], "docker_version": "20.10.1"},
     "rich": {
         "history": HISTORY,
@@ -117,7 +133,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield running.host
 
 
-def test_an_image_of_schema_1_travels_as_it_is(
+def test_an_image_of_schema_1_travels_and_gets_its_name(
     old: Callable[[images.Image], Path], tmp_path: Path, registry: str, airbundle: servers.Client
 ) -> None:
     made = old(docker_image(CONFIGS["plain"]))
@@ -126,23 +142,31 @@ def test_an_image_of_schema_1_travels_as_it_is(
     airbundle.ok("copy", "--src-tls-verify=false", first, f"dir:{tmp_path / 'held'}")
     airbundle.ok("copy", "--dest-tls-verify=false", f"dir:{tmp_path / 'held'}", second)
     held = parsed((tmp_path / "held" / "manifest.json").read_bytes())
-    for place in (first, second):  # the registry signs anew whenever it is asked
+    # The registry signs anew whenever it is asked; a copy gets its name from its place.
+    for place, name, tag in (first, "team/old", "1"), (second, "other", "2"):
         there = parsed(skopeo("inspect", "--raw", "--tls-verify=false", place).encode())
-        assert signed_part(there) == signed_part(held)
-        assert there.digest == held.digest
+        expected = schema1.renamed(held, name=name, tag=tag)
+        assert signed_part(there) == expected.decode()
+        assert there.digest == Digest.of(expected)
     theirs = json.loads(skopeo("inspect", "--tls-verify=false", first))
     ours = json.loads(airbundle.ok("inspect", "--tls-verify=false", first))
     assert theirs["Digest"] == held.digest.text
     assert {key: ours[key] for key in theirs} == theirs
 
 
-def test_it_is_refused_where_all_bytes_count_for_the_digest(
-    old: Callable[[images.Image], Path], tmp_path: Path, airbundle: servers.Client
+@pytest.mark.parametrize("form", ["v2s2", "oci"])
+def test_a_copy_in_another_format_is_skopeo_s(
+    old: Callable[[images.Image], Path], tmp_path: Path, airbundle: servers.Client, form: str
 ) -> None:
-    place = old(docker_image(CONFIGS["plain"]))
-    done = airbundle("copy", f"dir:{place}", f"oci:{tmp_path / 'layout'}:x")
-    assert done.returncode == 1
-    assert "schema 1" in done.stderr
+    made = old(docker_image(CONFIGS["rich"]))
+    airbundle.ok("copy", "--format", form, f"dir:{made}", f"dir:{tmp_path / 'ours'}")
+    skopeo("copy", "-q", "--format", form, f"dir:{made}", f"dir:{tmp_path / 'theirs'}")
+    ours, theirs = (
+        {path.name: path.read_bytes() for path in (tmp_path / side).iterdir()}
+        for side in ("ours", "theirs")
+    )
+    del theirs[schema1.EMPTY_LAYER_DIGEST.hex]  # which nothing there needs
+    assert ours == theirs
 
 
 def parsed(raw: bytes) -> Schema1:

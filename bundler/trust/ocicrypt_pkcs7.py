@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bundler.trust.ocicrypt_jwe import PrivateKey
 
 _MAX_RECIPIENTS = 64
-_SEQUENCE, _CONSTRUCTED = 0x30, 0x20
+_SEQUENCE, _CONSTRUCTED = 0x10, 0x20
 _ENVELOPED = bytes.fromhex("2a864886f70d010703")
 _RSA = bytes.fromhex("2a864886f70d010101")
 _AES = bytes.fromhex("6086480165030401")
@@ -97,9 +97,9 @@ def _parse(packet: bytes, what: str) -> _Envelope:
         _, algorithm, content = _values(sealed.content)[:3]
         cipher, parameters = _values(algorithm.content)[:2]
         keys = tuple(parts[3].content for parts in wrapped if _is_rsa(parts))
+        while parameters.tag & ~_CONSTRUCTED == _SEQUENCE:  # two of them if ocicrypt wrote it
+            parameters = _values(parameters.content)[0]
         nonce = parameters.content
-        if parameters.tag == _SEQUENCE:
-            nonce = _values(parameters.content)[0].content
         data = content.content
         if content.tag & _CONSTRUCTED:
             data = b"".join(part.content for part in _values(data))

@@ -1,0 +1,98 @@
+"""What Skopeo encrypts we decrypt, and the reverse, by each protocol that both have."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+
+import pytest
+
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.digest import Digest
+from bundler.trust import ocicrypt
+from tests.fakes import images
+
+SUFFIX = "+encrypted"
+LAYER = images.layer({"secret": os.urandom(1_500_000)})
+PLAIN = images.image(LAYER)
+
+# A recipient, and the keys by which Skopeo and we open what was made for it.
+PROTOCOLS = {
+    "jwe, RSA": ("jwe:rsa.pub", ["rsa.key"]),
+    "jwe, elliptic curve": ("jwe:ec.pub", ["ec.key"]),
+    "pkcs7": ("pkcs7:rsa.crt", ["rsa.key", "rsa.crt"]),
+    "pgp": ("pgp:reader@example.com", ["pgp.key"]),
+}
+every_protocol = pytest.mark.parametrize(
+    ("recipient", "names"), list(PROTOCOLS.values()), ids=list(PROTOCOLS)
+)
+
+
+@pytest.fixture
+def keys(tmp_path, skopeo, monkeypatch):
+    """Key files, and a gpg that knows the owner of one; the working directory."""
+    home = tmp_path / "keys"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    gnupg = skopeo.home / ".gnupg"
+    gnupg.mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(gnupg))
+
+    def run(command, *more):
+        subprocess.run([*command.split(), *more], check=True, capture_output=True)
+
+    run("openssl genrsa -out rsa.key 2048")
+    run("openssl rsa -in rsa.key -pubout -out rsa.pub")
+    run("openssl req -new -x509 -key rsa.key -subj /CN=reader -out rsa.crt")
+    run("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.key")
+    run("openssl ec -in ec.key -pubout -out ec.pub")
+    gpg = ("gpg --batch --pinentry-mode loopback --passphrase", "")  # 1.9 takes no password
+    run(*gpg, "--quick-gen-key", "Reader <reader@example.com>", "rsa2048", "sign", "never")
+    listed = subprocess.run(
+        ["gpg", "--list-keys", "--with-colons"], capture_output=True, check=True
+    )
+    line = next(one for one in listed.stdout.decode().splitlines() if one.startswith("fpr"))
+    run(*gpg, "--quick-add-key", line.split(":")[9], "rsa2048", "encr", "never")
+    run("gpg --batch --export-secret-keys --output pgp.key")
+    run("gpg --export --output", str(gnupg / "pubring.gpg"))  # where ocicrypt looks
+    yield home
+    run("gpgconf --kill all")
+
+
+@every_protocol
+def test_we_decrypt_what_skopeo_encrypts(keys, skopeo, tmp_path, recipient, names):
+    images.write_layout(tmp_path / "plain", {"1": PLAIN})
+    flags = ("--encryption-key", recipient)
+    skopeo.ok("copy", *flags, f"oci:{tmp_path}/plain:1", f"oci:{tmp_path}/made:1", cwd=keys)
+    blobs = tmp_path / "made" / "blobs" / "sha256"
+    index = json.loads((tmp_path / "made" / "index.json").read_bytes())
+    manifest = json.loads((blobs / index["manifests"][0]["digest"][7:]).read_bytes())
+    [layer] = manifest["layers"]
+    assert layer["mediaType"].endswith(SUFFIX)
+    sealed = (blobs / layer["digest"][7:]).read_bytes()
+    descriptor = Descriptor(
+        layer["mediaType"], Digest(layer["digest"]), layer["size"], annotations=layer["annotations"]
+    )
+    opened = ocicrypt.unsealing(names)(io.BytesIO(sealed), descriptor).read()
+    assert opened == LAYER.blob.data
+
+
+@every_protocol
+def test_skopeo_decrypts_what_we_encrypt(keys, skopeo, tmp_path, recipient, names):
+    stream = ocicrypt.sealing([recipient])(io.BytesIO(LAYER.blob.data), None)
+    blob = images.Blob(LAYER.blob.media_type + SUFFIX, stream.read())
+    config = PLAIN.blobs[0]
+    body = {
+        "schemaVersion": 2,
+        "mediaType": images.OCI["manifest"],
+        "config": config.descriptor(),
+        "layers": [blob.descriptor(annotations=dict(stream.annotations()))],
+    }
+    root = images.Blob(images.OCI["manifest"], images.dump(body))
+    images.write_layout(tmp_path / "sealed", {"1": images.Image(root, (config, blob))})
+    flags = [flag for name in names for flag in ("--decryption-key", name)]
+    skopeo.ok("copy", *flags, f"oci:{tmp_path}/sealed:1", f"dir:{tmp_path}/opened", cwd=keys)
+    opened = tmp_path / "opened" / LAYER.blob.digest.removeprefix("sha256:")
+    assert opened.read_bytes() == LAYER.blob.data

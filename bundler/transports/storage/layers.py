@@ -17,7 +17,7 @@ from bundler.errors import NotFoundError
 from bundler.oci.digest import Digest
 from bundler.transports.storage import store
 from bundler.transports.storage.records import COMPRESSIONS, LayerRecord, now
-from bundler.transports.storage.tar_split import SplitWriter
+from bundler.content.tar_split import SplitWriter
 from bundler.transports.storage.tree import Tree
 from bundler.transports.storage.unpacking import Owners, unpack
 

@@ -16,7 +16,7 @@ from bundler.errors import LockedError, MalformedError, NotFoundError, Unsupport
 from bundler.oci import strict_json
 from bundler.transports.storage import drivers
 from bundler.transports.storage.records import ImageRecord, LayerRecord, RecordList, read_item
-from bundler.transports.storage.tar_split import AssembledTar
+from bundler.content.tar_split import AssembledTar
 from bundler.transports.storage.tree import remove_tree
 
 if TYPE_CHECKING:

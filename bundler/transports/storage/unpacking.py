@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from bundler.content.disk_errors import explained
 from bundler.errors import MalformedError
-from bundler.transports.storage.tar_entries import TarEntries
+from bundler.content.tar_entries import TarEntries
 from bundler.transports.storage.tree import Parts, Tree, clean
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from bundler.content.reader import Reader
-    from bundler.transports.storage.tar_entries import Entry
-    from bundler.transports.storage.tar_split import SplitWriter
+    from bundler.content.tar_entries import Entry
+    from bundler.content.tar_split import SplitWriter
 
 Write = Callable[[memoryview], None]
 

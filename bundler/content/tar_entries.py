@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from bundler.content.reader import Reader
-    from bundler.transports.storage.tar_split import SplitWriter
+    from bundler.content.tar_split import SplitWriter
 
 MAX_ENTRIES = 2_000_000
 _MAX_EXTENSION = 4 * 1024 * 1024

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci import fields, strict_json
-from bundler.transports.storage import crc64
+from bundler.content import crc64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,23 +10,26 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from bundler.content.reader import BUFFER_SIZE
 from bundler.errors import (
     BundlerError,
+    ConfigError,
     DeniedError,
     InvalidReferenceError,
     NotFoundError,
     RegistryError,
-    UnsupportedError,
 )
 from bundler.oci import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from bundler.cancel import Cancellation
     from bundler.content.reader import Reader
@@ -38,22 +41,36 @@ _MAX_ANSWER = 1024 * 1024
 _LONGEST_DETAIL = 300
 
 
+@dataclass(frozen=True, slots=True)
+class EngineTls:
+    """How an engine and its client prove who they are."""
+
+    verify: bool = True
+    """Whether the engine has to."""
+    directory: Path | None = None
+    """Holds ``ca.pem``, an authority beside the system's, and our ``cert.pem`` and ``key.pem``."""
+
+
 class Engine:
     """A container engine; for any number of threads.
 
     Args:
-        host: ``unix:///path/of/a/socket`` or ``http://host[:port]``.
+        host: ``unix:///path/of/a/socket``, ``http://host[:port]``, or ``tcp://host:port`` or
+            ``https://host[:port]`` with TLS.
         cancellation: cuts every connection when work has to stop.
+        tls: what TLS is to be like.
 
     Raises:
-        InvalidReferenceError: ``host`` is neither.
-        UnsupportedError: it asks for TLS.
+        ConfigError: the files for TLS are not in order.
+        InvalidReferenceError: ``host`` is none of these.
     """
 
-    def __init__(self, host: str, cancellation: Cancellation) -> None:
+    def __init__(self, host: str, cancellation: Cancellation, tls: EngineTls) -> None:
         self.host = host[:200]
         self._cancellation = cancellation
-        self._socket_path, self._address = _place(host)
+        place = _Place.parse(host)
+        self._socket_path, self._address = place.socket, (place.name, place.port)
+        self._context = _context(tls) if place.tls else None
 
     @contextmanager
     def saved(self, image: str) -> Iterator[Reader]:
@@ -117,17 +134,30 @@ class Engine:
             connection.close()
 
     def _connect(self) -> http.client.HTTPConnection:
-        host, port = self._address
-        connection = http.client.HTTPConnection(host, port, _PATIENCE, blocksize=BUFFER_SIZE)
+        connection = self._unconnected()
         try:
             if self._socket_path is None:
                 connection.connect()
             else:
                 connection.sock = _unix_socket(self._socket_path)
+        except ssl.SSLError as error:
+            raise RegistryError(
+                f"{self.host}: TLS failed: {getattr(error, 'verify_message', error.reason)}",
+                hint="name the directory of its ca.pem, and of your cert.pem and key.pem, with "
+                "--src-cert-dir or --dest-cert-dir",
+            ) from error
         except OSError as error:
             raise self._absent(error) from error
         self._cancellation.on_request(_Cut(connection.sock))
         return connection
+
+    def _unconnected(self) -> http.client.HTTPConnection:
+        host, port = self._address
+        if self._context is None:
+            return http.client.HTTPConnection(host, port, _PATIENCE, blocksize=BUFFER_SIZE)
+        return http.client.HTTPSConnection(
+            host, port, timeout=_PATIENCE, blocksize=BUFFER_SIZE, context=self._context
+        )
 
     def _absent(self, error: OSError) -> RegistryError:
         reason = (error.strerror or str(error)).lower()
@@ -197,26 +227,51 @@ def _explained(what: str, cancellation: Cancellation) -> Iterator[None]:
     cancellation.check()
 
 
-def _place(host: str) -> tuple[str | None, tuple[str, int | None]]:
-    """The socket's path, if it is one, and the name and port that HTTP wants."""
-    scheme, separator, rest = host.partition("://")
-    if scheme == "unix" and rest.startswith("/"):
-        return rest, ("localhost", None)
-    if scheme in ("tcp", "https") and separator:
-        raise UnsupportedError(
-            f"{host[:200]!r}: an engine behind TLS cannot be reached",
-            hint="forward its socket: ssh -L /tmp/docker.sock:/var/run/docker.sock HOST",
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an engine listens; ``name`` and ``port`` are what HTTP wants."""
+
+    name: str
+    port: int | None = None
+    socket: str | None = None
+    tls: bool = False
+
+    @classmethod
+    def parse(cls, host: str) -> _Place:
+        scheme, _, rest = host.partition("://")
+        if scheme == "unix" and rest.startswith("/"):
+            return cls("localhost", socket=rest)
+        try:
+            parts = urlsplit(host)
+            plain = parts.path in ("", "/") and not parts.query and "@" not in host
+            if scheme in ("http", "https", "tcp") and parts.hostname and plain:
+                return cls(parts.hostname, parts.port, tls=scheme != "http")
+        except ValueError:
+            pass
+        raise InvalidReferenceError(
+            "the host of a container engine is not understood",
+            hint="write unix:///path/of/its/socket, http://host:port or tcp://host:port",
         )
+
+
+def _context(tls: EngineTls) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.directory is None:
+        return context
     try:
-        parts = urlsplit(host)
-        if scheme == "http" and parts.hostname and parts.path in ("", "/") and "@" not in host:
-            return None, (parts.hostname, parts.port)
-    except ValueError:
-        pass
-    raise InvalidReferenceError(
-        "the host of a container engine is not understood",
-        hint="write unix:///path/of/its/socket or http://host:port",
-    )
+        if tls.verify:
+            context.load_verify_locations(tls.directory / "ca.pem")
+        context.load_cert_chain(tls.directory / "cert.pem", tls.directory / "key.pem", password="")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a certificate and its key"
+        raise ConfigError(
+            f"{tls.directory}: ca.pem, cert.pem and key.pem cannot be used: {reason}",
+            hint="the directory of an engine's certificates holds these three",
+        ) from None
+    return context
 
 
 def _unix_socket(path: str) -> socket.socket:

@@ -25,7 +25,7 @@ from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.oci.reference import DEFAULT_DOMAIN, ImageReference
 from bundler.ports import Accepts
-from bundler.registry.engine_api import DEFAULT_HOST, Engine
+from bundler.registry.engine_api import DEFAULT_HOST, Engine, EngineTls
 from bundler.transports import archive_file, streams
 from bundler.transports.docker_archive import DockerArchiveSource
 from bundler.transports.docker_archive_writer import DockerArchiveWriter
@@ -227,7 +227,10 @@ class DaemonTransport:
 
 
 def _engine(options: Options) -> Engine:
-    return Engine(options.daemon_host or DEFAULT_HOST, options.cancellation)
+    host = options.daemon_host or DEFAULT_HOST
+    said = options.overrides.get(host)
+    tls = EngineTls() if said is None else EngineTls(said.tls_verify is not False, said.cert_dir)
+    return Engine(host, options.cancellation, tls)
 
 
 def _familiar(name: str) -> str:

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
 
 class FakeEngine:
     """Runs until ``close``, at ``host``; ``images`` are what ``docker save`` writes, by name."""
 
-    def __init__(self, *, tcp: bool = False) -> None:
+    def __init__(self, *, tcp: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.images: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.status = 200
@@ -40,9 +41,14 @@ class FakeEngine:
         self._home = tempfile.TemporaryDirectory()
         self.socket = Path(self._home.name) / "engine.sock"
         self._server: _TcpServer | _UnixServer
-        if tcp:
+        if tcp or tls:
             self._server = _TcpServer(("127.0.0.1", 0), _Handler)
-            self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
+            scheme = "tcp" if tls else "http"
+            self.host = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
+            if tls:
+                self._server.socket = tls.wrap_socket(
+                    self._server.socket, server_side=True, do_handshake_on_connect=False
+                )
         else:
             self._server = _UnixServer(str(self.socket), _Handler)
             self.host = f"unix://{self.socket}"
@@ -91,6 +97,9 @@ class _UnixServer(socketserver.ThreadingUnixStreamServer):
 class _TcpServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     engine: FakeEngine
+
+    def handle_error(self, *_: object) -> None:
+        """Stay silent: clients that break off belong to the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):

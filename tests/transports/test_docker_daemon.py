@@ -204,20 +204,19 @@ def test_a_socket_that_nobody_listens_on_is_told():
 
 
 @pytest.mark.parametrize(
-    ("host", "error"),
+    "host",
     [
-        ("tcp://127.0.0.1:2376", UnsupportedError),
-        ("https://127.0.0.1:2376", UnsupportedError),
-        ("unix://relative", InvalidReferenceError),
-        ("/var/run/docker.sock", InvalidReferenceError),
-        ("http://", InvalidReferenceError),
-        ("http://user:secret@h", InvalidReferenceError),
-        ("http://h:99999", InvalidReferenceError),
-        ("ftp://h", InvalidReferenceError),
+        "unix://relative",
+        "/var/run/docker.sock",
+        "http://",
+        "http://user:secret@h",
+        "http://h:99999",
+        "tcp://h:1/path",
+        "ftp://h",
     ],
 )
-def test_a_host_that_cannot_be_meant_is_refused(host, error):
-    with pytest.raises(error) as raised:
+def test_a_host_that_cannot_be_meant_is_refused(host):
+    with pytest.raises(InvalidReferenceError) as raised:
         source("app", Options(settings=None, daemon_host=host))
     assert raised.value.hint
     assert "secret" not in str(raised.value)

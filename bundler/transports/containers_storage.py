@@ -15,9 +15,10 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from bundler.errors import ConflictError, NotFoundError
+from bundler.events import Emit, Warned, discard
 from bundler.oci import media_types
 from bundler.ports import Accepts
-from bundler.transports.storage import images, layers, references, store
+from bundler.transports.storage import images, layers, references, signatures, store
 from bundler.transports.storage.arriving import arriving
 from bundler.transports.storage.places import opened
 from bundler.transports.storage.stored_image import Served, as_stored, for_copy
@@ -67,8 +68,9 @@ class StorageReference:
 class StorageSource:
     """Reads a storage; manifests are served with the layers that can be read."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, emit: Emit = discard) -> None:
         self._storage = storage
+        self._emit = emit
         self._lock = threading.Lock()
         self._made: dict[Digest, bytes] = {}
 
@@ -79,7 +81,16 @@ class StorageSource:
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """The image that ``name`` stands for, as it can be copied."""
-        return self._keep(for_copy(self._storage, self._find(name), self._storage.list_layers()))
+        image = self._find(name)
+        served = for_copy(self._storage, image, self._storage.list_layers())
+        if served.root.digest.text not in image.manifests and self._signed(image):
+            self._emit(
+                Warned(
+                    f"{self._storage.what}: image {image.id} is signed, but not in the form in "
+                    "which it can be copied: its signatures stay behind"
+                )
+            )
+        return self._keep(served)
 
     def stored_manifest(self, name: str | None = None, /) -> Descriptor:
         """The manifest or list that came with the image."""
@@ -101,12 +112,23 @@ class StorageSource:
                     return
         yield BytesIO(self._small(target.digest)[offset:])
 
+    def signatures(self, of: Digest, /) -> list[bytes]:
+        """Those of a stored manifest; one that is made has none."""
+        for image in self._storage.list_images():
+            if of.text in image.manifests:
+                return signatures.read(self._storage, image, of)
+        return []
+
     def tags(self) -> list[str]:
         """Every name of every image, in full."""
         return [name for image in self._storage.list_images() for name in image.names]
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _signed(self, image: ImageRecord) -> bool:
+        stored = as_stored(self._storage, image, None).root.digest
+        return bool(signatures.read(self._storage, image, stored))
 
     def _find(self, name: str | None) -> ImageRecord:
         found = self._storage.list_images()
@@ -184,6 +206,10 @@ class StorageDestination:
         store.synchronise(self._storage)
         images.publish(self._storage, new)
 
+    def push_signatures(self, of: Digest, those: Sequence[bytes], /) -> None:
+        """Keep the signatures of a manifest of this run; those it had before are replaced."""
+        self._arriving.signatures[of] = list(those)
+
     def delete(self, name: str | None = None, /) -> Descriptor:
         """Remove an image with all its names; its layers go unless something else needs them."""
         image = store.find(
@@ -215,7 +241,7 @@ class StorageTransport:
 
     def source(self, reference: StorageReference, options: Options, /) -> StorageSource:
         """Open a storage for reading."""
-        return StorageSource(opened(reference.place, options, write=False))
+        return StorageSource(opened(reference.place, options, write=False), options.emit)
 
     def destination(self, reference: StorageReference, options: Options, /) -> StorageDestination:
         """Open a storage for writing; it is made where it is not there."""

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 @contextmanager
 def podman() -> Iterator[servers.Client]:
     """The command, with a storage of its own."""
-    with _home() as home:
-        yield servers.Client((servers.program("podman"), *_podman_flags(home)), home)
+    with home() as place:
+        yield servers.Client((servers.program("podman"), *podman_flags(place)), place)
 
 
 @contextmanager
 def podman_service() -> Iterator[str]:
     """Podman's imitation of Docker's API; yields its ``unix://…``."""
-    with _home() as home:
-        host = f"unix://{home}/podman.sock"
-        command = [servers.program("podman"), *_podman_flags(home)]
-        with _running([*command, "system", "service", "--time=0", host], home, "podman.sock"):
+    with home() as place:
+        host = f"unix://{place}/podman.sock"
+        command = [servers.program("podman"), *podman_flags(place)]
+        with _running([*command, "system", "service", "--time=0", host], place, "podman.sock"):
             yield host
 
 
@@ -42,15 +42,15 @@ def podman_service() -> Iterator[str]:
 def dockerd() -> Iterator[str]:
     """Docker, without a network; yields its ``unix://…``."""
     docker = _for_root("dockerd")
-    with _home() as home:
-        host = f"unix://{home}/docker.sock"
+    with home() as place:
+        host = f"unix://{place}/docker.sock"
         command = [
             docker,
             *("--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"),
-            *("--data-root", f"{home}/data", "--exec-root", f"{home}/exec"),
-            *("--pidfile", f"{home}/docker.pid", "--host", host),
+            *("--data-root", f"{place}/data", "--exec-root", f"{place}/exec"),
+            *("--pidfile", f"{place}/docker.pid", "--host", host),
         ]
-        with _running(command, home, "docker.sock"):
+        with _running(command, place, "docker.sock"):
             yield host
 
 
@@ -58,29 +58,30 @@ def dockerd() -> Iterator[str]:
 def containerd() -> Iterator[servers.Client]:
     """containerd, by its command ``ctr``."""
     program, ctr = _for_root("containerd"), _for_root("ctr")
-    with _home() as home:
-        configuration = home / "config.toml"
+    with home() as place:
+        configuration = place / "config.toml"
         configuration.write_text(
             "version = 2\n"
-            f"root = '{home}/root'\nstate = '{home}/state'\n"
+            f"root = '{place}/root'\nstate = '{place}/state'\n"
             "disabled_plugins = ['io.containerd.grpc.v1.cri']\n"
-            f"[grpc]\naddress = '{home}/containerd.sock'\n"
+            f"[grpc]\naddress = '{place}/containerd.sock'\n"
         )
         command = [program, "--config", str(configuration)]
-        with _running(command, home, "containerd.sock"):
-            yield servers.Client((ctr, "--address", f"{home}/containerd.sock"), home)
+        with _running(command, place, "containerd.sock"):
+            yield servers.Client((ctr, "--address", f"{place}/containerd.sock"), place)
 
 
 @contextmanager
-def _home() -> Iterator[Path]:
+def home() -> Iterator[Path]:
     """A directory with a short path: longer ones do not fit into the name of a socket."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         yield Path(home)
 
 
-def _podman_flags(home: Path) -> tuple[str, ...]:
+def podman_flags(home: Path, driver: str = "vfs") -> tuple[str, ...]:
+    """Where podman keeps everything, and what it does without."""
     return (
-        *("--root", f"{home}/root", "--runroot", f"{home}/run", "--storage-driver", "vfs"),
+        *("--root", f"{home}/root", "--runroot", f"{home}/run", "--storage-driver", driver),
         *("--events-backend", "file", "--cgroup-manager", "cgroupfs"),
     )
 

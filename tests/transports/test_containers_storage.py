@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,16 @@ from bundler.errors import (
 )
 from bundler.oci import manifest
 from bundler.oci.digest import Digest
-from bundler.ports import Deletes, KeepsForeignManifests, MakesManifests, Node, Options, Untags
+from bundler.ports import (
+    Deletes,
+    HasSignatures,
+    KeepsForeignManifests,
+    MakesManifests,
+    Node,
+    Options,
+    StoresSignatures,
+    Untags,
+)
 from bundler.transports.memory import MemoryStore
 from bundler.transports.storage import layers, locks
 from tests.contracts import contents
@@ -491,3 +501,32 @@ def test_a_push_whose_digest_is_made_is_kept(place):
     with closing(place.destination()) as destination:
         reader = VerifiedReader(contents.Chunks(b"made"), "test", digest=None, size=None)
         assert destination.push(Node("layer", "x/y"), reader).digest == Digest.of(b"made")
+
+
+def test_signatures_are_kept_with_their_manifest(place):
+    store = TarStore()
+    root = store.add_image(compress=False)
+    with closing(place.destination()) as destination:
+        assert isinstance(destination, StoresSignatures)
+        push_all(destination, store)
+        destination.push_signatures(root.digest, [b"one", b"another"])
+        contents.publish(destination, root, "example.com/app:1")
+    with closing(place.source()) as source:
+        assert isinstance(source, HasSignatures)
+        assert source.signatures(root.digest) == [b"one", b"another"]
+        assert source.signatures(Digest.of(b"")) == []
+
+
+def test_signatures_that_stay_behind_are_told(place):
+    store = TarStore()
+    root = store.add_image()
+    with closing(place.destination()) as destination:
+        push_all(destination, store)
+        destination.push_signatures(root.digest, [b"one"])
+        contents.publish(destination, root, "example.com/app:1")
+    told = []
+    reference = place.reference()
+    transport = transports.transport("containers-storage")
+    with closing(transport.source(reference, replace(OPTIONS, emit=told.append))) as source:
+        assert source.signatures(source.resolve(reference.name).digest) == []
+    assert "signatures stay behind" in told[0].text

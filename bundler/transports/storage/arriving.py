@@ -21,13 +21,13 @@ from bundler.content.verified import VerifiedReader
 from bundler.errors import ConflictError, MalformedError, NotFoundError, UnsupportedError
 from bundler.oci import image_config, manifest, strict_json
 from bundler.oci.manifest import ImageManifest
-from bundler.transports.storage import layers, references, store
+from bundler.transports.storage import layers, references, signatures, store
 from bundler.transports.storage.images import NewImage
 from bundler.transports.storage.layers import NewLayer
 from bundler.transports.storage.records import MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bundler.content.compression import Compression
     from bundler.content.reader import Content, Reader
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
     from bundler.ports import Node, Options, Publication
     from bundler.transports.storage.records import LayerRecord
-    from bundler.transports.storage.store import Storage
+    from bundler.transports.storage.store import Staging, Storage
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -45,7 +45,7 @@ def arriving(storage: Storage, options: Options) -> Iterator[Arriving]:
     """Room for what arrives, until the block ends."""
     with ExitStack() as stack:
         staging = stack.enter_context(store.staging(storage))
-        spool = staging / "blobs"
+        spool = staging.files / "blobs"
         try:
             if options.scratch is not None:
                 prefix = ".airbundle-"
@@ -60,11 +60,15 @@ def arriving(storage: Storage, options: Options) -> Iterator[Arriving]:
 class Arriving:
     """The blobs and manifests of one run. ``has`` and ``take`` are for any number of threads."""
 
-    def __init__(self, storage: Storage, options: Options, staging: Path, spool: Directory) -> None:
+    def __init__(
+        self, storage: Storage, options: Options, staging: Staging, spool: Directory
+    ) -> None:
         self._storage = storage
         self._stop = options.cancellation
         self._staging = staging
         self._spool = spool
+        self.signatures: dict[Digest, Sequence[bytes]] = {}
+        """Of manifests of this run."""
         self._images = storage.list_images()
         self._layers = storage.list_layers()
 
@@ -135,8 +139,15 @@ class Arriving:
         names = _Names.of(wanted)
         items = {parsed.config.digest.text: config_raw}
         items |= {f"{MANIFEST}-{wanted.root.digest}": raw, MANIFEST: raw}
+        own = self.signatures.get(wanted.root.digest, ())
+        items |= signatures.items(wanted.root.digest, own)
         return NewImage(
-            names.id or parsed.config.digest.hex, top, _time(config.created), items, names.names
+            names.id or parsed.config.digest.hex,
+            top,
+            _time(config.created),
+            items,
+            names.names,
+            signatures.metadata(wanted.root.digest, own),
         )
 
     def _unpack(self, layer: Descriptor, diff_id: Digest, parent: str | None) -> str:

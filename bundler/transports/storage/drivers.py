@@ -23,6 +23,11 @@ class Driver(Protocol):
     """How layers lie below a storage's root. All names are ids that were checked."""
 
     @property
+    def home(self) -> Path:
+        """The driver's own directory."""
+        ...
+
+    @property
     def removals(self) -> Removals:
         """How a layer removes what lies below it."""
         ...

@@ -29,6 +29,8 @@ class NewImage:
     """When it was made, as its config says."""
     items: dict[str, bytes]
     names: tuple[str, ...]
+    metadata: str
+    """What its record says of its signatures."""
 
 
 def publish(storage: Storage, images: Sequence[NewImage]) -> None:
@@ -59,6 +61,7 @@ def publish(storage: Storage, images: Sequence[NewImage]) -> None:
             made = records.with_items(
                 value or records.new_image(new.id, new.top_layer, new.created), new.items
             )
+            made["metadata"] = new.metadata
             for other in changes.values:
                 _rename(other, [one for one in other.get("names") or () if one not in new.names])
             _rename(made, dict.fromkeys([*new.names, *(made.get("names") or ())]))

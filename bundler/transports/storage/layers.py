@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.content.disk_errors import explained
+from bundler.content.tar_split import SplitWriter
 from bundler.content.verified import VerifiedReader
 from bundler.errors import NotFoundError
 from bundler.oci.digest import Digest
 from bundler.transports.storage import store
 from bundler.transports.storage.records import COMPRESSIONS, LayerRecord, now
-from bundler.content.tar_split import SplitWriter
 from bundler.transports.storage.tree import Tree
 from bundler.transports.storage.unpacking import Owners, unpack
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bundler.content.compression import Compression
     from bundler.content.reader import Reader
     from bundler.transports.storage.records import Changes
-    from bundler.transports.storage.store import Storage
+    from bundler.transports.storage.store import Staging, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def chain_id(parent: str | None, diff_id: Digest) -> str:
 
 def add(
     storage: Storage,
-    staging: Path,
+    staging: Staging,
     layer: NewLayer,
     stream: Reader,
     observe: Callable[[int], None],
@@ -62,7 +62,7 @@ def add(
 
     Args:
         storage: where to.
-        staging: a directory of this run in the storage.
+        staging: the directories of this run in the storage.
         layer: what it is; its parent must be there.
         stream: read to its end; its owner closes it.
         observe: is told the number of bytes after each piece, and may raise to stop.
@@ -72,7 +72,7 @@ def add(
         MediumError, NoSpaceError: the disk fails.
     """
     what = f"layer {layer.diff_id}"
-    staged, split = staging / layer.id, staging / f"{layer.id}.split"
+    staged, split = staging.trees / layer.id, staging.files / f"{layer.id}.split"
     try:
         staged.mkdir(0o700)
         root = storage.driver.stage(staged, layer.parent)

@@ -33,7 +33,7 @@ class Overlay:
     """Layers below ``root``; ``as_files`` where a program mounts them that reads ``.wh.`` names."""
 
     def __init__(self, root: Path, *, as_files: bool, in_userns: bool) -> None:
-        self._home = root / "overlay"
+        self.home = root / "overlay"
         self.removals = _Removals(as_files=as_files, in_userns=in_userns)
 
     def stage(self, staging: Path, parent: str | None) -> Path:
@@ -48,7 +48,7 @@ class Overlay:
                 diff.chmod(ROOT_MODE)
             else:
                 (staging / "lower").write_text(self._lower(parent), encoding="ascii")
-                above = os.lstat(self._home / parent / "diff")
+                above = os.lstat(self.home / parent / "diff")
                 os.chown(diff, above.st_uid, above.st_gid)
                 diff.chmod(stat.S_IMODE(above.st_mode))
         except OSError as error:
@@ -57,47 +57,47 @@ class Overlay:
 
     def publish(self, staging: Path, layer: str, parent: str | None) -> None:  # noqa: ARG002 - the protocol's form
         """As the protocol has it."""
-        links = self._home / "l"
+        links = self.home / "l"
         try:
             links.mkdir(0o755, parents=True, exist_ok=True)
             short = self._read(staging, "link").strip()
             (links / short).symlink_to(f"../{layer}/diff")
-            staging.rename(self._home / layer)
+            staging.rename(self.home / layer)
         except OSError as error:
-            raise explained(error, self._home / layer, "cannot write") from error
+            raise explained(error, self.home / layer, "cannot write") from error
 
     def remove(self, layer: str) -> None:
         """As the protocol has it."""
         try:
-            with Directory.open(self._home) as home:
+            with Directory.open(self.home) as home:
                 short = self._short(layer)
-                if short is not None and (self._home / "l").is_dir():
+                if short is not None and (self.home / "l").is_dir():
                     with home.enter("l") as links:
                         links.remove(short)
                 remove_tree(layer, home.fd)
         except OSError as error:
-            raise explained(error, self._home / layer, "cannot remove") from error
+            raise explained(error, self.home / layer, "cannot remove") from error
 
     def files(self, layer: str) -> Tree:
         """As the protocol has it."""
-        return Tree.open(self._home / layer / "diff")
+        return Tree.open(self.home / layer / "diff")
 
     def _lower(self, parent: str) -> str:
         """The short names of all layers below a child of ``parent``, the nearest first."""
         short = self._short(parent)
         if short is None:
-            raise MalformedError(f"{self._home / parent}: a layer without its short name")
+            raise MalformedError(f"{self.home / parent}: a layer without its short name")
         names = [f"l/{short}"]
-        if (self._home / parent / "lower").exists():
-            names.append(self._read(self._home / parent, "lower"))
+        if (self.home / parent / "lower").exists():
+            names.append(self._read(self.home / parent, "lower"))
         return ":".join(names)
 
     def _short(self, layer: str) -> str | None:
-        if not (self._home / layer / "link").exists():
+        if not (self.home / layer / "link").exists():
             return None
-        short = self._read(self._home / layer, "link").strip()
+        short = self._read(self.home / layer, "link").strip()
         if not short.isalnum() or not short.isascii():
-            raise MalformedError(f"{self._home / layer / 'link'}: {short[:40]!r} is no short name")
+            raise MalformedError(f"{self.home / layer / 'link'}: {short[:40]!r} is no short name")
         return short
 
     def _read(self, folder: Path, name: str) -> str:

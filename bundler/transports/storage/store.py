@@ -5,18 +5,18 @@ from __future__ import annotations
 import ctypes
 import os
 import secrets
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.content import locking
 from bundler.content.disk_errors import explained
 from bundler.content.plain_files import Directory, PlainReader, make_directory
+from bundler.content.tar_split import AssembledTar
 from bundler.errors import LockedError, MalformedError, NotFoundError, UnsupportedError
 from bundler.oci import strict_json
 from bundler.transports.storage import drivers
 from bundler.transports.storage.records import ImageRecord, LayerRecord, RecordList, read_item
-from bundler.content.tar_split import AssembledTar
 from bundler.transports.storage.tree import remove_tree
 
 if TYPE_CHECKING:
@@ -181,18 +181,28 @@ def chain(
     return found[::-1]
 
 
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """Directories of one run."""
+
+    files: Path
+    """From here a file can be moved to the lists of the storage."""
+    trees: Path
+    """From here a tree can be moved to the layers: other tools mount their directory."""
+
+
 @contextmanager
-def staging(storage: Storage) -> Iterator[Path]:
-    """A directory of its own in the storage, gone at the end; what killed runs left goes too."""
-    _sweep(storage.root)
-    path = storage.root / f"{_STAGING}{secrets.token_hex(8)}"
-    _make(path)
-    with closing(Directory.open(path)) as held:
-        locking.lock(held)
+def staging(storage: Storage) -> Iterator[Staging]:
+    """Directories of one run in the storage, gone at the end; those of killed runs go too."""
+    _sweep(storage)
+    with closing(_claimed(storage.root)) as held:
+        trees = storage.driver.home / held.path.name
         try:
-            yield path
+            _make(trees)
+            yield Staging(held.path, trees)
         finally:
-            _remove(path)
+            _remove(trees)
+            _remove(held.path)
 
 
 def synchronise(storage: Storage) -> None:
@@ -237,13 +247,27 @@ def _in_repository(image: ImageRecord, name: ImageName) -> bool:
     return any(one.startswith((f"{repository}:", f"{repository}@")) for one in image.names)
 
 
-def _sweep(root: Path) -> None:
-    with Directory.open(root) as opened_root:
-        names = [name for name in opened_root.names() if name.startswith(_STAGING)]
+def _claimed(root: Path) -> Directory:
+    """A new directory, locked for as long as it is open."""
+    while True:
+        path = root / f"{_STAGING}{secrets.token_hex(8)}"
+        _make(path)
+        with ExitStack() as stack, suppress(LockedError, NotFoundError):
+            held = stack.enter_context(Directory.open(path))
+            locking.lock(held)
+            if path.is_dir():  # nobody took it for one of a killed run in between
+                stack.pop_all()
+                return held
+
+
+def _sweep(storage: Storage) -> None:
+    with Directory.open(storage.root) as root:
+        names = [name for name in root.names() if name.startswith(_STAGING)]
         for name in names:
-            with suppress(LockedError, NotFoundError), opened_root.enter(name) as left:
+            with suppress(LockedError, NotFoundError), root.enter(name) as left:
                 locking.lock(left)
-                _remove(root / name)
+                _remove(storage.driver.home / name)
+                _remove(storage.root / name)
 
 
 def _remove(path: Path) -> None:

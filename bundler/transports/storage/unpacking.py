@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bundler.content.disk_errors import explained
-from bundler.errors import MalformedError
 from bundler.content.tar_entries import TarEntries
+from bundler.errors import MalformedError
 from bundler.transports.storage.tree import Parts, Tree, clean
 
 if TYPE_CHECKING:

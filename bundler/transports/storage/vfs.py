@@ -21,7 +21,8 @@ class Vfs:
     """Layers below ``root``."""
 
     def __init__(self, root: Path) -> None:
-        self._home = root / "vfs" / "dir"
+        self.home = root / "vfs"
+        self._layers = self.home / "dir"
         self.removals = _Removals()
 
     def stage(self, staging: Path, parent: str | None) -> Path:
@@ -32,7 +33,7 @@ class Vfs:
             if parent is None:
                 tree.chmod(ROOT_MODE)
             else:
-                with Tree.open(self._home / parent) as below, Tree.open(tree) as copy:
+                with Tree.open(self._layers / parent) as below, Tree.open(tree) as copy:
                     copy_tree(below.fd, copy.fd)
         except OSError as error:
             raise explained(error, staging, "cannot copy a layer here") from error
@@ -41,22 +42,22 @@ class Vfs:
     def publish(self, staging: Path, layer: str, parent: str | None) -> None:  # noqa: ARG002 - the protocol's form
         """As the protocol has it."""
         try:
-            self._home.mkdir(0o700, parents=True, exist_ok=True)
-            (staging / "tree").rename(self._home / layer)
+            self._layers.mkdir(0o700, parents=True, exist_ok=True)
+            (staging / "tree").rename(self._layers / layer)
         except OSError as error:
-            raise explained(error, self._home / layer, "cannot write") from error
+            raise explained(error, self._layers / layer, "cannot write") from error
 
     def remove(self, layer: str) -> None:
         """As the protocol has it."""
         try:
-            with Directory.open(self._home) as home:
+            with Directory.open(self._layers) as home:
                 remove_tree(layer, home.fd)
         except OSError as error:
-            raise explained(error, self._home / layer, "cannot remove") from error
+            raise explained(error, self._layers / layer, "cannot remove") from error
 
     def files(self, layer: str) -> Tree:
         """As the protocol has it."""
-        return Tree.open(self._home / layer)
+        return Tree.open(self._layers / layer)
 
 
 class _Removals:

@@ -1,0 +1,289 @@
+"""The storage of containers: what we write podman and skopeo use, and the reverse, at once too.
+
+Known differences of Skopeo 1.9, which is the one that runs here: of an OCI image it copies out it
+says that the uncompressed layers were compressed; later ones say what we say.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import images
+from tests.fakes.tars import directory, hard_link, member, pack, symlink
+from tests.interop import engines, servers
+
+LOWER = pack(
+    directory("etc", mode=0o750),
+    member("etc/os-release", b"ID=test\n", mode=0o640, uid=5, gid=6),
+    hard_link("etc/again", "etc/os-release", mode=0o640, uid=5, gid=6),
+    symlink("etc/soft", "os-release"),
+    directory("dev"),
+    member("dev/null", kind=tarfile.CHRTYPE, devmajor=1, devminor=3, mode=0o666),
+    member("dev/pipe", kind=tarfile.FIFOTYPE, mode=0o600),
+    member("bin/ping", b"#!" * 50_000, mode=0o4755),
+    directory("full"),
+    member("full/old", b"old"),
+    member("gone", b"gone"),
+    member("long/" + "n" * 150, b"long"),
+)
+UPPER = pack(
+    directory("etc", mode=0o755),
+    member("etc/.wh.again", mode=0),
+    directory("full"),
+    member("full/.wh..wh..opq", mode=0),
+    member("full/new", b"new"),
+    member(".wh.gone", mode=0),
+    directory("implicit"),
+    member("implicit/x/y", b"y"),
+)
+TOP = pack(member("top", b"top"))
+
+
+def image(*tars, types=images.OCI):
+    layers = [
+        images.Layer(images.Blob(types["gzip"], gzip.compress(tar, mtime=0)), images.sha256(tar))
+        for tar in tars
+    ]
+    config = {"created": "2020-01-02T03:04:05.5Z", "config": {"Cmd": ["/bin/ping"]}}
+    return images.image(*layers, types=types, config=config)
+
+
+OCI, DOCKER = image(LOWER, UPPER, TOP), image(LOWER, TOP, types=images.DOCKER)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A storage, and the podman that uses it."""
+
+    driver: str
+    home: Path
+    podman: servers.Client
+
+    def ref(self, name="example.com/app:1"):
+        return f"containers-storage:[{self.driver}@{self.home}/root+{self.home}/run]{name}"
+
+    @property
+    def root(self):
+        return self.home / "root"
+
+
+def podman_in(home, driver):
+    command = (servers.program("podman"), *engines.podman_flags(home, driver))
+    return servers.Client(command, home)
+
+
+@pytest.fixture(params=["vfs", "overlay"])
+def store(request, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("owners and devices of layers are root's")
+    with engines.home() as home:
+        client = podman_in(home, request.param)
+        if client("info").returncode != 0:
+            pytest.skip(f"podman cannot use {request.param} here")
+        yield Store(request.param, home, client)
+
+
+@pytest.fixture
+def layout(tmp_path):
+    written = images.write_layout(tmp_path / "layout", {"oci": OCI})
+    return f"oci:{written}"
+
+
+def test_podman_uses_what_we_wrote(store, airbundle, layout, tmp_path):
+    airbundle.ok("copy", f"{layout}:oci", store.ref())
+
+    (listed,) = json.loads(store.podman.ok("images", "--format", "json"))
+    assert listed["Names"] == ["example.com/app:1"]
+    assert listed["Digest"] == OCI.digest
+    (found,) = json.loads(store.podman.ok("image", "inspect", "example.com/app:1"))
+    assert found["Id"] == OCI.blobs[0].digest.removeprefix("sha256:")
+    assert found["RootFS"]["Layers"] == [images.sha256(tar) for tar in (LOWER, UPPER, TOP)]
+    mounted = Path(store.podman.ok("image", "mount", "example.com/app:1").strip())
+    try:
+        assert sorted(
+            path.relative_to(mounted).as_posix() for path in mounted.rglob("*")
+        ) == sorted(
+            "etc etc/os-release etc/soft dev dev/null dev/pipe bin bin/ping full full/new long "
+            f"long/{'n' * 150} implicit implicit/x implicit/x/y top".split()
+        )
+        assert stat.S_IMODE((mounted / "etc").stat().st_mode) == 0o755
+        assert (mounted / "etc/os-release").stat().st_uid == 5
+    finally:
+        store.podman.ok("image", "unmount", "example.com/app:1")
+    store.podman.ok(
+        "save", "--format", "oci-archive", "-o", tmp_path / "s.tar", "example.com/app:1"
+    )
+    store.podman.ok("create", "--name", "box", "example.com/app:1")
+    assert "box" in airbundle("delete", store.ref()).stderr
+    store.podman.ok("rm", "box")
+    store.podman.ok("rmi", "example.com/app:1")
+    assert json.loads(store.podman.ok("images", "--format", "json")) == []
+
+
+def test_our_files_are_those_of_skopeo(store, airbundle, skopeo, layout, tmp_path):
+    airbundle.ok("copy", f"{layout}:oci", store.ref())
+    with engines.home() as home:
+        other = Store(store.driver, home, podman_in(home, store.driver))
+        skopeo.ok("copy", f"{layout}:oci", other.ref())
+
+        assert tree(store.root / store.driver) == tree(other.root / store.driver)
+        ours, theirs = (records(one, "layers") for one in (store, other))
+        for record in (*ours, *theirs):
+            del record["created"]
+        assert ours == theirs
+        ours, theirs = (records(one, "images") for one in (store, other))
+        assert ours == theirs
+
+
+@pytest.mark.parametrize("one", [OCI, DOCKER], ids=["oci", "docker"])
+def test_we_read_what_skopeo_wrote(store, airbundle, skopeo, one, tmp_path):
+    written = write_directory(tmp_path / "in", one)
+    skopeo.ok("copy", f"dir:{written}", store.ref())
+
+    airbundle.ok("copy", store.ref(), f"dir:{tmp_path}/ours")
+    skopeo.ok("copy", store.ref(), f"dir:{tmp_path}/theirs")
+
+    ours, theirs = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("ours", "theirs")
+    )
+    layer_type = one.root.media_type.replace("manifest.v1+json", "layer.v1.tar")
+    told = theirs["manifest.json"].replace(b"tar.gzip", b"tar").replace(b"tar+gzip", b"tar")
+    assert ours["manifest.json"] == told, layer_type
+    assert {**ours, "manifest.json": b""} == {**theirs, "manifest.json": b""}
+    shown = json.loads(airbundle.ok("inspect", store.ref()))
+    del shown["LayersData"]
+    assert shown == json.loads(skopeo.ok("inspect", store.ref()))
+    assert shown["Digest"] == one.digest
+    assert airbundle.ok("inspect", "--raw", store.ref()) == one.root.data.decode()
+
+
+def test_we_read_what_podman_committed(store, airbundle, skopeo, layout, tmp_path):
+    airbundle.ok("copy", f"{layout}:oci", store.ref())
+    store.podman.ok("create", "--name", "box", "example.com/app:1")
+    (tmp_path / "added").write_text("added")
+    store.podman.ok("cp", tmp_path / "added", "box:/added")
+    store.podman.ok("commit", "--quiet", "box", "example.com/made:1")
+
+    airbundle.ok("copy", store.ref("example.com/made:1"), f"oci:{tmp_path}/ours:1")
+    skopeo.ok("copy", store.ref("example.com/made:1"), f"dir:{tmp_path}/theirs")
+
+    config = json.loads(skopeo.ok("inspect", "--config", f"oci:{tmp_path}/ours:1"))
+    assert config == json.loads(skopeo.ok("inspect", "--config", f"dir:{tmp_path}/theirs"))
+    assert len(config["rootfs"]["diff_ids"]) == 4
+
+
+def test_skopeo_reads_what_we_wrote(store, airbundle, skopeo, layout, tmp_path):
+    airbundle.ok("copy", f"{layout}:oci", store.ref())
+    skopeo.ok("copy", store.ref(), f"dir:{tmp_path}/out")
+    for tar in (LOWER, UPPER, TOP):
+        assert (tmp_path / "out" / hashlib.sha256(tar).hexdigest()).read_bytes() == tar
+
+
+def test_we_delete_what_others_wrote(store, airbundle, skopeo, layout):
+    skopeo.ok("copy", f"{layout}:oci", store.ref())
+    airbundle.ok("delete", store.ref())
+    assert json.loads(store.podman.ok("images", "--all", "--format", "json")) == []
+    assert records(store, "layers") == []
+    skopeo.ok("copy", f"{layout}:oci", store.ref())
+    store.podman.ok("rmi", "example.com/app:1")
+
+
+def test_names_are_listed(store, airbundle, skopeo, layout):
+    skopeo.ok("copy", f"{layout}:oci", store.ref())
+    airbundle.ok("copy", f"{layout}:oci", store.ref("example.com/other:2"))
+    listed = json.loads(airbundle.ok("list-tags", store.ref()))
+    assert sorted(listed["Tags"]) == ["example.com/app:1", "example.com/other:2"]
+
+
+def test_podman_and_we_write_at_the_same_time(store, airbundle, tmp_path):
+    """Every image of both is there and whole afterwards."""
+    many = {f"i{n}": image(LOWER, pack(member(f"own{n}", b"1" * n * 1000))) for n in range(8)}
+    written = images.write_layout(tmp_path / "many", many)
+
+    def copy(name):
+        if name in ("i0", "i2", "i4", "i6"):
+            airbundle.ok("copy", f"oci:{written}:{name}", store.ref(f"example.com/{name}:1"))
+        else:
+            found = store.podman.ok("pull", "--quiet", f"oci:{written}:{name}").strip()
+            store.podman.ok("tag", found, f"example.com/{name}:1")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(copy, many))
+
+    listed = json.loads(store.podman.ok("images", "--format", "json"))
+    names = {name for one in listed for name in one["Names"] if name.startswith("example.com")}
+    assert names == {f"example.com/{name}:1" for name in many}
+    for name, one in many.items():
+        airbundle.ok("copy", store.ref(f"example.com/{name}:1"), f"dir:{tmp_path}/{name}")
+        config = one.blobs[0].digest.removeprefix("sha256:")
+        assert (tmp_path / name / config).exists()
+
+
+def test_a_run_that_was_killed_leaves_nothing_that_anybody_sees(store, airbundle, tmp_path):
+    big = image(*(pack(member(f"f{n}", os.urandom(3_000_000))) for n in range(6)))
+    written = images.write_layout(tmp_path / "big", {"big": big})
+    for seconds in (0.5, 0.8, 1.1, 1.4):
+        order = ("copy", f"oci:{written}:big", store.ref("example.com/big:1"))
+        with airbundle.start(*order) as process, suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        store.podman.ok("images", "--all")
+        for layer in records(store, "layers"):
+            assert "flags" not in layer
+    airbundle.ok("copy", f"oci:{written}:big", store.ref("example.com/big:1"))
+    assert not list(store.root.glob(".airbundle-*"))
+    store.podman.ok(
+        "save", "-o", tmp_path / "s.tar", "--format", "oci-archive", "example.com/big:1"
+    )
+
+
+def write_directory(path, one):
+    """An image as ``dir:`` has it."""
+    path.mkdir()
+    for digest, data in one.contents().items():
+        (path / digest.removeprefix("sha256:")).write_bytes(data)
+    (path / one.digest.removeprefix("sha256:")).rename(path / "manifest.json")
+    (path / "version").write_text("Directory Transport Version: 1.1\n")
+    return path
+
+
+def records(store, kind):
+    path = store.root / f"{store.driver}-{kind}" / f"{kind}.json"
+    return json.loads(path.read_bytes()) if path.exists() else []
+
+
+def tree(root):
+    """All that a tree says, but for names and times that each writer chooses anew."""
+    found = {}
+    for path in (root, *root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if name.startswith("l/") or path.name in ("link", "lower", "merged", ".has-mount-program"):
+            continue
+        status = path.lstat()
+        regular = stat.S_ISREG(status.st_mode)
+        found[name] = (
+            oct(status.st_mode),
+            (status.st_uid, status.st_gid, status.st_rdev),
+            0 if path.is_dir() else status.st_nlink,
+            str(path.readlink()) if path.is_symlink() else None,
+            path.read_bytes() if regular else None,
+            int(status.st_mtime) if status.st_mtime < 1_100_000_000 else "now",
+            {key: os.getxattr(path, key, follow_symlinks=False) for key in _xattrs(path)},
+        )
+    return found
+
+
+def _xattrs(path):
+    return os.listxattr(path, follow_symlinks=False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bundler import __version__
 from bundler.cli import program_flags
 from bundler.errors import UsageError
 
@@ -44,6 +45,13 @@ class ProgramOptions:
     """What to call the program before registries, in place of its name and version."""
     ignore_unused_options: bool = False
     """Whether options that concern no registry are ignored rather than refused."""
+
+    @property
+    def full_user_agent(self) -> str | None:
+        """What to call the program before registries; None: as it calls itself."""
+        if not self.user_agent_prefix:
+            return self.user_agent
+        return f"{self.user_agent_prefix} {self.user_agent or f'airbundle/{__version__}'}"
 
     def check(self) -> None:
         """Look for flags that contradict one another.

@@ -133,6 +133,8 @@ def overrides(text: str, access: AccessOptions) -> dict[str, RegistryOverride]:
     """
     if not access.given:
         return {}
+    if text.startswith("docker-daemon:") and access.daemon_host is not None:
+        return {access.daemon_host: access.override()}
     transport, _, rest = text.partition("://")
     if transport != "docker":
         _refuse(f"{text[:200]!r} names no registry that these options could be for")
@@ -201,6 +203,8 @@ def _settings(said: ProgramOptions) -> Settings:
         registries_conf=said.registries_conf,
         policy_json=said.policy,
         registries_d=said.registries_d,
+        tls_details=said.tls_details,
+        user_agent=said.full_user_agent,
     )
 
 

@@ -35,6 +35,21 @@ ANONYMOUS = Credentials()
 
 
 @dataclass(frozen=True, slots=True)
+class TlsDetails:
+    """What TLS may use, by IANA's names; None: whatever is sound."""
+
+    origin: str = ""
+    """The file that says so, for messages."""
+    min_version: str | None = None
+    """``1.2`` or ``1.3``."""
+    cipher_suites: tuple[str, ...] | None = None
+    named_groups: tuple[str, ...] | None = None
+
+
+ANY_DETAILS = TlsDetails()
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """How to recognise a registry, and how to be recognised."""
 
@@ -45,6 +60,7 @@ class Tls:
     client_key: Path | None = None
     plain_http: bool = False
     """Speak HTTP at once. With ``verify`` off, HTTPS is tried first and HTTP after it."""
+    details: TlsDetails = ANY_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +98,8 @@ class Access:
     limits: Limits = field(default_factory=Limits)
     proxy: str | None = field(default=None, repr=False)
     """The URL of the proxy to ``host``; it may hold a password."""
+    user_agent: str | None = None
+    """What a client calls itself; None: this program and its version."""
     proxies: Proxies = field(default=DIRECT, repr=False)
     """For the other hosts that a registry sends a client to: its token service, its storage."""
 

@@ -45,6 +45,8 @@ class Locations:
     policy_json_required: bool = False
     registries_d: tuple[Path, ...] = ()
     """The first directory that exists holds."""
+    tls_details: Path | None = None
+    """Must exist."""
 
 
 def locate(
@@ -56,6 +58,7 @@ def locate(
     registries_conf: Path | None = None,
     policy_json: Path | None = None,
     registries_d: Path | None = None,
+    tls_details: Path | None = None,
     etc: Path = Path("/etc"),
     usr_share: Path = Path("/usr/share"),
     run: Path = Path("/run"),
@@ -70,6 +73,7 @@ def locate(
         registries_conf: what ``--registries-conf`` says; drop-ins are read beside it.
         policy_json: what ``--policy`` says.
         registries_d: what ``--registries.d`` says.
+        tls_details: what ``--tls-details`` says.
         etc: the root of the administrator's files.
         usr_share: the root of the distribution's files.
         run: the root of files that do not outlive the machine's run.
@@ -106,6 +110,7 @@ def locate(
         registries_d=(registries_d,)
         if registries_d is not None
         else (config / "registries.d", etc / "containers" / "registries.d"),
+        tls_details=tls_details,
     )
 
 

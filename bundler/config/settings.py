@@ -6,18 +6,21 @@ Files are read when they are first needed, and once; a client is given one ``Acc
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.config import certs_d, registries_conf, storage_conf
 from bundler.config.access import (
     ANONYMOUS,
+    ANY_DETAILS,
     Access,
     Credentials,
     Endpoint,
     Limits,
     RegistryOverride,
     Tls,
+    TlsDetails,
 )
 from bundler.config.keychain import Keychain
 from bundler.config.locations import AuthLocation, Locations, locate
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from bundler.config.policy_json import Policy
     from bundler.config.registries_conf import RegistriesConf, Registry
+    from bundler.config.registries_d import RegistriesD
     from bundler.config.storage_conf import Storage, StorageLocations
     from bundler.oci.reference import ImageReference
 
@@ -60,11 +64,14 @@ class Settings:
         locations: Locations | None = None,
         environment: Mapping[str, str] | None = None,
         storage: StorageLocations | None = None,
+        user_agent: str | None = None,
     ) -> None:
         self.locations = locations or Locations()
         self.environment = dict(environment or {})
         """Handed on to credential helpers."""
         self.proxies = Proxies.of(self.environment)
+        self.user_agent = user_agent
+        """What to call this program before registries; None: as it calls itself."""
         self._keychain = Keychain(self.environment)
         self._lock = threading.Lock()
         self._registries: RegistriesConf | None = None
@@ -81,13 +88,16 @@ class Settings:
         registries_conf: Path | None = None,
         policy_json: Path | None = None,
         registries_d: Path | None = None,
+        tls_details: Path | None = None,
+        user_agent: str | None = None,
         etc: Path = Path("/etc"),
         usr_share: Path = Path("/usr/share"),
         run: Path = Path("/run"),
     ) -> Settings:
-        """The settings of one user; the arguments are those of ``locations.locate``.
+        """The settings of one user, who calls this program ``user_agent`` before registries.
 
-        Nothing is read yet, so nothing can fail yet.
+        The other arguments are those of ``locations.locate``. Nothing is read yet, so nothing can
+        fail yet.
         """
         places = locate(
             environment,
@@ -97,14 +107,13 @@ class Settings:
             registries_conf=registries_conf,
             policy_json=policy_json,
             registries_d=registries_d,
+            tls_details=tls_details,
             etc=etc,
             usr_share=usr_share,
             run=run,
         )
-        storage = storage_conf.locate(
-            environment, home, uid, etc=etc, usr_share=usr_share, run=run
-        )
-        return cls(places, environment, storage)
+        storage = storage_conf.locate(environment, home, uid, etc=etc, usr_share=usr_share, run=run)
+        return cls(places, environment, storage, user_agent)
 
     def access(
         self,
@@ -143,6 +152,7 @@ class Settings:
                 "http" if tls.plain_http else "https",
                 _DOCKER_HUB_DIALLED if host == _DOCKER_HUB else host,
             ),
+            user_agent=self.user_agent,
             proxies=self.proxies,
         )
 
@@ -215,6 +225,30 @@ class Settings:
             raise ConfigError(f"{self.locations.policy_json[0]}: there is no such file")
         return None
 
+    @cached_property
+    def registries_d(self) -> RegistriesD:
+        """Where signatures of images lie.
+
+        Raises:
+            ConfigError: a file is not in order.
+        """
+        from bundler.config import registries_d  # noqa: PLC0415 - loads yaml; for signatures only
+
+        return registries_d.load(self.locations.registries_d)
+
+    @cached_property
+    def tls_details(self) -> TlsDetails:
+        """What TLS may use.
+
+        Raises:
+            ConfigError: the file is not there, or not in order.
+        """
+        if self.locations.tls_details is None:
+            return ANY_DETAILS
+        from bundler.config import tls_details  # noqa: PLC0415 - loads yaml, and few have such a file
+
+        return tls_details.read(self.locations.tls_details)
+
     @property
     def credential_helpers(self) -> tuple[str, ...]:
         """Whom registries.conf has asked for credentials, in order."""
@@ -253,4 +287,5 @@ class Settings:
             client_certificate=said.client_certificate if own_pair else found.client_certificate,
             client_key=said.client_key if own_pair else found.client_key,
             plain_http=bool(said.plain_http),
+            details=self.tls_details,
         )

@@ -35,12 +35,15 @@ from bundler.registry.authenticate import Authenticator, Scopes
 from bundler.registry.connections import Connections
 from bundler.registry.origin import Origin, check_hop, redacted, resolved
 from bundler.registry.retrying import Pace, Patience, Slots, wait_before_retry
+from bundler.registry.tls import restrict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from bundler.config.settings import Access, Tls
+
+USER_AGENT = f"airbundle/{__version__}"
 
 CONNECT_TIMEOUT = 15.0
 READ_TIMEOUT = 60.0
@@ -322,7 +325,7 @@ class Session:
     def _send(self, call: _Call, url: str, more: Mapping[str, str], *, own: bool) -> Answer:
         self._cancellation.check()
         headers = {
-            "User-Agent": f"airbundle/{__version__}",
+            "User-Agent": self._access.user_agent or USER_AGENT,
             "Accept-Encoding": "identity",
             **call.headers,
             **more,
@@ -386,6 +389,7 @@ def _own_context(tls: Tls) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        restrict(context, tls.details)
     if tls.client_certificate is not None:
         # Without a password, OpenSSL would ask the terminal for one.
         _load(
@@ -400,6 +404,7 @@ def _others_context(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context()
     for file in tls.ca_files:
         _load(file, context.load_verify_locations)
+    restrict(context, tls.details)
     return context
 
 

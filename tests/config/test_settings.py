@@ -87,3 +87,9 @@ def test_importing_settings_loads_no_network_and_no_subprocess():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_registries_hear_what_this_program_wants_to_be_called(tmp_path):
+    settings = Settings.load({}, tmp_path, 1, user_agent="plant-7 tool/1", etc=tmp_path)
+    assert settings.access("a.b").user_agent == "plant-7 tool/1"
+    assert Settings().access("a.b").user_agent is None

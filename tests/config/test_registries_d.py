@@ -1,0 +1,96 @@
+"""registries.d says where signatures lie."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bundler.config.registries_d import RegistriesD, load
+from bundler.errors import ConfigError
+from bundler.oci.reference import ImageReference
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IMAGE = ImageReference.parse("r.example:5000/ns/app:1")
+
+
+def directory(folder: Path, **files: str) -> RegistriesD:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return load([folder.parent / "none", folder, folder.parent])
+
+
+def test_without_files_nobody_said(tmp_path: Path) -> None:
+    found = directory(tmp_path / "d", empty="# nothing\n")
+    assert found == RegistriesD()
+    assert found.lookaside(IMAGE, "read") is None
+    assert not found.use_sigstore_attachments(IMAGE)
+
+
+@pytest.mark.parametrize(
+    "scope",
+    ["r.example:5000/ns/app:1", "r.example:5000/ns/app", "r.example:5000/ns", "r.example:5000"],
+)
+def test_the_nearest_scope_holds(tmp_path: Path, scope: str) -> None:
+    found = directory(
+        tmp_path / "d",
+        a="default-docker: {lookaside: 'file:///default'}",
+        b=f"docker: {{'{scope}': {{lookaside: 'file:///near'}}, r.example: {{}}}}",
+    )
+    assert found.lookaside(IMAGE, "read") == "file:///near"
+    assert found.lookaside(ImageReference.parse("other/x"), "read") == "file:///default"
+
+
+def test_what_a_scope_does_not_say_comes_from_above(tmp_path: Path) -> None:
+    found = directory(
+        tmp_path / "d",
+        a="""
+default-docker: {sigstore: 'https://default', use-sigstore-attachments: true}
+docker:
+  r.example:5000: {lookaside: 'https://r', sigstore-staging: 'file:///staging'}
+  r.example:5000/ns: {use-sigstore-attachments: false}
+""",
+    )
+    assert found.lookaside(IMAGE, "read") == "https://r"
+    assert found.lookaside(IMAGE, "write") == "file:///staging"
+    assert not found.use_sigstore_attachments(IMAGE)
+    other = ImageReference.parse("other.example/x")
+    assert found.use_sigstore_attachments(other)
+    assert found.lookaside(other, "write") == "https://default"
+
+
+def test_a_scope_stands_in_one_file_only(tmp_path: Path) -> None:
+    same = "docker: {a.b: {lookaside: 'file:///x'}}"
+    with pytest.raises(ConfigError, match=r"b.yaml: docker a.b stands in .*a.yaml too"):
+        directory(tmp_path / "d", a=same, b=same)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("docker: [a]", "expected a mapping"),
+        ("dockers: {}", "unknown key 'dockers'"),
+        ("docker: {a: {lookasides: x}}", "unknown key 'lookasides'"),
+        ("docker: {a: {}, a: {}}", "a"),
+        ("docker: {a: {lookaside: /var}}", "expected a URL"),
+        ("docker: {a: {lookaside: 'ftp://x'}}", "expected a URL"),
+        ("docker: {a: {use-sigstore-attachments: maybe}}", "expected true or false"),
+    ],
+)
+def test_what_is_not_in_order_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        directory(tmp_path / "d", a=text)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=80) | st.text("docker:-{}[] ,a'\n", max_size=60).map(str.encode))
+def test_any_bytes_are_read_or_refused(tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "x.yaml").write_bytes(raw)
+    with contextlib.suppress(ConfigError):
+        load([tmp_path])

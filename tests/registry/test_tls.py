@@ -1,0 +1,114 @@
+"""TLS uses what it may, and what cannot be promised is refused."""
+
+from __future__ import annotations
+
+import ssl
+from functools import cache
+
+import pytest
+import trustme
+
+from bundler.config.access import TlsDetails
+from bundler.errors import ConfigError
+from bundler.registry.tls import restrict
+
+RSA = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+ECDSA = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"
+MODERN = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+
+
+@cache
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def shaken(details: TlsDetails, server: ssl.SSLContext | None = None) -> tuple[str, str]:
+    """The version and cipher that both sides agree on."""
+    client = ssl.create_default_context()
+    authority().configure_trust(client)
+    restrict(client, details)
+    if server is None:
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority().issue_cert("localhost").configure_cert(server)
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    theirs = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(3):
+        for side in (ours, theirs):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    version, cipher = ours.version(), ours.cipher()
+    assert version is not None
+    assert cipher is not None
+    return version, cipher[0]
+
+
+def old_server() -> ssl.SSLContext:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.maximum_version = ssl.TLSVersion.TLSv1_2
+    return server
+
+
+def test_nothing_said_changes_nothing() -> None:
+    assert shaken(TlsDetails())[0] == "TLSv1.3"
+    assert shaken(TlsDetails(), old_server())[0] == "TLSv1.2"
+
+
+def test_an_older_server_is_refused() -> None:
+    assert shaken(TlsDetails(min_version="1.2"), old_server())[0] == "TLSv1.2"
+    with pytest.raises(ssl.SSLError):
+        shaken(TlsDetails(min_version="1.3"), old_server())
+
+
+@pytest.mark.parametrize(
+    ("name", "cipher"),
+    [
+        (ECDSA, "ECDHE-ECDSA-AES256-GCM-SHA384"),
+        ("TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"),
+        ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", "ECDHE-ECDSA-AES128-SHA256"),
+    ],
+)
+def test_only_the_named_cipher_is_used(name: str, cipher: str) -> None:
+    assert shaken(TlsDetails(cipher_suites=(name,))) == ("TLSv1.2", cipher)
+
+
+def test_a_server_without_the_named_cipher_is_refused() -> None:
+    with pytest.raises(ssl.SSLError):  # its certificate is not RSA's
+        shaken(TlsDetails(cipher_suites=(RSA,)))
+
+
+def test_the_ciphers_of_tls_1_3_go_together() -> None:
+    assert shaken(TlsDetails(cipher_suites=MODERN))[0] == "TLSv1.3"
+    with pytest.raises(ssl.SSLError):
+        shaken(TlsDetails(cipher_suites=MODERN), old_server())
+    assert shaken(TlsDetails(cipher_suites=(*MODERN, ECDSA)), old_server())[0] == "TLSv1.2"
+    with pytest.raises(ConfigError, match="all cipher suites or none"):
+        shaken(TlsDetails(cipher_suites=MODERN[:1]))
+
+
+@pytest.mark.parametrize(("group", "curve"), [("secp384r1", "secp384r1"), ("X25519", "X25519")])
+def test_only_the_named_group_is_used(group: str, curve: str) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.set_ecdh_curve(curve)
+    assert shaken(TlsDetails(named_groups=(group,)), server)[0] == "TLSv1.3"
+    with pytest.raises(ssl.SSLError):
+        shaken(TlsDetails(named_groups=("secp521r1",)), server)
+
+
+@pytest.mark.parametrize(
+    ("details", "why"),
+    [
+        (TlsDetails("f", cipher_suites=()), "no cipher suite is left"),
+        (TlsDetails("f", "1.3", cipher_suites=(RSA,)), "no cipher suite is left"),
+        (TlsDetails("f", cipher_suites=("NULL",)), "not a cipher suite that is known"),
+        (TlsDetails("f", cipher_suites=("ALL:eNULL",)), "not a cipher suite that is known"),
+        (TlsDetails("f", named_groups=("secp256r1", "x25519")), "one group, not to 2"),
+        (TlsDetails("f", named_groups=()), "one group, not to 0"),
+        (TlsDetails("f", named_groups=("no-such-group",)), "has no 'no-such-group'"),
+    ],
+)
+def test_what_cannot_be_promised_is_refused(details: TlsDetails, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"^f: .*{why}"):
+        shaken(details)

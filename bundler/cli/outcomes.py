@@ -116,7 +116,9 @@ def imported(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:
 
 
 def copied(report: CopyReport, *, as_json: bool, dry_run: bool) -> None:
-    """Print what a copy did, or would do."""
+    """Print what a copy did, or would do; nothing where the image itself was printed."""
+    if not dry_run and report.destination.partition(":")[2].partition(":")[0] == "/dev/stdout":
+        return
     if as_json:
         render.document(report.to_json() | {"dryRun": dry_run})
         return

@@ -2,7 +2,7 @@
 
 It is read in place. It is written in one stream, blobs in the order in which they arrive, and
 stands for its former self until it is whole. A new archive holds what this run brought and nothing
-else; the same images give the same bytes.
+else; the same images give the same bytes. FILE may be a pipe, as /dev/stdin and /dev/stdout are.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 """
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content import tar_reader
-from bundler.content.replacement import Replacement
 from bundler.content.tar_writer import TarWriter
 from bundler.errors import IntegrityError, LimitError, MalformedError, UnsupportedError
 from bundler.oci import image_layout, media_types
@@ -109,9 +108,10 @@ class OciArchiveDestination:
         NotFoundError: its directory is not there.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = Replacement(path)
-        self._archive = TarWriter(self._file.fd, path)
+    def __init__(self, path: Path, options: Options) -> None:
+        self._path = path
+        self._file = archive_file.begun(path, options)
+        self._archive = TarWriter(self._file.fd, self._file.path)
         self._stored: dict[Digest, int] = {}
         self._folders: set[str] = set()
         self._pushing = threading.Lock()
@@ -147,8 +147,8 @@ class OciArchiveDestination:
         """
         for image in images:
             if not self.has(Node.of(image.root, "manifest")):
-                raise IntegrityError(f"{self._file.path}: {image.root.digest} did not arrive")
-        what = str(self._file.path / image_layout.INDEX_FILE)
+                raise IntegrityError(f"{self._path}: {image.root.digest} did not arrive")
+        what = str(self._path / image_layout.INDEX_FILE)
         index = LayoutIndex.empty(what).published(layout_entries.entries(images))
         self._archive.add_bytes(image_layout.INDEX_FILE, index.encode())
         self._archive.add_bytes(image_layout.MARK_FILE, image_layout.MARK)
@@ -179,14 +179,11 @@ class OciArchiveTransport:
             return LayoutSource(ArchivedFiles(path, options))
 
     def destination(
-        self,
-        reference: OciArchiveReference,
-        options: Options,  # noqa: ARG002 - the port's form
-        /,
+        self, reference: OciArchiveReference, options: Options, /
     ) -> OciArchiveDestination:
         """Begin a new archive, and lock it."""
         layout_entries.refuse_place(reference.transport, reference.path, reference.name)
-        return OciArchiveDestination(Path(reference.path))
+        return OciArchiveDestination(Path(reference.path), options)
 
 
 def _member(digest: Digest) -> str:

@@ -290,7 +290,7 @@ def test_a_list_of_platforms_is_nothing_for_a_container_engine(
         )
         assert engine.requests == []
     assert outcome.status == 1
-    assert "does not take" in outcome.stderr
+    assert "takes single ones" in outcome.stderr
 
 
 def test_a_container_engine_that_is_not_there_is_told(

@@ -64,6 +64,14 @@ def test_a_pipe_carries_an_archive(airbundle, tmp_path) -> None:
     assert files(tmp_path / "plain") == files(tmp_path / "packed") == files(tmp_path / "file")
 
 
+@pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])
+def test_stdout_takes_an_archive_and_nothing_else(airbundle, transport, tmp_path) -> None:
+    one = as_directory(tmp_path / "dir", IMAGES["two"])
+    airbundle.ok("copy", one, f"{transport}:{tmp_path}/a.tar:app:1")
+    command = [*airbundle.command, "copy", one, f"{transport}:/dev/stdout:app:1"]
+    assert run(airbundle, command) == (tmp_path / "a.tar").read_bytes()
+
+
 def run(client: servers.Client, command: list[str], **given: object) -> bytes:
     return subprocess.run(
         command, env=client.env(), check=True, stdout=subprocess.PIPE, **given

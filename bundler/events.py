@@ -120,6 +120,7 @@ class ImagePresent:
 
     name: str
     digest: str
+    parts: Resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,7 @@ class LeftOut:
 
     what: str
     reason: str
+    error: BundlerError | None = None
 
 
 @dataclass(frozen=True, slots=True)

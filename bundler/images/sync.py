@@ -11,14 +11,14 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from bundler import events, transports
 from bundler.copy.changes import AS_IT_IS, Changes
 from bundler.copy.contents import resolved
 from bundler.copy.engine import execute
 from bundler.copy.plan import Target, plan
-from bundler.copy.pool import run, run_each
+from bundler.copy.pool import run_each
 from bundler.copy.resolve import Wish, resolve
 from bundler.copy.select import EVERYTHING, Selection
 from bundler.errors import BundlerError, NotFoundError
@@ -27,7 +27,7 @@ from bundler.images.sync_report import Line, SyncReport
 from bundler.ports import Destination, MakesManifests, Rereads, Resolves, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from bundler.copy.engine import Outcome, Running
     from bundler.copy.plan import Plan
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from bundler.images.sync_sources import Found, Question
     from bundler.oci.digest import Digest
     from bundler.ports import Admit, Options, Reference
-
-T = TypeVar("T")
 
 _WAVE = 256
 
@@ -107,7 +105,7 @@ def _left_out(order: SyncOrder, found: Found, running: Running) -> tuple[sync_so
     if not order.question.lenient:
         return found.left_out
     for item in found.left_out:
-        running.emit(events.LeftOut(item.what, str(item.error)))
+        running.emit(events.LeftOut(item.what, str(item.error), item.error))
     return ()
 
 
@@ -118,6 +116,7 @@ class _Looked:
     digest: Digest
     target: Target | None
     """None: the destination has it, or nothing is to be moved."""
+    parts: events.Resolved
     present: bool = False
 
 
@@ -137,7 +136,8 @@ class _Work:
         """Copy some of the images, all at once."""
         with ExitStack() as stack:
             opened = _Opened(self.reading, self.writing, stack)
-            looked = self._run([partial(self._look, item, opened) for item in placed])
+            tasks = [partial(self._look, item, opened) for item in placed]
+            looked = run_each(self.running.executor, tasks, self.running.cancellation)
             self._tell(placed, looked)
             targets = [item.target for item in looked if isinstance(item, _Looked) and item.target]
             outcome = self._copy(targets)
@@ -147,25 +147,26 @@ class _Work:
             line = _line(item, result, outcome, roots)
             self.lines.append(line)
             if line.error is not None:
-                self.running.emit(events.LeftOut(line.source, str(line.error)))
-
-    def _run(self, tasks: Sequence[Callable[[], T]]) -> Sequence[T | BundlerError]:
-        executor, cancellation = self.running.executor, self.running.cancellation
-        if self.running.keep_going:
-            return run_each(executor, tasks, cancellation)
-        return run(executor, tasks, cancellation)
+                self.running.emit(events.LeftOut(line.source, str(line.error), line.error))
 
     def _tell(self, placed: Sequence[Placed], looked: Sequence[_Looked | BundlerError]) -> None:
-        """Say of each image what is to come, in their order, before anything moves."""
+        """Say of each image what is to come, in their order, before anything moves.
+
+        Raises:
+            BundlerError: the first that cannot be copied, unless the others are to be.
+        """
         emit = self.running.emit
         for number, (item, result) in enumerate(zip(placed, looked, strict=True), len(self.lines)):
             emit(events.ImageStarted(item.sought.label, item.shown, number + 1, self.count))
-            if isinstance(result, BundlerError):
+            if isinstance(result, BundlerError) and not self.running.keep_going:
+                raise result
+        for item, found in zip(placed, looked, strict=True):
+            if isinstance(found, BundlerError):
                 continue
-            if result.present:
-                emit(events.ImagePresent(item.shown, result.digest.text))
-            elif result.target is not None:
-                emit(resolved(result.target.image.graph))
+            if found.present:
+                emit(events.ImagePresent(item.shown, found.digest.text, found.parts))
+            elif found.target is not None:
+                emit(found.parts)
 
     def _look(self, item: Placed, opened: _Opened) -> _Looked:
         """Find out what is to be done for an image."""
@@ -181,17 +182,17 @@ class _Work:
             tells_platform=False,
         )
         image = resolve(wish, self.admit)
-        root = image.graph.root.digest
+        root, parts = image.graph.root.digest, resolved(image.graph)
         if self.dry_run and not item.remote:
-            return _Looked(root, None)
+            return _Looked(root, None, parts)
         destination = opened.destination(item.place)
         changes = _changes(order.changes, source, item)
         more = image.referrers or image.signatures or _alters(changes)
         if not more and _holds(destination, item.name, root):
-            return _Looked(root, None, present=True)
+            return _Looked(root, None, parts, present=True)
         names = () if item.name is None else (item.name,)
         target = Target(image, destination, names, changes=changes)
-        return _Looked(root, None if self.dry_run else target)
+        return _Looked(root, None if self.dry_run else target, parts)
 
     def _copy(self, targets: Sequence[Target]) -> Outcome | None:
         if not targets:

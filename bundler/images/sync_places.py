@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bundler import transports
 from bundler.errors import ConflictError, InvalidReferenceError, UsageError
+from bundler.images.sync_sources import ANY
 from bundler.oci.naming import Names
 from bundler.oci.reference import ImageReference
 from bundler.transports.directory import DirectoryReference
@@ -137,7 +138,7 @@ def _in_storage(sought: Sought, destination: str, name: str) -> Placed:
     store, bracket, prefix = destination.rpartition("]")
     image = _image(sought, posixpath.join(prefix, name))
     reference = transports.parse(f"containers-storage:{store}{bracket}{image}")
-    place = transports.parse(f"containers-storage:{store}{bracket}") if bracket else reference
+    place = transports.parse(f"containers-storage:{store}{bracket}{ANY}")
     return Placed(sought, place, reference.name, str(reference), image)
 
 

@@ -41,6 +41,9 @@ SourceKind = Literal[
     "containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml"
 ]
 
+ANY = "localhost/any"
+"""Stands for whatever image of a storage where a reference to the storage itself is needed."""
+
 _MAX_DEPTH = 32
 _MAX_IMAGES = 100_000
 _UNFIT = re.compile(r"[^a-z0-9]+")
@@ -155,17 +158,21 @@ def _image_directories(folder: Path, depth: int) -> Iterator[Path]:
 
 def _in_place(kind: str, text: str, options: Options) -> Iterator[Sought]:
     """The image that was named, or all that a layout, an archive or a storage holds."""
-    reference = transports.parse(f"{kind}:{text}")
+    whole = kind == "containers-storage" and not text.rpartition("]")[2]
+    reference = transports.parse(f"{kind}:{text}{ANY if whole else ''}")
     stem = _UNFIT.sub("-", PurePath(text.partition(":")[0]).stem.lower()).strip("-") or "image"
     names: Sequence[str | None] = [reference.name]
-    if reference.name is None:
+    if whole or reference.name is None:
         source = transports.transport(kind).source(reference, options)
         with closing(source):
             if not isinstance(source, ListsTags):
                 raise UnsupportedError(f"{reference}: images in {kind}: have no names to list")
             names = source.tags() or [None]
+        if whole and names == [None]:
+            raise NotFoundError(f"{kind}:{text}: no images with names")
     for name in names:
-        label = str(reference) if name in (None, reference.name) else f"{reference}:{name}"
+        front = f"{kind}:{text}" if whole else f"{reference}:"
+        label = str(reference) if name in (None, reference.name) else f"{front}{name}"
         yield Sought(reference, name, label, _path(name, stem))
 
 

@@ -177,3 +177,38 @@ def test_many_images_go_into_one_layout_and_out_again(
     skopeo.ok("copy", f"{kind}:{place}:app:1.10.2", f"dir:{tmp_path / 'one'}")
     airbundle.ok("sync", "-s", kind, "-d", "docker", "--dest-tls-verify=false", place, target.host)
     assert tags(skopeo, f"{target.host}/app") == tags(skopeo, f"{source.host}/team/app")
+
+
+def test_a_storage_takes_many_images_and_gives_them_back(airbundle, skopeo, source, tmp_path):
+    storage = f"[vfs@{tmp_path}/root+{tmp_path}/run]"
+    sync = ("sync", "--src-tls-verify=false", "-d", "containers-storage")
+    airbundle.ok(*sync, "-s", "docker", f"{source.host}/team/app", f"{storage}localhost/mirror")
+    for tag in TAGS:
+        skopeo.ok("inspect", f"containers-storage:{storage}localhost/mirror/app:{tag}")
+    airbundle.ok("sync", "-s", "containers-storage", "-d", "oci", storage, tmp_path / "layout")
+    index = json.loads((tmp_path / "layout" / "index.json").read_bytes())
+    names = {
+        entry["annotations"]["org.opencontainers.image.ref.name"] for entry in index["manifests"]
+    }
+    assert names == {f"app:{tag}" for tag in TAGS}
+    assert airbundle.ok(
+        *sync, "-s", "docker", f"{source.host}/team/app", f"{storage}localhost/mirror"
+    ).count("already there\n") == len(TAGS)
+
+
+def test_the_voice_of_skopeo_says_what_skopeo_says(airbundle, skopeo, source, target, tmp_path):
+    """Twice, and into directories that are there: the same lines, log and status."""
+    for kind, place in (("docker", target.host), ("dir", tmp_path)) * 2:
+        arguments = ("sync", *PLAIN, "-s", "docker", "-d", kind, f"{source.host}/team/app")
+        theirs = skopeo(*arguments, f"{place}/theirs")
+        ours = airbundle("--as", "skopeo", "--insecure-policy", *arguments, f"{place}/ours")
+        assert ours.returncode == theirs.returncode
+        assert said(ours.stderr, "ours") == said(theirs.stderr, "theirs")
+        # Layers of one image are told in any order, and later versions of Skopeo store silently.
+        wanted = [line for line in theirs.stdout.splitlines() if line != "Storing signatures"]
+        assert sorted(ours.stdout.splitlines()) == sorted(wanted)
+
+
+def said(log: str, place: str) -> list[str]:
+    """The lines of a log without the time, and without the name of the place."""
+    return [line.partition(" ")[2].replace(f"/{place}", "") for line in log.splitlines()]

@@ -44,16 +44,19 @@ class Lines:
         self._lock = threading.Lock()
         self._waiting: deque[tuple[str, frozenset[str]]] = deque()
         self._done: set[str] = set()
+        self._started = False
 
     def emit(self, event: Event, /) -> None:
         """Take an event, from any thread."""
         match event:
             case events.Resolved():
                 self._begin(event)
+            case events.Planned():
+                self._start()
             case events.BlobFinished(failed=False):
                 self._finish(event.digest)
             case events.ImagePresent() if not self._quiet:
-                self._begin_present()
+                self._begin_present(event.parts)
             case events.Warned():
                 logrus.log("warning", event.text)
             case events.Retrying(repeats=int()):
@@ -71,9 +74,11 @@ class Lines:
         return self
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        exchange = getattr(error, "exchange", None)
         with self._lock:
-            if kind is None:
-                self._release(whatever=True)
+            if kind is None or exchange is not None:
+                self._started = True
+            self._release(whatever=kind is None)
 
     def _begin(self, resolved: events.Resolved) -> None:
         with self._lock:
@@ -82,9 +87,17 @@ class Lines:
             self._waiting.extend(_lines(resolved))
             self._release()
 
-    def _begin_present(self) -> None:
+    def _begin_present(self, resolved: events.Resolved) -> None:
         with self._lock:
-            self._stream.write("Skipping: image already present at destination\n")
+            self._release(whatever=True)
+            for line in _present(resolved):
+                self._stream.write(line + "\n")
+
+    def _start(self) -> None:
+        """It is known that the images can be copied."""
+        with self._lock:
+            self._started = True
+            self._release()
 
     def _finish(self, digest: str) -> None:
         with self._lock:
@@ -93,7 +106,7 @@ class Lines:
 
     def _release(self, *, whatever: bool = False) -> None:
         """Write what waits for nothing any more."""
-        while self._waiting and (whatever or self._waiting[0][1] <= self._done):
+        while self._started and self._waiting and (whatever or self._waiting[0][1] <= self._done):
             line, _ = self._waiting.popleft()
             if not self._quiet:
                 self._stream.write(line + "\n")
@@ -124,6 +137,22 @@ def _lines(resolved: events.Resolved) -> Iterator[tuple[str, frozenset[str]]]:
     if resolved.listed is not None:
         yield "Writing manifest list to image destination", _AT_THE_END
         yield "Storing list signatures", _AT_THE_END
+
+
+def _present(resolved: events.Resolved) -> Iterator[str]:
+    """The lines of what is there already: each image is passed over, a list is written again."""
+    count = len(resolved.images)
+    if resolved.listed is not None:
+        yield "Getting image list signatures"
+        yield f"Copying {count} images generated from {resolved.listed} images in list"
+    for number, image in enumerate(resolved.images, 1):
+        if resolved.listed is not None:
+            yield f"Copying image {image.digest} ({number}/{count})"
+        yield "Getting image source signatures"
+        yield "Skipping: image already present at destination"
+    if resolved.listed is not None:
+        yield "Writing manifest list to image destination"
+        yield "Storing list signatures"
 
 
 def _end(resolved: events.Resolved) -> frozenset[str]:

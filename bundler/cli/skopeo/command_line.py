@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bundler.cli.skopeo.values import Value
 
+_HELP = "help"
 _LIKE = 2  # edits between a name and one that is offered in its place
 
 
@@ -60,6 +61,8 @@ def parse(typed: Sequence[str]) -> CommandLine:
         _read(PROGRAM, words, line.program, line.arguments)
         return line
     _read(PROGRAM, words[:at], line.program, [])
+    if words[at] == _HELP:
+        return _asked_for_help(line, words[at + 1 :])
     line.command = COMMANDS[words[at]]
     _read(line.command, words[at + 1 :], line.flags, line.arguments)
     return line
@@ -76,6 +79,13 @@ def not_a_command(arguments: Sequence[str]) -> UsageError:
     return UsageError(f"Unrecognized command `skopeo {name}`\n{offer}{ending}")
 
 
+def _asked_for_help(line: CommandLine, words: Sequence[str]) -> CommandLine:
+    """``help COMMAND`` is ``COMMAND --help``."""
+    line.command = COMMANDS.get(next(iter(words), ""), PROGRAM)
+    line.flags[_HELP] = True
+    return line
+
+
 def _position_of_command(words: Sequence[str]) -> int | None:
     """Where the first word is that is neither a flag nor a flag's value, if it is a command."""
     flags = PROGRAM.find().values()
@@ -88,7 +98,7 @@ def _position_of_command(words: Sequence[str]) -> int | None:
         elif awaits_value:
             awaits_value = False
         elif not word.startswith("-"):
-            return at if word in COMMANDS else None
+            return at if word in COMMANDS or word == _HELP else None
     return None
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _FAILED, _NOT_FOUND = 1, 2
 _EXPIRED = "not done within "
+_SINGLE = "an index of several images, and the destination takes single ones"
+_REJECTED = " is rejected by policy."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) 
     if isinstance(error, RejectedByPolicyError) and line.arguments:
         source = Shown.of(line.arguments[0])
         reason = error.message
-        if reason.startswith(str(source)):  # told of the image, as our messages are
-            reason = f"Running image {source} is rejected by policy."
+        if reason.endswith(_REJECTED):
+            reason = f"Running image {source}{_REJECTED}"
         return Told(f"Source image rejected: {reason}")
     match line.command.name:
         case "copy":
@@ -95,9 +97,21 @@ def _of_copy(error: BundlerError, line: CommandLine, first_blob: str | None) -> 
             read = _read(error, exchange, source, line, "src-")
             return Told(f"initializing source {source}: {read.message}", read.status)
         return Told(error.message)
+    return _of_local_copy(error, line, source, destination)
+
+
+def _of_local_copy(
+    error: BundlerError, line: CommandLine, source: Shown, destination: Shown
+) -> Told:
+    """Of a copy, what no registry has to do with."""
     reason = places.no_platform(error, docker="docker" in error.message)
     if reason is not None:
         return Told(f"choosing an image from manifest list {source}: {reason}")
+    if _SINGLE in error.message:
+        return Told(
+            f"copying multiple images: destination transport {quoted(destination.transport)} does"
+            " not support copying multiple images as a group"
+        )
     if "cannot stand for" in error.message and destination.transport == "docker":
         return Told("Digest of source image's manifest would not match destination reference")
     unreadable = places.unreadable(error, source, line.text("src-daemon-host"))
@@ -109,20 +123,23 @@ def _of_copy(error: BundlerError, line: CommandLine, first_blob: str | None) -> 
         )
         message, missing = unreadable
         return Told(f"{front} {source}: {message}", _NOT_FOUND if missing else _FAILED)
+    return Told(_unwritten(error, line, destination))
+
+
+def _unwritten(error: BundlerError, line: CommandLine, destination: Shown) -> str:
+    """Why what was read cannot be written."""
     unwritable = places.unwritable(error, destination)
     if unwritable is not None:
-        return Told(f"initializing destination {destination}: {unwritable}")
+        return f"initializing destination {destination}: {unwritable}"
     if "no container engine answers" in error.message and destination.transport == "docker-daemon":
-        return Told(f"writing blob: {places.no_engine(line.text('dest-daemon-host'))}")
+        return f"writing blob: {places.no_engine(line.text('dest-daemon-host'))}"
     if error.message.endswith("can only be read from, not written to"):
-        return Told(f"initializing destination {error.message}")
+        return f"initializing destination {error.message}"
     if line.text("digestfile") and isinstance(error, NotFoundError | MediumError):
         written = places.opened(line.text("digestfile"))
         if written is not None:
-            return Told(
-                f"Failed to write digest to file {quoted(line.text('digestfile'))}: {written}"
-            )
-    return Told(error.message)
+            return f"Failed to write digest to file {quoted(line.text('digestfile'))}: {written}"
+    return error.message
 
 
 def _of_inspect(error: BundlerError, line: CommandLine) -> Told:

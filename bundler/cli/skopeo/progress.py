@@ -55,7 +55,7 @@ class Lines:
                 self._start()
             case events.BlobFinished(failed=False):
                 self._finish(event.digest)
-            case events.ImagePresent() if not self._quiet:
+            case events.ImagePresent():
                 self._begin_present(event.parts)
             case events.Warned():
                 logrus.log("warning", event.text)
@@ -90,8 +90,8 @@ class Lines:
     def _begin_present(self, resolved: events.Resolved) -> None:
         with self._lock:
             self._release(whatever=True)
-            for line in _present(resolved):
-                self._stream.write(line + "\n")
+            self._waiting.extend((line, frozenset()) for line in _present(resolved))
+            self._release()
 
     def _start(self) -> None:
         """It is known that the images can be copied."""

@@ -18,7 +18,8 @@ import zstandard
 from isal import isal_zlib
 
 from bundler.content.reader import BUFFER_SIZE, new_buffer
-from bundler.errors import UnsupportedError, UsageError
+from bundler.content.zstd_chunked import ChunkedEncoder
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -80,7 +81,7 @@ class CompressingReader:
             case "zstd":
                 self._encoder = _Zstd(source, level or _DEFAULT_ZSTD_LEVEL, count)
             case "zstd:chunked":
-                raise UnsupportedError("zstd:chunked cannot be written yet")
+                self._encoder = ChunkedEncoder(source, level or _DEFAULT_ZSTD_LEVEL)
         self._pieces = self._encoder.pieces()
         self._rest = memoryview(b"")
         self._ended = False

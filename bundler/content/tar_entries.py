@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bundler.content import tar_reader
 from bundler.content.reader import BUFFER_SIZE
@@ -19,9 +19,9 @@ from bundler.errors import LimitError, MalformedError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from bundler.content.reader import Reader
-    from bundler.content.tar_split import SplitWriter
 
 MAX_ENTRIES = 2_000_000
 _MAX_EXTENSION = 4 * 1024 * 1024
@@ -60,6 +60,23 @@ class Entry:
     """Of a link."""
     device: int = 0
     xattrs: Mapping[str, bytes] = field(default_factory=dict, hash=False)
+    written_mode: int = 0
+    """The mode as the header has it, which may hold the type too."""
+    atime: int | None = None
+    """As ``mtime``; None: not said."""
+    ctime: int | None = None
+
+
+class Split(Protocol):
+    """Who is given what is no content, and told of each content, as ``SplitWriter``."""
+
+    def raw(self, data: bytes | memoryview, /) -> None:
+        """Bytes that are no file's content."""
+        ...
+
+    def file(self, name: str, size: int, /) -> AbstractContextManager[Callable[[memoryview], None]]:
+        """A file; what this yields is shown its content."""
+        ...
 
 
 class TarEntries:
@@ -69,7 +86,7 @@ class TarEntries:
     messages. For one thread.
     """
 
-    def __init__(self, stream: Reader, split: SplitWriter, what: str) -> None:
+    def __init__(self, stream: Reader, split: Split, what: str) -> None:
         self._stream = stream
         self._split = split
         self._what = what
@@ -112,14 +129,19 @@ class TarEntries:
 
     def content(self, name: str, write: Callable[[memoryview], None]) -> None:
         """Hand the content of the last entry, piece by piece, to ``write``."""
+        for piece in self.pieces(name):
+            write(piece)
+
+    def pieces(self, name: str) -> Iterator[memoryview]:
+        """The content of the last entry; each piece is valid until the next."""
         with self._split.file(name, self._unread) as seen:
             while self._unread:
                 count = self._stream.readinto(self._buffer[: self._unread])
                 if not count:
                     raise MalformedError(f"{self._where}: the archive ends early")
                 seen(self._buffer[:count])
-                write(self._buffer[:count])
                 self._unread -= count
+                yield self._buffer[:count]
         self._split.raw(self._exactly(self._padding))
 
     def _header(self) -> bytes | None:
@@ -184,6 +206,9 @@ class TarEntries:
                 for key, value in extended.items()
                 if key.startswith(_XATTR)
             },
+            written_mode=mode,
+            atime=self._other_time(extended.get("atime"), block, 345),
+            ctime=self._other_time(extended.get("ctime"), block, 357),
         )
 
     def _number(self, block: bytes, start: int, end: int) -> int:
@@ -205,6 +230,11 @@ class TarEntries:
         if not (whole.isdigit() and len(whole) <= 18 and (fraction.isdigit() or not fraction)):
             raise MalformedError(f"{self._where}: {decimal[:40]!r} is no time")
         return sign * (min(int(whole), _LATEST) * 10**9 + int(fraction[:9].ljust(9, b"0")))
+
+    def _other_time(self, decimal: bytes | None, block: bytes, place: int) -> int | None:
+        """A time that pax may say, or else the old form of GNU's headers at ``place``."""
+        octal = block[place : place + 12] if block[257:265] == b"ustar  \0" else b"\0"
+        return self._time(decimal, octal) if decimal is not None or octal[0] else None
 
     def _exactly(self, size: int) -> bytes:
         data = self._at_most(size)

@@ -16,9 +16,9 @@ from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from bundler.content import crc64
 from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci import fields, strict_json
-from bundler.content import crc64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,11 +39,28 @@ class Files(Protocol):
         ...
 
 
-class SplitWriter:
-    """Writes the record of one tar into ``file``, whose owner closes it after ``close``."""
+class Lines(Protocol):
+    """What takes the lines of a record."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._lines = gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0)
+    def write(self, data: bytes, /) -> int:
+        """Take all of ``data``."""
+        ...
+
+    def close(self) -> None:
+        """There are no more."""
+        ...
+
+
+class SplitWriter:
+    """Writes the record of one tar into ``file``, whose owner closes it after ``close``.
+
+    Args:
+        file: gets the record in gzip.
+        lines: gets its lines as they are, in the place of ``file``.
+    """
+
+    def __init__(self, file: BinaryIO | None, lines: Lines | None = None) -> None:
+        self._lines = lines or gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0)
         self._pending = bytearray()
         self._position = 0
 

@@ -14,7 +14,7 @@ from bundler.cli.switch import Switch
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from bundler.config.settings import Credentials, RegistryOverride
 
@@ -39,11 +39,16 @@ class AccessOptions:
     """Where a container engine listens."""
     shared_blob_dir: Path | None = None
     """The directory of blobs that several image layouts share."""
+    both_authfile: Path | None = None
+    """What was said of both sides at once; it counts where nothing was said of this one."""
+    both_tls_verify: bool | None = None
 
     @property
     def given(self) -> bool:
-        """Whether anything was said of a registry."""
-        return replace(self, daemon_host=None, shared_blob_dir=None) != AccessOptions()
+        """Whether anything was said of a registry on this very side."""
+        local = {"daemon_host": None, "shared_blob_dir": None}
+        both = {"both_authfile": None, "both_tls_verify": None}
+        return replace(self, **local, **both) != AccessOptions()  # type: ignore[arg-type]
 
     def override(self) -> RegistryOverride:
         """The same for the registry client.
@@ -55,8 +60,8 @@ class AccessOptions:
 
         return RegistryOverride(
             credentials=self._credentials(),
-            authfile=self.authfile,
-            tls_verify=self.tls_verify,
+            authfile=self.both_authfile if self.authfile is None else self.authfile,
+            tls_verify=self.both_tls_verify if self.tls_verify is None else self.tls_verify,
             cert_dir=self.cert_dir,
         )
 
@@ -133,13 +138,12 @@ def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
             tls_verify: bool | None,
             **given: Any,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
-            both = {"authfile": authfile, "tls_verify": tls_verify}
-            return function(
-                *arguments,
-                src_access=_filled(src_access, both),
-                dest_access=_filled(dest_access, both),
-                **given,
-            )
+            sides = {"src_access": src_access, "dest_access": dest_access}
+            both = {
+                side: replace(said, both_authfile=authfile, both_tls_verify=tls_verify)
+                for side, said in sides.items()
+            }
+            return function(*arguments, **both, **given)
 
         both = (_option("authfile", "", "both sides"), _option("tls-verify", "", "each registry"))
         for option in reversed(both):
@@ -149,12 +153,6 @@ def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
         return spread  # type: ignore[return-value]
 
     return decorate
-
-
-def _filled(said: AccessOptions, both: Mapping[str, object]) -> AccessOptions:
-    """``said``, with what was said of both sides where nothing was said of this one."""
-    missing = {name: value for name, value in both.items() if getattr(said, name) is None}
-    return replace(said, **missing)  # type: ignore[arg-type]  # the names are those of options
 
 
 def _gathering(

@@ -119,9 +119,11 @@ def test_what_is_said_of_both_sides_is_weaker_than_what_is_said_of_one() -> None
     given: dict[str, Any] = {}
     arguments = ["--authfile", "a", "--dest-authfile", "b", "--tls-verify=false", "--src-no-creds"]
     assert CliRunner().invoke(copy, arguments, obj=given, catch_exceptions=False).exit_code == 0
-    source = AccessOptions(authfile=Path("a"), tls_verify=False, no_creds=True)
-    assert given["src_access"] == source
-    assert given["dest_access"] == AccessOptions(authfile=Path("b"), tls_verify=False)
+    source, target = given["src_access"].override(), given["dest_access"].override()
+    assert (source.authfile, source.tls_verify) == (Path("a"), False)
+    assert (target.authfile, target.tls_verify) == (Path("b"), False)
+    assert given["dest_access"].given
+    assert not AccessOptions(both_tls_verify=False).given
 
 
 def test_flags_of_the_program_are_one_value() -> None:

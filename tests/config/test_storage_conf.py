@@ -1,0 +1,117 @@
+"""storage.conf, its variables, and the usual places, as containers-storage.conf(5) has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bundler.config import storage_conf
+from bundler.errors import ConfigError
+
+
+@pytest.fixture
+def world(tmp_path):
+    """A function: what holds for a user, with files below a root of the test's own."""
+
+    def load(environment=None, *, uid=0, **files):
+        for name, text in files.items():
+            path = tmp_path / PATHS[name]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        given = {
+            key: value.replace("@", str(tmp_path)) for key, value in (environment or {}).items()
+        }
+        places = storage_conf.locate(
+            given,
+            tmp_path / "home",
+            uid,
+            etc=tmp_path / "etc",
+            usr_share=tmp_path / "share",
+            run=tmp_path / "run",
+        )
+        return storage_conf.load(places)
+
+    return load
+
+
+PATHS = {
+    "etc": "etc/containers/storage.conf",
+    "share": "share/containers/storage.conf",
+    "home": "home/.config/containers/storage.conf",
+    "named": "named.conf",
+}
+
+
+def test_root_has_the_system_s_places(world, tmp_path):
+    found = world()
+    assert found.root == Path("/var/lib/containers/storage")
+    assert found.run_root == tmp_path / "run/containers/storage"
+    assert found.driver is None
+
+
+def test_others_have_places_of_their_own(world, tmp_path):
+    assert world(uid=7).root == tmp_path / "home/.local/share/containers/storage"
+    assert world(uid=7).run_root == tmp_path / "run/user/7/containers"
+    moved = world({"XDG_DATA_HOME": "/data", "XDG_RUNTIME_DIR": "/rt"}, uid=7)
+    assert moved.root == Path("/data/containers/storage")
+    assert moved.run_root == Path("/rt/containers")
+
+
+def test_the_administrator_s_file_goes_before_the_distribution_s(world):
+    found = world(
+        etc='[storage]\ndriver = "vfs"\ngraphroot = "/g"\nrunroot = "/r"\n',
+        share='[storage]\ndriver = "overlay"\ngraphroot = "/other"\n',
+    )
+    assert (found.driver, found.root, found.run_root) == ("vfs", Path("/g"), Path("/r"))
+
+
+def test_of_a_system_s_file_others_take_the_driver_only(world, tmp_path):
+    found = world(uid=7, etc='[storage]\ndriver = "vfs"\ngraphroot = "/g"\nrunroot = "/r"\n')
+    assert found.driver == "vfs"
+    assert found.root == tmp_path / "home/.local/share/containers/storage"
+    told = world(uid=7, etc='[storage]\nrootless_storage_path = "$HOME/images-$UID"\n')
+    assert told.root == tmp_path / "home/images-7"
+
+
+def test_a_user_s_own_file_goes_first(world):
+    found = world(
+        uid=7, home='[storage]\ngraphroot = "/mine"\n', etc='[storage]\ndriver = "overlay"\n'
+    )
+    assert (found.root, found.driver) == (Path("/mine"), None)
+
+
+def test_a_file_can_be_named(world):
+    found = world(
+        {"CONTAINERS_STORAGE_CONF": "@/named.conf"}, named='[storage]\ngraphroot = "/n"\n'
+    )
+    assert found.root == Path("/n")
+
+
+def test_a_file_that_was_named_must_be_there(world):
+    with pytest.raises(ConfigError, match=r"nowhere\.conf"):
+        world({"CONTAINERS_STORAGE_CONF": "@/nowhere.conf"})
+
+
+def test_variables_go_before_files(world):
+    text = '[storage]\ndriver = "overlay"\n[storage.options.overlay]\nmount_program = "/m"\n'
+    assert world(etc=text).options == {"overlay.mount_program": "/m"}
+    found = world({"STORAGE_DRIVER": "vfs"}, etc=text)
+    assert (found.driver, found.options) == ("vfs", {})
+    found = world({"STORAGE_OPTS": "overlay.mount_program=/x,a=b"}, etc=text)
+    assert found.options == {"overlay.mount_program": "/x", "a": "b"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[storage",
+        "storage = 1",
+        "[storage]\ndriver = 1",
+        '[storage]\ngraphroot = "here"',
+        "[storage]\noptions = 1",
+    ],
+)
+def test_a_file_that_is_not_in_order_is_refused_by_name(world, text):
+    with pytest.raises(ConfigError, match=r"storage\.conf"):
+        world(etc=text)

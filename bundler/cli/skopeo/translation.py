@@ -51,6 +51,8 @@ def translated(line: CommandLine, command: click.Command, *, version: str) -> li
         if name in said and not os.path.isdir(str(said[name])):  # noqa: PTH112 - as it was typed
             del said[name]  # there is nothing in it
     ours = {name[2:]: param for param in command.params for name in param.opts}
+    if "tls-verify" not in ours:
+        said.pop("tls-verify", None)  # taken everywhere, and not needed everywhere
     options = []
     for name, value in said.items():
         if name not in ours:
@@ -92,10 +94,6 @@ def _copy(line: CommandLine, said: Said) -> None:
     parallel = said.pop("image-parallel-copies", 0)
     if isinstance(parallel, int) and parallel:
         said["jobs"] = min(parallel, _MOST_JOBS)
-
-
-def _logout(line: CommandLine, said: Said) -> None:  # noqa: ARG001 - as the others
-    said.pop("tls-verify", None)  # taken, and not needed
 
 
 def _sync(line: CommandLine, said: Said) -> None:
@@ -147,6 +145,5 @@ def _reference(text: str) -> str:
 
 _ARRANGE: dict[str, Callable[[CommandLine, Said], None]] = {
     "copy": _copy,
-    "logout": _logout,
     "sync": _sync,
 }

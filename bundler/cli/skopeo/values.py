@@ -123,7 +123,7 @@ def _why_no_duration(text: str) -> str:
 def _whole(text: str, function: str, least: int, most: int) -> int:
     negative = text.startswith("-")
     body = (text[1:] if text[:1] in ("+", "-") else text).lower()
-    prefix = next(key for key in _DIGITS if body.startswith(key) and body != key)  # fits the empty
+    prefix = next((key for key in _DIGITS if body.startswith(key) and body != key), "")
     base, digits = _DIGITS[prefix]
     # A digit may follow an underscore only where the base is told by a prefix.
     pattern = f"_?[{digits}]+(_[{digits}]+)*" if prefix else f"[{digits}]+"

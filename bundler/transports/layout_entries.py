@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from bundler.errors import InvalidReferenceError, UnsupportedError
 from bundler.oci import image_layout
@@ -14,28 +15,41 @@ if TYPE_CHECKING:
     from bundler.ports import Publication
 
 
-def parse_place(transport: str, text: str) -> tuple[str, str | None]:
-    """Read ``PATH``, ``PATH:NAME`` or ``PATH:@N``; the path ends at the first colon.
+@dataclass(frozen=True, slots=True)
+class LayoutReference:
+    """``TRANSPORT:PATH``, ``…:NAME`` or, for reading, ``…:@N``: the entry in place N."""
 
-    Raises:
-        InvalidReferenceError: with the part that is wrong.
-    """
-    path, _, name = text.partition(":")
-    if not path or "\0" in path:
-        raise InvalidReferenceError(
-            f"{transport}:{text[:200]}: no path",
-            hint=f"write {transport}:PATH or {transport}:PATH:NAME",
-        )
-    if not all(char.isprintable() and char != " " for char in name):
-        raise InvalidReferenceError(
-            f"{transport}:{path[:200]}: {name[:80]!r} is not an image's name"
-        )
-    if name.startswith("@") and not (name[1:].isascii() and name[1:].isdigit()):
-        raise InvalidReferenceError(
-            f"{transport}:{text[:200]}: {name[:80]!r} is not a place",
-            hint="the first entry is @0",
-        )
-    return path, name or None
+    transport: str
+    path: str
+    name: str | None = None
+
+    @classmethod
+    def parse(cls, transport: str, text: str) -> Self:
+        """Read what stands after ``transport:``; the path ends at the first colon.
+
+        Raises:
+            InvalidReferenceError: with the part that is wrong.
+        """
+        path, _, name = text.partition(":")
+        if not path or "\0" in path:
+            raise InvalidReferenceError(
+                f"{transport}:{text[:200]}: no path",
+                hint=f"write {transport}:PATH or {transport}:PATH:NAME",
+            )
+        if not all(char.isprintable() and char != " " for char in name):
+            raise InvalidReferenceError(
+                f"{transport}:{path[:200]}: {name[:80]!r} is not an image's name"
+            )
+        if name.startswith("@") and not (name[1:].isascii() and name[1:].isdigit()):
+            raise InvalidReferenceError(
+                f"{transport}:{text[:200]}: {name[:80]!r} is not a place",
+                hint="the first entry is @0",
+            )
+        return cls(transport, path, name or None)
+
+    def __str__(self) -> str:
+        name = "" if self.name is None else f":{self.name}"
+        return f"{self.transport}:{self.path}{name}"
 
 
 def refuse_place(transport: str, path: str, name: str | None) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.image_layout import LayoutIndex
 from bundler.ports import Accepts, Node
 from bundler.transports import archive_file, layout_entries, mistaken
+from bundler.transports.layout_entries import LayoutReference
 from bundler.transports.oci_layout import LayoutSource
 
 if TYPE_CHECKING:
@@ -35,23 +35,6 @@ if TYPE_CHECKING:
 
 _BLOBS = "blobs"
 _DOCKER_MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True, slots=True)
-class OciArchiveReference:
-    """``oci-archive:FILE``, ``…:NAME`` or, for reading, ``…:@N``: the entry in place N."""
-
-    path: str
-    name: str | None = None
-
-    @property
-    def transport(self) -> str:
-        """``oci-archive``."""
-        return "oci-archive"
-
-    def __str__(self) -> str:
-        name = "" if self.name is None else f":{self.name}"
-        return f"oci-archive:{self.path}{name}"
 
 
 class ArchivedFiles:
@@ -168,19 +151,17 @@ class OciArchiveDestination:
 class OciArchiveTransport:
     """``oci-archive:``."""
 
-    def parse(self, text: str, /) -> OciArchiveReference:
+    def parse(self, text: str, /) -> LayoutReference:
         """Read ``FILE[:NAME]`` or ``FILE:@N``; the file's path ends at the first colon."""
-        return OciArchiveReference(*layout_entries.parse_place("oci-archive", text))
+        return LayoutReference.parse("oci-archive", text)
 
-    def source(self, reference: OciArchiveReference, options: Options, /) -> LayoutSource:
+    def source(self, reference: LayoutReference, options: Options, /) -> LayoutSource:
         """Open an archive for reading."""
         path = Path(reference.path)
         with mistaken.explained(path, "oci-archive"):
             return LayoutSource(ArchivedFiles(path, options))
 
-    def destination(
-        self, reference: OciArchiveReference, options: Options, /
-    ) -> OciArchiveDestination:
+    def destination(self, reference: LayoutReference, options: Options, /) -> OciArchiveDestination:
         """Begin a new archive, and lock it."""
         layout_entries.refuse_place(reference.transport, reference.path, reference.name)
         return OciArchiveDestination(Path(reference.path), options)

@@ -10,7 +10,6 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from bundler.oci.image_layout import LayoutIndex
 from bundler.ports import Accepts, Node
 from bundler.transports import layout_entries, mistaken
 from bundler.transports.layout_blobs import BlobStore, Files, LayoutBlobs
+from bundler.transports.layout_entries import LayoutReference
 from bundler.transports.reachable import Reachable, reachable
 
 if TYPE_CHECKING:
@@ -36,22 +36,6 @@ if TYPE_CHECKING:
     from bundler.content.reader import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.ports import Options, Publication
-
-
-@dataclass(frozen=True, slots=True)
-class LayoutReference:
-    """``oci:PATH``, ``oci:PATH:NAME`` or, for reading, ``oci:PATH:@N``: the entry in place N."""
-
-    path: str
-    name: str | None = None
-
-    @property
-    def transport(self) -> str:
-        """``oci``."""
-        return "oci"
-
-    def __str__(self) -> str:
-        return f"oci:{self.path}" if self.name is None else f"oci:{self.path}:{self.name}"
 
 
 class LayoutSource:
@@ -241,7 +225,7 @@ class LayoutTransport:
 
     def parse(self, text: str, /) -> LayoutReference:
         """Read ``PATH[:NAME]``; the path ends at the first colon."""
-        return LayoutReference(*layout_entries.parse_place("oci", text))
+        return LayoutReference.parse("oci", text)
 
     def source(self, reference: LayoutReference, options: Options, /) -> LayoutSource:
         """Open a layout for reading."""

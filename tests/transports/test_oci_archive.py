@@ -29,8 +29,9 @@ from bundler.errors import (
 )
 from bundler.oci.digest import Digest
 from bundler.ports import Node, Options, Publication
+from bundler.transports.layout_entries import LayoutReference
 from bundler.transports.memory import MemoryStore
-from bundler.transports.oci_archive import OciArchiveDestination, OciArchiveReference
+from bundler.transports.oci_archive import OciArchiveDestination
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract, read
@@ -123,7 +124,7 @@ def archive(tmp_path, store):
 )
 def test_a_path_ends_at_the_first_colon(text, path, name):
     reference = transports.parse(text)
-    assert reference == OciArchiveReference(path, name)
+    assert reference == LayoutReference("oci-archive", path, name)
     assert transports.parse(str(reference)) == reference
 
 

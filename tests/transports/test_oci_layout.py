@@ -26,8 +26,9 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.ports import Node, Options, Publication
+from bundler.transports.layout_entries import LayoutReference
 from bundler.transports.memory import MemoryStore
-from bundler.transports.oci_layout import LayoutDestination, LayoutReference, LayoutSource
+from bundler.transports.oci_layout import LayoutDestination, LayoutSource
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
@@ -105,7 +106,7 @@ def index(path):
 )
 def test_a_path_ends_at_the_first_colon(text, path, name):
     reference = transports.parse(text)
-    assert reference == LayoutReference(path, name)
+    assert reference == LayoutReference("oci", path, name)
     assert transports.parse(str(reference)) == reference
 
 
@@ -120,7 +121,7 @@ def test_what_names_no_place_is_refused(text):
 def test_a_place_in_the_index_cannot_be_written(tmp_path):
     with pytest.raises(UnsupportedError):
         transports.transport("oci").destination(
-            LayoutReference(str(tmp_path), "@0"), Options(settings=None)
+            LayoutReference("oci", str(tmp_path), "@0"), Options(settings=None)
         )
 
 

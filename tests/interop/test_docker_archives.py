@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import subprocess
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,6 +63,20 @@ def test_a_pipe_carries_an_archive(airbundle, tmp_path) -> None:
         run(airbundle, [*command, f"dir:{tmp_path}/file"], stdin=file)
 
     assert files(tmp_path / "plain") == files(tmp_path / "packed") == files(tmp_path / "file")
+
+
+def test_a_layer_that_is_not_the_one_of_its_config_is_refused(archive, airbundle, tmp_path) -> None:
+    with tarfile.open(archive) as opened:
+        (layer, *_) = [one for one in opened if one.name.endswith(".tar") and one.isfile()]
+    raw = bytearray(archive.read_bytes())
+    raw[layer.offset_data + 600] ^= 1
+    archive.write_bytes(raw)
+
+    ran = airbundle("copy", f"docker-archive:{archive}", f"dir:{tmp_path}/out")
+
+    assert ran.returncode == 3
+    assert "digest mismatch" in ran.stderr
+    assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])

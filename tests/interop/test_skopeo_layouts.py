@@ -206,3 +206,27 @@ def test_blobs_that_layouts_share_are_found_by_both(airbundle, skopeo, tmp_path)
     for name in ("read", "back"):
         found = (tmp_path / name / "manifest.json").read_bytes()
         assert images.sha256(found) == one.digest
+
+
+def test_many_processes_write_one_layout_and_no_name_is_lost(airbundle, skopeo, tmp_path) -> None:
+    """One writes at a time; who finds the layout locked runs again."""
+    names = [f"app:{number}" for number in range(5)]
+    wanted = {name: images.image(images.layer({"app": name.encode()})) for name in names}
+    layout = images.write_layout(tmp_path / "layout", wanted)
+
+    def copy_one(name: str) -> None:
+        command = ("copy", f"oci:{layout}:{name}", f"oci:{tmp_path}/out:{name}")
+        for _ in range(50):
+            ran = airbundle(*command)
+            if ran.returncode == 0:
+                return
+            assert ran.returncode == 5, ran.stderr
+            assert "locked" in ran.stderr
+        raise AssertionError(f"{name} never had its turn")
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(copy_one, names))
+
+    for name, one in wanted.items():
+        raw = skopeo.ok("inspect", "--raw", f"oci:{tmp_path}/out:{name}")
+        assert images.sha256(raw.encode()) == one.digest

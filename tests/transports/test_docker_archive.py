@@ -251,6 +251,20 @@ def test_a_bomb_is_stopped(opened, tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["archive"]
 
 
+def test_a_layer_that_is_a_bomb_is_stopped(opened):
+    zeros = bytes(70 * 1024 * 1024)
+    source = opened(pack(image(zeros, stored=[gzip.compress(zeros, 9)])))
+    with pytest.raises(LimitError, match="200 bytes come out"):
+        source.resolve()
+
+
+def test_a_layer_that_was_cut_is_told(opened):
+    layer = b"layer" * 10_000
+    source = opened(pack(image(layer, stored=[gzip.compress(layer)[:-20]])))
+    with pytest.raises(MalformedError, match="ends early"):
+        source.resolve()
+
+
 def test_an_image_without_a_name_is_had_by_its_place(opened):
     members = image(b"x", tags=[])
     source = opened(pack(members))

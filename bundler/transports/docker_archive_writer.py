@@ -13,7 +13,7 @@ import json
 import os
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from bundler.content.tar_writer import TarWriter, padded
 from bundler.errors import (
@@ -91,26 +91,21 @@ class DockerArchiveWriter:
             IntegrityError: the manifest of one did not arrive.
             InvalidReferenceError: a name that is not one of an image.
         """
-        entries: dict[str, _Image] = {}
+        entries: dict[str, _Entry] = {}
         names: dict[ImageReference, _Image] = {}
         for publication in images:
             image = self._image(publication.root)
-            entries.setdefault(image.config, image)
-            for text in publication.names:
-                holder = names.setdefault(_tagged(text), image)
+            entry: _Entry = {"Config": image.config, "RepoTags": [], "Layers": list(image.layers)}
+            entry = entries.setdefault(image.config, entry)
+            for name in map(_tagged, publication.names):
+                holder = names.setdefault(name, image)
                 if holder.config != image.config:
                     raise ConflictError(
-                        f"{self._what}: {text!r} is wanted by {holder.digest} and {image.digest}"
+                        f"{self._what}: {name} is wanted by {holder.digest} and {image.digest}"
                     )
-        items = [
-            {
-                "Config": image.config,
-                "RepoTags": [str(name) for name, one in names.items() if one.config == config],
-                "Layers": list(image.layers),
-            }
-            for config, image in entries.items()
-        ]
-        self._archive.add_bytes("manifest.json", _encoded(items))
+                if str(name) not in entry["RepoTags"]:
+                    entry["RepoTags"].append(str(name))
+        self._archive.add_bytes("manifest.json", _encoded(list(entries.values())))
         self._archive.add_bytes("repositories", _encoded(_repositories(names)))
         return self._archive.end()
 
@@ -190,6 +185,14 @@ class DockerArchiveWriter:
             return self._images[root.digest]
         except KeyError:
             raise IntegrityError(f"{self._what}: {root.digest} did not arrive") from None
+
+
+class _Entry(TypedDict):
+    """An image in manifest.json; one config is one image, however many manifests name it."""
+
+    Config: str
+    RepoTags: list[str]
+    Layers: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import json
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scripts.benchmark import (
     bundle_rows,
@@ -25,6 +26,9 @@ from scripts.benchmark import (
 from scripts.benchmark.bench import Bench
 from scripts.benchmark.measuring import Meter
 from scripts.benchmark.programs import Programs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SIZES = {"full": 1600, "small": 160}
 ROWS = {
@@ -50,22 +54,28 @@ def main() -> None:
     images = contents.APPLICATIONS * contents.VERSIONS
     print(programs)
     print(f"{images} images, {options.size} MB unique, median of {options.runs}", flush=True)
+    rows: list[table.Row] = []
     with tempfile.TemporaryDirectory(prefix="airbundle-bench-", dir=options.work) as work:
         meter = Meter(Path(work), options.runs)
-        with closing(Bench(Path(work), programs, meter, options.size)) as bench:
-            rows = memory_rows.memory(bench) if options.memory else _figures(bench, options.only)
-    print(table.table(rows))
+        try:
+            with closing(Bench(Path(work), programs, meter, options.size)) as bench:
+                for measured in _measured(bench, options):
+                    rows += measured
+        finally:  # what took minutes to measure is shown, whatever fails after it
+            print(table.table(rows))
     if options.json:
         options.json.write_text(json.dumps(meter.raw(), indent=2) + "\n")
 
 
-def _figures(bench: Bench, only: list[str]) -> list[table.Row]:
+def _measured(bench: Bench, options: argparse.Namespace) -> Iterator[list[table.Row]]:
     """The rows that are wanted, and the highest peak of them all."""
-    rows = [
-        row for name, measure in ROWS.items() if name in (only or ROWS) for row in measure(bench)
-    ]
+    if options.memory:
+        yield memory_rows.memory(bench)
+        return
+    for name in [name for name in ROWS if name in (options.only or ROWS)]:
+        yield ROWS[name](bench)
     peaks = [one.peak for (_, name), one in bench.meter.results.items() if name == "airbundle"]
-    return [*rows, table.peak("peak memory of any of these", max(peaks))]
+    yield [table.peak("peak memory of any of these", max(peaks))]
 
 
 def _options() -> argparse.Namespace:

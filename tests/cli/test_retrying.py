@@ -43,7 +43,7 @@ def attempts(error: BundlerError, retry: Retry) -> tuple[int, list[Event]]:
 def test_what_fails_for_now_is_done_again(error: BundlerError) -> None:
     count, told = attempts(error, Retry(2, SOON))
     assert count == 3
-    assert told == [Retrying("all of it", SOON, error.message, n, 2) for n in (1, 2)]
+    assert told == [Retrying("all of it", SOON, error.message, n, 2, error) for n in (1, 2)]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from bundler.config.access import ANY_DETAILS, TlsDetails
 from bundler.content.reader import BUFFER_SIZE
 from bundler.errors import (
     BundlerError,
@@ -26,6 +27,7 @@ from bundler.errors import (
     RegistryError,
 )
 from bundler.oci import strict_json
+from bundler.registry.tls import restrict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,6 +51,8 @@ class EngineTls:
     """Whether the engine has to."""
     directory: Path | None = None
     """Holds ``ca.pem``, an authority beside the system's, and our ``cert.pem`` and ``key.pem``."""
+    details: TlsDetails = ANY_DETAILS
+    """What TLS may use."""
 
 
 class Engine:
@@ -256,6 +260,7 @@ class _Place:
 
 def _context(tls: EngineTls) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    restrict(context, tls.details)
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

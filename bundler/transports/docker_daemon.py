@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bundler.config.access import RegistryOverride
 from bundler.content.compression import DecompressingReader
 from bundler.errors import (
     InvalidReferenceError,
@@ -228,8 +229,11 @@ class DaemonTransport:
 
 def _engine(options: Options) -> Engine:
     host = options.daemon_host or DEFAULT_HOST
-    said = options.overrides.get(host)
-    tls = EngineTls() if said is None else EngineTls(said.tls_verify is not False, said.cert_dir)
+    tls = EngineTls()
+    if not host.startswith(("unix:", "http:")):
+        said = options.overrides.get(host) or RegistryOverride()
+        verify = said.tls_verify is not False
+        tls = EngineTls(verify, said.cert_dir, options.settings.tls_details)
     return Engine(host, options.cancellation, tls)
 
 

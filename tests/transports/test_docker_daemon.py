@@ -13,6 +13,7 @@ import pytest
 
 from bundler import transports
 from bundler.cancel import Cancellation
+from bundler.config.settings import Settings
 from bundler.errors import (
     CancelledError,
     ConflictError,
@@ -217,7 +218,7 @@ def test_a_socket_that_nobody_listens_on_is_told():
 )
 def test_a_host_that_cannot_be_meant_is_refused(host):
     with pytest.raises(InvalidReferenceError) as raised:
-        source("app", Options(settings=None, daemon_host=host))
+        source("app", Options(settings=Settings(), daemon_host=host))
     assert raised.value.hint
     assert "secret" not in str(raised.value)
 

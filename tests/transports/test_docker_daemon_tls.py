@@ -10,6 +10,7 @@ import trustme
 
 from bundler import transports
 from bundler.config.access import RegistryOverride
+from bundler.config.settings import Settings
 from bundler.errors import ConfigError, NotFoundError, RegistryError
 from bundler.ports import Options
 from tests.fakes.engine import FakeEngine
@@ -36,12 +37,13 @@ def engine():
     AUTHORITY.configure_trust(context)
     context.verify_mode = ssl.CERT_REQUIRED
     with FakeEngine(tls=context) as running:
+        running.context = context
         yield running
 
 
-def resolve(host, scratch, **said):
+def resolve(host, scratch, *, settings=None, **said):
     options = Options(
-        settings=None,
+        settings=settings or Settings(),
         daemon_host=host,
         overrides={host: RegistryOverride(**said)},
         scratch=scratch,
@@ -89,3 +91,13 @@ def test_a_file_that_cannot_be_used_is_told(certificates, tmp_path, broken, cont
         (tmp_path / broken).write_bytes(content)
     with pytest.raises(ConfigError, match=r"ca\.pem, cert\.pem and key\.pem"):
         resolve("tcp://127.0.0.1:1", tmp_path, cert_dir=tmp_path)
+
+
+def test_what_the_user_allows_of_tls_holds_here_too(engine, certificates, tmp_path):
+    engine.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    (tmp_path / "tls.yaml").write_text('minVersion: "1.3"\n')
+    settings = Settings.load({}, tmp_path, 1, tls_details=tmp_path / "tls.yaml")
+    with pytest.raises(NotFoundError):
+        resolve(engine.host, tmp_path, cert_dir=certificates)
+    with pytest.raises(RegistryError, match="TLS failed"):
+        resolve(engine.host, tmp_path, settings=settings, cert_dir=certificates)

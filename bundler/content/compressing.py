@@ -36,6 +36,7 @@ _MAX_THREADS = 8  # each holds two pieces; more of them wait for the disk
 _DEFAULT_ZSTD_LEVEL = 3
 _ZSTD_JOB = 1 << 20  # bytes that a thread takes at a time; left to itself the library takes 8 MiB
 _ZSTD_WINDOW_LOG = 23  # 8 MiB: what every decoder has to accept (RFC 8878, section 3.1.1.1.2)
+_COMMON_WINDOW_LOG = 21  # of the levels up to 8
 _GZIP_WINDOW = 32 * 1024
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # no name, no time, system unknown
 _GZIP_END = b"\x03\0"  # an empty last block
@@ -225,11 +226,11 @@ class _Zstd:
 
     def __init__(self, source: Reader, level: int, threads: int) -> None:
         self._source = source
+        window_log = min(_ZSTD_WINDOW_LOG, _window_log(level))
+        # Who asks for a level with a large window asks for fewer bytes, not for less memory.
+        job_size = _ZSTD_JOB if window_log <= _COMMON_WINDOW_LOG else 1 << window_log
         parameters = zstandard.ZstdCompressionParameters.from_level(
-            level,
-            window_log=min(_ZSTD_WINDOW_LOG, _window_log(level)),
-            job_size=_ZSTD_JOB,
-            threads=threads,
+            level, window_log=window_log, job_size=job_size, threads=threads
         )
         self._compress = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
 

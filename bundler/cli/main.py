@@ -157,7 +157,7 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             import traceback  # noqa: PLC0415 - rarely needed
 
-            traceback.print_exc()
+            voice.current().trace(traceback.format_exc())
         return voice.current().failure(_understand(error))
     return 0
 

@@ -6,6 +6,7 @@ they ask for the ``current`` one.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from bundler.errors import CancelledError, UsageError
@@ -91,6 +92,10 @@ class Voice(Protocol):
         """Say where credentials are kept now."""
         ...
 
+    def trace(self, trace: str, /) -> None:
+        """Show, to whoever debugs, where in the program an error comes from."""
+        ...
+
     def failure(self, error: BundlerError, /) -> int:
         """Say what went wrong; the exit status that goes with it."""
         ...
@@ -136,6 +141,10 @@ class OwnVoice:
         from bundler.cli import render  # noqa: PLC0415 - not for --help
 
         render.line(f"Used: {where}")
+
+    def trace(self, trace: str, /) -> None:
+        """As Python writes it, on stderr."""
+        sys.stderr.write(trace)
 
     def failure(self, error: BundlerError, /) -> int:
         """What, and the next step, on stderr; a status for each kind of next step."""

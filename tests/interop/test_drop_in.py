@@ -183,6 +183,13 @@ ALIKE = (
     f"{COPY} --additional-tag a:b,c:d oci:{{d}}/one docker-archive:{{out}}.tar:x:y",
     f"{COPY} --dest-decompress oci:{{d}}/one dir:{{out}}/o",
     f"{COPY} --preserve-digests oci:{{d}}/one oci:{{out}}/o",
+    f"{COPY} --remove-signatures oci:{{d}}/one dir:{{out}}/o",
+    f"{COPY} --remove-signatures --all oci:{{d}}/many:many dir:{{out}}/o",
+    f"{COPY} --src-shared-blob-dir {{d}}/one/blobs oci:{{d}}/one oci:{{out}}/o",
+    f"{COPY} --dest-shared-blob-dir {{out}}/blobs oci:{{d}}/one oci:{{out}}/o",
+    f"{COPY} oci:{{d}}/one containers-storage:[vfs@{{out}}/cs+{{out}}/csr]docker.io/library/x:y",
+    f"--tmpdir {{d}} --registries.d {{d}} --command-timeout 1h {COPY} oci:{{d}}/one dir:{{out}}/o",
+    f"--override-arch arm64 {COPY} oci:{{d}}/many:many dir:{{out}}/o",
     f"{COPY} --authfile /none oci:{{d}}/one dir:{{out}}/o",
     f"{COPY} --src-tls-verify=0 docker://{{reg}}/drop/app:1 dir:{{out}}/o",
     f"{COPY} --tls-verify=false docker://{{reg}}/drop/app:1 dir:{{out}}/o",
@@ -355,6 +362,21 @@ TODAY: dict[str, tuple[int, str]] = {
             'copying multiple images: destination transport "docker-archive" does not support'
             " copying multiple images as a group"
         ),
+    ),
+    f"{COPY} --dest-compress-format zstd --format v2s2 oci:{{d}}/one dir:{{out}}/o": (
+        1,
+        (
+            "compression using zstd required together with format"
+            " application/vnd.docker.distribution.manifest.v2+json, which does not support it"
+        ),
+    ),
+    "--tls-details /none inspect docker://x/y": (
+        1,
+        'reading "/none": open /none: no such file or directory',
+    ),
+    f"{COPY} docker-daemon:x:y dir:{{out}}/o --src-daemon-host=unix:///none": (
+        1,
+        f"initializing source docker-daemon:x:y: {ENGINE}",
     ),
     # Newer flags, and newer words for the old ones.
     "copy --retry-delay 5 a b": (

@@ -22,6 +22,8 @@ from bundler.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bundler.cli.skopeo.command_line import CommandLine
     from bundler.errors import BundlerError, Exchange
 
@@ -64,25 +66,27 @@ def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) 
         if reason.endswith(_REJECTED):
             reason = f"Running image {source}{_REJECTED}"
         return Told(f"Source image rejected: {reason}")
-    match line.command.name:
-        case "copy":
-            return _of_copy(error, line, first_blob)
-        case "inspect" | "layers":
-            return _of_inspect(error, line)
-        case "list-tags":
-            return _of_list_tags(error, line)
-        case "delete":
-            return _of_delete(error, line)
-        case "login":
-            return _of_login(error, line)
-        case "sync":
-            return _of_sync(error, line)
-        case "manifest-digest":
-            path = line.arguments[0]
-            reason = _unread(path) or error.message
-            return Told(f"Error reading manifest from {path}: {reason}")
-        case _:
-            return Told(error.message)
+    misled = _of_settings(line)
+    if misled is not None and isinstance(error, ConfigError | NotFoundError):
+        return Told(misled)
+    if line.command.name == "copy":
+        return _of_copy(error, line, first_blob)
+    phrase = _PHRASES.get(line.command.name)
+    return Told(error.message) if phrase is None else phrase(error, line)
+
+
+def _of_settings(line: CommandLine) -> str | None:
+    """That a file of settings which the command line names cannot be read."""
+    details = line.text("tls-details")
+    if details and (reason := places.opened(details)) is not None:
+        return f"reading {quoted(details)}: {reason}"
+    registries = line.text("registries-conf")
+    reason = places.opened(registries) if registries else None
+    if reason is None:
+        return None
+    front = f"Error parsing image name {quoted(line.arguments[0])}: " if line.arguments else ""
+    front = front if line.command.name == "inspect" else ""
+    return f"{front}loading registries configuration: {reason}"
 
 
 def _of_copy(error: BundlerError, line: CommandLine, first_blob: str | None) -> Told:
@@ -107,6 +111,11 @@ def _of_local_copy(
     reason = places.no_platform(error, docker="docker" in error.message)
     if reason is not None:
         return Told(f"choosing an image from manifest list {source}: {reason}")
+    if "zstd layers cannot be in a manifest" in error.message:
+        return Told(
+            "compression using zstd required together with format"
+            " application/vnd.docker.distribution.manifest.v2+json, which does not support it"
+        )
     if _SINGLE in error.message:
         return Told(
             f"copying multiple images: destination transport {quoted(destination.transport)} does"
@@ -215,7 +224,9 @@ def _of_sync(error: BundlerError, line: CommandLine) -> Told:
     if isinstance(error, PartialError):
         return Told("Sync failed due to previous reported error(s) for one or more images")
     exchange = error.exchange
-    if exchange is None or exchange.status is None or "/v2/" not in exchange.url:
+    if exchange is not None and exchange.status is None and line.text("src") == "docker":
+        return _of_unreached_sync(error, line)
+    if exchange is None or "/v2/" not in exchange.url:
         return Told(error.message)
     host, _, path = exchange.url.partition("://")[2].partition("/v2/")
     repository, _, tag = path.rpartition("/manifests/")
@@ -228,7 +239,24 @@ def _of_sync(error: BundlerError, line: CommandLine) -> Told:
     image = Shown.of(f"docker://{host}/{repository}{'@' if ':' in tag else ':'}{tag}")
     read = _read(error, exchange, image, line, "src-")
     front = f"Error copying ref {quoted(str(image))}: "
-    return Told(f"{front}initializing source {image}: {read.message}", read.status)
+    return Told(f"{front}initializing source {image}: {read.message}", read.status, front)
+
+
+def _of_unreached_sync(error: BundlerError, line: CommandLine) -> Told:
+    """A sync from a registry that cannot be reached."""
+    source = Shown.of(f"docker://{line.arguments[0]}")
+    unreachable = _unreachable(error, source, line, "src-")
+    if str(source) == f"docker://{line.arguments[0]}":  # which tag is known already
+        reading = f"fetching manifest {source.version} in {source.repository}: {unreachable}"
+        front = f"Error copying ref {quoted(str(source))}: "
+        return Told(f"{front}initializing source {source}: {reading}", front=front)
+    front = f"Error determining repository tags for repo {source.repository}: "
+    return Told(f"{front}getting repository tags: {unreachable}", front=front)
+
+
+def _of_manifest_digest(error: BundlerError, line: CommandLine) -> Told:
+    path = line.arguments[0]
+    return Told(f"Error reading manifest from {path}: {_unread(path) or error.message}")
 
 
 def _read(
@@ -332,3 +360,14 @@ def _unread(path: str) -> str | None:
     if reason is None and places.is_directory(path):
         return f"read {path}: is a directory"
     return reason
+
+
+_PHRASES: dict[str, Callable[[BundlerError, CommandLine], Told]] = {
+    "delete": _of_delete,
+    "inspect": _of_inspect,
+    "layers": _of_inspect,
+    "list-tags": _of_list_tags,
+    "login": _of_login,
+    "manifest-digest": _of_manifest_digest,
+    "sync": _of_sync,
+}

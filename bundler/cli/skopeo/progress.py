@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Self, TextIO
 from bundler import events
 from bundler.cli import durations
 from bundler.cli.skopeo import logrus
+from bundler.errors import BundlerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bundler.errors import BundlerError
     from bundler.events import Event
 
 
@@ -35,7 +35,9 @@ class Lines:
         quiet: bool,
         debug: bool,
         dry_run: bool,
+        signatures: bool = True,
     ) -> None:
+        self._signatures = signatures
         self._stream = stream
         self._phrase = phrase
         self._quiet = quiet
@@ -65,7 +67,7 @@ class Lines:
             case events.Retrying() | events.Notice() if self._debug:
                 logrus.log("debug", _debugging(event))
             case _:
-                self._log.add(event)
+                self._log.add(event, self._phrase)
 
     def last_words(self) -> None:
         """There are none."""
@@ -84,7 +86,11 @@ class Lines:
         with self._lock:
             self.first_blob = next((blob for one in resolved.images for blob in one.layers), None)
             self._release(whatever=True)  # of an image before this one, which is done
-            self._waiting.extend(_lines(resolved))
+            self._waiting.extend(
+                line
+                for line in _lines(resolved)
+                if self._signatures or not line[0].startswith("Getting image ")
+            )
             self._release()
 
     def _begin_present(self, resolved: events.Resolved) -> None:
@@ -180,8 +186,8 @@ class _SyncLog:
         self._told = 0
         self._lock = threading.Lock()
 
-    def add(self, event: Event) -> None:
-        """Take an event, from any thread."""
+    def add(self, event: Event, phrase: Callable[[BundlerError], str]) -> None:
+        """Take an event, from any thread; ``phrase`` has the words for what went wrong."""
         would = "Would have " if self._dry_run else ""
         match event:
             case events.TagsAsked():
@@ -191,6 +197,8 @@ class _SyncLog:
                     self._early[event.number] = event
                     while (following := self._early.pop(self._told + 1, None)) is not None:
                         self._tell(following)
+            case events.LeftOut(what, error=BundlerError() as error):
+                logrus.log("error", f"Error copying ref {logrus.quoted(what)}", error=phrase(error))
             case events.LeftOut():
                 logrus.log("error", event.reason)
             case events.Synced():

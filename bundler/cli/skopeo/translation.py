@@ -85,10 +85,10 @@ def _copy(line: CommandLine, said: Said) -> None:
     accepts_uncompressed = said.pop("dest-oci-accept-uncompressed-layers", False)
     if transport in _COMPRESSING and not (transport != "docker" and accepts_uncompressed):
         said["dest-compress-uncompressed"] = True
-    if transport in ("oci", "oci-archive"):
-        said.pop("format", None)
-        if not said.get("preserve-digests"):
-            said["format"] = "oci"
+    if said.get("preserve-digests"):
+        said.pop("format", None)  # digests win
+    elif transport in ("oci", "oci-archive"):
+        said["format"] = "oci"
     if not said.get("all"):
         said["multi-arch"] = said.get("multi-arch") or "system"
     parallel = said.pop("image-parallel-copies", 0)

@@ -80,7 +80,14 @@ class SkopeoVoice:
 
         line = self._line
         debug, dry_run = (line is not None and line.says(name) for name in ("debug", "dry-run"))
-        self._lines = Lines(sys.stdout, self._again, quiet=quiet, debug=debug, dry_run=dry_run)
+        self._lines = Lines(
+            sys.stdout,
+            self._again,
+            quiet=quiet,
+            debug=debug,
+            dry_run=dry_run,
+            signatures=line is None or not line.says("remove-signatures"),
+        )
         return self._lines
 
     def ask(self, what: Literal["username", "password"], *, username: str = "") -> str:  # noqa: ARG002
@@ -108,6 +115,11 @@ class SkopeoVoice:
     def kept(self, where: str) -> None:
         """The file, after two spaces."""
         sys.stdout.write(f"Used:  {where}\n")
+
+    def trace(self, trace: str, /) -> None:
+        """An entry of the log for each line."""
+        for text in filter(None, trace.splitlines()):
+            logrus.log("debug", text)
 
     def failure(self, error: BundlerError, /) -> int:
         """One fatal entry in the log."""

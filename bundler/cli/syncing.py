@@ -25,7 +25,7 @@ Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 _SOURCES = ("containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml")
 _DESTINATIONS = ("containers-storage", "dir", "docker", "oci", "oci-archive")
-DEFAULT_JOBS = 16
+DEFAULT_JOBS = 8
 """Small images are more questions than bytes, and most of the time is waiting for answers."""
 
 _REMOTE = ("docker", "yaml")

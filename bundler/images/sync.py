@@ -82,7 +82,7 @@ def sync_images(
         reading = replace(reading, overrides={**reading.overrides, **found.options})
         placed = _placed(order, found)
         work = _Work(order, reading, writing, running, admit, len(placed), dry_run=dry_run)
-        size = len(placed) if sync_places.written_once(order.naming) else _WAVE
+        size = max(_WAVE, len(placed)) if sync_places.written_once(order.naming) else _WAVE
         for start in range(0, len(placed), size):
             work.wave(placed[start : start + size])
     report = SyncReport(tuple(work.lines), left_out, tuple(work.plans))

@@ -16,7 +16,6 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import transfer
 from bundler.copy.changes import LayerChange, Made, Treatment
-from bundler.copy.making import Workshop, make
 from bundler.copy.plan import (
     BlobTask,
     ManifestTask,
@@ -218,6 +217,8 @@ class _Work:
 
     def _change(self, task: BlobTask, change: LayerChange) -> None:
         """Make a layer what it is to be; one that is there already may stay as it is."""
+        from bundler.copy.making import Workshop, make  # noqa: PLC0415 - only where layers change
+
         if task.action == "present":
             layer = change.layer
             made = Made(layer, said_compression(layer.media_type))

@@ -6,7 +6,6 @@ config tells its digest; what arrives gets the digest that it turns out to have.
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -249,6 +248,8 @@ def _push(line: _Line, node: Node, destination: Destination, shop: Workshop) -> 
 
 def _push_spooled(line: _Line, node: Node, destination: Destination, shop: Workshop) -> Descriptor:
     """Write it into a file without a name first: perhaps it is there already."""
+    import tempfile  # noqa: PLC0415 - loads much that hardly anybody needs
+
     folder = shop.scratch or _SCRATCH
     try:
         with tempfile.TemporaryFile(dir=folder) as spool:

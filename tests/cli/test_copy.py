@@ -98,7 +98,7 @@ def test_the_digest_is_written_to_a_file(
     run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
 ) -> None:
     run_airbundle("copy", "--digestfile", "digest", f"oci:{layout}:app", "oci:out:app")
-    assert (tmp_path / "digest").read_text() == f"{INDEX.digest}\n"
+    assert (tmp_path / "digest").read_text() == INDEX.digest
 
 
 def test_a_dry_run_says_what_would_move_and_writes_nothing(

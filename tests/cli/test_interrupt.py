@@ -13,7 +13,7 @@ import pytest
 _PREPARE = """
 import sys, threading, time
 from bundler.cli import run
-from bundler.cli.main import _explain
+from bundler.cli import voice
 from bundler.errors import CancelledError
 def ready():
     print("ready", flush=True)
@@ -26,7 +26,7 @@ try:
         while True:
             work.cancellation.sleep(60)
 except CancelledError as error:
-    sys.exit(_explain(error))
+    sys.exit(voice.current().failure(error))
 """
 
 _HANGING_WORKER = """
@@ -38,7 +38,7 @@ try:
         ready()
         work.cancellation.sleep(60)
 except CancelledError as error:
-    sys.exit(_explain(error))
+    sys.exit(voice.current().failure(error))
 """
 
 _HANGING = """

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -38,7 +40,8 @@ def keys(tmp_path, skopeo, monkeypatch):
     monkeypatch.chdir(home)
     gnupg = skopeo.home / ".gnupg"
     gnupg.mkdir(mode=0o700)
-    monkeypatch.setenv("GNUPGHOME", str(gnupg))
+    agents = tempfile.mkdtemp(prefix="gpg-")  # the path of an agent's socket has to be short
+    monkeypatch.setenv("GNUPGHOME", agents)
 
     def run(command, *more):
         subprocess.run([*command.split(), *more], check=True, capture_output=True)
@@ -59,6 +62,7 @@ def keys(tmp_path, skopeo, monkeypatch):
     run("gpg --export --output", str(gnupg / "pubring.gpg"))  # where ocicrypt looks
     yield home
     run("gpgconf --kill all")
+    shutil.rmtree(agents, ignore_errors=True)
 
 
 @every_protocol

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from bundler.errors import ConflictError, NotFoundError
+from bundler.errors import ConflictError, NotFoundError, UsageError
 from bundler.events import Emit, Warned, discard
 from bundler.oci import media_types
 from bundler.ports import Accepts
@@ -222,6 +222,8 @@ class StorageDestination:
     def untag(self, name: str | None = None, /) -> Descriptor:
         """Take a name away; its image stays."""
         wanted = references.parse_name(name or "")
+        if wanted.named is None:
+            raise UsageError(f"{self._storage.what}: {name} is no name that could be removed")
         image = store.find(self._storage, wanted, self._storage.list_images())
         images.untag(self._storage, str(wanted.named))
         return as_stored(self._storage, image, None).root

@@ -43,6 +43,7 @@ PACKAGES = {
     "mksquashfs": "squashfs-tools",
     "openssl": "openssl",
     "podman": "podman",
+    "runc": "runc",
     "setpriv": "util-linux",
     "skopeo": "skopeo",
     "unshare": "util-linux",

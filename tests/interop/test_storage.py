@@ -132,6 +132,19 @@ def test_podman_uses_what_we_wrote(store, airbundle, layout, tmp_path):
     assert json.loads(store.podman.ok("images", "--format", "json")) == []
 
 
+def test_podman_runs_what_we_wrote(store, airbundle, tmp_path):
+    """The program is one that Debian links statically."""
+    program = Path("/sbin/ldconfig").resolve().read_bytes()
+    written = images.write_layout(tmp_path / "in", {"run": image(pack(member("program", program)))})
+    airbundle.ok("copy", f"oci:{written}:run", store.ref())
+    said = store.podman.ok(
+        *("run", "--rm", "--network", "none", "--runtime", servers.program("runc")),
+        *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"),
+        *("example.com/app:1", "/program", "--version"),
+    )
+    assert "ldconfig" in said
+
+
 def test_our_files_are_those_of_skopeo(store, airbundle, skopeo, layout, tmp_path):
     airbundle.ok("copy", f"{layout}:oci", store.ref())
     with engines.home() as home:
@@ -247,6 +260,33 @@ def test_a_run_that_was_killed_leaves_nothing_that_anybody_sees(store, airbundle
     store.podman.ok(
         "save", "-o", tmp_path / "s.tar", "--format", "oci-archive", "example.com/big:1"
     )
+
+
+def test_in_a_user_namespace_an_image_of_its_own_user_is_unpacked(airbundle, tmp_path):
+    """Devices are left out, removals are marked in the way that needs no privileges."""
+    mapped = dict.fromkeys([*servers.namespace("user"), "--map-root-user"])
+    tars = (
+        pack(member("null", kind=tarfile.CHRTYPE, devmajor=1, devminor=3), directory("d")),
+        pack(directory("d"), member("d/.wh..wh..opq"), member("d/new", b"1")),
+    )
+    written = images.write_layout(
+        tmp_path / "in", {"own": image(*tars), "other": image(pack(member("f", b"1", uid=5)))}
+    )
+    inner = servers.Client(
+        (*mapped, *servers.AIRBUNDLE),
+        airbundle.home,
+        airbundle.environment,
+    )
+    place = f"[overlay@{tmp_path}/root+{tmp_path}/run]"
+
+    inner.ok("copy", f"oci:{written}:own", f"containers-storage:{place}own:1")
+
+    (opaque,) = (tmp_path / "root/overlay").glob("*/diff/d/new")
+    assert os.getxattr(opaque.parent, "user.overlay.opaque") == b"y"
+    assert not list((tmp_path / "root/overlay").glob("*/diff/null"))
+    refused = inner("copy", f"oci:{written}:other", f"containers-storage:{place}other:1")
+    assert refused.returncode == 5
+    assert "no user 5" in refused.stderr
 
 
 def write_directory(path, one):

@@ -44,8 +44,9 @@ def publish(storage: Storage, images: Sequence[NewImage]) -> None:
         MediumError, NoSpaceError: no name has changed.
     """
     what = str(storage.images.folder)
-    present = storage.list_layers()
-    with storage.images.changing() as changes:
+    with storage.layers.changing() as layer_changes, storage.images.changing() as changes:
+        listed = store.layer_records(layer_changes.values, storage.what)
+        present = {layer.id for layer in listed if layer.complete}
         for new in images:
             if new.top_layer is not None and new.top_layer not in present:
                 raise NotFoundError(f"{storage.what}: layer {new.top_layer} was removed meanwhile")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bundler.content.disk_errors import explained
 from bundler.content.tar_entries import TarEntries
-from bundler.errors import MalformedError
+from bundler.errors import MalformedError, MediumError
 from bundler.transports.storage.tree import Parts, Tree, clean
 
 if TYPE_CHECKING:
@@ -274,9 +274,15 @@ class _Unpacking:
             raise explained(error, self._tree.path, "cannot set a time") from error
 
     def _explained(self, error: OSError, entry: Entry) -> Exception:
+        name = f"{self._what}: {entry.name[:160]!r}"
+        reason = (error.strerror or str(error)).lower()
+        if self._in_userns and error.errno == errno.EINVAL:
+            return MediumError(
+                f"{name}: there is no user {entry.uid} or no group {entry.gid} here: {reason}",
+                hint="give your user more ids in /etc/subuid and /etc/subgid, or run it as root",
+            )
         if error.errno in _NOT_A_PLACE:
-            reason = (error.strerror or str(error)).lower()
-            return MalformedError(f"{self._what}: {entry.name[:160]!r} has no place: {reason}")
+            return MalformedError(f"{name} has no place: {reason}")
         known = explained(error, self._tree.path.joinpath(*clean(entry.name, "")), "cannot unpack")
         if error.errno == errno.EPERM and os.geteuid() != 0:
             known.hint = "only root can give files away: run it as root, or in 'podman unshare'"

@@ -339,6 +339,19 @@ def test_of_a_copy_that_could_not_begin_nothing_is_told(lines: progress.Lines) -
     assert shown(lines) == []
 
 
+def test_what_a_failed_attempt_would_have_told_is_left_out(lines: progress.Lines) -> None:
+    with lines:
+        lines.emit(Resolved((OTHER,)))
+        lines.emit(PLANNED)
+        lines.emit(Retrying("x", 0.0, "it broke", 1, 1))
+        lines.emit(Resolved((OTHER,)))
+        lines.emit(PLANNED)
+    told = shown(lines)
+    assert told.count("Getting image source signatures") == 2
+    assert told.count("Copying config sha256:d") == 1
+    assert told[-1] == "Writing manifest to image destination"
+
+
 def test_a_quiet_copy_tells_nothing() -> None:
     lines = progress.Lines(io.StringIO(), str, quiet=True, debug=False, dry_run=False)
     with lines:

@@ -62,6 +62,7 @@ class Lines:
             case events.Warned():
                 logrus.log("warning", event.text)
             case events.Retrying(repeats=int()):
+                self._give_up()
                 reason = event.reason if event.error is None else self._phrase(event.error)
                 logrus.log("warning", _again(event, reason))
             case events.Retrying() | events.Notice() if self._debug:
@@ -104,6 +105,12 @@ class Lines:
         with self._lock:
             self._started = True
             self._release()
+
+    def _give_up(self) -> None:
+        """What was to come of an attempt that failed never will."""
+        with self._lock:
+            self._waiting.clear()
+            self._started = False
 
     def _finish(self, digest: str) -> None:
         with self._lock:

@@ -27,6 +27,8 @@ _SIGNS = "the flags for signing are not supported"
 _MOST_JOBS = 64
 _COMPRESSING = ("docker", "oci", "oci-archive", "atomic")
 """Destinations for which Skopeo compresses layers that are not compressed."""
+_HOW_TO_COMPRESS = ("dest-compress-format", "dest-compress-level", "dest-force-compress-format")
+"""What Skopeo heeds only where it compresses at all."""
 
 
 def translated(line: CommandLine, command: click.Command, *, version: str) -> list[str]:
@@ -82,6 +84,9 @@ def _copy(line: CommandLine, said: Said) -> None:
             logrus.log(
                 "warning", f"--{name} can only be used if the destination transport is 'dir'"
             )
+    if transport not in _COMPRESSING and not said.get("dest-compress"):
+        for name in _HOW_TO_COMPRESS:
+            said.pop(name, None)
     accepts_uncompressed = said.pop("dest-oci-accept-uncompressed-layers", False)
     if transport in _COMPRESSING and not (transport != "docker" and accepts_uncompressed):
         said["dest-compress-uncompressed"] = True

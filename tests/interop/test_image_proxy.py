@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -167,6 +168,21 @@ def test_a_configuration_made_for_oci_can_be_had_by_its_new_digest(
         assert digest == DOCKER.digest
         assert images.sha256(data) == config["digest"] != DOCKER.blobs[0].digest
         assert finished.success
+
+
+def test_a_policy_is_obeyed(airbundle: servers.Client, places: list[str], tmp_path: Path) -> None:
+    """As by Skopeo since version 0.2.6 of the protocol."""
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"default": [{"type": "reject"}]}')
+    strict = replace(airbundle, command=(*airbundle.command, "--policy", str(policy)))
+
+    with proxy(strict) as (running, _):
+        running.value("Initialize")
+        for place in places:
+            refused = running.call("OpenImage", place)
+
+            assert not refused.success
+            assert "rejected by policy" in refused.error
 
 
 @pytest.mark.parametrize("descriptor", ["0", "77"])

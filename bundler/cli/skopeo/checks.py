@@ -231,6 +231,11 @@ def _compression(line: CommandLine) -> None:
     text = line.text("dest-compress-format")
     if text and text not in _COMPRESSIONS:
         raise UsageError(f"cannot find compressor for {quoted(text)}")
+    if text.startswith("zstd") and line.text("format") == "v2s2":
+        raise UsageError(
+            "compression using zstd required together with format"
+            " application/vnd.docker.distribution.manifest.v2+json, which does not support it"
+        )
 
 
 def _encryption(line: CommandLine) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.inventory import Format
     from bundler.bundle.selection import Wanted
-    from bundler.copy.resolve import Referrer
+    from bundler.copy.graph import Referrer
     from bundler.ports import Destination, Options
     from bundler.trust.keys import PrivateKey
 

@@ -19,9 +19,10 @@ from bundler.bundle.opening import open_bundle
 from bundler.bundle.placing import Placed, Placement, place
 from bundler.bundle.receipt import ImportReport, Line
 from bundler.copy.engine import Outcome, Running, execute
+from bundler.copy.graph import Image, Wish, unique_blobs
 from bundler.copy.plan import Target, plan
 from bundler.copy.pool import run
-from bundler.copy.resolve import Image, Wish, resolve, unique_blobs
+from bundler.copy.resolve import resolve
 from bundler.copy.transfer import push_manifest
 from bundler.errors import (
     ConflictError,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.inventory import BundledImage, Format, Inventory
     from bundler.content.reader import Content, Reader
-    from bundler.copy.resolve import Image
+    from bundler.copy.graph import Image
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Node, Options, Publication, Source
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from bundler.bundle.inventory import BundledImage, Format
-    from bundler.copy.resolve import Image
+    from bundler.copy.graph import Image
     from bundler.oci.digest import Digest
     from bundler.ports import Options
 

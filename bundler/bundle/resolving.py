@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler import transports
+from bundler.copy.graph import Image, Wish
 from bundler.copy.pool import run, run_each
-from bundler.copy.resolve import Image, Wish, resolve
+from bundler.copy.resolve import resolve
 from bundler.copy.select import Selection
 from bundler.errors import BundlerError, ConflictError, UsageError
 from bundler.ports import ListsTags, NamesItsOrigin

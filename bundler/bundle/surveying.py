@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.exporting import Survey
-    from bundler.copy.resolve import Image
+    from bundler.copy.graph import Image
     from bundler.oci.digest import Digest
 
 

@@ -68,6 +68,8 @@ class Tally:
                 return text
             case events.Warned(text):
                 return f"warning: {text}"
+            case _:  # told by reports, or by another voice
+                pass
         return None
 
     def sample(self, now: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bundler.copy.graph import Graph, GraphManifest
 from bundler.copy.recipe import Converted, is_sealed, said_compression
-from bundler.copy.resolve import Graph, GraphManifest
 from bundler.oci import conversion, manifest, media_types, schema1
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -199,9 +199,7 @@ def _manifest(
     layers: Sequence[Descriptor],
     media_type: str,
 ) -> bytes:
-    """A manifest of another type than ``parsed``; schema 1 has nothing more to give to it."""
-    if isinstance(parsed, Schema1):
-        parsed = ImageManifest(b"", media_types.DOCKER_MANIFEST, config, tuple(layers))
+    """A manifest of another type than ``parsed``."""
     if media_type == media_types.DOCKER_MANIFEST:
         return conversion.to_docker_manifest(parsed, config, layers)
     return conversion.to_oci_manifest(parsed, config, layers)

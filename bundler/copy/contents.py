@@ -10,7 +10,7 @@ from bundler.oci.manifest import ImageManifest, Index, Manifest
 from bundler.oci.schema1 import Schema1
 
 if TYPE_CHECKING:
-    from bundler.copy.resolve import Graph, GraphManifest
+    from bundler.copy.graph import Graph, GraphManifest
     from bundler.oci.digest import Digest
 
 

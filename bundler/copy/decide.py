@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bundler.copy.changes import Changes
-    from bundler.copy.resolve import Graph
+    from bundler.copy.graph import Graph
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Accepts
@@ -65,7 +65,7 @@ class _Deciding:
         if isinstance(parsed, Schema1):
             return self._schema1(parsed)
         if parsed.is_artifact:
-            self._check_taken(parsed.media_type)
+            self._check_artifact(parsed)
             return None
         media_type = self._manifest_type(parsed)
         treatments = tuple(
@@ -162,6 +162,17 @@ class _Deciding:
         if accepted is None or media_type in accepted:
             return media_type
         return next((kind for kind in _PREFERRED if kind in accepted), media_type)
+
+    def _check_artifact(self, parsed: ImageManifest) -> None:
+        wanted = self._changes.manifest_format
+        accepted = self._accepts.manifests
+        fits = accepted is None or parsed.media_type in accepted
+        if not fits or (wanted is not None and FORMATS[wanted] != parsed.media_type):
+            raise CannotConvertError(
+                f"{self._label}: an artifact ({parsed.artifact_type or parsed.config.media_type})",
+                reason="only images can be converted",
+                hint="copy it as it is, to a registry, a layout or a directory",
+            )
 
     def _check_taken(self, media_type: str) -> None:
         accepted = self._accepts.manifests

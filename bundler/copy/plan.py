@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from bundler.copy.graph import Graph, GraphManifest, Image, Referrer
     from bundler.copy.recipe import Recipe
-    from bundler.copy.resolve import Graph, GraphManifest, Image, Referrer
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 

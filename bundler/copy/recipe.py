@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.copy.changes import Treatment
-    from bundler.copy.resolve import Graph
+    from bundler.copy.graph import Graph
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import ImageManifest
     from bundler.ports import Node

@@ -5,19 +5,18 @@ Manifests are small and held in memory, bounded in number, depth and bytes; blob
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import Literal
 
 from bundler.content.verified import VerifiedReader
+from bundler.copy.graph import Graph, GraphManifest, Image, Wish
+from bundler.copy.referrers import left_behind, referrers
 from bundler.copy.select import EVERYTHING, Selection, check_platform, children
 from bundler.errors import (
     CannotConvertError,
     ConflictError,
-    DigestMismatchError,
     LimitError,
     MalformedError,
-    NotFoundError,
     RegistryError,
     SizeMismatchError,
 )
@@ -27,88 +26,11 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index, Manifest
 from bundler.oci.platform import Platform
 from bundler.oci.schema1 import Schema1
-from bundler.ports import Admit, HasSignatures, ListsReferrers, Node, Source
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
+from bundler.ports import Admit, HasSignatures, Node, Source
 
 MAX_DEPTH = 8
 MAX_MANIFESTS = 20_000
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
-MAX_REFERRERS = 1_000
-
-COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """One image to resolve: ``name`` as ``source`` knows it, ``label`` as messages call it."""
-
-    source: Source
-    name: str | None
-    label: str
-    selection: Selection = EVERYTHING
-    referrers: bool = False
-    pin: Digest | None = None
-    """What ``name`` must stand for, before platforms are chosen."""
-    known_referrers: tuple[tuple[Digest, str | None], ...] | None = None
-    """Exactly these referrers, each with its tag if it has one; None: whatever there is."""
-    signatures: Literal["all", "images", "none"] = "none"
-    """Which of the signatures that lie beside manifests are wanted; ``images``: not a list's."""
-    tells_platform: bool = True
-    """Whether an image that is in no index is to say where it runs, though any would do."""
-
-
-@dataclass(frozen=True, slots=True)
-class GraphManifest:
-    """A manifest of a graph; ``depth`` 0 has no manifests below it."""
-
-    descriptor: Descriptor
-    raw: bytes = field(repr=False)
-    depth: int
-
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """A root, all manifests below it (children before parents, each once) and their blobs."""
-
-    root: Descriptor
-    manifests: tuple[GraphManifest, ...]
-    blobs: tuple[Node, ...]
-    platforms: tuple[Platform, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Referrer:
-    """Something that refers to ``subject``, by its subject member or by cosign's tag."""
-
-    graph: Graph
-    subject: Digest
-    tag: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A resolved wish: what travels, and what it was before platforms were stripped."""
-
-    wish: Wish
-    graph: Graph
-    replaces: Digest | None
-    referrers: tuple[Referrer, ...]
-    left_behind: tuple[str, ...] = ()
-    """What refers to ``replaces``, by tag or digest: it says nothing of what travels instead."""
-    signatures: Mapping[Digest, tuple[bytes, ...]] = field(
-        default_factory=dict, hash=False, repr=False
-    )
-    """What lies beside the manifests of ``graph``, as it is stored and unverified."""
-
-    @property
-    def graphs(self) -> Iterator[Graph]:
-        """The image's own graph, then those of its referrers."""
-        yield self.graph
-        for referrer in self.referrers:
-            yield referrer.graph
 
 
 def resolve(wish: Wish, admit: Admit | None = None) -> Image:
@@ -121,7 +43,7 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
         LimitError: the graph is larger or deeper than allowed.
         TrustError: ``admit`` refused a manifest.
     """
-    reading = _Reading(wish, admit)
+    reading = Reading(wish, admit)
     found = wish.source.resolve(wish.name)
     if wish.pin not in (None, found.digest):
         raise ConflictError(
@@ -137,15 +59,15 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
     if not wish.referrers:
         return Image(wish, graph, replaces, (), signatures=signatures)
     try:
-        referrers = tuple(_referrers(graph, wish, reading))
-        left_behind = () if replaces is None else _left_behind(wish.source, replaces)
+        refer = tuple(referrers(graph, wish, reading))
+        stay = () if replaces is None else left_behind(wish.source, replaces)
     except RegistryError as error:
         # The image may have come from a mirror that does not tell, and this from elsewhere.
         error.add_note(
             f"while looking for what refers to {wish.label}; `referrers: none` leaves it behind"
         )
         raise
-    return Image(wish, graph, replaces, referrers, left_behind, signatures)
+    return Image(wish, graph, replaces, refer, stay, signatures)
 
 
 def fetch(
@@ -173,7 +95,7 @@ def fetch(
         return reader.read()
 
 
-class _Reading:
+class Reading:
     """Reads manifests of one wish, within the wish's limits."""
 
     def __init__(self, wish: Wish, admit: Admit | None) -> None:
@@ -221,7 +143,7 @@ class _Reading:
 class _Gathering:
     """Collects one graph, depth first, each manifest and blob once."""
 
-    def __init__(self, reading: _Reading, label: str) -> None:
+    def __init__(self, reading: Reading, label: str) -> None:
         self._reading = reading
         self._label = label
         self.manifests: dict[Digest, GraphManifest] = {}
@@ -267,7 +189,7 @@ class _Gathering:
 
 
 def _choose_root(
-    found: Descriptor, wish: Wish, reading: _Reading
+    found: Descriptor, wish: Wish, reading: Reading
 ) -> tuple[Descriptor, bytes, Selection]:
     """The root that travels, its bytes, and what of it is still to be selected.
 
@@ -331,85 +253,3 @@ def _signatures(graph: Graph, wish: Wish) -> dict[Digest, tuple[bytes, ...]]:
         if wish.signatures == "all" or item.descriptor.media_type not in media_types.INDEXES
     }
     return {digest: signatures for digest, signatures in found.items() if signatures}
-
-
-def _referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer]:
-    """What refers to the manifests of ``graph``, and to that in turn, each manifest once."""
-    if wish.known_referrers is not None:
-        yield from _known_referrers(graph, wish, reading)
-        return
-    seen = {item.descriptor.digest for item in graph.manifests}
-    subjects: list[Digest] = sorted(seen)
-    count = 0
-    while subjects:
-        subject = subjects.pop()
-        for tag, descriptor in _referring(wish.source, subject):
-            if descriptor.digest in seen:
-                continue
-            count += 1
-            if count > MAX_REFERRERS:
-                raise LimitError(f"{wish.label}: more than {MAX_REFERRERS:,} referrers")
-            raw = reading.raw(descriptor)
-            if tag is None and not _refers(reading.parse(descriptor, raw), subject):
-                continue
-            seen.add(descriptor.digest)
-            found = reading.graph(descriptor, raw, EVERYTHING)
-            subjects.append(descriptor.digest)
-            yield Referrer(found, subject, tag)
-
-
-def _left_behind(source: Source, replaced: Digest) -> tuple[str, ...]:
-    found = islice(_referring(source, replaced), MAX_REFERRERS)
-    return tuple(tag or descriptor.digest.text for tag, descriptor in found)
-
-
-def _known_referrers(graph: Graph, wish: Wish, reading: _Reading) -> Iterator[Referrer]:
-    """The ones that are wanted, by digest: their tags may stand for others by now."""
-    found: dict[Digest, Referrer] | None = None
-    for digest, tag in wish.known_referrers or ():
-        try:
-            descriptor = wish.source.resolve(digest.text)
-        except NotFoundError:
-            if found is None:
-                anything = _referrers(graph, replace(wish, known_referrers=None), reading)
-                found = {item.graph.root.digest: item for item in anything}
-            if digest not in found:
-                raise
-            yield found[digest]
-        else:
-            if descriptor.digest != digest:
-                raise DigestMismatchError(
-                    f"{wish.label}: referrer",
-                    expected=digest.text,
-                    got=descriptor.digest.text,
-                )
-            below = reading.graph(descriptor, reading.raw(descriptor), EVERYTHING)
-            yield Referrer(below, graph.root.digest, tag)
-
-
-def _referring(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:
-    if isinstance(source, ListsReferrers):
-        for descriptor in source.referrers(subject):
-            yield None, replace(descriptor, annotations={})
-    for suffix in COSIGN_SUFFIXES:
-        tag = f"{subject.algorithm}-{subject.hex}{suffix}"
-        try:
-            yield tag, source.resolve(tag)
-        except NotFoundError:
-            continue
-
-
-def _refers(parsed: Manifest, subject: Digest) -> bool:
-    """A registry's word is not enough: what does not say so itself was not asked for."""
-    return parsed.subject is not None and parsed.subject.digest == subject
-
-
-def unique_blobs(images: Sequence[Image]) -> dict[Digest, Node]:
-    """Every blob of ``images`` and their referrers, each once."""
-    blobs: dict[Digest, Node] = {}
-    for image in images:
-        for graph in image.graphs:
-            for node in graph.blobs:
-                if node.digest is not None:
-                    blobs.setdefault(node.digest, node)
-    return blobs

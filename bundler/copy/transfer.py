@@ -24,7 +24,7 @@ from bundler.ports import Destination, Node, Rereads, ResumesPush, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.copy.resolve import GraphManifest
+    from bundler.copy.graph import GraphManifest
     from bundler.events import Emit
 
 ATTEMPTS = 6

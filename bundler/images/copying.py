@@ -10,8 +10,9 @@ from bundler import transports
 from bundler.copy.changes import AS_IT_IS, Changes, ManifestFormat
 from bundler.copy.contents import resolved
 from bundler.copy.engine import Running, execute
+from bundler.copy.graph import Image, Wish
 from bundler.copy.plan import Plan, Target, plan
-from bundler.copy.resolve import Image, Wish, resolve
+from bundler.copy.resolve import resolve
 from bundler.copy.select import EVERYTHING, Selection
 from bundler.errors import BundlerError, RegistryError
 from bundler.events import Notice

@@ -17,9 +17,10 @@ from bundler import events, transports
 from bundler.copy.changes import AS_IT_IS, Changes
 from bundler.copy.contents import resolved
 from bundler.copy.engine import execute
+from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
 from bundler.copy.pool import run_each
-from bundler.copy.resolve import Wish, resolve
+from bundler.copy.resolve import resolve
 from bundler.copy.select import EVERYTHING, Selection
 from bundler.errors import BundlerError, NotFoundError
 from bundler.images import sync_places, sync_sources

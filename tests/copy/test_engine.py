@@ -10,8 +10,9 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import transfer
 from bundler.copy.engine import Running, execute
+from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
-from bundler.copy.resolve import Wish, resolve
+from bundler.copy.resolve import resolve
 from bundler.copy.select import Selection
 from bundler.errors import (
     CancelledError,

@@ -14,8 +14,9 @@ from bundler.cancel import Cancellation
 from bundler.copy import transfer
 from bundler.copy.changes import Changes
 from bundler.copy.engine import Running, execute
+from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
-from bundler.copy.resolve import Wish, resolve
+from bundler.copy.resolve import resolve
 from bundler.errors import CannotConvertError, DigestMismatchError, LimitError, RegistryError
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
@@ -119,6 +120,15 @@ def test_a_single_place_takes_no_index(executor):
     there.add_index("app", manifests=[there.add_image(layers=[b"one"], docker=True)])
     with pytest.raises(CannotConvertError, match="single ones"):
         copy(executor, there, MemoryStore(), Changes(), UNCOMPRESSED)
+
+
+@pytest.mark.parametrize("accepts", [UNCOMPRESSED, Accepts()])
+def test_an_artifact_is_not_converted(executor, accepts):
+    there, here = MemoryStore(), MemoryStore()
+    root = there.add_artifact("app")
+    with pytest.raises(CannotConvertError, match="only images"):
+        copy(executor, there, here, Changes(manifest_format="v2s2"), accepts)
+    assert copy(executor, there, here, Changes(compression="zstd")).digest == root.digest
 
 
 def test_a_layer_that_is_not_the_configs_is_refused(executor):

@@ -11,8 +11,9 @@ import pytest
 from bundler.cancel import Cancellation
 from bundler.copy.changes import Changes
 from bundler.copy.engine import Running, execute
+from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
-from bundler.copy.resolve import Wish, resolve
+from bundler.copy.resolve import resolve
 from bundler.errors import CannotConvertError, MalformedError, MediumError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from bundler.copy import referrers as referring
 from bundler.copy import resolve as resolving
-from bundler.copy.resolve import Wish, resolve
+from bundler.copy.graph import Wish
+from bundler.copy.resolve import resolve
 from bundler.copy.select import Selection
 from bundler.errors import (
     ConflictError,
@@ -267,7 +269,7 @@ def test_the_number_of_referrers_is_bounded(store, monkeypatch):
     root = store.add_image("app")
     for number in range(4):
         store.add_artifact(subject=root, blobs=[bytes([number])])
-    monkeypatch.setattr(resolving, "MAX_REFERRERS", 3)
+    monkeypatch.setattr(referring, "MAX_REFERRERS", 3)
     with pytest.raises(LimitError, match="more than 3 referrers"):
         resolve(wish(store, referrers=True))
 

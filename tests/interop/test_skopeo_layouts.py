@@ -16,8 +16,9 @@ import pytest
 from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.copy.engine import Running, execute
+from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
-from bundler.copy.resolve import Wish, resolve
+from bundler.copy.resolve import resolve
 from bundler.copy.select import Selection
 from bundler.oci.digest import Digest
 from bundler.ports import Node, Options

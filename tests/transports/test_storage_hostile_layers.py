@@ -10,10 +10,10 @@ from contextlib import closing, suppress
 
 import pytest
 
+from bundler.content import tar_entries
 from bundler.errors import BundlerError, LimitError, MalformedError, UnsupportedError
 from bundler.oci.digest import Digest
 from bundler.transports.memory import MemoryStore
-from bundler.content import tar_entries
 from tests.fakes.tars import directory, hard_link, member, pack, symlink
 from tests.transports.test_containers_storage import DRIVERS, Place
 

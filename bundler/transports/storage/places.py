@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bundler.config.storage_conf import Storage as Configured
 from bundler.errors import UsageError
 from bundler.transports.storage import store
 
@@ -19,28 +20,29 @@ def opened(place: Place | None, options: Options, *, write: bool) -> Storage:
     Raises:
         ConfigError, NotFoundError, UnsupportedError, UsageError, MediumError: it cannot be used.
     """
+    chosen = _chosen(place, options)
+    return store.opened(
+        chosen.root,
+        chosen.run_root,
+        chosen.driver,
+        chosen.options,
+        options.cancellation,
+        write=write,
+    )
+
+
+def _chosen(place: Place | None, options: Options) -> Configured:
+    """What a reference says goes first; what it does not say is asked for only then."""
     if place is not None and place.run_root is not None and place.driver is not None:
-        own = _parsed(place.options)
-        return store.opened(
-            place.root, place.run_root, place.driver, own, options.cancellation, write=write
-        )
+        return Configured(place.root, place.run_root, place.driver, _parsed(place.options))
     usual = options.settings.storage()
     if place is None:
-        return store.opened(
-            usual.root,
-            usual.run_root,
-            usual.driver,
-            usual.options,
-            options.cancellation,
-            write=write,
-        )
-    return store.opened(
+        return usual
+    return Configured(
         place.root,
         place.run_root or usual.run_root,
         place.driver or (usual.driver if place.root == usual.root else None),
         _parsed(place.options),
-        options.cancellation,
-        write=write,
     )
 
 

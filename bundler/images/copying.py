@@ -14,7 +14,7 @@ from bundler.copy.graph import Image, Wish
 from bundler.copy.plan import Plan, Target, plan
 from bundler.copy.resolve import resolve
 from bundler.copy.select import EVERYTHING, Selection
-from bundler.errors import BundlerError, RegistryError
+from bundler.errors import BundlerError, ConflictError, RegistryError
 from bundler.events import Notice
 from bundler.oci import media_types
 from bundler.ports import InRepository, MakesManifests
@@ -113,12 +113,24 @@ def copy_image(
         destination = transports.transport(goal.transport).destination(goal, writing)
         stack.enter_context(closing(destination))
         running.emit(resolved(image.graph))
+        _check_digest(goal, image)
         names = (*((goal.name,) if goal.name else ()), *order.additional_names)
         target = Target(image, destination, names, changes=_changes(order, source))
         made = plan([target], running.executor, running.cancellation)
         if not dry_run:
             image = _execute(made, target, running)
     return CopyReport(str(goal), image, made)
+
+
+def _check_digest(goal: Reference, image: Image) -> None:
+    """See that a destination which names a digest names the image's."""
+    named = goal.image if isinstance(goal, InRepository) else None
+    root = image.graph.root.digest
+    if named is not None and named.digest not in (None, root):
+        raise ConflictError(
+            f"{goal}: {named.digest} cannot stand for {root}",
+            hint="leave the digest out of the destination",
+        )
 
 
 def _execute(made: Plan, target: Target, running: Running) -> Image:

@@ -311,3 +311,14 @@ def test_a_host_for_a_place_that_is_no_engine_is_a_mistake(
     )
     assert outcome.status == 2
     assert "no container engine" in outcome.stderr
+
+
+def test_a_destination_that_names_another_digest_is_refused_before_anything_moves(
+    run_airbundle: RunAirbundle, layout: Path
+) -> None:
+    with FakeRegistry() as registry:
+        goal = f"docker://{registry.host}/app@sha256:{'0' * 64}"
+        refused = run_airbundle("copy", "--dest-tls-verify=false", f"oci:{layout}:app", goal)
+        assert refused.status == 10
+        assert "cannot stand for" in refused.stderr
+        assert not registry.repository("app").blobs

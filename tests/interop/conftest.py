@@ -61,7 +61,7 @@ def skopeo(tmp_path: Path) -> servers.Client:
 def airbundle(tmp_path: Path) -> servers.Client:
     home = tmp_path / "airbundle-home"
     home.mkdir()
-    return servers.Client(servers.AIRBUNDLE, home, servers.CHECKOUT)
+    return servers.Client(servers.AIRBUNDLE, home, dict(servers.CHECKOUT))
 
 
 @pytest.fixture

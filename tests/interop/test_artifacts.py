@@ -168,7 +168,7 @@ def test_it_goes_nowhere_where_only_images_can_be(
     ran = airbundle("copy", f"oci:{layout}:{name}", f"docker-archive:{goal}:example.com/a:1")
 
     assert ran.returncode == 1, ran.stderr
-    assert "does not take" in ran.stderr
+    assert "only images can be converted" in ran.stderr
     assert not goal.exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -119,7 +120,8 @@ def test_what_is_refused_is_told_as_skopeo_tells_it(
 def test_a_policy_that_was_named_has_to_be_there(
     airbundle: servers.Client, places, tmp_path: Path
 ) -> None:
-    airbundle.environment["CONTAINERS_POLICY_JSON"] = str(tmp_path / "none.json")
-    outcome = airbundle("copy", places["dir"], "oci:ours:x", cwd=tmp_path)
+    named = airbundle.environment | {"CONTAINERS_POLICY_JSON": str(tmp_path / "none.json")}
+    asked = replace(airbundle, environment=named)
+    outcome = asked("copy", places["dir"], "oci:ours:x", cwd=tmp_path)
     assert outcome.returncode == 2
     assert "no such file" in outcome.stderr

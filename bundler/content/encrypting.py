@@ -13,7 +13,6 @@ import hmac
 import json
 import os
 from base64 import b64decode, b64encode
-from binascii import Error as NotBase64
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -202,7 +201,7 @@ def _bytes(value: object, name: str, what: str) -> bytes:
         raise MalformedError(f"{what}: encrypted, but without {name}")
     try:
         return b64decode(value, validate=True)
-    except NotBase64:
+    except ValueError:
         raise MalformedError(f"{what}: its {name} is not base64") from None
 
 

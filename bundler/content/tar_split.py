@@ -7,7 +7,6 @@ https://github.com/vbatts/tar-split/blob/v0.12.1/tar/storage/entry.go
 
 from __future__ import annotations
 
-import binascii
 import gzip
 import json
 import os
@@ -177,7 +176,7 @@ class AssembledTar:
         entry = strict_json.load_object(line, what=self._what, limit=_MAX_LINE)
         try:
             payload = b64decode(fields.text(entry, "payload", self._what) or "", validate=True)
-        except binascii.Error:
+        except ValueError:
             raise MalformedError(f"{self._what}: a payload that is not base64") from None
         match entry.get("type"):
             case 2:
@@ -221,5 +220,5 @@ def _name(entry: dict[str, Any], what: str) -> str:
         return fields.text(entry, "name", what) or ""
     try:
         return os.fsdecode(b64decode(raw, validate=True))
-    except binascii.Error:
+    except ValueError:
         raise MalformedError(f"{what}: a name that is not base64") from None

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from base64 import b64decode, b64encode
-from binascii import Error as NotBase64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -224,7 +223,7 @@ def _packets(text: str, what: str) -> list[bytes]:
         raise LimitError(f"{what}: its secret is wrapped more often than is allowed")
     try:
         return [b64decode(part, validate=True) for part in parts]
-    except NotBase64:
+    except ValueError:
         raise MalformedError(f"{what}: its wrapped secret is not base64") from None
 
 

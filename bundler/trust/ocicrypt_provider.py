@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import subprocess
 from base64 import b64decode, b64encode
-from binascii import Error as NotBase64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +116,7 @@ def _ask(question: dict[str, Any], name: str, command: Command, part: str, key: 
     results = fields.obj(strict_json.load_object(answer.stdout, what=what), part, what) or {}
     try:
         return b64decode(fields.text(results, key, what) or "", validate=True)
-    except NotBase64:
+    except ValueError:
         raise ConfigError(f"{what} did not answer in base64") from None
 
 

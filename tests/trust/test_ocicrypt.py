@@ -198,6 +198,9 @@ def test_annotations_that_are_not_there_are_told(keys):
         unseal(sealed, {PUBLIC_OPTIONS: annotations[PUBLIC_OPTIONS]}, keys / "rsa.key")
     with pytest.raises(MalformedError, match="base64"):
         unseal(sealed, annotations | {JWE: "%"}, keys / "rsa.key")
+    for name in (JWE, PUBLIC_OPTIONS):
+        with pytest.raises(MalformedError, match="base64"):
+            unseal(sealed, annotations | {name: "é"}, keys / "rsa.key")
 
 
 def test_a_point_off_the_curve_is_not_worked_with(keys):

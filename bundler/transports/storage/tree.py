@@ -167,7 +167,7 @@ def clean(name: str, what: str) -> Parts:
     """
     parts: list[str] = []
     for part in name.split("/"):
-        if part == ".." and not parts:
+        if (part == ".." and not parts) or "\0" in part:
             raise MalformedError(f"{what}: {name[:160]!r} leads out of the layer")
         if part == "..":
             parts.pop()

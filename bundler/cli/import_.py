@@ -11,7 +11,6 @@ from bundler.cli import keys, options, outcomes, run
 if TYPE_CHECKING:
     from pathlib import Path
 
-if TYPE_CHECKING:
     from bundler.cli.options import AccessOptions, NamingOptions
 
 

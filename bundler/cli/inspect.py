@@ -57,14 +57,13 @@ def inspect(
     from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
     reference = transports.parse(image)
+    places = transports.transport(reference.transport)
     wanted = run.platform() if platform is None else Platform.parse(platform)
     with run.running(1) as work:
         opening = work.opening(image, access)
 
         def read() -> bytes:
-            with closing(
-                transports.transport(reference.transport).source(reference, opening)
-            ) as place:
+            with closing(places.source(reference, opening)) as place:
                 found = images.find(place, reference)
                 if raw and not config:
                     return found.raw

@@ -171,6 +171,8 @@ class TarEntries:
     def _extend(self, extended: dict[str, bytes], kind: int, data: bytes) -> None:
         if kind == ord("x"):
             extended.update(tar_reader.records(data, self._where))
+            if any("\0" in key for key in extended):
+                raise MalformedError(f"{self._where}: its extended header is damaged")
         else:
             key = "path" if kind == ord("L") else "linkpath"
             extended[key] = data.partition(b"\0")[0]
@@ -195,8 +197,8 @@ class TarEntries:
             name=os.fsdecode(name),
             format=kept,
             mode=stat.S_IMODE(mode),
-            uid=self._said(extended, "uid", block[108:116]),
-            gid=self._said(extended, "gid", block[116:124]),
+            uid=self._held(self._said(extended, "uid", block[108:116])),
+            gid=self._held(self._said(extended, "gid", block[116:124])),
             mtime=self._time(extended.get("mtime"), block[136:148]),
             size=self._said(extended, "size", block[124:136]) if kept == stat.S_IFREG else 0,
             target=os.fsdecode(target),
@@ -212,7 +214,13 @@ class TarEntries:
         )
 
     def _number(self, block: bytes, start: int, end: int) -> int:
-        return tar_reader.number(block[start:end], self._where)
+        return self._held(tar_reader.number(block[start:end], self._where))
+
+    def _held(self, number: int) -> int:
+        """A mode, an owner or a part of a device's number, as systems hold it."""
+        if number > _MAX_NUMBER:
+            raise MalformedError(f"{self._where}: a number in its header is out of range")
+        return number
 
     def _said(self, extended: Mapping[str, bytes], key: str, octal: bytes) -> int:
         digits = extended.get(key)
@@ -249,6 +257,7 @@ class TarEntries:
         return bytes(data)
 
 
+_MAX_NUMBER = 2**32 - 2  # the next one means none to chown
 _LATEST = 2**33  # seconds; what file systems can keep ends about there
 
 

@@ -322,3 +322,36 @@ def test_a_destination_that_names_another_digest_is_refused_before_anything_move
         assert refused.status == 10
         assert "cannot stand for" in refused.stderr
         assert not registry.repository("app").blobs
+
+
+def test_a_registry_that_refuses_a_type_of_manifest_gets_the_other(
+    run_airbundle: RunAirbundle, layout: Path
+) -> None:
+    refusal = json.dumps({"errors": [{"code": "MANIFEST_INVALID", "message": "unknown type"}]})
+    one = INDEX.children[0]
+    with FakeRegistry() as registry:
+        registry.fail("PUT", "/manifests/", times=1, status=400, body=refusal.encode())
+        goal = f"docker://{registry.host}/app:1"
+        copied = run_airbundle(
+            "copy", "--platform=linux/amd64", "--dest-tls-verify=false", f"oci:{layout}:app", goal
+        )
+        assert copied.status == 0, copied.stderr
+        assert "refused there: converting to v2s2" in copied.stderr
+        stored = registry.repository("app")
+        media_type, raw = stored.manifests[stored.tags["1"]]
+    assert media_type == json.loads(raw)["mediaType"] == images.DOCKER["manifest"]
+    layers = [layer["digest"] for layer in json.loads(raw)["layers"]]
+    assert layers == [blob.digest for blob in one.blobs[1:]]
+
+
+def test_a_digest_that_has_to_stay_is_not_offered_in_another_form(
+    run_airbundle: RunAirbundle, layout: Path
+) -> None:
+    refusal = json.dumps({"errors": [{"code": "MANIFEST_INVALID", "message": "unknown type"}]})
+    with FakeRegistry() as registry:
+        registry.fail("PUT", "/manifests/", times=1, status=400, body=refusal.encode())
+        goal = f"docker://{registry.host}/app:1"
+        flags = ("--preserve-digests", "--platform=linux/amd64", "--dest-tls-verify=false")
+        refused = run_airbundle("copy", *flags, f"oci:{layout}:app", goal)
+        assert refused.status == 6
+        assert not registry.repository("app").manifests

@@ -197,8 +197,8 @@ class TarEntries:
             name=os.fsdecode(name),
             format=kept,
             mode=stat.S_IMODE(mode),
-            uid=self._held(self._said(extended, "uid", block[108:116])),
-            gid=self._held(self._said(extended, "gid", block[116:124])),
+            uid=self._held(self._said(extended, "uid", block[108:116]), _MAX_ID),
+            gid=self._held(self._said(extended, "gid", block[116:124]), _MAX_ID),
             mtime=self._time(extended.get("mtime"), block[136:148]),
             size=self._said(extended, "size", block[124:136]) if kept == stat.S_IFREG else 0,
             target=os.fsdecode(target),
@@ -214,11 +214,10 @@ class TarEntries:
         )
 
     def _number(self, block: bytes, start: int, end: int) -> int:
-        return self._held(tar_reader.number(block[start:end], self._where))
+        return self._held(tar_reader.number(block[start:end], self._where), _MAX_NUMBER)
 
-    def _held(self, number: int) -> int:
-        """A mode, an owner or a part of a device's number, as systems hold it."""
-        if number > _MAX_NUMBER:
+    def _held(self, number: int, most: int) -> int:
+        if number > most:
             raise MalformedError(f"{self._where}: a number in its header is out of range")
         return number
 
@@ -257,7 +256,8 @@ class TarEntries:
         return bytes(data)
 
 
-_MAX_NUMBER = 2**32 - 2  # the next one means none to chown
+_MAX_NUMBER = 2**31 - 1  # of a mode, or of a part of a device's number
+_MAX_ID = 2**32 - 2  # the next one means none to chown
 _LATEST = 2**33  # seconds; what file systems can keep ends about there
 
 

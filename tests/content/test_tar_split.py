@@ -119,6 +119,7 @@ def test_no_changed_header_crashes_the_reader_of_tars(position, value):
         (tarfile.REGTYPE, 108, {}),
         (tarfile.REGTYPE, 116, {}),
         (tarfile.CHRTYPE, 329, {}),
+        (tarfile.CHRTYPE, 337, {}),
         (tarfile.REGTYPE, None, {"uid": "4294967295"}),
         (tarfile.REGTYPE, None, {"SCHILY.xattr.user.\0": "x"}),
     ],
@@ -126,7 +127,7 @@ def test_no_changed_header_crashes_the_reader_of_tars(position, value):
 def test_numbers_that_no_system_holds_are_refused(kind, place, facts):
     tar = bytearray(pack(member("a", kind=kind, pax_headers=facts)))
     if place is not None:
-        tar[place : place + 8] = (1 << 63 | 1 << 40).to_bytes(8, "big")
+        tar[place : place + 8] = (1 << 63 | 0xFFFFFFFF).to_bytes(8, "big")
         tar[148:156] = b"%06o\0 " % (sum(tar[:148]) + 256 + sum(tar[156:512]))
     with pytest.raises(MalformedError):
         list(TarEntries(io.BytesIO(tar), SplitWriter(io.BytesIO()), "layer"))

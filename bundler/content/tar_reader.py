@@ -86,11 +86,11 @@ def find(members: Mapping[str, Member], name: str, what: str) -> Member:
     for _ in range(_MAX_HOPS):
         member = members.get(current)
         if member is None:
-            raise NotFoundError(f"{what}: it has no member {current!r}")
+            raise NotFoundError(f"{what}: it has no member {current[:160]!r}")
         if member.kind == "file":
             return member
         current = member.target
-    raise MalformedError(f"{what}: the links of {name!r} lead nowhere")
+    raise MalformedError(f"{what}: the links of {name[:160]!r} lead nowhere")
 
 
 def open_member(file: PlainReader, member: Member, offset: int = 0) -> Slice:
@@ -157,11 +157,13 @@ def records(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
         MalformedError: it has another form, or a key twice.
     """
     seen: set[str] = set()
-    while data:
-        digits, blank, _ = data[:24].partition(b" ")
-        if not blank or not digits.isdigit() or not len(digits) < int(digits) <= len(data):
+    start = 0
+    while start < len(data):
+        digits, blank, _ = data[start : start + 24].partition(b" ")
+        if not blank or not digits.isdigit() or not len(digits) < int(digits) <= len(data) - start:
             raise MalformedError(f"{where}: its extended header is damaged")
-        record, data = data[len(digits) + 1 : int(digits)], data[int(digits) :]
+        end = start + int(digits)
+        record, start = data[start + len(digits) + 1 : end], end
         key, equals, value = record.partition(b"=")
         name = key.decode("utf-8", "replace")
         if not equals or not value.endswith(b"\n") or name in seen:

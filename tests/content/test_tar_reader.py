@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 
 import pytest
 from hypothesis import given
@@ -211,6 +212,19 @@ def test_a_damaged_extended_header_is_refused(index, records):
     block = entry.tobuf(tarfile.USTAR_FORMAT) + records.ljust(512, b"\0")
     with pytest.raises(MalformedError):
         index(block + pack([("a", b"x")]))
+
+
+def test_an_extended_header_of_many_records_is_read_once():
+    data = b"".join(b"11 %06d=\n" % number for number in range(87_000))
+    began = time.process_time()
+    assert len(list(tar_reader.records(data, "a"))) == 87_000
+    assert time.process_time() - began < 0.7
+
+
+def test_a_name_of_many_characters_is_not_repeated():
+    with pytest.raises(NotFoundError) as told:
+        tar_reader.find({}, "n" * 100_000, "a")
+    assert len(str(told.value)) < 300
 
 
 def test_a_global_header_may_not_rename_members(index):

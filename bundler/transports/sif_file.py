@@ -23,6 +23,7 @@ _DESCRIPTOR = struct.Struct("<i?IIIqqq4q128s384s")
 _PARTITION = struct.Struct("<ii3s")
 _MAGIC = b"SIF_MAGIC\0"
 _VERSION = b"01\0"
+_LATEST = 253_402_300_800  # seconds; years have four digits until then
 _MAX_DESCRIPTORS = 10_000
 _MAX_DEFINITION = 1024 * 1024
 
@@ -72,6 +73,8 @@ def read(file: PlainReader) -> SifFile:
         )
     if version != _VERSION:
         raise UnsupportedError(f"{what}: version {version[:2]!r} of SIF, expected 01")
+    if not 0 <= modified < _LATEST:
+        raise MalformedError(f"{what}: its header is damaged: {modified} is no date")
     _, total, start, *_ = rest
     objects = _objects(file, total, start, what)
     system = _only_system(objects, what)
@@ -98,7 +101,7 @@ class _Object:
 def _objects(file: PlainReader, total: int, start: int, what: str) -> list[_Object]:
     if total > _MAX_DESCRIPTORS:
         raise LimitError(f"{what}: more than {_MAX_DESCRIPTORS:,} data objects")
-    if total < 0 or start < _HEADER.size:
+    if total < 0 or not _HEADER.size <= start <= file.size:
         raise MalformedError(f"{what}: its header is damaged")
     raw = Slice(file, start, total * _DESCRIPTOR.size).read()
     if len(raw) < total * _DESCRIPTOR.size:

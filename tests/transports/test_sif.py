@@ -223,6 +223,18 @@ def test_a_file_that_is_no_image_is_told(tmp_path, objects, fields, error, told)
         source(tmp_path / "a.sif")
 
 
+@pytest.mark.parametrize(
+    ("place", "number"), [(72, 2**63 - 1), (72, -(2**63)), (72, 2**40), (96, 2**63 - 1)]
+)
+def test_numbers_far_away_are_told(tmp_path, place, number):
+    """The date at 72, and at 96 where the descriptors begin."""
+    data = bytearray(sif.pack(sif.partition(b"x")))
+    data[place : place + 8] = number.to_bytes(8, "little", signed=True)
+    (tmp_path / "a.sif").write_bytes(data)
+    with pytest.raises(MalformedError, match="damaged"):
+        source(tmp_path / "a.sif")
+
+
 def test_a_file_that_was_cut_is_told(packed):
     path = packed()
     data = path.read_bytes()

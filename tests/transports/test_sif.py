@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tarfile
 from contextlib import closing
 
@@ -24,10 +23,6 @@ from bundler.oci import manifest
 from bundler.ports import MakesManifests, Node, Options
 from tests.contracts.source import SourceContract, read
 from tests.fakes import sif
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("mksquashfs") is None, reason="apt-get install squashfs-tools"
-)
 
 OPTIONS = Options(settings=None)
 SCRIPTED = """

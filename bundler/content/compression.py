@@ -20,6 +20,7 @@ MAX_RATIO = 200
 FREE_OUTPUT = 64 * 1024 * 1024
 """This much may come out of any input; a ratio says nothing about small streams."""
 
+_MAX_EMPTY = 10_000  # streams that say nothing and cost time all the same
 _INPUT = 256 * 1024
 _MAX_WINDOW = 128 * 1024 * 1024  # what zstd's own tool accepts without being asked
 _MAGICS: dict[bytes, Compression] = {
@@ -59,6 +60,8 @@ class DecompressingReader:
         self._taken = 0
         self._given = 0
         self._ended = False
+        self._yielded = False
+        self._empty = 0
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill part of ``buffer``; 0 at the end.
@@ -97,9 +100,17 @@ class DecompressingReader:
         except _errors() as error:
             raise MalformedError(f"{self._what}: not a {self._compression} stream") from error
         self._pending = decoder.unused_data if decoder.eof else b""
+        self._yielded = self._yielded or bool(data)
         return data
 
     def _next_stream(self) -> bool:
+        if self._decoder is not None and not self._yielded:
+            self._empty += 1
+            if self._empty > _MAX_EMPTY:
+                raise LimitError(
+                    f"{self._what}: more than the {_MAX_EMPTY:,} empty streams allowed"
+                )
+        self._yielded = False
         if not self._pending:
             self._pending = self._take()
         if not self._pending and self._taken:

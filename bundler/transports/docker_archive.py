@@ -84,6 +84,7 @@ class DockerArchiveSource:
         self._making = threading.Lock()
         self._contents: dict[Digest, bytes | Member] = {}
         self._roots: dict[int, Descriptor] = {}
+        self._sizes: dict[int, int] = {}
         with ExitStack() as opened:
             self._file = archive_file.opened(archive, options, opened)
             self._what = str(self._file.path)
@@ -202,7 +203,9 @@ class DockerArchiveSource:
         """The size of a layer as it will be read; one that is compressed has to be read for it."""
         if self._compression(member) is None:
             return member.size
-        return _skip(self._layer_stream(member), None)
+        if member.offset not in self._sizes:
+            self._sizes[member.offset] = _skip(self._layer_stream(member), None)
+        return self._sizes[member.offset]
 
     def _compression(self, member: Member) -> compression.Compression | None:
         head = tar_reader.open_member(self._file, member).read(compression.MAGIC_SIZE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import tracemalloc
@@ -102,3 +103,15 @@ def test_an_absolute_limit_holds(kind):
     with pytest.raises(LimitError, match="9,999"):
         reader(COMPRESS[kind](bytes(10_000)), kind, limit=9_999).read()
     assert len(reader(COMPRESS[kind](bytes(10_000)), kind, limit=10_000).read()) == 10_000
+
+
+def test_streams_that_say_nothing_are_not_read_for_ever():
+    """They cost time, and no ratio of bytes bounds them."""
+    skippable = b"\x50\x2a\x4d\x18\0\0\0\0"
+    frame = zstandard.ZstdCompressor().compress(b"")
+    for empty in (skippable, frame):
+        few = DecompressingReader(io.BytesIO(frame + empty * 9_000), "zstd", "layer")
+        assert few.read() == b""
+        many = DecompressingReader(io.BytesIO(frame + empty * 20_000), "zstd", "layer")
+        with pytest.raises(LimitError, match="empty streams"):
+            many.read()

@@ -218,7 +218,7 @@ def test_an_extended_header_of_many_records_is_read_once():
     data = b"".join(b"11 %06d=\n" % number for number in range(87_000))
     began = time.process_time()
     assert len(list(tar_reader.records(data, "a"))) == 87_000
-    assert time.process_time() - began < 0.7
+    assert time.process_time() - began < 3  # it took ten, and more for each header
 
 
 def test_a_name_of_many_characters_is_not_repeated():

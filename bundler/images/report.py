@@ -1,7 +1,8 @@
 r"""A struct as the bytes that a command prints: indented JSON, or what a template makes of it.
 
 A template is run as the tools for containers do: over a list of one, once for each unless it says
-so itself; ``\n`` and ``\t`` are what they are in C; and after ``table`` columns are aligned.
+so itself; ``\n`` and ``\t`` are what they are in C, and in actions what Go has them for; after
+``table`` columns are aligned.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from bundler.oci.go_values import Struct
 
 _INDENT = 4
-_IS_JSON = re.compile(r"\s*(?:json|{{\s*json\s*\.?\s*}})\s*")
+_IS_JSON = re.compile(r"\s*json\s*")
+_ACTION = re.compile(r"({{.*?}})", re.DOTALL)
 _HAS_RANGE = re.compile(r"{{\s*range\s*\.\s*}}.*{{\s*end\s*-?\s*}}", re.DOTALL)
 _LEAST_WIDTH, _PADDING = 12, 2
 
@@ -32,11 +34,14 @@ def report(value: Struct, template: str | None = None) -> bytes:
         return f"{go_values.encode(value, indent=_INDENT)}\n".encode()
     from bundler.images import go_template  # noqa: PLC0415 - not for JSON
 
-    plain = template.replace("\\t", "\t").replace("\\n", "\n")
+    plain = "".join(
+        part if part.startswith("{{") else part.replace("\\t", "\t").replace("\\n", "\n")
+        for part in _ACTION.split(template)
+    )
     table = template.startswith("table ")
     if table:
         plain = plain.removeprefix("table ").replace(" ", "\t")
-    if not plain.endswith("\n"):
+    if not plain.endswith("\n") and "\\n" not in plain:  # an action ends lines by itself
         plain += "\n"
     if table or not _HAS_RANGE.search(plain):
         plain = f"{{{{range .}}}}{plain}{{{{end -}}}}"

@@ -25,8 +25,18 @@ def test_json_is_indented_by_four() -> None:
         b'{\n    "Os": "linux",\n    "Layers": [\n        "sha256:1",\n        "sha256:22"\n    ],'
         b'\n    "A": 1,\n    "B": null\n}\n'
     )
-    for template in (None, "", "json", " {{ json . }} ", "{{json .}}"):
+    for template in (None, "", "json", " json "):
         assert report(DATA, template) == expected
+
+
+def test_json_of_a_template_is_one_line() -> None:
+    assert report(DATA, "{{json .}}").count(b"\n") == 1
+
+
+def test_an_action_that_ends_lines_ends_the_last_one_too() -> None:
+    assert report(DATA, r'{{range .Layers}}{{.}}{{"\n"}}{{end}}') == b"sha256:1\nsha256:22\n"
+    assert report(DATA, r'{{.Os}}{{"\n"}}x') == b"linux\nx"
+    assert report(DATA, r"{{.Os}}{{println}}") == b"linux\n\n"
 
 
 def test_a_template_runs_once_for_the_data_and_ends_the_line() -> None:

@@ -109,7 +109,7 @@ def copy_image(
             order.referrers,
             signatures=order.signatures,
         )
-        image = resolve(wish, admit)
+        image = _unlabelled(resolve(wish, admit))
         destination = transports.transport(goal.transport).destination(goal, writing)
         stack.enter_context(closing(destination))
         running.emit(resolved(image.graph))
@@ -120,6 +120,12 @@ def copy_image(
         if not dry_run:
             image = _execute(made, target, running)
     return CopyReport(str(goal), image, made)
+
+
+def _unlabelled(image: Image) -> Image:
+    """Without a platform beside the root: an index.json tells of one only where lists do."""
+    root = replace(image.graph.root, platform=None)
+    return replace(image, graph=replace(image.graph, root=root))
 
 
 def _check_digest(goal: Reference, image: Image) -> None:

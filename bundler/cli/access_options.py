@@ -88,7 +88,9 @@ class AccessOptions:
         if self.username is not None:
             return Credentials(username=self.username, password=self.password)
         if self.creds is None:
-            return None
+            missing = self.authfile is not None and not self.authfile.exists()
+            lenient = program_options.said().ignore_unused_options
+            return ANONYMOUS if missing and lenient else None
         username, _, password = self.creds.partition(":")
         return Credentials(username=username, password=password)
 

@@ -28,6 +28,8 @@ from bundler.events import (
     Synced,
     Warned,
 )
+from tests.fakes import images
+from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
     from tests.cli.conftest import RunAirbundle
@@ -446,3 +448,13 @@ def test_every_command_of_skopeo_that_we_have_takes_its_flags() -> None:
             except UsageError:
                 missing.add(flag.name)
     assert sorted(name for name in missing - {"help"} if not name.startswith("sign-")) == []
+
+
+def test_a_missing_file_of_credentials_is_one_without_any(run_airbundle, tmp_path):
+    images.write_layout(tmp_path / "layout", {"app": images.image()})
+    with FakeRegistry() as registry:
+        images.push(registry.host, "app", images.image(), "1")
+        name = f"docker://{registry.host}/app:1"
+        flags = ("--authfile", "/none", "--tls-verify=false", "--no-tags")
+        assert run_airbundle("--as", "skopeo", "inspect", *flags, name).status == 0
+        assert run_airbundle("inspect", *flags, name).status == 2

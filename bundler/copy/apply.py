@@ -91,8 +91,9 @@ class _Applying:
                 raw, media_type = self._index(parsed)
             else:
                 raw, media_type = item.raw, item.descriptor.media_type
-        named = manifest_digest(raw, what=self._label)
-        if media_type not in media_types.SCHEMA1:
+        if media_type in media_types.SCHEMA1:
+            named = manifest_digest(raw, what=self._label)
+        else:
             named = Digest.of(raw)
         new = replace(item.descriptor, media_type=media_type, digest=named, size=len(raw))
         if raw == item.raw:

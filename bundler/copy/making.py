@@ -51,7 +51,7 @@ def make(change: LayerChange, source: Source, destination: Destination, shop: Wo
             says; nothing was kept.
         RegistryError: temporary failures went on for longer than was worth waiting for.
     """
-    node = _node(change.layer)
+    node = Node.of(change.layer, "layer")
     with transfer.told(node, "copy", shop.emit):
         for attempt in range(1, transfer.ATTEMPTS + 1):
             stream = transfer.Resuming(node, source, shop.cancellation, shop.emit)
@@ -81,7 +81,7 @@ def diff_id(layer: Descriptor, source: Source, shop: Workshop) -> Digest:
     Raises:
         IntegrityError: the bytes are not the promised ones.
     """
-    node = _node(layer)
+    node = Node.of(layer, "layer")
     with (
         transfer.told(node, "check", shop.emit),
         closing(transfer.Resuming(node, source, shop.cancellation, shop.emit)) as stream,
@@ -119,7 +119,7 @@ class _Line:
             beginning,
             layer.digest.text,
             digest=layer.digest,
-            size=_node(layer).size,
+            size=Node.of(layer, "layer").size,
             media_type=layer.media_type,
             observe=progress,
         )
@@ -267,9 +267,3 @@ def _push_spooled(line: _Line, node: Node, destination: Destination, shop: Works
             return destination.push(known, content)
     except OSError as error:
         raise explained(error, folder, "cannot write temporary files") from error
-
-
-def _node(layer: Descriptor) -> Node:
-    """A layer of schema 1 does not say its size."""
-    node = Node.of(layer, "layer")
-    return node if layer.size >= 0 else replace(node, size=None)

@@ -51,6 +51,7 @@ class Run:
             self.emit,
             keep_going=keep_going,
             read_everything=read_everything,
+            scratch=_scratch(),
         )
 
     def options(

@@ -355,3 +355,16 @@ def test_a_digest_that_has_to_stay_is_not_offered_in_another_form(
         refused = run_airbundle("copy", *flags, f"oci:{layout}:app", goal)
         assert refused.status == 6
         assert not registry.repository("app").manifests
+
+
+def test_layers_that_are_made_beforehand_lie_where_temporary_files_are_wanted(
+    run_airbundle: RunAirbundle, tmp_path: Path
+) -> None:
+    plain = images.image(images.layer({"a": b"1"}, compression="tar"))
+    layout = images.write_layout(tmp_path / "plain", {"app": plain})
+    flags = ("--dest-compress", "--dest-precompute-digests")
+    missing = run_airbundle("copy", "--tmpdir=/none", *flags, f"oci:{layout}:app", "dir:out")
+    assert missing.status != 0
+    assert "/none" in missing.stderr
+    there = run_airbundle("copy", f"--tmpdir={tmp_path}", *flags, f"oci:{layout}:app", "dir:out")
+    assert there.status == 0

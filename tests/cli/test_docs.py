@@ -125,3 +125,12 @@ def test_every_example_is_a_command_that_can_be_parsed(page: str, example: str) 
     name, *arguments = shlex.split(example, comments=True)[1:]
     command = load(name)
     command.make_context(name, arguments, resilient_parsing=False)
+
+
+def test_glossary_defines_each_term_once_in_alphabetical_order() -> None:
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!term|---)([^|]+) \| ([^|]+) \|", page, re.MULTILINE)
+    terms = [term.lower() for term, _ in rows]
+    assert len(terms) > 90
+    assert terms == sorted(set(terms))
+    assert all(meaning.endswith(".") for _, meaning in rows)

@@ -13,6 +13,10 @@ from bundler.config.proxies import DIRECT, Proxies
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Docker Hub is the one registry whose name is not its address. The name without a port only:
+# every other client connects to docker.io:443 as it is written.
+_ADDRESSES = {"docker.io": "registry-1.docker.io"}
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -92,7 +96,7 @@ class Access:
     """All that a client needs to speak with one registry about one repository."""
 
     host: str
-    """``host[:port]`` as users write it; Docker Hub is ``docker.io``, whatever is dialled."""
+    """``host[:port]`` as users write it: in references, configuration files and messages."""
     credentials: Credentials = ANONYMOUS
     tls: Tls = field(default_factory=Tls)
     limits: Limits = field(default_factory=Limits)
@@ -103,6 +107,11 @@ class Access:
     proxies: Proxies = field(default=DIRECT, repr=False)
     """For the other hosts that a registry sends a client to: its token service, its storage."""
 
+    @property
+    def address(self) -> str:
+        """``host[:port]`` to connect to: for Docker Hub ``registry-1.docker.io``, else ``host``."""
+        return address_of(self.host)
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -112,3 +121,8 @@ class Endpoint:
     path: str
     insecure: bool
     is_mirror: bool
+
+
+def address_of(host: str) -> str:
+    """The ``host[:port]`` to connect to for a registry that users call ``host[:port]``."""
+    return _ADDRESSES.get(host, host)

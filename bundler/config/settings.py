@@ -21,6 +21,7 @@ from bundler.config.access import (
     RegistryOverride,
     Tls,
     TlsDetails,
+    address_of,
 )
 from bundler.config.keychain import Keychain
 from bundler.config.locations import AuthLocation, Locations, locate
@@ -48,8 +49,6 @@ __all__ = [
     "Tls",
 ]
 
-_DOCKER_HUB = "docker.io"
-_DOCKER_HUB_DIALLED = "registry-1.docker.io"
 _NOTHING = RegistryOverride()
 
 
@@ -148,10 +147,7 @@ class Settings:
             credentials=self._credentials(host, path, said),
             tls=tls,
             limits=said.limits or Limits(),
-            proxy=self.proxies.between(
-                "http" if tls.plain_http else "https",
-                _DOCKER_HUB_DIALLED if host == _DOCKER_HUB else host,
-            ),
+            proxy=self.proxies.between("http" if tls.plain_http else "https", address_of(host)),
             user_agent=self.user_agent,
             proxies=self.proxies,
         )

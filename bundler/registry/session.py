@@ -53,8 +53,6 @@ COMMIT_TIMEOUT = 600.0
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
-# The registry behind Docker Hub's name.
-_NAMES = {"registry-1.docker.io": "docker.io"}
 
 
 class Body(Protocol):
@@ -124,8 +122,10 @@ class Session:
         emit: Emit = discard,
         patience: Patience | None = None,
     ) -> None:
-        self.host = _NAMES.get(access.host, access.host)
+        self.host = access.host
         """As users name it."""
+        self.address = access.address
+        """``host[:port]`` that requests are sent to."""
         self._access = access
         self._cancellation = cancellation or Cancellation()
         self._emit = emit
@@ -153,7 +153,7 @@ class Session:
         with self._scheme_lock:
             if self._scheme is None:
                 self._scheme = self._find_scheme()
-        return Origin.of(f"{self._scheme}://{self._access.host}/")
+        return Origin.of(f"{self._scheme}://{self.address}/")
 
     def request(
         self,
@@ -364,12 +364,12 @@ class Session:
         """Unverified HTTPS where it is spoken, else HTTP."""
         call = _Call("GET", self.host, (), {}, None, (), READ_TIMEOUT, once=True)
         try:
-            self._send(call, f"https://{self._access.host}/v2/", {}, own=True).close()
+            self._send(call, f"https://{self.address}/v2/", {}, own=True).close()
         except RegistryError as refused:
             if not failures.speaks_plain_http(refused) and not failures.refused(refused):
                 raise
             try:
-                self._send(call, f"http://{self._access.host}/v2/", {}, own=True).close()
+                self._send(call, f"http://{self.address}/v2/", {}, own=True).close()
             except RegistryError:
                 raise refused from None
             return "http"

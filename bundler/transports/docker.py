@@ -86,8 +86,8 @@ class DockerSource:
 
     @property
     def mount_scope(self) -> str:
-        """The registry's host."""
-        return self._itself.session.host
+        """The registry's address."""
+        return self._itself.session.address
 
     @property
     def repository(self) -> str:
@@ -175,8 +175,8 @@ class DockerDestination:
 
     @property
     def mount_scope(self) -> str:
-        """The registry's host."""
-        return self._repository.session.host
+        """The registry's address."""
+        return self._repository.session.address
 
     @property
     def repository(self) -> str:

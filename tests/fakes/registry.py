@@ -90,7 +90,7 @@ class Stored:
 
 
 class FakeRegistry:
-    """A context manager; listens on a free port of loopback while it is entered.
+    """A context manager; listens on loopback while it is entered.
 
     Args:
         auth: None, "basic" or "bearer".
@@ -107,6 +107,7 @@ class FakeRegistry:
         resumes: whether an upload that broke off can go on.
         strict_children: refuse a manifest whose parts are not there.
         tls: the server's context, for HTTPS.
+        address: where to listen; port 0 is a free one.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class FakeRegistry:
         resumes: bool = True,
         strict_children: bool = True,
         tls: ssl.SSLContext | None = None,
+        address: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
         self.auth = auth
         self.username = username
@@ -149,7 +151,7 @@ class FakeRegistry:
         self.closing = threading.Event()
         self.tls = tls
         self._faults: list[Fault] = []
-        self._server = _Server(self)
+        self._server = _Server(self, address)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
@@ -159,12 +161,13 @@ class FakeRegistry:
 
     @property
     def host(self) -> str:
-        """``127.0.0.1:port``."""
-        return f"127.0.0.1:{self.port}"
+        """``127.0.0.1:port``, or ``[::1]:port``."""
+        address = str(self._server.server_address[0])
+        return f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
 
     @property
     def url(self) -> str:
-        """``http://127.0.0.1:port``, or https."""
+        """``http://`` or ``https://``, and the host."""
         return f"{'https' if self.tls else 'http'}://{self.host}"
 
     def __enter__(self) -> Self:
@@ -301,10 +304,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, registry: FakeRegistry) -> None:
+    def __init__(self, registry: FakeRegistry, address: tuple[str, int]) -> None:
         self.registry = registry
         self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
@@ -390,7 +395,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {k: v[0] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
         path = unquote(parts.path)
-        if path == "/token":
+        if path in ("/token", urlsplit(self.server.registry.realm or "").path):
             return self._token(parts.query)
         if refusal := self._refused(path, query):
             return refusal
@@ -752,5 +757,7 @@ def _spread(scopes: Iterable[str]) -> set[str]:
     for scope in scopes:
         kind, _, rest = scope.partition(":")
         name, _, actions = rest.rpartition(":")
+        if (kind, actions) == ("repository", "*"):
+            actions = "pull,push,delete"
         spread |= {f"{kind}:{name}:{action}" for action in actions.split(",")}
     return spread

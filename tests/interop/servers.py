@@ -76,16 +76,16 @@ def program(name: str) -> str:
     return path
 
 
-def namespace(kind: str) -> tuple[str, ...]:
-    """The beginning of a command whose rest runs in a ``net`` or ``mount`` namespace of its own.
+def namespace(*kinds: str) -> tuple[str, ...]:
+    """The beginning of a command whose rest runs in namespaces of its own: ``net``, ``mount``.
 
     Skips the test where the kernel allows none, as in a container without privileges.
     """
     for rights in ((), ("--map-root-user",)):
-        command = (program("unshare"), *rights, f"--{kind}")
+        command = (program("unshare"), *rights, *(f"--{kind}" for kind in kinds))
         if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
             return command
-    return pytest.skip(f"no {kind} namespaces are allowed here")
+    return pytest.skip(f"no {' and '.join(kinds)} namespaces are allowed here")
 
 
 @dataclass(frozen=True, slots=True)

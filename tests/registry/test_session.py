@@ -482,6 +482,21 @@ class TestProxies:
         assert registry.requests[0].target == "http://registry.example/v2/"
         assert registry.requests[0].headers["proxy-authorization"].startswith("Basic ")
 
+    def test_docker_hub_is_asked_at_its_registry(self, connect, registry):
+        """As the proxy sees it, which needs no name to be looked up."""
+        registry.add_image("library/app", "1")
+        session = connect(registry, host="docker.io", proxy=registry.url)
+        pull(session)
+        asked = {one.target.split("/v2/")[0] for one in registry.requests}
+        assert asked == {"http://registry-1.docker.io"}
+        assert session.host == "docker.io"
+
+    @pytest.mark.parametrize("host", ["docker.io:443", "registry-1.docker.io", "hub.docker.io"])
+    def test_other_names_are_asked_as_they_are_written(self, connect, registry, host):
+        registry.add_image("library/app", "1")
+        pull(connect(registry, host=host, proxy=registry.url))
+        assert {one.target.split("/v2/")[0] for one in registry.requests} == {f"http://{host}"}
+
     def test_a_proxy_that_refuses_is_said(self, connect, authority, registry):
         registry.fail("CONNECT", status=407, times=None)
         session = connect(

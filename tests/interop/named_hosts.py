@@ -1,0 +1,157 @@
+"""Servers under the names of the public internet, in namespaces that hold nothing else.
+
+The names are resolved by a hosts file of the namespace, and all of them lead to one fake registry
+behind TLS on port 443. It records which name each request was for. Requests that go anywhere else
+fail: there is no other network.
+
+This module is also the program that runs inside of the namespaces.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+from tests.fakes.registry import FakeRegistry
+from tests.interop import servers
+
+USERNAME, PASSWORD = "alice", "correct horse"
+REPOSITORY = "library/app"
+
+_SIOCSIFFLAGS = 0x8914
+_UP = 0x1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request that a server received."""
+
+    host: str
+    method: str
+    path: str
+    authorization: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that ended, and the requests that it made."""
+
+    status: int
+    stdout: str
+    stderr: str
+    asked: tuple[Asked, ...]
+
+    @property
+    def hosts(self) -> set[str]:
+        """The names that requests were made to."""
+        return {one.host for one in self.asked}
+
+    def given_password(self) -> set[str]:
+        """The names that received the password."""
+        return {one.host for one in self.asked if (one.authorization or "").startswith("Basic ")}
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """The names that exist, and how the registry behind them behaves."""
+
+    directory: Path
+    names: tuple[str, ...]
+    realm: str
+    """The URL of the token service."""
+    anonymous_pull: bool = True
+    listening: bool = True
+    """Whether a server answers at all."""
+    trusted: bool = True
+    """Whether clients know its authority by SSL_CERT_FILE."""
+    ca: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        authority = trustme.CA()
+        certificate = authority.issue_cert(*self.names)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        object.__setattr__(self, "ca", self.directory / "authority.crt")
+        authority.cert_pem.write_to_path(str(self.ca))
+        certificate.private_key_and_cert_chain_pem.write_to_path(str(self.directory / "server.pem"))
+        lines = [f"127.0.0.{number} {name}" for number, name in enumerate(self.names, 2)]
+        (self.directory / "hosts").write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
+
+    def run(self, client: servers.Client, *commands: tuple[object, ...]) -> list[Ran]:
+        """Run commands one after the other; the registry keeps what they push."""
+        plan = {
+            "server": str(self.directory / "server.pem"),
+            "realm": self.realm,
+            "anonymous_pull": self.anonymous_pull,
+            "listening": self.listening,
+            "environment": client.env() | ({"SSL_CERT_FILE": str(self.ca)} if self.trusted else {}),
+            "commands": [[*client.command, *map(str, command)] for command in commands],
+        }
+        script = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
+        inside = ("sh", "-c", script, "sh", str(self.directory / "hosts"))
+        ran = subprocess.run(
+            [*servers.namespace("net", "mount"), *inside, sys.executable, "-m", __name__],
+            input=json.dumps(plan),
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[2],
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return [
+            Ran(asked=tuple(Asked(**one) for one in found.pop("asked")), **found)
+            for found in json.loads(ran.stdout)
+        ]
+
+
+def _main(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    _bring_loopback_up()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(plan["server"])
+    registry = FakeRegistry(
+        auth="bearer",
+        username=USERNAME,
+        password=PASSWORD,
+        anonymous_pull=plan["anonymous_pull"],
+        realm=plan["realm"],
+        tls=context,
+        address=("0.0.0.0", 443 if plan["listening"] else 0),
+    )
+    registry.add_image(REPOSITORY, "1")
+    with registry:
+        return [_run(registry, command, plan["environment"]) for command in plan["commands"]]
+
+
+def _run(registry: FakeRegistry, command: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    before = len(registry.requests)
+    ran = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    asked = [
+        Asked(one.headers.get("host", ""), one.method, one.target, one.headers.get("authorization"))
+        for one in registry.requests[before:]
+    ]
+    return {
+        "status": ran.returncode,
+        "stdout": ran.stdout,
+        "stderr": ran.stderr,
+        "asked": [asdict(one) for one in asked],
+    }
+
+
+def _bring_loopback_up() -> None:
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _UP))
+
+
+if __name__ == "__main__":
+    json.dump(_main(json.load(sys.stdin)), sys.stdout)

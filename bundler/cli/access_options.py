@@ -40,22 +40,29 @@ class AccessOptions:
     shared_blob_dir: Path | None = None
     """The directory of blobs that several image layouts share."""
     both_authfile: Path | None = None
-    """What was said of both sides at once; it counts where nothing was said of this one."""
+    """The credentials file for both sides; ``authfile`` overrides it."""
     both_tls_verify: bool | None = None
+    """The TLS setting for both sides; ``tls_verify`` overrides it."""
 
     @property
     def given(self) -> bool:
-        """Whether anything was said of a registry on this very side."""
+        """Whether an option that needs a registry on this side was given.
+
+        Options for both sides do not count: the other side may be the registry.
+        """
         local = {"daemon_host": None, "shared_blob_dir": None}
         both = {"both_authfile": None, "both_tls_verify": None}
         return replace(self, **local, **both) != AccessOptions()  # type: ignore[arg-type]
 
-    def override(self) -> RegistryOverride:
-        """The same for the registry client.
+    def override(self) -> RegistryOverride | None:
+        """The settings for the registry client; None if no option concerns it.
 
         Raises:
             UsageError: options that exclude one another.
         """
+        local = {"daemon_host": None, "shared_blob_dir": None}
+        if replace(self, **local) == AccessOptions():  # type: ignore[arg-type]
+            return None
         from bundler.config.settings import RegistryOverride  # noqa: PLC0415 - not for --help
 
         return RegistryOverride(

@@ -46,7 +46,7 @@ def goal(target: str, naming: NamingOptions, access: AccessOptions) -> Goal:
     moves = parse_moves(naming.moves)
     existing = cast("Existing", naming.existing or "error")
     names = Names(moves, naming.keep_host)
-    override = access.override() if access.given else None
+    override = access.override()
     if target.endswith((".yaml", ".yml")):
         from bundler.bundle import target_file  # noqa: PLC0415 - loads yaml and jsonschema
 
@@ -56,7 +56,7 @@ def goal(target: str, naming: NamingOptions, access: AccessOptions) -> Goal:
         rest = tuple(move for move in file.names if move[0] not in known)
         names = Names((*moves, *rest), naming.keep_host or file.keep_host)
         existing = cast("Existing", naming.existing or file.existing)
-        override = override or file.override
+        override = file.override if override is None else override.over(file.override)
     host = registry_host(target)
     if host is None and access.given:
         raise UsageError(f"{target[:200]!r} is no registry that these options could be for")

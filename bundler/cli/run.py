@@ -127,22 +127,24 @@ def running(jobs: int | None = None) -> Iterator[Run]:
 
 
 def overrides(text: str, access: AccessOptions) -> dict[str, RegistryOverride]:
-    """What ``access`` says, by the registry that the reference ``text`` names.
+    """The settings in ``access``, by the registry or engine that the reference ``text`` names.
 
     Raises:
-        UsageError: something was said of a registry, but ``text`` names none.
+        UsageError: an option for this side needs a registry, but ``text`` names none.
     """
-    if not access.given:
+    override = access.override()
+    if override is None:
         return {}
     if text.startswith("docker-daemon:") and access.daemon_host is not None:
-        return {access.daemon_host: access.override()}
+        return {access.daemon_host: override}
     transport, _, rest = text.partition("://")
     if transport != "docker":
-        _refuse(f"{text[:200]!r} names no registry that these options could be for")
+        if access.given:
+            _refuse(f"{text[:200]!r} names no registry that these options could be for")
         return {}
     from bundler.oci.reference import ImageReference  # noqa: PLC0415 - loads hashlib
 
-    return {ImageReference.parse(rest).domain: access.override()}
+    return {ImageReference.parse(rest).domain: override}
 
 
 def daemon_host(text: str, host: str | None) -> str | None:

@@ -48,7 +48,7 @@ class SyncOptions:
         """Where to look for images."""
         from bundler.images.sync_sources import Question  # noqa: PLC0415 - not for --help
 
-        said = access.override() if self.source_kind in _REMOTE and access.given else None
+        said = access.override() if self.source_kind in _REMOTE else None
         return Question(self.source_kind, text, said, self.lenient)
 
     def naming(self, text: str) -> Naming:

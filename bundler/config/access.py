@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 from bundler.config.proxies import DIRECT, Proxies
@@ -89,6 +89,20 @@ class RegistryOverride:
     client_key: Path | None = None
     cert_dir: Path | None = None
     limits: Limits | None = None
+
+    def over(self, below: RegistryOverride) -> RegistryOverride:
+        """These settings, completed by those of ``below`` where unset.
+
+        Credentials and a credentials file replace each other, and so do TLS and plain HTTP.
+        """
+        if self.credentials is not None or self.authfile is not None:
+            below = replace(below, credentials=None, authfile=None)
+        if self.tls_verify:
+            below = replace(below, plain_http=None)
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return replace(
+            below, **{k: value for k, value in values.items() if value not in (None, ())}
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import closing
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Literal
@@ -189,7 +189,7 @@ def _path(name: str | None, stem: str) -> str:
 def _in_file(question: Question, options: Options, running: Running, stack: ExitStack) -> Found:
     said, mistakes = _read_file(question)
     overrides = {
-        host: _merged(question.access or RegistryOverride(), override)
+        host: override.over(question.access or RegistryOverride())
         for host, override in said.registries.items()
     }
     options = replace(options, overrides={**options.overrides, **overrides})
@@ -259,10 +259,3 @@ def _sought(image: ImageReference) -> Sought:
     whole = transports.parse(f"docker://{image}")
     place = transports.parse(f"docker://{image.repository}")
     return Sought(place, whole.name, str(whole), str(image))
-
-
-def _merged(below: RegistryOverride, above: RegistryOverride) -> RegistryOverride:
-    """``above``, and ``below`` where that is silent."""
-    every = {item.name: getattr(above, item.name) for item in fields(above)}
-    said = {name: value for name, value in every.items() if value not in (None, ())}
-    return replace(below, **said)

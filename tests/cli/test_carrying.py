@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images
+from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,3 +104,21 @@ def test_an_import_that_cannot_be_accounted_for_does_not_begin(ward: Path, run_a
     assert done.status == 5
     assert "--receipt FILE" in done.stderr
     assert not (ward / "elsewhere").exists()
+
+
+def test_option_for_the_target_leaves_the_rest_of_the_target_file_in_force(
+    ward: Path, run_airbundle: RunAirbundle
+):
+    """``--creds`` replaces the file's credentials, and nothing of its TLS settings."""
+    run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    with FakeRegistry(auth="basic") as registry:
+        (ward / "plant.yaml").write_text(
+            f"target: docker://{registry.host}\n"
+            "credentials: {usernameEnv: U, passwordEnv: P}\n"
+            "tls: {plainHttp: true}\n"
+        )
+        arguments = ("import", "stick", "plant.yaml", "--allow-unsigned")
+        wrong = {"U": "user", "P": "wrong"}
+        assert run_airbundle(*arguments, env=wrong).status == 7
+        done = run_airbundle(*arguments, "--creds=user:password", env=wrong)
+    assert done.status == 0, done.stderr

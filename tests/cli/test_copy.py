@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import subprocess
@@ -188,6 +189,55 @@ def test_each_side_has_its_credentials(
     )
     assert pulled.status == 0
     assert content(tmp_path / "back") == INDEX.contents()
+
+
+@pytest.fixture
+def both_sides(registry: FakeRegistry, tmp_path: Path) -> tuple[str, ...]:
+    """Options for both sides that let ``registry`` be used."""
+    entry = {"auth": base64.b64encode(b"user:pass:word").decode()}
+    (tmp_path / "auth.json").write_text(json.dumps({"auths": {registry.host: entry}}))
+    return ("--tls-verify=false", "--authfile=auth.json")
+
+
+def test_options_for_both_sides_need_no_option_for_one_side(
+    run_airbundle: RunAirbundle,
+    layout: Path,
+    registry: FakeRegistry,
+    both_sides: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    there = f"docker://{registry.host}/a/app:1"
+    pushed = run_airbundle("copy", *both_sides, f"oci:{layout}:app", there)
+    assert pushed.status == 0, pushed.stderr
+    pulled = run_airbundle("copy", *both_sides, there, "oci:back:app")
+    assert pulled.status == 0, pulled.stderr
+    assert content(tmp_path / "back") == INDEX.contents()
+
+
+@pytest.mark.parametrize(
+    ("override", "status"),
+    [
+        ("--src-tls-verify=true", 6),
+        ("--src-no-creds", 7),
+        ("--src-creds=user:wrong", 7),
+        ("--src-authfile=empty.json", 7),
+        ("--src-cert-dir=certs", 0),
+    ],
+)
+def test_option_for_one_side_overrides_the_same_option_for_both_sides(
+    run_airbundle: RunAirbundle,
+    registry: FakeRegistry,
+    both_sides: tuple[str, ...],
+    tmp_path: Path,
+    override: str,
+    status: int,
+) -> None:
+    registry.add_image("a/app", "1")
+    (tmp_path / "empty.json").write_text("{}")
+    (tmp_path / "certs").mkdir()
+    there = f"docker://{registry.host}/a/app:1"
+    outcome = run_airbundle("copy", *both_sides, override, there, "oci:out:app")
+    assert outcome.status == status, outcome.stderr
 
 
 @pytest.mark.parametrize("credentials", [["--src-no-creds"], ["--src-creds=user:wrong-secret"], []])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from bundler.cli import options, program_options
 from bundler.cli.options import AccessOptions
 from bundler.cli.program_options import ProgramOptions
-from bundler.config.settings import ANONYMOUS, Credentials
+from bundler.config.settings import ANONYMOUS, Credentials, RegistryOverride
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -126,6 +127,27 @@ def test_what_is_said_of_both_sides_is_weaker_than_what_is_said_of_one() -> None
     assert not AccessOptions(both_tls_verify=False).given
 
 
+def test_options_for_both_sides_are_the_setting_of_a_side_without_its_own() -> None:
+    assert AccessOptions().override() is None
+    assert AccessOptions(daemon_host="tcp://h", shared_blob_dir=Path("b")).override() is None
+    both = AccessOptions(both_authfile=Path("a"), both_tls_verify=False)
+    assert both.override() == RegistryOverride(authfile=Path("a"), tls_verify=False)
+    own = replace(both, authfile=Path("b"), tls_verify=True)
+    assert own.override() == RegistryOverride(authfile=Path("b"), tls_verify=True)
+
+
+def test_credentials_and_credentials_files_replace_each_other() -> None:
+    user, file = Credentials("u", "p"), Path("a.json")
+    below = RegistryOverride(credentials=user, plain_http=True, cert_dir=Path("c"))
+    assert RegistryOverride(authfile=file).over(below) == replace(
+        below, credentials=None, authfile=file
+    )
+    assert RegistryOverride(tls_verify=True).over(below) == replace(
+        below, tls_verify=True, plain_http=None
+    )
+    assert RegistryOverride().over(below) == below
+
+
 def test_flags_of_the_program_are_one_value() -> None:
     @options.command("look")
     def look() -> None:
@@ -158,7 +180,7 @@ def test_credentials_end_at_the_first_colon_of_the_name() -> None:
 
 def test_no_credentials_means_anonymous_and_unsaid_means_ask_the_files() -> None:
     assert AccessOptions(no_creds=True).override().credentials == ANONYMOUS
-    assert AccessOptions().override().credentials is None
+    assert AccessOptions(cert_dir=Path("c")).override().credentials is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,33 @@ def test_all_tags_go_over_and_a_second_run_asks_one_question_for_each(
     again = run_airbundle(*arguments, target.host)
     assert again.stdout.count("already there\n") == 5
     assert [one.method for one in target.asked(".*", "app/")] == ["HEAD"] * 5
+
+
+@pytest.mark.parametrize("kind", ["docker", "yaml"])
+def test_options_for_both_sides_need_no_option_for_one_side(
+    run_airbundle, target, tmp_path, kind: str
+):
+    with FakeRegistry(auth="basic") as private:
+        private.add_image("app", "1")
+        entry = {"auth": base64.b64encode(b"user:password").decode()}
+        (tmp_path / "auth.json").write_text(json.dumps({"auths": {private.host: entry}}))
+        (tmp_path / "sync.yml").write_text(f"{private.host}: {{images: {{app: ['1']}}}}")
+        both = ("--tls-verify=false", "--authfile=auth.json")
+        place = "sync.yml" if kind == "yaml" else f"{private.host}/app:1"
+        done = run_airbundle("sync", "-s", kind, "-d", "docker", *both, place, target.host)
+    assert done.status == 0, done.stderr
+    assert set(target.repository("app").tags) == {"1"}
+
+
+@pytest.mark.parametrize("side", ["src", "dest"])
+def test_option_for_one_side_overrides_the_same_option_for_both_sides(
+    run_airbundle, source, target, side: str
+):
+    flags = ("--tls-verify=false", f"--{side}-tls-verify=true")
+    place = f"{source.host}/team/multi:1"
+    done = run_airbundle("sync", "-s", "docker", "-d", "docker", *flags, place, target.host)
+    assert done.status == 6
+    assert (source.host if side == "src" else target.host) in done.stderr
 
 
 def test_many_repositories_are_selected_in_a_file(run_airbundle, source, target, tmp_path):

@@ -18,25 +18,39 @@ def all_classes(base=BundlerError):
 
 
 CLASSES = sorted(
-    (cls for cls in set(all_classes()) if cls.__module__ == "bundler.errors"),
+    (cls for cls in set(all_classes()) if cls.__module__.startswith("bundler.errors.")),
     key=lambda cls: cls.__name__,
 )
 STATUSES = {
     "BundlerError": 1, "UnsupportedError": 1, "CannotConvertError": 1,
+    "ReadOnlyTransportError": 1, "UnavailableTransportError": 1, "NotADockerArchiveError": 1,
+    "FormatUnsupportedError": 1, "SingleImageDestinationError": 1, "TimeLimitError": 1,
     "UsageError": 2, "InvalidReferenceError": 2, "InvalidBundleManifestError": 2, "ConfigError": 2,
+    "TemplateError": 2, "PolicyFileError": 2,
     "IntegrityError": 3, "DigestMismatchError": 3, "SizeMismatchError": 3, "MalformedError": 3,
-    "DamagedBundleError": 3,
+    "NotPlainFileError": 3, "DamagedBundleError": 3,
     "TrustError": 4, "RejectedByPolicyError": 4, "InvalidSignatureError": 4,
     "UnauthenticatedError": 4, "RollbackError": 4, "ExpiredError": 4,
     "MediumError": 5, "NoSpaceError": 5, "LockedError": 5,
-    "RegistryError": 6, "RateLimitedError": 6, "UnauthorizedError": 7, "DeniedError": 7,
-    "LimitError": 8, "NotFoundError": 9, "ConflictError": 10, "PartialError": 11,
-    "CancelledError": 130,
+    "RegistryError": 6, "RateLimitedError": 6, "EngineUnreachableError": 6,
+    "UnauthorizedError": 7, "DeniedError": 7,
+    "LimitError": 8, "TemplateLimitError": 8,
+    "NotFoundError": 9, "MissingFileError": 9, "NoSuchImageError": 9, "AmbiguousImageError": 9,
+    "IndexOutOfRangeError": 9, "NoPlatformError": 9, "NotLoggedInError": 9,
+    "ConflictError": 10, "DigestConflictError": 10, "ArchiveExistsError": 10,
+    "DirectoryExistsError": 10, "NotAnImageDirectoryError": 10,
+    "PartialError": 11, "CancelledError": 130,
 }  # fmt: skip
 
 
 def test_each_class_has_the_status_that_is_documented():
     assert {cls.__name__: cls.exit_status for cls in CLASSES} == STATUSES
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_class_is_documented_with_its_fields_and_its_raisers(cls):
+    assert cls.__doc__
+    assert "Raised " in cls.__doc__ or cls is BundlerError
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

@@ -48,14 +48,20 @@ def check(
                 pass
             case Reject():
                 raise RejectedByPolicyError(
-                    f"Running image {reference} is rejected by policy.", hint=hint
+                    f"{reference}: rejected by policy",
+                    rule="reject",
+                    reference=str(reference),
+                    hint=hint,
                 )
             case SignedBy() | SigstoreSigned():
                 verify(requirement)
     signed = any(isinstance(item, SignedBy | SigstoreSigned) for item in requirements)
     if require_signed and not signed:
         raise RejectedByPolicyError(
-            f"No signature verification policy found for image {reference}", hint=hint
+            f"{reference}: the policy requires no signature for this image",
+            rule="requireSigned",
+            reference=str(reference),
+            hint=hint,
         )
 
 
@@ -81,6 +87,7 @@ def cannot_verify(requirement: Signature) -> None:
     """
     kind = "signedBy" if isinstance(requirement, SignedBy) else "sigstoreSigned"
     raise RejectedByPolicyError(
-        f"the policy asks for a signature ({kind}), which this program cannot verify yet",
+        f"the policy requires a signature ({kind}), which this program cannot verify yet",
+        rule=kind,
         hint="name another policy with --policy, or trust every image with --insecure-policy",
     )

@@ -221,7 +221,7 @@ def test_admit_sees_every_manifest_before_it_is_parsed(store):
     store.names["app"] = Descriptor(media_types.OCI_MANIFEST, store.add_blob(raw), len(raw))
 
     def refuse(*_):
-        raise RejectedByPolicyError("not allowed")
+        raise RejectedByPolicyError("not allowed", rule="reject")
 
     with pytest.raises(RejectedByPolicyError):
         resolve(wish(store), refuse)

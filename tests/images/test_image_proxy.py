@@ -198,7 +198,7 @@ def test_of_a_list_it_or_the_image_must_be_admitted(
 ) -> None:
     def admit(source: Source, label: str, descriptor: Descriptor, raw: bytes) -> None:
         if descriptor.digest.text not in admitted:
-            raise RejectedByPolicyError("no")
+            raise RejectedByPolicyError("no", rule="reject")
 
     with _serving(lambda: _access(admit)) as proxy:
         proxy.value("Initialize")

@@ -104,14 +104,14 @@ def test_the_same_files_are_in_order(verdicts, policy: str) -> None:
     assert ours == theirs
 
 
-def test_what_is_refused_is_told_as_skopeo_tells_it(
+def test_copy_refuses_an_image_that_the_policy_rejects(
     airbundle: servers.Client, places, tmp_path: Path
 ) -> None:
     file = tmp_path / "policy.json"
     file.write_text(json.dumps({"default": REJECT}))
     outcome = airbundle("copy", places["dir"], "oci:ours:x", "--policy", file, cwd=tmp_path)
     assert outcome.returncode == 4
-    assert f"Running image {places['dir']} is rejected by policy." in outcome.stderr
+    assert f"{places['dir']}: rejected by policy" in outcome.stderr
     assert airbundle("inspect", "--policy", file, places["dir"], cwd=tmp_path).returncode == 0
     allowed = airbundle("--insecure-policy", "copy", places["dir"], "oci:ours:x", cwd=tmp_path)
     assert allowed.returncode == 0

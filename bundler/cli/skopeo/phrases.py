@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _FAILED, _NOT_FOUND = 1, 2
 _EXPIRED = "not done within "
 _SINGLE = "an index of several images, and the destination takes single ones"
-_REJECTED = " is rejected by policy."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +59,8 @@ def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) 
         return Told(error.message, error.status)
     if error.message.startswith(_EXPIRED):
         return Told("copying layer: context deadline exceeded")
-    if isinstance(error, RejectedByPolicyError) and line.arguments:
-        source = Shown.of(line.arguments[0])
-        reason = error.message
-        if reason.endswith(_REJECTED):
-            reason = f"Running image {source}{_REJECTED}"
-        return Told(f"Source image rejected: {reason}")
+    if isinstance(error, RejectedByPolicyError):
+        return Told(f"Source image rejected: {_of_policy(error)}")
     misled = _of_settings(line)
     if misled is not None and isinstance(error, ConfigError | NotFoundError):
         return Told(misled)
@@ -73,6 +68,17 @@ def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) 
         return _of_copy(error, line, first_blob)
     phrase = _PHRASES.get(line.command.name)
     return Told(error.message) if phrase is None else phrase(error, line)
+
+
+def _of_policy(error: RejectedByPolicyError) -> str:
+    image = Shown.of(error.reference or "")
+    match error.rule:
+        case "reject":
+            return f"Running image {image} is rejected by policy."
+        case "requireSigned":
+            return f"No signature verification policy found for image {image}"
+        case _:
+            return error.message
 
 
 def _of_settings(line: CommandLine) -> str | None:

@@ -1,0 +1,123 @@
+"""The base of all errors, and those that belong to no other kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Exchange(NamedTuple):
+    """A request to a registry and its answer, as the reason of an error; it holds no secret.
+
+    ``status`` is None if there was no answer. ``entries`` holds the code and the message of each
+    error in the answer's error document, ``body`` the beginning of an answer without one.
+    """
+
+    method: str
+    url: str
+    status: int | None = None
+    entries: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+
+
+class BundlerError(Exception):
+    """Any failure that this program explains.
+
+    Fields:
+        message: one line for people; no code reads it.
+        hint: the next step, a command or a setting; None if there is none.
+        exchange: the request to a registry that failed; None if none did.
+        path: the file or directory that the error is about; None if it is about none.
+        os_error: the operating system's error; None if it reported none.
+    """
+
+    exit_status: ClassVar[int] = 1
+    exchange: Exchange | None = None
+    path: str | None = None
+    os_error: OSError | None = None
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+    def naming(self, subject: str) -> str:
+        """The message for a report about ``subject``, which most messages name themselves."""
+        bare = subject.removeprefix("docker://")
+        return self.message if bare in self.message else f"{subject}: {self.message}"
+
+
+class TimeLimitError(BundlerError):
+    """A command took longer than the user allows.
+
+    Fields:
+        seconds: the limit.
+
+    Raised by the command line for ``--command-timeout``.
+    """
+
+    def __init__(self, seconds: float, *, hint: str | None = None) -> None:
+        super().__init__(f"not finished within {seconds:g} s", hint=hint)
+        self.seconds = seconds
+
+
+class LimitError(BundlerError):
+    """Something untrusted is larger, deeper or longer than allowed.
+
+    Raised by every reader of untrusted content.
+    """
+
+    exit_status = 8
+
+
+class TemplateLimitError(LimitError):
+    """A template of the user, or its output, is larger than allowed.
+
+    Raised by the template engine of ``inspect --format``.
+    """
+
+    def __init__(self, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(f"template: {problem}", hint=hint)
+
+
+class PartialError(BundlerError):
+    """Part of the work is done.
+
+    Fields:
+        failures: one line for each thing that is not done.
+
+    Raised by ``sync``, ``export`` and ``import`` after the rest is done.
+    """
+
+    exit_status = 11
+
+    def __init__(self, message: str, failures: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__("\n".join([message, *failures]), hint=hint)
+        self.failures = tuple(failures)
+
+
+class CancelledError(BundlerError):
+    """Work was cancelled by a signal; nothing incomplete was published.
+
+    Fields:
+        signal_number: the number of the signal.
+        status: the exit status, 128 and the signal's number.
+
+    Raised by the checks of the cancellation, in every layer.
+    """
+
+    exit_status = 130
+
+    def __init__(self, message: str = "stopped", *, signal_number: int = 2) -> None:
+        super().__init__(message, hint="run the same command again: it resumes")
+        self.signal_number = signal_number
+
+    @property
+    def status(self) -> int:
+        """The exit status: 128 and the signal's number."""
+        return 128 + self.signal_number

@@ -15,8 +15,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 @options.command("completion", hidden=True)
 @click.argument("shell")
-@click.option("--no-descriptions", is_flag=True, help="No descriptions (there are none).")
-def completion(shell: str, *, no_descriptions: bool) -> None:  # noqa: ARG001 - other tools have it
+def completion(shell: str) -> None:
     """Print a script with which SHELL (bash, zsh or fish) completes commands and options.
 
     To try it in bash: source <(airbundle completion bash)

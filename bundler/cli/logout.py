@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 @options.command("logout", "airbundle logout registry.plant:5000")
 @click.argument("registry", required=False)
 @click.option("-a", "--all", "everything", is_flag=True, help="Forget all registries.")
-@click.option("--tls-verify", cls=options.Switch, hidden=True, expose_value=False)  # no use for it
 @accounts.place
 @options.as_json
 def logout(registry: str | None, *, everything: bool, place: Place, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from bundler.cli import durations
+from bundler.errors import UnsupportedError
 
 _KEY = "bundler.program_flags"
 
@@ -22,6 +23,9 @@ def flags(*, hidden: bool) -> list[click.Parameter]:
         _flag("--debug", is_flag=True, help="Show where in the program an error comes from."),
         *(_flag(*names, hidden=hidden, **rest) for names, rest in _SHOWN_ONCE),
         *(_flag(*names, hidden=True, **rest) for names, rest in _NEVER_SHOWN),
+        click.Option(
+            ["--registries.d", "_"], hidden=True, expose_value=False, callback=_refuse_registries_d
+        ),
     ]
 
 
@@ -59,10 +63,6 @@ _SHOWN_ONCE: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         {"is_flag": True, "help": "Refuse images for which policy.json asks for no signature."},
     ),
     (
-        ("--registries.d", "registries_d"),
-        {"metavar": "DIRECTORY", "help": "Where files say where signatures lie."},
-    ),
-    (
         ("--registries-conf",),
         {"metavar": "FILE", "help": "In place of the main registries.conf."},
     ),
@@ -94,3 +94,9 @@ def _keep(context: click.Context, param: click.Parameter, value: object) -> None
     """Only what was given counts: a flag may stand before the command and not after it."""
     if value not in (None, False) and param.name:
         context.meta.setdefault(_KEY, {})[param.name] = value
+
+
+def _refuse_registries_d(context: click.Context, param: click.Parameter, value: object) -> None:  # noqa: ARG001 - click's signature
+    """Refuse a setting that would change nothing: the signatures it locates are not read."""
+    if value is not None:
+        raise UnsupportedError("--registries.d: signatures stored outside a registry are not read")

@@ -17,7 +17,7 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     import click
 
-_PATHS = {"policy", "registries_d", "registries_conf", "tls_details", "tmpdir"}
+_PATHS = {"policy", "registries_conf", "tls_details", "tmpdir"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,6 @@ class ProgramOptions:
     require_signed: bool = False
     policy_must_exist: bool = False
     """Whether a missing policy.json is an error rather than no policy."""
-    registries_d: Path | None = None
     registries_conf: Path | None = None
     tls_details: Path | None = None
     tmpdir: Path | None = None

@@ -205,7 +205,6 @@ def _settings(said: ProgramOptions) -> Settings:
         os.getuid(),
         registries_conf=said.registries_conf,
         policy_json=said.policy,
-        registries_d=said.registries_d,
         tls_details=said.tls_details,
         user_agent=said.full_user_agent,
     )

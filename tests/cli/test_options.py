@@ -10,11 +10,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bundler.cli import options, program_options
+from bundler.cli import options, program_flags, program_options
 from bundler.cli.options import AccessOptions
 from bundler.cli.program_options import ProgramOptions
 from bundler.config.settings import ANONYMOUS, Credentials, RegistryOverride
-from bundler.errors import UsageError
+from bundler.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,12 +154,19 @@ def test_flags_of_the_program_are_one_value() -> None:
         click.get_current_context().obj.append(program_options.said())
 
     found: list[ProgramOptions] = []
-    arguments = ["--override-arch", "arm", "--command-timeout=1m", "--registries.d", "d"]
+    arguments = ["--override-arch", "arm", "--command-timeout=1m", "--tmpdir", "d"]
     assert CliRunner().invoke(look, arguments, obj=found, catch_exceptions=False).exit_code == 0
-    assert found == [
-        ProgramOptions(override_arch="arm", command_timeout=60.0, registries_d=Path("d"))
-    ]
+    assert found == [ProgramOptions(override_arch="arm", command_timeout=60.0, tmpdir=Path("d"))]
     assert program_options.said() == ProgramOptions()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--registries.d=d", "pull"], ["pull", "--registries.d", "d"]]
+)
+def test_registries_d_is_refused_until_signatures_are_read(arguments: list[str]) -> None:
+    group = click.Group(params=program_flags.flags(hidden=False), commands={"pull": pull})
+    with pytest.raises(UnsupportedError, match=r"^--registries\.d: "):
+        CliRunner().invoke(group, arguments, obj={}, catch_exceptions=False)
 
 
 def test_no_policy_and_signatures_for_all_cannot_both_be_wanted() -> None:

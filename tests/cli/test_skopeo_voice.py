@@ -272,6 +272,21 @@ def test_flags_without_a_side_are_for_both(capsys: pytest.CaptureFixture[str]) -
     assert "'--tls-verify' is deprecated, instead use: --src-tls-verify" in capsys.readouterr().err
 
 
+def test_registries_d_has_no_effect_but_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ours("--registries.d=d", "copy", "dir:a", "dir:b")
+    assert not any("registries.d" in word for word in words)
+    logged = capsys.readouterr().err
+    assert "level=warning" in logged
+    assert "--registries.d has no effect yet" in logged
+
+
+@pytest.mark.parametrize(
+    "words", [("logout", "--tls-verify=false", "a.b"), ("completion", "bash", "--no-descriptions")]
+)
+def test_flags_without_effect_in_skopeo_are_dropped(words: tuple[str, ...]) -> None:
+    assert not any(word.startswith(("--tls", "--no-")) for word in ours(*words))
+
+
 def test_old_names_of_credentials() -> None:
     words = ours("copy", "--screds=a:b", "--dcreds=c:d", "dir:a", "dir:b")
     assert {"--src-creds=a:b", "--dest-creds=c:d"} <= {*words}

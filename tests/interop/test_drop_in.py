@@ -188,7 +188,7 @@ ALIKE = (
     f"{COPY} --src-shared-blob-dir {{d}}/one/blobs oci:{{d}}/one oci:{{out}}/o",
     f"{COPY} --dest-shared-blob-dir {{out}}/blobs oci:{{d}}/one oci:{{out}}/o",
     f"{COPY} oci:{{d}}/one containers-storage:[vfs@{{out}}/cs+{{out}}/csr]docker.io/library/x:y",
-    f"--tmpdir {{d}} --registries.d {{d}} --command-timeout 1h {COPY} oci:{{d}}/one dir:{{out}}/o",
+    f"--tmpdir {{d}} --command-timeout 1h {COPY} oci:{{d}}/one dir:{{out}}/o",
     f"--override-arch arm64 {COPY} oci:{{d}}/many:many dir:{{out}}/o",
     f"{COPY} --authfile /none oci:{{d}}/one dir:{{out}}/o",
     f"{COPY} --src-tls-verify=0 docker://{{reg}}/drop/app:1 dir:{{out}}/o",

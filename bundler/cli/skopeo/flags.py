@@ -1,4 +1,4 @@
-"""Every command and flag of Skopeo 1.24, as tables; see its manual pages for what they mean."""
+"""Every command and flag of Skopeo 1.22, as tables; see its manual pages for what they mean."""
 
 from __future__ import annotations
 

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 Said = dict[str, "Value"]
 
-_SIGNS = "the flags for signing are not supported"
 _MOST_JOBS = 64
 _COMPRESSING = ("docker", "oci", "oci-archive", "atomic")
 """Destinations for which Skopeo compresses layers that are not compressed."""
+_UNUSED = {"no-descriptions", "tls-verify"}
+"""Flags that Skopeo accepts in commands where they change nothing."""
 _HOW_TO_COMPRESS = ("dest-compress-format", "dest-compress-level", "dest-force-compress-format")
 """What Skopeo heeds only where it compresses at all."""
 
@@ -53,8 +54,10 @@ def translated(line: CommandLine, command: click.Command, *, version: str) -> li
         if name in said and not os.path.isdir(str(said[name])):  # noqa: PTH112 - as it was typed
             del said[name]  # there is nothing in it
     ours = {name[2:]: param for param in command.params for name in param.opts}
-    if "tls-verify" not in ours:
-        said.pop("tls-verify", None)  # taken everywhere, and not needed everywhere
+    for name in _UNUSED - ours.keys():
+        said.pop(name, None)
+    if said.pop("registries.d", None):
+        logrus.log("warning", "--registries.d has no effect yet: the signatures are not read")
     options = []
     for name, value in said.items():
         if name not in ours:

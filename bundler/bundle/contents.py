@@ -39,7 +39,7 @@ class Part:
     kind: Kind
     descriptor: Descriptor
     required: bool
-    """False: it may be absent (a foreign layer, a platform left out, a delta's base)."""
+    """False: it may be absent (a foreign layer, a platform left out)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,9 @@ class _Walker:
     bundle: Path
     inventory: Inventory
     problems: dict[str, BundlerError] = field(default_factory=dict)
-    _presupposed: frozenset[Digest] = field(init=False)
     _children: dict[Digest, tuple[tuple[Descriptor, Kind], ...]] = field(default_factory=dict)
     _trees: dict[tuple[Digest, str, int, bool], Tree] = field(default_factory=dict)
     _parts_so_far: int = 0
-
-    def __post_init__(self) -> None:
-        self._presupposed = frozenset(blob.digest for blob in self.inventory.presupposes)
 
     def tree(self, root: Descriptor, *, sparse: bool = False) -> Tree:
         """The tree of ``root``; images with the same root share it."""
@@ -124,7 +120,7 @@ class _Walker:
 
     def _part(self, root: Descriptor, target: Descriptor, kind: Kind, *, left_out: bool) -> Part:
         foreign = target.media_type in media_types.FOREIGN_LAYERS and bool(target.urls)
-        absent = (left_out and kind == "manifest") or foreign or target.digest in self._presupposed
+        absent = (left_out and kind == "manifest") or foreign
         return Part(self._path(root, target, kind), kind, target, not absent)
 
     def _path(self, root: Descriptor, target: Descriptor, kind: Kind) -> str:

@@ -30,9 +30,11 @@ IndexTreatment = Literal["all", "strip", "sparse"]
 
 _FAMILY = "airbundle/bundle/"
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
+_PARTIAL = ("base", "presupposes", "volumes")
+"""Members reserved for bundles that are not whole by themselves: deltas and volumes."""
 _FIELDS = (
-    *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "base"),
-    *("presupposes", "sums", "images", "volumes"),
+    *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "sums"),
+    *("images", *_PARTIAL),
 )
 _IMAGE_FIELDS = (
     *("reference", "digest", "mediaType", "size", "platforms", "index", "replaces", "rename"),
@@ -56,42 +58,6 @@ class Sums:
     digest: Digest
     size: int
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The bundle that a delta builds upon; ``digest`` is of its ``bundle.json``."""
-
-    stream: str
-    serial: int
-    digest: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class Presupposed:
-    """A blob that a delta leaves out, since the far side has it; ``size`` in bytes."""
-
-    digest: Digest
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """One of the media that a bundle is spread over; ``sums`` is the digest of its SHA256SUMS."""
-
-    number: int
-    of: int
-    sums: Digest
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A requirement that the exporting side's policy made of an image, and that was met."""
-
-    policy: str
-    key: str
-    """The id or fingerprint of the key; empty where the policy knows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +103,6 @@ class BundledImage:
     source: str | None = None
     """Where it was really pulled from, if that is not ``reference``."""
     referrers: tuple[BundledReferrer, ...] = ()
-    verified: tuple[Verified, ...] = ()
 
     @property
     def root(self) -> Descriptor:
@@ -160,9 +125,6 @@ class Inventory:
     """None: never."""
     complete: bool = True
     """False: the export went on without images that could not be had."""
-    base: Base | None = None
-    presupposes: tuple[Presupposed, ...] = ()
-    volumes: tuple[Volume, ...] = ()
 
     def expired(self, now: datetime) -> bool:
         """Whether ``now`` (with a time zone) is at or after the date of expiry."""
@@ -196,11 +158,13 @@ def parse(raw: bytes, *, what: str = "bundle.json") -> Inventory:
     Raises:
         MalformedError: not strict JSON, or a member is missing, wrong or out of range.
         LimitError: larger or with more entries than allowed.
-        UnsupportedError: a version of the format that this program does not know.
+        UnsupportedError: a version of the format that this program does not know, or a bundle
+            that is not whole by itself.
     """
     value = strict_json.load_object(raw, what=what, limit=MAX_INVENTORY)
     _check_type(value, what)
     fields.refuse_other_case(value, _FIELDS, what)
+    _refuse_partial(value, what)
     images = members.many(value, "images", what, _image)
     _refuse_repeats(images, what)
     stream = members.text(value, "stream", what)
@@ -215,10 +179,7 @@ def parse(raw: bytes, *, what: str = "bundle.json") -> Inventory:
         complete=members.flag(value, "complete", what),
         tool=_tool(members.obj(value, "tool", what), what),
         sums=_sums(members.obj(value, "sums", what), what),
-        base=None if value.get("base") is None else _base(members.obj(value, "base", what), what),
-        presupposes=members.many(value, "presupposes", what, _presupposed),
         images=images,
-        volumes=members.many(value, "volumes", what, _volume),
     )
 
 
@@ -232,11 +193,6 @@ def _to_json(inventory: Inventory) -> strict_json.JSON:
         expires=None if inventory.expires is None else format_time(inventory.expires),
         complete=inventory.complete,
         tool={"name": inventory.tool.name, "version": inventory.tool.version},
-        base=None if inventory.base is None else _base_to_json(inventory.base),
-        presupposes=[
-            {"digest": blob.digest.text, "size": blob.size} for blob in inventory.presupposes
-        ]
-        or None,
         sums={
             "path": inventory.sums.path,
             "digest": inventory.sums.digest.text,
@@ -244,16 +200,7 @@ def _to_json(inventory: Inventory) -> strict_json.JSON:
             "count": inventory.sums.count,
         },
         images=[_image_to_json(image) for image in inventory.images],
-        volumes=[
-            {"number": item.number, "of": item.of, "sums": item.sums.text, "size": item.size}
-            for item in inventory.volumes
-        ]
-        or None,
     )
-
-
-def _base_to_json(base: Base) -> strict_json.JSON:
-    return {"stream": base.stream, "serial": base.serial, "digest": base.digest.text}
 
 
 def _image_to_json(image: BundledImage) -> strict_json.JSON:
@@ -269,7 +216,6 @@ def _image_to_json(image: BundledImage) -> strict_json.JSON:
         origin=image.origin,
         source=image.source,
         referrers=[_referrer_to_json(item) for item in image.referrers] or None,
-        verified=[{"policy": item.policy, "key": item.key} for item in image.verified] or None,
     )
 
 
@@ -305,6 +251,17 @@ def _check_type(value: dict[str, Any], what: str) -> None:
     raise MalformedError(f"{what}: its _type is not {TYPE!r}, so this is no bundle's inventory")
 
 
+def _refuse_partial(value: dict[str, Any], what: str) -> None:
+    """Refuse a delta or a volume: read as a whole bundle, its missing blobs would be damage."""
+    for name in _PARTIAL:
+        if value.get(name) is not None:
+            raise UnsupportedError(
+                f"{what}: it has {name!r}, so the bundle is a delta or one of several volumes, "
+                "and this program reads whole bundles only",
+                hint="use an airbundle that reads it, or export the bundle whole",
+            )
+
+
 def _image(value: dict[str, Any], what: str) -> BundledImage:
     fields.refuse_other_case(value, _IMAGE_FIELDS, what)
     index = (
@@ -325,7 +282,6 @@ def _image(value: dict[str, Any], what: str) -> BundledImage:
         origin=members.optional_text(value, "origin", what),
         source=members.optional_text(value, "source", what),
         referrers=members.many(value, "referrers", what, _referrer),
-        verified=members.many(value, "verified", what, _verified),
     )
 
 
@@ -338,11 +294,6 @@ def _referrer(value: dict[str, Any], what: str) -> BundledReferrer:
         artifact_type=members.optional_text(value, "artifactType", what),
         tag=members.optional_text(value, "tag", what),
     )
-
-
-def _verified(value: dict[str, Any], what: str) -> Verified:
-    key = members.optional_text(value, "key", what)
-    return Verified(members.text(value, "policy", what), key or "")
 
 
 def _tool(value: dict[str, Any], what: str) -> Tool:
@@ -358,24 +309,6 @@ def _sums(value: dict[str, Any], what: str) -> Sums:
         raise MalformedError(f"{what}: sums.digest must be a sha256")
     size, count = fields.integer(value, "size", what), fields.integer(value, "count", what)
     return Sums(path, digest, size, count)
-
-
-def _base(value: dict[str, Any], what: str) -> Base:
-    serial = fields.integer(value, "serial", what)
-    return Base(members.text(value, "stream", what), serial, members.digest(value, "digest", what))
-
-
-def _presupposed(value: dict[str, Any], what: str) -> Presupposed:
-    return Presupposed(members.digest(value, "digest", what), fields.integer(value, "size", what))
-
-
-def _volume(value: dict[str, Any], what: str) -> Volume:
-    return Volume(
-        number=fields.integer(value, "number", what),
-        of=fields.integer(value, "of", what),
-        sums=members.digest(value, "sums", what),
-        size=fields.integer(value, "size", what),
-    )
 
 
 def _refuse_repeats(images: tuple[BundledImage, ...], what: str) -> None:

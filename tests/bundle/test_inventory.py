@@ -13,15 +13,11 @@ from hypothesis import strategies as st
 
 from bundler.bundle import inventory
 from bundler.bundle.inventory import (
-    Base,
     BundledImage,
     BundledReferrer,
     Inventory,
-    Presupposed,
     Sums,
     Tool,
-    Verified,
-    Volume,
 )
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci import media_types
@@ -37,8 +33,6 @@ FULL = Inventory(
     expires=CREATED + timedelta(days=90),
     complete=True,
     tool=Tool("airbundle", "1.0"),
-    base=Base("plant-7", 1795417000, C),
-    presupposes=(Presupposed(A, 12), Presupposed(B, 34)),
     sums=Sums("SHA256SUMS", A, 1234, 17),
     images=(
         BundledImage(
@@ -55,13 +49,11 @@ FULL = Inventory(
             referrers=(
                 BundledReferrer(C, media_types.OCI_MANIFEST, 99, A, "text/spdx", "sha256-x.sig"),
             ),
-            verified=(Verified("sigstoreSigned", "ab12"), Verified("signedBy", "")),
         ),
         BundledImage("ghcr.io/org/app:v2", B, media_types.DOCKER_MANIFEST, 500),
     ),
-    volumes=(Volume(1, 2, B, 10**10),),
 )
-PLAIN = replace(FULL, expires=None, base=None, presupposes=(), volumes=(), images=())
+PLAIN = replace(FULL, expires=None, images=())
 
 
 def changed(**members):
@@ -97,6 +89,33 @@ def test_equal_inventories_have_equal_bytes_in_canonical_form():
 
 def test_members_that_are_not_known_are_ignored():
     assert inventory.parse(changed(comment="hello", parity={"k": 3})) == FULL
+
+
+def test_claim_about_verified_signatures_is_ignored():
+    claim = {"policy": "signedBy", "key": "ab12"}
+    assert inventory.parse(image_changed(verified=[claim])) == FULL
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("base", {"stream": "plant-7", "serial": 1795417000, "digest": C.text}),
+        ("presupposes", [{"digest": A.text, "size": 12}]),
+        ("presupposes", []),
+        ("volumes", [{"number": 1, "of": 2, "sums": B.text, "size": 10}]),
+        ("volumes", "not even an array"),
+    ],
+)
+def test_delta_or_volume_is_refused(member, value):
+    """A reader of whole bundles reports neither a delta nor a volume as whole or damaged."""
+    with pytest.raises(UnsupportedError, match=member):
+        inventory.parse(changed(**{member: value}))
+
+
+@pytest.mark.parametrize("member", ["Base", "PRESUPPOSES", "volumeS"])
+def test_reserved_member_in_other_letter_case_is_refused(member):
+    with pytest.raises(MalformedError, match=member):
+        inventory.parse(changed(**{member: []}))
 
 
 @pytest.mark.parametrize("version", ["airbundle/bundle/v2", "airbundle/bundle/v1.1"])

@@ -70,10 +70,7 @@ def test_every_command_ends_its_help_with_an_example(name: str) -> None:
 
 
 def test_every_exit_status_is_listed(docs: ModuleType) -> None:
-    def below(kind: type[errors.BundlerError]) -> set[int]:
-        return {kind.exit_status}.union(*map(below, kind.__subclasses__()))
-
-    assert set(docs.EXIT_STATUSES) == below(errors.BundlerError) | {0, 141}
+    assert set(docs.EXIT_STATUSES) == exit_statuses() | {0, 141}
 
 
 def test_the_bundle_manifest_of_the_tour_is_one(tmp_path: Path) -> None:
@@ -134,3 +131,37 @@ def test_glossary_defines_each_term_once_in_alphabetical_order() -> None:
     assert len(terms) > 90
     assert terms == sorted(set(terms))
     assert all(meaning.endswith(".") for _, meaning in rows)
+
+
+def exit_statuses() -> set[int]:
+    """Every status that a class of error has."""
+
+    def below(kind: type[errors.BundlerError]) -> set[int]:
+        return {kind.exit_status}.union(*map(below, kind.__subclasses__()))
+
+    return below(errors.BundlerError)
+
+
+def test_page_of_errors_explains_every_exit_status() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    listed, _, explained = page.partition("\n### 0\n")
+    rows = re.findall(r"^\| \[([0-9, ]+)\]", listed, re.MULTILINE)
+    sections = re.findall(r"^### ([0-9, ]+)$", f"### 0\n{explained}", re.MULTILINE)
+    assert rows == sections
+    assert {int(number) for row in rows for number in row.split(", ")} >= exit_statuses() | {0, 143}
+
+
+def test_index_of_decision_records_agrees_with_the_records() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \| (.+) \| (.+) \|$", index, re.MULTILINE)
+    records = []
+    for path in sorted(folder.glob("[0-9]*.md")):
+        text = path.read_text(encoding="utf-8")
+        head = re.match(r"# (\d+)\. (.+)\n\n- Status: (\w+).*\n- Date: (\S+)\n", text)
+        assert head is not None, path.name
+        sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
+        assert sections == ["Context", "Options considered", "Decision", "Consequences"], path.name
+        assert path.name.startswith(f"{int(head[1]):04}-"), path.name
+        records.append((head[1], head[2], path.name, head[3], head[4]))
+    assert rows == records

@@ -5,6 +5,7 @@ Names are those of IANA's registries; OpenSSL has others for many of them.
 
 from __future__ import annotations
 
+import platform
 import re
 import ssl
 from typing import TYPE_CHECKING
@@ -93,7 +94,14 @@ def _restrict_groups(context: ssl.SSLContext, details: TlsDetails) -> None:
             f"{what}: this program can hold TLS to one group, not to {len(names)}",
             hint="name one of them, such as secp256r1",
         )
+    # Some ssl modules (Debian 12's among them) raise SSLError for each group that is not a curve
+    # in Weierstrass form, such as X25519, although OpenSSL has it.
     try:
         context.set_ecdh_curve(_GROUPS.get(names[0].casefold(), names[0]))
-    except (ValueError, ssl.SSLError):
+    except ssl.SSLError:
+        raise ConfigError(
+            f"{what}: Python {platform.python_version()} cannot restrict TLS to {names[0][:80]!r}",
+            hint="specify secp256r1, secp384r1 or secp521r1, or use a newer Python",
+        ) from None
+    except ValueError:
         raise ConfigError(f"{what}: {ssl.OPENSSL_VERSION} has no {names[0][:80]!r}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import ssl
 from functools import cache
 
@@ -88,13 +89,42 @@ def test_the_ciphers_of_tls_1_3_go_together() -> None:
         shaken(TlsDetails(cipher_suites=MODERN[:1]))
 
 
-@pytest.mark.parametrize(("group", "curve"), [("secp384r1", "secp384r1"), ("X25519", "X25519")])
-def test_only_the_named_group_is_used(group: str, curve: str) -> None:
+def server_of(curve: str) -> ssl.SSLContext:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.set_ecdh_curve(curve)
-    assert shaken(TlsDetails(named_groups=(group,)), server)[0] == "TLSv1.3"
+    return server
+
+
+def python_restricts_to(curve: str) -> bool:
+    """Whether this ssl module takes the group; Debian 12's takes those with a curve equation."""
+    try:
+        server_of(curve)
+    except ssl.SSLError:
+        return False
+    return True
+
+
+def test_only_the_named_group_is_used() -> None:
+    server = server_of("secp384r1")
+    assert shaken(TlsDetails(named_groups=("secp384r1",)), server)[0] == "TLSv1.3"
     with pytest.raises(ssl.SSLError):
         shaken(TlsDetails(named_groups=("secp521r1",)), server)
+
+
+@pytest.mark.parametrize("group", ["X25519", "X448"])
+def test_montgomery_group_is_used_or_refused(group: str) -> None:
+    details = TlsDetails("f", named_groups=(group.lower(),))
+    if python_restricts_to(group):
+        assert shaken(details, server_of(group))[0] == "TLSv1.3"
+        with pytest.raises(ssl.SSLError):
+            shaken(details, server_of("secp384r1"))
+    else:
+        with pytest.raises(ConfigError, match=r"^f: namedGroups: Python .* cannot") as caught:
+            shaken(details)
+        assert platform.python_version() in caught.value.message
+        assert group.lower() in caught.value.message
+        assert caught.value.hint is not None
+        assert "secp256r1" in caught.value.hint
 
 
 @pytest.mark.parametrize(

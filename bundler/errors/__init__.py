@@ -31,6 +31,7 @@
     │   ├── NoSpaceError
     │   └── LockedError
     ├── RegistryError                    6   run again, it resumes
+    │   ├── CertificateError
     │   ├── RateLimitedError
     │   ├── EngineUnreachableError
     │   ├── UnauthorizedError            7   log in, ask for the right
@@ -95,6 +96,9 @@ from bundler.errors.medium import (
     NoSpaceError,
 )
 from bundler.errors.registry import (
+    CertificateError,
+    CertificateProblem,
+    CertificateSummary,
     DeniedError,
     EngineUnreachableError,
     RateLimitedError,
@@ -130,6 +134,9 @@ __all__ = [
     "BundlerError",
     "CancelledError",
     "CannotConvertError",
+    "CertificateError",
+    "CertificateProblem",
+    "CertificateSummary",
     "ConfigError",
     "ConflictError",
     "DamagedBundleError",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
 
 from bundler.errors.base import BundlerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 
 class RegistryError(BundlerError):
@@ -39,6 +41,65 @@ class RegistryError(BundlerError):
         self.codes = tuple(codes)
         self.temporary = temporary
         self.retry_after = retry_after
+
+
+class CertificateProblem(StrEnum):
+    """Why a server's certificate is not trusted."""
+
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    SELF_SIGNED = "self-signed"
+    UNKNOWN_ISSUER = "unknown-issuer"
+    NAME_MISMATCH = "name-mismatch"
+    OTHER = "other"
+
+
+class CertificateSummary(NamedTuple):
+    """The parts of a server's certificate that explain why it is not trusted.
+
+    Fields:
+        names: the host names and IP addresses that it was issued for.
+        issuer: the name of its issuer, in the form of RFC 4514.
+        not_before: the beginning of its validity.
+        not_after: the end of its validity.
+    """
+
+    names: tuple[str, ...]
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+
+
+class CertificateError(RegistryError):
+    """The certificate of a server is not trusted.
+
+    Fields:
+        problem: why.
+        host: the name or address that the certificate had to be valid for.
+        verify_code: OpenSSL's code of the problem.
+        verify_message: OpenSSL's text for it.
+        certificate: the certificate that was presented; None if it could not be read.
+
+    Raised by the registry client and by the client of container engines.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        problem: CertificateProblem,
+        host: str,
+        verify_code: int,
+        verify_message: str,
+        certificate: CertificateSummary | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.problem = problem
+        self.host = host
+        self.verify_code = verify_code
+        self.verify_message = verify_message
+        self.certificate = certificate
 
 
 class RateLimitedError(RegistryError):

@@ -27,7 +27,8 @@ from bundler.errors import (
     RegistryError,
 )
 from bundler.oci import strict_json
-from bundler.registry.tls import restrict
+from bundler.registry import certificates
+from bundler.registry.tls import unverified_context, verifying_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,6 +76,7 @@ class Engine:
         place = _Place.parse(host)
         self._socket_path, self._address = place.socket, (place.name, place.port)
         self._context = _context(tls) if place.tls else None
+        self._details = tls.details
 
     @contextmanager
     def saved(self, image: str) -> Iterator[Reader]:
@@ -144,9 +146,11 @@ class Engine:
                 connection.connect()
             else:
                 connection.sock = _unix_socket(self._socket_path)
+        except ssl.SSLCertVerificationError as error:
+            raise self._untrusted(error) from error
         except ssl.SSLError as error:
             raise RegistryError(
-                f"{self.host}: TLS failed: {getattr(error, 'verify_message', error.reason)}",
+                f"{self.host}: TLS failed: {error.reason}",
                 hint="name the directory of its ca.pem, and of your cert.pem and key.pem, with "
                 "--src-cert-dir or --dest-cert-dir",
             ) from error
@@ -162,6 +166,14 @@ class Engine:
         return http.client.HTTPSConnection(
             host, port, timeout=_PATIENCE, blocksize=BUFFER_SIZE, context=self._context
         )
+
+    def _untrusted(self, error: ssl.SSLCertVerificationError) -> RegistryError:
+        host, port = self._address
+        certificate = certificates.presented(
+            host, port or http.client.HTTPS_PORT, lambda: unverified_context(self._details)
+        )
+        anchors = "ca.pem in a directory, and name it with --src-cert-dir or --dest-cert-dir"
+        return certificates.untrusted(error, self.host, host, certificate, anchors=anchors)
 
     def _absent(self, error: OSError) -> RegistryError:
         reason = (error.strerror or str(error)).lower()
@@ -259,11 +271,7 @@ class _Place:
 
 
 def _context(tls: EngineTls) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    restrict(context, tls.details)
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+    context = (verifying_context if tls.verify else unverified_context)(tls.details)
     if tls.directory is None:
         return context
     try:

@@ -30,10 +30,13 @@ from bundler.errors import (
 )
 from bundler.oci import strict_json
 from bundler.oci.media_types import essence
+from bundler.registry import certificates
 from bundler.registry.origin import Origin, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bundler.errors import CertificateSummary
 
 MAX_ERROR_BODY = 64 * 1024
 
@@ -77,9 +80,36 @@ def exchange(status: int, body: bytes, *, method: str, url: str) -> Exchange:
     return Exchange(method, redacted(url), status, entries, beginning)
 
 
-def of_exception(error: Exception, url: str, *, proxied: bool = False) -> RegistryError:
-    """The error for a request, or a body, that broke off for a reason below HTTP."""
-    found = _breakdown(error, url, proxied=proxied)
+def of_exception(
+    error: Exception,
+    url: str,
+    *,
+    proxied: bool = False,
+    registry: str | None = None,
+    certificate: Callable[[Origin], CertificateSummary | None] = lambda _: None,
+) -> RegistryError:
+    """The error for a request, or a body, that broke off for a reason below HTTP.
+
+    Args:
+        error: the exception.
+        url: the address of the request.
+        proxied: whether it went through a proxy.
+        registry: ``host[:port]`` of the registry that led to ``url``, as users write it;
+            None: the address's own.
+        certificate: reads the certificate that a server presents, where it is not trusted.
+    """
+    origin = Origin.of(url)
+    causes = list(causes_of(error))
+    refusal = certificates.refusal_among(causes)
+    if proxied and any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
+        found = _of_proxy(causes, origin)
+    elif refusal is not None:
+        anchors = certificates.anchors_of(registry or str(origin).partition("://")[2])
+        found = certificates.untrusted(
+            refusal, str(origin), origin.host, certificate(origin), anchors=anchors
+        )
+    else:
+        found = _breakdown(causes, origin)
     found.exchange = Exchange("", redacted(url))
     return found
 
@@ -183,15 +213,16 @@ def _refusal(
     )
 
 
-def _breakdown(error: Exception, url: str, *, proxied: bool) -> RegistryError:
-    where = str(Origin.of(url))
-    causes = list(causes_of(error))
-    if proxied and any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
-        return RegistryError(
-            f"{where}: the proxy refuses or fails: {_words(causes[-1])}",
-            temporary=True,
-            hint="look at HTTPS_PROXY and NO_PROXY",
-        )
+def _of_proxy(causes: list[BaseException], origin: Origin) -> RegistryError:
+    return RegistryError(
+        f"{origin}: the proxy refuses or fails: {_words(causes[-1])}",
+        temporary=True,
+        hint="look at HTTPS_PROXY and NO_PROXY",
+    )
+
+
+def _breakdown(causes: list[BaseException], origin: Origin) -> RegistryError:
+    where = str(origin)
     for cause in causes:
         found = _known(cause, where)
         if found is not None:
@@ -208,11 +239,6 @@ def _known(cause: BaseException, where: str) -> RegistryError | None:
                 f"{where}: the host name cannot be resolved: {_words(cause)}",
                 temporary=cause.errno == socket.EAI_AGAIN,
                 hint="check the name for typing mistakes, and DNS",
-            )
-        case ssl.SSLCertVerificationError():
-            return RegistryError(
-                f"{where}: its certificate is not trusted: {cause.verify_message}",
-                hint="give its authority with --cert-dir (or certs.d), or --tls-verify=false",
             )
         case ssl.SSLError() if speaks_plain_http(cause):
             return RegistryError(

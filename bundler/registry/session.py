@@ -10,7 +10,6 @@ that it names.
 
 from __future__ import annotations
 
-import ssl
 import threading
 from dataclasses import dataclass, field
 from itertools import count
@@ -29,19 +28,21 @@ from bundler.errors import (
     UnauthorizedError,
 )
 from bundler.events import Emit, Retrying, discard
-from bundler.registry import failures
+from bundler.registry import certificates, failures
 from bundler.registry.answer import BROKEN, Answer
 from bundler.registry.authenticate import Authenticator, Scopes
 from bundler.registry.connections import Connections
 from bundler.registry.origin import Origin, check_hop, redacted, resolved
 from bundler.registry.retrying import Pace, Patience, Slots, wait_before_retry
-from bundler.registry.tls import restrict
+from bundler.registry.tls import unverified_context, verifying_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from bundler.config.settings import Access, Tls
+    from bundler.errors import CertificateSummary
 
 USER_AGENT = f"airbundle/{__version__}"
 
@@ -350,8 +351,20 @@ class Session:
             raise
         except BROKEN as error:
             self._cancellation.check()
-            raise failures.of_exception(error, url, proxied=proxy is not None) from error
+            raise failures.of_exception(
+                error,
+                url,
+                proxied=proxy is not None,
+                registry=self.host,
+                certificate=lambda origin: self._presented(origin, proxy),
+            ) from error
         return Answer(response, own=own, cancellation=self._cancellation)
+
+    def _presented(self, origin: Origin, proxy: str | None) -> CertificateSummary | None:
+        details = self._access.tls.details
+        return certificates.presented(
+            origin.host, origin.port, lambda: unverified_context(details), proxy=proxy
+        )
 
     def _proxy(self, url: str, *, own: bool) -> str | None:
         if own:
@@ -383,13 +396,7 @@ def _certain_scheme(tls: Tls) -> str | None:
 
 
 def _own_context(tls: Tls) -> ssl.SSLContext:
-    if tls.verify:
-        context = _others_context(tls)
-    else:  # without the system's authorities, which take longer to read than a small image
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        restrict(context, tls.details)
+    context = _others_context(tls) if tls.verify else unverified_context(tls.details)
     if tls.client_certificate is not None:
         # Without a password, OpenSSL would ask the terminal for one.
         _load(
@@ -401,10 +408,9 @@ def _own_context(tls: Tls) -> ssl.SSLContext:
 
 def _others_context(tls: Tls) -> ssl.SSLContext:
     """For places that the registry names: always verified, and without the client's certificate."""
-    context = ssl.create_default_context()
+    context = verifying_context(tls.details)
     for file in tls.ca_files:
         _load(file, context.load_verify_locations)
-    restrict(context, tls.details)
     return context
 
 

@@ -1,4 +1,4 @@
-"""Holds a TLS context to what a user allows of it, or says that it cannot.
+"""TLS contexts: every one is made here, and restricted to what a user allows of TLS.
 
 Names are those of IANA's registries; OpenSSL has others for many of them.
 """
@@ -10,6 +10,7 @@ import re
 import ssl
 from typing import TYPE_CHECKING
 
+from bundler.config.access import ANY_DETAILS
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,6 +30,38 @@ _AES = re.compile(
     r"_WITH_AES_(?P<bits>128|256)_(?P<mode>GCM|CBC)_(?P<hash>SHA[0-9]*)"
 )
 _CHACHA20 = re.compile(r"TLS_ECDHE_(?P<signature>ECDSA|RSA)_WITH_CHACHA20_POLY1305_SHA256")
+
+
+def verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
+    """A client's context that trusts the system's authorities, alike on every Python.
+
+    Python 3.13 and later verify more strictly than OpenSSL does by default, and refuse an
+    authority without key usage, as a plain ``openssl req -x509`` makes it. They also take an
+    authority that is not self-signed, as Go does.
+
+    Raises:
+        ConfigError: ``details`` cannot be kept.
+    """
+    context = ssl.create_default_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    restrict(context, details)
+    return context
+
+
+def unverified_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
+    """A client's context that takes any certificate.
+
+    The system's authorities are not loaded: that takes longer than to pull a small image.
+
+    Raises:
+        ConfigError: ``details`` cannot be kept.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    restrict(context, details)
+    return context
 
 
 def restrict(context: ssl.SSLContext, details: TlsDetails) -> None:

@@ -1,0 +1,229 @@
+"""The reason why a server's certificate is not trusted, and the way to make it trusted.
+
+The ssl module reports OpenSSL's verdict, and discards the certificate together with the failed
+handshake. A second handshake fetches it for the message; nothing is sent over that connection.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from bundler.errors import CertificateError, CertificateProblem, CertificateSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cryptography.x509 import Certificate
+
+_TIMEOUT = 5.0  # seconds, for each step of the second handshake
+_MAX_NAMES = 5
+_LONGEST_NAME = 200
+
+# https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/
+_PROBLEMS = {
+    2: CertificateProblem.UNKNOWN_ISSUER,
+    9: CertificateProblem.NOT_YET_VALID,
+    10: CertificateProblem.EXPIRED,
+    18: CertificateProblem.SELF_SIGNED,
+    19: CertificateProblem.UNKNOWN_ISSUER,  # the server sent its authority's certificate as well
+    20: CertificateProblem.UNKNOWN_ISSUER,
+    21: CertificateProblem.UNKNOWN_ISSUER,
+    62: CertificateProblem.NAME_MISMATCH,
+    64: CertificateProblem.NAME_MISMATCH,
+}
+
+
+def untrusted(
+    failure: ssl.SSLCertVerificationError,
+    server: str,
+    host: str,
+    certificate: CertificateSummary | None,
+    *,
+    anchors: str,
+) -> CertificateError:
+    """The error for a certificate that OpenSSL refused.
+
+    Args:
+        failure: OpenSSL's verdict.
+        server: how messages name the server.
+        host: the name or address that the certificate had to be valid for.
+        certificate: what the server presented; None if that could not be found out.
+        anchors: where a trusted certificate is saved, for the hint.
+    """
+    problem = _PROBLEMS.get(failure.verify_code, CertificateProblem.OTHER)
+    now = datetime.now(UTC)
+    return CertificateError(
+        f"{server}: its certificate is not trusted: "
+        + _reason(problem, failure.verify_message, host, certificate, now),
+        problem=problem,
+        host=host,
+        verify_code=failure.verify_code,
+        verify_message=failure.verify_message,
+        certificate=certificate,
+        hint=_hint(problem, host, now, anchors),
+    )
+
+
+def anchors_of(registry: str) -> str:
+    """Where a certificate that ``registry`` is trusted by is saved, for a hint."""
+    return (
+        f"/etc/containers/certs.d/{registry}/ca.crt, or add it to the directory of --cert-dir or "
+        "to the file that SSL_CERT_FILE names"
+    )
+
+
+def refusal_among(causes: Iterable[BaseException]) -> ssl.SSLCertVerificationError | None:
+    """OpenSSL's verdict on a certificate, if it is one of ``causes``."""
+    refusals = (one for one in causes if isinstance(one, ssl.SSLCertVerificationError))
+    return next(refusals, None)
+
+
+def presented(
+    host: str, port: int, make_context: Callable[[], ssl.SSLContext], *, proxy: str | None = None
+) -> CertificateSummary | None:
+    """The certificate that a server presents, unverified; None if it cannot be had.
+
+    Args:
+        host: the server's name or address.
+        port: the server's port.
+        make_context: makes a TLS context that does not verify.
+        proxy: the URL of the proxy to the server.
+    """
+    connection = None
+    try:
+        connection = _connection(host, port, make_context(), proxy)
+        if connection is None:
+            return None
+        connection.connect()
+        data = connection.sock.getpeercert(binary_form=True)
+        return None if data is None else summary(data)
+    except (OSError, http.client.HTTPException, ValueError):
+        return None  # OpenSSL's verdict alone must do
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def summary(data: bytes) -> CertificateSummary:
+    """The parts of a DER certificate that a message names.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    from cryptography import x509  # noqa: PLC0415 - loaded only when a certificate is refused
+
+    try:
+        certificate = x509.load_der_x509_certificate(data)
+        return CertificateSummary(
+            _names(certificate),
+            _printable(certificate.issuer.rfc4514_string()),
+            certificate.not_valid_before_utc,
+            certificate.not_valid_after_utc,
+        )
+    except (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
+        raise ValueError("malformed certificate") from None
+
+
+def _connection(
+    host: str, port: int, context: ssl.SSLContext, proxy: str | None
+) -> http.client.HTTPSConnection | None:
+    if proxy is None:
+        return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT, context=context)
+    parts = urlsplit(proxy)
+    if parts.scheme != "http" or parts.hostname is None:
+        return None  # http.client does not nest TLS in TLS
+    through = http.client.HTTPSConnection(
+        parts.hostname, parts.port or 80, timeout=_TIMEOUT, context=context
+    )
+    headers = {}
+    if parts.username is not None:
+        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Proxy-Authorization"] = f"Basic {b64encode(secret.encode()).decode()}"
+    through.set_tunnel(host, port, headers)
+    return through
+
+
+def _names(certificate: Certificate) -> tuple[str, ...]:
+    from cryptography import x509  # noqa: PLC0415 - loaded only when a certificate is refused
+
+    try:
+        alternatives = certificate.extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        ).value
+    except x509.ExtensionNotFound:
+        return ()
+    names = [
+        *alternatives.get_values_for_type(x509.DNSName),
+        *map(str, alternatives.get_values_for_type(x509.IPAddress)),
+    ]
+    return tuple(_printable(name) for name in names)
+
+
+def _reason(
+    problem: CertificateProblem,
+    verify_message: str,
+    host: str,
+    certificate: CertificateSummary | None,
+    now: datetime,
+) -> str:
+    if certificate is None:
+        return verify_message
+    match problem:
+        case CertificateProblem.EXPIRED if certificate.not_after < now:
+            return f"it expired on {_date(certificate.not_after)}"
+        case CertificateProblem.NOT_YET_VALID if certificate.not_before > now:
+            return f"it is not valid before {_date(certificate.not_before)}"
+        case CertificateProblem.EXPIRED | CertificateProblem.NOT_YET_VALID:
+            return f"a certificate of its issuers: {verify_message}"
+        case CertificateProblem.SELF_SIGNED:
+            return f"it is self-signed ({certificate.issuer})"
+        case CertificateProblem.UNKNOWN_ISSUER:
+            return f"its issuer is unknown ({certificate.issuer})"
+        case CertificateProblem.NAME_MISMATCH:
+            return (
+                "it was issued for another name "
+                f"(expected {host}, got {_listed(certificate.names)})"
+            )
+        case CertificateProblem.OTHER:
+            return verify_message
+
+
+def _hint(problem: CertificateProblem, host: str, now: datetime, anchors: str) -> str:
+    match problem:
+        case CertificateProblem.EXPIRED:
+            return f"renew it on the server, or set the clock here, which shows {_date(now)}"
+        case CertificateProblem.NOT_YET_VALID:
+            return f"set the clock here, which shows {_date(now)}, or the one of its issuer"
+        case CertificateProblem.NAME_MISMATCH:
+            return (
+                "use a name that the certificate has (location in registries.conf can map yours "
+                f"to it), or have a certificate issued for {host}"
+            )
+        case CertificateProblem.SELF_SIGNED:
+            return f"check its fingerprint, then save it (PEM) as {anchors}"
+        case CertificateProblem.UNKNOWN_ISSUER:
+            return f"save the certificate (PEM) of its issuer as {anchors}"
+        case CertificateProblem.OTHER:
+            return (
+                "have a certificate issued that OpenSSL accepts (openssl s_client shows this one)"
+            )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    if not names:
+        return "no subjectAltName"
+    shown = ", ".join(names[:_MAX_NAMES])
+    return shown if len(names) <= _MAX_NAMES else f"{shown} and {len(names) - _MAX_NAMES} more"
+
+
+def _date(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)[:_LONGEST_NAME]

@@ -1,0 +1,65 @@
+"""An HTTP proxy that opens tunnels (CONNECT) and demands a password."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+
+class FakeProxy:
+    """A proxy on loopback; ``authorized`` counts the tunnels that it opened."""
+
+    def __init__(self, username: str, password: str) -> None:
+        token = base64.b64encode(f"{username}:{password}".encode()).decode()
+        self.authorized = 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(f"Basic {token}"))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    @property
+    def host(self) -> str:
+        """``127.0.0.1:port``."""
+        return f"127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _handler(proxy, expected: str) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+        class Handler(BaseHTTPRequestHandler):
+            def do_CONNECT(self) -> None:
+                if self.headers.get("Proxy-Authorization") != expected:
+                    self.send_error(407)
+                    return
+                host, port = self.path.rsplit(":", 1)
+                with socket.create_connection((host, int(port)), timeout=10) as server:
+                    proxy.authorized += 1
+                    self.send_response(200)
+                    self.end_headers()
+                    back = threading.Thread(target=_pump, args=(server, self.connection))
+                    back.start()
+                    _pump(self.connection, server)
+                    back.join()
+                self.close_connection = True
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+def _pump(source: socket.socket, destination: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            destination.sendall(data)
+    with contextlib.suppress(OSError):
+        destination.shutdown(socket.SHUT_WR)

@@ -221,17 +221,13 @@ class Untags(Protocol):
         ...
 
 
-@runtime_checkable
-class MakesManifests(Protocol):
-    """A source whose place keeps no manifests: they are made when it is read.
+class MakesManifests:
+    """Marks a source that stores no manifests and makes them when it is read.
 
-    Nobody can have been told their digests, so an image may change its form on the way.
+    No other program can know their digests, so an image may change its form on the way.
     """
 
-    @property
-    def makes_manifests(self) -> bool:
-        """True."""
-        ...
+    __slots__ = ()
 
 
 @runtime_checkable

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 from bundler.bundle import layout
 from bundler.copy.plan import Target
 from bundler.copy.select import EVERYTHING, Selection
-from bundler.errors import DamagedBundleError, NotFoundError, UnsupportedError
+from bundler.errors import (
+    DamagedBundleError,
+    InvalidReferenceError,
+    NotFoundError,
+    UnsupportedError,
+)
 from bundler.oci import media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
@@ -115,6 +120,14 @@ def image_name(reference: str, root: Digest, kind: Format) -> str:
         return layout.image_path(root)
     image = ImageReference.parse(reference)
     return _versioned(image, image.tag, root)
+
+
+def name_in_index(image: BundledImage) -> str:
+    """The name of an inventoried image in ``index.json``; its reference, if that is malformed."""
+    try:
+        return image_name(image.reference, image.digest, "oci")
+    except InvalidReferenceError:
+        return image.reference
 
 
 def referrer_name(reference: str, root: Digest, tag: str | None, kind: Format) -> str:

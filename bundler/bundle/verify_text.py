@@ -122,14 +122,7 @@ def _skopeo(image: BundledImage, contents: Inventory) -> str:
 def _source(image: BundledImage, contents: Inventory) -> str:
     if contents.format == "dir":
         return f"dir:{layout.image_path(image.digest)}"
-    return f"oci:.:{_name(image)}"
-
-
-def _name(image: BundledImage) -> str:
-    try:
-        return places.image_name(image.reference, image.digest, "oci")
-    except InvalidReferenceError:
-        return image.reference
+    return f"oci:.:{places.name_in_index(image)}"
 
 
 def _target(image: BundledImage) -> str:

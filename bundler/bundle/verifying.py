@@ -27,7 +27,6 @@ from bundler.errors import (
     DigestMismatchError,
     ExpiredError,
     IntegrityError,
-    InvalidReferenceError,
     LimitError,
     MediumError,
     NotFoundError,
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bundler.bundle.inventory import BundledImage, Inventory
+    from bundler.bundle.inventory import Inventory
     from bundler.events import Emit
     from bundler.trust.keys import PublicKey
 
@@ -338,7 +337,7 @@ def _add_fault(check: _Check, path: str, error: BundlerError) -> None:
 
 def _compare_index(check: _Check, known: Inventory) -> None:
     """index.json is what other tools go by: it must name the inventory's images and no others."""
-    roots = {_name_in_index(image): image.digest for image in known.images}
+    roots = {places.name_in_index(image): image.digest for image in known.images}
     allowed = {*roots.values(), *(item.digest for one in known.images for item in one.referrers)}
     try:
         raw = layout.read_file(check.bundle, layout.INDEX, image_layout.MAX_INDEX)
@@ -359,13 +358,6 @@ def _compare_index(check: _Check, known: Inventory) -> None:
     named = {image_layout.name_of(entry) for entry in entries}
     for name in (name for name in roots if name not in named):
         check.add("index", layout.INDEX, f"{name} is missing from it")
-
-
-def _name_in_index(image: BundledImage) -> str:
-    try:
-        return places.image_name(image.reference, image.digest, "oci")
-    except InvalidReferenceError:
-        return image.reference
 
 
 def _distinct(*digests: Digest | None) -> tuple[Digest, ...]:

@@ -5,10 +5,11 @@ Without a word nothing changes. What is asked for here is decided on in ``decide
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bundler.oci import media_types
+from bundler.ports import MakesManifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.reference import ImageReference
+    from bundler.ports import Source
 
 Algorithm = Literal["gzip", "zstd", "zstd:chunked"]
 ManifestFormat = Literal["oci", "v2s2", "v2s1"]
@@ -84,6 +86,22 @@ class Changes:
     """Why no digest may change; None: it may."""
     name: ImageReference | None = None
     """What the image will be called, which schema 1 writes into the manifest."""
+
+    def between(self, source: Source, goal: ImageReference | None) -> Changes:
+        """The same, with the changes that follow from the source and the destination.
+
+        Args:
+            source: the source of the image.
+            goal: the image's name in a repository; None if the destination is none.
+        """
+        changes = self
+        if isinstance(source, MakesManifests):
+            changes = replace(changes, compress_uncompressed=True)
+        if goal is None:
+            return changes
+        if goal.digest is not None and changes.keep is None:
+            changes = replace(changes, keep="the destination names a digest")
+        return replace(changes, name=goal)
 
 
 AS_IT_IS = Changes()

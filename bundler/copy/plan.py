@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
-_SIGNED = "it is signed, and --remove-signatures was not asked for"
-
 Action = Literal["push", "mount", "present"]
 
 

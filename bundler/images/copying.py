@@ -17,13 +17,13 @@ from bundler.copy.select import EVERYTHING, Selection
 from bundler.errors import BundlerError, ConflictError, RegistryError
 from bundler.events import Notice
 from bundler.oci import media_types
-from bundler.ports import InRepository, MakesManifests
+from bundler.ports import InRepository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Admit, Options, Reference, Source
+    from bundler.ports import Admit, Options, Reference
 
 _OTHER_FORMS: tuple[ManifestFormat, ...] = ("v2s2", "oci")
 _FAMILIES: Mapping[ManifestFormat, frozenset[str]] = {
@@ -115,7 +115,9 @@ def copy_image(
         running.emit(resolved(image.graph))
         _check_digest(goal, image)
         names = (*((goal.name,) if goal.name else ()), *order.additional_names)
-        target = Target(image, destination, names, changes=_changes(order, source))
+        named = goal.image if isinstance(goal, InRepository) else None
+        changes = order.changes.between(source, named)
+        target = Target(image, destination, names, changes=changes)
         made = plan([target], running.executor, running.cancellation)
         if not dry_run:
             image = _execute(made, target, running)
@@ -165,16 +167,3 @@ def _execute(made: Plan, target: Target, running: Running) -> Image:
 def _refuses_type(error: RegistryError) -> bool:
     """Whether a registry may have meant the media type of what it would not take."""
     return error.status == 415 or not {"MANIFEST_INVALID", "TAG_INVALID"}.isdisjoint(error.codes)
-
-
-def _changes(order: CopyOrder, source: Source) -> Changes:
-    """What was asked for, and what follows from the places."""
-    changes, goal = order.changes, order.destination
-    if isinstance(source, MakesManifests) and source.makes_manifests:
-        changes = replace(changes, compress_uncompressed=True)
-    image = goal.image if isinstance(goal, InRepository) else None
-    if image is None:
-        return changes
-    if image.digest is not None and changes.keep is None:
-        changes = replace(changes, keep="the destination names a digest")
-    return replace(changes, name=image)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.content.verified import VerifiedReader
 from bundler.copy import select
 from bundler.copy.resolve import MAX_DEPTH, fetch
 from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
@@ -28,7 +27,7 @@ from bundler.oci.go_values import (
 )
 from bundler.oci.manifest import ImageManifest, Index
 from bundler.oci.schema1 import Schema1
-from bundler.ports import InRepository, KeepsForeignManifests, ListsTags, MountOrigin, Node
+from bundler.ports import InRepository, KeepsForeignManifests, ListsTags, MountOrigin
 
 if TYPE_CHECKING:
     from bundler.events import Emit
@@ -100,18 +99,13 @@ def any_instance(found: Found, platform: Platform) -> ImageManifest | Schema1:
 
 
 def raw_config(found: Found, image: ImageManifest) -> bytes:
-    """The bytes of an image's configuration, or of whatever an artifact has in its place.
+    """The verified bytes of an image's configuration, or of an artifact's counterpart.
 
     Raises:
-        IntegrityError: they are not those of its digest.
-        LimitError: there are too many of them.
+        IntegrityError: the bytes do not match their digest or size.
+        LimitError: the configuration is larger than allowed.
     """
-    config = image.config
-    what = f"{found.reference}: config {config.digest}"
-    if config.size > manifest.MAX_MANIFEST:
-        raise LimitError(f"{what}: {config.size:,} bytes, more than a config may have")
-    with found.source.open(Node.of(config, "config")) as stream:
-        return VerifiedReader(stream, what, digest=config.digest, size=config.size).read()
+    return fetch(found.source, image.config, str(found.reference), kind="config")
 
 
 def config(found: Found, image: ImageManifest) -> Struct:

@@ -25,7 +25,7 @@ from bundler.copy.select import EVERYTHING, Selection
 from bundler.errors import BundlerError, NotFoundError
 from bundler.images import sync_places, sync_sources
 from bundler.images.sync_report import Line, SyncReport
-from bundler.ports import Destination, MakesManifests, Rereads, Resolves, Source
+from bundler.ports import Destination, Rereads, Resolves, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -187,7 +187,7 @@ class _Work:
         if self.dry_run and not item.remote:
             return _Looked(root, None, parts)
         destination = opened.destination(item.place)
-        changes = _changes(order.changes, source, item)
+        changes = order.changes.between(source, item.image)
         more = image.referrers or image.signatures or _alters(changes)
         if not more and _holds(destination, item.name, root):
             return _Looked(root, None, parts, present=True)
@@ -261,17 +261,6 @@ def _holds(destination: Destination, name: str | None, root: Digest) -> bool:
         return destination.resolve(name).digest == root
     except NotFoundError:
         return False
-
-
-def _changes(changes: Changes, source: Source, item: Placed) -> Changes:
-    """What was asked for, and what follows from the places."""
-    if isinstance(source, MakesManifests) and source.makes_manifests:
-        changes = replace(changes, compress_uncompressed=True)
-    if item.image is None:
-        return changes
-    if item.image.digest is not None and changes.keep is None:
-        changes = replace(changes, keep="the destination names a digest")
-    return replace(changes, name=item.image)
 
 
 def _alters(changes: Changes) -> bool:

@@ -141,19 +141,17 @@ def to_oci_index(index: Index, children: Sequence[Descriptor]) -> bytes:
     )
 
 
-def to_docker_list(
-    index: Index, children: Sequence[Descriptor], *, default: Platform | None = None
-) -> bytes:
+def to_docker_list(index: Index, children: Sequence[Descriptor]) -> bytes:
     """As ``to_oci_index``, Docker's list of manifests.
 
     Args:
         index: what it was.
         children: what its entries became.
-        default: the platform of an entry of an OCI index that names none.
 
     Raises:
-        CannotConvertError: an entry has no platform, and there is no ``default``.
+        CannotConvertError: an entry of an OCI index has no platform.
     """
+    default: Platform | None = None
     features: Sequence[dict[str, Any]] = [{} for _ in children]
     if index.media_type == media_types.DOCKER_LIST:
         default, features = _NOWHERE, _docker_features(index)

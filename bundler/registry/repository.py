@@ -192,15 +192,6 @@ class Repository:
                 stream.skip(offset)
             yield stream
 
-    def delete_blob(self, digest: Digest) -> None:
-        """Delete a blob.
-
-        Raises:
-            NotFoundError: there is none.
-            UnsupportedError: the registry does not delete.
-        """
-        self._delete(f"blobs/{digest}", self._called(digest))
-
     def tags(self) -> list[str]:
         """Every tag, in the order the registry gives them.
 
@@ -303,22 +294,6 @@ class Repository:
         if not is_tag(reference):
             raise InvalidReferenceError(f"{reference[:160]!r} is not a tag")
         return f"{self.name}:{reference}"
-
-
-def catalogue(session: Session) -> list[str]:
-    """Every repository that the registry tells of.
-
-    Raises:
-        NotFoundError, UnsupportedError, UnauthorizedError: it has no catalogue, or none for us.
-    """
-    names = listing.strings(
-        session,
-        f"/v2/_catalog?n={listing.PAGE_SIZE}",
-        "repositories",
-        what=f"{session.host}: catalogue",
-        scopes=("registry:catalog:*",),
-    )
-    return [name for name in dict.fromkeys(names) if is_repository_path(name)]
 
 
 def fallback_tag(subject: Digest) -> str:

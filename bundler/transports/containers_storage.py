@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import ConflictError, NotFoundError, UsageError
 from bundler.events import Emit, Warned, discard
 from bundler.oci import media_types
-from bundler.ports import Accepts
+from bundler.ports import Accepts, MakesManifests
 from bundler.transports.storage import images, layers, references, signatures, store
 from bundler.transports.storage.arriving import arriving
 from bundler.transports.storage.places import opened
@@ -65,7 +65,7 @@ class StorageReference:
         return f"containers-storage:{self.place or ''}{self.image_name}"
 
 
-class StorageSource:
+class StorageSource(MakesManifests):
     """Reads a storage; manifests are served with the layers that can be read."""
 
     def __init__(self, storage: Storage, emit: Emit = discard) -> None:
@@ -73,11 +73,6 @@ class StorageSource:
         self._emit = emit
         self._lock = threading.Lock()
         self._made: dict[Digest, bytes] = {}
-
-    @property
-    def makes_manifests(self) -> bool:
-        """True: no manifest that is copied out has come in so."""
-        return True
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """The image that ``name`` stands for, as it can be copied."""

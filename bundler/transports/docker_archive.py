@@ -35,7 +35,7 @@ from bundler.oci import fields, image_config, media_types, strict_json
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference
-from bundler.ports import Accepts
+from bundler.ports import Accepts, MakesManifests
 from bundler.transports import archive_file, layout_entries, mistaken, streams
 from bundler.transports.docker_archive_writer import DockerArchiveWriter
 
@@ -77,7 +77,7 @@ class DockerArchiveReference:
         return f"docker-archive:{self.path}{name}"
 
 
-class DockerArchiveSource:
+class DockerArchiveSource(MakesManifests):
     """Reads the archive at a path, or one that is open already and from now on is this source's."""
 
     def __init__(self, archive: Path | PlainReader, options: Options) -> None:
@@ -116,11 +116,6 @@ class DockerArchiveSource:
             stream = self._layer_stream(content)
             _skip(stream, offset)
             yield stream
-
-    @property
-    def makes_manifests(self) -> bool:
-        """True: an archive holds none."""
-        return True
 
     def tags(self) -> list[str]:
         """Every name of every image, in full."""

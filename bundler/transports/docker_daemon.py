@@ -25,7 +25,7 @@ from bundler.errors import (
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.oci.reference import DEFAULT_DOMAIN, ImageReference
-from bundler.ports import Accepts
+from bundler.ports import Accepts, MakesManifests
 from bundler.registry.engine_api import DEFAULT_HOST, Engine, EngineTls
 from bundler.transports import archive_file, streams
 from bundler.transports.docker_archive import DockerArchiveSource
@@ -67,7 +67,7 @@ class DaemonReference:
         return f"docker-daemon:{self.name}"
 
 
-class DaemonSource:
+class DaemonSource(MakesManifests):
     """Reads images of an engine, each fetched once, when it is first asked for."""
 
     def __init__(self, reference: DaemonReference, options: Options) -> None:
@@ -92,11 +92,6 @@ class DaemonSource:
                     yield stream
                 return
         raise NotFoundError(f"{self._reference}: it does not hold {target.digest}")
-
-    @property
-    def makes_manifests(self) -> bool:
-        """True: an engine hands out none."""
-        return True
 
     def close(self) -> None:
         """Let go of what was fetched."""

@@ -42,8 +42,3 @@ def shared(access: Access, options: Options) -> Iterator[Session]:
                 _open[key] = (session, users - 1)
         if users == 1:
             session.close()
-
-
-def count() -> int:
-    """How many sessions are in use."""
-    return len(_open)

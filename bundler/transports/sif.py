@@ -18,6 +18,7 @@ from bundler.content.reader import new_buffer
 from bundler.content.verified import VerifiedReader
 from bundler.errors import InvalidReferenceError, NotFoundError, UnsupportedError
 from bundler.oci import media_types
+from bundler.ports import MakesManifests
 from bundler.transports import sif_file, sif_layer
 from bundler.transports.made_image import MadeImage, added
 
@@ -54,7 +55,7 @@ class SifReference:
         return f"sif:{self.path}"
 
 
-class SifSource:
+class SifSource(MakesManifests):
     """Reads a SIF file; its files are packed into a layer when the image is first asked for.
 
     Raises:
@@ -71,11 +72,6 @@ class SifSource:
             self._file = opened.enter_context(PlainReader.open(Path(reference.path)))
             self._sif = sif_file.read(self._file)
             self._opened = opened.pop_all()
-
-    @property
-    def makes_manifests(self) -> bool:
-        """True: a SIF file holds none."""
-        return True
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """The image.

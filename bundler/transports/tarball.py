@@ -23,6 +23,7 @@ from bundler.content.verified import VerifiedReader
 from bundler.errors import InvalidReferenceError, NotFoundError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
+from bundler.ports import MakesManifests
 from bundler.transports import archive_file, streams
 from bundler.transports.made_image import MadeImage, added
 
@@ -69,7 +70,7 @@ class TarballReference:
         return f"tarball:{':'.join(self.paths)}"
 
 
-class TarballSource:
+class TarballSource(MakesManifests):
     """Reads the files; each is read to its end once, to make the image, and again as a layer.
 
     Raises:
@@ -86,11 +87,6 @@ class TarballSource:
             for path in reference.paths:
                 self._files.append(opened.enter_context(_opened(path, options)))
             self._closing = opened.pop_all()
-
-    @property
-    def makes_manifests(self) -> bool:
-        """True: files of layers hold none."""
-        return True
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """The image, which is made when it is first asked for.

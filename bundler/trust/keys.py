@@ -159,15 +159,6 @@ def needs_passphrase(pem: bytes) -> bool:
     return b"ENCRYPTED" in pem
 
 
-def read_private(path: Path, passphrase: bytes | None) -> PrivateKey:
-    """Read a private key's file; see ``parse_private``.
-
-    Raises:
-        NotFoundError, ConfigError, UsageError, UnsupportedError: as ``parse_private``.
-    """
-    return parse_private(read_file(path), passphrase, str(path))
-
-
 def read_public(path: Path) -> PublicKey:
     """Read a public key's file (SubjectPublicKeyInfo in PEM).
 

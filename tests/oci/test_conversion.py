@@ -14,7 +14,6 @@ from bundler.errors import BundlerError, CannotConvertError, MalformedError
 from bundler.oci import conversion, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.platform import Platform
 from tests import strategies
 from tests.fakes import images
 
@@ -176,8 +175,6 @@ def test_an_entry_without_a_platform_cannot_be_in_a_docker_list():
     children = [bare, INDEX.manifests[1]]
     with pytest.raises(CannotConvertError, match="names no platform"):
         conversion.to_docker_list(INDEX, children)
-    made = conversion.to_docker_list(INDEX, children, default=Platform("plan9", "arm"))
-    assert json.loads(made)["manifests"][0]["platform"] == {"architecture": "arm", "os": "plan9"}
     nowhere = json.loads(conversion.to_oci_index(LIST, [bare]))["manifests"][0]["platform"]
     assert nowhere == {"architecture": "", "os": ""}
 

@@ -23,7 +23,7 @@ from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.registry import listing
 from bundler.registry import repository as repository_module
-from bundler.registry.repository import Repository, catalogue, fallback_tag
+from bundler.registry.repository import Repository, fallback_tag
 from tests.fakes.registry import FakeRegistry
 
 BLOB = bytes(range(256)) * 1000
@@ -243,11 +243,6 @@ class TestBlobs:
         ):
             pass
 
-    def test_delete(self, registry, repository):
-        digest = Digest(registry.add_blob("library/app", BLOB))
-        repository.delete_blob(digest)
-        assert not repository.has_blob(digest)
-
     def test_a_connection_serves_many_requests(self, registry, repository):
         """The server would see new connections as new client ports."""
         digest = Digest(registry.add_blob("library/app", BLOB))
@@ -326,12 +321,6 @@ class TestLists:
         registry.fail("GET", status=200, body=body)
         with pytest.raises((RegistryError, MalformedError)):
             repository.tags()
-
-    def test_catalogue(self, registry, session):
-        registry.page_size = 2
-        for name in ("a/b", "c", "d/e/f"):
-            registry.repository(name)
-        assert catalogue(session) == ["a/b", "c", "d/e/f"]
 
 
 class TestReferrers:

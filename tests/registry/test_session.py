@@ -31,7 +31,7 @@ from bundler.errors import (
 )
 from bundler.events import Retrying
 from bundler.oci.digest import Digest
-from bundler.registry.repository import Repository, catalogue
+from bundler.registry.repository import Repository
 from bundler.registry.retrying import Patience
 from tests.fakes.registry import FakeRegistry
 
@@ -203,11 +203,6 @@ class TestBearer:
             with pytest.raises(Exception, match="more than the 1,048,576 bytes") as caught:
                 connect(registry, USER).ping()
             assert caught.value.exit_status == 8
-
-    def test_the_catalogue_has_a_scope_of_its_own(self, connect):
-        with FakeRegistry(auth="bearer") as registry:
-            registry.add_image("library/app", "1")
-            assert catalogue(connect(registry, USER)) == ["library/app"]
 
 
 class TestRealms:

@@ -398,7 +398,7 @@ def test_mounts_within_a_registry(registry):
 
 def test_one_session_for_all_repositories(registry):
     """One token service, one set of limits; it goes when the last one is closed."""
-    before = docker_sessions.count()
+    before = len(docker_sessions._open)
     registry.auth = "basic"
     user = RegistryOverride(credentials=Credentials("user", "password"), plain_http=True)
     shared = Options(Settings(), overrides={registry.host: user})
@@ -411,11 +411,11 @@ def test_one_session_for_all_repositories(registry):
         origin.resolve()
         origin.close()
     assert sum("authorization" not in request.headers for request in registry.requests) == 1
-    assert docker_sessions.count() == before
+    assert len(docker_sessions._open) == before
 
 
 def test_a_blocked_registry_is_not_opened(registry, tmp_path):
-    before = docker_sessions.count()
+    before = len(docker_sessions._open)
     file = tmp_path / "registries.conf"
     file.write_text(f'[[registry]]\nlocation = "{registry.host}"\nblocked = true\n')
     blocked = Options(Settings.load({}, tmp_path, 1000, registries_conf=file))
@@ -423,4 +423,4 @@ def test_a_blocked_registry_is_not_opened(registry, tmp_path):
     for open_it in (TRANSPORT.source, TRANSPORT.destination):
         with pytest.raises(ConfigError, match="blocked"):
             open_it(reference, blocked)
-    assert docker_sessions.count() == before
+    assert len(docker_sessions._open) == before

@@ -76,7 +76,7 @@ def base64_text(data: bytes) -> str:
 def test_a_written_pair_signs_and_verifies(tmp_path: Path, kind, passphrase):
     made = keys.generate(kind)
     private, public = keys.write_pair(tmp_path / "site", made, passphrase)
-    signature = keys.read_private(private, passphrase).sign(MESSAGE)
+    signature = keys.parse_private(keys.read_file(private), passphrase, "key").sign(MESSAGE)
     reader = keys.read_public(public)
     reader.verify(signature, MESSAGE)
     assert reader == made.public
@@ -242,7 +242,7 @@ def test_rsa_keys_verify_what_openssl_signed_and_do_not_sign(tmp_path: Path):
     ).stdout
     keys.parse_public(public_pem(key), "rsa.pub").verify(signature, MESSAGE)
     with pytest.raises(UnsupportedError, match="verify only"):
-        keys.read_private(tmp_path / "rsa.key", None)
+        keys.parse_private(keys.read_file(tmp_path / "rsa.key"), None, "key")
 
 
 def test_the_halves_of_a_pair_are_told_apart():

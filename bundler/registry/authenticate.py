@@ -223,7 +223,7 @@ class Authenticator:
                     self.without_secrets(body[: failures.MAX_ERROR_BODY]),
                     request=("GET", answer.url),
                     what=what,
-                    own=False,
+                    registry=None,
                 )
         return self._parse(body, what)
 

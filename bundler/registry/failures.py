@@ -52,7 +52,7 @@ def of_answer(
     *,
     request: tuple[str, str],
     what: str,
-    own: bool,
+    registry: str | None,
 ) -> BundlerError:
     """The error for an answer that is not the one hoped for.
 
@@ -62,9 +62,9 @@ def of_answer(
         body: the beginning of its body, at most ``MAX_ERROR_BODY`` bytes.
         request: method and URL.
         what: how the message names the thing that was asked for.
-        own: whether the registry itself answered, not a place that it sent us on to.
+        registry: the registry's name; None if another host answered, to which it redirected.
     """
-    error = _refusal(status, headers, body, request=request, what=what, own=own)
+    error = _refusal(status, headers, body, request=request, what=what, registry=registry)
     method, url = request
     error.exchange = exchange(status, body, method=method, url=url)
     return error
@@ -166,9 +166,10 @@ def _refusal(
     *,
     request: tuple[str, str],
     what: str,
-    own: bool,
+    registry: str | None,
 ) -> BundlerError:
     method, url = request
+    own = registry is not None
     codes, detail = _errors(body, headers)
     if status == 429 or (400 <= status < 500 and "TOOMANYREQUESTS" in codes):
         return RateLimitedError(
@@ -182,7 +183,7 @@ def _refusal(
             f"{what}: {Origin.of(url)} wants other credentials{detail}",
             status=status,
             codes=codes,
-            hint=f"airbundle login {_host(url)}",
+            hint=f"airbundle login {registry}",
         )
     if is_html(headers) and status < 500:
         return not_a_registry(url, status=status)
@@ -342,10 +343,6 @@ def _phrase(status: int) -> str:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         return str(status)
-
-
-def _host(url: str) -> str:
-    return str(Origin.of(url)).partition("://")[2]
 
 
 def _clean(text: str) -> str:

@@ -268,7 +268,7 @@ class Session:
                 self._authenticator.without_secrets(body),
                 request=(call.method, answer.url),
                 what=call.what,
-                own=answer.own,
+                registry=self.host if answer.own else None,
             )
 
     def _follow(self, call: _Call, url: str, proof: Mapping[str, str]) -> Answer:

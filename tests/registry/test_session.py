@@ -492,6 +492,14 @@ class TestProxies:
         pull(connect(registry, host=host, proxy=registry.url))
         assert {one.target.split("/v2/")[0] for one in registry.requests} == {f"http://{host}"}
 
+    @pytest.mark.parametrize("host", ["docker.io", "registry.example:80"])
+    def test_login_is_suggested_for_the_name_in_use(self, connect, registry, host):
+        """Credentials are stored by the name, not by the address or without a default port."""
+        registry.fail("GET", status=401)
+        with pytest.raises(UnauthorizedError) as caught:
+            connect(registry, host=host, proxy=registry.url).ping()
+        assert caught.value.hint == f"airbundle login {host}"
+
     def test_a_proxy_that_refuses_is_said(self, connect, authority, registry):
         registry.fail("CONNECT", status=407, times=None)
         session = connect(

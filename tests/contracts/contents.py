@@ -11,7 +11,7 @@ from bundler.content.verified import VerifiedReader
 from bundler.errors import MediumError
 from bundler.oci.digest import Digest
 from bundler.ports import Destination, Node, Publication
-from bundler.transports.memory import MemoryStore
+from tests.fakes.memory import MemoryStore
 
 if TYPE_CHECKING:
     from bundler.content.reader import Reader

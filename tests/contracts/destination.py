@@ -19,9 +19,9 @@ from bundler.errors import (
 )
 from bundler.oci.digest import Digest
 from bundler.ports import Node, Publication, Rereads
-from bundler.transports.memory import MemoryStore
 from tests.contracts import contents
 from tests.contracts.contents import publish, push, push_all
+from tests.fakes.memory import MemoryStore
 
 if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor

@@ -13,9 +13,9 @@ from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.ports import ListsTags, Node
-from bundler.transports.memory import MemoryStore
 from bundler.transports.reachable import reachable
 from tests.contracts import contents
+from tests.fakes.memory import MemoryStore
 
 if TYPE_CHECKING:
     from bundler.ports import Source

@@ -6,7 +6,7 @@ import threading
 
 from bundler.errors import RegistryError
 from bundler.ports import Accepts
-from bundler.transports.memory import MemoryDestination, MemoryStore
+from tests.fakes.memory import MemoryDestination, MemoryStore
 
 
 class Registry:

@@ -23,7 +23,7 @@ from bundler.errors import (
     RegistryError,
 )
 from bundler.oci.platform import Platform
-from bundler.transports.memory import Fault, MemoryStore
+from tests.fakes.memory import Fault, MemoryStore
 
 AMD64 = Platform("linux", "amd64")
 ARM64 = Platform("linux", "arm64")

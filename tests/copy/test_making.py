@@ -21,7 +21,7 @@ from bundler.errors import CannotConvertError, DigestMismatchError, LimitError, 
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Accepts
-from bundler.transports.memory import Fault, MemoryStore
+from tests.fakes.memory import Fault, MemoryStore
 
 UNCOMPRESSED = Accepts(
     manifests=frozenset({media_types.DOCKER_MANIFEST}), indexes=False, layers="uncompressed"

@@ -18,8 +18,8 @@ from bundler.errors import CannotConvertError, MalformedError, MediumError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Accepts
-from bundler.transports.memory import Fault, MemoryStore
 from tests.copy.registry import OneWriter, Registry
+from tests.fakes.memory import Fault, MemoryStore
 
 
 @pytest.fixture

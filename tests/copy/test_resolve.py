@@ -28,8 +28,8 @@ from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
-from bundler.transports.memory import MemorySource, MemoryStore
 from tests.fakes import images
+from tests.fakes.memory import MemorySource, MemoryStore
 
 AMD64 = Platform("linux", "amd64")
 ARM64 = Platform("linux", "arm64")

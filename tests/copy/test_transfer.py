@@ -24,7 +24,7 @@ from bundler.errors import (
 )
 from bundler.events import discard
 from bundler.ports import Accepts, Node
-from bundler.transports.memory import Fault, MemoryDestination, MemoryStore
+from tests.fakes.memory import Fault, MemoryDestination, MemoryStore
 
 TEMPORARY = RegistryError("busy", temporary=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 
-from bundler.transports.memory import MemoryStore
+from tests.fakes.memory import MemoryStore
 
 
 def member(name, data=b"", *, kind=tarfile.REGTYPE, **facts):

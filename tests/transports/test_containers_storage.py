@@ -41,12 +41,12 @@ from bundler.ports import (
     StoresSignatures,
     Untags,
 )
-from bundler.transports.memory import MemoryStore
 from bundler.transports.storage import layers, locks
 from tests.contracts import contents
 from tests.contracts.contents import push_all
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract, read
+from tests.fakes.memory import MemoryStore
 from tests.fakes.tars import TarStore, directory, hard_link, member, pack, symlink
 
 DRIVERS = ("vfs", "overlay")

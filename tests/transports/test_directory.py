@@ -19,10 +19,10 @@ from bundler.errors import (
 )
 from bundler.ports import Node, Publication
 from bundler.transports.directory import DirectoryDestination, DirectoryReference, DirectorySource
-from bundler.transports.memory import MemoryStore
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
+from tests.fakes.memory import MemoryStore
 
 VERSION = b"Directory Transport Version: 1.1\n"
 

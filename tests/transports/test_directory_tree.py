@@ -20,10 +20,10 @@ from bundler.oci.digest import Digest
 from bundler.ports import Options, Publication
 from bundler.transports.directory import DirectorySource
 from bundler.transports.directory_tree import DirectoryTreeDestination, DirectoryTreeSource
-from bundler.transports.memory import MemoryStore
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract, assert_whole
 from tests.contracts.source import SourceContract
+from tests.fakes.memory import MemoryStore
 from tests.transports import test_directory
 
 COPIES = Options(settings=None, duplicate_blobs=True)

@@ -28,9 +28,9 @@ from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.ports import Options, Publication
 from bundler.transports.docker_archive import DockerArchiveDestination, DockerArchiveSource
-from bundler.transports.memory import MemoryStore
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
+from tests.fakes.memory import MemoryStore
 
 OPTIONS = Options(settings=None)
 

@@ -28,11 +28,11 @@ from bundler.oci import manifest
 from bundler.oci.digest import Digest
 from bundler.ports import Node, Options, Publication
 from bundler.transports.docker_daemon import DaemonDestination
-from bundler.transports.memory import MemoryStore
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract, read
 from tests.fakes.engine import FakeEngine
+from tests.fakes.memory import MemoryStore
 
 
 @pytest.fixture

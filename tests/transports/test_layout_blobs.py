@@ -8,11 +8,11 @@ import pytest
 
 from bundler.errors import NotFoundError
 from bundler.ports import Options, Publication
-from bundler.transports.memory import MemoryStore
 from bundler.transports.oci_layout import LayoutDestination, LayoutSource
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract, assert_whole
 from tests.contracts.source import SourceContract
+from tests.fakes.memory import MemoryStore
 
 
 def write(path, shared, store):

@@ -1,4 +1,4 @@
-"""Images in memory keep to the contracts, and fail as they are told."""
+"""The transport in memory keeps to the contracts, and its test double fails on demand."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import pytest
 
 from bundler.errors import MediumError, NotFoundError
 from bundler.ports import Node
-from bundler.transports.memory import Fault, MemoryStore
+from bundler.transports import memory
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
+from tests.fakes.memory import Fault, MemoryStore
 
 
 class TestSource(SourceContract):
     @pytest.fixture
     def filled(self):
-        return lambda store: store.source()
+        return memory.MemorySource
 
 
 class TestDestination(DestinationContract):
     @pytest.fixture
     def store(self):
-        return MemoryStore()
+        return memory.MemoryStore()
 
     @pytest.fixture
     def opened(self, store):

@@ -30,11 +30,11 @@ from bundler.errors import (
 from bundler.oci.digest import Digest
 from bundler.ports import Node, Options, Publication
 from bundler.transports.layout_entries import LayoutReference
-from bundler.transports.memory import MemoryStore
 from bundler.transports.oci_archive import OciArchiveDestination
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract, read
+from tests.fakes.memory import MemoryStore
 
 MARK = b'{"imageLayoutVersion":"1.0.0"}'
 OPTIONS = Options(settings=None)

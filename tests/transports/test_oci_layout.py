@@ -27,11 +27,11 @@ from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.ports import Node, Options, Publication
 from bundler.transports.layout_entries import LayoutReference
-from bundler.transports.memory import MemoryStore
 from bundler.transports.oci_layout import LayoutDestination, LayoutSource
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
+from tests.fakes.memory import MemoryStore
 
 MARK = b'{"imageLayoutVersion":"1.0.0"}'
 

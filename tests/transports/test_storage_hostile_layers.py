@@ -13,7 +13,7 @@ import pytest
 from bundler.content import tar_entries
 from bundler.errors import BundlerError, LimitError, MalformedError, UnsupportedError
 from bundler.oci.digest import Digest
-from bundler.transports.memory import MemoryStore
+from tests.fakes.memory import MemoryStore
 from tests.fakes.tars import directory, hard_link, member, pack, symlink
 from tests.transports.test_containers_storage import DRIVERS, Place
 

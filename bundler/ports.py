@@ -10,7 +10,7 @@ Everything here may be called from several threads at once, except where it says
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -177,18 +177,6 @@ class Resolves(Protocol):
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """As ``Source.resolve``."""
-        ...
-
-
-@runtime_checkable
-class Retains(Protocol):
-    """A destination that can drop what nobody wants any more."""
-
-    def retain(self, names: Collection[str], /) -> None:
-        """Durably drop every name that is not in ``names``, and what only those needed.
-
-        Called after ``commit``, from one thread.
-        """
         ...
 
 

@@ -1,20 +1,21 @@
-"""Export: what is wanted becomes a bundle on a medium, whole and signed, or plainly no bundle.
+"""Export: resolve, fetch and seal a bundle on a medium; renew the one that is there.
 
-Order of writing: the directory is locked; signatures and ``bundle.json`` go first; then blobs,
-manifests and names; then what is no longer wanted is dropped; then SHA256SUMS, ``bundle.json``,
-and the signatures last. Interrupted anywhere, a re-run completes it. Where nothing has changed,
-nothing is touched.
+Order of writing: the directory is locked; blobs and manifests are added beside those of the
+former bundle, each checked; then the seal is replaced: index.json, SHA256SUMS, ``bundle.json``,
+and the signatures last; then what the new bundle does not list is removed. Interrupted before the
+seal, the former bundle is whole and signed; interrupted anywhere, a re-run completes the new one.
+Where nothing has changed, nothing is touched.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bundler import __version__
-from bundler.bundle import inventory, layout, medium, places, signing, sums, verify_text
+from bundler.bundle import inventory, layout, medium, places, sealing, signing, sums
 from bundler.bundle.inventory import BundledImage, BundledReferrer, Inventory, Tool, format_time
 from bundler.bundle.resolving import Found, Resolved, resolve_all, why_missing
 from bundler.bundle.verifying import verify
@@ -160,7 +161,7 @@ def export(
         if not resolved.found:
             lines = [why_missing(item.wanted.reference, item.error) for item in resolved.missing]
             raise PartialError("nothing could be resolved", lines)
-        destination = places.open_for_writing(order.bundle, order.format, options)
+        destination = places.open_for_export(order.bundle, order.format, options)
         stack.callback(destination.close)
         targets = _targets(resolved, destination, order)
         made = plan(targets, running.executor, running.cancellation)
@@ -169,10 +170,21 @@ def export(
             if unchanged is not None:
                 return unchanged
         medium.check_room(order.bundle, made.size("push") + _overhead(made), made.largest)
-        layout.remove_marks(order.bundle)
         outcome = execute(made, running)
-        destination.retain(_kept(outcome))
-        return _seal(order, resolved, made, outcome, former)
+        if not outcome.published:
+            lines = [why_missing(*failure) for failure in outcome.failed.items()]
+            raise PartialError(f"{order.bundle}: not written, since nothing arrived", lines)
+        seal = sealing.prepare(
+            order.bundle,
+            _inventory(order, resolved, outcome, former),
+            destination.index,
+            order.keys,
+        )
+        sealing.write(order.bundle, seal)
+        sealing.prune(order.bundle, seal.listed)
+        missing = tuple(_missing(resolved, outcome))
+        names = tuple(seal.signatures)
+        return ExportReport(order.bundle, seal.inventory, names, True, made, missing)
 
 
 def _targets(resolved: Resolved, destination: Destination, order: ExportOrder) -> list[Target]:
@@ -184,15 +196,6 @@ def _targets(resolved: Resolved, destination: Destination, order: ExportOrder) -
 
 def _overhead(made: Plan) -> int:
     return _SLACK + sum(len(task.manifest.raw) for task in made.manifests)
-
-
-def _kept(outcome: Outcome) -> set[str]:
-    names: set[str] = set()
-    for target in outcome.published:
-        names.update(target.names)
-        for referrer in target.image.referrers:
-            names.update(target.names_of(referrer))
-    return names
 
 
 def _former(order: ExportOrder) -> Inventory | None:
@@ -242,6 +245,8 @@ def _unchanged(order: ExportOrder, made: Plan, running: Running) -> ExportReport
     if not checked.whole:
         running.emit(Notice(f"{order.bundle} is damaged: what is damaged is written anew"))
         return None
+    if checked.unlisted:
+        sealing.prune(order.bundle, sums.read(order.bundle))
     raw, contents = signing.read_inventory(order.bundle)
     signed = {key.id for key in checked.signers}
     added = signing.write_signatures(
@@ -255,38 +260,30 @@ def _lifetime(contents: Inventory) -> timedelta | None:
     return None if contents.expires is None else contents.expires - contents.created
 
 
-def _seal(
-    order: ExportOrder, resolved: Resolved, made: Plan, outcome: Outcome, former: Inventory | None
-) -> ExportReport:
-    """Write what says that the bundle is whole: SHA256SUMS, the inventory, the signatures."""
+def _inventory(
+    order: ExportOrder, resolved: Resolved, outcome: Outcome, former: Inventory | None
+) -> Inventory:
+    """The inventory of what arrived, but for its ``sums``."""
     created = datetime.now(UTC).replace(microsecond=0)
-    lost = [(item.wanted.reference, item.error) for item in resolved.missing]
-    lost += list(outcome.failed.items())
     published = {target.image.wish.label for target in outcome.published}
-    images = tuple(_bundled(item) for item in resolved.found if item.wanted.reference in published)
-    contents = Inventory(
+    return Inventory(
         format=order.format,
         stream=order.stream,
         serial=inventory.next_serial(former.serial if former else None, created),
         created=created,
         tool=Tool("airbundle", __version__),
         sums=sums.describe(b"", 0),
-        images=images,
+        images=tuple(
+            _bundled(item) for item in resolved.found if item.wanted.reference in published
+        ),
         expires=None if order.expires is None else created + order.expires,
-        complete=not lost,
+        complete=not _missing(resolved, outcome),
     )
-    layout.write_file(order.bundle, layout.GUIDE, verify_text.render(contents, order.keys))
-    listed = sums.digests(
-        order.bundle,
-        [path for path in layout.find(order.bundle).entries if layout.is_listed(path)],
-    )
-    text = sums.render(listed)
-    layout.write_file(order.bundle, layout.SUMS, text)
-    contents = replace(contents, sums=sums.describe(text, len(listed)))
-    raw = contents.to_bytes()
-    layout.write_file(order.bundle, layout.INVENTORY, raw)
-    signatures = signing.write_signatures(order.bundle, raw, order.keys)
-    return ExportReport(order.bundle, contents, tuple(signatures), True, made, tuple(lost))
+
+
+def _missing(resolved: Resolved, outcome: Outcome) -> list[tuple[str, BundlerError]]:
+    unresolved = [(item.wanted.reference, item.error) for item in resolved.missing]
+    return [*unresolved, *outcome.failed.items()]
 
 
 def _bundled(item: Found) -> BundledImage:

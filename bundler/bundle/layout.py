@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -23,6 +24,7 @@ from bundler.errors import LimitError, MalformedError, MediumError, NotFoundErro
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from bundler.content.plain_files import PlainReader
@@ -112,6 +114,11 @@ def part_path(root: Digest, digest: Digest, *, manifest: bool) -> str:
     return f"{image_path(root)}/{prefix}{digest.hex}{'.manifest.json' if manifest else ''}"
 
 
+def version_path(root: Digest) -> str:
+    """The file by which ``dir:`` knows the form of the image ``root``."""
+    return f"{image_path(root)}/version"
+
+
 def digest_in_name(path: str) -> Digest | None:
     """The digest that a file's path promises; None where it promises none."""
     match path.split("/"):
@@ -124,6 +131,22 @@ def digest_in_name(path: str) -> Digest | None:
             return _digest(part[1] or "sha256", part[2]) if part else None
         case _:
             return None
+
+
+def is_content(path: str) -> bool:
+    """Whether an export gives this name to content: a blob, an image's file, or an unfinished one.
+
+    Such a file may be unlisted: an interrupted renewal leaves it beside the former bundle.
+    """
+    if digest_in_name(path) is not None:
+        return True
+    match path.split("/"):
+        case ["blobs", "sha256" | "sha512", name]:
+            return atomic.is_part(name)
+        case ["images", root, name]:
+            return is_image(root) and (name == "version" or atomic.is_part(name))
+        case _:
+            return False
 
 
 def is_system_file(name: str) -> bool:
@@ -206,20 +229,39 @@ def write_file(bundle: Path, name: str, data: bytes) -> None:
     atomic.write_bytes(bundle / name, data)
 
 
-def remove_marks(bundle: Path) -> None:
-    """Durably remove what says that a bundle is whole: the signatures, then ``bundle.json``.
-
-    From here on until both are written again, whoever reads the directory finds no bundle.
+def remove_signatures(bundle: Path) -> None:
+    """Durably remove every signature of the bundle.
 
     Raises:
         MediumError: one of them cannot be removed.
     """
     with Directory.open(bundle) as directory:
-        names = directory.names()
-        marks = [name for name in names if signing_key(name)]
-        for name in (*marks, INVENTORY):
+        for name in filter(signing_key, directory.names()):
             directory.remove(name)
         atomic.sync_directory(directory)
+
+
+def remove_files(bundle: Path, paths: Iterable[str]) -> None:
+    """Durably remove files below the bundle's directory, and each directory that becomes empty.
+
+    Raises:
+        MediumError: one of them cannot be removed.
+    """
+    folders: dict[str, list[str]] = {}
+    for path in paths:
+        folder_path, _, name = path.rpartition("/")
+        folders.setdefault(folder_path, []).append(name)
+    with Directory.open(bundle) as top:
+        for folder_path, files in folders.items():
+            *above, own = folder_path.split("/")
+            with top.enter(*above, own) as folder:
+                for name in files:
+                    folder.remove(name)
+                atomic.sync_directory(folder)
+            with top.enter(*above) as parent:
+                with suppress(OSError):  # not empty
+                    os.rmdir(own, dir_fd=parent.fd)
+                atomic.sync_directory(parent)
 
 
 def _scan(bundle: Path, below: str) -> list[os.DirEntry[str]]:

@@ -19,6 +19,7 @@ from bundler.content.plain_files import Directory
 from bundler.errors import IntegrityError, MediumError, NoSpaceError
 from bundler.oci import image_layout
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
+from bundler.transports import directory_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -192,7 +193,8 @@ def _refuse_foreign(bundle: Path, better: Path) -> None:
             f"{bundle}: holds an image layout that is not a bundle",
             hint=f"name a directory of its own for the bundle, such as {better}",
         )
-    foreign = [name for name in names if not layout.may_be_left_over(name)]
+    ours = directory_tree.STAGING
+    foreign = [name for name in names if not (name == ours or layout.may_be_left_over(name))]
     if layout.IMAGES in names:
         images = _names(bundle / layout.IMAGES)
         foreign += [f"{layout.IMAGES}/{name}" for name in images if not layout.is_image(name)]

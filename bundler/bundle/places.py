@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from bundler.bundle import layout
@@ -24,11 +25,11 @@ from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
-from bundler.ports import Accepts, Destination, Resolves, Retains
+from bundler.ports import Accepts, Destination, Resolves
 from bundler.transports import directory_tree, oci_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -39,11 +40,23 @@ if TYPE_CHECKING:
     from bundler.ports import Node, Options, Publication, Source
 
 
-class BundleDestination(Destination, Resolves, Retains, Protocol):
-    """A destination that holds a bundle's content."""
+class WritableDirectory(Destination, Resolves, Protocol):
+    """A destination that says which names it has."""
 
 
-def open_for_writing(directory: Path, kind: Format, options: Options) -> BundleDestination:
+class BundleDestination(Destination, Resolves, Protocol):
+    """A destination that adds a bundle's content beside that of the former one.
+
+    Its ``commit`` makes the content durable, and leaves alone what makes the former bundle one.
+    """
+
+    @property
+    def index(self) -> Mapping[str, bytes]:
+        """The files that list what was committed, by their names; for the seal to write."""
+        ...
+
+
+def open_for_writing(directory: Path, kind: Format, options: Options) -> WritableDirectory:
     """Open ``directory``, made if it is not there, and lock it.
 
     Raises:
@@ -53,6 +66,13 @@ def open_for_writing(directory: Path, kind: Format, options: Options) -> BundleD
     if kind == "dir":
         return directory_tree.DirectoryTreeDestination(directory, options)
     return oci_layout.LayoutDestination(directory, options)
+
+
+def open_for_export(directory: Path, kind: Format, options: Options) -> BundleDestination:
+    """As ``open_for_writing``, for content that becomes a bundle once it is sealed."""
+    if kind == "dir":
+        return _UnsealedTree(directory, options)
+    return _UnsealedLayout(directory, options)
 
 
 def open_for_reading(directory: Path, kind: Format) -> Source:
@@ -152,6 +172,25 @@ def target(reference: str, image: Image, destination: Destination, kind: Format)
             for item in image.referrers
         },
     )
+
+
+class _UnsealedLayout(oci_layout.LayoutDestination):
+    """Format ``oci``: blobs are named by their digests, so only ``index.json`` has to wait."""
+
+    index: Mapping[str, bytes] = MappingProxyType({})
+
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """Make what ``images`` need durable, and keep an index of them and no others."""
+        self.index = {layout.INDEX: self.prepare(images)}
+
+
+class _UnsealedTree(directory_tree.DirectoryTreeDestination):
+    """Format ``dir``: an image's directory is named by its root, so none of the former changes."""
+
+    @property
+    def index(self) -> Mapping[str, bytes]:
+        """None: the images are their own directories."""
+        return {}
 
 
 class Unwritten:

@@ -71,6 +71,16 @@ def render(listed: Mapping[str, Digest]) -> bytes:
     return "".join(lines).encode("ascii")
 
 
+def read(bundle: Path) -> dict[str, Digest]:
+    """The sha256 of each path that the bundle's SHA256SUMS lists; **not** authenticated.
+
+    Raises:
+        NotFoundError, MediumError: it cannot be read.
+        MalformedError, LimitError: as ``parse``.
+    """
+    return parse(layout.read_file(bundle, layout.SUMS, MAX_SUMS))
+
+
 def parse(raw: bytes, *, what: str = layout.SUMS) -> dict[str, Digest]:
     """The sha256 of each listed path, in the order of the file.
 

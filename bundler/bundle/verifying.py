@@ -89,6 +89,8 @@ class Verification:
     """How many bytes were read for that: hard links of one file once."""
     ignored: int
     """How many files lie there that are not the bundle's, such as a stick's system files."""
+    unlisted: int
+    """How many blobs and the like the bundle does not list: an interrupted renewal left them."""
 
     @property
     def whole(self) -> bool:
@@ -133,6 +135,7 @@ class Verification:
             "files": self.files,
             "size": self.size,
             "ignored": self.ignored,
+            "unlisted": self.unlisted,
             "findings": [
                 {
                     "code": finding.code,
@@ -176,7 +179,7 @@ def verify(
     listed = _read_sums(check, known)
     if known is not None:
         _follow_images(check, known)
-    check.surplus(listed)
+    check.surplus(listed, known)
     check.oversized(listed)
     work = check.contents(listed)
     size = sum(content.size for content in work)
@@ -195,6 +198,7 @@ def verify(
         files=sum(len(content.names) for content in work),
         size=size,
         ignored=check.found.ignored,
+        unlisted=check.unlisted,
     )
 
 
@@ -207,19 +211,29 @@ class _Check:
     findings: dict[str, Finding] = field(default_factory=dict)
     images: dict[str, dict[str, None]] = field(default_factory=dict)
     """For each path the references of the images that need it, in order."""
+    unlisted: int = 0
 
     def add(self, code: str, path: str, text: str) -> None:
         """Keep the first finding of a path: it is the one that explains the others."""
         self.findings.setdefault(path, Finding(code, path, text))
 
-    def surplus(self, listed: _Listed) -> None:
-        """Find what is there and not listed, or listed and not there."""
+    def surplus(self, listed: _Listed, known: Inventory | None) -> None:
+        """Find what is there and not listed, or listed and not there.
+
+        Content that is not listed is no damage: it is what a renewal that did not reach its seal
+        fetched, no image leads to it, and nothing reads it.
+        """
+        other = layout.BLOBS if known is not None and known.format == "dir" else layout.IMAGES
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
                 self.add(
                     "special", path, "not a plain file, but a link, a directory, a pipe or a device"
                 )
-            elif path not in listed and layout.is_listed(path):
+            elif path in listed or not layout.is_listed(path):
+                continue
+            elif layout.is_content(path) and not path.startswith(f"{other}/"):
+                self.unlisted += 1
+            else:
                 self.add("surplus", path, f"not listed in {layout.SUMS}")
         for path in listed:
             if path not in self.found.entries:

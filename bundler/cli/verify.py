@@ -69,5 +69,10 @@ def _show(verification: Verification) -> None:
         render.line(
             f"ignored: {render.count(verification.ignored, 'other file')} beside the bundle"
         )
+    if verification.unlisted:
+        render.line(
+            f"unlisted: {render.count(verification.unlisted, 'file')} of an interrupted renewal;"
+            " run the export again to complete it"
+        )
     for key in verification.signers:
         render.line(f"signed by {key.fingerprint}")

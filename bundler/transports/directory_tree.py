@@ -31,7 +31,6 @@ from bundler.oci.descriptor import Descriptor
 from bundler.ports import Accepts, Node
 from bundler.transports.directory import (
     MANIFEST,
-    VERSION,
     describe,
     part_name,
     prune,
@@ -43,13 +42,13 @@ from bundler.transports.reachable import Reachable, reachable, read_manifest
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bundler.content.reader import Content
     from bundler.ports import Options, Publication
     from bundler.transports.found_images import Components
 
-_STAGING = ".airbundle-staging"
+STAGING = ".airbundle-staging"
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 
 
@@ -100,7 +99,7 @@ class DirectoryTreeDestination:
             atomic.sweep(self._root)
             self._found = FoundImages.below(self._root)
             with suppress(NotFoundError):
-                self._use(self._root.enter(_STAGING))
+                self._use(self._root.enter(STAGING))
             undo.pop_all()
 
     @property
@@ -164,19 +163,6 @@ class DirectoryTreeDestination:
             atomic.sync_directory(made.parent)
         self._drop_staging()
 
-    def retain(self, names: Collection[str], /) -> None:
-        """Durably drop every image whose relative path is not in ``names``."""
-        for path in [one for one in sorted(self._found.folders) if "/".join(one) not in names]:
-            with self._root.enter(*path) as folder:
-                folder.remove(MANIFEST)
-                prune(folder, Reachable(), signatures=False)
-                folder.remove(VERSION)
-            with self._root.enter(*path[:-1]) as above:
-                with suppress(OSError):  # somebody else's file is in it
-                    os.rmdir(path[-1], dir_fd=above.fd)
-                atomic.sync_directory(above)
-        self._found = FoundImages.below(self._root)
-
     def close(self) -> None:
         """Unlock; a directory that was made for nothing is removed."""
         if self._staging is not None:
@@ -231,13 +217,13 @@ class DirectoryTreeDestination:
 
     def _place(self, target: Node) -> Components:
         name = part_name(target)
-        return (_STAGING, name) if name in self._staged else self._found.place(target, self._root)
+        return (STAGING, name) if name in self._staged else self._found.place(target, self._root)
 
     def _prepared(self) -> Directory:
         with self._preparing:
             staging = self._staging
             if staging is None:
-                staging = self._root.enter(_STAGING, make=True)
+                staging = self._root.enter(STAGING, make=True)
                 self._use(staging)
                 if not self._may_copy and not _has_links(staging):
                     self._drop_staging()
@@ -258,7 +244,7 @@ class DirectoryTreeDestination:
         self._staging = None
         self._staged = set()
         with suppress(OSError):  # swept by the next run
-            os.rmdir(_STAGING, dir_fd=self._root.fd)
+            os.rmdir(STAGING, dir_fd=self._root.fd)
         atomic.sync_directory(self._root)
 
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from bundler.content import atomic, plain_files
 from bundler.content.plain_files import Directory
-from bundler.errors import MalformedError, NotFoundError
+from bundler.errors import NotFoundError
 from bundler.oci.descriptor import Descriptor
-from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.content.reader import Content, Reader
+    from bundler.oci.digest import Digest
     from bundler.ports import Node
-    from bundler.transports.reachable import Reachable
 
 _BLOBS = "blobs"
 _ALGORITHMS = ("sha256", "sha512")
@@ -130,20 +129,6 @@ class BlobStore:
         if not self._is_shared:
             for folder, _ in self._opened_folders():
                 atomic.sweep(folder)
-
-    def keep(self, wanted: Reachable) -> None:
-        """Remove all blobs but the ``wanted``; what is not called as a blob is somebody else's."""
-        if self._is_shared:
-            return
-        for folder, algorithm in self._opened_folders():
-            removed = False
-            for name in folder.names():
-                with suppress(MalformedError):
-                    if Digest(f"{algorithm}:{name}") not in wanted:
-                        folder.remove(name)
-                        removed = True
-            if removed:
-                atomic.sync_directory(folder)
 
     def remove(self, digests: Iterable[Digest]) -> None:
         """Remove these blobs, as far as they are here."""

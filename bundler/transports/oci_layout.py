@@ -30,7 +30,7 @@ from bundler.transports.layout_entries import LayoutReference
 from bundler.transports.reachable import Reachable, reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from bundler.content.reader import Content, Reader
@@ -146,34 +146,21 @@ class LayoutDestination:
             ConflictError: two of ``images`` want one name.
             IntegrityError: a root is not here.
         """
-        for image in images:
-            if not self.has(Node.of(image.root, "manifest")):
-                raise IntegrityError(f"{self._root.path}: {image.root.digest} did not arrive")
         former = _read_index(self._root)
-        index = (former or LayoutIndex.empty(self._what())).published(
-            layout_entries.entries(images)
-        )
-        self._sync()
-        if self._root.size(image_layout.MARK_FILE) is None:
-            atomic.write_bytes_in(self._root, image_layout.MARK_FILE, image_layout.MARK)
+        index = self._indexed(former, images)
+        self._settle()
         if former is None or index.raw_entries != former.raw_entries:
             atomic.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
 
-    def retain(self, names: Collection[str], /) -> None:
-        """Durably drop every entry whose name is not in ``names``, and what only those needed.
+    def prepare(self, images: Sequence[Publication], /) -> bytes:
+        """Make everything durable but ``index.json``; its bytes, were it to list only ``images``.
 
         Raises:
-            LimitError, MalformedError, UnsupportedError: a manifest that stays cannot be
-                understood; no blob was removed.
+            ConflictError, IntegrityError: as ``commit``.
         """
-        former = _read_index(self._root)
-        if former is None:
-            return
-        index = former.without(lambda entry: image_layout.name_of(entry) not in names)
-        wanted = reachable(index.entries, self._read_manifest)
-        if len(index.entries) != len(former.entries):
-            atomic.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
-        self._blobs.keep(wanted)
+        index = self._indexed(None, images)
+        self._settle()
+        return index.encode()
 
     def delete(self, name: str | None = None, /) -> Descriptor:
         """Durably drop an image's entry, and what no other entry needs; its other names stay.
@@ -202,6 +189,19 @@ class LayoutDestination:
     def close(self) -> None:
         """Unlock; a directory that was made for nothing is removed."""
         self._opened.close()
+
+    def _indexed(self, former: LayoutIndex | None, images: Sequence[Publication]) -> LayoutIndex:
+        """``former`` with ``images`` in it, all of which must be here."""
+        for image in images:
+            if not self.has(Node.of(image.root, "manifest")):
+                raise IntegrityError(f"{self._root.path}: {image.root.digest} did not arrive")
+        return (former or LayoutIndex.empty(self._what())).published(layout_entries.entries(images))
+
+    def _settle(self) -> None:
+        """Make every blob durable, and the directory a layout."""
+        self._sync()
+        if self._root.size(image_layout.MARK_FILE) is None:
+            atomic.write_bytes_in(self._root, image_layout.MARK_FILE, image_layout.MARK)
 
     def _sync(self) -> None:
         """Make every name below the directory durable, and the directories that were made."""

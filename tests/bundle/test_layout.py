@@ -97,10 +97,40 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path):
         layout.read_file(tmp_path, "oci-layout", 9)
 
 
-def test_without_its_marks_a_directory_is_no_bundle(tmp_path: Path):
-    kept = ["SHA256SUMS", "index.json", "bundle.json.backup"]
-    for name in (*kept, "bundle.json", layout.signature_name(A.hex)):
+def test_signatures_alone_are_removed(tmp_path: Path):
+    kept = ["SHA256SUMS", "index.json", "bundle.json", "bundle.json.backup"]
+    for name in (*kept, layout.signature_name(A.hex)):
         (tmp_path / name).write_bytes(b"x")
-    layout.remove_marks(tmp_path)
-    layout.remove_marks(tmp_path)
+    layout.remove_signatures(tmp_path)
+    layout.remove_signatures(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"blobs/sha256/{A.hex}", True),
+        ("blobs/sha256/.airbundle-0011.part", True),
+        (f"images/{A.hex}/manifest.json", True),
+        (f"images/{A.hex}/version", True),
+        (f"images/{A.hex}/{A.hex}.manifest.json", True),
+        (f"images/{A.hex}/.airbundle-0011.part", True),
+        ("blobs/sha256/run.sh", False),
+        (f"images/{A.hex}/run.sh", False),
+        ("images/holiday/version", False),
+        ("index.json", False),
+        ("VERIFY.txt", False),
+        (".airbundle-0011.part", False),
+    ],
+)
+def test_content_is_known_by_its_path(path: str, expected: bool):
+    assert layout.is_content(path) is expected
+
+
+def test_removing_files_removes_empty_directories_and_no_others(tmp_path: Path):
+    for path in ("images/a/version", "images/b/version", "images/b/note", "blobs/sha512/c"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    layout.remove_files(tmp_path, ["images/a/version", "images/b/version", "blobs/sha512/c"])
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {"images", "images/b", "images/b/note", "blobs"}

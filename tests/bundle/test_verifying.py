@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bundler.bundle import layout
 from bundler.bundle.verifying import verify
 from bundler.cancel import Cancellation
 from bundler.errors import (
@@ -20,6 +21,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.events import BlobFinished, BlobProgressed, BlobStarted, Planned
+from bundler.oci.digest import Digest
 from bundler.trust import keys
 from tests.fakes import bundles, images
 
@@ -157,15 +159,26 @@ def test_all_damage_is_collected_with_one_status(bundle: Path):
     assert len(raised.value.findings) == 3
 
 
-def test_a_blob_too_much_is_found(bundle: Path):
+def test_content_too_much_is_counted_and_anything_else_is_found(bundle: Path):
+    """A renewal adds its blobs beside the former bundle, which stays whole meanwhile."""
     (home,) = {path.parent for path in find(bundle, bundles.sample()[NGINX].blobs[2])}
     extra = home / images.sha256(b"extra").removeprefix("sha256:")
     extra.write_bytes(b"extra")
+    checked = verify(bundle, [KEY.public])
+    checked.check()
+    assert checked.unlisted == 1
+    assert checked.to_json()["unlisted"] == 1
     odd = home / "run.sh"
     odd.write_bytes(b"#!/bin/sh")
-    assert findings(bundle) == {
-        str(path.relative_to(bundle)): ("surplus", ()) for path in (extra, odd)
-    }
+    assert findings(bundle) == {str(odd.relative_to(bundle)): ("surplus", ())}
+
+
+def test_content_of_the_other_format_is_too_much(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b", keys=(KEY,))
+    path = layout.version_path(Digest(images.sha256(b"root")))
+    (bundle / path).parent.mkdir(parents=True)
+    (bundle / path).touch()
+    assert findings(bundle) == {path: ("surplus", ())}
 
 
 def symlink(path: Path) -> None:

@@ -117,11 +117,10 @@ class TestBundles:
         name = stray.digest.removeprefix("sha256:")
         (bundle / "blobs/sha256" / name).write_bytes(stray.data)
 
-        verified = airbundle("verify", bundle, "--key", keys / "ours.pub")
-        imported = airbundle("import", bundle, f"oci:{tmp_path}/in", "--key", keys / "ours.pub")
+        verified = airbundle.ok("verify", bundle, "--key", keys / "ours.pub")
+        airbundle.ok("import", bundle, f"oci:{tmp_path}/in", "--key", keys / "ours.pub")
 
-        refused(verified, 3, name, hint=False)
-        assert imported.returncode in (0, 3)
+        assert "unlisted: 1 file" in verified
         assert not (tmp_path / "in/blobs/sha256" / name).exists()
 
     def test_not_a_bundle(self, airbundle, tmp_path, keys) -> None:

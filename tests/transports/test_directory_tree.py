@@ -219,16 +219,6 @@ def test_a_blob_that_was_pushed_anew_replaces_the_damaged_one_everywhere(tmp_pat
     assert len(inodes(tmp_path / "t")) == len(store.blobs)
 
 
-def test_retain_drops_images_and_keeps_shared_blobs(tmp_path, store):
-    publish(tmp_path / "t", store)
-    kept = store.names["a"]
-    with closing(DirectoryTreeDestination(tmp_path / "t")) as destination:
-        destination.retain([f"images/{kept.digest.hex}"])
-        assert destination.has(contents.node(store, kept.digest))
-        assert not destination.has(contents.node(store, store.names["b"].digest))
-    assert [one.name for one in (tmp_path / "t/images").iterdir()] == [kept.digest.hex]
-
-
 @pytest.mark.parametrize(
     "name",
     ["../x", "/x", "images/../../x", "images//x", "", "con", "images/aux.txt", "a:b", "x.", ".git"],

@@ -234,24 +234,6 @@ def test_leftovers_of_a_killed_run_are_swept(layout):
     assert not any(part.exists() for part in parts)
 
 
-def test_retain_drops_names_and_what_only_they_needed(tmp_path):
-    path = tmp_path / "l"
-    store = MemoryStore()
-    shared = b"shared"
-    kept = store.add_image(layers=[shared, b"kept"])
-    whole = MemoryStore()
-    whole.blobs = dict(store.blobs)
-    gone = whole.add_image(layers=[shared, b"gone"])
-    with closing(LayoutDestination(path)) as destination:
-        contents.push_all(destination, whole)
-        destination.commit([Publication(kept, ("kept",)), Publication(gone, ("gone", "also"))])
-        (path / "blobs/sha256/notes.txt").write_text("somebody else's")
-        destination.retain(["kept"])
-    names = {p.name for p in (path / "blobs/sha256").iterdir()}
-    assert names == {digest.hex for digest in store.blobs} | {"notes.txt"}
-    assert len(index(path)["manifests"]) == 1
-
-
 def test_several_images_and_no_name_lists_the_names(layout, store):
     other = MemoryStore()
     other.add_image("app", layers=[b"other"])

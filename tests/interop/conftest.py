@@ -14,7 +14,7 @@ from tests.fakes.registry import FakeRegistry
 from tests.interop import servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LAYER = os.urandom(300_000)
 
@@ -62,6 +62,26 @@ def airbundle(tmp_path: Path) -> servers.Client:
     home = tmp_path / "airbundle-home"
     home.mkdir()
     return servers.Client(servers.AIRBUNDLE, home, dict(servers.CHECKOUT))
+
+
+@pytest.fixture
+def clients(tmp_path: Path) -> Callable[[str], servers.Client]:
+    """Our program under both of its names, and Skopeo, by name."""
+
+    def make(name: str) -> servers.Client:
+        home = tmp_path / name
+        home.mkdir()
+        if name == "skopeo":
+            return servers.Client((servers.program("skopeo"), "--insecure-policy"), home)
+        front_end = ("--as", "skopeo", "--insecure-policy") if name == "skopeo-name" else ()
+        return servers.Client((*servers.AIRBUNDLE, *front_end), home, dict(servers.CHECKOUT))
+
+    return make
+
+
+@pytest.fixture(params=["airbundle", "skopeo-name", "skopeo"])
+def client(request: pytest.FixtureRequest, clients) -> servers.Client:
+    return clients(request.param)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images
-from tests.interop import servers
 from tests.interop.named_hosts import PASSWORD, REPOSITORY, USERNAME, Hosts, Ran
 
 if TYPE_CHECKING:
@@ -25,24 +24,6 @@ NAME, REGISTRY, TOKENS = "docker.io", "registry-1.docker.io", "auth.docker.io"
 REALM = f"https://{TOKENS}/token"
 CREDS = f"{USERNAME}:{PASSWORD}"
 IMAGE = f"docker://{NAME}/{REPOSITORY}"
-
-
-@pytest.fixture
-def clients(tmp_path: Path) -> Callable[[str], servers.Client]:
-    def make(name: str) -> servers.Client:
-        home = tmp_path / name
-        home.mkdir()
-        if name == "skopeo":
-            return servers.Client((servers.program("skopeo"), "--insecure-policy"), home)
-        front_end = ("--as", "skopeo", "--insecure-policy") if name == "skopeo-name" else ()
-        return servers.Client((*servers.AIRBUNDLE, *front_end), home, dict(servers.CHECKOUT))
-
-    return make
-
-
-@pytest.fixture(params=["airbundle", "skopeo-name", "skopeo"])
-def client(request: pytest.FixtureRequest, clients) -> servers.Client:
-    return clients(request.param)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from bundler.errors import ConflictError, InvalidReferenceError, UsageError
 from bundler.images.sync_sources import ANY
 from bundler.oci.naming import Names
 from bundler.oci.reference import ImageReference
-from bundler.transports.directory import DirectoryReference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +54,8 @@ class Placed:
     """Where names at the destination are those of registries."""
     remote: bool = False
     """Whether the destination can be asked what it has without making it first."""
+    directory: str | None = None
+    """The path of the image's own directory; None if it gets none."""
 
 
 def place(sought: Sought, naming: Naming) -> Placed:
@@ -114,16 +115,17 @@ def refuse_existing(placed: Sequence[Placed]) -> None:
         ConflictError: one is.
     """
     for item in placed:
-        if isinstance(item.place, DirectoryReference) and os.path.lexists(item.place.path):
-            raise ConflictError(f'Refusing to overwrite destination directory "{item.place.path}"')
+        if item.directory is not None and os.path.lexists(item.directory):
+            raise ConflictError(f'Refusing to overwrite destination directory "{item.directory}"')
 
 
 def _in_directory(sought: Sought, destination: str, name: str) -> Placed:
     for part in name.split("/"):
         if part in ("", ".", "..") or "\0" in part or len(os.fsencode(part)) > _MAX_COMPONENT:
             raise _unfit(sought, name, "a path below a directory")
-    reference = DirectoryReference(posixpath.join(destination, name))
-    return Placed(sought, reference, None, str(reference))
+    path = posixpath.join(destination, name)
+    reference = transports.parse(f"dir:{path}")
+    return Placed(sought, reference, None, str(reference), directory=path)
 
 
 def _in_repository(sought: Sought, destination: str, name: str) -> Placed:

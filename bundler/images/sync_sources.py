@@ -27,7 +27,7 @@ from bundler.events import TagsAsked
 from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
 from bundler.oci.tags import Select, choose
 from bundler.ports import ListsTags
-from bundler.transports.directory import MANIFEST
+from bundler.transports.image_directories import image_directories
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,6 @@ SourceKind = Literal[
 ANY = "localhost/any"
 """Stands for whatever image of a storage where a reference to the storage itself is needed."""
 
-_MAX_DEPTH = 32
 _MAX_IMAGES = 100_000
 _UNFIT = re.compile(r"[^a-z0-9]+")
 _EVERYTHING = Select()
@@ -131,7 +130,7 @@ def _in_tree(base: Path) -> Found:
     if not base.is_dir():
         raise NotFoundError(f"{base}: no such directory")
     images = []
-    for path in _image_directories(base, 0):
+    for path in image_directories(base):
         relative = path.relative_to(base).as_posix()
         name = PurePath(os.path.abspath(base)).name if relative == "." else relative  # noqa: PTH100 - links stay
         reference = transports.parse(f"dir:{path}")
@@ -139,21 +138,8 @@ def _in_tree(base: Path) -> Found:
         if len(images) > _MAX_IMAGES:
             raise LimitError(f"{base}: more than {_MAX_IMAGES:,} images")
     if not images:
-        raise NotFoundError(f"{base}: no images", hint=f"an image has a {MANIFEST}")
+        raise NotFoundError(f"{base}: no images", hint="an image has a manifest.json")
     return Found(tuple(images))
-
-
-def _image_directories(folder: Path, depth: int) -> Iterator[Path]:
-    if depth > _MAX_DEPTH:
-        raise LimitError(f"{folder}: nested deeper than {_MAX_DEPTH} levels")
-    with os.scandir(folder) as items:
-        entries = sorted(items, key=lambda item: item.name)
-    if any(item.name == MANIFEST and not item.is_dir() for item in entries):
-        yield folder
-        return
-    for item in entries:
-        if item.is_dir(follow_symlinks=False):
-            yield from _image_directories(folder / item.name, depth + 1)
 
 
 def _in_place(kind: str, text: str, options: Options) -> Iterator[Sought]:

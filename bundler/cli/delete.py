@@ -30,10 +30,10 @@ def delete(
     what no other image in it needs.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.images import delete as images  # noqa: PLC0415 - as above
+    from bundler.images import delete as deletion  # noqa: PLC0415 - as above
 
     reference = transports.parse(image)
-    remove = images.untag if tag_only else images.delete
+    remove = deletion.untag if tag_only else deletion.delete
     with run.running(1) as work:
         opening = work.opening(image, access)
 

@@ -35,10 +35,10 @@ def image_proxy(descriptor: int, *, access: AccessOptions) -> None:
     answer in JSON; manifests and blobs come through pipes. The protocol is that of Skopeo, 0.2.8,
     which bootc and ostree speak. The options hold for every image that is asked for.
     """
-    from bundler.images import image_proxy as images  # noqa: PLC0415 - not for --help
+    from bundler.images import image_proxy as proxy  # noqa: PLC0415 - not for --help
 
     with _channel(descriptor) as channel, run.running(1) as work:
-        images.serve(channel, lambda: _access(work, access), work.cancellation)
+        proxy.serve(channel, lambda: _access(work, access), work.cancellation)
 
 
 def _access(work: run.Run, said: AccessOptions) -> Access:

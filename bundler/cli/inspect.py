@@ -52,7 +52,7 @@ def inspect(
     if raw and template is not None:
         raise UsageError("--raw and --format exclude one another")
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.images import inspect as images  # noqa: PLC0415 - as above
+    from bundler.images import inspect as inspection  # noqa: PLC0415 - as above
     from bundler.images.report import report  # noqa: PLC0415 - as above
     from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
@@ -64,17 +64,17 @@ def inspect(
 
         def read() -> bytes:
             with closing(places.source(reference, opening)) as place:
-                found = images.find(place, reference)
+                found = inspection.find(place, reference)
                 if raw and not config:
                     return found.raw
                 if not config:
-                    some = images.any_instance(found, wanted)
-                    tags = [] if no_tags else images.repository_tags(place, work.emit)
-                    return report(images.summary(found, some, tags, algorithm), template)
-                one = images.instance(found, wanted)
+                    some = inspection.any_instance(found, wanted)
+                    tags = [] if no_tags else inspection.repository_tags(place, work.emit)
+                    return report(inspection.summary(found, some, tags, algorithm), template)
+                one = inspection.instance(found, wanted)
                 if raw:
-                    return images.raw_config(found, one)
-                return report(images.config(found, one), template)
+                    return inspection.raw_config(found, one)
+                return report(inspection.config(found, one), template)
 
         output = work.retrying(retry, read)
     sys.stdout.buffer.write(output)

@@ -25,7 +25,7 @@ def list_tags(place: str, *, access: AccessOptions, retry: Retry) -> None:
     or oci-archive:FILE.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.images import list_tags as images  # noqa: PLC0415 - as above
+    from bundler.images import list_tags as listing  # noqa: PLC0415 - as above
     from bundler.images.report import report  # noqa: PLC0415 - as above
 
     reference = transports.parse(place)
@@ -36,7 +36,7 @@ def list_tags(place: str, *, access: AccessOptions, retry: Retry) -> None:
             with closing(
                 transports.transport(reference.transport).source(reference, opening)
             ) as source:
-                return report(images.list_tags(source, reference))
+                return report(listing.list_tags(source, reference))
 
         output = work.retrying(retry, read)
     sys.stdout.buffer.write(output)

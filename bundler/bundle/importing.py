@@ -32,6 +32,7 @@ from bundler.errors import (
     RegistryError,
     UnsupportedError,
 )
+from bundler.errors.counts import count
 from bundler.events import Warned
 from bundler.oci.naming import Names
 
@@ -131,7 +132,7 @@ def _chosen(contents: Inventory, only: Sequence[re.Pattern[str]]) -> list[Bundle
     if not chosen:
         patterns = ", ".join(repr(pattern.pattern) for pattern in only)
         raise NotFoundError(
-            f"none of the {len(contents.images)} images matches {patterns}",
+            f"none of {count(len(contents.images), 'image')} matches {patterns}",
             hint="airbundle ls shows their names",
         )
     return chosen

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.renaming import target_name
 from bundler.errors import ConflictError, NotFoundError
+from bundler.errors.counts import count
 from bundler.events import Emit, Notice, discard
 from bundler.oci.reference import ImageReference
 from bundler.oci.tags import choose
@@ -79,7 +80,7 @@ def expand(
     ]
     if not kept:
         raise NotFoundError(
-            f"{manifest.files[0].path}: exclude.images leaves none of {len(meant)} images"
+            f"{manifest.files[0].path}: exclude.images leaves none of {count(len(meant), 'image')}"
         )
     merged = _merge(kept)
     _refuse_collisions(merged)
@@ -103,7 +104,8 @@ def _meant(
             failures.append(f"{entry.origin}: {entry.reference}: {error.message}")
             continue
         if entry.select.everything:
-            emit(Notice(f"{entry.origin}: {entry.reference}: all {len(tags)} tags are taken"))
+            taken = f"all tags are taken: {count(len(tags), 'tag')}"
+            emit(Notice(f"{entry.origin}: {entry.reference}: {taken}"))
         meant += [(entry, f"{entry.reference}:{tag}", f"{entry.source}:{tag}") for tag in tags]
     if failures:
         raise NotFoundError("\n".join(failures))

@@ -32,6 +32,7 @@ from bundler.errors import (
     NotFoundError,
     TrustError,
 )
+from bundler.errors.counts import count
 from bundler.events import Planned, discard
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest
@@ -105,9 +106,8 @@ class Verification:
             TrustError: it is whole, but not authenticated, or past its date.
         """
         if self.findings:
-            count = len(self.findings)
             raise DamagedBundleError(
-                f"the bundle is damaged: {count} finding{'' if count == 1 else 's'}",
+                f"the bundle is damaged: {count(len(self.findings), 'finding')}",
                 [str(finding) for finding in self.findings],
                 hint="copy the named files again, or run the export again: it mends them",
             )
@@ -313,7 +313,9 @@ def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
         check.add("malformed", layout.SUMS, _reason(error, check.bundle, layout.SUMS))
         return there
     if known is not None and len(listed) != known.sums.count:
-        text = f"lists {len(listed)} files, but {layout.INVENTORY} counts {known.sums.count}"
+        text = (
+            f"lists {count(len(listed), 'file')}, but {layout.INVENTORY} counts {known.sums.count}"
+        )
         check.add("malformed", layout.SUMS, text)
     return dict(listed)
 

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from bundler.cli import options
+from bundler.errors.counts import count as count  # noqa: PLC0414 - one of the forms of output
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -100,11 +101,6 @@ def duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60:02} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def count(number: int, noun: str) -> str:
-    """``1 image``, ``2 images``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _aligned(column: Sequence[str], *, right: bool) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler import events
 from bundler.cli import render
+from bundler.errors.counts import be
 
 if TYPE_CHECKING:
     from bundler.events import Activity, Event
@@ -131,9 +132,11 @@ class Tally:
             f" ({render.size(self._kept)} of {render.size(self.total)})"
         )
         if self._only_checks:
-            return f"{done} were checked"
+            return f"{done} {be(self.finished, past=True)} checked"
+        stay = "is done and stays" if self.finished == 1 else "are done and stay"
         names = render.count(self._published, "name") if self._published else "no name"
-        return f"{done} are done and stay; {names} was published"
+        verb = be(self._published or 1, past=True)
+        return f"{done} {stay}; {names} {verb} published"
 
     @property
     def _noun(self) -> str:

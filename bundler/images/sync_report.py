@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler.errors import PartialError
+from bundler.errors.counts import be, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +61,9 @@ class SyncReport:
         """
         if failures := self.failures:
             done = self.count("copied") + self.count("present")
+            total = count(len(self.lines), "image")
             raise PartialError(
-                f"{done} of {len(self.lines)} images are at the destination; not done:", failures
+                f"{done} of {total} {be(done)} at the destination; not done:", failures
             )
 
     def to_json(self) -> dict[str, Any]:

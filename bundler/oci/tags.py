@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bundler.errors import NotFoundError, UsageError
+from bundler.errors.counts import count
 from bundler.oci.reference import is_tag
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def choose(select: Select, offered: Iterable[str]) -> list[str]:
     there = {tag for tag in offered if is_tag(tag)}
     absent = [tag for tag in select.tags if tag not in there]
     if absent:
-        raise NotFoundError(f"no such tag: {', '.join(absent)} ({len(there)} tags seen)")
+        raise NotFoundError(f"no such tag: {', '.join(absent)} ({count(len(there), 'tag')} seen)")
     chosen = [tag for tag in select.tags or there if _matches(select, tag)]
     if select.semver is not None:
         within = _tester(select.semver)
@@ -136,7 +137,7 @@ def choose(select: Select, offered: Iterable[str]) -> list[str]:
     if select.latest is not None:
         chosen = _newest(chosen, select.latest)
     if not chosen:
-        raise NotFoundError(f"nothing matches {select} ({len(there)} tags seen)")
+        raise NotFoundError(f"nothing matches {select} ({count(len(there), 'tag')} seen)")
     return sorted(set(chosen), key=natural_key)
 
 

@@ -231,8 +231,8 @@ def test_what_is_missing_in_several_repositories_is_named_at_once(meant):
             db=["8.0.0"],
         )
     assert str(caught.value).splitlines() == [
-        "m.yaml:2: quay.io/x/app: no such tag: 1, 2 (1 tags seen)",
-        "m.yaml:3: quay.io/x/db: nothing matches semver '>=9' (1 tags seen)",
+        "m.yaml:2: quay.io/x/app: no such tag: 1, 2 (1 tag seen)",
+        "m.yaml:3: quay.io/x/db: nothing matches semver '>=9' (1 tag seen)",
     ]
 
 
@@ -249,7 +249,7 @@ def test_excluded_images_go_whatever_asked_for_them(meant):
 
 
 def test_nothing_left_after_exclusion_is_an_error(meant):
-    with pytest.raises(NotFoundError, match=r"m\.yaml: exclude\.images leaves none of 1 images"):
+    with pytest.raises(NotFoundError, match=r"m\.yaml: exclude\.images leaves none of 1 image"):
         meant("images: [a:1]\nexclude: {images: [a]}")
 
 

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from bundler import events
 from bundler.cli.progress import Bars, Lines, Progress
 from bundler.cli.tally import Tally
@@ -82,7 +84,7 @@ def test_a_verification_checks_and_moves_nothing() -> None:
     assert tally.outlook() == "2 files to check, 8.0 MiB"
     tally.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
     tally.add(events.BlobFinished(FIRST))
-    assert tally.so_far() == "1 of 2 files (4.0 MiB of 8.0 MiB) were checked"
+    assert tally.so_far() == "1 of 2 files (4.0 MiB of 8.0 MiB) was checked"
 
 
 def test_what_was_told_of_a_failed_attempt_is_taken_back() -> None:
@@ -103,9 +105,39 @@ def test_a_blob_may_go_to_two_places_at_once() -> None:
     assert tally.finished == 2
 
 
+@pytest.mark.parametrize(
+    ("published", "said"),
+    [(0, "no name was published"), (1, "1 name was published"), (2, "2 names were published")],
+)
+def test_verbs_agree_with_the_number_of_names(published: int, said: str) -> None:
+    tally = halfway()
+    for number in range(published):
+        tally.add(events.ImagePublished(f"app:{number}", FIRST))
+    assert tally.so_far().endswith(f"; {said}")
+
+
+@pytest.mark.parametrize(
+    ("finished", "said"),
+    [
+        (0, "0 of 3 blobs (0 B of 3.0 MiB) are done and stay"),
+        (1, "1 of 3 blobs (1.0 MiB of 3.0 MiB) is done and stays"),
+        (2, "2 of 3 blobs (2.0 MiB of 3.0 MiB) are done and stay"),
+    ],
+)
+def test_verbs_agree_with_the_number_of_blobs(finished: int, said: str) -> None:
+    tally = Tally(0.0)
+    tally.add(planned(blobs=3, size=3 * MIB))
+    for number in range(finished):
+        digest = f"sha256:{number:064}"
+        tally.add(events.BlobStarted(digest, MIB, "copy"))
+        tally.add(events.BlobProgressed(digest, MIB))
+        tally.add(events.BlobFinished(digest))
+    assert tally.so_far().startswith(f"{said};")
+
+
 def test_an_interrupted_run_says_what_is_done_and_what_is_not() -> None:
     assert halfway().so_far() == (
-        "1 of 2 blobs (10.0 MiB of 40.0 MiB) are done and stay; no name was published"
+        "1 of 2 blobs (10.0 MiB of 40.0 MiB) is done and stays; no name was published"
     )
     assert Tally(0.0).so_far() == "nothing was moved yet"
 
@@ -187,6 +219,8 @@ def test_a_stream_that_went_away_does_not_stop_the_work() -> None:
 
 _ON_TERMINAL = """
 import time
+import pytest
+
 from bundler import events
 from bundler.cli.progress import Progress
 with Progress.on_stderr(quiet=False) as progress:

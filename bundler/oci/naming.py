@@ -6,6 +6,7 @@ A name inside is ``path:tag``, or ``path@digest`` for an image that has no tag.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
 from bundler.errors import InvalidReferenceError, MalformedError, UsageError
@@ -61,7 +62,7 @@ class Names:
         if moved is None and rename is not None:
             moved = rename
         if moved is None:
-            host = f"{image.domain.replace(':', '-')}/" if self.keep_host else ""
+            host = f"{_as_component(image.domain)}/" if self.keep_host else ""
             moved = f"{host}{full.removeprefix(f'{image.domain}/')}"
         return _parse(moved, image.tag, root, reference).below(self.prefix)
 
@@ -91,6 +92,14 @@ def parse_moves(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
         if moves.setdefault(source, target) != target:
             raise UsageError(f"--names says two things of {source[:200]!r}")
     return tuple(moves.items())
+
+
+def _as_component(domain: str) -> str:
+    """A registry's ``host[:port]`` as the first component of a path."""
+    if domain.startswith("["):
+        address, _, port = domain[1:].partition("]")
+        domain = f"{IPv6Address(address).exploded}{port}"
+    return domain.replace(":", "-")
 
 
 def _parse(text: str, tag: str | None, root: Digest, reference: str) -> Inside:

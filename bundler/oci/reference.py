@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from ipaddress import AddressValueError, IPv6Address
 
 from bundler.errors import InvalidReferenceError, MalformedError
 from bundler.oci.digest import Digest
 
 DEFAULT_DOMAIN = "docker.io"
+_FORMER_DOMAIN = "index.docker.io"
 DEFAULT_TAG = "latest"
 MAX_NAME = 255
 MAX_PORT = 65_535
 
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::([0-9]{{1,5}}))?")
+_DOMAIN = re.compile(
+    rf"(?:{_LABEL}(?:\.{_LABEL})*|\[(?P<ipv6>[a-fA-F0-9:]+)\])(?::(?P<port>[0-9]{{1,5}}))?"
+)
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
@@ -82,12 +86,27 @@ def is_tag(text: str) -> bool:
 def is_domain(text: str) -> bool:
     """Whether ``text`` can be a registry's ``host[:port]``."""
     match = _DOMAIN.fullmatch(text)
-    return match is not None and len(text) <= MAX_NAME and int(match[1] or 0) <= MAX_PORT
+    if match is None or len(text) > MAX_NAME or int(match["port"] or 0) > MAX_PORT:
+        return False
+    return match["ipv6"] is None or _is_ipv6(match["ipv6"])
+
+
+def domain_of(host: str) -> str:
+    """The domain in references to the registry ``host[:port]``: Docker Hub has a former name."""
+    return DEFAULT_DOMAIN if host == _FORMER_DOMAIN else host
 
 
 def is_repository_path(text: str) -> bool:
     """Whether ``text`` can be a repository's path below its domain."""
     return len(text) <= MAX_NAME and _PATH.fullmatch(text) is not None
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except AddressValueError:
+        return False
+    return True
 
 
 def _split_domain(name: str) -> tuple[str, str]:
@@ -97,9 +116,7 @@ def _split_domain(name: str) -> tuple[str, str]:
     )
     if not is_domain_part:
         return DEFAULT_DOMAIN, name
-    if first == "index.docker.io":
-        return DEFAULT_DOMAIN, rest
-    return first, rest
+    return domain_of(first), rest
 
 
 def _check(text: str, domain: str, path: str, tag: str | None) -> None:

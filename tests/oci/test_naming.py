@@ -23,6 +23,15 @@ def test_the_host_can_be_kept_with_its_port_after_a_hyphen():
     assert inside("reg.corp:5000/a/b:1", keep_host=True) == "reg.corp-5000/a/b:1"
 
 
+def test_an_ipv6_address_is_kept_in_full_with_hyphens() -> None:
+    """A path has neither colons nor brackets, and hyphens only between other characters."""
+    full = "0000-0000-0000-0000-0000-0000-0000-0001"
+    assert inside("[::1]:5000/a:1", keep_host=True) == f"{full}-5000/a:1"
+    assert inside("[0:0::1]/a:1", keep_host=True) == f"{full}/a:1"
+    with pytest.raises(MalformedError, match="is not a registry's host"):
+        inside("[:::]/a:1", keep_host=True)
+
+
 def test_a_wish_of_the_bundle_manifest_comes_before_that():
     assert inside("ghcr.io/org/app:v2.1", rename="infra/app:v2.1") == "infra/app:v2.1"
 

@@ -93,6 +93,7 @@ def test_a_number_after_a_colon_is_a_port_only_before_a_slash():
         ("a.b_c/app", r"host\[:port\]"),  # a dot makes a host of it
         ("[abc]/app", "is not a repository's name"),
         ("[::1/app", r"host\[:port\]"),
+        ("[:::]:5000/app", r"host\[:port\]"),
         ("https://example.com/app", r"host\[:port\]"),
         ("ap p", "is not a repository's name"),
         ("example.com/" + "a" * 256, "longer than 255"),

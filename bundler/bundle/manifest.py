@@ -25,7 +25,7 @@ from bundler.config.document import At, Fields, Findings, Items, Text, Value, pl
 from bundler.config.surroundings import Surroundings
 from bundler.errors import BundlerError, InvalidBundleManifestError, UsageError
 from bundler.oci.digest import Digest
-from bundler.oci.reference import DEFAULT_DOMAIN, is_domain
+from bundler.oci.reference import domain_of, is_domain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,8 +172,7 @@ def _registries(value: Value | None, around: Surroundings) -> dict[str, Registry
         if isinstance(value, Fields) and not is_domain(host):
             text = f"{host[:80]!r} is not a registry's host[:port]"
             around.findings.add(value.key_at[host], text)
-        name = DEFAULT_DOMAIN if host == f"index.{DEFAULT_DOMAIN}" else host
-        registries[name] = read_override(said, around)
+        registries[domain_of(host)] = read_override(said, around)
     return registries
 
 

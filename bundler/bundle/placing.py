@@ -15,7 +15,7 @@ from bundler.bundle import layout, places
 from bundler.copy.plan import Target
 from bundler.errors import InvalidReferenceError, NotFoundError, UsageError
 from bundler.oci.naming import Inside, Names
-from bundler.oci.reference import is_domain, is_repository_path
+from bundler.oci.reference import domain_of, is_domain, is_repository_path
 from bundler.ports import Destination, Resolves
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ def place(
 
 
 def registry_host(target: str) -> str | None:
-    """The ``host[:port]`` of a target in a registry; None for a local one."""
+    """The ``host[:port]`` of a target in a registry, as in references; None for a local one."""
     if not target.startswith("docker://"):
         return None
-    return target.removeprefix("docker://").partition("/")[0]
+    return domain_of(target.removeprefix("docker://").partition("/")[0])
 
 
 def _in_registry(

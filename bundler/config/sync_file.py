@@ -12,7 +12,7 @@ from bundler.config.access import Credentials, RegistryOverride
 from bundler.config.document import At, Fields, Text, Value, describe, nearest, plain
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.go_expression import GoExpression
-from bundler.oci.reference import ImageReference
+from bundler.oci.reference import ImageReference, domain_of
 from bundler.oci.tags import Select
 from bundler.oci.version_constraint import Constraint
 
@@ -64,7 +64,7 @@ def read(value: Value, around: Surroundings) -> SyncFile:
                 close = nearest(key, list(KEYS))
                 around.findings.add(wants.key_at[key], f"unknown key `{key}`{close}")
         host = registry.partition("/")[0]
-        said.registries[host] = _override(wants, around)
+        said.registries[domain_of(host)] = _override(wants, around)
         said.images += _Repositories(registry, around).read(wants)
     return said
 

@@ -182,3 +182,9 @@ def test_foreign_files_can_be_included(load, tmp_path):
     assert [str(entry.wishes.platforms[0]) for entry in loaded.images] == ["linux/arm64"] * 2
     assert not any(entry.wishes.referrers for entry in loaded.images)
     assert loaded.registries["quay.io"].tls_verify is False
+
+
+def test_the_old_name_of_docker_hub_has_the_options_of_its_entry(load):
+    loaded = load("index.docker.io:\n  images: {library/nginx: ['1']}\n  tls-verify: false\n")
+    assert [entry.reference for entry in loaded.images] == ["docker.io/library/nginx:1"]
+    assert loaded.registries["docker.io"].tls_verify is False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli import options, run
+from bundler.cli import options, program_options, run
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ def inspect(
     """
     if raw and template is not None:
         raise UsageError("--raw and --format exclude one another")
+    unused = algorithm is not None and (raw or config)
+    if unused and not program_options.said().ignore_unused_options:
+        raise UsageError("--manifest-digest has no effect on --raw and --config")
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images import inspect as inspection  # noqa: PLC0415 - as above
     from bundler.images.report import report  # noqa: PLC0415 - as above
@@ -66,7 +69,7 @@ def inspect(
             with closing(places.source(reference, opening)) as place:
                 found = inspection.find(place, reference)
                 if raw and not config:
-                    return found.raw
+                    return found.raw if platform is None else inspection.instance(found, wanted).raw
                 if not config:
                     some = inspection.any_instance(found, wanted)
                     tags = [] if no_tags else inspection.repository_tags(place, work.emit)

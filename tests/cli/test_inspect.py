@@ -154,6 +154,23 @@ def test_a_list_shows_one_platform_under_its_own_digest(
     assert shown["Layers"] == [INDEX.children[child].blobs[1].digest]
 
 
+def test_raw_manifest_of_one_platform(run_airbundle: RunAirbundle, layout: Path) -> None:
+    arguments = ("inspect", "--raw", "--platform=linux/arm64", f"oci:{layout}:index")
+    child = INDEX.children[1].root.data.decode()
+    assert run_airbundle(*arguments).stdout == child
+    missing = run_airbundle("inspect", "--raw", "--platform=plan9/386", f"oci:{layout}:index")
+    assert (missing.status, missing.stdout) == (9, "")
+
+
+@pytest.mark.parametrize("flag", ["--raw", "--config"])
+def test_digest_algorithm_is_refused_where_it_has_no_effect(
+    run_airbundle: RunAirbundle, layout: Path, flag: str
+) -> None:
+    words = ("inspect", flag, "--manifest-digest=sha512", f"oci:{layout}:image")
+    assert run_airbundle(*words).status == 2
+    assert run_airbundle("--as", "skopeo", *words).status == 0
+
+
 def test_a_platform_that_a_list_does_not_offer(run_airbundle: RunAirbundle, layout: Path) -> None:
     outcome = run_airbundle("inspect", "--platform=plan9/386", f"oci:{layout}:index")
     assert (outcome.status, outcome.stdout) == (9, "")

@@ -14,7 +14,7 @@ make_environment() {
     for set in "$@"; do files+=("$root/scripts/requirements/$set.txt"); done
     "$venv/bin/python" -c '' 2>/dev/null || make_venv
     if ! is_installed "$*" && ! is_installed dev; then  # dev holds the other sets
-        say "Installing the locked dependencies into .venv ($*) …"
+        say "Installing the locked dependencies into ${venv##*/} ($*) …"
         pip_install --require-hashes "${files[@]/#/--requirement=}"
         pip_install --no-deps --no-index --no-build-isolation --editable "$root"
         sha256sum "${files[@]}" "$root/pyproject.toml" >"$venv/.installed-$*"
@@ -32,7 +32,7 @@ make_venv() {
         debian_install python3-venv
         "$python" -c 'import ensurepip' 2>/dev/null || fail "$python has no ensurepip: install it"
     fi
-    say "Making .venv with $("$python" --version) …"
+    say "Making ${venv##*/} with $("$python" --version) …"
     "$python" -m venv --clear "$venv"
 }
 

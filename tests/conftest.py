@@ -8,6 +8,8 @@ import sys
 
 import hypothesis
 
+pytest_plugins = ["tests.failures", "tests.kernel"]
+
 _FOREIGN = (
     "REGISTRY_AUTH_FILE",
     "DOCKER_CONFIG",

@@ -1,19 +1,16 @@
 """Real container engines, each with a home of its own, stopped for certain.
 
-Docker and containerd run for root only: their tests are skipped for everybody else.
+Docker and containerd run for root only: a test that starts one is marked so (tests/kernel.py).
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pytest
 
 from tests.interop import servers
 
@@ -41,11 +38,10 @@ def podman_service() -> Iterator[str]:
 @contextmanager
 def dockerd() -> Iterator[str]:
     """Docker, without a network; yields its ``unix://…``."""
-    docker = _for_root("dockerd")
     with home() as place:
         host = f"unix://{place}/docker.sock"
         command = [
-            docker,
+            servers.program("dockerd"),
             *("--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"),
             *("--data-root", f"{place}/data", "--exec-root", f"{place}/exec"),
             *("--pidfile", f"{place}/docker.pid", "--host", host),
@@ -57,7 +53,6 @@ def dockerd() -> Iterator[str]:
 @contextmanager
 def containerd() -> Iterator[servers.Client]:
     """containerd, by its command ``ctr``."""
-    program, ctr = _for_root("containerd"), _for_root("ctr")
     with home() as place:
         configuration = place / "config.toml"
         configuration.write_text(
@@ -66,9 +61,10 @@ def containerd() -> Iterator[servers.Client]:
             "disabled_plugins = ['io.containerd.grpc.v1.cri']\n"
             f"[grpc]\naddress = '{place}/containerd.sock'\n"
         )
-        command = [program, "--config", str(configuration)]
+        command = [servers.program("containerd"), "--config", str(configuration)]
         with _running(command, place, "containerd.sock"):
-            yield servers.Client((ctr, "--address", f"{place}/containerd.sock"), place)
+            ctr = (servers.program("ctr"), "--address", f"{place}/containerd.sock")
+            yield servers.Client(ctr, place)
 
 
 @contextmanager
@@ -84,12 +80,6 @@ def podman_flags(home: Path, driver: str = "vfs") -> tuple[str, ...]:
         *("--root", f"{home}/root", "--runroot", f"{home}/run", "--storage-driver", driver),
         *("--events-backend", "file", "--cgroup-manager", "cgroupfs"),
     )
-
-
-def _for_root(name: str) -> str:
-    if os.geteuid() != 0:
-        pytest.skip(f"{name} runs for root only")
-    return servers.program(name)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from typing import Any
 
 import trustme
 
+from tests import kernel
 from tests.fakes.registry import FakeRegistry
 from tests.interop import servers
 
@@ -99,7 +100,7 @@ class Hosts:
         script = 'mount --bind "$1" /etc/hosts && shift && exec "$@"'
         inside = ("sh", "-c", script, "sh", str(self.directory / "hosts"))
         ran = subprocess.run(
-            [*servers.namespace("net", "mount"), *inside, sys.executable, "-m", __name__],
+            [*kernel.namespace("net", "mount"), *inside, sys.executable, "-m", __name__],
             input=json.dumps(plan),
             capture_output=True,
             text=True,

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
 import trustme
 import yaml
 from cryptography import x509
@@ -74,18 +73,6 @@ def program(name: str) -> str:
             f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}"
         )
     return path
-
-
-def namespace(*kinds: str) -> tuple[str, ...]:
-    """The beginning of a command whose rest runs in namespaces of its own: ``net``, ``mount``.
-
-    Skips the test where the kernel allows none, as in a container without privileges.
-    """
-    for rights in ((), ("--map-root-user",)):
-        command = (program("unshare"), *rights, *(f"--{kind}" for kind in kinds))
-        if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
-            return command
-    return pytest.skip(f"no {' and '.join(kinds)} namespaces are allowed here")
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,7 @@ def podman():
         yield client
 
 
+@pytest.mark.kernel("mounts")
 def test_podman_loads_our_archive(airbundle, podman, tmp_path) -> None:
     one = IMAGES["image"]
     layout = images.write_layout(tmp_path / "layout", {"a": one})
@@ -97,6 +98,7 @@ def test_podman_loads_our_archive(airbundle, podman, tmp_path) -> None:
     assert found[0]["Digest"] == one.digest
 
 
+@pytest.mark.kernel("mounts")
 def test_we_read_what_podman_saves(airbundle, podman, skopeo, tmp_path) -> None:
     layout = images.write_layout(tmp_path / "layout", {"a": IMAGES["image"]})
     airbundle.ok("copy", f"oci:{layout}:a", f"oci-archive:{tmp_path}/ours.tar:example.com/app:1")
@@ -112,6 +114,7 @@ def test_we_read_what_podman_saves(airbundle, podman, skopeo, tmp_path) -> None:
     assert config["rootfs"]["diff_ids"] == diff_ids(IMAGES["image"])
 
 
+@pytest.mark.kernel("root", "mounts")
 def test_containerd_imports_our_archive(airbundle, tmp_path) -> None:
     one = IMAGES["image"]
     layout = images.write_layout(tmp_path / "layout", {"a": one})

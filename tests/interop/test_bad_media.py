@@ -6,6 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests import kernel
 from tests.fakes import images
 from tests.interop import servers
 from tests.interop.conftest import LAYER
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.kernel("mounts")
 def test_full_disk_is_said_before_the_first_byte(airbundle, tmp_path) -> None:
     layout = images.write_layout(
         tmp_path / "layout", {"a": images.image(images.layer({"a": os.urandom(3_000_000)}))}
@@ -30,6 +34,7 @@ def test_full_disk_is_said_before_the_first_byte(airbundle, tmp_path) -> None:
     assert left in ([], ["bundle"])
 
 
+@pytest.mark.kernel("mounts")
 def test_disk_full_in_mid_write(airbundle, layout, tmp_path) -> None:
     """There is room for the bytes, as far as can be told, but not for the files."""
     ran, left = on_small_disk(
@@ -43,6 +48,7 @@ def test_disk_full_in_mid_write(airbundle, layout, tmp_path) -> None:
     assert "bundle/bundle.json" not in left
 
 
+@pytest.mark.kernel("mounts")
 def test_read_only(airbundle, layout, tmp_path) -> None:
     ran, left = on_small_disk(
         airbundle, tmp_path, "size=20m,ro", *exporting(tmp_path, f"oci:{layout}:app:1")
@@ -98,7 +104,7 @@ def on_small_disk(
     script += 'echo; cd "$disk"; find . -mindepth 1 | cut -c3-; exit $status'
     shell = ("sh", "-c", script, "sh", options, str(disk))
     inside = servers.Client(
-        (*servers.namespace("mount"), *shell, *airbundle.command),
+        (*kernel.namespace("mount"), *shell, *airbundle.command),
         airbundle.home,
         airbundle.environment,
     )

@@ -23,7 +23,13 @@ DOCKER = images.image(
 ZSTD = images.image(LAYERS[0], images.layer({"app": b"zstd"}, compression="zstd"))
 
 
-@pytest.fixture(scope="module", params=["podman", "dockerd"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("podman", marks=pytest.mark.kernel("mounts")),
+        pytest.param("dockerd", marks=pytest.mark.kernel("root", "mounts")),
+    ],
+)
 def engine(request: pytest.FixtureRequest):
     """Where an engine listens, as ``--daemon-host`` takes it."""
     with {"podman": engines.podman_service, "dockerd": engines.dockerd}[request.param]() as host:

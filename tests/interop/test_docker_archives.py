@@ -103,6 +103,7 @@ def archive(airbundle, tmp_path) -> Path:
 ID = IMAGES["odd"].blobs[0].digest
 
 
+@pytest.mark.kernel("mounts")
 def test_podman_loads_our_archive(archive) -> None:
     with engines.podman() as podman:
         podman.ok("load", "--input", archive)
@@ -111,6 +112,7 @@ def test_podman_loads_our_archive(archive) -> None:
     assert found["Id"] == ID.removeprefix("sha256:")
 
 
+@pytest.mark.kernel("root", "mounts")
 def test_docker_loads_our_archive(archive, tmp_path) -> None:
     with engines.dockerd() as host:
         docker = servers.Client((servers.program("docker"), "--host", host), tmp_path)
@@ -120,6 +122,7 @@ def test_docker_loads_our_archive(archive, tmp_path) -> None:
     assert found["Id"] == ID
 
 
+@pytest.mark.kernel("root", "mounts")
 def test_containerd_imports_our_archive(archive) -> None:
     with engines.containerd() as ctr:
         ctr.ok("images", "import", "--no-unpack", archive)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.kernel
+pytestmark = pytest.mark.kernel("network namespaces", "mounts")
 
 NAME, REGISTRY, TOKENS = "docker.io", "registry-1.docker.io", "auth.docker.io"
 REALM = f"https://{TOKENS}/token"

@@ -145,8 +145,8 @@ def test_docker_archive_of_skopeo_is_read(airbundle, skopeo, tmp_path) -> None:
     assert config == json.loads(skopeo.ok("inspect", "--config", "--raw", f"dir:{tmp_path}/theirs"))
 
 
+@pytest.mark.kernel("mounts")
 def test_podman_pulls_what_we_pushed(registry, airbundle, repository, tmp_path) -> None:
-    servers.namespace("mount")  # podman unpacks layers in one
     one = IMAGES["oci"]
     layout = images.write_layout(tmp_path / "layout", {"a": one})
     airbundle.ok(

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import kernel
 from tests.fakes import images
 from tests.fakes.tars import directory, hard_link, member, pack, symlink
 from tests.interop import engines, servers
@@ -84,15 +85,15 @@ def podman_in(home, driver):
     return servers.Client(command, home)
 
 
-@pytest.fixture(params=["vfs", "overlay"])
+@pytest.fixture(
+    params=[
+        pytest.param("vfs", marks=pytest.mark.kernel("owners and devices", "mounts")),
+        pytest.param("overlay", marks=pytest.mark.kernel("owners and devices", "overlay mounts")),
+    ]
+)
 def store(request, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("owners and devices of layers are root's")
     with engines.home() as home:
-        client = podman_in(home, request.param)
-        if client("info").returncode != 0:
-            pytest.skip(f"podman cannot use {request.param} here")
-        yield Store(request.param, home, client)
+        yield Store(request.param, home, podman_in(home, request.param))
 
 
 @pytest.fixture
@@ -132,6 +133,7 @@ def test_podman_uses_what_we_wrote(store, airbundle, layout, tmp_path):
     assert json.loads(store.podman.ok("images", "--format", "json")) == []
 
 
+@pytest.mark.kernel("containers")
 def test_podman_runs_what_we_wrote(store, airbundle, tmp_path):
     """The program is one that Debian links statically."""
     program = Path("/sbin/ldconfig").resolve().read_bytes()
@@ -260,9 +262,10 @@ def test_a_run_that_was_killed_leaves_nothing_that_anybody_sees(store, airbundle
     )
 
 
+@pytest.mark.kernel("user namespaces")
 def test_in_a_user_namespace_an_image_of_its_own_user_is_unpacked(airbundle, tmp_path):
     """Devices are left out, removals are marked in the way that needs no privileges."""
-    mapped = dict.fromkeys([*servers.namespace("user"), "--map-root-user"])
+    mapped = dict.fromkeys([*kernel.namespace("user"), "--map-root-user"])
     tars = (
         pack(member("null", kind=tarfile.CHRTYPE, devmajor=1, devminor=3), directory("d")),
         pack(directory("d"), member("d/.wh..wh..opq"), member("d/new", b"1")),

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.servers import namespace
+from tests.kernel import namespace
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.xdist_group("carry")  # they share one stick
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +25,7 @@ def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.kernel("network namespaces")
 def test_installs_without_network(stick: Path, tmp_path: Path) -> None:
     ran = install(stick, tmp_path / "installed")
 
@@ -57,6 +57,7 @@ def test_carried_again_it_replaces_what_it_carried(stick: Path, tmp_path: Path) 
     }
 
 
+@pytest.mark.kernel("network namespaces")
 def test_a_damaged_wheel_is_not_installed(stick: Path, tmp_path: Path) -> None:
     copy = tmp_path / "stick"
     shutil.copytree(stick, copy)
@@ -70,6 +71,7 @@ def test_a_damaged_wheel_is_not_installed(stick: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "installed").exists()
 
 
+@pytest.mark.kernel("network namespaces")
 def test_another_python_is_refused(stick: Path, tmp_path: Path) -> None:
     old = tmp_path / "python"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2\nexit 1\n')

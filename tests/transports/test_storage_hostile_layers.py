@@ -17,8 +17,6 @@ from tests.fakes.memory import MemoryStore
 from tests.fakes.tars import directory, hard_link, member, pack, symlink
 from tests.transports.test_containers_storage import DRIVERS, Place
 
-ROOT = os.geteuid() == 0
-
 
 @pytest.fixture(params=DRIVERS)
 def place(request, tmp_path):
@@ -183,7 +181,7 @@ def test_a_bomb_is_refused(place):
     assert not list(place.root.rglob("zeros"))
 
 
-@pytest.mark.skipif(not ROOT, reason="attributes of the driver are root's")
+@pytest.mark.kernel("trusted attributes")
 def test_a_layer_cannot_speak_for_the_driver(place):
     marks = {
         "SCHILY.xattr.trusted.overlay.redirect": "/etc",
@@ -198,7 +196,7 @@ def test_a_layer_cannot_speak_for_the_driver(place):
     assert os.listxattr(found) == ["user.mine"]
 
 
-@pytest.mark.skipif(not ROOT, reason="devices and owners are root's")
+@pytest.mark.kernel("owners and devices")
 def test_devices_owners_modes_and_times_are_kept(place):
     tar = pack(
         member("null", kind=tarfile.CHRTYPE, devmajor=1, devminor=3, mode=0o666),
@@ -240,7 +238,7 @@ def test_removals_take_only_what_is_below(tmp_path):
     ]
 
 
-@pytest.mark.skipif(not ROOT, reason="overlay's marks are root's")
+@pytest.mark.kernel("trusted attributes")
 def test_overlay_marks_what_is_removed(tmp_path):
     place = Place(tmp_path, "overlay")
     below = pack(directory("d"), member("d/old", b"1"), member("gone"))

@@ -1,0 +1,147 @@
+"""Rights that a test needs of the kernel: mounts, namespaces, owners, containers.
+
+A test names them, or needs all: ``@pytest.mark.kernel("mounts", "network namespaces")``. Where the kernel or the user's rights forbid one (an unprivileged container, a chroot,
+another user than root) the test is left out, and the run lists it at its end. With ``CI=true`` in
+the environment it fails. A missing program is not a missing right: the test fails.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+import subprocess
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.interop.servers import MissingProgramError, program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_LEFT_OUT = "left out"  # the property of a report that holds the reason
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("kernel"):
+        for right in marker.args or PROBES:
+            if denial := denied(right):
+                reason = f"{right} ({denial})"
+                if os.environ.get("CI") == "true":  # noqa: TID251
+                    pytest.fail(f"continuous integration needs {reason}", pytrace=False)
+                item.user_properties.append((_LEFT_OUT, reason))
+                pytest.skip(f"needs {reason}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """List the tests that were left out, after everything else but the line of counts."""
+    result = yield
+    tests = defaultdict(list)
+    for report in terminalreporter.stats.get("skipped", []):
+        for name, reason in report.user_properties:
+            if name == _LEFT_OUT:
+                tests[reason].append(report.nodeid.split("[")[0])
+    if tests:
+        count = sum(map(len, tests.values()))
+        terminalreporter.section(f"{count} tests left out: the kernel or this user's rights forbid")
+    for reason, names in sorted(tests.items()):
+        terminalreporter.write_line(f"{len(names)} need {reason}:")
+        for name in sorted(set(names)):
+            times = names.count(name)
+            terminalreporter.write_line(f"    {name}" + (f" ({times} times)" if times > 1 else ""))
+    return result
+
+
+@functools.cache
+def denied(right: str) -> str | None:
+    """The reason why a right of ``PROBES`` is denied; None if it is granted."""
+    return PROBES[right]()
+
+
+def namespace(*kinds: str) -> tuple[str, ...]:
+    """The beginning of a command whose rest runs in new namespaces: ``net``, ``mount``, ``user``.
+
+    The caller's test needs a marker for it: without the right, the command fails.
+    """
+    flags = [f"--{kind}" for kind in kinds]
+    as_root = (program("unshare"), *flags)
+    mapped = (program("unshare"), "--map-root-user", *flags)
+    return as_root if _problem(*as_root, "true") is None else mapped
+
+
+def _root() -> str | None:
+    return None if os.geteuid() == 0 else f"this is user {os.geteuid()}"
+
+
+def _owners() -> str | None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "device")
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+            os.chown(path, 5, 5)
+        except OSError as error:
+            return f"mknod or chown: {error.strerror}"
+    return None
+
+
+def _trusted_attributes() -> str | None:
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            os.setxattr(directory, "trusted.overlay.tests", b"")
+        except OSError as error:
+            return f"setxattr: {error.strerror}"
+    return None
+
+
+def _namespace(kind: str) -> Callable[[], str | None]:
+    return lambda: _problem(*namespace(kind), "true")
+
+
+def _mounting(script: str) -> Callable[[], str | None]:
+    """Probe a shell script in a mount namespace, in an empty directory."""
+
+    def probe() -> str | None:
+        with tempfile.TemporaryDirectory() as directory:
+            return _problem(*namespace("mount"), "sh", "-euc", script, directory=directory)
+
+    return probe
+
+
+def _problem(*command: str, directory: str | None = None) -> str | None:
+    """The last line of a command's error output; None if it succeeds."""
+    ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    if ran.returncode == 0:
+        return None
+    if ran.returncode == 127:
+        raise MissingProgramError(ran.stderr)
+    return (ran.stderr.strip() or f"{command[0]}: exit status {ran.returncode}").splitlines()[-1]
+
+
+_PIVOT = "mkdir new; mount -t tmpfs none new; mkdir new/old; pivot_root new new/old"
+_OVERLAY = """
+mkdir lower upper work merged
+[ "$(stat -f -c %T .)" != overlayfs ] || { echo "this is an overlay already" >&2; exit 1; }
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work none merged
+"""
+_CGROUP = """
+cgroup=$(mktemp -d -p /sys/fs/cgroup)
+rmdir "$cgroup"
+"""
+
+PROBES = {
+    "root": _root,
+    "owners and devices": _owners,
+    "trusted attributes": _trusted_attributes,
+    "user namespaces": _namespace("user"),
+    "network namespaces": _namespace("net"),
+    "mounts": _mounting("mkdir disk; mount -t tmpfs none disk"),
+    "overlay mounts": _mounting(_OVERLAY),
+    "containers": _mounting(_CGROUP + _PIVOT),
+}
+"""What probes each right: it returns the reason why the right is denied, or None."""

@@ -53,11 +53,17 @@ pip_install() {
 
 # need PROGRAM=PACKAGE...: installs the packages whose programs are missing.
 need() {
-    local pair missing=()
+    local packages
+    mapfile -t packages < <(missing "$@")
+    if ((${#packages[@]})); then debian_install "${packages[@]}"; fi
+}
+
+# missing PROGRAM=PACKAGE...: prints the packages whose programs are missing, one a line.
+missing() {
+    local pair
     for pair in "$@"; do
-        command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+        command -v "${pair%%=*}" >/dev/null || printf '%s\n' "${pair#*=}"
     done
-    if ((${#missing[@]})); then debian_install "${missing[@]}"; fi
 }
 
 debian_install() {

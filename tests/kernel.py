@@ -1,8 +1,9 @@
 """Rights that a test needs of the kernel: mounts, namespaces, owners, containers.
 
-A test names them, or needs all: ``@pytest.mark.kernel("mounts", "network namespaces")``. Where the kernel or the user's rights forbid one (an unprivileged container, a chroot,
-another user than root) the test is left out, and the run lists it at its end. With ``CI=true`` in
-the environment it fails. A missing program is not a missing right: the test fails.
+A test names its rights: ``@pytest.mark.kernel("mounts", "network namespaces")``; a marker without
+names stands for all of them. A test is left out, and listed at the end of the run, if the kernel or
+the rights of the user forbid one: in an unprivileged container, in a chroot, as a user other than
+root. With ``CI=true`` in the environment it fails instead. A missing program is never a reason.
 """
 
 from __future__ import annotations

@@ -18,13 +18,15 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trustme
 
 from tests import kernel
 from tests.fakes.registry import FakeRegistry
-from tests.interop import servers
+
+if TYPE_CHECKING:
+    from tests.interop import servers
 
 USERNAME, PASSWORD = "alice", "correct horse"
 REPOSITORY = "library/app"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+from datetime import datetime
 from http import HTTPStatus
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.cli.skopeo.logrus import quoted
+from bundler.errors import CertificateError, CertificateProblem
 from bundler.registry.failures import causes_of, speaks_plain_http
 
 if TYPE_CHECKING:
-    from bundler.errors import BundlerError, Exchange
+    from bundler.errors import BundlerError, CertificateSummary, Exchange
 
 _RESOLVERS = Path("/etc/resolv.conf")
 _MOST_BODY = 50
@@ -71,7 +74,7 @@ def _why(error: BundlerError, host: str) -> str:
                     "no such host" if cause.errno != socket.EAI_AGAIN else "server misbehaving"
                 )
                 return f"dial tcp: lookup {name}{_resolver()}: {trouble}"
-            case ssl.SSLCertVerificationError():
+            case CertificateError():
                 return f"tls: failed to verify certificate: x509: {_distrust(cause)}"
             case ssl.SSLError() if speaks_plain_http(cause):
                 return "http: server gave HTTP response to HTTPS client"
@@ -95,13 +98,48 @@ _DIALLED = {
 }
 
 
-def _distrust(error: ssl.SSLCertVerificationError) -> str:
-    reason = error.verify_message
-    if "expired" in reason or "not yet valid" in reason:
-        return "certificate has expired or is not yet valid"
-    if "mismatch" in reason or "doesn't match" in reason:
-        return f"certificate is not valid: {reason}"
-    return "certificate signed by unknown authority"
+def _distrust(error: CertificateError) -> str:
+    certificate = error.certificate
+    match error.problem:
+        case CertificateProblem.EXPIRED | CertificateProblem.NOT_YET_VALID:
+            return f"certificate has expired or is not yet valid{_dates(certificate)}"
+        case CertificateProblem.NAME_MISMATCH if certificate is not None:
+            return _mismatch(error.host, certificate.names)
+        case CertificateProblem.NAME_MISMATCH:
+            return f"certificate is not valid: {error.verify_message}"
+        case _:
+            return "certificate signed by unknown authority"
+
+
+def _dates(certificate: CertificateSummary | None) -> str:
+    now = datetime.now().astimezone()
+    if certificate is None or certificate.not_before <= now <= certificate.not_after:
+        return ""
+    if now > certificate.not_after:
+        return f": current time {_rfc3339(now)} is after {_rfc3339(certificate.not_after)}"
+    return f": current time {_rfc3339(now)} is before {_rfc3339(certificate.not_before)}"
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _mismatch(host: str, names: tuple[str, ...]) -> str:
+    """Names the host names of a certificate, or its IP addresses, as ``host`` is one or other."""
+    valid = [name for name in names if _is_address(name) == _is_address(host)]
+    if valid:
+        return f"certificate is valid for {', '.join(valid)}, not {host}"
+    if _is_address(host):
+        return f"cannot validate certificate for {host} because it doesn't contain any IP SANs"
+    return f"certificate is not valid for any names, but wanted to match {host}"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _address(host: str) -> str:

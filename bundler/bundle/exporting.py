@@ -51,6 +51,10 @@ class ExportOrder:
     expires: timedelta | None = None
     keys: tuple[PrivateKey, ...] = ()
     """Empty: the bundle stays unsigned."""
+    parents: bool = False
+    """Whether directories above the bundle's own may be made."""
+    on_system_disk: bool = False
+    """Whether an empty directory for mounts may be used without a mount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Survey:
 
     resolved: Resolved
     plan: Plan
+    refusal: MediumError | None
+    """Why the export would be refused as things are; None: it would begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +138,15 @@ def survey(
     Raises:
         BundlerError: something cannot be resolved, unless ``running.keep_going``.
     """
+    refusal = None
+    try:
+        _check_medium(order, options)
+    except MediumError as error:
+        refusal = error
     with ExitStack() as stack:
         resolved = resolve_all(wanted, options, running, stack)
         targets = _targets(resolved, places.Unwritten(order.bundle, order.format), order)
-        return Survey(resolved, plan(targets, running.executor, running.cancellation))
+        return Survey(resolved, plan(targets, running.executor, running.cancellation), refusal)
 
 
 def export(
@@ -149,18 +160,14 @@ def export(
         ConflictError: another stream's bundle is there, or one of the other format.
         BundlerError: the first failure; what was pulled stays for the next run.
     """
-    place = medium.check_place(order.bundle, stream=order.stream)
-    if order.format == "dir" and not (place.hard_links or options.duplicate_blobs):
-        raise MediumError(
-            f"{order.bundle}: format dir needs hard links, and {place.file_system} has none",
-            hint="leave --format at oci, or copy shared blobs with --duplicate-blobs",
-        )
+    _check_medium(order, options)
     former = _former(order)
     with ExitStack() as stack:
         resolved = resolve_all(wanted, options, running, stack)
         if not resolved.found:
             lines = [why_missing(item.wanted.reference, item.error) for item in resolved.missing]
             raise PartialError("nothing could be resolved", lines)
+        _check_medium(order, options)  # resolving takes a while: a medium may have been removed
         destination = places.open_for_export(order.bundle, order.format, options)
         stack.callback(destination.close)
         targets = _targets(resolved, destination, order)
@@ -185,6 +192,25 @@ def export(
         missing = tuple(_missing(resolved, outcome))
         names = tuple(seal.signatures)
         return ExportReport(order.bundle, seal.inventory, names, True, made, missing)
+
+
+def _check_medium(order: ExportOrder, options: Options) -> None:
+    """Return if the bundle may be written where ``order`` says.
+
+    Raises:
+        MediumError: it may not.
+    """
+    found = medium.check_place(
+        order.bundle,
+        stream=order.stream,
+        parents=order.parents,
+        on_system_disk=order.on_system_disk,
+    )
+    if order.format == "dir" and not (found.hard_links or options.duplicate_blobs):
+        raise MediumError(
+            f"{order.bundle}: format dir needs hard links, and {found.file_system} has none",
+            hint="leave --format at oci, or copy shared blobs with --duplicate-blobs",
+        )
 
 
 def _targets(resolved: Resolved, destination: Destination, order: ExportOrder) -> list[Target]:

@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundler.bundle import layout
 from bundler.content.disk_errors import explained, free_space
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOUNTINFO = Path("/proc/self/mountinfo")
+MEDIA_ROOTS = (Path("/media"), Path("/mnt"), Path("/run/media"), Path("/Volumes"))
+"""Where media are mounted, by hand or by a desktop."""
 MAX_FAT_FILE = 2**32 - 1
 
 _FAT = frozenset({"vfat", "msdos", "umsdos"})
 _NO_HARD_LINKS = _FAT | {"exfat"}
 # Made to be carried: what sticks, cards and discs are formatted with.
 _PORTABLE = _FAT | {"exfat", "ntfs", "ntfs3", "fuseblk", "udf", "iso9660", "hfsplus"}
-_MOUNTED_BY_HAND = ("/media/", "/run/media/", "/mnt/", "/Volumes/")
 _NAMED_FOREIGN = 3
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
@@ -41,6 +42,8 @@ class Medium:
     """What holds, or will hold, a bundle's directory."""
 
     mount_point: Path
+    device: str
+    """The mounted device or share, as ``/dev/sdb1``; empty: not known."""
     file_system: str
     """Its type, as ``vfat`` or ``ext4``; empty: not known."""
     read_only: bool
@@ -60,15 +63,24 @@ class Medium:
     @property
     def removable(self) -> bool:
         """Whether this looks like something that will be carried away."""
-        where = f"{self.mount_point}/"
-        return self.file_system in _PORTABLE or where.startswith(_MOUNTED_BY_HAND)
+        return self.file_system in _PORTABLE or _media_root(self.mount_point) is not None
 
     @property
-    def farewell(self) -> str | None:
-        """What to tell at the end, when all is durable; None for a disk that stays."""
+    def farewell(self) -> str:
+        """The last line of a command that wrote to it, once everything is durable."""
         if not self.removable:
-            return None
+            return f"all of it is on the disk mounted at {self.mount_point}"
         return f"the medium at {self.mount_point} may be unmounted now"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the same for machines; sizes in bytes."""
+        return {
+            "mountPoint": str(self.mount_point),
+            "device": self.device,
+            "fileSystem": self.file_system,
+            "free": self.free,
+            "removable": self.removable,
+        }
 
 
 def inspect(place: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
@@ -77,28 +89,48 @@ def inspect(place: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
     mount = _mount_of(existing, mountinfo)
     return Medium(
         mount_point=mount.point,
+        device=mount.device,
         file_system=mount.file_system,
         read_only=mount.read_only or _read_only(existing),
         free=free_space(existing),
     )
 
 
-def check_place(bundle: Path, *, stream: str = "bundle", mountinfo: Path = MOUNTINFO) -> Medium:
+def check_place(
+    bundle: Path,
+    *,
+    stream: str = "bundle",
+    parents: bool = False,
+    on_system_disk: bool = False,
+    mountinfo: Path = MOUNTINFO,
+) -> Medium:
     """Whether a bundle may be written in the directory ``bundle``; the medium it is on.
 
     Args:
         bundle: the directory, which may not exist yet.
         stream: what a directory below it would be called, where it holds other things.
+        parents: whether directories above it may be made.
+        on_system_disk: whether an empty directory for mounts may be used without a mount.
         mountinfo: where the kernel tells what is mounted.
 
     Raises:
-        MediumError: read-only, not a directory, or full of somebody else's files.
+        MediumError: read-only, not a directory, full of somebody else's files, in a directory
+            that does not exist, or where a medium seems to be not mounted.
     """
     medium = inspect(bundle, mountinfo=mountinfo)
     existing = _nearest_existing(bundle)
     if not existing.is_dir():
         raise MediumError(
             f"{existing}: not a directory", hint="name a directory; it is made if it is missing"
+        )
+    if not on_system_disk:
+        _refuse_unmounted(existing, medium)
+    parent = bundle.absolute().parent
+    if not parents and not parent.exists():
+        raise MediumError(
+            f"{parent}: no such directory",
+            path=str(parent),
+            hint="mount the medium, or create the directory with --parents",
         )
     if medium.read_only:
         raise MediumError(
@@ -138,6 +170,7 @@ def check_room(bundle: Path, needed: int, largest: int, *, mountinfo: Path = MOU
 @dataclass(frozen=True, slots=True)
 class _Mount:
     point: Path
+    device: str
     file_system: str
     read_only: bool
 
@@ -158,7 +191,7 @@ def _mount_of(existing: Path, mountinfo: Path) -> _Mount:
     """The last mount on the longest path above ``existing``: it hides those before it."""
     resolved = existing.resolve()
     above = {resolved, *resolved.parents}
-    found = _Mount(Path("/"), "", read_only=False)
+    found = _Mount(Path("/"), "", "", read_only=False)
     try:
         lines = mountinfo.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
@@ -176,11 +209,32 @@ def _mounts(lines: Iterable[str]) -> Iterable[_Mount]:
         left, right = before.split(), after.split()
         if len(left) >= 6 and len(right) >= 3:
             options = {*left[5].split(","), *right[2].split(",")}
-            yield _Mount(Path(_unescaped(left[4])), right[0], "ro" in options)
+            point, device = Path(_unescaped(left[4])), _unescaped(right[1])
+            yield _Mount(point, device, right[0], "ro" in options)
 
 
 def _unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def _refuse_unmounted(existing: Path, medium: Medium) -> None:
+    """Refuse a mount point with nothing mounted: the bundle would fill the system disk."""
+    root = _media_root(existing.resolve())
+    mounts_known = bool(medium.file_system)
+    if root is None or not mounts_known or medium.mount_point.is_relative_to(root):
+        return
+    if not _names(existing):
+        raise MediumError(
+            f"{existing}: no medium is mounted there, it is an empty directory of the file system"
+            f" at {medium.mount_point}",
+            path=str(existing),
+            hint="mount the medium, or add --on-system-disk to write there all the same",
+        )
+
+
+def _media_root(path: Path) -> Path | None:
+    """The directory for mounts that ``path`` is in; None: in none of them."""
+    return next((root for root in MEDIA_ROOTS if path.is_relative_to(root)), None)
 
 
 def _refuse_foreign(bundle: Path, better: Path) -> None:

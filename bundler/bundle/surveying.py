@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.exporting import Survey
     from bundler.copy.graph import Image
+    from bundler.errors import MediumError
     from bundler.oci.digest import Digest
 
 
@@ -34,6 +35,8 @@ class ImageEstimate:
 class Room:
     """What the medium has to offer; ``free`` in bytes."""
 
+    mount_point: Path
+    device: str
     file_system: str
     free: int
     enough: bool
@@ -59,6 +62,8 @@ class Estimate:
     foreign: int
     """Layers that stay where their URLs say."""
     room: Room | None
+    refusal: MediumError | None
+    """Why the medium would be refused; None: it would not, or it is not known which."""
 
     @property
     def requests(self) -> int:
@@ -90,11 +95,15 @@ class Estimate:
             "foreign": self.foreign,
             "room": self.room
             and {
+                "mountPoint": str(self.room.mount_point),
+                "device": self.room.device,
                 "fileSystem": self.room.file_system,
                 "free": self.room.free,
                 "enough": self.room.enough,
                 "tooLarge": self.room.too_large,
             },
+            "refusal": self.refusal
+            and {"message": self.refusal.message, "hint": self.refusal.hint},
         }
 
 
@@ -128,6 +137,7 @@ def estimate(survey: Survey, bundle: Path | None) -> Estimate:
         present=plan.size("present"),
         foreign=len(plan.foreign),
         room=None if bundle is None else _room(bundle, plan.size("push"), plan.largest),
+        refusal=None if bundle is None else survey.refusal,
     )
 
 
@@ -142,4 +152,11 @@ def _parts(image: Image) -> dict[Digest, int]:
 def _room(bundle: Path, needed: int, largest: int) -> Room:
     place = medium.inspect(bundle)
     too_large = place.largest_file is not None and largest > place.largest_file
-    return Room(place.file_system, place.free, needed <= place.free, too_large)
+    return Room(
+        mount_point=place.mount_point,
+        device=place.device,
+        file_system=place.file_system,
+        free=place.free,
+        enough=needed <= place.free,
+        too_large=too_large,
+    )

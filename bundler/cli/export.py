@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 @click.option("--unsigned", is_flag=True, help="Leave the bundle unsigned.")
 @click.option("--locked", is_flag=True, help="Exactly what the lock beside the manifest says.")
 @click.option("--duplicate-blobs", is_flag=True, help="dir: copy shared blobs, without hard links.")
+@click.option("--parents", is_flag=True, help="Create missing directories above DESTINATION.")
+@click.option(
+    "--on-system-disk",
+    is_flag=True,
+    help="Write to an empty mount point although no medium is mounted there.",
+)
 @click.option("--keep-going", is_flag=True, help="Leave out what fails; the bundle is incomplete.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
 @options.jobs
@@ -47,6 +53,8 @@ def export(
     unsigned: bool,
     locked: bool,
     duplicate_blobs: bool,
+    parents: bool,
+    on_system_disk: bool,
     keep_going: bool,
     dry_run: bool,
     jobs: int | None,
@@ -67,7 +75,7 @@ def export(
     from bundler.cli import wanting  # noqa: PLC0415
 
     asked = wanting.load(manifest, locked=locked)
-    order = asked.order(destination, kind, signing)
+    order = asked.order(destination, kind, signing, parents=parents, on_system_disk=on_system_disk)
     with run.running(jobs) as work:
         settings = work.options(asked.manifest.registries, duplicate_blobs=duplicate_blobs)
         images = asked.images(settings, work.emit)

@@ -33,6 +33,10 @@ def surveyed(survey: Survey, bundle: Path | None, *, as_json: bool) -> None:
     from bundler.bundle.surveying import estimate  # noqa: PLC0415 - only plans need it
 
     numbers = estimate(survey, bundle)
+    if numbers.refusal is not None:
+        render.note(f"warning: an export would be refused: {numbers.refusal.message}")
+        if numbers.refusal.hint:
+            render.note(f"hint: {numbers.refusal.hint}")
     if as_json:
         render.document(numbers.to_json())
         return
@@ -63,16 +67,21 @@ def surveyed(survey: Survey, bundle: Path | None, *, as_json: bool) -> None:
     if numbers.room is not None:
         room = numbers.room
         verdict = "enough" if room.enough else "not enough"
-        render.line(f"free: {render.size(room.free)} ({room.file_system or 'disk'}), {verdict}")
+        render.line(
+            f"free: {render.size(room.free)} ({room.file_system or 'disk'}"
+            f" at {room.mount_point}), {verdict}"
+        )
         if room.too_large:
             render.line(f"a blob is larger than {room.file_system} can hold in one file")
 
 
 def exported(report: ExportReport, *, as_json: bool) -> None:
     """Print what an export did."""
-    contents, plan = report.inventory, report.plan
+    from bundler.bundle import medium  # noqa: PLC0415 - only who writes needs it
+
+    contents, plan, written = report.inventory, report.plan, medium.inspect(report.bundle)
     if as_json:
-        render.document(report.to_json())
+        render.document(report.to_json() | {"medium": written.to_json()})
     else:
         state = "written" if report.changed else "unchanged"
         until = f", until {contents.expires:%Y-%m-%d}" if contents.expires else ""
@@ -92,14 +101,18 @@ def exported(report: ExportReport, *, as_json: bool) -> None:
                 render.line(
                     f"new digest, since platforms were left out: {image.reference}: {image.digest}"
                 )
-    farewell(report.bundle)
+        render.line(
+            f"medium: {written.device or 'device unknown'} ({written.file_system or 'disk'})"
+            f" at {written.mount_point}, {render.size(written.free)} free"
+        )
+    render.aside(written.farewell)
 
 
 def farewell(bundle: Path) -> None:
     """Tell whoever carries the bundle that all of it is written."""
     from bundler.bundle import medium  # noqa: PLC0415 - only who writes needs it
 
-    render.aside(medium.inspect(bundle).farewell or "all of it is on the disk")
+    render.aside(medium.inspect(bundle).farewell)
 
 
 def imported(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:

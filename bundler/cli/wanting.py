@@ -32,11 +32,25 @@ class Asked:
     lock: Lock | None
 
     def order(
-        self, bundle: Path | None, kind: str, signing: tuple[PrivateKey, ...] = ()
+        self,
+        bundle: Path | None,
+        kind: str,
+        signing: tuple[PrivateKey, ...] = (),
+        *,
+        parents: bool = False,
+        on_system_disk: bool = False,
     ) -> ExportOrder:
         """The bundle that is to be made of it; None: nowhere, for a plan only."""
         name, form = self.manifest.name, cast("Format", kind)
-        return ExportOrder(bundle or Path(name), name, form, self.manifest.expires, signing)
+        return ExportOrder(
+            bundle=bundle or Path(name),
+            stream=name,
+            format=form,
+            expires=self.manifest.expires,
+            keys=signing,
+            parents=parents,
+            on_system_disk=on_system_disk,
+        )
 
     def images(self, options: Options, emit: Emit) -> tuple[Wanted, ...]:
         """The images that are wanted; asks registries for tags where they have to be chosen."""

@@ -48,8 +48,10 @@ def test_a_file_system_is_known_by_its_type(mounted, file_system, largest, hard_
     assert found.hard_links is hard_links
     assert found.removable is removable
     assert found.free > 0
-    farewell = f"the medium at {stick} may be unmounted now"
-    assert found.farewell == (farewell if removable else None)
+    assert found.device == "/dev/sdb1"
+    unmount = f"the medium at {stick} may be unmounted now"
+    stays = f"all of it is on the disk mounted at {stick}"
+    assert found.farewell == (unmount if removable else stays)
 
 
 def test_a_mount_point_with_a_blank_is_understood(mounted):
@@ -155,7 +157,7 @@ def test_a_broken_layout_is_somebody_elses(tmp_path: Path):
 
 def test_empty_directories_and_sticks_just_formatted_are_fine(tmp_path: Path):
     medium.check_place(tmp_path)
-    medium.check_place(tmp_path / "new" / "plant-7")
+    medium.check_place(tmp_path / "plant-7")
     (tmp_path / "System Volume Information").mkdir()
     (tmp_path / ".Trash-1000").mkdir()
     medium.check_place(tmp_path)
@@ -182,3 +184,60 @@ def test_a_directory_without_the_right_to_write_is_refused(tmp_path: Path):
         return
     with pytest.raises(MediumError, match="may not write"):
         medium.check_place(place)
+
+
+def test_directories_above_the_bundles_own_are_made_only_on_request(tmp_path: Path):
+    """A missing mount point must not become a directory on the system disk."""
+    place = tmp_path / "stick" / "plant-7"
+    with pytest.raises(MediumError, match="stick: no such directory") as raised:
+        medium.check_place(place)
+    assert "--parents" in (raised.value.hint or "")
+    medium.check_place(place, parents=True)
+
+
+@pytest.fixture
+def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory where media are mounted, on the system disk as long as none is."""
+    root = tmp_path / "media"
+    (root / "stick").mkdir(parents=True)
+    monkeypatch.setattr(medium, "MEDIA_ROOTS", (root.resolve(),))
+    (tmp_path / "mountinfo").write_text("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
+    return root
+
+
+@pytest.mark.parametrize("below", ["", "plant-7", "ships/plant-7"])
+def test_an_empty_mount_point_is_refused(media: Path, mounted, below: str):
+    place = media / "stick" / below
+    with pytest.raises(MediumError, match="no medium is mounted") as raised:
+        medium.check_place(place, parents=True, mountinfo=mounted.info)
+    assert raised.value.path == str(media / "stick")
+    assert "--on-system-disk" in (raised.value.hint or "")
+    medium.check_place(place, parents=True, on_system_disk=True, mountinfo=mounted.info)
+
+
+def test_an_empty_mount_point_is_recognized_behind_a_symbolic_link(media: Path, mounted):
+    link = media.parent / "link"
+    link.symlink_to(media / "stick")
+    with pytest.raises(MediumError, match="no medium is mounted"):
+        medium.check_place(link / "plant-7", mountinfo=mounted.info)
+
+
+def test_an_empty_medium_that_is_mounted_is_accepted(media: Path, mounted):
+    line = f"36 22 8:17 / {media.resolve() / 'stick'} rw - ext4 /dev/sdb1 rw\n"
+    mounted.info.write_text(mounted.info.read_text() + line)
+    medium.check_place(media / "stick", mountinfo=mounted.info)
+    assert medium.check_place(media / "stick/b", mountinfo=mounted.info).device == "/dev/sdb1"
+
+
+def test_a_directory_with_files_is_no_forgotten_mount_point(media: Path, mounted):
+    (media / "stick" / "notes.txt").touch()
+    medium.check_place(media / "stick" / "plant-7", mountinfo=mounted.info)
+
+
+def test_an_empty_directory_elsewhere_is_accepted(media: Path, mounted, tmp_path: Path):
+    (tmp_path / "bundles").mkdir()
+    medium.check_place(tmp_path / "bundles" / "plant-7", mountinfo=mounted.info)
+
+
+def test_no_mount_point_is_refused_where_mounts_are_unknown(media: Path):
+    medium.check_place(media / "stick" / "plant-7", mountinfo=media / "absent")

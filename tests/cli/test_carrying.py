@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,3 +123,49 @@ def test_option_for_the_target_leaves_the_rest_of_the_target_file_in_force(
         assert run_airbundle(*arguments, env=wrong).status == 7
         done = run_airbundle(*arguments, "--creds=user:password", env=wrong)
     assert done.status == 0, done.stderr
+
+
+def test_an_export_names_the_medium_that_it_wrote(ward: Path, run_airbundle: RunAirbundle):
+    done = run_airbundle("export", "ward.yaml", "stick", "--unsigned")
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("medium: ")]
+    told = json.loads(run_airbundle("export", "ward.yaml", "stick", "--unsigned", "--json").stdout)
+    medium = told["medium"]
+    assert f"{medium['device']} ({medium['fileSystem']}) at {medium['mountPoint']}" in line
+    assert line.endswith(" free")
+    assert medium["free"] > 0
+
+
+def test_a_missing_directory_above_the_bundle_is_made_only_with_parents(
+    ward: Path, run_airbundle: RunAirbundle
+):
+    export = ("export", "ward.yaml", "media/stick", "--unsigned")
+    done = run_airbundle(*export)
+    assert done.status == 5
+    assert "--parents" in done.stderr
+    assert not (ward / "media").exists()
+    assert run_airbundle(*export, "--parents").status == 0
+
+
+@pytest.mark.parametrize("command", [("plan",), ("export", "--dry-run")])
+def test_a_plan_warns_of_a_directory_that_an_export_would_refuse(
+    ward: Path, run_airbundle: RunAirbundle, command: tuple[str, ...]
+):
+    name, *flags = command
+    done = run_airbundle(name, "ward.yaml", "media/stick", *flags)
+    assert done.status == 0, done.stderr
+    assert "warning: an export would be refused: " in done.stderr
+    assert "media: no such directory" in done.stderr
+    value = json.loads(run_airbundle(name, "ward.yaml", "media/stick", *flags, "--json").stdout)
+    assert "no such directory" in value["refusal"]["message"]
+    assert "--parents" in value["refusal"]["hint"]
+    assert not (ward / "media").exists()
+
+
+def test_a_plan_of_a_possible_export_warns_of_nothing(ward: Path, run_airbundle: RunAirbundle):
+    done = run_airbundle("plan", "ward.yaml", "stick", "--json")
+    assert "warning" not in done.stderr
+    value = json.loads(done.stdout)
+    assert value["refusal"] is None
+    assert value["room"]["device"]
+    dry = ("export", "ward.yaml", "media/stick", "--dry-run", "--parents")
+    assert "warning" not in run_airbundle(*dry).stderr

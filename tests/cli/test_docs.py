@@ -84,6 +84,7 @@ def test_the_bundle_manifest_of_the_tour_is_one(tmp_path: Path) -> None:
 
 def test_the_tour_works_in_its_order(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
     """Its commands, with places of this machine for the stick and for the registries."""
+    (tmp_path / "stick").mkdir()
     images.write_layout(tmp_path / "outside", {"app": images.image()})
     (tmp_path / "plant-7.yaml").write_text("images: ['oci:outside:app']\n", encoding="utf-8")
     steps = [example for page, example in examples() if page == "README.md"]

@@ -1,0 +1,41 @@
+"""Make the keys in ``keys/``: python -m tests.golden.make_keys.
+
+They are checked in because a private key sealed with a passphrase has other bytes each time. They
+are known to everybody and sign nothing but the bundles of these tests.
+"""
+
+from __future__ import annotations
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from bundler.trust import keys
+from tests.golden.session import KEYS
+
+PASSPHRASE = b"golden"
+
+
+def main() -> None:
+    """Write three pairs; the third private key is sealed."""
+    KEYS.mkdir(exist_ok=True)
+    _write("first", ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32))), None)
+    _write("second", ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))), None)
+    _write("third", ec.derive_private_key(1234567890, ec.SECP256R1()), PASSPHRASE)
+    (KEYS / "passphrase").write_bytes(PASSPHRASE + b"\n")
+
+
+def _write(
+    name: str,
+    key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey,
+    passphrase: bytes | None,
+) -> None:
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    keys.write_pair(KEYS / name, keys.parse_private(pem, None, name), passphrase)
+
+
+if __name__ == "__main__":
+    main()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.config.settings import RegistryOverride, Settings
-    from bundler.content.reader import Content, Reader
+    from bundler.content.streams.reader import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind
     from bundler.oci.reference import ImageReference

@@ -1,1 +1,5 @@
-"""The product: a bundle manifest becomes a signed bundle, a bundle becomes images inside."""
+"""Bundles, the product: the bundle manifest, the format on disk, export, verify, import, audit.
+
+Imports ``copy``, ``trust``, ``transports`` and below. Read ``exporting.export`` and
+``importing.import_bundle`` first.
+"""

@@ -14,41 +14,75 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from bundler import __version__
-from bundler.cli import program_flags, voice
+from bundler.cli.frontends import frontend
+from bundler.cli.options import program_flags
 from bundler.errors import BundlerError, CancelledError, MediumError, RegistryError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROGRAM = voice.NAMES[0]
+PROGRAM = frontend.NAMES[0]
 
 COMMANDS = {
-    "export": ("bundler.cli.export:export", "Resolve a bundle manifest into a signed bundle."),
-    "verify": ("bundler.cli.verify:verify", "Check a bundle: is it whole, and who signed it?"),
-    "import": ("bundler.cli.import_:import_", "Push a verified bundle to where it belongs."),
-    "plan": ("bundler.cli.plan:plan", "Show what an export would move; move nothing."),
-    "lock": ("bundler.cli.lock:lock", "Pin every image of a bundle manifest to its digest."),
-    "ls": ("bundler.cli.ls:ls", "List what a bundle holds."),
-    "sign": ("bundler.cli.sign:sign", "Add a signature to a bundle."),
-    "keygen": ("bundler.cli.keygen:keygen", "Make a pair of keys to sign bundles with."),
-    "copy": ("bundler.cli.copy:copy", "Copy one image from one place to another."),
-    "sync": ("bundler.cli.sync:sync", "Copy many images, and only what is lacking."),
-    "inspect": ("bundler.cli.inspect:inspect", "Show what an image or artifact says of itself."),
-    "list-tags": ("bundler.cli.list_tags:list_tags", "List the tags of a repository."),
-    "delete": ("bundler.cli.delete:delete", "Remove an image where it lies."),
+    "export": (
+        "bundler.cli.commands.bundles.export:export",
+        "Resolve a bundle manifest into a signed bundle.",
+    ),
+    "verify": (
+        "bundler.cli.commands.bundles.verify:verify",
+        "Check a bundle: is it whole, and who signed it?",
+    ),
+    "import": (
+        "bundler.cli.commands.bundles.import_:import_",
+        "Push a verified bundle to where it belongs.",
+    ),
+    "plan": (
+        "bundler.cli.commands.bundles.plan:plan",
+        "Show what an export would move; move nothing.",
+    ),
+    "lock": (
+        "bundler.cli.commands.bundles.lock:lock",
+        "Pin every image of a bundle manifest to its digest.",
+    ),
+    "ls": ("bundler.cli.commands.bundles.ls:ls", "List what a bundle holds."),
+    "sign": ("bundler.cli.commands.bundles.sign:sign", "Add a signature to a bundle."),
+    "keygen": (
+        "bundler.cli.commands.credentials.keygen:keygen",
+        "Make a pair of keys to sign bundles with.",
+    ),
+    "copy": ("bundler.cli.commands.images.copy:copy", "Copy one image from one place to another."),
+    "sync": (
+        "bundler.cli.commands.images.sync:sync",
+        "Copy many images, and only what is lacking.",
+    ),
+    "inspect": (
+        "bundler.cli.commands.images.inspect:inspect",
+        "Show what an image or artifact says of itself.",
+    ),
+    "list-tags": (
+        "bundler.cli.commands.images.list_tags:list_tags",
+        "List the tags of a repository.",
+    ),
+    "delete": ("bundler.cli.commands.images.delete:delete", "Remove an image where it lies."),
     "manifest-digest": (
-        "bundler.cli.manifest_digest:manifest_digest",
+        "bundler.cli.commands.images.manifest_digest:manifest_digest",
         "Print the digest of a manifest in a file.",
     ),
-    "login": ("bundler.cli.login:login", "Keep the credentials for a registry."),
-    "logout": ("bundler.cli.logout:logout", "Forget the credentials for a registry."),
+    "login": (
+        "bundler.cli.commands.credentials.login:login",
+        "Keep the credentials for a registry.",
+    ),
+    "logout": (
+        "bundler.cli.commands.credentials.logout:logout",
+        "Forget the credentials for a registry.",
+    ),
 }
 """Each command with its ``module:attribute`` and its line in the list, in the order of use."""
 
 HIDDEN = {
-    "completion": "bundler.cli.completion:completion",
-    "experimental-image-proxy": "bundler.cli.image_proxy:image_proxy",
-    "layers": "bundler.cli.layers:layers",
+    "completion": "bundler.cli.commands.completion:completion",
+    "experimental-image-proxy": "bundler.cli.commands.images.image_proxy:image_proxy",
+    "layers": "bundler.cli.commands.images.layers:layers",
 }
 """Commands for other programs, and for old scripts; no list names them."""
 
@@ -106,7 +140,7 @@ def _stands_first(context: click.Context, param: click.Parameter, value: str | N
 @click.option(
     "--as",
     "name",
-    type=click.Choice(voice.NAMES[1:]),
+    type=click.Choice(frontend.NAMES[1:]),
     expose_value=False,
     callback=_stands_first,
     help="Only as the first: behave as this other program, whose commands then follow.",
@@ -130,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _drop_output()
     except OSError as error:
         what = f"the standard output cannot be written: {error.strerror}"
-        status = voice.current().failure(MediumError(what))
+        status = frontend.current().failure(MediumError(what))
         _drop_output()
     if status:
         _leave_threads_behind(status)
@@ -141,12 +175,12 @@ def _run(arguments: list[str]) -> int:
     """Run one command; its exit status."""
     try:
         if instruction := os.environ.get(_COMPLETE):  # noqa: TID251 - how shells ask click
-            from bundler.cli import completion  # noqa: PLC0415 - only for shells
+            from bundler.cli.commands import completion  # noqa: PLC0415 - only for shells
 
-            voice.choose(sys.argv[0], ())
-            return completion.answer(voice.current().grammar(airbundle), instruction)
-        rest = voice.choose(sys.argv[0], arguments)
-        translated = voice.current().arguments(rest, airbundle)
+            frontend.choose(sys.argv[0], ())
+            return completion.answer(frontend.current().grammar(airbundle), instruction)
+        rest = frontend.choose(sys.argv[0], arguments)
+        translated = frontend.current().arguments(rest, airbundle)
         with airbundle.make_context(PROGRAM, translated) as context:
             airbundle.invoke(context)
     except click.exceptions.Exit as leaving:
@@ -157,8 +191,8 @@ def _run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             import traceback  # noqa: PLC0415 - rarely needed
 
-            voice.current().trace(traceback.format_exc())
-        return voice.current().failure(_understand(error))
+            frontend.current().trace(traceback.format_exc())
+        return frontend.current().failure(_understand(error))
     return 0
 
 

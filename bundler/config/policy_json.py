@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from bundler.config import user_file
+from bundler.config import bounded_read
 from bundler.errors import BundlerError, ConfigError, InvalidReferenceError
-from bundler.oci import strict_json
+from bundler.oci.json import strict
 from bundler.oci.reference import ImageReference
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def read(path: Path) -> Policy | None:
     Raises:
         ConfigError: it cannot be read, or is not in order.
     """
-    raw = user_file.read(path)
+    raw = bounded_read.read(path)
     return None if raw is None else parse(raw, str(path))
 
 
@@ -136,7 +136,7 @@ def parse(raw: bytes, origin: str) -> Policy:
         ConfigError: with the place in the file that is not in order.
     """
     try:
-        value = strict_json.loads(raw, what=origin, limit=user_file.MAX_SIZE)
+        value = strict.loads(raw, what=origin, limit=bounded_read.MAX_SIZE)
     except BundlerError as error:
         raise ConfigError(error.message) from None
     top = _Object.of(value, origin, ("default", "transports"))

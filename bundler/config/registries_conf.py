@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from bundler.config import user_file
+from bundler.config import bounded_read
 from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import ImageReference
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from bundler.config.locations import Locations
+    from bundler.config.paths import Locations
 
 AUTH_FILES = "containers-auth.json"
 """The name in ``credential-helpers`` that stands for the files of credentials."""
@@ -114,7 +114,7 @@ def load(locations: Locations) -> RegistriesConf:
         ConfigError: a file cannot be read or believed, or one that was named is not there.
     """
     files = [_main(locations)]
-    files += [(path, user_file.read(path)) for path in _drop_ins(locations.registries_conf_d)]
+    files += [(path, bounded_read.read(path)) for path in _drop_ins(locations.registries_conf_d)]
     override = locations.registries_conf_override
     if override is not None:
         files.append((override, _named(override)))
@@ -163,14 +163,14 @@ def parse(raw: bytes, path: Path, *, only_v2: bool = False) -> RegistriesConf:
 
 def _main(locations: Locations) -> tuple[Path | None, bytes | None]:
     for path in locations.registries_conf:
-        raw = _named(path) if locations.registries_conf_required else user_file.read(path)
+        raw = _named(path) if locations.registries_conf_required else bounded_read.read(path)
         if raw is not None:
             return path, raw
     return None, None
 
 
 def _named(path: Path) -> bytes:
-    raw = user_file.read(path)
+    raw = bounded_read.read(path)
     if raw is None:
         raise ConfigError(f"{path}: there is no such file")
     return raw

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from bundler.config import yaml_file
-from bundler.config.document import Fields, Text
+from bundler.config.yaml import fields
+from bundler.config.yaml.document import Fields, Text
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from bundler.config.document import Value
+    from bundler.config.yaml.document import Value
     from bundler.oci.reference import ImageReference
 
 MAX_FILES = 1000
@@ -109,8 +109,8 @@ def _merged(files: Iterable[Path]) -> RegistriesD:
     scopes: dict[str, Section] = {}
     origins: dict[str, Path] = {}
     for path in files:
-        found = yaml_file.read(path) or Fields()
-        yaml_file.fields(found, str(path), ("default-docker", "docker"))
+        found = fields.read(path) or Fields()
+        fields.fields(found, str(path), ("default-docker", "docker"))
         if "default-docker" in found:
             _claim("default-docker", path, origins)
             default = _section(found["default-docker"], f"{path}: default-docker")
@@ -127,7 +127,7 @@ def _claim(name: str, path: Path, origins: dict[str, Path]) -> None:
 
 
 def _section(value: Value, what: str) -> Section:
-    found = yaml_file.fields(_mapping(value, what), what, _KEYS)
+    found = fields.fields(_mapping(value, what), what, _KEYS)
     attachments = found.get("use-sigstore-attachments")
     return Section(
         _url(found, "lookaside", "sigstore", what),
@@ -139,7 +139,7 @@ def _section(value: Value, what: str) -> Section:
 def _mapping(value: Value | None, what: str) -> Fields:
     if value is None or (isinstance(value, Text) and value.is_null):
         return Fields()
-    return yaml_file.fields(value, what)
+    return fields.fields(value, what)
 
 
 def _url(found: Fields, name: str, former_name: str, what: str) -> str | None:
@@ -147,7 +147,7 @@ def _url(found: Fields, name: str, former_name: str, what: str) -> str | None:
     given = [key for key in (name, former_name) if key in found]
     if not given:
         return None
-    text = yaml_file.text(found[given[0]], f"{what}: {given[0]}")
+    text = fields.text(found[given[0]], f"{what}: {given[0]}")
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -158,7 +158,7 @@ def _url(found: Fields, name: str, former_name: str, what: str) -> str | None:
 
 
 def _switch(value: Value, what: str) -> bool:
-    text = yaml_file.text(value, what)
+    text = fields.text(value, what)
     if text not in ("true", "false"):
         raise ConfigError(f"{what}: expected true or false, got {text[:80]!r}")
     return text == "true"

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.config import certs_d, registries_conf, storage_conf
-from bundler.config.access import (
+from bundler.config.credentials.lookup import Keychain
+from bundler.config.paths import AuthLocation, Locations, locate
+from bundler.config.proxy_env import Proxies
+from bundler.config.registry_access import (
     ANONYMOUS,
     ANY_DETAILS,
     Access,
@@ -23,9 +26,6 @@ from bundler.config.access import (
     TlsDetails,
     address_of,
 )
-from bundler.config.keychain import Keychain
-from bundler.config.locations import AuthLocation, Locations, locate
-from bundler.config.proxies import Proxies
 from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import is_domain
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bundler.config import user_file
+from bundler.config import bounded_read
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def load(locations: StorageLocations) -> Storage:
     """
     found = locations.usual
     for path in locations.files:
-        raw = user_file.read(path)
+        raw = bounded_read.read(path)
         if raw is not None:
             found = _from_file(_parsed(raw, path), path, locations)
             break

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.config import yaml_file
-from bundler.config.access import TlsDetails
+from bundler.config.registry_access import TlsDetails
+from bundler.config.yaml import fields
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,17 +24,15 @@ def read(path: Path) -> TlsDetails:
     Raises:
         ConfigError: it is not there, cannot be read, or is not in order.
     """
-    found = yaml_file.read(path)
+    found = fields.read(path)
     if found is None:
         raise ConfigError(f"{path}: there is no such file")
-    yaml_file.fields(found, str(path), _KEYS)
+    fields.fields(found, str(path), _KEYS)
     version = found.get("minVersion")
-    lists = {
-        key: yaml_file.texts(found[key], f"{path}: {key}") for key in _KEYS[1:] if key in found
-    }
+    lists = {key: fields.texts(found[key], f"{path}: {key}") for key in _KEYS[1:] if key in found}
     return TlsDetails(
         str(path),
-        None if version is None else _version(yaml_file.text(version, f"{path}: minVersion"), path),
+        None if version is None else _version(fields.text(version, f"{path}: minVersion"), path),
         lists.get("cipherSuites"),
         lists.get("namedGroups"),
     )

@@ -1,1 +1,5 @@
-"""Streams of bytes: verify, compress, read archives, write files that are whole or absent."""
+"""Byte streams and files: verification, compression, archives, atomic writes.
+
+Imports ``oci``, ``events``, ``cancel`` and ``errors``. Knows nothing of registries or images. Read
+``streams.reader`` and ``streams.verified`` first.
+"""

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.copy import transfer
-from bundler.copy.changes import LayerChange, Made, Treatment
+from bundler.copy import blob_transfer
+from bundler.copy.convert.conversion_plan import Converted, Recipe, said_compression
+from bundler.copy.convert.options import LayerChange, Made, Treatment
+from bundler.copy.parallel import run
 from bundler.copy.plan import (
     BlobTask,
     ManifestTask,
@@ -24,8 +26,6 @@ from bundler.copy.plan import (
     manifest_tasks,
     publications,
 )
-from bundler.copy.pool import run
-from bundler.copy.recipe import Converted, Recipe, said_compression
 from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError
 from bundler.events import Emit, discard
 from bundler.ports import (
@@ -143,15 +143,15 @@ class _Work:
             self._change(task, task.change)
             return
         if task.action == "push":
-            transfer.push(node, source, destination, self._stop, self._emit)
+            blob_transfer.push(node, source, destination, self._stop, self._emit)
             return
-        if isinstance(destination, Rereads) and not transfer.intact(
+        if isinstance(destination, Rereads) and not blob_transfer.intact(
             node, destination, self._stop, self._emit
         ):
             self._emit(events.Notice(f"{node.digest} was damaged at the destination: copied anew"))
-            transfer.push(node, source, destination, self._stop, self._emit)
+            blob_transfer.push(node, source, destination, self._stop, self._emit)
         elif self._running.read_everything:
-            transfer.check(node, source, self._stop, self._emit)
+            blob_transfer.check(node, source, self._stop, self._emit)
 
     def mount(self, task: BlobTask) -> None:
         """Have the registry take a blob from a neighbouring repository, or else push it."""
@@ -161,7 +161,7 @@ class _Work:
             with suppress(RegistryError):
                 mounted = destination.mount(task.node, task.mount_from)
         if not mounted:
-            transfer.push(task.node, task.origin, destination, self._stop, self._emit)
+            blob_transfer.push(task.node, task.origin, destination, self._stop, self._emit)
 
     def convert(self) -> list[_WrittenTask]:
         """Rewrite the images whose form changes; what nobody had before, and has to be pushed."""
@@ -188,7 +188,7 @@ class _Work:
     def written(self, task: _WrittenTask) -> None:
         """Push a config that was written here."""
         self._stop.check()
-        transfer.push_bytes(task.node, task.raw, task.destination)
+        blob_transfer.push_bytes(task.node, task.raw, task.destination)
 
     def manifests(self) -> tuple[ManifestTask, ...]:
         """All manifests, children first, in the form that they have now."""
@@ -199,7 +199,7 @@ class _Work:
     def manifest(self, task: ManifestTask) -> None:
         """Push a manifest, unless the destination has it, whole."""
         self._stop.check()
-        transfer.push_manifest(task.manifest, task.destination)
+        blob_transfer.push_manifest(task.manifest, task.destination)
 
     def commit(self) -> Outcome:
         """Let names stand for what has arrived, at all destinations at once."""
@@ -217,7 +217,7 @@ class _Work:
 
     def _change(self, task: BlobTask, change: LayerChange) -> None:
         """Make a layer what it is to be; one that is there already may stay as it is."""
-        from bundler.copy.making import Workshop, make  # noqa: PLC0415 - only where layers change
+        from bundler.copy.convert.layer_pipeline import Workshop, make  # noqa: PLC0415 - only where layers change
 
         if task.action == "present":
             layer = change.layer
@@ -264,7 +264,7 @@ class _Convert:
     new: Converted | None = None
 
     def run(self) -> None:
-        from bundler.copy.apply import apply  # noqa: PLC0415 - where nothing changes it is not needed
+        from bundler.copy.convert.rewrite import apply  # noqa: PLC0415 - where nothing changes it is not needed
 
         image = self.target.image
         self.new = apply(

@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from bundler.cancel import Cancellation
-from bundler.copy.changes import AS_IT_IS, Changes, LayerChange, Treatment
-from bundler.copy.decide import decide
-from bundler.copy.pool import run
+from bundler.copy.convert.decide import decide
+from bundler.copy.convert.options import AS_IT_IS, Changes, LayerChange, Treatment
+from bundler.copy.parallel import run
 from bundler.copy.resolve import fetch
 from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
 from bundler.oci import media_types
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from bundler.copy.convert.conversion_plan import Recipe
     from bundler.copy.graph import Graph, GraphManifest, Image, Referrer
-    from bundler.copy.recipe import Recipe
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 

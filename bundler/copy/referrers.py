@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bundler.copy.graph import Graph, Referrer, Wish
-from bundler.copy.select import EVERYTHING
+from bundler.copy.platform_selection import EVERYTHING
 from bundler.errors import DigestMismatchError, LimitError, NotFoundError
 from bundler.ports import ListsReferrers, Source
 

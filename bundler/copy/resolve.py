@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from bundler.content.verified import VerifiedReader
+from bundler.content.streams.verified import VerifiedReader
 from bundler.copy.graph import Graph, GraphManifest, Image, Wish
+from bundler.copy.platform_selection import EVERYTHING, Selection, check_platform, children
 from bundler.copy.referrers import left_behind, referrers
-from bundler.copy.select import EVERYTHING, Selection, check_platform, children
 from bundler.errors import (
     CannotConvertError,
     ConflictError,
@@ -20,12 +20,13 @@ from bundler.errors import (
     RegistryError,
     SizeMismatchError,
 )
-from bundler.oci import image_config, manifest, media_types, schema1
+from bundler.oci import image_config, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index, Manifest
 from bundler.oci.platform import Platform
-from bundler.oci.schema1 import Schema1
+from bundler.oci.schema1 import manifest as schema1
+from bundler.oci.schema1.manifest import Schema1
 from bundler.ports import Admit, HasSignatures, Node, Source
 
 MAX_DEPTH = 8

@@ -1,1 +1,5 @@
-"""What the image commands do beside copying."""
+"""Operations on images: copy, sync, inspect, list tags, delete, login, image proxy.
+
+Imports ``copy``, ``trust``, ``transports`` and below. One function per command; read
+``copy_image`` first.
+"""

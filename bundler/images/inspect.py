@@ -8,14 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.copy import select
+from bundler.copy import platform_selection
 from bundler.copy.resolve import MAX_DEPTH, fetch
 from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
 from bundler.events import Warned
-from bundler.oci import manifest, media_types, oci_config
-from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
-from bundler.oci.digest import Digest
-from bundler.oci.go_values import (
+from bundler.gocompat.values import (
     NIL,
     NIL_SLICE,
     ZERO_TIME,
@@ -25,8 +22,11 @@ from bundler.oci.go_values import (
     string_map,
     strings,
 )
+from bundler.oci import config_struct, manifest, media_types
+from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
+from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index
-from bundler.oci.schema1 import Schema1
+from bundler.oci.schema1.manifest import Schema1
 from bundler.ports import InRepository, KeepsForeignManifests, ListsTags, MountOrigin
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def any_instance(found: Found, platform: Platform) -> ImageManifest | Schema1:
         parsed = manifest.parse(raw, descriptor.media_type, what=what)
         if not isinstance(parsed, Index):
             return parsed
-        descriptor = select.instance(parsed, platform, str(found.reference))
+        descriptor = platform_selection.instance(parsed, platform, str(found.reference))
         raw = fetch(found.source, descriptor, str(found.reference))
     raise LimitError(f"{found.reference}: indexes nested deeper than {MAX_DEPTH} levels")
 
@@ -171,7 +171,7 @@ def repository_tags(source: Source, emit: Emit) -> Value:
 
 def _config(found: Found, image: ImageManifest) -> tuple[Struct, str]:
     what = f"{found.reference}: config {image.config.digest}"
-    return oci_config.parse(raw_config(found, image), what=what)
+    return config_struct.parse(raw_config(found, image), what=what)
 
 
 def _of(struct: Struct, name: str) -> Value:
@@ -201,7 +201,7 @@ def _output(
 
 def _schema1_summary(head: tuple[Member, ...], image: Schema1, what: str) -> Struct:
     """Its topmost layer says what is known of it, in the words of a config."""
-    known, docker_version = oci_config.parse(image.entries[-1].v1.encode(), what=what)
+    known, docker_version = config_struct.parse(image.entries[-1].v1.encode(), what=what)
     blobs = [entry.blob for entry in image.entries]
     layers = (
         Member("Layers", strings([blob.text for blob in blobs])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.errors import UnsupportedError, UsageError
-from bundler.oci.go_values import Member, Struct, strings
+from bundler.gocompat.values import Member, Struct, strings
 from bundler.ports import InRepository, ListsTags, MountOrigin
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bundler.config import auth_file, auth_store, credential_helper
-from bundler.config.locations import AuthLocation
+from bundler.config.credentials import auth_file, auth_store, credential_helper
+from bundler.config.paths import AuthLocation
 from bundler.config.registries_conf import AUTH_FILES
 from bundler.config.settings import RegistryOverride
 from bundler.errors import (

@@ -1,1 +1,5 @@
-"""The data model of OCI and Docker images, as values; no I/O at all."""
+"""The OCI data model: digests, descriptors, manifests, references, image configs. No I/O.
+
+Imports ``gocompat`` and ``errors``. A manifest is its bytes; parsed values are views of them. Read
+``descriptor`` first, then ``manifest``.
+"""

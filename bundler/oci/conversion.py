@@ -19,12 +19,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import CannotConvertError
-from bundler.oci import fields, go_json, image_config, media_types, oci_config
-from bundler.oci.go_values import plain
-from bundler.oci.layer_types import DOCKER_LAYERS, OCI_LAYERS
-from bundler.oci.layer_types import layer_media_type as layer_media_type  # noqa: PLC0414
+from bundler.gocompat import json_encoding
+from bundler.gocompat.values import plain
+from bundler.oci import config_struct, image_config, media_types
+from bundler.oci.json import fields
+from bundler.oci.layer_media_types import DOCKER_LAYERS, OCI_LAYERS
+from bundler.oci.layer_media_types import layer_media_type as layer_media_type  # noqa: PLC0414
 from bundler.oci.platform import Platform
-from bundler.oci.schema1 import Schema1
+from bundler.oci.schema1.manifest import Schema1
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -42,7 +44,7 @@ def to_oci_config(raw: bytes, *, what: str) -> bytes:
         LimitError: larger or deeper than allowed.
         MalformedError: not an image's config.
     """
-    return go_json.dumps(plain(oci_config.parse(raw, what=what)[0]))
+    return json_encoding.dumps(plain(config_struct.parse(raw, what=what)[0]))
 
 
 def to_docker_config(raw: bytes, *, what: str) -> bytes:
@@ -81,7 +83,7 @@ def to_oci_manifest(
             for layer, old in zip(layers, manifest.layers, strict=True)
         ]
     _check_layers(layers, OCI_LAYERS, "an OCI manifest")
-    return go_json.dumps(
+    return json_encoding.dumps(
         {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_MANIFEST,
@@ -98,7 +100,7 @@ def to_docker_manifest(
 ) -> bytes:
     """As ``to_oci_manifest``, Docker's manifest of schema 2; it keeps nothing of another one."""
     _check_layers(layers, DOCKER_LAYERS, "a Docker manifest")
-    return go_json.dumps(
+    return json_encoding.dumps(
         {
             "schemaVersion": 2,
             "mediaType": media_types.DOCKER_MANIFEST,
@@ -132,7 +134,7 @@ def to_oci_index(index: Index, children: Sequence[Descriptor]) -> bytes:
         replace(child, annotations={}, artifact_type=None, platform=child.platform or _NOWHERE)
         for child in children
     ]
-    return go_json.dumps(
+    return json_encoding.dumps(
         {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_INDEX,
@@ -159,7 +161,7 @@ def to_docker_list(index: Index, children: Sequence[Descriptor]) -> bytes:
         _docker_entry(child) | {"platform": _platform(child, default) | more}
         for child, more in zip(children, features, strict=True)
     ]
-    return go_json.dumps(
+    return json_encoding.dumps(
         {"schemaVersion": 2, "mediaType": media_types.DOCKER_LIST, "manifests": entries}
     )
 
@@ -171,7 +173,7 @@ def _edited_oci_manifest(
     value: dict[str, Any] = json.loads(manifest.raw)
     kept = value["config"] if config == manifest.config else {}
     entries = [replace(layer, platform=None, artifact_type=None) for layer in layers]
-    return go_json.dumps(
+    return json_encoding.dumps(
         {
             "schemaVersion": 2,
             **_present(value, "mediaType", "artifactType"),
@@ -184,7 +186,7 @@ def _edited_oci_manifest(
 
 def _edited_oci_index(index: Index, children: Sequence[Descriptor]) -> bytes:
     value: dict[str, Any] = json.loads(index.raw)
-    return go_json.dumps(
+    return json_encoding.dumps(
         {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_INDEX,

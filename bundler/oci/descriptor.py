@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import MalformedError
-from bundler.oci import fields
 from bundler.oci.digest import Digest
+from bundler.oci.json import fields
 from bundler.oci.platform import Platform
 
 if TYPE_CHECKING:

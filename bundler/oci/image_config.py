@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bundler.errors import MalformedError
-from bundler.oci import fields, strict_json
 from bundler.oci.digest import Digest
+from bundler.oci.json import fields, strict
 from bundler.oci.platform import Platform
 
 
@@ -29,7 +29,7 @@ def parse(raw: bytes, *, what: str = "image config") -> ImageConfig:
         LimitError: larger or deeper than allowed.
         MalformedError: not an image config.
     """
-    value = strict_json.load_object(raw, what=what)
+    value = strict.load_object(raw, what=what)
     rootfs = fields.obj(value, "rootfs", what) or {}
     try:
         diff_ids = tuple(map(Digest, fields.texts(rootfs, "diff_ids", what)))

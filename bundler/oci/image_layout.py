@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import ConflictError, MalformedError, NotFoundError, UnsupportedError
-from bundler.oci import fields, media_types, strict_json
+from bundler.oci import media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
+from bundler.oci.json import fields, strict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,7 +34,7 @@ def check_mark(raw: bytes, what: str) -> None:
         MalformedError: it is not such a document.
         UnsupportedError: a version of the layout that nobody knows yet.
     """
-    value = strict_json.load_object(raw, what=what, limit=MAX_MARK)
+    value = strict.load_object(raw, what=what, limit=MAX_MARK)
     version = fields.text(value, "imageLayoutVersion", what)
     if version is None:
         raise MalformedError(f"{what}: imageLayoutVersion is missing")
@@ -65,7 +66,7 @@ class LayoutIndex:
             LimitError: larger or deeper than allowed.
             MalformedError: not an index.
         """
-        value = strict_json.load_object(raw, what=what, limit=MAX_INDEX)
+        value = strict.load_object(raw, what=what, limit=MAX_INDEX)
         fields.refuse_other_case(value, ("schemaVersion", "mediaType", "manifests"), what)
         if value.get("schemaVersion") != 2:
             raise MalformedError(f"{what}: schemaVersion is not 2")

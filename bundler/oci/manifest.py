@@ -20,16 +20,18 @@ from bundler.errors import (
     SizeMismatchError,
     UnsupportedError,
 )
-from bundler.oci import fields, media_types, schema1, strict_json
+from bundler.oci import media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.json import fields, strict
 from bundler.oci.manifest_digest import manifest_digest
-from bundler.oci.schema1 import Schema1
+from bundler.oci.schema1 import manifest
+from bundler.oci.schema1.manifest import Schema1
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-MAX_MANIFEST = strict_json.MAX_DOCUMENT
+MAX_MANIFEST = strict.MAX_DOCUMENT
 MAX_CHILDREN = 10_000
 
 Kind = Literal["manifest", "config", "layer"]
@@ -88,12 +90,12 @@ def parse(raw: bytes, media_type: str | None, *, what: str = "manifest") -> Mani
         MalformedError: not a manifest, or the body disagrees with ``media_type``.
         UnsupportedError: a type that is no manifest.
     """
-    value = strict_json.load_object(raw, what=what, limit=MAX_MANIFEST)
+    value = strict.load_object(raw, what=what, limit=MAX_MANIFEST)
     fields.refuse_other_case(value, _FIELDS, what)
     kind = _agreed_media_type(value, media_type, what)
     if kind in media_types.SCHEMA1:
         _refuse(value, (*_IMAGE_FIELDS, *_INDEX_FIELDS), kind, what)
-        return schema1.parse(raw, kind, what=what)
+        return manifest.parse(raw, kind, what=what)
     version = value.get("schemaVersion")
     if not isinstance(version, int) or version != 2:
         raise MalformedError(f"{what}: schemaVersion is not 2")

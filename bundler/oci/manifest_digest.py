@@ -14,8 +14,9 @@ import re
 from typing import Any
 
 from bundler.errors import BundlerError, MalformedError
-from bundler.oci import fields, media_types, strict_json
+from bundler.oci import media_types
 from bundler.oci.digest import Digest
+from bundler.oci.json import fields, strict
 
 _KNOWN = media_types.IMAGE_MANIFESTS | media_types.INDEXES
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
@@ -30,7 +31,7 @@ def manifest_digest(raw: bytes, *, what: str) -> Digest:
         MalformedError: signatures of schema 1 that cannot be taken out.
     """
     try:
-        value = strict_json.load_object(raw, what=what)
+        value = strict.load_object(raw, what=what)
     except MalformedError:
         if b"signatures" in raw:  # other parsers may find some where ours refuses to look
             raise
@@ -67,7 +68,7 @@ def _payload(raw: bytes, signatures: list[dict[str, Any]], what: str) -> bytes:
 def _format(signature: dict[str, Any], what: str) -> tuple[int, bytes]:
     """How much of the document is signed, and what follows that in place of the signatures."""
     protected = _decoded(fields.text(signature, "protected", what) or "", what)
-    value = strict_json.load_object(protected, what=f"{what}: protected header of a signature")
+    value = strict.load_object(protected, what=f"{what}: protected header of a signature")
     length = fields.integer(value, "formatLength", what)
     return length, _decoded(fields.text(value, "formatTail", what) or "", what)
 

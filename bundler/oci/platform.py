@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import UsageError
-from bundler.oci import fields
+from bundler.oci.json import fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,22 +23,23 @@ from bundler.errors import (
     SizeMismatchError,
     UnsupportedError,
 )
-from bundler.oci import media_types, strict_json
+from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.json import strict
 from bundler.oci.manifest import MAX_MANIFEST, Index, parse
 from bundler.oci.manifest_digest import manifest_digest
 from bundler.oci.reference import is_repository_path, is_tag
-from bundler.registry import failures, listing
+from bundler.registry import errors, pagination
 from bundler.registry.session import Bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from bundler.content.reader import Reader
-    from bundler.registry.answer import Answer
-    from bundler.registry.authenticate import Scopes
+    from bundler.content.streams.reader import Reader
+    from bundler.registry.response import Answer
     from bundler.registry.session import Session
+    from bundler.registry.token_auth import Scopes
 
 MAX_REFERRERS = 10_000
 
@@ -93,8 +94,8 @@ class Repository:
         with self._request(
             "GET", f"manifests/{reference}", what=what, headers=headers, allow=()
         ) as answer:
-            if failures.is_html(answer.headers):
-                raise failures.not_a_registry(answer.url, status=answer.status)
+            if errors.is_html(answer.headers):
+                raise errors.not_a_registry(answer.url, status=answer.status)
             raw = answer.read(MAX_MANIFEST, what)
         media_type = _manifest_type(answer, raw, what)
         if isinstance(reference, Digest):
@@ -185,8 +186,8 @@ class Repository:
         with self._request("GET", f"blobs/{digest}", what=what, headers=headers) as answer:
             if answer.status == 206:
                 _check_range(answer, offset, what)
-            elif failures.is_html(answer.headers):
-                raise failures.not_a_registry(answer.url, status=answer.status)
+            elif errors.is_html(answer.headers):
+                raise errors.not_a_registry(answer.url, status=answer.status)
             stream = _BlobStream(answer, what, None if size is None else size - offset)
             if answer.status != 206:
                 stream.skip(offset)
@@ -199,8 +200,8 @@ class Repository:
             NotFoundError: there is no such repository.
             LimitError: more pages or tags than anybody has.
         """
-        url = f"/v2/{quote(self.path)}/tags/list?n={listing.PAGE_SIZE}"
-        pages = listing.strings(self.session, url, "tags", what=self.name, scopes=self.scopes)
+        url = f"/v2/{quote(self.path)}/tags/list?n={pagination.PAGE_SIZE}"
+        pages = pagination.strings(self.session, url, "tags", what=self.name, scopes=self.scopes)
         tags = list(dict.fromkeys(pages))
         for tag in tags:
             if not is_tag(tag):
@@ -241,7 +242,7 @@ class Repository:
         what = f"{self.name}: referrers of {subject}"
         found: list[Descriptor] = []
         url = f"/v2/{quote(self.path)}/referrers/{subject}"
-        for answer, body in listing.pages(
+        for answer, body in pagination.pages(
             self.session, url, what=what, scopes=self.scopes, allow=_NO_REFERRERS_API
         ):
             media_type = media_types.essence(answer.headers.get("Content-Type", ""))
@@ -356,7 +357,7 @@ def _manifest_type(answer: Answer, raw: bytes, what: str) -> str:
         return told
     # Some registries serve every manifest as application/json or text/plain.
     try:
-        own = _member(strict_json.load_object(raw, what=what), "mediaType")
+        own = _member(strict.load_object(raw, what=what), "mediaType")
         return own or parse(raw, None, what=what).media_type
     except BundlerError:
         return told or media_types.OCI_MANIFEST

@@ -28,13 +28,13 @@ from bundler.errors import (
     UnauthorizedError,
 )
 from bundler.events import Emit, Retrying, discard
-from bundler.registry import certificates, failures
-from bundler.registry.answer import BROKEN, Answer
-from bundler.registry.authenticate import Authenticator, Scopes
-from bundler.registry.connections import Connections
+from bundler.registry import certificates, errors
+from bundler.registry.connection_pool import Connections
 from bundler.registry.origin import Origin, check_hop, redacted, resolved
-from bundler.registry.retrying import Pace, Patience, Slots, wait_before_retry
-from bundler.registry.tls import unverified_context, verifying_context
+from bundler.registry.response import BROKEN, Answer
+from bundler.registry.retry_policy import Pace, Patience, Slots, wait_before_retry
+from bundler.registry.tls_restrictions import unverified_context, verifying_context
+from bundler.registry.token_auth import Authenticator, Scopes
 
 if TYPE_CHECKING:
     import ssl
@@ -204,8 +204,8 @@ class Session:
             RegistryError: it is none, or cannot be reached.
         """
         with self.request("GET", "/v2/", what=self.host) as answer:
-            if failures.is_html(answer.headers):
-                raise failures.not_a_registry(answer.url, status=answer.status)
+            if errors.is_html(answer.headers):
+                raise errors.not_a_registry(answer.url, status=answer.status)
 
     def abort(self) -> None:
         """Cut all connections, so that no thread waits for one any longer."""
@@ -261,8 +261,8 @@ class Session:
         if 200 <= answer.status < 300 or answer.status in call.allow:
             return answer
         with answer:
-            body = b"" if call.method == "HEAD" else answer.read_front(failures.MAX_ERROR_BODY)
-            raise failures.of_answer(
+            body = b"" if call.method == "HEAD" else answer.read_front(errors.MAX_ERROR_BODY)
+            raise errors.of_answer(
                 answer.status,
                 answer.headers,
                 self._authenticator.without_secrets(body),
@@ -351,7 +351,7 @@ class Session:
             raise
         except BROKEN as error:
             self._cancellation.check()
-            raise failures.of_exception(
+            raise errors.of_exception(
                 error,
                 url,
                 proxied=proxy is not None,
@@ -379,7 +379,7 @@ class Session:
         try:
             self._send(call, f"https://{self.address}/v2/", {}, own=True).close()
         except RegistryError as refused:
-            if not failures.speaks_plain_http(refused) and not failures.refused(refused):
+            if not errors.speaks_plain_http(refused) and not errors.refused(refused):
                 raise
             try:
                 self._send(call, f"http://{self.address}/v2/", {}, own=True).close()

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bundler.content.reader import new_buffer
+from bundler.content.streams.reader import new_buffer
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -32,11 +32,11 @@ from bundler.registry.session import COMMIT_TIMEOUT, READ_TIMEOUT, Body, Bytes
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bundler.content.reader import Content
+    from bundler.content.streams.reader import Content
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.registry.answer import Answer
     from bundler.registry.repository import Repository
+    from bundler.registry.response import Answer
 
 SMALL = 4 * 1024 * 1024
 """Up to so many bytes a blob is read as a whole, and sent with one PUT."""

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from bundler.ports import Reference, Transport
 
 _MODULES = {
-    "atomic": "bundler.transports.atomic",
-    "containers-storage": "bundler.transports.containers_storage",
-    "dir": "bundler.transports.directory",
-    "docker": "bundler.transports.docker",
-    "docker-archive": "bundler.transports.docker_archive",
-    "docker-daemon": "bundler.transports.docker_daemon",
-    "oci": "bundler.transports.oci_layout",
-    "oci-archive": "bundler.transports.oci_archive",
-    "ostree": "bundler.transports.ostree",
-    "sif": "bundler.transports.sif",
-    "tarball": "bundler.transports.tarball",
+    "atomic": "bundler.transports.openshift.transport",
+    "containers-storage": "bundler.transports.containers_storage.transport",
+    "dir": "bundler.transports.directory.transport",
+    "docker": "bundler.transports.docker.transport",
+    "docker-archive": "bundler.transports.docker_archive.transport",
+    "docker-daemon": "bundler.transports.docker_daemon.transport",
+    "oci": "bundler.transports.oci_layout.transport",
+    "oci-archive": "bundler.transports.oci_archive.transport",
+    "ostree": "bundler.transports.ostree.transport",
+    "sif": "bundler.transports.sif.transport",
+    "tarball": "bundler.transports.tarball.transport",
 }
 
 

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from bundler.content.atomic import sync_directory
+from bundler.content.files.atomic_write import sync_directory
 from bundler.errors import (
     ConfigError,
     ConflictError,
@@ -30,7 +30,7 @@ from bundler.errors import (
     UnsupportedError,
     UsageError,
 )
-from bundler.trust import sealed_key
+from bundler.trust import encrypted_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ class PrivateKey:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        return sealed_key.seal(der, passphrase)
+        return encrypted_key.seal(der, passphrase)
 
 
 def generate(kind: Kind = "ecdsa-p256") -> PrivateKey:
@@ -204,8 +204,8 @@ def parse_private(pem: bytes, passphrase: bytes | None, what: str) -> PrivateKey
         )
     secret = passphrase if needs_passphrase(pem) else None
     try:
-        if sealed_key.is_sealed(pem):
-            der = sealed_key.unseal(pem, secret or b"", what)
+        if encrypted_key.is_sealed(pem):
+            der = encrypted_key.unseal(pem, secret or b"", what)
             loaded = serialization.load_der_private_key(der, None)
         else:
             loaded = serialization.load_pem_private_key(pem, secret)

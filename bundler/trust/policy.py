@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bundler.config.policy_json import InsecureAcceptAnything, Reject, SignedBy, SigstoreSigned
 from bundler.errors import RejectedByPolicyError
-from bundler.trust.scopes import scopes
+from bundler.trust.policy_scopes import scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.bundle.placing import registry_host
+from bundler.bundle.importing.targets import registry_host
 
 
 @pytest.mark.parametrize(

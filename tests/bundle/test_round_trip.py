@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle import exporting, importing, signing
-from bundler.bundle.selection import Wanted
-from bundler.bundle.verifying import verify
+from bundler.bundle.exporting import export as exporting
+from bundler.bundle.format import signatures
+from bundler.bundle.importing import import_bundle
+from bundler.bundle.manifest.expand import Wanted
+from bundler.bundle.verifying.verify import verify
 from bundler.config.settings import Settings
 from bundler.copy.engine import Running
+from bundler.copy.target_names import Names
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,
@@ -27,10 +30,9 @@ from bundler.errors import (
     UnauthenticatedError,
     UsageError,
 )
-from bundler.oci.naming import Names
 from bundler.oci.platform import Platform
 from bundler.ports import Options
-from bundler.transports.oci_layout import LayoutSource
+from bundler.transports.oci_layout.transport import LayoutSource
 from bundler.trust import keys
 from tests.fakes import images
 
@@ -82,10 +84,10 @@ class Place:
             return exporting.export(order, wanted or self.both(), self.options, running)
 
     def import_(self, target, *, dry_run=False, trusted=(KEY.public,), **more):
-        order = importing.ImportOrder(self.bundle, target, tuple(trusted), **more)
+        order = import_bundle.ImportOrder(self.bundle, target, tuple(trusted), **more)
         with ThreadPoolExecutor(4) as executor:
             running = Running(executor, read_everything=True)
-            return importing.import_bundle(order, self.options, running, dry_run=dry_run)
+            return import_bundle.import_bundle(order, self.options, running, dry_run=dry_run)
 
 
 @pytest.fixture
@@ -349,7 +351,7 @@ def test_a_symlink_for_a_blob_is_refused(place):
 
 def test_a_bundle_signed_later_verifies(place):
     place.export(signed=False)
-    signing.sign_bundle(place.bundle, [KEY])
+    signatures.sign_bundle(place.bundle, [KEY])
     verify(place.bundle, [KEY.public]).check()
 
 

@@ -13,9 +13,9 @@ import click
 import pytest
 
 from bundler import errors
-from bundler.bundle import manifest
+from bundler.bundle.manifest import load as manifest
 from bundler.cli import main
-from bundler.cli.options import Command
+from bundler.cli.options.common import Command
 from tests.fakes import images
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.config import tls_details, yaml_file
-from bundler.config.access import TlsDetails
+from bundler.config import tls_details
+from bundler.config.registry_access import TlsDetails
 from bundler.config.settings import Settings
+from bundler.config.yaml import fields
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,4 +64,4 @@ def test_it_reaches_every_registry(tmp_path: Path) -> None:
 @given(st.binary(max_size=100) | st.text("ab:-[]{}&*'\n ,", max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(ConfigError):
-        yaml_file.parse(raw, "x.yaml")
+        fields.parse(raw, "x.yaml")

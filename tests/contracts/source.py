@@ -13,7 +13,7 @@ from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.ports import ListsTags, Node
-from bundler.transports.reachable import reachable
+from bundler.transports.shared.reachability import reachable
 from tests.contracts import contents
 from tests.fakes.memory import MemoryStore
 

@@ -8,12 +8,12 @@ import pytest
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.copy import transfer
+from bundler.copy import blob_transfer
 from bundler.copy.engine import Running, execute
 from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
+from bundler.copy.platform_selection import Selection
 from bundler.copy.resolve import resolve
-from bundler.copy.select import Selection
 from bundler.errors import (
     CancelledError,
     ConflictError,
@@ -37,7 +37,7 @@ def executor():
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(transfer, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(blob_transfer, "_FIRST_WAIT", 0.001)
 
 
 def copy(executor, source, destination, *names, selection=None, referrers=False, **running):

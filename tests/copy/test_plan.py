@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.copy.changes import Changes
+from bundler.copy.convert.options import Changes
 from bundler.copy.engine import Running, execute
 from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan

@@ -11,8 +11,8 @@ import pytest
 from bundler.copy import referrers as referring
 from bundler.copy import resolve as resolving
 from bundler.copy.graph import Wish
+from bundler.copy.platform_selection import Selection
 from bundler.copy.resolve import resolve
-from bundler.copy.select import Selection
 from bundler.errors import (
     ConflictError,
     DigestMismatchError,

@@ -9,11 +9,11 @@ import pytest
 from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.config.settings import Settings
-from bundler.copy.changes import Changes
+from bundler.copy.convert.options import Changes
 from bundler.copy.engine import Running
-from bundler.copy.select import Selection
+from bundler.copy.platform_selection import Selection
 from bundler.errors import CannotConvertError, UnsupportedError
-from bundler.images.copying import CopyOrder, copy_image
+from bundler.images.copy_image import CopyOrder, copy_image
 from bundler.oci.platform import Platform
 from bundler.ports import Options
 from tests.fakes import images

@@ -20,12 +20,12 @@ from bundler.oci.descriptor import EMPTY_CONFIG, EMPTY_DESCRIPTOR, Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.ports import Accepts
-from bundler.transports import memory
+from bundler.transports.memory import transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.content.reader import Content, Reader
+    from bundler.content.streams.reader import Content, Reader
     from bundler.ports import Node, Publication
 
 _LINUX = Platform("linux", "amd64")
@@ -66,7 +66,7 @@ class Fault:
         return self.error or MediumError(f"memory: {self.on} fails on demand")
 
 
-class MemoryStore(memory.MemoryStore):
+class MemoryStore(transport.MemoryStore):
     """A store in memory with a log, faults, and methods that make images."""
 
     def __init__(self, *faults: Fault) -> None:
@@ -219,7 +219,7 @@ class MemoryStore(memory.MemoryStore):
         return root
 
 
-class MemorySource(memory.MemorySource):
+class MemorySource(transport.MemorySource):
     """Reads a store, logs, and fails on demand."""
 
     _store: MemoryStore
@@ -230,7 +230,7 @@ class MemorySource(memory.MemorySource):
         return super().resolve(name)
 
 
-class MemoryDestination(memory.MemoryDestination):
+class MemoryDestination(transport.MemoryDestination):
     """Writes a store, logs, and fails on demand."""
 
     _store: MemoryStore

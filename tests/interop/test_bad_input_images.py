@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.content import locking
-from bundler.content.plain_files import Directory
+from bundler.content.files import file_lock
+from bundler.content.files.safe_directory import Directory
 from tests.fakes import images
 from tests.interop.refusals import refused
 
@@ -242,7 +242,7 @@ class TestCredentials:
 def _locked(path: Path) -> Iterator[None]:
     place = Directory.open(path)
     try:
-        locking.lock(place)
+        file_lock.lock(place)
         yield
     finally:
         place.close()

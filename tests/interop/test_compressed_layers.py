@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from bundler.content.compressing import CompressingReader
+from bundler.content.compression.compress import CompressingReader
 from tests.fakes import images
 
 _NOISE = random.Random("layers").randbytes(1_500_000)

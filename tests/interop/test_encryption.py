@@ -13,7 +13,7 @@ import pytest
 
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.trust import ocicrypt
+from bundler.trust.ocicrypt import recipients
 from tests.fakes import images
 
 SUFFIX = "+encrypted"
@@ -79,13 +79,13 @@ def test_we_decrypt_what_skopeo_encrypts(keys, skopeo, tmp_path, recipient, name
     descriptor = Descriptor(
         layer["mediaType"], Digest(layer["digest"]), layer["size"], annotations=layer["annotations"]
     )
-    opened = ocicrypt.unsealing(names)(io.BytesIO(sealed), descriptor).read()
+    opened = recipients.unsealing(names)(io.BytesIO(sealed), descriptor).read()
     assert opened == LAYER.blob.data
 
 
 @every_protocol
 def test_skopeo_decrypts_what_we_encrypt(keys, skopeo, tmp_path, recipient, names):
-    stream = ocicrypt.sealing([recipient])(io.BytesIO(LAYER.blob.data), None)
+    stream = recipients.sealing([recipient])(io.BytesIO(LAYER.blob.data), None)
     blob = images.Blob(LAYER.blob.media_type + SUFFIX, stream.read())
     config = PLAIN.blobs[0]
     body = {

@@ -18,11 +18,11 @@ from bundler.cancel import Cancellation
 from bundler.copy.engine import Running, execute
 from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
+from bundler.copy.platform_selection import Selection
 from bundler.copy.resolve import resolve
-from bundler.copy.select import Selection
 from bundler.oci.digest import Digest
 from bundler.ports import Node, Options
-from bundler.transports.directory_tree import DirectoryTreeDestination
+from bundler.transports.directory.tree import DirectoryTreeDestination
 from tests.fakes import images
 
 OPTIONS = Options(settings=None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.bundle import inventory, verify_text
+from bundler.bundle.format import instructions, inventory
 from bundler.trust import keys
 from tests.fakes import bundles
 from tests.interop import servers
@@ -30,7 +30,7 @@ def make(directory: Path, form: str, signers: tuple[keys.PrivateKey, ...]) -> Pa
     """A bundle whose VERIFY.txt is its own."""
     bundle = bundles.write(directory, form=form)
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
-    (bundle / "VERIFY.txt").write_bytes(verify_text.render(contents, signers))
+    (bundle / "VERIFY.txt").write_bytes(instructions.render(contents, signers))
     value = json.loads((bundle / "bundle.json").read_bytes())
     value.pop("sums")
     bundles.finish(bundle, value, signers)
@@ -97,7 +97,7 @@ def test_each_signer_can_be_verified_by_its_own_command(tmp_path: Path, home: Pa
 def test_a_bundle_that_was_signed_later_can_be_verified_too(tmp_path: Path, home: Path):
     bundle = make(tmp_path / "b", "oci", (SIGNER,))
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
-    text = verify_text.render(contents, ()).decode()
+    text = instructions.render(contents, ()).decode()
     (line,) = [line for line in commands(text) if line.startswith("openssl dgst")]
     assert run(line, home, bundle).returncode == 0
 
@@ -119,7 +119,7 @@ def test_a_hostile_name_stays_one_argument(tmp_path: Path, home: Path):
     one = next(iter(bundles.sample().values()))
     bundle = bundles.write(tmp_path / "b", {hostile: one})
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
-    text = verify_text.render(contents, ()).decode()
+    text = instructions.render(contents, ()).decode()
     (line,) = [line for line in commands(text) if line.startswith("skopeo")]
     run(line, home, bundle, TARGET="dir:nowhere")
     assert not list(tmp_path.rglob("pwned"))
@@ -130,6 +130,6 @@ def test_a_long_list_of_images_ends(tmp_path: Path):
     named = {f"registry.corp/app-{number}:1": one for number in range(60)}
     bundle = bundles.write(tmp_path / "b", named)
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
-    text = verify_text.render(contents, ()).decode()
+    text = instructions.render(contents, ()).decode()
     assert text.count("skopeo copy") == 50
     assert "10 more" in text

@@ -6,7 +6,7 @@ import pytest
 
 from bundler.config.settings import ANONYMOUS, Access, Tls
 from bundler.registry.repository import Repository
-from bundler.registry.retrying import Patience
+from bundler.registry.retry_policy import Patience
 from bundler.registry.session import Session
 from tests.fakes.registry import FakeRegistry
 

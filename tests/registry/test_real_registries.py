@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 
 from bundler.config.settings import ANONYMOUS, Access, Credentials, Tls
-from bundler.content.verified import VerifiedReader
+from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import NotFoundError, RegistryError, UnauthorizedError
 from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository

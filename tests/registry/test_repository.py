@@ -21,7 +21,7 @@ from bundler.errors import (
 )
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
-from bundler.registry import listing
+from bundler.registry import pagination
 from bundler.registry import repository as repository_module
 from bundler.registry.repository import Repository, fallback_tag
 from tests.fakes.registry import FakeRegistry
@@ -295,7 +295,7 @@ class TestLists:
         assert time.monotonic() - begun < 1
 
     def test_pages_without_end(self, registry, repository, monkeypatch):
-        monkeypatch.setattr(listing, "MAX_PAGES", 3)
+        monkeypatch.setattr(pagination, "MAX_PAGES", 3)
         registry.page_size = 1
         for number in range(5):
             registry.add_image("library/app", f"v{number}")
@@ -303,7 +303,7 @@ class TestLists:
             repository.tags()
 
     def test_entries_without_end(self, registry, repository, monkeypatch):
-        monkeypatch.setattr(listing, "MAX_ENTRIES", 3)
+        monkeypatch.setattr(pagination, "MAX_ENTRIES", 3)
         for number in range(5):
             registry.add_image("library/app", f"v{number}")
         with pytest.raises(LimitError, match="3 entries"):

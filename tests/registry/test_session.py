@@ -19,7 +19,7 @@ import pytest
 import trustme
 
 from bundler.cancel import Cancellation
-from bundler.config.proxies import Proxies
+from bundler.config.proxy_env import Proxies
 from bundler.config.settings import Credentials, Limits, Tls
 from bundler.errors import (
     CancelledError,
@@ -32,7 +32,7 @@ from bundler.errors import (
 from bundler.events import Retrying
 from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository
-from bundler.registry.retrying import Patience
+from bundler.registry.retry_policy import Patience
 from tests.fakes.registry import FakeRegistry
 
 USER = Credentials("user", "password")

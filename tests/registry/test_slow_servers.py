@@ -12,12 +12,12 @@ import pytest
 
 from bundler.errors import RegistryError
 from bundler.oci.digest import Digest
-from bundler.registry import answer
+from bundler.registry import response
 from bundler.registry.repository import Repository
-from bundler.registry.retrying import Patience
+from bundler.registry.retry_policy import Patience
 
 if TYPE_CHECKING:
-    from bundler.content.reader import Reader
+    from bundler.content.streams.reader import Reader
 
 BLOB = Digest("sha256:" + "0" * 64)
 LENGTH = b"Content-Length: 100000\r\n\r\n"
@@ -74,7 +74,7 @@ def read(stream: Reader) -> int:
 
 @pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
 def test_a_document_that_drips_is_given_up(connect, monkeypatch, headers: bytes):
-    monkeypatch.setattr(answer, "_LONGEST_DOCUMENT", 0.3)
+    monkeypatch.setattr(response, "_LONGEST_DOCUMENT", 0.3)
     with dripping(headers, 0.02) as place:
         session = connect(place, patience=Patience(attempts=1))
         begun = time.monotonic()
@@ -86,7 +86,7 @@ def test_a_document_that_drips_is_given_up(connect, monkeypatch, headers: bytes)
 @pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
 def test_a_blob_that_drips_is_given_up_for_now(connect, monkeypatch, headers: bytes):
     """It is worth another attempt, which goes on where this one ended."""
-    monkeypatch.setattr(answer, "_PATIENCE", 0.6)
+    monkeypatch.setattr(response, "_PATIENCE", 0.6)
     with dripping(headers, 0.02) as place:
         repository = Repository(connect(place), "library/app")
         with (
@@ -98,8 +98,8 @@ def test_a_blob_that_drips_is_given_up_for_now(connect, monkeypatch, headers: by
 
 
 def test_a_slow_link_is_not_given_up(connect, monkeypatch):
-    monkeypatch.setattr(answer, "_PATIENCE", 0.1)
-    monkeypatch.setattr(answer, "_SLOWEST", 10)
+    monkeypatch.setattr(response, "_PATIENCE", 0.1)
+    monkeypatch.setattr(response, "_SLOWEST", 10)
     with dripping(b"Content-Length: 80\r\n\r\n", 0.01) as place:
         repository = Repository(connect(place), "library/app")
         with repository.open_blob(BLOB, 80) as stream:
@@ -107,7 +107,7 @@ def test_a_slow_link_is_not_given_up(connect, monkeypatch):
 
 
 def test_what_the_reader_does_meanwhile_is_not_the_servers_time(connect, registry, monkeypatch):
-    monkeypatch.setattr(answer, "_PATIENCE", 0.1)
+    monkeypatch.setattr(response, "_PATIENCE", 0.1)
     digest = Digest(registry.add_blob("library/app", b"x" * 20))
     buffer = memoryview(bytearray(5))
     with Repository(connect(registry), "library/app").open_blob(digest, 20) as stream:

@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
-from bundler.content.encrypting import PUBLIC_OPTIONS
 from bundler.errors import (
     BundlerError,
     ConfigError,
@@ -29,7 +28,8 @@ from bundler.errors import (
 )
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.trust import ocicrypt
+from bundler.trust.ocicrypt import recipients as ocicrypt
+from bundler.trust.ocicrypt.cipher_stream import PUBLIC_OPTIONS
 
 DATA = os.urandom(2_500_000)
 JWE, PKCS7, PGP = (ocicrypt.KEYS + name for name in ("jwe", "pkcs7", "pgp"))

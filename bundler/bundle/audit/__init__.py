@@ -1,0 +1,1 @@
+"""Reports on the contents of a bundle. Read ``list_contents`` first."""

@@ -1,0 +1,1 @@
+"""Export a bundle manifest into a bundle. Read ``export`` first."""

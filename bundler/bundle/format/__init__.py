@@ -1,0 +1,4 @@
+"""The bundle on disk: directory layout, inventory, checksums, signatures.
+
+Read ``inventory`` first.
+"""

@@ -1,0 +1,300 @@
+"""A bundle's directory: the names in it, who may write there, and how to read it safely.
+
+    bundle.json  bundle.json.<16 hex>.sig  SHA256SUMS  VERIFY.txt
+    oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
+    images/<hex of the root>/…                                   format dir
+
+A medium comes from outside: a name in it is a path only after it passed ``is_path``, and a file
+is opened only if it and every directory above it, up to the bundle's, are what they seem.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bundler.content.files import atomic_write
+from bundler.content.files.portable_names import is_portable
+from bundler.content.files.safe_directory import Directory
+from bundler.errors import LimitError, MalformedError, MediumError, NotFoundError
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bundler.content.files.safe_directory import PlainReader
+
+INVENTORY = "bundle.json"
+SUMS = "SHA256SUMS"
+GUIDE = "VERIFY.txt"
+MARKER = "oci-layout"
+INDEX = "index.json"
+BLOBS = "blobs"
+IMAGES = "images"
+
+MAX_PATH = 300
+MAX_ENTRIES = 2_000_000
+_MAX_DEPTH = 2  # of directories: blobs/sha256 and images/<hex> have none below them
+
+_TOP = frozenset({INVENTORY, SUMS, GUIDE, MARKER, INDEX, BLOBS, IMAGES})
+_SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
+_HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
+_DIR_PART = re.compile(r"(?:(sha512)-)?([0-9a-f]+)(?:\.manifest\.json)?")
+# What operating systems leave on any medium that they mount.
+_SYSTEM = re.compile(
+    r"\._.*|\.DS_Store|\.Trash.*|\.Spotlight-V100|\.fseventsd|\.TemporaryItems"
+    r"|System Volume Information|\$RECYCLE\.BIN|Thumbs\.db|desktop\.ini|lost\+found"
+    r"|\.fuse_hidden.*|\.nfs[0-9a-f]+",
+    re.IGNORECASE,
+)
+
+EntryKind = Literal["file", "special"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something found in a bundle's directory; ``size`` in bytes."""
+
+    path: str
+    """Relative, with slashes."""
+    kind: EntryKind
+    """``special``: a link, pipe, socket, device or a directory where a file belongs; neither
+    followed nor opened."""
+    size: int
+    shared: tuple[int, int] | None = None
+    """Equal for the names of one file that has several (hard links)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """All that lies in a bundle's directory."""
+
+    entries: dict[str, Entry]
+    """What belongs to a bundle, or lies where only a bundle's files may lie."""
+    ignored: int
+    """How many other things: a stick's system files, somebody's notes."""
+
+
+def signature_name(key_id: str) -> str:
+    """The name of the signature by the key with this id."""
+    return f"{INVENTORY}.{key_id[:16]}.sig"
+
+
+def signing_key(name: str) -> str | None:
+    """The first 16 digits of the key id that a signature's file name tells; None: another file."""
+    match = _SIGNATURE.fullmatch(name)
+    return match[1] if match else None
+
+
+def is_listed(path: str) -> bool:
+    """Whether SHA256SUMS lists this file of a bundle: all but itself and what signs it."""
+    return path not in (INVENTORY, SUMS) and signing_key(path) is None
+
+
+def blob_path(digest: Digest) -> str:
+    """Where format ``oci`` keeps a blob or manifest."""
+    return f"{BLOBS}/{digest.algorithm}/{digest.hex}"
+
+
+def image_path(root: Digest) -> str:
+    """The directory where format ``dir`` keeps an image."""
+    return f"{IMAGES}/{root.hex}"
+
+
+def part_path(root: Digest, digest: Digest, *, manifest: bool) -> str:
+    """Where format ``dir`` keeps one part of the image ``root``."""
+    if digest == root:
+        return f"{image_path(root)}/manifest.json"
+    prefix = "" if digest.algorithm == "sha256" else f"{digest.algorithm}-"
+    return f"{image_path(root)}/{prefix}{digest.hex}{'.manifest.json' if manifest else ''}"
+
+
+def version_path(root: Digest) -> str:
+    """The file by which ``dir:`` knows the form of the image ``root``."""
+    return f"{image_path(root)}/version"
+
+
+def digest_in_name(path: str) -> Digest | None:
+    """The digest that a file's path promises; None where it promises none."""
+    match path.split("/"):
+        case ["blobs", ("sha256" | "sha512") as algorithm, name]:
+            return _digest(algorithm, name)
+        case ["images", root, "manifest.json"]:
+            return _digest("sha512" if len(root) == 128 else "sha256", root)
+        case ["images", _, name]:
+            part = _DIR_PART.fullmatch(name)
+            return _digest(part[1] or "sha256", part[2]) if part else None
+        case _:
+            return None
+
+
+def is_content(path: str) -> bool:
+    """Whether an export gives this name to content: a blob, an image's file, or an unfinished one.
+
+    Such a file may be unlisted: an interrupted renewal leaves it beside the former bundle.
+    """
+    if digest_in_name(path) is not None:
+        return True
+    match path.split("/"):
+        case ["blobs", "sha256" | "sha512", name]:
+            return atomic_write.is_part(name)
+        case ["images", root, name]:
+            return is_image(root) and (name == "version" or atomic_write.is_part(name))
+        case _:
+            return False
+
+
+def is_system_file(name: str) -> bool:
+    """Whether an operating system leaves files of this name on whatever it mounts."""
+    return _SYSTEM.fullmatch(name) is not None
+
+
+def is_image(name: str) -> bool:
+    """Whether ``images/`` may hold a directory of this name."""
+    return any(form.fullmatch(name) for form in _HEX.values()) or atomic_write.is_part(name)
+
+
+def may_be_left_over(name: str) -> bool:
+    """Whether an interrupted export may have left this name at the top of its directory."""
+    return name in _TOP or signing_key(name) is not None or atomic_write.is_part(name)
+
+
+def is_path(text: str) -> bool:
+    """Whether ``text`` is a relative path that any file system can hold under that very name."""
+    return len(text) <= MAX_PATH and all(map(is_portable, text.split("/")))
+
+
+def find(bundle: Path) -> Files:
+    """Everything in the bundle's directory; follows no link and opens no file.
+
+    Raises:
+        NotFoundError: there is no such directory.
+        MediumError: a directory cannot be read.
+        LimitError: more entries than a bundle may have.
+    """
+    entries: dict[str, Entry] = {}
+    ignored = 0
+    pending = [""]
+    while pending:
+        below = pending.pop()
+        for item in _scan(bundle, below):
+            path = f"{below}{item.name}"
+            if _is_foreign(path, item.name):
+                ignored += 1
+            elif item.is_dir(follow_symlinks=False) and path.count("/") < _MAX_DEPTH:
+                pending.append(f"{path}/")
+            else:
+                entries[path] = _entry(path, item)
+            if len(entries) + len(pending) > MAX_ENTRIES:
+                raise LimitError(f"{bundle}: more than the {MAX_ENTRIES:,} files allowed")
+    return Files(entries, ignored)
+
+
+def open_file(bundle: Path, path: str) -> PlainReader:
+    """Open a plain file of the bundle; the caller closes it.
+
+    Neither it nor a directory between it and ``bundle`` may be a symbolic link.
+
+    Raises:
+        NotFoundError: it is not there.
+        MalformedError: not a plain file, or reached through a link.
+        MediumError: it cannot be read.
+    """
+    with Directory.open(bundle) as directory:
+        return directory.open_file(*_components(path))
+
+
+def read_file(bundle: Path, path: str, limit: int) -> bytes:
+    """All of a small file of the bundle; at most ``limit`` bytes.
+
+    Raises:
+        LimitError: it is larger.
+        NotFoundError, MalformedError, MediumError: as ``open_file``.
+    """
+    with Directory.open(bundle) as directory:
+        return directory.read(*_components(path), limit=limit)
+
+
+def write_file(bundle: Path, name: str, data: bytes) -> None:
+    """Write a small file at the top of the bundle: durably, all of it or nothing.
+
+    Raises:
+        NoSpaceError, MediumError: it cannot be written; what was there before still is.
+    """
+    atomic_write.write_bytes(bundle / name, data)
+
+
+def remove_signatures(bundle: Path) -> None:
+    """Durably remove every signature of the bundle.
+
+    Raises:
+        MediumError: one of them cannot be removed.
+    """
+    with Directory.open(bundle) as directory:
+        for name in filter(signing_key, directory.names()):
+            directory.remove(name)
+        atomic_write.sync_directory(directory)
+
+
+def remove_files(bundle: Path, paths: Iterable[str]) -> None:
+    """Durably remove files below the bundle's directory, and each directory that becomes empty.
+
+    Raises:
+        MediumError: one of them cannot be removed.
+    """
+    folders: dict[str, list[str]] = {}
+    for path in paths:
+        folder_path, _, name = path.rpartition("/")
+        folders.setdefault(folder_path, []).append(name)
+    with Directory.open(bundle) as top:
+        for folder_path, files in folders.items():
+            *above, own = folder_path.split("/")
+            with top.enter(*above, own) as folder:
+                for name in files:
+                    folder.remove(name)
+                atomic_write.sync_directory(folder)
+            with top.enter(*above) as parent:
+                with suppress(OSError):  # not empty
+                    os.rmdir(own, dir_fd=parent.fd)
+                atomic_write.sync_directory(parent)
+
+
+def _scan(bundle: Path, below: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(bundle / below) as items:
+            return list(items)
+    except FileNotFoundError:
+        raise NotFoundError(f"{bundle}: there is no such directory") from None
+    except NotADirectoryError:
+        raise NotFoundError(f"{bundle}: not a directory, so not a bundle") from None
+    except OSError as error:
+        raise MediumError(f"{bundle / below}: {error.strerror}") from None
+
+
+def _is_foreign(path: str, name: str) -> bool:
+    """Whether something is not a bundle's: by its place at the top, elsewhere by its name."""
+    if "/" in path:
+        return is_system_file(name)
+    return name not in _TOP and signing_key(name) is None
+
+
+def _entry(path: str, item: os.DirEntry[str]) -> Entry:
+    status = item.stat(follow_symlinks=False)
+    kind: EntryKind = "file" if stat.S_ISREG(status.st_mode) else "special"
+    shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
+    return Entry(path, kind, status.st_size, shared)
+
+
+def _digest(algorithm: str, text: str) -> Digest | None:
+    return Digest(f"{algorithm}:{text}") if _HEX[algorithm].fullmatch(text) else None
+
+
+def _components(path: str) -> list[str]:
+    if not is_path(path):
+        raise MalformedError(f"{path[:MAX_PATH]!r} cannot be the name of a bundle's file")
+    return path.split("/")

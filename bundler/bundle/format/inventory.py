@@ -1,0 +1,319 @@
+"""The inventory: what a bundle says of itself, in ``bundle.json``, the one signed document.
+
+It is written as canonical JSON, so that equal inventories have equal bytes. A reader takes the
+raw bytes, authenticates those, and only then parses them; it never writes them again.
+
+``_type`` names the version of the format. A reader refuses any that it does not know and ignores
+members that it does not know: whatever must not be ignored gets a new ``_type``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from bundler.bundle.format import inventory_fields as members
+from bundler.errors import MalformedError, UnsupportedError
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.json import fields, strict
+
+if TYPE_CHECKING:
+    from bundler.oci.digest import Digest
+
+TYPE = "airbundle/bundle/v1"
+MAX_INVENTORY = 16 * 1024 * 1024
+
+Format = Literal["oci", "dir"]
+IndexTreatment = Literal["all", "strip", "sparse"]
+
+_FAMILY = "airbundle/bundle/"
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
+_PARTIAL = ("base", "presupposes", "volumes")
+"""Members reserved for bundles that are not whole by themselves: deltas and volumes."""
+_FIELDS = (
+    *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "sums"),
+    *("images", *_PARTIAL),
+)
+_IMAGE_FIELDS = (
+    *("reference", "digest", "mediaType", "size", "platforms", "index", "replaces", "rename"),
+    *("origin", "source", "referrers", "verified"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Which program wrote the bundle."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What SHA256SUMS must be: its digest, its size in bytes, and how many files it lists."""
+
+    path: str
+    digest: Digest
+    size: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BundledReferrer:
+    """A further root that travels with an image: a signature, an attestation, an SBOM."""
+
+    digest: Digest
+    media_type: str
+    size: int
+    subject: Digest
+    """The manifest that it is about: the image, or one of its platforms."""
+    artifact_type: str | None = None
+    tag: str | None = None
+    """Set where it was found by cosign's or the fallback scheme's tag, not by its subject."""
+
+    @property
+    def root(self) -> Descriptor:
+        """The referrer's own manifest."""
+        return Descriptor(self.media_type, self.digest, self.size, artifact_type=self.artifact_type)
+
+
+@dataclass(frozen=True, slots=True)
+class BundledImage:
+    """One image (or artifact, or chart) and how it came to be here."""
+
+    reference: str
+    """The full reference, host included, by which it was asked for."""
+    digest: Digest
+    """Of its root manifest."""
+    media_type: str
+    size: int
+    """Of its root manifest, in bytes."""
+    platforms: tuple[str, ...] = ()
+    """Those that travel."""
+    index: IndexTreatment | None = None
+    """What was done to an index; None: the root is not an index."""
+    replaces: Digest | None = None
+    """The root's digest before platforms were taken out."""
+    rename: str | None = None
+    """The name, without host, that the bundle manifest wants inside."""
+    origin: str | None = None
+    """The file and line that asked for it."""
+    source: str | None = None
+    """Where it was really pulled from, if that is not ``reference``."""
+    referrers: tuple[BundledReferrer, ...] = ()
+
+    @property
+    def root(self) -> Descriptor:
+        """The image's root manifest."""
+        return Descriptor(self.media_type, self.digest, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All that a bundle holds. Times are UTC, whole seconds."""
+
+    format: Format
+    stream: str
+    serial: int
+    created: datetime
+    tool: Tool
+    sums: Sums
+    images: tuple[BundledImage, ...]
+    expires: datetime | None = None
+    """None: never."""
+    complete: bool = True
+    """False: the export went on without images that could not be had."""
+
+    def expired(self, now: datetime) -> bool:
+        """Whether ``now`` (with a time zone) is at or after the date of expiry."""
+        return self.expires is not None and now >= self.expires
+
+    def to_bytes(self) -> bytes:
+        """The canonical JSON; what is written and signed."""
+        return strict.dumps(_to_json(self)) + b"\n"
+
+
+def next_serial(previous: int | None, now: datetime) -> int:
+    """The serial of a new bundle of a stream: the time in seconds, but always a larger one.
+
+    No counter has to be kept: where the former bundle is not at hand, the clock orders them.
+    """
+    seconds = int(now.timestamp())
+    return seconds if previous is None else max(previous + 1, seconds)
+
+
+def is_stream_name(text: str) -> bool:
+    """Whether ``text`` may name a stream: letters, digits, ``._-``, at most 127 characters.
+
+    A stream's name becomes part of file names on both sides.
+    """
+    return _STREAM.fullmatch(text) is not None and not text.endswith(".")
+
+
+def parse(raw: bytes, *, what: str = "bundle.json") -> Inventory:
+    """Parse the bytes of a ``bundle.json``, which the caller has authenticated.
+
+    Raises:
+        MalformedError: not strict JSON, or a member is missing, wrong or out of range.
+        LimitError: larger or with more entries than allowed.
+        UnsupportedError: a version of the format that this program does not know, or a bundle
+            that is not whole by itself.
+    """
+    value = strict.load_object(raw, what=what, limit=MAX_INVENTORY)
+    _check_type(value, what)
+    fields.refuse_other_case(value, _FIELDS, what)
+    _refuse_partial(value, what)
+    images = members.many(value, "images", what, _image)
+    _refuse_repeats(images, what)
+    stream = members.text(value, "stream", what)
+    if not is_stream_name(stream):
+        raise MalformedError(f"{what}: {stream[:80]!r} cannot be the name of a stream")
+    return Inventory(
+        format=cast("Format", members.one_of(value, "format", ("oci", "dir"), what)),
+        stream=stream,
+        serial=fields.integer(value, "serial", what),
+        created=members.time(members.text(value, "created", what), what),
+        expires=None if value.get("expires") is None else members.time(value["expires"], what),
+        complete=members.flag(value, "complete", what),
+        tool=_tool(members.obj(value, "tool", what), what),
+        sums=_sums(members.obj(value, "sums", what), what),
+        images=images,
+    )
+
+
+def _to_json(inventory: Inventory) -> strict.JSON:
+    return _without_none(
+        _type=TYPE,
+        format=inventory.format,
+        stream=inventory.stream,
+        serial=inventory.serial,
+        created=format_time(inventory.created),
+        expires=None if inventory.expires is None else format_time(inventory.expires),
+        complete=inventory.complete,
+        tool={"name": inventory.tool.name, "version": inventory.tool.version},
+        sums={
+            "path": inventory.sums.path,
+            "digest": inventory.sums.digest.text,
+            "size": inventory.sums.size,
+            "count": inventory.sums.count,
+        },
+        images=[_image_to_json(image) for image in inventory.images],
+    )
+
+
+def _image_to_json(image: BundledImage) -> strict.JSON:
+    return _without_none(
+        reference=image.reference,
+        digest=image.digest.text,
+        mediaType=image.media_type,
+        size=image.size,
+        platforms=list(image.platforms) or None,
+        index=image.index,
+        replaces=None if image.replaces is None else image.replaces.text,
+        rename=image.rename,
+        origin=image.origin,
+        source=image.source,
+        referrers=[_referrer_to_json(item) for item in image.referrers] or None,
+    )
+
+
+def _referrer_to_json(referrer: BundledReferrer) -> strict.JSON:
+    return _without_none(
+        digest=referrer.digest.text,
+        mediaType=referrer.media_type,
+        size=referrer.size,
+        subject=referrer.subject.text,
+        artifactType=referrer.artifact_type,
+        tag=referrer.tag,
+    )
+
+
+def _without_none(**values: strict.JSON) -> strict.JSON:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def format_time(moment: datetime) -> str:
+    """UTC to the second, as in ``2026-11-23T07:00:00Z``; ``moment`` has a time zone."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _check_type(value: dict[str, Any], what: str) -> None:
+    kind = value.get("_type")
+    if kind == TYPE:
+        return
+    if isinstance(kind, str) and kind.startswith(_FAMILY):
+        raise UnsupportedError(
+            f"{what}: written in format {kind[:40]!r}, and this program reads {TYPE!r}",
+            hint="use the airbundle that came with the bundle",
+        )
+    raise MalformedError(f"{what}: its _type is not {TYPE!r}, so this is no bundle's inventory")
+
+
+def _refuse_partial(value: dict[str, Any], what: str) -> None:
+    """Refuse a delta or a volume: read as a whole bundle, its missing blobs would be damage."""
+    for name in _PARTIAL:
+        if value.get(name) is not None:
+            raise UnsupportedError(
+                f"{what}: it has {name!r}, so the bundle is a delta or one of several volumes, "
+                "and this program reads whole bundles only",
+                hint="use an airbundle that reads it, or export the bundle whole",
+            )
+
+
+def _image(value: dict[str, Any], what: str) -> BundledImage:
+    fields.refuse_other_case(value, _IMAGE_FIELDS, what)
+    index = (
+        None
+        if value.get("index") is None
+        else members.one_of(value, "index", ("all", "strip", "sparse"), what)
+    )
+    platforms = fields.texts(value, "platforms", what)
+    return BundledImage(
+        reference=members.text(value, "reference", what),
+        digest=members.digest(value, "digest", what),
+        media_type=members.manifest_type(value, what),
+        size=fields.integer(value, "size", what),
+        platforms=tuple(members.shown(item, what) for item in platforms),
+        index=cast("IndexTreatment | None", index),
+        replaces=members.optional_digest(value, "replaces", what),
+        rename=members.optional_text(value, "rename", what),
+        origin=members.optional_text(value, "origin", what),
+        source=members.optional_text(value, "source", what),
+        referrers=members.many(value, "referrers", what, _referrer),
+    )
+
+
+def _referrer(value: dict[str, Any], what: str) -> BundledReferrer:
+    return BundledReferrer(
+        digest=members.digest(value, "digest", what),
+        media_type=members.manifest_type(value, what),
+        size=fields.integer(value, "size", what),
+        subject=members.digest(value, "subject", what),
+        artifact_type=members.optional_text(value, "artifactType", what),
+        tag=members.optional_text(value, "tag", what),
+    )
+
+
+def _tool(value: dict[str, Any], what: str) -> Tool:
+    return Tool(members.text(value, "name", what), members.text(value, "version", what))
+
+
+def _sums(value: dict[str, Any], what: str) -> Sums:
+    path = members.text(value, "path", what)
+    if path != "SHA256SUMS":
+        raise MalformedError(f"{what}: sums.path is {path[:80]!r} instead of 'SHA256SUMS'")
+    digest = members.digest(value, "digest", what)
+    if digest.algorithm != "sha256":
+        raise MalformedError(f"{what}: sums.digest must be a sha256")
+    size, count = fields.integer(value, "size", what), fields.integer(value, "count", what)
+    return Sums(path, digest, size, count)
+
+
+def _refuse_repeats(images: tuple[BundledImage, ...], what: str) -> None:
+    seen: set[str] = set()
+    for image in images:
+        if image.reference in seen:
+            raise MalformedError(f"{what}: {image.reference[:200]} is listed twice")
+        seen.add(image.reference)

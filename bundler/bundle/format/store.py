@@ -1,0 +1,246 @@
+"""A bundle's blobs and manifests as a place that the engine can write and read, in both formats.
+
+In format ``oci`` a name is the full reference; in format ``dir`` it is the directory of the
+image's root. Either way what refers to an image lies beside it as a further root.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol
+
+from bundler.bundle.format import directory as layout
+from bundler.copy.plan import Target
+from bundler.copy.platform_selection import EVERYTHING, Selection
+from bundler.errors import (
+    DamagedBundleError,
+    InvalidReferenceError,
+    NotFoundError,
+    UnsupportedError,
+)
+from bundler.oci import media_types
+from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
+from bundler.oci.digest import Digest
+from bundler.oci.platform import Platform
+from bundler.oci.reference import ImageReference
+from bundler.ports import Accepts, Destination, Resolves
+from bundler.transports.directory import tree
+from bundler.transports.oci_layout import transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from bundler.bundle.format.inventory import BundledImage, Format, Inventory
+    from bundler.content.streams.reader import Content, Reader
+    from bundler.copy.graph import Image
+    from bundler.oci.descriptor import Descriptor
+    from bundler.ports import Node, Options, Publication, Source
+
+
+class WritableDirectory(Destination, Resolves, Protocol):
+    """A destination that says which names it has."""
+
+
+class BundleDestination(Destination, Resolves, Protocol):
+    """A destination that adds a bundle's content beside that of the former one.
+
+    Its ``commit`` makes the content durable, and leaves alone what makes the former bundle one.
+    """
+
+    @property
+    def index(self) -> Mapping[str, bytes]:
+        """The files that list what was committed, by their names; for the seal to write."""
+        ...
+
+
+def open_for_writing(directory: Path, kind: Format, options: Options) -> WritableDirectory:
+    """Open ``directory``, made if it is not there, and lock it.
+
+    Raises:
+        LockedError: somebody else is writing there.
+        MediumError: it cannot be made or written.
+    """
+    if kind == "dir":
+        return tree.DirectoryTreeDestination(directory, options)
+    return transport.LayoutDestination(directory, options)
+
+
+def open_for_export(directory: Path, kind: Format, options: Options) -> BundleDestination:
+    """As ``open_for_writing``, for content that becomes a bundle once it is sealed."""
+    if kind == "dir":
+        return _UnsealedTree(directory, options)
+    return _UnsealedLayout(directory, options)
+
+
+def open_for_reading(directory: Path, kind: Format) -> Source:
+    """Open ``directory`` for reading."""
+    if kind == "dir":
+        return tree.DirectoryTreeSource(directory)
+    return transport.LayoutSource(directory)
+
+
+class BundleSource:
+    """A bundle as the inventory describes it: roots are found there and nowhere else.
+
+    A name is a root's digest, of an image or of what refers to one.
+    """
+
+    def __init__(self, bundle: Path, contents: Inventory) -> None:
+        self._bundle = bundle
+        self._content = open_for_reading(bundle, contents.format)
+        self._roots = {image.digest: image.root for image in contents.images}
+        for image in contents.images:
+            self._roots |= {item.digest: item.root for item in image.referrers}
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """The root whose digest is ``name``."""
+        root = self._roots.get(Digest(name or ""))
+        if root is None:
+            raise NotFoundError(f"the inventory lists no {name}")
+        return root
+
+    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """The bytes of ``target`` on the medium, unverified.
+
+        Raises:
+            DamagedBundleError: it is not there.
+        """
+        try:
+            return self._content.open(target, offset)
+        except NotFoundError as error:
+            raise DamagedBundleError(
+                f"{self._bundle}: damaged: {target.kind} {target.digest} is missing",
+                [],
+                hint=f"airbundle verify {self._bundle} names every damaged part",
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the medium."""
+        self._content.close()
+
+
+def selection(image: BundledImage) -> Selection:
+    """What of a bundled index is in the bundle: all of it, unless it is sparse."""
+    if image.index != "sparse":
+        return EVERYTHING
+    return Selection(tuple(Platform.parse(text) for text in image.platforms), "sparse")
+
+
+def may_be_absent(node: Node) -> bool:
+    """Whether a layer may be missing from a bundle, since its URLs say where it is."""
+    return bool(node.urls) and node.media_type in media_types.FOREIGN_LAYERS
+
+
+def image_name(reference: str, root: Digest, kind: Format) -> str:
+    """The name of an image in the bundle's place."""
+    if kind == "dir":
+        return layout.image_path(root)
+    image = ImageReference.parse(reference)
+    return _versioned(image, image.tag, root)
+
+
+def name_in_index(image: BundledImage) -> str:
+    """The name of an inventoried image in ``index.json``; its reference, if that is malformed."""
+    try:
+        return image_name(image.reference, image.digest, "oci")
+    except InvalidReferenceError:
+        return image.reference
+
+
+def referrer_name(reference: str, root: Digest, tag: str | None, kind: Format) -> str:
+    """The name of something that refers to the image ``reference``."""
+    if kind == "dir":
+        return layout.image_path(root)
+    return _versioned(ImageReference.parse(reference), tag, root)
+
+
+def target(reference: str, image: Image, destination: Destination, kind: Format) -> Target:
+    """Where in the bundle ``image`` goes."""
+    name = image_name(reference, image.graph.root.digest, kind)
+    return Target(
+        image,
+        destination,
+        (name,),
+        {ANNOTATION_CONTAINERD_NAME: name} if kind == "oci" else {},
+        {
+            item.graph.root.digest: (
+                referrer_name(reference, item.graph.root.digest, item.tag, kind),
+            )
+            for item in image.referrers
+        },
+    )
+
+
+class _UnsealedLayout(transport.LayoutDestination):
+    """Format ``oci``: blobs are named by their digests, so only ``index.json`` has to wait."""
+
+    index: Mapping[str, bytes] = MappingProxyType({})
+
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """Make what ``images`` need durable, and keep an index of them and no others."""
+        self.index = {layout.INDEX: self.prepare(images)}
+
+
+class _UnsealedTree(tree.DirectoryTreeDestination):
+    """Format ``dir``: an image's directory is named by its root, so none of the former changes."""
+
+    @property
+    def index(self) -> Mapping[str, bytes]:
+        """None: the images are their own directories."""
+        return {}
+
+
+class Unwritten:
+    """The same place for planning only: it says what is there, and makes and locks nothing."""
+
+    def __init__(self, bundle: Path, kind: Format) -> None:
+        self._bundle = bundle
+        self._held = _held_in_tree(bundle) if kind == "dir" else None
+
+    @property
+    def accepts(self) -> Accepts:
+        """What the real place accepts."""
+        return Accepts(foreign_urls=self._held is None)
+
+    def has(self, target: Node, /) -> bool:
+        """Whether a plain file of that name and size is there."""
+        if target.digest is None:
+            return False
+        if self._held is not None:
+            return self._held.get(target.digest) == target.size
+        try:
+            found = os.lstat(self._bundle / layout.blob_path(target.digest))
+        except OSError:
+            return False
+        return stat.S_ISREG(found.st_mode) and found.st_size == target.size
+
+    def push(self, target: Node, content: Content, /) -> Descriptor:  # noqa: ARG002 - the port's form
+        """Not here."""
+        raise UnsupportedError("a plan writes nothing")
+
+    def commit(self, images: Sequence[Publication], /) -> None:  # noqa: ARG002 - the port's form
+        """Not here."""
+        raise UnsupportedError("a plan writes nothing")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _versioned(image: ImageReference, tag: str | None, root: Digest) -> str:
+    return f"{image.repository}:{tag}" if tag else f"{image.repository}@{root}"
+
+
+def _held_in_tree(bundle: Path) -> dict[Digest, int]:
+    """The size of whatever the images of a ``dir`` bundle seem to hold."""
+    if not (bundle / layout.IMAGES).is_dir():
+        return {}
+    held = {}
+    for entry in layout.find(bundle).entries.values():
+        digest = layout.digest_in_name(entry.path)
+        if digest is not None and entry.kind == "file":
+            held[digest] = entry.size
+    return held

@@ -1,0 +1,1 @@
+"""Import a bundle into a registry or local storage. Read ``import_bundle`` first."""

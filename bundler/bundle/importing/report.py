@@ -1,0 +1,95 @@
+"""What an import did, or would do: told to its user, and kept as its receipt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from bundler.bundle.format.inventory import format_time
+from bundler.errors import PartialError
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bundler.bundle.format.authenticate import OpenedBundle
+    from bundler.bundle.format.inventory import BundledImage
+    from bundler.copy.plan import Plan
+
+Action = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What becomes of one image."""
+
+    image: BundledImage
+    name: str
+    """The full name at the target."""
+    action: Action
+    former: str | None = None
+    """The digest that the name stood for before, where that was another one."""
+    error: str | None = None
+    """Why it did not arrive."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for machines; ``former`` and ``error`` only where there is one."""
+        value = {
+            "reference": self.image.reference,
+            "name": self.name,
+            "digest": self.image.digest.text,
+            "action": self.action,
+        }
+        if self.former:
+            value["former"] = self.former
+        if self.error:
+            value["error"] = self.error
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """All of it; times are UTC."""
+
+    opened: OpenedBundle
+    target: str
+    lines: tuple[Line, ...]
+    plan: Plan
+    started: datetime
+    ended: datetime
+
+    @property
+    def failed(self) -> tuple[Line, ...]:
+        """The images that did not arrive."""
+        return tuple(line for line in self.lines if line.action == "failed")
+
+    def check(self) -> None:
+        """Return if every image arrived.
+
+        Raises:
+            PartialError: some did not.
+        """
+        if self.failed:
+            lines = [f"{line.name}: {line.error}" for line in self.failed]
+            raise PartialError("not everything arrived", lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """The receipt; sizes in bytes."""
+        contents = self.opened.contents
+        return {
+            "_type": "airbundle/receipt/v1",
+            "stream": contents.stream,
+            "serial": contents.serial,
+            "inventory": Digest.of(self.opened.raw).text,
+            "signedBy": [key.id for key in self.opened.signers],
+            "target": self.target,
+            "started": format_time(self.started),
+            "ended": format_time(self.ended),
+            "complete": contents.complete and not self.failed,
+            "bytes": {
+                "pushed": self.plan.size("push"),
+                "present": self.plan.size("present"),
+                "mounted": self.plan.size("mount"),
+            },
+            "images": [line.to_json() for line in self.lines],
+        }

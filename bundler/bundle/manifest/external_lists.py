@@ -1,0 +1,81 @@
+"""Lists of images in the forms of others, taken as they are.
+
+A *list* has one reference in each line; ``#`` begins a comment. A *skopeo-sync* file maps
+registries to repositories and tags; its credentials are used and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bundler.bundle.manifest.entries import Entry, Wishes, entry, read_images
+from bundler.bundle.manifest.source_reference import in_registry
+from bundler.config.yaml import skopeo_sync
+from bundler.config.yaml.document import At, Fields, Items, Text, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bundler.config.settings import RegistryOverride
+    from bundler.config.yaml.context import Surroundings
+
+_YAML_LINE = re.compile(r"---|[-?\[{&*!|>'\"%@]|[^#]*:(?:\s|$)")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_OWN_KEYS = {"name", "expires", "registries", "defaults", "images", "exclude", "rename", "include"}
+
+
+def is_list(text: str) -> bool:
+    """Whether ``text`` is a list: its first line that says anything is not YAML's."""
+    for line in text.splitlines():
+        if said := _COMMENT.sub("", line).strip():
+            return _YAML_LINE.match(said) is None
+    return False
+
+
+def read_list(text: str, wishes: Wishes, around: Surroundings, file: str) -> Iterator[Entry]:
+    """The entries of a list; mistakes become findings."""
+    references = Items()
+    for number, line in enumerate(text.splitlines(), 1):
+        said = _COMMENT.sub("", line)
+        word = Text(said.strip())
+        if not word:
+            continue
+        word.at = At(file, number, len(said) - len(said.lstrip()) + 1)
+        word.plain = True
+        if len(word.split()) > 1:
+            around.findings.add(word.at, "expected one reference in a line, got several words")
+        else:
+            references.append(word)
+    return read_images(references, wishes, around)
+
+
+def is_skopeo_sync(value: Value) -> bool:
+    """Whether ``value`` is what ``skopeo sync`` takes."""
+    return (
+        isinstance(value, Fields)
+        and not _OWN_KEYS & set(value)
+        and any(
+            isinstance(part, Fields) and set(skopeo_sync.KEYS) & set(part)
+            for part in value.values()
+        )
+    )
+
+
+@dataclass(slots=True)
+class SkopeoSync:
+    """What a skopeo-sync file says."""
+
+    entries: list[Entry] = field(default_factory=list)
+    registries: dict[str, RegistryOverride] = field(default_factory=dict)
+
+
+def read_skopeo_sync(value: Value, wishes: Wishes, around: Surroundings) -> SkopeoSync:
+    """The entries and registries of a skopeo-sync file; mistakes become findings."""
+    said = skopeo_sync.read(value, around)
+    entries = [
+        entry(in_registry(item.image), around.origin(item.at), wishes, select=item.select)
+        for item in said.images
+    ]
+    return SkopeoSync(entries, said.registries)

@@ -1,0 +1,76 @@
+"""How a bundle manifest or an import target says to reach a registry.
+
+Secrets are named, not written: they are read here, when the file is, and go no further than the
+registry's client.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.config.settings import ANONYMOUS, Credentials, Limits, RegistryOverride
+from bundler.config.yaml.document import Fields, Text, Value, is_true, plain
+
+if TYPE_CHECKING:
+    from bundler.config.yaml.context import Surroundings
+
+
+def read_override(value: Value | None, around: Surroundings) -> RegistryOverride:
+    """What ``tls``, ``credentials`` and ``limits`` of ``value`` say; mistakes become findings."""
+    tls, secrets, limits = (plain(value, key) for key in ("tls", "credentials", "limits"))
+    ca_file = around.path(plain(tls, "caFile"))
+    return RegistryOverride(
+        credentials=_credentials(secrets, around),
+        authfile=around.path(plain(secrets, "authfile")),
+        tls_verify=_switch(tls, "verify"),
+        plain_http=_switch(tls, "plainHttp"),
+        ca_files=() if ca_file is None else (ca_file,),
+        client_certificate=around.path(plain(tls, "clientCert")),
+        client_key=around.path(plain(tls, "clientKey")),
+        cert_dir=around.path(plain(tls, "certDir")),
+        limits=_limits(limits),
+    )
+
+
+def _credentials(value: Value | None, around: Surroundings) -> Credentials | None:
+    if not isinstance(value, Fields):
+        return None
+    users = [key for key in ("usernameEnv", "usernameFile") if key in value]
+    words = [key for key in ("passwordEnv", "passwordFile") if key in value]
+    ways = [bool(users or words), "authfile" in value, is_true(value.get("anonymous"))]
+    if sum(ways) > 1 or len(users) > 1 or len(words) > 1 or len(users) != len(words):
+        around.findings.add(
+            value.at,
+            "`credentials`: expected one of usernameEnv and usernameFile with one of passwordEnv"
+            " and passwordFile, or authfile alone, or anonymous alone",
+        )
+        return None
+    if ways[2]:
+        return ANONYMOUS
+    if not users:
+        return None
+    username = around.variable(value.get("usernameEnv")) or around.content(
+        value.get("usernameFile")
+    )
+    password = around.variable(value.get("passwordEnv")) or around.content(
+        value.get("passwordFile")
+    )
+    return Credentials(username=username, password=password)
+
+
+def _switch(value: Value | None, key: str) -> bool | None:
+    said = plain(value, key)
+    return None if said is None else is_true(said)
+
+
+def _limits(value: Value | None) -> Limits | None:
+    if not isinstance(value, Fields):
+        return None
+    parallel, rate = plain(value, "parallel"), plain(value, "requestsPerSecond")
+    try:
+        return Limits(
+            parallel=int(parallel) if isinstance(parallel, Text) else None,
+            requests_per_second=float(rate) if isinstance(rate, Text) else None,
+        )
+    except ValueError:  # the schema has found it already
+        return None

@@ -1,0 +1,214 @@
+"""Holds a file that a person wrote against its JSON Schema, and words each mistake for him.
+
+The same schemas serve editors, so they speak of numbers and switches; here every scalar is text,
+and counts as a number or a switch where it is written like one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+
+from bundler.config.yaml.document import At, Findings, Text, Value, describe, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Finding = tuple[At, str]
+
+_SECRETS = {"password", "passwd", "pass", "token", "secret", "identitytoken", "registrytoken"}
+_MAX_ERRORS = 1000
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
+_WORDS = {
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def validate(value: Value, schema: str, findings: Findings) -> None:
+    """Note every way in which ``value`` is not what the schema called ``schema`` asks for."""
+    for error in islice(_validator(schema).iter_errors(value), _MAX_ERRORS):
+        for at, text in _explain(_Mistake.of(error)):
+            findings.add(at, text)
+
+
+@cache
+def _validator(name: str) -> Any:  # noqa: ANN401 - jsonschema makes its classes at run time
+    text = files("bundler").joinpath("schemas", f"{name}.schema.json").read_text("utf-8")
+    return _VALIDATOR(json.loads(text))
+
+
+def _is_text(_checker: object, value: object) -> bool:
+    return isinstance(value, Text) and not value.is_null
+
+
+def _is_switch(_checker: object, value: object) -> bool:
+    return isinstance(value, Text) and value.plain and value.lower() in ("true", "false")
+
+
+def _is_integer(_checker: object, value: object) -> bool:
+    return _is_number(_checker, value) and "." not in str(value)
+
+
+def _is_number(_checker: object, value: object) -> bool:
+    return isinstance(value, Text) and value.plain and _NUMBER.fullmatch(value) is not None
+
+
+def _bound(
+    holds: Callable[[float, float], bool], word: str
+) -> Callable[[Any, float, Any, Any], Iterator[ValidationError]]:
+    def check(_: object, limit: float, value: object, __: object) -> Iterator[ValidationError]:
+        if _is_number(None, value) and not holds(float(str(value)), limit):
+            yield ValidationError(f"expected {word} {limit}")
+
+    return check
+
+
+def _pattern(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
+    """As JSON Schema, except that ``$`` is the end, and not a newline before it."""
+    exact = pattern.removeprefix("^").removesuffix("$")
+    if isinstance(value, Text) and re.fullmatch(exact, value) is None:
+        yield ValidationError("")
+
+
+_VALIDATOR = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    {
+        "minimum": _bound(lambda value, limit: value >= limit, "at least"),
+        "maximum": _bound(lambda value, limit: value <= limit, "at most"),
+        "exclusiveMinimum": _bound(lambda value, limit: value > limit, "more than"),
+        "pattern": _pattern,
+    },
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "string": _is_text,
+            "boolean": _is_switch,
+            "integer": _is_integer,
+            "number": _is_number,
+        }
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    """A keyword of the schema that does not hold."""
+
+    keyword: str
+    wanted: Any
+    """What the schema says after the keyword."""
+    schema: dict[str, Any]
+    """The part of the schema that has the keyword."""
+    value: Any
+    path: tuple[str | int, ...]
+    error: ValidationError
+
+    @classmethod
+    def of(cls, error: ValidationError) -> _Mistake:
+        schema = error.schema if isinstance(error.schema, dict) else {}
+        return cls(
+            str(error.validator),
+            error.validator_value,
+            schema,
+            error.instance,
+            tuple(error.absolute_path),
+            error,
+        )
+
+    @property
+    def label(self) -> str:
+        """The nearest key, to begin a message with."""
+        keys = [part for part in self.path if isinstance(part, str)]
+        return f"`{keys[-1][:80]}`: " if keys else ""
+
+    def expected(self, what: str) -> str:
+        value = self.value
+        # A whole file that is one text may be a private key, named by mistake.
+        private = not self.path or "credentials" in self.path
+        hidden = isinstance(value, Text) and not value.is_null and private
+        return f"expected {what}, got {'text' if hidden else describe(value)}"
+
+
+def _explain(mistake: _Mistake) -> Iterator[Finding]:
+    value, wanted = mistake.value, mistake.wanted
+    match mistake.keyword:
+        case "additionalProperties":
+            known = sorted(mistake.schema.get("properties", {}))
+            unknown = [key for key in value if key not in known]
+            yield from ((value.key_at[key], _unknown(key, known)) for key in unknown)
+        case "required":
+            missing = [key for key in wanted if key not in value]
+            yield from ((value.at, f"{mistake.label}`{key}` is missing") for key in missing)
+        case "dependentRequired":
+            for key, needed in wanted.items():
+                for other in set(needed) - set(value) if key in value else ():
+                    yield value.key_at[key], f"`{key}` needs `{other}` beside it"
+        case "anyOf":
+            yield from _explain_any(mistake)
+        case _:
+            yield value.at, mistake.label + _mismatch(mistake)
+
+
+def _explain_any(mistake: _Mistake) -> Iterator[Finding]:
+    """Explain by the alternative that has the type of what is written; else name them all."""
+    branches: dict[str | int, list[ValidationError]] = {}
+    for inner in mistake.error.context or ():
+        branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+    for inners in branches.values():
+        at_root = {inner.validator for inner in inners if not inner.relative_path}
+        if not at_root & {"type", "const"}:
+            for inner in inners:
+                yield from _explain(_Mistake.of(inner))
+            return
+    yield mistake.value.at, mistake.label + mistake.expected(mistake.schema["title"])
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    if key.lower() in _SECRETS:
+        return (
+            f"`{key}`: a secret has no place in this file; "
+            "name where it is with passwordFile or passwordEnv"
+        )
+    return f"unknown key `{key[:80]}`" + (
+        nearest(key, known) or f"; known are {', '.join(f'`{name}`' for name in known)}"
+    )
+
+
+def _mismatch(mistake: _Mistake) -> str:
+    value, wanted = mistake.value, mistake.wanted
+    words = [wanted] if isinstance(wanted, str) else wanted
+    match mistake.keyword:
+        case "type":
+            return mistake.expected(mistake.schema.get("title", _WORDS.get(words[0], words[0])))
+        case "enum" | "const":
+            close = nearest(value, words) if isinstance(value, Text) else ""
+            return mistake.expected(" or ".join(f"`{word}`" for word in words)) + close
+        case "pattern":
+            return mistake.expected(mistake.schema["title"])
+        case "oneOf":
+            keys = [f"`{branch['required'][0]}`" for branch in wanted]
+            return f"exactly one of {' and '.join(keys)} is needed"
+        case "minItems":
+            return "the list is empty"
+        case "minLength":
+            return "expected text, got nothing"
+        case "minProperties":
+            known = ", ".join(f"`{key}`" for key in mistake.schema["properties"])
+            return f"at least one of {known} is needed"
+        case "maxLength":
+            return f"longer than {wanted} characters"
+        case _:
+            return f"{mistake.error.message}, got {describe(value)}"

@@ -1,0 +1,1 @@
+"""Verify a bundle: signatures, checksums, the graph of every image. Read ``verify`` first."""

@@ -1,0 +1,122 @@
+"""Hash the files of a bundle in parallel: the largest first, and each content once.
+
+Files that are one on disk under several names (hard links, as format ``dir`` has them) are read
+once and held against what each name must be.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bundler.bundle.format import directory
+from bundler.content.streams.reader import BUFFER_SIZE
+from bundler.copy import parallel
+from bundler.errors import DigestMismatchError, IntegrityError, MediumError, NotFoundError
+from bundler.events import BlobFinished, BlobProgressed, BlobStarted
+from bundler.oci.digest import new_hasher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from bundler.bundle.format.directory import Entry
+    from bundler.cancel import Cancellation
+    from bundler.errors import BundlerError
+    from bundler.events import Emit
+    from bundler.oci.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A file's path, and every digest that it must have; at least one."""
+
+    path: str
+    digests: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One content, read once whatever the number of its names; ``size`` in bytes."""
+
+    size: int
+    names: tuple[Named, ...]
+
+
+def readings(expected: Mapping[str, tuple[Digest, ...]], found: Iterable[Entry]) -> list[Reading]:
+    """The contents behind the paths in ``expected``, in the order in which to read them."""
+    together: dict[object, list[Entry]] = {}
+    for entry in found:
+        if entry.path in expected:
+            together.setdefault(entry.shared or entry.path, []).append(entry)
+    grouped = [
+        Reading(entries[0].size, tuple(Named(one.path, expected[one.path]) for one in entries))
+        for entries in together.values()
+    ]
+    return sorted(grouped, key=lambda content: -content.size)
+
+
+def check_all(
+    bundle: Path, work: Sequence[Reading], jobs: int | None, stop: Cancellation, emit: Emit
+) -> dict[str, BundlerError]:
+    """Hash everything in ``work``; by path why a file is not what it must be.
+
+    Args:
+        bundle: the directory.
+        work: what to read.
+        jobs: how many files are read at once; None: as many as there are cores.
+        stop: ends it soon.
+        emit: hears of each content as of a blob that moves.
+
+    Raises:
+        CancelledError: ``stop`` was requested.
+    """
+    workers = jobs or len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(workers, thread_name_prefix="hash") as executor:
+        tasks = [partial(_check, bundle, content, stop, emit) for content in work]
+        faults = parallel.run(executor, tasks, stop)
+    return {path: error for each in faults for path, error in each.items()}
+
+
+def _check(
+    bundle: Path, content: Reading, stop: Cancellation, emit: Emit
+) -> dict[str, BundlerError]:
+    label = content.names[0].digests[0].text
+    emit(BlobStarted(label, content.size, "check"))
+    faults: dict[str, BundlerError] = {}
+    try:
+        got = _hash(bundle, content, stop, partial(_advance, emit, label))
+    except (IntegrityError, NotFoundError, MediumError) as error:
+        faults = {name.path: error for name in content.names}
+    else:
+        for name in content.names:
+            for digest in name.digests:
+                if got[digest.algorithm] != digest.text:
+                    faults[name.path] = DigestMismatchError(
+                        name.path, expected=digest.text, got=got[digest.algorithm]
+                    )
+    emit(BlobFinished(label, failed=bool(faults)))
+    return faults
+
+
+def _hash(
+    bundle: Path, content: Reading, stop: Cancellation, advance: partial[None]
+) -> dict[str, str]:
+    """The text of the content's digest by each algorithm that one of its names needs."""
+    algorithms = {digest.algorithm for name in content.names for digest in name.digests}
+    hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
+    buffer = memoryview(bytearray(max(1, min(content.size, BUFFER_SIZE))))
+    with directory.open_file(bundle, content.names[0].path) as stream:
+        while count := stream.readinto(buffer):
+            stop.check()
+            for hasher in hashers.values():
+                hasher.update(buffer[:count])
+            advance(count)
+    return {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
+
+
+def _advance(emit: Emit, label: str, count: int) -> None:
+    emit(BlobProgressed(label, count))

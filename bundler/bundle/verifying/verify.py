@@ -1,0 +1,397 @@
+"""Verify a bundle where it lies: is it whole, and who signed it?
+
+Everything is read once and nothing is written. All that is wrong is collected:
+
+1. what lies in the directory, without following or opening anything;
+2. ``bundle.json``: its signatures, then its members;
+3. SHA256SUMS, which ``bundle.json`` names;
+4. the manifests, from each image's root: which files an image needs;
+5. every listed file, hashed in parallel.
+
+Where ``bundle.json`` or SHA256SUMS is damaged, files are still held against the digests in their
+names, so that what is damaged can be told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from bundler.bundle.format import checksums, directory, inventory, store
+from bundler.bundle.format import signatures as signing
+from bundler.bundle.format.inventory import format_time
+from bundler.bundle.verifying import image_tree, parallel_hash
+from bundler.cancel import Cancellation
+from bundler.errors import (
+    BundlerError,
+    DamagedBundleError,
+    DigestMismatchError,
+    ExpiredError,
+    IntegrityError,
+    LimitError,
+    MediumError,
+    NotFoundError,
+    TrustError,
+)
+from bundler.errors.counts import count
+from bundler.events import Planned, discard
+from bundler.oci import image_layout
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bundler.bundle.format.inventory import Inventory
+    from bundler.events import Emit
+    from bundler.trust.keys import PublicKey
+
+_MAX_NAMED = 3
+_MAX_UNMEASURED = image_layout.MAX_INDEX  # no other such file is as large as index.json may be
+
+_Listed = dict[str, Digest | None]
+"""The sha256 that each file must have; None where only SHA256SUMS could have told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with one file."""
+
+    code: str
+    """missing, damaged, size, special, surplus, unreadable, malformed or index."""
+    path: str
+    text: str
+    images: tuple[str, ...] = ()
+    """The references of the images that need the file."""
+
+    def __str__(self) -> str:
+        if not self.images:
+            return f"{self.path}: {self.text}"
+        named = ", ".join(self.images[:_MAX_NAMED])
+        more = len(self.images) - _MAX_NAMED
+        return f"{self.path}: {self.text} (in {named}{f' and {more} more' if more > 0 else ''})"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The verdict on one bundle, with all that led to it."""
+
+    findings: tuple[Finding, ...]
+    """Damage, by path."""
+    inventory: Inventory | None
+    """None: ``bundle.json`` cannot be read."""
+    signers: tuple[PublicKey, ...]
+    """The given keys that signed it."""
+    distrust: TrustError | None
+    """Why it is not authenticated, or is past its date; None: it is trusted."""
+    expired: bool
+    files: int
+    """How many files were hashed."""
+    size: int
+    """How many bytes were read for that: hard links of one file once."""
+    ignored: int
+    """How many files lie there that are not the bundle's, such as a stick's system files."""
+    unlisted: int
+    """How many blobs and the like the bundle does not list: an interrupted renewal left them."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is damaged, missing or too much."""
+        return not self.findings
+
+    def check(self) -> None:
+        """Return if the bundle is whole and signed by a given key.
+
+        Raises:
+            DamagedBundleError: it is damaged, signed or not.
+            TrustError: it is whole, but not authenticated, or past its date.
+        """
+        if self.findings:
+            raise DamagedBundleError(
+                f"the bundle is damaged: {count(len(self.findings), 'finding')}",
+                [str(finding) for finding in self.findings],
+                hint="copy the named files again, or run the export again: it mends them",
+            )
+        if self.distrust is not None:
+            raise self.distrust
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for machines."""
+        known = self.inventory
+        return {
+            "whole": self.whole,
+            "trusted": self.whole and self.distrust is None,
+            "distrust": None if self.distrust is None else self.distrust.message,
+            "signers": [
+                {"id": key.id, "algorithm": key.algorithm, "fingerprint": key.fingerprint}
+                for key in self.signers
+            ],
+            "stream": known and known.stream,
+            "serial": known and known.serial,
+            "created": known and format_time(known.created),
+            "expires": known and known.expires and format_time(known.expires),
+            "expired": self.expired,
+            "complete": known and known.complete,
+            "images": known and len(known.images),
+            "files": self.files,
+            "size": self.size,
+            "ignored": self.ignored,
+            "unlisted": self.unlisted,
+            "findings": [
+                {
+                    "code": finding.code,
+                    "path": finding.path,
+                    "text": finding.text,
+                    "images": list(finding.images),
+                }
+                for finding in self.findings
+            ],
+        }
+
+
+def verify(
+    bundle: Path,
+    keys: Sequence[PublicKey],
+    *,
+    jobs: int | None = None,
+    cancellation: Cancellation | None = None,
+    emit: Emit = discard,
+    now: datetime | None = None,
+) -> Verification:
+    """Read all of a bundle and tell what is wrong with it; nothing raises for damage.
+
+    Args:
+        bundle: its directory.
+        keys: whose signatures count; none: nothing can be authenticated.
+        jobs: how many files are hashed at once; None: as many as there are cores.
+        cancellation: stops it soon.
+        emit: hears of each file as of a blob that moves.
+        now: the time to hold the date of expiry against; None: the clock's.
+
+    Raises:
+        NotFoundError: there is no such directory.
+        UnsupportedError: the bundle has a newer format.
+        LimitError: more files than a bundle may have.
+        MediumError: a directory cannot be read.
+        CancelledError: ``cancellation`` was requested.
+    """
+    check = _Check(bundle, directory.find(bundle))
+    known, distrust, signers = _read_inventory(check, keys)
+    listed = _read_sums(check, known)
+    if known is not None:
+        _follow_images(check, known)
+    check.surplus(listed, known)
+    check.oversized(listed)
+    work = check.contents(listed)
+    size = sum(content.size for content in work)
+    emit(Planned(len(work), size, 0, 0, "check"))
+    faults = parallel_hash.check_all(bundle, work, jobs, cancellation or Cancellation(), emit)
+    for path, error in faults.items():
+        _add_fault(check, path, error)
+    moment = now or datetime.now(UTC)
+    expired = known is not None and known.expired(moment)
+    return Verification(
+        findings=check.sorted_findings(),
+        inventory=known,
+        signers=signers,
+        distrust=distrust or (_expiry(known) if known is not None and expired else None),
+        expired=expired,
+        files=sum(len(content.names) for content in work),
+        size=size,
+        ignored=check.found.ignored,
+        unlisted=check.unlisted,
+    )
+
+
+@dataclass(slots=True)
+class _Check:
+    """What was found so far; the threads that hash return their findings instead."""
+
+    bundle: Path
+    found: directory.Files
+    findings: dict[str, Finding] = field(default_factory=dict)
+    images: dict[str, dict[str, None]] = field(default_factory=dict)
+    """For each path the references of the images that need it, in order."""
+    unlisted: int = 0
+
+    def add(self, code: str, path: str, text: str) -> None:
+        """Keep the first finding of a path: it is the one that explains the others."""
+        self.findings.setdefault(path, Finding(code, path, text))
+
+    def surplus(self, listed: _Listed, known: Inventory | None) -> None:
+        """Find what is there and not listed, or listed and not there.
+
+        Content that is not listed is no damage: it is what a renewal that did not reach its seal
+        fetched, no image leads to it, and nothing reads it.
+        """
+        other = directory.BLOBS if known is not None and known.format == "dir" else directory.IMAGES
+        for path, entry in self.found.entries.items():
+            if entry.kind == "special":
+                self.add(
+                    "special", path, "not a plain file, but a link, a directory, a pipe or a device"
+                )
+            elif path in listed or not directory.is_listed(path):
+                continue
+            elif directory.is_content(path) and not path.startswith(f"{other}/"):
+                self.unlisted += 1
+            else:
+                self.add("surplus", path, f"not listed in {directory.SUMS}")
+        for path in listed:
+            if path not in self.found.entries:
+                self.add("missing", path, "missing")
+
+    def oversized(self, listed: _Listed) -> None:
+        """Find files that no manifest measures, and that are larger than such a file ever is."""
+        for path in listed:
+            entry = self.found.entries.get(path)
+            measured = path in self.images or directory.digest_in_name(path) is not None
+            if entry is not None and entry.size > _MAX_UNMEASURED and not measured:
+                self.add("size", path, f"{entry.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed")
+
+    def contents(self, listed: _Listed) -> list[parallel_hash.Reading]:
+        """What is to be hashed: each listed file that is there and has a digest to be held to.
+
+        What is known to be wrong already is not read: it may be of any size.
+        """
+        expected = {
+            path: digests
+            for path, digest in listed.items()
+            if path not in self.findings
+            and (digests := _distinct(digest, directory.digest_in_name(path)))
+        }
+        files = [entry for entry in self.found.entries.values() if entry.kind == "file"]
+        return parallel_hash.readings(expected, files)
+
+    def sorted_findings(self) -> tuple[Finding, ...]:
+        """All findings by path, each with the images that it concerns."""
+        return tuple(
+            Finding(item.code, path, item.text, tuple(self.images.get(path, ())))
+            for path, item in sorted(self.findings.items())
+        )
+
+
+def _read_inventory(
+    check: _Check, keys: Sequence[PublicKey]
+) -> tuple[Inventory | None, TrustError | None, tuple[PublicKey, ...]]:
+    """Authenticate the bytes of ``bundle.json``, then parse them."""
+    try:
+        raw = directory.read_file(check.bundle, directory.INVENTORY, inventory.MAX_INVENTORY)
+    except NotFoundError:
+        check.add("missing", directory.INVENTORY, "missing: the export or the copy did not end")
+        return None, None, ()
+    except (IntegrityError, LimitError, MediumError) as error:
+        check.add(
+            "unreadable", directory.INVENTORY, _reason(error, check.bundle, directory.INVENTORY)
+        )
+        return None, None, ()
+    distrust: TrustError | None = None
+    signers: tuple[PublicKey, ...] = ()
+    try:
+        signatures = signing.read_signatures(check.bundle)
+        signers = signing.authenticate(raw, signatures, keys).signers
+    except TrustError as error:
+        distrust = error
+    except (IntegrityError, NotFoundError, LimitError, MediumError) as error:
+        distrust = TrustError(f"a signature cannot be read: {error.message}")
+    try:
+        return inventory.parse(raw), distrust, signers
+    except (IntegrityError, LimitError) as error:
+        check.add(
+            "malformed", directory.INVENTORY, _reason(error, check.bundle, directory.INVENTORY)
+        )
+        return None, distrust, signers
+
+
+def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
+    """The listed digests; where SHA256SUMS cannot be believed, whatever lies there."""
+    there: _Listed = dict.fromkeys(filter(directory.is_listed, check.found.entries))
+    try:
+        raw = directory.read_file(check.bundle, directory.SUMS, checksums.MAX_SUMS)
+        if known is not None and checksums.describe(raw, known.sums.count) != known.sums:
+            check.add("damaged", directory.SUMS, f"not the file that {directory.INVENTORY} names")
+            return there
+        listed = checksums.parse(raw)
+    except NotFoundError:
+        check.add("missing", directory.SUMS, "missing")
+        return there
+    except (IntegrityError, LimitError, MediumError) as error:
+        check.add("malformed", directory.SUMS, _reason(error, check.bundle, directory.SUMS))
+        return there
+    if known is not None and len(listed) != known.sums.count:
+        text = f"lists {count(len(listed), 'file')}, but {directory.INVENTORY} counts {known.sums.count}"
+        check.add("malformed", directory.SUMS, text)
+    return dict(listed)
+
+
+def _follow_images(check: _Check, known: Inventory) -> None:
+    """Walk every image: what it needs must be there, in the size that its manifest says."""
+    walked = image_tree.walk(check.bundle, known)
+    for image, trees in walked.images:
+        for part in (part for tree in trees for part in tree.parts):
+            check.images.setdefault(part.path, {})[image.reference] = None
+            entry = check.found.entries.get(part.path)
+            expected = part.descriptor.size
+            if entry is None and part.required:
+                check.add("missing", part.path, "missing")
+            elif entry is not None and entry.kind == "file" and entry.size != expected:
+                text = f"{entry.size:,} bytes instead of {expected:,}"
+                check.add("size", part.path, text)
+    for path, error in walked.problems.items():
+        if path in check.found.entries and check.found.entries[path].kind == "file":
+            _add_fault(check, path, error)
+    if known.format == "oci":
+        _compare_index(check, known)
+
+
+def _add_fault(check: _Check, path: str, error: BundlerError) -> None:
+    match error:
+        case DigestMismatchError():
+            text = f"its digest is {error.got} instead of {error.expected}"
+            check.add("damaged", path, text)
+        case MediumError():
+            check.add("unreadable", path, _reason(error, check.bundle, path))
+        case _:
+            check.add("malformed", path, _reason(error, check.bundle, path))
+
+
+def _compare_index(check: _Check, known: Inventory) -> None:
+    """index.json is what other tools go by: it must name the inventory's images and no others."""
+    roots = {store.name_in_index(image): image.digest for image in known.images}
+    allowed = {*roots.values(), *(item.digest for one in known.images for item in one.referrers)}
+    try:
+        raw = directory.read_file(check.bundle, directory.INDEX, image_layout.MAX_INDEX)
+        entries = image_layout.LayoutIndex.parse(raw, directory.INDEX).entries
+    except NotFoundError:
+        check.add("missing", directory.INDEX, "missing")
+        return
+    except (IntegrityError, LimitError, MediumError) as error:
+        check.add("malformed", directory.INDEX, _reason(error, check.bundle, directory.INDEX))
+        return
+    for entry in entries:
+        name = image_layout.name_of(entry)
+        if entry.digest != roots[name] if name in roots else entry.digest not in allowed:
+            text = (
+                f"{name or 'an entry without a name'} is {entry.digest}, which is not inventoried"
+            )
+            check.add("index", directory.INDEX, text)
+    named = {image_layout.name_of(entry) for entry in entries}
+    for name in (name for name in roots if name not in named):
+        check.add("index", directory.INDEX, f"{name} is missing from it")
+
+
+def _distinct(*digests: Digest | None) -> tuple[Digest, ...]:
+    return tuple(dict.fromkeys(digest for digest in digests if digest is not None))
+
+
+def _expiry(known: Inventory) -> ExpiredError:
+    when = "" if known.expires is None else format_time(known.expires)
+    return ExpiredError(
+        f"the bundle expired at {when}",
+        hint="export it again; if the date here is wrong, set the clock",
+    )
+
+
+def _reason(error: BundlerError, bundle: Path, path: str) -> str:
+    """An error's message without the path that a finding begins with already."""
+    return error.message.removeprefix(f"{bundle}/").removeprefix(f"{path}: ")

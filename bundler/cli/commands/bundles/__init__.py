@@ -1,0 +1,1 @@
+"""Commands on bundles: export, verify, import, plan, lock, ls, sign."""

@@ -1,0 +1,89 @@
+"""``airbundle export``: a bundle manifest becomes a bundle on a medium."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common
+from bundler.cli.output import reports
+from bundler.cli.runtime import context, signing_keys
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@common.command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
+@click.argument("manifest", type=common.PATH)
+@click.argument("destination", type=common.PATH)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["oci", "dir"]),
+    default="oci",
+    show_default=True,
+    help="An OCI image layout, or a tree of dir: images.",
+)
+@click.option(
+    "--sign-key", "sign_keys", multiple=True, type=common.PATH, help="Sign with this private key."
+)
+@common.passphrase_file("Its first line is the keys' passphrase.")
+@click.option("--unsigned", is_flag=True, help="Leave the bundle unsigned.")
+@click.option("--locked", is_flag=True, help="Exactly what the lock beside the manifest says.")
+@click.option("--duplicate-blobs", is_flag=True, help="dir: copy shared blobs, without hard links.")
+@click.option("--parents", is_flag=True, help="Create missing directories above DESTINATION.")
+@click.option(
+    "--on-system-disk",
+    is_flag=True,
+    help="Write to an empty mount point although no medium is mounted there.",
+)
+@click.option("--keep-going", is_flag=True, help="Leave out what fails; the bundle is incomplete.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
+@common.jobs
+@common.as_json
+def export(
+    manifest: Path,
+    destination: Path,
+    *,
+    kind: str,
+    sign_keys: tuple[Path, ...],
+    passphrase_file: Path | None,
+    unsigned: bool,
+    locked: bool,
+    duplicate_blobs: bool,
+    parents: bool,
+    on_system_disk: bool,
+    keep_going: bool,
+    dry_run: bool,
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Resolve MANIFEST and write a signed bundle to the directory DESTINATION.
+
+    MANIFEST is a bundle manifest, a file of one reference per line, or a skopeo sync file. What
+    lies in DESTINATION already is hashed again and kept; a run that was stopped is taken up.
+    """
+    if bool(sign_keys) == unsigned and not dry_run:
+        raise UsageError(
+            "--sign-key and --unsigned exclude one another" if unsigned else "no key to sign with",
+            hint="give --sign-key FILE.key (airbundle keygen makes one), or say --unsigned",
+        )
+    signing = signing_keys.private_keys(sign_keys, passphrase_file)
+    from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
+    from bundler.cli.runtime import manifest_input  # noqa: PLC0415
+
+    asked = manifest_input.load(manifest, locked=locked)
+    order = asked.order(destination, kind, signing, parents=parents, on_system_disk=on_system_disk)
+    with context.running(jobs) as work:
+        settings = work.options(asked.manifest.registries, duplicate_blobs=duplicate_blobs)
+        images = asked.images(settings, work.emit)
+        engine = work.engine(keep_going=keep_going)
+        if dry_run:
+            survey = exporting.survey(order, images, settings, engine)
+            reports.surveyed(survey, destination, as_json=as_json)
+            return
+        report = exporting.export(order, images, settings, engine)
+    reports.exported(report, as_json=as_json)
+    report.check()

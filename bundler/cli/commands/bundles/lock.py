@@ -1,0 +1,55 @@
+"""``airbundle lock``: pin what a bundle manifest stands for now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common
+from bundler.cli.output import text
+from bundler.cli.runtime import context
+from bundler.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@common.command("lock", "airbundle lock plant-7.yaml")
+@click.argument("manifest", type=common.PATH)
+@common.jobs
+@common.as_json
+def lock(manifest: Path, *, jobs: int | None, as_json: bool) -> None:
+    """Pin every image of MANIFEST to its digest, in a lock file beside it.
+
+    Says what moved, what is new and what is gone since the last lock. ``airbundle export
+    --locked`` makes the same bundle again.
+    """
+    from bundler.bundle.manifest import create_lockfile  # noqa: PLC0415
+    from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help
+    from bundler.cli.runtime import manifest_input  # noqa: PLC0415
+
+    asked = manifest_input.load(manifest)
+    path = locks.lock_path(manifest)
+    try:
+        old = locks.read(path)
+    except NotFoundError:
+        old = None
+    with context.running(jobs) as work:
+        settings = work.options(asked.manifest.registries)
+        images = asked.images(settings, work.emit)
+        new = create_lockfile.make(asked.manifest, images, settings, work.engine())
+    if old is not None:
+        new = locks.keep_times(old, new)
+    locks.write(path, new)
+    changes = None if old is None else locks.compare(old, new)
+    moved, fresh, gone = (changes.moved, changes.new, changes.gone) if changes else ((), (), ())
+    if as_json:
+        value = {"lock": str(path), "images": len(new.images)}
+        text.document(value | {"moved": moved, "new": fresh, "gone": gone})
+        return
+    for word, references in (("moved", moved), ("new", fresh), ("gone", gone)):
+        for reference in references:
+            text.line(f"{word}: {reference}")
+    state = "" if old is None or moved or fresh or gone else ", none of them changed"
+    text.line(f"{path}: {text.count(len(new.images), 'image')}{state}")

@@ -1,0 +1,67 @@
+"""``airbundle ls``: what a bundle holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common
+from bundler.cli.output import text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.bundle.audit.list_contents import Listing
+
+
+_SHORT = 19  # "sha256:" and twelve digits, as other tools show a digest
+
+
+@common.command("ls", "airbundle ls /media/stick/plant-7")
+@click.argument("bundle", type=common.PATH)
+@common.as_json
+def ls(bundle: Path, *, as_json: bool) -> None:
+    """List the images of BUNDLE: platforms, sizes, and what they share.
+
+    Nothing is verified but the manifests that are read: airbundle verify does that.
+    """
+    from bundler.bundle.audit.list_contents import list_bundle  # noqa: PLC0415 - not for --help
+
+    listing = list_bundle(bundle)
+    if as_json:
+        text.document(listing.to_json())
+    else:
+        _show(listing)
+
+
+def _show(listing: Listing) -> None:
+    rows = [
+        (
+            listed.image.reference,
+            listed.image.digest.text[:_SHORT],
+            " ".join(listed.image.platforms) or "-",
+            text.size(listed.size),
+            text.size(listed.shared),
+            str(len(listed.image.referrers)),
+            listed.image.rename or "",
+            listed.image.replaces.text[:_SHORT] if listed.image.replaces else "",
+        )
+        for listed in listing.images
+    ]
+    header = ("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "RENAME", "REPLACES")
+    text.table(header, rows, right=(3, 4, 5))
+    known = listing.inventory
+    until = ""
+    if known.expires is not None:
+        verb = "expired" if listing.expired else "expires"
+        until = f", {verb} {known.expires:%Y-%m-%d %H:%M}Z"
+    text.aside(
+        f"{known.stream} {known.serial}: {text.count(len(rows), 'image')}, "
+        f"{text.size(listing.size)} in {text.count(listing.blobs, 'blob')}, "
+        f"created {known.created:%Y-%m-%d %H:%M}Z{until}"
+    )
+    if not known.complete:
+        text.aside("not complete: its export left out what could not be had")
+    if not listing.signatures:
+        text.aside("not signed")

@@ -1,0 +1,76 @@
+"""``airbundle verify``: is a bundle whole, and who signed it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common
+from bundler.cli.output import text
+from bundler.cli.runtime import context, signing_keys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.bundle.verifying.verify import Verification
+
+
+@common.command("verify", "airbundle verify /media/stick/plant-7 --key plant.pub")
+@click.argument("bundle", type=common.PATH)
+@click.option(
+    "--key",
+    "key_files",
+    multiple=True,
+    type=common.PATH,
+    help="Public key of a signer to trust; any one of several will do.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    help="How many files are read at once: one per core if not said.",
+)
+@common.as_json
+def verify(bundle: Path, *, key_files: tuple[Path, ...], jobs: int | None, as_json: bool) -> None:
+    """Read all of BUNDLE and tell what is wrong with it, and who signed it.
+
+    The exit status is 0 if it is whole and signed by a given key, 3 if it is damaged, and 4 if it
+    is whole but not signed by a given key, or expired.
+    """
+    trusted = signing_keys.public_keys(key_files)
+    from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
+
+    with context.running(1) as work:
+        verification = verifying.verify(
+            bundle, trusted, jobs=jobs, cancellation=work.cancellation, emit=work.emit
+        )
+    if as_json:
+        text.document(verification.to_json())
+    else:
+        _show(verification)
+    verification.check()
+
+
+def _show(verification: Verification) -> None:
+    known = verification.inventory
+    if known is not None:
+        until = f", expires {known.expires:%Y-%m-%d %H:%M}Z" if known.expires else ""
+        text.line(f"{known.stream} {known.serial}, created {known.created:%Y-%m-%d %H:%M}Z{until}")
+        if not known.complete:
+            text.line("not complete: its export left out what could not be had")
+    found = text.count(len(verification.findings), "finding")
+    state = "whole" if verification.whole else f"damaged ({found})"
+    number, size = text.count(verification.files, "file"), text.size(verification.size)
+    images = "" if known is None else f", {text.count(len(known.images), 'image')}"
+    text.line(f"{state}: {number}, {size}{images}")
+    if verification.ignored:
+        text.line(f"ignored: {text.count(verification.ignored, 'other file')} beside the bundle")
+    if verification.unlisted:
+        text.line(
+            f"unlisted: {text.count(verification.unlisted, 'file')} of an interrupted renewal;"
+            " run the export again to complete it"
+        )
+    for key in verification.signers:
+        text.line(f"signed by {key.fingerprint}")

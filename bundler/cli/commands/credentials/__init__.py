@@ -1,0 +1,1 @@
+"""Commands on registry credentials and signing keys: login, logout, keygen."""

@@ -1,0 +1,35 @@
+"""``airbundle logout``: forget the credentials for a registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common, login
+from bundler.cli.runtime import context
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from bundler.images.login import Place
+
+
+@common.command("logout", "airbundle logout registry.plant:5000")
+@click.argument("registry", required=False)
+@click.option("-a", "--all", "everything", is_flag=True, help="Forget all registries.")
+@login.place
+@common.as_json
+def logout(registry: str | None, *, everything: bool, place: Place, as_json: bool) -> None:
+    """Forget the credentials for REGISTRY, which is written as for login."""
+    from bundler.images import login as logins  # noqa: PLC0415 - not for --help
+
+    if everything == (registry is not None):
+        raise UsageError("give either a registry or --all")
+    if registry is None:
+        logins.logout_all(context.settings(), place)
+        what = "all registries"
+    else:
+        target = logins.Registry.parse(registry)
+        logins.logout(target, context.settings(), place)
+        what = str(target)
+    login.say({"removed": what}, f"Removed login credentials for {what}", as_json=as_json)

@@ -1,0 +1,84 @@
+"""``airbundle inspect``: what an image or artifact says of itself."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.options import common, global_options
+from bundler.cli.runtime import context
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from bundler.cli.options.common import AccessOptions, Retry
+
+
+@common.command("inspect", "airbundle inspect docker://quay.io/prometheus/prometheus:v2.53.1")
+@click.argument("image")
+@click.option("--raw", is_flag=True, help="The manifest, byte for byte.")
+@click.option("--config", is_flag=True, help="The configuration; with --raw byte for byte.")
+@click.option("-f", "--format", "template", metavar="TEMPLATE", help="Print what this asks for.")
+@click.option("-n", "--no-tags", is_flag=True, help="Do not list the repository's tags.")
+@click.option(
+    "--manifest-digest",
+    "algorithm",
+    type=click.Choice(["sha256", "sha512"]),
+    help="Show the digest by this algorithm.",
+)
+@click.option(
+    "--platform", metavar="OS/ARCH[/VARIANT]", help="Of a list, this image; else this machine's."
+)
+@common.access()
+@common.retries
+def inspect(
+    image: str,
+    *,
+    raw: bool,
+    config: bool,
+    template: str | None,
+    no_tags: bool,
+    algorithm: str | None,
+    platform: str | None,
+    access: AccessOptions,
+    retry: Retry,
+) -> None:
+    """Show what IMAGE is: a JSON document of its digest, tags, labels, layers and more.
+
+    IMAGE is written as for copy. The digest is the list's where IMAGE is a list of several
+    platforms; the rest is of one of them. TEMPLATE is one of Go's, such as {{.Digest}}.
+    """
+    if raw and template is not None:
+        raise UsageError("--raw and --format exclude one another")
+    unused = algorithm is not None and (raw or config)
+    if unused and not global_options.said().ignore_unused_options:
+        raise UsageError("--manifest-digest has no effect on --raw and --config")
+    from bundler import transports  # noqa: PLC0415 - not for --help
+    from bundler.images import inspect as inspection  # noqa: PLC0415 - as above
+    from bundler.images.format_output import report  # noqa: PLC0415 - as above
+    from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
+
+    reference = transports.parse(image)
+    places = transports.transport(reference.transport)
+    wanted = context.platform() if platform is None else Platform.parse(platform)
+    with context.running(1) as work:
+        opening = work.opening(image, access)
+
+        def read() -> bytes:
+            with closing(places.source(reference, opening)) as place:
+                found = inspection.find(place, reference)
+                if raw and not config:
+                    return found.raw if platform is None else inspection.instance(found, wanted).raw
+                if not config:
+                    some = inspection.any_instance(found, wanted)
+                    tags = [] if no_tags else inspection.repository_tags(place, work.emit)
+                    return report(inspection.summary(found, some, tags, algorithm), template)
+                one = inspection.instance(found, wanted)
+                if raw:
+                    return inspection.raw_config(found, one)
+                return report(inspection.config(found, one), template)
+
+        output = work.retrying(retry, read)
+    sys.stdout.buffer.write(output)

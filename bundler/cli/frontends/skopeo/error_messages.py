@@ -1,0 +1,379 @@
+"""Errors in Skopeo's words, and the exit statuses that it has for them.
+
+Where Skopeo would say nothing like it, our own words follow what it says of the place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler.cli.frontends.skopeo import local_errors
+from bundler.cli.frontends.skopeo.logrus import quoted
+from bundler.cli.frontends.skopeo.reference_display import Shown
+from bundler.errors import (
+    CancelledError,
+    ConfigError,
+    MediumError,
+    NotFoundError,
+    PartialError,
+    RejectedByPolicyError,
+    UnauthorizedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bundler.cli.frontends.skopeo.argv import CommandLine
+    from bundler.errors import BundlerError, Exchange
+
+_FAILED, _NOT_FOUND = 1, 2
+_EXPIRED = "not done within "
+_SINGLE = "an index of several images, and the destination takes single ones"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message, and the exit status that goes with it."""
+
+    message: str
+    status: int = _FAILED
+    front: str = ""
+    """What only the end of a command is told with."""
+
+    @property
+    def cause(self) -> str:
+        """The message of a failure that may not be the last."""
+        return self.message.removeprefix(self.front)
+
+
+def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) -> Told:
+    """What Skopeo says of ``error``.
+
+    Args:
+        error: what went wrong.
+        line: what was asked for.
+        first_blob: the first that is copied, once that is known.
+    """
+    if isinstance(error, CancelledError):
+        return Told(error.message, error.status)
+    if error.message.startswith(_EXPIRED):
+        return Told("copying layer: context deadline exceeded")
+    if isinstance(error, RejectedByPolicyError):
+        return Told(f"Source image rejected: {_of_policy(error)}")
+    misled = _of_settings(line)
+    if misled is not None and isinstance(error, ConfigError | NotFoundError):
+        return Told(misled)
+    if line.command.name == "copy":
+        return _of_copy(error, line, first_blob)
+    phrase = _PHRASES.get(line.command.name)
+    return Told(error.message) if phrase is None else phrase(error, line)
+
+
+def _of_policy(error: RejectedByPolicyError) -> str:
+    image = Shown.of(error.reference or "")
+    match error.rule:
+        case "reject":
+            return f"Running image {image} is rejected by policy."
+        case "requireSigned":
+            return f"No signature verification policy found for image {image}"
+        case _:
+            return error.message
+
+
+def _of_settings(line: CommandLine) -> str | None:
+    """That a file of settings which the command line names cannot be read."""
+    details = line.text("tls-details")
+    if details and (reason := local_errors.opened(details)) is not None:
+        return f"reading {quoted(details)}: {reason}"
+    registries = line.text("registries-conf")
+    reason = local_errors.opened(registries) if registries else None
+    if reason is None:
+        return None
+    front = f"Error parsing image name {quoted(line.arguments[0])}: " if line.arguments else ""
+    front = front if line.command.name == "inspect" else ""
+    return f"{front}loading registries configuration: {reason}"
+
+
+def _of_copy(error: BundlerError, line: CommandLine, first_blob: str | None) -> Told:
+    source, destination = (Shown.of(text) for text in line.arguments)
+    exchange = error.exchange
+    if _is_policy(error, line):
+        return Told(f"Error loading trust policy: {_policy_reason(error, line)}")
+    if exchange is not None:
+        if _concerns(exchange, destination) and not _only_reads(exchange, source):
+            return Told(_at_destination(error, exchange, destination, line, first_blob))
+        if source.transport == "docker":
+            read = _read(error, exchange, source, line, "src-")
+            return Told(f"initializing source {source}: {read.message}", read.status)
+        return Told(error.message)
+    return _of_local_copy(error, line, source, destination)
+
+
+def _of_local_copy(
+    error: BundlerError, line: CommandLine, source: Shown, destination: Shown
+) -> Told:
+    """Of a copy, what no registry has to do with."""
+    reason = local_errors.no_platform(error, docker="docker" in error.message)
+    if reason is not None:
+        return Told(f"choosing an image from manifest list {source}: {reason}")
+    if "zstd layers cannot be in a manifest" in error.message:
+        return Told(
+            "compression using zstd required together with format"
+            " application/vnd.docker.distribution.manifest.v2+json, which does not support it"
+        )
+    if _SINGLE in error.message:
+        return Told(
+            f"copying multiple images: destination transport {quoted(destination.transport)} does"
+            " not support copying multiple images as a group"
+        )
+    if "cannot stand for" in error.message and destination.transport == "docker":
+        return Told("Digest of source image's manifest would not match destination reference")
+    unreadable = local_errors.unreadable(error, source, line.text("src-daemon-host"))
+    if unreadable is not None:
+        front = (
+            "determining manifest MIME type for"
+            if source.transport == "dir"
+            else ("initializing source")
+        )
+        message, missing = unreadable
+        return Told(f"{front} {source}: {message}", _NOT_FOUND if missing else _FAILED)
+    return Told(_unwritten(error, line, destination))
+
+
+def _unwritten(error: BundlerError, line: CommandLine, destination: Shown) -> str:
+    """Why what was read cannot be written."""
+    unwritable = local_errors.unwritable(error, destination)
+    if unwritable is not None:
+        return f"initializing destination {destination}: {unwritable}"
+    if "no container engine answers" in error.message and destination.transport == "docker-daemon":
+        return f"writing blob: {local_errors.no_engine(line.text('dest-daemon-host'))}"
+    if error.message.endswith("can only be read from, not written to"):
+        return f"initializing destination {error.message}"
+    if line.text("digestfile") and isinstance(error, NotFoundError | MediumError):
+        written = local_errors.opened(line.text("digestfile"))
+        if written is not None:
+            return f"Failed to write digest to file {quoted(line.text('digestfile'))}: {written}"
+    return error.message
+
+
+def _of_inspect(error: BundlerError, line: CommandLine) -> Told:
+    text = line.arguments[0]
+    image = Shown.of(text)
+    inspects = line.command.name == "inspect"
+    front = f"Error parsing image name {quoted(text)}: " if inspects else ""
+    exchange = error.exchange
+    if exchange is not None and image.transport == "docker":
+        if exchange.url.endswith("/tags/list"):
+            return Told(
+                f"Error determining repository tags: fetching tags list: {_answer(exchange)}"
+            )
+        read = _read(error, exchange, image, line, "")
+        return Told(f"{front}{read.message}", read.status, front)
+    reason = local_errors.no_platform(error, docker="docker" in error.message)
+    if reason is not None:
+        return Told(f"Error parsing manifest for image: choosing image instance: {reason}")
+    unreadable = local_errors.unreadable(error, image, line.text("daemon-host"))
+    if unreadable is None:
+        template = "template: "
+        return Told(error.message if error.message.startswith(template) else front + error.message)
+    message, missing = unreadable
+    if image.transport == "dir" and inspects:
+        return Told(f"Error retrieving manifest for image: {message}")
+    return Told(f"{front}{message}", _NOT_FOUND if missing else _FAILED)
+
+
+def _of_list_tags(error: BundlerError, line: CommandLine) -> Told:
+    place = Shown.of(line.arguments[0])
+    exchange = error.exchange
+    if exchange is None:
+        unreadable = local_errors.unreadable(error, place, "")
+        return Told(unreadable[0] if unreadable else error.message)
+    front = "Error listing repository tags: "
+    if exchange.status is None:
+        unreachable = _unreachable(error, place, line, "")
+        return Told(f"{front}getting repository tags: {unreachable}", front=front)
+    return Told(f"{front}fetching tags list: {_answer(exchange)}", front=front)
+
+
+def _of_delete(error: BundlerError, line: CommandLine) -> Told:
+    place = Shown.of(line.arguments[0])
+    exchange = error.exchange
+    if exchange is not None and exchange.status is None:
+        return Told(_unreachable(error, place, line, ""))
+    if place.transport == "docker" and isinstance(error, NotFoundError):
+        return Told(
+            f"Unable to delete {place.image}. Image may not exist or is not stored with a v2 Schema"
+            " in a v2 registry"
+        )
+    if exchange is not None:
+        return Told(f"deleting {place.image}: {_answer(exchange)}")
+    unreadable = local_errors.unreadable(error, place, "")
+    if unreadable is None:
+        return Told(error.message)
+    return Told(unreadable[0], _NOT_FOUND if unreadable[1] else _FAILED)
+
+
+def _of_login(error: BundlerError, line: CommandLine) -> Told:
+    registry = line.arguments[0]
+    if error.exchange is not None and error.exchange.status is None:
+        place = Shown.of(f"docker://{registry.partition('/')[0]}/x")
+        return Told(
+            f"authenticating creds for {quoted(registry)}: {_unreachable(error, place, line, '')}"
+        )
+    if isinstance(error, UnauthorizedError):
+        return Told(f"logging into {quoted(registry)}: invalid username/password")
+    return Told(error.message)
+
+
+def _of_sync(error: BundlerError, line: CommandLine) -> Told:
+    if isinstance(error, PartialError):
+        return Told("Sync failed due to previous reported error(s) for one or more images")
+    exchange = error.exchange
+    if exchange is not None and exchange.status is None and line.text("src") == "docker":
+        return _of_unreached_sync(error, line)
+    if exchange is None or "/v2/" not in exchange.url:
+        return Told(error.message)
+    host, _, path = exchange.url.partition("://")[2].partition("/v2/")
+    repository, _, tag = path.rpartition("/manifests/")
+    if path.endswith("/tags/list"):
+        name = f"{host}/{path.removesuffix('/tags/list')}"
+        tags = f"fetching tags list: {_answer(exchange)}"
+        return Told(f"Error determining repository tags for repo {name}: {tags}")
+    if not repository:
+        return Told(error.message)
+    image = Shown.of(f"docker://{host}/{repository}{'@' if ':' in tag else ':'}{tag}")
+    read = _read(error, exchange, image, line, "src-")
+    front = f"Error copying ref {quoted(str(image))}: "
+    return Told(f"{front}initializing source {image}: {read.message}", read.status, front)
+
+
+def _of_unreached_sync(error: BundlerError, line: CommandLine) -> Told:
+    """A sync from a registry that cannot be reached."""
+    source = Shown.of(f"docker://{line.arguments[0]}")
+    unreachable = _unreachable(error, source, line, "src-")
+    if str(source) == f"docker://{line.arguments[0]}":  # which tag is known already
+        reading = f"fetching manifest {source.version} in {source.repository}: {unreachable}"
+        front = f"Error copying ref {quoted(str(source))}: "
+        return Told(f"{front}initializing source {source}: {reading}", front=front)
+    front = f"Error determining repository tags for repo {source.repository}: "
+    return Told(f"{front}getting repository tags: {unreachable}", front=front)
+
+
+def _of_manifest_digest(error: BundlerError, line: CommandLine) -> Told:
+    path = line.arguments[0]
+    return Told(f"Error reading manifest from {path}: {_unread(path) or error.message}")
+
+
+def _read(
+    error: BundlerError, exchange: Exchange, image: Shown, line: CommandLine, side: str
+) -> Told:
+    """What went wrong with reading an image from a registry."""
+    from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
+
+    fetching = f"fetching manifest {image.version} in {image.repository}"
+    if exchange.status is None:
+        return Told(f"{fetching}: {_unreachable(error, image, line, side)}")
+    if network_errors.is_refused_token(exchange):
+        return Told(f"{fetching}: {network_errors.refused_token(exchange)}")
+    said = network_errors.answer(exchange)
+    if "/blobs/" in exchange.url:
+        return Told(f"reading blob {exchange.url.rpartition('/')[2]}: fetching blob: {said}")
+    missing = exchange.status == 404
+    if missing and not exchange.entries:
+        said = "manifest unknown"
+    reading = f"reading manifest {image.version} in {image.repository}: {said}"
+    return Told(reading, _NOT_FOUND if missing else _FAILED)
+
+
+def _at_destination(
+    error: BundlerError,
+    exchange: Exchange,
+    destination: Shown,
+    line: CommandLine,
+    first_blob: str | None,
+) -> str:
+    """What went wrong with writing an image to a registry."""
+    from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
+
+    reusing = f"trying to reuse blob {first_blob} at destination"
+    if exchange.status is None:
+        return f"{reusing}: {_unreachable(error, destination, line, 'dest-')}"
+    if network_errors.is_refused_token(exchange):
+        return f"{reusing}: {network_errors.refused_token(exchange)}"
+    said = network_errors.answer(exchange)
+    if "/manifests/" in exchange.url:
+        what = f"uploading manifest {destination.version} to {destination.repository}"
+        return f"writing manifest: {what}: {said}"
+    if exchange.method == "HEAD":
+        return (
+            f"{reusing}: checking whether a blob {first_blob} exists in"
+            f" {destination.repository}: {said}"
+        )
+    if exchange.method == "POST":
+        path = f"{destination.url_path}blobs/uploads/"
+        return f"writing blob: initiating layer upload to {path} in {destination.host}: {said}"
+    return f"writing blob: uploading layer chunked: {said}"
+
+
+def _concerns(exchange: Exchange, place: Shown) -> bool:
+    """Whether a request went to the repository, or with no answer to the registry, of ``place``."""
+    if place.transport != "docker" or place.image is None:
+        return False
+    host, _, path = exchange.url.partition("://")[2].partition("/")
+    if "/v2/" in exchange.url and exchange.status is not None:
+        return f"/{path}".startswith(place.url_path)
+    return host in (place.host, place.image.domain) or exchange.status is not None
+
+
+def _only_reads(exchange: Exchange, source: Shown) -> bool:
+    """Whether a request that may have gone to either side went to the source."""
+    return _concerns(exchange, source) and exchange.method in ("", "GET")
+
+
+def _unreachable(error: BundlerError, place: Shown, line: CommandLine, side: str) -> str:
+    from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
+
+    said = [line.get(f"{side}tls-verify"), line.get("tls-verify")]
+    verified = next((one for one in said if one is not None), True) is not False
+    return network_errors.unreachable(error, place.host, verified=verified)
+
+
+def _answer(exchange: Exchange) -> str:
+    from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
+
+    if network_errors.is_refused_token(exchange):
+        return network_errors.refused_token(exchange)
+    return network_errors.answer(exchange)
+
+
+def _is_policy(error: BundlerError, line: CommandLine) -> bool:
+    if not isinstance(error, ConfigError | NotFoundError):
+        return False
+    return "policy.json" in error.message or (
+        bool(line.text("policy")) and line.text("policy") in error.message
+    )
+
+
+def _policy_reason(error: BundlerError, line: CommandLine) -> str:
+    path = line.text("policy")
+    return (path and local_errors.opened(path)) or error.message
+
+
+def _unread(path: str) -> str | None:
+    """Why a file cannot be read."""
+    reason = local_errors.opened(path)
+    if reason is None and local_errors.is_directory(path):
+        return f"read {path}: is a directory"
+    return reason
+
+
+_PHRASES: dict[str, Callable[[BundlerError, CommandLine], Told]] = {
+    "delete": _of_delete,
+    "inspect": _of_inspect,
+    "layers": _of_inspect,
+    "list-tags": _of_list_tags,
+    "login": _of_login,
+    "manifest-digest": _of_manifest_digest,
+    "sync": _of_sync,
+}

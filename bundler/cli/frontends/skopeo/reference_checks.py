@@ -1,0 +1,154 @@
+"""Why Skopeo would not take the text of a reference, in its words.
+
+https://github.com/containers/image/blob/main/docs/containers-transports.5.md
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bundler.cli.frontends.skopeo import local_errors
+from bundler.cli.frontends.skopeo.logrus import quoted
+from bundler.errors import BundlerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TRANSPORTS = (
+    "atomic",
+    "containers-storage",
+    "dir",
+    "docker",
+    "docker-archive",
+    "docker-daemon",
+    "oci",
+    "oci-archive",
+    "ostree",
+    "sif",
+    "tarball",
+)
+
+_OCI_NAME = re.compile(r"[A-Za-z0-9]+(?:[-._:@/+][A-Za-z0-9]+|--[A-Za-z0-9]+)*")
+
+
+def why_not(text: str) -> str | None:
+    """What is wrong with ``text``; None: it is a reference."""
+    transport, colon, rest = text.partition(":")
+    if not colon:
+        return f"Invalid image name {quoted(text)}, expected colon-separated transport:reference"
+    if transport not in TRANSPORTS:
+        return f"Invalid image name {quoted(text)}, unknown transport {quoted(transport)}"
+    check = _CHECKS.get(transport)
+    return check(rest) if check else None
+
+
+def why_no_image(text: str) -> str | None:
+    """What is wrong with the name of an image in a registry."""
+    first = text.partition("/")[0] if "/" in text else ""
+    is_host = any(char in first for char in ".:") or first == "localhost"
+    if _is_image(text) and (is_host or first == first.lower()):
+        return None
+    if text != text.lower() and _is_image(text.lower()):
+        return "invalid reference format: repository name must be lowercase"
+    return "invalid reference format"
+
+
+def _is_image(text: str) -> bool:
+    from bundler.oci.reference import ImageReference  # noqa: PLC0415 - loads hashlib
+
+    try:
+        ImageReference.parse(text)
+    except BundlerError:
+        return False
+    return True
+
+
+def _docker(rest: str) -> str | None:
+    if not rest.startswith("//"):
+        return f"docker: image reference {rest} does not start with //"
+    name, at, _ = rest.partition("@")
+    reason = why_no_image(rest[2:].removesuffix("@@unknown-digest@@"))
+    if reason is None and at and ":" in name.rpartition("/")[2] and "@@" not in rest:
+        return "Docker references with both a tag and digest are currently not supported"
+    return reason
+
+
+def _daemon(rest: str) -> str | None:
+    if rest.startswith("sha256:"):
+        if re.fullmatch(r"sha256:[0-9a-f]{64}", rest):
+            return None
+        return (
+            f"Invalid docker-daemon: reference {rest}: The sha256 repository name is reserved for"
+            " (non-shortened) digest references"
+        )
+    reason = why_no_image(rest)
+    if reason is None and "@" not in rest and ":" not in rest.rpartition("/")[2]:
+        return f"docker-daemon: reference {rest} has neither a tag nor a digest"
+    return reason
+
+
+def _docker_archive(rest: str) -> str | None:
+    if not rest:
+        return "docker-archive reference  isn't of the form <path>[:<reference>]"
+    _, _, name = rest.partition(":")
+    if not name:
+        return None
+    if name.startswith("@"):
+        return _index(name)
+    reason = why_no_image(name)
+    return reason and f"docker-archive parsing reference: {reason}"
+
+
+def _layout(rest: str) -> str | None:
+    _, _, name = rest.partition(":")
+    if name.startswith("@"):
+        return _index(name, "not an integer: ")
+    return None if not name or _OCI_NAME.fullmatch(name) else f"Invalid image {name}"
+
+
+def _index(name: str, kind: str = "") -> str | None:
+    """A position among many images, as ``@3``."""
+    number = name[1:]
+    if not re.fullmatch(r"[+-]?[0-9]+", number):
+        return (
+            f"Invalid source index {name}: {kind}"
+            f"strconv.Atoi: parsing {quoted(number)}: invalid syntax"
+        )
+    if int(number) < 0:
+        return f"Invalid source index {name}: must not be negative"
+    return None
+
+
+def _storage(rest: str) -> str | None:
+    name = rest.rpartition("]")[2]
+    if not name:
+        return '"" is an empty reference: invalid reference'
+    image = name.partition("@")[0]
+    if not image or re.fullmatch(r"@?[0-9a-f]+", name):
+        return None
+    reason = why_no_image(image)
+    return reason and f"parsing named reference {quoted(image)}: {reason}"
+
+
+def _tarball(rest: str) -> str | None:
+    for path in rest.split(":"):
+        if path != "-" and (reason := local_errors.opened(path)) is not None:
+            return f"error opening {quoted(path)}: {reason}"
+    return None
+
+
+def _ostree(rest: str) -> str | None:  # noqa: ARG001 - whatever it names
+    return 'The transport "ostree:" is not supported in this build'
+
+
+_CHECKS: dict[str, Callable[[str], str | None]] = {
+    "containers-storage": _storage,
+    "docker": _docker,
+    "docker-archive": _docker_archive,
+    "docker-daemon": _daemon,
+    "oci": _layout,
+    "oci-archive": _layout,
+    "ostree": _ostree,
+    "tarball": _tarball,
+}

@@ -1,0 +1,134 @@
+"""What ``import`` is told of its target, and the receipt that it keeps."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from bundler.bundle.importing.targets import registry_host
+from bundler.cli.output import text
+from bundler.content.files import atomic_write
+from bundler.copy.target_names import Names, parse_moves
+from bundler.errors import MediumError, TrustError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bundler.bundle.importing.import_bundle import Existing, ImportOrder
+    from bundler.cli.options.common import AccessOptions, NamingOptions
+    from bundler.cli.runtime.context import Run
+    from bundler.config.settings import RegistryOverride
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The target, from the command line and from its file, if there is one."""
+
+    target: str
+    names: Names
+    existing: Existing
+    overrides: Mapping[str, RegistryOverride]
+
+
+def goal(target: str, naming: NamingOptions, access: AccessOptions) -> Goal:
+    """Read a target file, where ``target`` is one; the command line comes before it.
+
+    Raises:
+        UsageError: an option that makes no sense for this target.
+        InvalidBundleManifestError: with every mistake in the file.
+    """
+    moves = parse_moves(naming.moves)
+    existing = cast("Existing", naming.existing or "error")
+    names = Names(moves, naming.keep_host)
+    override = access.override()
+    if target.endswith((".yaml", ".yml")):
+        from bundler.bundle.importing import target_file  # noqa: PLC0415 - loads yaml and jsonschema
+
+        file = target_file.load(Path(target), environment=os.environ)  # noqa: TID251 - the command line's task
+        target = file.target
+        known = {source for source, _ in moves}
+        rest = tuple(move for move in file.names if move[0] not in known)
+        names = Names((*moves, *rest), naming.keep_host or file.keep_host)
+        existing = cast("Existing", naming.existing or file.existing)
+        override = file.override if override is None else override.over(file.override)
+    host = registry_host(target)
+    if host is None and access.given:
+        raise UsageError(f"{target[:200]!r} is no registry that these options could be for")
+    return Goal(target, names, existing, {host: override} if host and override else {})
+
+
+def patterns(texts: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    """Compile what ``--only`` was given.
+
+    Raises:
+        UsageError: not a regular expression.
+    """
+    try:
+        return tuple(map(re.compile, texts))
+    except re.error as error:
+        raise UsageError(f"--only {error.pattern!r}: {error}") from None
+
+
+def verify_first(order: ImportOrder, work: Run) -> None:
+    """Read all of the bundle before anything else.
+
+    Raises:
+        DamagedBundleError: something in it is damaged.
+    """
+    from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only when asked for
+
+    verification = verify(order.bundle, order.keys, cancellation=work.cancellation, emit=work.emit)
+    try:
+        verification.check()
+    except TrustError:
+        return  # the import itself decides about trust
+
+
+def receipts(path: Path | None) -> Path:
+    """Where the receipt goes: the file ``path``, or the directory of the user's other receipts.
+
+    Asked for before the first push: an import that cannot be accounted for should not begin.
+
+    Raises:
+        MediumError: nothing can be written there.
+    """
+    environment = os.environ  # noqa: TID251 - the command line's task
+    folder = path.parent if path else None
+    try:
+        if folder is None:
+            state = environment.get("XDG_STATE_HOME") or Path.home() / ".local/state"  # noqa: TID251
+            folder = Path(state) / "airbundle" / "receipts"
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "the home directory is unknown"
+        raise MediumError(
+            f"{folder or 'receipts'}: the receipt cannot be written there: {why}",
+            hint="name a file that can be written: --receipt FILE",
+        ) from None
+    return path or folder
+
+
+def keep(receipt: dict[str, object], place: Path) -> None:
+    """Write the receipt to the file ``place``, or under a new name in that directory."""
+    if place.is_dir():
+        name = f"{receipt['stream']}-{receipt['serial']}-{receipt['ended']}.json"
+        place = _unused(place / name.replace(":", ""))
+    atomic_write.write_bytes(place, json.dumps(receipt, indent=2).encode() + b"\n")
+    text.aside(f"receipt: {place}")
+
+
+def _unused(path: Path) -> Path:
+    """``path``, numbered where it is taken: two imports may end in the same second."""
+    numbers = itertools.count(2)
+    found = path
+    while found.exists():
+        found = path.with_stem(f"{path.stem}-{next(numbers)}")
+    return found

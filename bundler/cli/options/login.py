@@ -1,0 +1,78 @@
+"""What ``login`` and ``logout`` share: where credentials are kept, and who is asked for them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from bundler.cli.frontends import frontend
+from bundler.cli.options import common
+from bundler.cli.output import text as render
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bundler.config.settings import Credentials
+
+_MAX_PASSWORD = 64 * 1024  # tokens are long, but not that long
+
+
+def place(function: Callable[..., None]) -> Callable[..., None]:
+    """Options for the file that keeps credentials, gathered in the parameter ``place``."""
+
+    @functools.wraps(function)
+    def gather(
+        *arguments: object, authfile: Path | None, compat_auth_file: Path | None, **given: object
+    ) -> None:
+        from bundler.images.login import Place  # noqa: PLC0415 - not for --help
+
+        if authfile is not None and compat_auth_file is not None:
+            raise UsageError("--authfile and --compat-auth-file exclude one another")
+        compat = compat_auth_file is not None
+        function(*arguments, place=Place(authfile or compat_auth_file, compat), **given)
+
+    gather = click.option(
+        "--compat-auth-file", type=common.PATH, help="As --authfile, for a config.json of docker."
+    )(gather)
+    return click.option("--authfile", type=common.PATH, help="File to keep the credentials in.")(
+        gather
+    )
+
+
+def ask(username: str | None, password: str | None, *, from_stdin: bool) -> Credentials:
+    """Complete what the command line says of a user.
+
+    Raises:
+        UsageError: options that exclude one another.
+    """
+    from bundler.config.settings import Credentials  # noqa: PLC0415 - not for --help
+
+    if from_stdin:
+        if password is not None:
+            raise UsageError("--password and --password-stdin exclude one another")
+        if username is None:
+            raise UsageError("--password-stdin needs --username")
+        raw = sys.stdin.buffer.read(_MAX_PASSWORD + 1)
+        if len(raw) > _MAX_PASSWORD:
+            raise UsageError(f"the password is longer than {_MAX_PASSWORD:,} bytes")
+        password = os.fsdecode(raw).rstrip("\r\n")
+    if username is None:
+        username = frontend.current().ask("username")
+    if password is None:
+        password = frontend.current().ask("password", username=username)
+    return Credentials(username=username, password=password)
+
+
+def say(value: dict[str, str | None], text: str, *, as_json: bool) -> None:
+    """Print an outcome: ``text`` for people, ``value`` for machines."""
+    if as_json:
+        render.document(value)
+    else:
+        for line in text.splitlines():
+            render.line(line)

@@ -1,0 +1,145 @@
+"""What ``sync`` makes of its command line, and what it tells of its work."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bundler.cli.frontends import frontend
+from bundler.cli.output import text as render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bundler.cli.options.registry_access import AccessOptions
+    from bundler.cli.runtime.context import Run
+    from bundler.images.sync.destinations import DestinationKind, Naming
+    from bundler.images.sync.report import SyncReport
+    from bundler.images.sync.sources import Question, SourceKind
+    from bundler.ports import Options
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
+
+_SOURCES = ("containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml")
+_DESTINATIONS = ("containers-storage", "dir", "docker", "oci", "oci-archive")
+DEFAULT_JOBS = 8
+"""Small images are more questions than bytes, and most of the time is waiting for answers."""
+
+_REMOTE = ("docker", "yaml")
+_STATES = {"new": "to copy", "present": "already there", "copied": "copied", "failed": "failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """What the command line says of both ends."""
+
+    source_kind: SourceKind
+    destination_kind: DestinationKind
+    scoped: bool = False
+    suffix: str = ""
+    moves: tuple[str, ...] = ()
+    lenient: bool = False
+    refuse_existing: bool = False
+
+    def question(self, text: str, access: AccessOptions) -> Question:
+        """Where to look for images."""
+        from bundler.images.sync.sources import Question  # noqa: PLC0415 - not for --help
+
+        said = access.override() if self.source_kind in _REMOTE else None
+        return Question(self.source_kind, text, said, self.lenient)
+
+    def naming(self, text: str) -> Naming:
+        """How names at the destination are made."""
+        from bundler.copy.target_names import Names, parse_moves  # noqa: PLC0415 - as above
+        from bundler.images.sync.destinations import Naming  # noqa: PLC0415 - not for --help
+
+        names = Names(parse_moves(self.moves))
+        return Naming(self.destination_kind, text, self.scoped, self.suffix, names)
+
+    def reading(self, work: Run, text: str, access: AccessOptions) -> Options:
+        """How to open the sources; what was said of registries goes with the question."""
+        if self.source_kind in _REMOTE:
+            return work.options()
+        return work.opening(f"{self.source_kind}:{text}", access)
+
+    def writing(self, work: Run, text: str, access: AccessOptions) -> Options:
+        """How to open the destination; ``text`` is the front of a reference there."""
+        if self.destination_kind == "docker":
+            text = f"//{text.rstrip('/')}/image"
+        return work.opening(f"{self.destination_kind}:{text}", access)
+
+
+def both_ends(function: Decorated) -> Decorated:
+    """The options of both ends, gathered in the parameter ``ends``."""
+
+    @functools.wraps(function)
+    def gather(*arguments: Any, **given: Any) -> Any:  # noqa: ANN401
+        values = {item.name: given.pop(item.name) for item in fields(SyncOptions)}
+        return function(*arguments, ends=SyncOptions(**values), **given)
+
+    return functools.reduce(lambda made, option: option(made), reversed(_OPTIONS), gather)  # type: ignore[return-value]
+
+
+def jobs(function: Decorated) -> Decorated:
+    """``--jobs``, in the parameter ``jobs``; None: not said."""
+    return click.option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(1, 64),
+        help=f"How much is done at once: {DEFAULT_JOBS} if not said.",
+    )(function)
+
+
+def told(report: SyncReport, digestfile: Path | None, *, as_json: bool, dry_run: bool) -> None:
+    """Print what a sync did, or would do, and write the digests down."""
+    if digestfile is not None and not dry_run:
+        lines = [f"{line.digest} {line.destination}\n" for line in report.lines if line.digest]
+        digestfile.write_text("".join(lines))
+    if as_json:
+        render.document(report.to_json() | {"dryRun": dry_run})
+        return
+    if not frontend.current().tells_outcomes:
+        return
+    rows = [(line.source, line.destination, _STATES[line.state]) for line in report.lines]
+    render.table(("IMAGE", "DESTINATION", "OUTCOME"), rows)
+    if not dry_run:
+        moved, there = render.size(report.size("push")), render.size(report.size("present"))
+        render.line(f"moved: {moved}; there already: {there}")
+
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "-s",
+        "--src",
+        "source_kind",
+        required=True,
+        type=click.Choice(_SOURCES),
+        help="What SOURCE is.",
+    ),
+    click.option(
+        "-d",
+        "--dest",
+        "destination_kind",
+        required=True,
+        type=click.Choice(_DESTINATIONS),
+        help="What DESTINATION is.",
+    ),
+    click.option("--scoped", is_flag=True, help="Keep whole names, registry and path included."),
+    click.option(
+        "--append-suffix", "suffix", default="", metavar="TEXT", help="End each name with this."
+    ),
+    click.option(
+        "--names",
+        "moves",
+        multiple=True,
+        metavar="FROM=TO",
+        help="Names that begin with FROM get TO.",
+    ),
+    click.option("--lenient", is_flag=True, hidden=True),
+    click.option("--refuse-existing", is_flag=True, hidden=True),
+)

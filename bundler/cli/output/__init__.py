@@ -1,0 +1,1 @@
+"""Text and JSON output, reports, progress. Read ``text`` first."""

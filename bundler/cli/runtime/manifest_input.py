@@ -1,0 +1,80 @@
+"""What ``plan``, ``lock`` and ``export`` have in common: the images that a file asks for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from bundler.bundle.exporting.export import ExportOrder
+from bundler.bundle.exporting.resolve_images import open_tags
+from bundler.bundle.manifest import load as manifests
+from bundler.bundle.manifest import lockfile as locks
+from bundler.bundle.manifest.expand import Wanted, expand
+from bundler.errors import ConflictError
+
+if TYPE_CHECKING:
+    from bundler.bundle.format.inventory import Format
+    from bundler.bundle.manifest.load import BundleManifest
+    from bundler.bundle.manifest.lockfile import Lock
+    from bundler.events import Emit
+    from bundler.ports import Options
+    from bundler.trust.keys import PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A bundle manifest, and the lock that it is held to, if it is."""
+
+    manifest: BundleManifest
+    lock: Lock | None
+
+    def order(
+        self,
+        bundle: Path | None,
+        kind: str,
+        signing: tuple[PrivateKey, ...] = (),
+        *,
+        parents: bool = False,
+        on_system_disk: bool = False,
+    ) -> ExportOrder:
+        """The bundle that is to be made of it; None: nowhere, for a plan only."""
+        name, form = self.manifest.name, cast("Format", kind)
+        return ExportOrder(
+            bundle=bundle or Path(name),
+            stream=name,
+            format=form,
+            expires=self.manifest.expires,
+            keys=signing,
+            parents=parents,
+            on_system_disk=on_system_disk,
+        )
+
+    def images(self, options: Options, emit: Emit) -> tuple[Wanted, ...]:
+        """The images that are wanted; asks registries for tags where they have to be chosen."""
+        if self.lock is not None:
+            return self.lock.wanted()
+        return expand(self.manifest, partial(open_tags, options=options), emit)
+
+
+def load(path: Path, *, locked: bool = False) -> Asked:
+    """Read the bundle manifest at ``path``, and with ``locked`` the lock beside it.
+
+    Raises:
+        InvalidBundleManifestError: with every mistake in it.
+        NotFoundError: one of the files is not there.
+        ConflictError: the manifest is not the one that was locked.
+    """
+    manifest = manifests.load(path, environment=os.environ)  # noqa: TID251 - the command line's task
+    if not locked:
+        return Asked(manifest, None)
+    lock = locks.read(locks.lock_path(path))
+    changed = lock.changed_files(manifest)
+    if changed:
+        raise ConflictError(
+            f"{path}: not as it was locked: {', '.join(changed)} changed since then",
+            hint=f"airbundle lock {path}",
+        )
+    return Asked(manifest, lock)

@@ -1,0 +1,4 @@
+"""Registry credentials: auth.json, credential helpers, and which of them applies to a repository.
+
+Read ``lookup`` first.
+"""

@@ -1,0 +1,70 @@
+"""What a YAML file's words are read in the light of: its folder, the environment, the findings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler.config.yaml.document import At, Findings, Text, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_MAX_SECRET = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a file's words are read in the light of."""
+
+    file: str
+    """Relative to the bundle manifest's folder, as origins name it."""
+    folder: Path
+    """Paths are relative to it."""
+    environment: Mapping[str, str]
+    findings: Findings
+
+    def origin(self, at: At) -> str:
+        """``file:line``, as a bundle records what asked for an image."""
+        return f"{self.file}:{at.line}"
+
+    def path(self, value: Value | None) -> Path | None:
+        """The existing file or folder that ``value`` names; None where it is not said."""
+        if not isinstance(value, Text) or not value:
+            return None
+        home = self.environment.get("HOME")
+        path = self.folder / (home + value[1:] if value.startswith("~/") and home else value)
+        try:
+            path.stat()
+        except (OSError, ValueError):
+            self.findings.add(value.at, f"{path}: no such file")
+        return path
+
+    def variable(self, value: Value | None) -> str | None:
+        """What the environment variable that ``value`` names holds."""
+        if not isinstance(value, Text):
+            return None
+        content = self.environment.get(value)
+        if content is None:
+            self.findings.add(value.at, f"the environment variable {value[:80]} is not set")
+        return content
+
+    def content(self, value: Value | None) -> str | None:
+        """What the file that ``value`` names holds, without the newline at its end."""
+        path = self.path(value)
+        if path is None or not isinstance(value, Text) or not path.exists():
+            return None
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(_MAX_SECRET + 1)
+            text = data.decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            self.findings.add(value.at, f"{path}: not UTF-8 text")
+        except OSError as error:
+            self.findings.add(value.at, f"{path}: cannot be read: {error.strerror}")
+        else:
+            if text and len(data) <= _MAX_SECRET and "\n" not in text:
+                return text
+            self.findings.add(value.at, f"{path}: expected one line of text")
+        return None

@@ -1,0 +1,1 @@
+"""Compressing and decompressing streams (gzip, zstd, bzip2, xz). Read ``decompress`` first."""

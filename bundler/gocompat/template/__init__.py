@@ -1,0 +1,5 @@
+"""Go's text/template, as far as ``--format`` options use it.
+
+``lex`` splits the text into tokens, ``parse`` builds the tree, ``execute`` renders it;
+``functions`` and ``printf`` are the built-in functions. Read ``execute`` first.
+"""

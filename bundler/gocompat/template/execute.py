@@ -1,0 +1,234 @@
+"""Go's templates, run over values: as many of their functions as reports of images need.
+
+Whatever a template asks for, it ends: what it does and what it makes are counted and bounded.
+
+https://pkg.go.dev/text/template
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.errors import LimitError, UsageError
+from bundler.gocompat.template import functions
+from bundler.gocompat.template.functions import FUNCTIONS
+from bundler.gocompat.template.parse import (
+    Block,
+    Chain,
+    Constant,
+    Function,
+    Pipeline,
+    Text,
+    Tree,
+    Variable,
+    parse,
+)
+from bundler.gocompat.template.printf import type_of
+from bundler.gocompat.values import NIL, NIL_MAP, Nil, Struct, is_empty, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bundler.gocompat.template.parse import Operand
+    from bundler.gocompat.values import Value
+
+MAX_OUTPUT = 16 * 1024 * 1024
+MAX_WORK = 500_000
+"""Steps; 64 characters that are made count as one."""
+
+_NO_VALUE = Nil("<no value>")
+
+
+def render(template: str, data: Value) -> str:
+    """What ``template`` says of ``data``.
+
+    Raises:
+        LimitError: the template, its work or its output are larger than allowed.
+        UsageError: it is not a template, or ``data`` does not have what it asks for.
+    """
+    trees = parse(template)
+    run = _Run(data)
+    run.all(trees, data)
+    return "".join(run.output)
+
+
+class _Run:
+    """One run; ``output`` is what it has printed."""
+
+    def __init__(self, data: Value) -> None:
+        self.output: list[str] = []
+        self._size = 0
+        self._work = 0
+        self._variables: list[tuple[str, Value]] = [("$", data)]
+
+    def all(self, trees: Sequence[Tree], dot: Value) -> None:
+        """Print what ``trees`` say, with variables of their own."""
+        known = len(self._variables)
+        for tree in trees:
+            self._spend()
+            match tree:
+                case Text():
+                    self._print(tree.text)
+                case Block():
+                    self._block(tree, dot)
+                case Pipeline():
+                    value = self._pipeline(tree, dot)
+                    if not tree.variables:
+                        self._print(text(value))
+        del self._variables[known:]
+
+    def _block(self, block: Block, dot: Value) -> None:
+        known = len(self._variables)
+        if block.kind == "range":
+            self._range(block, dot)
+        else:
+            value = self._pipeline(block.pipeline, dot)
+            inner = value if block.kind == "with" else dot
+            if is_empty(value):
+                self.all(block.otherwise, dot)
+            else:
+                self.all(block.body, inner)
+        del self._variables[known:]
+
+    def _range(self, block: Block, dot: Value) -> None:
+        pipeline = block.pipeline
+        bare = Pipeline(pipeline.commands)
+        value = self._pipeline(bare, dot)
+        known = len(self._variables)
+        empty = True
+        for key, item in _items(value):
+            empty = False
+            self._spend()
+            for name, one in zip(reversed(pipeline.variables), (item, key), strict=False):
+                self._set(name, one, declares=pipeline.declares)
+            self.all(block.body, item)
+            del self._variables[known:]
+        if empty:
+            self.all(block.otherwise, dot)
+
+    def _pipeline(self, pipeline: Pipeline, dot: Value) -> Value:
+        final: tuple[Value, ...] = ()
+        for command in pipeline.commands:
+            final = (self._command(command, dot, final),)
+        for name in pipeline.variables:
+            self._set(name, final[0], declares=pipeline.declares)
+        return final[0]
+
+    def _command(self, command: Sequence[Operand], dot: Value, final: tuple[Value, ...]) -> Value:
+        self._spend()
+        first, *arguments = command
+        if isinstance(first, Function):
+            return self._call(first.name, arguments, dot, final)
+        if arguments or final:
+            raise UsageError("template: only functions take arguments")
+        if isinstance(first, Constant) and first.value is None:
+            raise UsageError("template: nil is not a command")
+        return self._operand(first, dot)
+
+    def _operand(self, operand: Operand, dot: Value) -> Value:
+        self._spend()
+        match operand:
+            case Constant():
+                return NIL if operand.value is None else operand.value
+            case Chain():
+                value = dot if operand.of is None else self._operand(operand.of, dot)
+                for name in operand.names:
+                    value = _member(value, name)
+                return value
+            case Variable():
+                return self._get(operand.name)
+            case Function():
+                return self._call(operand.name, (), dot, ())
+            case Pipeline():
+                return self._pipeline(operand, dot)
+
+    def _call(
+        self, name: str, operands: Sequence[Operand], dot: Value, final: tuple[Value, ...]
+    ) -> Value:
+        if name in ("and", "or"):
+            return self._logic(name, operands, dot, final)
+        function = FUNCTIONS.get(name)
+        if function is None:
+            raise UsageError(
+                f"template: function {name[:80]!r} not defined",
+                hint=f"known are {', '.join(sorted(('and', 'or', *FUNCTIONS)))}",
+            )
+        arguments = [self._operand(operand, dot) for operand in operands]
+        given = [NIL if value == _NO_VALUE else value for value in (*arguments, *final)]
+        result = functions.call(name, function, given)
+        self._spend(result)
+        return result
+
+    def _logic(
+        self, name: str, operands: Sequence[Operand], dot: Value, final: tuple[Value, ...]
+    ) -> Value:
+        """The first value that decides, or the last; what comes after it is not looked at."""
+        values = (self._operand(operand, dot) for operand in operands)
+        found: Value | None = None
+        for value in (*values, *final) if final else values:
+            found = value
+            if is_empty(value) == (name == "and"):
+                break
+        if found is None:
+            raise UsageError(f"template: {name} needs an argument")
+        return found
+
+    def _get(self, name: str) -> Value:
+        for known, value in reversed(self._variables):
+            if known == name:
+                return value
+        raise UsageError(f"template: undefined variable {name[:80]}")
+
+    def _set(self, name: str, value: Value, *, declares: bool) -> None:
+        if declares:
+            self._variables.append((name, value))
+            return
+        self._get(name)
+        place = max(at for at, (known, _) in enumerate(self._variables) if known == name)
+        self._variables[place] = (name, value)
+
+    def _print(self, made: str) -> None:
+        self._size += len(made)
+        if self._size > MAX_OUTPUT:
+            raise LimitError(f"template: it prints more than {MAX_OUTPUT:,} characters")
+        self._spend(made)
+        self.output.append(made)
+
+    def _spend(self, made: Value = "") -> None:
+        self._work += 1 + (len(made) // 64 if isinstance(made, str | list) else 0)
+        if self._work > MAX_WORK:
+            raise LimitError("template: it does more than is allowed")
+
+
+def _items(value: Value) -> Iterator[tuple[Value, Value]]:
+    """Positions or keys, and what is there; keys in their order."""
+    match value:
+        case list():
+            yield from enumerate(value)
+        case dict():
+            yield from ((key, value[key]) for key in sorted(value))
+        case int() if not isinstance(value, bool):
+            yield from ((number, number) for number in range(value))
+        case Nil() if value != NIL:
+            return
+        case _:
+            raise UsageError(f"template: range can't iterate over {text(value)[:80]}")
+
+
+def _member(value: Value, name: str) -> Value:
+    found: Value | None = None
+    match value:
+        case Struct():
+            found = value.get(name)
+        case dict():
+            found = value.get(name, _NO_VALUE)
+        case Nil() if value in (NIL_MAP, _NO_VALUE):
+            found = _NO_VALUE
+        case _:
+            pass
+    if found is None:
+        known = f"it has {', '.join(value.names)}" if isinstance(value, Struct) else None
+        raise UsageError(
+            f"template: can't evaluate field {name[:80]} in type {type_of(value)}", hint=known
+        )
+    return found

@@ -1,0 +1,224 @@
+"""The functions of Go's templates, and those that containers' tools add to them.
+
+https://pkg.go.dev/text/template#hdr-Functions
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.errors import LimitError, UsageError
+from bundler.gocompat.template.printf import MAX_WIDTH, sprint, sprintf, type_of
+from bundler.gocompat.values import NIL_MAP, NIL_SLICE, Nil, Struct, Time, encode, is_empty, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bundler.gocompat.values import Value
+
+    Implementation = Callable[..., Value]
+
+MAX_TEXT = 4 * 1024 * 1024
+
+
+class _ArgumentError(Exception):
+    """What is wrong with an argument."""
+
+
+def call(name: str, function: Implementation, arguments: Sequence[Value]) -> Value:
+    """Call ``function``, which messages call ``name``.
+
+    Raises:
+        LimitError: the arguments would make a text that is too long.
+        UsageError: too few or too many arguments, or one of the wrong kind.
+    """
+    least, most = _COUNTS[name]
+    if not least <= len(arguments) <= (most or len(arguments)):
+        wanted = f"{least}" if most == least else f"{least} or more"
+        raise UsageError(f"template: {name} takes {wanted} arguments, got {len(arguments)}")
+    if sum(len(one) for one in arguments if isinstance(one, str)) > MAX_TEXT:
+        raise LimitError(f"template: {name}: more than {MAX_TEXT:,} characters")
+    try:
+        result = function(*arguments)
+    except _ArgumentError as error:
+        raise UsageError(f"template: error calling {name}: {error}") from None
+    if isinstance(result, str) and len(result) > MAX_TEXT:
+        raise LimitError(f"template: {name}: more than {MAX_TEXT:,} characters")
+    return result
+
+
+def _text(value: Value) -> str:
+    if not isinstance(value, str):
+        raise _ArgumentError(f"wrong type; expected string; got {type_of(value)}")
+    return value
+
+
+def _whole(value: Value) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _ArgumentError(f"wrong type; expected int; got {type_of(value)}")
+    return value
+
+
+def _join(items: Value, separator: Value) -> Value:
+    mark = _text(separator)
+    if items is NIL_SLICE:
+        return ""
+    if not isinstance(items, list):
+        raise _ArgumentError(f"wrong type; expected []string; got {type_of(items)}")
+    texts = [_text(item) for item in items]
+    if sum(map(len, texts)) + len(texts) * len(mark) > MAX_TEXT:
+        raise LimitError(f"template: join: more than {MAX_TEXT:,} characters")
+    return mark.join(texts)
+
+
+def _split(value: Value, separator: Value) -> Value:
+    mark = _text(separator)
+    return [*(_text(value).split(mark) if mark else _text(value))]
+
+
+def _pad(value: Value, before: Value, after: Value) -> Value:
+    counts = _whole(before), _whole(after)
+    if min(counts) < 0:
+        raise _ArgumentError("negative count")
+    if max(counts) > MAX_WIDTH:
+        raise LimitError(f"template: pad: wider than the {MAX_WIDTH:,} allowed")
+    return f"{' ' * counts[0]}{value}{' ' * counts[1]}" if _text(value) else ""
+
+
+def _truncate(value: Value, length: Value) -> Value:
+    """By bytes; of a character that is cut in two nothing stays."""
+    if _whole(length) < 0:
+        raise _ArgumentError("negative length")
+    return _text(value).encode()[: _whole(length)].decode(errors="ignore")
+
+
+def _title(value: Value) -> Value:
+    previous = " "
+    result = []
+    for char in _text(value):
+        starts = not (previous.isalnum() or previous == "_")
+        result.append(char.upper() if starts else char)
+        previous = char
+    return "".join(result)
+
+
+def _len(value: Value) -> Value:
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, list | dict):
+        return len(value)
+    if isinstance(value, Nil) and value.text in ("[]", "map[]"):
+        return 0
+    raise _ArgumentError(f"len of type {type_of(value)}")
+
+
+def _index(value: Value, *keys: Value) -> Value:
+    for key in keys:
+        value = _entry(value, key)
+    return value
+
+
+def _entry(value: Value, key: Value) -> Value:
+    if isinstance(value, dict) or (isinstance(value, Nil) and value.text == "map[]"):
+        zero = Struct("struct {}", ()) if "struct" in type_of(value) else ""
+        return (value if isinstance(value, dict) else {}).get(_text(key), zero)
+    if not isinstance(value, str | list) and value is not NIL_SLICE:
+        raise _ArgumentError(f"can't index item of type {type_of(value)}")
+    items = value.encode() if isinstance(value, str) else value if isinstance(value, list) else ()
+    if not 0 <= _whole(key) < len(items):
+        raise _ArgumentError(f"index out of range: {key}")
+    return items[_whole(key)]
+
+
+def _slice(value: Value, *bounds: Value) -> Value:
+    if not isinstance(value, str | list) and value is not NIL_SLICE:
+        raise _ArgumentError(f"can't slice item of type {type_of(value)}")
+    if isinstance(value, str) and len(bounds) > 2:
+        raise _ArgumentError("cannot 3-index slice a string")
+    items = value.encode() if isinstance(value, str) else value if isinstance(value, list) else []
+    places = [_whole(bound) for bound in bounds]
+    for place in places:
+        if not 0 <= place <= len(items):
+            raise _ArgumentError(f"index out of range: {place}")
+    if places != sorted(places):
+        raise _ArgumentError(f"invalid slice index: {places[0]} > {places[1]}")
+    part = items[places[0] if places else 0 : places[1] if len(places) > 1 else None]
+    return part.decode(errors="replace") if isinstance(part, bytes) else part
+
+
+def _equal(first: Value, *others: Value) -> Value:
+    return any(_same(first, other) for other in others)
+
+
+def _same(first: Value, second: Value) -> bool:
+    for value in (first, second):
+        if isinstance(value, list | dict | Struct) or value in (NIL_SLICE, NIL_MAP):
+            raise _ArgumentError(f"non-comparable type {type_of(value)}")
+    if isinstance(first, Nil) or isinstance(second, Nil):
+        return isinstance(first, Nil) and isinstance(second, Nil)
+    if isinstance(first, Time) and isinstance(second, Time):
+        return first == second
+    _comparable(first, second)
+    return first == second
+
+
+def _less(first: Value, second: Value) -> bool:
+    _comparable(first, second)
+    match first, second:
+        case bool(), _:
+            raise _ArgumentError("invalid type for comparison")
+        case str(), str():
+            return first.encode() < second.encode()
+        case int() | float(), int() | float():
+            return first < second
+        case _:
+            raise _ArgumentError("invalid type for comparison")
+
+
+def _comparable(first: Value, second: Value) -> None:
+    if type(first) is not type(second):
+        raise _ArgumentError("incompatible types for comparison")
+
+
+def _json(value: Value) -> Value:
+    return encode(value, escape_markup=False)
+
+
+FUNCTIONS: dict[str, Implementation] = {
+    "eq": _equal,
+    "ge": lambda first, second: not _less(first, second),
+    "gt": lambda first, second: not (_less(first, second) or _same(first, second)),
+    "index": _index,
+    "join": _join,
+    "json": _json,
+    "le": lambda first, second: _less(first, second) or _same(first, second),
+    "len": _len,
+    "lower": lambda value: _text(value).lower(),
+    "lt": _less,
+    "ne": lambda first, second: not _same(first, second),
+    "not": is_empty,
+    "pad": _pad,
+    "print": lambda *values: sprint(values),
+    "printf": lambda template, *values: sprintf(_text(template), values),
+    "println": lambda *values: " ".join(map(text, values)) + "\n",
+    "slice": _slice,
+    "split": _split,
+    "title": _title,
+    "truncate": _truncate,
+    "upper": lambda value: _text(value).upper(),
+}
+"""All but ``and`` and ``or``, which do not look at all of their arguments."""
+
+_COUNTS = dict.fromkeys(FUNCTIONS, (1, 1)) | {
+    "eq": (2, None),
+    **dict.fromkeys(("ge", "gt", "le", "lt", "ne"), (2, 2)),
+    **dict.fromkeys(("print", "println"), (0, None)),
+    "index": (1, None),
+    "join": (2, 2),
+    "pad": (3, 3),
+    "printf": (1, None),
+    "slice": (1, 4),
+    "split": (2, 2),
+    "truncate": (2, 2),
+}
+"""The least and the most arguments of each; None: any number."""

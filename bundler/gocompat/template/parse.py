@@ -1,0 +1,282 @@
+"""The syntax of Go's templates: from text to a tree.
+
+Not understood are templates within templates (``define``, ``block``, ``template``), ``break`` and
+``continue``, and imaginary numbers.
+
+https://pkg.go.dev/text/template
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Union
+
+from bundler.errors import LimitError, UsageError
+from bundler.gocompat.template.lex import constant, tokens
+
+if TYPE_CHECKING:
+    from bundler.gocompat.template.lex import Token
+
+MAX_TEMPLATE = 64 * 1024
+MAX_DEPTH = 40
+
+_ALONE = ("define", "block", "template", "break", "continue")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is printed as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A string, a number, true or false; None: nil."""
+
+    value: str | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function's name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Members of something, one below the other; of the dot if ``of`` is None."""
+
+    of: Variable | Pipeline | None
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """``$name``; ``$`` is all the data."""
+
+    name: str
+
+
+Operand = Union[Constant, Function, Chain, Variable, "Pipeline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Commands, each with the former one's value as its last argument; it may set variables."""
+
+    commands: tuple[tuple[Operand, ...], ...]
+    variables: tuple[str, ...] = ()
+    declares: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """``if``, ``range`` or ``with``, and what is printed otherwise."""
+
+    kind: Literal["if", "range", "with"]
+    pipeline: Pipeline
+    body: tuple[Tree, ...]
+    otherwise: tuple[Tree, ...]
+
+
+Tree = Text | Pipeline | Block
+
+
+def parse(text: str) -> tuple[Tree, ...]:
+    """Read a template.
+
+    Raises:
+        LimitError: too long, or nested too deep.
+        UsageError: not a template, with the line of what is wrong.
+    """
+    if len(text) > MAX_TEMPLATE:
+        raise LimitError(f"template: more than the {MAX_TEMPLATE:,} characters allowed")
+    parser = _Parser(list(tokens(text)))
+    trees, end = parser.body(0)
+    if end is not None:
+        raise UsageError(f"template: line {end.line}: unexpected {{{{{end.text}}}}}")
+    return trees
+
+
+class _Parser:
+    """Reads trees from tokens, from the first to the last."""
+
+    def __init__(self, found: list[Token]) -> None:
+        self._tokens = found
+        self._position = 0
+        self._variables = ["$"]
+
+    def body(self, depth: int) -> tuple[tuple[Tree, ...], Token | None]:
+        """Trees up to ``end``, ``else`` or the template's end, and which of them it was."""
+        known = len(self._variables)
+        trees, end = self._body(depth)
+        del self._variables[known:]
+        return trees, end
+
+    def _body(self, depth: int) -> tuple[tuple[Tree, ...], Token | None]:
+        if depth > MAX_DEPTH:
+            raise LimitError(f"template: nested deeper than {MAX_DEPTH} levels")
+        trees: list[Tree] = []
+        while self._position < len(self._tokens):
+            token = self._peek()
+            if token.kind == "text":
+                self._position += 1
+                trees.append(Text(token.text))
+                continue
+            self._skip_space()
+            token = self._peek()
+            match token.text if token.kind == "word" else "":
+                case "if" | "range" | "with" as kind:
+                    self._position += 1
+                    trees.append(self._block(kind, depth))
+                case "end" | "else":
+                    self._position += 1
+                    return tuple(trees), token
+                case word if word in _ALONE:
+                    raise UsageError(f"template: line {token.line}: {word} is not supported")
+                case _:
+                    trees.append(self._pipeline("end", depth))
+        return tuple(trees), None
+
+    def _block(self, kind: Literal["if", "range", "with"], depth: int) -> Block:
+        known = len(self._variables)
+        block = self._whole_block(kind, depth)
+        del self._variables[known:]
+        return block
+
+    def _whole_block(self, kind: Literal["if", "range", "with"], depth: int) -> Block:
+        pipeline = self._pipeline("end", depth, variables=2 if kind == "range" else 1)
+        body, end = self.body(depth + 1)
+        otherwise: tuple[Tree, ...] = ()
+        if end is not None and end.text == "else":
+            self._skip_space()
+            token = self._peek()
+            if token.kind == "word" and token.text == kind != "range":
+                self._position += 1
+                return Block(kind, pipeline, body, (self._block(kind, depth + 1),))
+            self._expect("end")
+            otherwise, end = self.body(depth + 1)
+        if end is None:
+            raise UsageError(f"template: {kind} without its {{{{end}}}}")
+        if end.text == "else":
+            raise UsageError(f"template: line {end.line}: a second else")
+        self._skip_space()
+        self._expect("end")
+        return Block(kind, pipeline, body, otherwise)
+
+    def _pipeline(self, until: str, depth: int, *, variables: int = 1) -> Pipeline:
+        """Read up to the mark or the kind of token ``until``."""
+        if depth > MAX_DEPTH:
+            raise LimitError(f"template: nested deeper than {MAX_DEPTH} levels")
+        names, declares = self._declaration(variables)
+        commands: list[tuple[Operand, ...]] = []
+        while True:
+            self._skip_space()
+            token = self._peek()
+            if token.ends(until):
+                break
+            command = self._command(until, depth)
+            if commands and isinstance(command[0], Constant):
+                raise UsageError(f"template: line {token.line}: a constant takes no argument")
+            commands.append(command)
+        if not commands:
+            raise UsageError(f"template: line {self._peek().line}: a value is missing")
+        self._position += 1
+        return Pipeline(tuple(commands), names, declares)
+
+    def _declaration(self, most: int) -> tuple[tuple[str, ...], bool]:
+        """``$x :=``, ``$x =`` or, in a range, ``$i, $x :=``; nothing is read if it is none."""
+        start = self._position
+        names: list[str] = []
+        while len(names) < most:
+            self._skip_space()
+            if self._peek().kind != "variable":
+                break
+            names.append(self._next().text)
+            self._skip_space()
+            token = self._next()
+            if token.kind == "set":
+                if token.text == ":=":
+                    self._variables += names
+                return tuple(map(self._known, names)), token.text == ":="
+            if token.text != ",":
+                break
+        self._position = start
+        return (), False
+
+    def _command(self, until: str, depth: int) -> tuple[Operand, ...]:
+        operands: list[Operand] = []
+        while True:
+            self._skip_space()
+            operands.append(self._operand(depth))
+            token = self._peek()
+            if token.kind == "space":
+                self._skip_space()
+                token = self._peek()
+                if not token.ends(until) and token.text != "|":
+                    continue
+            if token.text == "|":
+                self._position += 1
+            elif not token.ends(until):
+                raise self._unexpected(token)
+            return tuple(operands)
+
+    def _operand(self, depth: int) -> Operand:
+        token = self._next()
+        found: Operand
+        match token.kind, token.text:
+            case "dot", _:
+                return Chain(None, ())
+            case "field", name:
+                return Chain(None, (name[1:], *self._fields()))
+            case "variable", name:
+                found = Variable(self._known(name))
+            case "mark", "(":
+                found = self._pipeline(")", depth + 1, variables=0)
+            case "word", "true" | "false":
+                return Constant(token.text == "true")
+            case "word", "nil":
+                return Constant(None)
+            case "word", name:
+                return Function(name)
+            case "string" | "char" | "number", _:
+                return Constant(constant(token))
+            case _:
+                raise self._unexpected(token)
+        names = self._fields()
+        return Chain(found, names) if names else found
+
+    def _fields(self) -> tuple[str, ...]:
+        names = []
+        while self._peek().kind == "field":
+            names.append(self._next().text[1:])
+        return tuple(names)
+
+    def _known(self, variable: str) -> str:
+        if variable not in self._variables:
+            raise UsageError(f"template: undefined variable {variable[:80]}")
+        return variable
+
+    def _peek(self) -> Token:
+        if self._position >= len(self._tokens):
+            raise UsageError("template: it ends too early")
+        return self._tokens[self._position]
+
+    def _next(self) -> Token:
+        token = self._peek()
+        self._position += 1
+        return token
+
+    def _skip_space(self) -> None:
+        while self._position < len(self._tokens) and self._peek().kind == "space":
+            self._position += 1
+
+    def _expect(self, kind: str) -> None:
+        token = self._next()
+        if token.kind != kind:
+            raise self._unexpected(token)
+
+    def _unexpected(self, token: Token) -> UsageError:
+        return UsageError(f"template: line {token.line}: unexpected {token.text[:80]!r}")

@@ -1,0 +1,214 @@
+"""``Printf`` and its kin as Go has them: verbs, flags, widths, and what is printed of mistakes.
+
+https://pkg.go.dev/fmt
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bundler.errors import LimitError, UsageError
+from bundler.gocompat.values import Nil, Struct, Time, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.gocompat.values import Value
+
+MAX_WIDTH = 1_000
+
+_VERB = re.compile(r"%([-+# 0]*)([0-9]*)(?:\.([0-9]*))?(.?)", re.DOTALL)
+_QUOTED = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+    '"': '\\"',
+}
+_WHOLE = {"d": "d", "v": "d", "x": "x", "X": "X", "o": "o", "b": "b"}
+_BROKEN = {"f": "f", "F": "f", "e": "e", "E": "E"}
+
+
+def sprintf(template: str, arguments: Sequence[Value]) -> str:
+    """``arguments`` as ``template`` says; one too few or too many is printed as such.
+
+    Raises:
+        LimitError: a width or a precision is larger than allowed.
+        UsageError: a verb or a flag that is not supported.
+    """
+    left = list(arguments)
+
+    def formatted(found: re.Match[str]) -> str:
+        flags, width, precision, verb = found.groups()
+        if verb == "%":
+            return "%"
+        if not verb:
+            return "%!(NOVERB)"
+        if not left:
+            return f"%!{verb}(MISSING)"
+        return _Verb(verb, flags, _number(width), _number(precision)).print(left.pop(0))
+
+    result = _VERB.sub(formatted, template)
+    if left:
+        extra = ", ".join(f"{type_of(value)}={text(value)}" for value in left)
+        result += f"%!(EXTRA {extra})"
+    return result
+
+
+def sprint(arguments: Sequence[Value]) -> str:
+    """``arguments`` one after the other, with a blank between two that are not strings."""
+    parts: list[str] = []
+    for position, value in enumerate(arguments):
+        both = position and not isinstance(value, str)
+        if both and not isinstance(arguments[position - 1], str):
+            parts.append(" ")
+        parts.append(text(value))
+    return "".join(parts)
+
+
+def type_of(value: Value) -> str:
+    """What Go calls the type of ``value``."""
+    match value:
+        case bool():
+            return "bool"
+        case int():
+            return "int"
+        case float():
+            return "float64"
+        case str():
+            return "string"
+        case Time():
+            return "*time.Time"
+        case Struct():
+            return value.type
+        case list():
+            return f"[]{type_of(value[0]) if value else 'string'}"
+        case dict():
+            inner = type_of(next(iter(value.values()))) if value else "string"
+            return f"map[string]{inner}"
+        case Nil():
+            return {"[]": "[]string", "map[]": "map[string]string"}.get(value.text, "<nil>")
+
+
+def quoted(value: str) -> str:
+    """A string as Go's source has it."""
+    return f'"{"".join(map(_quoted_char, value))}"'
+
+
+class _Verb:
+    """One verb with its flags."""
+
+    def __init__(self, verb: str, flags: str, width: int | None, precision: int | None) -> None:
+        if verb in "*[TUp" or "#" in flags or (verb in "xX" and " " in flags):
+            raise UsageError(f"template: printf: %{flags}{verb} is not supported")
+        self._verb = verb
+        self._flags = flags
+        self._width = width
+        self._precision = precision
+
+    def print(self, value: Value) -> str:
+        """``value``, or each part of it, as the verb says."""
+        match value:
+            case list():
+                return f"[{' '.join(map(self.print, value))}]"
+            case dict():
+                pairs = (f"{self.print(key)}:{self.print(value[key])}" for key in sorted(value))
+                return f"map[{' '.join(pairs)}]"
+            case Struct():
+                if "+" in self._flags:
+                    raise UsageError("template: printf: %+v of a struct is not supported")
+                return f"{{{' '.join(self.print(member.value) for member in value.members)}}}"
+            case Nil() if value.text != "<nil>":
+                return value.text
+            case _:
+                return self._scalar(value)
+
+    def _scalar(self, value: Value) -> str:
+        plain = text(value)
+        match value, self._verb:
+            case bool(), "v" | "t":
+                return self._padded(plain)
+            case bool(), _:
+                return self._mistaken(value)
+            case int() | float(), _:
+                return self._printed_number(value)
+            case Nil(), "v" | "s" | "q":
+                return self._padded(plain)
+            case str() | Time(), "v" | "s":
+                return self._padded(plain[: self._precision])
+            case str() | Time(), "q":
+                return self._padded(quoted(plain[: self._precision]))
+            case str() | Time(), "x" | "X":
+                digits = plain.encode()[: self._precision].hex()
+                return self._padded(digits.upper() if self._verb == "X" else digits)
+            case _:
+                return self._mistaken(value)
+
+    def _printed_number(self, value: float) -> str:
+        match value, self._verb:
+            case int(), "q":
+                raise UsageError("template: printf: %q of a number is not supported")
+            case int(), "c" if 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000:
+                return self._padded(chr(value))
+            case int(), verb if verb in _WHOLE:
+                return self._whole(value, _WHOLE[verb])
+            case float(), "v" | "g" if self._precision is None:
+                return self._padded(self._signed(text(value)))
+            case float(), "v" | "g" | "G":
+                raise UsageError("template: printf: %g of that precision is not supported")
+            case float(), verb if verb in _BROKEN:
+                digits = 6 if self._precision is None else self._precision
+                return self._padded(self._signed(format(value, f".{digits}{_BROKEN[verb]}")))
+            case _:
+                return self._mistaken(value)
+
+    def _mistaken(self, value: Value) -> str:
+        """A value that the verb is not for."""
+        return f"%!{self._verb}({type_of(value)}={self._padded(text(value))})"
+
+    def _whole(self, value: int, spelled: str) -> str:
+        digits = format(abs(value), spelled)
+        if self._precision is not None:
+            digits = "" if not self._precision and not value else digits.rjust(self._precision, "0")
+        elif "0" in self._flags and "-" not in self._flags and self._width is not None:
+            signs = value < 0 or "+" in self._flags or " " in self._flags
+            digits = digits.rjust(self._width - signs, "0")
+        return self._padded(self._signed(f"-{digits}" if value < 0 else digits), zeros=False)
+
+    def _signed(self, digits: str) -> str:
+        if digits.startswith("-"):
+            return digits
+        return f"{'+' if '+' in self._flags else ' ' if ' ' in self._flags else ''}{digits}"
+
+    def _padded(self, plain: str, *, zeros: bool = True) -> str:
+        width = self._width or 0
+        if "-" in self._flags:
+            return plain.ljust(width)
+        if not zeros or "0" not in self._flags:
+            return plain.rjust(width)
+        signs = plain[:1] if plain[:1] in ("+", "-") and self._verb in "eEfFgv" else ""
+        return signs + plain[len(signs) :].rjust(width - len(signs), "0")
+
+
+def _number(digits: str | None) -> int | None:
+    if digits is None:
+        return None
+    if len(digits) > 4 or int(digits or 0) > MAX_WIDTH:
+        raise LimitError(f"template: printf: wider than the {MAX_WIDTH:,} allowed")
+    return int(digits or 0)
+
+
+def _quoted_char(char: str) -> str:
+    if char in _QUOTED:
+        return _QUOTED[char]
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,223 @@
+"""What a client of the image proxy can ask for, and what it has open."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import count
+from typing import TYPE_CHECKING
+
+from bundler.errors import (
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    UsageError,
+)
+from bundler.images import inspect
+from bundler.images.proxy.opened_image import OpenImage, open_image
+from bundler.images.proxy.protocol import Answer
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bundler.images.inspect import Found
+    from bundler.images.proxy.pipes import Pipes
+    from bundler.images.proxy.protocol import Request
+    from bundler.oci.platform import Platform
+    from bundler.ports import Admit, Reference, Source
+
+PROTOCOL = "0.2.8"
+MAX_IMAGES = 1_000
+
+_NO_IMAGE = 0  # in place of an image's number
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How images are reached; ``open`` takes what a client calls an image."""
+
+    open: Callable[[str], tuple[Reference, Source]]
+    platform: Platform
+    """Which image of a list to take."""
+    admit: Admit | None = None
+
+
+class Client:
+    """One client and all it has open; for one thread."""
+
+    def __init__(self, begin: Callable[[], Access], pipes: Pipes) -> None:
+        self._begin = begin
+        self._pipes = pipes
+        self._access: Access | None = None
+        self._numbers = count(_NO_IMAGE + 1)
+        self._images: dict[int, tuple[Source, OpenImage]] = {}
+
+    def answer(self, request: Request) -> Answer:
+        """Do what is asked for.
+
+        Raises:
+            UsageError: there is something wrong with the request.
+            BundlerError, OSError: it cannot be done.
+        """
+        method = _METHODS.get(request.method)
+        if method is None:
+            raise UsageError(f"unknown method {request.method[:80]!r}")
+        return method(self, request)
+
+    def close(self) -> None:
+        """Stop all that streams, and let go of all images."""
+        self._pipes.close()
+        for source, _ in self._images.values():
+            source.close()
+        self._images.clear()
+
+    def initialize(self, request: Request) -> Answer:
+        """Begin; the value is the protocol's version."""
+        request.expect()
+        if self._access is not None:
+            raise UsageError("Initialize: this was done before")
+        self._access = self._begin()
+        return Answer(PROTOCOL)
+
+    def open_image(self, request: Request) -> Answer:
+        """Open an image; the value is its number."""
+        request.expect("image")
+        access = self._ready(request)
+        source, found = _find(access, request.text(0))
+        return Answer(self._keep(source, found, access))
+
+    def open_image_optional(self, request: Request) -> Answer:
+        """As ``open_image``, but the value is 0 where there is no such image."""
+        request.expect("image")
+        access = self._ready(request)
+        try:
+            source, found = _find(access, request.text(0))
+        except NotFoundError:
+            return Answer(_NO_IMAGE)
+        return Answer(self._keep(source, found, access))
+
+    def close_image(self, request: Request) -> Answer:
+        """Let go of an image; what streams from it may break off."""
+        request.expect("image")
+        self._image(request)
+        source, _ = self._images.pop(request.number(0))
+        source.close()
+        return Answer()
+
+    def get_manifest(self, request: Request) -> Answer:
+        """Stream the manifest in OCI's format; the value is the digest of what it was made of."""
+        request.expect("image")
+        image = self._image(request)
+        return self._bytes(image.manifest(), image.digest.text)
+
+    def get_full_config(self, request: Request) -> Answer:
+        """Stream the configuration in OCI's format."""
+        request.expect("image")
+        return self._bytes(self._image(request).full_config())
+
+    def get_config(self, request: Request) -> Answer:
+        """Stream the part of the configuration that is for a container's start."""
+        request.expect("image")
+        return self._bytes(self._image(request).runtime_config())
+
+    def get_layer_info(self, request: Request) -> Answer:
+        """The value is a list of the layers."""
+        request.expect("image")
+        return Answer(self._image(request).layers())
+
+    def get_layer_info_piped(self, request: Request) -> Answer:
+        """Stream a list of the layers, which may be too long for a packet."""
+        request.expect("image")
+        layers = self._image(request).layers()
+        return self._bytes(json.dumps(layers, separators=(",", ":")).encode())
+
+    def get_blob(self, request: Request) -> Answer:
+        """Stream a blob whose digest and size are proven by the end; the value is its size."""
+        request.expect("image", "digest", "size")
+        image, digest, size = self._image(request), _digest(request), request.number(2)
+        pipe, reading = self._pipes.checked(image.blob(digest, size))
+        known = image.size(digest)
+        return Answer(size if known is None else known, pipe, (reading,))
+
+    def get_raw_blob(self, request: Request) -> Answer:
+        """Stream a blob as it comes, and what goes wrong; the value is its size, -1 if unknown."""
+        request.expect("image", "digest")
+        image, digest = self._image(request), _digest(request)
+        descriptors = self._pipes.raw(image.raw_blob(digest))
+        known = image.size(digest)
+        return Answer(-1 if known is None else known, descriptors=descriptors)
+
+    def finish_pipe(self, request: Request) -> Answer:
+        """Wait until a pipe is written, end it, and tell of what went wrong."""
+        request.expect("pipe")
+        self._pipes.finish(request.number(0))
+        return Answer()
+
+    def _ready(self, request: Request) -> Access:
+        if self._access is None:
+            raise UsageError(f"{request.method}: Initialize must come first")
+        return self._access
+
+    def _image(self, request: Request) -> OpenImage:
+        self._ready(request)
+        number = request.number(0)
+        if number not in self._images:
+            raise UsageError(f"{request.method}: there is no open image {number}")
+        return self._images[number][1]
+
+    def _keep(self, source: Source, found: Found, access: Access) -> int:
+        """The number of an image that is open from now on."""
+        with ExitStack() as undo:
+            undo.callback(source.close)
+            self._make_room()
+            image = open_image(found, access.platform, access.admit)
+            undo.pop_all()
+        number = next(self._numbers)
+        self._images[number] = source, image
+        return number
+
+    def _make_room(self) -> None:
+        if len(self._images) >= MAX_IMAGES:
+            raise LimitError(
+                f"{MAX_IMAGES:,} images are open, and there cannot be more",
+                hint="close some of them",
+            )
+
+    def _bytes(self, data: bytes, value: str | None = None) -> Answer:
+        pipe, reading = self._pipes.checked(BytesIO(data))
+        return Answer(value, pipe, (reading,))
+
+
+def _find(access: Access, text: str) -> tuple[Source, Found]:
+    reference, source = access.open(text)
+    with ExitStack() as undo:
+        undo.callback(source.close)
+        found = inspect.find(source, reference)
+        undo.pop_all()
+    return source, found
+
+
+def _digest(request: Request) -> Digest:
+    try:
+        return Digest(request.text(1))
+    except MalformedError as error:
+        raise UsageError(f"{request.method}: {error.message}") from None
+
+
+_METHODS: dict[str, Callable[[Client, Request], Answer]] = {
+    "Initialize": Client.initialize,
+    "OpenImage": Client.open_image,
+    "OpenImageOptional": Client.open_image_optional,
+    "CloseImage": Client.close_image,
+    "GetManifest": Client.get_manifest,
+    "GetFullConfig": Client.get_full_config,
+    "GetConfig": Client.get_config,
+    "GetLayerInfo": Client.get_layer_info,
+    "GetLayerInfoPiped": Client.get_layer_info_piped,
+    "GetBlob": Client.get_blob,
+    "GetRawBlob": Client.get_raw_blob,
+    "FinishPipe": Client.finish_pipe,
+}

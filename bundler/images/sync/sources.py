@@ -1,0 +1,247 @@
+"""What a sync is to copy: the images of a repository, a tree, a layout, or of a list in YAML."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Literal
+
+from bundler import transports
+from bundler.config.registry_access import RegistryOverride
+from bundler.config.yaml import document, skopeo_sync
+from bundler.config.yaml.context import Surroundings
+from bundler.config.yaml.document import Findings
+from bundler.copy.parallel import run, run_each
+from bundler.errors import (
+    BundlerError,
+    InvalidBundleManifestError,
+    LimitError,
+    NotFoundError,
+    UnsupportedError,
+)
+from bundler.events import TagsAsked
+from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
+from bundler.oci.tag_filter import Select, choose
+from bundler.ports import ListsTags
+from bundler.transports.directory.image_directories import image_directories
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import ExitStack
+
+    from bundler.config.yaml.skopeo_sync import Listed
+    from bundler.copy.engine import Running
+    from bundler.ports import Options, Reference
+
+SourceKind = Literal[
+    "containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml"
+]
+
+ANY = "localhost/any"
+"""Stands for whatever image of a storage where a reference to the storage itself is needed."""
+
+_MAX_IMAGES = 100_000
+_UNFIT = re.compile(r"[^a-z0-9]+")
+_EVERYTHING = Select()
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """One image to copy."""
+
+    place: Reference
+    """What to open: a repository, a layout, a directory."""
+    name: str | None
+    """The image's name there."""
+    label: str
+    """The whole reference."""
+    path: str
+    """What its name at the destination is made of: ``host/repository:tag``, or a relative path."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that was asked for and cannot be looked for, and why."""
+
+    what: str
+    error: BundlerError
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that is to be copied."""
+
+    images: tuple[Sought, ...] = ()
+    sources: int = 1
+    """How many repositories, trees or layouts they come from."""
+    left_out: tuple[LeftOut, ...] = ()
+    options: Mapping[str, RegistryOverride] = field(default_factory=dict)
+    """How to reach registries, by host; what the file says goes before what was said before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Where to look, and how to deal with what cannot be found there."""
+
+    kind: SourceKind
+    text: str
+    access: RegistryOverride | None = None
+    """What the user says of all registries that are read."""
+    lenient: bool = False
+    """Leave out mistakes of the file too, and a repository with nothing that was asked for."""
+
+
+def find(question: Question, options: Options, running: Running, stack: ExitStack) -> Found:
+    """Look for all images; repositories are asked for their tags in parallel.
+
+    Args:
+        question: where to look.
+        options: how to open places.
+        running: with ``keep_going``, what cannot be listed is returned instead of raised.
+        stack: closes registries in the end: who copies from them goes on in their sessions.
+
+    Raises:
+        UsageError: a reference, or the file, is not in order.
+        NotFoundError: there is nothing to copy.
+    """
+    match question.kind:
+        case "dir":
+            return _in_tree(Path(question.text))
+        case "yaml":
+            return _in_file(question, options, running, stack)
+        case "docker":
+            image = ImageReference.parse(question.text)
+            said = {image.domain: question.access} if question.access else {}
+            options = replace(options, overrides={**options.overrides, **said})
+            if image.version is not None:
+                return Found((_sought(image),), options=said)
+            images = _selected(image, _EVERYTHING, options, stack)
+            return Found(tuple(images), options=said)
+        case kind:
+            return Found(tuple(_in_place(kind, question.text, options)))
+
+
+def _in_tree(base: Path) -> Found:
+    """Every directory with an image, in the order of names; none is looked for inside another."""
+    if not base.is_dir():
+        raise NotFoundError(f"{base}: no such directory")
+    images = []
+    for path in image_directories(base):
+        relative = path.relative_to(base).as_posix()
+        name = PurePath(os.path.abspath(base)).name if relative == "." else relative  # noqa: PTH100 - links stay
+        reference = transports.parse(f"dir:{path}")
+        images.append(Sought(reference, None, str(reference), name))
+        if len(images) > _MAX_IMAGES:
+            raise LimitError(f"{base}: more than {_MAX_IMAGES:,} images")
+    if not images:
+        raise NotFoundError(f"{base}: no images", hint="an image has a manifest.json")
+    return Found(tuple(images))
+
+
+def _in_place(kind: str, text: str, options: Options) -> Iterator[Sought]:
+    """The image that was named, or all that a layout, an archive or a storage holds."""
+    whole = kind == "containers-storage" and not text.rpartition("]")[2]
+    reference = transports.parse(f"{kind}:{text}{ANY if whole else ''}")
+    stem = _UNFIT.sub("-", PurePath(text.partition(":")[0]).stem.lower()).strip("-") or "image"
+    names: Sequence[str | None] = [reference.name]
+    if whole or reference.name is None:
+        source = transports.transport(kind).source(reference, options)
+        with closing(source):
+            if not isinstance(source, ListsTags):
+                raise UnsupportedError(f"{reference}: images in {kind}: have no names to list")
+            names = source.tags() or [None]
+        if whole and names == [None]:
+            raise NotFoundError(f"{kind}:{text}: no images with names")
+    for name in names:
+        front = f"{kind}:{text}" if whole else f"{reference}:"
+        label = str(reference) if name in (None, reference.name) else f"{front}{name}"
+        yield Sought(reference, name, label, _path(name, stem))
+
+
+def _path(name: str | None, stem: str) -> str:
+    """A bare word is a tag of what the file or directory is called."""
+    if name is None or name.startswith("@"):
+        return f"{stem}:{DEFAULT_TAG}"
+    if is_tag(name):
+        return f"{stem}:{name}"
+    version = "" if ImageReference.parse(name).version else f":{DEFAULT_TAG}"
+    return name + version
+
+
+def _in_file(question: Question, options: Options, running: Running, stack: ExitStack) -> Found:
+    said, mistakes = _read_file(question)
+    overrides = {
+        host: override.over(question.access or RegistryOverride())
+        for host, override in said.registries.items()
+    }
+    options = replace(options, overrides={**options.overrides, **overrides})
+    tasks = [partial(_listed, item, options, stack) for item in said.images]
+    keep_going = running.keep_going or question.lenient
+    results = (run_each if keep_going else run)(running.executor, tasks, running.cancellation)
+    images: list[Sought] = []
+    left_out = list(mistakes)
+    for item, result in zip(said.images, results, strict=True):
+        if isinstance(result, BundlerError):
+            left_out.append(LeftOut(str(item.image), result))
+        else:
+            images += result
+    repositories = {image.place for image in images}
+    return Found(tuple(images), len(repositories), tuple(left_out), overrides)
+
+
+def _read_file(question: Question) -> tuple[skopeo_sync.SyncFile, list[LeftOut]]:
+    """What the file says; with ``lenient``, its mistakes are left out one by one."""
+    path = Path(question.text)
+    findings = Findings()
+    text = document.decode(document.read_bytes(path), str(path))
+    value = document.parse(text, str(path), findings)
+    # Skopeo looks for certificates from where it was started.
+    said = skopeo_sync.read(value, Surroundings(str(path), Path(), {}, findings))
+    try:
+        findings.check()
+    except InvalidBundleManifestError as error:
+        if not question.lenient:
+            raise
+        return said, [
+            LeftOut(str(path), InvalidBundleManifestError([one])) for one in error.findings
+        ]
+    if not said.images and not question.lenient:
+        raise NotFoundError(f"{path}: no image is asked for")
+    return said, []
+
+
+def _listed(item: Listed, options: Options, stack: ExitStack) -> list[Sought]:
+    if item.select is None:
+        return [_sought(item.image)]
+    try:
+        return _selected(item.image, item.select, options, stack)
+    except BundlerError as error:
+        error.add_note(f"asked for by {item.at}")
+        raise
+
+
+def _selected(
+    repository: ImageReference, select: Select, options: Options, stack: ExitStack
+) -> list[Sought]:
+    """The tags that are meant, in the registry's order."""
+    options.emit(TagsAsked(repository.repository))
+    reference = transports.parse(f"docker://{repository.repository}")
+    source = transports.transport("docker").source(reference, options)
+    stack.callback(source.close)
+    offered = source.tags() if isinstance(source, ListsTags) else []
+    try:
+        chosen = set(choose(select, offered))
+    except NotFoundError as error:
+        raise NotFoundError(f"{repository}: {error.message}", hint=error.hint) from None
+    tags = dict.fromkeys(tag for tag in offered if tag in chosen)
+    return [_sought(replace(repository, tag=tag)) for tag in tags]
+
+
+def _sought(image: ImageReference) -> Sought:
+    whole = transports.parse(f"docker://{image}")
+    place = transports.parse(f"docker://{image.repository}")
+    return Sought(place, whole.name, str(whole), str(image))

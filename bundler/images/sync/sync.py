@@ -1,0 +1,268 @@
+"""Copy many images at once, and only what the destination has not yet.
+
+All images of a wave go through the engine as one plan: their manifests are read in parallel, a
+blob that several of them share moves once, and no image waits for another. A wave bounds how many
+manifests are in memory and how many directories are open.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from bundler import events, transports
+from bundler.copy.convert.options import AS_IT_IS, Changes
+from bundler.copy.engine import execute
+from bundler.copy.graph import Wish
+from bundler.copy.parallel import run_each
+from bundler.copy.plan import Target, plan
+from bundler.copy.platform_selection import EVERYTHING, Selection
+from bundler.copy.resolve import resolve
+from bundler.copy.resolved_event import resolved
+from bundler.errors import BundlerError, NotFoundError
+from bundler.images.sync import destinations, sources
+from bundler.images.sync.report import Line, SyncReport
+from bundler.ports import Destination, Rereads, Resolves, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bundler.copy.engine import Outcome, Running
+    from bundler.copy.plan import Plan
+    from bundler.images.sync.destinations import Naming, Placed
+    from bundler.images.sync.sources import Found, Question
+    from bundler.oci.digest import Digest
+    from bundler.ports import Admit, Options, Reference
+
+_WAVE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOrder:
+    """What to copy, and where to."""
+
+    question: Question
+    naming: Naming
+    selection: Selection = EVERYTHING
+    referrers: bool = False
+    changes: Changes = AS_IT_IS
+    signatures: Literal["all", "images", "none"] = "all"
+    """Which of the signatures beside the manifests come along; ``images``: not a list's."""
+    refuse_existing: bool = False
+    """Copy nothing if one of the directories is there already."""
+
+
+def sync_images(
+    order: SyncOrder,
+    reading: Options,
+    writing: Options,
+    running: Running,
+    *,
+    admit: Admit | None = None,
+    dry_run: bool = False,
+) -> SyncReport:
+    """Copy all images that ``order`` asks for; with ``dry_run`` only find out which these are.
+
+    Args:
+        order: what to copy.
+        reading: how to open the sources; what a file says of its registries is added.
+        writing: how to open the destination.
+        running: how to go about it; with ``keep_going``, what fails is in the report.
+        admit: says whether an image may be copied; None: every one.
+        dry_run: whether nothing is to be moved.
+
+    Raises:
+        BundlerError: the first failure; images of earlier waves are copied, and a re-run goes on.
+    """
+    with ExitStack() as stack:
+        found = sources.find(order.question, reading, running, stack)
+        left_out = _left_out(order, found, running)
+        reading = replace(reading, overrides={**reading.overrides, **found.options})
+        placed = _placed(order, found)
+        work = _Work(order, reading, writing, running, admit, len(placed), dry_run=dry_run)
+        size = max(_WAVE, len(placed)) if destinations.written_once(order.naming) else _WAVE
+        for start in range(0, len(placed), size):
+            work.wave(placed[start : start + size])
+    report = SyncReport(tuple(work.lines), left_out, tuple(work.plans))
+    done = len(report.lines) - report.count("failed")
+    running.emit(events.Synced(done, found.sources))
+    return report
+
+
+def _placed(order: SyncOrder, found: Found) -> list[Placed]:
+    """The place of each image; all that can be wrong with them is known before one moves."""
+    lenient = order.question.lenient
+    wanted = [destinations.place(item, order.naming) for item in found.images]
+    if order.refuse_existing:
+        destinations.refuse_existing(wanted)
+    return destinations.distinct(wanted, last_wins=lenient)
+
+
+def _left_out(order: SyncOrder, found: Found, running: Running) -> tuple[sources.LeftOut, ...]:
+    """What could not be listed and counts as a failure; with ``lenient`` it is only told."""
+    if not order.question.lenient:
+        return found.left_out
+    for item in found.left_out:
+        running.emit(events.LeftOut(item.what, str(item.error), item.error))
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """An image as it is at its source, and what is to be done for it."""
+
+    digest: Digest
+    target: Target | None
+    """None: the destination has it, or nothing is to be moved."""
+    parts: events.Resolved
+    present: bool = False
+
+
+@dataclass(slots=True)
+class _Work:
+    order: SyncOrder
+    reading: Options
+    writing: Options
+    running: Running
+    admit: Admit | None
+    count: int
+    dry_run: bool
+    lines: list[Line] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+
+    def wave(self, placed: Sequence[Placed]) -> None:
+        """Copy some of the images, all at once."""
+        with ExitStack() as stack:
+            opened = _Opened(self.reading, self.writing, stack)
+            tasks = [partial(self._look, item, opened) for item in placed]
+            looked = run_each(self.running.executor, tasks, self.running.cancellation)
+            self._tell(placed, looked)
+            targets = [item.target for item in looked if isinstance(item, _Looked) and item.target]
+            outcome = self._copy(targets)
+        published = () if outcome is None else outcome.published
+        roots = {one.image.wish.label: one.image.graph.root.digest for one in published}
+        for item, result in zip(placed, looked, strict=True):
+            line = _line(item, result, outcome, roots)
+            self.lines.append(line)
+            if line.error is not None:
+                self.running.emit(events.LeftOut(line.source, str(line.error), line.error))
+
+    def _tell(self, placed: Sequence[Placed], looked: Sequence[_Looked | BundlerError]) -> None:
+        """Say of each image what is to come, in their order, before anything moves.
+
+        Raises:
+            BundlerError: the first that cannot be copied, unless the others are to be.
+        """
+        emit = self.running.emit
+        for number, (item, result) in enumerate(zip(placed, looked, strict=True), len(self.lines)):
+            emit(events.ImageStarted(item.sought.label, item.shown, number + 1, self.count))
+            if isinstance(result, BundlerError) and not self.running.keep_going:
+                raise result
+        for item, found in zip(placed, looked, strict=True):
+            if isinstance(found, BundlerError):
+                continue
+            if found.present:
+                emit(events.ImagePresent(item.shown, found.digest.text, found.parts))
+            elif found.target is not None:
+                emit(found.parts)
+
+    def _look(self, item: Placed, opened: _Opened) -> _Looked:
+        """Find out what is to be done for an image."""
+        sought, order = item.sought, self.order
+        source = opened.source(sought.place)
+        wish = Wish(
+            source,
+            sought.name,
+            sought.label,
+            order.selection,
+            order.referrers,
+            signatures=order.signatures,
+            tells_platform=False,
+        )
+        image = resolve(wish, self.admit)
+        root, parts = image.graph.root.digest, resolved(image.graph)
+        if self.dry_run and not item.remote:
+            return _Looked(root, None, parts)
+        destination = opened.destination(item.place)
+        changes = order.changes.between(source, item.image)
+        more = image.referrers or image.signatures or _alters(changes)
+        if not more and _holds(destination, item.name, root):
+            return _Looked(root, None, parts, present=True)
+        names = () if item.name is None else (item.name,)
+        target = Target(image, destination, names, changes=changes)
+        return _Looked(root, None if self.dry_run else target, parts)
+
+    def _copy(self, targets: Sequence[Target]) -> Outcome | None:
+        if not targets:
+            return None
+        made = plan(targets, self.running.executor, self.running.cancellation)
+        self.plans.append(made)
+        return execute(made, self.running)
+
+
+class _Opened:
+    """The places of one wave, each opened once, by whoever comes first."""
+
+    def __init__(self, reading: Options, writing: Options, stack: ExitStack) -> None:
+        self._reading = reading
+        self._writing = writing
+        self._stack = stack
+        self._lock = threading.Lock()
+        self._sources: dict[str, Source] = {}
+        self._destinations: dict[str, Destination] = {}
+
+    def source(self, reference: Reference) -> Source:
+        """The place that ``reference`` names, for reading."""
+        key, transport = str(reference), transports.transport(reference.transport)
+        with self._lock:
+            if key not in self._sources:
+                opened = self._sources[key] = transport.source(reference, self._reading)
+                self._stack.callback(opened.close)
+            return self._sources[key]
+
+    def destination(self, reference: Reference) -> Destination:
+        """The place that ``reference`` names, for writing."""
+        key, transport = str(reference), transports.transport(reference.transport)
+        with self._lock:
+            if key not in self._destinations:
+                opened = self._destinations[key] = transport.destination(reference, self._writing)
+                self._stack.callback(opened.close)
+            return self._destinations[key]
+
+
+def _line(
+    item: Placed,
+    looked: _Looked | BundlerError,
+    outcome: Outcome | None,
+    roots: Mapping[str, Digest],
+) -> Line:
+    """What became of an image; ``roots`` are what was published, by the labels of images."""
+    source, shown = item.sought.label, item.shown
+    if isinstance(looked, BundlerError):
+        return Line(source, shown, "failed", error=looked)
+    if looked.target is None or outcome is None:
+        return Line(source, shown, "present" if looked.present else "new", looked.digest)
+    if source in outcome.failed:
+        return Line(source, shown, "failed", error=outcome.failed[source])
+    return Line(source, shown, "copied", roots[source])
+
+
+def _holds(destination: Destination, name: str | None, root: Digest) -> bool:
+    """Whether a registry has the very image under that name; it vouches for all below it.
+
+    What lies in a local place is compared blob by blob, and hashed: it may be half an image.
+    """
+    if not isinstance(destination, Resolves) or isinstance(destination, Rereads):
+        return False
+    try:
+        return destination.resolve(name).digest == root
+    except NotFoundError:
+        return False
+
+
+def _alters(changes: Changes) -> bool:
+    """Whether another form is asked for."""
+    return replace(changes, keep=None, name=None) != AS_IT_IS

@@ -1,0 +1,335 @@
+"""Docker's image manifests of schema 1: no config, no sizes, one history entry for each layer.
+
+Each entry holds, as JSON in a string, what the oldest versions of Docker knew of a layer; the
+topmost holds the image's configuration. Entries stand from top to bottom in the document, and
+from bottom to top here, as everywhere else.
+
+    parse(raw) ──▶ Schema1 ──to_config(…, diff_ids)──▶ a config of schema 2
+    from_config(config of schema 2, …) ──▶ the document that is to be signed
+
+The signatures in such a document are by keys that nobody knows; they are read only to tell what
+is signed, since that has the digest under which registries know it.
+
+https://distribution.github.io/distribution/spec/manifest-v2-1/
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bundler.errors import CannotConvertError, LimitError, MalformedError
+from bundler.gocompat import json_encoding, values
+from bundler.oci.digest import Digest
+from bundler.oci.json import fields, strict
+from bundler.oci.manifest_digest import manifest_digest
+from bundler.oci.schema1 import config as docker_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bundler.oci.descriptor import Descriptor
+
+MAX_LAYERS = 10_000
+
+EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
+"""The archive of no file at all that stands for a layer which changes nothing."""
+EMPTY_LAYER_DIGEST = Digest(
+    "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
+)
+
+_ID = re.compile(r"[a-f0-9]{64}")
+_KNOWN = ("id", "parent", "throwaway", "created", "comment", "author", "container_config")
+_NOT_IN_CONFIG = ("id", "parent", "parent_id", "layer_id", "throwaway", "Size")
+_ZERO_TIME = "0001-01-01T00:00:00Z"
+_FIRST_PLAIN_VERSION = (1, 8, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One layer with its history."""
+
+    blob: Digest
+    v1: str = field(repr=False)
+    """What Docker knew of it, JSON."""
+    id: str
+    parent: str
+    throwaway: bool
+    """Whether it changes no file."""
+    history: Mapping[str, Any] = field(hash=False, repr=False)
+    """Its entry in the history of a config of schema 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema1:
+    """One image; ``raw`` is the truth, the rest are views of it."""
+
+    raw: bytes = field(repr=False)
+    media_type: str
+    digest: Digest
+    """Of what is signed; of ``raw`` where nothing is."""
+    name: str
+    tag: str
+    architecture: str
+    blobs: tuple[Digest, ...]
+    """All layers from bottom to top; one may stand there many times."""
+    entries: tuple[Entry, ...]
+    """Those from bottom to top that are not repeated at once."""
+    artifact_type: None = None
+    subject: Descriptor | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def layers(self) -> tuple[Entry, ...]:
+        """The entries whose layers change files."""
+        return tuple(entry for entry in self.entries if not entry.throwaway)
+
+
+def parse(raw: bytes, media_type: str, *, what: str) -> Schema1:
+    """Parse a manifest whose bytes are already known to be the ones that were asked for.
+
+    Raises:
+        LimitError: larger, deeper or with more layers than allowed.
+        MalformedError: not such a manifest, or signatures that cannot be read.
+    """
+    value = strict.load_object(raw, what=what)
+    if value.get("schemaVersion") != 1:
+        raise MalformedError(f"{what}: schemaVersion is not 1")
+    layers = fields.objects(value, "fsLayers", what)
+    history = fields.objects(value, "history", what)
+    if len(layers) != len(history):
+        raise MalformedError(f"{what}: {len(layers)} fsLayers, but a history of {len(history)}")
+    if not layers:
+        raise MalformedError(f"{what}: fsLayers is empty")
+    if len(layers) > MAX_LAYERS:
+        raise LimitError(f"{what}: {len(layers):,} layers, more than the {MAX_LAYERS:,} allowed")
+    entries = tuple(
+        _entry(layer, item, f"{what}: history[{position}]")
+        for position, (layer, item) in reversed(list(enumerate(zip(layers, history, strict=True))))
+    )
+    return Schema1(
+        raw,
+        media_type,
+        manifest_digest(raw, what=what),
+        fields.text(value, "name", what) or "",
+        fields.text(value, "tag", what) or "",
+        fields.text(value, "architecture", what) or "",
+        tuple(entry.blob for entry in entries),
+        _linked(entries, what),
+    )
+
+
+def top_config(manifest: Schema1, *, what: str) -> dict[str, Any]:
+    """What the topmost entry says of the image.
+
+    Raises:
+        MalformedError: it is no JSON object.
+    """
+    return strict.load_object(manifest.entries[-1].v1.encode(), what=what)
+
+
+def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, what: str) -> bytes:
+    """The config of schema 2 of an image, as containers/image writes it.
+
+    Args:
+        manifest: the image.
+        diff_ids: the digests of its uncompressed ``layers``, from bottom to top.
+        what: how messages name the image.
+
+    Raises:
+        CannotConvertError: there are more or fewer ``diff_ids``.
+        MalformedError: the topmost entry does not describe an image.
+    """
+    if len(diff_ids) != len(manifest.layers):
+        raise CannotConvertError(
+            f"{what} cannot become an image of schema 2",
+            reason=f"it has {len(manifest.layers)} layers, but {len(diff_ids)} diff_ids",
+        )
+    members = json_encoding.split(_top(manifest, what))
+    for key in _NOT_IN_CONFIG:
+        members.pop(key, None)
+    rootfs: dict[str, Any] = {"type": "layers"}
+    if diff_ids:
+        rootfs["diff_ids"] = [digest.text for digest in diff_ids]
+    history = [dict(entry.history) for entry in manifest.entries]
+    members["rootfs"] = json_encoding.dumps(rootfs).decode()
+    members["history"] = json_encoding.dumps(history).decode()
+    return json_encoding.join(members)
+
+
+def from_config(
+    config: bytes, layers: Sequence[Digest], *, name: str, tag: str, what: str
+) -> bytes:
+    """The document, still to be signed, of an image that has a config of schema 2.
+
+    Where its history tells of layers that change nothing, it names ``EMPTY_LAYER``.
+
+    Args:
+        config: the image's config.
+        layers: its layers, gzipped or not compressed, from bottom to top.
+        name: the repository's path without a host; may be empty.
+        tag: may be empty.
+        what: how messages name the image.
+
+    Raises:
+        CannotConvertError: its history does not tell of each layer.
+        MalformedError: not an image's config.
+    """
+    value = strict.load_object(config, what=what)
+    history = [_history(item, what) for item in fields.objects(value, "history", what)]
+    _check_history(history, layers, what)
+    blobs = iter(layers)
+    parent, top = "", ""
+    made: list[tuple[Digest, str]] = []
+    for item in history:
+        parent, empty = top, bool(item.get("empty_layer"))
+        blob = EMPTY_LAYER_DIGEST if empty else next(blobs)
+        top = _id_of(blob, parent)
+        made.append((blob, json_encoding.dumps(_v1(item, top, parent)).decode()))
+    blob = made[-1][0]
+    members = json_encoding.split(config)
+    members.pop("rootfs", None)
+    members.pop("history", None)
+    members["id"] = f'"{_id_of(blob, parent, config.decode())}"'
+    if parent:
+        members["parent"] = f'"{parent}"'
+    if history[-1].get("empty_layer"):
+        members["throwaway"] = "true"
+    made[-1] = (blob, json_encoding.join(members).decode())
+    return json_encoding.dumps(
+        {
+            "name": name,
+            "tag": tag,
+            "architecture": fields.text(value, "architecture", what) or "",
+            "fsLayers": [{"blobSum": blob.text} for blob, _ in reversed(made)],
+            "history": [{"v1Compatibility": v1} for _, v1 in reversed(made)],
+            "schemaVersion": 1,
+        }
+    )
+
+
+def renamed(manifest: Schema1, *, name: str, tag: str) -> bytes:
+    """The document, still to be signed, of the same image under another name."""
+    entries = manifest.entries[::-1]
+    return json_encoding.dumps(
+        {
+            "name": name,
+            "tag": tag,
+            "architecture": manifest.architecture,
+            "fsLayers": [{"blobSum": entry.blob.text} for entry in entries],
+            "history": [{"v1Compatibility": entry.v1} for entry in entries],
+            "schemaVersion": 1,
+        }
+    )
+
+
+def _entry(layer: dict[str, Any], item: dict[str, Any], what: str) -> Entry:
+    fields.refuse_other_case(layer, ("blobSum",), what)
+    fields.refuse_other_case(item, ("v1Compatibility",), what)
+    blob = fields.text(layer, "blobSum", what)
+    v1 = fields.text(item, "v1Compatibility", what)
+    if blob is None or v1 is None:
+        raise MalformedError(f"{what}: an entry needs blobSum and v1Compatibility")
+    value = strict.load_object(v1.encode(), what=what)
+    fields.refuse_other_case(value, _KNOWN, what)
+    identity = fields.text(value, "id", what) or ""
+    if _ID.fullmatch(identity) is None:
+        raise MalformedError(f"{what}: {identity[:80]!r} is not the id of a layer")
+    throwaway = fields.flag(value, "throwaway", what)
+    container = fields.obj(value, "container_config", what) or {}
+    fields.refuse_other_case(container, ("Cmd",), what)
+    command = " ".join(fields.texts(container, "Cmd", what))
+    history = {**value, "created_by": command, "empty_layer": throwaway}
+    return Entry(
+        Digest(blob),
+        v1,
+        identity,
+        fields.text(value, "parent", what) or "",
+        throwaway,
+        _history(history, what),
+    )
+
+
+def _linked(entries: tuple[Entry, ...], what: str) -> tuple[Entry, ...]:
+    """Each entry's parent is the one below it; one that is repeated at once counts once."""
+    if entries[0].parent:
+        raise MalformedError(f"{what}: the lowest layer has a parent")
+    kept = [entries[0]]
+    seen = {entries[0].id}
+    for entry in entries[1:]:
+        if entry.id == kept[-1].id:
+            continue
+        if entry.id in seen:
+            raise MalformedError(f"{what}: the id {entry.id} stands for two layers")
+        if entry.parent != kept[-1].id:
+            raise MalformedError(
+                f"{what}: expected the parent {kept[-1].id}, got {entry.parent[:80]!r}"
+            )
+        seen.add(entry.id)
+        kept.append(entry)
+    return tuple(kept)
+
+
+def _history(item: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """An entry of a config's history, its members as containers/image orders and omits them."""
+    value = dict(item)
+    created = value.get("created")
+    if created is not None and not isinstance(created, str):
+        raise MalformedError(f"{what}: created is not a string")
+    made: dict[str, Any] = {"created": _ZERO_TIME}
+    if created is not None:
+        made["created"] = values.Time.parse(created, f"{what}: created").rfc3339
+    for key in ("author", "created_by", "comment"):
+        text = fields.text(value, key, what)
+        if text is not None:
+            made[key] = text
+    if fields.flag(value, "empty_layer", what):
+        made["empty_layer"] = True
+    return made
+
+
+def _check_history(
+    history: Sequence[Mapping[str, Any]], layers: Sequence[Digest], what: str
+) -> None:
+    told = sum(not item.get("empty_layer") for item in history)
+    if history and told == len(layers):
+        return
+    raise CannotConvertError(
+        f"{what} cannot become an image of schema 1",
+        reason=f"its history tells of {told} layers, and it has {len(layers)}"
+        if history
+        else "it has no history",
+    )
+
+
+def _v1(item: Mapping[str, Any], identity: str, parent: str) -> dict[str, Any]:
+    """What an old Docker would have known of a layer that is not the topmost."""
+    value = {"id": identity, "parent": parent, "comment": item.get("comment")}
+    made = {key: text for key, text in value.items() if text}
+    made["created"] = item["created"]
+    rest = {
+        "container_config": {"Cmd": [item.get("created_by", "")]},
+        "author": item.get("author"),
+        "throwaway": item.get("empty_layer"),
+    }
+    return made | {key: entry for key, entry in rest.items() if entry}
+
+
+def _top(manifest: Schema1, what: str) -> bytes:
+    """The topmost entry; what the oldest versions of Docker wrote is written out in full."""
+    raw = manifest.entries[-1].v1.encode()
+    value = strict.load_object(raw, what=what)
+    version = fields.text(value, "docker_version", what)
+    if version is None or _version(version) >= _FIRST_PLAIN_VERSION:
+        return raw
+    return json_encoding.dumps(values.plain(docker_config.parse(value, what)))
+
+
+def _id_of(blob: Digest, *others: str) -> str:
+    return Digest.of(" ".join((blob.hex, *others)).encode()).hex
+
+
+def _version(text: str) -> tuple[int, ...]:
+    numbers = re.findall(r"\d{1,9}", text.partition("-")[0])
+    return tuple(map(int, numbers))

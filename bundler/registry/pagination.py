@@ -1,0 +1,78 @@
+"""Lists that come in pages: tags, repositories, referrers; bounded, and from one origin only.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bundler.errors import LimitError, MalformedError, RegistryError
+from bundler.oci.json import strict
+from bundler.registry import errors
+from bundler.registry.origin import Origin, resolved
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from bundler.registry.response import Answer
+    from bundler.registry.session import Session
+    from bundler.registry.token_auth import Scopes
+
+PAGE_SIZE = 1000
+MAX_PAGE = 16 * 1024 * 1024
+MAX_PAGES = 10_000
+MAX_ENTRIES = 1_000_000
+
+# No link runs into the next one, so that a hostile header is read in one go.
+_NEXT = re.compile(r'<([^<>]*)>[^<,]*;\s*rel="?next"?', re.IGNORECASE)
+_MAX_NAME = 255  # of a repository; tags are shorter
+
+
+def strings(session: Session, url: str, key: str, *, what: str, scopes: Scopes) -> Iterator[str]:
+    """The strings under ``key``, of all pages of a list."""
+    total = 0
+    for answer, body in pages(session, url, what=what, scopes=scopes):
+        for entry in _entries(answer, body, key, what):
+            total += 1
+            if total > MAX_ENTRIES:
+                raise LimitError(f"{what}: more than the {MAX_ENTRIES:,} entries allowed")
+            yield entry
+
+
+def pages(
+    session: Session, url: str, *, what: str, scopes: Scopes, allow: Collection[int] = ()
+) -> Iterator[tuple[Answer, bytes]]:
+    """Each page of a list; the next one must be at the same origin, and a new one."""
+    seen: set[str] = set()
+    following: str | None = url
+    while following is not None:
+        seen.add(following)
+        if len(seen) > MAX_PAGES:
+            raise LimitError(f"{what}: more than the {MAX_PAGES:,} pages allowed")
+        with session.request("GET", following, what=what, scopes=scopes, allow=allow) as answer:
+            body = answer.read(MAX_PAGE, what)
+        yield answer, body
+        link = _NEXT.search(answer.headers.get("Link", ""))
+        following = None if link is None else resolved(answer.url, link[1])
+        if following is not None and Origin.of(following) != session.origin:
+            raise RegistryError(f"{what}: the next page would be at {Origin.of(following)}")
+        if following in seen:
+            raise RegistryError(f"{what}: the list's pages go round in a circle")
+
+
+def _entries(answer: Answer, body: bytes, key: str, what: str) -> list[str]:
+    if errors.is_html(answer.headers):
+        raise errors.not_a_registry(answer.url, status=answer.status)
+    try:
+        value = strict.load_object(body, what=what, limit=MAX_PAGE).get(key)
+    except MalformedError as error:
+        raise errors.malformed(what, error) from None
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(
+        isinstance(entry, str) and len(entry) <= _MAX_NAME for entry in value
+    ):
+        raise RegistryError(f"{what}: {key} is not a list of names")
+    return value

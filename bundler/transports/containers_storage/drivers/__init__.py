@@ -1,0 +1,1 @@
+"""Graph drivers: how layers are unpacked to disk. Read ``driver`` first."""

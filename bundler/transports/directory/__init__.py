@@ -1,0 +1,4 @@
+"""``dir:``: an image as plain files in a directory, and trees of such directories.
+
+Read ``transport`` first.
+"""

@@ -1,0 +1,1 @@
+"""``docker-archive:``: the tar archives of ``docker save``. Read ``transport`` first."""

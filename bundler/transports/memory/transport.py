@@ -1,0 +1,176 @@
+"""Images in dictionaries: the shortest complete transport.
+
+A ``MemoryStore`` is what a transport opens; ``source()`` and ``destination()`` open it as any other
+transport does. No reference on the command line names one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bundler.errors import InvalidReferenceError, NotFoundError
+from bundler.oci.descriptor import Descriptor
+from bundler.ports import Accepts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from bundler.content.streams.reader import Content, Reader
+    from bundler.oci.digest import Digest
+    from bundler.ports import Node, Options, Publication
+
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReference:
+    """``memory:NAME``, or ``memory:`` for the only image."""
+
+    name: str | None = None
+    transport: str = "memory"
+
+    def __str__(self) -> str:
+        return f"memory:{self.name or ''}"
+
+
+class MemoryStore:
+    """Blobs by digest and root descriptors by name; sources and destinations may share it."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[Digest, bytes] = {}
+        self.names: dict[str | None, Descriptor] = {}
+
+    def source(self) -> MemorySource:
+        """Open the store for reading."""
+        return MemorySource(self)
+
+    def destination(self, accepts: Accepts | None = None) -> MemoryDestination:
+        """Open the store for writing."""
+        return MemoryDestination(self, accepts or Accepts())
+
+    def transport(self) -> MemoryTransport:
+        """The transport that opens this store."""
+        return MemoryTransport(self)
+
+    def open(self, target: Node, offset: int) -> AbstractContextManager[Reader]:
+        """Open a blob at ``offset``.
+
+        Raises:
+            NotFoundError: the store has no such blob.
+        """
+        data = None if target.digest is None else self.blobs.get(target.digest)
+        if data is None:
+            raise NotFoundError(f"memory: no blob {target.digest}")
+        return io.BytesIO(data[offset:])
+
+
+class MemorySource:
+    """Reads a store; lists its names and referrers too."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """Return the root called ``name``; without a name, the only root."""
+        names = self._store.names
+        if name is None and len(names) == 1:
+            return next(iter(names.values()))
+        if name not in names:
+            raise NotFoundError(f"memory: no image {name!r} (the store has {self.tags()})")
+        return names[name]
+
+    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """Open the bytes of ``target``."""
+        return self._store.open(target, offset)
+
+    def tags(self) -> list[str]:
+        """List every name."""
+        return [name for name in self._store.names if name is not None]
+
+    def referrers(self, subject: Digest, /) -> list[Descriptor]:
+        """List every manifest in the store whose ``subject`` has that digest."""
+        found = []
+        for digest, raw in list(self._store.blobs.items()):
+            value = _manifest(raw)
+            if value.get("subject", {}).get("digest") == subject.text:
+                kind = value.get("artifactType") or value.get("config", {}).get("mediaType")
+                found.append(Descriptor(value["mediaType"], digest, len(raw), artifact_type=kind))
+        return found
+
+    def close(self) -> None:
+        """Do nothing: the source holds no resources."""
+
+
+class MemoryDestination:
+    """Writes a store; its content can be read back."""
+
+    def __init__(self, store: MemoryStore, accepts: Accepts) -> None:
+        self._store = store
+        self._accepts = accepts
+
+    @property
+    def accepts(self) -> Accepts:
+        """The capabilities that the destination was opened with."""
+        return self._accepts
+
+    def has(self, target: Node, /) -> bool:
+        """Report whether the digest is stored, with the size of ``target`` if it has one."""
+        data = None if target.digest is None else self._store.blobs.get(target.digest)
+        return data is not None and target.size in (None, len(data))
+
+    def push(self, target: Node, content: Content, /) -> Descriptor:
+        """Store all of ``content``."""
+        buffer = memoryview(bytearray(_CHUNK))
+        data = bytearray()
+        while count := content.readinto(buffer):
+            data += buffer[:count]
+        stored = content.descriptor()
+        self._store.blobs[stored.digest] = bytes(data)
+        return Descriptor(target.media_type, stored.digest, stored.size)
+
+    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """Open the bytes of ``target``."""
+        return self._store.open(target, offset)
+
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """Set every name; an image without one gets the name None."""
+        for image in images:
+            for name in image.names or (None,):
+                self._store.names[name] = image.root
+
+    def close(self) -> None:
+        """Do nothing: the destination holds no resources."""
+
+
+class MemoryTransport:
+    """Opens one store, whatever the reference is."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def parse(self, text: str, /) -> MemoryReference:
+        """Parse a name; empty text is the only image."""
+        if "\n" in text:
+            raise InvalidReferenceError(f"{text[:80]!r} is not a name in memory")
+        return MemoryReference(text or None)
+
+    def source(self, reference: MemoryReference, options: Options, /) -> MemorySource:  # noqa: ARG002 - the port's form
+        """Open the store for reading."""
+        return self._store.source()
+
+    def destination(self, reference: MemoryReference, options: Options, /) -> MemoryDestination:  # noqa: ARG002 - the port's form
+        """Open the store for writing."""
+        return self._store.destination()
+
+
+def _manifest(raw: bytes) -> dict[str, Any]:
+    """Decode a manifest; empty if ``raw`` is none."""
+    try:
+        value = json.loads(raw) if raw[:1] == b"{" else None
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,1 @@
+"""``oci-archive:``: OCI image layouts in a tar archive. Read ``transport`` first."""

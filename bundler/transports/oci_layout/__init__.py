@@ -1,0 +1,1 @@
+"""``oci:``: OCI image layouts in a directory. Read ``transport`` first."""

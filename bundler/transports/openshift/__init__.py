@@ -1,0 +1,1 @@
+"""``atomic:``: the image API of OpenShift; parsed and refused."""

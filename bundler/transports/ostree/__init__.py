@@ -1,0 +1,1 @@
+"""``ostree:``: parsed and refused."""

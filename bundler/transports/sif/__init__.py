@@ -1,0 +1,1 @@
+"""``sif:``: Singularity image files, read only. Read ``transport`` first."""

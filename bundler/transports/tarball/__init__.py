@@ -1,0 +1,1 @@
+"""``tarball:``: plain tar files as the layers of an image, read only."""

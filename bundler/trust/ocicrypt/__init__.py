@@ -1,0 +1,4 @@
+"""Encrypted layers (ocicrypt): recipients, wrapped keys, the cipher stream.
+
+Read ``recipients`` first.
+"""

@@ -1,0 +1,311 @@
+"""Who may read an encrypted layer: its secret, wrapped for recipients and unwrapped by keys.
+
+    jwe:FILE         a public key, RSA or elliptic curve
+    pkcs7:FILE       a certificate with an RSA key
+    pgp:NAME         a key of gpg's, by a name or an address
+    provider:NAME    a program that the key provider configuration names
+
+What was wrapped stands in the descriptor's annotations, one for each protocol, as base64; several
+of the same protocol are separated by commas.
+
+https://github.com/containers/ocicrypt/blob/v1.2.1/README.md
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    load_der_private_key,
+    load_der_public_key,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from bundler.errors import ConfigError, LimitError, MalformedError, UnsupportedError, UsageError
+from bundler.trust.ocicrypt import jwe, keyprovider, pgp, pkcs7
+from bundler.trust.ocicrypt.cipher_stream import DecryptingReader, EncryptingReader, decrypting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bundler.content.streams.reader import Reader
+    from bundler.oci.descriptor import Descriptor
+
+KEYS = "org.opencontainers.image.enc.keys."
+
+_MAX_FILE = 1024 * 1024
+_MAX_PACKETS = 64
+_PGP_SECRET_KEY = (b"-----BEGIN PGP PRIVATE KEY", b"\x94", b"\x95", b"\xc5")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """Those who may read."""
+
+    public_keys: tuple[jwe.PublicKey, ...] = ()
+    certificates: tuple[x509.Certificate, ...] = ()
+    pgp_names: tuple[str, ...] = ()
+    providers: tuple[tuple[str, str], ...] = ()
+    """Each with what it is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecryptionKeys:
+    """What may open a layer."""
+
+    private_keys: tuple[jwe.PrivateKey, ...] = ()
+    pgp_keys: tuple[pgp.SecretKey, ...] = ()
+    providers: tuple[tuple[str, str], ...] = ()
+
+
+def sealing(
+    recipients: Sequence[str], configuration: Path | None = None
+) -> Callable[[Reader, Descriptor], EncryptingReader]:
+    """What encrypts layers for ``recipients``, each written as ``PROTOCOL:WHO``.
+
+    Args:
+        recipients: at least one.
+        configuration: of the key providers, if there is any.
+
+    Raises:
+        UsageError: a recipient that cannot be understood, or whose file cannot be read.
+    """
+    readers = parse_recipients(recipients)
+    commands = keyprovider.load(configuration)
+
+    def seal(source: Reader, _: Descriptor) -> EncryptingReader:
+        return EncryptingReader(source, lambda secret: wrap(secret, readers, commands))
+
+    return seal
+
+
+def unsealing(
+    keys: Sequence[str], configuration: Path | None = None
+) -> Callable[[Reader, Descriptor], DecryptingReader]:
+    """What decrypts layers by ``keys``, each a ``FILE``, ``FILE:PASSWORD`` or ``provider:NAME``.
+
+    A password may also be said as ``pass=…``, ``file=PATH`` or ``fd=NUMBER``. Certificates are
+    passed over: they are needed by other tools only.
+
+    Raises:
+        UsageError: a key that cannot be read.
+    """
+    given = parse_keys(keys)
+    commands = keyprovider.load(configuration)
+
+    def unseal(source: Reader, layer: Descriptor) -> DecryptingReader:
+        what = f"layer {layer.digest}"
+        return decrypting(
+            source, layer.annotations, lambda said: unwrap(said, given, commands, what), what
+        )
+
+    return unseal
+
+
+def wrap(
+    secret: bytes, recipients: Recipients, commands: Mapping[str, keyprovider.Command]
+) -> dict[str, str]:
+    """The annotations that hold ``secret`` for all of ``recipients``."""
+    packets: dict[str, bytes] = {}
+    if recipients.public_keys:
+        packets["jwe"] = jwe.wrap(secret, recipients.public_keys)
+    if recipients.certificates:
+        packets["pkcs7"] = pkcs7.wrap(secret, recipients.certificates)
+    if recipients.pgp_names:
+        packets["pgp"] = pgp.wrap(secret, recipients.pgp_names)
+    for name, told in recipients.providers:
+        command = keyprovider.named(name, commands)
+        packets[f"provider.{name}"] = keyprovider.wrap(secret, name, told, command)
+    return {KEYS + name: b64encode(packet).decode() for name, packet in packets.items()}
+
+
+def unwrap(
+    annotations: Mapping[str, str],
+    keys: DecryptionKeys,
+    commands: Mapping[str, keyprovider.Command],
+    what: str,
+) -> bytes:
+    """The secret in ``annotations``, by the first of ``keys`` that opens it.
+
+    Raises:
+        UsageError: none of them does.
+        MalformedError: the annotations are damaged.
+    """
+    for name, text in annotations.items():
+        if not name.startswith(KEYS):
+            continue
+        protocol = name.removeprefix(KEYS)
+        for packet in _packets(text, what):
+            secret = _unwrap_one(protocol, packet, keys, commands, what)
+            if secret is not None:
+                return secret
+    protocols = sorted(name.removeprefix(KEYS) for name in annotations if name.startswith(KEYS))
+    raise UsageError(
+        f"{what}: encrypted for {', '.join(protocols)[:200] or 'nobody'}, and no key that was "
+        "given opens it",
+        hint="name the private key with --decryption-key",
+    )
+
+
+def parse_recipients(texts: Sequence[str]) -> Recipients:
+    """Read what names recipients, and their files; raises as ``sealing`` does."""
+    public_keys, certificates, names, providers = [], [], [], []
+    for text in texts:
+        protocol, colon, who = text.partition(":")
+        match protocol if colon and who else "":
+            case "jwe":
+                public_keys.append(_public_key(_file(who), who))
+            case "pkcs7":
+                certificates.append(_certificate(_file(who), who))
+            case "pgp":
+                names.append(who)
+            case "provider":
+                providers.append(_provider(who))
+            case "pkcs11":
+                raise UnsupportedError(f"{text!r}: hardware tokens (pkcs11) are not supported")
+            case _:
+                raise UsageError(
+                    f"{text!r} does not name a recipient",
+                    hint="write jwe:FILE, pkcs7:FILE, pgp:NAME or provider:NAME",
+                )
+    return Recipients(tuple(public_keys), tuple(certificates), tuple(names), tuple(providers))
+
+
+def parse_keys(texts: Sequence[str]) -> DecryptionKeys:
+    """Read what names keys, and their files; raises as ``unsealing`` does."""
+    private_keys, pgp_keys, providers = [], [], []
+    for text in texts:
+        path, _, secret = text.partition(":")
+        if path == "provider":
+            providers.append(_provider(secret))
+            continue
+        data, password = _file(path), _password(secret)
+        if data.startswith(_PGP_SECRET_KEY):
+            pgp_keys.append(pgp.SecretKey(data, password))
+        elif not _is_certificate(data):
+            private_keys.append(_private_key(data, password, path))
+    return DecryptionKeys(tuple(private_keys), tuple(pgp_keys), tuple(providers))
+
+
+def _unwrap_one(
+    protocol: str,
+    packet: bytes,
+    keys: DecryptionKeys,
+    commands: Mapping[str, keyprovider.Command],
+    what: str,
+) -> bytes | None:
+    kind, _, name = protocol.partition(".")
+    match kind:
+        case "jwe":
+            return jwe.unwrap(packet, keys.private_keys, what)
+        case "pkcs7":
+            return pkcs7.unwrap(packet, keys.private_keys, what)
+        case "pgp":
+            return pgp.unwrap(packet, keys.pgp_keys)
+        case "provider" if name in dict(keys.providers):
+            told = dict(keys.providers)[name]
+            command = keyprovider.named(name, commands)
+            return keyprovider.unwrap(packet, name, told, command)
+    return None
+
+
+def _packets(text: str, what: str) -> list[bytes]:
+    parts = text.split(",")
+    if len(parts) > _MAX_PACKETS or len(text) > _MAX_FILE:
+        raise LimitError(f"{what}: its secret is wrapped more often than is allowed")
+    try:
+        return [b64decode(part, validate=True) for part in parts]
+    except ValueError:
+        raise MalformedError(f"{what}: its wrapped secret is not base64") from None
+
+
+def _provider(text: str) -> tuple[str, str]:
+    name, colon, told = text.partition(":")
+    if not name:
+        raise UsageError("provider: is followed by no name", hint="write provider:NAME")
+    return name, told if colon else "Enabled"
+
+
+def _password(text: str) -> bytes | None:
+    """As ``unsealing`` says; None: there is none."""
+    how, equals, value = text.partition("=")
+    match how if equals else "":
+        case "pass":
+            return value.encode()
+        case "file":
+            return _file(value)
+        case "fd":
+            try:
+                return os.read(int(value), _MAX_FILE)
+            except (ValueError, OSError):
+                raise UsageError(f"no password can be read from fd={value[:20]}") from None
+        case _:
+            return text.encode() or None
+
+
+def _file(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(data) > _MAX_FILE:
+        raise ConfigError(f"{path}: too large to be a key")
+    return data
+
+
+def _public_key(data: bytes, path: str) -> jwe.PublicKey:
+    load = load_pem_public_key if b"-----BEGIN" in data else load_der_public_key
+    try:
+        key = load(data)
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigError(f"{path}: not a public key in PEM or DER") from None
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise UnsupportedError(f"{path}: neither an RSA nor an elliptic curve key")
+    return key
+
+
+def _private_key(data: bytes, password: bytes | None, path: str) -> jwe.PrivateKey:
+    load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
+    try:
+        key = load(data, password)
+    except TypeError:
+        asked = "needs a password" if password is None else "is not encrypted: leave its password"
+        raise UsageError(f"{path}: {asked}", hint=f"write {path}:file=PATH") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigError(f"{path}: not a private key, or not its password") from None
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise UnsupportedError(f"{path}: neither an RSA nor an elliptic curve key")
+    return key
+
+
+def _certificate(data: bytes, path: str) -> x509.Certificate:
+    pem = b"-----BEGIN" in data
+    try:
+        found = (
+            x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)
+        )
+        key = found.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigError(f"{path}: not a certificate in PEM or DER") from None
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise UnsupportedError(f"{path}: pkcs7 needs a certificate with an RSA key")
+    return found
+
+
+def _is_certificate(data: bytes) -> bool:
+    if b"-----BEGIN" in data:
+        return b"-----BEGIN CERTIFICATE" in data
+    try:
+        x509.load_der_x509_certificate(data)
+    except ValueError:
+        return False
+    return True

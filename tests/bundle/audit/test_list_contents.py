@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.bundle.audit.list_contents import list_bundle
+from bundler.errors import DamagedBundleError, NotFoundError
+from bundler.trust import keys
+from tests.fakes import bundles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NGINX, APP = bundles.REFERENCES
+
+
+@pytest.mark.parametrize("form", ["oci", "dir"])
+def test_sizes_count_each_blob_once(tmp_path: Path, form: str):
+    named = bundles.sample()
+    listing = list_bundle(bundles.write(tmp_path / "b", named, form=form))
+    contents = {name: one.contents() for name, one in named.items()}
+    everything = contents[NGINX] | contents[APP]
+    common = contents[NGINX].keys() & contents[APP].keys()
+    assert common
+    assert listing.size == sum(map(len, everything.values()))
+    assert listing.blobs == len(everything)
+    for listed in listing.images:
+        own = contents[listed.image.reference]
+        assert listed.size == sum(map(len, own.values()))
+        assert listed.shared == sum(len(own[digest]) for digest in common)
+        assert listed.blobs == len(own)
+
+
+def test_it_tells_who_seems_to_have_signed(tmp_path: Path):
+    key = keys.generate()
+    listing = list_bundle(bundles.write(tmp_path / "b", keys=(key,)))
+    assert listing.signatures == (key.public.id[:16],)
+    assert listing.to_json()["images"][1]["platforms"] == ["linux/amd64", "linux/arm64"]
+
+
+def test_a_bundle_without_a_manifest_cannot_be_listed(tmp_path: Path):
+    named = bundles.sample()
+    bundle = bundles.write(tmp_path / "b", named)
+    path = f"blobs/sha256/{named[NGINX].digest.removeprefix('sha256:')}"
+    (bundle / path).unlink()
+    with pytest.raises(DamagedBundleError, match=path):
+        list_bundle(bundle)
+
+
+def test_what_is_no_bundle_cannot_be_listed(tmp_path: Path):
+    for directory in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(NotFoundError):
+            list_bundle(directory)

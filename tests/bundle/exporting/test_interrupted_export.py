@@ -1,0 +1,307 @@
+"""An export that ends at any file-system operation: what is left, and what a re-run makes of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bundler.bundle.exporting import export as exporting
+from bundler.bundle.manifest.expand import Wanted
+from bundler.bundle.verifying.verify import verify
+from bundler.config.settings import Settings
+from bundler.copy.engine import Running
+from bundler.errors import NoSpaceError, PartialError
+from bundler.ports import Options
+from bundler.trust import keys
+from tests.fakes import images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bundler.bundle.format.inventory import Format
+
+KEY, OTHER = keys.generate(), keys.generate()
+SEALING = frozenset({"index.json", "VERIFY.txt", "SHA256SUMS", "bundle.json"})
+FORMATS: list[Format] = ["oci", "dir"]
+
+
+class Killed(BaseException):
+    """The process is gone: no operation after this one reaches the disk."""
+
+
+@dataclass
+class Disk:
+    """Counts the operations that change a file system, and ends them at a chosen one."""
+
+    ends_at: int | None = None
+    killed: bool = True
+    """False: one operation fails because the disk is full, and the process lives on."""
+    operations: list[str] = field(default_factory=list)
+    """The name that each operation gives or takes; empty where it works on an open file."""
+
+    @property
+    def sealing(self) -> int:
+        """The number of the first operation that replaces or removes what makes a bundle one."""
+        marks = (name in SEALING or name.endswith(".sig") for name in self.operations)
+        return next(number for number, is_mark in enumerate(marks) if is_mark)
+
+    @property
+    def sealed(self) -> int:
+        """The number of the first operation after the last signature has its name."""
+        last = max(number for number, name in enumerate(self.operations) if name.endswith(".sig"))
+        return last + 1
+
+    def perform(self, call: Callable[..., Any], name: str, *arguments: Any, **more: Any) -> Any:
+        number = len(self.operations)
+        self.operations.append(name)
+        if self.ends_at is not None and (
+            number == self.ends_at or (self.killed and number > self.ends_at)
+        ):
+            raise Killed if self.killed else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return call(*arguments, **more)
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[Disk, Callable[[], object]], None]:
+    """Run something with every change to the file system passing through a ``Disk``."""
+
+    def run(disk: Disk, work: Callable[[], object]) -> None:
+        def guard(function: str, position: int | None) -> None:
+            # What a kill leaves does not depend on fsync, and hundreds of exports are quicker so.
+            call = os.fstat if function == "fsync" else getattr(os, function)
+
+            def guarded(*arguments: Any, **more: Any) -> Any:
+                if function == "open" and not arguments[1] & os.O_CREAT:
+                    return call(*arguments, **more)
+                name = "" if position is None else Path(arguments[position]).name
+                return disk.perform(call, name, *arguments, **more)
+
+            patched.setattr(os, function, guarded)
+
+        with monkeypatch.context() as patched:
+            for function in ("write", "fsync"):
+                guard(function, None)
+            for function in ("open", "unlink", "mkdir", "rmdir"):
+                guard(function, 0)
+            for function in ("rename", "link"):
+                guard(function, 1)
+            work()
+
+    return run
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Images old, new and kept, which share a layer."""
+    shared = images.layer({"shared": b"shared " * 500})
+    named = {
+        "kept": images.image(shared, images.layer({"kept": b"kept"})),
+        "old": images.multi_platform("old", "linux/amd64", shared=shared),
+        "new": images.image(shared, images.layer({"new": b"new " * 500})),
+    }
+    images.write_layout(tmp_path / "layout", named)
+    return Site(tmp_path, named)
+
+
+@dataclass
+class Site:
+    """A directory with a layout to export from and a bundle to export to."""
+
+    path: Path
+    images: dict[str, images.Image]
+
+    @property
+    def bundle(self) -> Path:
+        return self.path / "bundle"
+
+    def export(
+        self,
+        *names: str,
+        kind: Format = "oci",
+        signed_by: tuple[keys.PrivateKey, ...] = (KEY,),
+        keep_going: bool = False,
+    ) -> exporting.ExportReport:
+        wanted = [
+            Wanted(
+                reference=f"registry.corp/{name}:1",
+                source=f"oci:{self.path / 'layout'}:{name}",
+                platforms=(),
+                index="strip",
+                referrers=True,
+                rename=None,
+                origin="test.yaml:1",
+            )
+            for name in names
+        ]
+        home = self.path / "home"
+        options = Options(Settings.load({}, home, 1000, etc=home, usr_share=home, run=home))
+        order = exporting.ExportOrder(self.bundle, "plant-7", kind, keys=signed_by)
+        with ThreadPoolExecutor(1) as executor:
+            return exporting.export(
+                order, wanted, options, Running(executor, keep_going=keep_going)
+            )
+
+    def restore(self, saved: Path | None) -> None:
+        """Put the bundle back as it was saved, or take it away."""
+        shutil.rmtree(self.bundle, ignore_errors=True)
+        if saved is not None:
+            shutil.copytree(saved, self.bundle)
+
+    def save(self) -> Path:
+        return shutil.copytree(self.bundle, self.path / "saved")
+
+    def serial(self) -> int | None:
+        """The serial of a bundle that is whole and signed; None if there is none."""
+        if not self.bundle.exists():
+            return None
+        checked = verify(self.bundle, [KEY.public])
+        good = checked.whole and checked.distrust is None and checked.inventory is not None
+        return checked.inventory.serial if good and checked.inventory else None
+
+    def files(self) -> set[str]:
+        paths = self.bundle.rglob("*")
+        return {str(path.relative_to(self.bundle)) for path in paths if path.is_file()}
+
+
+def interruptions(
+    site: Site,
+    on_disk: Callable[[Disk, Callable[[], object]], None],
+    work: Callable[[], object],
+    saved: Path | None,
+    *,
+    killed: bool = True,
+) -> Iterator[tuple[int, Disk]]:
+    """End ``work`` at each of its operations in turn; its number, and all that there are."""
+    whole = Disk()
+    site.restore(saved)
+    on_disk(whole, work)
+    for number in range(len(whole.operations)):
+        site.restore(saved)
+        try:
+            on_disk(Disk(number, killed), work)
+        except (Killed, NoSpaceError):
+            ended = True
+        else:
+            ended = False  # tidying up that may fail without harm
+        if ended:
+            yield number, whole
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "full"])
+def test_the_former_bundle_verifies_until_sealing_begins(site, on_disk, kind, killed):
+    former = site.export("kept", "old", kind=kind).inventory.serial
+    saved = site.save()
+    expected: set[str] | None = None
+
+    def renew() -> None:
+        site.export("kept", "new", kind=kind)
+
+    for number, whole in interruptions(site, on_disk, renew, saved, killed=killed):
+        found = site.serial()
+        if number <= whole.sealing:
+            assert found == former, f"operation {number} of {len(whole.operations)}"
+        elif number >= whole.sealed:
+            assert found is not None
+            assert found > former
+        else:
+            assert found is None or found >= former
+        if number % 4 == 0:
+            on_disk(Disk(), renew)
+            assert (site.serial() or 0) > former
+            expected = expected or site.files()
+            assert site.files() == expected
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_sealing_phase_does_not_grow_with_the_content(site, on_disk, kind):
+    """Between the first replaced file and the last signature, no blob is written or removed."""
+    site.export("kept", "old", kind=kind)
+    disk = Disk()
+    on_disk(disk, lambda: site.export("kept", "new", kind=kind))
+    names = {name for name in disk.operations[disk.sealing : disk.sealed] if name}
+    written = {name for name in names if not name.startswith(".airbundle-")}
+    assert written <= SEALING | {name for name in site.files() if name.endswith(".sig")}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_interrupted_first_export_is_no_bundle_and_is_completed(site, on_disk, kind):
+    def begin() -> None:
+        site.export("kept", "new", kind=kind)
+
+    for number, whole in interruptions(site, on_disk, begin, None):
+        assert (site.serial() is not None) == (number >= whole.sealed)
+        if number % 4 == 0:
+            on_disk(Disk(), begin)
+            assert site.serial()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_blobs_that_were_fetched_are_kept_and_hashed_again(site, on_disk, kind):
+    """Of two that an interrupted renewal fetched, the damaged one alone is fetched anew."""
+    site.export("kept", kind=kind)
+    whole = Disk()
+    saved = site.save()
+    on_disk(whole, lambda: site.export("kept", "new", kind=kind))
+    site.restore(saved)
+    with pytest.raises(Killed):
+        on_disk(Disk(whole.sealing), lambda: site.export("kept", "new", kind=kind))
+    layer, config = site.images["new"].blobs[2], site.images["new"].blobs[0]
+    (kept,) = site.bundle.rglob(layer.digest.removeprefix("sha256:"))
+    (damaged,) = site.bundle.rglob(config.digest.removeprefix("sha256:"))
+    damaged.write_bytes(b"x" * damaged.stat().st_size)
+    before = kept.stat().st_ino
+
+    report = site.export("kept", "new", kind=kind)
+
+    assert report.plan.count("push") == 0
+    assert kept.stat().st_ino == before
+    assert images.sha256(damaged.read_bytes()) == config.digest
+    assert site.serial() == report.inventory.serial
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_leftovers_of_an_interrupted_renewal_are_noted_and_pruned(site, on_disk, kind):
+    """They stay beside the former bundle until a run ends, also one that changes nothing else."""
+    former = site.export("kept", "old", kind=kind)
+    before = site.files()
+    whole = Disk()
+    saved = site.save()
+    on_disk(whole, lambda: site.export("kept", "new", kind=kind))
+    site.restore(saved)
+    with pytest.raises(Killed):
+        on_disk(Disk(whole.sealing), lambda: site.export("kept", "new", kind=kind))
+    checked = verify(site.bundle, [KEY.public])
+    checked.check()
+    assert checked.unlisted == len({name for name in site.files() - before if "/" in name})
+
+    report = site.export("kept", "old", kind=kind)
+
+    assert not report.changed
+    assert report.inventory.serial == former.inventory.serial
+    assert site.files() == before
+
+
+def test_signatures_by_former_signers_do_not_outlive_the_renewal(site):
+    site.export("kept", signed_by=(KEY, OTHER))
+    site.export("kept", "new")
+    assert [name for name in site.files() if name.endswith(".sig")] == [
+        f"bundle.json.{KEY.public.id[:16]}.sig"
+    ]
+
+
+def test_a_renewal_of_which_nothing_arrives_leaves_the_former_bundle(site):
+    """With --keep-going too: an empty bundle does not replace one with images."""
+    former = site.export("kept").inventory.serial
+    for blob in site.images["new"].blobs[1:]:
+        (site.path / "layout/blobs/sha256" / blob.digest.removeprefix("sha256:")).unlink()
+    with pytest.raises(PartialError, match="nothing"):
+        site.export("new", keep_going=True)
+    assert site.serial() == former

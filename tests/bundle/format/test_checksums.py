@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.bundle.format import checksums
+from bundler.errors import LimitError, MalformedError, NotFoundError
+from bundler.oci.digest import Digest
+from tests.fakes import bundles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+A, B = Digest.of(b"a"), Digest.of(b"b")
+DIGESTS = st.binary(max_size=4).map(Digest.of)
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True).filter(
+    lambda name: name not in {"con", "prn", "aux", "nul"} and name[:3] not in {"com", "lpt"}
+)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+
+
+@given(st.dictionaries(PATHS, DIGESTS))
+def test_what_is_written_reads_as_the_same(listed):
+    assert checksums.parse(checksums.render(listed)) == listed
+
+
+def test_lines_are_sorted_by_path():
+    lines = checksums.render({"b": A, "a/c": B, "a-b": A}).decode().splitlines()
+    assert [line.split()[1] for line in lines] == ["a-b", "a/c", "b"]
+
+
+def test_sha256sum_accepts_what_is_written(tmp_path: Path):
+    bundles.images.write_layout(tmp_path, bundles.sample())
+    paths = [str(path.relative_to(tmp_path)) for path in bundles.walk(tmp_path)]
+    described = checksums.write(tmp_path, paths)
+    subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=tmp_path, check=True)
+    assert described.count == len(paths)
+    assert described == checksums.describe((tmp_path / "SHA256SUMS").read_bytes(), len(paths))
+
+
+def test_a_blob_named_after_its_digest_is_not_read_again(tmp_path: Path):
+    path = f"blobs/sha256/{A.hex}"
+    assert checksums.digests(tmp_path, [path]) == {path: A}
+    with pytest.raises(NotFoundError):
+        checksums.digests(tmp_path, ["index.json"])
+
+
+def test_a_blob_named_after_its_sha512_is_hashed(tmp_path: Path):
+    named = Digest.of(b"a", "sha512")
+    path = f"blobs/sha512/{named.hex}"
+    (tmp_path / "blobs/sha512").mkdir(parents=True)
+    (tmp_path / path).write_bytes(b"a")
+    assert checksums.digests(tmp_path, [path]) == {path: A}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../x",
+        "a/../x",
+        "/etc/passwd",
+        "./a",
+        "a//b",
+        "a/",
+        "",
+        "a:b",
+        "a\\b",
+        "a\x1bb",
+        "ä",
+        "a.",
+        "nul",
+        "blobs/CON.txt",
+        "x" * 201,
+        "/".join("x" * 200 for _ in range(2)),
+        "bundle.json",
+        "SHA256SUMS",
+        "bundle.json.0123456789abcdef.sig",
+    ],
+)
+def test_a_path_that_may_not_be_listed_is_refused(path):
+    with pytest.raises(MalformedError):
+        checksums.render({path: A})
+    with pytest.raises(MalformedError):
+        checksums.parse(f"{A.hex}  {path}\n".encode())
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        f"{A.hex}  a\n{B.hex}  a\n",
+        f"{A.hex}  a\n{B.hex}  A\n",
+        f"{A.hex}  a",
+        f"{A.hex} *a\n",
+        f"{A.hex} a\n",
+        f"{A.hex.upper()}  a\n",
+        f"{A.hex[:-1]}  a\n",
+        f"\\{A.hex}  a\n",
+        f"{A.hex}  a b\n",
+        f"{A.hex}  a\r\n",
+        f"\n{A.hex}  a\n",
+    ],
+)
+def test_a_line_of_another_form_is_refused(raw):
+    with pytest.raises(MalformedError):
+        checksums.parse(raw.encode())
+
+
+def test_a_file_that_is_too_large_is_refused():
+    with pytest.raises(LimitError):
+        checksums.parse(b"x" * (checksums.MAX_SUMS + 1))
+
+
+@given(st.binary(max_size=300))
+def test_nothing_from_outside_raises_anything_else(raw):
+    with contextlib.suppress(MalformedError):
+        checksums.parse(raw)

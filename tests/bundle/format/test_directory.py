@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.bundle.format import directory
+from bundler.errors import LimitError, MalformedError, NotFoundError
+from bundler.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+A, LONG = Digest.of(b"a"), Digest.of(b"a", "sha512")
+
+
+@pytest.mark.parametrize("digest", [A, LONG])
+def test_a_files_path_tells_its_digest(digest: Digest):
+    root = Digest.of(b"root")
+    assert directory.digest_in_name(directory.blob_path(digest)) == digest
+    for manifest in (False, True):
+        path = directory.part_path(root, digest, manifest=manifest)
+        assert directory.digest_in_name(path) == digest
+        assert directory.is_path(path)
+    assert directory.digest_in_name(directory.part_path(digest, digest, manifest=True)) == digest
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "index.json",
+        "blobs/sha256/abc",
+        f"blobs/sha512/{A.hex}",
+        f"blobs/md5/{A.hex}",
+        f"other/sha256/{A.hex}",
+        f"blobs/sha256/{A.hex}/x",
+        f"images/{A.hex}/version",
+        "images/x/manifest.json",
+    ],
+)
+def test_other_paths_tell_none(path: str):
+    assert directory.digest_in_name(path) is None
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_a_path_stays_below_and_has_one_spelling(text: str):
+    if directory.is_path(text):
+        assert text.isascii()
+        assert os.path.normpath(text) == text
+        assert not text.startswith("/")
+        assert not set(text) & set(':\\*?"<>| \0')
+
+
+def test_a_signature_is_named_after_its_key():
+    name = directory.signature_name(A.hex)
+    assert name == f"bundle.json.{A.hex[:16]}.sig"
+    assert directory.signing_key(name) == A.hex[:16]
+    assert directory.signing_key("bundle.json") is None
+
+
+def test_what_is_found_is_neither_followed_nor_opened(tmp_path: Path):
+    (tmp_path / "blobs/sha256").mkdir(parents=True)
+    (tmp_path / "blobs/sha256/x").write_bytes(b"123")
+    (tmp_path / "index.json").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "blobs/pipe")
+    (tmp_path / "blobs/loop").symlink_to("..")
+    (tmp_path / "holiday.jpg").write_bytes(b"")
+    found = directory.find(tmp_path)
+    kinds = {path: (entry.kind, entry.size) for path, entry in found.entries.items()}
+    assert kinds["blobs/sha256/x"] == ("file", 3)
+    assert {path for path, (kind, _) in kinds.items() if kind == "special"} == {
+        "index.json",
+        "blobs/pipe",
+        "blobs/loop",
+    }
+    assert found.ignored == 1
+
+
+def test_a_path_that_leaves_the_bundle_is_refused_before_it_is_opened(tmp_path: Path):
+    (tmp_path / "secret").write_text("x")
+    bundle = tmp_path / "b"
+    bundle.mkdir()
+    for path in ("../secret", "/etc/passwd", "a/../../secret", ""):
+        with pytest.raises(MalformedError):
+            directory.read_file(bundle, path, 100)
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path):
+    (tmp_path / "index.json").write_bytes(b"x" * 10)
+    assert directory.read_file(tmp_path, "index.json", 10) == b"x" * 10
+    with pytest.raises(LimitError):
+        directory.read_file(tmp_path, "index.json", 9)
+    with pytest.raises(NotFoundError):
+        directory.read_file(tmp_path, "oci-layout", 9)
+
+
+def test_signatures_alone_are_removed(tmp_path: Path):
+    kept = ["SHA256SUMS", "index.json", "bundle.json", "bundle.json.backup"]
+    for name in (*kept, directory.signature_name(A.hex)):
+        (tmp_path / name).write_bytes(b"x")
+    directory.remove_signatures(tmp_path)
+    directory.remove_signatures(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"blobs/sha256/{A.hex}", True),
+        ("blobs/sha256/.airbundle-0011.part", True),
+        (f"images/{A.hex}/manifest.json", True),
+        (f"images/{A.hex}/version", True),
+        (f"images/{A.hex}/{A.hex}.manifest.json", True),
+        (f"images/{A.hex}/.airbundle-0011.part", True),
+        ("blobs/sha256/run.sh", False),
+        (f"images/{A.hex}/run.sh", False),
+        ("images/holiday/version", False),
+        ("index.json", False),
+        ("VERIFY.txt", False),
+        (".airbundle-0011.part", False),
+    ],
+)
+def test_content_is_known_by_its_path(path: str, expected: bool):
+    assert directory.is_content(path) is expected
+
+
+def test_removing_files_removes_empty_directories_and_no_others(tmp_path: Path):
+    for path in ("images/a/version", "images/b/version", "images/b/note", "blobs/sha512/c"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    directory.remove_files(tmp_path, ["images/a/version", "images/b/version", "blobs/sha512/c"])
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {"images", "images/b", "images/b/note", "blobs"}

@@ -1,0 +1,54 @@
+"""docs/format.md is the specification: what it lists is what the code and the schema have."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from bundler.bundle.format import checksums, directory, inventory, signatures
+from bundler.oci import manifest
+from bundler.trust import encrypted_key
+
+PAGE = (Path(__file__).parents[3] / "docs" / "format.md").read_text()
+SCHEMA = json.loads((resources.files("bundler") / "schemas/inventory.schema.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        SCHEMA["properties"],
+        *(SCHEMA["$defs"][name]["properties"] for name in ("image", "referrer")),
+    ],
+)
+def test_every_member_is_explained(members):
+    for name in members:
+        assert f"`{name}`" in PAGE
+
+
+def test_every_finding_is_explained():
+    source = (Path(signatures.__file__).parent / "verifying.py").read_text()
+    codes = set(re.findall(r'check\.add\("([a-z]+)"|self\.add\("([a-z]+)"', source))
+    for code in {one or other for one, other in codes}:
+        assert f"| `{code}` |" in PAGE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        inventory.TYPE,
+        f"{inventory.MAX_INVENTORY >> 20} MiB",
+        f"most {checksums.MAX_SUMS >> 20} MiB",
+        f"{signatures.MAX_SIGNATURES} signatures of at most {signatures.MAX_SIGNATURE >> 10} KiB",
+        f"{directory.MAX_ENTRIES:,}",
+        f"{directory.MAX_PATH} characters",
+        f"{manifest.MAX_MANIFEST >> 20} MiB",
+        f"{manifest.MAX_CHILDREN:,}",
+        f"r ≤ {encrypted_key._MAX_R}, p ≤ {encrypted_key._MAX_P}",
+    ],
+)
+def test_every_limit_is_the_one_that_is_kept(text: str):
+    assert text in PAGE

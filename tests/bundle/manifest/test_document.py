@@ -1,0 +1,170 @@
+"""The YAML reader: text stays text, every value has a place, nothing hostile gets through."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bundler.config.yaml import document
+from bundler.config.yaml.document import Fields, Findings, Items, Text
+from bundler.errors import InvalidBundleManifestError, LimitError, NotFoundError
+
+
+def parse(text: str) -> document.Value:
+    findings = Findings()
+    value = document.parse(document.decode(text.encode(), "f.yaml"), "f.yaml", findings)
+    findings.check()
+    return value
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(InvalidBundleManifestError) as caught:
+        parse(text)
+    return list(caught.value.findings)
+
+
+@pytest.mark.parametrize("scalar", ["1.10", "0x10", "no", "2026-01-31", "1_000", "1e3", "012", "~"])
+def test_a_scalar_is_the_text_that_was_written(scalar):
+    assert parse(f"key: {scalar}") == {"key": scalar}
+
+
+def test_every_value_and_key_knows_its_place():
+    value = parse("a: x\nlist:\n  - y\n  - {b: z}\n")
+    assert isinstance(value, Fields)
+    assert str(value.key_at["list"]) == "f.yaml:2:1"
+    items = value["list"]
+    assert isinstance(items, Items)
+    assert [str(item.at) for item in items] == ["f.yaml:3:5", "f.yaml:4:5"]
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "\n\n"])
+def test_an_empty_file_is_said_to_be_empty(text):
+    assert mistakes(text) == ["f.yaml:1:1: the file is empty"]
+
+
+def test_nothing_written_is_null_only_without_quotes():
+    value = parse("a:\nb: ''\nc: 'null'\nd: null")
+    assert isinstance(value, Fields)
+    nulls = [key for key, item in value.items() if isinstance(item, Text) and item.is_null]
+    assert nulls == ["a", "d"]
+
+
+def test_all_repeated_keys_are_named_with_the_first():
+    assert mistakes("a: 1\nb: 2\na: 3\nb: 4\n") == [
+        "f.yaml:3:1: `a` is here already, in line 1",
+        "f.yaml:4:1: `b` is here already, in line 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: b\n\tc: d\n", "f.yaml:2:1: a tab cannot indent YAML; use spaces"),
+        ("a: 1\n--- \nb: 2\n", "f.yaml:2:1: a second document begins here; one file holds one"),
+        ("a: *b\n", "f.yaml:1:4: nothing before this is called &b"),
+        ("a: &x [*x]\n", "f.yaml:1:8: nothing before this is called &x"),
+        ("a: &x {b: c}\nd: {<<: *x}\n", "f.yaml:2:5: merge keys (<<) have no meaning here;"),
+        ("? [a]\n: b\n", "f.yaml:1:3: a key has to be text"),
+        ("a: !!python/object:os.system x\n", "f.yaml:1:4: a tag such as"),
+        ("a: !!binary eA==\n", "f.yaml:1:4: a tag such as"),
+        ("a: 'b\n", "not YAML"),
+        ("a: b: c\n", "f.yaml:1:5: not YAML"),
+        ("a: [\n b\n", "that begins in line 1"),
+        ("a: \x07\n", r"f.yaml:1:4: the character '\x07' is not allowed"),
+        ("a: \x00\n", r"f.yaml:1:4: the character '\x00' is not allowed"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place(text, expected):
+    (line,) = mistakes(text)
+    assert expected in line
+    assert "\n" not in line
+
+
+def test_an_alias_stands_for_what_it_names():
+    assert parse("a: &x [1, 2]\nb: *x\n") == {"a": ["1", "2"], "b": ["1", "2"]}
+
+
+def test_text_that_is_not_utf8_is_refused_where_it_breaks():
+    with pytest.raises(InvalidBundleManifestError, match=r"^f\.yaml:2:4: not UTF-8 text$"):
+        document.decode(b"a: b\nc: \xff\n", "f.yaml")
+
+
+def test_a_byte_order_mark_is_no_text():
+    assert document.decode(b"\xef\xbb\xbfa: b", "f.yaml") == "a: b"
+
+
+def _bomb(levels: int) -> str:
+    lines = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
+    return "\n".join(["a0: &a0 [x, x, x, x, x, x, x, x, x]", *lines])
+
+
+def _tower(levels: int) -> str:
+    """Aliases that are each one level deeper than the last."""
+    return "\n".join(["a0: &a0 x"] + [f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, levels)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(_bomb(12), id="aliases that multiply"),
+        pytest.param(_tower(200), id="aliases that pile up"),
+        pytest.param("[" * 50_000, id="deep lists"),
+        pytest.param("{a: " * 50_000, id="deep mappings"),
+        pytest.param("- " * 50_000, id="deep blocks"),
+        pytest.param("- a\n" * 200_000, id="many values"),
+    ],
+)
+def test_a_bomb_is_refused_in_one_line(text):
+    with pytest.raises(
+        LimitError, match=r"^f\.yaml:\d+:\d+: (nested deeper|more) than [\d,]+ \w+$"
+    ):
+        parse(text)
+
+
+def test_a_large_file_is_refused_before_it_is_parsed(tmp_path):
+    path = tmp_path / "large.yaml"
+    path.write_bytes(b"#" * (document.MAX_BYTES + 1))
+    with pytest.raises(LimitError, match="larger than 1,048,576 bytes"):
+        document.read_bytes(path)
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(NotFoundError, match="no such file"):
+        document.read_bytes(tmp_path / "absent.yaml")
+    with pytest.raises(InvalidBundleManifestError, match="cannot be read: Is a directory"):
+        document.read_bytes(tmp_path)
+
+
+def test_many_mistakes_are_cut_short():
+    text = "".join(f"k{n}: 1\n" for n in range(150)) * 2
+    found = mistakes(text)
+    assert len(found) == document.MAX_FINDINGS + 1
+    assert found[-1] == "and more; mend these 100 first"
+
+
+def test_a_mistake_holds_nothing_that_steers_a_terminal():
+    (line,) = mistakes('"a\\e[2J\\nb": 1\n"a\\e[2J\\nb": 2\n')
+    assert line == r"f.yaml:2:1: `a\x1b[2J\nb` is here already, in line 1"
+
+
+@given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"%@#? \n\t0.,<~\x85\u2028é"), max_size=80))
+@example("&a\n*a")
+@example("? ? ?")
+@example("!<")
+@example("%YAML 9.9\n---\n")
+def test_arbitrary_text_is_a_value_or_one_of_our_errors(text):
+    try:
+        value = parse(text)
+    except (InvalidBundleManifestError, LimitError) as error:
+        assert "f.yaml:" in str(error)  # noqa: PT017 - both outcomes are right
+    else:
+        assert isinstance(value, Text | Items | Fields)
+
+
+@given(st.binary(max_size=60))
+def test_arbitrary_bytes_are_text_or_one_of_our_errors(data):
+    try:
+        document.decode(data, "f.yaml")
+    except InvalidBundleManifestError as error:
+        assert len(error.findings) == 1  # noqa: PT017 - both outcomes are right

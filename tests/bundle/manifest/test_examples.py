@@ -1,0 +1,117 @@
+"""Every file in manifests/ can be loaded, and says what its comments promise."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+import bundler
+from bundler.bundle.importing import target_file
+from bundler.bundle.manifest import load
+from bundler.bundle.manifest.expand import expand
+from bundler.oci.platform import Platform
+
+FOLDER = Path(__file__).parents[3] / "manifests"
+ENVIRONMENT = {
+    "PLANT_USER": "robot",
+    "PLANT_PASSWORD": "swordfish",
+    "INSIDE_USER": "robot",
+    "INSIDE_PASSWORD": "swordfish",
+}
+SCHEMAS = Path(bundler.__file__).parent / "schemas"
+MANIFESTS = sorted(path.name for path in FOLDER.iterdir() if ".target." not in path.name)
+
+
+def _load(name: str) -> load.BundleManifest:
+    return load.load(FOLDER / name, environment=ENVIRONMENT)
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_every_example_loads(name):
+    loaded = _load(name)
+    assert loaded.images
+    assert loaded.name == name.partition(".")[0]
+
+
+def test_there_are_no_other_files():
+    assert {path.suffix for path in FOLDER.iterdir()} == {".yaml", ".txt"}
+
+
+def test_hospital_takes_one_platform_for_ninety_days():
+    loaded = _load("hospital.yaml")
+    assert loaded.expires == timedelta(days=90)
+    assert {entry.wishes.platforms for entry in loaded.images} == {(Platform("linux", "amd64"),)}
+
+
+def test_plant_chooses_and_renames():
+    tags = {
+        "docker://quay.io/prometheus/prometheus": ["v2.53.1", "v2.53.2", "v2.54.0"],
+        "docker://registry.example.com:5000/control/plc-bridge": ["1.1", "1.10"],
+        "docker://docker.io/library/redis": [
+            "7.0.1",
+            "7.2.0",
+            "7.2.5",
+            "7.4.0",
+            "7.4.1-rc1",
+            "8.0",
+        ],
+    }
+    wanted = expand(_load("plant-7.yaml"), tags.__getitem__)
+    assert [image.rename for image in wanted] == [
+        "control/gateway:v2.1",
+        "mirror/quay.io/prometheus/prometheus:v2.53.1",
+        "mirror/quay.io/prometheus/prometheus:v2.53.2",
+        "mirror/registry.example.com-5000/control/plc-bridge:1.10",
+        "mirror/redis:7.2.0",
+        "mirror/redis:7.2.5",
+        "mirror/redis:7.4.0",
+    ]
+
+
+def test_ship_gives_its_defaults_to_what_it_includes():
+    loaded = _load("ship.yaml")
+    both = (Platform("linux", "amd64"), Platform("linux", "arm64"))
+    assert [entry.wishes.platforms for entry in loaded.images] == [both, (), *[both] * 6]
+    assert [file.path for file in loaded.files] == ["ship.yaml", "images.txt", "skopeo-sync.yaml"]
+
+
+def test_workshop_names_what_lies_on_disk():
+    loaded = _load("workshop.yaml")
+    assert [entry.reference for entry in loaded.images][1:] == [
+        "localhost/layout:app",
+        "localhost/probe-image:latest",
+    ]
+    assert loaded.images[1].source == f"oci:{FOLDER}/layout:app"
+
+
+def test_inside_is_a_target():
+    target = target_file.load(FOLDER / "inside.target.yaml", environment=ENVIRONMENT)
+    assert target.target == "docker://registry.plant.example:5000/airgap"
+    assert target.override.credentials is not None
+    assert target.override.credentials.password == "swordfish"
+    assert target.names == (("docker.io/library", "base"), ("quay.io/prometheus", "monitoring"))
+    assert (target.existing, target.keep_host) == ("error", False)
+
+
+@pytest.mark.parametrize("name", ["bundle-manifest", "import-target", "lock"])
+def test_a_schema_is_one_and_describes_its_keys(name):
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    assert all(
+        "description" in member or "$ref" in member for member in schema["properties"].values()
+    )
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.name)
+def test_an_editor_that_knows_the_schema_finds_nothing_wrong(path):
+    """Editors read numbers and switches where our reader keeps text."""
+    if path.name == "skopeo-sync.yaml":
+        return
+    name = "import-target" if ".target." in path.name else "bundle-manifest"
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+    Draft202012Validator(schema).validate(yaml.safe_load(path.read_text()))

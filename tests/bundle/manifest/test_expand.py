@@ -1,0 +1,299 @@
+"""Choosing tags, naming inside, and what a bundle manifest means image by image."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.bundle.manifest import load
+from bundler.bundle.manifest.expand import Wanted, expand
+from bundler.bundle.manifest.rename_rules import RenameRule, target_name
+from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError
+from bundler.oci.tag_filter import Latest, Select, checked_range, choose, natural_key
+
+DIGEST = "sha256:" + "a" * 64
+TAGS = [
+    "7.0", "7.2.5", "v7.2.10", "7.2", "7", "6.9.9", "8.0.0", "7.4.0-rc1", "7.0-alpine", "latest",
+    "1.2.3.4", "7.2.10_build5", "20240101", "edge",
+]  # fmt: skip
+
+
+def patterns(*texts: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(map(re.compile, texts))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (">=7.0 <8", ["7", "7.0", "7.2", "7.2.5", "7.2.10_build5", "v7.2.10"]),
+        (">=7.0, <8", ["7", "7.0", "7.2", "7.2.5", "7.2.10_build5", "v7.2.10"]),
+        ("^7.2", ["7.2", "7.2.5", "7.2.10_build5", "v7.2.10"]),
+        ("~7.2.5", ["7.2.5", "7.2.10_build5", "v7.2.10"]),
+        ("7.2.x || 6", ["6.9.9", "7.2", "7.2.5", "7.2.10_build5", "v7.2.10"]),
+        ("7.2.5 - 7.2.9", ["7.2.5"]),
+        ("=7.2.5", ["7.2.5"]),
+        ("=> 7.2.6 =< 7.3", ["7.2.10_build5", "v7.2.10"]),
+        (">=7.4.0-rc1 <7.4.0", ["7.4.0-rc1"]),
+        ("8", ["8.0.0"]),
+        (">8", ["20240101"]),
+        ("v6", ["6.9.9"]),
+    ],
+)
+def test_a_range_takes_versions_and_no_prereleases_that_it_does_not_name(text, expected):
+    assert choose(Select(semver=checked_range(text)), TAGS) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["new", ">=", "1.2 <", ">=7.0 garbage", "1.2.3.4", "!=1", "|| ||", "1" * 300, "- 1", ""]
+)
+def test_what_is_no_range_is_refused(text):
+    with pytest.raises(UsageError):
+        checked_range(text)
+
+
+@pytest.mark.parametrize(
+    ("latest", "offered", "expected"),
+    [
+        (Latest(2), TAGS[:6], ["7.2.5", "v7.2.10"]),
+        (Latest(1), ["2.0-rc1", "1.9", "1.10", "x"], ["1.10"]),
+        (Latest(1), ["3.9-alpine", "3.10-alpine", "edge"], ["3.10-alpine"]),
+        (Latest(1), ["2.0.0-rc.9", "2.0.0-rc.10", "2.0.0-beta"], ["2.0.0-rc.10"]),
+        (Latest(9), ["1.0", "2.0"], ["1.0", "2.0"]),
+        (Latest(2, "tag"), ["r9", "r10", "r8"], ["r9", "r10"]),
+        (Latest(1, "tag"), ["2024-09-30", "2024-10-01"], ["2024-10-01"]),
+    ],
+)
+def test_the_newest_are_the_last_by_version_or_in_natural_order(latest, offered, expected):
+    assert choose(Select(latest=latest), offered) == expected
+
+
+def test_all_conditions_have_to_hold():
+    select = Select(
+        tags=("7.2", "7.2.5", "6.9.9", "edge"),
+        semver=">=7",
+        include=patterns("2", "5"),
+        exclude=patterns("5$"),
+        latest=Latest(5),
+    )
+    assert choose(select, TAGS) == ["7.2"]
+
+
+def test_expressions_are_found_anywhere():
+    assert choose(Select(include=patterns("rc", "^ed")), TAGS) == ["7.4.0-rc1", "edge"]
+
+
+def test_absent_tags_are_all_named():
+    with pytest.raises(NotFoundError, match=r"no such tag: a, c \(14 tags seen\)"):
+        choose(Select(tags=("a", "7.2", "c")), TAGS)
+
+
+def test_a_selection_that_leaves_nothing_says_what_it_was():
+    select = Select(semver=">=9 <10", exclude=patterns("-rc"))
+    with pytest.raises(
+        NotFoundError,
+        match=r"nothing matches semver '>=9 <10' and regex.exclude '-rc' \(14 tags seen\)",
+    ):
+        choose(select, TAGS)
+
+
+def test_what_a_registry_offers_and_cannot_be_a_tag_is_no_tag():
+    assert choose(Select(), ["ok", "../up", "a b", "x" * 129, "", "-a"]) == ["ok"]
+
+
+VERSIONS = st.builds(
+    "{}.{}.{}{}".format,
+    st.integers(0, 30),
+    st.integers(0, 30),
+    st.integers(0, 300),
+    st.sampled_from(["", "", "-rc1", "-alpine"]),
+)
+
+
+@given(st.lists(VERSIONS, min_size=1, unique=True), st.integers(1, 5), st.randoms())
+def test_the_choice_does_not_depend_on_the_registrys_order(tags, count, shuffler):
+    shuffled = list(tags)
+    shuffler.shuffle(shuffled)
+    for select in (Select(), Select(latest=Latest(count)), Select(latest=Latest(count, "tag"))):
+        assert choose(select, shuffled) == choose(select, tags)
+
+
+@given(st.lists(VERSIONS, min_size=1, unique=True), st.integers(1, 5))
+def test_nothing_left_out_is_newer_than_what_was_chosen(tags, count):
+    def key(tag: str) -> tuple[int, ...]:
+        return tuple(map(int, tag.split(".")))
+
+    stable = [tag for tag in tags if "-" not in tag]
+    chosen = choose(Select(latest=Latest(count)), tags)
+    assert len(chosen) <= count
+    if stable:
+        rest = [key(tag) for tag in stable if tag not in chosen]
+        assert len(chosen) == min(count, len(stable))
+        assert not rest or max(rest) < min(key(tag) for tag in chosen)
+
+
+@given(st.lists(VERSIONS), VERSIONS)
+def test_a_range_agrees_with_the_numbers(tags, bound):
+    bound = bound.partition("-")[0]
+    limit = tuple(map(int, bound.split(".")))
+    expected = {tag for tag in tags if "-" not in tag and tuple(map(int, tag.split("."))) >= limit}
+    select = Select(semver=checked_range(f">={bound}"))
+    if expected:
+        assert set(choose(select, tags)) == expected
+    else:
+        with pytest.raises(NotFoundError):
+            choose(select, tags)
+
+
+@given(st.from_regex(r"\A[\w][\w.-]{0,20}\Z"), st.from_regex(r"\A[\w][\w.-]{0,20}\Z"))
+def test_natural_order_is_total_and_tells_all_apart(one, other):
+    assert (natural_key(one) == natural_key(other)) == (one == other)
+    assert (natural_key(one) < natural_key(other)) != (natural_key(other) <= natural_key(one))
+
+
+RULES = (
+    RenameRule(re.compile("^docker.io/library/(?P<path>.+)$"), "mirror/{path}", "m:1"),
+    RenameRule(re.compile("^(?P<host>[^/]+)/(?P<path>[^:@]+)"), "all/{host}/{path}", "m:2"),
+)
+
+
+@pytest.mark.parametrize(
+    ("reference", "rename", "rules", "expected"),
+    [
+        ("docker.io/library/nginx:1", None, (), None),
+        ("docker.io/library/nginx:1", "web/nginx:stable", RULES, "web/nginx:stable"),
+        ("docker.io/library/nginx:1", "web/nginx", RULES, "web/nginx:1"),
+        (f"quay.io/a/b@{DIGEST}", "web/b", (), f"web/b@{DIGEST}"),
+        ("docker.io/library/nginx:1", None, RULES, "mirror/nginx:1"),
+        (f"docker.io/library/nginx:1@{DIGEST}", None, RULES, "mirror/nginx:1"),
+        (f"docker.io/library/nginx@{DIGEST}", None, RULES, f"mirror/nginx@{DIGEST}"),
+        ("registry.corp:5000/a/b:1", None, RULES, "all/registry.corp-5000/a/b:1"),
+        ("quay.io/a/b:1", None, RULES[:1], None),
+    ],
+)
+def test_the_name_inside_is_the_entrys_or_the_first_rules(reference, rename, rules, expected):
+    assert target_name(reference, rename, rules) == expected
+
+
+def test_a_rule_that_makes_no_name_is_named():
+    rules = (RenameRule(re.compile("(?P<x>:.*)?"), "A{x}", "m.yaml:9"),)
+    with pytest.raises(InvalidReferenceError, match=r"^m\.yaml:9: the rename rule makes 'A'"):
+        target_name("quay.io/a/b:1", None, rules)
+
+
+@pytest.fixture
+def meant(tmp_path):
+    def meant(text: str, **tags: list[str]) -> list[Wanted]:
+        path = tmp_path / "m.yaml"
+        path.write_text(text)
+        asked = []
+
+        def open_tags(repository: str) -> list[str]:
+            asked.append(repository)
+            return tags[repository.rpartition("/")[2]]
+
+        wanted = expand(load.load(path, environment={}), open_tags)
+        assert len(asked) == len(set(asked))
+        return list(wanted)
+
+    return meant
+
+
+def test_images_come_in_the_manifests_order_and_a_repositorys_in_natural_order(meant):
+    wanted = meant(
+        "defaults: {platforms: [linux/arm64]}\n"
+        "images:\n"
+        "  - b:1\n"
+        "  - {repo: quay.io/x/app, select: {regex: {include: ['^1']}}, rename: infra/app}\n"
+        "  - {ref: a:1, platforms: all}\n",
+        app=["1.10", "2", "1.9"],
+    )
+    assert [(image.reference, image.source, image.rename) for image in wanted] == [
+        ("docker.io/library/b:1", "docker://docker.io/library/b:1", None),
+        ("quay.io/x/app:1.9", "docker://quay.io/x/app:1.9", "infra/app:1.9"),
+        ("quay.io/x/app:1.10", "docker://quay.io/x/app:1.10", "infra/app:1.10"),
+        ("docker.io/library/a:1", "docker://docker.io/library/a:1", None),
+    ]
+    assert [image.index for image in wanted] == ["strip", "strip", "strip", "all"]
+    assert wanted[1].origin == "m.yaml:4"
+
+
+def test_what_is_missing_in_several_repositories_is_named_at_once(meant):
+    with pytest.raises(NotFoundError) as caught:
+        meant(
+            "images:\n"
+            "  - {repo: quay.io/x/app, select: {tags: ['1', '2']}}\n"
+            "  - {repo: quay.io/x/db, select: {semver: '>=9'}}\n"
+            "  - {repo: quay.io/x/app, select: {tags: ['3']}}\n",
+            app=["3"],
+            db=["8.0.0"],
+        )
+    assert str(caught.value).splitlines() == [
+        "m.yaml:2: quay.io/x/app: no such tag: 1, 2 (1 tag seen)",
+        "m.yaml:3: quay.io/x/db: nothing matches semver '>=9' (1 tag seen)",
+    ]
+
+
+def test_excluded_images_go_whatever_asked_for_them(meant):
+    wanted = meant(
+        "images:\n"
+        "  - nginx:1-debug\n"
+        "  - {repo: quay.io/x/app, select: {semver: '*'}}\n"
+        "exclude: {images: ['-debug$', '^quay\\.io/x/app:2']}\n"
+        "rename: [{match: '-debug', to: 'NO'}]\n",
+        app=["1", "2"],
+    )
+    assert [image.reference for image in wanted] == ["quay.io/x/app:1"]
+
+
+def test_nothing_left_after_exclusion_is_an_error(meant):
+    with pytest.raises(NotFoundError, match=r"m\.yaml: exclude\.images leaves none of 1 image"):
+        meant("images: [a:1]\nexclude: {images: [a]}")
+
+
+def test_the_same_image_asked_for_twice_is_one(meant):
+    wanted = meant(
+        "images:\n"
+        "  - quay.io/x/app:1\n"
+        "  - docker://quay.io/x/app:1\n"
+        "  - {repo: quay.io/x/app, select: {tags: ['1', '2']}}\n",
+        app=["1", "2"],
+    )
+    assert [(image.reference, image.origin) for image in wanted] == [
+        ("quay.io/x/app:1", "m.yaml:2"),
+        ("quay.io/x/app:2", "m.yaml:4"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ("platforms: [linux/amd64]", "platforms and index"),
+        ("referrers: none", "referrers"),
+        ("rename: x", "names inside"),
+    ],
+)
+def test_two_wishes_for_one_image_are_a_conflict_that_names_both(meant, more, word):
+    with pytest.raises(
+        ConflictError, match=rf"a:1 is asked for at m\.yaml:2 and at m\.yaml:3, with.* {word}$"
+    ):
+        meant(f"images:\n  - a:1\n  - {{ref: a:1, {more}}}\n")
+
+
+def test_a_tag_pinned_and_not_pinned_is_a_conflict(meant):
+    with pytest.raises(ConflictError, match="with different digests"):
+        meant(f"images: ['a:1', 'a:1@{DIGEST}']")
+
+
+def test_two_images_of_one_name_inside_are_a_conflict_that_names_both(meant):
+    with pytest.raises(ConflictError) as caught:
+        meant(
+            "images: [quay.io/x/app:1, ghcr.io/x/app:1]\n"
+            "rename: [{match: '/(?P<path>.+)', to: 'mirror/{path}'}]\n"
+        )
+    assert str(caught.value) == (
+        "quay.io/x/app:1 (m.yaml:1) and ghcr.io/x/app:1 (m.yaml:1)"
+        " would both be called mirror/x/app:1"
+    )

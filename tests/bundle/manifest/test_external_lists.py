@@ -1,0 +1,190 @@
+"""Lists and skopeo-sync files are taken as they are, in a manifest's place and included."""
+
+from __future__ import annotations
+
+import pytest
+
+from bundler.bundle.manifest import load as manifest
+from bundler.bundle.manifest.expand import expand
+from bundler.bundle.manifest.external_lists import is_list
+from bundler.errors import InvalidBundleManifestError
+from bundler.events import Notice
+from bundler.gocompat.masterminds_semver import Constraint
+from bundler.gocompat.regexp import GoExpression
+from bundler.oci.tag_filter import Select
+
+SYNC = """\
+registry.example.com:5000:
+  images:
+    busybox: []
+    redis:
+      - 1.0
+      - "2.0"
+      - sha256:0000000000000000000000000000000011111111111111111111111111111111
+    alpine:
+  images-by-tag-regex:
+    nginx: 1\\.13
+  images-by-semver:
+    team/pause: ">= 1.2, < 4"
+  credentials:
+    username: john
+    password: this is a secret
+  tls-verify: no
+  cert-dir: certs
+docker.io:
+  images: {nginx: [latest]}
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    (tmp_path / "certs").mkdir()
+
+    def load(text: str, name: str = "list.yaml") -> manifest.BundleManifest:
+        (tmp_path / name).write_text(text)
+        return manifest.load(tmp_path / name, environment={})
+
+    return load
+
+
+def mistakes(load, text: str) -> list[str]:
+    with pytest.raises(InvalidBundleManifestError) as caught:
+        load(text)
+    return [line.rpartition("list.yaml")[2] for line in caught.value.findings]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nginx:1.27\n", True),
+        ("# comment: here\n\n  quay.io:443/a/b:1 # c\n", True),
+        ("oci:./layout:app\n", True),
+        ("images: [a:1]\n", False),
+        ("images:\n  - a:1\n", False),
+        ("---\nimages: [a:1]\n", False),
+        ("- a:1\n", False),
+        ("{images: [a:1]}\n", False),
+        ("registry.example.com:5000:\n  images: {}\n", False),
+        ("'images': [a:1]\n", False),
+        ("# nothing\n", False),
+        ("", False),
+    ],
+)
+def test_a_list_is_told_by_its_first_line(text, expected):
+    assert is_list(text) is expected
+
+
+def test_a_list_has_one_reference_in_each_line(load):
+    loaded = load("# images\n\nnginx:1.27\n  quay.io/a/b:1   # why\noci:layout:app\r\n", "l.txt")
+    assert [(entry.reference, entry.origin) for entry in loaded.images] == [
+        ("docker.io/library/nginx:1.27", "l.txt:3"),
+        ("quay.io/a/b:1", "l.txt:4"),
+        ("localhost/layout:app", "l.txt:5"),
+    ]
+    assert loaded.name == "l"
+
+
+def test_mistakes_in_a_list_are_all_named(load):
+    assert mistakes(load, "nginx\na:1 b:1\n  A:1\nc:1\n") == [
+        ":1:1: nginx has no tag; add a tag or a digest, or write repo: and select:",
+        ":2:1: expected one reference in a line, got several words",
+        ":3:3: 'A:1': a repository's name must be in lower case",
+    ]
+
+
+def test_a_skopeo_sync_file_says_tags_digests_ranges_and_expressions(load):
+    loaded = load(SYNC)
+    digest = "sha256:0000000000000000000000000000000011111111111111111111111111111111"
+    host = "registry.example.com:5000"
+    assert [(entry.reference, entry.select) for entry in loaded.images] == [
+        (f"{host}/busybox", Select()),
+        (f"{host}/redis:1.0", None),
+        (f"{host}/redis:2.0", None),
+        (f"{host}/redis@{digest}", None),
+        (f"{host}/alpine", Select()),
+        (f"{host}/nginx", Select(include=(GoExpression.parse("1\\.13"),))),
+        (f"{host}/team/pause", Select(constraint=Constraint.parse(">= 1.2, < 4"))),
+        ("docker.io/library/nginx:latest", None),
+    ]
+
+
+def test_its_credentials_are_used_and_not_shown(load, tmp_path):
+    loaded = load(SYNC)
+    override = loaded.registries["registry.example.com:5000"]
+    assert override.credentials is not None
+    assert override.credentials.username == "john"
+    assert override.credentials.password == "this is a secret"
+    assert (override.tls_verify, override.cert_dir) == (False, tmp_path / "certs")
+    assert "this is a secret" not in repr(loaded)
+
+
+def test_all_tags_of_a_repository_are_announced_with_their_number(load):
+    told = []
+    tags = {
+        "docker://registry.example.com:5000/busybox": ["1", "2", "3"],
+        "docker://registry.example.com:5000/alpine": ["edge"],
+        "docker://registry.example.com:5000/nginx": ["1.13.1", "1.130", "2"],
+        "docker://registry.example.com:5000/team/pause": ["1.1", "1.2", "3.9", "4.0"],
+    }
+    wanted = expand(load(SYNC), tags.__getitem__, told.append)
+    assert told == [
+        Notice("list.yaml:3: registry.example.com:5000/busybox: all tags are taken: 3 tags"),
+        Notice("list.yaml:8: registry.example.com:5000/alpine: all tags are taken: 1 tag"),
+    ]
+    assert [image.reference.rpartition("/")[2] for image in wanted][-5:] == [
+        "nginx:1.13.1",
+        "nginx:1.130",
+        "pause:1.2",
+        "pause:3.9",
+        "nginx:latest",
+    ]
+
+
+def test_mistakes_in_a_skopeo_sync_file_are_all_named(load):
+    found = mistakes(
+        load,
+        "quay.io:\n"
+        "  image-by-semver: {a: '1'}\n"
+        "  images: {a: [-b, [c]], B: [], d: latest}\n"
+        "  images-by-tag-regex: {a: '('}\n"
+        "  images-by-semver: {a: new, b: }\n"
+        "  credentials: {username: u}\n"
+        "  tls-verify: perhaps\n"
+        "  cert-dir: absent\n"
+        "ghcr.io: all\n",
+    )
+    expected = [
+        ":2:3: unknown key `image-by-semver`; did you mean `images-by-semver`?",
+        ":3:16: 'quay.io/a:-b': '-b' is not a tag",
+        ":3:20: expected text, got a list",
+        ":3:26: 'quay.io/B': a repository's name must be in lower case",
+        ":3:36: expected a list of tags (an empty one means all), got 'latest'",
+        ":4:28: '(' is not a regular expression",
+        ":5:25: 'new' is not a constraint on versions",
+        ":5:33: expected text, got nothing",
+        ":6:16: `credentials`: expected username and password",
+        ":7:15: `tls-verify`: expected true or false, got 'perhaps'",
+        ":8:13: ",
+        ":9:10: `ghcr.io`: expected a mapping, got 'all'",
+    ]
+    assert len(found) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(found, expected, strict=True)), found
+
+
+def test_foreign_files_can_be_included(load, tmp_path):
+    (tmp_path / "sync.yml").write_text("quay.io: {images: {a/b: [v1]}}")
+    (tmp_path / "list.txt").write_text("c:1")
+    loaded = load(
+        "defaults: {platforms: [linux/arm64], referrers: none}\n"
+        "registries: {quay.io: {tls: {verify: false}}}\n"
+        "include: [sync.yml, {path: list.txt}]\n"
+    )
+    assert [str(entry.wishes.platforms[0]) for entry in loaded.images] == ["linux/arm64"] * 2
+    assert not any(entry.wishes.referrers for entry in loaded.images)
+    assert loaded.registries["quay.io"].tls_verify is False
+
+
+def test_the_old_name_of_docker_hub_has_the_options_of_its_entry(load):
+    loaded = load("index.docker.io:\n  images: {library/nginx: ['1']}\n  tls-verify: false\n")
+    assert [entry.reference for entry in loaded.images] == ["docker.io/library/nginx:1"]
+    assert loaded.registries["docker.io"].tls_verify is False

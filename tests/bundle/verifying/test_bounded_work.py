@@ -1,0 +1,123 @@
+"""However a bundle lies about sizes and shapes, looking at it costs little."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.bundle.format import signatures
+from bundler.bundle.importing import import_bundle
+from bundler.bundle.verifying import image_tree
+from bundler.bundle.verifying.verify import verify
+from bundler.config.settings import Settings
+from bundler.copy.engine import Running
+from bundler.errors import LimitError
+from bundler.ports import Options
+from bundler.trust import keys
+from tests.fakes import bundles, images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = keys.generate()
+TERABYTE = 1 << 40
+
+
+@pytest.fixture
+def quick():
+    """Fail what takes much longer than an honest bundle of the same files does."""
+    begun = time.monotonic()
+    yield
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("form", ["oci", "dir"])
+def test_files_of_a_terabyte_are_found_without_being_read(tmp_path: Path, form: str):
+    """A sparse file takes no room on the medium."""
+    bundle = bundles.write(tmp_path / "b", form=form, keys=(KEY,))
+    for path in sorted(bundles.walk(bundle)):
+        data = path.read_bytes()
+        os.truncate(path, TERABYTE)
+        result = verify(bundle, [KEY.public])
+        found = {item.path for item in result.findings}
+        assert str(path.relative_to(bundle)) in found or result.distrust
+        path.write_bytes(data)
+    verify(bundle, [KEY.public]).check()
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_index_is_walked_once_however_often_it_is_listed(tmp_path: Path):
+    """Six indexes, each of which lists the next 100 times, are six indexes."""
+    below = images.image()
+    for _ in range(6):
+        entries = [below.root.descriptor()] * 100
+        body = {"schemaVersion": 2, "mediaType": images.OCI["index"], "manifests": entries}
+        below = images.Image(images.Blob(images.OCI["index"], images.dump(body)), children=(below,))
+    bundle = bundles.write(tmp_path / "b", {bundles.REFERENCES[0]: below}, keys=(KEY,))
+
+    result = verify(bundle, [KEY.public])
+
+    assert result.whole
+    (((_, (tree,)),)) = image_tree.walk(bundle, signatures.read_inventory(bundle)[1]).images
+    assert len(tree.parts) == 6 + 3
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_large_image_under_many_names_is_too_much(tmp_path: Path):
+    """The inventory is short, and its image has ten thousand layers; together it is too much."""
+    config = images.Blob(images.OCI["config"], b"{}")
+    layer = {"mediaType": images.OCI["tar"], "size": 1}
+    body = {
+        "schemaVersion": 2,
+        "mediaType": images.OCI["manifest"],
+        "config": config.descriptor(),
+        "layers": [layer | {"digest": f"sha256:{at:064x}"} for at in range(10_000)],
+    }
+    large = images.Image(images.Blob(images.OCI["manifest"], images.dump(body)), (config,))
+    bundle = bundles.write(tmp_path / "b", {bundles.REFERENCES[0]: large})
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    (image,) = value["images"]
+    value["images"] = [image | {"reference": f"docker.io/library/a:{at}"} for at in range(10_000)]
+    bundles.finish(bundle, value, (KEY,))
+
+    with pytest.raises(LimitError, match="more than 500,000 parts"):
+        verify(bundle, [KEY.public])
+
+
+def test_an_image_under_many_names_is_held_once(tmp_path: Path):
+    """Two hundred names of a manifest of 3 MiB do not take 600 MiB."""
+    blobs = images.image().blobs
+    config, layer = blobs
+    body = {
+        "schemaVersion": 2,
+        "mediaType": images.OCI["manifest"],
+        "config": config.descriptor(),
+        "layers": [layer.descriptor()],
+        "annotations": {"large": "x" * (3 << 20)},
+    }
+    large = images.Image(images.Blob(images.OCI["manifest"], images.dump(body)), blobs)
+    bundle = bundles.write(tmp_path / "b", {bundles.REFERENCES[0]: large})
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    (image,) = value["images"]
+    value["images"] = [image | {"reference": f"docker.io/library/a:{at}"} for at in range(200)]
+    bundles.finish(bundle, value, (KEY,))
+    order = import_bundle.ImportOrder(bundle, f"oci:{tmp_path / 'in'}", (KEY.public,))
+    options = Options(Settings.load({}, tmp_path, 1000, etc=tmp_path, usr_share=tmp_path))
+
+    tracemalloc.start()
+    try:
+        with ThreadPoolExecutor(4) as executor:
+            report = import_bundle.import_bundle(order, options, Running(executor))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(report.lines) == 200
+    assert most < 60 << 20

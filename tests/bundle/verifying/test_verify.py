@@ -1,0 +1,517 @@
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.bundle.format import directory
+from bundler.bundle.verifying.verify import verify
+from bundler.cancel import Cancellation
+from bundler.errors import (
+    CancelledError,
+    DamagedBundleError,
+    ExpiredError,
+    InvalidSignatureError,
+    NotFoundError,
+    TrustError,
+    UnauthenticatedError,
+    UnsupportedError,
+)
+from bundler.events import BlobFinished, BlobProgressed, BlobStarted, Planned
+from bundler.oci.digest import Digest
+from bundler.trust import keys
+from tests.fakes import bundles, images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+KEY, OTHER = keys.generate(), keys.generate()
+NGINX, APP = bundles.REFERENCES
+FORMS = ["oci", "dir"]
+
+
+@pytest.fixture(params=FORMS)
+def bundle(request, tmp_path: Path) -> Path:
+    return bundles.write(tmp_path / "b", form=request.param, keys=(KEY,))
+
+
+def find(bundle: Path, blob: images.Blob) -> list[Path]:
+    """Every file of the bundle that holds ``blob``."""
+    return [path for path in bundles.walk(bundle) if path.read_bytes() == blob.data]
+
+
+def findings(bundle: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
+    result = verify(bundle, [KEY.public])
+    return {item.path: (item.code, item.images) for item in result.findings}
+
+
+def test_a_sound_bundle_is_whole_and_signed(bundle: Path):
+    result = verify(bundle, [OTHER.public, KEY.public])
+    result.check()
+    assert result.whole
+    assert result.signers == (KEY.public,)
+    assert result.inventory is not None
+    assert (result.inventory.stream, result.inventory.serial) == ("plant-7", 1795417200)
+    assert result.files == result.inventory.sums.count
+    assert result.to_json()["trusted"] is True
+
+
+def test_verification_changes_nothing(bundle: Path):
+    def state():
+        return {path: path.stat().st_mtime_ns for path in [bundle, *bundles.walk(bundle)]}
+
+    before = state()
+    verify(bundle, [KEY.public])
+    assert state() == before
+
+
+def test_a_bundle_by_somebody_else_is_whole_and_not_authenticated(bundle: Path):
+    result = verify(bundle, [OTHER.public])
+    assert result.whole
+    assert not result.signers
+    with pytest.raises(UnauthenticatedError) as raised:
+        result.check()
+    assert raised.value.exit_status == 4
+
+
+def test_a_bad_signature_is_said_to_be_one(bundle: Path):
+    (bundle / f"bundle.json.{KEY.public.id[:16]}.sig").write_bytes(OTHER.sign(b""))
+    with pytest.raises(InvalidSignatureError):
+        verify(bundle, [KEY.public]).check()
+
+
+def test_a_resigned_inventory_is_not_by_the_given_key(bundle: Path):
+    """Somebody swaps the image and signs with a key of his own, even under the right name."""
+    for path in bundle.glob("*.sig"):
+        path.write_bytes(OTHER.sign((bundle / "bundle.json").read_bytes()))
+    with pytest.raises(InvalidSignatureError):
+        verify(bundle, [KEY.public]).check()
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(tmp_path: Path):
+    """No file can change without the verdict changing."""
+    bundle = bundles.write(tmp_path / "b", keys=(KEY,))
+    for path in sorted(bundles.walk(bundle)):
+        data = path.read_bytes()
+        for at in {0, len(data) // 2, len(data) - 1}:
+            path.write_bytes(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
+            result = verify(bundle, [KEY.public])
+            assert result.findings or result.distrust, f"{path} at {at}"
+            if path.name != "bundle.json" and path.suffix != ".sig":
+                assert str(path.relative_to(bundle)) in {item.path for item in result.findings}
+        path.write_bytes(data)
+    verify(bundle, [KEY.public]).check()
+
+
+def test_a_damaged_layer_names_the_images_that_need_it(bundle: Path):
+    shared = bundles.sample()[NGINX].blobs[1]
+    damaged = find(bundle, shared)
+    for path in damaged:
+        path.write_bytes(bytes([shared.data[0] ^ 1]) + shared.data[1:])
+    found = findings(bundle)
+    assert set(found) == {str(path.relative_to(bundle)) for path in damaged}
+    assert {code for code, _ in found.values()} == {"damaged"}
+    assert {name for _, names in found.values() for name in names} == {NGINX, APP}
+
+
+def test_a_missing_layer_names_the_images_that_need_it(bundle: Path):
+    layer = bundles.sample()[NGINX].blobs[2]
+    (path,) = find(bundle, layer)
+    path.unlink()
+    assert findings(bundle) == {str(path.relative_to(bundle)): ("missing", (NGINX,))}
+
+
+def test_a_layer_of_another_size_is_told_by_its_size(bundle: Path):
+    layer = bundles.sample()[NGINX].blobs[2]
+    (path,) = find(bundle, layer)
+    path.write_bytes(layer.data[:-1])
+    result = verify(bundle, [KEY.public])
+    assert [(item.code, item.images) for item in result.findings] == [("size", (NGINX,))]
+    assert f"instead of {len(layer.data):,}" in str(result.findings[0])
+
+
+def test_a_missing_manifest_names_its_image_and_the_rest_is_still_checked(bundle: Path):
+    nginx = bundles.sample()[NGINX]
+    (path,) = find(bundle, nginx.root)
+    path.unlink()
+    (layer,) = find(bundle, nginx.blobs[2])
+    layer.write_bytes(b"x")
+    found = findings(bundle)
+    assert found[str(path.relative_to(bundle))] == ("missing", (NGINX,))
+    assert found[str(layer.relative_to(bundle))][0] == "damaged"
+    assert len(found) == 2
+
+
+def test_all_damage_is_collected_with_one_status(bundle: Path):
+    paths = [find(bundle, blob)[0] for blob in bundles.sample()[NGINX].blobs[1:]]
+    paths[0].write_bytes(b"x")
+    paths[1].unlink()
+    (bundle / "VERIFY.txt").write_text("rm -rf /")
+    result = verify(bundle, [KEY.public])
+    assert len(result.findings) == 3
+    with pytest.raises(DamagedBundleError) as raised:
+        result.check()
+    assert raised.value.exit_status == 3
+    assert len(raised.value.findings) == 3
+
+
+def test_content_too_much_is_counted_and_anything_else_is_found(bundle: Path):
+    """A renewal adds its blobs beside the former bundle, which stays whole meanwhile."""
+    (home,) = {path.parent for path in find(bundle, bundles.sample()[NGINX].blobs[2])}
+    extra = home / images.sha256(b"extra").removeprefix("sha256:")
+    extra.write_bytes(b"extra")
+    checked = verify(bundle, [KEY.public])
+    checked.check()
+    assert checked.unlisted == 1
+    assert checked.to_json()["unlisted"] == 1
+    odd = home / "run.sh"
+    odd.write_bytes(b"#!/bin/sh")
+    assert findings(bundle) == {str(odd.relative_to(bundle)): ("surplus", ())}
+
+
+def test_content_of_the_other_format_is_too_much(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b", keys=(KEY,))
+    path = directory.version_path(Digest(images.sha256(b"root")))
+    (bundle / path).parent.mkdir(parents=True)
+    (bundle / path).touch()
+    assert findings(bundle) == {path: ("surplus", ())}
+
+
+def symlink(path: Path) -> None:
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+def link_to_the_same_bytes(path: Path) -> None:
+    real = path.parents[3] / "real"
+    real.write_bytes(b"irrelevant")
+    path.symlink_to(real)
+
+
+@pytest.mark.parametrize("put", [symlink, link_to_the_same_bytes, os.mkfifo])
+def test_what_is_no_plain_file_is_never_opened(bundle: Path, put: Callable[[Path], None]):
+    (path,) = find(bundle, bundles.sample()[NGINX].blobs[2])
+    path.unlink()
+    put(path)
+    assert findings(bundle) == {str(path.relative_to(bundle)): ("special", (NGINX,))}
+
+
+def test_a_directory_in_place_of_a_blob_is_found(bundle: Path):
+    (path,) = find(bundle, bundles.sample()[NGINX].blobs[2])
+    path.unlink()
+    (path / "deeper" / "still").mkdir(parents=True)
+    assert findings(bundle) == {str(path.relative_to(bundle)): ("special", (NGINX,))}
+
+
+def test_a_directory_that_is_a_link_is_not_followed(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b", keys=(KEY,))
+    (bundle / "blobs").rename(tmp_path / "elsewhere")
+    (bundle / "blobs").symlink_to(tmp_path / "elsewhere")
+    found = findings(bundle)
+    assert found["blobs"][0] == "special"
+    assert {code for path, (code, _) in found.items() if path != "blobs"} == {"missing"}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"_type":"x"}', b"\xff" * 100])
+def test_an_inventory_that_cannot_be_read_is_damage(bundle: Path, content: bytes | None):
+    path = bundle / "bundle.json"
+    path.unlink() if content is None else path.write_bytes(content)
+    result = verify(bundle, [KEY.public])
+    assert result.inventory is None
+    assert [item.path for item in result.findings] == ["bundle.json"]
+    with pytest.raises(DamagedBundleError, match=r"bundle\.json"):
+        result.check()
+
+
+def test_a_truncated_inventory_is_damage(bundle: Path):
+    raw = (bundle / "bundle.json").read_bytes()
+    (bundle / "bundle.json").write_bytes(raw[: len(raw) // 2])
+    assert [item.path for item in verify(bundle, [KEY.public]).findings] == ["bundle.json"]
+
+
+def test_an_inventory_of_a_newer_format_is_not_called_damaged(bundle: Path):
+    raw = (bundle / "bundle.json").read_text()
+    (bundle / "bundle.json").write_text(raw.replace("bundle/v1", "bundle/v2"))
+    with pytest.raises(UnsupportedError):
+        verify(bundle, [KEY.public])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"0" * 64 + b"  ../../etc/passwd\n"])
+def test_without_its_sums_a_bundle_is_held_against_the_names_of_its_files(
+    bundle: Path, content: bytes | None
+):
+    sums = bundle / "SHA256SUMS"
+    sums.unlink() if content is None else sums.write_bytes(content)
+    layer, *_ = find(bundle, bundles.sample()[NGINX].blobs[2])
+    layer.write_bytes(b"x")
+    assert set(findings(bundle)) == {"SHA256SUMS", str(layer.relative_to(bundle))}
+
+
+def test_a_swapped_manifest_is_found_even_if_the_sums_agree(tmp_path: Path):
+    """An unsigned bundle whose sums were made again is still held against its own graph."""
+    bundle = bundles.write(tmp_path / "b")
+    other = images.image(images.layer({"evil": b"evil"}))
+    path = bundle / "blobs/sha256" / bundles.sample()[NGINX].digest.removeprefix("sha256:")
+    path.write_bytes(other.root.data)
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    value.pop("sums")
+    bundles.finish(bundle, value)
+    found = findings(bundle)
+    assert found[str(path.relative_to(bundle))][0] in {"size", "damaged"}
+
+
+@pytest.mark.parametrize("change", ["digest", "name", "gone", "more", "broken"])
+def test_an_index_that_names_other_images_than_the_inventory_is_found(tmp_path: Path, change: str):
+    """Other tools go by index.json, so it has to say the same."""
+    named = bundles.sample()
+    bundle = bundles.write(tmp_path / "b", named)
+    index = json.loads((bundle / "index.json").read_bytes())
+    first, second = index["manifests"]
+    name = "org.opencontainers.image.ref.name"
+    match change:
+        case "digest":
+            first["digest"] = second["digest"]
+        case "name":
+            first["annotations"][name], second["annotations"][name] = (
+                second["annotations"][name],
+                first["annotations"][name],
+            )
+        case "gone":
+            index["manifests"] = [second]
+        case "more":
+            index["manifests"].append({**first, "digest": images.sha256(b"?"), "annotations": {}})
+        case "broken":
+            index = {"schemaVersion": 2, "manifests": {}}
+    (bundle / "index.json").write_text(json.dumps(index))
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    value.pop("sums")
+    bundles.finish(bundle, value, (KEY,))
+    assert set(findings(bundle)) == {"index.json"}
+
+
+def test_referrers_are_part_of_the_bundle(tmp_path: Path):
+    named = bundles.sample()
+    tag, signature = images.cosign_signature(named[NGINX])
+    bundle = tmp_path / "b"
+    images.write_layout(bundle, named | {f"docker.io/library/nginx:{tag}": signature})
+    value = bundles.inventory(bundle, named)
+    value["images"][0]["referrers"] = [
+        {
+            "digest": signature.digest,
+            "mediaType": signature.root.media_type,
+            "size": len(signature.root.data),
+            "subject": named[NGINX].digest,
+            "tag": tag,
+        }
+    ]
+    bundles.finish(bundle, value, (KEY,))
+    verify(bundle, [KEY.public]).check()
+    (path,) = find(bundle, signature.blobs[1])
+    path.unlink()
+    assert findings(bundle) == {str(path.relative_to(bundle)): ("missing", (NGINX,))}
+
+
+def test_what_a_bundle_may_leave_out_is_not_missing(tmp_path: Path):
+    """A sparse index's other platforms."""
+    shared = images.layer({"base": b"base" * 100})
+    app = images.multi_platform("app", "linux/amd64", "linux/arm64", shared=shared)
+    kept, left = app.children
+    bundle = tmp_path / "b"
+    images.write_layout(bundle, {APP: app})
+    own = {blob.digest for blob in kept.all_blobs()}
+    gone = [left.root, *(b for b in left.all_blobs() if b.digest not in own)]
+    for blob in gone:
+        find(bundle, blob)[0].unlink()
+    value = bundles.inventory(bundle, {APP: app})
+    value["images"][0] |= {"index": "sparse", "platforms": ["linux/amd64"]}
+    bundles.finish(bundle, value, (KEY,))
+    verify(bundle, [KEY.public]).check()
+
+
+def test_delta_is_unsupported_rather_than_damaged_or_whole(tmp_path: Path):
+    """A signed delta is refused, whether or not the blobs that it presupposes are present."""
+    app = images.image(images.layer({"base": b"base" * 100}))
+    bundle = tmp_path / "b"
+    images.write_layout(bundle, {APP: app})
+    blob = app.blobs[1]
+    value = bundles.inventory(bundle, {APP: app})
+    value["presupposes"] = [{"digest": blob.digest, "size": len(blob.data)}]
+    bundles.finish(bundle, value, (KEY,))
+    with pytest.raises(UnsupportedError, match="'presupposes'"):
+        verify(bundle, [KEY.public])
+    find(bundle, blob)[0].unlink()
+    bundles.finish(bundle, value, (KEY,))
+    with pytest.raises(UnsupportedError, match="'presupposes'"):
+        verify(bundle, [KEY.public])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "System Volume Information/IndexerVolumeGuid",
+        ".Trashes/501/x",
+        "._bundle.json",
+        "lost+found/#12",
+        "notes/todo.txt",
+        "photo.jpg",
+        "blobs/.DS_Store",
+        "images/._x",
+        "blobs/Thumbs.db",
+    ],
+)
+def test_what_is_not_the_bundles_is_ignored_and_counted(bundle: Path, path: str):
+    file = bundle / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"x")
+    result = verify(bundle, [KEY.public])
+    result.check()
+    assert result.ignored == 1
+
+
+def test_an_expired_bundle_is_whole_and_not_trusted(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b", keys=(KEY,), expires="2027-01-01T00:00:00Z")
+    end = datetime(2027, 1, 1, tzinfo=UTC)
+    verify(bundle, [KEY.public], now=end - timedelta(seconds=1)).check()
+    result = verify(bundle, [KEY.public], now=end)
+    assert result.whole
+    assert result.expired
+    with pytest.raises(ExpiredError, match="2027-01-01"):
+        result.check()
+
+
+def test_damage_comes_before_trust(bundle: Path):
+    (bundle / "VERIFY.txt").write_text("x")
+    with pytest.raises(DamagedBundleError):
+        verify(bundle, [OTHER.public]).check()
+
+
+def test_a_blob_named_after_its_sha512_must_have_it(tmp_path: Path):
+    """SHA256SUMS alone is not enough: others look it up by its name."""
+    bundle = bundles.write(tmp_path / "b")
+    path = bundle / "blobs/sha512" / ("0" * 128)
+    path.parent.mkdir()
+    path.write_bytes(b"x")
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    value.pop("sums")
+    bundles.finish(bundle, value, (KEY,))
+    assert findings(bundle) == {str(path.relative_to(bundle)): ("damaged", ())}
+
+
+def test_a_hostile_graph_ends(tmp_path: Path):
+    """An index nested deeper than anybody needs is a finding, not an endless walk."""
+    inner = images.image()
+    for _ in range(12):
+        inner = images.index(inner)
+    bundle = bundles.write(tmp_path / "b", {NGINX: inner}, keys=(KEY,))
+    result = verify(bundle, [KEY.public])
+    assert [item.code for item in result.findings] == ["malformed"]
+    assert "nested" in str(result.findings[0])
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "SHA256SUMS", "index.json"])
+def test_a_link_in_place_of_a_document_is_found(tmp_path: Path, name: str):
+    bundle = bundles.write(tmp_path / "b", keys=(KEY,))
+    (bundle / name).rename(tmp_path / name)
+    (bundle / name).symlink_to(tmp_path / name)
+    assert set(findings(bundle)) == {name}
+
+
+def test_a_signature_that_is_no_file_authenticates_nothing(bundle: Path, tmp_path: Path):
+    (signature,) = bundle.glob("*.sig")
+    signature.rename(tmp_path / "sig")
+    signature.symlink_to(tmp_path / "sig")
+    result = verify(bundle, [KEY.public])
+    assert not result.signers
+    assert result.distrust is not None
+    assert result.findings
+
+
+def test_too_many_signatures_are_a_reason_for_distrust(bundle: Path):
+    for number in range(40):
+        (bundle / f"bundle.json.{number:016x}.sig").write_bytes(b"")
+    result = verify(bundle, [KEY.public])
+    assert result.whole
+    with pytest.raises(TrustError, match="signatures"):
+        result.check()
+
+
+def test_sums_that_list_fewer_files_than_the_inventory_counts_are_found(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b")
+    value = json.loads((bundle / "bundle.json").read_bytes())
+    value["sums"]["count"] += 1
+    (bundle / "bundle.json").write_text(json.dumps(value))
+    assert set(findings(bundle)) == {"SHA256SUMS"}
+
+
+def test_a_medium_that_fails_to_give_a_file_is_named(tmp_path: Path):
+    """A file that the kernel will not read stands in for a bad block."""
+    bundle = bundles.write(tmp_path / "b", keys=(KEY,))
+    path = bundle / "VERIFY.txt"
+    path.chmod(0)
+    if os.access(path, os.R_OK):  # root reads it all the same
+        return
+    assert findings(bundle) == {"VERIFY.txt": ("unreadable", ())}
+
+
+def test_a_reference_in_another_grammar_is_its_own_name(tmp_path: Path):
+    name = "Some Thing"
+    bundle = bundles.write(tmp_path / "b", {name: bundles.sample()[NGINX]}, keys=(KEY,))
+    verify(bundle, [KEY.public]).check()
+
+
+def test_what_is_done_is_told(bundle: Path):
+    events = []
+    result = verify(bundle, [KEY.public], emit=events.append, jobs=3)
+    planned = [event for event in events if isinstance(event, Planned)]
+    assert [(event.blobs, event.size) for event in planned] == [(result.files, result.size)]
+    assert len([event for event in events if isinstance(event, BlobStarted)]) == result.files
+    assert len([event for event in events if isinstance(event, BlobFinished)]) == result.files
+    advances = [event.advance for event in events if isinstance(event, BlobProgressed)]
+    assert sum(advances) == result.size
+
+
+def test_hard_links_of_one_file_are_read_once_and_judged_by_each_name(tmp_path: Path):
+    bundle = bundles.write(tmp_path / "b", form="dir", keys=(KEY,))
+    shared = bundles.sample()[NGINX].blobs[1]
+    first, second = find(bundle, shared)
+    second.unlink()
+    second.hardlink_to(first)
+    result = verify(bundle, [KEY.public])
+    result.check()
+    assert result.files == result.inventory.sums.count
+    assert result.size == sum(
+        path.stat().st_size
+        for path in bundles.walk(bundle)
+        if path != second and not path.name.startswith(("bundle.json", "SHA256SUMS"))
+    )
+    other = find(bundle, bundles.sample()[NGINX].blobs[2])[0]
+    other.unlink()
+    other.hardlink_to(first)
+    assert findings(bundle) == {str(other.relative_to(bundle)): ("size", (NGINX,))}
+    first.write_bytes(b"x" * len(shared.data))
+    assert set(findings(bundle)) == {
+        str(path.relative_to(bundle)) for path in (first, second, other)
+    }
+
+
+def test_it_stops_when_asked(bundle: Path):
+    cancellation = Cancellation()
+    cancellation.request()
+    with pytest.raises(CancelledError):
+        verify(bundle, [KEY.public], cancellation=cancellation)
+
+
+def test_a_directory_that_is_not_there_is_not_a_damaged_bundle(tmp_path: Path):
+    with pytest.raises(NotFoundError):
+        verify(tmp_path / "absent", [KEY.public])
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NotFoundError, match="not a directory"):
+        verify(tmp_path / "file", [KEY.public])
+
+
+def test_an_empty_directory_is_an_unfinished_bundle(tmp_path: Path):
+    result = verify(tmp_path, [KEY.public])
+    assert {item.path for item in result.findings} == {"bundle.json", "SHA256SUMS"}

@@ -1,0 +1,475 @@
+"""Skopeo's voice: its command line as it reads it, and its log as it writes it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.cli import main as program
+from bundler.cli.frontends import frontend
+from bundler.cli.frontends.skopeo import argv, flag_tables, flag_values, logrus, progress, translate
+from bundler.cli.main import airbundle
+from bundler.errors import BundlerError, UsageError
+from bundler.events import (
+    BlobFinished,
+    ImageStarted,
+    Planned,
+    Resolved,
+    ResolvedImage,
+    Retrying,
+    Synced,
+    Warned,
+)
+from tests.fakes import images
+from tests.fakes.registry import FakeRegistry
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import RunAirbundle
+
+NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
+
+
+def parsed(*words: str) -> argv.CommandLine:
+    return argv.parse(words)
+
+
+def ours(*words: str) -> list[str]:
+    """Our own command line for Skopeo's."""
+    line = parsed(*words)
+    command = airbundle.get_command(click.Context(airbundle), line.command.name)
+    assert command is not None
+    return translate.translated(line, command, version="1")
+
+
+# --- The command line.
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-f", "oci"], {"format": "oci"}),
+        (["-foci"], {"format": "oci"}),
+        (["-f=oci"], {"format": "oci"}),
+        (["--format=oci"], {"format": "oci"}),
+        (["--format", "oci"], {"format": "oci"}),
+        (["--format", "--all"], {"format": "--all"}),
+        (["-aq"], {"all": True, "quiet": True}),
+        (["-aqfoci"], {"all": True, "quiet": True, "format": "oci"}),
+        (["-a=false"], {"all": False}),
+        (["--all=F"], {"all": False}),
+        (["--all", "--all=0"], {"all": False}),
+        (["--src-tls-verify"], {"src-tls-verify": True}),
+        (["--src-tls-verify=false"], {"src-tls-verify": False}),
+        (["--additional-tag", "a,b", "--additional-tag=c"], {"additional-tag": ["a", "b", "c"]}),
+        (["--retry-times=0x10"], {"retry-times": 16}),
+        (["--retry-delay", "1m30s"], {"retry-delay": 90.0}),
+        (["--encrypt-layer=-1,2"], {"encrypt-layer": ["-1", "2"]}),
+        (["--dest-creds", "a:b=c"], {"dest-creds": "a:b=c"}),
+        (["--tmpdir", "/x"], {"tmpdir": "/x"}),
+    ],
+)
+def test_flags_stand_anywhere_and_in_every_spelling(words: list[str], said: object) -> None:
+    for line in (
+        parsed("copy", *words, "SRC", "DST"),
+        parsed("copy", "SRC", *words, "DST"),
+        parsed("copy", "SRC", "DST", *words),
+        parsed("copy", *words, "--", "SRC", "DST"),
+    ):
+        assert (line.flags, line.arguments) == (said, ["SRC", "DST"])
+
+
+def test_after_two_dashes_there_are_no_flags() -> None:
+    assert parsed("inspect", "--", "--raw").arguments == ["--raw"]
+    assert parsed("inspect", "-").arguments == ["-"]
+
+
+def test_flags_before_the_command_are_the_programs() -> None:
+    line = parsed("--debug", "--policy", "copy", "--override-os=x", "inspect", "--raw", "x")
+    assert line.command.name == "inspect"
+    assert line.program == {"debug": True, "policy": "copy", "override-os": "x"}
+    assert line.flags == {"raw": True}
+    with pytest.raises(UsageError, match="unknown flag: --raw"):
+        parsed("--raw", "inspect", "x")
+
+
+@pytest.mark.parametrize("name", flag_tables.COMMANDS)
+def test_every_command_has_help_and_no_flag_twice(name: str) -> None:
+    assert parsed(name, "--help").says("help")
+    assert parsed("help", name).command.name == name
+    command = flag_tables.COMMANDS[name]
+    letters = [flag.short for flag in command.find().values() if flag.short]
+    assert len(letters) == len(set(letters))
+    assert {"debug", "policy", "help"} <= {*command.find()}
+
+
+@given(st.lists(st.text(), max_size=6))
+def test_whatever_is_typed_is_read_or_refused_in_one_way(words: list[str]) -> None:
+    try:
+        line = argv.parse(words)
+    except UsageError as error:
+        assert error.message  # noqa: PT017 - either is fine
+    else:
+        assert line.command in (*flag_tables.COMMANDS.values(), flag_tables.PROGRAM)
+
+
+# --- Values.
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_whole_numbers_in_every_base(number: int) -> None:
+    sign, size = "-" if number < 0 else "", abs(number)
+    for text in (f"{number}", f"{sign}{size:#x}", f"{sign}{size:#o}", f"{sign}{size:#b}"):
+        assert flag_values.integer(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "-", "1_0", "0x", "0x_", "1__0", "0_x1", "08", "x", "1.0"])
+def test_what_is_no_number(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid syntax"):
+        flag_values.integer(text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("0x_1f", 31), ("0_17", 15), ("0b1_1", 3), ("+7", 7)])
+def test_digits_may_be_grouped_after_a_prefix(text: str, number: int) -> None:
+    assert flag_values.integer(text) == number
+
+
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs", "Cc"])), min_size=1))
+def test_lists_are_read_as_one_line_of_csv(items: list[str]) -> None:
+    out = io.StringIO()
+    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="").writerow(items)
+    assert flag_values.fields(out.getvalue()) == items
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('a"b', 'parse error on line 1, column 2: bare " in non-quoted-field'),
+        ('"a', 'parse error on line 1, column 3: extraneous or missing " in quoted-field'),
+        ('"a"b', 'parse error on line 1, column 3: extraneous or missing " in quoted-field'),
+    ],
+)
+def test_quotes_that_do_not_match(text: str, reason: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        flag_values.fields(text)
+    assert str(refused.value).startswith(reason.partition(", column")[0])
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
+def test_durations_add_up(hours: int, minutes: int, seconds: int, millis: int) -> None:
+    whole = hours * 3600 + minutes * 60 + seconds + millis / 1000
+    text = f"{hours}h{minutes}m{seconds}.{millis:03}s"
+    assert flag_values.duration(text) == pytest.approx(whole)
+    assert flag_values.duration(f"-{text}") == pytest.approx(-whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", 'time: invalid duration ""'),
+        ("-", 'time: invalid duration "-"'),
+        (".s", 'time: invalid duration ".s"'),
+        ("5", 'time: missing unit in duration "5"'),
+        ("1h5", 'time: missing unit in duration "1h5"'),
+        ("5d", 'time: unknown unit "d" in duration "5d"'),
+        ("9999999h", 'time: invalid duration "9999999h"'),
+    ],
+)
+def test_what_is_no_duration(text: str, reason: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        flag_values.duration(text)
+    assert str(refused.value) == reason
+
+
+# --- The log.
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('a "b" \\ c', r'"a \"b\" \\ c"'),
+        ("a\nb\tc\r\a\b\f\v", r'"a\nb\tc\r\a\b\f\v"'),
+        ("\x00\x1b\x7f", r'"\x00\x1b\x7f"'),
+        ("é 世界 😀", '"é 世界 😀"'),
+        ("\u00a0\u200b\u2028\ufeff", r'"\u00a0\u200b\u2028\ufeff"'),
+        ("\U000e0001", r'"\U000e0001"'),
+        (b"a\xff\x80".decode(errors="surrogateescape"), r'"a\xff\x80"'),
+        ("'`", '"\'`"'),
+    ],
+)
+def test_quotes_as_go_makes_them(text: str, shown: str) -> None:
+    assert logrus.quoted(text) == shown
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs"])))
+def test_what_is_quoted_can_be_read_back(text: str) -> None:
+    """Go's escapes are those of Python, but for an apostrophe, which needs none."""
+    shown = logrus.quoted(text)
+    assert shown.isprintable()
+    escaped = shown[1:-1].encode("latin-1", "backslashreplace").decode("unicode_escape")
+    assert escaped == text
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("plain-word/1.2_3@x^+", "msg=plain-word/1.2_3@x^+"),
+        ("two words", 'msg="two words"'),
+        ("a:b", 'msg="a:b"'),
+        ("", "msg="),
+    ],
+)
+def test_an_entry_quotes_what_has_to_be(message: str, line: str) -> None:
+    front = 'time="2026-04-01T12:00:00Z" level=fatal '
+    assert logrus.entry("fatal", message, NOON) == f"{front}{line}\n"
+
+
+def test_an_entry_has_its_zone_and_its_fields_in_order() -> None:
+    there = NOON.astimezone(timezone(timedelta(hours=-5, minutes=-30)))
+    assert logrus.entry("info", "x", there, tagged=True, image="a b") == (
+        'time="2026-04-01T06:30:00-05:30" level=info msg=x image="a b" tagged=true\n'
+    )
+
+
+# --- What it becomes in our own words.
+
+
+def test_the_image_for_this_machine_is_copied_where_nothing_is_said() -> None:
+    assert "--multi-arch=system" in ours("copy", "dir:a", "dir:b")
+    assert "--multi-arch=system" not in ours("copy", "-a", "dir:a", "dir:b")
+    assert "--multi-arch=all" in ours("copy", "--multi-arch", "all", "dir:a", "dir:b")
+
+
+def test_a_layout_gets_oci_manifests_unless_digests_are_to_stay() -> None:
+    assert "--format=oci" in ours("copy", "dir:a", "oci:b")
+    assert "--format=oci" in ours("copy", "--format=v2s2", "dir:a", "oci-archive:b")
+    assert "--format=oci" not in ours("copy", "--preserve-digests", "dir:a", "oci:b")
+    assert "--format=v2s2" in ours("copy", "--format=v2s2", "dir:a", "dir:b")
+
+
+def test_layers_are_compressed_where_skopeo_does_so() -> None:
+    compressed = "--dest-compress-uncompressed=true"
+    plain = "--dest-oci-accept-uncompressed-layers"
+    assert compressed in ours("copy", "dir:a", "docker://b/c")
+    assert compressed in ours("copy", "dir:a", "oci:b")
+    assert compressed not in ours("copy", plain, "dir:a", "oci:b")
+    assert compressed not in ours("copy", "dir:a", "dir:b")
+
+
+def test_flags_without_a_side_are_for_both(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ours(
+        "copy", "--authfile=a", "--tls-verify=false", "--dest-authfile=b", "dir:a", "dir:b"
+    )
+    assert {"--src-authfile=a", "--dest-authfile=b"} <= {*words}
+    assert {"--src-tls-verify=false", "--dest-tls-verify=false"} <= {*words}
+    assert "'--tls-verify' is deprecated, instead use: --src-tls-verify" in capsys.readouterr().err
+
+
+def test_registries_d_has_no_effect_but_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ours("--registries.d=d", "copy", "dir:a", "dir:b")
+    assert not any("registries.d" in word for word in words)
+    logged = capsys.readouterr().err
+    assert "level=warning" in logged
+    assert "--registries.d has no effect yet" in logged
+
+
+@pytest.mark.parametrize(
+    "words", [("logout", "--tls-verify=false", "a.b"), ("completion", "bash", "--no-descriptions")]
+)
+def test_flags_without_effect_in_skopeo_are_dropped(words: tuple[str, ...]) -> None:
+    assert not any(word.startswith(("--tls", "--no-")) for word in ours(*words))
+
+
+def test_old_names_of_credentials() -> None:
+    words = ours("copy", "--screds=a:b", "--dcreds=c:d", "dir:a", "dir:b")
+    assert {"--src-creds=a:b", "--dest-creds=c:d"} <= {*words}
+
+
+def test_what_cannot_be_done_is_refused_in_one_line() -> None:
+    with pytest.raises(UsageError, match="--sign-by is not supported by this program"):
+        ours("copy", "--sign-by=x", "dir:a", "dir:b")
+
+
+# --- What is shown.
+
+
+IMAGE = ResolvedImage("sha256:m", "sha256:c", ("sha256:1", "sha256:2"))
+OTHER = ResolvedImage("sha256:n", "sha256:d", ("sha256:2",))
+PLANNED = Planned(1, 1, 0, 0)
+
+
+@pytest.fixture
+def lines() -> progress.Lines:
+    return progress.Lines(io.StringIO(), str, quiet=False, debug=False, dry_run=False)
+
+
+def shown(lines: progress.Lines) -> list[str]:
+    stream = lines._stream
+    assert isinstance(stream, io.StringIO)
+    return stream.getvalue().splitlines()
+
+
+def test_a_copy_is_told_in_the_order_of_its_layers(lines: progress.Lines) -> None:
+    with lines:
+        lines.emit(Resolved((IMAGE,)))
+        assert shown(lines) == []
+        lines.emit(PLANNED)
+        assert shown(lines)[-1] == "Copying blob sha256:2"
+        lines.emit(BlobFinished("sha256:2"))
+        lines.emit(BlobFinished("sha256:1"))
+        assert shown(lines)[-1] == "Copying config sha256:c"
+    assert shown(lines) == [
+        "Getting image source signatures",
+        "Copying blob sha256:1",
+        "Copying blob sha256:2",
+        "Copying config sha256:c",
+        "Writing manifest to image destination",
+    ]
+
+
+def test_the_images_of_a_list_are_told_one_after_the_other(lines: progress.Lines) -> None:
+    with lines:
+        lines.emit(Resolved((IMAGE, OTHER), 3))
+        lines.emit(PLANNED)
+        lines.emit(BlobFinished("sha256:d"))
+        assert "Copying image sha256:n (2/2)" not in shown(lines)
+    told = shown(lines)
+    assert told[:3] == [
+        "Getting image list signatures",
+        "Copying 2 images generated from 3 images in list",
+        "Copying image sha256:m (1/2)",
+    ]
+    assert told.index("Copying image sha256:n (2/2)") > told.index("Copying config sha256:c")
+    assert told[-2:] == ["Writing manifest list to image destination", "Storing list signatures"]
+
+
+def test_of_a_copy_that_could_not_begin_nothing_is_told(lines: progress.Lines) -> None:
+    lines.emit(Resolved((IMAGE,)))
+    lines.__exit__(BundlerError, BundlerError("no"), None)
+    assert shown(lines) == []
+
+
+def test_what_a_failed_attempt_would_have_told_is_left_out(lines: progress.Lines) -> None:
+    with lines:
+        lines.emit(Resolved((OTHER,)))
+        lines.emit(PLANNED)
+        lines.emit(Retrying("x", 0.0, "it broke", 1, 1))
+        lines.emit(Resolved((OTHER,)))
+        lines.emit(PLANNED)
+    told = shown(lines)
+    assert told.count("Getting image source signatures") == 2
+    assert told.count("Copying config sha256:d") == 1
+    assert told[-1] == "Writing manifest to image destination"
+
+
+def test_a_quiet_copy_tells_nothing() -> None:
+    lines = progress.Lines(io.StringIO(), str, quiet=True, debug=False, dry_run=False)
+    with lines:
+        lines.emit(Resolved((IMAGE,)))
+        lines.emit(PLANNED)
+    assert shown(lines) == []
+
+
+def test_warnings_go_to_the_log(lines: progress.Lines, capsys: pytest.CaptureFixture[str]) -> None:
+    with lines:
+        lines.emit(Warned("odd"))
+        lines.emit(Retrying("x", 0.1, "it broke", 1, 3, BundlerError("broken")))
+        lines.emit(Retrying("x", 0.1, "one request of many", 1))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith(" level=warning msg=odd")
+    assert second.endswith(' msg="Failed, retrying in 100ms ... (1/3). Error: broken"')
+
+
+def test_the_images_of_a_sync_are_logged_by_number(
+    lines: progress.Lines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lines:
+        lines.emit(ImageStarted("b", "y", 2, 2))
+        lines.emit(ImageStarted("a", "x", 1, 2))
+        lines.emit(Synced(2, 1))
+    logged = [line.partition("level=")[2] for line in capsys.readouterr().err.splitlines()]
+    assert logged == [
+        'info msg="Copying image ref 1/2" from=a to=x',
+        'info msg="Copying image ref 2/2" from=b to=y',
+        'info msg="Synced 2 images from 1 sources"',
+    ]
+
+
+# --- Whose voice it is.
+
+
+def test_the_name_of_the_program_or_the_first_argument_choose_the_voice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frontend, "_current", frontend.current())
+    for started, typed, rest, own in (
+        ("/usr/bin/skopeo", ["copy"], ["copy"], False),
+        ("airbundle", ["--as", "skopeo", "copy"], ["copy"], False),
+        ("airbundle", ["--as=skopeo"], [], False),
+        ("skopeo", ["--as", "airbundle", "ls"], ["ls"], True),
+        ("python", ["copy", "--as", "skopeo"], ["copy", "--as", "skopeo"], True),
+    ):
+        assert frontend.choose(started, typed) == rest
+        assert isinstance(frontend.current(), frontend.OwnVoice) is own
+    for wrong in (["--as"], ["--as", "podman"]):
+        with pytest.raises(UsageError, match="none of airbundle, skopeo"):
+            frontend.choose("airbundle", wrong)
+
+
+def test_the_choice_of_a_voice_comes_first(run_airbundle: RunAirbundle) -> None:
+    outcome = run_airbundle("--quiet", "--as", "skopeo", "ls", "x")
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert "--as has to stand before everything else" in outcome.stderr
+
+
+def test_our_own_voice_loads_nothing_of_skopeos(run_airbundle: RunAirbundle) -> None:
+    outcome = run_airbundle("ls", "--help", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert outcome.status == 0
+    assert "bundler.cli.frontends.frontend" in outcome.stderr
+    assert "bundler.cli.skopeo" not in outcome.stderr
+
+
+def test_an_error_inside_is_one_line_too(run_airbundle: RunAirbundle) -> None:
+    outcome = run_airbundle("--as", "skopeo", "inspect", "dir:/none")
+    assert (outcome.status, outcome.stdout) == (1, "")
+    assert outcome.stderr.count("\n") == 1
+    quoted = outcome.stderr.partition("msg=")[2]
+    assert json.loads(quoted) == (
+        "Error retrieving manifest for image: open /none/manifest.json: no such file or directory"
+    )
+
+
+def test_every_command_of_skopeo_that_we_have_takes_its_flags() -> None:
+    """Only what signs is missing; and nothing of ours is left of Skopeo's that is not told."""
+    known = {name for name in flag_tables.COMMANDS if name in program.COMMANDS}
+    assert {"copy", "delete", "inspect", "list-tags", "login", "logout", "sync"} <= known
+    missing = set()
+    for name in known:
+        for flag in flag_tables.COMMANDS[name].find().values():
+            value = {"bool": True, "int": 1, "uint": 1, "duration": 1.0}.get(flag.kind, "x")
+            given = [value] if flag.kind in ("strings", "ints") else value
+            line = argv.CommandLine(flag_tables.COMMANDS[name], {}, {flag.name: given}, ["", ""])
+            command = airbundle.get_command(click.Context(airbundle), name)
+            assert command is not None
+            try:
+                translate.translated(line, command, version="1")
+            except UsageError:
+                missing.add(flag.name)
+    assert sorted(name for name in missing - {"help"} if not name.startswith("sign-")) == []
+
+
+def test_a_missing_file_of_credentials_is_one_without_any(run_airbundle, tmp_path):
+    images.write_layout(tmp_path / "layout", {"app": images.image()})
+    with FakeRegistry() as registry:
+        images.push(registry.host, "app", images.image(), "1")
+        name = f"docker://{registry.host}/app:1"
+        flags = ("--authfile", "/none", "--tls-verify=false", "--no-tags")
+        assert run_airbundle("--as", "skopeo", "inspect", *flags, name).status == 0
+        assert run_airbundle("inspect", *flags, name).status == 2

@@ -1,0 +1,210 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bundler.cli.options import common, global_options, program_flags
+from bundler.cli.options.common import AccessOptions
+from bundler.cli.options.global_options import ProgramOptions
+from bundler.config.settings import ANONYMOUS, Credentials, RegistryOverride
+from bundler.errors import UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@common.command("pull")
+@click.argument("images", nargs=-1)
+@common.access("src-", what="the source")
+@common.access("dest-", what="the destination")
+@common.jobs
+@common.as_json
+def pull(**given: Any) -> None:
+    """Pull."""
+    click.get_current_context().obj.update(given, quiet=common.quiet())
+
+
+def parse(arguments: Sequence[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    result = CliRunner().invoke(pull, arguments, obj=given, catch_exceptions=False)
+    if result.exit_code:
+        raise UsageError(result.output)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verify", "images"),
+    [
+        (["a"], None, ("a",)),
+        (["--src-tls-verify", "a"], True, ("a",)),
+        (["--src-tls-verify", "false"], True, ("false",)),
+        (["a", "--src-tls-verify"], True, ("a",)),
+        (["--src-tls-verify=false", "a"], False, ("a",)),
+        (["--src-tls-verify=F", "--", "--src-tls-verify"], False, ("--src-tls-verify",)),
+        (["--src-tls-verify=false", "--src-tls-verify"], True, ()),
+    ],
+)
+def test_a_switch_never_takes_the_next_argument(
+    arguments: list[str], verify: bool | None, images: tuple[str, ...]
+) -> None:
+    given = parse(arguments)
+    assert given["src_access"].tls_verify is verify
+    assert given["images"] == images
+    assert given["dest_access"] == AccessOptions()
+
+
+@pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
+def test_what_means_true(text: str) -> None:
+    assert parse([f"--dest-tls-verify={text}"])["dest_access"].tls_verify is True
+
+
+@pytest.mark.parametrize("text", ["0", "f", "F", "FALSE", "false", "False"])
+def test_what_means_false(text: str) -> None:
+    assert parse([f"--dest-tls-verify={text}"])["dest_access"].tls_verify is False
+
+
+@pytest.mark.parametrize("text", ["", "no", "tRUE", "2"])
+def test_what_is_neither(text: str) -> None:
+    with pytest.raises(UsageError, match="neither true nor false"):
+        parse([f"--dest-tls-verify={text}"])
+
+
+def test_each_side_has_its_own_access() -> None:
+    given = parse(["--src-creds", "u:p:q", "--dest-authfile", "a.json", "--dest-cert-dir", "c"])
+    assert given["src_access"] == AccessOptions(creds="u:p:q")
+    assert given["dest_access"] == AccessOptions(authfile=Path("a.json"), cert_dir=Path("c"))
+
+
+def test_quiet_and_debug_are_taken_after_the_command_too() -> None:
+    assert parse([])["quiet"] is False
+    assert parse(["-q", "--debug"])["quiet"] is True
+
+
+@pytest.mark.parametrize(
+    ("access", "why"),
+    [
+        (AccessOptions(creds="u:p", no_creds=True), "--creds and --no-creds"),
+        (AccessOptions(username="u", password="p", no_creds=True), "--username and --no-creds"),
+        (AccessOptions(username="u", password="p", creds="u:p"), "--creds and --username"),
+        (AccessOptions(registry_token="t", creds="u:p"), "--creds and --registry-token"),
+        (AccessOptions(username="u"), "--username needs --password"),
+        (AccessOptions(password="p"), "--password needs --username"),
+    ],
+)
+def test_credentials_that_contradict_one_another_are_refused(
+    access: AccessOptions, why: str
+) -> None:
+    with pytest.raises(UsageError, match=why):
+        access.complete()
+
+
+def test_a_name_with_a_password_and_a_token_are_credentials() -> None:
+    given = parse(["--src-username", "u", "--src-password", "p", "--dest-registry-token", "t"])
+    assert given["src_access"].override().credentials == Credentials("u", "p")
+    assert given["dest_access"].override().credentials == Credentials(registry_token="t")
+
+
+def test_what_is_said_of_both_sides_is_weaker_than_what_is_said_of_one() -> None:
+    @common.command("copy")
+    @common.both_sides()
+    def copy(**given: Any) -> None:
+        click.get_current_context().obj.update(given)
+
+    given: dict[str, Any] = {}
+    arguments = ["--authfile", "a", "--dest-authfile", "b", "--tls-verify=false", "--src-no-creds"]
+    assert CliRunner().invoke(copy, arguments, obj=given, catch_exceptions=False).exit_code == 0
+    source, target = given["src_access"].override(), given["dest_access"].override()
+    assert (source.authfile, source.tls_verify) == (Path("a"), False)
+    assert (target.authfile, target.tls_verify) == (Path("b"), False)
+    assert given["dest_access"].given
+    assert not AccessOptions(both_tls_verify=False).given
+
+
+def test_options_for_both_sides_are_the_setting_of_a_side_without_its_own() -> None:
+    assert AccessOptions().override() is None
+    assert AccessOptions(daemon_host="tcp://h", shared_blob_dir=Path("b")).override() is None
+    both = AccessOptions(both_authfile=Path("a"), both_tls_verify=False)
+    assert both.override() == RegistryOverride(authfile=Path("a"), tls_verify=False)
+    own = replace(both, authfile=Path("b"), tls_verify=True)
+    assert own.override() == RegistryOverride(authfile=Path("b"), tls_verify=True)
+
+
+def test_credentials_and_credentials_files_replace_each_other() -> None:
+    user, file = Credentials("u", "p"), Path("a.json")
+    below = RegistryOverride(credentials=user, plain_http=True, cert_dir=Path("c"))
+    assert RegistryOverride(authfile=file).over(below) == replace(
+        below, credentials=None, authfile=file
+    )
+    assert RegistryOverride(tls_verify=True).over(below) == replace(
+        below, tls_verify=True, plain_http=None
+    )
+    assert RegistryOverride().over(below) == below
+
+
+def test_flags_of_the_program_are_one_value() -> None:
+    @common.command("look")
+    def look() -> None:
+        click.get_current_context().obj.append(global_options.said())
+
+    found: list[ProgramOptions] = []
+    arguments = ["--override-arch", "arm", "--command-timeout=1m", "--tmpdir", "d"]
+    assert CliRunner().invoke(look, arguments, obj=found, catch_exceptions=False).exit_code == 0
+    assert found == [ProgramOptions(override_arch="arm", command_timeout=60.0, tmpdir=Path("d"))]
+    assert global_options.said() == ProgramOptions()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--registries.d=d", "pull"], ["pull", "--registries.d", "d"]]
+)
+def test_registries_d_is_refused_until_signatures_are_read(arguments: list[str]) -> None:
+    group = click.Group(params=program_flags.flags(hidden=False), commands={"pull": pull})
+    with pytest.raises(UnsupportedError, match=r"^--registries\.d: "):
+        CliRunner().invoke(group, arguments, obj={}, catch_exceptions=False)
+
+
+def test_no_policy_and_signatures_for_all_cannot_both_be_wanted() -> None:
+    with pytest.raises(UsageError, match="exclude one another"):
+        ProgramOptions(insecure_policy=True, require_signed=True).check()
+
+
+def test_jobs_are_few_but_some() -> None:
+    assert parse(["-j4"])["jobs"] == 4
+    with pytest.raises(UsageError):
+        parse(["--jobs", "0"])
+
+
+def test_credentials_end_at_the_first_colon_of_the_name() -> None:
+    found = AccessOptions(creds="user:pass:word").override().credentials
+    assert found == Credentials(username="user", password="pass:word")
+
+
+def test_no_credentials_means_anonymous_and_unsaid_means_ask_the_files() -> None:
+    assert AccessOptions(no_creds=True).override().credentials == ANONYMOUS
+    assert AccessOptions(cert_dir=Path("c")).override().credentials is None
+
+
+@pytest.mark.parametrize(
+    "access", [AccessOptions(creds=":secret"), AccessOptions(creds="u:secret", no_creds=True)]
+)
+def test_credentials_that_make_no_sense_are_refused_without_showing_them(
+    access: AccessOptions,
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        access.override()
+    assert "secret" not in f"{raised.value}{raised.value.hint}{access!r}"
+
+
+def test_a_password_that_is_not_given_is_asked_for() -> None:
+    @click.command
+    def ask() -> None:
+        found = AccessOptions(creds="user").complete().override().credentials
+        assert found == Credentials(username="user", password="typed")
+
+    assert CliRunner().invoke(ask, input="typed\n", catch_exceptions=False).exit_code == 0

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bundler.config.credentials import auth_store
+from bundler.config.credentials.auth_file import DOCKER_HUB_KEY
+from bundler.config.settings import Credentials
+from bundler.errors import ConfigError, LockedError
+from tests.config.world import World, entry
+from tests.interop.servers import program
+
+ME = Credentials(username="user", password="secret")
+KEEPING_HELPER = """cat >"$0.$1"; case "$1" in
+get) echo '{"Username":"u","Secret":"s"}' ;;
+list) echo '{"a.b":"u","c.d":"u"}' ;;
+erase) tr -d '\\n' <"$0.erase" >>"$0.erased"; echo >>"$0.erased" ;;
+esac"""
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def content(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_bytes())
+    return document
+
+
+def test_a_new_file_is_its_owners_only_and_so_is_its_directory(world: World):
+    path = world.root / "new" / "deep" / "auth.json"
+    old = os.umask(0)
+    try:
+        where = auth_store.store(path, "a.b:5000", ME, {})
+    finally:
+        os.umask(old)
+    assert where == str(path)
+    assert (mode(path), mode(path.parent), mode(path.parent.parent)) == (0o600, 0o700, 0o700)
+    assert path.read_text() == (
+        '{\n\t"auths": {\n\t\t"a.b:5000": {\n\t\t\t"auth": "dXNlcjpzZWNyZXQ="\n\t\t}\n\t}\n}'
+    )
+
+
+def test_what_is_stored_is_found(world: World):
+    auth_store.store(world.auth_json, "a.b/team", Credentials("ü", "p:w"), {})
+    auth_store.store(world.auth_json, "c.d", Credentials("u", identity_token="refresh"), {})
+    settings = world.settings()
+    assert settings.access("a.b", "team/x").credentials == Credentials("ü", "p:w")
+    assert settings.access("a.b").credentials.anonymous
+    assert settings.access("c.d").credentials.identity_token == "refresh"
+
+
+def test_everything_else_in_the_file_survives(world: World):
+    before = {
+        "zeta": [1, {"x": None}],
+        "auths": {"c.d": entry() | {"email": "e"}},
+        "credHelpers": {"e.f": "h"},
+        "HttpHeaders": {"User-Agent": "<ü>"},
+    }
+    path = world.write("auth.json", before)
+    auth_store.store(path, "a.b", ME, {})
+    after = content(path)
+    assert after["auths"].pop("a.b") == entry()
+    assert after == before
+    assert auth_store.remove(path, "c.d", {})
+    assert content(path)["auths"] == {"a.b": entry()}
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(world: World):
+    path = world.write("auth.json", {"auths": {}})
+    path.chmod(0o644)
+    auth_store.store(path, "a.b", ME, {})
+    assert mode(path) == 0o600
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(world: World):
+    real = world.write("real/auth.json", {"keep": 1})
+    link = world.root / "links" / "auth.json"
+    link.parent.mkdir()
+    link.symlink_to(real)
+    auth_store.store(link, "a.b", ME, {})
+    assert link.is_symlink()
+    assert content(real) == {"keep": 1, "auths": {"a.b": entry()}}
+    assert not list(link.parent.glob(".*"))
+
+
+def test_a_link_to_itself_is_an_error(world: World):
+    link = world.root / "loop"
+    link.symlink_to("loop")
+    with pytest.raises(ConfigError):
+        auth_store.store(link, "a.b", ME, {})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"auths": []}', '{"auths": {"c.d": 1}}'])
+def test_a_file_that_is_not_understood_is_left_as_it_is(world: World, text: str):
+    path = world.write("auth.json", text)
+    with pytest.raises(ConfigError, match=str(path)):
+        auth_store.store(path, "a.b", ME, {})
+    assert path.read_text() == text
+
+
+def test_a_fifo_or_a_directory_is_not_replaced(world: World):
+    fifo = world.root / "fifo"
+    os.mkfifo(fifo)
+    for path in (fifo, world.root):
+        with pytest.raises(ConfigError, match="not a regular file"):
+            auth_store.store(path, "a.b", ME, {})
+    assert fifo.is_fifo()
+
+
+def test_the_null_device_is_not_replaced():
+    null = Path("/dev/null")
+    with pytest.raises(ConfigError, match="/dev/null"):
+        auth_store.store(null, "a.b", ME, {})
+    assert null.is_char_device()
+
+
+def test_a_directory_that_cannot_be_made_is_an_error_with_a_way_out(world: World):
+    world.write("file", "x")
+    with pytest.raises(ConfigError, match="cannot be written there") as error:
+        auth_store.store(world.root / "file" / "auth.json", "a.b", ME, {})
+    assert "--authfile" in (error.value.hint or "")
+
+
+def test_removing_what_is_not_there_writes_nothing(world: World):
+    assert not auth_store.remove(world.root / "none" / "auth.json", "a.b", {})
+    assert not (world.root / "none").exists()
+    path = world.write("auth.json", '{"auths":{}}')
+    assert not auth_store.remove(path, "a.b", {})
+    assert path.read_text() == '{"auths":{}}'
+
+
+def test_a_registry_is_removed_in_all_its_forms_but_not_its_namespaces(world: World):
+    path = world.write(
+        "auth.json",
+        {
+            "auths": {
+                "docker.io": entry(),
+                "https://index.docker.io/v1/": entry(),
+                "docker.io/library": entry(),
+                "a.b": entry(),
+            }
+        },
+    )
+    assert auth_store.remove(path, "docker.io", {})
+    assert list(content(path)["auths"]) == ["docker.io/library", "a.b"]
+    assert auth_store.remove(path, "docker.io/library", {})
+    assert list(content(path)["auths"]) == ["a.b"]
+
+
+def test_remove_all_empties_the_entries_and_keeps_the_rest(world: World):
+    path = world.write("auth.json", {"auths": {"a.b": entry()}, "zeta": 1})
+    auth_store.remove_all(path, {})
+    assert content(path) == {"auths": {}, "zeta": 1}
+
+
+def test_a_registrys_helper_keeps_its_credentials(world: World):
+    program = world.helper("h", KEEPING_HELPER)
+    path = world.write("auth.json", {"credHelpers": {"a.b": "h"}})
+    where = auth_store.store(path, "a.b", ME, world.environment)
+    assert where == "credential helper h"
+    assert content(program.with_name(f"{program.name}.store")) == {
+        "ServerURL": "a.b",
+        "Username": "user",
+        "Secret": "secret",
+    }
+    assert content(path) == {"credHelpers": {"a.b": "h"}}
+    assert auth_store.remove(path, "a.b", world.environment)
+    assert program.with_name(f"{program.name}.erased").read_text() == "a.b\n"
+
+
+def test_dockers_name_for_its_hub_is_no_namespace(world: World):
+    program = world.helper("h", KEEPING_HELPER)
+    path = world.write("auth.json", {"credHelpers": {"https://index.docker.io/v1/": "h"}})
+    auth_store.store(path, DOCKER_HUB_KEY, ME, world.environment)
+    kept = content(program.with_name(f"{program.name}.store"))
+    assert (kept["ServerURL"], kept["Secret"]) == ("https://index.docker.io/v1/", "secret")
+    assert auth_store.remove(path, DOCKER_HUB_KEY, world.environment)
+
+
+def test_what_is_stored_is_not_hidden_by_another_spelling_or_a_former_entry(world: World):
+    document = {"auths": {"docker.io": entry("old"), "https://a.b/": entry("old"), "c.d": entry()}}
+    path = world.write("auth.json", document)
+    auth_store.store(path, DOCKER_HUB_KEY, ME, {})
+    auth_store.store(path, "a.b", ME, {})
+    assert content(path)["auths"] == {
+        "c.d": entry(),
+        DOCKER_HUB_KEY: entry(),
+        "a.b": entry(),
+    }
+    world.helper("h", KEEPING_HELPER)
+    path = world.write("auth.json", {"auths": {"a.b": entry("old")}, "credsStore": "h"})
+    auth_store.store(path, "a.b", ME, world.environment)
+    assert content(path)["auths"] == {"a.b": {}}
+
+
+def test_entries_that_are_null_are_none(world: World):
+    path = world.write("auth.json", {"auths": None})
+    assert not auth_store.remove(path, "a.b", {})
+    auth_store.store(path, "a.b", ME, {})
+    assert content(path) == {"auths": {"a.b": entry()}}
+
+
+def test_a_helper_takes_no_namespace(world: World):
+    world.helper("h", KEEPING_HELPER)
+    path = world.write("auth.json", {"credHelpers": {"a.b": "h"}})
+    with pytest.raises(ConfigError, match="keeps registries, not namespaces"):
+        auth_store.store(path, "a.b/team", ME, world.environment)
+
+
+def test_a_store_keeps_what_has_no_helper_and_leaves_dockers_mark(world: World):
+    program = world.helper("h", KEEPING_HELPER)
+    path = world.write("auth.json", {"credsStore": "h"})
+    auth_store.store(path, "docker.io", ME, world.environment)
+    kept = content(program.with_name(f"{program.name}.store"))
+    assert kept["ServerURL"] == "https://index.docker.io/v1/"
+    assert content(path)["auths"] == {"https://index.docker.io/v1/": {}}
+    assert auth_store.remove(path, "docker.io", world.environment)
+    assert content(path)["auths"] == {}
+
+
+def test_remove_all_empties_helpers_too(world: World):
+    program = world.helper("h", KEEPING_HELPER)
+    path = world.write("auth.json", {"credsStore": "h", "credHelpers": {"e.f": "h"}})
+    auth_store.remove_all(path, world.environment)
+    erased = program.with_name(f"{program.name}.erased").read_text().split()
+    assert erased == ["e.f", "a.b", "c.d"]
+
+
+def test_when_a_helper_fails_the_file_stays_as_it_was(world: World):
+    world.helper("h", "echo locked; exit 1")
+    path = world.write("auth.json", '{"credsStore":"h"}')
+    with pytest.raises(ConfigError, match="locked"):
+        auth_store.store(path, "a.b", ME, world.environment)
+    assert path.read_text() == '{"credsStore":"h"}'
+
+
+def test_many_at_once_lose_nothing(world: World):
+    names = [f"r{number}.example" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: auth_store.store(world.auth_json, name, ME, {}), names))
+    assert sorted(content(world.auth_json)["auths"]) == sorted(names)
+    assert [path.name for path in world.auth_json.parent.iterdir()] == ["auth.json"]
+
+
+def test_a_directory_that_somebody_holds_is_not_waited_for_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(auth_store, "LOCK_TIMEOUT", 0.1)
+    descriptor = os.open(world.root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(LockedError, match="another process"):
+            auth_store.store(world.root / "auth.json", "a.b", ME, {})
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.interop
+def test_skopeo_reads_what_we_store_and_we_what_skopeo_keeps(world: World):
+    path = world.root / "auth.json"
+    auth_store.store(path, "a.b:5000", ME, {})
+    auth_store.store(path, "c.d/team", ME, {})
+
+    def skopeo(*arguments: str) -> str:
+        command = [program("skopeo"), *arguments, "--authfile", str(path)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert skopeo("login", "--get-login", "a.b:5000") == "user\n"
+    assert skopeo("logout", "a.b:5000") == "Removed login credentials for a.b:5000\n"
+    settings = world.settings(authfile=path)
+    assert settings.access("a.b:5000").credentials.anonymous
+    assert settings.access("c.d", "team/x").credentials == ME

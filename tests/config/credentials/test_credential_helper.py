@@ -1,0 +1,225 @@
+"""Helpers are real programs here: shell scripts on the PATH of the test's world."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bundler.config.credentials import credential_helper
+from bundler.config.settings import ANONYMOUS, Credentials
+from bundler.errors import ConfigError
+from tests.config.world import World, entry
+
+GIVE = """cat >"$0.asked"; echo '{"ServerURL":"x","Username":"helped","Secret":"s3cret"}'"""
+NOT_FOUND = "cat >/dev/null; echo 'credentials not found in native keychain'; exit 1"
+
+
+def ask(world: World, name: str = "h", timeout: float = 20) -> Credentials:
+    return credential_helper.get(name, "a.b", world.environment, timeout=timeout)
+
+
+def test_a_helper_gets_the_registry_and_answers_name_and_secret(world: World):
+    program = world.helper("h", '[ "$1" = get ] || exit 3; ' + GIVE)
+    assert ask(world) == Credentials(username="helped", password="s3cret")
+    assert program.with_name(f"{program.name}.asked").read_text() == "a.b"
+
+
+def test_the_user_token_means_an_identity_token(world: World):
+    world.helper("h", """echo '{"Username":"<token>","Secret":"refresh"}'""")
+    assert ask(world) == Credentials(identity_token="refresh")
+
+
+@pytest.mark.parametrize(
+    "script", [NOT_FOUND, """cat >/dev/null; echo '{"ServerURL":"","Username":"","Secret":""}'"""]
+)
+def test_a_helper_that_knows_nothing_leaves_us_anonymous(world: World, script: str):
+    world.helper("h", script)
+    assert ask(world) == ANONYMOUS
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo 'the keychain is locked'; exit 1", "the keychain is locked$"),
+        ("exit 4", "exit status 4"),
+        ("kill -9 $$", "exit status -9"),
+        ("echo not json", "expected JSON with Username and Secret"),
+        ("echo '[]'", "expected JSON"),
+        ("echo '{\"Username\": 1}'", "expected JSON"),
+        ("", "expected JSON"),
+    ],
+)
+def test_a_helper_that_fails_is_an_error(world: World, script: str, message: str):
+    world.helper("h", script)
+    with pytest.raises(ConfigError, match=rf"docker-credential-h get: .*{message}"):
+        ask(world)
+
+
+def test_a_failure_never_shows_a_secret(world: World):
+    world.helper("h", """echo '{"Username":"u","Secret":"hunter2"}'; exit 1""")
+    with pytest.raises(ConfigError, match="exit status 1") as error:
+        ask(world)
+    assert "hunter2" not in str(error.value)
+
+
+def test_what_a_helper_says_cannot_steer_a_terminal(world: World):
+    world.helper("h", r"printf '\033[2Jgone\n'; exit 1")
+    with pytest.raises(ConfigError) as error:
+        ask(world)
+    assert error.value.message.isprintable()
+
+
+@pytest.mark.parametrize("script", ["sleep 5", "sleep 5 & exit 0", "exec >&-; sleep 5"])
+def test_a_helper_that_does_not_answer_is_stopped(world: World, script: str):
+    world.helper("h", script)
+    started = time.monotonic()
+    with pytest.raises(ConfigError, match=r"no answer within 0\.3 seconds"):
+        ask(world, timeout=0.3)
+    assert time.monotonic() - started < 4
+
+
+def test_an_endless_answer_is_cut(world: World):
+    world.helper("h", "exec cat /dev/zero")
+    with pytest.raises(ConfigError, match="answers more than"):
+        ask(world)
+
+
+@pytest.mark.parametrize("name", ["", "../evil", "a/b", "-x", "a b", "x" * 65, "a\n"])
+def test_a_name_that_is_a_path_is_refused(world: World, name: str):
+    with pytest.raises(ConfigError, match="cannot be the name of a credential helper"):
+        ask(world, name)
+
+
+def test_a_helper_that_is_not_installed_is_named(world: World):
+    with pytest.raises(ConfigError, match=r"docker-credential-none-such: .*not on PATH"):
+        ask(world, "none-such")
+
+
+def test_store_and_erase_speak_the_protocol(world: World):
+    program = world.helper(
+        "h",
+        """case "$1" in
+        store) cat >"$0.kept" ;;
+        get) cat >/dev/null; [ -e "$0.kept" ] || { echo credentials not found; exit 1; }
+             cat "$0.kept" ;;
+        erase) cat >/dev/null; rm "$0.kept" ;;
+        list) echo '{"a.b":"u"}' ;;
+        esac""",
+    )
+    kept = Credentials(username="u", password='p"\\')
+    credential_helper.store("h", "a.b", kept, world.environment)
+    assert ask(world) == kept
+    assert credential_helper.servers("h", world.environment) == ["a.b"]
+    assert credential_helper.erase("h", "a.b", world.environment)
+    assert not program.with_name(f"{program.name}.kept").exists()
+    assert ask(world) == ANONYMOUS
+
+
+def test_a_helper_that_cannot_store_is_an_error(world: World):
+    world.helper("h", "echo not implemented; exit 1")
+    with pytest.raises(ConfigError, match="store: not implemented"):
+        credential_helper.store("h", "a.b", Credentials("u", "p"), world.environment)
+
+
+def test_a_helper_that_cannot_list_is_an_error(world: World):
+    world.helper("h", "exit 1")
+    with pytest.raises(ConfigError, match="list: exit status 1"):
+        credential_helper.servers("h", world.environment)
+    world.helper("h", "echo nothing")
+    with pytest.raises(ConfigError, match="list: its answer is not JSON"):
+        credential_helper.servers("h", world.environment)
+
+
+@pytest.mark.parametrize(
+    ("script", "known"), [("echo credentials not found; exit 1", False), ("exit 0", True)]
+)
+def test_erasing_says_whether_there_was_something(world: World, script: str, known: bool):
+    world.helper("h", f'if [ "$1" = get ]; then {GIVE}; else cat >/dev/null; {script}; fi')
+    assert credential_helper.erase("h", "a.b", world.environment) is known
+
+
+def test_a_helper_that_cannot_erase_is_an_error(world: World):
+    world.helper("h", f'if [ "$1" = get ]; then {GIVE}; else echo locked; exit 1; fi')
+    with pytest.raises(ConfigError, match="erase: locked"):
+        credential_helper.erase("h", "a.b", world.environment)
+
+
+def test_a_helper_that_is_no_program_is_an_error(world: World):
+    world.helper("h", "").write_bytes(b"\0not a program")
+    with pytest.raises(ConfigError, match="cannot be started"):
+        ask(world)
+
+
+def test_a_registrys_helper_goes_before_its_entry(world: World):
+    world.helper("h", GIVE)
+    world.write(
+        world.auth_json, {"auths": {"a.b": entry(), "c.d": entry()}, "credHelpers": {"a.b": "h"}}
+    )
+    settings = world.settings()
+    assert settings.access("a.b", "x/y").credentials.username == "helped"
+    assert settings.access("c.d").credentials.username == "user"
+
+
+def test_docker_hubs_helper_is_asked_by_the_name_in_the_file(world: World):
+    program = world.helper("h", GIVE)
+    world.write(world.auth_json, {"credHelpers": {"https://index.docker.io/v1/": "h"}})
+    assert world.settings().access("docker.io", "library/x").credentials.username == "helped"
+    asked = program.with_name(f"{program.name}.asked").read_text()
+    assert asked == "https://index.docker.io/v1/"
+
+
+def test_a_store_is_the_last_to_be_asked_of_its_file(world: World):
+    program = world.helper("h", GIVE)
+    world.write(world.auth_json, {"auths": {"a.b": entry()}, "credsStore": "h"})
+    settings = world.settings()
+    assert settings.access("a.b").credentials.username == "user"
+    assert settings.access("docker.io").credentials.username == "helped"
+    asked = program.with_name(f"{program.name}.asked").read_text()
+    assert asked == "https://index.docker.io/v1/"
+
+
+def test_a_store_that_knows_nothing_leaves_it_to_the_next_file(world: World):
+    world.helper("h", NOT_FOUND)
+    world.write(world.auth_json, {"credsStore": "h"})
+    world.write("home/.docker/config.json", {"auths": {"a.b": entry("docker")}})
+    assert world.settings().access("a.b").credentials.username == "docker"
+
+
+def test_a_store_that_fails_is_not_passed_over(world: World):
+    world.helper("h", "echo locked; exit 1")
+    world.write(world.auth_json, {"credsStore": "h"})
+    world.write("home/.docker/config.json", {"auths": {"a.b": entry("docker")}})
+    with pytest.raises(ConfigError, match="locked"):
+        world.settings().access("a.b")
+
+
+@pytest.mark.parametrize(
+    ("helpers", "expected"),
+    [
+        ('["h", "containers-auth.json"]', "helped"),
+        ('["containers-auth.json", "h"]', "user"),
+        ('["containers-auth.json"]', "user"),
+        ('["h"]', "helped"),
+    ],
+)
+def test_registries_conf_says_who_is_asked_and_when(world: World, helpers: str, expected: str):
+    world.helper("h", GIVE)
+    world.write(world.auth_json, {"auths": {"a.b": entry()}})
+    world.write("etc/containers/registries.conf", f"credential-helpers = {helpers}\n")
+    assert world.settings().access("a.b", "x").credentials.username == expected
+
+
+def test_a_helper_is_asked_once_whoever_asks(world: World):
+    program = world.helper("h", 'echo . >>"$0.count"; sleep 0.05; ' + GIVE)
+    world.write(world.auth_json, {"credsStore": "h"})
+    settings = world.settings()
+
+    def look(number: int) -> Credentials:
+        return settings.access("a.b", f"repo{number}").credentials
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(look, range(16)))
+    assert found == {Credentials(username="helped", password="s3cret")}
+    assert program.with_name(f"{program.name}.count").read_text() == ".\n"

@@ -1,0 +1,172 @@
+"""The rules of Go's httpproxy, with the examples of its documentation."""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.config.proxy_env import DIRECT, Proxies
+from bundler.errors import ConfigError
+
+PROXY = "http://proxy.corp:3128"
+LABEL = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
+HOST = st.lists(LABEL, min_size=2, max_size=4).map(".".join)
+
+
+def proxied(host: str, no_proxy: str) -> bool:
+    proxies = Proxies.of({"HTTPS_PROXY": PROXY, "NO_PROXY": no_proxy})
+    return proxies.between("https", host) is not None
+
+
+def test_without_variables_everything_goes_directly():
+    assert Proxies.of({}) == DIRECT
+    assert DIRECT.between("https", "example.com") is None
+
+
+def test_each_scheme_has_its_variable():
+    proxies = Proxies.of({"HTTP_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:2"})
+    assert proxies.between("http", "example.com") == "http://a:1"
+    assert proxies.between("https", "example.com") == "http://b:2"
+
+
+def test_https_does_not_fall_back_to_http_proxy_nor_to_all_proxy():
+    proxies = Proxies.of({"HTTP_PROXY": PROXY, "ALL_PROXY": PROXY, "all_proxy": PROXY})
+    assert proxies.between("https", "example.com") is None
+
+
+def test_the_upper_case_name_wins_unless_it_is_empty():
+    upper = Proxies.of({"HTTPS_PROXY": "http://upper:1", "https_proxy": "http://lower:1"})
+    assert upper.between("https", "example.com") == "http://upper:1"
+    lower = Proxies.of({"HTTPS_PROXY": "", "https_proxy": "http://lower:1"})
+    assert lower.between("https", "example.com") == "http://lower:1"
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("proxy.corp", "http://proxy.corp"),
+        ("proxy.corp:3128", "http://proxy.corp:3128"),
+        ("HTTPS://proxy.corp:3128/", "https://proxy.corp:3128"),
+        ("http://u:p@proxy.corp:3128", "http://u:p@proxy.corp:3128"),
+        ("[::1]:3128", "http://[::1]:3128"),
+    ],
+)
+def test_a_proxy_is_written_as_a_url_or_without_its_scheme(value: str, url: str):
+    assert Proxies.of({"HTTPS_PROXY": value}).between("https", "example.com") == url
+
+
+@pytest.mark.parametrize(
+    "value", ["http://", "http://:3128", "http://h:notaport", "http://[::1", "a b", "ht\ntp://x"]
+)
+def test_a_proxy_that_cannot_be_understood_is_an_error_that_keeps_its_password(value: str):
+    value = value.replace("http://", "http://user:hunter2@", 1)
+    with pytest.raises(ConfigError, match="HTTPS_PROXY") as error:
+        Proxies.of({"HTTPS_PROXY": value}).between("https", "example.com")
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_kind_of_proxy_that_is_not_supported_is_named():
+    with pytest.raises(ConfigError, match="socks5 proxies"):
+        Proxies.of({"HTTPS_PROXY": "socks5://u:p@h:1"}).between("https", "example.com")
+
+
+def test_a_bad_proxy_disturbs_nobody_who_does_not_use_it():
+    assert Proxies.of({"HTTPS_PROXY": "http://"}).between("https", "127.0.0.1:5000") is None
+    assert Proxies.of({"HTTP_PROXY": "http://"}).between("https", "example.com") is None
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:5000", "LOCALHOST", "127.0.0.1", "127.9.9.9:1", "[::1]:5000"]
+)
+def test_loopback_is_never_proxied(host: str):
+    assert not proxied(host, "")
+
+
+def test_loopback_in_the_clothes_of_ipv6_is_loopback():
+    assert not proxied("[::ffff:127.0.0.1]:5000", "")
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "host", "expected"),
+    [
+        ("foo.com", "foo.com", False),
+        ("foo.com", "bar.foo.com", False),
+        ("foo.com", "barfoo.com", True),
+        (".foo.com", "foo.com", True),
+        (".foo.com", "bar.foo.com", False),
+        ("*.foo.com", "foo.com", True),
+        ("*.foo.com", "bar.foo.com", False),
+        ("FOO.com", "foo.COM", False),
+        ("foo.com:443", "foo.com", False),
+        ("foo.com:443", "foo.com:5000", True),
+        ("foo.com:5000", "bar.foo.com:5000", False),
+        (" other.com , foo.com ", "foo.com", False),
+        (",,", "foo.com", True),
+        (":443", "foo.com", True),
+        ("*", "foo.com", False),
+        ("a.com,*", "10.0.0.1", False),
+        ("10.0.0.1", "10.0.0.1:5000", False),
+        ("10.0.0.1:443", "10.0.0.1:5000", True),
+        ("10.0.0.1:5000", "10.0.0.1:5000", False),
+        ("10.0.0.0/8", "10.20.30.40:5000", False),
+        ("10.0.0.0/8", "11.0.0.1", True),
+        ("10.0.0.0/255.0.0.0", "10.0.0.1", True),
+        ("fd00::/8", "[fd12::1]:5000", False),
+        ("fd12::1", "[fd12::1]:5000", False),
+        ("[fd12::1]:443", "[fd12::1]", False),
+        ("[fd12::1]:443", "[fd12::1]:5000", True),
+        ("10.0.0.1", "ten.foo.com", True),
+        ("0.0.1", "10.0.0.1", False),
+        ("bücher.example", "xn--bcher-kva.example", False),
+    ],
+)
+def test_no_proxy(no_proxy: str, host: str, expected: bool):
+    assert proxied(host, no_proxy) is expected
+
+
+def test_under_a_web_server_http_proxy_is_not_believed():
+    proxies = Proxies.of(
+        {"HTTP_PROXY": PROXY, "HTTPS_PROXY": PROXY, "REQUEST_METHOD": "GET", "NO_PROXY": "in.corp"}
+    )
+    with pytest.raises(ConfigError, match="CGI"):
+        proxies.between("http", "example.com")
+    assert proxies.between("https", "example.com") == PROXY
+
+
+def test_passwords_do_not_show():
+    assert "hunter2" not in repr(Proxies.of({"HTTPS_PROXY": "http://u:hunter2@h"}))
+
+
+@given(HOST, HOST)
+def test_an_entry_covers_exactly_its_domain_and_what_is_below(entry: str, host: str):
+    assert proxied(host, entry) is not (host == entry or host.endswith(f".{entry}"))
+
+
+@given(
+    st.ip_addresses(v=4),
+    st.integers(0, 32),
+    st.ip_addresses(v=4).filter(lambda address: not address.is_loopback),
+)
+def test_a_network_covers_its_addresses(
+    base: ipaddress.IPv4Address, bits: int, address: ipaddress.IPv4Address
+):
+    inside = address in ipaddress.ip_network(f"{base}/{bits}", strict=False)
+    assert proxied(str(address), f"{base}/{bits}") is not inside
+
+
+@given(st.text(), HOST)
+def test_no_text_of_no_proxy_is_a_crash(no_proxy: str, host: str):
+    proxied(host, no_proxy)
+
+
+@given(st.text())
+def test_any_text_is_a_proxy_or_an_error_of_ours(value: str):
+    proxies = Proxies.of({"HTTPS_PROXY": value})
+    with suppress(ConfigError):
+        url = proxies.between("https", "example.com")
+        assert url is None if not value else url is not None
+        assert url is None or url.startswith(("http://", "https://"))

@@ -1,0 +1,250 @@
+"""Archives are read as their tools meant them, or refused."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.content.archives import tar_index
+from bundler.content.files.safe_directory import PlainReader
+from bundler.errors import BundlerError, LimitError, MalformedError, NotFoundError
+
+LONG = "directory/" * 30 + "file"
+
+
+def pack(members, form=tarfile.PAX_FORMAT):
+    """A tar of (name, data) or (name, type, link name)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
+        for name, *rest in members:
+            entry = tarfile.TarInfo(name)
+            if len(rest) == 1:
+                entry.size = len(rest[0])
+                archive.addfile(entry, io.BytesIO(rest[0]))
+            else:
+                entry.type, entry.linkname = rest
+                archive.addfile(entry)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def index(tmp_path):
+    """A function: the members of an archive, with their contents."""
+
+    def read(data, **named):
+        (tmp_path / "a.tar").write_bytes(data)
+        with PlainReader.open(tmp_path / "a.tar") as file:
+            members = tar_index.index(file, **named)
+            return {
+                name: tar_index.open_member(file, member).read()
+                if member.kind == "file"
+                else member.target
+                for name, member in members.items()
+            }
+
+    return read
+
+
+def header(archive, member=0):
+    """Where the header of a member of 512 bytes or less begins."""
+    return member * 1024
+
+
+def patched(data, offset, field):
+    """``data`` with ``field`` at ``offset`` of its first header, and the sum made right again."""
+    block = bytearray(data[:512])
+    block[offset : offset + len(field)] = field
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + data[512:]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT],
+    ids=["ustar", "gnu", "pax"],
+)
+def test_every_form_of_tar_is_read(index, form):
+    members = [("a", b"1"), ("d/b", b"2" * 5000), ("empty", b""), ("./c", b"3")]
+    if form != tarfile.USTAR_FORMAT:
+        members.append((LONG, b"long"))
+    expected = {name.removeprefix("./"): data for name, data in members}
+    assert index(pack([("d/", tarfile.DIRTYPE, ""), *members], form)) == expected
+
+
+@given(
+    st.dictionaries(
+        st.text(
+            st.characters(exclude_categories=["C", "Z"], exclude_characters="/\\"), min_size=1
+        ).filter(lambda name: name not in (".", "..")),
+        st.binary(max_size=2000),
+        max_size=5,
+    ),
+    st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
+)
+def test_what_is_packed_is_read(tmp_path_factory, files, form):
+    path = tmp_path_factory.mktemp("tar") / "a.tar"
+    path.write_bytes(pack(files.items(), form))
+    with PlainReader.open(path) as file:
+        members = tar_index.index(file)
+        read = {name: tar_index.open_member(file, one).read() for name, one in members.items()}
+    assert read == files
+
+
+@given(st.data())
+def test_a_damaged_archive_is_read_or_refused_and_nothing_else(tmp_path_factory, data):
+    """Whatever bytes change, the result is an index within the file or one of our errors."""
+    whole = bytearray(pack([("a", b"1" * 600), (LONG, b"2"), ("l", tarfile.SYMTYPE, "a")]))
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    whole = whole[: data.draw(st.integers(0, len(whole)))]
+    path = tmp_path_factory.mktemp("tar") / "a.tar"
+    path.write_bytes(whole)
+    with PlainReader.open(path) as file:
+        try:
+            members = tar_index.index(file, links=True)
+        except BundlerError:
+            return
+        for one in members.values():
+            assert 0 <= one.offset <= one.offset + one.size <= len(whole)
+            assert not one.name.startswith("/")
+            assert ".." not in one.name.split("/")
+
+
+@pytest.mark.parametrize("name", ["/abs", "../up", "a/../../up", "a/..", "..", "a\\b"])
+def test_a_name_that_leads_elsewhere_is_refused(index, name):
+    with pytest.raises(MalformedError):
+        index(pack([(name, b"x")]))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        tarfile.CHRTYPE,
+        tarfile.BLKTYPE,
+        tarfile.FIFOTYPE,
+        tarfile.SYMTYPE,
+        tarfile.LNKTYPE,
+        b"S",
+        b"V",
+    ],
+    ids=["character", "block", "pipe", "symbolic", "hard", "sparse", "volume"],
+)
+def test_what_is_neither_file_nor_directory_is_refused(index, kind):
+    with pytest.raises(MalformedError, match="neither a file"):
+        index(pack([("a", kind, "b")]))
+
+
+def test_links_are_kept_where_they_are_allowed(index):
+    members = [
+        ("d/symbolic", tarfile.SYMTYPE, "../file"),
+        ("d/hard", tarfile.LNKTYPE, "file"),
+        ("file", b"x"),
+    ]
+    read = index(pack(members), links=True)
+    assert read == {"d/symbolic": "file", "d/hard": "file", "file": b"x"}
+
+
+def test_links_are_followed_a_few_times(tmp_path):
+    chain = [(f"l{number}", tarfile.SYMTYPE, f"l{number + 1}") for number in range(40)]
+    (tmp_path / "a.tar").write_bytes(pack([*chain, ("l40", b"x")]))
+    with PlainReader.open(tmp_path / "a.tar") as file:
+        members = tar_index.index(file, links=True)
+    assert tar_index.find(members, "./l30", "test").name == "l40"
+    with pytest.raises(MalformedError, match="nowhere"):
+        tar_index.find(members, "l0", "test")
+    with pytest.raises(NotFoundError, match="none"):
+        tar_index.find(members, "none", "test")
+    with pytest.raises(MalformedError):
+        tar_index.find(members, "../l40", "test")
+
+
+def test_two_members_of_one_name_are_refused(index):
+    with pytest.raises(MalformedError, match="two members"):
+        index(pack([("a", b"1"), ("./a", b"2")]))
+
+
+def test_an_archive_without_its_end_is_refused(index):
+    data = pack([("a", b"1" * 600), ("b", b"2")])
+    for end in (0, 511, 512, 1000, 1536, 2048, 2560):
+        with pytest.raises(MalformedError, match="end"):
+            index(data[:end])
+
+
+@pytest.mark.parametrize(
+    ("offset", "field"),
+    [
+        (124, b"\xff" * 12),
+        (124, b"\x80" + b"\xff" * 11),
+        (124, b"-0000000001\0"),
+        (124, b"99999999999\0"),
+        (124, b"\x80" + b"\0" * 3 + (2**60).to_bytes(8, "big")),
+        (124, b"77777777777\0"),
+        (0, b"\xff\xfe"),
+    ],
+    ids=["negative", "huge-binary", "signed", "no-octal", "behind-the-end", "large", "no-utf-8"],
+)
+def test_a_header_that_lies_is_refused(index, offset, field):
+    with pytest.raises(MalformedError):
+        index(patched(pack([("a", b"x")]), offset, field))
+
+
+def test_a_wrong_sum_is_refused(index):
+    data = bytearray(pack([("a", b"x")]))
+    data[0] ^= 1
+    with pytest.raises(MalformedError, match="no tar archive"):
+        index(bytes(data))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [b"8 path=a\n", b"x path=a\n", b"12 path=a\n\n\n\n", b"8 path=\n9 path=b\n", b"999 path=a\n"],
+    ids=["length", "no-number", "no-end", "twice", "too-long"],
+)
+def test_a_damaged_extended_header_is_refused(index, records):
+    entry = tarfile.TarInfo("x")
+    entry.type, entry.size = tarfile.XHDTYPE, len(records)
+    block = entry.tobuf(tarfile.USTAR_FORMAT) + records.ljust(512, b"\0")
+    with pytest.raises(MalformedError):
+        index(block + pack([("a", b"x")]))
+
+
+def test_an_extended_header_of_many_records_is_read_once():
+    data = b"".join(b"11 %06d=\n" % number for number in range(87_000))
+    began = time.process_time()
+    assert len(list(tar_index.records(data, "a"))) == 87_000
+    assert time.process_time() - began < 3  # it took ten, and more for each header
+
+
+def test_a_name_of_many_characters_is_not_repeated():
+    with pytest.raises(NotFoundError) as told:
+        tar_index.find({}, "n" * 100_000, "a")
+    assert len(str(told.value)) < 300
+
+
+def test_a_global_header_may_not_rename_members(index):
+    buffer = io.BytesIO()
+    with tarfile.open(
+        fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"path": "evil"}
+    ) as archive:
+        archive.addfile(tarfile.TarInfo("a"))
+    with pytest.raises(MalformedError, match="global"):
+        index(buffer.getvalue())
+
+
+def test_a_huge_extended_header_is_not_read(index):
+    entry = tarfile.TarInfo("x")
+    entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, 2 * 1024 * 1024
+    with pytest.raises(LimitError):
+        index(entry.tobuf(tarfile.GNU_FORMAT) + b"x" * 2 * 1024 * 1024)
+
+
+def test_too_many_members_are_refused(index, monkeypatch):
+    monkeypatch.setattr(tar_index, "MAX_MEMBERS", 3)
+    with pytest.raises(LimitError, match="3 members"):
+        index(pack([(str(number), b"") for number in range(4)]))

@@ -1,0 +1,152 @@
+"""What is written is what GNU tar, Python and our own strict reader find."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.content.archives import tar_index
+from bundler.content.archives.tar_writer import TarWriter
+from bundler.content.files.safe_directory import PlainReader
+from bundler.content.streams.verified import VerifiedReader
+from bundler.errors import MalformedError, MediumError, NoSpaceError
+from bundler.oci.digest import Digest
+from tests.contracts.contents import Broken, Chunks
+
+LONG = "blobs/sha512/" + "a" * 128
+
+
+@contextmanager
+def writing(path):
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield TarWriter(fd, path)
+    finally:
+        os.close(fd)
+
+
+def stream(data, **promised):
+    return VerifiedReader(Chunks(data), "test", digest=None, size=None, **promised)
+
+
+def test_others_find_what_was_written(tmp_path):
+    with writing(tmp_path / "a.tar") as archive:
+        archive.add_directory("d")
+        archive.add_bytes("d/small", b"small")
+        stored = archive.add("d/large", stream(b"x" * 5000))
+        archive.add(LONG, stream(b"long"))
+        archive.add_bytes("empty", b"")
+        size = archive.end()
+    assert (stored.digest, stored.size) == (Digest.of(b"x" * 5000), 5000)
+    assert (tmp_path / "a.tar").stat().st_size == size
+    listed = subprocess.run(
+        ["tar", "--extract", "--to-stdout", "--file", tmp_path / "a.tar", "d/large", LONG],
+        capture_output=True,
+        check=True,
+    )
+    assert listed.stdout == b"x" * 5000 + b"long"
+    with tarfile.open(tmp_path / "a.tar") as found:
+        members = {one.name: one for one in found}
+    assert list(members) == ["d", "d/small", "d/large", LONG, "empty"]
+    assert members["d"].isdir()
+    assert {(one.uid, one.gid, one.mtime) for one in members.values()} == {(0, 0, 0)}
+
+
+@given(st.lists(st.tuples(st.binary(max_size=1500), st.booleans()), max_size=8))
+def test_our_reader_finds_every_member(tmp_path_factory, files):
+    path = tmp_path_factory.mktemp("tar") / "a.tar"
+    with writing(path) as archive:
+        for number, (data, long) in enumerate(files):
+            archive.add(f"{LONG if long else 'f'}{number}", stream(data))
+        archive.end()
+    with PlainReader.open(path) as file:
+        members = tar_index.index(file)
+        found = [tar_index.open_member(file, one).read() for one in members.values()]
+    assert found == [data for data, _ in files]
+
+
+def test_links_and_modes_are_as_they_were_asked_for(tmp_path):
+    fd = os.open(tmp_path / "a.tar", os.O_RDWR | os.O_CREAT)
+    try:
+        archive = TarWriter(fd, tmp_path / "a.tar", mode=0o444)
+        archive.add_bytes("file", b"x")
+        archive.add_link("d/link", "../file")
+        archive.end()
+    finally:
+        os.close(fd)
+    with tarfile.open(tmp_path / "a.tar") as found:
+        file, link = found
+        assert (file.mode, link.issym(), link.linkname) == (0o444, True, "../file")
+    with PlainReader.open(tmp_path / "a.tar") as file:
+        members = tar_index.index(file, links=True)
+        assert tar_index.find(members, "d/link", "test").name == "file"
+
+
+def test_a_name_may_come_from_the_content(tmp_path):
+    with writing(tmp_path / "a.tar") as archive:
+        archive.add(lambda made: made.digest.hex, stream(b"made"))
+        archive.end()
+    with tarfile.open(tmp_path / "a.tar") as found:
+        assert found.getnames() == [Digest.of(b"made").hex]
+
+
+def test_a_made_name_for_which_no_room_was_kept_is_a_mistake(tmp_path):
+    with writing(tmp_path / "a.tar") as archive, pytest.raises(ValueError, match="does not fit"):
+        archive.add(lambda _: LONG, stream(b"made"))
+
+
+def test_a_file_that_broke_off_leaves_nothing(tmp_path):
+    with writing(tmp_path / "a.tar") as archive, writing(tmp_path / "same.tar") as same:
+        for one in (archive, same):
+            one.add("first", stream(b"1"))
+        with pytest.raises(MediumError):
+            archive.add(
+                "broken",
+                VerifiedReader(Broken(b"y" * 9000, step=4096), "test", digest=None, size=None),
+            )
+        for one in (archive, same):
+            one.add("second", stream(b"22"))
+            one.end()
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "same.tar").read_bytes()
+
+
+def test_a_file_larger_than_octal_digits_can_say(tmp_path):
+    """Its header has GNU's binary form, in the same room."""
+    size = 9 << 30
+
+    class Sparse(TarWriter):
+        def _pour(self, content, position):
+            os.ftruncate(self._fd, position + size)
+            super()._pour(content, position)
+            return position + size
+
+    fd = os.open(tmp_path / "a.tar", os.O_RDWR | os.O_CREAT)
+    try:
+        archive = Sparse(fd, tmp_path / "a.tar")
+        archive.add("huge", stream(b""))
+        archive.end()
+    finally:
+        os.close(fd)
+    with PlainReader.open(tmp_path / "a.tar") as file:
+        assert tar_index.index(file)["huge"].size == size
+    with tarfile.open(tmp_path / "a.tar") as found:
+        assert found.getmember("huge").size == size
+
+
+def test_a_full_disk_is_told():
+    with writing(Path("/dev/full")) as archive, pytest.raises(NoSpaceError):
+        archive.add_bytes("a", b"1")
+
+
+def test_an_archive_without_its_end_is_not_whole(tmp_path):
+    with writing(tmp_path / "a.tar") as archive:
+        archive.add_bytes("a", b"1" * 512)
+    with PlainReader.open(tmp_path / "a.tar") as file, pytest.raises(MalformedError, match="early"):
+        tar_index.index(file)

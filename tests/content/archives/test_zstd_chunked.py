@@ -1,0 +1,201 @@
+"""A zstd:chunked layer is its tar to every decompressor, and tells where each file lies."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import random
+import struct
+import tarfile
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bundler.content.archives import zstd_chunked
+from bundler.content.compression.compress import CompressingReader
+from bundler.content.compression.decompress import DecompressingReader
+from bundler.errors import LimitError, MalformedError
+from tests.strategies import Chunked
+
+MB = 1024 * 1024
+
+
+def member(name, kind=tarfile.REGTYPE, data=b"", **more):
+    one = tarfile.TarInfo(name)
+    one.type, one.size = kind, len(data)
+    for key, value in more.items():
+        setattr(one, key, value)
+    return one, data
+
+
+def tar(*members, form=tarfile.PAX_FORMAT):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
+        for one, data in members:
+            archive.addfile(one, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def chunked(data, level=None):
+    reader = CompressingReader(Chunked(data), "zstd:chunked", level)
+    try:
+        made = reader.read()
+        return made, reader.annotations()
+    finally:
+        reader.close()
+
+
+def whole(data):
+    return DecompressingReader(io.BytesIO(data), "zstd", "test").read()
+
+
+def frame(data):
+    """What the single frame that is ``data`` holds."""
+    decoder = zstandard.ZstdDecompressor().decompressobj()
+    found = decoder.decompress(data)
+    assert decoder.eof
+    assert not decoder.unused_data
+    return found
+
+
+def tables(made, annotations):
+    """The table of contents and the record of tar-split, each compared with what is said of it."""
+    at, size, plain, kind = map(int, annotations[zstd_chunked.POSITION].split(":"))
+    contents = made[at : at + size]
+    digest = f"sha256:{hashlib.sha256(contents).hexdigest()}"
+    assert (kind, digest) == (1, annotations[zstd_chunked.CHECKSUM])
+    split_at, split_size, split_plain = map(
+        int, annotations[zstd_chunked.SPLIT_POSITION].split(":")
+    )
+    split = made[split_at : split_at + split_size]
+    toc, record = frame(contents), frame(split)
+    assert (len(toc), len(record)) == (plain, split_plain)
+    footer = struct.unpack("<7Q8s", made[-64:])
+    assert footer == (at, size, plain, 1, split_at, split_size, split_plain, b"GNUlInUx")
+    parsed = json.loads(toc)
+    assert parsed["version"] == 1
+    assert parsed["tarSplitDigest"] == f"sha256:{hashlib.sha256(split).hexdigest()}"
+    return parsed["entries"], [json.loads(line) for line in record.splitlines()]
+
+
+NOISE = random.Random(1).randbytes(2 * MB + 5)
+LAYER = tar(
+    member("etc/", tarfile.DIRTYPE, mode=0o755),
+    member("etc/big", data=NOISE, mode=0o4755, uid=7, gid=8, mtime=1_600_000_000),
+    member("etc/small", data=b"text", pax_headers={"SCHILY.xattr.user.note": "hé"}),
+    member("etc/empty"),
+    member("etc/hard", tarfile.LNKTYPE, linkname="etc/big"),
+    member("etc/soft", tarfile.SYMTYPE, linkname="big"),
+    member("dev/null", tarfile.CHRTYPE, devmajor=1, devminor=3),
+    member("run/pipe", tarfile.FIFOTYPE, pax_headers={"mtime": "1.25", "atime": "2"}),
+    member("long/" + "x" * 300, data=b"y"),
+)
+
+
+def test_any_decompressor_reads_the_tar():
+    made, _ = chunked(LAYER)
+    assert whole(made) == LAYER
+    assert zstandard.ZstdDecompressor().stream_reader(made, read_across_frames=True).read() == LAYER
+
+
+def test_each_file_is_a_frame_of_its_own():
+    made, annotations = chunked(LAYER)
+    entries, _ = tables(made, annotations)
+    files = {entry["name"]: entry for entry in entries if entry.get("size")}
+    for name, data in (("etc/big", NOISE), ("etc/small", b"text")):
+        entry = files[name]
+        assert frame(made[entry["offset"] : entry["endOffset"]]) == data
+        assert entry["digest"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def test_the_table_tells_what_the_headers_do():
+    entries = {entry["name"]: entry for entry in tables(*chunked(LAYER))[0]}
+    places = {"offset", "endOffset", "digest"}
+    said = {
+        name: {key: value for key, value in entry.items() if key not in places | {"name"}}
+        for name, entry in entries.items()
+    }
+    start = "1970-01-01T00:00:00Z"
+    assert said["etc/"] == {"type": "dir", "mode": 0o755, "modtime": start}
+    assert said["etc/big"] == {
+        "type": "reg",
+        "mode": 0o4755,
+        "size": len(NOISE),
+        "uid": 7,
+        "gid": 8,
+        "modtime": "2020-09-13T12:26:40Z",
+    }
+    assert said["etc/small"]["xattrs"] == {"user.note": base64.b64encode("hé".encode()).decode()}
+    assert "digest" not in entries["etc/empty"]
+    assert said["etc/hard"]["type"] == "hardlink"
+    assert said["etc/hard"]["linkName"] == "etc/big"
+    assert said["etc/soft"]["type"] == "symlink"
+    assert (said["dev/null"]["devMajor"], said["dev/null"]["devMinor"]) == (1, 3)
+    assert said["run/pipe"]["modtime"] == "1970-01-01T00:00:01.25Z"
+    assert said["run/pipe"]["accesstime"] == "1970-01-01T00:00:02Z"
+    assert "long/" + "x" * 300 in said
+
+
+def test_the_record_and_the_files_give_the_tar_back():
+    made, annotations = chunked(LAYER)
+    entries, record = tables(made, annotations)
+    places = {
+        entry["name"]: (entry["offset"], entry["endOffset"])
+        for entry in entries
+        if entry.get("size")
+    }
+    parts = []
+    for line in record:
+        if line["type"] == 2:
+            parts.append(base64.b64decode(line["payload"]))
+        elif line.get("size"):
+            start, end = places[line["name"]]
+            parts.append(frame(made[start:end]))
+    assert b"".join(parts) == LAYER
+
+
+@settings(max_examples=40)
+@given(
+    files=st.dictionaries(
+        st.from_regex(r"[a-z]{1,8}(/[a-z]{1,150})?", fullmatch=True),
+        st.binary(max_size=3000),
+        max_size=8,
+    ),
+    form=st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]),
+    trailing=st.integers(0, 3).map(lambda count: bytes(512 * count)),
+)
+def test_every_tar_comes_back(files, form, trailing):
+    data = tar(*(member(name, data=content) for name, content in files.items()), form=form)
+    made, annotations = chunked(data + trailing, 1)
+    assert whole(made) == data + trailing
+    entries, _ = tables(made, annotations)
+    assert [(one["name"], one.get("size", 0)) for one in entries] == [
+        (name, len(content)) for name, content in files.items()
+    ]
+
+
+@pytest.mark.parametrize("data", [b"", bytes(1024)])
+def test_an_empty_tar_has_an_empty_table(data):
+    made, annotations = chunked(data)
+    assert whole(made) == data
+    assert tables(made, annotations)[0] == []
+
+
+def test_it_is_the_same_each_time():
+    assert chunked(LAYER) == chunked(LAYER)
+
+
+@pytest.mark.parametrize("data", [b"no tar", b"x" * 5000, LAYER[: 2 * MB], LAYER[:700]])
+def test_what_is_no_tar_is_refused(data):
+    with pytest.raises(MalformedError):
+        chunked(data)
+
+
+def test_what_is_no_content_is_bounded():
+    noise = random.Random(3).randbytes(70 * MB)
+    with pytest.raises(LimitError, match="neither a file's content nor its header"):
+        chunked(bytes(1024) + noise)

@@ -1,0 +1,210 @@
+"""What is compressed comes back by any tool, in the same bytes however it was read."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import random
+import shutil
+import subprocess
+import threading
+import tracemalloc
+import zlib
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bundler.content.compression.compress import CompressingReader
+from bundler.content.compression.decompress import DecompressingReader
+from bundler.errors import DigestMismatchError, UsageError
+from tests.strategies import Chunked, chunk_sizes
+
+MB = 1024 * 1024
+LEVELS = {"gzip": range(1, 10), "zstd": range(1, 21)}
+EXPAND = {
+    "gzip": gzip.decompress,
+    "zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+}
+every_algorithm = pytest.mark.parametrize("algorithm", list(LEVELS))
+every_level = pytest.mark.parametrize(
+    ("algorithm", "level"), [(name, level) for name in LEVELS for level in LEVELS[name]]
+)
+
+
+def compress(source, algorithm, level=None, **named):
+    reader = CompressingReader(source, algorithm, level, **named)
+    try:
+        return reader.read()
+    finally:
+        reader.close()
+
+
+def text(size, seed=1):
+    """Bytes that compress about as files do."""
+    chance = random.Random(seed)
+    words = [chance.randbytes(chance.randrange(2, 12)) for _ in range(3000)]
+    parts = b"".join(chance.choices(words, k=size // 6))
+    return (parts + chance.randbytes(size))[:size]
+
+
+TEXT = text(3 * MB + 12_345)
+
+
+@every_algorithm
+@settings(max_examples=30)
+@given(data=st.binary(max_size=5000), sizes=chunk_sizes, piece=st.integers(1, 3000))
+def test_what_goes_in_comes_back(algorithm, data, sizes, piece):
+    reader = CompressingReader(Chunked(data, sizes), algorithm)
+    try:
+        made = b"".join(iter(lambda: reader.read(piece), b""))
+    finally:
+        reader.close()
+    assert EXPAND[algorithm](made) == data
+
+
+@every_level
+def test_every_level_comes_back(algorithm, level):
+    made = compress(io.BytesIO(TEXT), algorithm, level)
+    assert EXPAND[algorithm](made) == TEXT
+    assert len(made) < len(TEXT) * 0.9
+
+
+@every_algorithm
+@pytest.mark.parametrize("level", [None, 1, 9])
+def test_the_bytes_do_not_depend_on_pieces_or_threads(algorithm, level):
+    whole = compress(io.BytesIO(TEXT), algorithm, level, threads=1)
+    for threads in (2, 5):
+        pieces = Chunked(TEXT, [7, 100_000, 1, MB, 65_536] * 5)
+        assert compress(pieces, algorithm, level, threads=threads) == whole
+
+
+@every_algorithm
+def test_blocks_know_what_went_before_them(algorithm):
+    """A repetition just behind the border of two blocks costs little."""
+    noise = random.Random(2).randbytes(16_384)
+    data = bytes(MB - len(noise)) + noise + noise
+    assert len(compress(io.BytesIO(data), algorithm)) < len(noise) * 1.5
+
+
+@pytest.mark.parametrize(("algorithm", "tool"), [("gzip", "gzip"), ("zstd", "zstd")])
+def test_the_usual_tools_read_it(algorithm, tool):
+    assert shutil.which(tool), f"{tool} is not installed: apt-get install {tool}"
+    for data in (b"", b"x", TEXT):
+        made = compress(io.BytesIO(data), algorithm)
+        command = [tool, "--decompress", "--stdout"]
+        assert subprocess.run(command, input=made, capture_output=True, check=True).stdout == data
+
+
+def test_gzip_is_one_member_without_a_time():
+    made = compress(io.BytesIO(TEXT), "gzip")
+    assert made[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    one = zlib.decompressobj(wbits=31)
+    assert one.decompress(made) == TEXT
+    assert one.eof
+    assert not one.unused_data
+
+
+def test_zstd_is_one_frame_with_a_modest_window():
+    made = compress(io.BytesIO(TEXT), "zstd", 20)
+    assert zstandard.get_frame_parameters(made).window_size <= 8 * MB
+    decoder = zstandard.ZstdDecompressor().decompressobj()
+    decoder.decompress(made)
+    assert decoder.eof
+    assert not decoder.unused_data
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "level"),
+    [("gzip", 0), ("gzip", 10), ("gzip", -1), ("zstd", 0), ("zstd", 21), ("zstd:chunked", 21)],
+)
+def test_a_level_that_there_is_not_is_refused(algorithm, level):
+    with pytest.raises(
+        UsageError, match=rf"{algorithm} has no compression level {level}"
+    ) as refusal:
+        CompressingReader(io.BytesIO(), algorithm, level)
+    assert "1 (fastest)" in refusal.value.hint
+
+
+class Breaking(io.BytesIO):
+    """Fails instead of ending."""
+
+    def readinto(self, buffer):
+        count = super().readinto(buffer)
+        if not count:
+            raise DigestMismatchError("layer", expected="one", got="another")
+        return count
+
+
+@every_algorithm
+@pytest.mark.parametrize("size", [0, 10, 3 * MB])
+def test_a_source_that_fails_never_looks_like_an_end(algorithm, size):
+    reader = CompressingReader(Breaking(os.urandom(size)), algorithm)
+    try:
+        with pytest.raises(DigestMismatchError):
+            reader.read()
+        with pytest.raises(RuntimeError, match="failed"):
+            reader.read()
+        with pytest.raises(RuntimeError, match="end"):
+            reader.annotations()
+    finally:
+        reader.close()
+
+
+@every_algorithm
+def test_it_can_be_left_at_any_point(algorithm):
+    before = threading.active_count()
+    reader = CompressingReader(io.BytesIO(os.urandom(20 * MB)), algorithm, threads=3)
+    assert reader.read(1)
+    reader.close()
+    reader.close()
+    assert threading.active_count() == before
+
+
+@every_algorithm
+def test_nothing_is_read_for_nothing(algorithm):
+    reader = CompressingReader(io.BytesIO(b"data"), algorithm)
+    assert reader.readinto(memoryview(bytearray())) == 0
+    made = reader.read()
+    reader.close()
+    assert EXPAND[algorithm](made) == b"data"
+    assert reader.read(5) == b""
+    assert reader.annotations() == {}
+
+
+class Endless:
+    """``size`` bytes that were never all in memory."""
+
+    def __init__(self, size):
+        self.left = size
+
+    def readinto(self, buffer, /):
+        count = min(len(buffer), self.left)
+        buffer[:count] = TEXT[:count]
+        self.left -= count
+        return count
+
+    def read(self, size=-1, /):
+        raise AssertionError("not in pieces of its own making")
+
+
+@every_algorithm
+def test_memory_does_not_grow_with_the_stream(algorithm):
+    reader = CompressingReader(Endless(100 * MB), algorithm, 1, threads=2)
+    buffer = memoryview(bytearray(MB))
+    tracemalloc.start()
+    try:
+        while reader.readinto(buffer):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 12 * MB
+    finally:
+        tracemalloc.stop()
+        reader.close()
+
+
+@every_algorithm
+def test_what_is_made_here_is_read_here(algorithm):
+    made = compress(io.BytesIO(TEXT), algorithm)
+    assert DecompressingReader(io.BytesIO(made), algorithm, "test").read() == TEXT

@@ -1,0 +1,117 @@
+"""Compressed streams are told apart, read in pieces and stopped when they flood."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tracemalloc
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.content.compression.decompress import DecompressingReader, detect
+from bundler.errors import LimitError, MalformedError
+from tests.contracts.contents import Chunks
+
+COMPRESS = {
+    "gzip": lambda data: gzip.compress(data, 1),
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": zstandard.compress,
+}
+
+every_kind = pytest.mark.parametrize("kind", list(COMPRESS))
+
+
+def reader(data, kind, **named):
+    return DecompressingReader(Chunks(data), kind, "test", **named)
+
+
+def drain(stream, size=65_536):
+    buffer = memoryview(bytearray(size))
+    total = 0
+    while count := stream.readinto(buffer):
+        total += count
+    return total
+
+
+@every_kind
+def test_a_stream_is_told_by_its_first_bytes(kind):
+    assert detect(COMPRESS[kind](b"x")[:6]) == kind
+
+
+def test_what_is_not_compressed_is_told():
+    assert detect(b"{}") is None
+    assert detect(b"") is None
+
+
+@every_kind
+@given(data=st.binary(max_size=5000), size=st.integers(1, 3000))
+def test_what_was_compressed_comes_back(kind, data, size):
+    stream = reader(COMPRESS[kind](data), kind)
+    assert b"".join(iter(lambda: stream.read(size), b"")) == data
+    assert stream.read() == b""
+
+
+@every_kind
+def test_streams_one_after_another_are_one(kind):
+    parts = [b"first" * 100, b"", b"second"]
+    assert reader(b"".join(map(COMPRESS[kind], parts)), kind).read() == b"".join(parts)
+
+
+@every_kind
+def test_a_stream_that_ends_early_is_told(kind):
+    whole = COMPRESS[kind](os.urandom(5000))
+    for end in (0, 5, 100, len(whole) - 1):
+        with pytest.raises(MalformedError, match="test"):
+            reader(whole[:end], kind).read()
+
+
+@every_kind
+def test_what_follows_a_stream_is_not_passed_over(kind):
+    with pytest.raises(MalformedError):
+        reader(COMPRESS[kind](b"data") + b"garbage!", kind).read()
+
+
+@every_kind
+def test_damage_is_told(kind):
+    whole = bytearray(COMPRESS[kind](b"data" * 1000))
+    whole[len(whole) // 2] ^= 0xFF
+    with pytest.raises(MalformedError):
+        drain(reader(bytes(whole) + b"\0" * 100, kind))
+
+
+@every_kind
+def test_a_bomb_is_stopped_in_little_memory(kind):
+    bomb = COMPRESS[kind](bytes(90 * 1024 * 1024))
+    tracemalloc.start()
+    try:
+        with pytest.raises(LimitError, match="200 bytes"):
+            drain(reader(bomb, kind), 1024 * 1024)
+        assert tracemalloc.get_traced_memory()[1] < 48 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+@every_kind
+def test_an_absolute_limit_holds(kind):
+    with pytest.raises(LimitError, match="9,999"):
+        reader(COMPRESS[kind](bytes(10_000)), kind, limit=9_999).read()
+    assert len(reader(COMPRESS[kind](bytes(10_000)), kind, limit=10_000).read()) == 10_000
+
+
+def test_streams_that_say_nothing_are_not_read_for_ever():
+    """They cost time, and no ratio of bytes bounds them."""
+    skippable = b"\x50\x2a\x4d\x18\0\0\0\0"
+    frame = zstandard.ZstdCompressor().compress(b"")
+    for empty in (skippable, frame):
+        few = DecompressingReader(io.BytesIO(frame + empty * 9_000), "zstd", "layer")
+        assert few.read() == b""
+        many = DecompressingReader(io.BytesIO(frame + empty * 20_000), "zstd", "layer")
+        with pytest.raises(LimitError, match="empty streams"):
+            many.read()

@@ -1,0 +1,165 @@
+"""Files are whole and durable, or as they were."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+import pytest
+
+from bundler.content.files import atomic_write
+from bundler.content.files.safe_directory import Directory
+from bundler.content.streams.verified import VerifiedReader
+from bundler.errors import DigestMismatchError, MediumError, NoSpaceError
+from bundler.oci.digest import Digest
+from tests.contracts.contents import Chunks
+
+
+def content(data, digest=None):
+    return VerifiedReader(Chunks(data), "test", digest=digest or Digest.of(data), size=len(data))
+
+
+def listing(path):
+    return {one.name: one.read_bytes() for one in path.iterdir()}
+
+
+def fail_at(monkeypatch, call, number, *, times=1):
+    """Let ``os.<call>`` fail with ``number`` for the first ``times``; how often it was called."""
+    real, calls = getattr(os, call), []
+
+    def wrapped(*arguments, **named):
+        calls.append(arguments)
+        if len(calls) <= times:
+            raise OSError(number, os.strerror(number))
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(os, call, wrapped)
+    return calls
+
+
+def test_content_is_stored_under_its_name_with_the_usual_mode(tmp_path):
+    before = os.umask(0o077)
+    try:
+        stored = atomic_write.write_content(tmp_path, "name", content(b"data" * 1000))
+    finally:
+        os.umask(before)
+    assert listing(tmp_path) == {"name": b"data" * 1000}
+    assert stored.digest == Digest.of(b"data" * 1000)
+    assert stat.S_IMODE((tmp_path / "name").stat().st_mode) == 0o644
+
+
+def test_a_name_can_come_from_the_content(tmp_path):
+    reader = VerifiedReader(Chunks(b"made"), "test", digest=None, size=None)
+    atomic_write.write_content(tmp_path, lambda stored: stored.digest.hex, reader)
+    assert listing(tmp_path) == {Digest.of(b"made").hex: b"made"}
+
+
+def test_wrong_content_leaves_the_former_file(tmp_path):
+    (tmp_path / "name").write_bytes(b"former")
+    with pytest.raises(DigestMismatchError):
+        atomic_write.write_content(tmp_path, "name", content(b"wrong", Digest.of(b"right")))
+    assert listing(tmp_path) == {"name": b"former"}
+
+
+def test_bytes_replace_a_file_and_keep_their_mode(tmp_path):
+    (tmp_path / "name").write_bytes(b"former")
+    atomic_write.write_bytes(tmp_path / "name", b"latter", mode=0o600)
+    assert listing(tmp_path) == {"name": b"latter"}
+    assert stat.S_IMODE((tmp_path / "name").stat().st_mode) == 0o600
+
+
+def test_a_link_is_replaced_and_not_written_through(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"former")
+    (tmp_path / "name").symlink_to(victim)
+    atomic_write.write_bytes(tmp_path / "name", b"latter")
+    assert victim.read_bytes() == b"former"
+    assert not (tmp_path / "name").is_symlink()
+
+
+def test_a_file_is_durable_before_it_has_its_name_and_the_name_after(tmp_path, monkeypatch):
+    order = []
+    sync, rename = os.fsync, os.rename
+
+    def note_sync(fd):
+        order.append("directory" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
+        sync(fd)
+
+    def note_rename(*arguments, **named):
+        order.append("rename")
+        rename(*arguments, **named)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "rename", note_rename)
+    atomic_write.write_content(tmp_path, "name", content(b"data"))
+    assert order == ["file", "rename", "directory"]
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [(errno.ENOSPC, NoSpaceError), (errno.EDQUOT, NoSpaceError), (errno.EIO, MediumError)],
+    ids=["full", "quota", "broken"],
+)
+@pytest.mark.parametrize("call", ["write", "fsync", "rename"])
+def test_a_medium_that_fails_leaves_the_former_file(tmp_path, monkeypatch, call, number, error):
+    (tmp_path / "name").write_bytes(b"former")
+    calls = fail_at(monkeypatch, call, number)
+    with pytest.raises(error, match=str(tmp_path)) as raised:
+        atomic_write.write_bytes(tmp_path / "name", b"latter")
+    assert raised.value.hint
+    assert len(calls) == 1  # above all a failed fsync is not tried again
+    assert listing(tmp_path) == {"name": b"former"}
+
+
+def test_a_short_write_goes_on_where_it_ended(tmp_path, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:3]))
+    atomic_write.write_bytes(tmp_path / "name", b"0123456789")
+    assert listing(tmp_path) == {"name": b"0123456789"}
+
+
+def test_bytes_that_the_file_system_lost_are_seen(tmp_path, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:3]) and len(data))
+    with pytest.raises(MediumError, match="lost part"):
+        atomic_write.write_bytes(tmp_path / "name", b"0123456789")
+    assert listing(tmp_path) == {}
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP], ids=["EINVAL", "ENOTSUP"])
+def test_a_directory_that_cannot_be_synchronised_is_let_pass(tmp_path, monkeypatch, number):
+    fail_at(monkeypatch, "fsync", number)
+    atomic_write.sync_directory(tmp_path)
+
+
+def test_a_directory_whose_synchronisation_fails_is_told(tmp_path, monkeypatch):
+    fail_at(monkeypatch, "fsync", errno.EIO)
+    with pytest.raises(MediumError, match=str(tmp_path)):
+        atomic_write.sync_directory(tmp_path)
+
+
+def test_file_systems_without_modes_are_written(tmp_path, monkeypatch):
+    fail_at(monkeypatch, "fchmod", errno.EPERM)
+    atomic_write.write_bytes(tmp_path / "name", b"data")
+    assert listing(tmp_path) == {"name": b"data"}
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [(errno.EROFS, "writable"), (errno.EACCES, "owner"), (errno.EFBIG, "FAT32")],
+    ids=["read-only", "forbidden", "too-large"],
+)
+def test_the_next_step_is_told(tmp_path, monkeypatch, number, hint):
+    fail_at(monkeypatch, "write", number)
+    with pytest.raises(MediumError) as raised:
+        atomic_write.write_bytes(tmp_path / "name", b"data")
+    assert hint in raised.value.hint
+
+
+def test_what_was_left_unfinished_is_swept_and_nothing_else(tmp_path):
+    for name in (".airbundle-01.part", "name", ".airbundle-x", "x.part"):
+        (tmp_path / name).write_bytes(b"")
+    with Directory.open(tmp_path) as directory:
+        atomic_write.sweep(directory)
+    assert set(listing(tmp_path)) == {"name", ".airbundle-x", "x.part"}

@@ -1,0 +1,16 @@
+"""Many threads may list one open directory."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from bundler.content.files.safe_directory import Directory
+
+
+def test_threads_that_list_one_directory_all_see_all_of_it(tmp_path):
+    names = [f"{number:03}" for number in range(300)]
+    for name in names:
+        (tmp_path / name).touch()
+    with Directory.open(tmp_path) as directory, ThreadPoolExecutor(8) as executor:
+        seen = list(executor.map(lambda _: directory.names(), range(400)))
+    assert all(one == names for one in seen)

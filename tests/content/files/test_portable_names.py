@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from bundler.content.files.portable_names import is_portable
+
+
+@pytest.mark.parametrize("name", ["a", "SHA256SUMS", "oci-layout", "v1.2_3", "console", "a" * 200])
+def test_ordinary_names_can_be_carried_anywhere(name: str) -> None:
+    assert is_portable(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", ".hidden", "-x", "a.", "a b", "a:b", "a/b", "ä", "a\n", "a" * 201],
+)
+def test_names_that_some_file_system_refuses_or_changes_cannot(name: str) -> None:
+    assert not is_portable(name)
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "Aux.txt", "com1", "lpt9.tar.gz"])
+def test_names_of_windows_devices_cannot_in_any_case_or_with_any_extension(name: str) -> None:
+    assert not is_portable(name)

@@ -1,0 +1,158 @@
+"""Only plain files are read, and nothing leads out of the directory."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bundler.content.files import file_lock
+from bundler.content.files.safe_directory import Directory, PlainReader, Slice, make_directory
+from bundler.errors import (
+    LimitError,
+    LockedError,
+    MalformedError,
+    MediumError,
+    NotFoundError,
+    UsageError,
+)
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "root/a/b").mkdir(parents=True)
+    (tmp_path / "root/a/b/file").write_bytes(b"0123456789")
+    with Directory.open(tmp_path / "root") as directory:
+        yield directory
+
+
+def test_a_file_is_read_from_any_offset(root):
+    for offset in (0, 3, 10, 99):
+        with root.open_file("a", "b", "file", offset=offset) as file:
+            assert file.read() == b"0123456789"[offset:]
+            assert file.size == 10
+
+
+def test_readinto_fills_the_callers_buffer(root):
+    buffer = memoryview(bytearray(4))
+    with root.open_file("a", "b", "file") as file:
+        assert file.readinto(buffer) == 4
+        assert buffer == b"0123"
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "x\0", "/etc"])
+def test_a_name_is_one_component(root, name):
+    for use in (root.open_file, root.enter, root.size, root.remove):
+        with pytest.raises(MalformedError):
+            use(name)
+
+
+def test_a_link_to_a_directory_is_not_entered(root, tmp_path):
+    (tmp_path / "root/link").symlink_to(tmp_path / "root/a")
+    with pytest.raises(MalformedError, match="link"):
+        root.enter("link")
+    with pytest.raises(MalformedError, match="link"):
+        root.open_file("link", "b", "file")
+    assert root.size("link", "b", "file") is None
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.symlink_to("file"),
+        os.mkfifo,
+        lambda path: path.mkdir(),
+        lambda path: os.mknod(path, 0o600 | stat.S_IFSOCK),
+    ],
+    ids=["link", "pipe", "directory", "socket"],
+)
+def test_what_is_no_plain_file_is_not_read(root, tmp_path, make):
+    make(tmp_path / "root/a/b/special")
+    with pytest.raises(MalformedError, match="special"):
+        root.open_file("a", "b", "special")
+    assert root.size("a", "b", "special") is None
+
+
+def test_a_device_is_not_read():
+    with pytest.raises(MalformedError):
+        PlainReader.open(Path("/dev/zero"))
+
+
+def test_what_is_not_there_is_told_with_its_path(root):
+    with pytest.raises(NotFoundError, match="root/a/nothing"):
+        root.open_file("a", "nothing")
+    with pytest.raises(NotFoundError, match="root/x"):
+        root.enter("x", "y")
+    assert root.size("a", "nothing") is None
+
+
+def test_a_small_file_is_read_up_to_its_limit(root):
+    assert root.read("a", "b", "file", limit=10) == b"0123456789"
+    with pytest.raises(LimitError, match="9 bytes"):
+        root.read("a", "b", "file", limit=9)
+
+
+def test_a_directory_is_made_where_it_is_missing(root, tmp_path):
+    with root.enter("new", "deep", make=True) as deep:
+        assert deep.path == tmp_path / "root/new/deep"
+    assert (tmp_path / "root/new/deep").is_dir()
+
+
+def test_a_directory_keeps_its_place_when_its_path_changes(root, tmp_path):
+    (tmp_path / "root").rename(tmp_path / "moved")
+    with root.open_file("a", "b", "file") as file:
+        assert file.read(1) == b"0"
+
+
+def test_slices_of_a_file_are_read_side_by_side(tmp_path):
+    (tmp_path / "file").write_bytes(bytes(range(256)) * 100)
+    with PlainReader.open(tmp_path / "file") as file:
+        slices = [Slice(file, start, 1000) for start in range(0, 25_000, 500)]
+        with ThreadPoolExecutor(8) as pool:
+            read = list(pool.map(lambda one: one.read(), slices))
+    whole = bytes(range(256)) * 100
+    assert read == [whole[start : start + 1000] for start in range(0, 25_000, 500)]
+
+
+def test_a_slice_ends_with_its_file(tmp_path):
+    (tmp_path / "file").write_bytes(b"0123456789")
+    with PlainReader.open(tmp_path / "file") as file, Slice(file, 8, 100) as end:
+        assert (end.read(1), end.read(), end.read()) == (b"8", b"9", b"")
+
+
+def test_directories_that_were_made_are_told_from_the_top(tmp_path):
+    assert make_directory(tmp_path / "a/b") == [tmp_path / "a", tmp_path / "a/b"]
+    assert make_directory(tmp_path / "a/b") == []
+
+
+def test_a_file_in_the_way_is_told(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UsageError):
+        make_directory(tmp_path / "file")
+    with pytest.raises((MalformedError, MediumError)):
+        make_directory(tmp_path / "file/below")
+    with pytest.raises(NotFoundError, match="not a directory"):
+        Directory.open(tmp_path / "file")
+
+
+def test_a_lock_ends_with_the_directory(tmp_path):
+    with Directory.open(tmp_path) as first, Directory.open(tmp_path) as second:
+        file_lock.lock(first)
+        with pytest.raises(LockedError) as raised:
+            file_lock.lock(second)
+        assert str(os.getpid()) in str(raised.value)
+        first.close()
+        file_lock.lock(second)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_too_large_is_not_read(root, tmp_path):
+    """A sparse file of a tebibyte is refused for its size; one that lies is cut at the limit."""
+    os.truncate(tmp_path / "root/a/b/file", 1 << 40)
+    with pytest.raises(LimitError, match="more than the 10 bytes"):
+        root.read("a", "b", "file", limit=10)
+    os.truncate(tmp_path / "root/a/b/file", 10)
+    assert len(root.read("a", "b", "file", limit=10)) == 10

@@ -1,0 +1,197 @@
+"""A reader that fails instead of ending."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.content.streams.verified import VerifiedReader
+from bundler.errors import (
+    BundlerError,
+    CancelledError,
+    DigestMismatchError,
+    IntegrityError,
+    LimitError,
+    RegistryError,
+    SizeMismatchError,
+)
+from bundler.oci.digest import Digest
+from tests.strategies import Chunked, chunk_sizes
+
+DATA = b"some bytes of a blob"
+SIZE = len(DATA)
+ALGORITHMS = st.sampled_from(["sha256", "sha512"])
+
+
+def reader(data=DATA, *, digest=DATA, size=SIZE, sizes=(), **more):
+    """A reader of ``data`` that was promised to be ``digest``, handed out in ``sizes``."""
+    promised = None if digest is None else Digest.of(digest)
+    return VerifiedReader(Chunked(data, sizes), "the blob", digest=promised, size=size, **more)
+
+
+def drain(stream, sizes=()):
+    """What a writer would have written when the stream ended or failed, and the failure."""
+    written = bytearray()
+    wanted = iter(sizes)
+    try:
+        while True:
+            buffer = memoryview(bytearray(next(wanted, 7)))
+            count = stream.readinto(buffer)
+            if not count:
+                return bytes(written), None
+            written += buffer[:count]
+    except BundlerError as error:
+        return bytes(written), error
+
+
+@given(st.binary(max_size=200), chunk_sizes, chunk_sizes, ALGORITHMS, st.booleans())
+def test_right_bytes_pass_in_any_chunks(data, given_sizes, wanted_sizes, algorithm, sized):
+    digest = Digest.of(data, algorithm)
+    size = len(data) if sized else None
+    stream = VerifiedReader(Chunked(data, given_sizes), "it", digest=digest, size=size)
+    assert drain(stream, wanted_sizes) == (data, None)
+    assert (stream.descriptor().digest, stream.descriptor().size) == (digest, len(data))
+    assert stream.read() == b""
+
+
+@given(st.binary(min_size=1, max_size=200), st.data(), chunk_sizes, chunk_sizes)
+def test_a_flipped_bit_is_found_before_the_last_bytes_are_out(data, draw, given, wanted):
+    position = draw.draw(st.integers(0, len(data) - 1))
+    wrong = bytearray(data)
+    wrong[position] ^= 1 << draw.draw(st.integers(0, 7))
+    written, error = drain(reader(bytes(wrong), digest=data, size=len(data), sizes=given), wanted)
+    assert isinstance(error, DigestMismatchError)
+    assert error.expected == Digest.of(data).text
+    assert len(written) < len(data)
+
+
+@given(st.binary(min_size=1, max_size=100), st.integers(1, 100), chunk_sizes, chunk_sizes)
+def test_a_stream_of_another_length_never_ends_well(data, other, given_sizes, wanted):
+    longer = reader(data + b"x" * other, digest=data, size=len(data), sizes=given_sizes)
+    written, error = drain(longer, wanted)
+    assert isinstance(error, SizeMismatchError)
+    assert len(written) < len(data)
+    shorter = reader(data[:-other], digest=data, size=len(data), sizes=given_sizes)
+    assert isinstance(drain(shorter, wanted)[1], SizeMismatchError)
+
+
+def test_without_a_size_a_wrong_digest_raises_in_place_of_the_end():
+    written, error = drain(reader(DATA, digest=b"other", size=None))
+    assert isinstance(error, DigestMismatchError)
+    assert written == DATA
+
+
+@pytest.mark.parametrize("size", [0, None])
+def test_an_empty_blob_is_verified_too(size):
+    assert reader(b"", digest=b"", size=size).read() == b""
+    with pytest.raises(DigestMismatchError):
+        reader(b"", digest=b"x", size=size).read()
+
+
+def test_an_empty_blob_that_is_not_empty_is_refused():
+    with pytest.raises(SizeMismatchError):
+        reader(b"x", digest=b"", size=0).read()
+
+
+@pytest.mark.parametrize("size", [len(DATA), None])
+def test_reading_nothing_changes_nothing(size):
+    stream = reader(size=size)
+    assert stream.read(0) == b""
+    assert stream.read(4) == DATA[:4]
+    assert stream.readinto(memoryview(b"")) == 0
+    assert stream.read() == DATA[4:]
+    assert stream.descriptor().size == len(DATA)
+
+
+@pytest.mark.parametrize(
+    ("data", "digest"), [(DATA + b"x", DATA), (DATA[:-1], DATA), (DATA[:-1] + b"!", DATA)]
+)
+def test_a_failure_does_not_turn_into_an_end(data, digest):
+    """Whoever swallows the error and reads on must not find a clean end."""
+    stream = reader(data, digest=digest)
+    with pytest.raises(IntegrityError):
+        stream.read()
+    for _ in range(3):
+        with pytest.raises((IntegrityError, RuntimeError)):
+            stream.read()
+    with pytest.raises(RuntimeError):
+        stream.descriptor()
+
+
+def test_one_who_stops_it_at_the_last_chunk_does_not_end_it():
+    def stop(_):
+        raise CancelledError
+
+    stream = reader(observe=stop)
+    with pytest.raises(CancelledError):
+        stream.read()
+    with pytest.raises(RuntimeError):
+        stream.read()
+    with pytest.raises(RuntimeError):
+        stream.descriptor()
+
+
+def test_a_failure_of_the_source_passes_through():
+    class Broken(io.BytesIO):
+        def readinto(self, _):
+            raise RegistryError("cut")
+
+    with pytest.raises(RegistryError, match="cut"):
+        VerifiedReader(Broken(), "it", digest=None, size=5).read()
+
+
+def test_no_more_is_asked_of_the_source_than_the_size_and_one_byte():
+    source = io.BytesIO(DATA + b"x" * 1_000_000)
+    with pytest.raises(SizeMismatchError, match="expected 20 bytes, got more"):
+        VerifiedReader(source, "it", digest=Digest.of(DATA), size=len(DATA)).read()
+    assert source.tell() == len(DATA) + 1
+
+
+def test_a_limit_holds_where_no_size_was_promised():
+    assert reader(digest=None, size=None, limit=len(DATA)).read() == DATA
+    with pytest.raises(LimitError, match="the blob: more than the 19 bytes"):
+        reader(digest=None, size=None, limit=len(DATA) - 1).read()
+
+
+@given(st.binary(max_size=100), st.data(), chunk_sizes)
+def test_skipped_bytes_are_hashed_too(data, draw, sizes):
+    count = draw.draw(st.integers(0, len(data)))
+    stream = reader(data, digest=data, size=len(data), sizes=sizes)
+    stream.skip(count)
+    assert stream.position == count
+    assert stream.read() == data[count:]
+
+
+def test_more_than_there_is_cannot_be_skipped():
+    with pytest.raises(SizeMismatchError):
+        reader().skip(len(DATA) + 1)
+    with pytest.raises(DigestMismatchError):
+        reader(DATA[:-1] + b"!").skip(len(DATA))
+
+
+def test_observers_hear_of_every_byte_once():
+    heard = []
+    stream = reader(sizes=[3, 1, 5], observe=heard.append)
+    stream.skip(2)
+    stream.read()
+    assert sum(heard) == len(DATA)
+
+
+def test_a_digest_is_computed_where_none_was_promised():
+    stream = reader(digest=None, size=None, media_type="text/plain")
+    with pytest.raises(RuntimeError):
+        stream.descriptor()
+    stream.read()
+    assert stream.descriptor().digest == Digest.of(DATA)
+    assert stream.descriptor().media_type == "text/plain"
+
+
+def test_the_message_tells_what_was_expected_and_what_came():
+    with pytest.raises(DigestMismatchError) as caught:
+        reader(digest=b"other").read()
+    assert caught.value.message == (
+        f"the blob: digest mismatch: expected {Digest.of(b'other')}, got {Digest.of(DATA)}"
+    )

@@ -1,0 +1,206 @@
+"""One blob on its way: resumed, pushed anew, waited for, stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from bundler import events
+from bundler.cancel import Cancellation
+from bundler.copy import blob_transfer
+from bundler.copy.engine import Running, execute
+from bundler.copy.graph import Wish
+from bundler.copy.plan import Target, plan
+from bundler.copy.resolve import resolve
+from bundler.errors import (
+    CancelledError,
+    IntegrityError,
+    RateLimitedError,
+    RegistryError,
+    SizeMismatchError,
+)
+from bundler.events import discard
+from bundler.ports import Accepts, Node
+from tests.fakes.memory import Fault, MemoryDestination, MemoryStore
+
+TEMPORARY = RegistryError("busy", temporary=True)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(blob_transfer, "_FIRST_WAIT", 0.001)
+
+
+def blob(store, data):
+    return Node("layer", "application/octet-stream", store.add_blob(data), len(data))
+
+
+def push(node, there, destination, emit=discard):
+    blob_transfer.push(node, there.source(), destination, Cancellation(), emit)
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"y" * 3_000_000])
+def test_a_blob_arrives(data):
+    there, here = MemoryStore(), MemoryStore()
+    push(blob(there, data), there, here.destination())
+    assert here.blobs == there.blobs
+
+
+@pytest.mark.parametrize(("effect", "after"), [("short", 5), ("long", 0), ("wrong", 0)])
+def test_damage_at_the_source_is_not_tried_again(effect, after):
+    there, here = MemoryStore(), MemoryStore()
+    node = blob(there, b"0123456789")
+    there.faults.append(Fault("open", effect, after=after, times=99))
+    with pytest.raises(IntegrityError):
+        push(node, there, here.destination())
+    assert len([line for line in there.log if line.startswith("open")]) == 1
+    assert not here.blobs
+
+
+@pytest.mark.parametrize("size", [9, 11, 0, 2**40])
+def test_a_lie_about_the_size_is_found(size):
+    there, here = MemoryStore(), MemoryStore()
+    digest = there.add_blob(b"0123456789")
+    with pytest.raises(SizeMismatchError):
+        push(Node("layer", "a/b", digest, size), there, here.destination())
+    assert not here.blobs
+
+
+class Keeping(MemoryDestination):
+    """Keeps the front of a push that broke off, and goes on from there."""
+
+    def __init__(self, store, breaks_after):
+        super().__init__(store, Accepts())
+        self._front = b""
+        self._breaks_after = breaks_after
+        self.received = 0
+
+    def offset(self, target):
+        return len(self._front)
+
+    def push(self, target, content, /):
+        assert content.position in (0, len(self._front))
+        data = bytearray(self._front[: content.position])
+        while chunk := content.read(1_000):
+            data += chunk
+            self.received += len(chunk)
+            if self._breaks_after and len(data) >= self._breaks_after:
+                self._front, self._breaks_after = bytes(data), 0
+                raise TEMPORARY
+        self._store.blobs[content.descriptor().digest] = bytes(data)
+        return content.descriptor()
+
+
+def test_a_push_that_broke_off_goes_on_where_it_stopped(quick):
+    there, here = MemoryStore(), MemoryStore()
+    node = blob(there, bytes(range(256)) * 40)
+    destination = Keeping(here, breaks_after=4_000)
+    told = []
+    push(node, there, destination, told.append)
+    assert here.blobs == there.blobs
+    assert destination.received == node.size
+    assert sum(e.advance for e in told if isinstance(e, events.BlobProgressed)) == node.size
+
+
+def test_temporary_failures_have_an_end(quick):
+    there, here = MemoryStore(), MemoryStore()
+    node = blob(there, b"data")
+    here.faults.append(Fault("push", times=10**6, error=TEMPORARY))
+    told = []
+    with pytest.raises(RegistryError, match="busy"):
+        push(node, there, here.destination(), told.append)
+    assert sum(isinstance(event, events.Retrying) for event in told) == blob_transfer.ATTEMPTS - 1
+    assert told[-1] == events.BlobFinished(node.digest.text, failed=True)
+
+
+def test_a_lasting_refusal_is_not_tried_again():
+    there, here = MemoryStore(), MemoryStore()
+    node = blob(there, b"data")
+    here.faults.append(Fault("push", times=1, error=RegistryError("no", temporary=False)))
+    with pytest.raises(RegistryError, match="no"):
+        push(node, there, here.destination())
+
+
+class Impatient(Cancellation):
+    """Remembers how long it was asked to sleep, and does not."""
+
+    def __init__(self):
+        super().__init__()
+        self.slept = []
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RateLimitedError("slow down", retry_after=77.0),
+        RegistryError("busy", status=503, temporary=True, retry_after=77.0),
+    ],
+)
+def test_a_registry_that_says_when_to_come_back_is_obeyed(error):
+    stop = Impatient()
+    blob_transfer.pause("it", error, 1, stop, discard)
+    assert stop.slept == [77.0]
+
+
+def test_waits_double_are_bounded_and_never_in_step():
+    stop = Impatient()
+    for attempt in range(1, 40):
+        blob_transfer.pause("it", TEMPORARY, attempt, stop, discard)
+    blob_transfer.pause("it", RateLimitedError("x", retry_after=10**9), 1, stop, discard)
+    assert max(stop.slept[:-1]) <= 30
+    assert stop.slept[-1] <= 300
+    assert stop.slept[0] < 2
+    assert len(set(stop.slept)) == len(stop.slept)
+
+
+def test_a_stop_in_the_middle_of_blobs_ends_the_run_within_a_second():
+    """No name is set, and what had begun to arrive is not there."""
+    there, here = MemoryStore(), MemoryStore()
+    there.add_image("app", layers=[bytes([n]) * 500_000 for n in range(8)], compress=False)
+    stop, begun = Cancellation(), threading.Event()
+
+    class Slow(MemoryDestination):
+        def push(self, target, content, /):
+            while content.read(1_000):
+                begun.set()
+                time.sleep(0.005)
+            return super().push(target, content)
+
+    with ThreadPoolExecutor(4) as pool:
+        target = Target(
+            resolve(Wish(there.source(), "app", "app")), Slow(here, Accepts()), ("app",)
+        )
+        made = plan([target], pool, stop)
+
+        def stop_soon():
+            begun.wait(10)
+            stop.request(15)
+            requested.append(time.monotonic())
+
+        requested = []
+        threading.Thread(target=stop_soon, daemon=True).start()
+        with pytest.raises(CancelledError) as caught:
+            execute(made, Running(pool, cancellation=stop))
+        assert time.monotonic() - requested[0] < 1
+    assert caught.value.status == 143
+    assert not here.names
+
+
+def test_what_the_destination_damaged_is_copied_anew():
+    there, here = MemoryStore(), MemoryStore()
+    there.add_image("app", layers=[b"layer"], compress=False)
+    layer = next(digest for digest, data in there.blobs.items() if data == b"layer")
+    here.blobs[layer] = b"LAYER"
+    told = []
+    with ThreadPoolExecutor(2) as pool:
+        image = resolve(Wish(there.source(), "app", "app"))
+        made = plan([Target(image, here.destination(), ("app",))], pool, Cancellation())
+        execute(made, Running(pool, emit=told.append))
+    assert here.blobs == there.blobs
+    assert any(isinstance(event, events.Notice) for event in told)

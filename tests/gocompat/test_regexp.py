@@ -1,0 +1,41 @@
+"""Expressions are Go's, and no text makes a search go on for ever."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from bundler.errors import UsageError
+from bundler.gocompat.regexp import MAX_LENGTH, GoExpression
+
+
+def test_an_expression_is_found_anywhere_unless_it_is_anchored():
+    assert GoExpression.parse("13").search("1.13.1-alpine")
+    assert not GoExpression.parse("^13").search("1.13.1-alpine")
+    assert GoExpression.parse(r"^1\.13\.[12]-alpine-perl$").search("1.13.2-alpine-perl")
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"), [(r"^[[:alpha:]]+\z", "edge"), (r"\Q1.2\E", "v1.2.3"), ("(?i)RC", "1.0-rc1")]
+)
+def test_syntax_that_only_go_has_is_understood(text, tag):
+    assert GoExpression.parse(text).search(tag)
+
+
+@pytest.mark.parametrize("text", ["(", "(?=a)", r"(a)\1", "a{2000}", "x" * (MAX_LENGTH + 1)])
+def test_what_go_does_not_take_is_refused(text, capfd):
+    with pytest.raises(UsageError):
+        GoExpression.parse(text)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_tag_made_for_it_does_not_hold_up_the_search():
+    started = time.perf_counter()
+    assert not GoExpression.parse("^(a+)+$").search("a" * 127 + "b")
+    assert time.perf_counter() - started < 1
+
+
+def test_two_of_the_same_text_are_equal():
+    assert GoExpression.parse("a+") == GoExpression.parse("a+")
+    assert GoExpression.parse("a+") != GoExpression.parse("a*")

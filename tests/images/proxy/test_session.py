@@ -1,0 +1,250 @@
+"""The image proxy survives clients that break off, ask for too much, or send anything at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler import transports
+from bundler.cancel import Cancellation
+from bundler.config.settings import Settings
+from bundler.errors import BundlerError, CancelledError, RejectedByPolicyError
+from bundler.images.proxy import protocol, server
+from bundler.images.proxy.pipes import MAX_PIPES
+from bundler.images.proxy.session import MAX_IMAGES, PROTOCOL, Access
+from bundler.oci.platform import Platform
+from bundler.ports import Options
+from tests.fakes import images
+from tests.interop.proxy_client import Proxy, pair, read_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bundler.oci.descriptor import Descriptor
+    from bundler.ports import Admit, Reference, Source
+
+LAYER = images.layer({"data": os.urandom(3_000_000)})
+APP = images.image(LAYER)
+MULTI = images.multi_platform("multi", "linux/arm64", "linux/amd64")
+SIZE = len(LAYER.blob.data)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Path:
+    return images.write_layout(tmp_path / "images", {"app": APP, "multi": MULTI})
+
+
+@pytest.fixture
+def running(layout: Path) -> Iterator[Proxy]:
+    with _serving(_access) as proxy:
+        proxy.value("Initialize")
+        proxy.value("OpenImage", f"oci:{layout}:app")
+        yield proxy
+
+
+def test_a_client_that_closes_a_pipe_early_is_told_so(running: Proxy) -> None:
+    reply = running.call("GetBlob", 1, LAYER.blob.digest, SIZE)
+    os.close(reply.descriptors[0])
+
+    finished = running.call("FinishPipe", reply.pipe)
+
+    assert (finished.success, finished.error_code) == (False, "EPIPE")
+
+
+def test_a_raw_blob_tells_of_its_failure_beside_it(running: Proxy) -> None:
+    reply = running.call("GetRawBlob", 1, LAYER.blob.digest)
+    data, failure = reply.descriptors
+    os.close(data)
+
+    assert json.loads(read_all(failure))["code"] == "EPIPE"
+
+
+def test_a_pipe_is_finished_once(running: Proxy) -> None:
+    _, _, first = running.fetch("GetManifest", 1)
+    second = running.call("FinishPipe", 1)
+
+    assert (first.success, second.success) == (True, False)
+
+
+def test_pipes_are_limited_and_free_again(running: Proxy) -> None:
+    replies = [running.call("GetManifest", 1) for _ in range(MAX_PIPES)]
+    refused = running.call("GetManifest", 1)
+    for reply in replies:
+        os.close(reply.descriptors[0])
+        running.call("FinishPipe", reply.pipe)
+
+    assert all(reply.success for reply in replies)
+    assert not refused.success
+    assert str(MAX_PIPES) in refused.error
+    assert running.fetch("GetManifest", 1)[2].success
+
+
+def test_images_are_limited_and_free_again(running: Proxy, layout: Path) -> None:
+    opened = [running.value("OpenImage", f"oci:{layout}:app") for _ in range(MAX_IMAGES - 1)]
+    refused = running.call("OpenImage", f"oci:{layout}:app")
+    running.value("CloseImage", opened[0])
+
+    assert not refused.success
+    assert running.value("OpenImage", f"oci:{layout}:app") > opened[-1]
+
+
+@pytest.mark.parametrize("method", ["GetBlob", "GetRawBlob"])
+def test_a_client_may_leave_with_pipes_that_it_never_read(layout: Path, method: str) -> None:
+    with _serving(_access) as proxy:
+        proxy.value("Initialize")
+        image = proxy.value("OpenImage", f"oci:{layout}:app")
+        arguments = (image, LAYER.blob.digest, *([SIZE] if method == "GetBlob" else []))
+        reply = proxy.call(method, *arguments)
+        proxy.channel.close()
+    for descriptor in reply.descriptors:
+        os.close(descriptor)
+
+
+def test_a_client_may_leave_while_it_is_waited_for(layout: Path) -> None:
+    with _serving(_access) as proxy:
+        proxy.value("Initialize")
+        image = proxy.value("OpenImage", f"oci:{layout}:app")
+        reply = proxy.call("GetBlob", image, LAYER.blob.digest, SIZE)
+        proxy.send(json.dumps({"method": "FinishPipe", "args": [reply.pipe]}).encode())
+        proxy.channel.close()
+    os.close(reply.descriptors[0])
+
+
+def test_an_answer_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    many = images.image(*[images.layer({str(number): b""}) for number in range(1500)])
+    layout = images.write_layout(tmp_path / "many", {"many": many})
+
+    with _serving(_access) as proxy:
+        proxy.value("Initialize")
+        image = proxy.value("OpenImage", f"oci:{layout}:many")
+        reply = proxy.call("GetLayerInfo", image)
+        _, piped, _ = proxy.fetch("GetLayerInfoPiped", image)
+
+    assert not reply.success
+    assert "does not fit into a packet" in reply.error
+    assert len(json.loads(piped)) == 1500
+
+
+def test_a_request_that_is_too_long_is_refused(running: Proxy) -> None:
+    running.send(b"[" * 40_000)
+    reply = running.receive()
+
+    assert reply is not None
+    assert not reply.success
+    assert "32,768" in reply.error
+
+
+def test_descriptors_that_a_client_sends_are_dropped(running: Proxy) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    packet = b'{"method": "CloseImage", "args": [7]}'
+    with open(os.devnull, "rb") as file:  # noqa: PTH123 - a descriptor is wanted
+        socket.send_fds(running.channel, [packet], [file.fileno()] * 5)
+    running.receive()
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@given(st.binary(min_size=1, max_size=200) | st.text(max_size=99).map(str.encode))
+def test_any_packet_is_a_request_or_an_error(packet: bytes) -> None:
+    try:
+        request = protocol.parse(packet)
+    except BundlerError:
+        return
+    assert isinstance(request.method, str)
+
+
+@given(
+    st.sampled_from(["OpenImage", "GetBlob", "GetManifest", "FinishPipe", "GetRawBlob", "Shut"]),
+    st.lists(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), max_size=4),
+)
+def test_any_arguments_are_answered(method: str, arguments: list[object]) -> None:
+    with _serving(_access) as proxy:
+        proxy.value("Initialize")
+
+        assert not proxy.call(method, *arguments).success
+
+
+def test_what_fails_at_the_beginning_is_told_and_can_be_tried_again() -> None:
+    attempts: list[int] = []
+
+    def begin() -> Access:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise BundlerError("a file\nis broken")
+        return _access()
+
+    with _serving(begin) as proxy:
+        first = proxy.call("Initialize")
+
+        assert (first.success, first.error) == (False, "a file is broken")
+        assert proxy.value("Initialize") == PROTOCOL
+
+
+@pytest.mark.parametrize(
+    ("admitted", "works"),
+    [({MULTI.digest}, True), ({MULTI.children[1].digest}, True), (set(), False)],
+)
+def test_of_a_list_it_or_the_image_must_be_admitted(
+    layout: Path, admitted: set[str], works: bool
+) -> None:
+    def admit(source: Source, label: str, descriptor: Descriptor, raw: bytes) -> None:
+        if descriptor.digest.text not in admitted:
+            raise RejectedByPolicyError("no", rule="reject")
+
+    with _serving(lambda: _access(admit)) as proxy:
+        proxy.value("Initialize")
+
+        assert proxy.call("OpenImage", f"oci:{layout}:multi").success is works
+        assert not proxy.call("OpenImage", f"oci:{layout}:app").success
+
+
+def test_an_artifact_has_no_config_but_all_else(tmp_path: Path) -> None:
+    artifact = images.artifact("application/x", b"data")
+    layout = images.write_layout(tmp_path / "artifacts", {"a": artifact})
+
+    with _serving(_access) as proxy:
+        proxy.value("Initialize")
+        image = proxy.value("OpenImage", f"oci:{layout}:a")
+
+        assert proxy.fetch("GetManifest", image)[1] == artifact.root.data
+        assert not proxy.call("GetFullConfig", image).success
+
+
+def test_it_stops_when_it_has_to() -> None:
+    cancellation = Cancellation()
+    ours, theirs = pair()
+    with ours, theirs:
+        threading.Timer(0.1, cancellation.request).start()
+        with pytest.raises(CancelledError):
+            server.serve(theirs, _access, cancellation)
+
+
+@contextmanager
+def _serving(begin: Callable[[], Access]) -> Iterator[Proxy]:
+    """A proxy in a thread; the block's end is the client's, and the proxy must end too."""
+    ours, theirs = pair()
+    thread = threading.Thread(target=server.serve, args=(theirs, begin, Cancellation()))
+    thread.start()
+    with theirs:
+        with ours:
+            yield Proxy(ours)
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def _access(admit: Admit | None = None) -> Access:
+    def opened(text: str) -> tuple[Reference, Source]:
+        reference = transports.parse(text)
+        place = transports.transport(reference.transport)
+        return reference, place.source(reference, Options(Settings()))
+
+    return Access(opened, Platform("linux", "amd64"), admit)

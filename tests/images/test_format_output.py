@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.gocompat.values import NIL, NIL_MAP, NIL_SLICE, Member, Struct, Time, encode
+from bundler.images.format_output import report
+
+DATA = Struct(
+    "test",
+    (
+        Member("Os", "linux"),
+        Member("Gone", "", omit_empty=True),
+        Member("Layers", ["sha256:1", "sha256:22"]),
+        Member("Inner", Struct("inner", (Member("A", 1), Member("B", NIL_MAP))), embedded=True),
+    ),
+)
+
+
+def test_json_is_indented_by_four() -> None:
+    expected = (
+        b'{\n    "Os": "linux",\n    "Layers": [\n        "sha256:1",\n        "sha256:22"\n    ],'
+        b'\n    "A": 1,\n    "B": null\n}\n'
+    )
+    for template in (None, "", "json", " json "):
+        assert report(DATA, template) == expected
+
+
+def test_json_of_a_template_is_one_line() -> None:
+    assert report(DATA, "{{json .}}").count(b"\n") == 1
+
+
+def test_an_action_that_ends_lines_ends_the_last_one_too() -> None:
+    assert report(DATA, r'{{range .Layers}}{{.}}{{"\n"}}{{end}}') == b"sha256:1\nsha256:22\n"
+    assert report(DATA, r'{{.Os}}{{"\n"}}x') == b"linux\nx"
+    assert report(DATA, r"{{.Os}}{{println}}") == b"linux\n\n"
+
+
+def test_a_template_runs_once_for_the_data_and_ends_the_line() -> None:
+    assert report(DATA, "{{.Os}}") == b"linux\n"
+    assert report(DATA, "{{.Os}}\n") == b"linux\n"
+    assert report(DATA, "{{range .}}<{{.Os}}>{{end}}") == b"<linux>\n"
+    assert report(DATA, r"{{.Os}}\t{{.A}}\n") == b"linux\t1\n"
+    assert report(DATA, "{{json .Inner}}") == b'{"A":1,"B":null}\n'
+
+
+@pytest.mark.parametrize(
+    ("template", "printed"),
+    [
+        ("table {{.Os}} {{.A}}", "linux       1\n"),
+        (
+            r"table {{range .Layers}}{{.}}\t{{len .}}\tx\n{{end}}",
+            "sha256:1    8           x\nsha256:22   9           x\n\n",
+        ),
+        ("table {{.Os}}{{.Os}}{{.Os}} {{.A}}", "linuxlinuxlinux  1\n"),
+    ],
+)
+def test_a_table_has_aligned_columns(template: str, printed: str) -> None:
+    assert report(DATA, template).decode() == printed
+
+
+def test_what_could_steer_a_terminal_is_spelled_out() -> None:
+    hostile = Struct("test", (Member("A", "a\x1b[2J\u202e\x9b\nb\tü<&>"),))
+    assert report(hostile, "{{.A}}").decode() == "a\\x1b[2J\\u202e\\x9b\nb\tü<&>\n"
+    shown = report(hostile).decode()
+    assert r'"a\u001b[2J\u202e\u009b\nb\tü\u003c\u0026\u003e"' in shown
+    assert json.loads(shown) == {"A": "a\x1b[2J\u202e\x9b\nb\tü<&>"}
+
+
+@given(st.dictionaries(st.text(), st.text() | st.lists(st.text()) | st.integers(-9, 9)))
+def test_json_says_the_same_and_nothing_that_a_terminal_obeys(value: dict[str, str]) -> None:
+    for indent in (None, 4):
+        encoded = encode(dict(value), indent=indent)
+        assert json.loads(encoded) == value
+        assert all(char.isprintable() or char == "\n" for char in encoded)
+        assert not set(encoded) & set("<>&")
+
+
+@pytest.mark.parametrize(
+    ("text", "in_json", "printed"),
+    [
+        ("2020-01-02T03:04:05Z", "2020-01-02T03:04:05Z", "2020-01-02 03:04:05 +0000 UTC"),
+        ("2020-02-29T23:59:59.120300Z", "2020-02-29T23:59:59.1203Z", None),
+        ("2020-01-02T03:04:05.1234567891Z", "2020-01-02T03:04:05.123456789Z", None),
+        ("2020-01-02T03:04:05.000+00:00", "2020-01-02T03:04:05Z", "2020-01-02 03:04:05 +0000 UTC"),
+        ("2020-01-02T03:04:05-05:30", None, "2020-01-02 03:04:05 -0530 -0530"),
+        ("0001-01-01T00:00:00Z", None, "0001-01-01 00:00:00 +0000 UTC"),
+    ],
+)
+def test_times_are_as_go_writes_them(text: str, in_json: str | None, printed: str | None) -> None:
+    time = Time.parse(text, "test")
+    assert time.rfc3339 == (in_json or text)
+    assert printed in (None, str(time))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2020-01-02",
+        "2020-01-02 03:04:05Z",
+        "2020-02-30T00:00:00Z",
+        "2020-01-02T24:00:00Z",
+        "2020-01-02T03:04:05",
+        "2020-01-02T03:04:05+25:00",
+        "2020-01-02T03:04:60Z",
+        "٢٠٢٠-01-02T0Z",
+    ],
+)
+def test_other_times_are_refused(text: str) -> None:
+    with pytest.raises(Exception, match="time"):
+        Time.parse(text, "test")
+
+
+def test_all_kinds_of_nothing_are_null_in_json() -> None:
+    assert encode([NIL, NIL_MAP, NIL_SLICE, [], {}]) == "[null,null,null,[],{}]"

@@ -1,0 +1,174 @@
+"""Strict JSON: what every parser reads alike is read, all else is refused."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.errors import LimitError, MalformedError
+from bundler.oci.json import strict
+from tests import strategies
+
+BACKSLASH = "\\"
+
+
+@given(strategies.documents(), st.booleans(), st.sampled_from([None, 1, "\t"]))
+def test_agrees_with_json_on_every_valid_document(value, ascii_only, indent):
+    raw = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
+    assert strict.loads(raw) == json.loads(raw)
+
+
+@given(strategies.canonical_documents)
+def test_canonical_json_reads_back_and_is_the_only_form(value):
+    raw = strict.dumps(value)
+    assert strict.loads(raw) == value
+    assert strict.dumps(strict.loads(raw)) == raw
+    assert raw.isascii()
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_as_json_reads_them_or_refused(raw):
+    try:
+        value = strict.loads(raw)
+    except (MalformedError, LimitError):
+        return
+    assert value == json.loads(raw)
+
+
+def test_canonical_json_is_sorted_and_without_blanks():
+    assert strict.dumps({"b": [1, True, None], "a": "\u00e4"}) == (
+        b'{"a":"\\u00e4","b":[1,true,null]}'
+    )
+
+
+@pytest.mark.parametrize("value", [1.5, [1.0], {"a": {"b": [2.5]}}])
+def test_canonical_json_holds_no_fractions(value):
+    with pytest.raises(TypeError):
+        strict.dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b'{"a":1,"a":1}', "duplicate key 'a'"),
+        (b'{"a":1,"\\u0061":2}', "duplicate key 'a'"),
+        (b'[{"x":{"k":1,"k":2}}]', "duplicate key 'k'"),
+        (b"NaN", "NaN is not a JSON number"),
+        (b"[Infinity]", "Infinity"),
+        (b"[-Infinity]", "-Infinity"),
+        (b"1e999", "out of range"),
+        (b"-1e999", "out of range"),
+        (b"9223372036854775808", "64 bits"),
+        (b"-9223372036854775809", "64 bits"),
+        (b"1" * 100_000, "64 bits"),
+        (b'\xef\xbb\xbf{"a":1}', "BOM"),
+        ('{"a":1}'.encode("utf-16"), "not UTF-8 at byte 0"),
+        ('{"a":1}'.encode("utf-16-le"), "not JSON"),
+        ('{"a":1}'.encode("utf-32-be"), "not JSON"),
+        (b'"\xff"', "not UTF-8 at byte 1"),
+        (b'"\xed\xa0\x80"', "not UTF-8"),  # a surrogate, encoded
+        (b'"\xc0\x80"', "not UTF-8"),  # an overlong zero
+        (b'"\\ud800"', "surrogate"),
+        (b'{"\\udc00":1}', "surrogate"),
+        (b'["\\ud800\\ud800"]', "surrogate"),
+        (b'"\\udc00\\ud800"', "surrogate"),
+        (b'{"a":1}x', "not JSON"),
+        (b'{"a":1}{"a":1}', "not JSON"),
+        (b'{"a":1}\0', "not JSON"),
+        (b"", "not JSON"),
+        (b" ", "not JSON"),
+        (b"[1,]", "not JSON"),
+        (b'{"a":1,}', "not JSON"),
+        (b"{'a':1}", "not JSON"),
+        (b"[01]", "not JSON"),
+        (b"[+1]", "not JSON"),
+        (b"[.5]", "not JSON"),
+        (b"[1.]", "not JSON"),
+        (b'"a\nb"', "not JSON"),
+        (b'"\\x41"', "not JSON"),
+        (b'"open', "not JSON"),
+        (b"[1 // one\n]", "not JSON"),
+        (b"True", "not JSON"),
+    ],
+)
+def test_refuses_what_parsers_disagree_on(raw, reason):
+    with pytest.raises(MalformedError, match=reason) as caught:
+        strict.loads(raw, what="the document")
+    assert caught.value.message.startswith("the document: ")
+    assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b"9223372036854775807", 2**63 - 1),
+        (b"-9223372036854775808", -(2**63)),
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+        (b'"\\\\ud800"', BACKSLASH + "ud800"),
+        (b'{"a":1,"A":2}', {"a": 1, "A": 2}),
+        (b" \t\r\n[ ] ", []),
+        (b"-0", 0),
+        (b"1e2", 100.0),
+    ],
+)
+def test_reads_the_edges_of_what_is_allowed(raw, value):
+    assert strict.loads(raw) == value
+
+
+@pytest.mark.parametrize("brackets", [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
+def test_counts_the_depth_before_it_parses(brackets):
+    levels = 64 // (1 + (len(brackets[0]) > 5))
+    within = brackets[0] * levels + "1" + brackets[1] * levels
+    assert strict.loads(within.encode())
+    with pytest.raises(LimitError, match="deeper than the 64"):
+        strict.loads(f"[{within}]".encode())
+    with pytest.raises(LimitError, match="deeper than the 64"):
+        strict.loads(brackets[0].encode() * 100_000)
+
+
+@pytest.mark.parametrize("text", ['"' + "[" * 100 + '"', '["' + BACKSLASH + '"' + "{" * 100 + '"]'])
+def test_brackets_in_strings_are_no_depth(text):
+    assert strict.loads(text.encode()) == json.loads(text)
+
+
+def test_many_shallow_brackets_are_no_depth():
+    raw = b"[" + b",".join([b"[{}]"] * 1_000) + b"]"
+    assert strict.loads(raw) == [[{}]] * 1_000
+
+
+def test_size_is_looked_at_first():
+    with pytest.raises(LimitError, match="11 bytes, more than the 10"):
+        strict.loads(b"\xff" * 11, limit=10)
+    assert strict.loads(b'"12345678"', limit=10) == "12345678"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":"' + b"[" * 4_000_000 + b'"}',
+        b"[" + b"[]," * 1_300_000 + b"0]",
+        b'"' + b"\\\\" * 2_000_000 + b'"',
+        b"0." + b"1" * 4_000_000,
+        b'{"a":"' + b'\\"[' * 1_300_000,
+    ],
+)
+def test_the_largest_documents_take_seconds_at_most(raw):
+    begun = time.process_time()
+    with suppress(MalformedError):
+        strict.loads(raw)
+    assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [(b"[]", "an array"), (b'""', "a string"), (b"1", "a number"), (b"true", "a boolean"),
+     (b"null", "null"), (b"1.5", "a number")],
+)  # fmt: skip
+def test_an_object_is_asked_for_by_name(raw, kind):
+    with pytest.raises(MalformedError, match=f"expected a JSON object, got {kind}"):
+        strict.load_object(raw)

@@ -1,0 +1,238 @@
+"""``dir:`` keeps to the contracts, and to what containers/image calls such a directory."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+import pytest
+
+from bundler import transports
+from bundler.errors import (
+    ConflictError,
+    InvalidReferenceError,
+    LimitError,
+    LockedError,
+    MalformedError,
+    NotFoundError,
+    UnsupportedError,
+)
+from bundler.ports import Node, Publication
+from bundler.transports.directory.transport import (
+    DirectoryDestination,
+    DirectoryReference,
+    DirectorySource,
+)
+from tests.contracts import contents
+from tests.contracts.destination import DestinationContract
+from tests.contracts.source import SourceContract
+from tests.fakes.memory import MemoryStore
+
+VERSION = b"Directory Transport Version: 1.1\n"
+
+
+def write(path, store):
+    """A directory, written by hand; its image is the one with a name."""
+    path.mkdir(exist_ok=True)
+    for digest, data in store.blobs.items():
+        manifest = contents.node(store, digest).kind == "manifest"
+        stem = digest.hex if digest.algorithm == "sha256" else f"sha512-{digest.hex}"
+        (path / f"{stem}{'.manifest.json' if manifest else ''}").write_bytes(data)
+    (root,) = store.names.values()
+    (path / f"{root.digest.hex}.manifest.json").rename(path / "manifest.json")
+    (path / "version").write_bytes(VERSION)
+    return path
+
+
+class OneImage:
+    """A directory's image has no name."""
+
+    many_images = False
+
+    def name(self, name, root):
+        return None
+
+
+class TestSource(OneImage, SourceContract):
+    @pytest.fixture
+    def filled(self, tmp_path):
+        return lambda store: DirectorySource(write(tmp_path / "image", store))
+
+    def test_an_unknown_name_is_not_found_and_the_message_names_it(self, image):
+        _, _, source = image
+        with pytest.raises(NotFoundError, match="no names"):
+            source.resolve("nobody")
+
+    def test_lists_all_names(self):
+        """There are none."""
+
+
+class TestDestination(OneImage, DestinationContract):
+    @pytest.fixture
+    def opened(self, tmp_path):
+        return lambda: DirectoryDestination(tmp_path / "new" / "image")
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        return lambda: DirectorySource(tmp_path / "new" / "image")
+
+
+@pytest.fixture
+def store():
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one", b"two"])
+    return store
+
+
+def publish(path, store):
+    with closing(DirectoryDestination(path)) as destination:
+        contents.push_all(destination, store)
+        destination.commit([Publication(store.names["app"], ())])
+
+
+def files(path):
+    return {one.name: one.read_bytes() for one in path.iterdir()}
+
+
+def test_a_reference_is_a_path_with_all_its_colons():
+    reference = transports.parse("dir:/a:b")
+    assert reference == DirectoryReference("/a:b")
+    assert (str(reference), reference.name, reference.transport) == ("dir:/a:b", None, "dir")
+    with pytest.raises(InvalidReferenceError):
+        transports.parse("dir:")
+
+
+def test_files_are_those_of_such_a_directory(tmp_path, store):
+    publish(tmp_path / "d", store)
+    assert files(tmp_path / "d") == files(write(tmp_path / "by-hand", store))
+
+
+def test_instances_of_an_index_stand_beside_it(tmp_path):
+    store = MemoryStore()
+    image = store.add_image(layers=[b"one"])
+    store.add_index("app", manifests=[image])
+    publish(tmp_path / "d", store)
+    assert files(tmp_path / "d") == files(write(tmp_path / "by-hand", store))
+    assert f"{image.digest.hex}.manifest.json" in files(tmp_path / "d")
+
+
+def test_a_sha512_needs_the_later_version(tmp_path):
+    store = MemoryStore()
+    image = store.add_image(layers=[b"one"], algorithm="sha512")
+    store.add_index("app", manifests=[image])
+    publish(tmp_path / "d", store)
+    found = files(tmp_path / "d")
+    assert found["version"] == b"Directory Transport Version: 1.2\n"
+    assert found[f"sha512-{image.digest.hex}.manifest.json"] == store.blobs[image.digest]
+    publish(tmp_path / "d", other := _other())
+    assert files(tmp_path / "d") == files(write(tmp_path / "by-hand", other))
+
+
+def test_what_only_the_former_image_needed_is_removed(tmp_path, store):
+    publish(tmp_path / "d", store)
+    (tmp_path / "d/signature-1").write_bytes(b"of the former image")
+    (tmp_path / "d/notes.txt").write_bytes(b"somebody else's")
+    publish(tmp_path / "d", other := _other())
+    expected = files(write(tmp_path / "by-hand", other)) | {"notes.txt": b"somebody else's"}
+    assert files(tmp_path / "d") == expected
+
+
+def test_signatures_stay_with_the_same_image(tmp_path, store):
+    publish(tmp_path / "d", store)
+    (tmp_path / "d/signature-1").write_bytes(b"signed")
+    (tmp_path / "d" / f"{'0' * 64}.signature-1").write_bytes(b"of something that is not here")
+    publish(tmp_path / "d", store)
+    assert "signature-1" in files(tmp_path / "d")
+    assert f"{'0' * 64}.signature-1" not in files(tmp_path / "d")
+
+
+def test_until_the_commit_the_former_image_is_whole(tmp_path, store):
+    publish(tmp_path / "d", store)
+    before = files(tmp_path / "d")
+    with closing(DirectoryDestination(tmp_path / "d")) as destination:
+        contents.push_all(destination, _other())
+    after = files(tmp_path / "d")
+    assert after.items() >= before.items()
+
+
+def test_several_images_do_not_fit(tmp_path, store):
+    other = store.add_image(layers=[b"other"])
+    with closing(DirectoryDestination(tmp_path / "d")) as destination:
+        contents.push_all(destination, store)
+        with pytest.raises(UnsupportedError, match="holds one image, not 2"):
+            destination.commit([Publication(store.names["app"], ()), Publication(other, ())])
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("notes.txt", b""),
+        ("version", b"1.1\n"),
+        ("version", b"Directory Transport Version: 9.0\n"),
+        ("version", b"x" * 100_000),
+        ("manifest.json", b"{}"),
+    ],
+)
+def test_a_directory_of_something_else_is_left_as_it_is(tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ConflictError, match="not an image"):
+        DirectoryDestination(tmp_path)
+    assert files(tmp_path) == {name: data}
+
+
+def test_one_writer_at_a_time(tmp_path):
+    with closing(DirectoryDestination(tmp_path)), pytest.raises(LockedError):
+        DirectoryDestination(tmp_path)
+
+
+def test_a_destination_that_was_opened_for_nothing_leaves_nothing(tmp_path):
+    DirectoryDestination(tmp_path / "a" / "b").close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_a_killed_run_are_swept(tmp_path):
+    (tmp_path / ".airbundle-00.part").write_bytes(b"half")
+    DirectoryDestination(tmp_path).close()
+    assert files(tmp_path) == {}
+
+
+def test_a_damaged_root_is_not_had(tmp_path, store):
+    path = write(tmp_path / "d", store)
+    raw = (path / "manifest.json").read_bytes()
+    (path / "manifest.json").write_bytes(raw[:-1] + b" ")
+    with closing(DirectoryDestination(path)) as destination:
+        assert not destination.has(Node.of(store.names["app"], "manifest"))
+    publish(path, store)
+    assert (path / "manifest.json").read_bytes() == raw
+
+
+def test_a_directory_without_an_image_is_told(tmp_path):
+    told = pytest.raises(NotFoundError, match=r"no manifest\.json")
+    with closing(DirectorySource(tmp_path)) as source, told:
+        source.resolve()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "blob"])
+def test_a_pipe_is_not_waited_for(tmp_path, store, name):
+    path = write(tmp_path / "d", store)
+    digest = next(iter(store.blobs))
+    name = digest.hex if name == "blob" else name
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    target = contents.node(store, store.names["app"].digest if name == "manifest.json" else digest)
+    with closing(DirectorySource(path)) as source, pytest.raises(MalformedError):
+        source.open(target)
+
+
+def test_a_huge_manifest_is_not_read(tmp_path, store):
+    path = write(tmp_path / "d", store)
+    with (path / "manifest.json").open("r+b") as file:
+        file.truncate(5 * 1024 * 1024)
+    with closing(DirectorySource(path)) as source, pytest.raises(LimitError):
+        source.resolve()
+
+
+def _other():
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one", b"three"])
+    return store

@@ -1,0 +1,281 @@
+"""``docker-archive:`` keeps to the source's contract, on what Docker and others really write."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import tarfile
+from contextlib import closing
+
+import pytest
+import zstandard
+
+from bundler import transports
+from bundler.errors import (
+    InvalidReferenceError,
+    LimitError,
+    MalformedError,
+    NotFoundError,
+    UnsupportedError,
+)
+from bundler.oci import manifest
+from bundler.oci.digest import Digest
+from bundler.ports import MakesManifests, Node, Options
+from bundler.transports.docker_archive.transport import DockerArchiveSource
+from tests.contracts.source import SourceContract, read
+
+OPTIONS = Options(settings=None)
+
+
+def pack(members, *, links=None):
+    """A tar of ``members``, and of ``links`` from names to targets."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+        for name, target in (links or {}).items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            archive.addfile(entry)
+    return buffer.getvalue()
+
+
+def image(*layers, tags=("example.com/app:1",), **named):
+    """The members of an archive with one image, as ``docker save`` orders them."""
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": [Digest.of(one).text for one in layers]},
+        }
+    ).encode()
+    names = [f"{Digest.of(one).hex}/layer.tar" for one in layers]
+    entry = {"Config": f"{Digest.of(config).hex}.json", "RepoTags": list(tags), "Layers": names}
+    return {
+        **dict(zip(names, named.get("stored", layers), strict=True)),
+        entry["Config"]: config,
+        "manifest.json": json.dumps([entry | named.get("entry", {})]).encode(),
+    }
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """A function: an archive's bytes become an open source, closed at the end."""
+    sources = []
+
+    def open_archive(data, options=OPTIONS):
+        path = tmp_path / "archive"
+        path.write_bytes(data)
+        sources.append(DockerArchiveSource(path, options))
+        return sources[-1]
+
+    yield open_archive
+    for source in sources:
+        source.close()
+
+
+class TestSource(SourceContract):
+    keeps_bytes = False
+
+    def name(self, name, root):
+        return f"example.com/{name}:latest"
+
+    @pytest.fixture
+    def filled(self, tmp_path):
+        def fill(store):
+            entries, members = [], {}
+            for name, root in store.names.items():
+                parsed = manifest.parse(store.blobs[root.digest], None)
+                layers = [_unpacked(store.blobs[one.digest]) for one in parsed.layers]
+                names = [f"{Digest.of(data).hex}.tar" for data in layers]
+                config = f"{parsed.config.digest.hex}.json"
+                members |= dict(zip(names, layers, strict=True))
+                members[config] = store.blobs[parsed.config.digest]
+                tags = [f"example.com/{name}:latest"]
+                entries.append({"Config": config, "RepoTags": tags, "Layers": names})
+            members["manifest.json"] = json.dumps(entries).encode()
+            path = tmp_path / "archive.tar"
+            path.write_bytes(pack(members))
+            return DockerArchiveSource(path, OPTIONS)
+
+        return fill
+
+
+def _unpacked(data):
+    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("docker-archive:/a/b.tar", "docker-archive:/a/b.tar"),
+        ("docker-archive:b.tar:app", "docker-archive:b.tar:docker.io/library/app:latest"),
+        ("docker-archive:b.tar:h:5/app:1", "docker-archive:b.tar:h:5/app:1"),
+        ("docker-archive:b.tar:@2", "docker-archive:b.tar:@2"),
+    ],
+)
+def test_a_name_is_completed_as_docker_does(text, whole):
+    reference = transports.parse(text)
+    assert str(reference) == whole
+    assert transports.parse(whole) == reference
+
+
+@pytest.mark.parametrize(
+    "rest", ["", ":x", "f:@x", "f:UPPER", "f:app@sha256:" + "0" * 64, "f:@99999999999"]
+)
+def test_what_names_no_image_is_refused(rest):
+    with pytest.raises(InvalidReferenceError):
+        transports.parse(f"docker-archive:{rest}")
+
+
+def test_layers_go_by_their_diff_ids(opened):
+    source = opened(pack(image(b"one" * 1000, b"two")))
+    assert isinstance(source, MakesManifests)
+    root = source.resolve()
+    raw = read(source, Node.of(root, "manifest"))
+    assert Digest.of(raw) == root.digest
+    parsed = manifest.parse(raw, root.media_type)
+    assert [(one.digest, one.size) for one in parsed.layers] == [
+        (Digest.of(b"one" * 1000), 3000),
+        (Digest.of(b"two"), 3),
+    ]
+
+
+def test_a_name_is_found_however_it_is_written(opened):
+    source = opened(pack(image(b"x", tags=["docker.io/library/app:1", "app:2", "app"])))
+    for name in ("app:1", "docker.io/library/app:1", "index.docker.io/library/app:2", "app"):
+        assert source.resolve(name).size
+    assert source.tags() == [f"docker.io/library/app:{tag}" for tag in ("1", "2", "latest")]
+    with pytest.raises(NotFoundError) as raised:
+        source.resolve("app:3")
+    assert "docker.io/library/app:1" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [gzip.compress, bz2.compress, lzma.compress, zstandard.compress],
+    ids=["gzip", "bzip2", "xz", "zstd"],
+)
+def test_a_compressed_archive_is_the_same_image(opened, tmp_path, compress):
+    data = pack(image(b"layer" * 10_000))
+    plain = opened(data).resolve()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    source = opened(compress(data), Options(settings=None, scratch=scratch))
+    assert source.resolve() == plain
+    assert read(source, Node("layer", "x", Digest.of(b"layer" * 10_000))) == b"layer" * 10_000
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_layer_that_is_compressed_in_the_archive_is_given_uncompressed(opened):
+    layer = b"layer" * 10_000
+    source = opened(pack(image(layer, stored=[gzip.compress(layer)])))
+    target = Node("layer", "x", Digest.of(layer))
+    assert manifest.parse(read(source, Node.of(source.resolve(), "manifest")), None).layers[
+        0
+    ].size == len(layer)
+    assert read(source, target) == layer
+    with source.open(target, 49_000) as stream:
+        assert stream.read() == layer[49_000:]
+
+
+def test_links_are_resolved_inside_the_archive(opened):
+    members = image(b"layer")
+    name = f"{Digest.of(b'layer').hex}/layer.tar"
+    members["blobs/real.tar"] = members.pop(name)
+    source = opened(pack(members, links={name: "../via", "via": "blobs/real.tar"}))
+    source.resolve()
+    assert read(source, Node("layer", "x", Digest.of(b"layer"))) == b"layer"
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"a/layer.tar": "../../outside"},
+        {"a/layer.tar": "/etc/passwd"},
+        {"a/layer.tar": "../b", "b": "a/layer.tar"},
+    ],
+    ids=["parent", "absolute", "circle"],
+)
+def test_a_link_that_leads_elsewhere_is_refused(opened, links):
+    members = image(b"layer", entry={"Layers": ["a/layer.tar"]})
+    with pytest.raises(MalformedError):
+        opened(pack(members, links=links)).resolve()
+
+
+@pytest.mark.parametrize(
+    ("entry", "error"),
+    [
+        ({"Layers": []}, MalformedError),
+        ({"Layers": ["nowhere"]}, NotFoundError),
+        ({"Layers": ["../x"]}, MalformedError),
+        ({"Config": "nowhere"}, NotFoundError),
+        ({"Config": None}, MalformedError),
+        ({"RepoTags": ["NOT A TAG"]}, MalformedError),
+        ({"Layers": ["x"] * 2000}, LimitError),
+        ({"config": "x"}, MalformedError),
+    ],
+    ids=["fewer", "missing", "parent", "no-config", "null", "tag", "many", "case"],
+)
+def test_an_archive_that_contradicts_itself_is_refused(opened, entry, error):
+    with pytest.raises(error, match="archive"):
+        opened(pack(image(b"layer", entry=entry))).resolve()
+
+
+def test_something_else_in_a_tar_is_told(opened):
+    with pytest.raises(UnsupportedError, match=r"no manifest\.json"):
+        opened(pack({"index.json": b"{}"}))
+
+
+def test_what_is_no_archive_is_told(opened):
+    with pytest.raises(MalformedError, match="no tar archive"):
+        opened(b"\x7fELF" + b"x" * 1000)
+
+
+def test_an_archive_that_was_cut_is_told(opened):
+    data = pack(image(b"layer" * 10_000))
+    for end in (600, 5000, 30_000, len(data) - 10_240):
+        with pytest.raises(MalformedError):
+            opened(data[:end])
+
+
+def test_a_bomb_is_stopped(opened, tmp_path):
+    bomb = gzip.compress(pack({"zeros": bytes(70 * 1024 * 1024)}), 9)
+    with pytest.raises(LimitError, match="200 bytes come out"):
+        opened(bomb)
+    assert [one.name for one in tmp_path.iterdir()] == ["archive"]
+
+
+def test_a_layer_that_is_a_bomb_is_stopped(opened):
+    zeros = bytes(70 * 1024 * 1024)
+    source = opened(pack(image(zeros, stored=[gzip.compress(zeros, 9)])))
+    with pytest.raises(LimitError, match="200 bytes come out"):
+        source.resolve()
+
+
+def test_a_layer_that_was_cut_is_told(opened):
+    layer = b"layer" * 10_000
+    source = opened(pack(image(layer, stored=[gzip.compress(layer)[:-20]])))
+    with pytest.raises(MalformedError, match="ends early"):
+        source.resolve()
+
+
+def test_an_image_without_a_name_is_had_by_its_place(opened):
+    members = image(b"x", tags=[])
+    source = opened(pack(members))
+    assert source.resolve("@0") == source.resolve()
+    with pytest.raises(NotFoundError, match="@1"):
+        source.resolve("@1")
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with (
+        pytest.raises(NotFoundError, match=r"none\.tar"),
+        closing(DockerArchiveSource(tmp_path / "none.tar", OPTIONS)),
+    ):
+        pass

@@ -1,0 +1,282 @@
+"""``docker-archive:`` as a destination: what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import threading
+from contextlib import closing
+
+import pytest
+
+from bundler import transports
+from bundler.cancel import Cancellation
+from bundler.errors import (
+    CancelledError,
+    ConflictError,
+    DigestMismatchError,
+    IntegrityError,
+    InvalidReferenceError,
+    LockedError,
+    MediumError,
+    NotFoundError,
+    UnsupportedError,
+)
+from bundler.oci import media_types
+from bundler.oci.digest import Digest
+from bundler.ports import Options, Publication
+from bundler.transports.docker_archive.transport import (
+    DockerArchiveDestination,
+    DockerArchiveSource,
+)
+from tests.contracts import contents
+from tests.contracts.destination import DestinationContract
+from tests.fakes.memory import MemoryStore
+
+OPTIONS = Options(settings=None)
+
+
+class TestDestination(DestinationContract):
+    begins_anew = True
+    compressed = False
+    keeps_bytes = False
+    takes_sha512 = False
+
+    def name(self, name, root):
+        return f"docker.io/library/{name}:latest"
+
+    @pytest.fixture
+    def opened(self, tmp_path):
+        return lambda: DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        return lambda: DockerArchiveSource(tmp_path / "a.tar", OPTIONS)
+
+
+@pytest.fixture
+def store():
+    return MemoryStore()
+
+
+def image(store, *layers):
+    return store.add_image(layers=layers or (b"one" * 900, b"two"), docker=True, compress=False)
+
+
+def write(path, store, *publications, options=OPTIONS):
+    with closing(DockerArchiveDestination(path, options)) as destination:
+        contents.push_all(destination, store)
+        destination.commit([Publication(root, names) for root, names in publications])
+
+
+def members(path):
+    with tarfile.open(path) as opened:
+        return {one.name: opened.extractfile(one).read() if one.isfile() else b"" for one in opened}
+
+
+def test_images_and_their_names_stand_in_the_order_of_the_run(tmp_path, store):
+    first, second = image(store), image(store, b"one" * 900)
+    write(
+        tmp_path / "a.tar",
+        store,
+        (second, ("app", "localhost:5000/other/app:2")),
+        (first, ()),
+    )
+    found = members(tmp_path / "a.tar")
+    entries = json.loads(found["manifest.json"])
+    assert [entry["RepoTags"] for entry in entries] == [
+        ["docker.io/library/app:latest", "localhost:5000/other/app:2"],
+        [],
+    ]
+    assert [len(entry["Layers"]) for entry in entries] == [1, 2]
+    assert entries[0]["Layers"][0] == entries[1]["Layers"][0]
+    top = json.loads(found["repositories"])["docker.io/library/app"]["latest"]
+    assert json.loads(found[f"{top}/json"])["os"] == "linux"
+    with closing(DockerArchiveSource(tmp_path / "a.tar", OPTIONS)) as source:
+        assert source.tags() == ["docker.io/library/app:latest", "localhost:5000/other/app:2"]
+        assert source.resolve("@1") != source.resolve("app")
+
+
+def test_two_manifests_of_one_config_are_one_image(tmp_path, store):
+    """An archive cannot tell them apart."""
+    first = image(store)
+    raw = store.blobs[first.digest].replace(b'"schemaVersion"', b' "schemaVersion"')
+    second = store.add_blob(raw)
+    again = contents.node(store, second)
+    with closing(DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination:
+        contents.push_all(destination, store)
+        stored = destination.push(again, contents.content(raw, again))
+        destination.commit([Publication(first, ("app:1",)), Publication(stored, ("app:2",))])
+    (entry,) = json.loads(members(tmp_path / "a.tar")["manifest.json"])
+    assert entry["RepoTags"] == ["docker.io/library/app:1", "docker.io/library/app:2"]
+
+
+def test_an_archive_that_is_there_stays_as_it_is(tmp_path, store):
+    root = image(store)
+    path = tmp_path / "a.tar"
+    path.touch()
+    write(path, store, (root, ("app",)))
+    before = path.read_bytes()
+    with pytest.raises(ConflictError, match="doesn't support modifying existing images"):
+        DockerArchiveDestination(path, OPTIONS)
+    assert path.read_bytes() == before
+
+
+def test_a_run_that_stops_leaves_nothing(tmp_path, store):
+    image(store)
+    with closing(DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination:
+        contents.push_all(destination, store)
+        with pytest.raises(LockedError):
+            DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_directory_no_archive(tmp_path):
+    with pytest.raises(NotFoundError):
+        DockerArchiveDestination(tmp_path / "none" / "a.tar", OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("diff_ids", "error"),
+    [([b"one", b"other"], DigestMismatchError), ([b"one"], IntegrityError)],
+    ids=["another", "fewer"],
+)
+def test_layers_that_are_not_those_of_the_config_are_refused(tmp_path, store, diff_ids, error):
+    layers = [store.add_blob(data) for data in (b"one", b"two")]
+    config = json.dumps(
+        {"rootfs": {"type": "layers", "diff_ids": [Digest.of(one).text for one in diff_ids]}}
+    ).encode()
+    raw = manifest_of(store, config, layers)
+    with (
+        closing(DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination,
+        pytest.raises(error, match="layer"),
+    ):
+        contents.push_all(destination, raw)
+
+
+def manifest_of(store, config, layers):
+    """``store`` with a manifest of ``config`` and ``layers`` added."""
+    entry = {"mediaType": media_types.DOCKER_CONFIG, "size": len(config)}
+    value = {
+        "schemaVersion": 2,
+        "mediaType": media_types.DOCKER_MANIFEST,
+        "config": entry | {"digest": store.add_blob(config).text},
+        "layers": [
+            {
+                "mediaType": media_types.DOCKER_LAYER,
+                "size": len(store.blobs[layer]),
+                "digest": layer.text,
+            }
+            for layer in layers
+        ],
+    }
+    store.add_blob(json.dumps(value).encode())
+    return store
+
+
+def test_a_compressed_layer_is_refused(tmp_path, store):
+    store.add_image(layers=[b"x"], docker=True)
+    with (
+        closing(DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination,
+        pytest.raises(DigestMismatchError, match="uncompressed"),
+    ):
+        contents.push_all(destination, store)
+
+
+def test_what_is_no_image_is_refused(tmp_path, store):
+    store.add_artifact("app")
+    with (
+        closing(DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination,
+        pytest.raises(UnsupportedError, match="no container image"),
+    ):
+        contents.push_all(destination, store)
+
+
+@pytest.mark.parametrize("name", ["UPPER", "app@sha256:" + "0" * 64])
+def test_a_name_that_is_none_is_refused(tmp_path, store, name):
+    root = image(store)
+    with pytest.raises(InvalidReferenceError):
+        write(tmp_path / "a.tar", store, (root, (name,)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_is_not_written(tmp_path):
+    with pytest.raises(UnsupportedError, match="read, not written"):
+        transports.transport("docker-archive").destination(
+            transports.parse(f"docker-archive:{tmp_path}/a.tar:@1"), OPTIONS
+        )
+
+
+def test_a_pipe_is_written_and_read(tmp_path, store):
+    """What goes in comes out, and no file is left."""
+    root = image(store)
+    write(tmp_path / "a.tar", store, (root, ("app",)))
+    pipe, scratch = tmp_path / "pipe", tmp_path / "scratch"
+    os.mkfifo(pipe)
+    scratch.mkdir()
+    options = Options(settings=None, scratch=scratch)
+    writer = threading.Thread(
+        target=write, args=(pipe, store, (root, ("app",))), kwargs={"options": options}
+    )
+    writer.start()
+    with (
+        closing(DockerArchiveSource(pipe, options)) as source,
+        closing(DockerArchiveSource(tmp_path / "a.tar", OPTIONS)) as plain,
+    ):
+        assert source.resolve("app") == plain.resolve("app")
+    writer.join()
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_pipe_that_nobody_reads_is_told(tmp_path, store):
+    root = image(store, os.urandom(300_000))
+    os.mkfifo(tmp_path / "pipe")
+
+    def leave():
+        with (tmp_path / "pipe").open("rb") as pipe:
+            pipe.read(1)
+
+    reader = threading.Thread(target=leave)
+    reader.start()
+    with pytest.raises(MediumError, match="pipe: cannot write"):
+        write(tmp_path / "pipe", store, (root, ("app",)))
+    reader.join()
+
+
+def read(path, store, root, *, options):
+    DockerArchiveSource(path, options).close()
+
+
+def write_app(path, store, root, *, options):
+    write(path, store, (root, ("app",)), options=options)
+
+
+@pytest.mark.parametrize("do", [read, write_app])
+def test_waiting_for_a_pipe_can_be_stopped(tmp_path, store, do):
+    root = image(store)
+    os.mkfifo(tmp_path / "pipe")
+    cancellation = Cancellation()
+    options = Options(settings=None, cancellation=cancellation, scratch=tmp_path)
+    timer = threading.Timer(0.2, cancellation.request)
+    timer.start()
+    with pytest.raises(CancelledError):
+        do(tmp_path / "pipe", store, root, options=options)
+    timer.join()
+
+
+def test_the_same_images_give_the_same_bytes(tmp_path, store):
+    root = image(store)
+    for name in ("a", "b"):
+        write(tmp_path / name, store, (root, ("app",)))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_members_are_read_only_and_from_1970(tmp_path, store):
+    root = image(store)
+    write(tmp_path / "a.tar", store, (root, ("app",)))
+    with tarfile.open(fileobj=io.BytesIO((tmp_path / "a.tar").read_bytes())) as opened:
+        for one in opened:
+            assert (one.uid, one.gid, one.mtime) == (0, 0, 0)
+            assert one.mode == (0 if one.issym() else 0o444)

@@ -1,0 +1,103 @@
+"""An engine behind TLS is reached with the files that Docker's own client uses."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import closing
+
+import pytest
+import trustme
+
+from bundler import transports
+from bundler.config.registry_access import RegistryOverride
+from bundler.config.settings import Settings
+from bundler.errors import ConfigError, NotFoundError, RegistryError
+from bundler.ports import Options
+from tests.fakes.engine import FakeEngine
+
+AUTHORITY = trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """The directory of a client's files."""
+    directory = tmp_path_factory.mktemp("certificates")
+    ours = AUTHORITY.issue_cert("client@example.com")
+    AUTHORITY.cert_pem.write_to_path(str(directory / "ca.pem"))
+    ours.private_key_pem.write_to_path(str(directory / "key.pem"))
+    ours.cert_chain_pems[0].write_to_path(str(directory / "cert.pem"))
+    return directory
+
+
+@pytest.fixture
+def engine():
+    """One that wants to know its clients."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
+    AUTHORITY.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with FakeEngine(tls=context) as running:
+        running.context = context
+        yield running
+
+
+def resolve(host, scratch, *, settings=None, **said):
+    options = Options(
+        settings=settings or Settings(),
+        daemon_host=host,
+        overrides={host: RegistryOverride(**said)},
+        scratch=scratch,
+    )
+    reference = transports.parse("docker-daemon:app")
+    with closing(transports.transport("docker-daemon").source(reference, options)) as source:
+        return source.resolve()
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "https"])
+def test_both_sides_prove_who_they_are(engine, certificates, tmp_path, scheme):
+    host = engine.host.replace("tcp", scheme)
+    with pytest.raises(NotFoundError, match="app"):
+        resolve(host, tmp_path, cert_dir=certificates)
+
+
+def test_an_engine_whose_authority_nobody_knows_is_not_spoken_to(engine, tmp_path):
+    with pytest.raises(RegistryError, match="its issuer is unknown") as raised:
+        resolve(engine.host, tmp_path)
+    assert "cert-dir" in raised.value.hint
+    assert engine.requests == []
+
+
+def test_without_verification_our_own_certificate_is_still_sent(engine, certificates, tmp_path):
+    (tmp_path / "pair").mkdir()
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / "pair" / name).write_bytes((certificates / name).read_bytes())
+    with pytest.raises(NotFoundError, match="app"):
+        resolve(engine.host, tmp_path, cert_dir=tmp_path / "pair", tls_verify=False)
+
+
+def test_a_client_without_a_certificate_is_told(engine, tmp_path):
+    with pytest.raises(RegistryError):
+        resolve(engine.host, tmp_path, tls_verify=False)
+    assert engine.requests == []
+
+
+@pytest.mark.parametrize("broken", ["ca.pem", "cert.pem", "key.pem"])
+@pytest.mark.parametrize("content", [None, b"no certificate"])
+def test_a_file_that_cannot_be_used_is_told(certificates, tmp_path, broken, content):
+    for path in certificates.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / broken).unlink()
+    if content:
+        (tmp_path / broken).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"ca\.pem, cert\.pem and key\.pem"):
+        resolve("tcp://127.0.0.1:1", tmp_path, cert_dir=tmp_path)
+
+
+def test_what_the_user_allows_of_tls_holds_here_too(engine, certificates, tmp_path):
+    engine.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    (tmp_path / "tls.yaml").write_text('minVersion: "1.3"\n')
+    settings = Settings.load({}, tmp_path, 1, tls_details=tmp_path / "tls.yaml")
+    with pytest.raises(NotFoundError):
+        resolve(engine.host, tmp_path, cert_dir=certificates)
+    with pytest.raises(RegistryError, match="TLS failed"):
+        resolve(engine.host, tmp_path, settings=settings, cert_dir=certificates)

@@ -1,0 +1,334 @@
+"""``docker-daemon:`` keeps to the contracts as far as an engine lets it, and tells of failures."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import tempfile
+import threading
+from contextlib import closing
+
+import pytest
+
+from bundler import transports
+from bundler.cancel import Cancellation
+from bundler.config.settings import Settings
+from bundler.errors import (
+    CancelledError,
+    ConflictError,
+    IntegrityError,
+    InvalidReferenceError,
+    MalformedError,
+    NotFoundError,
+    RegistryError,
+    UnsupportedError,
+)
+from bundler.oci import manifest
+from bundler.oci.digest import Digest
+from bundler.ports import Node, Options, Publication
+from bundler.transports.docker_daemon.transport import DaemonDestination
+from tests.contracts import contents
+from tests.contracts.destination import DestinationContract
+from tests.contracts.source import SourceContract, read
+from tests.fakes.engine import FakeEngine
+from tests.fakes.memory import MemoryStore
+
+
+@pytest.fixture
+def engine():
+    with FakeEngine() as running:
+        yield running
+
+
+def test_an_engine_may_listen_on_a_port(tmp_path):
+    store = MemoryStore()
+    root = store.add_image("app", layers=[b"one" * 9000])
+    with FakeEngine(tcp=True) as engine:
+        options = Options(settings=None, daemon_host=engine.host, scratch=tmp_path)
+        engine.add(members_of(store, root), "app:latest")
+        with closing(source("app", options)) as opened:
+            assert opened.resolve()
+
+
+@pytest.fixture
+def options(engine, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return Options(settings=None, daemon_host=engine.host, scratch=scratch)
+
+
+def source(text, options):
+    reference = transports.parse(f"docker-daemon:{text}")
+    return transports.transport("docker-daemon").source(reference, options)
+
+
+def members_of(store, root):
+    """What ``docker save`` would write of an image in ``store``."""
+    parsed = manifest.parse(store.blobs[root.digest], None)
+    layers = [_unpacked(store.blobs[one.digest]) for one in parsed.layers]
+    names = [f"{Digest.of(data).hex}/layer.tar" for data in layers]
+    config = f"{parsed.config.digest.hex}.json"
+    entry = {"Config": config, "RepoTags": None, "Layers": names}
+    return {
+        config: store.blobs[parsed.config.digest],
+        **dict(zip(names, layers, strict=True)),
+        "manifest.json": json.dumps([entry]).encode(),
+    }
+
+
+def _unpacked(data):
+    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+
+class TestSource(SourceContract):
+    keeps_bytes = False
+    many_images = False
+
+    def name(self, name, root):
+        return f"docker.io/library/{name}:latest"
+
+    @pytest.fixture
+    def filled(self, engine, options):
+        def fill(store):
+            for name, root in store.names.items():
+                engine.add(members_of(store, root), f"{name}:latest")
+            return source("app", options)
+
+        return fill
+
+
+class TestDestination(DestinationContract):
+    begins_anew = True
+    keeps_bytes = False
+    takes_sha512 = False
+
+    def name(self, name, root):
+        return f"docker.io/library/{name}:latest"
+
+    @pytest.fixture
+    def opened(self, options):
+        return lambda: DaemonDestination(options)
+
+    @pytest.fixture
+    def source(self, options):
+        return lambda: source("app", options)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("app", "docker-daemon:docker.io/library/app:latest"),
+        ("h:5/app:1", "docker-daemon:h:5/app:1"),
+        ("app@sha256:" + "0" * 64, "docker-daemon:docker.io/library/app@sha256:" + "0" * 64),
+        ("sha256:" + "0" * 64, "docker-daemon:sha256:" + "0" * 64),
+    ],
+)
+def test_a_name_is_completed_as_docker_does(text, whole):
+    reference = transports.parse(f"docker-daemon:{text}")
+    assert str(reference) == whole
+    assert transports.parse(whole) == reference
+
+
+@pytest.mark.parametrize("rest", ["", "UPPER", "sha256:abc", "sha256:" + "g" * 64, "0" * 64])
+def test_what_names_no_image_is_refused(rest):
+    with pytest.raises(InvalidReferenceError):
+        transports.parse(f"docker-daemon:{rest}")
+
+
+@pytest.mark.parametrize("rest", ["sha256:" + "0" * 64, "app@sha256:" + "0" * 64])
+def test_a_digest_is_not_written(options, rest):
+    reference = transports.parse(f"docker-daemon:{rest}")
+    with pytest.raises(UnsupportedError) as raised:
+        transports.transport("docker-daemon").destination(reference, options)
+    assert "NAME:TAG" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("app", "app:latest"),
+        ("user/app:1", "user/app:1"),
+        ("docker.io/library/a/b:1", "library/a/b:1"),
+        ("localhost/app:1", "localhost/app:1"),
+        ("sha256:" + "1" * 64, "sha256:" + "1" * 64),
+    ],
+)
+def test_an_engine_is_asked_by_the_name_that_people_write(engine, options, text, asked):
+    with closing(source(text, options)) as opened, pytest.raises(NotFoundError, match=asked):
+        opened.resolve()
+    assert engine.requests == [f"GET /images/{asked}/get"]
+
+
+@pytest.fixture
+def store(engine):
+    store = MemoryStore()
+    root = store.add_image("app", layers=[b"one" * 9000, b"two"])
+    engine.add(members_of(store, root), "app:latest")
+    return store
+
+
+def test_an_image_is_fetched_once_and_leaves_no_file(engine, options, store):
+    with closing(source("app", options)) as opened:
+        root = opened.resolve()
+        assert Digest.of(read(opened, Node.of(root, "manifest"))) == root.digest
+        assert opened.resolve() == root
+        assert list(options.scratch.iterdir()) == []
+    assert len(engine.requests) == 1
+
+
+def test_an_image_is_had_by_its_id(engine, options, store):
+    identity = next(name for name in engine.images if name.startswith("sha256:"))
+    with closing(source(identity, options)) as opened:
+        parsed = manifest.parse(read(opened, Node.of(opened.resolve(), "manifest")), None)
+        assert parsed.config.digest.text == identity
+
+
+def test_a_daemon_that_is_not_there_is_told_with_its_socket(tmp_path):
+    options = Options(settings=None, daemon_host=f"unix://{tmp_path}/none.sock", scratch=tmp_path)
+    with closing(source("app", options)) as opened, pytest.raises(RegistryError) as raised:
+        opened.resolve()
+    assert f"{tmp_path}/none.sock" in raised.value.message
+    assert "systemctl start docker" in raised.value.hint
+    assert raised.value.exit_status == 6
+
+
+def test_a_socket_that_nobody_listens_on_is_told():
+    with tempfile.TemporaryDirectory() as home, socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(f"{home}/stale.sock")
+        options = Options(settings=None, daemon_host=f"unix://{home}/stale.sock")
+        with (
+            closing(source("app", options)) as opened,
+            pytest.raises(RegistryError, match="refused"),
+        ):
+            opened.resolve()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "unix://relative",
+        "/var/run/docker.sock",
+        "http://",
+        "http://user:secret@h",
+        "http://h:99999",
+        "tcp://h:1/path",
+        "ftp://h",
+    ],
+)
+def test_a_host_that_cannot_be_meant_is_refused(host):
+    with pytest.raises(InvalidReferenceError) as raised:
+        source("app", Options(settings=Settings(), daemon_host=host))
+    assert raised.value.hint
+    assert "secret" not in str(raised.value)
+
+
+def test_what_an_engine_says_of_a_failure_is_told_on_one_line(engine, options, store):
+    engine.status, engine.message = 500, "disk \x1b[31mon\nfire"
+    with closing(source("app", options)) as opened, pytest.raises(RegistryError) as raised:
+        opened.resolve()
+    assert raised.value.message.endswith("answered 500 (disk  [31mon fire)")
+
+
+@pytest.mark.parametrize("cut", [0, 1000, 20_000])
+def test_an_archive_that_breaks_off_is_told(engine, options, store, cut):
+    engine.cut = cut
+    with closing(source("app", options)) as opened, pytest.raises(RegistryError, match="broke off"):
+        opened.resolve()
+    assert list(options.scratch.iterdir()) == []
+
+
+def test_what_is_no_archive_is_told(engine, options):
+    engine.images["app:latest"] = b"not an archive" * 100
+    with closing(source("app", options)) as opened, pytest.raises(MalformedError, match="app"):
+        opened.resolve()
+
+
+def test_a_silent_engine_is_left_as_soon_as_work_has_to_stop(engine, options, store):
+    engine.silent = True
+    stop = Cancellation()
+    options = Options(settings=None, daemon_host=engine.host, cancellation=stop)
+    timer = threading.Timer(0.2, stop.request)
+    timer.start()
+    with closing(source("app", options)) as opened, pytest.raises(CancelledError):
+        opened.resolve()
+    timer.join()
+
+
+def publish(options, store, *names):
+    with closing(DaemonDestination(options)) as destination:
+        contents.push_all(destination, store)
+        destination.commit([Publication(store.names["app"], names)])
+
+
+def test_a_loaded_image_keeps_its_config_and_its_layers(engine, options):
+    store = MemoryStore()
+    root = store.add_image("app", layers=[b"one" * 9000, b"two"])
+    publish(options, store, "docker.io/library/app:1", "example.com/app:1")
+    pushed = manifest.parse(store.blobs[root.digest], None)
+    assert {"app:1", "example.com/app:1", pushed.config.digest.text} <= set(engine.images)
+    with closing(source("app:1", options)) as opened:
+        parsed = manifest.parse(read(opened, Node.of(opened.resolve(), "manifest")), None)
+        assert parsed.config.digest == pushed.config.digest
+        assert [read(opened, Node.of(one, "layer")) for one in parsed.layers] == [
+            _unpacked(store.blobs[one.digest]) for one in pushed.layers
+        ]
+    assert list(options.scratch.iterdir()) == []
+
+
+def test_nothing_is_loaded_before_commit(engine, options):
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one"])
+    with closing(DaemonDestination(options)) as destination:
+        contents.push_all(destination, store)
+    assert engine.requests == []
+
+
+def test_an_image_that_the_engine_refuses_is_told(engine, options):
+    engine.refuses = "no space\nleft"
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one"])
+    with pytest.raises(RegistryError, match="does not take the image: no space left"):
+        publish(options, store, "app:1")
+
+
+def test_an_image_that_the_engine_loses_is_told(engine, options):
+    engine.forgets = True
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one"])
+    with pytest.raises(RegistryError, match="does not have sha256:"):
+        publish(options, store, "app:1")
+
+
+def test_an_image_without_a_layer_is_not_loaded(engine, options):
+    store = MemoryStore()
+    root = store.add_image("app", layers=[b"one"])
+    with closing(DaemonDestination(options)) as destination:
+        with pytest.raises(IntegrityError, match="did not arrive"):
+            contents.push(destination, store, root.digest)
+        with pytest.raises(IntegrityError, match="did not arrive"):
+            destination.commit([Publication(root, ("app:1",))])
+    assert engine.requests == []
+
+
+def test_an_artifact_is_no_image(engine, options):
+    store = MemoryStore()
+    store.add_artifact("app")
+    with pytest.raises(UnsupportedError, match="no container image"):
+        publish(options, store, "app:1")
+    assert engine.requests == []
+
+
+def test_two_images_cannot_have_one_name(engine, options):
+    store = MemoryStore()
+    roots = [store.add_image(layers=[data]) for data in (b"1", b"2")]
+    with closing(DaemonDestination(options)) as destination:
+        contents.push_all(destination, store)
+        with pytest.raises(ConflictError):
+            destination.commit([Publication(root, ("app:1",)) for root in roots])
+    assert engine.requests == []
+
+
+def test_no_directory_for_large_files_has_to_be_named(engine, store):
+    with closing(source("app", Options(settings=None, daemon_host=engine.host))) as opened:
+        assert opened.resolve()

@@ -1,0 +1,383 @@
+"""``oci-archive:`` keeps to the contracts, and to what an archive is on disk."""
+
+from __future__ import annotations
+
+import bz2
+import fcntl
+import gzip
+import io
+import json
+import lzma
+import os
+import tarfile
+import threading
+from contextlib import closing
+
+import pytest
+import zstandard
+
+from bundler import transports
+from bundler.errors import (
+    IntegrityError,
+    InvalidReferenceError,
+    LimitError,
+    LockedError,
+    MalformedError,
+    NotFoundError,
+    UnsupportedError,
+    UsageError,
+)
+from bundler.oci.digest import Digest
+from bundler.ports import Node, Options, Publication
+from bundler.transports.oci_archive.transport import OciArchiveDestination
+from bundler.transports.oci_layout.reference import LayoutReference
+from tests.contracts import contents
+from tests.contracts.destination import DestinationContract
+from tests.contracts.source import SourceContract, read
+from tests.fakes.memory import MemoryStore
+
+MARK = b'{"imageLayoutVersion":"1.0.0"}'
+OPTIONS = Options(settings=None)
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+def members_of(store):
+    """An archive's members, made by hand."""
+    entries = [
+        root.to_json() | {"annotations": {REF_NAME: name}} for name, root in store.names.items()
+    ]
+    blobs = {f"blobs/{one.algorithm}/{one.hex}": data for one, data in store.blobs.items()}
+    index = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+    return blobs | {"index.json": index, "oci-layout": MARK}
+
+
+def pack(members, links=()):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+        for name, target, kind in links:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, target
+            archive.addfile(entry)
+    return buffer.getvalue()
+
+
+def opened_source(path, options=OPTIONS):
+    reference = transports.parse(f"oci-archive:{path}")
+    return transports.transport("oci-archive").source(reference, options)
+
+
+def publish(path, store, *names):
+    with closing(OciArchiveDestination(path, OPTIONS)) as destination:
+        contents.push_all(destination, store)
+        destination.commit([Publication(store.names["app"], names)])
+    return path
+
+
+class TestSource(SourceContract):
+    @pytest.fixture
+    def filled(self, tmp_path):
+        def fill(store):
+            (tmp_path / "a.tar").write_bytes(pack(members_of(store)))
+            return opened_source(tmp_path / "a.tar")
+
+        return fill
+
+
+class TestDestination(DestinationContract):
+    begins_anew = True
+
+    @pytest.fixture
+    def opened(self, tmp_path):
+        return lambda: OciArchiveDestination(tmp_path / "a.tar", OPTIONS)
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        return lambda: opened_source(tmp_path / "a.tar")
+
+
+@pytest.fixture
+def store():
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one" * 5000, b"two"])
+    return store
+
+
+@pytest.fixture
+def archive(tmp_path, store):
+    path = tmp_path / "a.tar"
+    path.write_bytes(pack(members_of(store)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "name"),
+    [
+        ("oci-archive:f.tar", "f.tar", None),
+        ("oci-archive:/a/b.tar:tag", "/a/b.tar", "tag"),
+        ("oci-archive:f:docker.io/library/x:1", "f", "docker.io/library/x:1"),
+        ("oci-archive:f:@0", "f", "@0"),
+    ],
+)
+def test_a_path_ends_at_the_first_colon(text, path, name):
+    reference = transports.parse(text)
+    assert reference == LayoutReference("oci-archive", path, name)
+    assert transports.parse(str(reference)) == reference
+
+
+@pytest.mark.parametrize("rest", ["", ":x", "f:@x", "f:a b", "f:\n"])
+def test_what_names_no_image_is_refused(rest):
+    with pytest.raises(InvalidReferenceError, match="oci-archive:"):
+        transports.parse(f"oci-archive:{rest}")
+
+
+def test_a_place_is_not_written(tmp_path):
+    reference = transports.parse(f"oci-archive:{tmp_path}/f:@0")
+    with pytest.raises(UnsupportedError) as raised:
+        transports.transport("oci-archive").destination(reference, OPTIONS)
+    assert raised.value.hint == f"give the image a name: oci-archive:{tmp_path}/f:NAME"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_entry_is_had_by_its_place(archive, store):
+    with closing(opened_source(archive)) as source:
+        assert source.resolve("@0").digest == store.names["app"].digest
+        with pytest.raises(NotFoundError, match="@1"):
+            source.resolve("@1")
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [gzip.compress, bz2.compress, lzma.compress, zstandard.compress],
+    ids=["gzip", "bzip2", "xz", "zstd"],
+)
+def test_a_compressed_archive_is_read_through_a_file_that_vanishes(
+    archive, store, tmp_path, compress
+):
+    archive.write_bytes(compress(archive.read_bytes()))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with closing(opened_source(archive, Options(settings=None, scratch=scratch))) as source:
+        for digest, data in store.blobs.items():
+            assert read(source, contents.node(store, digest)) == data
+        assert list(scratch.iterdir()) == []
+
+
+def test_a_bomb_is_stopped(tmp_path):
+    (tmp_path / "a").write_bytes(gzip.compress(pack({"zeros": bytes(70 << 20)}), 9))
+    with pytest.raises(LimitError, match="200 bytes come out"):
+        opened_source(tmp_path / "a")
+
+
+def test_referrers_are_found_in_an_archive(tmp_path):
+    store = MemoryStore()
+    subject = store.add_image("app", layers=[b"x"])
+    artifact = store.add_artifact("sbom", subject=subject)
+    (tmp_path / "a.tar").write_bytes(pack(members_of(store)))
+    with closing(opened_source(tmp_path / "a.tar")) as source:
+        assert [one.digest for one in source.referrers(subject.digest)] == [artifact.digest]
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [(tarfile.SYMTYPE, "/etc/passwd"), (tarfile.SYMTYPE, "x"), (tarfile.LNKTYPE, "index.json")],
+)
+def test_links_are_refused(tmp_path, store, kind, target):
+    data = pack(members_of(store), links=[("blobs/sha256/link", target, kind)])
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(MalformedError, match=r"is a link|not the name of a member"):
+        opened_source(tmp_path / "a.tar")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"index.json": None}, NotFoundError),
+        ({"index.json": b"{}"}, MalformedError),
+        (
+            {"index.json": b'{"schemaVersion":2,"manifests":[{"digest":"sha256:../x"}]}'},
+            MalformedError,
+        ),
+        ({"index.json": b" " * (17 << 20)}, LimitError),
+        ({"oci-layout": b'{"imageLayoutVersion":"2.0.0"}'}, UnsupportedError),
+        ({"oci-layout": b" " * (1 << 20)}, LimitError),
+        ({"../outside": b""}, MalformedError),
+        ({"/etc/passwd": b""}, MalformedError),
+    ],
+    ids=["no-index", "empty", "traversal", "huge", "version", "huge-mark", "parent", "absolute"],
+)
+def test_an_archive_that_is_no_layout_is_refused(tmp_path, store, change, error):
+    members = {**members_of(store), **change}
+    data = pack({name: data for name, data in members.items() if data is not None})
+    (tmp_path / "a.tar").write_bytes(data)
+    with pytest.raises(error, match=r"a\.tar"):
+        opened_source(tmp_path / "a.tar")
+
+
+def test_a_docker_archive_is_told_by_its_name(tmp_path):
+    (tmp_path / "a.tar").write_bytes(pack({"manifest.json": b"[]"}))
+    with pytest.raises(UnsupportedError) as raised:
+        opened_source(tmp_path / "a.tar")
+    assert "docker-archive:" in raised.value.hint
+
+
+def test_an_archive_that_was_cut_is_told(archive):
+    data = archive.read_bytes()
+    whole = data.index(MARK) + 512
+    for end in (600, 5000, whole - 512, whole):
+        archive.write_bytes(data[:end])
+        with pytest.raises(MalformedError):
+            opened_source(archive)
+
+
+def test_members_come_in_the_order_and_form_of_a_layout(tmp_path, store):
+    publish(tmp_path / "ours.tar", store, "app")
+    with tarfile.open(tmp_path / "ours.tar") as found:
+        members = found.getmembers()
+        mark = found.extractfile("oci-layout").read()
+        index = json.loads(found.extractfile("index.json").read())
+    assert [one.name for one in members[:2]] == ["blobs", "blobs/sha256"]
+    assert [one.name for one in members[-2:]] == ["index.json", "oci-layout"]
+    assert {one.name for one in members} - {"blobs", "blobs/sha256"} == set(members_of(store))
+    assert {(one.uid, one.gid, one.mtime, one.mode & 0o777) for one in members if one.isreg()} == {
+        (0, 0, 0, 0o644)
+    }
+    assert mark == MARK
+    assert [one["annotations"] for one in index["manifests"]] == [{REF_NAME: "app"}]
+
+
+def test_the_same_images_give_the_same_bytes(tmp_path, store):
+    first = publish(tmp_path / "1.tar", store, "app").read_bytes()
+    assert publish(tmp_path / "2.tar", store, "app").read_bytes() == first
+
+
+def test_an_archive_is_replaced_as_a_whole(tmp_path, store):
+    other = MemoryStore()
+    other.add_image("app", layers=[b"former"])
+    publish(tmp_path / "a.tar", other, "former")
+    publish(tmp_path / "a.tar", store, "app")
+    with closing(opened_source(tmp_path / "a.tar")) as source:
+        assert source.tags() == ["app"]
+        with pytest.raises(NotFoundError), source.open(Node.of(other.names["app"], "manifest")):
+            pass
+
+
+def test_what_was_not_committed_leaves_the_former_archive_and_nothing_else(tmp_path, store):
+    (tmp_path / "a.tar").write_bytes(b"former")
+    with closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination:
+        contents.push_all(destination, store)
+        assert len(list(tmp_path.iterdir())) == 2
+    assert [one.name for one in tmp_path.iterdir()] == ["a.tar"]
+    assert (tmp_path / "a.tar").read_bytes() == b"former"
+
+
+def test_what_a_killed_run_left_is_taken_over(tmp_path, store):
+    leftover = tmp_path / ".a.tar.airbundle-part"
+    leftover.write_bytes(b"x" * 1_000_000)
+    publish(tmp_path / "a.tar", store, "app")
+    assert [one.name for one in tmp_path.iterdir()] == ["a.tar"]
+    with closing(opened_source(tmp_path / "a.tar")) as source:
+        assert source.resolve("app")
+
+
+def test_one_writer_at_a_time(tmp_path, store):
+    with closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)):
+        with pytest.raises(LockedError):
+            OciArchiveDestination(tmp_path / "a.tar", OPTIONS)
+        with closing(OciArchiveDestination(tmp_path / "b.tar", OPTIONS)):
+            pass
+    publish(tmp_path / "a.tar", store, "app")
+
+
+def test_an_archive_that_was_just_published_is_not_emptied(tmp_path, store, monkeypatch):
+    """Whoever opened the growing file before its owner published it begins one of his own."""
+    winner = OciArchiveDestination(tmp_path / "a.tar", OPTIONS)
+    contents.push_all(winner, store)
+    flock = fcntl.flock
+
+    def late(fd, how):
+        monkeypatch.setattr(fcntl, "flock", flock)
+        winner.commit([Publication(store.names["app"], ("app",))])
+        winner.close()
+        flock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with (
+        closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)),
+        closing(opened_source(tmp_path / "a.tar")) as source,
+    ):
+        assert source.resolve("app")
+
+
+def test_what_is_no_plain_file_is_not_replaced(tmp_path):
+    (tmp_path / "a.tar").mkdir()
+    with pytest.raises(UsageError, match="plain file"):
+        OciArchiveDestination(tmp_path / "a.tar", OPTIONS)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.tar"]
+
+
+def test_a_link_of_the_user_stays(tmp_path, store):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "a.tar").symlink_to("elsewhere/b.tar")
+    publish(tmp_path / "a.tar", store, "app")
+    assert (tmp_path / "a.tar").is_symlink()
+    assert (tmp_path / "elsewhere" / "b.tar").is_file()
+
+
+@pytest.mark.parametrize("plant", [os.symlink, os.link])
+def test_a_link_in_the_growing_files_place_is_not_followed(tmp_path, store, plant):
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    plant(victim, tmp_path / ".a.tar.airbundle-part")
+    with pytest.raises(MalformedError):
+        OciArchiveDestination(tmp_path / "a.tar", OPTIONS)
+    assert victim.read_text() == "untouched"
+
+
+def test_a_directory_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(NotFoundError, match="nowhere"):
+        OciArchiveDestination(tmp_path / "nowhere" / "a.tar", OPTIONS)
+
+
+def test_a_root_that_did_not_arrive_is_told(tmp_path, store):
+    with (
+        closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination,
+        pytest.raises(IntegrityError, match="did not arrive"),
+    ):
+        destination.commit([Publication(store.names["app"], ("app",))])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_blob_that_comes_twice_lies_there_once(tmp_path):
+    store = MemoryStore()
+    digest = store.add_blob(b"twice")
+    with closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination:
+        contents.push(destination, store, digest)
+        contents.push(destination, store, digest)
+        destination.commit([])
+    with tarfile.open(tmp_path / "a.tar") as found:
+        assert found.getnames().count(f"blobs/sha256/{Digest.of(b'twice').hex}") == 1
+
+
+def test_a_pipe_is_written_and_read(tmp_path):
+    store = MemoryStore()
+    root = store.add_image("app", layers=[b"x" * 100_000], compress=False)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    options = Options(settings=None, scratch=scratch)
+    os.mkfifo(tmp_path / "pipe")
+
+    def write_pipe():
+        with closing(OciArchiveDestination(tmp_path / "pipe", options)) as destination:
+            contents.push_all(destination, store)
+            contents.publish(destination, root, "app")
+
+    writer = threading.Thread(target=write_pipe)
+    writer.start()
+    with closing(opened_source(tmp_path / "pipe", options)) as source:
+        assert source.resolve("app").digest == root.digest
+    writer.join()
+    assert list(scratch.iterdir()) == []

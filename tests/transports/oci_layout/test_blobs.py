@@ -1,0 +1,114 @@
+"""Layouts whose blobs lie in one directory that they share keep to the contracts too."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from bundler.errors import NotFoundError
+from bundler.ports import Options, Publication
+from bundler.transports.oci_layout.transport import LayoutDestination, LayoutSource
+from tests.contracts import contents
+from tests.contracts.destination import DestinationContract, assert_whole
+from tests.contracts.source import SourceContract
+from tests.fakes.memory import MemoryStore
+
+
+def write(path, shared, store):
+    with closing(destination(path, shared)) as opened:
+        contents.push_all(opened, store)
+        opened.commit([Publication(root, (name,)) for name, root in store.names.items()])
+
+
+def destination(path, shared):
+    return LayoutDestination(path, Options(settings=None, shared_blob_dir=shared))
+
+
+class TestSource(SourceContract):
+    @pytest.fixture
+    def filled(self, tmp_path):
+        def fill(store):
+            write(tmp_path / "layout", tmp_path / "shared", store)
+            return LayoutSource(tmp_path / "layout", tmp_path / "shared")
+
+        return fill
+
+
+class TestDestination(DestinationContract):
+    @pytest.fixture
+    def opened(self, tmp_path):
+        return lambda: destination(tmp_path / "layout", tmp_path / "new" / "shared")
+
+    @pytest.fixture
+    def source(self, tmp_path):
+        return lambda: LayoutSource(tmp_path / "layout", tmp_path / "new" / "shared")
+
+
+@pytest.fixture
+def layouts(tmp_path):
+    """Two layouts with one image each, and what the images are made of."""
+    stores = {}
+    for name in ("a", "b"):
+        stores[name] = MemoryStore()
+        stores[name].add_image(name, layers=[b"base", name.encode()])
+        write(tmp_path / name, tmp_path / "shared", stores[name])
+    return stores
+
+
+def blobs(directory):
+    return {path.name for path in directory.rglob("*") if path.is_file()}
+
+
+def test_blobs_lie_in_the_shared_directory_only(tmp_path, layouts):
+    wanted = {digest.hex for store in layouts.values() for digest in store.blobs}
+    assert blobs(tmp_path / "shared") == wanted
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"index.json", "oci-layout"}
+    with closing(destination(tmp_path / "a", tmp_path / "shared")) as opened:
+        assert all(opened.has(contents.node(layouts["b"], one)) for one in layouts["b"].blobs)
+
+
+def test_what_is_shared_is_never_removed(tmp_path, layouts):
+    before = blobs(tmp_path / "shared")
+    for name in ("a", "b"):
+        with closing(destination(tmp_path / name, tmp_path / "shared")) as opened:
+            opened.delete(name)
+    assert blobs(tmp_path / "shared") == before
+    for name in ("a", "b"):
+        with (
+            closing(LayoutSource(tmp_path / name, tmp_path / "shared")) as source,
+            pytest.raises(NotFoundError),
+        ):
+            source.resolve(name)
+
+
+def test_what_another_process_is_writing_is_left_alone(tmp_path, layouts):
+    part = tmp_path / "shared" / "sha256" / ".airbundle-other.part"
+    part.write_bytes(b"half")
+    destination(tmp_path / "c", tmp_path / "shared").close()
+    assert part.exists()
+
+
+def test_two_layouts_are_written_at_once(tmp_path):
+    store = MemoryStore()
+    store.add_image("app", layers=[b"x" * 5000])
+    shared = tmp_path / "shared"
+    with (
+        closing(destination(tmp_path / "a", shared)) as first,
+        closing(destination(tmp_path / "b", shared)) as second,
+    ):
+        for opened in (first, second):
+            contents.push_all(opened, store)
+            opened.commit([Publication(store.names["app"], ("app",))])
+    for name in ("a", "b"):
+        assert_whole(lambda name=name: LayoutSource(tmp_path / name, shared), store)
+
+
+def test_a_directory_that_is_not_there_is_told(tmp_path, layouts):
+    with pytest.raises(NotFoundError, match="elsewhere"):
+        LayoutSource(tmp_path / "a", tmp_path / "elsewhere")
+
+
+def test_directories_that_were_made_for_nothing_are_removed(tmp_path):
+    destination(tmp_path / "l", tmp_path / "s" / "hared").close()
+    assert list(tmp_path.iterdir()) == []

@@ -59,9 +59,10 @@ WITHOUT AIRBUNDLE
 
 def _signatures(keys: Sequence[PublicKey]) -> str:
     if not keys:
+        name = directory.INVENTORY
         return f"""\
 This bundle was not signed when it was made: its maker is unknown. If it was signed later,
-there is a file {directory.INVENTORY}.<16 digits of the key's id>.sig beside it, and this verifies it:
+there is a file {name}.<16 digits of the key's id>.sig beside it, and this verifies it:
 
 {_openssl(f"{directory.INVENTORY}.????????????????.sig", "ecdsa-p256")}
 """

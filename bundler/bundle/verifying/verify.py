@@ -319,7 +319,8 @@ def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
         check.add("malformed", directory.SUMS, _reason(error, check.bundle, directory.SUMS))
         return there
     if known is not None and len(listed) != known.sums.count:
-        text = f"lists {count(len(listed), 'file')}, but {directory.INVENTORY} counts {known.sums.count}"
+        files = count(len(listed), "file")
+        text = f"lists {files}, but {directory.INVENTORY} counts {known.sums.count}"
         check.add("malformed", directory.SUMS, text)
     return dict(listed)
 

@@ -1,7 +1,7 @@
 """What the flags of the whole program say, as one frozen value.
 
-Commands do not take it as a parameter: ``bundler.cli.runtime.context`` makes settings, the platform,
-the time limit and the policy of it.
+Commands do not take it as a parameter: ``bundler.cli.runtime.context`` turns it into settings, the
+platform, the time limit and the policy.
 """
 
 from __future__ import annotations

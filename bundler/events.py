@@ -41,7 +41,7 @@ class ResolvedImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class ImageResolved:
     """What a reference stands for is known, and that these images of it are to be copied."""
 
     images: tuple[ResolvedImage, ...]
@@ -98,7 +98,7 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
-class TagsAsked:
+class ListingTags:
     """A registry is asked for all tags of ``repository``."""
 
     repository: str
@@ -120,11 +120,11 @@ class ImagePresent:
 
     name: str
     digest: str
-    parts: Resolved
+    parts: ImageResolved
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class Skipped:
     """Something that was asked for is not done, and the rest goes on."""
 
     what: str
@@ -133,7 +133,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Synced:
+class SyncFinished:
     """A sync is over: so many ``images``, which came of so many wishes for ``sources``."""
 
     images: int
@@ -148,7 +148,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
+class WarningIssued:
     """Something that is probably not what the user wants."""
 
     text: str
@@ -156,19 +156,19 @@ class Warned:
 
 Event = (
     Planned
-    | Resolved
+    | ImageResolved
     | BlobStarted
     | BlobProgressed
     | BlobFinished
     | ImagePublished
     | Retrying
-    | TagsAsked
+    | ListingTags
     | ImageStarted
     | ImagePresent
-    | LeftOut
-    | Synced
+    | Skipped
+    | SyncFinished
     | Notice
-    | Warned
+    | WarningIssued
 )
 Emit = Callable[[Event], None]
 

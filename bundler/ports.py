@@ -163,7 +163,7 @@ class Destination(Protocol):
 
 
 @runtime_checkable
-class Rereads(Protocol):
+class ReadableDestination(Protocol):
     """A destination whose own content can be read back: it is hashed before it is relied on."""
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
@@ -172,7 +172,7 @@ class Rereads(Protocol):
 
 
 @runtime_checkable
-class Resolves(Protocol):
+class TagResolver(Protocol):
     """A place, a destination above all, that can tell what a name stands for now."""
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
@@ -196,7 +196,7 @@ class Deletes(Protocol):
 
 
 @runtime_checkable
-class Untags(Protocol):
+class DeletesTags(Protocol):
     """A destination that can forget a tag and keep what it stood for."""
 
     def untag(self, name: str | None = None, /) -> Descriptor:
@@ -209,7 +209,7 @@ class Untags(Protocol):
         ...
 
 
-class MakesManifests:
+class SynthesizesManifests:
     """Marks a source that stores no manifests and makes them when it is read.
 
     No other program can know their digests, so an image may change its form on the way.
@@ -219,7 +219,7 @@ class MakesManifests:
 
 
 @runtime_checkable
-class KeepsForeignManifests(Protocol):
+class KeepsOriginalManifests(Protocol):
     """A source that keeps the manifest an image came with, though not the layers it names.
 
     What can be copied out has another manifest, which ``resolve`` tells.
@@ -235,7 +235,7 @@ class KeepsForeignManifests(Protocol):
 
 
 @runtime_checkable
-class NamesItsOrigin(Protocol):
+class ReportsMirror(Protocol):
     """A source that may have been served by a mirror."""
 
     @property
@@ -245,7 +245,7 @@ class NamesItsOrigin(Protocol):
 
 
 @runtime_checkable
-class MountOrigin(Protocol):
+class RegistryRepository(Protocol):
     """A source or destination in a registry: its blobs may be mounted into its neighbours."""
 
     @property
@@ -260,7 +260,7 @@ class MountOrigin(Protocol):
 
 
 @runtime_checkable
-class MountsBlobs(MountOrigin, Protocol):
+class MountsBlobs(RegistryRepository, Protocol):
     """A destination that can take a blob from another repository without moving bytes."""
 
     def mount(self, target: Node, repository: str, /) -> bool:
@@ -314,7 +314,7 @@ class StoresSignatures(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class OpenOptions:
     """How to open a place. Each transport takes what concerns it."""
 
     settings: Settings
@@ -343,11 +343,11 @@ class Transport(Protocol):
         """
         ...
 
-    def source(self, reference: Reference, options: Options, /) -> Source:
+    def source(self, reference: Reference, options: OpenOptions, /) -> Source:
         """Open the place that ``reference`` names, for reading."""
         ...
 
-    def destination(self, reference: Reference, options: Options, /) -> Destination:
+    def destination(self, reference: Reference, options: OpenOptions, /) -> Destination:
         """Open the place that ``reference`` names, for writing.
 
         Raises:
@@ -357,6 +357,6 @@ class Transport(Protocol):
         ...
 
 
-Admit = Callable[[Source, str, Descriptor, bytes], None]
+PolicyCheck = Callable[[Source, str, Descriptor, bytes], None]
 """A policy: called with (source, reference, descriptor, bytes) for each manifest before it is
 parsed; returns nothing, or raises a TrustError."""

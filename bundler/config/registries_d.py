@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from bundler.config.yaml import fields
-from bundler.config.yaml.document import Fields, Text
+from bundler.config.yaml.document import MappingNode, ScalarNode
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _SCHEMES = ("file", "http", "https")
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class LookasideConfig:
     """What is said of one scope; None: nothing, so that the nearest scope above it holds."""
 
     lookaside: str | None = None
@@ -48,8 +48,8 @@ class Section:
 class RegistriesD:
     """A whole directory."""
 
-    default: Section | None = None
-    scopes: Mapping[str, Section] = field(default_factory=dict, hash=False)
+    default: LookasideConfig | None = None
+    scopes: Mapping[str, LookasideConfig] = field(default_factory=dict, hash=False)
 
     def lookaside(self, image: ImageReference, to: Literal["read", "write"]) -> str | None:
         """The URL below which signatures of ``image`` are; None where nobody said.
@@ -70,7 +70,7 @@ class RegistriesD:
                 return section.use_sigstore_attachments
         return False
 
-    def _sections(self, image: ImageReference) -> Iterable[Section]:
+    def _sections(self, image: ImageReference) -> Iterable[LookasideConfig]:
         """From the image itself up to its registry, then the default."""
         separator = "@" if image.digest is not None else ":"
         scope = f"{image.repository}{separator}{image.with_default_tag().version}"
@@ -105,11 +105,11 @@ def load(directories: Iterable[Path]) -> RegistriesD:
 
 
 def _merged(files: Iterable[Path]) -> RegistriesD:
-    default: Section | None = None
-    scopes: dict[str, Section] = {}
+    default: LookasideConfig | None = None
+    scopes: dict[str, LookasideConfig] = {}
     origins: dict[str, Path] = {}
     for path in files:
-        found = fields.read(path) or Fields()
+        found = fields.read(path) or MappingNode()
         fields.fields(found, str(path), ("default-docker", "docker"))
         if "default-docker" in found:
             _claim("default-docker", path, origins)
@@ -126,23 +126,23 @@ def _claim(name: str, path: Path, origins: dict[str, Path]) -> None:
     origins[name] = path
 
 
-def _section(value: Value, what: str) -> Section:
+def _section(value: Value, what: str) -> LookasideConfig:
     found = fields.fields(_mapping(value, what), what, _KEYS)
     attachments = found.get("use-sigstore-attachments")
-    return Section(
+    return LookasideConfig(
         _url(found, "lookaside", "sigstore", what),
         _url(found, "lookaside-staging", "sigstore-staging", what),
         None if attachments is None else _switch(attachments, f"{what}: use-sigstore-attachments"),
     )
 
 
-def _mapping(value: Value | None, what: str) -> Fields:
-    if value is None or (isinstance(value, Text) and value.is_null):
-        return Fields()
+def _mapping(value: Value | None, what: str) -> MappingNode:
+    if value is None or (isinstance(value, ScalarNode) and value.is_null):
+        return MappingNode()
     return fields.fields(value, what)
 
 
-def _url(found: Fields, name: str, former_name: str, what: str) -> str | None:
+def _url(found: MappingNode, name: str, former_name: str, what: str) -> str | None:
     """The URL under ``name``; the name that it had before counts where this one is not there."""
     given = [key for key in (name, former_name) if key in found]
     if not given:

@@ -54,7 +54,7 @@ ANY_DETAILS = TlsDetails()
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
+class TlsConfig:
     """How to recognise a registry, and how to be recognised."""
 
     verify: bool = True
@@ -68,7 +68,7 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RateLimits:
     """What a registry may be asked to bear."""
 
     parallel: int | None = None
@@ -88,7 +88,7 @@ class RegistryOverride:
     client_certificate: Path | None = None
     client_key: Path | None = None
     cert_dir: Path | None = None
-    limits: Limits | None = None
+    limits: RateLimits | None = None
 
     def over(self, below: RegistryOverride) -> RegistryOverride:
         """These settings, completed by those of ``below`` where unset.
@@ -106,14 +106,14 @@ class RegistryOverride:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class RegistryAccess:
     """All that a client needs to speak with one registry about one repository."""
 
     host: str
     """``host[:port]`` as users write it: in references, configuration files and messages."""
     credentials: Credentials = ANONYMOUS
-    tls: Tls = field(default_factory=Tls)
-    limits: Limits = field(default_factory=Limits)
+    tls: TlsConfig = field(default_factory=TlsConfig)
+    limits: RateLimits = field(default_factory=RateLimits)
     proxy: str | None = field(default=None, repr=False)
     """The URL of the proxy to ``host``; it may hold a password."""
     user_agent: str | None = None

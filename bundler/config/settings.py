@@ -1,6 +1,6 @@
 """What the environment and the users' files say, answered by host.
 
-Files are read when they are first needed, and once; a client is given one ``Access``.
+Files are read when they are first needed, and once; a client is given one ``ProxyContext``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from bundler.config.proxy_env import Proxies
 from bundler.config.registry_access import (
     ANONYMOUS,
     ANY_DETAILS,
-    Access,
     Credentials,
     Endpoint,
-    Limits,
+    RateLimits,
+    RegistryAccess,
     RegistryOverride,
-    Tls,
+    TlsConfig,
     TlsDetails,
     address_of,
 )
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANONYMOUS",
-    "Access",
     "Credentials",
     "Endpoint",
-    "Limits",
+    "RateLimits",
+    "RegistryAccess",
     "RegistryOverride",
     "Settings",
-    "Tls",
+    "TlsConfig",
 ]
 
 _NOTHING = RegistryOverride()
@@ -121,7 +121,7 @@ class Settings:
         override: RegistryOverride | None = None,
         *,
         insecure: bool = False,
-    ) -> Access:
+    ) -> RegistryAccess:
         """All that a client needs for the repository ``path`` at ``host[:port]``.
 
         Args:
@@ -142,11 +142,11 @@ class Settings:
         tls = self._tls(
             host, said, insecure=insecure or (registry is not None and registry.insecure)
         )
-        return Access(
+        return RegistryAccess(
             host=host,
             credentials=self._credentials(host, path, said),
             tls=tls,
-            limits=said.limits or Limits(),
+            limits=said.limits or RateLimits(),
             proxy=self.proxies.between("http" if tls.plain_http else "https", address_of(host)),
             user_agent=self.user_agent,
             proxies=self.proxies,
@@ -271,13 +271,13 @@ class Settings:
             return self.credentials(host, path, (AuthLocation(said.authfile, required=True),))
         return self.credentials(host, path)
 
-    def _tls(self, host: str, said: RegistryOverride, *, insecure: bool) -> Tls:
+    def _tls(self, host: str, said: RegistryOverride, *, insecure: bool) -> TlsConfig:
         if said.cert_dir is not None:
             found = certs_d.read(said.cert_dir)
         else:
             found = certs_d.find(self.locations.certs_d, host)
         own_pair = said.client_certificate is not None
-        return Tls(
+        return TlsConfig(
             verify=not insecure if said.tls_verify is None else said.tls_verify,
             ca_files=(*found.ca_files, *said.ca_files),
             client_certificate=said.client_certificate if own_pair else found.client_certificate,

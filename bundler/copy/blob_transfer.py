@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.content.streams.in_memory import HeldContent
+from bundler.content.streams.in_memory import InMemoryContent
 from bundler.content.streams.reader import BUFFER_SIZE, Reader, new_buffer
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import IntegrityError, NotFoundError, RegistryError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
-from bundler.ports import Destination, Node, Rereads, ResumesPush, Source
+from bundler.ports import Destination, Node, ReadableDestination, ResumesPush, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def push(
     with told(node, "copy", emit):
         for attempt in range(1, ATTEMPTS + 1):
             progress = BlobProgress(node, cancellation, emit)
-            stream = Resuming(node, source, cancellation, emit)
+            stream = ResumingReader(node, source, cancellation, emit)
             with closing(stream):
                 content = _content(node, stream, progress)
                 if attempt > 1 and isinstance(destination, ResumesPush):
@@ -76,13 +76,13 @@ def push_manifest(item: GraphManifest, destination: Destination) -> None:
 def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
     """Bring something small to ``destination``, unless it is there, whole."""
     if destination.has(node) and (
-        not isinstance(destination, Rereads)
+        not isinstance(destination, ReadableDestination)
         or intact(node, destination, Cancellation(), events.discard)
     ):
         return
     if node.media_type in media_types.SCHEMA1 and node.digest is not None:
         descriptor = Descriptor(node.media_type, node.digest, len(raw))
-        destination.push(node, HeldContent(raw, descriptor))
+        destination.push(node, InMemoryContent(raw, descriptor))
         return
     content = VerifiedReader(
         BytesIO(raw),
@@ -102,12 +102,12 @@ def check(node: Node, source: Source, cancellation: Cancellation, emit: Emit) ->
     """
     with (
         told(node, "check", emit),
-        closing(Resuming(node, source, cancellation, emit)) as stream,
+        closing(ResumingReader(node, source, cancellation, emit)) as stream,
     ):
         _drain(node, stream, cancellation, emit)
 
 
-def intact(node: Node, place: Rereads, cancellation: Cancellation, emit: Emit) -> bool:
+def intact(node: Node, place: ReadableDestination, cancellation: Cancellation, emit: Emit) -> bool:
     """Whether what ``place`` has under the name of ``node`` really is it."""
     with told(node, "check", emit):
         try:
@@ -129,7 +129,7 @@ def pause(
     cancellation.sleep(seconds)
 
 
-class Resuming:
+class ResumingReader:
     """A stream that reopens its source where it broke off; failures of the source end here."""
 
     def __init__(self, node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:

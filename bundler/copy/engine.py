@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
-from bundler.copy.convert.conversion_plan import Converted, Recipe, said_compression
-from bundler.copy.convert.options import LayerChange, Made, Treatment
+from bundler.copy.convert.conversion_plan import ConversionPlan, ConvertedGraph, said_compression
+from bundler.copy.convert.options import ConvertedLayer, LayerChange, LayerConversion
 from bundler.copy.parallel import run
 from bundler.copy.plan import (
     BlobTask,
@@ -32,7 +32,7 @@ from bundler.ports import (
     Destination,
     MountsBlobs,
     Node,
-    Rereads,
+    ReadableDestination,
     StoresSignatures,
 )
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class EngineOptions:
     """How a run goes about its work."""
 
     executor: Executor
@@ -60,7 +60,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExecutionResult:
     """What was published, and which images failed with which error."""
 
     published: tuple[Target, ...]
@@ -70,28 +70,28 @@ class Outcome:
 _NAMED = 3  # as many images as a message names
 
 
-class _Placed(Protocol):
+class _HasDestination(Protocol):
     @property
     def destination(self) -> Destination: ...
 
 
-class _Task(_Placed, Protocol):
+class _Task(_HasDestination, Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
 
 
-PlacedT = TypeVar("PlacedT", bound=_Placed)
+PlacedT = TypeVar("PlacedT", bound=_HasDestination)
 TaskT = TypeVar("TaskT", bound=_Task)
 
 
-def execute(plan: Plan, running: Running) -> Outcome:
+def execute(plan: Plan, running: EngineOptions) -> ExecutionResult:
     """Do all of ``plan``.
 
     Raises:
         CancelledError: stopped; nothing half done has a name.
         BundlerError: the first failure, unless ``running.keep_going``.
     """
-    work = _Work(plan, running)
+    work = _Execution(plan, running)
     work.tell()
     work.each(work.blobs, work.blob)
     work.each([task for task in plan.blobs if task.action == "mount"], work.mount)
@@ -101,12 +101,12 @@ def execute(plan: Plan, running: Running) -> Outcome:
     return work.commit()
 
 
-class _Work:
-    def __init__(self, plan: Plan, running: Running) -> None:
+class _Execution:
+    def __init__(self, plan: Plan, running: EngineOptions) -> None:
         self._plan = plan
         self._running = running
         self._targets = plan.targets
-        self._made: dict[tuple[int, Digest, Treatment], Made] = {}
+        self._made: dict[tuple[int, Digest, LayerConversion], ConvertedLayer] = {}
         self.blobs = _read_once(task for task in plan.blobs if task.action != "mount")
         self._stop = Cancellation(running.cancellation)
         self._emit = running.emit
@@ -145,7 +145,7 @@ class _Work:
         if task.action == "push":
             blob_transfer.push(node, source, destination, self._stop, self._emit)
             return
-        if isinstance(destination, Rereads) and not blob_transfer.intact(
+        if isinstance(destination, ReadableDestination) and not blob_transfer.intact(
             node, destination, self._stop, self._emit
         ):
             self._emit(events.Notice(f"{node.digest} was damaged at the destination: copied anew"))
@@ -201,7 +201,7 @@ class _Work:
         self._stop.check()
         blob_transfer.push_manifest(task.manifest, task.destination)
 
-    def commit(self) -> Outcome:
+    def commit(self) -> ExecutionResult:
         """Let names stand for what has arrived, at all destinations at once."""
         self._stop.check()
         whole = [item for item in self._targets if item.image.wish.label not in self._failed]
@@ -213,17 +213,17 @@ class _Work:
             for name in target.names:
                 root = target.image.graph.root
                 self._emit(events.ImagePublished(name, root.digest.text))
-        return Outcome(tuple(done), dict(self._failed))
+        return ExecutionResult(tuple(done), dict(self._failed))
 
     def _change(self, task: BlobTask, change: LayerChange) -> None:
         """Make a layer what it is to be; one that is there already may stay as it is."""
-        from bundler.copy.convert.layer_pipeline import Workshop, make  # noqa: PLC0415 - only where layers change
+        from bundler.copy.convert.layer_pipeline import ConversionContext, make  # noqa: PLC0415 - only where layers change
 
         if task.action == "present":
             layer = change.layer
-            made = Made(layer, said_compression(layer.media_type))
+            made = ConvertedLayer(layer, said_compression(layer.media_type))
         else:
-            shop = Workshop(self._stop, self._emit, self._running.scratch)
+            shop = ConversionContext(self._stop, self._emit, self._running.scratch)
             made = make(change, task.origin, task.destination, shop)
         self._made[id(task.destination), change.layer.digest, change.treatment] = made
 
@@ -259,9 +259,9 @@ class _Convert:
     destination: Destination
     labels: tuple[str, ...]
     target: Target
-    recipe: Recipe
-    made: Mapping[tuple[int, Digest, Treatment], Made]
-    new: Converted | None = None
+    recipe: ConversionPlan
+    made: Mapping[tuple[int, Digest, LayerConversion], ConvertedLayer]
+    new: ConvertedGraph | None = None
 
     def run(self) -> None:
         from bundler.copy.convert.rewrite import apply  # noqa: PLC0415 - where nothing changes it is not needed
@@ -271,7 +271,7 @@ class _Convert:
             image.graph, self.recipe, self._made, image.wish.label, self.target.changes.name
         )
 
-    def _made(self, change: LayerChange) -> Made:
+    def _made(self, change: LayerChange) -> ConvertedLayer:
         return self.made[id(self.destination), change.layer.digest, change.treatment]
 
 
@@ -286,7 +286,7 @@ def _read_once(tasks: Iterable[BlobTask]) -> list[BlobTask]:
     merged: dict[object, BlobTask] = {}
     for task in tasks:
         place = task.destination
-        only_read = task.action == "present" and not isinstance(place, Rereads)
+        only_read = task.action == "present" and not isinstance(place, ReadableDestination)
         only_read = only_read and task.change is None
         treatment = task.change and task.change.treatment
         key = (None if only_read else id(place), id(task.origin), task.node.digest, treatment)

@@ -64,7 +64,7 @@ class Referrer:
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class ResolvedImage:
     """A resolved wish: what travels, and what it was before platforms were stripped."""
 
     wish: Wish
@@ -86,7 +86,7 @@ class Image:
             yield referrer.graph
 
 
-def unique_blobs(images: Sequence[Image]) -> dict[Digest, Node]:
+def unique_blobs(images: Sequence[ResolvedImage]) -> dict[Digest, Node]:
     """Every blob of ``images`` and their referrers, each once."""
     blobs: dict[Digest, Node] = {}
     for image in images:

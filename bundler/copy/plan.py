@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Literal
 
 from bundler.cancel import Cancellation
 from bundler.copy.convert.decide import decide
-from bundler.copy.convert.options import AS_IT_IS, Changes, LayerChange, Treatment
+from bundler.copy.convert.options import AS_IT_IS, ConversionOptions, LayerChange, LayerConversion
 from bundler.copy.parallel import run
 from bundler.copy.resolve import fetch
 from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.ports import (
     Destination,
-    MountOrigin,
     MountsBlobs,
     Node,
     Publication,
-    Rereads,
+    ReadableDestination,
+    RegistryRepository,
     Source,
     StoresSignatures,
 )
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
-    from bundler.copy.convert.conversion_plan import Recipe
-    from bundler.copy.graph import Graph, GraphManifest, Image, Referrer
+    from bundler.copy.convert.conversion_plan import ConversionPlan
+    from bundler.copy.graph import Graph, GraphManifest, Referrer, ResolvedImage
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
@@ -44,15 +44,15 @@ Action = Literal["push", "mount", "present"]
 class Target:
     """Where one resolved image goes, and the names that are to stand for it there."""
 
-    image: Image
+    image: ResolvedImage
     destination: Destination
     names: tuple[str, ...]
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     referrer_names: Mapping[Digest, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Names of referrers by the digest of their root, where they differ from their tags."""
-    changes: Changes = AS_IT_IS
+    changes: ConversionOptions = AS_IT_IS
     """What is asked of the form of its images."""
-    recipe: Recipe | None = None
+    recipe: ConversionPlan | None = None
     """What becomes of them, as ``plan`` decided; None: they stay as they are."""
 
     def names_of(self, referrer: Referrer) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ def publications(target: Target) -> tuple[Publication, ...]:
 
 
 @dataclass(slots=True)
-class _Want:
+class _BlobNeed:
     node: Node
     origin: Source
     destination: Destination
@@ -179,7 +179,7 @@ def _decided(targets: Sequence[Target], executor: Executor, stop: Cancellation) 
     ]
 
 
-def _recipe(target: Target) -> Recipe | None:
+def _recipe(target: Target) -> ConversionPlan | None:
     image, changes, accepts = target.image, target.changes, target.destination.accepts
     if image.signatures:
         _check_signatures(target)
@@ -208,10 +208,12 @@ def _read_config(target: Target, config: Descriptor) -> bytes:
     return fetch(target.image.wish.source, config, target.image.wish.label, kind="config")
 
 
-def _present(want: _Want) -> bool:
+def _present(want: _BlobNeed) -> bool:
     """Whether the destination has what will do; what changes would do as it is, or will not."""
     change, place = want.change, want.destination
-    if change is not None and (not change.treatment.may_stay or isinstance(place, Rereads)):
+    if change is not None and (
+        not change.treatment.may_stay or isinstance(place, ReadableDestination)
+    ):
         return False
     return place.has(want.node)
 
@@ -231,8 +233,8 @@ def _check_names(targets: Sequence[Target]) -> None:
                     )
 
 
-def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_Want], list[Node]]:
-    wants: dict[tuple[int, Digest, Treatment | None], _Want] = {}
+def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_BlobNeed], list[Node]]:
+    wants: dict[tuple[int, Digest, LayerConversion | None], _BlobNeed] = {}
     foreign: dict[Digest, Node] = {}
     for target in targets:
         destination, label = target.destination, target.image.wish.label
@@ -247,7 +249,7 @@ def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_Want], list[Node]]:
             want = wants.get(key)
             if want is None:
                 origin = target.image.wish.source
-                want = wants[key] = _Want(node, origin, destination, {}, change)
+                want = wants[key] = _BlobNeed(node, origin, destination, {}, change)
             _check_size(want, node, label)
             want.labels.setdefault(label)
     return list(wants.values()), list(foreign.values())
@@ -267,7 +269,7 @@ def _blobs(target: Target) -> Iterator[tuple[Node, LayerChange | None]]:
                 yield node, None
 
 
-def _check_size(want: _Want, node: Node, label: str) -> None:
+def _check_size(want: _BlobNeed, node: Node, label: str) -> None:
     if None not in (want.node.size, node.size) and want.node.size != node.size:
         raise MalformedError(
             f"{next(iter(want.labels))} and {label} disagree about {node.digest}: "
@@ -284,12 +286,12 @@ def _stays_away(node: Node, destination: Destination) -> bool:
     )
 
 
-def _with_mounts(wants: Sequence[_Want], present: Sequence[bool]) -> list[BlobTask]:
+def _with_mounts(wants: Sequence[_BlobNeed], present: Sequence[bool]) -> list[BlobTask]:
     """Within one registry a blob is pushed to one repository; the others mount it from there."""
     holders: dict[tuple[str, Digest | None], str] = {}
     for want, here in zip(wants, present, strict=True):
         for place, holds in ((want.destination, here), (want.origin, True)):
-            if holds and want.change is None and isinstance(place, MountOrigin):
+            if holds and want.change is None and isinstance(place, RegistryRepository):
                 holders.setdefault((place.mount_scope, want.node.digest), place.repository)
     tasks = []
     for want, here in zip(wants, present, strict=True):

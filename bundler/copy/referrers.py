@@ -14,7 +14,7 @@ from bundler.ports import ListsReferrers, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.copy.resolve import Reading
+    from bundler.copy.resolve import ManifestReader
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Manifest
@@ -24,7 +24,7 @@ MAX_REFERRERS = 1_000
 COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
 
 
-def referrers(graph: Graph, wish: Wish, reading: Reading) -> Iterator[Referrer]:
+def referrers(graph: Graph, wish: Wish, reading: ManifestReader) -> Iterator[Referrer]:
     """What refers to the manifests of ``graph``, and to that in turn, each manifest once."""
     if wish.known_referrers is not None:
         yield from _known_referrers(graph, wish, reading)
@@ -55,7 +55,7 @@ def left_behind(source: Source, replaced: Digest) -> tuple[str, ...]:
     return tuple(tag or descriptor.digest.text for tag, descriptor in found)
 
 
-def _known_referrers(graph: Graph, wish: Wish, reading: Reading) -> Iterator[Referrer]:
+def _known_referrers(graph: Graph, wish: Wish, reading: ManifestReader) -> Iterator[Referrer]:
     """The ones that are wanted, by digest: their tags may stand for others by now."""
     found: dict[Digest, Referrer] | None = None
     for digest, tag in wish.known_referrers or ():

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 from bundler.content.streams.verified import VerifiedReader
-from bundler.copy.graph import Graph, GraphManifest, Image, Wish
+from bundler.copy.graph import Graph, GraphManifest, ResolvedImage, Wish
 from bundler.copy.platform_selection import EVERYTHING, Selection, check_platform, children
 from bundler.copy.referrers import left_behind, referrers
 from bundler.errors import (
@@ -27,14 +27,14 @@ from bundler.oci.manifest import ImageManifest, Index, Manifest
 from bundler.oci.platform import Platform
 from bundler.oci.schema1 import manifest as schema1
 from bundler.oci.schema1.manifest import Schema1
-from bundler.ports import Admit, HasSignatures, Node, Source
+from bundler.ports import HasSignatures, Node, PolicyCheck, Source
 
 MAX_DEPTH = 8
 MAX_MANIFESTS = 20_000
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 
 
-def resolve(wish: Wish, admit: Admit | None = None) -> Image:
+def resolve(wish: Wish, admit: PolicyCheck | None = None) -> ResolvedImage:
     """Follow ``wish`` down to its last manifest, and to its referrers if they are wanted.
 
     Raises:
@@ -44,7 +44,7 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
         LimitError: the graph is larger or deeper than allowed.
         TrustError: ``admit`` refused a manifest.
     """
-    reading = Reading(wish, admit)
+    reading = ManifestReader(wish, admit)
     found = wish.source.resolve(wish.name)
     if wish.pin not in (None, found.digest):
         raise ConflictError(
@@ -58,7 +58,7 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
         _refuse_to_strip_signed(replaces, wish)
     signatures = _signatures(graph, wish)
     if not wish.referrers:
-        return Image(wish, graph, replaces, (), signatures=signatures)
+        return ResolvedImage(wish, graph, replaces, (), signatures=signatures)
     try:
         refer = tuple(referrers(graph, wish, reading))
         stay = () if replaces is None else left_behind(wish.source, replaces)
@@ -68,7 +68,7 @@ def resolve(wish: Wish, admit: Admit | None = None) -> Image:
             f"while looking for what refers to {wish.label}; `referrers: none` leaves it behind"
         )
         raise
-    return Image(wish, graph, replaces, refer, stay, signatures)
+    return ResolvedImage(wish, graph, replaces, refer, stay, signatures)
 
 
 def fetch(
@@ -96,10 +96,10 @@ def fetch(
         return reader.read()
 
 
-class Reading:
+class ManifestReader:
     """Reads manifests of one wish, within the wish's limits."""
 
-    def __init__(self, wish: Wish, admit: Admit | None) -> None:
+    def __init__(self, wish: Wish, admit: PolicyCheck | None) -> None:
         self._wish = wish
         self._admit = admit
         self._raw: dict[Digest, bytes] = {}
@@ -129,7 +129,7 @@ class Reading:
     def graph(self, root: Descriptor, raw: bytes, selection: Selection) -> Graph:
         """All that hangs off ``root``, whose bytes are ``raw``."""
         self._raw.setdefault(root.digest, raw)
-        gathering = _Gathering(self, self._wish.label)
+        gathering = _GraphBuilder(self, self._wish.label)
         if root.platform is not None:
             gathering.platforms[root.platform] = None
         gathering.visit(root, selection, 0)
@@ -141,10 +141,10 @@ class Reading:
         )
 
 
-class _Gathering:
+class _GraphBuilder:
     """Collects one graph, depth first, each manifest and blob once."""
 
-    def __init__(self, reading: Reading, label: str) -> None:
+    def __init__(self, reading: ManifestReader, label: str) -> None:
         self._reading = reading
         self._label = label
         self.manifests: dict[Digest, GraphManifest] = {}
@@ -190,7 +190,7 @@ class _Gathering:
 
 
 def _choose_root(
-    found: Descriptor, wish: Wish, reading: Reading
+    found: Descriptor, wish: Wish, reading: ManifestReader
 ) -> tuple[Descriptor, bytes, Selection]:
     """The root that travels, its bytes, and what of it is still to be selected.
 

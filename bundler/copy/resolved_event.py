@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.events import Resolved, ResolvedImage
+from bundler.events import ImageResolved, ResolvedImage
 from bundler.oci import manifest
 from bundler.oci.manifest import ImageManifest, Index, Manifest
 from bundler.oci.schema1.manifest import Schema1
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
 
 
-def resolved(graph: Graph) -> Resolved:
+def resolved(graph: Graph) -> ImageResolved:
     """The images of ``graph``, in the order of the list that its root is, if it is one.
 
     Of a list within a list the images stand where that list has its place.
@@ -22,8 +22,8 @@ def resolved(graph: Graph) -> Resolved:
     items = {item.descriptor.digest: item for item in graph.manifests}
     root = _parsed(items[graph.root.digest])
     if not isinstance(root, Index):
-        return Resolved((_image(graph.root.digest, root),))
-    return Resolved(tuple(_images(root, items)), len(root.manifests))
+        return ImageResolved((_image(graph.root.digest, root),))
+    return ImageResolved(tuple(_images(root, items)), len(root.manifests))
 
 
 def _images(index: Index, items: dict[Digest, GraphManifest]) -> list[ResolvedImage]:

@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Inside:
+class TargetName:
     """A name without a host."""
 
     path: str
     tag: str | None
     digest: Digest | None = None
 
-    def below(self, prefix: str) -> Inside:
+    def below(self, prefix: str) -> TargetName:
         """The same name under ``prefix``, which may be empty."""
-        return Inside(f"{prefix}/{self.path}", self.tag, self.digest) if prefix else self
+        return TargetName(f"{prefix}/{self.path}", self.tag, self.digest) if prefix else self
 
     def __str__(self) -> str:
         return f"{self.path}:{self.tag}" if self.tag else f"{self.path}@{self.digest}"
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class NameMapping:
     """How names are made.
 
     ``moves`` are pairs of FROM and TO: the longest FROM that a full reference begins with, up to
@@ -46,7 +46,7 @@ class Names:
     keep_host: bool = False
     prefix: str = ""
 
-    def inside(self, reference: str, root: Digest, rename: str | None) -> Inside:
+    def inside(self, reference: str, root: Digest, rename: str | None) -> TargetName:
         """The name of an image; ``root`` stands in for a tag that is not there.
 
         Raises:
@@ -102,7 +102,7 @@ def _as_component(domain: str) -> str:
     return domain.replace(":", "-")
 
 
-def _parse(text: str, tag: str | None, root: Digest, reference: str) -> Inside:
+def _parse(text: str, tag: str | None, root: Digest, reference: str) -> TargetName:
     rest, at, digest = text.partition("@")
     path, colon, own_tag = rest.partition(":")
     if not is_repository_path(path) or (colon and not is_tag(own_tag)):
@@ -111,7 +111,7 @@ def _parse(text: str, tag: str | None, root: Digest, reference: str) -> Inside:
             hint="check --names and the bundle manifest's rename",
         )
     if colon:
-        return Inside(path, own_tag)
+        return TargetName(path, own_tag)
     if at or tag is None:
-        return Inside(path, None, Digest(digest) if at else root)
-    return Inside(path, tag)
+        return TargetName(path, None, Digest(digest) if at else root)
+    return TargetName(path, tag)

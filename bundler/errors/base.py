@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Exchange(NamedTuple):
+class HttpExchange(NamedTuple):
     """A request to a registry and its answer, as the reason of an error; it holds no secret.
 
     ``status`` is None if there was no answer. ``entries`` holds the code and the message of each
@@ -34,7 +34,7 @@ class BundlerError(Exception):
     """
 
     exit_status: ClassVar[int] = 1
-    exchange: Exchange | None = None
+    exchange: HttpExchange | None = None
     path: str | None = None
     os_error: OSError | None = None
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler import transports
-from bundler.copy.convert.options import AS_IT_IS, Changes, ManifestFormat
-from bundler.copy.engine import Running, execute
-from bundler.copy.graph import Image, Wish
+from bundler.copy.convert.options import AS_IT_IS, ConversionOptions, ManifestFormat
+from bundler.copy.engine import EngineOptions, execute
+from bundler.copy.graph import ResolvedImage, Wish
 from bundler.copy.plan import Plan, Target, plan
 from bundler.copy.platform_selection import EVERYTHING, Selection
 from bundler.copy.resolve import resolve
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Admit, Options, Reference
+    from bundler.ports import OpenOptions, PolicyCheck, Reference
 
 _OTHER_FORMS: tuple[ManifestFormat, ...] = ("v2s2", "oci")
 _FAMILIES: Mapping[ManifestFormat, frozenset[str]] = {
@@ -33,14 +33,14 @@ _FAMILIES: Mapping[ManifestFormat, frozenset[str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class CopyOrder:
+class CopyRequest:
     """What to copy, and where to."""
 
     source: Reference
     destination: Reference
     selection: Selection = EVERYTHING
     referrers: bool = False
-    changes: Changes = AS_IT_IS
+    changes: ConversionOptions = AS_IT_IS
     additional_names: tuple[str, ...] = ()
     """Further names at the destination, as it knows names."""
     signatures: Literal["all", "images", "none"] = "all"
@@ -52,7 +52,7 @@ class CopyReport:
     """What was copied, or would be."""
 
     destination: str
-    image: Image
+    image: ResolvedImage
     plan: Plan
 
     @property
@@ -76,12 +76,12 @@ class CopyReport:
 
 
 def copy_image(
-    order: CopyOrder,
-    reading: Options,
-    writing: Options,
-    running: Running,
+    order: CopyRequest,
+    reading: OpenOptions,
+    writing: OpenOptions,
+    running: EngineOptions,
     *,
-    admit: Admit | None = None,
+    admit: PolicyCheck | None = None,
     dry_run: bool = False,
 ) -> CopyReport:
     """Copy an image; with ``dry_run`` only find out what would move.
@@ -124,13 +124,13 @@ def copy_image(
     return CopyReport(str(goal), image, made)
 
 
-def _unlabelled(image: Image) -> Image:
+def _unlabelled(image: ResolvedImage) -> ResolvedImage:
     """Without a platform beside the root: an index.json tells of one only where lists do."""
     root = replace(image.graph.root, platform=None)
     return replace(image, graph=replace(image.graph, root=root))
 
 
-def _check_digest(goal: Reference, image: Image) -> None:
+def _check_digest(goal: Reference, image: ResolvedImage) -> None:
     """See that a destination which names a digest names the image's."""
     named = goal.image if isinstance(goal, InRepository) else None
     root = image.graph.root.digest
@@ -141,7 +141,7 @@ def _check_digest(goal: Reference, image: Image) -> None:
         )
 
 
-def _execute(made: Plan, target: Target, running: Running) -> Image:
+def _execute(made: Plan, target: Target, running: EngineOptions) -> ResolvedImage:
     """Do it; where the destination refuses the type of manifest, do it in the next form.
 
     The layers have arrived by then, and are not moved again.

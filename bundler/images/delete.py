@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.errors import UnsupportedError
-from bundler.ports import Deletes, Untags
+from bundler.ports import Deletes, DeletesTags
 
 if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
@@ -35,7 +35,7 @@ def untag(place: Destination, reference: Reference) -> Descriptor:
         UsageError: ``reference`` names no tag.
         NotFoundError: there is no such tag.
     """
-    if not isinstance(place, Untags):
+    if not isinstance(place, DeletesTags):
         raise UnsupportedError(
             f"{reference}: a name cannot be removed alone in {reference.transport}:",
             hint="without --tag-only its image goes too, unless another name stands for it",

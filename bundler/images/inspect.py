@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bundler.copy import platform_selection
 from bundler.copy.resolve import MAX_DEPTH, fetch
 from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
-from bundler.events import Warned
+from bundler.events import WarningIssued
 from bundler.gocompat.values import (
     NIL,
     NIL_SLICE,
@@ -27,7 +27,7 @@ from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index
 from bundler.oci.schema1.manifest import Schema1
-from bundler.ports import InRepository, KeepsForeignManifests, ListsTags, MountOrigin
+from bundler.ports import InRepository, KeepsOriginalManifests, ListsTags, RegistryRepository
 
 if TYPE_CHECKING:
     from bundler.events import Emit
@@ -58,7 +58,7 @@ def find(source: Source, reference: Reference) -> Found:
         NotFoundError: there is no such image.
         IntegrityError: its bytes are not those of its digest.
     """
-    if isinstance(source, KeepsForeignManifests):
+    if isinstance(source, KeepsOriginalManifests):
         root = source.stored_manifest(reference.name)
     else:
         root = source.resolve(reference.name)
@@ -158,14 +158,14 @@ def repository_tags(source: Source, emit: Emit) -> Value:
 
     Nil, and a warning, where the registry does not tell them to us.
     """
-    if not (isinstance(source, MountOrigin) and isinstance(source, ListsTags)):
+    if not (isinstance(source, RegistryRepository) and isinstance(source, ListsTags)):
         return []
     try:
         return strings(source.tags())
     except (DeniedError, NotFoundError) as error:
         if not _tells_no_tags(error):
             raise
-        emit(Warned(f"the registry does not list tags: {error}"))
+        emit(WarningIssued(f"the registry does not list tags: {error}"))
         return NIL_SLICE
 
 

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.cancel import Cancellation
-    from bundler.config.settings import Access, Credentials, Settings
+    from bundler.config.settings import Credentials, RegistryAccess, Settings
     from bundler.events import Emit
 
-    Verify = Callable[[Access], None]
+    Verify = Callable[[RegistryAccess], None]
     """Asks the registry whether it takes these credentials; raises UnauthorizedError if not."""
 
 
@@ -63,7 +63,7 @@ class Registry:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CredentialStore:
     """Where credentials are kept."""
 
     authfile: Path | None = None
@@ -95,7 +95,7 @@ class Place:
         return (AUTH_FILES,) if self.compat else settings.credential_helpers
 
 
-DEFAULT_PLACE = Place()
+DEFAULT_PLACE = CredentialStore()
 
 
 def login(
@@ -105,7 +105,7 @@ def login(
     verify: Verify,
     *,
     override: RegistryOverride | None = None,
-    place: Place = DEFAULT_PLACE,
+    place: CredentialStore = DEFAULT_PLACE,
 ) -> str:
     """Have the registry check ``credentials``, then keep them; where they are kept.
 
@@ -146,7 +146,7 @@ def check(
         ) from error
 
 
-def ping(access: Access, cancellation: Cancellation, emit: Emit) -> None:
+def ping(access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None:
     """The ``Verify`` of a real registry, once the other two arguments are bound."""
     from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
 
@@ -154,13 +154,17 @@ def ping(access: Access, cancellation: Cancellation, emit: Emit) -> None:
         session.ping()
 
 
-def existing(registry: Registry, settings: Settings, place: Place = DEFAULT_PLACE) -> Credentials:
+def existing(
+    registry: Registry, settings: Settings, place: CredentialStore = DEFAULT_PLACE
+) -> Credentials:
     """What is kept for ``registry`` already; anonymous if nothing is."""
     files = None if place.authfile is None else (AuthLocation(place.authfile),)
     return settings.credentials(registry.host, registry.path, files)
 
 
-def get_login(registry: Registry, settings: Settings, place: Place = DEFAULT_PLACE) -> str:
+def get_login(
+    registry: Registry, settings: Settings, place: CredentialStore = DEFAULT_PLACE
+) -> str:
     """The user that is logged in to ``registry``.
 
     Raises:
@@ -172,7 +176,7 @@ def get_login(registry: Registry, settings: Settings, place: Place = DEFAULT_PLA
     return found.username
 
 
-def logout(registry: Registry, settings: Settings, place: Place = DEFAULT_PLACE) -> None:
+def logout(registry: Registry, settings: Settings, place: CredentialStore = DEFAULT_PLACE) -> None:
     """Forget the credentials for ``registry``.
 
     Raises:
@@ -192,7 +196,7 @@ def logout(registry: Registry, settings: Settings, place: Place = DEFAULT_PLACE)
         )
 
 
-def logout_all(settings: Settings, place: Place = DEFAULT_PLACE) -> None:
+def logout_all(settings: Settings, place: CredentialStore = DEFAULT_PLACE) -> None:
     """Forget the credentials for every registry.
 
     Raises:
@@ -216,7 +220,9 @@ def _refuse_odd(credentials: Credentials) -> None:
         raise UsageError("the user's name or the password is not UTF-8 text") from None
 
 
-def _store(registry: Registry, credentials: Credentials, settings: Settings, place: Place) -> str:
+def _store(
+    registry: Registry, credentials: Credentials, settings: Settings, place: CredentialStore
+) -> str:
     """Keep ``credentials`` with the first helper that takes them."""
     refused: ConfigError | None = None
     for helper in place.helpers(settings):
@@ -232,7 +238,7 @@ def _store(registry: Registry, credentials: Credentials, settings: Settings, pla
     raise refused or ConfigError(f"{registry}: no credential helper keeps namespaces")
 
 
-def _elsewhere(registry: Registry, settings: Settings, place: Place) -> str | None:
+def _elsewhere(registry: Registry, settings: Settings, place: CredentialStore) -> str | None:
     """What to do about credentials that another file holds."""
     if place.authfile is not None:
         return None

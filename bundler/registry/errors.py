@@ -20,7 +20,7 @@ from bundler.errors import (
     BundlerError,
     ConflictError,
     DeniedError,
-    Exchange,
+    HttpExchange,
     MalformedError,
     NotFoundError,
     RateLimitedError,
@@ -70,14 +70,14 @@ def of_answer(
     return error
 
 
-def exchange(status: int, body: bytes, *, method: str, url: str) -> Exchange:
+def exchange(status: int, body: bytes, *, method: str, url: str) -> HttpExchange:
     """What was asked, and the answer; ``body`` is its beginning, without secrets."""
     entries = tuple(
         (_clean(str(entry.get("code", "")))[:80], _clean(str(entry.get("message", ""))))
         for entry in _entries(body)
     )
     beginning = "" if entries else _clean(body[:_LONGEST_BODY].decode("utf-8", "replace"))
-    return Exchange(method, redacted(url), status, entries, beginning)
+    return HttpExchange(method, redacted(url), status, entries, beginning)
 
 
 def of_exception(
@@ -110,7 +110,7 @@ def of_exception(
         )
     else:
         found = _breakdown(causes, origin)
-    found.exchange = Exchange("", redacted(url))
+    found.exchange = HttpExchange("", redacted(url))
     return found
 
 

@@ -57,7 +57,7 @@ class Origin:
         return f"{self.scheme}://{host}{port}"
 
 
-class Reach(Enum):
+class AddressScope(Enum):
     """How far an address reaches."""
 
     PUBLIC = "public"
@@ -106,8 +106,9 @@ def check_hop(registry: Origin, target: Origin, *, resolve: bool) -> None:
     if target.host == registry.host:
         return
     reach = reach_of(target.host, resolve=resolve)
-    if reach is Reach.FORBIDDEN or (
-        reach is Reach.PRIVATE and reach_of(registry.host, resolve=resolve) is Reach.PUBLIC
+    if reach is AddressScope.FORBIDDEN or (
+        reach is AddressScope.PRIVATE
+        and reach_of(registry.host, resolve=resolve) is AddressScope.PUBLIC
     ):
         raise RegistryError(f"{registry} sent its client on to {target}, a {reach.value} address")
 
@@ -123,26 +124,26 @@ def same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
         return True
     # registry.corp and login.corp: nobody sells names below a suffix of one's own network.
     return ours.rpartition(".")[2] == theirs.rpartition(".")[2] and all(
-        reach_of(host, resolve=resolve) is Reach.PRIVATE for host in (ours, theirs)
+        reach_of(host, resolve=resolve) is AddressScope.PRIVATE for host in (ours, theirs)
     )
 
 
-def reach_of(host: str, *, resolve: bool) -> Reach:
+def reach_of(host: str, *, resolve: bool) -> AddressScope:
     """How far ``host`` reaches; of several addresses the most suspicious one counts."""
     address = _address(host)
     if address is not None:
         return _reach(address)
     if not resolve:
-        return Reach.UNKNOWN
+        return AddressScope.UNKNOWN
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return Reach.UNKNOWN
+        return AddressScope.UNKNOWN
     reaches = {_reach(ipaddress.ip_address(str(entry[4][0]))) for entry in found}
-    for reach in (Reach.FORBIDDEN, Reach.PRIVATE, Reach.PUBLIC):
+    for reach in (AddressScope.FORBIDDEN, AddressScope.PRIVATE, AddressScope.PUBLIC):
         if reach in reaches:
             return reach
-    return Reach.UNKNOWN
+    return AddressScope.UNKNOWN
 
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -160,12 +161,12 @@ def _is_loopback(host: str) -> bool:
     return host == "localhost" if address is None else address.is_loopback
 
 
-def _reach(address: _Address) -> Reach:
+def _reach(address: _Address) -> AddressScope:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if address.is_link_local or address.is_unspecified or address.is_multicast:
-        return Reach.FORBIDDEN
-    return Reach.PUBLIC if address.is_global else Reach.PRIVATE
+        return AddressScope.FORBIDDEN
+    return AddressScope.PUBLIC if address.is_global else AddressScope.PRIVATE
 
 
 def _registrable(host: str) -> str:

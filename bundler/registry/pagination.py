@@ -16,7 +16,7 @@ from bundler.registry.origin import Origin, resolved
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from bundler.registry.response import Answer
+    from bundler.registry.response import Response
     from bundler.registry.session import Session
     from bundler.registry.token_auth import Scopes
 
@@ -43,7 +43,7 @@ def strings(session: Session, url: str, key: str, *, what: str, scopes: Scopes) 
 
 def pages(
     session: Session, url: str, *, what: str, scopes: Scopes, allow: Collection[int] = ()
-) -> Iterator[tuple[Answer, bytes]]:
+) -> Iterator[tuple[Response, bytes]]:
     """Each page of a list; the next one must be at the same origin, and a new one."""
     seen: set[str] = set()
     following: str | None = url
@@ -62,7 +62,7 @@ def pages(
             raise RegistryError(f"{what}: the list's pages go round in a circle")
 
 
-def _entries(answer: Answer, body: bytes, key: str, what: str) -> list[str]:
+def _entries(answer: Response, body: bytes, key: str, what: str) -> list[str]:
     if errors.is_html(answer.headers):
         raise errors.not_a_registry(answer.url, status=answer.status)
     try:

@@ -31,13 +31,13 @@ from bundler.oci.manifest import MAX_MANIFEST, Index, parse
 from bundler.oci.manifest_digest import manifest_digest
 from bundler.oci.reference import is_repository_path, is_tag
 from bundler.registry import errors, pagination
-from bundler.registry.session import Bytes
+from bundler.registry.session import BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from bundler.content.streams.reader import Reader
-    from bundler.registry.response import Answer
+    from bundler.registry.response import Response
     from bundler.registry.session import Session
     from bundler.registry.token_auth import Scopes
 
@@ -50,7 +50,7 @@ _NO_REFERRERS_API = frozenset({400, 404, 405, 406, 501})
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class PutResult:
     """What a registry says of a manifest that it took."""
 
     subject: Digest | None
@@ -125,7 +125,7 @@ class Repository:
         except NotFoundError:
             return None
 
-    def put_manifest(self, reference: str | Digest, media_type: str, raw: bytes) -> Received:
+    def put_manifest(self, reference: str | Digest, media_type: str, raw: bytes) -> PutResult:
         """Store a manifest, and let ``reference`` stand for it.
 
         Raises:
@@ -149,7 +149,7 @@ class Repository:
         )
         if stored is not None and stored.algorithm == expected.algorithm and stored != expected:
             raise DigestMismatchError(what, expected=str(expected), got=str(stored))
-        return Received(subject)
+        return PutResult(subject)
 
     def delete_manifest(self, reference: str | Digest) -> None:
         """Delete a manifest with all its tags, by digest; or one tag, where that is possible.
@@ -277,14 +277,14 @@ class Repository:
         body: bytes | None = None,
         allow: Collection[int] = (),
         scopes: Scopes | None = None,
-    ) -> Answer:
+    ) -> Response:
         return self.session.request(
             method,
             f"/v2/{quote(self.path)}/{path}",
             what=what,
             scopes=scopes or self.scopes,
             headers=headers,
-            body=None if body is None else Bytes(body),
+            body=None if body is None else BytesBody(body),
             allow=allow,
         )
 
@@ -306,7 +306,7 @@ def fallback_tag(subject: Digest) -> str:
 class _BlobStream:
     """An answer's body, of which ``left`` bytes are expected; None: nobody knows."""
 
-    answer: Answer
+    answer: Response
     what: str
     left: int | None
     declared: bool = field(init=False)
@@ -344,13 +344,13 @@ class _BlobStream:
             skipped += got
 
 
-def _check_range(answer: Answer, offset: int, what: str) -> None:
+def _check_range(answer: Response, offset: int, what: str) -> None:
     told = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if told is None or int(told[1]) != offset:
         raise RegistryError(f"{what}: the registry sent another range than bytes {offset:,} on")
 
 
-def _manifest_type(answer: Answer, raw: bytes, what: str) -> str:
+def _manifest_type(answer: Response, raw: bytes, what: str) -> str:
     """What the registry says it is; a body that says otherwise is refused by whoever parses it."""
     told = media_types.essence(answer.headers.get("Content-Type", ""))
     if told in media_types.MANIFESTS:
@@ -375,7 +375,7 @@ def _digest_of(raw: bytes, media_type: str, announced: Digest | None, what: str)
     return Digest.of(raw, "sha256" if announced is None else announced.algorithm)
 
 
-def _announced_digest(answer: Answer) -> Digest | None:
+def _announced_digest(answer: Response) -> Digest | None:
     return _digest(answer.headers.get("Docker-Content-Digest"))
 
 

@@ -34,7 +34,7 @@ BROKEN = (
 )
 
 
-class Answer:
+class Response:
     """Status, headers and body; a context manager that gives the connection back.
 
     Not for two threads at once.

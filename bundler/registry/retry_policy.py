@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long a request is worth repeating; times in seconds."""
 
     attempts: int = 5
@@ -34,7 +34,7 @@ class Patience:
 
 
 def wait_before_retry(
-    error: RegistryError, attempt: int, waited: float, patience: Patience
+    error: RegistryError, attempt: int, waited: float, patience: RetryPolicy
 ) -> float | None:
     """How many seconds to wait after failed ``attempt`` (from 1); None: give up.
 
@@ -52,7 +52,7 @@ def wait_before_retry(
     return wait if waited + wait <= patience.budget else None
 
 
-class Pace:
+class RateLimiter:
     """Spreads requests out to so many a second, and holds all of them back when told to.
 
     For any number of threads.
@@ -82,7 +82,7 @@ class Pace:
             self._next = max(self._next, time.monotonic() + seconds)
 
 
-class Slots:
+class ConnectionLimiter:
     """So many connections at once; None: any number.
 
     A thread that holds a slot gets further ones at once. Else a copy within one registry, which

@@ -22,7 +22,7 @@ from bundler.cancel import Cancellation
 from bundler.errors import (
     BundlerError,
     ConfigError,
-    Exchange,
+    HttpExchange,
     RateLimitedError,
     RegistryError,
     UnauthorizedError,
@@ -31,8 +31,13 @@ from bundler.events import Emit, Retrying, discard
 from bundler.registry import certificates, errors
 from bundler.registry.connection_pool import Connections
 from bundler.registry.origin import Origin, check_hop, redacted, resolved
-from bundler.registry.response import BROKEN, Answer
-from bundler.registry.retry_policy import Pace, Patience, Slots, wait_before_retry
+from bundler.registry.response import BROKEN, Response
+from bundler.registry.retry_policy import (
+    ConnectionLimiter,
+    RateLimiter,
+    RetryPolicy,
+    wait_before_retry,
+)
 from bundler.registry.tls_restrictions import unverified_context, verifying_context
 from bundler.registry.token_auth import Authenticator, Scopes
 
@@ -41,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
-    from bundler.config.settings import Access, Tls
+    from bundler.config.settings import RegistryAccess, TlsConfig
     from bundler.errors import CertificateSummary
 
 USER_AGENT = f"airbundle/{__version__}"
@@ -75,7 +80,7 @@ class Body(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _RequestSpec:
     """One request as its caller wants it."""
 
     method: str
@@ -89,7 +94,7 @@ class _Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Bytes:
+class BytesBody:
     """A body that is there as a whole, and can be sent again."""
 
     data: bytes = field(repr=False)
@@ -117,11 +122,11 @@ class Session:
 
     def __init__(
         self,
-        access: Access,
+        access: RegistryAccess,
         *,
         cancellation: Cancellation | None = None,
         emit: Emit = discard,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
     ) -> None:
         self.host = access.host
         """As users name it."""
@@ -130,9 +135,9 @@ class Session:
         self._access = access
         self._cancellation = cancellation or Cancellation()
         self._emit = emit
-        self._patience = patience or Patience()
-        self._pace = Pace(access.limits.requests_per_second)
-        self._slots = Slots(access.limits.parallel)
+        self._patience = patience or RetryPolicy()
+        self._pace = RateLimiter(access.limits.requests_per_second)
+        self._slots = ConnectionLimiter(access.limits.parallel)
         self._own = Connections(lambda: _own_context(access.tls))
         self._others = Connections(lambda: _others_context(access.tls))
         self._scheme = _certain_scheme(access.tls)
@@ -168,7 +173,7 @@ class Session:
         allow: Collection[int] = (),
         read_timeout: float = READ_TIMEOUT,
         once: bool = False,
-    ) -> Answer:
+    ) -> Response:
         """Make a request; the caller closes the answer.
 
         Args:
@@ -186,7 +191,7 @@ class Session:
             BundlerError: whatever ``failures`` makes of an answer or of the lack of one.
             CancelledError: work has to stop.
         """
-        call = _Call(method, what, scopes, headers or {}, body, allow, read_timeout, once)
+        call = _RequestSpec(method, what, scopes, headers or {}, body, allow, read_timeout, once)
         give_back = self._slots.take(self._cancellation)
         try:
             answer = self._persist(call, target)
@@ -217,7 +222,7 @@ class Session:
         self._own.close()
         self._others.close()
 
-    def _persist(self, call: _Call, target: str) -> Answer:
+    def _persist(self, call: _RequestSpec, target: str) -> Response:
         waited = 0.0
         for attempt in count(1):
             try:
@@ -233,7 +238,7 @@ class Session:
             self._cancellation.sleep(wait)
         raise AssertionError("count() ends never")
 
-    def _once(self, call: _Call, target: str) -> Answer:
+    def _once(self, call: _RequestSpec, target: str) -> Response:
         """One attempt; a 401 is answered with better proof as often as there may be some."""
         origin = self.origin
         url = f"{origin}{target}" if target.startswith("/") else target
@@ -253,11 +258,11 @@ class Session:
             try:
                 self._authenticator.learn(origin, fields, call.scopes, proof)
             except UnauthorizedError as refusal:
-                refusal.exchange = refusal.exchange or Exchange(call.method, redacted(url), 401)
+                refusal.exchange = refusal.exchange or HttpExchange(call.method, redacted(url), 401)
                 raise
         raise AssertionError("the last try returns or raises")
 
-    def _accepted(self, call: _Call, answer: Answer) -> Answer:
+    def _accepted(self, call: _RequestSpec, answer: Response) -> Response:
         if 200 <= answer.status < 300 or answer.status in call.allow:
             return answer
         with answer:
@@ -271,7 +276,7 @@ class Session:
                 registry=self.host if answer.own else None,
             )
 
-    def _follow(self, call: _Call, url: str, proof: Mapping[str, str]) -> Answer:
+    def _follow(self, call: _RequestSpec, url: str, proof: Mapping[str, str]) -> Response:
         """Send, and go where the registry sends us; ``proof`` goes to its own origin only."""
         origin = self.origin
         for hop in range(_MAX_REDIRECTS + 1):
@@ -294,7 +299,7 @@ class Session:
         if Origin.of(url) == self.origin:
             self._pace.wait(self._cancellation)
 
-    def _check_redirect(self, call: _Call, answer: Answer) -> None:
+    def _check_redirect(self, call: _RequestSpec, answer: Response) -> None:
         if call.method in ("GET", "HEAD"):
             return
         if answer.status not in _KEEPS_METHOD or (call.body is not None and call.body.spent):
@@ -306,12 +311,12 @@ class Session:
 
     def _ask_token_service(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> Response:
         """Redirects keep to the realm's rule; what proves who asks goes to its origin only."""
         origin = self.origin
         realm = Origin.of(url)
-        content = None if body is None else Bytes(body)
-        call = _Call(method, f"{origin} token", (), {}, content, (), READ_TIMEOUT, once=True)
+        content = None if body is None else BytesBody(body)
+        call = _RequestSpec(method, f"{origin} token", (), {}, content, (), READ_TIMEOUT, once=True)
         for _ in range(_MAX_REDIRECTS + 1):
             self._authenticator.admit(origin, url)
             target = Origin.of(url)
@@ -323,7 +328,9 @@ class Session:
             url = resolved(url, location)
         raise RegistryError(f"{realm} redirects more than {_MAX_REDIRECTS} times")
 
-    def _send(self, call: _Call, url: str, more: Mapping[str, str], *, own: bool) -> Answer:
+    def _send(
+        self, call: _RequestSpec, url: str, more: Mapping[str, str], *, own: bool
+    ) -> Response:
         self._cancellation.check()
         headers = {
             "User-Agent": self._access.user_agent or USER_AGENT,
@@ -358,7 +365,7 @@ class Session:
                 registry=self.host,
                 certificate=lambda origin: self._presented(origin, proxy),
             ) from error
-        return Answer(response, own=own, cancellation=self._cancellation)
+        return Response(response, own=own, cancellation=self._cancellation)
 
     def _presented(self, origin: Origin, proxy: str | None) -> CertificateSummary | None:
         details = self._access.tls.details
@@ -375,7 +382,7 @@ class Session:
 
     def _find_scheme(self) -> str:
         """Unverified HTTPS where it is spoken, else HTTP."""
-        call = _Call("GET", self.host, (), {}, None, (), READ_TIMEOUT, once=True)
+        call = _RequestSpec("GET", self.host, (), {}, None, (), READ_TIMEOUT, once=True)
         try:
             self._send(call, f"https://{self.address}/v2/", {}, own=True).close()
         except RegistryError as refused:
@@ -389,13 +396,13 @@ class Session:
         return "https"
 
 
-def _certain_scheme(tls: Tls) -> str | None:
+def _certain_scheme(tls: TlsConfig) -> str | None:
     if tls.plain_http:
         return "http"
     return "https" if tls.verify else None
 
 
-def _own_context(tls: Tls) -> ssl.SSLContext:
+def _own_context(tls: TlsConfig) -> ssl.SSLContext:
     context = _others_context(tls) if tls.verify else unverified_context(tls.details)
     if tls.client_certificate is not None:
         # Without a password, OpenSSL would ask the terminal for one.
@@ -406,7 +413,7 @@ def _own_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def _others_context(tls: Tls) -> ssl.SSLContext:
+def _others_context(tls: TlsConfig) -> ssl.SSLContext:
     """For places that the registry names: always verified, and without the client's certificate."""
     context = verifying_context(tls.details)
     for file in tls.ca_files:

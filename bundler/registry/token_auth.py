@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bundler.config.settings import Credentials
     from bundler.registry.challenge import Challenge
-    from bundler.registry.response import Answer
+    from bundler.registry.response import Response
 
 CLIENT_ID = "airbundle"
 _MAX_TOKEN_BODY = 1024 * 1024
@@ -42,12 +42,12 @@ Scopes = tuple[str, ...]
 """``repository:library/app:pull,push``; what a request needs."""
 
 
-class Exchange(Protocol):
+class TokenTransport(Protocol):
     """Makes one request to a token service, and returns its answer whatever its status."""
 
     def __call__(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, /
-    ) -> Answer:
+    ) -> Response:
         """The method, the URL, headers and the body."""
         ...
 
@@ -79,7 +79,7 @@ class Authenticator:
     """
 
     def __init__(
-        self, credentials: Credentials, what: str, exchange: Exchange, *, resolve: bool
+        self, credentials: Credentials, what: str, exchange: TokenTransport, *, resolve: bool
     ) -> None:
         self._credentials = credentials
         self._what = what
@@ -227,7 +227,7 @@ class Authenticator:
                 )
         return self._parse(body, what)
 
-    def _ask(self, service: _Service, scopes: Scopes) -> Answer:
+    def _ask(self, service: _Service, scopes: Scopes) -> Response:
         query = [("service", service.service)] if service.service else []
         query += [("scope", scope) for scope in scopes]
         headers = {}
@@ -239,7 +239,7 @@ class Authenticator:
         url = urlunsplit(parts._replace(query=urlencode(query), fragment=""))
         return self._exchange("GET", url, headers, None)
 
-    def _ask_with_identity_token(self, service: _Service, scopes: Scopes) -> Answer:
+    def _ask_with_identity_token(self, service: _Service, scopes: Scopes) -> Response:
         form = {
             "grant_type": "refresh_token",
             "service": service.service or "",

@@ -27,7 +27,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.registry.origin import resolved
-from bundler.registry.session import COMMIT_TIMEOUT, READ_TIMEOUT, Body, Bytes
+from bundler.registry.session import COMMIT_TIMEOUT, READ_TIMEOUT, Body, BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.registry.repository import Repository
-    from bundler.registry.response import Answer
+    from bundler.registry.response import Response
 
 SMALL = 4 * 1024 * 1024
 """Up to so many bytes a blob is read as a whole, and sent with one PUT."""
@@ -70,7 +70,7 @@ class Uploads:
         if content.size is not None and content.size - content.position <= SMALL:
             data = _read_whole(content)
             location = self._location(digest, resuming=resuming)
-            return self._finish(location, content.descriptor(), Bytes(data))
+            return self._finish(location, content.descriptor(), BytesBody(data))
         location = self._location(digest, resuming=resuming)
         try:
             location = self._stream(location, content, digest)
@@ -82,7 +82,7 @@ class Uploads:
             elif digest is not None:
                 self._remember(digest, location)
             raise
-        return self._finish(location, content.descriptor(), Bytes(b""))
+        return self._finish(location, content.descriptor(), BytesBody(b""))
 
     def offset(self, digest: Digest) -> int:
         """How many bytes of a push that broke off the registry holds; the next push goes on."""
@@ -139,9 +139,9 @@ class Uploads:
         with self._start(str(digest or "a new blob"), "", self._repository.scopes) as answer:
             return self._next(answer, answer.url)
 
-    def _start(self, what: str, query: str, scopes: tuple[str, ...]) -> Answer:
+    def _start(self, what: str, query: str, scopes: tuple[str, ...]) -> Response:
         path = f"/v2/{quote(self._repository.path)}/blobs/uploads/{query}"
-        return self._request("POST", path, what, scopes=scopes, body=Bytes(b""))
+        return self._request("POST", path, what, scopes=scopes, body=BytesBody(b""))
 
     def _stream(self, location: str, content: Content, digest: Digest | None) -> str:
         """Send all of ``content`` in one PATCH; where to finish."""
@@ -162,7 +162,7 @@ class Uploads:
             raise RegistryError(f"{what}: the registry did not want all of it", temporary=True)
         return location
 
-    def _finish(self, location: str, stored: Descriptor, body: Bytes) -> Descriptor:
+    def _finish(self, location: str, stored: Descriptor, body: BytesBody) -> Descriptor:
         """Name the digest, and send the rest; the blob is there when this returns."""
         separator = "&" if "?" in location else "?"
         url = f"{location}{separator}digest={quote(stored.digest.text, safe='')}"
@@ -201,7 +201,7 @@ class Uploads:
         scopes: tuple[str, ...] | None = None,
         read_timeout: float = READ_TIMEOUT,
         once: bool = False,
-    ) -> Answer:
+    ) -> Response:
         return self._repository.session.request(
             method,
             target,
@@ -213,7 +213,7 @@ class Uploads:
             once=once,
         )
 
-    def _next(self, answer: Answer, current: str) -> str:
+    def _next(self, answer: Response, current: str) -> str:
         """Where the upload goes on: the answer's Location."""
         location = answer.headers.get("Location")
         if location is None:

@@ -16,8 +16,8 @@ from bundler.bundle.importing import import_bundle
 from bundler.bundle.manifest.expand import Wanted
 from bundler.bundle.verifying.verify import verify
 from bundler.config.settings import Settings
-from bundler.copy.engine import Running
-from bundler.copy.target_names import Names
+from bundler.copy.engine import EngineOptions
+from bundler.copy.target_names import NameMapping
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,
@@ -31,7 +31,7 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.oci.platform import Platform
-from bundler.ports import Options
+from bundler.ports import OpenOptions
 from bundler.transports.oci_layout.transport import LayoutSource
 from bundler.trust import keys
 from tests.fakes import images
@@ -64,7 +64,9 @@ class Place:
         self.path = tmp_path
         self.layout, self.images = layout
         home = tmp_path / "home"
-        self.options = Options(Settings.load({}, home, 1000, etc=home, usr_share=home, run=home))
+        self.options = OpenOptions(
+            Settings.load({}, home, 1000, etc=home, usr_share=home, run=home)
+        )
         self.bundle = tmp_path / "bundle"
 
     def wanted(self, reference=APP, name="app", **more):
@@ -76,17 +78,17 @@ class Place:
         return [self.wanted(), self.wanted(MULTI, "multi")]
 
     def export(self, *wanted, signed=True, kind="oci", keep_going=False, **more):
-        order = exporting.ExportOrder(
+        order = exporting.ExportRequest(
             self.bundle, "plant-7", kind, keys=(KEY,) if signed else (), **more
         )
         with ThreadPoolExecutor(4) as executor:
-            running = Running(executor, keep_going=keep_going)
+            running = EngineOptions(executor, keep_going=keep_going)
             return exporting.export(order, wanted or self.both(), self.options, running)
 
     def import_(self, target, *, dry_run=False, trusted=(KEY.public,), **more):
-        order = import_bundle.ImportOrder(self.bundle, target, tuple(trusted), **more)
+        order = import_bundle.ImportRequest(self.bundle, target, tuple(trusted), **more)
         with ThreadPoolExecutor(4) as executor:
-            running = Running(executor, read_everything=True)
+            running = EngineOptions(executor, read_everything=True)
             return import_bundle.import_bundle(order, self.options, running, dry_run=dry_run)
 
 
@@ -327,7 +329,7 @@ def test_only_some_images_are_imported(place):
 
 def test_a_tree_of_dir_images_has_each_at_its_name(place):
     place.export()
-    place.import_(f"dir:{place.path / 'tree'}", names=Names(keep_host=True))
+    place.import_(f"dir:{place.path / 'tree'}", names=NameMapping(keep_host=True))
     manifest = place.path / "tree/docker.io/library/multi/2/manifest.json"
     assert manifest.read_bytes() == place.images["multi"].root.data
 
@@ -382,9 +384,9 @@ def test_a_bundle_is_not_replaced_by_one_of_another_stream_or_format(place):
     before = snapshot(place.bundle)
     with pytest.raises(ConflictError, match="format oci, not dir"):
         place.export(kind="dir")
-    order = exporting.ExportOrder(place.bundle, "ship-9", "oci")
+    order = exporting.ExportRequest(place.bundle, "ship-9", "oci")
     with ThreadPoolExecutor(1) as executor, pytest.raises(ConflictError, match="plant-7"):
-        exporting.export(order, place.both(), place.options, Running(executor))
+        exporting.export(order, place.both(), place.options, EngineOptions(executor))
     assert snapshot(place.bundle) == before
 
 

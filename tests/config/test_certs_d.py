@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.config.settings import RegistryOverride, Tls
+from bundler.config.settings import RegistryOverride, TlsConfig
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,19 +20,19 @@ DIRECTORIES = (
 )
 
 
-def tls(world: World, override: RegistryOverride | None = None) -> Tls:
+def tls(world: World, override: RegistryOverride | None = None) -> TlsConfig:
     return world.settings().access(HOST, "x", override).tls
 
 
 def test_without_directories_only_the_systems_authorities_count(world: World):
-    assert tls(world) == Tls()
+    assert tls(world) == TlsConfig()
 
 
 def test_authorities_and_a_pair_are_found_by_their_ends(world: World):
     for name in ("ca.crt", "b.crt", "me.cert", "me.key", "README"):
         world.write(f"{DIRECTORIES[1]}/{HOST}/{name}", "x")
     base = world.root / DIRECTORIES[1] / HOST
-    assert tls(world) == Tls(
+    assert tls(world) == TlsConfig(
         ca_files=(base / "b.crt", base / "ca.crt"),
         client_certificate=base / "me.cert",
         client_key=base / "me.key",
@@ -44,12 +44,12 @@ def test_the_first_directory_of_the_host_hides_the_others_even_when_empty(world:
         path = world.write(f"{DIRECTORIES[number]}/{HOST}/ca.crt", "x")
         assert tls(world).ca_files == (path,)
     (world.root / DIRECTORIES[0] / HOST).mkdir(parents=True)
-    assert tls(world) == Tls()
+    assert tls(world) == TlsConfig()
 
 
 def test_another_port_is_another_registry(world: World):
     world.write(f"{DIRECTORIES[1]}/a.b/ca.crt", "x")
-    assert tls(world) == Tls()
+    assert tls(world) == TlsConfig()
 
 
 def test_docker_hub_is_looked_up_by_the_name_that_users_write(world: World):
@@ -70,7 +70,7 @@ def test_single_files_are_added_and_a_pair_replaces_the_one_found(world: World):
     said = RegistryOverride(
         ca_files=(Path("/more.pem"),), client_certificate=Path("/c"), client_key=Path("/k")
     )
-    assert tls(world, said) == Tls(
+    assert tls(world, said) == TlsConfig(
         ca_files=(found, Path("/more.pem")), client_certificate=Path("/c"), client_key=Path("/k")
     )
 

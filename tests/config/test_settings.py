@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.config.settings import ANONYMOUS, Access, Limits, RegistryOverride, Settings, Tls
+from bundler.config.settings import (
+    ANONYMOUS,
+    RateLimits,
+    RegistryAccess,
+    RegistryOverride,
+    Settings,
+    TlsConfig,
+)
 from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import ImageReference
 
@@ -20,7 +27,9 @@ PROXY = "http://u:hunter2@proxy.corp:3128"
 
 def test_settings_made_of_nothing_read_nothing():
     settings = Settings()
-    assert settings.access("a.b:5000", "x") == Access("a.b:5000", ANONYMOUS, Tls(), Limits())
+    assert settings.access("a.b:5000", "x") == RegistryAccess(
+        "a.b:5000", ANONYMOUS, TlsConfig(), RateLimits()
+    )
     assert len(settings.endpoints(ImageReference.parse("a.b/x:1"))) == 1
 
 
@@ -37,10 +46,10 @@ def test_what_is_no_registry_is_refused_before_it_becomes_a_path(world: World, h
 
 
 def test_limits_and_plain_http_come_from_the_override(world: World):
-    said = RegistryOverride(plain_http=True, limits=Limits(parallel=2, requests_per_second=1.5))
+    said = RegistryOverride(plain_http=True, limits=RateLimits(parallel=2, requests_per_second=1.5))
     access = world.settings().access("a.b", "x", said)
     assert access.tls.plain_http
-    assert access.limits == Limits(2, 1.5)
+    assert access.limits == RateLimits(2, 1.5)
 
 
 def test_the_proxy_is_that_of_the_scheme_and_does_not_show(world: World):

@@ -18,7 +18,7 @@ from bundler.errors import (
     SizeMismatchError,
 )
 from bundler.oci.digest import Digest
-from bundler.ports import Node, Publication, Rereads
+from bundler.ports import Node, Publication, ReadableDestination
 from tests.contracts import contents
 from tests.contracts.contents import publish, push, push_all
 from tests.fakes.memory import MemoryStore
@@ -238,7 +238,7 @@ class DestinationContract:
     def test_what_it_has_can_be_read_again(self, opened):
         store, root = contents.many_kinds()
         with closing(opened()) as destination:
-            if not isinstance(destination, Rereads):
+            if not isinstance(destination, ReadableDestination):
                 pytest.skip("only sources read here")
             for step in ("pushed", "published"):
                 if step == "pushed":

@@ -11,7 +11,7 @@ import pytest
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
-from bundler.copy.engine import Running, execute
+from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
 from bundler.copy.resolve import resolve
@@ -186,7 +186,7 @@ def test_a_stop_in_the_middle_of_blobs_ends_the_run_within_a_second():
         requested = []
         threading.Thread(target=stop_soon, daemon=True).start()
         with pytest.raises(CancelledError) as caught:
-            execute(made, Running(pool, cancellation=stop))
+            execute(made, EngineOptions(pool, cancellation=stop))
         assert time.monotonic() - requested[0] < 1
     assert caught.value.status == 143
     assert not here.names
@@ -201,6 +201,6 @@ def test_what_the_destination_damaged_is_copied_anew():
     with ThreadPoolExecutor(2) as pool:
         image = resolve(Wish(there.source(), "app", "app"))
         made = plan([Target(image, here.destination(), ("app",))], pool, Cancellation())
-        execute(made, Running(pool, emit=told.append))
+        execute(made, EngineOptions(pool, emit=told.append))
     assert here.blobs == there.blobs
     assert any(isinstance(event, events.Notice) for event in told)

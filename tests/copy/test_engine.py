@@ -9,7 +9,7 @@ import pytest
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
-from bundler.copy.engine import Running, execute
+from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
 from bundler.copy.platform_selection import Selection
@@ -47,7 +47,7 @@ def copy(executor, source, destination, *names, selection=None, referrers=False,
         wish = Wish(source, name, f"memory:{name}", selection or Selection(), referrers)
         targets.append(Target(resolve(wish), destination, (name,)))
     made = plan(targets, executor, Cancellation())
-    return made, execute(made, Running(executor, **running))
+    return made, execute(made, EngineOptions(executor, **running))
 
 
 def test_copies_an_image_byte_for_byte(executor):

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.copy.convert.options import Changes
-from bundler.copy.engine import Running, execute
+from bundler.copy.convert.options import ConversionOptions
+from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
 from bundler.copy.resolve import resolve
@@ -48,7 +48,7 @@ def test_repositories_of_one_registry_share_a_blob_by_mounting(executor, mounts)
     one, two = registry.repository("one"), registry.repository("two")
     made = plan([*wanted(there, one, "a"), *wanted(there, two, "b")], executor, Cancellation())
     assert (made.count("push"), made.count("mount")) == (5, 1)
-    execute(made, Running(executor))
+    execute(made, EngineOptions(executor))
     (mount,) = lines(two.store, "mount")
     assert mount.endswith(" from one")
     digest = mount.split()[1]
@@ -72,7 +72,7 @@ def test_what_several_repositories_have_is_read_once_and_missed_by_all(executor)
         wishes = {name: Wish(source, name, name) for name in ("a", "b")}
         targets = [Target(resolve(wishes["a"]), one, ("a",))]
         targets.append(Target(resolve(wishes["b"]), two, ("b",)))
-        return execute(plan(targets, executor, Cancellation()), Running(executor, **how))
+        return execute(plan(targets, executor, Cancellation()), EngineOptions(executor, **how))
 
     bring()
     (shared,) = {node.digest for node in resolve(Wish(source, "a", "a")).graph.blobs} & {
@@ -89,7 +89,7 @@ def test_a_blob_that_a_neighbour_has_is_mounted_from_there(executor):
     there, registry = MemoryStore(), Registry()
     there.add_image("a", layers=[b"x"])
     one, two = registry.repository("one"), registry.repository("two")
-    execute(plan(wanted(there, one, "a"), executor, Cancellation()), Running(executor))
+    execute(plan(wanted(there, one, "a"), executor, Cancellation()), EngineOptions(executor))
     both = [*wanted(there, two, "a"), *wanted(there, one, "a")]
     made = plan(both, executor, Cancellation())
     assert (made.count("push"), made.count("mount"), made.count("present")) == (0, 2, 2)
@@ -105,7 +105,7 @@ def test_a_mounted_blob_whose_holder_failed_is_pushed(executor):
         for label, place in (("first", one), ("second", two))
     ]
     made = plan(targets, executor, Cancellation())
-    outcome = execute(made, Running(executor, keep_going=True))
+    outcome = execute(made, EngineOptions(executor, keep_going=True))
     assert set(outcome.failed) == {"first"}
     assert two.store.blobs == there.blobs
 
@@ -114,7 +114,9 @@ def test_a_place_for_one_writer_gets_one_blob_at_a_time(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("a", layers=[bytes([n]) * 300_000 for n in range(12)], compress=False)
     destination = OneWriter(here)
-    execute(plan(wanted(there, destination, "a"), executor, Cancellation()), Running(executor))
+    execute(
+        plan(wanted(there, destination, "a"), executor, Cancellation()), EngineOptions(executor)
+    )
     assert here.blobs == there.blobs
     assert not destination.overlapped
 
@@ -141,7 +143,7 @@ def test_a_foreign_layer_stays_away_where_its_urls_are_kept(executor):
     for accepts, travels in ((Accepts(), True), (Accepts(foreign_urls=True), False)):
         here = MemoryStore()
         made = plan(wanted(there, here.destination(accepts), "app"), executor, Cancellation())
-        execute(made, Running(executor))
+        execute(made, EngineOptions(executor))
         assert (layer.digest in here.blobs) is travels
         assert [node.digest for node in made.foreign] == ([] if travels else [layer.digest])
 
@@ -150,7 +152,9 @@ def test_a_foreign_layer_without_urls_travels(executor):
     there, here = MemoryStore(), MemoryStore()
     layer = foreign_image(there, urls=())
     destination = here.destination(Accepts(foreign_urls=True))
-    execute(plan(wanted(there, destination, "app"), executor, Cancellation()), Running(executor))
+    execute(
+        plan(wanted(there, destination, "app"), executor, Cancellation()), EngineOptions(executor)
+    )
     assert layer.digest in here.blobs
 
 
@@ -159,7 +163,7 @@ def test_a_type_that_the_destination_does_not_take_is_refused_if_it_may_not_chan
     there.add_image("app", docker=True)
     destination = here.destination(Accepts(manifests=frozenset({media_types.OCI_MANIFEST})))
     (target,) = wanted(there, destination, "app")
-    fixed = replace(target, changes=Changes(keep="its digest was written down"))
+    fixed = replace(target, changes=ConversionOptions(keep="its digest was written down"))
     with pytest.raises(CannotConvertError, match="its digest was written down"):
         plan([fixed], executor, Cancellation())
 
@@ -214,7 +218,8 @@ def test_ten_thousand_blobs_are_planned_and_moved_in_seconds(executor):
     there.add_image("a", layers=[b"%d" % n for n in range(9_999)], compress=False)
     begun = time.process_time()
     execute(
-        plan(wanted(there, here.destination(), "a"), executor, Cancellation()), Running(executor)
+        plan(wanted(there, here.destination(), "a"), executor, Cancellation()),
+        EngineOptions(executor),
     )
     assert here.blobs == there.blobs
     assert time.process_time() - begun < 10

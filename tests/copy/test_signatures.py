@@ -9,21 +9,21 @@ import pytest
 from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.config.settings import Settings
-from bundler.copy.convert.options import Changes
-from bundler.copy.engine import Running
+from bundler.copy.convert.options import ConversionOptions
+from bundler.copy.engine import EngineOptions
 from bundler.copy.platform_selection import Selection
 from bundler.errors import CannotConvertError, UnsupportedError
-from bundler.images.copy_image import CopyOrder, copy_image
+from bundler.images.copy_image import CopyRequest, copy_image
 from bundler.oci.platform import Platform
-from bundler.ports import Options
+from bundler.ports import OpenOptions
 from tests.fakes import images
 
 
 def copy(source, destination, **order):
-    parsed = CopyOrder(transports.parse(source), transports.parse(destination), **order)
-    options = Options(Settings())
+    parsed = CopyRequest(transports.parse(source), transports.parse(destination), **order)
+    options = OpenOptions(Settings())
     with ThreadPoolExecutor(2) as executor:
-        return copy_image(parsed, options, options, Running(executor, Cancellation()))
+        return copy_image(parsed, options, options, EngineOptions(executor, Cancellation()))
 
 
 @pytest.fixture
@@ -60,8 +60,12 @@ def test_those_of_the_list_or_all_stay_behind_when_told(signed, tmp_path):
 
 def test_a_signed_image_keeps_its_form(signed, tmp_path):
     with pytest.raises(CannotConvertError, match="signed"):
-        copy(f"dir:{signed}", f"dir:{tmp_path}/copy", changes=Changes(manifest_format="v2s2"))
-    changed = Changes(manifest_format="v2s2")
+        copy(
+            f"dir:{signed}",
+            f"dir:{tmp_path}/copy",
+            changes=ConversionOptions(manifest_format="v2s2"),
+        )
+    changed = ConversionOptions(manifest_format="v2s2")
     copy(f"dir:{signed}", f"dir:{tmp_path}/copy", changes=changed, signatures="none")
     assert not signatures(tmp_path / "copy")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.copy.target_names import Names, parse_moves
+from bundler.copy.target_names import NameMapping, parse_moves
 from bundler.errors import InvalidReferenceError, MalformedError, UsageError
 from bundler.oci.digest import Digest
 
@@ -12,7 +12,7 @@ ROOT = Digest("sha256:" + "a" * 64)
 
 
 def inside(reference, rename=None, moves=(), **settings):
-    return str(Names(parse_moves(moves), **settings).inside(reference, ROOT, rename))
+    return str(NameMapping(parse_moves(moves), **settings).inside(reference, ROOT, rename))
 
 
 def test_the_host_is_left_out():

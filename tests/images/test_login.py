@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.cancel import Cancellation
-from bundler.config.settings import Access, Credentials, RegistryOverride
+from bundler.config.settings import Credentials, RegistryAccess, RegistryOverride
 from bundler.errors import (
     ConfigError,
     InvalidReferenceError,
@@ -20,7 +20,7 @@ from bundler.errors import (
 )
 from bundler.events import discard
 from bundler.images import login as logins
-from bundler.images.login import Place, Registry
+from bundler.images.login import CredentialStore, Registry
 from tests.config.world import World, entry
 from tests.fakes.registry import FakeRegistry
 
@@ -43,9 +43,9 @@ class Verifier:
 
     def __init__(self, password: str = "password") -> None:
         self.password = password
-        self.asked: list[Access] = []
+        self.asked: list[RegistryAccess] = []
 
-    def __call__(self, access: Access) -> None:
+    def __call__(self, access: RegistryAccess) -> None:
         self.asked.append(access)
         if access.credentials.password != self.password:
             raise UnauthorizedError(f"{access.host}: no", status=401)
@@ -109,7 +109,7 @@ def test_what_the_registry_does_not_take_is_not_kept(world: World):
 def test_a_registry_that_fails_keeps_the_former_login(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry("former")}})
 
-    def broken(_: Access) -> None:
+    def broken(_: RegistryAccess) -> None:
         raise RegistryError("no route")
 
     with pytest.raises(RegistryError, match="no route"):
@@ -153,7 +153,7 @@ def test_names_and_passwords_that_no_registry_takes_are_refused(world: World, od
 
 def test_an_authfile_that_is_not_there_yet_is_made(world: World):
     path = world.root / "new" / "auth.json"
-    place = Place(path)
+    place = CredentialStore(path)
     assert logins.existing(Registry("a.b"), world.settings(), place).anonymous
     logins.login(Registry("a.b"), ME, world.settings(), Verifier(), place=place)
     assert entries(path) == {"a.b": entry("user", "password")}
@@ -162,7 +162,7 @@ def test_an_authfile_that_is_not_there_yet_is_made(world: World):
 
 def test_dockers_file_gets_dockers_name_for_its_hub_and_no_namespaces(world: World):
     path = world.write("config.json", {"currentContext": "x"})
-    place = Place(path, compat=True)
+    place = CredentialStore(path, compat=True)
     logins.login(Registry("docker.io"), ME, world.settings(), Verifier(), place=place)
     assert list(entries(path)) == ["https://index.docker.io/v1/"]
     assert json.loads(path.read_bytes())["currentContext"] == "x"

@@ -15,17 +15,17 @@ import pytest
 
 from bundler import transports
 from bundler.cancel import Cancellation
-from bundler.copy.engine import Running, execute
+from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
 from bundler.copy.platform_selection import Selection
 from bundler.copy.resolve import resolve
 from bundler.oci.digest import Digest
-from bundler.ports import Node, Options
+from bundler.ports import Node, OpenOptions
 from bundler.transports.directory.tree import DirectoryTreeDestination
 from tests.fakes import images
 
-OPTIONS = Options(settings=None)
+OPTIONS = OpenOptions(settings=None)
 
 
 def copy(source_text, destination_text):
@@ -44,7 +44,7 @@ def _copy_between(source, name, destination, *names):
         image = resolve(Wish(source, name, "test", Selection(), False))
         wanted = tuple(one for one in names if one is not None)
         made = plan([Target(image, destination, wanted)], pool, Cancellation())
-        execute(made, Running(pool))
+        execute(made, EngineOptions(pool))
 
 
 def files(path):

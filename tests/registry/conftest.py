@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.config.settings import ANONYMOUS, Access, Tls
+from bundler.config.settings import ANONYMOUS, RegistryAccess, TlsConfig
 from bundler.registry.repository import Repository
-from bundler.registry.retry_policy import Patience
+from bundler.registry.retry_policy import RetryPolicy
 from bundler.registry.session import Session
 from tests.fakes.registry import FakeRegistry
 
-IMPATIENT = Patience(first_wait=0.01, longest_wait=0.02, budget=5)
+IMPATIENT = RetryPolicy(first_wait=0.01, longest_wait=0.02, budget=5)
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def connect():
         **access,
     ):
         more = {} if emit is None else {"emit": emit}
-        tls = tls or Tls(plain_http=registry.tls is None)
-        described = Access(host or registry.host, credentials, tls, **access)
+        tls = tls or TlsConfig(plain_http=registry.tls is None)
+        described = RegistryAccess(host or registry.host, credentials, tls, **access)
         session = Session(described, patience=patience, cancellation=cancellation, **more)
         opened.append(session)
         return session

@@ -12,7 +12,7 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from bundler.config.settings import Tls
+from bundler.config.settings import TlsConfig
 from bundler.errors import CertificateError, CertificateProblem
 from bundler.registry import certificates
 from bundler.registry.tls_restrictions import unverified_context, verifying_context
@@ -75,7 +75,7 @@ def refuse(connect):
 
     def run(registry: FakeRegistry, *ca_files: Path, **access: object) -> CertificateError:
         with pytest.raises(CertificateError, match=r": its certificate is not trusted: ") as caught:
-            connect(registry, tls=Tls(ca_files=ca_files), **access).ping()
+            connect(registry, tls=TlsConfig(ca_files=ca_files), **access).ping()
         assert registry.requests == []
         assert not caught.value.temporary
         assert caught.value.exchange is not None
@@ -117,7 +117,7 @@ def test_self_signed_certificate(refuse, connect, tmp_path):
         assert error.message.endswith("it is self-signed (CN=plant registry)")
         assert f"/etc/containers/certs.d/{registry.host}/ca.crt" in error.hint
         assert "SSL_CERT_FILE" in error.hint
-        connect(registry, tls=Tls(ca_files=(tmp_path / "server.crt",))).ping()
+        connect(registry, tls=TlsConfig(ca_files=(tmp_path / "server.crt",))).ping()
 
 
 @pytest.mark.parametrize("sends_authority", [False, True])
@@ -206,7 +206,7 @@ def test_storage_of_a_registry_is_trusted_through_the_registrys_directory(
     with serve(authority.issue_cert("127.0.0.1")) as storage, FakeRegistry() as registry:
         registry.fail("GET", "/v2/", redirect=f"{storage.url}/v2/")
         with pytest.raises(CertificateError) as caught:
-            connect(registry, tls=Tls(plain_http=True)).ping()
+            connect(registry, tls=TlsConfig(plain_http=True)).ping()
     assert storage.host in caught.value.message
     assert f"certs.d/{registry.host}/ca.crt" in caught.value.hint
 
@@ -255,7 +255,7 @@ def test_authority_of_openssls_own_making_is_taken(connect, tmp_path, key_usage)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(leaf, key)
     with FakeRegistry(tls=context) as registry:
-        connect(registry, tls=Tls(ca_files=(ca,))).ping()
+        connect(registry, tls=TlsConfig(ca_files=(ca,))).ping()
 
 
 def test_every_python_verifies_alike():
@@ -272,4 +272,4 @@ def test_intermediate_authority_alone_is_taken(connect, tmp_path):
     intermediate = root.create_child_ca()
     with serve(intermediate.issue_cert("127.0.0.1")) as registry:
         file = write(intermediate, tmp_path / "intermediate.pem")
-        connect(registry, tls=Tls(ca_files=(file,))).ping()
+        connect(registry, tls=TlsConfig(ca_files=(file,))).ping()

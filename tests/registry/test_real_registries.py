@@ -7,7 +7,7 @@ from io import BytesIO
 
 import pytest
 
-from bundler.config.settings import ANONYMOUS, Access, Credentials, Tls
+from bundler.config.settings import ANONYMOUS, Credentials, RegistryAccess, TlsConfig
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import NotFoundError, RegistryError, UnauthorizedError
 from bundler.oci.digest import Digest
@@ -42,9 +42,9 @@ def session(running):
     opened.close()
 
 
-def access(running, credentials) -> Access:
-    tls = Tls(plain_http=True) if running.ca is None else Tls(ca_files=(running.ca,))
-    return Access(running.host, credentials, tls)
+def access(running, credentials) -> RegistryAccess:
+    tls = TlsConfig(plain_http=True) if running.ca is None else TlsConfig(ca_files=(running.ca,))
+    return RegistryAccess(running.host, credentials, tls)
 
 
 @pytest.fixture

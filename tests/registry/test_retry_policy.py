@@ -7,7 +7,12 @@ import pytest
 
 from bundler.cancel import Cancellation
 from bundler.errors import CancelledError, RegistryError
-from bundler.registry.retry_policy import Pace, Patience, Slots, wait_before_retry
+from bundler.registry.retry_policy import (
+    ConnectionLimiter,
+    RateLimiter,
+    RetryPolicy,
+    wait_before_retry,
+)
 
 
 def failure(*, temporary=True, **more) -> RegistryError:
@@ -15,11 +20,11 @@ def failure(*, temporary=True, **more) -> RegistryError:
 
 
 def test_what_will_not_change_is_not_tried_again():
-    assert wait_before_retry(failure(temporary=False), 1, 0, Patience()) is None
+    assert wait_before_retry(failure(temporary=False), 1, 0, RetryPolicy()) is None
 
 
 def test_waits_grow_and_end():
-    patience = Patience(attempts=6, first_wait=1, longest_wait=4)
+    patience = RetryPolicy(attempts=6, first_wait=1, longest_wait=4)
     for attempt, longest in [(1, 1), (2, 2), (3, 4), (4, 4), (5, 4)]:
         waits = [wait_before_retry(failure(), attempt, 0, patience) for _ in range(200)]
         assert 0 <= min(waits) < longest / 4
@@ -28,23 +33,23 @@ def test_waits_grow_and_end():
 
 
 def test_a_server_error_is_given_fewer_chances():
-    assert wait_before_retry(failure(status=500), 2, 0, Patience()) is not None
-    assert wait_before_retry(failure(status=500), 3, 0, Patience()) is None
-    assert wait_before_retry(failure(status=503), 4, 0, Patience()) is not None
+    assert wait_before_retry(failure(status=500), 2, 0, RetryPolicy()) is not None
+    assert wait_before_retry(failure(status=500), 3, 0, RetryPolicy()) is None
+    assert wait_before_retry(failure(status=503), 4, 0, RetryPolicy()) is not None
 
 
 def test_the_registry_says_when():
-    assert 7 <= wait_before_retry(failure(retry_after=7), 1, 0, Patience()) <= 8
+    assert 7 <= wait_before_retry(failure(retry_after=7), 1, 0, RetryPolicy()) <= 8
 
 
 def test_a_wait_beyond_the_budget_is_not_begun():
-    patience = Patience(budget=60)
+    patience = RetryPolicy(budget=60)
     assert wait_before_retry(failure(retry_after=3600), 1, 0, patience) is None
     assert wait_before_retry(failure(retry_after=30), 2, 40, patience) is None
 
 
 def test_requests_keep_their_distance():
-    pace, started = Pace(50), time.monotonic()
+    pace, started = RateLimiter(50), time.monotonic()
     threads = [threading.Thread(target=pace.wait, args=(Cancellation(),)) for _ in range(11)]
     for thread in threads:
         thread.start()
@@ -54,7 +59,7 @@ def test_requests_keep_their_distance():
 
 
 def test_waiting_ends_with_the_run():
-    pace, cancellation = Pace(None), Cancellation()
+    pace, cancellation = RateLimiter(None), Cancellation()
     pace.hold(60)
     threading.Timer(0.05, cancellation.request).start()
     with pytest.raises(CancelledError):
@@ -62,7 +67,7 @@ def test_waiting_ends_with_the_run():
 
 
 def test_slots_bound_the_threads_not_one_thread():
-    slots, cancellation = Slots(1), Cancellation()
+    slots, cancellation = ConnectionLimiter(1), Cancellation()
     download = slots.take(cancellation)
     upload = slots.take(cancellation)
     order = []
@@ -85,7 +90,7 @@ def test_slots_bound_the_threads_not_one_thread():
 
 
 def test_waiting_for_a_slot_ends_with_the_run():
-    slots, cancellation = Slots(1), Cancellation()
+    slots, cancellation = ConnectionLimiter(1), Cancellation()
     held = threading.Event()
 
     def hold() -> None:

@@ -20,7 +20,7 @@ import trustme
 
 from bundler.cancel import Cancellation
 from bundler.config.proxy_env import Proxies
-from bundler.config.settings import Credentials, Limits, Tls
+from bundler.config.settings import Credentials, RateLimits, TlsConfig
 from bundler.errors import (
     CancelledError,
     ConfigError,
@@ -32,7 +32,7 @@ from bundler.errors import (
 from bundler.events import Retrying
 from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository
-from bundler.registry.retry_policy import Patience
+from bundler.registry.retry_policy import RetryPolicy
 from tests.fakes.registry import FakeRegistry
 
 USER = Credentials("user", "password")
@@ -137,7 +137,7 @@ class TestBearer:
         """Else it could expire while its request waits for its turn, again and again."""
         with FakeRegistry(auth="bearer", token_lifetime=0.3) as registry:
             registry.add_image("library/app", "1")
-            pull(connect(registry, USER, limits=Limits(requests_per_second=2)))
+            pull(connect(registry, USER, limits=RateLimits(requests_per_second=2)))
             assert registry.count("GET", "manifests") == 2
 
     def test_a_token_that_is_refused_is_renewed(self, connect):
@@ -223,7 +223,7 @@ class TestRealms:
         realm = "http://127.0.0.1:1/token"
         with FakeRegistry(auth="bearer", realm=realm, tls=server_context(authority)) as registry:
             with pytest.raises(RegistryError, match="has no TLS"):
-                connect(registry, USER, tls=Tls(ca_files=(ca_file,))).ping()
+                connect(registry, USER, tls=TlsConfig(ca_files=(ca_file,))).ping()
 
     def test_a_realm_that_redirects_keeps_to_the_rule(self, connect):
         with FakeRegistry(auth="bearer") as registry:
@@ -289,7 +289,7 @@ class TestRedirects:
         with FakeRegistry(tls=server_context(authority)) as secure:
             secure.fail("GET", redirect=f"{registry.url}/v2/?token=secret")
             with pytest.raises(RegistryError, match="without TLS") as caught:
-                connect(secure, tls=Tls(ca_files=(ca_file,))).ping()
+                connect(secure, tls=TlsConfig(ca_files=(ca_file,))).ping()
         assert registry.requests == []
         assert "secret" not in str(caught.value)
 
@@ -388,12 +388,12 @@ class TestTls:
     def test_an_authority_is_given(self, connect, authority, ca_file):
         with FakeRegistry(tls=server_context(authority)) as registry:
             registry.add_image("library/app", "1")
-            pull(connect(registry, tls=Tls(ca_files=(ca_file,))))
+            pull(connect(registry, tls=TlsConfig(ca_files=(ca_file,))))
 
     def test_an_unknown_authority_is_said(self, connect, authority):
         with FakeRegistry(tls=server_context(authority)) as registry:
             with pytest.raises(RegistryError, match="certificate is not trusted") as caught:
-                connect(registry, tls=Tls()).ping()
+                connect(registry, tls=TlsConfig()).ping()
             assert not caught.value.temporary
             assert registry.requests == []
         assert "--cert-dir" in caught.value.hint
@@ -403,12 +403,12 @@ class TestTls:
         authority.issue_cert("registry.example").configure_cert(context)
         with FakeRegistry(tls=context) as registry:
             with pytest.raises(RegistryError, match=r"not trusted.*127\.0\.0\.1"):
-                connect(registry, tls=Tls(ca_files=(ca_file,))).ping()
+                connect(registry, tls=TlsConfig(ca_files=(ca_file,))).ping()
 
     def test_ssl_cert_file_is_heeded(self, connect, authority, ca_file, monkeypatch):
         monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
         with FakeRegistry(tls=server_context(authority)) as registry:
-            connect(registry, tls=Tls()).ping()
+            connect(registry, tls=TlsConfig()).ping()
 
     def test_a_client_certificate(self, connect, authority, ca_file, tmp_path):
         context = server_context(authority)
@@ -419,10 +419,10 @@ class TestTls:
         mine.cert_chain_pems[0].write_to_path(str(certificate))
         mine.private_key_pem.write_to_path(str(key))
         with FakeRegistry(tls=context) as registry:
-            tls = Tls(ca_files=(ca_file,), client_certificate=certificate, client_key=key)
+            tls = TlsConfig(ca_files=(ca_file,), client_certificate=certificate, client_key=key)
             connect(registry, tls=tls).ping()
             with pytest.raises(RegistryError):
-                connect(registry, tls=Tls(ca_files=(ca_file,))).ping()
+                connect(registry, tls=TlsConfig(ca_files=(ca_file,))).ping()
 
     @pytest.mark.parametrize("content", [None, b"not a certificate"])
     def test_files_that_are_no_certificates(self, connect, authority, tmp_path, content):
@@ -430,25 +430,25 @@ class TestTls:
         if content is not None:
             file.write_bytes(content)
         with FakeRegistry(tls=server_context(authority)) as registry:
-            for tls in (Tls(ca_files=(file,)), Tls(client_certificate=file)):
+            for tls in (TlsConfig(ca_files=(file,)), TlsConfig(client_certificate=file)):
                 with pytest.raises(ConfigError, match=r"ca\.pem"):
                     connect(registry, tls=tls).ping()
 
     def test_unverified_tls(self, connect, authority):
         with FakeRegistry(tls=server_context(authority)) as registry:
             registry.add_image("library/app", "1")
-            pull(connect(registry, tls=Tls(verify=False)))
+            pull(connect(registry, tls=TlsConfig(verify=False)))
 
     def test_unverified_falls_back_to_http(self, connect, registry):
         registry.add_image("library/app", "1")
-        session = connect(registry, tls=Tls(verify=False))
+        session = connect(registry, tls=TlsConfig(verify=False))
         pull(session)
         pull(session)
         assert registry.count("GET", "^/v2/$") == 1
 
     def test_verified_does_not_fall_back(self, connect, registry):
         with pytest.raises(RegistryError, match="plain HTTP, not HTTPS") as caught:
-            connect(registry, tls=Tls()).ping()
+            connect(registry, tls=TlsConfig()).ping()
         assert caught.value.hint.startswith("--tls-verify=false")
         assert registry.requests == []
 
@@ -460,7 +460,7 @@ class TestTls:
             digest = storage.add_blob("bucket", b"layer")
             registry.add_blob("library/app", b"layer")
             registry.fail("GET", "/blobs/", redirect=f"{storage.url}/v2/bucket/blobs/{digest}")
-            repository = Repository(connect(registry, tls=Tls(verify=False)), "library/app")
+            repository = Repository(connect(registry, tls=TlsConfig(verify=False)), "library/app")
             with (
                 pytest.raises(RegistryError, match="not trusted"),
                 repository.open_blob(Digest(digest), 5),
@@ -503,7 +503,10 @@ class TestProxies:
     def test_a_proxy_that_refuses_is_said(self, connect, authority, registry):
         registry.fail("CONNECT", status=407, times=None)
         session = connect(
-            registry, host="registry.example", tls=Tls(), proxy=f"http://me:pw@{registry.host}"
+            registry,
+            host="registry.example",
+            tls=TlsConfig(),
+            proxy=f"http://me:pw@{registry.host}",
         )
         with pytest.raises(RegistryError, match="proxy") as caught:
             session.ping()
@@ -533,7 +536,7 @@ class TestEnd:
     def test_a_retry_that_waits_ends_with_the_run(self, registry, connect):
         registry.fail("GET", status=503, headers={"Retry-After": "60"})
         cancellation = Cancellation()
-        session = connect(registry, cancellation=cancellation, patience=Patience())
+        session = connect(registry, cancellation=cancellation, patience=RetryPolicy())
         threading.Timer(0.2, cancellation.request).start()
         with pytest.raises(CancelledError):
             pull(session)
@@ -556,7 +559,7 @@ class TestLimits:
     def test_connections(self, registry, connect):
         registry.add_image("library/app", "1")
         registry.fail("GET", delay=0.05, times=None)
-        session = connect(registry, limits=Limits(parallel=2))
+        session = connect(registry, limits=RateLimits(parallel=2))
         started = time.monotonic()
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: pull(session), range(8)))
@@ -564,7 +567,7 @@ class TestLimits:
 
     def test_requests_per_second(self, registry, connect):
         registry.add_image("library/app", "1")
-        session = connect(registry, limits=Limits(requests_per_second=20))
+        session = connect(registry, limits=RateLimits(requests_per_second=20))
         started = time.monotonic()
         for _ in range(5):
             pull(session)

@@ -6,9 +6,9 @@ import pytest
 
 from bundler import transports
 from bundler.errors import InvalidReferenceError, UnsupportedError
-from bundler.ports import Options
+from bundler.ports import OpenOptions
 
-OPTIONS = Options(settings=None)
+OPTIONS = OpenOptions(settings=None)
 
 
 def test_ostree_is_answered_as_skopeo_answers_it():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
-    from bundler.bundle.verifying.image_tree import Contents, Tree
+    from bundler.bundle.verifying.image_tree import Contents, ImageTree
     from bundler.oci.digest import Digest
 
 
@@ -145,7 +145,7 @@ def _images(walked: Contents, sizes: list[dict[Digest, int]]) -> tuple[ListedIma
     )
 
 
-def _sizes(trees: Iterable[Tree], there: Container[str]) -> dict[Digest, int]:
+def _sizes(trees: Iterable[ImageTree], there: Container[str]) -> dict[Digest, int]:
     """The size of each thing that travels."""
     return {
         part.descriptor.digest: part.descriptor.size

@@ -11,8 +11,8 @@ from bundler.bundle.media import filesystem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.bundle.exporting.export import Survey
-    from bundler.copy.graph import Image
+    from bundler.bundle.exporting.export import ExportPreview
+    from bundler.copy.graph import ResolvedImage
     from bundler.errors import MediumError
     from bundler.oci.digest import Digest
 
@@ -32,7 +32,7 @@ class ImageEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class SpaceCheck:
     """What the medium has to offer; ``free`` in bytes."""
 
     mount_point: Path
@@ -61,7 +61,7 @@ class Estimate:
     present: int
     foreign: int
     """Layers that stay where their URLs say."""
-    room: Room | None
+    room: SpaceCheck | None
     refusal: MediumError | None
     """Why the medium would be refused; None: it would not, or it is not known which."""
 
@@ -107,7 +107,7 @@ class Estimate:
         }
 
 
-def estimate(survey: Survey, bundle: Path | None) -> Estimate:
+def estimate(survey: ExportPreview, bundle: Path | None) -> Estimate:
     """Count what ``survey`` found; ``bundle`` is where it would go, None if that is not said."""
     parts = [_parts(item.image) for item in survey.resolved.found]
     users = Counter(digest for part in parts for digest in part)
@@ -141,7 +141,7 @@ def estimate(survey: Survey, bundle: Path | None) -> Estimate:
     )
 
 
-def _parts(image: Image) -> dict[Digest, int]:
+def _parts(image: ResolvedImage) -> dict[Digest, int]:
     parts: dict[Digest, int] = {}
     for graph in image.graphs:
         parts |= {item.descriptor.digest: len(item.raw) for item in graph.manifests}
@@ -149,10 +149,10 @@ def _parts(image: Image) -> dict[Digest, int]:
     return parts
 
 
-def _room(bundle: Path, needed: int, largest: int) -> Room:
+def _room(bundle: Path, needed: int, largest: int) -> SpaceCheck:
     place = filesystem.inspect(bundle)
     too_large = place.largest_file is not None and largest > place.largest_file
-    return Room(
+    return SpaceCheck(
         mount_point=place.mount_point,
         device=place.device,
         file_system=place.file_system,

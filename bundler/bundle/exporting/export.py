@@ -23,12 +23,12 @@ from bundler.bundle.format.inventory import (
     BundledImage,
     BundledReferrer,
     Inventory,
-    Tool,
+    Producer,
     format_time,
 )
 from bundler.bundle.media import filesystem
 from bundler.bundle.verifying.verify import verify
-from bundler.copy.engine import Outcome, Running, execute
+from bundler.copy.engine import EngineOptions, ExecutionResult, execute
 from bundler.copy.plan import Plan, Target, plan
 from bundler.errors import BundlerError, ConflictError, MediumError, PartialError
 from bundler.events import Notice
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import Format
     from bundler.bundle.manifest.expand import Wanted
     from bundler.copy.graph import Referrer
-    from bundler.ports import Destination, Options
+    from bundler.ports import Destination, OpenOptions
     from bundler.trust.keys import PrivateKey
 
 _OTHER: dict[Format, Format] = {"oci": "dir", "dir": "oci"}
@@ -51,7 +51,7 @@ _SLACK = 4 * 1024 * 1024  # directories, SHA256SUMS and the like, in bytes
 
 
 @dataclass(frozen=True, slots=True)
-class ExportOrder:
+class ExportRequest:
     """What kind of bundle is wanted, and where."""
 
     bundle: Path
@@ -67,7 +67,7 @@ class ExportOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class ExportPreview:
     """What an export would do."""
 
     resolved: Resolved
@@ -140,8 +140,8 @@ class ExportReport:
 
 
 def survey(
-    order: ExportOrder, wanted: Sequence[Wanted], options: Options, running: Running
-) -> Survey:
+    order: ExportRequest, wanted: Sequence[Wanted], options: OpenOptions, running: EngineOptions
+) -> ExportPreview:
     """Resolve and plan, without making or touching anything.
 
     Raises:
@@ -155,11 +155,13 @@ def survey(
     with ExitStack() as stack:
         resolved = resolve_all(wanted, options, running, stack)
         targets = _targets(resolved, store.Unwritten(order.bundle, order.format), order)
-        return Survey(resolved, plan(targets, running.executor, running.cancellation), refusal)
+        return ExportPreview(
+            resolved, plan(targets, running.executor, running.cancellation), refusal
+        )
 
 
 def export(
-    order: ExportOrder, wanted: Sequence[Wanted], options: Options, running: Running
+    order: ExportRequest, wanted: Sequence[Wanted], options: OpenOptions, running: EngineOptions
 ) -> ExportReport:
     """Make or renew the bundle.
 
@@ -203,7 +205,7 @@ def export(
         return ExportReport(order.bundle, seal.inventory, names, True, made, missing)
 
 
-def _check_medium(order: ExportOrder, options: Options) -> None:
+def _check_medium(order: ExportRequest, options: OpenOptions) -> None:
     """Return if the bundle may be written where ``order`` says.
 
     Raises:
@@ -222,7 +224,7 @@ def _check_medium(order: ExportOrder, options: Options) -> None:
         )
 
 
-def _targets(resolved: Resolved, destination: Destination, order: ExportOrder) -> list[Target]:
+def _targets(resolved: Resolved, destination: Destination, order: ExportRequest) -> list[Target]:
     return [
         store.target(item.wanted.reference, item.image, destination, order.format)
         for item in resolved.found
@@ -233,7 +235,7 @@ def _overhead(made: Plan) -> int:
     return _SLACK + sum(len(task.manifest.raw) for task in made.manifests)
 
 
-def _former(order: ExportOrder) -> Inventory | None:
+def _former(order: ExportRequest) -> Inventory | None:
     """What the directory held before, if it was a bundle that this program understands.
 
     Raises:
@@ -258,7 +260,7 @@ def _former(order: ExportOrder) -> Inventory | None:
     return former
 
 
-def _same(order: ExportOrder, resolved: Resolved, made: Plan, former: Inventory) -> bool:
+def _same(order: ExportRequest, resolved: Resolved, made: Plan, former: Inventory) -> bool:
     """Whether the directory seems to hold the very bundle that is wanted."""
     return (
         made.count("push") == 0
@@ -270,7 +272,7 @@ def _same(order: ExportOrder, resolved: Resolved, made: Plan, former: Inventory)
     )
 
 
-def _unchanged(order: ExportOrder, made: Plan, running: Running) -> ExportReport | None:
+def _unchanged(order: ExportRequest, made: Plan, running: EngineOptions) -> ExportReport | None:
     """The report of an export that has nothing to do; None if it has after all.
 
     What lies there is hashed again before that is said.
@@ -296,7 +298,7 @@ def _lifetime(contents: Inventory) -> timedelta | None:
 
 
 def _inventory(
-    order: ExportOrder, resolved: Resolved, outcome: Outcome, former: Inventory | None
+    order: ExportRequest, resolved: Resolved, outcome: ExecutionResult, former: Inventory | None
 ) -> Inventory:
     """The inventory of what arrived, but for its ``sums``."""
     created = datetime.now(UTC).replace(microsecond=0)
@@ -306,7 +308,7 @@ def _inventory(
         stream=order.stream,
         serial=inventory.next_serial(former.serial if former else None, created),
         created=created,
-        tool=Tool("airbundle", __version__),
+        tool=Producer("airbundle", __version__),
         sums=checksums.describe(b"", 0),
         images=tuple(
             _bundled(item) for item in resolved.found if item.wanted.reference in published
@@ -316,7 +318,7 @@ def _inventory(
     )
 
 
-def _missing(resolved: Resolved, outcome: Outcome) -> list[tuple[str, BundlerError]]:
+def _missing(resolved: Resolved, outcome: ExecutionResult) -> list[tuple[str, BundlerError]]:
     unresolved = [(item.wanted.reference, item.error) for item in resolved.missing]
     return [*unresolved, *outcome.failed.items()]
 

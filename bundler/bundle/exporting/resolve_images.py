@@ -8,19 +8,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.copy.graph import Image, Wish
+from bundler.copy.graph import ResolvedImage, Wish
 from bundler.copy.parallel import run, run_each
 from bundler.copy.platform_selection import Selection
 from bundler.copy.resolve import resolve
 from bundler.errors import BundlerError, ConflictError, UsageError
-from bundler.ports import ListsTags, NamesItsOrigin
+from bundler.ports import ListsTags, ReportsMirror
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.bundle.manifest.expand import Wanted
-    from bundler.copy.engine import Running
-    from bundler.ports import Options, Source
+    from bundler.copy.engine import EngineOptions
+    from bundler.ports import OpenOptions, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class Found:
     """A wanted image and what it is; ``image.wish.source`` stays open as long as the stack."""
 
     wanted: Wanted
-    image: Image
+    image: ResolvedImage
 
     @property
     def served_by(self) -> str | None:
         """Where it was really pulled from, if the source can tell."""
         source = self.image.wish.source
-        return source.served_by if isinstance(source, NamesItsOrigin) else None
+        return source.served_by if isinstance(source, ReportsMirror) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Resolved:
 
 
 def resolve_all(
-    wanted: Sequence[Wanted], options: Options, running: Running, stack: ExitStack
+    wanted: Sequence[Wanted], options: OpenOptions, running: EngineOptions, stack: ExitStack
 ) -> Resolved:
     """Resolve every wanted image, in parallel, in the order they are given.
 
@@ -86,7 +86,7 @@ def why_missing(reference: str, error: BundlerError | str) -> str:
     return text if text.startswith(reference) else f"{reference}: {text}"
 
 
-def open_tags(repository: str, options: Options) -> Sequence[str]:
+def open_tags(repository: str, options: OpenOptions) -> Sequence[str]:
     """Every tag of ``repository``, a reference without a tag.
 
     Raises:
@@ -100,7 +100,7 @@ def open_tags(repository: str, options: Options) -> Sequence[str]:
         return source.tags()
 
 
-def _resolve(wanted: Wanted, options: Options, stack: ExitStack) -> Found:
+def _resolve(wanted: Wanted, options: OpenOptions, stack: ExitStack) -> Found:
     try:
         image = resolve(_wish(wanted, _open(wanted.source, options, stack)))
     except BundlerError as error:
@@ -115,7 +115,7 @@ def _resolve(wanted: Wanted, options: Options, stack: ExitStack) -> Found:
     return Found(wanted, image)
 
 
-def _open(text: str, options: Options, stack: ExitStack) -> Source:
+def _open(text: str, options: OpenOptions, stack: ExitStack) -> Source:
     reference = transports.parse(text)
     source = transports.transport(reference.transport).source(reference, options)
     stack.callback(source.close)

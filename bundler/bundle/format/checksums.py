@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import directory
-from bundler.bundle.format.inventory import Sums
+from bundler.bundle.format.inventory import ChecksumFile
 from bundler.content.streams.reader import new_buffer
 from bundler.errors import LimitError, MalformedError
 from bundler.oci.digest import Digest, new_hasher
@@ -24,7 +24,7 @@ MAX_SUMS = 64 * 1024 * 1024
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
-def write(bundle: Path, paths: Iterable[str]) -> Sums:
+def write(bundle: Path, paths: Iterable[str]) -> ChecksumFile:
     """Write SHA256SUMS over the files at ``paths``, durably; what ``bundle.json`` says of it.
 
     Raises:
@@ -37,9 +37,9 @@ def write(bundle: Path, paths: Iterable[str]) -> Sums:
     return describe(raw, len(listed))
 
 
-def describe(raw: bytes, count: int) -> Sums:
+def describe(raw: bytes, count: int) -> ChecksumFile:
     """What ``bundle.json`` says of a SHA256SUMS with these bytes and ``count`` lines."""
-    return Sums(directory.SUMS, Digest.of(raw), len(raw), count)
+    return ChecksumFile(directory.SUMS, Digest.of(raw), len(raw), count)
 
 
 def digests(bundle: Path, paths: Iterable[str]) -> dict[str, Digest]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from bundler.content.files.safe_directory import PlainReader
+    from bundler.content.files.safe_directory import RegularFile
 
 INVENTORY = "bundle.json"
 SUMS = "SHA256SUMS"
@@ -57,7 +57,7 @@ EntryKind = Literal["file", "special"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BundleFile:
     """Something found in a bundle's directory; ``size`` in bytes."""
 
     path: str
@@ -71,10 +71,10 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class DirectoryScan:
     """All that lies in a bundle's directory."""
 
-    entries: dict[str, Entry]
+    entries: dict[str, BundleFile]
     """What belongs to a bundle, or lies where only a bundle's files may lie."""
     ignored: int
     """How many other things: a stick's system files, somebody's notes."""
@@ -169,7 +169,7 @@ def is_path(text: str) -> bool:
     return len(text) <= MAX_PATH and all(map(is_portable, text.split("/")))
 
 
-def find(bundle: Path) -> Files:
+def find(bundle: Path) -> DirectoryScan:
     """Everything in the bundle's directory; follows no link and opens no file.
 
     Raises:
@@ -177,7 +177,7 @@ def find(bundle: Path) -> Files:
         MediumError: a directory cannot be read.
         LimitError: more entries than a bundle may have.
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[str, BundleFile] = {}
     ignored = 0
     pending = [""]
     while pending:
@@ -192,10 +192,10 @@ def find(bundle: Path) -> Files:
                 entries[path] = _entry(path, item)
             if len(entries) + len(pending) > MAX_ENTRIES:
                 raise LimitError(f"{bundle}: more than the {MAX_ENTRIES:,} files allowed")
-    return Files(entries, ignored)
+    return DirectoryScan(entries, ignored)
 
 
-def open_file(bundle: Path, path: str) -> PlainReader:
+def open_file(bundle: Path, path: str) -> RegularFile:
     """Open a plain file of the bundle; the caller closes it.
 
     Neither it nor a directory between it and ``bundle`` may be a symbolic link.
@@ -283,11 +283,11 @@ def _is_foreign(path: str, name: str) -> bool:
     return name not in _TOP and signing_key(name) is None
 
 
-def _entry(path: str, item: os.DirEntry[str]) -> Entry:
+def _entry(path: str, item: os.DirEntry[str]) -> BundleFile:
     status = item.stat(follow_symlinks=False)
     kind: EntryKind = "file" if stat.S_ISREG(status.st_mode) else "special"
     shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
-    return Entry(path, kind, status.st_size, shared)
+    return BundleFile(path, kind, status.st_size, shared)
 
 
 def _digest(algorithm: str, text: str) -> Digest | None:

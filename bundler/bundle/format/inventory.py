@@ -43,7 +43,7 @@ _IMAGE_FIELDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class Producer:
     """Which program wrote the bundle."""
 
     name: str
@@ -51,7 +51,7 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class ChecksumFile:
     """What SHA256SUMS must be: its digest, its size in bytes, and how many files it lists."""
 
     path: str
@@ -118,8 +118,8 @@ class Inventory:
     stream: str
     serial: int
     created: datetime
-    tool: Tool
-    sums: Sums
+    tool: Producer
+    sums: ChecksumFile
     images: tuple[BundledImage, ...]
     expires: datetime | None = None
     """None: never."""
@@ -296,11 +296,11 @@ def _referrer(value: dict[str, Any], what: str) -> BundledReferrer:
     )
 
 
-def _tool(value: dict[str, Any], what: str) -> Tool:
-    return Tool(members.text(value, "name", what), members.text(value, "version", what))
+def _tool(value: dict[str, Any], what: str) -> Producer:
+    return Producer(members.text(value, "name", what), members.text(value, "version", what))
 
 
-def _sums(value: dict[str, Any], what: str) -> Sums:
+def _sums(value: dict[str, Any], what: str) -> ChecksumFile:
     path = members.text(value, "path", what)
     if path != "SHA256SUMS":
         raise MalformedError(f"{what}: sums.path is {path[:80]!r} instead of 'SHA256SUMS'")
@@ -308,7 +308,7 @@ def _sums(value: dict[str, Any], what: str) -> Sums:
     if digest.algorithm != "sha256":
         raise MalformedError(f"{what}: sums.digest must be a sha256")
     size, count = fields.integer(value, "size", what), fields.integer(value, "count", what)
-    return Sums(path, digest, size, count)
+    return ChecksumFile(path, digest, size, count)
 
 
 def _refuse_repeats(images: tuple[BundledImage, ...], what: str) -> None:

@@ -33,7 +33,7 @@ MAX_SIGNATURE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SignatureCheck:
     """Who signed: proven for the keys that were given, hearsay for others."""
 
     signers: tuple[PublicKey, ...]
@@ -47,7 +47,9 @@ def sign(raw: bytes, keys: Sequence[PrivateKey]) -> dict[str, bytes]:
     return {layout.signature_name(key.public.id): key.sign(raw) for key in keys}
 
 
-def authenticate(raw: bytes, signatures: Mapping[str, bytes], keys: Sequence[PublicKey]) -> Verdict:
+def authenticate(
+    raw: bytes, signatures: Mapping[str, bytes], keys: Sequence[PublicKey]
+) -> SignatureCheck:
     """Decide whether ``raw`` was signed by one of ``keys``.
 
     Args:
@@ -72,7 +74,7 @@ def authenticate(raw: bytes, signatures: Mapping[str, bytes], keys: Sequence[Pub
         signers += [key for key in named if key not in signers]
     if not signers:
         raise _unauthenticated(unknown, keys)
-    return Verdict(tuple(signers), tuple(unknown))
+    return SignatureCheck(tuple(signers), tuple(unknown))
 
 
 def read_signatures(bundle: Path) -> dict[str, bytes]:

@@ -25,7 +25,7 @@ from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
-from bundler.ports import Accepts, Destination, Resolves
+from bundler.ports import Accepts, Destination, TagResolver
 from bundler.transports.directory import tree
 from bundler.transports.oci_layout import transport
 
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import BundledImage, Format, Inventory
     from bundler.content.streams.reader import Content, Reader
-    from bundler.copy.graph import Image
+    from bundler.copy.graph import ResolvedImage
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Node, Options, Publication, Source
+    from bundler.ports import Node, OpenOptions, Publication, Source
 
 
-class WritableDirectory(Destination, Resolves, Protocol):
+class WritableDirectory(Destination, TagResolver, Protocol):
     """A destination that says which names it has."""
 
 
-class BundleDestination(Destination, Resolves, Protocol):
+class BundleDestination(Destination, TagResolver, Protocol):
     """A destination that adds a bundle's content beside that of the former one.
 
     Its ``commit`` makes the content durable, and leaves alone what makes the former bundle one.
@@ -57,7 +57,7 @@ class BundleDestination(Destination, Resolves, Protocol):
         ...
 
 
-def open_for_writing(directory: Path, kind: Format, options: Options) -> WritableDirectory:
+def open_for_writing(directory: Path, kind: Format, options: OpenOptions) -> WritableDirectory:
     """Open ``directory``, made if it is not there, and lock it.
 
     Raises:
@@ -69,7 +69,7 @@ def open_for_writing(directory: Path, kind: Format, options: Options) -> Writabl
     return transport.LayoutDestination(directory, options)
 
 
-def open_for_export(directory: Path, kind: Format, options: Options) -> BundleDestination:
+def open_for_export(directory: Path, kind: Format, options: OpenOptions) -> BundleDestination:
     """As ``open_for_writing``, for content that becomes a bundle once it is sealed."""
     if kind == "dir":
         return _UnsealedTree(directory, options)
@@ -158,7 +158,7 @@ def referrer_name(reference: str, root: Digest, tag: str | None, kind: Format) -
     return _versioned(ImageReference.parse(reference), tag, root)
 
 
-def target(reference: str, image: Image, destination: Destination, kind: Format) -> Target:
+def target(reference: str, image: ResolvedImage, destination: Destination, kind: Format) -> Target:
     """Where in the bundle ``image`` goes."""
     name = image_name(reference, image.graph.root.digest, kind)
     return Target(

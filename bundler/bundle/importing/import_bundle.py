@@ -20,12 +20,12 @@ from bundler.bundle.importing.report import ImportReport, Line
 from bundler.bundle.importing.targets import Placed, Placement, place
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
-from bundler.copy.engine import Outcome, Running, execute
-from bundler.copy.graph import Image, Wish, unique_blobs
+from bundler.copy.engine import EngineOptions, ExecutionResult, execute
+from bundler.copy.graph import ResolvedImage, Wish, unique_blobs
 from bundler.copy.parallel import run
 from bundler.copy.plan import Target, plan
 from bundler.copy.resolve import resolve
-from bundler.copy.target_names import Names
+from bundler.copy.target_names import NameMapping
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,
@@ -35,7 +35,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.errors.counts import count
-from bundler.events import Warned
+from bundler.events import WarningIssued
 
 if TYPE_CHECKING:
     import re
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.bundle.importing.report import Action
-    from bundler.ports import Options, Source
+    from bundler.ports import OpenOptions, Source
     from bundler.trust.keys import PublicKey
 
 Existing = Literal["error", "skip", "overwrite"]
@@ -56,7 +56,7 @@ _ACTIONS: dict[Existing, Action] = {
 
 
 @dataclass(frozen=True, slots=True)
-class ImportOrder:
+class ImportRequest:
     """What to import, whom to trust, and where it goes."""
 
     bundle: Path
@@ -64,14 +64,14 @@ class ImportOrder:
     keys: tuple[PublicKey, ...] = ()
     allow_unsigned: bool = False
     allow_expired: bool = False
-    names: Names = field(default_factory=Names)
+    names: NameMapping = field(default_factory=NameMapping)
     only: tuple[re.Pattern[str], ...] = ()
     """Images in whose full reference one of these is found; empty: all."""
     existing: Existing = "error"
 
 
 def import_bundle(
-    order: ImportOrder, options: Options, running: Running, *, dry_run: bool = False
+    order: ImportRequest, options: OpenOptions, running: EngineOptions, *, dry_run: bool = False
 ) -> ImportReport:
     """Import a bundle.
 
@@ -140,8 +140,8 @@ def _chosen(contents: Inventory, only: Sequence[re.Pattern[str]]) -> list[Bundle
 
 
 def _resolve(
-    images: Sequence[BundledImage], source: store.BundleSource, running: Running
-) -> list[Image]:
+    images: Sequence[BundledImage], source: store.BundleSource, running: EngineOptions
+) -> list[ResolvedImage]:
     """Read and check every manifest, held to the inventory's digests; each image once."""
     wishes = [_wish(image, source) for image in images]
     distinct = {_identity(wish): wish for wish in wishes}
@@ -167,7 +167,7 @@ def _identity(wish: Wish) -> tuple[object, ...]:
     return wish.pin, wish.selection, wish.known_referrers
 
 
-def _look_for_blobs(bundle: Path, contents: Inventory, images: Sequence[Image]) -> None:
+def _look_for_blobs(bundle: Path, contents: Inventory, images: Sequence[ResolvedImage]) -> None:
     """Every blob must be there with its size before the first one is pushed."""
     survey = store.Unwritten(bundle, contents.format)
     absent = [
@@ -197,7 +197,7 @@ class _Answer:
 
 
 def _compare(
-    placement: Placement, existing: Existing, running: Running, *, dry_run: bool
+    placement: Placement, existing: Existing, running: EngineOptions, *, dry_run: bool
 ) -> list[_Answer]:
     """Ask the target what each name stands for; all conflicts are told at once."""
     tasks = [partial(_ask, placed, existing) for placed in placement.images]
@@ -210,7 +210,9 @@ def _compare(
             "\n".join(["names at the target hold something else; nothing was pushed", *conflicts]),
             hint="--existing overwrite replaces them, --existing skip leaves them as they are",
         )
-    running.emit(Warned("names at the target hold something else, which would stop the import"))
+    running.emit(
+        WarningIssued("names at the target hold something else, which would stop the import")
+    )
     return answers
 
 
@@ -241,7 +243,7 @@ def _line(placed: Placed, existing: Existing) -> Line:
 
 
 def _targets(
-    images: Sequence[Image], placement: Placement, answers: Sequence[_Answer]
+    images: Sequence[ResolvedImage], placement: Placement, answers: Sequence[_Answer]
 ) -> list[Target]:
     """A local place is given a name that is right once more: it costs nothing there."""
     local = placement.directory is not None
@@ -275,7 +277,7 @@ def _ask_for_sparse(targets: Sequence[Target], images: Sequence[BundledImage]) -
             ) from error
 
 
-def _told(line: Line, outcome: Outcome) -> Line:
+def _told(line: Line, outcome: ExecutionResult) -> Line:
     error = outcome.failed.get(line.image.reference)
     if error is None:
         return line

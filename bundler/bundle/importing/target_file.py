@@ -10,8 +10,8 @@ from bundler.bundle.manifest.registry_overrides import read_override
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.settings import RegistryOverride
 from bundler.config.yaml import document
-from bundler.config.yaml.context import Surroundings
-from bundler.config.yaml.document import Fields, Findings, Text, Value, is_true, plain
+from bundler.config.yaml.context import YamlContext
+from bundler.config.yaml.document import Findings, MappingNode, ScalarNode, Value, is_true, plain
 from bundler.oci.reference import is_domain, is_repository_path
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
     text = document.decode(document.read_bytes(path), str(path))
     value = document.parse(text, str(path), findings)
     validate(value, "import-target", findings)
-    around = Surroundings(path.name, path.parent, environment, findings)
+    around = YamlContext(path.name, path.parent, environment, findings)
     target = _target(plain(value, "target"), around)
     override = read_override(value, around)
     names = plain(value, "names")
@@ -58,14 +58,14 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
     return TargetFile(
         target=target or "",
         override=override,
-        names=_names(names) if isinstance(names, Fields) else (),
+        names=_names(names) if isinstance(names, MappingNode) else (),
         keep_host=is_true(plain(value, "keepHost")),
         existing=cast("Existing", str(plain(value, "existing") or "error")),
     )
 
 
-def _target(value: Value | None, around: Surroundings) -> str | None:
-    if not isinstance(value, Text):
+def _target(value: Value | None, around: YamlContext) -> str | None:
+    if not isinstance(value, ScalarNode):
         return None
     if value.startswith(_DOCKER):
         host, slash, prefix = value.removeprefix(_DOCKER).rstrip("/").partition("/")
@@ -79,5 +79,5 @@ def _target(value: Value | None, around: Surroundings) -> str | None:
     return f"{transport}:{os.path.normpath(around.folder / folder)}"
 
 
-def _names(names: Fields) -> tuple[tuple[str, str], ...]:
+def _names(names: MappingNode) -> tuple[tuple[str, str], ...]:
     return tuple((source, str(target)) for source, target in names.items())

@@ -14,21 +14,21 @@ from bundler import transports
 from bundler.bundle.format import directory as layout
 from bundler.bundle.format import store
 from bundler.copy.plan import Target
-from bundler.copy.target_names import Inside, Names
+from bundler.copy.target_names import NameMapping, TargetName
 from bundler.errors import InvalidReferenceError, NotFoundError, UsageError
 from bundler.oci.reference import domain_of, is_domain, is_repository_path
-from bundler.ports import Destination, Resolves
+from bundler.ports import Destination, TagResolver
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from contextlib import ExitStack
 
     from bundler.bundle.format.inventory import BundledImage, Format
-    from bundler.copy.graph import Image
+    from bundler.copy.graph import ResolvedImage
     from bundler.oci.digest import Digest
-    from bundler.ports import Options
+    from bundler.ports import OpenOptions
 
-    _Opened = tuple[Destination, Resolves | None]
+    _Opened = tuple[Destination, TagResolver | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Placed:
 
     image: BundledImage
     destination: Destination
-    resolver: Resolves | None
+    resolver: TagResolver | None
     names: tuple[str, ...]
     shown: str
     referrer_names: Mapping[Digest, tuple[str, ...]]
@@ -55,7 +55,7 @@ class Placed:
         except NotFoundError:
             return None
 
-    def target(self, image: Image, *, settled: Collection[str]) -> Target:
+    def target(self, image: ResolvedImage, *, settled: Collection[str]) -> Target:
         """What the engine has to do; the names in ``settled`` stay as they are."""
         referrers = {
             digest: tuple(name for name in names if name not in settled)
@@ -76,8 +76,8 @@ class Placement:
 def place(
     target: str,
     images: Sequence[BundledImage],
-    names: Names,
-    options: Options,
+    names: NameMapping,
+    options: OpenOptions,
     stack: ExitStack,
     *,
     writable: bool,
@@ -118,7 +118,11 @@ def registry_host(target: str) -> str | None:
 
 
 def _in_registry(
-    rest: str, images: Sequence[BundledImage], names: Names, options: Options, stack: ExitStack
+    rest: str,
+    images: Sequence[BundledImage],
+    names: NameMapping,
+    options: OpenOptions,
+    stack: ExitStack,
 ) -> Placement:
     host, _, prefix = rest.rstrip("/").partition("/")
     # A host without a dot, a port or that very name would be read as a path at Docker Hub.
@@ -143,7 +147,7 @@ def _in_registry(
             Placed(
                 image,
                 destination,
-                destination if isinstance(destination, Resolves) else None,
+                destination if isinstance(destination, TagResolver) else None,
                 (inside.tag,) if inside.tag else (),
                 f"{host}/{inside}",
                 {item.digest: (item.tag,) if item.tag else () for item in image.referrers},
@@ -156,7 +160,7 @@ def _in_directory(
     kind: Format,
     directory: Path,
     images: Sequence[BundledImage],
-    names: Names,
+    names: NameMapping,
     opened: _Opened,
 ) -> Placement:
     naming = _path if kind == "dir" else str
@@ -165,7 +169,7 @@ def _in_directory(
         inside = names.inside(image.reference, image.digest, image.rename)
         name = naming(inside)
         referrers = {
-            item.digest: (naming(Inside(inside.path, item.tag, item.digest)),)
+            item.digest: (naming(TargetName(inside.path, item.tag, item.digest)),)
             for item in image.referrers
         }
         shown = f"{kind}:{directory}:{name}"
@@ -174,7 +178,7 @@ def _in_directory(
 
 
 def _open_directory(
-    kind: Format, directory: Path, options: Options, stack: ExitStack, *, writable: bool
+    kind: Format, directory: Path, options: OpenOptions, stack: ExitStack, *, writable: bool
 ) -> _Opened:
     if (directory / layout.INVENTORY).exists():
         raise UsageError(
@@ -192,7 +196,7 @@ def _open_directory(
     return store.Unwritten(directory, kind), source
 
 
-def _path(inside: Inside) -> str:
+def _path(inside: TargetName) -> str:
     """Where a ``dir:`` image lies in its tree; FAT knows no colon."""
     if inside.tag:
         return f"{inside.path}/{inside.tag}"

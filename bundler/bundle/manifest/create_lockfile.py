@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler.bundle.exporting.resolve_images import resolve_all
-from bundler.bundle.manifest.expand import Wanted, WantedReferrer
+from bundler.bundle.manifest.expand import LockedReferrer, Wanted
 from bundler.bundle.manifest.lockfile import Lock, LockedImage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.bundle.manifest.load import BundleManifest
-    from bundler.copy.engine import Running
-    from bundler.ports import Options
+    from bundler.copy.engine import EngineOptions
+    from bundler.ports import OpenOptions
 
 
 def make(
-    manifest: BundleManifest, wanted: Sequence[Wanted], options: Options, running: Running
+    manifest: BundleManifest, wanted: Sequence[Wanted], options: OpenOptions, running: EngineOptions
 ) -> Lock:
     """The lock of ``manifest`` as things stand now.
 
@@ -35,7 +35,7 @@ def make(
                 root=item.image.graph.root,
                 replaces=item.image.replaces,
                 referrers=tuple(
-                    WantedReferrer(referrer.graph.root.digest, referrer.tag)
+                    LockedReferrer(referrer.graph.root.digest, referrer.tag)
                     for referrer in item.image.referrers
                 ),
                 time=now,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from bundler.bundle.manifest.rename_rules import is_target_name
-from bundler.bundle.manifest.source_reference import Located, locate
-from bundler.config.yaml.document import Fields, Items, Text, Value, plain
+from bundler.bundle.manifest.source_reference import SourceLocation, locate
+from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, Value, plain
 from bundler.config.yaml.filters import expressions, read_range
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.platform import Platform
@@ -17,7 +17,7 @@ from bundler.oci.tag_filter import Latest, Select
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.config.yaml.context import Surroundings
+    from bundler.config.yaml.context import YamlContext
     from bundler.config.yaml.document import Findings
     from bundler.oci.digest import Digest
 
@@ -25,7 +25,7 @@ IndexMode = Literal["strip", "sparse", "all"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ImageOptions:
     """How much of an image is to travel."""
 
     platforms: tuple[Platform, ...] = ()
@@ -38,7 +38,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestEntry:
     """An image, or with ``select`` a repository of which some tags are wanted."""
 
     reference: str
@@ -47,7 +47,7 @@ class Entry:
     """Where it comes from, as ``transports.parse`` takes it; local paths are resolved."""
     origin: str
     """``file:line`` of what asked for it."""
-    wishes: Wishes
+    wishes: ImageOptions
     pin: Digest | None = None
     """What ``source`` has to stand for."""
     select: Select | None = None
@@ -56,15 +56,15 @@ class Entry:
 
 
 def entry(
-    located: Located,
+    located: SourceLocation,
     origin: str,
-    wishes: Wishes,
+    wishes: ImageOptions,
     *,
     rename: str | None = None,
     select: Select | None = None,
-) -> Entry:
+) -> ManifestEntry:
     """An entry for what was located."""
-    return Entry(
+    return ManifestEntry(
         reference=str(located.image),
         source=located.source,
         origin=origin,
@@ -75,12 +75,12 @@ def entry(
     )
 
 
-def read_wishes(value: Value | None, otherwise: Wishes, findings: Findings) -> Wishes:
+def read_wishes(value: Value | None, otherwise: ImageOptions, findings: Findings) -> ImageOptions:
     """What ``platforms``, ``index`` and ``referrers`` say; where they are silent, ``otherwise``."""
     platforms, index, referrers = (plain(value, key) for key in ("platforms", "index", "referrers"))
     wishes = otherwise
-    if isinstance(platforms, Items):
-        read = (_platform(item, findings) for item in platforms if isinstance(item, Text))
+    if isinstance(platforms, SequenceNode):
+        read = (_platform(item, findings) for item in platforms if isinstance(item, ScalarNode))
         wishes = replace(wishes, platforms=tuple(dict.fromkeys(filter(None, read))))
     elif platforms == "all":
         wishes = replace(wishes, platforms=())
@@ -91,12 +91,14 @@ def read_wishes(value: Value | None, otherwise: Wishes, findings: Findings) -> W
     return wishes
 
 
-def read_images(value: Value | None, defaults: Wishes, around: Surroundings) -> Iterator[Entry]:
+def read_images(
+    value: Value | None, defaults: ImageOptions, around: YamlContext
+) -> Iterator[ManifestEntry]:
     """The entries of an ``images`` list; mistakes become findings."""
-    for item in value if isinstance(value, Items) else ():
-        if isinstance(item, Text):
+    for item in value if isinstance(value, SequenceNode) else ():
+        if isinstance(item, ScalarNode):
             made = _image(item, item, defaults, around)
-        elif isinstance(item, Fields) and "repo" in item:
+        elif isinstance(item, MappingNode) and "repo" in item:
             made = _repository(item, defaults, around)
         else:
             made = _image(plain(item, "ref"), item, defaults, around)
@@ -105,9 +107,12 @@ def read_images(value: Value | None, defaults: Wishes, around: Surroundings) -> 
 
 
 def _image(
-    ref: Value | None, item: Text | Items | Fields, defaults: Wishes, around: Surroundings
-) -> Entry | None:
-    if not isinstance(ref, Text) or ref.is_null:
+    ref: Value | None,
+    item: ScalarNode | SequenceNode | MappingNode,
+    defaults: ImageOptions,
+    around: YamlContext,
+) -> ManifestEntry | None:
+    if not isinstance(ref, ScalarNode) or ref.is_null:
         return None  # the schema has found it already
     wishes = read_wishes(item, defaults, around.findings)
     rename = _rename(plain(item, "rename"), around.findings)
@@ -128,13 +133,15 @@ def _image(
     return entry(located, around.origin(ref.at), wishes, rename=rename)
 
 
-def _repository(item: Fields, defaults: Wishes, around: Surroundings) -> Entry | None:
+def _repository(
+    item: MappingNode, defaults: ImageOptions, around: YamlContext
+) -> ManifestEntry | None:
     wishes = read_wishes(item, defaults, around.findings)
     rename = _rename(plain(item, "rename"), around.findings)
     select = _select(plain(item, "select"), around.findings)
     repo = item["repo"]
-    located = _locate(repo, around) if isinstance(repo, Text) else None
-    if located is None or not isinstance(repo, Text):
+    located = _locate(repo, around) if isinstance(repo, ScalarNode) else None
+    if located is None or not isinstance(repo, ScalarNode):
         return None
     if located.local or located.image.version is not None:
         around.findings.add(
@@ -145,7 +152,7 @@ def _repository(item: Fields, defaults: Wishes, around: Surroundings) -> Entry |
 
 
 def _select(value: Value | None, findings: Findings) -> Select | None:
-    if not isinstance(value, Fields):
+    if not isinstance(value, MappingNode):
         return None
     regex, latest = plain(value, "regex"), plain(value, "latest")
     return Select(
@@ -158,7 +165,11 @@ def _select(value: Value | None, findings: Findings) -> Select | None:
 
 
 def _tags(value: Value | None, findings: Findings) -> tuple[str, ...]:
-    tags = [item for item in value if isinstance(item, Text)] if isinstance(value, Items) else []
+    tags = (
+        [item for item in value if isinstance(item, ScalarNode)]
+        if isinstance(value, SequenceNode)
+        else []
+    )
     for tag in tags:
         if not is_tag(tag):
             findings.add(tag.at, f"{str(tag[:140])!r} is not a tag")
@@ -167,12 +178,12 @@ def _tags(value: Value | None, findings: Findings) -> tuple[str, ...]:
 
 def _latest(value: Value | None) -> Latest | None:
     count = plain(value, "count")
-    if not isinstance(count, Text) or not count.isdecimal():
+    if not isinstance(count, ScalarNode) or not count.isdecimal():
         return None  # the schema has found it already
     return Latest(int(count), "tag" if plain(value, "by") == "tag" else "semver")
 
 
-def _platform(text: Text, findings: Findings) -> Platform | None:
+def _platform(text: ScalarNode, findings: Findings) -> Platform | None:
     try:
         return Platform.parse(text)
     except UsageError as error:
@@ -181,14 +192,14 @@ def _platform(text: Text, findings: Findings) -> Platform | None:
 
 
 def _rename(value: Value | None, findings: Findings) -> str | None:
-    if not isinstance(value, Text):
+    if not isinstance(value, ScalarNode):
         return None
     if not is_target_name(value):
         findings.add(value.at, f"{str(value[:200])!r} is not a name such as infra/app:v2.1")
     return str(value)
 
 
-def _locate(text: Text, around: Surroundings) -> Located | None:
+def _locate(text: ScalarNode, around: YamlContext) -> SourceLocation | None:
     try:
         return locate(text, around.folder)
     except InvalidReferenceError as error:

@@ -16,14 +16,14 @@ from bundler.oci.tag_filter import choose
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from bundler.bundle.manifest.entries import Entry, IndexMode
+    from bundler.bundle.manifest.entries import IndexMode, ManifestEntry
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.oci.digest import Digest
     from bundler.oci.platform import Platform
 
 
 @dataclass(frozen=True, slots=True)
-class WantedReferrer:
+class LockedReferrer:
     """A referrer that a lock names, and the tag it is found by, if it has one."""
 
     digest: Digest
@@ -50,7 +50,7 @@ class Wanted:
     """The digest that ``source`` must resolve to, before platforms are chosen."""
     result: Digest | None = None
     """From a lock: the digest that must come of it once platforms are chosen."""
-    locked_referrers: tuple[WantedReferrer, ...] | None = None
+    locked_referrers: tuple[LockedReferrer, ...] | None = None
     """From a lock: exactly these referrers; None: whatever there is, if ``referrers``."""
 
 
@@ -88,8 +88,8 @@ def expand(
 
 
 def _meant(
-    entries: Iterable[Entry], open_tags: Callable[[str], Sequence[str]], emit: Emit
-) -> list[tuple[Entry, str, str]]:
+    entries: Iterable[ManifestEntry], open_tags: Callable[[str], Sequence[str]], emit: Emit
+) -> list[tuple[ManifestEntry, str, str]]:
     """Each entry with the reference and the source of every image that it means."""
     ask = cache(open_tags)
     meant, failures = [], []
@@ -112,7 +112,7 @@ def _meant(
     return meant
 
 
-def _wanted(entry: Entry, reference: str, source: str, manifest: BundleManifest) -> Wanted:
+def _wanted(entry: ManifestEntry, reference: str, source: str, manifest: BundleManifest) -> Wanted:
     wishes = entry.wishes
     return Wanted(
         reference=reference,

@@ -10,16 +10,16 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.bundle.manifest.entries import Entry, Wishes, entry, read_images
+from bundler.bundle.manifest.entries import ImageOptions, ManifestEntry, entry, read_images
 from bundler.bundle.manifest.source_reference import in_registry
 from bundler.config.yaml import skopeo_sync
-from bundler.config.yaml.document import At, Fields, Items, Text, Value
+from bundler.config.yaml.document import MappingNode, Position, ScalarNode, SequenceNode, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.config.settings import RegistryOverride
-    from bundler.config.yaml.context import Surroundings
+    from bundler.config.yaml.context import YamlContext
 
 _YAML_LINE = re.compile(r"---|[-?\[{&*!|>'\"%@]|[^#]*:(?:\s|$)")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
@@ -34,15 +34,17 @@ def is_list(text: str) -> bool:
     return False
 
 
-def read_list(text: str, wishes: Wishes, around: Surroundings, file: str) -> Iterator[Entry]:
+def read_list(
+    text: str, wishes: ImageOptions, around: YamlContext, file: str
+) -> Iterator[ManifestEntry]:
     """The entries of a list; mistakes become findings."""
-    references = Items()
+    references = SequenceNode()
     for number, line in enumerate(text.splitlines(), 1):
         said = _COMMENT.sub("", line)
-        word = Text(said.strip())
+        word = ScalarNode(said.strip())
         if not word:
             continue
-        word.at = At(file, number, len(said) - len(said.lstrip()) + 1)
+        word.at = Position(file, number, len(said) - len(said.lstrip()) + 1)
         word.plain = True
         if len(word.split()) > 1:
             around.findings.add(word.at, "expected one reference in a line, got several words")
@@ -54,10 +56,10 @@ def read_list(text: str, wishes: Wishes, around: Surroundings, file: str) -> Ite
 def is_skopeo_sync(value: Value) -> bool:
     """Whether ``value`` is what ``skopeo sync`` takes."""
     return (
-        isinstance(value, Fields)
+        isinstance(value, MappingNode)
         and not _OWN_KEYS & set(value)
         and any(
-            isinstance(part, Fields) and set(skopeo_sync.KEYS) & set(part)
+            isinstance(part, MappingNode) and set(skopeo_sync.KEYS) & set(part)
             for part in value.values()
         )
     )
@@ -67,11 +69,11 @@ def is_skopeo_sync(value: Value) -> bool:
 class SkopeoSync:
     """What a skopeo-sync file says."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[ManifestEntry] = field(default_factory=list)
     registries: dict[str, RegistryOverride] = field(default_factory=dict)
 
 
-def read_skopeo_sync(value: Value, wishes: Wishes, around: Surroundings) -> SkopeoSync:
+def read_skopeo_sync(value: Value, wishes: ImageOptions, around: YamlContext) -> SkopeoSync:
     """The entries and registries of a skopeo-sync file; mistakes become findings."""
     said = skopeo_sync.read(value, around)
     entries = [

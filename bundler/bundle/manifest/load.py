@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bundler.bundle.manifest.entries import Wishes, read_images, read_wishes
+from bundler.bundle.manifest.entries import ImageOptions, read_images, read_wishes
 from bundler.bundle.manifest.external_lists import (
     is_list,
     is_skopeo_sync,
@@ -25,8 +25,16 @@ from bundler.bundle.manifest.registry_overrides import read_override
 from bundler.bundle.manifest.rename_rules import RenameRule, check_template
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
-from bundler.config.yaml.context import Surroundings
-from bundler.config.yaml.document import At, Fields, Findings, Items, Text, Value, plain
+from bundler.config.yaml.context import YamlContext
+from bundler.config.yaml.document import (
+    Findings,
+    MappingNode,
+    Position,
+    ScalarNode,
+    SequenceNode,
+    Value,
+    plain,
+)
 from bundler.config.yaml.filters import expression, expressions
 from bundler.errors import BundlerError, InvalidBundleManifestError, UsageError
 from bundler.oci.digest import Digest
@@ -36,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bundler.bundle.manifest.entries import Entry
+    from bundler.bundle.manifest.entries import ManifestEntry
     from bundler.config.settings import RegistryOverride
 
 MAX_INCLUDE_DEPTH = 8
@@ -65,7 +73,7 @@ class BundleManifest:
     """How long a bundle may be imported once it is made; None: for ever."""
     registries: Mapping[str, RegistryOverride]
     """By ``host[:port]``; holds secrets, and never goes into a bundle or a lock."""
-    images: tuple[Entry, ...]
+    images: tuple[ManifestEntry, ...]
     exclude: tuple[re.Pattern[str], ...]
     """An image goes where one of them is found in its full reference."""
     rename: tuple[RenameRule, ...]
@@ -86,11 +94,11 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
         NotFoundError: there is no such file.
     """
     loading = _Loading(path, environment)
-    head = loading.read(path, document.read_bytes(path), Wishes(), ())
+    head = loading.read(path, document.read_bytes(path), ImageOptions(), ())
     name = _name(plain(head, "name"), path, loading.findings)
     loading.findings.check()
     if not loading.entries:
-        loading.findings.add(At(str(path), 1, 1), "no image is asked for")
+        loading.findings.add(Position(str(path), 1, 1), "no image is asked for")
         loading.findings.check()
     return BundleManifest(
         name=name,
@@ -109,7 +117,7 @@ class _Loading:
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
         self.findings = Findings()
         self.registries: dict[str, RegistryOverride] = {}
-        self.entries: list[Entry] = []
+        self.entries: list[ManifestEntry] = []
         self.exclude: list[re.Pattern[str]] = []
         self.rename: list[RenameRule] = []
         self.files: list[ManifestFile] = []
@@ -117,12 +125,12 @@ class _Loading:
         self._folder = path.parent
 
     def read(
-        self, path: Path, data: bytes, wishes: Wishes, above: tuple[Path, ...]
+        self, path: Path, data: bytes, wishes: ImageOptions, above: tuple[Path, ...]
     ) -> Value | None:
         """Add what ``path`` says; what it holds, if it is YAML. ``above`` are its includers."""
         shown = os.path.relpath(path, self._folder) if above else path.name
         self.files.append(ManifestFile(shown, Digest.of(data)))
-        around = Surroundings(shown, path.parent, self._environment, self.findings)
+        around = YamlContext(shown, path.parent, self._environment, self.findings)
         text = document.decode(data, str(path))
         if is_list(text):
             self.entries += read_list(text, wishes, around, str(path))
@@ -138,7 +146,7 @@ class _Loading:
         return value
 
     def _add(
-        self, value: Value, wishes: Wishes, around: Surroundings, files: tuple[Path, ...]
+        self, value: Value, wishes: ImageOptions, around: YamlContext, files: tuple[Path, ...]
     ) -> None:
         wishes = read_wishes(plain(value, "defaults"), wishes, self.findings)
         self._add_registries(_registries(plain(value, "registries"), around))
@@ -146,12 +154,14 @@ class _Loading:
         self.exclude += expressions(plain(plain(value, "exclude"), "images"), self.findings)
         self.rename += _rename_rules(plain(value, "rename"), around)
         included = plain(value, "include")
-        for item in included if isinstance(included, Items) else ():
-            name = plain(item, "path") if isinstance(item, Fields) else item
-            if isinstance(name, Text) and not name.is_null:
+        for item in included if isinstance(included, SequenceNode) else ():
+            name = plain(item, "path") if isinstance(item, MappingNode) else item
+            if isinstance(name, ScalarNode) and not name.is_null:
                 self._include(name, around.folder / name, wishes, files)
 
-    def _include(self, name: Text, path: Path, wishes: Wishes, files: tuple[Path, ...]) -> None:
+    def _include(
+        self, name: ScalarNode, path: Path, wishes: ImageOptions, files: tuple[Path, ...]
+    ) -> None:
         if os.path.realpath(path) in [os.path.realpath(file) for file in files]:
             self.findings.add(name.at, f"{path} includes itself")
             return
@@ -171,21 +181,21 @@ class _Loading:
         self.registries = {**more, **self.registries}
 
 
-def _registries(value: Value | None, around: Surroundings) -> dict[str, RegistryOverride]:
+def _registries(value: Value | None, around: YamlContext) -> dict[str, RegistryOverride]:
     registries = {}
-    for host, said in value.items() if isinstance(value, Fields) else ():
-        if isinstance(value, Fields) and not is_domain(host):
+    for host, said in value.items() if isinstance(value, MappingNode) else ():
+        if isinstance(value, MappingNode) and not is_domain(host):
             text = f"{host[:80]!r} is not a registry's host[:port]"
             around.findings.add(value.key_at[host], text)
         registries[domain_of(host)] = read_override(said, around)
     return registries
 
 
-def _rename_rules(value: Value | None, around: Surroundings) -> list[RenameRule]:
+def _rename_rules(value: Value | None, around: YamlContext) -> list[RenameRule]:
     rules, findings = [], around.findings
-    for item in value if isinstance(value, Items) else ():
+    for item in value if isinstance(value, SequenceNode) else ():
         match, to = expression(plain(item, "match"), findings), plain(item, "to")
-        if match is None or not isinstance(to, Text):
+        if match is None or not isinstance(to, ScalarNode):
             continue
         try:
             check_template(to, match)
@@ -196,11 +206,11 @@ def _rename_rules(value: Value | None, around: Surroundings) -> list[RenameRule]
 
 
 def _name(value: Value | None, path: Path, findings: Findings) -> str:
-    if isinstance(value, Text):
+    if isinstance(value, ScalarNode):
         return str(value)
     if _NAME.fullmatch(path.stem) is None:
         findings.add(
-            At(str(path), 1, 1),
+            Position(str(path), 1, 1),
             f"the file's name, {path.stem[:80]!r}, cannot name a bundle; add name: with up to 64"
             " lower-case letters, digits, '.', '_' and '-'",
         )
@@ -208,5 +218,5 @@ def _name(value: Value | None, path: Path, findings: Findings) -> str:
 
 
 def _expires(value: Value | None) -> timedelta | None:
-    match = _DURATION.fullmatch(value) if isinstance(value, Text) else None
+    match = _DURATION.fullmatch(value) if isinstance(value, ScalarNode) else None
     return int(match[1]) * _UNITS[match[2]] if match else None

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import yaml
 
-from bundler.bundle.manifest.expand import Wanted, WantedReferrer
+from bundler.bundle.manifest.expand import LockedReferrer, Wanted
 from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.bundle.manifest.source_reference import in_registry
 from bundler.config.yaml import document
-from bundler.config.yaml.document import Findings, Items, Text, Value, plain
+from bundler.config.yaml.document import Findings, ScalarNode, SequenceNode, Value, plain
 from bundler.content.files import atomic_write
 from bundler.errors import BundlerError
 from bundler.oci.digest import Digest
@@ -62,7 +62,7 @@ class LockedImage:
     index: IndexMode
     replaces: Digest | None
     """The root at the source, where choosing platforms made another of it."""
-    referrers: tuple[WantedReferrer, ...]
+    referrers: tuple[LockedReferrer, ...]
     rename: str | None
     origin: str
     time: datetime
@@ -75,7 +75,7 @@ class LockedImage:
         *,
         root: Descriptor,
         replaces: Digest | None,
-        referrers: tuple[WantedReferrer, ...],
+        referrers: tuple[LockedReferrer, ...],
         time: datetime,
     ) -> Self:
         """What became of ``wanted``: ``root`` travels, made from ``replaces`` if that is given."""
@@ -156,7 +156,7 @@ def read(path: Path) -> Lock:
     findings.check(hint=_AGAIN)
     images, seen = [], set[str]()
     items = plain(value, "images")
-    for item in items if isinstance(items, Items) else ():
+    for item in items if isinstance(items, SequenceNode) else ():
         try:
             image = _read_image(item, path.parent)
         except (BundlerError, ValueError) as error:
@@ -269,7 +269,7 @@ def _moved_to(source: str, path_to: Callable[[str], str]) -> str:
 
 
 def _files(value: Value | None) -> tuple[ManifestFile, ...]:
-    items = value if isinstance(value, Items) else ()
+    items = value if isinstance(value, SequenceNode) else ()
     return tuple(
         ManifestFile(_text(item, "path") or "", Digest(_text(item, "digest") or ""))
         for item in items
@@ -294,8 +294,8 @@ def _read_image(value: Value, folder: Path) -> LockedImage:
         index=cast("IndexMode", _text(value, "index") or "all"),
         replaces=None if replaces is None else Digest(replaces),
         referrers=tuple(
-            WantedReferrer(Digest(_text(item, "digest") or ""), _text(item, "tag"))
-            for item in (referrers if isinstance(referrers, Items) else ())
+            LockedReferrer(Digest(_text(item, "digest") or ""), _text(item, "tag"))
+            for item in (referrers if isinstance(referrers, SequenceNode) else ())
         ),
         rename=_text(value, "rename"),
         origin=_text(value, "origin") or "",
@@ -305,4 +305,4 @@ def _read_image(value: Value, folder: Path) -> LockedImage:
 
 def _text(value: Value, key: str) -> str | None:
     member = plain(value, key)
-    return str(member) if isinstance(member, Text) else None
+    return str(member) if isinstance(member, ScalarNode) else None

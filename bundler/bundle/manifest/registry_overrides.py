@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.config.settings import ANONYMOUS, Credentials, Limits, RegistryOverride
-from bundler.config.yaml.document import Fields, Text, Value, is_true, plain
+from bundler.config.settings import ANONYMOUS, Credentials, RateLimits, RegistryOverride
+from bundler.config.yaml.document import MappingNode, ScalarNode, Value, is_true, plain
 
 if TYPE_CHECKING:
-    from bundler.config.yaml.context import Surroundings
+    from bundler.config.yaml.context import YamlContext
 
 
-def read_override(value: Value | None, around: Surroundings) -> RegistryOverride:
+def read_override(value: Value | None, around: YamlContext) -> RegistryOverride:
     """What ``tls``, ``credentials`` and ``limits`` of ``value`` say; mistakes become findings."""
     tls, secrets, limits = (plain(value, key) for key in ("tls", "credentials", "limits"))
     ca_file = around.path(plain(tls, "caFile"))
@@ -32,8 +32,8 @@ def read_override(value: Value | None, around: Surroundings) -> RegistryOverride
     )
 
 
-def _credentials(value: Value | None, around: Surroundings) -> Credentials | None:
-    if not isinstance(value, Fields):
+def _credentials(value: Value | None, around: YamlContext) -> Credentials | None:
+    if not isinstance(value, MappingNode):
         return None
     users = [key for key in ("usernameEnv", "usernameFile") if key in value]
     words = [key for key in ("passwordEnv", "passwordFile") if key in value]
@@ -63,14 +63,14 @@ def _switch(value: Value | None, key: str) -> bool | None:
     return None if said is None else is_true(said)
 
 
-def _limits(value: Value | None) -> Limits | None:
-    if not isinstance(value, Fields):
+def _limits(value: Value | None) -> RateLimits | None:
+    if not isinstance(value, MappingNode):
         return None
     parallel, rate = plain(value, "parallel"), plain(value, "requestsPerSecond")
     try:
-        return Limits(
-            parallel=int(parallel) if isinstance(parallel, Text) else None,
-            requests_per_second=float(rate) if isinstance(rate, Text) else None,
+        return RateLimits(
+            parallel=int(parallel) if isinstance(parallel, ScalarNode) else None,
+            requests_per_second=float(rate) if isinstance(rate, ScalarNode) else None,
         )
     except ValueError:  # the schema has found it already
         return None

@@ -18,12 +18,12 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from bundler.config.yaml.document import At, Findings, Text, Value, describe, nearest
+from bundler.config.yaml.document import Findings, Position, ScalarNode, Value, describe, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Finding = tuple[At, str]
+Finding = tuple[Position, str]
 
 _SECRETS = {"password", "passwd", "pass", "token", "secret", "identitytoken", "registrytoken"}
 _MAX_ERRORS = 1000
@@ -52,11 +52,11 @@ def _validator(name: str) -> Any:  # noqa: ANN401 - jsonschema makes its classes
 
 
 def _is_text(_checker: object, value: object) -> bool:
-    return isinstance(value, Text) and not value.is_null
+    return isinstance(value, ScalarNode) and not value.is_null
 
 
 def _is_switch(_checker: object, value: object) -> bool:
-    return isinstance(value, Text) and value.plain and value.lower() in ("true", "false")
+    return isinstance(value, ScalarNode) and value.plain and value.lower() in ("true", "false")
 
 
 def _is_integer(_checker: object, value: object) -> bool:
@@ -64,7 +64,7 @@ def _is_integer(_checker: object, value: object) -> bool:
 
 
 def _is_number(_checker: object, value: object) -> bool:
-    return isinstance(value, Text) and value.plain and _NUMBER.fullmatch(value) is not None
+    return isinstance(value, ScalarNode) and value.plain and _NUMBER.fullmatch(value) is not None
 
 
 def _bound(
@@ -80,7 +80,7 @@ def _bound(
 def _pattern(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
     """As JSON Schema, except that ``$`` is the end, and not a newline before it."""
     exact = pattern.removeprefix("^").removesuffix("$")
-    if isinstance(value, Text) and re.fullmatch(exact, value) is None:
+    if isinstance(value, ScalarNode) and re.fullmatch(exact, value) is None:
         yield ValidationError("")
 
 
@@ -138,7 +138,7 @@ class _Mistake:
         value = self.value
         # A whole file that is one text may be a private key, named by mistake.
         private = not self.path or "credentials" in self.path
-        hidden = isinstance(value, Text) and not value.is_null and private
+        hidden = isinstance(value, ScalarNode) and not value.is_null and private
         return f"expected {what}, got {'text' if hidden else describe(value)}"
 
 
@@ -194,7 +194,7 @@ def _mismatch(mistake: _Mistake) -> str:
         case "type":
             return mistake.expected(mistake.schema.get("title", _WORDS.get(words[0], words[0])))
         case "enum" | "const":
-            close = nearest(value, words) if isinstance(value, Text) else ""
+            close = nearest(value, words) if isinstance(value, ScalarNode) else ""
             return mistake.expected(" or ".join(f"`{word}`" for word in words)) + close
         case "pattern":
             return mistake.expected(mistake.schema["title"])

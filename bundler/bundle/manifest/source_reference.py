@@ -25,7 +25,7 @@ _UNFIT = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class SourceLocation:
     """An image, or a repository where ``image`` has neither tag nor digest."""
 
     image: ImageReference
@@ -44,7 +44,7 @@ class Located:
         return not self.source.startswith(_DOCKER)
 
 
-def locate(text: str, folder: Path) -> Located:
+def locate(text: str, folder: Path) -> SourceLocation:
     """Read a reference; a plain name is one in a registry, a local path is relative to ``folder``.
 
     What lies in a layout or an archive gets the name it has there, below ``localhost`` where that
@@ -73,13 +73,13 @@ def locate(text: str, folder: Path) -> Located:
     return in_registry(ImageReference.parse(text))
 
 
-def in_registry(image: ImageReference) -> Located:
+def in_registry(image: ImageReference) -> SourceLocation:
     """Where ``image`` is found: by its tag if it has one, else by its digest."""
     asked = replace(image, digest=None) if image.tag else image
-    return Located(image, f"{_DOCKER}{asked}")
+    return SourceLocation(image, f"{_DOCKER}{asked}")
 
 
-def _in_place(transport: str, rest: str, folder: Path) -> Located:
+def _in_place(transport: str, rest: str, folder: Path) -> SourceLocation:
     path, colon, name = rest.partition(":")
     if rest.startswith("//") or not path:
         raise InvalidReferenceError(
@@ -88,7 +88,7 @@ def _in_place(transport: str, rest: str, folder: Path) -> Located:
         )
     source = f"{transport}:{os.path.normpath(folder / path)}{colon}{name}"
     transports.parse(source)
-    return Located(_local_name(path, name), source)
+    return SourceLocation(_local_name(path, name), source)
 
 
 def _local_name(path: str, name: str) -> ImageReference:

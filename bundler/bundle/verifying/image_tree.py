@@ -31,7 +31,7 @@ MAX_PARTS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TreeNode:
     """One manifest, config or layer of an image."""
 
     path: str
@@ -43,18 +43,18 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class ImageTree:
     """One root with all it needs, each path once, parents before children."""
 
     root: Descriptor
-    parts: tuple[Part, ...]
+    parts: tuple[TreeNode, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
     """Every image of a bundle with its own tree and those of its referrers."""
 
-    images: tuple[tuple[BundledImage, tuple[Tree, ...]], ...]
+    images: tuple[tuple[BundledImage, tuple[ImageTree, ...]], ...]
     problems: dict[str, BundlerError]
     """Why a manifest could not be walked, by its path."""
 
@@ -85,10 +85,10 @@ class _Walker:
     inventory: Inventory
     problems: dict[str, BundlerError] = field(default_factory=dict)
     _children: dict[Digest, tuple[tuple[Descriptor, Kind], ...]] = field(default_factory=dict)
-    _trees: dict[tuple[Digest, str, int, bool], Tree] = field(default_factory=dict)
+    _trees: dict[tuple[Digest, str, int, bool], ImageTree] = field(default_factory=dict)
     _parts_so_far: int = 0
 
-    def tree(self, root: Descriptor, *, sparse: bool = False) -> Tree:
+    def tree(self, root: Descriptor, *, sparse: bool = False) -> ImageTree:
         """The tree of ``root``; images with the same root share it."""
         key = (root.digest, root.media_type, root.size, sparse)
         tree = self._trees.get(key)
@@ -99,9 +99,9 @@ class _Walker:
             raise LimitError(f"{self.bundle}: its images have more than {MAX_PARTS:,} parts")
         return tree
 
-    def _grow(self, root: Descriptor, *, sparse: bool) -> Tree:
+    def _grow(self, root: Descriptor, *, sparse: bool) -> ImageTree:
         """Depth first, going below each manifest once however many indexes list it."""
-        parts: dict[str, Part] = {}
+        parts: dict[str, TreeNode] = {}
         pending: list[tuple[Descriptor, Kind, int]] = [(root, "manifest", 0)]
         walked: set[str] = set()
         while pending:
@@ -116,12 +116,14 @@ class _Walker:
                 walked.add(part.path)
                 below = self._read(part.path, target, depth, required=part.required)
                 pending += [(child, kind, depth + 1) for child, kind in reversed(below)]
-        return Tree(root, tuple(parts.values()))
+        return ImageTree(root, tuple(parts.values()))
 
-    def _part(self, root: Descriptor, target: Descriptor, kind: Kind, *, left_out: bool) -> Part:
+    def _part(
+        self, root: Descriptor, target: Descriptor, kind: Kind, *, left_out: bool
+    ) -> TreeNode:
         foreign = target.media_type in media_types.FOREIGN_LAYERS and bool(target.urls)
         absent = (left_out and kind == "manifest") or foreign
-        return Part(self._path(root, target, kind), kind, target, not absent)
+        return TreeNode(self._path(root, target, kind), kind, target, not absent)
 
     def _path(self, root: Descriptor, target: Descriptor, kind: Kind) -> str:
         if self.inventory.format == "oci":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from bundler.bundle.format.directory import Entry
+    from bundler.bundle.format.directory import BundleFile
     from bundler.cancel import Cancellation
     from bundler.errors import BundlerError
     from bundler.events import Emit
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ExpectedFile:
     """A file's path, and every digest that it must have; at least one."""
 
     path: str
@@ -39,28 +39,32 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class HashJob:
     """One content, read once whatever the number of its names; ``size`` in bytes."""
 
     size: int
-    names: tuple[Named, ...]
+    names: tuple[ExpectedFile, ...]
 
 
-def readings(expected: Mapping[str, tuple[Digest, ...]], found: Iterable[Entry]) -> list[Reading]:
+def readings(
+    expected: Mapping[str, tuple[Digest, ...]], found: Iterable[BundleFile]
+) -> list[HashJob]:
     """The contents behind the paths in ``expected``, in the order in which to read them."""
-    together: dict[object, list[Entry]] = {}
+    together: dict[object, list[BundleFile]] = {}
     for entry in found:
         if entry.path in expected:
             together.setdefault(entry.shared or entry.path, []).append(entry)
     grouped = [
-        Reading(entries[0].size, tuple(Named(one.path, expected[one.path]) for one in entries))
+        HashJob(
+            entries[0].size, tuple(ExpectedFile(one.path, expected[one.path]) for one in entries)
+        )
         for entries in together.values()
     ]
     return sorted(grouped, key=lambda content: -content.size)
 
 
 def check_all(
-    bundle: Path, work: Sequence[Reading], jobs: int | None, stop: Cancellation, emit: Emit
+    bundle: Path, work: Sequence[HashJob], jobs: int | None, stop: Cancellation, emit: Emit
 ) -> dict[str, BundlerError]:
     """Hash everything in ``work``; by path why a file is not what it must be.
 
@@ -82,7 +86,7 @@ def check_all(
 
 
 def _check(
-    bundle: Path, content: Reading, stop: Cancellation, emit: Emit
+    bundle: Path, content: HashJob, stop: Cancellation, emit: Emit
 ) -> dict[str, BundlerError]:
     label = content.names[0].digests[0].text
     emit(BlobStarted(label, content.size, "check"))
@@ -103,7 +107,7 @@ def _check(
 
 
 def _hash(
-    bundle: Path, content: Reading, stop: Cancellation, advance: partial[None]
+    bundle: Path, content: HashJob, stop: Cancellation, advance: partial[None]
 ) -> dict[str, str]:
     """The text of the content's digest by each algorithm that one of its names needs."""
     algorithms = {digest.algorithm for name in content.names for digest in name.digests}

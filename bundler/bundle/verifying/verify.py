@@ -209,7 +209,7 @@ class _Check:
     """What was found so far; the threads that hash return their findings instead."""
 
     bundle: Path
-    found: directory.Files
+    found: directory.DirectoryScan
     findings: dict[str, Finding] = field(default_factory=dict)
     images: dict[str, dict[str, None]] = field(default_factory=dict)
     """For each path the references of the images that need it, in order."""
@@ -249,7 +249,7 @@ class _Check:
             if entry is not None and entry.size > _MAX_UNMEASURED and not measured:
                 self.add("size", path, f"{entry.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed")
 
-    def contents(self, listed: _Listed) -> list[parallel_hash.Reading]:
+    def contents(self, listed: _Listed) -> list[parallel_hash.HashJob]:
         """What is to be hashed: each listed file that is there and has a digest to be held to.
 
         What is known to be wrong already is not read: it may be of any size.

@@ -23,7 +23,7 @@ NAMES = ("airbundle", "skopeo")
 """The names to which the program answers, its own first."""
 
 
-class Showing(Protocol):
+class ProgressView(Protocol):
     """What the user sees of work while it goes on; a context manager, used once."""
 
     def emit(self, event: Event, /) -> None:
@@ -43,7 +43,7 @@ class Showing(Protocol):
         ...
 
 
-class Voice(Protocol):
+class Frontend(Protocol):
     """A way to speak; its methods may be called from any thread."""
 
     @property
@@ -67,7 +67,7 @@ class Voice(Protocol):
         """
         ...
 
-    def showing(self, *, quiet: bool) -> Showing:
+    def showing(self, *, quiet: bool) -> ProgressView:
         """What shows the work of a command."""
         ...
 
@@ -101,7 +101,7 @@ class Voice(Protocol):
         ...
 
 
-class OwnVoice:
+class NativeFrontend:
     """As ``airbundle``."""
 
     tells_outcomes = True
@@ -119,7 +119,7 @@ class OwnVoice:
         """The same."""
         return list(typed)
 
-    def showing(self, *, quiet: bool) -> Showing:
+    def showing(self, *, quiet: bool) -> ProgressView:
         """Bars or lines on stderr."""
         from bundler.cli.output.progress import Progress  # noqa: PLC0415 - only who works needs it
 
@@ -154,10 +154,10 @@ class OwnVoice:
         return error.status if isinstance(error, CancelledError) else error.exit_status
 
 
-_current: Voice = OwnVoice()
+_current: Frontend = NativeFrontend()
 
 
-def current() -> Voice:
+def current() -> Frontend:
     """The voice of this run."""
     return _current
 
@@ -183,9 +183,9 @@ def choose(program: str, typed: Sequence[str]) -> list[str]:
         if name not in NAMES:
             raise UsageError(f"--as: {name[:80]!r} is none of {', '.join(NAMES)}")
     if name == "skopeo":
-        from bundler.cli.frontends.skopeo.frontend import SkopeoVoice  # noqa: PLC0415 - for those who want it
+        from bundler.cli.frontends.skopeo.frontend import SkopeoFrontend  # noqa: PLC0415 - for those who want it
 
-        _current = SkopeoVoice()
+        _current = SkopeoFrontend()
     else:
-        _current = OwnVoice()
+        _current = NativeFrontend()
     return rest

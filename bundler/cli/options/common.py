@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bundler.cli.options import global_options, program_flags
-from bundler.cli.options.go_bool import Switch
+from bundler.cli.options.go_bool import GoBoolOption
 from bundler.cli.options.registry_access import AccessOptions, access, both_sides
 from bundler.cli.options.retry import Retry, retries
 
@@ -22,9 +22,9 @@ __all__ = [
     "PATH",
     "AccessOptions",
     "Command",
+    "GoBoolOption",
     "NamingOptions",
     "Retry",
-    "Switch",
     "access",
     "as_json",
     "both_sides",
@@ -67,7 +67,7 @@ class Command(click.Command):
         switches = {
             spelling
             for param in self.params
-            if isinstance(param, Switch)
+            if isinstance(param, GoBoolOption)
             for spelling in param.opts
         }
         end = args.index("--") if "--" in args else len(args)

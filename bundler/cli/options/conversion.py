@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import click
 
-from bundler.cli.options.go_bool import Switch
+from bundler.cli.options.go_bool import GoBoolOption
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.content.streams.reader import Reader
-    from bundler.copy.convert.options import Algorithm, Changes, Encryption, ManifestFormat
+    from bundler.copy.convert.options import (
+        Algorithm,
+        ConversionOptions,
+        Encryption,
+        ManifestFormat,
+    )
     from bundler.copy.platform_selection import Selection
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.platform import Platform
@@ -28,7 +33,7 @@ _ALGORITHMS = ("gzip", "zstd", "zstd:chunked")
 
 
 @dataclass(frozen=True, slots=True)
-class FormOptions:
+class ConversionFlags:
     """What the command line asks of manifests and layers; None: nothing."""
 
     manifest_format: str | None = None
@@ -54,13 +59,13 @@ class FormOptions:
             return "none"
         return "images" if self.remove_list_signatures else "all"
 
-    def changes(self) -> Changes:
+    def changes(self) -> ConversionOptions:
         """The same for the engine.
 
         Raises:
             UsageError: options that contradict one another.
         """
-        from bundler.copy.convert.options import Changes  # noqa: PLC0415 - not for --help
+        from bundler.copy.convert.options import ConversionOptions  # noqa: PLC0415 - not for --help
 
         if self.encrypted_layers and not self.encryption_keys:
             raise UsageError("--encrypt-layer needs --encryption-key")
@@ -72,7 +77,7 @@ class FormOptions:
         if self.force_compress_format and self.compress_format is None:
             raise UsageError("--dest-force-compress-format needs --dest-compress-format")
         compression = "none" if self.decompress else self.compress_format
-        return Changes(
+        return ConversionOptions(
             manifest_format=cast("ManifestFormat | None", self.manifest_format),
             compression=cast("Algorithm | None", compression or ("gzip" if wanted else None)),
             only_uncompressed=wanted and self.compress_format is None,
@@ -161,12 +166,12 @@ class PlatformOptions:
 
 def manifests(function: Decorated) -> Decorated:
     """Options for the form of manifests alone, gathered in the parameter ``form``."""
-    return _gathered(FormOptions, "form", _MANIFESTS)(function)
+    return _gathered(ConversionFlags, "form", _MANIFESTS)(function)
 
 
 def manifests_and_layers(function: Decorated) -> Decorated:
     """All options for the form of what is copied, gathered in the parameter ``form``."""
-    return _gathered(FormOptions, "form", {**_MANIFESTS, **_LAYERS})(function)
+    return _gathered(ConversionFlags, "form", {**_MANIFESTS, **_LAYERS})(function)
 
 
 def platforms(function: Decorated) -> Decorated:
@@ -237,7 +242,7 @@ _LAYERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     ),
     "compress_uncompressed": (
         ("--dest-compress-uncompressed",),
-        {"cls": Switch, "hidden": True},
+        {"cls": GoBoolOption, "hidden": True},
     ),
     "oci_accept_uncompressed_layers": (
         ("--dest-oci-accept-uncompressed-layers",),

@@ -10,7 +10,7 @@ _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
-class Switch(click.Option):
+class GoBoolOption(click.Option):
     """``--name`` means ``--name=true``, and ``--name=false`` says no; unset it is None.
 
     It never takes the next argument for its value, as a command line made for Go expects.

@@ -14,29 +14,29 @@ from typing import TYPE_CHECKING, cast
 from bundler.bundle.importing.targets import registry_host
 from bundler.cli.output import text
 from bundler.content.files import atomic_write
-from bundler.copy.target_names import Names, parse_moves
+from bundler.copy.target_names import NameMapping, parse_moves
 from bundler.errors import MediumError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bundler.bundle.importing.import_bundle import Existing, ImportOrder
+    from bundler.bundle.importing.import_bundle import Existing, ImportRequest
     from bundler.cli.options.common import AccessOptions, NamingOptions
-    from bundler.cli.runtime.context import Run
+    from bundler.cli.runtime.context import CommandContext
     from bundler.config.settings import RegistryOverride
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
+class ImportTarget:
     """The target, from the command line and from its file, if there is one."""
 
     target: str
-    names: Names
+    names: NameMapping
     existing: Existing
     overrides: Mapping[str, RegistryOverride]
 
 
-def goal(target: str, naming: NamingOptions, access: AccessOptions) -> Goal:
+def goal(target: str, naming: NamingOptions, access: AccessOptions) -> ImportTarget:
     """Read a target file, where ``target`` is one; the command line comes before it.
 
     Raises:
@@ -45,7 +45,7 @@ def goal(target: str, naming: NamingOptions, access: AccessOptions) -> Goal:
     """
     moves = parse_moves(naming.moves)
     existing = cast("Existing", naming.existing or "error")
-    names = Names(moves, naming.keep_host)
+    names = NameMapping(moves, naming.keep_host)
     override = access.override()
     if target.endswith((".yaml", ".yml")):
         from bundler.bundle.importing import target_file  # noqa: PLC0415 - loads yaml and jsonschema
@@ -54,13 +54,13 @@ def goal(target: str, naming: NamingOptions, access: AccessOptions) -> Goal:
         target = file.target
         known = {source for source, _ in moves}
         rest = tuple(move for move in file.names if move[0] not in known)
-        names = Names((*moves, *rest), naming.keep_host or file.keep_host)
+        names = NameMapping((*moves, *rest), naming.keep_host or file.keep_host)
         existing = cast("Existing", naming.existing or file.existing)
         override = file.override if override is None else override.over(file.override)
     host = registry_host(target)
     if host is None and access.given:
         raise UsageError(f"{target[:200]!r} is no registry that these options could be for")
-    return Goal(target, names, existing, {host: override} if host and override else {})
+    return ImportTarget(target, names, existing, {host: override} if host and override else {})
 
 
 def patterns(texts: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
@@ -75,7 +75,7 @@ def patterns(texts: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
         raise UsageError(f"--only {error.pattern!r}: {error}") from None
 
 
-def verify_first(order: ImportOrder, work: Run) -> None:
+def verify_first(order: ImportRequest, work: CommandContext) -> None:
     """Read all of the bundle before anything else.
 
     Raises:

@@ -30,12 +30,12 @@ def place(function: Callable[..., None]) -> Callable[..., None]:
     def gather(
         *arguments: object, authfile: Path | None, compat_auth_file: Path | None, **given: object
     ) -> None:
-        from bundler.images.login import Place  # noqa: PLC0415 - not for --help
+        from bundler.images.login import CredentialStore  # noqa: PLC0415 - not for --help
 
         if authfile is not None and compat_auth_file is not None:
             raise UsageError("--authfile and --compat-auth-file exclude one another")
         compat = compat_auth_file is not None
-        function(*arguments, place=Place(authfile or compat_auth_file, compat), **given)
+        function(*arguments, place=CredentialStore(authfile or compat_auth_file, compat), **given)
 
     gather = click.option(
         "--compat-auth-file", type=common.PATH, help="As --authfile, for a config.json of docker."

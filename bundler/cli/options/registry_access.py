@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bundler.cli.options import global_options
-from bundler.cli.options.go_bool import Switch
+from bundler.cli.options.go_bool import GoBoolOption
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ _REMOTE: dict[str, tuple[dict[str, Any], str]] = {
         "Directory with *.crt, *.cert and *.key for {}.",
     ),
     "tls-verify": (
-        {"cls": Switch},
+        {"cls": GoBoolOption},
         "Whether {} must prove who it is; unset: as registries.conf says.",
     ),
 }

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.runtime.context import Run
+    from bundler.cli.runtime.context import CommandContext
     from bundler.images.sync.destinations import DestinationKind, Naming
     from bundler.images.sync.report import SyncReport
-    from bundler.images.sync.sources import Question, SourceKind
-    from bundler.ports import Options
+    from bundler.images.sync.sources import SourceKind, SyncSource
+    from bundler.ports import OpenOptions
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
@@ -45,28 +45,28 @@ class SyncOptions:
     lenient: bool = False
     refuse_existing: bool = False
 
-    def question(self, text: str, access: AccessOptions) -> Question:
+    def question(self, text: str, access: AccessOptions) -> SyncSource:
         """Where to look for images."""
-        from bundler.images.sync.sources import Question  # noqa: PLC0415 - not for --help
+        from bundler.images.sync.sources import SyncSource  # noqa: PLC0415 - not for --help
 
         said = access.override() if self.source_kind in _REMOTE else None
-        return Question(self.source_kind, text, said, self.lenient)
+        return SyncSource(self.source_kind, text, said, self.lenient)
 
     def naming(self, text: str) -> Naming:
         """How names at the destination are made."""
-        from bundler.copy.target_names import Names, parse_moves  # noqa: PLC0415 - as above
+        from bundler.copy.target_names import NameMapping, parse_moves  # noqa: PLC0415 - as above
         from bundler.images.sync.destinations import Naming  # noqa: PLC0415 - not for --help
 
-        names = Names(parse_moves(self.moves))
+        names = NameMapping(parse_moves(self.moves))
         return Naming(self.destination_kind, text, self.scoped, self.suffix, names)
 
-    def reading(self, work: Run, text: str, access: AccessOptions) -> Options:
+    def reading(self, work: CommandContext, text: str, access: AccessOptions) -> OpenOptions:
         """How to open the sources; what was said of registries goes with the question."""
         if self.source_kind in _REMOTE:
             return work.options()
         return work.opening(f"{self.source_kind}:{text}", access)
 
-    def writing(self, work: Run, text: str, access: AccessOptions) -> Options:
+    def writing(self, work: CommandContext, text: str, access: AccessOptions) -> OpenOptions:
         """How to open the destination; ``text`` is the front of a reference there."""
         if self.destination_kind == "docker":
             text = f"//{text.rstrip('/')}/image"

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from bundler.cli.output import text as render
-from bundler.cli.output.progress_state import Moving, Tally
+from bundler.cli.output.progress_state import ActiveBlob, ProgressState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ _BAR = 24
 class Display(Protocol):
     """Turns the state into text; called by one thread at a time, and must not block."""
 
-    def frame(self, tally: Tally, notes: Sequence[str], now: float) -> str:
+    def frame(self, tally: ProgressState, notes: Sequence[str], now: float) -> str:
         """What to write now, notes first."""
         ...
 
@@ -52,7 +52,7 @@ class Progress:
         self._stream = stream
         self._display = display
         self._clock = clock
-        self._tally = Tally(clock())
+        self._tally = ProgressState(clock())
         self._notes: list[str] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -122,14 +122,14 @@ class Progress:
                 self._stream.flush()
 
 
-class Lines:
+class LogDisplay:
     """For pipes and logs: what there is to do, then where it stands every few seconds."""
 
     def __init__(self, now: float) -> None:
         self._due = now + _LINE_EVERY
         self._told = False
 
-    def frame(self, tally: Tally, notes: Sequence[str], now: float) -> str:
+    def frame(self, tally: ProgressState, notes: Sequence[str], now: float) -> str:
         """Notes at once; the rest when it is due."""
         lines = list(notes)
         if tally.planned and not self._told:
@@ -145,7 +145,7 @@ class Lines:
         return _joined(lines)
 
 
-class Bars:
+class BarDisplay:
     """For terminals: a line for each blob on its way and one for the whole, redrawn in place.
 
     A frame is one write without line wraps that overwrites the last one and then erases what is
@@ -156,7 +156,7 @@ class Bars:
         self._screen = screen
         self._height = 0
 
-    def frame(self, tally: Tally, notes: Sequence[str], now: float) -> str:  # noqa: ARG002 - Display's
+    def frame(self, tally: ProgressState, notes: Sequence[str], now: float) -> str:  # noqa: ARG002 - Display's
         """Notes scroll up and away above the bars."""
         columns, rows = self._screen()
         lines = _bars(tally, rows) if tally.planned or tally.moving else []
@@ -174,7 +174,7 @@ class Bars:
         return f"\x1b[{self._height}F" if self._height else ""
 
 
-def _bars(tally: Tally, rows: int) -> list[str]:
+def _bars(tally: ProgressState, rows: int) -> list[str]:
     room = max(min(_MOST_BARS, rows - 3), 0)
     moving = list(tally.moving.items())
     lines = [_bar(digest, blob) for digest, blob in moving[:room]]
@@ -183,7 +183,7 @@ def _bars(tally: Tally, rows: int) -> list[str]:
     return [*lines, tally.position()]
 
 
-def _bar(digest: str, blob: Moving) -> str:
+def _bar(digest: str, blob: ActiveBlob) -> str:
     filled = _BAR * min(blob.done, blob.size) // blob.size if blob.size else 0
     bar = "#" * filled + "." * (_BAR - filled)
     sizes = f"{render.size(blob.done)} of {render.size(blob.size)}"
@@ -198,7 +198,7 @@ def _display(stream: TextIO) -> Display:
     environment = os.environ  # noqa: TID251 - the terminal is the command line's
     dumb = environment.get("TERM", "dumb") == "dumb" or "CI" in environment
     if dumb or not stream.isatty():
-        return Lines(time.monotonic())
+        return LogDisplay(time.monotonic())
 
     def screen() -> os.terminal_size:
         try:
@@ -207,4 +207,4 @@ def _display(stream: TextIO) -> Display:
             return os.terminal_size((80, 24))
         return size if size.columns else os.terminal_size((80, 24))
 
-    return Bars(screen)
+    return BarDisplay(screen)

@@ -17,7 +17,7 @@ _WINDOW = 10.0  # seconds over which the rate is measured
 
 
 @dataclass(slots=True)
-class Moving:
+class ActiveBlob:
     """A blob on its way; the same blob may be on its way to several places at once."""
 
     activity: Activity
@@ -26,7 +26,7 @@ class Moving:
     places: int = 0
 
 
-class Tally:
+class ProgressState:
     """Adds up events; not safe for threads. Times are seconds of one monotonic clock."""
 
     def __init__(self, now: float) -> None:
@@ -34,7 +34,7 @@ class Tally:
         self.blobs = 0
         self.finished = 0
         self.moved = 0
-        self.moving: dict[str, Moving] = {}
+        self.moving: dict[str, ActiveBlob] = {}
         self._size = 0
         self._present_size = 0
         self._present_blobs = 0
@@ -67,7 +67,7 @@ class Tally:
                 return f"{what}: {reason}; attempt {attempt + 1} in {render.duration(wait)}"
             case events.Notice(text):
                 return text
-            case events.Warned(text):
+            case events.WarningIssued(text):
                 return f"warning: {text}"
             case _:  # told by reports, or by another voice
                 pass
@@ -155,7 +155,7 @@ class Tally:
         if activity == "check" and self._present_blobs and not self._checks:
             self._checks = True
             self.blobs += self._present_blobs
-        moving = self.moving.setdefault(digest, Moving(activity))
+        moving = self.moving.setdefault(digest, ActiveBlob(activity))
         moving.size += size
         moving.places += 1
 

@@ -13,7 +13,7 @@ from bundler.cli.output import text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.bundle.exporting.export import ExportReport, Survey
+    from bundler.bundle.exporting.export import ExportPreview, ExportReport
     from bundler.bundle.importing.report import ImportReport
     from bundler.copy.plan import Action, Plan
     from bundler.images.copy_image import CopyReport
@@ -28,7 +28,7 @@ _WORDS = {
 }
 
 
-def surveyed(survey: Survey, bundle: Path | None, *, as_json: bool) -> None:
+def surveyed(survey: ExportPreview, bundle: Path | None, *, as_json: bool) -> None:
     """Print what an export would do; ``bundle`` is where it would go, if that is said."""
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - only plans need it
     from bundler.bundle.exporting.resolve_images import why_missing  # noqa: PLC0415

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.options.retry import Retry
     from bundler.config.settings import RegistryOverride, Settings
-    from bundler.copy.engine import Running
+    from bundler.copy.engine import EngineOptions
     from bundler.events import Emit
     from bundler.oci.platform import Platform
-    from bundler.ports import Admit, Options
+    from bundler.ports import OpenOptions, PolicyCheck
 
 Result = TypeVar("Result")
 
@@ -37,18 +37,18 @@ DEFAULT_JOBS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CommandContext:
     """One command at work."""
 
     cancellation: Cancellation
     emit: Emit
     executor: Executor
 
-    def engine(self, *, keep_going: bool = False, read_everything: bool = False) -> Running:
+    def engine(self, *, keep_going: bool = False, read_everything: bool = False) -> EngineOptions:
         """How the engine is to go about its work."""
-        from bundler.copy.engine import Running  # noqa: PLC0415 - not every command moves blobs
+        from bundler.copy.engine import EngineOptions  # noqa: PLC0415 - not every command moves blobs
 
-        return Running(
+        return EngineOptions(
             self.executor,
             self.cancellation,
             self.emit,
@@ -64,11 +64,11 @@ class Run:
         *,
         shared_blob_dir: Path | None = None,
         duplicate_blobs: bool = False,
-    ) -> Options:
+    ) -> OpenOptions:
         """How to open a place; ``overrides`` by the host[:port] that the user named."""
-        from bundler.ports import Options  # noqa: PLC0415 - after the arguments are known to be good
+        from bundler.ports import OpenOptions  # noqa: PLC0415 - after the arguments are known to be good
 
-        return Options(
+        return OpenOptions(
             settings(),
             overrides=overrides or {},
             duplicate_blobs=duplicate_blobs,
@@ -79,7 +79,7 @@ class Run:
             emit=self.emit,
         )
 
-    def opening(self, text: str, access: AccessOptions) -> Options:
+    def opening(self, text: str, access: AccessOptions) -> OpenOptions:
         """How to open the place that the reference ``text`` names.
 
         Raises:
@@ -91,7 +91,7 @@ class Run:
         host = daemon_host(text, access.daemon_host)
         return self.options(overrides(text, access), host, shared_blob_dir=shared)
 
-    def admit(self) -> Admit | None:
+    def admit(self) -> PolicyCheck | None:
         """Who decides whether an image is trusted; None: nobody, every image is.
 
         Raises:
@@ -107,7 +107,7 @@ class Run:
 
 
 @contextmanager
-def running(jobs: int | None = None) -> Iterator[Run]:
+def running(jobs: int | None = None) -> Iterator[CommandContext]:
     """Stop on signals and show progress until the block ends; ``jobs`` threads do the work.
 
     Ask all questions before: they cannot be answered once the progress is shown.
@@ -123,7 +123,7 @@ def running(jobs: int | None = None) -> Iterator[Run]:
                 progress,
                 _threads(jobs or DEFAULT_JOBS) as executor,
             ):
-                yield Run(cancellation, progress.emit, executor)
+                yield CommandContext(cancellation, progress.emit, executor)
         except CancelledError:
             progress.last_words()
             raise

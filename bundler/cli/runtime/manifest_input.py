@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bundler.bundle.exporting.export import ExportOrder
+from bundler.bundle.exporting.export import ExportRequest
 from bundler.bundle.exporting.resolve_images import open_tags
 from bundler.bundle.manifest import load as manifests
 from bundler.bundle.manifest import lockfile as locks
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.bundle.manifest.lockfile import Lock
     from bundler.events import Emit
-    from bundler.ports import Options
+    from bundler.ports import OpenOptions
     from bundler.trust.keys import PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ManifestInput:
     """A bundle manifest, and the lock that it is held to, if it is."""
 
     manifest: BundleManifest
@@ -39,10 +39,10 @@ class Asked:
         *,
         parents: bool = False,
         on_system_disk: bool = False,
-    ) -> ExportOrder:
+    ) -> ExportRequest:
         """The bundle that is to be made of it; None: nowhere, for a plan only."""
         name, form = self.manifest.name, cast("Format", kind)
-        return ExportOrder(
+        return ExportRequest(
             bundle=bundle or Path(name),
             stream=name,
             format=form,
@@ -52,14 +52,14 @@ class Asked:
             on_system_disk=on_system_disk,
         )
 
-    def images(self, options: Options, emit: Emit) -> tuple[Wanted, ...]:
+    def images(self, options: OpenOptions, emit: Emit) -> tuple[Wanted, ...]:
         """The images that are wanted; asks registries for tags where they have to be chosen."""
         if self.lock is not None:
             return self.lock.wanted()
         return expand(self.manifest, partial(open_tags, options=options), emit)
 
 
-def load(path: Path, *, locked: bool = False) -> Asked:
+def load(path: Path, *, locked: bool = False) -> ManifestInput:
     """Read the bundle manifest at ``path``, and with ``locked`` the lock beside it.
 
     Raises:
@@ -69,7 +69,7 @@ def load(path: Path, *, locked: bool = False) -> Asked:
     """
     manifest = manifests.load(path, environment=os.environ)  # noqa: TID251 - the command line's task
     if not locked:
-        return Asked(manifest, None)
+        return ManifestInput(manifest, None)
     lock = locks.read(locks.lock_path(path))
     changed = lock.changed_files(manifest)
     if changed:
@@ -77,4 +77,4 @@ def load(path: Path, *, locked: bool = False) -> Asked:
             f"{path}: not as it was locked: {', '.join(changed)} changed since then",
             hint=f"airbundle lock {path}",
         )
-    return Asked(manifest, lock)
+    return ManifestInput(manifest, lock)

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from bundler.cli.options.global_options import ProgramOptions
     from bundler.config.settings import Settings
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Admit, Source
+    from bundler.ports import PolicyCheck, Source
 
 
-def admit(settings: Settings, said: ProgramOptions) -> Admit | None:
+def admit(settings: Settings, said: ProgramOptions) -> PolicyCheck | None:
     """What to ask of every image's manifest; None: nothing, for no policy was written.
 
     Raises:

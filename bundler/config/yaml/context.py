@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.config.yaml.document import At, Findings, Text, Value
+from bundler.config.yaml.document import Findings, Position, ScalarNode, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ _MAX_SECRET = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class YamlContext:
     """What a file's words are read in the light of."""
 
     file: str
@@ -25,13 +25,13 @@ class Surroundings:
     environment: Mapping[str, str]
     findings: Findings
 
-    def origin(self, at: At) -> str:
+    def origin(self, at: Position) -> str:
         """``file:line``, as a bundle records what asked for an image."""
         return f"{self.file}:{at.line}"
 
     def path(self, value: Value | None) -> Path | None:
         """The existing file or folder that ``value`` names; None where it is not said."""
-        if not isinstance(value, Text) or not value:
+        if not isinstance(value, ScalarNode) or not value:
             return None
         home = self.environment.get("HOME")
         path = self.folder / (home + value[1:] if value.startswith("~/") and home else value)
@@ -43,7 +43,7 @@ class Surroundings:
 
     def variable(self, value: Value | None) -> str | None:
         """What the environment variable that ``value`` names holds."""
-        if not isinstance(value, Text):
+        if not isinstance(value, ScalarNode):
             return None
         content = self.environment.get(value)
         if content is None:
@@ -53,7 +53,7 @@ class Surroundings:
     def content(self, value: Value | None) -> str | None:
         """What the file that ``value`` names holds, without the newline at its end."""
         path = self.path(value)
-        if path is None or not isinstance(value, Text) or not path.exists():
+        if path is None or not isinstance(value, ScalarNode) or not path.exists():
             return None
         try:
             with path.open("rb") as stream:

@@ -44,7 +44,7 @@ _NULL = ("", "~", "null", "Null", "NULL")
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class Position:
     """A place in a file; lines and columns count from 1."""
 
     file: str
@@ -55,11 +55,11 @@ class At:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class Text(str):
+class ScalarNode(str):
     """A scalar as it was written; ``plain`` tells that it had no quotes."""
 
     __slots__ = ("at", "plain")
-    at: At
+    at: Position
     plain: bool
 
     @property
@@ -68,31 +68,31 @@ class Text(str):
         return self.plain and self in _NULL
 
 
-class Items(list["Value"]):
+class SequenceNode(list["Value"]):
     """A sequence."""
 
     __slots__ = ("at",)
-    at: At
+    at: Position
 
 
-class Fields(dict[str, "Value"]):
+class MappingNode(dict[str, "Value"]):
     """A mapping; ``key_at`` tells where each key stands."""
 
     __slots__ = ("at", "key_at")
-    at: At
-    key_at: dict[str, At]
+    at: Position
+    key_at: dict[str, Position]
 
 
-Value = Text | Items | Fields
+Value = ScalarNode | SequenceNode | MappingNode
 
 
 class Findings:
     """The mistakes found so far, over all files of one run."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[At, str], None] = {}
+        self._found: dict[tuple[Position, str], None] = {}
 
-    def add(self, at: At, text: str) -> None:
+    def add(self, at: Position, text: str) -> None:
         """Note a mistake; what a terminal could take for a command is written out."""
         safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
         self._found[at, safe] = None
@@ -147,12 +147,14 @@ def decode(data: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
-        raise InvalidBundleManifestError([f"{At(file, line, column)}: not UTF-8 text"]) from None
+        raise InvalidBundleManifestError(
+            [f"{Position(file, line, column)}: not UTF-8 text"]
+        ) from None
     bad = _UNPRINTABLE.search(text)
     if bad:
         line = text.count("\n", 0, bad.start()) + 1
         column = bad.start() - text.rfind("\n", 0, bad.start())
-        at = At(file, line, column)
+        at = Position(file, line, column)
         raise InvalidBundleManifestError([f"{at}: the character {bad[0]!a} is not allowed"])
     return text
 
@@ -169,7 +171,7 @@ def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VAL
         return _Composer(file, events, findings, max_values).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        at = At(file, mark.line + 1, mark.column + 1) if mark else At(file, 1, 1)
+        at = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
         raise InvalidBundleManifestError([f"{at}: {_explain(error, text, at)}"]) from None
     except yaml.YAMLError:
         raise InvalidBundleManifestError([f"{file}:1:1: not YAML"]) from None
@@ -177,7 +179,7 @@ def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VAL
 
 def plain(fields: Value | None, key: str) -> Value | None:
     """The member ``key`` of ``fields``, if that is a mapping that has it."""
-    return fields.get(key) if isinstance(fields, Fields) else None
+    return fields.get(key) if isinstance(fields, MappingNode) else None
 
 
 def nearest(word: str, known: list[str]) -> str:
@@ -190,14 +192,14 @@ def nearest(word: str, known: list[str]) -> str:
 
 def describe(value: Value) -> str:
     """What ``value`` is, in a few words."""
-    if isinstance(value, Text):
+    if isinstance(value, ScalarNode):
         return "nothing" if value.is_null else repr(str(value[:60]))
-    return "a list" if isinstance(value, Items) else "a mapping"
+    return "a list" if isinstance(value, SequenceNode) else "a mapping"
 
 
 def is_true(value: Value | None) -> bool:
     """Whether a switch is on."""
-    return isinstance(value, Text) and value.lower() == "true"
+    return isinstance(value, ScalarNode) and value.lower() == "true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +254,13 @@ class _Composer:
             return self._items(event, depth)
         if isinstance(event, MappingStartEvent):
             return self._fields(event, depth)
-        text = Text(getattr(event, "value", ""))
+        text = ScalarNode(getattr(event, "value", ""))
         text.at = self._at(event)
         text.plain = not getattr(event, "style", None) and tag is None
         return _Made(text)
 
     def _items(self, start: Event, depth: int) -> _Made:
-        items, values, levels = Items(), 1, 1
+        items, values, levels = SequenceNode(), 1, 1
         items.at = self._at(start)
         while not isinstance(event := next(self._events), SequenceEndEvent):
             item = self._make(event, depth + 1)
@@ -268,7 +270,7 @@ class _Composer:
         return _Made(items, values, levels)
 
     def _fields(self, start: Event, depth: int) -> _Made:
-        fields, values, levels = Fields(), 1, 1
+        fields, values, levels = MappingNode(), 1, 1
         fields.at, fields.key_at = self._at(start), {}
         while not isinstance(event := next(self._events), MappingEndEvent):
             key = self._key(event, fields, depth)
@@ -278,9 +280,9 @@ class _Composer:
             self._bound(event, values, depth)
         return _Made(fields, values, levels)
 
-    def _key(self, event: Event, fields: Fields, depth: int) -> str:
+    def _key(self, event: Event, fields: MappingNode, depth: int) -> str:
         key = self._make(event, depth + 1).value
-        if not isinstance(key, Text):
+        if not isinstance(key, ScalarNode):
             raise self._mistake(event, "a key has to be text")
         if key == "<<" and key.plain:
             raise self._mistake(event, "merge keys (<<) have no meaning here; repeat the keys")
@@ -296,15 +298,19 @@ class _Composer:
         if values > self._max_values:
             raise LimitError(f"{self._at(event)}: more than {self._max_values:,} values")
 
-    def _at(self, event: Event) -> At:
+    def _at(self, event: Event) -> Position:
         mark = event.start_mark
-        return At(self._file, mark.line + 1, mark.column + 1) if mark else At(self._file, 1, 1)
+        return (
+            Position(self._file, mark.line + 1, mark.column + 1)
+            if mark
+            else Position(self._file, 1, 1)
+        )
 
     def _mistake(self, event: Event, text: str) -> InvalidBundleManifestError:
         return InvalidBundleManifestError([f"{self._at(event)}: {text}"])
 
 
-def _explain(error: yaml.MarkedYAMLError, text: str, at: At) -> str:
+def _explain(error: yaml.MarkedYAMLError, text: str, at: Position) -> str:
     lines = text.splitlines()
     line = lines[at.line - 1] if at.line <= len(lines) else ""
     indent = line[: len(line) - len(line.lstrip())]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bundler.config import bounded_read
 from bundler.config.yaml import document
-from bundler.config.yaml.document import Fields, Findings, Items, Text, Value
+from bundler.config.yaml.document import Findings, MappingNode, ScalarNode, SequenceNode, Value
 from bundler.errors import ConfigError, InvalidBundleManifestError, LimitError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def read(path: Path) -> Fields | None:
+def read(path: Path) -> MappingNode | None:
     """The mapping in ``path``, empty if nothing is written there; None if there is no such file.
 
     Raises:
@@ -24,7 +24,7 @@ def read(path: Path) -> Fields | None:
     return None if raw is None else parse(raw, str(path))
 
 
-def parse(raw: bytes, file: str) -> Fields:
+def parse(raw: bytes, file: str) -> MappingNode:
     """The mapping in ``raw``; ``file`` names it in messages.
 
     Raises:
@@ -34,21 +34,21 @@ def parse(raw: bytes, file: str) -> Fields:
     try:
         content = document.decode(raw, file)
         if all(not line.strip() or line.lstrip().startswith("#") for line in content.splitlines()):
-            return Fields()
+            return MappingNode()
         value = document.parse(content, file, findings)
         findings.check()
     except (InvalidBundleManifestError, LimitError) as error:
         raise ConfigError(error.message) from None
-    return Fields() if isinstance(value, Text) and value.is_null else fields(value, file)
+    return MappingNode() if isinstance(value, ScalarNode) and value.is_null else fields(value, file)
 
 
-def fields(value: Value, what: str, known: Collection[str] | None = None) -> Fields:
+def fields(value: Value, what: str, known: Collection[str] | None = None) -> MappingNode:
     """``value`` as a mapping whose keys are all ``known``.
 
     Raises:
         ConfigError: it is none, or has others.
     """
-    if not isinstance(value, Fields):
+    if not isinstance(value, MappingNode):
         raise ConfigError(f"{what}: expected a mapping, got {document.describe(value)}")
     for key in value:
         if known is not None and key not in known:
@@ -62,7 +62,7 @@ def text(value: Value, what: str) -> str:
     Raises:
         ConfigError: it is none.
     """
-    if not isinstance(value, Text) or value.is_null:
+    if not isinstance(value, ScalarNode) or value.is_null:
         raise ConfigError(f"{what}: expected text, got {document.describe(value)}")
     return str(value)
 
@@ -73,6 +73,6 @@ def texts(value: Value, what: str) -> tuple[str, ...]:
     Raises:
         ConfigError: it is none.
     """
-    if not isinstance(value, Items):
+    if not isinstance(value, SequenceNode):
         raise ConfigError(f"{what}: expected a list, got {document.describe(value)}")
     return tuple(text(item, what) for item in value)

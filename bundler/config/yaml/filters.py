@@ -6,7 +6,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
-from bundler.config.yaml.document import Items, Text, Value
+from bundler.config.yaml.document import ScalarNode, SequenceNode, Value
 from bundler.errors import UsageError
 from bundler.oci.tag_filter import checked_range
 
@@ -18,7 +18,7 @@ MAX_EXPRESSION = 512
 
 def expression(value: Value | None, findings: Findings) -> re.Pattern[str] | None:
     """A regular expression that a person wrote, compiled; None where it is a mistake."""
-    if not isinstance(value, Text) or not 0 < len(value) <= MAX_EXPRESSION:
+    if not isinstance(value, ScalarNode) or not 0 < len(value) <= MAX_EXPRESSION:
         return None  # the schema has found it already
     try:
         with warnings.catch_warnings():
@@ -31,13 +31,13 @@ def expression(value: Value | None, findings: Findings) -> re.Pattern[str] | Non
 
 def expressions(value: Value | None, findings: Findings) -> tuple[re.Pattern[str], ...]:
     """A list of regular expressions."""
-    items = value if isinstance(value, Items) else ()
+    items = value if isinstance(value, SequenceNode) else ()
     return tuple(filter(None, (expression(item, findings) for item in items)))
 
 
 def read_range(value: Value | None, findings: Findings) -> str | None:
     """A range of versions; None where it is a mistake, or absent."""
-    if not isinstance(value, Text) or value.is_null:
+    if not isinstance(value, ScalarNode) or value.is_null:
         return None
     try:
         return checked_range(value)

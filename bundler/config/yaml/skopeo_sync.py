@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from bundler.config.registry_access import Credentials, RegistryOverride
-from bundler.config.yaml.document import At, Fields, Text, Value, describe, nearest, plain
+from bundler.config.yaml.document import (
+    MappingNode,
+    Position,
+    ScalarNode,
+    Value,
+    describe,
+    nearest,
+    plain,
+)
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.gocompat.masterminds_semver import Constraint
 from bundler.gocompat.regexp import GoExpression
@@ -19,7 +27,7 @@ from bundler.oci.tag_filter import Select
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bundler.config.yaml.context import Surroundings
+    from bundler.config.yaml.context import YamlContext
 
 KEYS = (
     "cert-dir",
@@ -35,11 +43,11 @@ _SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False,
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class SyncEntry:
     """An image, or with ``select`` a repository of which some tags are meant."""
 
     image: ImageReference
-    at: At
+    at: Position
     select: Select | None = None
 
 
@@ -47,15 +55,15 @@ class Listed:
 class SyncFile:
     """What the file says; ``registries`` by ``host[:port]``, with secrets."""
 
-    images: list[Listed] = field(default_factory=list)
+    images: list[SyncEntry] = field(default_factory=list)
     registries: dict[str, RegistryOverride] = field(default_factory=dict)
 
 
-def read(value: Value, around: Surroundings) -> SyncFile:
+def read(value: Value, around: YamlContext) -> SyncFile:
     """What ``value`` says; mistakes become findings."""
     said = SyncFile()
-    for registry, wants in value.items() if isinstance(value, Fields) else ():
-        if not isinstance(wants, Fields):
+    for registry, wants in value.items() if isinstance(value, MappingNode) else ():
+        if not isinstance(wants, MappingNode):
             at = wants.at
             around.findings.add(at, f"`{registry}`: expected a mapping, got {describe(wants)}")
             continue
@@ -74,37 +82,39 @@ class _Repositories:
     """Reads the repositories of one registry."""
 
     registry: str
-    around: Surroundings
+    around: YamlContext
 
-    def read(self, wants: Fields) -> Iterator[Listed]:
+    def read(self, wants: MappingNode) -> Iterator[SyncEntry]:
         for repository, value, at in self._members(wants, "images"):
             yield from self._named(repository, value, at)
         for repository, value, at in self._members(wants, "images-by-tag-regex"):
             pattern = self._read(value, GoExpression.parse)
             if pattern is not None:
-                yield Listed(repository, at, Select(include=(pattern,)))
+                yield SyncEntry(repository, at, Select(include=(pattern,)))
         for repository, value, at in self._members(wants, "images-by-semver"):
             versions = self._read(value, Constraint.parse)
             if versions is not None:
-                yield Listed(repository, at, Select(constraint=versions))
+                yield SyncEntry(repository, at, Select(constraint=versions))
 
-    def _members(self, wants: Fields, key: str) -> Iterator[tuple[ImageReference, Value, At]]:
+    def _members(
+        self, wants: MappingNode, key: str
+    ) -> Iterator[tuple[ImageReference, Value, Position]]:
         members = wants.get(key)
-        if isinstance(members, Fields):
+        if isinstance(members, MappingNode):
             for name, value in members.items():
                 image = self._parse(f"{self.registry}/{name}", members.key_at[name])
                 if image is not None:
                     yield image, value, members.key_at[name]
-        elif members is not None and not (isinstance(members, Text) and members.is_null):
+        elif members is not None and not (isinstance(members, ScalarNode) and members.is_null):
             text = f"`{key}`: expected a mapping of repositories, got {describe(members)}"
             self.around.findings.add(members.at, text)
 
-    def _named(self, repository: ImageReference, value: Value, at: At) -> Iterator[Listed]:
-        if isinstance(value, Fields) or (isinstance(value, Text) and not value.is_null):
+    def _named(self, repository: ImageReference, value: Value, at: Position) -> Iterator[SyncEntry]:
+        if isinstance(value, MappingNode) or (isinstance(value, ScalarNode) and not value.is_null):
             text = f"expected a list of tags (an empty one means all), got {describe(value)}"
             self.around.findings.add(value.at, text)
-        elif isinstance(value, Text) or not value:
-            yield Listed(repository, at, Select())
+        elif isinstance(value, ScalarNode) or not value:
+            yield SyncEntry(repository, at, Select())
         else:
             for item in value:
                 version = self._text(item)
@@ -112,7 +122,7 @@ class _Repositories:
                     separator = "@" if ":" in version else ":"
                     image = self._parse(f"{repository}{separator}{version}", version.at)
                     if image is not None:
-                        yield Listed(image, version.at)
+                        yield SyncEntry(image, version.at)
 
     def _read(self, value: Value, parse: Callable[[str], T]) -> T | None:
         text = self._text(value)
@@ -122,23 +132,23 @@ class _Repositories:
             self.around.findings.add(value.at, error.message)
             return None
 
-    def _parse(self, text: str, at: At) -> ImageReference | None:
+    def _parse(self, text: str, at: Position) -> ImageReference | None:
         try:
             return ImageReference.parse(text)
         except InvalidReferenceError as error:
             self.around.findings.add(at, error.message)
             return None
 
-    def _text(self, value: Value) -> Text | None:
-        if isinstance(value, Text) and not value.is_null:
+    def _text(self, value: Value) -> ScalarNode | None:
+        if isinstance(value, ScalarNode) and not value.is_null:
             return value
         self.around.findings.add(value.at, f"expected text, got {describe(value)}")
         return None
 
 
-def _override(wants: Fields, around: Surroundings) -> RegistryOverride:
+def _override(wants: MappingNode, around: YamlContext) -> RegistryOverride:
     verify = wants.get("tls-verify")
-    switch = _SWITCHES.get(verify.lower()) if isinstance(verify, Text) else None
+    switch = _SWITCHES.get(verify.lower()) if isinstance(verify, ScalarNode) else None
     if verify is not None and switch is None:
         text = f"`tls-verify`: expected true or false, got {describe(verify)}"
         around.findings.add(verify.at, text)
@@ -149,11 +159,11 @@ def _override(wants: Fields, around: Surroundings) -> RegistryOverride:
     )
 
 
-def _credentials(value: Value | None, around: Surroundings) -> Credentials | None:
+def _credentials(value: Value | None, around: YamlContext) -> Credentials | None:
     if value is None:
         return None
     username, password = plain(value, "username"), plain(value, "password")
-    if isinstance(username, Text) and isinstance(password, Text):
+    if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
         return Credentials(username=str(username), password=str(password))
     around.findings.add(value.at, "`credentials`: expected username and password")
     return None

@@ -13,13 +13,13 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bundler.content.files.safe_directory import Slice
+from bundler.content.files.safe_directory import FileSlice
 from bundler.errors import LimitError, MalformedError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bundler.content.files.safe_directory import PlainReader
+    from bundler.content.files.safe_directory import RegularFile
 
 MAX_MEMBERS = 200_000
 BLOCK = 512
@@ -50,7 +50,7 @@ class Member:
     """Of a link: the name of another member."""
 
 
-def index(file: PlainReader, *, links: bool = False) -> dict[str, Member]:
+def index(file: RegularFile, *, links: bool = False) -> dict[str, Member]:
     """All members of the archive ``file`` by their names.
 
     Args:
@@ -93,9 +93,9 @@ def find(members: Mapping[str, Member], name: str, what: str) -> Member:
     raise MalformedError(f"{what}: the links of {name[:160]!r} lead nowhere")
 
 
-def open_member(file: PlainReader, member: Member, offset: int = 0) -> Slice:
+def open_member(file: RegularFile, member: Member, offset: int = 0) -> FileSlice:
     """The content of a file in the archive, from ``offset`` on; ``file`` must stay open."""
-    return Slice(file, member.offset + offset, member.size - offset)
+    return FileSlice(file, member.offset + offset, member.size - offset)
 
 
 def normal(name: str, what: str, *, below: str = "") -> str:
@@ -183,11 +183,11 @@ class _Header:
     size: int
 
 
-def _headers(file: PlainReader, what: str) -> Iterator[_Header]:
+def _headers(file: RegularFile, what: str) -> Iterator[_Header]:
     position = 0
     extended: dict[str, str] = {}
     while True:
-        block = Slice(file, position, BLOCK).read()
+        block = FileSlice(file, position, BLOCK).read()
         if len(block) < BLOCK:
             raise MalformedError(f"{what}: the archive ends early, at byte {position:,}")
         if not any(block):
@@ -202,7 +202,7 @@ def _headers(file: PlainReader, what: str) -> Iterator[_Header]:
         if kind in b"xgLK":
             if size > _MAX_EXTENSION:
                 raise LimitError(f"{where}: an extended header of {size:,} bytes")
-            _extend(extended, kind, Slice(file, position, size).read(), where)
+            _extend(extended, kind, FileSlice(file, position, size).read(), where)
         else:
             size = _size(size, extended, where)
             name = extended.get("path") or _name(block, where)

@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from bundler.content.files.safe_directory import PlainReader
+    from bundler.content.files.safe_directory import RegularFile
 
 _FILE, _SEGMENT = 1, 2
 _LONGEST = 1024 * 1024
 _MAX_LINE = 32 * 1024 * 1024
 
 
-class Files(Protocol):
+class FileLookup(Protocol):
     """Where the files of a layer lie."""
 
-    def open_file(self, name: str) -> PlainReader:
+    def open_file(self, name: str) -> RegularFile:
         """The plain file that the tar calls ``name``."""
         ...
 
 
-class Lines(Protocol):
+class LineSink(Protocol):
     """What takes the lines of a record."""
 
     def write(self, data: bytes, /) -> int:
@@ -58,7 +58,7 @@ class SplitWriter:
         lines: gets its lines as they are, in the place of ``file``.
     """
 
-    def __init__(self, file: BinaryIO | None, lines: Lines | None = None) -> None:
+    def __init__(self, file: BinaryIO | None, lines: LineSink | None = None) -> None:
         self._lines = lines or gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0)
         self._pending = bytearray()
         self._position = 0
@@ -112,13 +112,13 @@ class AssembledTar:
     it opened, ``record`` too. Not for two threads at once.
     """
 
-    def __init__(self, record: PlainReader, files: Files, what: str) -> None:
+    def __init__(self, record: RegularFile, files: FileLookup, what: str) -> None:
         self._record = record
         self._lines = gzip.GzipFile(fileobj=record, mode="rb")
         self._files = files
         self._what = what
         self._segment = memoryview(b"")
-        self._file: PlainReader | None = None
+        self._file: RegularFile | None = None
         self._left = 0
 
     def readinto(self, buffer: memoryview, /) -> int:

@@ -1,7 +1,7 @@
 """Read a layer's tar as it streams by, and keep all that is not a file's content.
 
 What is kept makes it possible to give the same tar back later, byte for byte. Names are not judged
-here: they are bytes of whoever made the layer until a ``Tree`` has looked at them.
+here: they are bytes of whoever made the layer until a ``ImageTree`` has looked at them.
 
 POSIX.1-2017 pax (ustar and extended headers) and GNU's long names.
 """

@@ -65,8 +65,8 @@ class ChunkedEncoder:
 
     def __init__(self, source: Reader, level: int) -> None:
         self._zstd = zstandard.ZstdCompressor(level=level)
-        self._gaps = _Gaps(self._zstd)
-        self._contents = _Squeezed()
+        self._gaps = _NonContent(self._zstd)
+        self._contents = _CompressedLines()
         self._entries = TarEntries(source, self._gaps, _WHAT)
         self._position = 0
         self._said: dict[str, str] = {}
@@ -119,7 +119,7 @@ class ChunkedEncoder:
             yield frame.compress(piece)
         yield frame.flush()
 
-    def _tables(self, contents: _Squeezed, split: _Squeezed) -> Iterator[bytes]:
+    def _tables(self, contents: _CompressedLines, split: _CompressedLines) -> Iterator[bytes]:
         """The three frames at the end."""
         header = struct.calcsize("<II")
         at = self._position + header
@@ -135,12 +135,12 @@ class ChunkedEncoder:
             yield struct.pack("<II", _SKIPPABLE, len(data)) + data
 
 
-class _Gaps:
+class _NonContent:
     """What lies between the contents: goes into frames of its own, and into tar-split's record."""
 
     def __init__(self, zstd: zstandard.ZstdCompressor) -> None:
         self._zstd = zstd
-        self._lines = _Squeezed()
+        self._lines = _CompressedLines()
         self._split = SplitWriter(None, self._lines)
         self._gap = bytearray()
         self._made = bytearray()
@@ -165,7 +165,7 @@ class _Gaps:
         made, self._made = bytes(self._made), bytearray()
         return made
 
-    def record(self) -> _Squeezed:
+    def record(self) -> _CompressedLines:
         """What tar-split has of the whole."""
         self._split.close()
         return self._lines
@@ -176,7 +176,7 @@ class _Gaps:
             self._gap.clear()
 
 
-class _Squeezed:
+class _CompressedLines:
     """Lines that are compressed as they come, and kept so."""
 
     def __init__(self) -> None:

@@ -19,14 +19,14 @@ from bundler.errors import LockedError
 _PROC = Path("/proc")
 
 
-class Held(Protocol):
+class Lockable(Protocol):
     """An open directory or file."""
 
     path: Path
     fd: int
 
 
-def lock(place: Held) -> None:
+def lock(place: Lockable) -> None:
     """Lock ``place`` until it is closed.
 
     Raises:

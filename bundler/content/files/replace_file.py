@@ -23,7 +23,7 @@ _SUFFIX = ".airbundle-part"
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Replacement:
+class FileReplacement:
     """What will be at ``path``, empty at first; its directory must exist.
 
     A link at ``path`` is the user's own: what it leads to is replaced. ``fd`` may be written at

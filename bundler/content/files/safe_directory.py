@@ -73,7 +73,7 @@ class Directory:
             current = Directory(path, fd)
         return current
 
-    def open_file(self, *names: str, offset: int = 0) -> PlainReader:
+    def open_file(self, *names: str, offset: int = 0) -> RegularFile:
         """Open a plain file below this directory, ``offset`` bytes in; the caller closes it.
 
         Raises:
@@ -89,7 +89,7 @@ class Directory:
                 fd = os.open(name, _FILE, dir_fd=folder.fd)
             except OSError as error:
                 raise explained(error, path, "cannot open") from error
-        return PlainReader(path, fd, offset)
+        return RegularFile(path, fd, offset)
 
     def size(self, *names: str) -> int | None:
         """The size in bytes of a plain file below this directory; None: there is none."""
@@ -165,7 +165,7 @@ class Directory:
         self.close()
 
 
-class PlainReader:
+class RegularFile:
     """A plain file as a stream; a context manager that closes it. Not for two threads at once."""
 
     def __init__(self, path: Path, fd: int, offset: int = 0) -> None:
@@ -183,7 +183,7 @@ class PlainReader:
             self._file.seek(offset)
 
     @classmethod
-    def open(cls, path: Path, offset: int = 0) -> PlainReader:
+    def open(cls, path: Path, offset: int = 0) -> RegularFile:
         """Open a file that a user named; links in its path are the user's own.
 
         Raises:
@@ -230,14 +230,14 @@ class PlainReader:
         self.close()
 
 
-class Slice:
+class FileSlice:
     """Part of an open file as a stream, with a position of its own; the file's owner closes it.
 
     Many slices of one file may be read at once, each by one thread. A context manager, for the
     sake of those who expect one.
     """
 
-    def __init__(self, file: PlainReader, start: int, size: int) -> None:
+    def __init__(self, file: RegularFile, start: int, size: int) -> None:
         self._file = file
         self._position = start
         self._end = start + max(0, size)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
 
 
-class HeldContent:
+class InMemoryContent:
     """``raw``, which is what ``descriptor`` says; whoever makes this has seen to that.
 
     For manifests of schema 1, whose digest is not that of all of their bytes.

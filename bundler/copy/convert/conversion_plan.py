@@ -14,7 +14,7 @@ from bundler.oci.schema1.manifest import Schema1
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bundler.copy.convert.options import Treatment
+    from bundler.copy.convert.options import LayerConversion
     from bundler.copy.graph import Graph
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import ImageManifest
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageRecipe:
+class ImageConversion:
     """What becomes of one image."""
 
     parsed: ImageManifest | Schema1
     media_type: str
     """Of its manifest, in the end."""
-    treatments: tuple[Treatment | None, ...]
+    treatments: tuple[LayerConversion | None, ...]
     """What becomes of each of ``layers``; None: nothing."""
 
     @property
@@ -51,10 +51,10 @@ class ImageRecipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ConversionPlan:
     """What becomes of all images below one root."""
 
-    images: Mapping[Digest, ImageRecipe] = field(hash=False)
+    images: Mapping[Digest, ImageConversion] = field(hash=False)
     list_type: str | None = None
     """The media type that every index gets; None: its own."""
     configs: Mapping[Digest, bytes] = field(default_factory=dict, hash=False, repr=False)
@@ -92,7 +92,7 @@ class Recipe:
             if recipe.config is not None and recipe.changes_type
         }
 
-    def _diff_ids(self, recipe: ImageRecipe) -> Sequence[Digest | None]:
+    def _diff_ids(self, recipe: ImageConversion) -> Sequence[Digest | None]:
         config, layers = recipe.config, recipe.layers
         nothing = [None] * len(layers)
         if config is None:
@@ -105,7 +105,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class ConvertedGraph:
     """A graph in its new form, and the content that nobody had before."""
 
     graph: Graph

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.copy.convert.conversion_plan import ImageRecipe, Recipe, is_sealed
-from bundler.copy.convert.options import FORMATS, Treatment
+from bundler.copy.convert.conversion_plan import ConversionPlan, ImageConversion, is_sealed
+from bundler.copy.convert.options import FORMATS, LayerConversion
 from bundler.errors import CannotConvertError
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import ImageManifest, Index
@@ -15,7 +15,7 @@ from bundler.oci.schema1.manifest import Schema1
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.copy.convert.options import Changes
+    from bundler.copy.convert.options import ConversionOptions
     from bundler.copy.graph import Graph
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 _PREFERRED = (media_types.DOCKER_MANIFEST, media_types.OCI_MANIFEST)
 _LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
-_AS_FOUND = Treatment()
+_AS_FOUND = LayerConversion()
 
 
-def decide(graph: Graph, accepts: Accepts, changes: Changes, label: str) -> Recipe | None:
+def decide(
+    graph: Graph, accepts: Accepts, changes: ConversionOptions, label: str
+) -> ConversionPlan | None:
     """What has to change for ``accepts`` and ``changes``; None: nothing.
 
     Args:
@@ -38,8 +40,8 @@ def decide(graph: Graph, accepts: Accepts, changes: Changes, label: str) -> Reci
     Raises:
         CannotConvertError: it has to change and may not, or there is no form that fits.
     """
-    deciding = _Deciding(accepts, changes, label)
-    images: dict[Digest, ImageRecipe] = {}
+    deciding = _Decider(accepts, changes, label)
+    images: dict[Digest, ImageConversion] = {}
     indexes: list[Index] = []
     for item in graph.manifests:
         what = f"{label}: manifest {item.descriptor.digest}"
@@ -49,18 +51,18 @@ def decide(graph: Graph, accepts: Accepts, changes: Changes, label: str) -> Reci
         elif (recipe := deciding.image(parsed)) is not None:
             images[item.descriptor.digest] = recipe
     list_type = deciding.list_type(indexes, images) if indexes else None
-    return Recipe(images, list_type) if images or list_type else None
+    return ConversionPlan(images, list_type) if images or list_type else None
 
 
-class _Deciding:
+class _Decider:
     """Looks at each manifest in turn."""
 
-    def __init__(self, accepts: Accepts, changes: Changes, label: str) -> None:
+    def __init__(self, accepts: Accepts, changes: ConversionOptions, label: str) -> None:
         self._accepts = accepts
         self._changes = changes
         self._label = label
 
-    def image(self, parsed: ImageManifest | Schema1) -> ImageRecipe | None:
+    def image(self, parsed: ImageManifest | Schema1) -> ImageConversion | None:
         """What becomes of an image; an artifact stays as it is."""
         if isinstance(parsed, Schema1):
             return self._schema1(parsed)
@@ -74,12 +76,12 @@ class _Deciding:
         )
         if media_type == parsed.media_type and not any(treatments):
             return None
-        return ImageRecipe(parsed, media_type, treatments)
+        return ImageConversion(parsed, media_type, treatments)
 
-    def _schema1(self, parsed: Schema1) -> ImageRecipe | None:
+    def _schema1(self, parsed: Schema1) -> ImageConversion | None:
         """As above: it gets a config if it leaves schema 1, and its name there if it stays."""
         media_type = self._manifest_type(parsed)
-        recipe = ImageRecipe(parsed, media_type, ())
+        recipe = ImageConversion(parsed, media_type, ())
         if media_type in media_types.SCHEMA1:
             renames = self._changes.keep is None and self._is_called_otherwise(parsed)
             return replace(recipe, treatments=(None,) * len(recipe.layers)) if renames else None
@@ -96,7 +98,7 @@ class _Deciding:
         return (name.path, name.tag or parsed.tag) != (parsed.name, parsed.tag)
 
     def list_type(
-        self, indexes: Sequence[Index], images: Mapping[Digest, ImageRecipe]
+        self, indexes: Sequence[Index], images: Mapping[Digest, ImageConversion]
     ) -> str | None:
         """What indexes become, if not all of them stay what they are."""
         if not self._accepts.indexes:
@@ -111,7 +113,7 @@ class _Deciding:
         self._may_change(f"its index would become {wanted}")
         return wanted
 
-    def _wanted_list_type(self, images: Mapping[Digest, ImageRecipe]) -> str | None:
+    def _wanted_list_type(self, images: Mapping[Digest, ImageConversion]) -> str | None:
         match self._changes.manifest_format:
             case "oci":
                 return media_types.OCI_INDEX
@@ -182,7 +184,7 @@ class _Deciding:
                 reason="there is no form of it that the destination takes",
             )
 
-    def _treatment(self, layer: Descriptor, position: int, count: int) -> Treatment | None:
+    def _treatment(self, layer: Descriptor, position: int, count: int) -> LayerConversion | None:
         """What becomes of a layer: forms first, then secrecy."""
         changes = self._changes
         if layer.media_type in media_types.FOREIGN_LAYERS and layer.urls:
@@ -207,14 +209,14 @@ class _Deciding:
         self._may_change(f"its layer {layer.digest} would change")
         return replace(treatment, precompute=changes.precompute)
 
-    def _form(self, layer: Descriptor) -> Treatment | None:
+    def _form(self, layer: Descriptor) -> LayerConversion | None:
         changes = self._changes
         if not layer.media_type.startswith(_LAYERS):
             return None
         if self._accepts.layers == "uncompressed" or changes.compression == "none":
-            return Treatment("uncompressed")
+            return LayerConversion("uncompressed")
         if changes.compression is not None:
-            return Treatment(
+            return LayerConversion(
                 "compressed",
                 changes.compression,
                 changes.level,
@@ -225,7 +227,7 @@ class _Deciding:
             return None
         if changes.accept_uncompressed:
             return _AS_FOUND
-        return Treatment("compressed", "gzip", changes.level, only_uncompressed=True)
+        return LayerConversion("compressed", "gzip", changes.level, only_uncompressed=True)
 
     def _may_change(self, what: str) -> None:
         if self._changes.keep is not None:

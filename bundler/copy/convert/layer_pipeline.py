@@ -17,13 +17,13 @@ from bundler.content.files.os_errors import explained
 from bundler.content.streams.reader import Reader, new_buffer
 from bundler.content.streams.verified import VerifiedReader
 from bundler.copy import blob_transfer
-from bundler.copy.convert.options import LayerChange, Made, Treatment
+from bundler.copy.convert.options import ConvertedLayer, LayerChange, LayerConversion
 from bundler.errors import RegistryError
 from bundler.ports import Node
 
 if TYPE_CHECKING:
     from bundler.cancel import Cancellation
-    from bundler.copy.convert.options import Altered
+    from bundler.copy.convert.options import TransformedStream
     from bundler.events import Emit
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -35,7 +35,7 @@ _SEALED = "org.opencontainers.image.enc."
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class ConversionContext:
     """What making a layer needs besides the layer."""
 
     cancellation: Cancellation
@@ -43,7 +43,9 @@ class Workshop:
     scratch: Path | None = None
 
 
-def make(change: LayerChange, source: Source, destination: Destination, shop: Workshop) -> Made:
+def make(
+    change: LayerChange, source: Source, destination: Destination, shop: ConversionContext
+) -> ConvertedLayer:
     """Bring a layer to ``destination`` in another form; what arrived.
 
     Raises:
@@ -54,10 +56,10 @@ def make(change: LayerChange, source: Source, destination: Destination, shop: Wo
     node = Node.of(change.layer, "layer")
     with blob_transfer.told(node, "copy", shop.emit):
         for attempt in range(1, blob_transfer.ATTEMPTS + 1):
-            stream = blob_transfer.Resuming(node, source, shop.cancellation, shop.emit)
+            stream = blob_transfer.ResumingReader(node, source, shop.cancellation, shop.emit)
             progress = blob_transfer.BlobProgress(node, shop.cancellation, shop.emit)
             with closing(stream), ExitStack() as opened:
-                line = _Line(change, stream, progress, opened)
+                line = _LayerPipeline(change, stream, progress, opened)
                 try:
                     made = _push(line, node, destination, shop)
                 except RegistryError as error:
@@ -77,7 +79,7 @@ def make(change: LayerChange, source: Source, destination: Destination, shop: Wo
     return made
 
 
-def diff_id(layer: Descriptor, source: Source, shop: Workshop) -> Digest:
+def diff_id(layer: Descriptor, source: Source, shop: ConversionContext) -> Digest:
     """The digest of a layer's uncompressed bytes, which are read for nothing else.
 
     Raises:
@@ -86,12 +88,12 @@ def diff_id(layer: Descriptor, source: Source, shop: Workshop) -> Digest:
     node = Node.of(layer, "layer")
     with (
         blob_transfer.told(node, "check", shop.emit),
-        closing(blob_transfer.Resuming(node, source, shop.cancellation, shop.emit)) as stream,
+        closing(blob_transfer.ResumingReader(node, source, shop.cancellation, shop.emit)) as stream,
         ExitStack() as opened,
     ):
         progress = blob_transfer.BlobProgress(node, shop.cancellation, shop.emit)
-        change = LayerChange(layer, Treatment("uncompressed"))
-        line = _Line(change, stream, progress, opened)
+        change = LayerChange(layer, LayerConversion("uncompressed"))
+        line = _LayerPipeline(change, stream, progress, opened)
         buffer = new_buffer()
         while line.content.readinto(buffer):
             pass
@@ -99,7 +101,7 @@ def diff_id(layer: Descriptor, source: Source, shop: Workshop) -> Digest:
         return line.content.descriptor().digest
 
 
-class _Line:
+class _LayerPipeline:
     """The stations that a layer's bytes go through, one reading from the other."""
 
     def __init__(
@@ -115,8 +117,8 @@ class _Line:
         """What arrives must have this digest; None: it has whatever it turns out to have."""
         self._what = f"layer {layer.digest}"
         self._opened = opened
-        self._altered: list[Altered] = []
-        beginning = _Beginning(stream)
+        self._altered: list[TransformedStream] = []
+        beginning = _PeekedStream(stream)
         content = left = VerifiedReader(
             beginning,
             layer.digest.text,
@@ -126,7 +128,7 @@ class _Line:
             observe=progress,
         )
         if treatment.unseal is not None:
-            beginning = _Beginning(treatment.unseal(left, layer))
+            beginning = _PeekedStream(treatment.unseal(left, layer))
             content = self._computed(beginning)
         found = decompress.detect(beginning.head)
         self.compression: str | None = found
@@ -161,13 +163,13 @@ class _Line:
             reader = DecompressingReader(content, found, self._what)
         return self._computed(reader, f"{self._what}, uncompressed", diff_id)
 
-    def _compressed(self, reader: Reader, treatment: Treatment) -> VerifiedReader:
+    def _compressed(self, reader: Reader, treatment: LayerConversion) -> VerifiedReader:
         from bundler.content.compression.compress import CompressingReader  # noqa: PLC0415 - rarely needed
 
         self.compression = treatment.algorithm.partition(":")[0]
         return self._station(CompressingReader(reader, treatment.algorithm, treatment.level))
 
-    def _station(self, altered: Altered) -> VerifiedReader:
+    def _station(self, altered: TransformedStream) -> VerifiedReader:
         self._opened.callback(altered.close)
         self._altered.append(altered)
         return self._computed(altered)
@@ -184,7 +186,7 @@ class _Line:
         )
 
 
-class _Beginning:
+class _PeekedStream:
     """A stream whose first bytes were looked at."""
 
     def __init__(self, stream: Reader) -> None:
@@ -215,7 +217,7 @@ class _Beginning:
         return count + self._stream.readinto(buffer[count:])
 
 
-def _needs_plain(treatment: Treatment, found: decompress.Compression | None) -> bool:
+def _needs_plain(treatment: LayerConversion, found: decompress.Compression | None) -> bool:
     """Whether the uncompressed bytes have to go by."""
     match treatment.form:
         case "found":
@@ -228,7 +230,9 @@ def _needs_plain(treatment: Treatment, found: decompress.Compression | None) -> 
             return found != treatment.algorithm or treatment.force
 
 
-def _push(line: _Line, node: Node, destination: Destination, shop: Workshop) -> Made:
+def _push(
+    line: _LayerPipeline, node: Node, destination: Destination, shop: ConversionContext
+) -> ConvertedLayer:
     """Bring what comes out of ``line`` to its place."""
     treatment = line.treatment
     if line.unchanged:
@@ -245,10 +249,12 @@ def _push(line: _Line, node: Node, destination: Destination, shop: Workshop) -> 
     descriptor = replace(
         line.layer, digest=stored.digest, size=stored.size, annotations=annotations
     )
-    return Made(descriptor, line.compression, sealed=treatment.seal is not None)
+    return ConvertedLayer(descriptor, line.compression, sealed=treatment.seal is not None)
 
 
-def _push_spooled(line: _Line, node: Node, destination: Destination, shop: Workshop) -> Descriptor:
+def _push_spooled(
+    line: _LayerPipeline, node: Node, destination: Destination, shop: ConversionContext
+) -> Descriptor:
     """Write it into a file without a name first: perhaps it is there already."""
     import tempfile  # noqa: PLC0415 - loads much that hardly anybody needs
 

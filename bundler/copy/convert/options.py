@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from bundler.oci import media_types
-from bundler.ports import MakesManifests
+from bundler.ports import SynthesizesManifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ FORMATS: Mapping[ManifestFormat, str] = {
 """The media type of each format's manifests."""
 
 
-class Altered(Protocol):
+class TransformedStream(Protocol):
     """A stream that is another's bytes in another form, and what that says of itself."""
 
     def read(self, size: int = -1, /) -> bytes:
@@ -55,14 +55,14 @@ class Altered(Protocol):
 class Encryption:
     """Layers that become secret on the way."""
 
-    seal: Callable[[Reader, Descriptor], Altered]
+    seal: Callable[[Reader, Descriptor], TransformedStream]
     """Encrypts a layer that its descriptor describes."""
     layers: tuple[int, ...] = ()
     """Which ones, from 0, from the end with a minus; none: all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ConversionOptions:
     """What is asked of the form of images."""
 
     manifest_format: ManifestFormat | None = None
@@ -87,7 +87,7 @@ class Changes:
     name: ImageReference | None = None
     """What the image will be called, which schema 1 writes into the manifest."""
 
-    def between(self, source: Source, goal: ImageReference | None) -> Changes:
+    def between(self, source: Source, goal: ImageReference | None) -> ConversionOptions:
         """The same, with the changes that follow from the source and the destination.
 
         Args:
@@ -95,7 +95,7 @@ class Changes:
             goal: the image's name in a repository; None if the destination is none.
         """
         changes = self
-        if isinstance(source, MakesManifests):
+        if isinstance(source, SynthesizesManifests):
             changes = replace(changes, compress_uncompressed=True)
         if goal is None:
             return changes
@@ -104,11 +104,11 @@ class Changes:
         return replace(changes, name=goal)
 
 
-AS_IT_IS = Changes()
+AS_IT_IS = ConversionOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Treatment:
+class LayerConversion:
     """What becomes of one layer on the way."""
 
     form: Literal["found", "compressed", "uncompressed"] = "found"
@@ -122,7 +122,7 @@ class Treatment:
     diff_id: bool = False
     """Find out the digest of its uncompressed bytes."""
     precompute: bool = False
-    seal: Callable[[Reader, Descriptor], Altered] | None = None
+    seal: Callable[[Reader, Descriptor], TransformedStream] | None = None
     unseal: Callable[[Reader, Descriptor], Reader] | None = None
 
     @property
@@ -142,13 +142,13 @@ class LayerChange:
 
     layer: Descriptor
     """As it leaves; its size is -1 where nothing tells it."""
-    treatment: Treatment
+    treatment: LayerConversion
     diff_id: Digest | None = None
     """What the image's config says of its uncompressed bytes; None: nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ConvertedLayer:
     """What arrived in place of a layer."""
 
     descriptor: Descriptor

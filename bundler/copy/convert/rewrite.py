@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.copy.convert.conversion_plan import Converted, is_sealed, said_compression
+from bundler.copy.convert.conversion_plan import ConvertedGraph, is_sealed, said_compression
 from bundler.copy.graph import Graph, GraphManifest
 from bundler.oci import conversion, manifest, media_types
 from bundler.oci.descriptor import Descriptor
@@ -19,18 +19,18 @@ from bundler.ports import Node
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bundler.copy.convert.conversion_plan import ImageRecipe, Recipe
-    from bundler.copy.convert.options import LayerChange, Made, Treatment
+    from bundler.copy.convert.conversion_plan import ConversionPlan, ImageConversion
+    from bundler.copy.convert.options import ConvertedLayer, LayerChange, LayerConversion
     from bundler.oci.reference import ImageReference
 
 
 def apply(
     graph: Graph,
-    recipe: Recipe,
-    made: Callable[[LayerChange], Made],
+    recipe: ConversionPlan,
+    made: Callable[[LayerChange], ConvertedLayer],
     label: str,
     name: ImageReference | None = None,
-) -> Converted:
+) -> ConvertedGraph:
     """Write the manifests of ``graph`` anew, after ``recipe``.
 
     Args:
@@ -43,16 +43,16 @@ def apply(
     Raises:
         CannotConvertError: what arrived does not fit into manifests of the type.
     """
-    return _Applying(recipe, made, label, name).graph(graph)
+    return _Rewriter(recipe, made, label, name).graph(graph)
 
 
-class _Applying:
+class _Rewriter:
     """Writes one graph anew, children before parents."""
 
     def __init__(
         self,
-        recipe: Recipe,
-        made: Callable[[LayerChange], Made],
+        recipe: ConversionPlan,
+        made: Callable[[LayerChange], ConvertedLayer],
         label: str,
         name: ImageReference | None,
     ) -> None:
@@ -68,7 +68,7 @@ class _Applying:
         self._written: dict[Node, bytes] = {}
         self._blobs: dict[Digest, Node] = {}
 
-    def graph(self, graph: Graph) -> Converted:
+    def graph(self, graph: Graph) -> ConvertedGraph:
         """The new graph."""
         items = tuple(self._item(item) for item in graph.manifests)
         root = self._replaced.get(graph.root.digest, graph.root)
@@ -78,7 +78,7 @@ class _Applying:
             tuple(self._blobs.values()),
             graph.platforms,
         )
-        return Converted(new, self._written)
+        return ConvertedGraph(new, self._written)
 
     def _item(self, item: GraphManifest) -> GraphManifest:
         digest = item.descriptor.digest
@@ -104,7 +104,7 @@ class _Applying:
             self._blobs.setdefault(child.digest, Node.of(child, kind))
         return GraphManifest(new, raw, item.depth)
 
-    def _image(self, recipe: ImageRecipe) -> bytes:
+    def _image(self, recipe: ImageConversion) -> bytes:
         if recipe.media_type in media_types.SCHEMA1:
             return self._to_schema1(recipe)
         layers = self._layers(recipe, recipe.media_type)
@@ -119,7 +119,7 @@ class _Applying:
         return conversion.same_manifest(parsed, parsed.config, layers)
 
     def _from_schema1(
-        self, recipe: ImageRecipe, parsed: Schema1, layers: list[Descriptor]
+        self, recipe: ImageConversion, parsed: Schema1, layers: list[Descriptor]
     ) -> bytes:
         """Its config is made of its history, and of what its layers turned out to be."""
         made = [self._made[one.blob, how] for one, how in _treated(parsed, recipe.treatments)]
@@ -127,7 +127,7 @@ class _Applying:
         config = schema1.to_config(parsed, diff_ids, what=self._label)
         return _manifest(parsed, self._write(config, recipe.media_type), layers, recipe.media_type)
 
-    def _to_schema1(self, recipe: ImageRecipe) -> bytes:
+    def _to_schema1(self, recipe: ImageConversion) -> bytes:
         from bundler.oci.schema1.signature import sign  # noqa: PLC0415 - hardly ever needed
 
         parsed = recipe.parsed
@@ -158,14 +158,14 @@ class _Applying:
         self._written[Node.of(descriptor, "config")] = new
         return descriptor
 
-    def _layers(self, recipe: ImageRecipe, manifest_type: str) -> list[Descriptor]:
+    def _layers(self, recipe: ImageConversion, manifest_type: str) -> list[Descriptor]:
         return [
             self._layer(layer, treatment, manifest_type)
             for layer, treatment in zip(recipe.layers, recipe.treatments, strict=True)
         ]
 
     def _layer(
-        self, layer: Descriptor, treatment: Treatment | None, manifest_type: str
+        self, layer: Descriptor, treatment: LayerConversion | None, manifest_type: str
     ) -> Descriptor:
         arrived = layer
         if treatment is None:
@@ -208,8 +208,8 @@ def _manifest(
 
 
 def _treated(
-    parsed: Schema1, treatments: Iterable[Treatment | None]
-) -> Iterator[tuple[schema1.Entry, Treatment]]:
+    parsed: Schema1, treatments: Iterable[LayerConversion | None]
+) -> Iterator[tuple[schema1.Entry, LayerConversion]]:
     for entry, treatment in zip(parsed.layers, treatments, strict=True):
         if treatment is not None:
             yield entry, treatment

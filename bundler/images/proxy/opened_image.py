@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bundler.oci.json.strict import JSON
     from bundler.oci.manifest import ImageManifest
     from bundler.oci.platform import Platform
-    from bundler.ports import Admit
+    from bundler.ports import PolicyCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class OpenImage:
         return Node("layer", "application/octet-stream", digest)
 
 
-def open_image(found: Found, platform: Platform, admit: Admit | None) -> OpenImage:
+def open_image(found: Found, platform: Platform, admit: PolicyCheck | None) -> OpenImage:
     """The image that was found, or of a list the one that runs best on ``platform``.
 
     Of a list, it is enough that ``admit`` takes the list or the image.
@@ -163,7 +163,7 @@ def _oci_layer(layer: Descriptor) -> Descriptor:
 
 
 def _refusal(
-    found: Found, descriptor: Descriptor, raw: bytes, admit: Admit | None
+    found: Found, descriptor: Descriptor, raw: bytes, admit: PolicyCheck | None
 ) -> TrustError | None:
     try:
         if admit is not None:

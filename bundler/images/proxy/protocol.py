@@ -37,7 +37,7 @@ _CONTROL_CHARACTERS = {ord(char): " " for char in map(chr, range(32))}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ProxyRequest:
     """What the client asks for."""
 
     method: str
@@ -83,7 +83,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProxyReply:
     """What the client gets; ``descriptors`` of pipes travel beside it and are closed here."""
 
     value: JSON = None
@@ -91,7 +91,7 @@ class Answer:
     descriptors: tuple[int, ...] = field(default=())
 
 
-def receive(channel: socket.socket) -> Request | None:
+def receive(channel: socket.socket) -> ProxyRequest | None:
     """The next request; None: the client has gone.
 
     Raises:
@@ -104,7 +104,7 @@ def receive(channel: socket.socket) -> Request | None:
     return parse(packet) if packet else None
 
 
-def parse(packet: bytes) -> Request:
+def parse(packet: bytes) -> ProxyRequest:
     """Read a request.
 
     Raises:
@@ -120,10 +120,10 @@ def parse(packet: bytes) -> Request:
         raise UsageError("the request: method is not a string")
     if not isinstance(arguments, list | None):
         raise UsageError("the request: args is not an array")
-    return Request(method, tuple(arguments or ()))
+    return ProxyRequest(method, tuple(arguments or ()))
 
 
-def send(channel: socket.socket, answer: Answer) -> None:
+def send(channel: socket.socket, answer: ProxyReply) -> None:
     """Send an answer and close our copies of its descriptors.
 
     Raises:

@@ -15,19 +15,21 @@ from typing import TYPE_CHECKING
 from bundler.errors import CancelledError
 from bundler.images.proxy import protocol as messages
 from bundler.images.proxy.pipes import Pipes
-from bundler.images.proxy.session import Client
+from bundler.images.proxy.session import ProxySession
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
     from bundler.cancel import Cancellation
-    from bundler.images.proxy.session import Access
+    from bundler.images.proxy.session import ProxyContext
 
 _LOOK = 200  # milliseconds between looks at whether the work has to stop
 
 
-def serve(channel: socket.socket, begin: Callable[[], Access], cancellation: Cancellation) -> None:
+def serve(
+    channel: socket.socket, begin: Callable[[], ProxyContext], cancellation: Cancellation
+) -> None:
     """Answer requests until the client goes or ends it.
 
     Args:
@@ -38,7 +40,7 @@ def serve(channel: socket.socket, begin: Callable[[], Access], cancellation: Can
     Raises:
         CancelledError: it was stopped.
     """
-    client = Client(begin, Pipes(cancellation, lambda: _check(channel, cancellation)))
+    client = ProxySession(begin, Pipes(cancellation, lambda: _check(channel, cancellation)))
     try:
         with suppress(ConnectionError):  # the client has gone: nobody wants an answer
             while _wait(channel, cancellation) and _serve_one(channel, client):
@@ -56,7 +58,7 @@ def _wait(channel: socket.socket, cancellation: Cancellation) -> bool:
     return True
 
 
-def _serve_one(channel: socket.socket, client: Client) -> bool:
+def _serve_one(channel: socket.socket, client: ProxySession) -> bool:
     """Answer one request; whether there may be another."""
     try:
         request = messages.receive(channel)

@@ -17,7 +17,7 @@ from bundler.errors import (
 )
 from bundler.images import inspect
 from bundler.images.proxy.opened_image import OpenImage, open_image
-from bundler.images.proxy.protocol import Answer
+from bundler.images.proxy.protocol import ProxyReply
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from bundler.images.inspect import Found
     from bundler.images.proxy.pipes import Pipes
-    from bundler.images.proxy.protocol import Request
+    from bundler.images.proxy.protocol import ProxyRequest
     from bundler.oci.platform import Platform
-    from bundler.ports import Admit, Reference, Source
+    from bundler.ports import PolicyCheck, Reference, Source
 
 PROTOCOL = "0.2.8"
 MAX_IMAGES = 1_000
@@ -36,26 +36,26 @@ _NO_IMAGE = 0  # in place of an image's number
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ProxyContext:
     """How images are reached; ``open`` takes what a client calls an image."""
 
     open: Callable[[str], tuple[Reference, Source]]
     platform: Platform
     """Which image of a list to take."""
-    admit: Admit | None = None
+    admit: PolicyCheck | None = None
 
 
-class Client:
+class ProxySession:
     """One client and all it has open; for one thread."""
 
-    def __init__(self, begin: Callable[[], Access], pipes: Pipes) -> None:
+    def __init__(self, begin: Callable[[], ProxyContext], pipes: Pipes) -> None:
         self._begin = begin
         self._pipes = pipes
-        self._access: Access | None = None
+        self._access: ProxyContext | None = None
         self._numbers = count(_NO_IMAGE + 1)
         self._images: dict[int, tuple[Source, OpenImage]] = {}
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: ProxyRequest) -> ProxyReply:
         """Do what is asked for.
 
         Raises:
@@ -74,101 +74,101 @@ class Client:
             source.close()
         self._images.clear()
 
-    def initialize(self, request: Request) -> Answer:
+    def initialize(self, request: ProxyRequest) -> ProxyReply:
         """Begin; the value is the protocol's version."""
         request.expect()
         if self._access is not None:
             raise UsageError("Initialize: this was done before")
         self._access = self._begin()
-        return Answer(PROTOCOL)
+        return ProxyReply(PROTOCOL)
 
-    def open_image(self, request: Request) -> Answer:
+    def open_image(self, request: ProxyRequest) -> ProxyReply:
         """Open an image; the value is its number."""
         request.expect("image")
         access = self._ready(request)
         source, found = _find(access, request.text(0))
-        return Answer(self._keep(source, found, access))
+        return ProxyReply(self._keep(source, found, access))
 
-    def open_image_optional(self, request: Request) -> Answer:
+    def open_image_optional(self, request: ProxyRequest) -> ProxyReply:
         """As ``open_image``, but the value is 0 where there is no such image."""
         request.expect("image")
         access = self._ready(request)
         try:
             source, found = _find(access, request.text(0))
         except NotFoundError:
-            return Answer(_NO_IMAGE)
-        return Answer(self._keep(source, found, access))
+            return ProxyReply(_NO_IMAGE)
+        return ProxyReply(self._keep(source, found, access))
 
-    def close_image(self, request: Request) -> Answer:
+    def close_image(self, request: ProxyRequest) -> ProxyReply:
         """Let go of an image; what streams from it may break off."""
         request.expect("image")
         self._image(request)
         source, _ = self._images.pop(request.number(0))
         source.close()
-        return Answer()
+        return ProxyReply()
 
-    def get_manifest(self, request: Request) -> Answer:
+    def get_manifest(self, request: ProxyRequest) -> ProxyReply:
         """Stream the manifest in OCI's format; the value is the digest of what it was made of."""
         request.expect("image")
         image = self._image(request)
         return self._bytes(image.manifest(), image.digest.text)
 
-    def get_full_config(self, request: Request) -> Answer:
+    def get_full_config(self, request: ProxyRequest) -> ProxyReply:
         """Stream the configuration in OCI's format."""
         request.expect("image")
         return self._bytes(self._image(request).full_config())
 
-    def get_config(self, request: Request) -> Answer:
+    def get_config(self, request: ProxyRequest) -> ProxyReply:
         """Stream the part of the configuration that is for a container's start."""
         request.expect("image")
         return self._bytes(self._image(request).runtime_config())
 
-    def get_layer_info(self, request: Request) -> Answer:
+    def get_layer_info(self, request: ProxyRequest) -> ProxyReply:
         """The value is a list of the layers."""
         request.expect("image")
-        return Answer(self._image(request).layers())
+        return ProxyReply(self._image(request).layers())
 
-    def get_layer_info_piped(self, request: Request) -> Answer:
+    def get_layer_info_piped(self, request: ProxyRequest) -> ProxyReply:
         """Stream a list of the layers, which may be too long for a packet."""
         request.expect("image")
         layers = self._image(request).layers()
         return self._bytes(json.dumps(layers, separators=(",", ":")).encode())
 
-    def get_blob(self, request: Request) -> Answer:
+    def get_blob(self, request: ProxyRequest) -> ProxyReply:
         """Stream a blob whose digest and size are proven by the end; the value is its size."""
         request.expect("image", "digest", "size")
         image, digest, size = self._image(request), _digest(request), request.number(2)
         pipe, reading = self._pipes.checked(image.blob(digest, size))
         known = image.size(digest)
-        return Answer(size if known is None else known, pipe, (reading,))
+        return ProxyReply(size if known is None else known, pipe, (reading,))
 
-    def get_raw_blob(self, request: Request) -> Answer:
+    def get_raw_blob(self, request: ProxyRequest) -> ProxyReply:
         """Stream a blob as it comes, and what goes wrong; the value is its size, -1 if unknown."""
         request.expect("image", "digest")
         image, digest = self._image(request), _digest(request)
         descriptors = self._pipes.raw(image.raw_blob(digest))
         known = image.size(digest)
-        return Answer(-1 if known is None else known, descriptors=descriptors)
+        return ProxyReply(-1 if known is None else known, descriptors=descriptors)
 
-    def finish_pipe(self, request: Request) -> Answer:
+    def finish_pipe(self, request: ProxyRequest) -> ProxyReply:
         """Wait until a pipe is written, end it, and tell of what went wrong."""
         request.expect("pipe")
         self._pipes.finish(request.number(0))
-        return Answer()
+        return ProxyReply()
 
-    def _ready(self, request: Request) -> Access:
+    def _ready(self, request: ProxyRequest) -> ProxyContext:
         if self._access is None:
             raise UsageError(f"{request.method}: Initialize must come first")
         return self._access
 
-    def _image(self, request: Request) -> OpenImage:
+    def _image(self, request: ProxyRequest) -> OpenImage:
         self._ready(request)
         number = request.number(0)
         if number not in self._images:
             raise UsageError(f"{request.method}: there is no open image {number}")
         return self._images[number][1]
 
-    def _keep(self, source: Source, found: Found, access: Access) -> int:
+    def _keep(self, source: Source, found: Found, access: ProxyContext) -> int:
         """The number of an image that is open from now on."""
         with ExitStack() as undo:
             undo.callback(source.close)
@@ -186,12 +186,12 @@ class Client:
                 hint="close some of them",
             )
 
-    def _bytes(self, data: bytes, value: str | None = None) -> Answer:
+    def _bytes(self, data: bytes, value: str | None = None) -> ProxyReply:
         pipe, reading = self._pipes.checked(BytesIO(data))
-        return Answer(value, pipe, (reading,))
+        return ProxyReply(value, pipe, (reading,))
 
 
-def _find(access: Access, text: str) -> tuple[Source, Found]:
+def _find(access: ProxyContext, text: str) -> tuple[Source, Found]:
     reference, source = access.open(text)
     with ExitStack() as undo:
         undo.callback(source.close)
@@ -200,24 +200,24 @@ def _find(access: Access, text: str) -> tuple[Source, Found]:
     return source, found
 
 
-def _digest(request: Request) -> Digest:
+def _digest(request: ProxyRequest) -> Digest:
     try:
         return Digest(request.text(1))
     except MalformedError as error:
         raise UsageError(f"{request.method}: {error.message}") from None
 
 
-_METHODS: dict[str, Callable[[Client, Request], Answer]] = {
-    "Initialize": Client.initialize,
-    "OpenImage": Client.open_image,
-    "OpenImageOptional": Client.open_image_optional,
-    "CloseImage": Client.close_image,
-    "GetManifest": Client.get_manifest,
-    "GetFullConfig": Client.get_full_config,
-    "GetConfig": Client.get_config,
-    "GetLayerInfo": Client.get_layer_info,
-    "GetLayerInfoPiped": Client.get_layer_info_piped,
-    "GetBlob": Client.get_blob,
-    "GetRawBlob": Client.get_raw_blob,
-    "FinishPipe": Client.finish_pipe,
+_METHODS: dict[str, Callable[[ProxySession, ProxyRequest], ProxyReply]] = {
+    "Initialize": ProxySession.initialize,
+    "OpenImage": ProxySession.open_image,
+    "OpenImageOptional": ProxySession.open_image_optional,
+    "CloseImage": ProxySession.close_image,
+    "GetManifest": ProxySession.get_manifest,
+    "GetFullConfig": ProxySession.get_full_config,
+    "GetConfig": ProxySession.get_config,
+    "GetLayerInfo": ProxySession.get_layer_info,
+    "GetLayerInfoPiped": ProxySession.get_layer_info_piped,
+    "GetBlob": ProxySession.get_blob,
+    "GetRawBlob": ProxySession.get_raw_blob,
+    "FinishPipe": ProxySession.finish_pipe,
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bundler import transports
-from bundler.copy.target_names import Names
+from bundler.copy.target_names import NameMapping
 from bundler.errors import ConflictError, InvalidReferenceError, UsageError
 from bundler.images.sync.sources import ANY
 from bundler.oci.reference import ImageReference
@@ -19,7 +19,7 @@ from bundler.oci.reference import ImageReference
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.images.sync.sources import Sought
+    from bundler.images.sync.sources import SyncImage
     from bundler.ports import Reference
 
 DestinationKind = Literal["containers-storage", "dir", "docker", "oci", "oci-archive"]
@@ -37,7 +37,7 @@ class Naming:
     """Keep the whole name, its registry included; else only what follows the last slash."""
     suffix: str = ""
     """What every name gets at its end."""
-    names: Names = field(default_factory=Names)
+    names: NameMapping = field(default_factory=NameMapping)
     """Whole names that become others; they go before ``scoped``."""
 
 
@@ -45,7 +45,7 @@ class Naming:
 class Placed:
     """One image and its place; equal ``place`` means one destination for both."""
 
-    sought: Sought
+    sought: SyncImage
     place: Reference
     name: str | None
     shown: str
@@ -58,7 +58,7 @@ class Placed:
     """The path of the image's own directory; None if it gets none."""
 
 
-def place(sought: Sought, naming: Naming) -> Placed:
+def place(sought: SyncImage, naming: Naming) -> Placed:
     """Give an image its place.
 
     Raises:
@@ -119,7 +119,7 @@ def refuse_existing(placed: Sequence[Placed]) -> None:
             raise ConflictError(f'Refusing to overwrite destination directory "{item.directory}"')
 
 
-def _in_directory(sought: Sought, destination: str, name: str) -> Placed:
+def _in_directory(sought: SyncImage, destination: str, name: str) -> Placed:
     for part in name.split("/"):
         if part in ("", ".", "..") or "\0" in part or len(os.fsencode(part)) > _MAX_COMPONENT:
             raise _unfit(sought, name, "a path below a directory")
@@ -128,14 +128,14 @@ def _in_directory(sought: Sought, destination: str, name: str) -> Placed:
     return Placed(sought, reference, None, str(reference), directory=path)
 
 
-def _in_repository(sought: Sought, destination: str, name: str) -> Placed:
+def _in_repository(sought: SyncImage, destination: str, name: str) -> Placed:
     image = _image(sought, posixpath.join(destination, name))
     whole = transports.parse(f"docker://{image}")
     place = transports.parse(f"docker://{image.repository}")
     return Placed(sought, place, whole.name, str(whole), image, remote=True)
 
 
-def _in_storage(sought: Sought, destination: str, name: str) -> Placed:
+def _in_storage(sought: SyncImage, destination: str, name: str) -> Placed:
     """``[store]prefix``: what stands in brackets says which storage."""
     store, bracket, prefix = destination.rpartition("]")
     image = _image(sought, posixpath.join(prefix, name))
@@ -144,7 +144,7 @@ def _in_storage(sought: Sought, destination: str, name: str) -> Placed:
     return Placed(sought, place, reference.name, str(reference), image)
 
 
-def _in_layout(sought: Sought, destination: str, name: str) -> Placed:
+def _in_layout(sought: SyncImage, destination: str, name: str) -> Placed:
     reference = transports.parse(destination)
     if reference.name is not None:
         raise UsageError(
@@ -156,14 +156,14 @@ def _in_layout(sought: Sought, destination: str, name: str) -> Placed:
     return Placed(sought, reference, name, f"{reference}:{name}")
 
 
-def _image(sought: Sought, text: str) -> ImageReference:
+def _image(sought: SyncImage, text: str) -> ImageReference:
     try:
         return ImageReference.parse(text).with_default_tag()
     except InvalidReferenceError as error:
         raise InvalidReferenceError(f"{sought.label}: {error.message}", hint=error.hint) from None
 
 
-def _unfit(sought: Sought, name: str, what: str) -> InvalidReferenceError:
+def _unfit(sought: SyncImage, name: str, what: str) -> InvalidReferenceError:
     return InvalidReferenceError(
         f"{sought.label}: {name[:200]!r} cannot be {what}", hint="rename it with --names FROM=TO"
     )

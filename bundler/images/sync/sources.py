@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from bundler import transports
 from bundler.config.registry_access import RegistryOverride
 from bundler.config.yaml import document, skopeo_sync
-from bundler.config.yaml.context import Surroundings
+from bundler.config.yaml.context import YamlContext
 from bundler.config.yaml.document import Findings
 from bundler.copy.parallel import run, run_each
 from bundler.errors import (
@@ -23,7 +23,7 @@ from bundler.errors import (
     NotFoundError,
     UnsupportedError,
 )
-from bundler.events import TagsAsked
+from bundler.events import ListingTags
 from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
 from bundler.oci.tag_filter import Select, choose
 from bundler.ports import ListsTags
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
-    from bundler.config.yaml.skopeo_sync import Listed
-    from bundler.copy.engine import Running
-    from bundler.ports import Options, Reference
+    from bundler.config.yaml.skopeo_sync import SyncEntry
+    from bundler.copy.engine import EngineOptions
+    from bundler.ports import OpenOptions, Reference
 
 SourceKind = Literal[
     "containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml"
@@ -50,7 +50,7 @@ _EVERYTHING = Select()
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class SyncImage:
     """One image to copy."""
 
     place: Reference
@@ -72,10 +72,10 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SyncListing:
     """All that is to be copied."""
 
-    images: tuple[Sought, ...] = ()
+    images: tuple[SyncImage, ...] = ()
     sources: int = 1
     """How many repositories, trees or layouts they come from."""
     left_out: tuple[LeftOut, ...] = ()
@@ -84,7 +84,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SyncSource:
     """Where to look, and how to deal with what cannot be found there."""
 
     kind: SourceKind
@@ -95,7 +95,9 @@ class Question:
     """Leave out mistakes of the file too, and a repository with nothing that was asked for."""
 
 
-def find(question: Question, options: Options, running: Running, stack: ExitStack) -> Found:
+def find(
+    question: SyncSource, options: OpenOptions, running: EngineOptions, stack: ExitStack
+) -> SyncListing:
     """Look for all images; repositories are asked for their tags in parallel.
 
     Args:
@@ -118,14 +120,14 @@ def find(question: Question, options: Options, running: Running, stack: ExitStac
             said = {image.domain: question.access} if question.access else {}
             options = replace(options, overrides={**options.overrides, **said})
             if image.version is not None:
-                return Found((_sought(image),), options=said)
+                return SyncListing((_sought(image),), options=said)
             images = _selected(image, _EVERYTHING, options, stack)
-            return Found(tuple(images), options=said)
+            return SyncListing(tuple(images), options=said)
         case kind:
-            return Found(tuple(_in_place(kind, question.text, options)))
+            return SyncListing(tuple(_in_place(kind, question.text, options)))
 
 
-def _in_tree(base: Path) -> Found:
+def _in_tree(base: Path) -> SyncListing:
     """Every directory with an image, in the order of names; none is looked for inside another."""
     if not base.is_dir():
         raise NotFoundError(f"{base}: no such directory")
@@ -134,15 +136,15 @@ def _in_tree(base: Path) -> Found:
         relative = path.relative_to(base).as_posix()
         name = PurePath(os.path.abspath(base)).name if relative == "." else relative  # noqa: PTH100 - links stay
         reference = transports.parse(f"dir:{path}")
-        images.append(Sought(reference, None, str(reference), name))
+        images.append(SyncImage(reference, None, str(reference), name))
         if len(images) > _MAX_IMAGES:
             raise LimitError(f"{base}: more than {_MAX_IMAGES:,} images")
     if not images:
         raise NotFoundError(f"{base}: no images", hint="an image has a manifest.json")
-    return Found(tuple(images))
+    return SyncListing(tuple(images))
 
 
-def _in_place(kind: str, text: str, options: Options) -> Iterator[Sought]:
+def _in_place(kind: str, text: str, options: OpenOptions) -> Iterator[SyncImage]:
     """The image that was named, or all that a layout, an archive or a storage holds."""
     whole = kind == "containers-storage" and not text.rpartition("]")[2]
     reference = transports.parse(f"{kind}:{text}{ANY if whole else ''}")
@@ -159,7 +161,7 @@ def _in_place(kind: str, text: str, options: Options) -> Iterator[Sought]:
     for name in names:
         front = f"{kind}:{text}" if whole else f"{reference}:"
         label = str(reference) if name in (None, reference.name) else f"{front}{name}"
-        yield Sought(reference, name, label, _path(name, stem))
+        yield SyncImage(reference, name, label, _path(name, stem))
 
 
 def _path(name: str | None, stem: str) -> str:
@@ -172,7 +174,9 @@ def _path(name: str | None, stem: str) -> str:
     return name + version
 
 
-def _in_file(question: Question, options: Options, running: Running, stack: ExitStack) -> Found:
+def _in_file(
+    question: SyncSource, options: OpenOptions, running: EngineOptions, stack: ExitStack
+) -> SyncListing:
     said, mistakes = _read_file(question)
     overrides = {
         host: override.over(question.access or RegistryOverride())
@@ -182,7 +186,7 @@ def _in_file(question: Question, options: Options, running: Running, stack: Exit
     tasks = [partial(_listed, item, options, stack) for item in said.images]
     keep_going = running.keep_going or question.lenient
     results = (run_each if keep_going else run)(running.executor, tasks, running.cancellation)
-    images: list[Sought] = []
+    images: list[SyncImage] = []
     left_out = list(mistakes)
     for item, result in zip(said.images, results, strict=True):
         if isinstance(result, BundlerError):
@@ -190,17 +194,17 @@ def _in_file(question: Question, options: Options, running: Running, stack: Exit
         else:
             images += result
     repositories = {image.place for image in images}
-    return Found(tuple(images), len(repositories), tuple(left_out), overrides)
+    return SyncListing(tuple(images), len(repositories), tuple(left_out), overrides)
 
 
-def _read_file(question: Question) -> tuple[skopeo_sync.SyncFile, list[LeftOut]]:
+def _read_file(question: SyncSource) -> tuple[skopeo_sync.SyncFile, list[LeftOut]]:
     """What the file says; with ``lenient``, its mistakes are left out one by one."""
     path = Path(question.text)
     findings = Findings()
     text = document.decode(document.read_bytes(path), str(path))
     value = document.parse(text, str(path), findings)
     # Skopeo looks for certificates from where it was started.
-    said = skopeo_sync.read(value, Surroundings(str(path), Path(), {}, findings))
+    said = skopeo_sync.read(value, YamlContext(str(path), Path(), {}, findings))
     try:
         findings.check()
     except InvalidBundleManifestError as error:
@@ -214,7 +218,7 @@ def _read_file(question: Question) -> tuple[skopeo_sync.SyncFile, list[LeftOut]]
     return said, []
 
 
-def _listed(item: Listed, options: Options, stack: ExitStack) -> list[Sought]:
+def _listed(item: SyncEntry, options: OpenOptions, stack: ExitStack) -> list[SyncImage]:
     if item.select is None:
         return [_sought(item.image)]
     try:
@@ -225,10 +229,10 @@ def _listed(item: Listed, options: Options, stack: ExitStack) -> list[Sought]:
 
 
 def _selected(
-    repository: ImageReference, select: Select, options: Options, stack: ExitStack
-) -> list[Sought]:
+    repository: ImageReference, select: Select, options: OpenOptions, stack: ExitStack
+) -> list[SyncImage]:
     """The tags that are meant, in the registry's order."""
-    options.emit(TagsAsked(repository.repository))
+    options.emit(ListingTags(repository.repository))
     reference = transports.parse(f"docker://{repository.repository}")
     source = transports.transport("docker").source(reference, options)
     stack.callback(source.close)
@@ -241,7 +245,7 @@ def _selected(
     return [_sought(replace(repository, tag=tag)) for tag in tags]
 
 
-def _sought(image: ImageReference) -> Sought:
+def _sought(image: ImageReference) -> SyncImage:
     whole = transports.parse(f"docker://{image}")
     place = transports.parse(f"docker://{image.repository}")
-    return Sought(place, whole.name, str(whole), str(image))
+    return SyncImage(place, whole.name, str(whole), str(image))

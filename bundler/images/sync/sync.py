@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from bundler import events, transports
-from bundler.copy.convert.options import AS_IT_IS, Changes
+from bundler.copy.convert.options import AS_IT_IS, ConversionOptions
 from bundler.copy.engine import execute
 from bundler.copy.graph import Wish
 from bundler.copy.parallel import run_each
@@ -25,30 +25,30 @@ from bundler.copy.resolved_event import resolved
 from bundler.errors import BundlerError, NotFoundError
 from bundler.images.sync import destinations, sources
 from bundler.images.sync.report import Line, SyncReport
-from bundler.ports import Destination, Rereads, Resolves, Source
+from bundler.ports import Destination, ReadableDestination, Source, TagResolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.copy.engine import Outcome, Running
+    from bundler.copy.engine import EngineOptions, ExecutionResult
     from bundler.copy.plan import Plan
     from bundler.images.sync.destinations import Naming, Placed
-    from bundler.images.sync.sources import Found, Question
+    from bundler.images.sync.sources import SyncListing, SyncSource
     from bundler.oci.digest import Digest
-    from bundler.ports import Admit, Options, Reference
+    from bundler.ports import OpenOptions, PolicyCheck, Reference
 
 _WAVE = 256
 
 
 @dataclass(frozen=True, slots=True)
-class SyncOrder:
+class SyncRequest:
     """What to copy, and where to."""
 
-    question: Question
+    question: SyncSource
     naming: Naming
     selection: Selection = EVERYTHING
     referrers: bool = False
-    changes: Changes = AS_IT_IS
+    changes: ConversionOptions = AS_IT_IS
     signatures: Literal["all", "images", "none"] = "all"
     """Which of the signatures beside the manifests come along; ``images``: not a list's."""
     refuse_existing: bool = False
@@ -56,12 +56,12 @@ class SyncOrder:
 
 
 def sync_images(
-    order: SyncOrder,
-    reading: Options,
-    writing: Options,
-    running: Running,
+    order: SyncRequest,
+    reading: OpenOptions,
+    writing: OpenOptions,
+    running: EngineOptions,
     *,
-    admit: Admit | None = None,
+    admit: PolicyCheck | None = None,
     dry_run: bool = False,
 ) -> SyncReport:
     """Copy all images that ``order`` asks for; with ``dry_run`` only find out which these are.
@@ -88,11 +88,11 @@ def sync_images(
             work.wave(placed[start : start + size])
     report = SyncReport(tuple(work.lines), left_out, tuple(work.plans))
     done = len(report.lines) - report.count("failed")
-    running.emit(events.Synced(done, found.sources))
+    running.emit(events.SyncFinished(done, found.sources))
     return report
 
 
-def _placed(order: SyncOrder, found: Found) -> list[Placed]:
+def _placed(order: SyncRequest, found: SyncListing) -> list[Placed]:
     """The place of each image; all that can be wrong with them is known before one moves."""
     lenient = order.question.lenient
     wanted = [destinations.place(item, order.naming) for item in found.images]
@@ -101,33 +101,35 @@ def _placed(order: SyncOrder, found: Found) -> list[Placed]:
     return destinations.distinct(wanted, last_wins=lenient)
 
 
-def _left_out(order: SyncOrder, found: Found, running: Running) -> tuple[sources.LeftOut, ...]:
+def _left_out(
+    order: SyncRequest, found: SyncListing, running: EngineOptions
+) -> tuple[sources.LeftOut, ...]:
     """What could not be listed and counts as a failure; with ``lenient`` it is only told."""
     if not order.question.lenient:
         return found.left_out
     for item in found.left_out:
-        running.emit(events.LeftOut(item.what, str(item.error), item.error))
+        running.emit(events.Skipped(item.what, str(item.error), item.error))
     return ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
+class _Inspected:
     """An image as it is at its source, and what is to be done for it."""
 
     digest: Digest
     target: Target | None
     """None: the destination has it, or nothing is to be moved."""
-    parts: events.Resolved
+    parts: events.ImageResolved
     present: bool = False
 
 
 @dataclass(slots=True)
 class _Work:
-    order: SyncOrder
-    reading: Options
-    writing: Options
-    running: Running
-    admit: Admit | None
+    order: SyncRequest
+    reading: OpenOptions
+    writing: OpenOptions
+    running: EngineOptions
+    admit: PolicyCheck | None
     count: int
     dry_run: bool
     lines: list[Line] = field(default_factory=list)
@@ -136,11 +138,13 @@ class _Work:
     def wave(self, placed: Sequence[Placed]) -> None:
         """Copy some of the images, all at once."""
         with ExitStack() as stack:
-            opened = _Opened(self.reading, self.writing, stack)
+            opened = _OpenEndpoints(self.reading, self.writing, stack)
             tasks = [partial(self._look, item, opened) for item in placed]
             looked = run_each(self.running.executor, tasks, self.running.cancellation)
             self._tell(placed, looked)
-            targets = [item.target for item in looked if isinstance(item, _Looked) and item.target]
+            targets = [
+                item.target for item in looked if isinstance(item, _Inspected) and item.target
+            ]
             outcome = self._copy(targets)
         published = () if outcome is None else outcome.published
         roots = {one.image.wish.label: one.image.graph.root.digest for one in published}
@@ -148,9 +152,9 @@ class _Work:
             line = _line(item, result, outcome, roots)
             self.lines.append(line)
             if line.error is not None:
-                self.running.emit(events.LeftOut(line.source, str(line.error), line.error))
+                self.running.emit(events.Skipped(line.source, str(line.error), line.error))
 
-    def _tell(self, placed: Sequence[Placed], looked: Sequence[_Looked | BundlerError]) -> None:
+    def _tell(self, placed: Sequence[Placed], looked: Sequence[_Inspected | BundlerError]) -> None:
         """Say of each image what is to come, in their order, before anything moves.
 
         Raises:
@@ -169,7 +173,7 @@ class _Work:
             elif found.target is not None:
                 emit(found.parts)
 
-    def _look(self, item: Placed, opened: _Opened) -> _Looked:
+    def _look(self, item: Placed, opened: _OpenEndpoints) -> _Inspected:
         """Find out what is to be done for an image."""
         sought, order = item.sought, self.order
         source = opened.source(sought.place)
@@ -185,17 +189,17 @@ class _Work:
         image = resolve(wish, self.admit)
         root, parts = image.graph.root.digest, resolved(image.graph)
         if self.dry_run and not item.remote:
-            return _Looked(root, None, parts)
+            return _Inspected(root, None, parts)
         destination = opened.destination(item.place)
         changes = order.changes.between(source, item.image)
         more = image.referrers or image.signatures or _alters(changes)
         if not more and _holds(destination, item.name, root):
-            return _Looked(root, None, parts, present=True)
+            return _Inspected(root, None, parts, present=True)
         names = () if item.name is None else (item.name,)
         target = Target(image, destination, names, changes=changes)
-        return _Looked(root, None if self.dry_run else target, parts)
+        return _Inspected(root, None if self.dry_run else target, parts)
 
-    def _copy(self, targets: Sequence[Target]) -> Outcome | None:
+    def _copy(self, targets: Sequence[Target]) -> ExecutionResult | None:
         if not targets:
             return None
         made = plan(targets, self.running.executor, self.running.cancellation)
@@ -203,10 +207,10 @@ class _Work:
         return execute(made, self.running)
 
 
-class _Opened:
+class _OpenEndpoints:
     """The places of one wave, each opened once, by whoever comes first."""
 
-    def __init__(self, reading: Options, writing: Options, stack: ExitStack) -> None:
+    def __init__(self, reading: OpenOptions, writing: OpenOptions, stack: ExitStack) -> None:
         self._reading = reading
         self._writing = writing
         self._stack = stack
@@ -235,8 +239,8 @@ class _Opened:
 
 def _line(
     item: Placed,
-    looked: _Looked | BundlerError,
-    outcome: Outcome | None,
+    looked: _Inspected | BundlerError,
+    outcome: ExecutionResult | None,
     roots: Mapping[str, Digest],
 ) -> Line:
     """What became of an image; ``roots`` are what was published, by the labels of images."""
@@ -255,7 +259,7 @@ def _holds(destination: Destination, name: str | None, root: Digest) -> bool:
 
     What lies in a local place is compared blob by blob, and hashed: it may be half an image.
     """
-    if not isinstance(destination, Resolves) or isinstance(destination, Rereads):
+    if not isinstance(destination, TagResolver) or isinstance(destination, ReadableDestination):
         return False
     try:
         return destination.resolve(name).digest == root
@@ -263,6 +267,6 @@ def _holds(destination: Destination, name: str | None, root: Digest) -> bool:
         return False
 
 
-def _alters(changes: Changes) -> bool:
+def _alters(changes: ConversionOptions) -> bool:
     """Whether another form is asked for."""
     return replace(changes, keep=None, name=None) != AS_IT_IS

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bundler.content.streams.reader import Content, Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.ports import Node, Options, Publication
+    from bundler.ports import Node, OpenOptions, Publication
     from bundler.transports.containers_storage.metadata import LayerRecord
     from bundler.transports.containers_storage.storage import Staging, Storage
 
@@ -43,7 +43,7 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-]\d\d
 
 
 @contextmanager
-def arriving(storage: Storage, options: Options) -> Iterator[Arriving]:
+def arriving(storage: Storage, options: OpenOptions) -> Iterator[IncomingImages]:
     """Room for what arrives, until the block ends."""
     with ExitStack() as stack:
         staging = stack.enter_context(store.staging(storage))
@@ -56,14 +56,14 @@ def arriving(storage: Storage, options: Options) -> Iterator[Arriving]:
             spool.mkdir(0o700)
         except OSError as error:
             raise explained(error, spool, "cannot keep temporary files here") from error
-        yield Arriving(storage, options, staging, stack.enter_context(Directory.open(spool)))
+        yield IncomingImages(storage, options, staging, stack.enter_context(Directory.open(spool)))
 
 
-class Arriving:
+class IncomingImages:
     """The blobs and manifests of one run. ``has`` and ``take`` are for any number of threads."""
 
     def __init__(
-        self, storage: Storage, options: Options, staging: Staging, spool: Directory
+        self, storage: Storage, options: OpenOptions, staging: Staging, spool: Directory
     ) -> None:
         self._storage = storage
         self._stop = options.cancellation

@@ -17,7 +17,7 @@ from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import NotFoundError
 from bundler.oci.digest import Digest
 from bundler.transports.containers_storage import storage as store
-from bundler.transports.containers_storage.drivers.apply_diff import Owners, unpack
+from bundler.transports.containers_storage.drivers.apply_diff import OwnerIds, unpack
 from bundler.transports.containers_storage.drivers.rooted_tree import Tree
 from bundler.transports.containers_storage.metadata import COMPRESSIONS, LayerRecord, now
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bundler.content.compression.decompress import Compression
     from bundler.content.streams.reader import Reader
-    from bundler.transports.containers_storage.metadata import Changes
+    from bundler.transports.containers_storage.metadata import RecordTransaction
     from bundler.transports.containers_storage.storage import Staging, Storage
 
 
@@ -100,7 +100,7 @@ def clean_up(storage: Storage) -> None:
         remove(storage, changes, [layer.id for layer in left])
 
 
-def remove(storage: Storage, changes: Changes, ids: Collection[str]) -> None:
+def remove(storage: Storage, changes: RecordTransaction, ids: Collection[str]) -> None:
     """Remove layers that nobody needs; ``changes`` are those of the layers' list."""
     if not ids:
         return
@@ -116,7 +116,7 @@ def remove(storage: Storage, changes: Changes, ids: Collection[str]) -> None:
     changes.save()
 
 
-def _record(layer: NewLayer, size: int, owners: Owners) -> dict[str, Any]:
+def _record(layer: NewLayer, size: int, owners: OwnerIds) -> dict[str, Any]:
     value: dict[str, Any] = {
         "id": layer.id,
         "parent": layer.parent,

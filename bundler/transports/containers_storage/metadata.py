@@ -133,7 +133,7 @@ class LayerRecord:
         )
 
 
-class RecordList:
+class RecordStore:
     """One kind of records: a directory, its lock, and one or two JSON files in it."""
 
     def __init__(self, folder: Path, kind: str, stop: Cancellation) -> None:
@@ -153,14 +153,14 @@ class RecordList:
             return [value for _, values in self._load() for value in values]
 
     @contextmanager
-    def changing(self) -> Iterator[Changes]:
+    def changing(self) -> Iterator[RecordTransaction]:
         """Hold the lock alone; what ``save`` is given is there for everybody afterwards.
 
         Raises:
             LockedError, MalformedError, MediumError: they cannot be read or locked.
         """
         with self._locked(write=True) as lock:
-            changes = Changes(self, lock, dict(self._load()))
+            changes = RecordTransaction(self, lock, dict(self._load()))
             yield changes
 
     def _locked(self, *, write: bool) -> AbstractContextManager[lockfile.Lock]:
@@ -184,11 +184,11 @@ class RecordList:
                 yield name, fields.objects({self.kind: values}, self.kind, what)
 
 
-class Changes:
+class RecordTransaction:
     """The records while their lock is held alone."""
 
     def __init__(
-        self, owner: RecordList, lock: lockfile.Lock, files: dict[str, list[dict[str, Any]]]
+        self, owner: RecordStore, lock: lockfile.Lock, files: dict[str, list[dict[str, Any]]]
     ) -> None:
         self._owner = owner
         self._lock = lock

@@ -33,14 +33,14 @@ _LAYER_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ManifestAndDescriptor:
     """A manifest that can be read, and its descriptor."""
 
     root: Descriptor
     raw: bytes
 
 
-def as_stored(storage: Storage, image: ImageRecord, digest: Digest | None) -> Served:
+def as_stored(storage: Storage, image: ImageRecord, digest: Digest | None) -> ManifestAndDescriptor:
     """The manifest that came with ``image``: the one of ``digest`` if that is kept, else the last.
 
     Raises:
@@ -49,10 +49,12 @@ def as_stored(storage: Storage, image: ImageRecord, digest: Digest | None) -> Se
     key = image.manifests.get(digest.text, MANIFEST) if digest else MANIFEST
     raw = storage.item(image, key)
     parsed = manifest.parse(raw, None, what=_what(storage, image))
-    return Served(Descriptor(parsed.media_type, Digest.of(raw), len(raw)), raw)
+    return ManifestAndDescriptor(Descriptor(parsed.media_type, Digest.of(raw), len(raw)), raw)
 
 
-def for_copy(storage: Storage, image: ImageRecord, layers: Mapping[str, LayerRecord]) -> Served:
+def for_copy(
+    storage: Storage, image: ImageRecord, layers: Mapping[str, LayerRecord]
+) -> ManifestAndDescriptor:
     """The manifest of ``image`` with the layers that can be read here.
 
     It is the one that is stored, byte for byte, where that names them already.
@@ -73,7 +75,7 @@ def for_copy(storage: Storage, image: ImageRecord, layers: Mapping[str, LayerRec
     if [layer.digest for layer in readable] == [layer.digest for layer in parsed.layers]:
         return stored
     raw = _with_layers(parsed, readable, what)
-    return Served(Descriptor(parsed.media_type, Digest.of(raw), len(raw)), raw)
+    return ManifestAndDescriptor(Descriptor(parsed.media_type, Digest.of(raw), len(raw)), raw)
 
 
 def _what(storage: Storage, image: ImageRecord) -> str:

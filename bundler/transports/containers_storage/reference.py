@@ -19,7 +19,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StorageLocation:
     """The storage that a reference names; what is None stands in storage.conf."""
 
     driver: str | None
@@ -50,7 +50,7 @@ class ImageName:
         return f"{name}@{self.id}" if self.id else name
 
 
-def split(text: str) -> tuple[Place | None, str]:
+def split(text: str) -> tuple[StorageLocation | None, str]:
     """The storage that ``text`` names, if it does, and the rest.
 
     Raises:
@@ -73,7 +73,7 @@ def split(text: str) -> tuple[Place | None, str]:
                 f"containers-storage:{text[:200]}: {path[:120]!r} is not an absolute path"
             )
     given = tuple(options.split(",")) if colon and options else ()
-    found = Place(driver or None, Path(root), Path(run_root) if run_root else None, given)
+    found = StorageLocation(driver or None, Path(root), Path(run_root) if run_root else None, given)
     return found, rest
 
 

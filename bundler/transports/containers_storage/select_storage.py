@@ -9,12 +9,12 @@ from bundler.errors import UsageError
 from bundler.transports.containers_storage import storage
 
 if TYPE_CHECKING:
-    from bundler.ports import Options
-    from bundler.transports.containers_storage.reference import Place
+    from bundler.ports import OpenOptions
+    from bundler.transports.containers_storage.reference import StorageLocation
     from bundler.transports.containers_storage.storage import Storage
 
 
-def opened(place: Place | None, options: Options, *, write: bool) -> Storage:
+def opened(place: StorageLocation | None, options: OpenOptions, *, write: bool) -> Storage:
     """The storage at ``place``; None: the one that storage.conf names.
 
     Raises:
@@ -31,7 +31,7 @@ def opened(place: Place | None, options: Options, *, write: bool) -> Storage:
     )
 
 
-def _chosen(place: Place | None, options: Options) -> Configured:
+def _chosen(place: StorageLocation | None, options: OpenOptions) -> Configured:
     """What a reference says goes first; what it does not say is asked for only then."""
     if place is not None and place.run_root is not None and place.driver is not None:
         return Configured(place.root, place.run_root, place.driver, _parsed(place.options))

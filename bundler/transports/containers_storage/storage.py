@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bundler.content.archives.tar_split import AssembledTar
 from bundler.content.files import file_lock
 from bundler.content.files.os_errors import explained
-from bundler.content.files.safe_directory import Directory, PlainReader, make_directory
+from bundler.content.files.safe_directory import Directory, RegularFile, make_directory
 from bundler.errors import LockedError, MalformedError, NotFoundError, UnsupportedError
 from bundler.oci.json import strict
 from bundler.transports.containers_storage.drivers import driver as drivers
@@ -20,7 +20,7 @@ from bundler.transports.containers_storage.drivers.rooted_tree import remove_tre
 from bundler.transports.containers_storage.metadata import (
     ImageRecord,
     LayerRecord,
-    RecordList,
+    RecordStore,
     read_item,
 )
 
@@ -45,9 +45,9 @@ class Storage:
     root: Path
     run_root: Path | None
     driver: Driver
-    images: RecordList
-    layers: RecordList
-    containers: RecordList
+    images: RecordStore
+    layers: RecordStore
+    containers: RecordStore
     in_userns: bool
 
     @property
@@ -82,7 +82,7 @@ class Storage:
         """
         path = self.split_path(layer.id)
         try:
-            record = PlainReader.open(path)
+            record = RegularFile.open(path)
         except NotFoundError:
             raise UnsupportedError(
                 f"{self.what}: layer {layer.id}: how its tar was packed is not kept",
@@ -138,7 +138,9 @@ def opened(
     if write:
         for folder in (root, root / name, *(root / f"{name}-{kind}" for kind in kinds)):
             _make(folder)
-    images, layers, containers = (RecordList(root / f"{name}-{kind}", kind, stop) for kind in kinds)
+    images, layers, containers = (
+        RecordStore(root / f"{name}-{kind}", kind, stop) for kind in kinds
+    )
     made = drivers.make(name, root, options, in_userns=in_userns)
     return Storage(root, run_root, made, images, layers, containers, in_userns)
 

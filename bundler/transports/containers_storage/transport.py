@@ -15,14 +15,18 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from bundler.errors import ConflictError, NotFoundError, UsageError
-from bundler.events import Emit, Warned, discard
+from bundler.events import Emit, WarningIssued, discard
 from bundler.oci import media_types
-from bundler.ports import Accepts, MakesManifests
+from bundler.ports import Accepts, SynthesizesManifests
 from bundler.transports.containers_storage import image_store, layer_store, signatures
 from bundler.transports.containers_storage import reference as references
 from bundler.transports.containers_storage import storage as store
 from bundler.transports.containers_storage.incoming import arriving
-from bundler.transports.containers_storage.readback_manifest import Served, as_stored, for_copy
+from bundler.transports.containers_storage.readback_manifest import (
+    ManifestAndDescriptor,
+    as_stored,
+    for_copy,
+)
 from bundler.transports.containers_storage.select_storage import opened
 
 if TYPE_CHECKING:
@@ -32,9 +36,9 @@ if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.reference import ImageReference
-    from bundler.ports import Node, Options, Publication
+    from bundler.ports import Node, OpenOptions, Publication
     from bundler.transports.containers_storage.metadata import ImageRecord
-    from bundler.transports.containers_storage.reference import ImageName, Place
+    from bundler.transports.containers_storage.reference import ImageName, StorageLocation
     from bundler.transports.containers_storage.storage import Storage
 
 _MANIFESTS = frozenset({media_types.OCI_MANIFEST, media_types.DOCKER_MANIFEST})
@@ -44,7 +48,7 @@ _MANIFESTS = frozenset({media_types.OCI_MANIFEST, media_types.DOCKER_MANIFEST})
 class StorageReference:
     """``containers-storage:[[DRIVER@]ROOT[+RUNROOT][:OPTIONS]]NAME[@ID]`` or ``…@ID``."""
 
-    place: Place | None
+    place: StorageLocation | None
     """None: the storage that storage.conf names."""
     image_name: ImageName
 
@@ -67,7 +71,7 @@ class StorageReference:
         return f"containers-storage:{self.place or ''}{self.image_name}"
 
 
-class StorageSource(MakesManifests):
+class StorageSource(SynthesizesManifests):
     """Reads a storage; manifests are served with the layers that can be read."""
 
     def __init__(self, storage: Storage, emit: Emit = discard) -> None:
@@ -82,7 +86,7 @@ class StorageSource(MakesManifests):
         served = for_copy(self._storage, image, self._storage.list_layers())
         if served.root.digest.text not in image.manifests and self._signed(image):
             self._emit(
-                Warned(
+                WarningIssued(
                     f"{self._storage.what}: image {image.id} is signed, but not in the form in "
                     "which it can be copied: its signatures stay behind"
                 )
@@ -138,7 +142,7 @@ class StorageSource(MakesManifests):
             hint=store.known_names(found),
         )
 
-    def _keep(self, served: Served) -> Descriptor:
+    def _keep(self, served: ManifestAndDescriptor) -> Descriptor:
         with self._lock:
             self._made[served.root.digest] = served.raw
         return served.root
@@ -164,7 +168,7 @@ class StorageSource(MakesManifests):
 class StorageDestination:
     """Writes a storage."""
 
-    def __init__(self, storage: Storage, options: Options) -> None:
+    def __init__(self, storage: Storage, options: OpenOptions) -> None:
         self._storage = storage
         self._options = options
         self._opened = ExitStack()
@@ -238,11 +242,13 @@ class StorageTransport:
         place, rest = references.split(text)
         return StorageReference(place, references.parse_name(rest))
 
-    def source(self, reference: StorageReference, options: Options, /) -> StorageSource:
+    def source(self, reference: StorageReference, options: OpenOptions, /) -> StorageSource:
         """Open a storage for reading."""
         return StorageSource(opened(reference.place, options, write=False), options.emit)
 
-    def destination(self, reference: StorageReference, options: Options, /) -> StorageDestination:
+    def destination(
+        self, reference: StorageReference, options: OpenOptions, /
+    ) -> StorageDestination:
         """Open a storage for writing; it is made where it is not there."""
         return StorageDestination(opened(reference.place, options, write=True), options)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, file_lock, safe_directory
-from bundler.content.files.safe_directory import Directory, PlainReader
+from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import (
     ConflictError,
     IntegrityError,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Content
     from bundler.oci.digest import Digest
-    from bundler.ports import Options, Publication
+    from bundler.ports import OpenOptions, Publication
 
 MANIFEST = "manifest.json"
 VERSION = "version"
@@ -92,7 +92,7 @@ class DirectorySource:
             raise NotFoundError(f"{self._folder.path}: images in a directory have no names")
         return describe(self._read_root(), self._folder.path / MANIFEST)
 
-    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+    def open(self, target: Node, /, offset: int = 0) -> RegularFile:
         """A part of the image; one that is no plain file is a MalformedError."""
         if target.digest is None:
             raise NotFoundError(f"{self._folder.path}: a blob without a digest is nowhere")
@@ -135,7 +135,7 @@ class DirectoryDestination:
         MediumError: the directory cannot be made or read.
     """
 
-    def __init__(self, path: Path, options: Options | None = None) -> None:  # noqa: ARG002 - as every destination
+    def __init__(self, path: Path, options: OpenOptions | None = None) -> None:  # noqa: ARG002 - as every destination
         self._made = safe_directory.make_directory(path)
         self._marking = threading.Lock()
         self._marked = False
@@ -174,7 +174,7 @@ class DirectoryDestination:
         )
         return Descriptor(target.media_type, stored.digest, stored.size)
 
-    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+    def open(self, target: Node, /, offset: int = 0) -> RegularFile:
         """A part that is here, as the source would read it."""
         if self._is_root(target):
             return self._folder.open_file(MANIFEST, offset=offset)
@@ -252,14 +252,14 @@ class DirectoryTransport:
             raise InvalidReferenceError(f"dir:{text[:200]}: no path", hint="write dir:PATH")
         return DirectoryReference(text)
 
-    def source(self, reference: DirectoryReference, options: Options, /) -> DirectorySource:  # noqa: ARG002 - the port's form
+    def source(self, reference: DirectoryReference, options: OpenOptions, /) -> DirectorySource:  # noqa: ARG002 - the port's form
         """Open a directory for reading."""
         path = Path(reference.path)
         with transport_hint.explained(path, "dir"):
             return DirectorySource(path)
 
     def destination(
-        self, reference: DirectoryReference, options: Options, /
+        self, reference: DirectoryReference, options: OpenOptions, /
     ) -> DirectoryDestination:
         """Open, or make, a directory for writing, and lock it."""
         return DirectoryDestination(Path(reference.path), options)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, file_lock, safe_directory
 from bundler.content.files.os_errors import explained
-from bundler.content.files.safe_directory import Directory, PlainReader
+from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import (
     ConflictError,
@@ -37,7 +37,7 @@ from bundler.transports.directory.transport import (
     read_root,
     write_version,
 )
-from bundler.transports.directory.tree_index import FoundImages, checked
+from bundler.transports.directory.tree_index import TreeIndex, checked
 from bundler.transports.shared.reachability import Reachable, reachable, read_manifest
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bundler.content.streams.reader import Content
-    from bundler.ports import Options, Publication
+    from bundler.ports import OpenOptions, Publication
     from bundler.transports.directory.tree_index import Components
 
 STAGING = ".airbundle-staging"
@@ -58,14 +58,14 @@ class DirectoryTreeSource:
     def __init__(self, path: pathlib.Path) -> None:
         with ExitStack() as undo:
             self._root = undo.enter_context(Directory.open(path))
-            self._found = FoundImages.below(self._root)
+            self._found = TreeIndex.below(self._root)
             undo.pop_all()
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """The image in the directory ``name``."""
         return _resolve(self._root, name)
 
-    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+    def open(self, target: Node, /, offset: int = 0) -> RegularFile:
         """A part of any image; one that is no plain file is a MalformedError."""
         return self._root.open_file(*self._found.place(target, self._root), offset=offset)
 
@@ -86,7 +86,7 @@ class DirectoryTreeDestination:
         MediumError: the directory cannot be made or read.
     """
 
-    def __init__(self, path: pathlib.Path, options: Options | None = None) -> None:
+    def __init__(self, path: pathlib.Path, options: OpenOptions | None = None) -> None:
         self._may_copy = options is not None and options.duplicate_blobs
         self._staging: Directory | None = None
         self._staged: set[str] = set()
@@ -97,7 +97,7 @@ class DirectoryTreeDestination:
             self._root = undo.enter_context(Directory.open(path))
             file_lock.lock(self._root)
             atomic_write.sweep(self._root)
-            self._found = FoundImages.below(self._root)
+            self._found = TreeIndex.below(self._root)
             with suppress(NotFoundError):
                 self._use(self._root.enter(STAGING))
             undo.pop_all()
@@ -130,7 +130,7 @@ class DirectoryTreeDestination:
         self._staged.add(part_name(Node.of(stored, target.kind)))
         return Descriptor(target.media_type, stored.digest, stored.size)
 
-    def open(self, target: Node, /, offset: int = 0) -> PlainReader:
+    def open(self, target: Node, /, offset: int = 0) -> RegularFile:
         """A part that is here, as the source would read it."""
         return self._root.open_file(*self._place(target), offset=offset)
 

@@ -29,7 +29,7 @@ Components = tuple[str, ...]
 
 
 @dataclass(slots=True)
-class FoundImages:
+class TreeIndex:
     """Where the parts of images lie below a directory, by the names of their files."""
 
     folders: set[Components] = field(default_factory=set)
@@ -38,7 +38,7 @@ class FoundImages:
     roots: dict[Digest, Components] = field(default_factory=dict)
 
     @classmethod
-    def below(cls, root: Directory) -> FoundImages:
+    def below(cls, root: Directory) -> TreeIndex:
         """Look into every directory that says it holds an image."""
         found = cls()
         for path in _folders(root, ()):

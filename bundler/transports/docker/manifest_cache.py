@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LIMIT = 32 * 1024 * 1024
 
 
-class RecentManifests:
+class ManifestCache:
     """The latest ``LIMIT`` bytes of manifests; for any number of threads."""
 
     def __init__(self) -> None:

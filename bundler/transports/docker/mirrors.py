@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bundler.config.settings import Endpoint
     from bundler.oci.reference import ImageReference
-    from bundler.ports import Options
+    from bundler.ports import OpenOptions
     from bundler.registry.repository import Repository
 
 # What another place may do better.
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MirrorEndpoint:
     """A repository, or a mirror of it."""
 
     repository: Repository
@@ -33,8 +33,8 @@ class Place:
 
     @classmethod
     def open(
-        cls, endpoint: Endpoint, options: Options, opened: ExitStack, *, writable: bool = False
-    ) -> Place:
+        cls, endpoint: Endpoint, options: OpenOptions, opened: ExitStack, *, writable: bool = False
+    ) -> MirrorEndpoint:
         """Reach ``endpoint``, in a session that ``opened`` lets go of in the end."""
         from bundler.registry.repository import Repository  # noqa: PLC0415 - loads requests
 
@@ -62,13 +62,15 @@ class Mirrors:
         ConfigError: the registry is blocked, or a file that says how to reach it is not in order.
     """
 
-    def __init__(self, image: ImageReference, options: Options, opened: ExitStack) -> None:
+    def __init__(self, image: ImageReference, options: OpenOptions, opened: ExitStack) -> None:
         endpoints = options.settings.endpoints(image)
-        self._places = [Place.open(endpoint, options, opened) for endpoint in endpoints]
-        self.itself = Place.open(options.settings.primary(image), options, opened).repository
+        self._places = [MirrorEndpoint.open(endpoint, options, opened) for endpoint in endpoints]
+        self.itself = MirrorEndpoint.open(
+            options.settings.primary(image), options, opened
+        ).repository
         """Mirrors hold what is pulled; lists and mounts concern the registry itself."""
         self._emit = options.emit
-        self._served_by: Place | None = None
+        self._served_by: MirrorEndpoint | None = None
 
     @property
     def served_by(self) -> str | None:
@@ -105,13 +107,13 @@ class Mirrors:
                 break
         return found
 
-    def _pass_over(self, place: Place, error: Exception) -> None:
+    def _pass_over(self, place: MirrorEndpoint, error: Exception) -> None:
         """A mirror may lack something; one that cannot be reached is not asked again."""
         if isinstance(error, RegistryError) and place in self._places:
             self._places = [one for one in self._places if one is not place]
             self._emit(Notice(f"mirror {place.repository.name} is left out: {error}"))
 
-    def _used(self, place: Place) -> None:
+    def _used(self, place: MirrorEndpoint) -> None:
         if self._served_by is not place:
             self._served_by = place
             if place.is_mirror:

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.config.settings import Access
-    from bundler.ports import Options
+    from bundler.config.settings import RegistryAccess
+    from bundler.ports import OpenOptions
     from bundler.registry.session import Session
 
 _lock = threading.Lock()
-_open: dict[tuple[Access, int], tuple[Session, int]] = {}
+_open: dict[tuple[RegistryAccess, int], tuple[Session, int]] = {}
 """Each session, and how many use it; by its access and its run's cancellation."""
 
 
 @contextmanager
-def shared(access: Access, options: Options) -> Iterator[Session]:
+def shared(access: RegistryAccess, options: OpenOptions) -> Iterator[Session]:
     """The session for ``access`` in the run of ``options``; the last one to leave closes it."""
     from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
 

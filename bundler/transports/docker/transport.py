@@ -28,14 +28,14 @@ from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.ports import Accepts
-from bundler.transports.docker.manifest_cache import RecentManifests
-from bundler.transports.docker.mirrors import Mirrors, Place
+from bundler.transports.docker.manifest_cache import ManifestCache
+from bundler.transports.docker.mirrors import MirrorEndpoint, Mirrors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bundler.content.streams.reader import Content, Reader
-    from bundler.ports import Node, Options, Publication
+    from bundler.ports import Node, OpenOptions, Publication
 
 
 _TAGS_AT_ONCE = 8
@@ -71,13 +71,13 @@ class DockerSource:
         ConfigError: the registry is blocked, or a file that says how to reach it is not in order.
     """
 
-    def __init__(self, reference: DockerReference, options: Options) -> None:
+    def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
         self._default = reference.name
         with ExitStack() as opened:
             self._mirrors = Mirrors(reference.image, options, opened)
             self._opened = opened.pop_all()
         self._itself = self._mirrors.itself
-        self._manifests = RecentManifests()
+        self._manifests = ManifestCache()
 
     @property
     def served_by(self) -> str | None:
@@ -153,18 +153,18 @@ class DockerDestination:
         ConfigError: the registry is blocked, or a file that says how to reach it is not in order.
     """
 
-    def __init__(self, reference: DockerReference, options: Options) -> None:
+    def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
         from bundler.registry.uploads import Uploads  # noqa: PLC0415 - loads requests
 
         self._default = reference.name
         self._cancellation = options.cancellation
         with ExitStack() as opened:
             endpoint = options.settings.primary(reference.image)
-            place = Place.open(endpoint, options, opened, writable=True)
+            place = MirrorEndpoint.open(endpoint, options, opened, writable=True)
             self._opened = opened.pop_all()
         self._repository = place.repository
         self._uploads = Uploads(place.repository)
-        self._manifests = RecentManifests()
+        self._manifests = ManifestCache()
         self._listed: set[Digest] = set()
         """Manifests that the registry itself lists as referrers of their subjects."""
 
@@ -348,11 +348,11 @@ class _Docker:
             )
         return DockerReference(ImageReference.parse(text[2:]))
 
-    def source(self, reference: DockerReference, options: Options, /) -> DockerSource:
+    def source(self, reference: DockerReference, options: OpenOptions, /) -> DockerSource:
         """The repository and its mirrors, for reading; nothing is asked of them yet."""
         return DockerSource(reference, options)
 
-    def destination(self, reference: DockerReference, options: Options, /) -> DockerDestination:
+    def destination(self, reference: DockerReference, options: OpenOptions, /) -> DockerDestination:
         """The repository, for writing; nothing is asked of it yet."""
         return DockerDestination(reference, options)
 

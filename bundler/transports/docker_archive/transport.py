@@ -37,7 +37,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.json import fields, strict
 from bundler.oci.reference import ImageReference
-from bundler.ports import Accepts, MakesManifests
+from bundler.ports import Accepts, SynthesizesManifests
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
 from bundler.transports.oci_layout import reference as layout_entries
 from bundler.transports.shared import archive_file, pipes, transport_hint
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.content.archives.tar_index import Member
-    from bundler.content.files.safe_directory import PlainReader
+    from bundler.content.files.safe_directory import RegularFile
     from bundler.content.streams.reader import Content, Reader
-    from bundler.ports import Node, Options, Publication
+    from bundler.ports import Node, OpenOptions, Publication
 
 _MANIFEST = "manifest.json"
 _MAX_MANIFEST = 16 * 1024 * 1024
@@ -80,10 +80,10 @@ class DockerArchiveReference:
         return f"docker-archive:{self.path}{name}"
 
 
-class DockerArchiveSource(MakesManifests):
+class DockerArchiveSource(SynthesizesManifests):
     """Reads the archive at a path, or one that is open already and from now on is this source's."""
 
-    def __init__(self, archive: Path | PlainReader, options: Options) -> None:
+    def __init__(self, archive: Path | RegularFile, options: OpenOptions) -> None:
         self._making = threading.Lock()
         self._contents: dict[Digest, bytes | Member] = {}
         self._roots: dict[int, Descriptor] = {}
@@ -248,7 +248,7 @@ class DockerArchiveDestination:
         NotFoundError: its directory is not there.
     """
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Path, options: OpenOptions) -> None:
         if not pipes.is_stream(path) and path.is_file() and path.stat().st_size:
             raise ConflictError(
                 f"{path}: docker-archive doesn't support modifying existing images",
@@ -324,14 +324,16 @@ class DockerArchiveTransport:
             )
         return DockerArchiveReference(path, str(image.with_default_tag()))
 
-    def source(self, reference: DockerArchiveReference, options: Options, /) -> DockerArchiveSource:
+    def source(
+        self, reference: DockerArchiveReference, options: OpenOptions, /
+    ) -> DockerArchiveSource:
         """Open an archive for reading."""
         path = Path(reference.path)
         with transport_hint.explained(path, "docker-archive"):
             return DockerArchiveSource(path, options)
 
     def destination(
-        self, reference: DockerArchiveReference, options: Options, /
+        self, reference: DockerArchiveReference, options: OpenOptions, /
     ) -> DockerArchiveDestination:
         """Begin a new archive, and lock it."""
         layout_entries.refuse_place(reference.transport, reference.path, reference.name)

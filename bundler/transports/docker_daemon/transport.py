@@ -25,7 +25,7 @@ from bundler.errors import (
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.oci.reference import DEFAULT_DOMAIN, ImageReference
-from bundler.ports import Accepts, MakesManifests
+from bundler.ports import Accepts, SynthesizesManifests
 from bundler.transports.docker_archive.transport import DockerArchiveSource
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
 from bundler.transports.docker_daemon.engine_api import DEFAULT_HOST, Engine, EngineTls
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Content, Reader
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Node, Options, Publication
+    from bundler.ports import Node, OpenOptions, Publication
 
 _MAX_ARCHIVE = 1024**4
 _ALGORITHMS = ("sha256", "sha512")
@@ -67,10 +67,10 @@ class DaemonReference:
         return f"docker-daemon:{self.name}"
 
 
-class DaemonSource(MakesManifests):
+class DaemonSource(SynthesizesManifests):
     """Reads images of an engine, each fetched once, when it is first asked for."""
 
-    def __init__(self, reference: DaemonReference, options: Options) -> None:
+    def __init__(self, reference: DaemonReference, options: OpenOptions) -> None:
         self._reference = reference
         self._options = options
         self._engine = _engine(options)
@@ -116,7 +116,7 @@ class DaemonSource(MakesManifests):
 class DaemonDestination:
     """Gathers images in an archive, and has the engine load it with ``commit``."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: OpenOptions) -> None:
         self._engine = _engine(options)
         self._file = pipes.ScratchFile(options)
         self._images = DockerArchiveWriter(
@@ -208,11 +208,11 @@ class DaemonTransport:
             )
         return DaemonReference(str(ImageReference.parse(text).with_default_tag()))
 
-    def source(self, reference: DaemonReference, options: Options, /) -> DaemonSource:
+    def source(self, reference: DaemonReference, options: OpenOptions, /) -> DaemonSource:
         """Get ready to read; the engine is asked for the first image that is wanted."""
         return DaemonSource(reference, options)
 
-    def destination(self, reference: DaemonReference, options: Options, /) -> DaemonDestination:
+    def destination(self, reference: DaemonReference, options: OpenOptions, /) -> DaemonDestination:
         """Get ready to gather images."""
         if reference.is_id or (reference.image and reference.image.digest):
             raise UnsupportedError(
@@ -222,7 +222,7 @@ class DaemonTransport:
         return DaemonDestination(options)
 
 
-def _engine(options: Options) -> Engine:
+def _engine(options: OpenOptions) -> Engine:
     host = options.daemon_host or DEFAULT_HOST
     tls = EngineTls()
     if not host.startswith(("unix:", "http:")):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Content, Reader
     from bundler.oci.digest import Digest
-    from bundler.ports import Node, Options, Publication
+    from bundler.ports import Node, OpenOptions, Publication
 
 _CHUNK = 64 * 1024
 
@@ -158,11 +158,11 @@ class MemoryTransport:
             raise InvalidReferenceError(f"{text[:80]!r} is not a name in memory")
         return MemoryReference(text or None)
 
-    def source(self, reference: MemoryReference, options: Options, /) -> MemorySource:  # noqa: ARG002 - the port's form
+    def source(self, reference: MemoryReference, options: OpenOptions, /) -> MemorySource:  # noqa: ARG002 - the port's form
         """Open the store for reading."""
         return self._store.source()
 
-    def destination(self, reference: MemoryReference, options: Options, /) -> MemoryDestination:  # noqa: ARG002 - the port's form
+    def destination(self, reference: MemoryReference, options: OpenOptions, /) -> MemoryDestination:  # noqa: ARG002 - the port's form
         """Open the store for writing."""
         return self._store.destination()
 

@@ -29,10 +29,10 @@ from bundler.transports.shared import archive_file, transport_hint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.content.files.safe_directory import Slice
+    from bundler.content.files.safe_directory import FileSlice
     from bundler.content.streams.reader import Content
     from bundler.oci.digest import Digest
-    from bundler.ports import Options, Publication
+    from bundler.ports import OpenOptions, Publication
 
 _BLOBS = "blobs"
 _DOCKER_MANIFEST = "manifest.json"
@@ -45,7 +45,7 @@ class ArchivedFiles:
         UnsupportedError: it is a Docker archive.
     """
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Path, options: OpenOptions) -> None:
         self.path = path
         with ExitStack() as opened:
             self._file = archive_file.opened(path, options, opened)
@@ -63,7 +63,7 @@ class ArchivedFiles:
         """The names of all members."""
         return list(self._members)
 
-    def open_file(self, *names: str, offset: int = 0) -> Slice:
+    def open_file(self, *names: str, offset: int = 0) -> FileSlice:
         """One member's bytes, ``offset`` bytes in."""
         member = tar_index.find(self._members, "/".join(names), str(self.path))
         return tar_index.open_member(self._file, member, offset)
@@ -92,7 +92,7 @@ class OciArchiveDestination:
         NotFoundError: its directory is not there.
     """
 
-    def __init__(self, path: Path, options: Options) -> None:
+    def __init__(self, path: Path, options: OpenOptions) -> None:
         self._path = path
         self._file = archive_file.begun(path, options)
         self._archive = TarWriter(self._file.fd, self._file.path)
@@ -156,13 +156,15 @@ class OciArchiveTransport:
         """Read ``FILE[:NAME]`` or ``FILE:@N``; the file's path ends at the first colon."""
         return LayoutReference.parse("oci-archive", text)
 
-    def source(self, reference: LayoutReference, options: Options, /) -> LayoutSource:
+    def source(self, reference: LayoutReference, options: OpenOptions, /) -> LayoutSource:
         """Open an archive for reading."""
         path = Path(reference.path)
         with transport_hint.explained(path, "oci-archive"):
             return LayoutSource(ArchivedFiles(path, options))
 
-    def destination(self, reference: LayoutReference, options: Options, /) -> OciArchiveDestination:
+    def destination(
+        self, reference: LayoutReference, options: OpenOptions, /
+    ) -> OciArchiveDestination:
         """Begin a new archive, and lock it."""
         layout_entries.refuse_place(reference.transport, reference.path, reference.name)
         return OciArchiveDestination(Path(reference.path), options)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Content, Reader
     from bundler.oci.digest import Digest
-    from bundler.ports import Options, Publication
+    from bundler.ports import OpenOptions, Publication
 
 
 class LayoutSource:
@@ -103,7 +103,7 @@ class LayoutDestination:
         MediumError: the directory cannot be made or read.
     """
 
-    def __init__(self, path: Path, options: Options | None = None) -> None:
+    def __init__(self, path: Path, options: OpenOptions | None = None) -> None:
         self._made = safe_directory.make_directory(path)
         with ExitStack() as opened:
             opened.callback(safe_directory.unmake_directories, self._made)
@@ -229,13 +229,13 @@ class LayoutTransport:
         """Read ``PATH[:NAME]``; the path ends at the first colon."""
         return LayoutReference.parse("oci", text)
 
-    def source(self, reference: LayoutReference, options: Options, /) -> LayoutSource:
+    def source(self, reference: LayoutReference, options: OpenOptions, /) -> LayoutSource:
         """Open a layout for reading."""
         path = Path(reference.path)
         with transport_hint.explained(path, "oci"):
             return LayoutSource(path, options.shared_blob_dir)
 
-    def destination(self, reference: LayoutReference, options: Options, /) -> LayoutDestination:
+    def destination(self, reference: LayoutReference, options: OpenOptions, /) -> LayoutDestination:
         """Open, or make, a layout for writing, and lock it."""
         layout_entries.refuse_place(reference.transport, reference.path, reference.name)
         return LayoutDestination(Path(reference.path), options)

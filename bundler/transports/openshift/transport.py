@@ -15,7 +15,7 @@ from bundler.oci.reference import ImageReference
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from bundler.ports import Options
+    from bundler.ports import OpenOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ class AtomicTransport:
             )
         return AtomicReference(image)
 
-    def source(self, reference: AtomicReference, options: Options, /) -> NoReturn:  # noqa: ARG002 - the port's form
+    def source(self, reference: AtomicReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """Raise an UnsupportedError that says how to reach the same image."""
         _refuse(reference)
 
-    def destination(self, reference: AtomicReference, options: Options, /) -> NoReturn:  # noqa: ARG002 - the port's form
+    def destination(self, reference: AtomicReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """As ``source``."""
         _refuse(reference)
 

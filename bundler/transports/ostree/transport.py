@@ -9,7 +9,7 @@ from bundler.errors import UnsupportedError
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from bundler.ports import Options, Reference
+    from bundler.ports import OpenOptions, Reference
 
 
 class OstreeTransport:
@@ -22,11 +22,11 @@ class OstreeTransport:
             hint="ostree container image pull reads docker:// and oci: by itself",
         )
 
-    def source(self, reference: Reference, options: Options, /) -> NoReturn:  # noqa: ARG002 - as above
+    def source(self, reference: Reference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - as above
         """As ``parse``."""
         self.parse(str(reference))
 
-    def destination(self, reference: Reference, options: Options, /) -> NoReturn:  # noqa: ARG002 - as above
+    def destination(self, reference: Reference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - as above
         """As ``parse``."""
         self.parse(str(reference))
 

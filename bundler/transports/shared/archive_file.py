@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.os_errors import explained
-from bundler.content.files.replace_file import Replacement
-from bundler.content.files.safe_directory import PlainReader
+from bundler.content.files.replace_file import FileReplacement
+from bundler.content.files.safe_directory import RegularFile
 from bundler.content.streams.reader import new_buffer
 from bundler.errors import LimitError
 from bundler.transports.shared import pipes
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from bundler.content.streams.reader import Reader
-    from bundler.ports import Options
+    from bundler.ports import OpenOptions
 
 
-def opened(archive: Path | PlainReader, options: Options, stack: ExitStack) -> PlainReader:
+def opened(archive: Path | RegularFile, options: OpenOptions, stack: ExitStack) -> RegularFile:
     """The archive at a path, or the open one, uncompressed; ``stack`` closes it.
 
     Raises:
@@ -71,19 +71,19 @@ class ArchiveFile(Protocol):
         ...
 
 
-def begun(path: Path, options: Options) -> ArchiveFile:
+def begun(path: Path, options: OpenOptions) -> ArchiveFile:
     """A new archive that will take the place of what is at ``path``, or go into that pipe.
 
     Raises:
         LockedError, NotFoundError, MediumError, NoSpaceError: it cannot be written.
         UsageError: something is there that is neither a plain file nor a pipe.
     """
-    return pipes.Outgoing(path, options) if pipes.is_stream(path) else Replacement(path)
+    return pipes.PipeWriter(path, options) if pipes.is_stream(path) else FileReplacement(path)
 
 
 def kept(
-    stream: Reader, path: Path, folder: Path, options: Options, *, limit: int | None = None
-) -> PlainReader:
+    stream: Reader, path: Path, folder: Path, options: OpenOptions, *, limit: int | None = None
+) -> RegularFile:
     """All of ``stream`` in a file without a name in ``folder``; messages call it ``path``.
 
     Raises:
@@ -103,14 +103,14 @@ def kept(
                 while ready:
                     ready = ready[os.write(file.fileno(), ready) :]
             os.lseek(file.fileno(), 0, os.SEEK_SET)
-            return PlainReader(path, os.dup(file.fileno()))
+            return RegularFile(path, os.dup(file.fileno()))
     except OSError as error:
         raise explained(error, folder, "cannot keep a temporary file here") from error
 
 
-def _opened_path(path: Path, options: Options) -> PlainReader:
+def _opened_path(path: Path, options: OpenOptions) -> RegularFile:
     if not pipes.is_stream(path):
-        return PlainReader.open(path)
+        return RegularFile.open(path)
     with pipes.incoming(path, options.cancellation) as stream:
         return kept(stream, path, options.scratch or pipes.SCRATCH, options)
 

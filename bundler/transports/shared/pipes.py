@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.files.os_errors import explained
-from bundler.content.files.safe_directory import PlainReader
+from bundler.content.files.safe_directory import RegularFile
 from bundler.content.streams.reader import BUFFER_SIZE
 
 if TYPE_CHECKING:
     from bundler.cancel import Cancellation
-    from bundler.ports import Options
+    from bundler.ports import OpenOptions
 
 SCRATCH = Path("/var/tmp")  # noqa: S108 - the files there have no names
 """Where large temporary files go if nobody said."""
@@ -108,7 +108,7 @@ class ScratchFile:
         MediumError, NoSpaceError: none can be made there.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: OpenOptions) -> None:
         self.path = options.scratch or SCRATCH
         try:
             self._file = tempfile.TemporaryFile(dir=self.path, buffering=0)  # noqa: SIM115 - until close
@@ -116,20 +116,20 @@ class ScratchFile:
             raise explained(error, self.path, "cannot keep a temporary file here") from error
         self.fd = self._file.fileno()
 
-    def reader(self) -> PlainReader:
+    def reader(self) -> RegularFile:
         """The file from its beginning; the caller closes it."""
         os.lseek(self.fd, 0, os.SEEK_SET)
-        return PlainReader(self.path, os.dup(self.fd))
+        return RegularFile(self.path, os.dup(self.fd))
 
     def close(self) -> None:
         """Let go of the file, which is gone then."""
         self._file.close()
 
 
-class Outgoing:
-    """What goes into the stream ``to`` once it is whole; it is used as a ``Replacement`` is."""
+class PipeWriter:
+    """What goes into the stream ``to`` once it is whole; it is used as a ``FileReplacement`` is."""
 
-    def __init__(self, to: Path, options: Options) -> None:
+    def __init__(self, to: Path, options: OpenOptions) -> None:
         self._to = to
         self._cancellation = options.cancellation
         self._file = ScratchFile(options)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.ports import Rereads
+    from bundler.ports import ReadableDestination
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ def reachable(roots: Iterable[Descriptor], read: Callable[[Descriptor], bytes | 
     return found
 
 
-def read_manifest(place: Rereads, item: Descriptor) -> bytes | None:
+def read_manifest(place: ReadableDestination, item: Descriptor) -> bytes | None:
     """The bytes that ``place`` has for a manifest; None where it has none.
 
     No more are read than show that it is larger than a manifest may be.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Self
 
-from bundler.content.files.safe_directory import PlainReader, Slice
+from bundler.content.files.safe_directory import FileSlice, RegularFile
 from bundler.errors import NotFoundError
 from bundler.gocompat import json_encoding
 from bundler.oci import media_types
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class MadeImage:
+class SyntheticImage:
     """Its root, and the parts by their digests; the files of the layers stay their owner's."""
 
     what: str
     """How messages name it."""
     root: Descriptor
-    _contents: Mapping[Digest, bytes | PlainReader]
+    _contents: Mapping[Digest, bytes | RegularFile]
 
     @classmethod
     def of(
         cls,
         what: str,
         config: Mapping[str, object],
-        layers: Sequence[tuple[Descriptor, PlainReader]],
+        layers: Sequence[tuple[Descriptor, RegularFile]],
     ) -> Self:
         """The image of ``config`` and ``layers``, its documents as containers/image writes them."""
-        contents: dict[Digest, bytes | PlainReader] = {entry.digest: file for entry, file in layers}
+        contents: dict[Digest, bytes | RegularFile] = {entry.digest: file for entry, file in layers}
 
         def kept(value: Mapping[str, object], media_type: str) -> Descriptor:
             raw = json_encoding.dumps(value)
@@ -67,7 +67,7 @@ class MadeImage:
         if isinstance(content, bytes):
             yield BytesIO(content[offset:])
         else:
-            yield Slice(content, offset, content.size - offset)
+            yield FileSlice(content, offset, content.size - offset)
 
 
 def added(diff_id: Digest, created: str, comment: str) -> dict[str, object]:

@@ -12,11 +12,11 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.content.files.safe_directory import Slice
+from bundler.content.files.safe_directory import FileSlice
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 
 if TYPE_CHECKING:
-    from bundler.content.files.safe_directory import PlainReader
+    from bundler.content.files.safe_directory import RegularFile
 
 _HEADER = struct.Struct("<32s10s3s3s16s8q")
 _DESCRIPTOR = struct.Struct("<i?IIIqqq4q128s384s")
@@ -54,7 +54,7 @@ class SifFile:
     size: int
 
 
-def read(file: PlainReader) -> SifFile:
+def read(file: RegularFile) -> SifFile:
     """Find the parts of ``file``.
 
     Raises:
@@ -63,7 +63,7 @@ def read(file: PlainReader) -> SifFile:
         UnsupportedError: one without a root directory in a squashfs.
     """
     what = str(file.path)
-    header = Slice(file, 0, _HEADER.size).read()
+    header = FileSlice(file, 0, _HEADER.size).read()
     if len(header) < _HEADER.size:
         raise MalformedError(f"{what}: not a SIF file: it ends early")
     _, magic, version, architecture, identity, _, modified, *rest = _HEADER.unpack(header)
@@ -98,12 +98,12 @@ class _Object:
     extra: bytes
 
 
-def _objects(file: PlainReader, total: int, start: int, what: str) -> list[_Object]:
+def _objects(file: RegularFile, total: int, start: int, what: str) -> list[_Object]:
     if total > _MAX_DESCRIPTORS:
         raise LimitError(f"{what}: more than {_MAX_DESCRIPTORS:,} data objects")
     if total < 0 or not _HEADER.size <= start <= file.size:
         raise MalformedError(f"{what}: its header is damaged")
-    raw = Slice(file, start, total * _DESCRIPTOR.size).read()
+    raw = FileSlice(file, start, total * _DESCRIPTOR.size).read()
     if len(raw) < total * _DESCRIPTOR.size:
         raise MalformedError(f"{what}: it ends within its descriptors")
     found = []
@@ -134,14 +134,14 @@ def _only_system(objects: list[_Object], what: str) -> _Object:
     return system
 
 
-def _definition(file: PlainReader, objects: list[_Object], what: str) -> bytes:
+def _definition(file: RegularFile, objects: list[_Object], what: str) -> bytes:
     found = [one for one in objects if one.kind == _DEFINITION]
     if len(found) != 1:  # of several nobody knows which one counts
         return b""
     (one,) = found
     if one.size > _MAX_DEFINITION:
         raise LimitError(f"{what}: a definition file of {one.size:,} bytes")
-    return Slice(file, one.offset, one.size).read()
+    return FileSlice(file, one.offset, one.size).read()
 
 
 def _architecture(field: bytes) -> str:

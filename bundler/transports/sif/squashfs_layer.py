@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from bundler.content.compression.decompress import FREE_OUTPUT, MAX_RATIO
 from bundler.content.files.os_errors import explained
-from bundler.content.files.safe_directory import Slice
+from bundler.content.files.safe_directory import FileSlice
 from bundler.content.streams.reader import new_buffer
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.transports.shared import pipes
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bundler.cancel import Cancellation
-    from bundler.content.files.safe_directory import PlainReader
+    from bundler.content.files.safe_directory import RegularFile
     from bundler.content.streams.reader import Reader
-    from bundler.ports import Options
+    from bundler.ports import OpenOptions
     from bundler.transports.sif.file_format import SifFile
 
 _DATA = b"# START OF DATA - DO NOT MODIFY\n"
@@ -59,8 +59,8 @@ _KINDS = {
 
 
 def make(
-    file: PlainReader, sif: SifFile, added: Mapping[str, bytes], options: Options
-) -> PlainReader:
+    file: RegularFile, sif: SifFile, added: Mapping[str, bytes], options: OpenOptions
+) -> RegularFile:
     """The layer, uncompressed, in a file without a name, which the caller closes.
 
     Args:
@@ -99,7 +99,7 @@ class _Job:
     buffer: memoryview = field(default_factory=new_buffer)
 
 
-def _unsquash(file: PlainReader, sif: SifFile, output: int, job: _Job) -> None:
+def _unsquash(file: RegularFile, sif: SifFile, output: int, job: _Job) -> None:
     """Have ``unsquashfs`` write a pseudo file to the open file ``output``."""
     limit = max(FREE_OUTPUT, MAX_RATIO * sif.size)
     command = ["unsquashfs", "-quiet", "-no-progress", "-offset", str(sif.offset)]
@@ -132,7 +132,7 @@ def _unsquash(file: PlainReader, sif: SifFile, output: int, job: _Job) -> None:
         raise MalformedError(f"{job.what}: unsquashfs cannot read the squashfs in it")
 
 
-def _pack(pseudo: PlainReader, output: BinaryIO, added: Mapping[str, bytes], job: _Job) -> None:
+def _pack(pseudo: RegularFile, output: BinaryIO, added: Mapping[str, bytes], job: _Job) -> None:
     """Write everything that a pseudo file tells of as a tar archive, then what is ``added``."""
     names: dict[str, bytes] = {}
     with os.fdopen(os.dup(pseudo.fileno()), "rb") as lines:
@@ -144,7 +144,7 @@ def _pack(pseudo: PlainReader, output: BinaryIO, added: Mapping[str, bytes], job
             if start + offset + member.size > pseudo.size:
                 raise MalformedError(f"{job.what}: the contents of its files end early")
             names[member.name] = member.type
-            _write(output, member, Slice(pseudo, start + offset, member.size), job)
+            _write(output, member, FileSlice(pseudo, start + offset, member.size), job)
     for member, data in _programs(added, names, job):
         _write(output, member, BytesIO(data), job)
     output.write(bytes(2 * tarfile.BLOCKSIZE))

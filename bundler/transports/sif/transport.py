@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.content.files.safe_directory import PlainReader, Slice
+from bundler.content.files.safe_directory import FileSlice, RegularFile
 from bundler.content.streams.reader import new_buffer
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import InvalidReferenceError, NotFoundError, UnsupportedError
 from bundler.oci import media_types
-from bundler.ports import MakesManifests
-from bundler.transports.shared.synthetic_image import MadeImage, added
+from bundler.ports import SynthesizesManifests
+from bundler.transports.shared.synthetic_image import SyntheticImage, added
 from bundler.transports.sif import file_format, squashfs_layer
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bundler.content.streams.reader import Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.ports import Node, Options
+    from bundler.ports import Node, OpenOptions
     from bundler.transports.sif.file_format import SifFile
 
 _SCRIPT = "podman/runscript"
@@ -55,7 +55,7 @@ class SifReference:
         return f"sif:{self.path}"
 
 
-class SifSource(MakesManifests):
+class SifSource(SynthesizesManifests):
     """Reads a SIF file; its files are packed into a layer when the image is first asked for.
 
     Raises:
@@ -63,13 +63,13 @@ class SifSource(MakesManifests):
         NotFoundError, MediumError: it cannot be read.
     """
 
-    def __init__(self, reference: SifReference, options: Options) -> None:
+    def __init__(self, reference: SifReference, options: OpenOptions) -> None:
         self._what = str(reference)
         self._options = options
         self._making = threading.Lock()
-        self._image: MadeImage | None = None
+        self._image: SyntheticImage | None = None
         with ExitStack() as opened:
-            self._file = opened.enter_context(PlainReader.open(Path(reference.path)))
+            self._file = opened.enter_context(RegularFile.open(Path(reference.path)))
             self._sif = file_format.read(self._file)
             self._opened = opened.pop_all()
 
@@ -91,7 +91,7 @@ class SifSource(MakesManifests):
         """Let go of the file, and of the layer."""
         self._opened.close()
 
-    def _made(self) -> MadeImage:
+    def _made(self) -> SyntheticImage:
         with self._making:
             if self._image is None:
                 script = _script(self._sif.definition)
@@ -101,12 +101,12 @@ class SifSource(MakesManifests):
                 entry = self._hashed(layer)
                 command = "bash" if script is None else f"/{_SCRIPT}"
                 config = _config(self._sif, command, entry.digest)
-                self._image = MadeImage.of(self._what, config, [(entry, layer)])
+                self._image = SyntheticImage.of(self._what, config, [(entry, layer)])
             return self._image
 
-    def _hashed(self, layer: PlainReader) -> Descriptor:
+    def _hashed(self, layer: RegularFile) -> Descriptor:
         content = VerifiedReader(
-            Slice(layer, 0, layer.size),
+            FileSlice(layer, 0, layer.size),
             self._what,
             digest=None,
             size=None,
@@ -128,11 +128,11 @@ class SifTransport:
             raise InvalidReferenceError(f"sif:{text[:200]}: no file", hint="write sif:FILE")
         return SifReference(text)
 
-    def source(self, reference: SifReference, options: Options, /) -> SifSource:
+    def source(self, reference: SifReference, options: OpenOptions, /) -> SifSource:
         """Open a file for reading."""
         return SifSource(reference, options)
 
-    def destination(self, reference: SifReference, options: Options, /) -> NoReturn:  # noqa: ARG002 - the port's form
+    def destination(self, reference: SifReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """There is nothing to write."""
         raise UnsupportedError(
             f'{reference}: "sif:" locations can only be read from, not written to',

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
-from bundler.content.files.safe_directory import PlainReader, Slice
+from bundler.content.files.safe_directory import FileSlice, RegularFile
 from bundler.content.streams.reader import new_buffer
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import InvalidReferenceError, NotFoundError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
-from bundler.ports import MakesManifests
+from bundler.ports import SynthesizesManifests
 from bundler.transports.shared import archive_file, pipes
-from bundler.transports.shared.synthetic_image import MadeImage, added
+from bundler.transports.shared.synthetic_image import SyntheticImage, added
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Reader
     from bundler.oci.digest import Digest
-    from bundler.ports import Node, Options
+    from bundler.ports import Node, OpenOptions
 
 _STDIN = "-"
 _COMMENT = "imported from tarball"
@@ -70,19 +70,19 @@ class TarballReference:
         return f"tarball:{':'.join(self.paths)}"
 
 
-class TarballSource(MakesManifests):
+class TarballSource(SynthesizesManifests):
     """Reads the files; each is read to its end once, to make the image, and again as a layer.
 
     Raises:
         NotFoundError, MediumError: one of them cannot be read.
     """
 
-    def __init__(self, reference: TarballReference, options: Options) -> None:
+    def __init__(self, reference: TarballReference, options: OpenOptions) -> None:
         self._what = str(reference)
         self._options = options
         self._making = threading.Lock()
-        self._image: MadeImage | None = None
-        self._files: list[PlainReader] = []
+        self._image: SyntheticImage | None = None
+        self._files: list[RegularFile] = []
         with ExitStack() as opened:
             for path in reference.paths:
                 self._files.append(opened.enter_context(_opened(path, options)))
@@ -106,26 +106,26 @@ class TarballSource(MakesManifests):
         """Let go of the files."""
         self._closing.close()
 
-    def _made(self) -> MadeImage:
+    def _made(self) -> SyntheticImage:
         with self._making:
             if self._image is None:
                 layers = [self._layer(file) for file in self._files]
                 entries = [layer.entry for layer in layers]
                 parts = list(zip(entries, self._files, strict=True))
-                self._image = MadeImage.of(self._what, _config(layers), parts)
+                self._image = SyntheticImage.of(self._what, _config(layers), parts)
             return self._image
 
-    def _layer(self, file: PlainReader) -> _Layer:
+    def _layer(self, file: RegularFile) -> _Layer:
         """Read a file to its end, as it is and as it is uncompressed."""
         what = f"{self._what}: {file.path}"
         stored = VerifiedReader(
-            Slice(file, 0, file.size),
+            FileSlice(file, 0, file.size),
             what,
             digest=None,
             size=None,
             observe=lambda _: self._options.cancellation.check(),
         )
-        kind = decompress.detect(Slice(file, 0, decompress.MAGIC_SIZE).read())
+        kind = decompress.detect(FileSlice(file, 0, decompress.MAGIC_SIZE).read())
         plain = stored
         if kind is not None:
             unpacked = DecompressingReader(stored, kind, what)
@@ -154,11 +154,11 @@ class TarballTransport:
             raise InvalidReferenceError(f"tarball:{text[:200]}: stdin can be read once only")
         return TarballReference(paths)
 
-    def source(self, reference: TarballReference, options: Options, /) -> TarballSource:
+    def source(self, reference: TarballReference, options: OpenOptions, /) -> TarballSource:
         """Open the files for reading."""
         return TarballSource(reference, options)
 
-    def destination(self, reference: TarballReference, options: Options, /) -> NoReturn:  # noqa: ARG002 - the port's form
+    def destination(self, reference: TarballReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """There is nothing to write."""
         raise UnsupportedError(
             f'{reference}: "tarball:" locations can only be read from, not written to',
@@ -175,9 +175,9 @@ class _Layer:
     modified: int
 
 
-def _opened(path: str, options: Options) -> PlainReader:
+def _opened(path: str, options: OpenOptions) -> RegularFile:
     if path != _STDIN and not pipes.is_stream(Path(path)):
-        return PlainReader.open(Path(path))
+        return RegularFile.open(Path(path))
     place = Path("/dev/stdin" if path == _STDIN else path)
     with pipes.incoming(place, options.cancellation) as stream:
         return archive_file.kept(stream, place, options.scratch or pipes.SCRATCH, options)

@@ -16,9 +16,9 @@ from bundler.bundle.exporting import export as exporting
 from bundler.bundle.manifest.expand import Wanted
 from bundler.bundle.verifying.verify import verify
 from bundler.config.settings import Settings
-from bundler.copy.engine import Running
+from bundler.copy.engine import EngineOptions
 from bundler.errors import NoSpaceError, PartialError
-from bundler.ports import Options
+from bundler.ports import OpenOptions
 from bundler.trust import keys
 from tests.fakes import images
 
@@ -141,11 +141,11 @@ class Site:
             for name in names
         ]
         home = self.path / "home"
-        options = Options(Settings.load({}, home, 1000, etc=home, usr_share=home, run=home))
-        order = exporting.ExportOrder(self.bundle, "plant-7", kind, keys=signed_by)
+        options = OpenOptions(Settings.load({}, home, 1000, etc=home, usr_share=home, run=home))
+        order = exporting.ExportRequest(self.bundle, "plant-7", kind, keys=signed_by)
         with ThreadPoolExecutor(1) as executor:
             return exporting.export(
-                order, wanted, options, Running(executor, keep_going=keep_going)
+                order, wanted, options, EngineOptions(executor, keep_going=keep_going)
             )
 
     def restore(self, saved: Path | None) -> None:

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.bundle.format import inventory
-from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Inventory, Sums, Tool
+from bundler.bundle.format.inventory import (
+    BundledImage,
+    BundledReferrer,
+    ChecksumFile,
+    Inventory,
+    Producer,
+)
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
@@ -26,8 +32,8 @@ FULL = Inventory(
     created=CREATED,
     expires=CREATED + timedelta(days=90),
     complete=True,
-    tool=Tool("airbundle", "1.0"),
-    sums=Sums("SHA256SUMS", A, 1234, 17),
+    tool=Producer("airbundle", "1.0"),
+    sums=ChecksumFile("SHA256SUMS", A, 1234, 17),
     images=(
         BundledImage(
             reference="docker.io/library/nginx:1.27",

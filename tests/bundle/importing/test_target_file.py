@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.bundle.importing import target_file
-from bundler.config.settings import Limits, RegistryOverride
+from bundler.config.settings import RateLimits, RegistryOverride
 from bundler.errors import InvalidBundleManifestError
 
 
@@ -47,7 +47,7 @@ def test_every_key_is_read(load, tmp_path):
     assert target.override.credentials is not None
     assert target.override.credentials.password == "swordfish"
     assert target.override.plain_http is True
-    assert target.override.limits == Limits(2)
+    assert target.override.limits == RateLimits(2)
     assert target.names == (("docker.io/library", "base"), ("quay.io", ""))
     assert (target.keep_host, target.existing) == (True, "skip")
     assert "swordfish" not in repr(target)

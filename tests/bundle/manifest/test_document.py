@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bundler.config.yaml import document
-from bundler.config.yaml.document import Fields, Findings, Items, Text
+from bundler.config.yaml.document import Findings, MappingNode, ScalarNode, SequenceNode
 from bundler.errors import InvalidBundleManifestError, LimitError, NotFoundError
 
 
@@ -31,10 +31,10 @@ def test_a_scalar_is_the_text_that_was_written(scalar):
 
 def test_every_value_and_key_knows_its_place():
     value = parse("a: x\nlist:\n  - y\n  - {b: z}\n")
-    assert isinstance(value, Fields)
+    assert isinstance(value, MappingNode)
     assert str(value.key_at["list"]) == "f.yaml:2:1"
     items = value["list"]
-    assert isinstance(items, Items)
+    assert isinstance(items, SequenceNode)
     assert [str(item.at) for item in items] == ["f.yaml:3:5", "f.yaml:4:5"]
 
 
@@ -45,8 +45,8 @@ def test_an_empty_file_is_said_to_be_empty(text):
 
 def test_nothing_written_is_null_only_without_quotes():
     value = parse("a:\nb: ''\nc: 'null'\nd: null")
-    assert isinstance(value, Fields)
-    nulls = [key for key, item in value.items() if isinstance(item, Text) and item.is_null]
+    assert isinstance(value, MappingNode)
+    nulls = [key for key, item in value.items() if isinstance(item, ScalarNode) and item.is_null]
     assert nulls == ["a", "d"]
 
 
@@ -159,7 +159,7 @@ def test_arbitrary_text_is_a_value_or_one_of_our_errors(text):
     except (InvalidBundleManifestError, LimitError) as error:
         assert "f.yaml:" in str(error)  # noqa: PT017 - both outcomes are right
     else:
-        assert isinstance(value, Text | Items | Fields)
+        assert isinstance(value, ScalarNode | SequenceNode | MappingNode)
 
 
 @given(st.binary(max_size=60))

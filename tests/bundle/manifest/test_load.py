@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bundler.bundle.manifest import load as manifest
-from bundler.bundle.manifest.entries import Wishes
-from bundler.config.settings import ANONYMOUS, Limits, RegistryOverride
+from bundler.bundle.manifest.entries import ImageOptions
+from bundler.config.settings import ANONYMOUS, RateLimits, RegistryOverride
 from bundler.errors import InvalidBundleManifestError, NotFoundError
 from bundler.oci.platform import Platform
 from bundler.oci.tag_filter import Latest
@@ -35,7 +35,7 @@ def test_the_smallest_manifest_is_named_after_its_file(load):
     assert entry.reference == "docker.io/library/nginx:1.27"
     assert entry.source == "docker://docker.io/library/nginx:1.27"
     assert entry.origin == "plant.yaml:1"
-    assert entry.wishes == Wishes(platforms=(), referrers=True)
+    assert entry.wishes == ImageOptions(platforms=(), referrers=True)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_an_entry_says_more_than_the_defaults(load):
         "  - {ref: c:1, platforms: all}\n"
     )
     assert [entry.wishes for entry in loaded.images] == [
-        Wishes((AMD64,), "sparse", referrers=False),
-        Wishes((ARM64, AMD64), "strip", referrers=True),
-        Wishes((), "sparse", referrers=False),
+        ImageOptions((AMD64,), "sparse", referrers=False),
+        ImageOptions((ARM64, AMD64), "strip", referrers=True),
+        ImageOptions((), "sparse", referrers=False),
     ]
 
 
@@ -136,7 +136,7 @@ def test_a_registry_is_reached_as_the_file_says(load, tmp_path):
     assert corp.ca_files == (tmp_path / "ca.pem",)
     assert (corp.client_certificate, corp.client_key) == (tmp_path / "c.pem", tmp_path / "k.pem")
     assert corp.cert_dir == tmp_path
-    assert corp.limits == Limits(4, 0.5)
+    assert corp.limits == RateLimits(4, 0.5)
     assert loaded.registries["127.0.0.1:5000"] == RegistryOverride(
         plain_http=True, tls_verify=False
     )
@@ -180,11 +180,11 @@ def test_included_files_follow_in_order_and_defaults_reach_them(load, tmp_path):
     )
     assert (loaded.name, loaded.expires) == ("plant", None)
     assert [(entry.origin, entry.wishes) for entry in loaded.images] == [
-        ("plant.yaml:3", Wishes((AMD64,))),
-        ("base.yaml:5", Wishes((AMD64,), referrers=False)),
-        ("base.yaml:5", Wishes((AMD64,), referrers=False)),
-        ("sub/more.txt:2", Wishes((AMD64,), referrers=False)),
-        ("sub/more.txt:2", Wishes((AMD64,))),
+        ("plant.yaml:3", ImageOptions((AMD64,))),
+        ("base.yaml:5", ImageOptions((AMD64,), referrers=False)),
+        ("base.yaml:5", ImageOptions((AMD64,), referrers=False)),
+        ("sub/more.txt:2", ImageOptions((AMD64,), referrers=False)),
+        ("sub/more.txt:2", ImageOptions((AMD64,))),
     ]
     assert [pattern.pattern for pattern in loaded.exclude] == ["one", "two"]
     assert loaded.registries["quay.io"].tls_verify is True

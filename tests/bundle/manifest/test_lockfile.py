@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bundler.bundle.manifest import load as manifest
 from bundler.bundle.manifest import lockfile as locks
-from bundler.bundle.manifest.expand import Wanted, WantedReferrer
+from bundler.bundle.manifest.expand import LockedReferrer, Wanted
 from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.lockfile import Lock, LockedImage
 from bundler.errors import BundlerError, InvalidBundleManifestError, NotFoundError
@@ -56,8 +56,8 @@ FULL = image(
     index="strip",
     replaces=digest("b"),
     referrers=(
-        WantedReferrer(digest("c")),
-        WantedReferrer(digest("d"), f"sha256-{'a' * 64}.sig"),
+        LockedReferrer(digest("c")),
+        LockedReferrer(digest("d"), f"sha256-{'a' * 64}.sig"),
     ),
     rename="infra/app:1.10",
 )
@@ -126,7 +126,7 @@ IMAGES = st.builds(
     ).map(tuple),
     index=st.sampled_from(["strip", "sparse", "all"]),
     replaces=st.none() | DIGESTS,
-    referrers=st.lists(st.builds(WantedReferrer, DIGESTS, st.none() | WORD), max_size=2).map(tuple),
+    referrers=st.lists(st.builds(LockedReferrer, DIGESTS, st.none() | WORD), max_size=2).map(tuple),
     rename=st.none() | WORD,
     origin=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1),
     time=st.integers(0, 2**32).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
@@ -241,7 +241,7 @@ def test_a_wanted_image_is_locked_with_what_it_turned_out_to_be():
         wanted,
         root=Descriptor(INDEX, digest("a"), 5),
         replaces=digest("b"),
-        referrers=(WantedReferrer(digest("c")),),
+        referrers=(LockedReferrer(digest("c")),),
         time=TIME,
     )
     (again,) = lock(locked).wanted()

@@ -16,9 +16,9 @@ from bundler.bundle.importing import import_bundle
 from bundler.bundle.verifying import image_tree
 from bundler.bundle.verifying.verify import verify
 from bundler.config.settings import Settings
-from bundler.copy.engine import Running
+from bundler.copy.engine import EngineOptions
 from bundler.errors import LimitError
-from bundler.ports import Options
+from bundler.ports import OpenOptions
 from bundler.trust import keys
 from tests.fakes import bundles, images
 
@@ -108,13 +108,13 @@ def test_an_image_under_many_names_is_held_once(tmp_path: Path):
     (image,) = value["images"]
     value["images"] = [image | {"reference": f"docker.io/library/a:{at}"} for at in range(200)]
     bundles.finish(bundle, value, (KEY,))
-    order = import_bundle.ImportOrder(bundle, f"oci:{tmp_path / 'in'}", (KEY.public,))
-    options = Options(Settings.load({}, tmp_path, 1000, etc=tmp_path, usr_share=tmp_path))
+    order = import_bundle.ImportRequest(bundle, f"oci:{tmp_path / 'in'}", (KEY.public,))
+    options = OpenOptions(Settings.load({}, tmp_path, 1000, etc=tmp_path, usr_share=tmp_path))
 
     tracemalloc.start()
     try:
         with ThreadPoolExecutor(4) as executor:
-            report = import_bundle.import_bundle(order, options, Running(executor))
+            report = import_bundle.import_bundle(order, options, EngineOptions(executor))
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

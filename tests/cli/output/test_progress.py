@@ -13,8 +13,8 @@ import threading
 import pytest
 
 from bundler import events
-from bundler.cli.output.progress import Bars, Lines, Progress
-from bundler.cli.output.progress_state import Tally
+from bundler.cli.output.progress import BarDisplay, LogDisplay, Progress
+from bundler.cli.output.progress_state import ProgressState
 
 MIB = 1024 * 1024
 FIRST = "sha256:" + "a" * 64
@@ -34,8 +34,8 @@ def planned(**changes: int) -> events.Planned:
     return events.Planned(**sizes | changes)
 
 
-def halfway() -> Tally:
-    tally = Tally(0.0)
+def halfway() -> ProgressState:
+    tally = ProgressState(0.0)
     tally.add(planned())
     tally.add(events.BlobStarted(FIRST, 10 * MIB, "copy"))
     tally.add(events.BlobStarted(SECOND, 30 * MIB, "copy"))
@@ -69,7 +69,7 @@ def test_a_stalled_run_has_no_time_left() -> None:
 
 
 def test_what_is_hashed_in_place_belongs_to_the_total() -> None:
-    tally = Tally(0.0)
+    tally = ProgressState(0.0)
     tally.add(planned(blobs=0, size=0, present_blobs=2, present_size=8 * MIB))
     assert tally.total == 0
     tally.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
@@ -79,7 +79,7 @@ def test_what_is_hashed_in_place_belongs_to_the_total() -> None:
 
 
 def test_a_verification_checks_and_moves_nothing() -> None:
-    tally = Tally(0.0)
+    tally = ProgressState(0.0)
     tally.add(events.Planned(2, 8 * MIB, 0, 0, "check"))
     assert tally.outlook() == "2 files to check, 8.0 MiB"
     tally.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
@@ -95,7 +95,7 @@ def test_what_was_told_of_a_failed_attempt_is_taken_back() -> None:
 
 
 def test_a_blob_may_go_to_two_places_at_once() -> None:
-    tally = Tally(0.0)
+    tally = ProgressState(0.0)
     for _ in range(2):
         tally.add(events.BlobStarted(FIRST, MIB, "copy"))
     tally.add(events.BlobFinished(FIRST))
@@ -125,7 +125,7 @@ def test_verbs_agree_with_the_number_of_names(published: int, said: str) -> None
     ],
 )
 def test_verbs_agree_with_the_number_of_blobs(finished: int, said: str) -> None:
-    tally = Tally(0.0)
+    tally = ProgressState(0.0)
     tally.add(planned(blobs=3, size=3 * MIB))
     for number in range(finished):
         digest = f"sha256:{number:064}"
@@ -139,12 +139,12 @@ def test_an_interrupted_run_says_what_is_done_and_what_is_not() -> None:
     assert halfway().so_far() == (
         "1 of 2 blobs (10.0 MiB of 40.0 MiB) is done and stays; no name was published"
     )
-    assert Tally(0.0).so_far() == "nothing was moved yet"
+    assert ProgressState(0.0).so_far() == "nothing was moved yet"
 
 
 def test_a_log_gets_a_line_every_five_seconds() -> None:
     clock, stream = Clock(), io.StringIO()
-    progress = Progress(stream, Lines(clock.now), clock)
+    progress = Progress(stream, LogDisplay(clock.now), clock)
     progress.emit(planned())
     for _ in range(110):
         clock.now += 0.1
@@ -157,9 +157,9 @@ def test_a_log_gets_a_line_every_five_seconds() -> None:
 
 def test_notes_retries_and_warnings_are_told_at_once_and_made_harmless() -> None:
     clock, stream = Clock(), io.StringIO()
-    progress = Progress(stream, Lines(clock.now), clock)
+    progress = Progress(stream, LogDisplay(clock.now), clock)
     progress.emit(events.Notice("a\x1b[2Jb"))
-    progress.emit(events.Warned("odd"))
+    progress.emit(events.WarningIssued("odd"))
     progress.emit(events.Retrying("blob", 2.2, "HTTP 503", 1))
     progress.draw()
     assert stream.getvalue() == ("a\\x1b[2Jb\nwarning: odd\nblob: HTTP 503; attempt 2 in 2 s\n")
@@ -169,7 +169,7 @@ def test_bars_keep_within_the_screen_and_redraw_in_place() -> None:
     tally = halfway()
     for number in range(20):
         tally.add(events.BlobStarted(f"sha256:{number:064}", MIB, "copy"))
-    bars = Bars(lambda: os.terminal_size((40, 10)))
+    bars = BarDisplay(lambda: os.terminal_size((40, 10)))
     first, second = bars.frame(tally, [], 1.0), bars.frame(tally, ["look"], 2.0)
     shown = [re.sub(r"\x1b\[[0-9]*[KJF]", "", line) for line in first.splitlines()]
     assert len([line for line in shown if line]) == 8
@@ -179,14 +179,14 @@ def test_bars_keep_within_the_screen_and_redraw_in_place() -> None:
 
 
 def test_the_last_lines_take_the_place_of_the_bars() -> None:
-    bars = Bars(lambda: os.terminal_size((80, 24)))
+    bars = BarDisplay(lambda: os.terminal_size((80, 24)))
     bars.frame(halfway(), [], 1.0)
     assert bars.last(["done"]) == "\x1b[2F\x1b[Jdone\n"
     assert bars.last(["more"]) == "more\n"
 
 
 def test_events_from_many_threads_all_count() -> None:
-    progress = Progress(io.StringIO(), Lines(0.0))
+    progress = Progress(io.StringIO(), LogDisplay(0.0))
     with progress:
         threads = [
             threading.Thread(
@@ -205,14 +205,14 @@ def test_a_quiet_run_writes_nothing() -> None:
     stream = io.StringIO()
     with Progress(stream, None) as progress:
         progress.emit(planned())
-        progress.emit(events.Warned("unheard"))
+        progress.emit(events.WarningIssued("unheard"))
     progress.last_words()
     assert stream.getvalue() == ""
 
 
 def test_a_stream_that_went_away_does_not_stop_the_work() -> None:
     stream = io.StringIO()
-    with Progress(stream, Lines(0.0)) as progress:
+    with Progress(stream, LogDisplay(0.0)) as progress:
         stream.close()
         progress.emit(planned())
 

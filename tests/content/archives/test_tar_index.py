@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.content.archives import tar_index
-from bundler.content.files.safe_directory import PlainReader
+from bundler.content.files.safe_directory import RegularFile
 from bundler.errors import BundlerError, LimitError, MalformedError, NotFoundError
 
 LONG = "directory/" * 30 + "file"
@@ -38,7 +38,7 @@ def index(tmp_path):
 
     def read(data, **named):
         (tmp_path / "a.tar").write_bytes(data)
-        with PlainReader.open(tmp_path / "a.tar") as file:
+        with RegularFile.open(tmp_path / "a.tar") as file:
             members = tar_index.index(file, **named)
             return {
                 name: tar_index.open_member(file, member).read()
@@ -90,7 +90,7 @@ def test_every_form_of_tar_is_read(index, form):
 def test_what_is_packed_is_read(tmp_path_factory, files, form):
     path = tmp_path_factory.mktemp("tar") / "a.tar"
     path.write_bytes(pack(files.items(), form))
-    with PlainReader.open(path) as file:
+    with RegularFile.open(path) as file:
         members = tar_index.index(file)
         read = {name: tar_index.open_member(file, one).read() for name, one in members.items()}
     assert read == files
@@ -105,7 +105,7 @@ def test_a_damaged_archive_is_read_or_refused_and_nothing_else(tmp_path_factory,
     whole = whole[: data.draw(st.integers(0, len(whole)))]
     path = tmp_path_factory.mktemp("tar") / "a.tar"
     path.write_bytes(whole)
-    with PlainReader.open(path) as file:
+    with RegularFile.open(path) as file:
         try:
             members = tar_index.index(file, links=True)
         except BundlerError:
@@ -153,7 +153,7 @@ def test_links_are_kept_where_they_are_allowed(index):
 def test_links_are_followed_a_few_times(tmp_path):
     chain = [(f"l{number}", tarfile.SYMTYPE, f"l{number + 1}") for number in range(40)]
     (tmp_path / "a.tar").write_bytes(pack([*chain, ("l40", b"x")]))
-    with PlainReader.open(tmp_path / "a.tar") as file:
+    with RegularFile.open(tmp_path / "a.tar") as file:
         members = tar_index.index(file, links=True)
     assert tar_index.find(members, "./l30", "test").name == "l40"
     with pytest.raises(MalformedError, match="nowhere"):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bundler.content.archives import crc64
 from bundler.content.archives.tar_split import AssembledTar, SplitWriter
 from bundler.content.archives.tar_stream import TarEntries
-from bundler.content.files.safe_directory import PlainReader
+from bundler.content.files.safe_directory import RegularFile
 from bundler.errors import BundlerError, MalformedError
 from bundler.transports.containers_storage.drivers.rooted_tree import Tree
 from tests.fakes.tars import directory, member, pack, symlink
@@ -67,7 +67,7 @@ def split(tar, folder):
 
 def assembled(record, folder, tmp_path):
     (tmp_path / "record").write_bytes(record)
-    opened = PlainReader.open(tmp_path / "record")
+    opened = RegularFile.open(tmp_path / "record")
     with Tree.open(folder) as tree, AssembledTar(opened, tree, "record") as tar:
         return tar.read()
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bundler.content.archives import tar_index
 from bundler.content.archives.tar_writer import TarWriter
-from bundler.content.files.safe_directory import PlainReader
+from bundler.content.files.safe_directory import RegularFile
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import MalformedError, MediumError, NoSpaceError
 from bundler.oci.digest import Digest
@@ -66,7 +66,7 @@ def test_our_reader_finds_every_member(tmp_path_factory, files):
         for number, (data, long) in enumerate(files):
             archive.add(f"{LONG if long else 'f'}{number}", stream(data))
         archive.end()
-    with PlainReader.open(path) as file:
+    with RegularFile.open(path) as file:
         members = tar_index.index(file)
         found = [tar_index.open_member(file, one).read() for one in members.values()]
     assert found == [data for data, _ in files]
@@ -84,7 +84,7 @@ def test_links_and_modes_are_as_they_were_asked_for(tmp_path):
     with tarfile.open(tmp_path / "a.tar") as found:
         file, link = found
         assert (file.mode, link.issym(), link.linkname) == (0o444, True, "../file")
-    with PlainReader.open(tmp_path / "a.tar") as file:
+    with RegularFile.open(tmp_path / "a.tar") as file:
         members = tar_index.index(file, links=True)
         assert tar_index.find(members, "d/link", "test").name == "file"
 
@@ -134,7 +134,7 @@ def test_a_file_larger_than_octal_digits_can_say(tmp_path):
         archive.end()
     finally:
         os.close(fd)
-    with PlainReader.open(tmp_path / "a.tar") as file:
+    with RegularFile.open(tmp_path / "a.tar") as file:
         assert tar_index.index(file)["huge"].size == size
     with tarfile.open(tmp_path / "a.tar") as found:
         assert found.getmember("huge").size == size
@@ -148,5 +148,5 @@ def test_a_full_disk_is_told():
 def test_an_archive_without_its_end_is_not_whole(tmp_path):
     with writing(tmp_path / "a.tar") as archive:
         archive.add_bytes("a", b"1" * 512)
-    with PlainReader.open(tmp_path / "a.tar") as file, pytest.raises(MalformedError, match="early"):
+    with RegularFile.open(tmp_path / "a.tar") as file, pytest.raises(MalformedError, match="early"):
         tar_index.index(file)

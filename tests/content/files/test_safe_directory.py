@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bundler.content.files import file_lock
-from bundler.content.files.safe_directory import Directory, PlainReader, Slice, make_directory
+from bundler.content.files.safe_directory import Directory, FileSlice, RegularFile, make_directory
 from bundler.errors import (
     LimitError,
     LockedError,
@@ -78,7 +78,7 @@ def test_what_is_no_plain_file_is_not_read(root, tmp_path, make):
 
 def test_a_device_is_not_read():
     with pytest.raises(MalformedError):
-        PlainReader.open(Path("/dev/zero"))
+        RegularFile.open(Path("/dev/zero"))
 
 
 def test_what_is_not_there_is_told_with_its_path(root):
@@ -109,8 +109,8 @@ def test_a_directory_keeps_its_place_when_its_path_changes(root, tmp_path):
 
 def test_slices_of_a_file_are_read_side_by_side(tmp_path):
     (tmp_path / "file").write_bytes(bytes(range(256)) * 100)
-    with PlainReader.open(tmp_path / "file") as file:
-        slices = [Slice(file, start, 1000) for start in range(0, 25_000, 500)]
+    with RegularFile.open(tmp_path / "file") as file:
+        slices = [FileSlice(file, start, 1000) for start in range(0, 25_000, 500)]
         with ThreadPoolExecutor(8) as pool:
             read = list(pool.map(lambda one: one.read(), slices))
     whole = bytes(range(256)) * 100
@@ -119,7 +119,7 @@ def test_slices_of_a_file_are_read_side_by_side(tmp_path):
 
 def test_a_slice_ends_with_its_file(tmp_path):
     (tmp_path / "file").write_bytes(b"0123456789")
-    with PlainReader.open(tmp_path / "file") as file, Slice(file, 8, 100) as end:
+    with RegularFile.open(tmp_path / "file") as file, FileSlice(file, 8, 100) as end:
         assert (end.read(1), end.read(), end.read()) == (b"8", b"9", b"")
 
 

@@ -12,8 +12,8 @@ import zstandard
 
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
-from bundler.copy.convert.options import Changes
-from bundler.copy.engine import Running, execute
+from bundler.copy.convert.options import ConversionOptions
+from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
 from bundler.copy.resolve import resolve
@@ -43,7 +43,7 @@ def copy(executor, there, here, changes, accepts=None, name="app"):
     image = resolve(Wish(there.source(), name, f"memory:{name}"))
     target = Target(image, here.destination(accepts or Accepts()), (name,), changes=changes)
     made = plan([target], executor, Cancellation())
-    return execute(made, Running(executor)).published[0].image.graph.root
+    return execute(made, EngineOptions(executor)).published[0].image.graph.root
 
 
 def parsed(store, root):
@@ -54,7 +54,7 @@ def parsed(store, root):
 def test_layers_are_compressed_and_hold_what_they_held(executor, algorithm):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"one" * 100_000, b"two"], compress=False)
-    root = copy(executor, there, here, Changes(compression=algorithm))
+    root = copy(executor, there, here, ConversionOptions(compression=algorithm))
     before, after = parsed(there, there.names["app"]), parsed(here, root)
     for old, new in zip(before.layers, after.layers, strict=True):
         data = here.blobs[new.digest]
@@ -73,7 +73,7 @@ def test_layers_are_compressed_and_hold_what_they_held(executor, algorithm):
 def test_a_compressed_layer_is_uncompressed_and_must_be_what_the_config_says(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"one"])
-    root = copy(executor, there, here, Changes(compression="none"))
+    root = copy(executor, there, here, ConversionOptions(compression="none"))
     config = json.loads(here.blobs[parsed(here, root).config.digest])
     digests = [layer.digest.text for layer in parsed(here, root).layers]
     assert digests == config["rootfs"]["diff_ids"]
@@ -82,7 +82,7 @@ def test_a_compressed_layer_is_uncompressed_and_must_be_what_the_config_says(exe
 def test_what_is_compressed_so_already_stays_as_it_is(executor):
     there, here = MemoryStore(), MemoryStore()
     root = there.add_image("app", layers=[b"one", b"two"])
-    assert copy(executor, there, here, Changes(compression="gzip")).digest == root.digest
+    assert copy(executor, there, here, ConversionOptions(compression="gzip")).digest == root.digest
     assert here.blobs == there.blobs
 
 
@@ -90,7 +90,7 @@ def test_only_what_is_not_compressed_is_compressed_where_that_is_preferred(execu
     there, here = MemoryStore(), MemoryStore()
     there.add_image("plain", layers=[b"one"], compress=False)
     root = there.add_image("packed", layers=[b"two"])
-    wish = Changes(compress_uncompressed=True)
+    wish = ConversionOptions(compress_uncompressed=True)
     prefers = Accepts(layers="compressed")
     assert copy(executor, there, here, wish, prefers, "packed").digest == root.digest
     new = copy(executor, there, here, wish, prefers, "plain")
@@ -101,7 +101,7 @@ def test_only_what_is_not_compressed_is_compressed_where_that_is_preferred(execu
 def test_a_place_without_compression_gets_none(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"one"], docker=True)
-    root = copy(executor, there, here, Changes(), UNCOMPRESSED)
+    root = copy(executor, there, here, ConversionOptions(), UNCOMPRESSED)
     (layer,) = parsed(here, root).layers
     assert layer.media_type == media_types.DOCKER_LAYER
     assert here.blobs[layer.digest] == b"one"
@@ -110,7 +110,7 @@ def test_a_place_without_compression_gets_none(executor):
 def test_a_digest_that_may_not_change_does_not(executor):
     there = MemoryStore()
     there.add_image("app", layers=[b"one"])
-    fixed = Changes(compression="zstd", keep="because I say so")
+    fixed = ConversionOptions(compression="zstd", keep="because I say so")
     with pytest.raises(CannotConvertError, match="because I say so"):
         copy(executor, there, MemoryStore(), fixed)
 
@@ -119,7 +119,7 @@ def test_a_single_place_takes_no_index(executor):
     there = MemoryStore()
     there.add_index("app", manifests=[there.add_image(layers=[b"one"], docker=True)])
     with pytest.raises(CannotConvertError, match="single ones"):
-        copy(executor, there, MemoryStore(), Changes(), UNCOMPRESSED)
+        copy(executor, there, MemoryStore(), ConversionOptions(), UNCOMPRESSED)
 
 
 @pytest.mark.parametrize("accepts", [UNCOMPRESSED, Accepts()])
@@ -127,8 +127,8 @@ def test_an_artifact_is_not_converted(executor, accepts):
     there, here = MemoryStore(), MemoryStore()
     root = there.add_artifact("app")
     with pytest.raises(CannotConvertError, match="only images"):
-        copy(executor, there, here, Changes(manifest_format="v2s2"), accepts)
-    assert copy(executor, there, here, Changes(compression="zstd")).digest == root.digest
+        copy(executor, there, here, ConversionOptions(manifest_format="v2s2"), accepts)
+    assert copy(executor, there, here, ConversionOptions(compression="zstd")).digest == root.digest
 
 
 def test_a_layer_that_is_not_the_configs_is_refused(executor):
@@ -140,7 +140,7 @@ def test_a_layer_that_is_not_the_configs_is_refused(executor):
     raw = json.dumps(value).encode()
     there.names["app"] = Descriptor(media_types.OCI_MANIFEST, there.add_blob(raw), len(raw))
     with pytest.raises(DigestMismatchError, match="uncompressed"):
-        copy(executor, there, here, Changes(compression="none"))
+        copy(executor, there, here, ConversionOptions(compression="none"))
     assert not here.names
 
 
@@ -148,7 +148,7 @@ def test_a_bomb_is_refused(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[bytes(300_000_000)])
     with pytest.raises(LimitError, match="come out"):
-        copy(executor, there, here, Changes(compression="none"))
+        copy(executor, there, here, ConversionOptions(compression="none"))
 
 
 def test_a_push_that_broke_off_is_made_anew(executor):
@@ -156,15 +156,18 @@ def test_a_push_that_broke_off_is_made_anew(executor):
     there.add_image("app", layers=[b"one"], compress=False)
     cut = RegistryError("cut", temporary=True)
     here.faults.append(Fault("push", times=2, error=cut))
-    root = copy(executor, there, here, Changes(compression="gzip"))
+    root = copy(executor, there, here, ConversionOptions(compression="gzip"))
     assert here.names["app"].digest == root.digest
 
 
 def test_precomputed_layers_are_the_same(executor):
     there, here, again = MemoryStore(), MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"one"], compress=False)
-    first = copy(executor, there, here, Changes(compression="gzip"))
-    assert copy(executor, there, again, Changes(compression="gzip", precompute=True)) == first
+    first = copy(executor, there, here, ConversionOptions(compression="gzip"))
+    assert (
+        copy(executor, there, again, ConversionOptions(compression="gzip", precompute=True))
+        == first
+    )
 
 
 def test_indexes_follow_their_images(executor):
@@ -172,7 +175,7 @@ def test_indexes_follow_their_images(executor):
     one = there.add_image(layers=[b"one"], compress=False)
     two = there.add_image(layers=[b"two"])
     there.add_index("app", manifests=[one, two])
-    root = copy(executor, there, here, Changes(compression="gzip"))
+    root = copy(executor, there, here, ConversionOptions(compression="gzip"))
     changed, same = parsed(here, root).manifests
     assert (same.digest, changed.digest != one.digest) == (two.digest, True)
     assert changed.digest in here.blobs
@@ -181,8 +184,8 @@ def test_indexes_follow_their_images(executor):
 def test_the_tar_of_a_layer_survives_both_ways(executor):
     there, here, back = MemoryStore(), MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"payload" * 1000])
-    copy(executor, there, here, Changes(compression="none"))
-    root = copy(executor, here, back, Changes(compression="zstd"))
+    copy(executor, there, here, ConversionOptions(compression="none"))
+    root = copy(executor, here, back, ConversionOptions(compression="zstd"))
     (layer,) = parsed(back, root).layers
     plain = zstandard.ZstdDecompressor().stream_reader(back.blobs[layer.digest]).read()
     config = json.loads(back.blobs[parsed(back, root).config.digest])

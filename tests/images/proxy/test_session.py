@@ -20,9 +20,9 @@ from bundler.config.settings import Settings
 from bundler.errors import BundlerError, CancelledError, RejectedByPolicyError
 from bundler.images.proxy import protocol, server
 from bundler.images.proxy.pipes import MAX_PIPES
-from bundler.images.proxy.session import MAX_IMAGES, PROTOCOL, Access
+from bundler.images.proxy.session import MAX_IMAGES, PROTOCOL, ProxyContext
 from bundler.oci.platform import Platform
-from bundler.ports import Options
+from bundler.ports import OpenOptions
 from tests.fakes import images
 from tests.interop.proxy_client import Proxy, pair, read_all
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Admit, Reference, Source
+    from bundler.ports import PolicyCheck, Reference, Source
 
 LAYER = images.layer({"data": os.urandom(3_000_000)})
 APP = images.image(LAYER)
@@ -176,7 +176,7 @@ def test_any_arguments_are_answered(method: str, arguments: list[object]) -> Non
 def test_what_fails_at_the_beginning_is_told_and_can_be_tried_again() -> None:
     attempts: list[int] = []
 
-    def begin() -> Access:
+    def begin() -> ProxyContext:
         attempts.append(1)
         if len(attempts) == 1:
             raise BundlerError("a file\nis broken")
@@ -229,7 +229,7 @@ def test_it_stops_when_it_has_to() -> None:
 
 
 @contextmanager
-def _serving(begin: Callable[[], Access]) -> Iterator[Proxy]:
+def _serving(begin: Callable[[], ProxyContext]) -> Iterator[Proxy]:
     """A proxy in a thread; the block's end is the client's, and the proxy must end too."""
     ours, theirs = pair()
     thread = threading.Thread(target=server.serve, args=(theirs, begin, Cancellation()))
@@ -241,10 +241,10 @@ def _serving(begin: Callable[[], Access]) -> Iterator[Proxy]:
         assert not thread.is_alive()
 
 
-def _access(admit: Admit | None = None) -> Access:
+def _access(admit: PolicyCheck | None = None) -> ProxyContext:
     def opened(text: str) -> tuple[Reference, Source]:
         reference = transports.parse(text)
         place = transports.transport(reference.transport)
-        return reference, place.source(reference, Options(Settings()))
+        return reference, place.source(reference, OpenOptions(Settings()))
 
-    return Access(opened, Platform("linux", "amd64"), admit)
+    return ProxyContext(opened, Platform("linux", "amd64"), admit)

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler import transports
-from bundler.copy.target_names import Names
+from bundler.copy.target_names import NameMapping
 from bundler.errors import ConflictError, InvalidReferenceError, UsageError
 from bundler.images.sync.destinations import Naming, distinct, place, refuse_existing
-from bundler.images.sync.sources import Sought
+from bundler.images.sync.sources import SyncImage
 
 DIGEST = "sha256:" + "a" * 64
 
 
-def sought(path: str) -> Sought:
-    return Sought(transports.parse("dir:in"), None, f"docker://{path}", path)
+def sought(path: str) -> SyncImage:
+    return SyncImage(transports.parse("dir:in"), None, f"docker://{path}", path)
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def sought(path: str) -> Sought:
         ),
         (
             "quay.io/a/app:1",
-            Naming("dir", "out", names=Names((("quay.io/a", "b"),))),
+            Naming("dir", "out", names=NameMapping((("quay.io/a", "b"),))),
             "dir:out/b/app:1",
         ),
         (
             "quay.io/c/app:1",
-            Naming("dir", "out", names=Names((("quay.io/a", "b"),))),
+            Naming("dir", "out", names=NameMapping((("quay.io/a", "b"),))),
             "dir:out/app:1",
         ),
     ],

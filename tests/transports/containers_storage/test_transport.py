@@ -33,13 +33,13 @@ from bundler.oci import manifest
 from bundler.oci.digest import Digest
 from bundler.ports import (
     Deletes,
+    DeletesTags,
     HasSignatures,
-    KeepsForeignManifests,
-    MakesManifests,
+    KeepsOriginalManifests,
     Node,
-    Options,
+    OpenOptions,
     StoresSignatures,
-    Untags,
+    SynthesizesManifests,
 )
 from bundler.transports.containers_storage import layer_store, lockfile
 from tests.contracts import contents
@@ -50,7 +50,7 @@ from tests.fakes.memory import MemoryStore
 from tests.fakes.tars import TarStore, directory, hard_link, member, pack, symlink
 
 DRIVERS = ("vfs", "overlay")
-OPTIONS = Options(settings=None)
+OPTIONS = OpenOptions(settings=None)
 
 
 class Place:
@@ -142,11 +142,11 @@ class TestDestination(DestinationContract):
 
 def test_says_what_it_can(place):
     place.add(pack(member("a", b"1")))
-    assert isinstance(place.source(), MakesManifests)
-    assert isinstance(place.source(), KeepsForeignManifests)
+    assert isinstance(place.source(), SynthesizesManifests)
+    assert isinstance(place.source(), KeepsOriginalManifests)
     with closing(place.destination()) as destination:
         assert isinstance(destination, Deletes)
-        assert isinstance(destination, Untags)
+        assert isinstance(destination, DeletesTags)
         assert not destination.accepts.indexes
 
 
@@ -461,7 +461,7 @@ def test_what_is_no_reference_is_refused(text):
 
 def test_the_settings_say_where_the_storage_is(tmp_path):
     usual = Storage(tmp_path / "root", tmp_path / "run", "vfs")
-    options = Options(settings=Settings(storage=StorageLocations(usual)))
+    options = OpenOptions(settings=Settings(storage=StorageLocations(usual)))
     transport = transports.transport("containers-storage")
     reference = transports.parse("containers-storage:example.com/app:1")
     store = TarStore()
@@ -476,7 +476,9 @@ def test_the_settings_say_where_the_storage_is(tmp_path):
 
 def test_the_driver_that_was_used_before_is_used(tmp_path):
     Place(tmp_path, "vfs").add(pack(member("a", b"1")))
-    options = Options(settings=Settings(storage=StorageLocations(Storage(Path("/x"), tmp_path))))
+    options = OpenOptions(
+        settings=Settings(storage=StorageLocations(Storage(Path("/x"), tmp_path)))
+    )
     reference = transports.parse(f"containers-storage:[{tmp_path}/root]example.com/app:1")
     transport = transports.transport("containers-storage")
     with closing(transport.source(reference, options)) as source:

@@ -17,7 +17,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.oci.digest import Digest
-from bundler.ports import Options, Publication
+from bundler.ports import OpenOptions, Publication
 from bundler.transports.directory.transport import DirectorySource
 from bundler.transports.directory.tree import DirectoryTreeDestination, DirectoryTreeSource
 from tests.contracts import contents
@@ -26,7 +26,7 @@ from tests.contracts.source import SourceContract
 from tests.fakes.memory import MemoryStore
 from tests.transports.directory import test_transport
 
-COPIES = Options(settings=None, duplicate_blobs=True)
+COPIES = OpenOptions(settings=None, duplicate_blobs=True)
 
 
 def write(path, store):

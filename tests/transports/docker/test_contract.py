@@ -6,7 +6,7 @@ import pytest
 
 from bundler import transports
 from bundler.config.settings import RegistryOverride, Settings
-from bundler.ports import Options
+from bundler.ports import OpenOptions
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
@@ -23,7 +23,7 @@ def registry():
 def place(registry):
     """The reference and the options of a repository in ``registry``."""
     reference = transports.parse(f"docker://{registry.host}/tests/app")
-    return reference, Options(
+    return reference, OpenOptions(
         Settings(), overrides={registry.host: RegistryOverride(plain_http=True)}
     )
 

@@ -18,7 +18,7 @@ from bundler.errors import (
 )
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.ports import MountOrigin, MountsBlobs, Node, Options, Publication
+from bundler.ports import MountsBlobs, Node, OpenOptions, Publication, RegistryRepository
 from bundler.transports.docker import session_pool
 from bundler.transports.docker.transport import TRANSPORT, DockerDestination, DockerSource
 from tests.fakes import images
@@ -35,7 +35,7 @@ def registry():
 
 def options(*registries, **more):
     plain = {one.host: RegistryOverride(plain_http=True) for one in registries}
-    return Options(Settings(), overrides=plain, **more)
+    return OpenOptions(Settings(), overrides=plain, **more)
 
 
 def source(registry, name, **more) -> DockerSource:
@@ -187,7 +187,7 @@ class TestMirrors:
         )
         settings = Settings.load({}, tmp_path, 1000, registries_conf=file)
         told = []
-        return Options(settings, emit=told.append), told
+        return OpenOptions(settings, emit=told.append), told
 
     def open(self, registry, options, text="library/app:1"):
         return TRANSPORT.source(TRANSPORT.parse(f"//{registry.host}/{text}"), options)
@@ -388,7 +388,7 @@ def test_mounts_within_a_registry(registry):
     target = destination(registry, "a/app")
     digest = Digest(registry.add_blob("base/os", b"layer"))
     assert isinstance(target, MountsBlobs)
-    assert isinstance(origin, MountOrigin)
+    assert isinstance(origin, RegistryRepository)
     assert origin.mount_scope == target.mount_scope
     assert target.mount(layer(b"layer"), origin.repository)
     assert str(digest) in registry.repositories["a/app"].blobs
@@ -401,7 +401,7 @@ def test_one_session_for_all_repositories(registry):
     before = len(session_pool._open)
     registry.auth = "basic"
     user = RegistryOverride(credentials=Credentials("user", "password"), plain_http=True)
-    shared = Options(Settings(), overrides={registry.host: user})
+    shared = OpenOptions(Settings(), overrides={registry.host: user})
     opened = [
         TRANSPORT.source(TRANSPORT.parse(f"//{registry.host}/{name}:1"), shared)
         for name in ("a/a", "b/b", "c/c")
@@ -418,7 +418,7 @@ def test_a_blocked_registry_is_not_opened(registry, tmp_path):
     before = len(session_pool._open)
     file = tmp_path / "registries.conf"
     file.write_text(f'[[registry]]\nlocation = "{registry.host}"\nblocked = true\n')
-    blocked = Options(Settings.load({}, tmp_path, 1000, registries_conf=file))
+    blocked = OpenOptions(Settings.load({}, tmp_path, 1000, registries_conf=file))
     reference = TRANSPORT.parse(f"//{registry.host}/app:1")
     for open_it in (TRANSPORT.source, TRANSPORT.destination):
         with pytest.raises(ConfigError, match="blocked"):

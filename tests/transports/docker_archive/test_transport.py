@@ -23,11 +23,11 @@ from bundler.errors import (
 )
 from bundler.oci import manifest
 from bundler.oci.digest import Digest
-from bundler.ports import MakesManifests, Node, Options
+from bundler.ports import Node, OpenOptions, SynthesizesManifests
 from bundler.transports.docker_archive.transport import DockerArchiveSource
 from tests.contracts.source import SourceContract, read
 
-OPTIONS = Options(settings=None)
+OPTIONS = OpenOptions(settings=None)
 
 
 def pack(members, *, links=None):
@@ -135,7 +135,7 @@ def test_what_names_no_image_is_refused(rest):
 
 def test_layers_go_by_their_diff_ids(opened):
     source = opened(pack(image(b"one" * 1000, b"two")))
-    assert isinstance(source, MakesManifests)
+    assert isinstance(source, SynthesizesManifests)
     root = source.resolve()
     raw = read(source, Node.of(root, "manifest"))
     assert Digest.of(raw) == root.digest
@@ -166,7 +166,7 @@ def test_a_compressed_archive_is_the_same_image(opened, tmp_path, compress):
     plain = opened(data).resolve()
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    source = opened(compress(data), Options(settings=None, scratch=scratch))
+    source = opened(compress(data), OpenOptions(settings=None, scratch=scratch))
     assert source.resolve() == plain
     assert read(source, Node("layer", "x", Digest.of(b"layer" * 10_000))) == b"layer" * 10_000
     assert list(scratch.iterdir()) == []

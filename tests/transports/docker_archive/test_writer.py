@@ -26,7 +26,7 @@ from bundler.errors import (
 )
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
-from bundler.ports import Options, Publication
+from bundler.ports import OpenOptions, Publication
 from bundler.transports.docker_archive.transport import (
     DockerArchiveDestination,
     DockerArchiveSource,
@@ -35,7 +35,7 @@ from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.fakes.memory import MemoryStore
 
-OPTIONS = Options(settings=None)
+OPTIONS = OpenOptions(settings=None)
 
 
 class TestDestination(DestinationContract):
@@ -216,7 +216,7 @@ def test_a_pipe_is_written_and_read(tmp_path, store):
     pipe, scratch = tmp_path / "pipe", tmp_path / "scratch"
     os.mkfifo(pipe)
     scratch.mkdir()
-    options = Options(settings=None, scratch=scratch)
+    options = OpenOptions(settings=None, scratch=scratch)
     writer = threading.Thread(
         target=write, args=(pipe, store, (root, ("app",))), kwargs={"options": options}
     )
@@ -258,7 +258,7 @@ def test_waiting_for_a_pipe_can_be_stopped(tmp_path, store, do):
     root = image(store)
     os.mkfifo(tmp_path / "pipe")
     cancellation = Cancellation()
-    options = Options(settings=None, cancellation=cancellation, scratch=tmp_path)
+    options = OpenOptions(settings=None, cancellation=cancellation, scratch=tmp_path)
     timer = threading.Timer(0.2, cancellation.request)
     timer.start()
     with pytest.raises(CancelledError):

@@ -12,7 +12,7 @@ from bundler import transports
 from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
 from bundler.errors import ConfigError, NotFoundError, RegistryError
-from bundler.ports import Options
+from bundler.ports import OpenOptions
 from tests.fakes.engine import FakeEngine
 
 AUTHORITY = trustme.CA()
@@ -42,7 +42,7 @@ def engine():
 
 
 def resolve(host, scratch, *, settings=None, **said):
-    options = Options(
+    options = OpenOptions(
         settings=settings or Settings(),
         daemon_host=host,
         overrides={host: RegistryOverride(**said)},

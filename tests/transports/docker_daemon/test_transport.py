@@ -26,7 +26,7 @@ from bundler.errors import (
 )
 from bundler.oci import manifest
 from bundler.oci.digest import Digest
-from bundler.ports import Node, Options, Publication
+from bundler.ports import Node, OpenOptions, Publication
 from bundler.transports.docker_daemon.transport import DaemonDestination
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
@@ -45,7 +45,7 @@ def test_an_engine_may_listen_on_a_port(tmp_path):
     store = MemoryStore()
     root = store.add_image("app", layers=[b"one" * 9000])
     with FakeEngine(tcp=True) as engine:
-        options = Options(settings=None, daemon_host=engine.host, scratch=tmp_path)
+        options = OpenOptions(settings=None, daemon_host=engine.host, scratch=tmp_path)
         engine.add(members_of(store, root), "app:latest")
         with closing(source("app", options)) as opened:
             assert opened.resolve()
@@ -55,7 +55,7 @@ def test_an_engine_may_listen_on_a_port(tmp_path):
 def options(engine, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return Options(settings=None, daemon_host=engine.host, scratch=scratch)
+    return OpenOptions(settings=None, daemon_host=engine.host, scratch=scratch)
 
 
 def source(text, options):
@@ -185,7 +185,9 @@ def test_an_image_is_had_by_its_id(engine, options, store):
 
 
 def test_a_daemon_that_is_not_there_is_told_with_its_socket(tmp_path):
-    options = Options(settings=None, daemon_host=f"unix://{tmp_path}/none.sock", scratch=tmp_path)
+    options = OpenOptions(
+        settings=None, daemon_host=f"unix://{tmp_path}/none.sock", scratch=tmp_path
+    )
     with closing(source("app", options)) as opened, pytest.raises(RegistryError) as raised:
         opened.resolve()
     assert f"{tmp_path}/none.sock" in raised.value.message
@@ -196,7 +198,7 @@ def test_a_daemon_that_is_not_there_is_told_with_its_socket(tmp_path):
 def test_a_socket_that_nobody_listens_on_is_told():
     with tempfile.TemporaryDirectory() as home, socket.socket(socket.AF_UNIX) as stale:
         stale.bind(f"{home}/stale.sock")
-        options = Options(settings=None, daemon_host=f"unix://{home}/stale.sock")
+        options = OpenOptions(settings=None, daemon_host=f"unix://{home}/stale.sock")
         with (
             closing(source("app", options)) as opened,
             pytest.raises(RegistryError, match="refused"),
@@ -218,7 +220,7 @@ def test_a_socket_that_nobody_listens_on_is_told():
 )
 def test_a_host_that_cannot_be_meant_is_refused(host):
     with pytest.raises(InvalidReferenceError) as raised:
-        source("app", Options(settings=Settings(), daemon_host=host))
+        source("app", OpenOptions(settings=Settings(), daemon_host=host))
     assert raised.value.hint
     assert "secret" not in str(raised.value)
 
@@ -247,7 +249,7 @@ def test_what_is_no_archive_is_told(engine, options):
 def test_a_silent_engine_is_left_as_soon_as_work_has_to_stop(engine, options, store):
     engine.silent = True
     stop = Cancellation()
-    options = Options(settings=None, daemon_host=engine.host, cancellation=stop)
+    options = OpenOptions(settings=None, daemon_host=engine.host, cancellation=stop)
     timer = threading.Timer(0.2, stop.request)
     timer.start()
     with closing(source("app", options)) as opened, pytest.raises(CancelledError):
@@ -330,5 +332,5 @@ def test_two_images_cannot_have_one_name(engine, options):
 
 
 def test_no_directory_for_large_files_has_to_be_named(engine, store):
-    with closing(source("app", Options(settings=None, daemon_host=engine.host))) as opened:
+    with closing(source("app", OpenOptions(settings=None, daemon_host=engine.host))) as opened:
         assert opened.resolve()

@@ -28,7 +28,7 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.oci.digest import Digest
-from bundler.ports import Node, Options, Publication
+from bundler.ports import Node, OpenOptions, Publication
 from bundler.transports.oci_archive.transport import OciArchiveDestination
 from bundler.transports.oci_layout.reference import LayoutReference
 from tests.contracts import contents
@@ -37,7 +37,7 @@ from tests.contracts.source import SourceContract, read
 from tests.fakes.memory import MemoryStore
 
 MARK = b'{"imageLayoutVersion":"1.0.0"}'
-OPTIONS = Options(settings=None)
+OPTIONS = OpenOptions(settings=None)
 REF_NAME = "org.opencontainers.image.ref.name"
 
 
@@ -160,7 +160,7 @@ def test_a_compressed_archive_is_read_through_a_file_that_vanishes(
     archive.write_bytes(compress(archive.read_bytes()))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    with closing(opened_source(archive, Options(settings=None, scratch=scratch))) as source:
+    with closing(opened_source(archive, OpenOptions(settings=None, scratch=scratch))) as source:
         for digest, data in store.blobs.items():
             assert read(source, contents.node(store, digest)) == data
         assert list(scratch.iterdir()) == []
@@ -367,7 +367,7 @@ def test_a_pipe_is_written_and_read(tmp_path):
     root = store.add_image("app", layers=[b"x" * 100_000], compress=False)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    options = Options(settings=None, scratch=scratch)
+    options = OpenOptions(settings=None, scratch=scratch)
     os.mkfifo(tmp_path / "pipe")
 
     def write_pipe():

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from bundler.errors import NotFoundError
-from bundler.ports import Options, Publication
+from bundler.ports import OpenOptions, Publication
 from bundler.transports.oci_layout.transport import LayoutDestination, LayoutSource
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract, assert_whole
@@ -22,7 +22,7 @@ def write(path, shared, store):
 
 
 def destination(path, shared):
-    return LayoutDestination(path, Options(settings=None, shared_blob_dir=shared))
+    return LayoutDestination(path, OpenOptions(settings=None, shared_blob_dir=shared))
 
 
 class TestSource(SourceContract):

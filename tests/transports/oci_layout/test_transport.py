@@ -25,7 +25,7 @@ from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
-from bundler.ports import Node, Options, Publication
+from bundler.ports import Node, OpenOptions, Publication
 from bundler.transports.oci_layout.reference import LayoutReference
 from bundler.transports.oci_layout.transport import LayoutDestination, LayoutSource
 from tests.contracts import contents
@@ -121,7 +121,7 @@ def test_what_names_no_place_is_refused(text):
 def test_a_place_in_the_index_cannot_be_written(tmp_path):
     with pytest.raises(UnsupportedError):
         transports.transport("oci").destination(
-            LayoutReference("oci", str(tmp_path), "@0"), Options(settings=None)
+            LayoutReference("oci", str(tmp_path), "@0"), OpenOptions(settings=None)
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 from bundler import transports
 from bundler.config.settings import Settings
 from bundler.errors import BundlerError
-from bundler.ports import Options
+from bundler.ports import OpenOptions
 from tests.fakes import images
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _failure(places: Path, named: str) -> BundlerError:
     reference = transports.parse(f"{transport}:{places}/{rest}")
 
     def resolve() -> None:
-        place = transports.transport(transport).source(reference, Options(Settings()))
+        place = transports.transport(transport).source(reference, OpenOptions(Settings()))
         with closing(place) as source:
             source.resolve(reference.name)
 

@@ -20,11 +20,11 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.oci import manifest
-from bundler.ports import MakesManifests, Node, Options
+from bundler.ports import Node, OpenOptions, SynthesizesManifests
 from tests.contracts.source import SourceContract, read
 from tests.fakes import sif
 
-OPTIONS = Options(settings=None)
+OPTIONS = OpenOptions(settings=None)
 SCRIPTED = """
 Bootstrap: docker
 %environment
@@ -110,7 +110,7 @@ class TestSource(SourceContract):
 
 def test_the_layer_holds_what_the_squashfs_holds(packed, tree, tmp_path):
     with closing(source(packed())) as opened:
-        assert isinstance(opened, MakesManifests)
+        assert isinstance(opened, SynthesizesManifests)
         found = layer_of(opened, tmp_path)
     assert set(found) == {".", *(str(path.relative_to(tree)) for path in tree.rglob("*"))}
     for name, (one, data) in found.items():
@@ -186,7 +186,7 @@ def test_the_same_file_gives_the_same_image_and_leaves_nothing(packed, tmp_path)
     scratch.mkdir()
     path, roots = packed(), set()
     for _ in range(2):
-        with closing(source(path, Options(settings=None, scratch=scratch))) as opened:
+        with closing(source(path, OpenOptions(settings=None, scratch=scratch))) as opened:
             roots.add(opened.resolve())
             assert list(scratch.iterdir()) == []
     assert len(roots) == 1
@@ -257,7 +257,7 @@ def test_a_bomb_is_stopped(packed, tree):
 
 def test_packing_can_be_stopped(packed):
     cancellation = Cancellation()
-    options = Options(settings=None, cancellation=cancellation)
+    options = OpenOptions(settings=None, cancellation=cancellation)
     with closing(source(packed(), options)) as opened:
         cancellation.request()
         with pytest.raises(CancelledError):

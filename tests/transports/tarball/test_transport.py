@@ -24,11 +24,11 @@ from bundler.errors import (
 )
 from bundler.oci import image_config, manifest, media_types
 from bundler.oci.digest import Digest
-from bundler.ports import MakesManifests, Node, Options
+from bundler.ports import Node, OpenOptions, SynthesizesManifests
 from tests.contracts import contents
 from tests.contracts.source import SourceContract, read
 
-OPTIONS = Options(settings=None)
+OPTIONS = OpenOptions(settings=None)
 
 
 def source(*paths, options=OPTIONS):
@@ -78,7 +78,7 @@ def test_a_file_goes_in_as_it_is(tmp_path, pack, media_type):
     layer = b"layer" * 100_000
     (tmp_path / "a").write_bytes(pack(layer))
     with closing(source(tmp_path / "a")) as opened:
-        assert isinstance(opened, MakesManifests)
+        assert isinstance(opened, SynthesizesManifests)
         found, config = parsed(opened)
         assert read(opened, Node.of(found.layers[0], "layer")) == pack(layer)
     assert found.layers[0].media_type == media_type
@@ -115,7 +115,7 @@ def test_a_pipe_is_read_once(tmp_path):
     writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"x" * 100_000,))
     writer.start()
     with closing(
-        source(tmp_path / "pipe", options=Options(settings=None, scratch=tmp_path))
+        source(tmp_path / "pipe", options=OpenOptions(settings=None, scratch=tmp_path))
     ) as one:
         found, _ = parsed(one)
         assert read(one, Node.of(found.layers[0], "layer")) == b"x" * 100_000

@@ -62,7 +62,7 @@ def import_(
     from bundler.cli.options import import_target  # noqa: PLC0415
 
     goal = import_target.goal(target, naming, access)
-    order = import_bundle.ImportOrder(
+    order = import_bundle.ImportRequest(
         bundle,
         goal.target,
         public,

@@ -15,7 +15,7 @@ from bundler.cli.runtime import context
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.images.login import Place
+    from bundler.images.login import CredentialStore
 
 
 @common.command("login", "airbundle login --username ward registry.plant:5000")
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     type=common.PATH,
     help="Directory with *.crt, *.cert and *.key for the registry.",
 )
-@click.option("--tls-verify", cls=common.Switch, help="Whether the registry must prove itself.")
+@click.option(
+    "--tls-verify", cls=common.GoBoolOption, help="Whether the registry must prove itself."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say where the credentials are kept.")
 @accounts.place
 @common.as_json
@@ -43,7 +45,7 @@ def login(
     cert_dir: Path | None,
     tls_verify: bool | None,
     verbose: bool,
-    place: Place,
+    place: CredentialStore,
     as_json: bool,
 ) -> None:
     """Check credentials with REGISTRY and keep them.

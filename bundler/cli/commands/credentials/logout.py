@@ -11,7 +11,7 @@ from bundler.cli.runtime import context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from bundler.images.login import Place
+    from bundler.images.login import CredentialStore
 
 
 @common.command("logout", "airbundle logout registry.plant:5000")
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @click.option("-a", "--all", "everything", is_flag=True, help="Forget all registries.")
 @login.place
 @common.as_json
-def logout(registry: str | None, *, everything: bool, place: Place, as_json: bool) -> None:
+def logout(
+    registry: str | None, *, everything: bool, place: CredentialStore, as_json: bool
+) -> None:
     """Forget the credentials for REGISTRY, which is written as for login."""
     from bundler.images import login as logins  # noqa: PLC0415 - not for --help
 

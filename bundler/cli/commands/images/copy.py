@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.cli.options.common import AccessOptions, Retry
-    from bundler.cli.options.conversion import FormOptions, PlatformOptions
+    from bundler.cli.options.conversion import ConversionFlags, PlatformOptions
 
 
 @common.command(
@@ -43,7 +43,7 @@ def copy(
     choice: PlatformOptions,
     referrers: bool,
     tags: tuple[str, ...],
-    form: FormOptions,
+    form: ConversionFlags,
     digestfile: Path | None,
     dry_run: bool,
     src_access: AccessOptions,
@@ -59,9 +59,9 @@ def copy(
     containers-storage:NAME:TAG. The digest stays, unless the destination cannot hold the form.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.images.copy_image import CopyOrder, copy_image  # noqa: PLC0415 - as above
+    from bundler.images.copy_image import CopyRequest, copy_image  # noqa: PLC0415 - as above
 
-    order = CopyOrder(
+    order = CopyRequest(
         transports.parse(source),
         transports.parse(destination),
         choice.selection(context.platform),

@@ -15,7 +15,7 @@ from bundler.cli.runtime import context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from bundler.images.proxy.session import Access
+    from bundler.images.proxy.session import ProxyContext
     from bundler.ports import Reference, Source
 
 
@@ -42,10 +42,10 @@ def image_proxy(descriptor: int, *, access: AccessOptions) -> None:
         proxy.serve(channel, lambda: _access(work, access), work.cancellation)
 
 
-def _access(work: context.Run, said: AccessOptions) -> Access:
+def _access(work: context.CommandContext, said: AccessOptions) -> ProxyContext:
     """How images are reached; it is found out when a client begins, so that it hears of errors."""
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.images.proxy.session import Access  # noqa: PLC0415 - as above
+    from bundler.images.proxy.session import ProxyContext  # noqa: PLC0415 - as above
 
     def opened(image: str) -> tuple[Reference, Source]:
         reference = transports.parse(image)
@@ -53,7 +53,7 @@ def _access(work: context.Run, said: AccessOptions) -> Access:
         return reference, transports.transport(reference.transport).source(reference, opening)
 
     context.settings()
-    return Access(opened, context.platform(), work.admit())
+    return ProxyContext(opened, context.platform(), work.admit())
 
 
 def _concerning(transport: str, said: AccessOptions) -> AccessOptions:

@@ -35,7 +35,9 @@ def layers(image: str, layers: tuple[str, ...], *, access: AccessOptions, retry:
         work.retrying(retry, lambda: _take(work, image, wanted, access))
 
 
-def _take(work: context.Run, image: str, wanted: list[Digest], access: AccessOptions) -> None:
+def _take(
+    work: context.CommandContext, image: str, wanted: list[Digest], access: AccessOptions
+) -> None:
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images import inspect  # noqa: PLC0415 - as above
     from bundler.images.extract_layers import take  # noqa: PLC0415 - as above

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.cli.options.common import AccessOptions, Retry
-    from bundler.cli.options.conversion import FormOptions, PlatformOptions
+    from bundler.cli.options.conversion import ConversionFlags, PlatformOptions
     from bundler.cli.options.sync import SyncOptions
 
 
@@ -43,7 +43,7 @@ def sync(
     ends: SyncOptions,
     choice: PlatformOptions,
     referrers: bool,
-    form: FormOptions,
+    form: ConversionFlags,
     digestfile: Path | None,
     keep_going: bool,
     dry_run: bool,
@@ -60,9 +60,9 @@ def sync(
     file that lists registries, repositories and tags (yaml). DESTINATION is HOST[:PORT][/PREFIX]
     (docker), a directory, a layout, an archive, or the front of names in a storage.
     """
-    from bundler.images.sync.sync import SyncOrder, sync_images  # noqa: PLC0415 - not for --help
+    from bundler.images.sync.sync import SyncRequest, sync_images  # noqa: PLC0415 - not for --help
 
-    order = SyncOrder(
+    order = SyncRequest(
         ends.question(source, src_access),
         ends.naming(destination),
         choice.selection(context.platform),

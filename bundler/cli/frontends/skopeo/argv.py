@@ -104,7 +104,7 @@ def _position_of_command(words: Sequence[str]) -> int | None:
 
 def _read(command: Command, words: list[str], said: dict[str, Value], rest: list[str]) -> None:
     """Put flags into ``said`` and arguments into ``rest``."""
-    reading = _Reading(command, list(words), said)
+    reading = _ArgvParser(command, list(words), said)
     while reading.words:
         word = reading.words.pop(0)
         if word == "--":
@@ -118,7 +118,7 @@ def _read(command: Command, words: list[str], said: dict[str, Value], rest: list
             rest.append(word)
 
 
-class _Reading:
+class _ArgvParser:
     """One pass over the words for a command; ``words`` are those that are still to be read."""
 
     def __init__(self, command: Command, words: list[str], said: dict[str, Value]) -> None:

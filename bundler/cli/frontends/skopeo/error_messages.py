@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo import local_errors
 from bundler.cli.frontends.skopeo.logrus import quoted
-from bundler.cli.frontends.skopeo.reference_display import Shown
+from bundler.cli.frontends.skopeo.reference_display import DisplayReference
 from bundler.errors import (
     CancelledError,
     ConfigError,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.cli.frontends.skopeo.argv import CommandLine
-    from bundler.errors import BundlerError, Exchange
+    from bundler.errors import BundlerError, HttpExchange
 
 _FAILED, _NOT_FOUND = 1, 2
 _EXPIRED = "not done within "
@@ -33,7 +33,7 @@ _SINGLE = "an index of several images, and the destination takes single ones"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SkopeoMessage:
     """A message, and the exit status that goes with it."""
 
     message: str
@@ -47,7 +47,7 @@ class Told:
         return self.message.removeprefix(self.front)
 
 
-def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) -> Told:
+def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) -> SkopeoMessage:
     """What Skopeo says of ``error``.
 
     Args:
@@ -56,22 +56,22 @@ def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) 
         first_blob: the first that is copied, once that is known.
     """
     if isinstance(error, CancelledError):
-        return Told(error.message, error.status)
+        return SkopeoMessage(error.message, error.status)
     if error.message.startswith(_EXPIRED):
-        return Told("copying layer: context deadline exceeded")
+        return SkopeoMessage("copying layer: context deadline exceeded")
     if isinstance(error, RejectedByPolicyError):
-        return Told(f"Source image rejected: {_of_policy(error)}")
+        return SkopeoMessage(f"Source image rejected: {_of_policy(error)}")
     misled = _of_settings(line)
     if misled is not None and isinstance(error, ConfigError | NotFoundError):
-        return Told(misled)
+        return SkopeoMessage(misled)
     if line.command.name == "copy":
         return _of_copy(error, line, first_blob)
     phrase = _PHRASES.get(line.command.name)
-    return Told(error.message) if phrase is None else phrase(error, line)
+    return SkopeoMessage(error.message) if phrase is None else phrase(error, line)
 
 
 def _of_policy(error: RejectedByPolicyError) -> str:
-    image = Shown.of(error.reference or "")
+    image = DisplayReference.of(error.reference or "")
     match error.rule:
         case "reject":
             return f"Running image {image} is rejected by policy."
@@ -95,40 +95,42 @@ def _of_settings(line: CommandLine) -> str | None:
     return f"{front}loading registries configuration: {reason}"
 
 
-def _of_copy(error: BundlerError, line: CommandLine, first_blob: str | None) -> Told:
-    source, destination = (Shown.of(text) for text in line.arguments)
+def _of_copy(error: BundlerError, line: CommandLine, first_blob: str | None) -> SkopeoMessage:
+    source, destination = (DisplayReference.of(text) for text in line.arguments)
     exchange = error.exchange
     if _is_policy(error, line):
-        return Told(f"Error loading trust policy: {_policy_reason(error, line)}")
+        return SkopeoMessage(f"Error loading trust policy: {_policy_reason(error, line)}")
     if exchange is not None:
         if _concerns(exchange, destination) and not _only_reads(exchange, source):
-            return Told(_at_destination(error, exchange, destination, line, first_blob))
+            return SkopeoMessage(_at_destination(error, exchange, destination, line, first_blob))
         if source.transport == "docker":
             read = _read(error, exchange, source, line, "src-")
-            return Told(f"initializing source {source}: {read.message}", read.status)
-        return Told(error.message)
+            return SkopeoMessage(f"initializing source {source}: {read.message}", read.status)
+        return SkopeoMessage(error.message)
     return _of_local_copy(error, line, source, destination)
 
 
 def _of_local_copy(
-    error: BundlerError, line: CommandLine, source: Shown, destination: Shown
-) -> Told:
+    error: BundlerError, line: CommandLine, source: DisplayReference, destination: DisplayReference
+) -> SkopeoMessage:
     """Of a copy, what no registry has to do with."""
     reason = local_errors.no_platform(error, docker="docker" in error.message)
     if reason is not None:
-        return Told(f"choosing an image from manifest list {source}: {reason}")
+        return SkopeoMessage(f"choosing an image from manifest list {source}: {reason}")
     if "zstd layers cannot be in a manifest" in error.message:
-        return Told(
+        return SkopeoMessage(
             "compression using zstd required together with format"
             " application/vnd.docker.distribution.manifest.v2+json, which does not support it"
         )
     if _SINGLE in error.message:
-        return Told(
+        return SkopeoMessage(
             f"copying multiple images: destination transport {quoted(destination.transport)} does"
             " not support copying multiple images as a group"
         )
     if "cannot stand for" in error.message and destination.transport == "docker":
-        return Told("Digest of source image's manifest would not match destination reference")
+        return SkopeoMessage(
+            "Digest of source image's manifest would not match destination reference"
+        )
     unreadable = local_errors.unreadable(error, source, line.text("src-daemon-host"))
     if unreadable is not None:
         front = (
@@ -137,11 +139,11 @@ def _of_local_copy(
             else ("initializing source")
         )
         message, missing = unreadable
-        return Told(f"{front} {source}: {message}", _NOT_FOUND if missing else _FAILED)
-    return Told(_unwritten(error, line, destination))
+        return SkopeoMessage(f"{front} {source}: {message}", _NOT_FOUND if missing else _FAILED)
+    return SkopeoMessage(_unwritten(error, line, destination))
 
 
-def _unwritten(error: BundlerError, line: CommandLine, destination: Shown) -> str:
+def _unwritten(error: BundlerError, line: CommandLine, destination: DisplayReference) -> str:
     """Why what was read cannot be written."""
     unwritable = local_errors.unwritable(error, destination)
     if unwritable is not None:
@@ -157,139 +159,147 @@ def _unwritten(error: BundlerError, line: CommandLine, destination: Shown) -> st
     return error.message
 
 
-def _of_inspect(error: BundlerError, line: CommandLine) -> Told:
+def _of_inspect(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     text = line.arguments[0]
-    image = Shown.of(text)
+    image = DisplayReference.of(text)
     inspects = line.command.name == "inspect"
     front = f"Error parsing image name {quoted(text)}: " if inspects else ""
     exchange = error.exchange
     if exchange is not None and image.transport == "docker":
         if exchange.url.endswith("/tags/list"):
-            return Told(
+            return SkopeoMessage(
                 f"Error determining repository tags: fetching tags list: {_answer(exchange)}"
             )
         read = _read(error, exchange, image, line, "")
-        return Told(f"{front}{read.message}", read.status, front)
+        return SkopeoMessage(f"{front}{read.message}", read.status, front)
     reason = local_errors.no_platform(error, docker="docker" in error.message)
     if reason is not None:
-        return Told(f"Error parsing manifest for image: choosing image instance: {reason}")
+        return SkopeoMessage(f"Error parsing manifest for image: choosing image instance: {reason}")
     unreadable = local_errors.unreadable(error, image, line.text("daemon-host"))
     if unreadable is None:
         template = "template: "
-        return Told(error.message if error.message.startswith(template) else front + error.message)
+        return SkopeoMessage(
+            error.message if error.message.startswith(template) else front + error.message
+        )
     message, missing = unreadable
     if image.transport == "dir" and inspects:
-        return Told(f"Error retrieving manifest for image: {message}")
-    return Told(f"{front}{message}", _NOT_FOUND if missing else _FAILED)
+        return SkopeoMessage(f"Error retrieving manifest for image: {message}")
+    return SkopeoMessage(f"{front}{message}", _NOT_FOUND if missing else _FAILED)
 
 
-def _of_list_tags(error: BundlerError, line: CommandLine) -> Told:
-    place = Shown.of(line.arguments[0])
+def _of_list_tags(error: BundlerError, line: CommandLine) -> SkopeoMessage:
+    place = DisplayReference.of(line.arguments[0])
     exchange = error.exchange
     if exchange is None:
         unreadable = local_errors.unreadable(error, place, "")
-        return Told(unreadable[0] if unreadable else error.message)
+        return SkopeoMessage(unreadable[0] if unreadable else error.message)
     front = "Error listing repository tags: "
     if exchange.status is None:
         unreachable = _unreachable(error, place, line, "")
-        return Told(f"{front}getting repository tags: {unreachable}", front=front)
-    return Told(f"{front}fetching tags list: {_answer(exchange)}", front=front)
+        return SkopeoMessage(f"{front}getting repository tags: {unreachable}", front=front)
+    return SkopeoMessage(f"{front}fetching tags list: {_answer(exchange)}", front=front)
 
 
-def _of_delete(error: BundlerError, line: CommandLine) -> Told:
-    place = Shown.of(line.arguments[0])
+def _of_delete(error: BundlerError, line: CommandLine) -> SkopeoMessage:
+    place = DisplayReference.of(line.arguments[0])
     exchange = error.exchange
     if exchange is not None and exchange.status is None:
-        return Told(_unreachable(error, place, line, ""))
+        return SkopeoMessage(_unreachable(error, place, line, ""))
     if place.transport == "docker" and isinstance(error, NotFoundError):
-        return Told(
+        return SkopeoMessage(
             f"Unable to delete {place.image}. Image may not exist or is not stored with a v2 Schema"
             " in a v2 registry"
         )
     if exchange is not None:
-        return Told(f"deleting {place.image}: {_answer(exchange)}")
+        return SkopeoMessage(f"deleting {place.image}: {_answer(exchange)}")
     unreadable = local_errors.unreadable(error, place, "")
     if unreadable is None:
-        return Told(error.message)
-    return Told(unreadable[0], _NOT_FOUND if unreadable[1] else _FAILED)
+        return SkopeoMessage(error.message)
+    return SkopeoMessage(unreadable[0], _NOT_FOUND if unreadable[1] else _FAILED)
 
 
-def _of_login(error: BundlerError, line: CommandLine) -> Told:
+def _of_login(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     registry = line.arguments[0]
     if error.exchange is not None and error.exchange.status is None:
-        place = Shown.of(f"docker://{registry.partition('/')[0]}/x")
-        return Told(
+        place = DisplayReference.of(f"docker://{registry.partition('/')[0]}/x")
+        return SkopeoMessage(
             f"authenticating creds for {quoted(registry)}: {_unreachable(error, place, line, '')}"
         )
     if isinstance(error, UnauthorizedError):
-        return Told(f"logging into {quoted(registry)}: invalid username/password")
-    return Told(error.message)
+        return SkopeoMessage(f"logging into {quoted(registry)}: invalid username/password")
+    return SkopeoMessage(error.message)
 
 
-def _of_sync(error: BundlerError, line: CommandLine) -> Told:
+def _of_sync(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     if isinstance(error, PartialError):
-        return Told("Sync failed due to previous reported error(s) for one or more images")
+        return SkopeoMessage("Sync failed due to previous reported error(s) for one or more images")
     exchange = error.exchange
     if exchange is not None and exchange.status is None and line.text("src") == "docker":
         return _of_unreached_sync(error, line)
     if exchange is None or "/v2/" not in exchange.url:
-        return Told(error.message)
+        return SkopeoMessage(error.message)
     host, _, path = exchange.url.partition("://")[2].partition("/v2/")
     repository, _, tag = path.rpartition("/manifests/")
     if path.endswith("/tags/list"):
         name = f"{host}/{path.removesuffix('/tags/list')}"
         tags = f"fetching tags list: {_answer(exchange)}"
-        return Told(f"Error determining repository tags for repo {name}: {tags}")
+        return SkopeoMessage(f"Error determining repository tags for repo {name}: {tags}")
     if not repository:
-        return Told(error.message)
-    image = Shown.of(f"docker://{host}/{repository}{'@' if ':' in tag else ':'}{tag}")
+        return SkopeoMessage(error.message)
+    image = DisplayReference.of(f"docker://{host}/{repository}{'@' if ':' in tag else ':'}{tag}")
     read = _read(error, exchange, image, line, "src-")
     front = f"Error copying ref {quoted(str(image))}: "
-    return Told(f"{front}initializing source {image}: {read.message}", read.status, front)
+    return SkopeoMessage(f"{front}initializing source {image}: {read.message}", read.status, front)
 
 
-def _of_unreached_sync(error: BundlerError, line: CommandLine) -> Told:
+def _of_unreached_sync(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     """A sync from a registry that cannot be reached."""
-    source = Shown.of(f"docker://{line.arguments[0]}")
+    source = DisplayReference.of(f"docker://{line.arguments[0]}")
     unreachable = _unreachable(error, source, line, "src-")
     if str(source) == f"docker://{line.arguments[0]}":  # which tag is known already
         reading = f"fetching manifest {source.version} in {source.repository}: {unreachable}"
         front = f"Error copying ref {quoted(str(source))}: "
-        return Told(f"{front}initializing source {source}: {reading}", front=front)
+        return SkopeoMessage(f"{front}initializing source {source}: {reading}", front=front)
     front = f"Error determining repository tags for repo {source.repository}: "
-    return Told(f"{front}getting repository tags: {unreachable}", front=front)
+    return SkopeoMessage(f"{front}getting repository tags: {unreachable}", front=front)
 
 
-def _of_manifest_digest(error: BundlerError, line: CommandLine) -> Told:
+def _of_manifest_digest(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     path = line.arguments[0]
-    return Told(f"Error reading manifest from {path}: {_unread(path) or error.message}")
+    return SkopeoMessage(f"Error reading manifest from {path}: {_unread(path) or error.message}")
 
 
 def _read(
-    error: BundlerError, exchange: Exchange, image: Shown, line: CommandLine, side: str
-) -> Told:
+    error: BundlerError,
+    exchange: HttpExchange,
+    image: DisplayReference,
+    line: CommandLine,
+    side: str,
+) -> SkopeoMessage:
     """What went wrong with reading an image from a registry."""
     from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
 
     fetching = f"fetching manifest {image.version} in {image.repository}"
     if exchange.status is None:
-        return Told(f"{fetching}: {_unreachable(error, image, line, side)}")
+        return SkopeoMessage(f"{fetching}: {_unreachable(error, image, line, side)}")
     if network_errors.is_refused_token(exchange):
-        return Told(f"{fetching}: {network_errors.refused_token(exchange)}")
+        return SkopeoMessage(f"{fetching}: {network_errors.refused_token(exchange)}")
     said = network_errors.answer(exchange)
     if "/blobs/" in exchange.url:
-        return Told(f"reading blob {exchange.url.rpartition('/')[2]}: fetching blob: {said}")
+        return SkopeoMessage(
+            f"reading blob {exchange.url.rpartition('/')[2]}: fetching blob: {said}"
+        )
     missing = exchange.status == 404
     if missing and not exchange.entries:
         said = "manifest unknown"
     reading = f"reading manifest {image.version} in {image.repository}: {said}"
-    return Told(reading, _NOT_FOUND if missing else _FAILED)
+    return SkopeoMessage(reading, _NOT_FOUND if missing else _FAILED)
 
 
 def _at_destination(
     error: BundlerError,
-    exchange: Exchange,
-    destination: Shown,
+    exchange: HttpExchange,
+    destination: DisplayReference,
     line: CommandLine,
     first_blob: str | None,
 ) -> str:
@@ -316,7 +326,7 @@ def _at_destination(
     return f"writing blob: uploading layer chunked: {said}"
 
 
-def _concerns(exchange: Exchange, place: Shown) -> bool:
+def _concerns(exchange: HttpExchange, place: DisplayReference) -> bool:
     """Whether a request went to the repository, or with no answer to the registry, of ``place``."""
     if place.transport != "docker" or place.image is None:
         return False
@@ -326,12 +336,12 @@ def _concerns(exchange: Exchange, place: Shown) -> bool:
     return host in (place.host, place.image.domain) or exchange.status is not None
 
 
-def _only_reads(exchange: Exchange, source: Shown) -> bool:
+def _only_reads(exchange: HttpExchange, source: DisplayReference) -> bool:
     """Whether a request that may have gone to either side went to the source."""
     return _concerns(exchange, source) and exchange.method in ("", "GET")
 
 
-def _unreachable(error: BundlerError, place: Shown, line: CommandLine, side: str) -> str:
+def _unreachable(error: BundlerError, place: DisplayReference, line: CommandLine, side: str) -> str:
     from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
 
     said = [line.get(f"{side}tls-verify"), line.get("tls-verify")]
@@ -339,7 +349,7 @@ def _unreachable(error: BundlerError, place: Shown, line: CommandLine, side: str
     return network_errors.unreachable(error, place.host, verified=verified)
 
 
-def _answer(exchange: Exchange) -> str:
+def _answer(exchange: HttpExchange) -> str:
     from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
 
     if network_errors.is_refused_token(exchange):
@@ -368,7 +378,7 @@ def _unread(path: str) -> str | None:
     return reason
 
 
-_PHRASES: dict[str, Callable[[BundlerError, CommandLine], Told]] = {
+_PHRASES: dict[str, Callable[[BundlerError, CommandLine], SkopeoMessage]] = {
     "delete": _of_delete,
     "inspect": _of_inspect,
     "layers": _of_inspect,

@@ -14,7 +14,7 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.cli.frontends.frontend import Showing
+    from bundler.cli.frontends.frontend import ProgressView
     from bundler.cli.frontends.skopeo.argv import CommandLine
     from bundler.cli.frontends.skopeo.progress import Lines
     from bundler.errors import BundlerError
@@ -23,7 +23,7 @@ VERSION = "1.22.0"
 """The Skopeo whose behaviour this is."""
 
 
-class SkopeoVoice:
+class SkopeoFrontend:
     """As ``skopeo``."""
 
     tells_outcomes = False
@@ -74,7 +74,7 @@ class SkopeoVoice:
         self._line = line
         return arguments
 
-    def showing(self, *, quiet: bool) -> Showing:
+    def showing(self, *, quiet: bool) -> ProgressView:
         """Lines on stdout; warnings in the log."""
         from bundler.cli.frontends.skopeo.progress import Lines  # noqa: PLC0415 - only who works needs it
 

@@ -11,7 +11,7 @@ from bundler.cli.frontends.skopeo.logrus import quoted
 from bundler.errors import MediumError, NotFoundError
 
 if TYPE_CHECKING:
-    from bundler.cli.frontends.skopeo.reference_display import Shown
+    from bundler.cli.frontends.skopeo.reference_display import DisplayReference
     from bundler.errors import BundlerError
 
 _NO_PLATFORM = re.compile(
@@ -21,7 +21,9 @@ _INDEX_TOO_LARGE = re.compile(r"no entry @?(\d+), there are (\d+)")
 _DAEMON = "unix:///var/run/docker.sock"
 
 
-def unreadable(error: BundlerError, place: Shown, daemon: str) -> tuple[str, bool] | None:
+def unreadable(
+    error: BundlerError, place: DisplayReference, daemon: str
+) -> tuple[str, bool] | None:
     """Why an image cannot be read from ``place``, and whether there is no such image.
 
     Args:
@@ -60,7 +62,7 @@ def no_engine(daemon: str) -> str:
     )
 
 
-def unwritable(error: BundlerError, place: Shown) -> str | None:
+def unwritable(error: BundlerError, place: DisplayReference) -> str | None:
     """Why an image cannot be written to ``place``; None: Skopeo has no words of its own."""
     if place.transport == "dir" and "holds something that is not an image" in error.message:
         return "not a containers image directory, don't want to overwrite important data"
@@ -104,7 +106,7 @@ def is_directory(path: str) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - as it was typed
 
 
-def _in_layout(error: BundlerError, place: Shown) -> tuple[str, bool] | None:
+def _in_layout(error: BundlerError, place: DisplayReference) -> tuple[str, bool] | None:
     if place.transport == "oci":
         unopened = _unopened(Path(place.path) / "index.json")
     elif not os.path.exists(place.path):  # noqa: PTH110 - as it was typed
@@ -123,7 +125,7 @@ def _in_layout(error: BundlerError, place: Shown) -> tuple[str, bool] | None:
     return None
 
 
-def _in_docker_archive(error: BundlerError, place: Shown) -> tuple[str, bool] | None:
+def _in_docker_archive(error: BundlerError, place: DisplayReference) -> tuple[str, bool] | None:
     reason = opened(place.path)
     if reason is not None:
         return f"opening file {quoted(place.path)}: {reason}", False
@@ -134,7 +136,7 @@ def _in_docker_archive(error: BundlerError, place: Shown) -> tuple[str, bool] | 
     return None
 
 
-def _in_storage(place: Shown) -> str:
+def _in_storage(place: DisplayReference) -> str:
     where, name = place.storage
     return f"reference {quoted(f'{where}{name}')} does not resolve to an image ID"
 

@@ -16,7 +16,7 @@ from bundler.errors import CertificateError, CertificateProblem
 from bundler.registry.errors import causes_of, speaks_plain_http
 
 if TYPE_CHECKING:
-    from bundler.errors import BundlerError, CertificateSummary, Exchange
+    from bundler.errors import BundlerError, CertificateSummary, HttpExchange
 
 _RESOLVERS = Path("/etc/resolv.conf")
 _MOST_BODY = 50
@@ -35,12 +35,12 @@ def unreachable(error: BundlerError, host: str, *, verified: bool) -> str:
     return f"pinging container registry {host}: Get {quoted(url)}: {_why(error, host)}"
 
 
-def is_refused_token(exchange: Exchange) -> bool:
+def is_refused_token(exchange: HttpExchange) -> bool:
     """Whether it was a token service that said no."""
     return exchange.status in (401, 403) and "/v2/" not in exchange.url
 
 
-def refused_token(exchange: Exchange) -> str:
+def refused_token(exchange: HttpExchange) -> str:
     """What a token service said."""
     if not exchange.entries:
         return f"{_TOKEN}{answer(exchange)}"
@@ -48,7 +48,7 @@ def refused_token(exchange: Exchange) -> str:
     return f"{_TOKEN}{code.lower().replace('_', ' ')}: {message}"
 
 
-def answer(exchange: Exchange) -> str:
+def answer(exchange: HttpExchange) -> str:
     """What a registry said."""
     status = exchange.status or 0
     if not 400 <= status < 500:

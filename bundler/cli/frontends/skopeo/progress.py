@@ -51,7 +51,7 @@ class Lines:
     def emit(self, event: Event, /) -> None:
         """Take an event, from any thread."""
         match event:
-            case events.Resolved():
+            case events.ImageResolved():
                 self._begin(event)
             case events.Planned():
                 self._start()
@@ -59,7 +59,7 @@ class Lines:
                 self._finish(event.digest)
             case events.ImagePresent():
                 self._begin_present(event.parts)
-            case events.Warned():
+            case events.WarningIssued():
                 logrus.log("warning", event.text)
             case events.Retrying(repeats=int()):
                 self._give_up()
@@ -83,7 +83,7 @@ class Lines:
                 self._started = True
             self._release(whatever=kind is None)
 
-    def _begin(self, resolved: events.Resolved) -> None:
+    def _begin(self, resolved: events.ImageResolved) -> None:
         with self._lock:
             self.first_blob = next((blob for one in resolved.images for blob in one.layers), None)
             self._release(whatever=True)  # of an image before this one, which is done
@@ -94,7 +94,7 @@ class Lines:
             )
             self._release()
 
-    def _begin_present(self, resolved: events.Resolved) -> None:
+    def _begin_present(self, resolved: events.ImageResolved) -> None:
         with self._lock:
             self._release(whatever=True)
             self._waiting.extend((line, frozenset()) for line in _present(resolved))
@@ -129,7 +129,7 @@ class Lines:
 _AT_THE_END = frozenset({""})  # nothing that ever is done has this digest
 
 
-def _lines(resolved: events.Resolved) -> Iterator[tuple[str, frozenset[str]]]:
+def _lines(resolved: events.ImageResolved) -> Iterator[tuple[str, frozenset[str]]]:
     """Each line with the digests of what has to be done before it is written."""
     before: frozenset[str] = frozenset()
     if resolved.listed is not None:
@@ -152,7 +152,7 @@ def _lines(resolved: events.Resolved) -> Iterator[tuple[str, frozenset[str]]]:
         yield "Storing list signatures", _AT_THE_END
 
 
-def _present(resolved: events.Resolved) -> Iterator[str]:
+def _present(resolved: events.ImageResolved) -> Iterator[str]:
     """The lines of what is there already: each image is passed over, a list is written again."""
     count = len(resolved.images)
     if resolved.listed is not None:
@@ -168,7 +168,7 @@ def _present(resolved: events.Resolved) -> Iterator[str]:
         yield "Storing list signatures"
 
 
-def _end(resolved: events.Resolved) -> frozenset[str]:
+def _end(resolved: events.ImageResolved) -> frozenset[str]:
     """A single image's manifest is written last of all."""
     return _AT_THE_END if resolved.listed is None else frozenset()
 
@@ -197,18 +197,18 @@ class _SyncLog:
         """Take an event, from any thread; ``phrase`` has the words for what went wrong."""
         would = "Would have " if self._dry_run else ""
         match event:
-            case events.TagsAsked():
+            case events.ListingTags():
                 logrus.log("info", "Getting tags", image=event.repository)
             case events.ImageStarted():
                 with self._lock:
                     self._early[event.number] = event
                     while (following := self._early.pop(self._told + 1, None)) is not None:
                         self._tell(following)
-            case events.LeftOut(what, error=BundlerError() as error):
+            case events.Skipped(what, error=BundlerError() as error):
                 logrus.log("error", f"Error copying ref {logrus.quoted(what)}", error=phrase(error))
-            case events.LeftOut():
+            case events.Skipped():
                 logrus.log("error", event.reason)
-            case events.Synced():
+            case events.SyncFinished():
                 text = f"{event.images} images from {event.sources} sources"
                 logrus.log("info", f"{would}synced {text}" if would else f"Synced {text}")
             case _:

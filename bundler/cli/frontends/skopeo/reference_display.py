@@ -11,7 +11,7 @@ _DOCKER_HUB = "docker.io"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DisplayReference:
     """A reference as it was typed, and what its parts are."""
 
     transport: str
@@ -20,7 +20,7 @@ class Shown:
     """With its tag or digest, where the place knows images by such names."""
 
     @classmethod
-    def of(cls, text: str) -> Shown:
+    def of(cls, text: str) -> DisplayReference:
         """Take a reference that was found to be one."""
         transport, _, rest = text.partition(":")
         named = {

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo import logrus
-from bundler.cli.options.go_bool import Switch
+from bundler.cli.options.go_bool import GoBoolOption
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _both_sides(line: CommandLine, said: Said) -> None:
 
 def _spelled(name: str, value: Value, param: click.Parameter) -> list[str]:
     """The option ``name`` with its value."""
-    if isinstance(value, bool) and not isinstance(param, Switch):
+    if isinstance(value, bool) and not isinstance(param, GoBoolOption):
         return [f"--{name}"] if value else []
     if isinstance(value, bool):
         return [f"--{name}={str(value).lower()}"]

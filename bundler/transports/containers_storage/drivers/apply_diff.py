@@ -1,7 +1,7 @@
 """Unpack one layer into a tree: contents, owners, modes, times, attributes and removals.
 
-What a removal is differs from driver to driver and is told by ``Removals``. The tree may hold what
-lies below the layer, and nothing of it is followed out.
+The representation of a removal differs between drivers; a ``WhiteoutHandler`` implements it. The
+tree may already contain the layers below; links in it are not followed.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
 """
@@ -41,7 +41,7 @@ _NOT_A_PLACE = frozenset(
 )
 
 
-class Removals(Protocol):
+class WhiteoutHandler(Protocol):
     """How a driver's trees tell that something of the layers below is gone."""
 
     @property
@@ -59,7 +59,7 @@ class Removals(Protocol):
 
 
 @dataclass(slots=True)
-class Owners:
+class OwnerIds:
     """The users and groups to whom a layer's files belong."""
 
     uids: set[int] = field(default_factory=set)
@@ -70,11 +70,11 @@ def unpack(
     stream: Reader,
     tree: Tree,
     split: SplitWriter,
-    removals: Removals,
+    removals: WhiteoutHandler,
     what: str,
     *,
     in_userns: bool,
-) -> Owners:
+) -> OwnerIds:
     """Unpack the uncompressed tar in ``stream``, which is read to its end, into ``tree``.
 
     Args:
@@ -94,7 +94,13 @@ def unpack(
 
 class _Unpacking:
     def __init__(
-        self, tree: Tree, split: SplitWriter, removals: Removals, what: str, *, in_userns: bool
+        self,
+        tree: Tree,
+        split: SplitWriter,
+        removals: WhiteoutHandler,
+        what: str,
+        *,
+        in_userns: bool,
     ) -> None:
         self._tree = tree
         self._split = split
@@ -104,9 +110,9 @@ class _Unpacking:
         self._own: set[Parts] = set()
         self._seen: set[Parts] = set()
         self._times: list[tuple[Parts, int]] = []
-        self._owners = Owners()
+        self._owners = OwnerIds()
 
-    def run(self, stream: Reader) -> Owners:
+    def run(self, stream: Reader) -> OwnerIds:
         entries = TarEntries(stream, self._split, self._what)
         for entry in entries:
             parts = clean(entry.name, self._what)

@@ -10,7 +10,7 @@ from bundler.errors import UnsupportedError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bundler.transports.containers_storage.drivers.apply_diff import Removals
+    from bundler.transports.containers_storage.drivers.apply_diff import WhiteoutHandler
     from bundler.transports.containers_storage.drivers.rooted_tree import Tree
 
 NAMES = ("overlay", "vfs")
@@ -28,7 +28,7 @@ class Driver(Protocol):
         ...
 
     @property
-    def removals(self) -> Removals:
+    def removals(self) -> WhiteoutHandler:
         """How a layer removes what lies below it."""
         ...
 

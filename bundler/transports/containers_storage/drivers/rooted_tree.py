@@ -14,7 +14,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.files.os_errors import explained
-from bundler.content.files.safe_directory import PlainReader
+from bundler.content.files.safe_directory import RegularFile
 from bundler.errors import LimitError, MalformedError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Tree:
         else:
             os.unlink(parts[-1], dir_fd=folder)
 
-    def open_file(self, name: str) -> PlainReader:
+    def open_file(self, name: str) -> RegularFile:
         """Open the plain file that a tar calls ``name``; the caller closes it.
 
         Raises:
@@ -108,7 +108,7 @@ class Tree:
             fd = os.open(parts[-1] if parts else ".", _FILE, dir_fd=self.directory(parts[:-1]))
         except OSError as error:
             raise MalformedError(f"{path}: not the file that was unpacked: {error}") from error
-        return PlainReader(path, fd)
+        return RegularFile(path, fd)
 
     def forget(self) -> None:
         """Look at every directory anew: one has gone, or a link leads elsewhere."""

@@ -20,13 +20,13 @@ from bundler.cli.main import airbundle
 from bundler.errors import BundlerError, UsageError
 from bundler.events import (
     BlobFinished,
+    ImageResolved,
     ImageStarted,
     Planned,
-    Resolved,
     ResolvedImage,
     Retrying,
-    Synced,
-    Warned,
+    SyncFinished,
+    WarningIssued,
 )
 from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
@@ -318,7 +318,7 @@ def shown(lines: progress.Lines) -> list[str]:
 
 def test_a_copy_is_told_in_the_order_of_its_layers(lines: progress.Lines) -> None:
     with lines:
-        lines.emit(Resolved((IMAGE,)))
+        lines.emit(ImageResolved((IMAGE,)))
         assert shown(lines) == []
         lines.emit(PLANNED)
         assert shown(lines)[-1] == "Copying blob sha256:2"
@@ -336,7 +336,7 @@ def test_a_copy_is_told_in_the_order_of_its_layers(lines: progress.Lines) -> Non
 
 def test_the_images_of_a_list_are_told_one_after_the_other(lines: progress.Lines) -> None:
     with lines:
-        lines.emit(Resolved((IMAGE, OTHER), 3))
+        lines.emit(ImageResolved((IMAGE, OTHER), 3))
         lines.emit(PLANNED)
         lines.emit(BlobFinished("sha256:d"))
         assert "Copying image sha256:n (2/2)" not in shown(lines)
@@ -351,17 +351,17 @@ def test_the_images_of_a_list_are_told_one_after_the_other(lines: progress.Lines
 
 
 def test_of_a_copy_that_could_not_begin_nothing_is_told(lines: progress.Lines) -> None:
-    lines.emit(Resolved((IMAGE,)))
+    lines.emit(ImageResolved((IMAGE,)))
     lines.__exit__(BundlerError, BundlerError("no"), None)
     assert shown(lines) == []
 
 
 def test_what_a_failed_attempt_would_have_told_is_left_out(lines: progress.Lines) -> None:
     with lines:
-        lines.emit(Resolved((OTHER,)))
+        lines.emit(ImageResolved((OTHER,)))
         lines.emit(PLANNED)
         lines.emit(Retrying("x", 0.0, "it broke", 1, 1))
-        lines.emit(Resolved((OTHER,)))
+        lines.emit(ImageResolved((OTHER,)))
         lines.emit(PLANNED)
     told = shown(lines)
     assert told.count("Getting image source signatures") == 2
@@ -372,14 +372,14 @@ def test_what_a_failed_attempt_would_have_told_is_left_out(lines: progress.Lines
 def test_a_quiet_copy_tells_nothing() -> None:
     lines = progress.Lines(io.StringIO(), str, quiet=True, debug=False, dry_run=False)
     with lines:
-        lines.emit(Resolved((IMAGE,)))
+        lines.emit(ImageResolved((IMAGE,)))
         lines.emit(PLANNED)
     assert shown(lines) == []
 
 
 def test_warnings_go_to_the_log(lines: progress.Lines, capsys: pytest.CaptureFixture[str]) -> None:
     with lines:
-        lines.emit(Warned("odd"))
+        lines.emit(WarningIssued("odd"))
         lines.emit(Retrying("x", 0.1, "it broke", 1, 3, BundlerError("broken")))
         lines.emit(Retrying("x", 0.1, "one request of many", 1))
     first, second = capsys.readouterr().err.splitlines()
@@ -393,7 +393,7 @@ def test_the_images_of_a_sync_are_logged_by_number(
     with lines:
         lines.emit(ImageStarted("b", "y", 2, 2))
         lines.emit(ImageStarted("a", "x", 1, 2))
-        lines.emit(Synced(2, 1))
+        lines.emit(SyncFinished(2, 1))
     logged = [line.partition("level=")[2] for line in capsys.readouterr().err.splitlines()]
     assert logged == [
         'info msg="Copying image ref 1/2" from=a to=x',
@@ -417,7 +417,7 @@ def test_the_name_of_the_program_or_the_first_argument_choose_the_voice(
         ("python", ["copy", "--as", "skopeo"], ["copy", "--as", "skopeo"], True),
     ):
         assert frontend.choose(started, typed) == rest
-        assert isinstance(frontend.current(), frontend.OwnVoice) is own
+        assert isinstance(frontend.current(), frontend.NativeFrontend) is own
     for wrong in (["--as"], ["--as", "podman"]):
         with pytest.raises(UsageError, match="none of airbundle, skopeo"):
             frontend.choose("airbundle", wrong)

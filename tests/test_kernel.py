@@ -59,7 +59,7 @@ def test_what_is_left_out_is_listed_before_the_last_line(run):
 
     assert ran.returncode == 0, ran.stdout
     heading, reason, test, counts = ran.stdout.splitlines()[-4:]
-    assert " 2 tests left out" in heading
+    assert "left out (2): forbidden" in heading
     assert reason == "2 need wings (too heavy):"
     assert test == "    test_animals.py::test_flies (2 times)"
     assert re.match("2 passed, 2 skipped in ", counts)

@@ -11,7 +11,7 @@ from tests.interop.named_hosts import PASSWORD, REPOSITORY, USERNAME, Hosts
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.kernel
+pytestmark = pytest.mark.kernel("network namespaces", "mounts")
 
 CREDS = ("--creds", f"{USERNAME}:{PASSWORD}")
 

@@ -187,7 +187,10 @@ ALIKE = (
     f"{COPY} --remove-signatures --all oci:{{d}}/many:many dir:{{out}}/o",
     f"{COPY} --src-shared-blob-dir {{d}}/one/blobs oci:{{d}}/one oci:{{out}}/o",
     f"{COPY} --dest-shared-blob-dir {{out}}/blobs oci:{{d}}/one oci:{{out}}/o",
-    f"{COPY} oci:{{d}}/one containers-storage:[vfs@{{out}}/cs+{{out}}/csr]docker.io/library/x:y",
+    pytest.param(
+        f"{COPY} oci:{{d}}/one containers-storage:[vfs@{{out}}/s+{{out}}/run]docker.io/library/x:y",
+        marks=pytest.mark.kernel("owners and devices"),
+    ),
     f"--tmpdir {{d}} --command-timeout 1h {COPY} oci:{{d}}/one dir:{{out}}/o",
     f"--override-arch arm64 {COPY} oci:{{d}}/many:many dir:{{out}}/o",
     f"{COPY} --authfile /none oci:{{d}}/one dir:{{out}}/o",

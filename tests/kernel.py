@@ -89,6 +89,7 @@ def _owners() -> str | None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "device")
         try:
+            Path(directory).chmod(0o555)  # as the root of a layer often is
             os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
             os.chown(path, 5, 5)
         except OSError as error:

@@ -42,11 +42,16 @@ JSON_COMMANDS = (["inspect"], ["list-tags"], ["manifest-digest"])
 """Commands of airbundle whose stdout is for programs without ``--json`` too."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:?\d\d(:?\d\d)?(?:Z|[+-]\d\d:\d\d)")
-_MESSAGE = re.compile(r'"(error|text|distrust)": "(.*)"')
+_MESSAGE = re.compile(r'"(error|text|distrust|refusal)": "(.*)"')
 """The members of JSON reports whose values are wording for people."""
 _PROGRESS = re.compile(r"^\d+ (?:blob|file)s?\b.*\n", re.MULTILINE)
 """Lines that are printed or not depending on the speed of the machine."""
-_SPACE = re.compile(r'(?<=free: )\d.*?\)|(?<="free": )\d+|(?<="fileSystem": )"\w+"')
+_DISK = re.compile(
+    r'("(?:device|fileSystem|free|mountPoint|removable)": )[^,\n]+'
+    r"|^((?:medium|free): ).+|(mounted at ).+",
+    re.MULTILINE,
+)
+"""Facts about the disk that the directory is on, each after its name."""
 _SECONDS = re.compile(r"(?<![\w.])1\d{9}(?![\w.])")
 
 
@@ -247,7 +252,7 @@ class Session:
         for old, new in [*self._replacements, *self._digests.items()]:
             text = text.replace(old, new)
         text = _TIME.sub(self._name_time, text)
-        text = _SPACE.sub("<of this machine>", text)
+        text = _DISK.sub(lambda match: f"{match[match.lastindex or 0]}<of this machine>", text)
         return _SECONDS.sub(self._name_seconds, text)
 
     def _name_time(self, match: re.Match[str]) -> str:

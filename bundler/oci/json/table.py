@@ -1,0 +1,182 @@
+"""Cursor over an object of JSON or a table of TOML: typed reads whose errors name the member.
+
+A member that is null counts as absent. Integers are never negative: no format that this program
+reads has a negative number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from bundler.errors import BundlerError, LimitError, MalformedError
+from bundler.oci.digest import Digest
+from bundler.oci.json import strict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Members of one object, the subject of error messages, and the error to raise.
+
+    A method without a default raises ``error`` if the member is absent. The tables read from this
+    one inherit ``error`` and ``noun``.
+    """
+
+    value: Mapping[str, Any] = field(repr=False)
+    subject: str
+    error: Callable[[str], BundlerError] = MalformedError
+    noun: str = "object"
+    """The format's word for an object: ``object`` in JSON, ``table`` in TOML."""
+
+    @classmethod
+    def of(
+        cls,
+        value: object,
+        subject: str,
+        *,
+        error: Callable[[str], BundlerError] = MalformedError,
+        noun: str = "object",
+    ) -> Self:
+        """Create a cursor over a parsed value.
+
+        Raises:
+            error: ``value`` is not an object.
+        """
+        if not isinstance(value, dict):
+            raise error(f"{subject}: not {_with_article(noun)}")
+        return cls(value, subject, error, noun)
+
+    @classmethod
+    def parse(cls, raw: bytes, subject: str, *, limit: int = strict.MAX_DOCUMENT) -> Self:
+        """Parse a JSON document of at most ``limit`` bytes whose top level is an object.
+
+        Raises:
+            LimitError: the document is larger or deeper than allowed.
+            MalformedError: the document is not strict JSON, or not an object.
+        """
+        return cls(strict.load_object(raw, what=subject, limit=limit), subject)
+
+    def __contains__(self, key: str) -> bool:
+        return self.value.get(key) is not None
+
+    def text(self, key: str) -> str:
+        """Return a string that must be present and not empty."""
+        value = self.optional_text(key)
+        if value is None:
+            raise self.problem(f"{key} is missing or empty")
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        """Return a string, or None if it is absent or empty."""
+        return self._read(key, str, "a string") or None
+
+    def integer(self, key: str, default: int | None = None) -> int:
+        """Return an integer of 0 or more."""
+        value = self.value.get(key)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.problem(f"{key} is not an integer of 0 or more")
+        return value
+
+    def flag(self, key: str, *, default: bool | None = None) -> bool:
+        """Return a boolean."""
+        value = self.value.get(key)
+        if value is None and default is not None:
+            return default
+        if not isinstance(value, bool):
+            raise self.problem(f"{key} is neither true nor false")
+        return value
+
+    def one_of(self, key: str, choices: tuple[T, ...], default: T | None = None) -> T:
+        """Return a value that must be one of ``choices``."""
+        value = self.value.get(key)
+        if value is None and default is not None:
+            return default
+        if value not in choices:
+            raise self.problem(f"{key} is not one of {', '.join(map(str, choices))}")
+        return cast("T", value)
+
+    def digest(self, key: str) -> Digest:
+        """Return a digest that must be present."""
+        try:
+            return Digest(self.text(key))
+        except MalformedError as error:
+            raise self.problem(f"{key}: {error.message}") from None
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return an array of strings; empty if it is absent."""
+        values = self._read(key, list, "an array of strings") or []
+        if not all(isinstance(value, str) for value in values):
+            raise self.problem(f"{key} is not an array of strings")
+        return tuple(values)
+
+    def text_map(self, key: str) -> dict[str, str]:
+        """Return an object whose values are strings; empty if it is absent."""
+        values = self._read(key, dict, f"{_with_article(self.noun)} of strings") or {}
+        if not all(isinstance(value, str) for value in values.values()):
+            raise self.problem(f"{key} is not {_with_article(self.noun)} of strings")
+        return values
+
+    def table(self, key: str) -> Self:
+        """Return an object; an empty one if it is absent."""
+        return self._create(self._read(key, dict, _with_article(self.noun)) or {}, key)
+
+    def optional_table(self, key: str) -> Self | None:
+        """Return an object, or None if it is absent."""
+        return self.table(key) if key in self else None
+
+    def tables(self, key: str, limit: int | None = None) -> tuple[Self, ...]:
+        """Return an array of objects; empty if it is absent.
+
+        Raises:
+            LimitError: the array has more than ``limit`` entries.
+        """
+        values = self._read(key, list, f"an array of {self.noun}s") or []
+        if not all(isinstance(value, dict) for value in values):
+            raise self.problem(f"{key} is not an array of {self.noun}s")
+        if limit is not None and len(values) > limit:
+            raise LimitError(
+                f"{self.subject}: {len(values):,} {key}, more than the {limit:,} allowed"
+            )
+        return tuple(self._create(value, f"{key}[{index}]") for index, value in enumerate(values))
+
+    def refuse_other_case(self, known: Iterable[str]) -> None:
+        """Refuse a member whose name differs from a known name only in case.
+
+        Go's parsers match names without regard to case and use the last match, so other programs
+        would read a member that this program ignores.
+        """
+        folded = {name.casefold(): name for name in known}
+        for key in self.value:
+            name = folded.get(key.casefold())
+            if name is not None and key != name:
+                raise self.problem(f"the member {key!r} must be spelled {name!r}")
+
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        """Refuse a member that is not known."""
+        for key in self.value:
+            if key not in known:
+                raise self.problem(f"unknown key {key[:80]!r}")
+
+    def problem(self, text: str) -> BundlerError:
+        """Create the error that reports a problem of this table."""
+        return self.error(f"{self.subject}: {text}")
+
+    def _read(self, key: str, kind: type[T], expected: str) -> T | None:
+        value = self.value.get(key)
+        if value is not None and not isinstance(value, kind):
+            raise self.problem(f"{key} is not {expected}")
+        return value
+
+    def _create(self, value: Mapping[str, Any], key: str) -> Self:
+        return replace(self, value=value, subject=f"{self.subject}: {key}")
+
+
+def _with_article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -214,7 +214,8 @@ def _understand(error: BaseException) -> BundlerError:
             return RegistryError(f"the connection failed: {error}")
         case OSError():
             where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-            return MediumError(f"{where}{error.strerror or error}")
+            path = os.fsdecode(error.filename) if error.filename else None
+            return MediumError(f"{where}{error.strerror or error}", path=path, os_error=error)
         case MemoryError():
             return BundlerError("out of memory", hint="use fewer --jobs")
         case _:

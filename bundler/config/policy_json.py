@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bundler.config import bounded_read
-from bundler.errors import BundlerError, ConfigError, InvalidReferenceError
+from bundler.errors import BundlerError, ConfigError, InvalidReferenceError, PolicyFileError
 from bundler.oci.json import strict
 from bundler.oci.reference import ImageReference
 
@@ -119,13 +119,16 @@ class Policy:
     """By a transport's name without colon, then by scope; the scope ``""`` is all the rest."""
 
 
-def read(path: Path) -> Policy | None:
-    """The policy in ``path``; None if there is no such file.
+def read(path: Path, *, required: bool = False) -> Policy | None:
+    """The policy in ``path``; None if it does not exist and is not ``required``.
 
     Raises:
-        ConfigError: it cannot be read, or is not in order.
+        PolicyFileError: it cannot be read, is not in order, or is required and does not exist.
     """
-    raw = bounded_read.read(path)
+    try:
+        raw = bounded_read.read(path, required=required)
+    except ConfigError as error:
+        raise PolicyFileError(error.message, path=error.path, os_error=error.os_error) from None
     return None if raw is None else parse(raw, str(path))
 
 
@@ -133,15 +136,15 @@ def parse(raw: bytes, origin: str) -> Policy:
     """Read a whole file; ``origin`` names it in messages.
 
     Raises:
-        ConfigError: with the place in the file that is not in order.
+        PolicyFileError: with the place in the file that is not in order.
     """
     try:
         value = strict.loads(raw, what=origin, limit=bounded_read.MAX_SIZE)
     except BundlerError as error:
-        raise ConfigError(error.message) from None
+        raise PolicyFileError(error.message) from None
     top = _Object.of(value, origin, ("default", "transports"))
     if "default" not in top.members:
-        raise ConfigError(f"{origin}: there is no default")
+        raise PolicyFileError(f"{origin}: there is no default")
     transports = _named(top.members.get("transports", {}), f"{origin}: transports")
     return Policy(
         origin,
@@ -166,18 +169,18 @@ def _scope(transport: str, scope: str, what: str) -> str:
     if not scope:
         return scope
     if transport in _UNSCOPED:
-        raise ConfigError(f'{what}: {scope!r}: only the scope "" is known there')
+        raise PolicyFileError(f'{what}: {scope!r}: only the scope "" is known there')
     if transport in _PATHS:
         path = scope if transport in ("dir", "sif") else scope.partition(":")[0]
         parts = path.split("/")
         if parts[0] or any(part in ("", ".", "..") for part in parts[1:]):
-            raise ConfigError(f"{what}: {scope!r} is not an absolute path without . and ..")
+            raise PolicyFileError(f"{what}: {scope!r} is not an absolute path without . and ..")
     return scope
 
 
 def _requirements(value: object, what: str) -> Requirements:
     if not isinstance(value, list) or not value:
-        raise ConfigError(f"{what}: expected a list of at least one requirement")
+        raise PolicyFileError(f"{what}: expected a list of at least one requirement")
     return tuple(_requirement(item, f"{what}[{index}]") for index, item in enumerate(value))
 
 
@@ -185,7 +188,7 @@ def _requirement(value: object, what: str) -> Requirement:
     kind = _named(value, what).get("type")
     read = _REQUIREMENTS.get(kind) if isinstance(kind, str) else None
     if read is None:
-        raise ConfigError(f"{what}: unknown type of requirement {str(kind)[:80]!r}")
+        raise PolicyFileError(f"{what}: unknown type of requirement {str(kind)[:80]!r}")
     return read(value, what)
 
 
@@ -204,7 +207,7 @@ def _signed_by(value: object, what: str) -> Requirement:
     found = _Object.of(value, what, ("type", "keyType", "signedIdentity", *names))
     kind = found.text("keyType")
     if kind not in ("GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs"):
-        raise ConfigError(f"{what}: unknown keyType {kind[:80]!r}")
+        raise PolicyFileError(f"{what}: unknown keyType {kind[:80]!r}")
     return SignedBy(cast("KeyType", kind), found.one_of(*names), found.identity())
 
 
@@ -214,16 +217,16 @@ def _sigstore_signed(value: object, what: str) -> Requirement:
     known = ("type", *own, "fulcio", "pki", *logs, "signedIdentity")
     found = _Object.of(value, what, known)
     if sum(name in found.members for name in (*own, "fulcio", "pki")) != 1:
-        raise ConfigError(f"{what}: exactly one of {', '.join(own)}, fulcio and pki is wanted")
+        raise PolicyFileError(f"{what}: exactly one of {', '.join(own)}, fulcio and pki is wanted")
     rekor = found.at_most_one_of(*logs)
     signer: Keys | Fulcio | Pki
     if "fulcio" in found.members:
         if rekor == NO_KEYS:
-            raise ConfigError(f"{what}: fulcio needs a {logs[0]} too")
+            raise PolicyFileError(f"{what}: fulcio needs a {logs[0]} too")
         signer = _fulcio(found.members["fulcio"], f"{what}.fulcio")
     elif "pki" in found.members:
         if rekor != NO_KEYS:
-            raise ConfigError(f"{what}: pki goes without a {logs[0]}")
+            raise PolicyFileError(f"{what}: pki goes without a {logs[0]}")
         signer = _pki(found.members["pki"], f"{what}.pki")
     else:
         signer = found.one_of(*own)
@@ -250,7 +253,7 @@ def _pki(value: object, what: str) -> Pki:
     found = _Object.of(value, what, (*roots, *between, *subjects))
     named = [found.text(name) if name in found.members else "" for name in subjects]
     if not any(named):
-        raise ConfigError(f"{what}: at least one of {' and '.join(subjects)} is wanted")
+        raise PolicyFileError(f"{what}: at least one of {' and '.join(subjects)} is wanted")
     return Pki(found.one_of(*roots), found.at_most_one_of(*between), *named)
 
 
@@ -268,14 +271,14 @@ _PREFIX = re.compile(r"[A-Za-z0-9.:\[\]-]+(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]
 def _identity(value: object, what: str) -> SignedIdentity:
     kind = _named(value, what).get("type")
     if not isinstance(kind, str) or kind not in _IDENTITIES:
-        raise ConfigError(f"{what}: unknown type of signedIdentity {str(kind)[:80]!r}")
+        raise PolicyFileError(f"{what}: unknown type of signedIdentity {str(kind)[:80]!r}")
     found = _Object.of(value, what, ("type", *_IDENTITIES[kind]))
     made = cast("Any", kind)
     if kind == "remapIdentity":
         prefixes = [found.text(name) for name in _IDENTITIES[kind]]
         for prefix in prefixes:
             if not _PREFIX.fullmatch(prefix):
-                raise ConfigError(f"{what}: {prefix[:200]!r} is not a registry or a repository")
+                raise PolicyFileError(f"{what}: {prefix[:200]!r} is not a registry or a repository")
         return SignedIdentity(made, prefix=prefixes[0], signed_prefix=prefixes[1])
     if not _IDENTITIES[kind]:
         return SignedIdentity(made)
@@ -283,10 +286,10 @@ def _identity(value: object, what: str) -> SignedIdentity:
     try:
         image = ImageReference.parse(text)
     except InvalidReferenceError as error:
-        raise ConfigError(f"{what}: {error}") from None
+        raise PolicyFileError(f"{what}: {error}") from None
     if (image.version is None) != (kind == "exactRepository"):
         expected = "a repository" if kind == "exactRepository" else "a tag or a digest too"
-        raise ConfigError(f"{what}: {text[:200]!r}: expected {expected}")
+        raise PolicyFileError(f"{what}: {text[:200]!r}: expected {expected}")
     return SignedIdentity(made, name=str(image))
 
 
@@ -302,33 +305,33 @@ class _Object:
         members = _named(value, what)
         for key in members:
             if key not in known:
-                raise ConfigError(f"{what}: unknown key {key[:80]!r}")
+                raise PolicyFileError(f"{what}: unknown key {key[:80]!r}")
         return cls(what, members)
 
     def text(self, name: str) -> str:
         value = self.members.get(name)
         if not isinstance(value, str) or not value:
-            raise ConfigError(f"{self.what}: {name} is missing, or not a text")
+            raise PolicyFileError(f"{self.what}: {name} is missing, or not a text")
         return value
 
     def one_of(self, *names: str) -> Keys:
         found = self.at_most_one_of(*names)
         if found == NO_KEYS:
-            raise ConfigError(f"{self.what}: exactly one of {', '.join(names)} is wanted")
+            raise PolicyFileError(f"{self.what}: exactly one of {', '.join(names)} is wanted")
         return found
 
     def at_most_one_of(self, *names: str) -> Keys:
         """The keys under one of ``names``; a plural holds a list, data are in base64."""
         given = [name for name in names if name in self.members]
         if len(given) > 1:
-            raise ConfigError(f"{self.what}: {given[0]} and {given[1]} exclude one another")
+            raise PolicyFileError(f"{self.what}: {given[0]} and {given[1]} exclude one another")
         for name in given:
             value = self.members[name] if name.endswith("s") else [self.members[name]]
             whole = isinstance(value, list) and all(
                 isinstance(item, str) and item for item in value
             )
             if not whole or not value:
-                raise ConfigError(f"{self.what}: {name} is empty, or no text")
+                raise PolicyFileError(f"{self.what}: {name} is empty, or no text")
             if "Data" not in name:
                 return Keys(paths=tuple(value))
             return Keys(data=tuple(_decoded(item, f"{self.what}: {name}") for item in value))
@@ -342,7 +345,7 @@ class _Object:
 
 def _named(value: object, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ConfigError(f"{what}: expected an object")
+        raise PolicyFileError(f"{what}: expected an object")
     return value
 
 
@@ -350,4 +353,4 @@ def _decoded(text: str, what: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise ConfigError(f"{what}: not base64") from None
+        raise PolicyFileError(f"{what}: not base64") from None

@@ -117,7 +117,7 @@ def load(locations: Locations) -> RegistriesConf:
     files += [(path, bounded_read.read(path)) for path in _drop_ins(locations.registries_conf_d)]
     override = locations.registries_conf_override
     if override is not None:
-        files.append((override, _named(override)))
+        files.append((override, bounded_read.read(override, required=True)))
     tables: dict[str, Registry] = {}
     helpers: tuple[str, ...] = ()
     for index, (path, raw) in enumerate(files):
@@ -163,17 +163,10 @@ def parse(raw: bytes, path: Path, *, only_v2: bool = False) -> RegistriesConf:
 
 def _main(locations: Locations) -> tuple[Path | None, bytes | None]:
     for path in locations.registries_conf:
-        raw = _named(path) if locations.registries_conf_required else bounded_read.read(path)
+        raw = bounded_read.read(path, required=locations.registries_conf_required)
         if raw is not None:
             return path, raw
     return None, None
-
-
-def _named(path: Path) -> bytes:
-    raw = bounded_read.read(path)
-    if raw is None:
-        raise ConfigError(f"{path}: there is no such file")
-    return raw
 
 
 def _drop_ins(directories: Iterable[Path]) -> list[Path]:

@@ -210,15 +210,14 @@ class Settings:
         """Which images may be used; None where nobody wrote that down.
 
         Raises:
-            ConfigError: the file cannot be read, is not in order, or was named and is not there.
+            PolicyFileError: the file cannot be read, is invalid, or was named and does not exist.
         """
         from bundler.config import policy_json  # noqa: PLC0415 - only who copies images asks
 
+        required = self.locations.policy_json_required
         for path in self.locations.policy_json:
-            if (found := policy_json.read(path)) is not None:
+            if (found := policy_json.read(path, required=required)) is not None:
                 return found
-        if self.locations.policy_json_required:
-            raise ConfigError(f"{self.locations.policy_json[0]}: there is no such file")
         return None
 
     @cached_property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bundler.config import bounded_read
 from bundler.config.registry_access import TlsDetails
 from bundler.config.yaml import fields
 from bundler.errors import ConfigError
@@ -24,9 +25,7 @@ def read(path: Path) -> TlsDetails:
     Raises:
         ConfigError: it is not there, cannot be read, or is not in order.
     """
-    found = fields.read(path)
-    if found is None:
-        raise ConfigError(f"{path}: there is no such file")
+    found = fields.parse(bounded_read.read(path, required=True), str(path))
     fields.fields(found, str(path), _KEYS)
     version = found.get("minVersion")
     lists = {key: fields.texts(found[key], f"{path}: {key}") for key in _KEYS[1:] if key in found}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bundler.errors import NotFoundError
+from bundler.errors import NoPlatformError
 from bundler.oci import media_types
 from bundler.oci.platform import Platform, choose
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -59,7 +59,7 @@ def children(index: Index, selection: Selection, what: str) -> tuple[Descriptor,
     With several platforms, BuildKit's attestations of the chosen images stay with them.
 
     Raises:
-        NotFoundError: a wanted platform is not offered.
+        NoPlatformError: a wanted platform is not offered.
     """
     if selection.everything:
         return index.manifests
@@ -85,7 +85,7 @@ def instance(index: Index, platform: Platform, what: str) -> Descriptor:
     index an image for no platform is the last resort.
 
     Raises:
-        NotFoundError: none runs there.
+        NoPlatformError: none runs there.
     """
     offered = [entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS]
     if index.media_type == media_types.OCI_INDEX:
@@ -96,30 +96,27 @@ def instance(index: Index, platform: Platform, what: str) -> Descriptor:
     anywhere = [entry for entry in offered if entry.platform is None]
     if anywhere and index.media_type == media_types.OCI_INDEX:
         return anywhere[0]
-    raise _not_offered(platform, offered, what)
+    raise _not_offered(platform, index, what)
 
 
 def check_platform(offered: Platform, selection: Selection, what: str) -> None:
     """Refuse a single image that is not of a wanted platform.
 
     Raises:
-        NotFoundError: it is of another one.
+        NoPlatformError: it is of another one.
     """
     if not selection.platforms:
         return
     if all(choose(wanted, [offered]) is None for wanted in selection.platforms):
-        wanted = ", ".join(map(str, selection.platforms))
-        raise NotFoundError(
-            f"{what}: no image for {wanted}; it is for {offered} only",
-            hint="ask for a platform that it offers, or leave platforms out",
-        )
+        wanted = [str(platform) for platform in selection.platforms]
+        raise NoPlatformError(what, wanted=wanted, offered=[str(offered)])
 
 
 def _child(index: Index, platform: Platform, what: str) -> tuple[Descriptor, ...]:
     candidates = [entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS]
     position = choose(platform, [entry.platform for entry in candidates])
     if position is None:
-        raise _not_offered(platform, candidates, what)
+        raise _not_offered(platform, index, what)
     return (candidates[position],)
 
 
@@ -131,15 +128,21 @@ def _variants(index: Index, platform: Platform, what: str) -> tuple[Descriptor, 
         and (entry.platform.os, entry.platform.architecture) == (platform.os, platform.architecture)
     )
     if not found:
-        raise _not_offered(platform, index.manifests, what)
+        raise _not_offered(platform, index, what)
     return found
 
 
-def _not_offered(platform: Platform, entries: Iterable[Descriptor], what: str) -> NotFoundError:
-    offered = sorted({str(entry.platform) for entry in entries if entry.platform})
-    return NotFoundError(
-        f"{what}: no image for {platform}; it offers {', '.join(offered) or 'no platforms'}",
-        hint="ask for a platform that it offers, or leave platforms out",
+def _not_offered(platform: Platform, index: Index, what: str) -> NoPlatformError:
+    offered = {
+        str(entry.platform)
+        for entry in index.manifests
+        if entry.platform and entry.media_type in media_types.MANIFESTS
+    }
+    return NoPlatformError(
+        what,
+        wanted=[str(platform)],
+        offered=sorted(offered),
+        docker_list=index.media_type == media_types.DOCKER_LIST,
     )
 
 

@@ -51,6 +51,13 @@ class BundlerError(Exception):
         bare = subject.removeprefix("docker://")
         return self.message if bare in self.message else f"{subject}: {self.message}"
 
+    def without(self, *beginnings: str) -> str:
+        """The message for a report that shows its ``beginnings``, such as a path, before it."""
+        message = self.message
+        for beginning in beginnings:
+            message = message.removeprefix(beginning)
+        return message
+
 
 class TimeLimitError(BundlerError):
     """A command took longer than the user allows.

@@ -14,7 +14,7 @@ from bundler.copy.plan import Plan, Target, plan
 from bundler.copy.platform_selection import EVERYTHING, Selection
 from bundler.copy.resolve import resolve
 from bundler.copy.resolved_event import resolved
-from bundler.errors import BundlerError, ConflictError, RegistryError
+from bundler.errors import BundlerError, DigestConflictError, RegistryError
 from bundler.events import Notice
 from bundler.oci import media_types
 from bundler.ports import InRepository
@@ -134,9 +134,11 @@ def _check_digest(goal: Reference, image: ResolvedImage) -> None:
     """See that a destination which names a digest names the image's."""
     named = goal.image if isinstance(goal, InRepository) else None
     root = image.graph.root.digest
-    if named is not None and named.digest not in (None, root):
-        raise ConflictError(
-            f"{goal}: {named.digest} cannot stand for {root}",
+    if named is not None and named.digest is not None and named.digest != root:
+        raise DigestConflictError(
+            str(goal),
+            expected=named.digest.text,
+            got=root.text,
             hint="leave the digest out of the destination",
         )
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from bundler.ports import Reference, Source
 
 
+_NO_SUCH_PAGE = "404 page not found"
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a reference leads to: its root's bytes, and where the rest can be read."""
@@ -243,8 +246,9 @@ def _layer(layer: Descriptor, *, annotated: bool) -> Struct:
 def _tells_no_tags(error: DeniedError | NotFoundError) -> bool:
     """Some registries keep the list to those with a right of its own; others have none at all.
 
-    The first answer DENIED; the second with the page of a server that knows no such path.
+    The first answer DENIED; the second with the page of Go's server for a path that it does not
+    have, which is no error document of the distribution specification.
     """
     if isinstance(error, DeniedError):
         return "DENIED" in error.codes
-    return "404 page not found" in error.message
+    return error.exchange is not None and error.exchange.body.startswith(_NO_SUCH_PAGE)

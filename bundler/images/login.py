@@ -17,7 +17,7 @@ from bundler.config.settings import RegistryOverride
 from bundler.errors import (
     ConfigError,
     InvalidReferenceError,
-    NotFoundError,
+    NotLoggedInError,
     UnauthorizedError,
     UsageError,
 )
@@ -140,7 +140,7 @@ def check(
         verify(settings.access(registry.host, registry.path, said))
     except UnauthorizedError as error:
         raise UnauthorizedError(
-            f"logging into {str(registry)!r}: invalid username/password",
+            f"{registry}: the registry does not accept this user name and password",
             status=error.status,
             codes=error.codes,
         ) from error
@@ -168,11 +168,11 @@ def get_login(
     """The user that is logged in to ``registry``.
 
     Raises:
-        NotFoundError: nobody is.
+        NotLoggedInError: nobody is.
     """
     found = existing(registry, settings, place)
     if not found.username:
-        raise NotFoundError(f"not logged into {registry}", hint=f"airbundle login {registry}")
+        raise NotLoggedInError(str(registry), hint=f"airbundle login {registry}")
     return found.username
 
 
@@ -180,7 +180,7 @@ def logout(registry: Registry, settings: Settings, place: CredentialStore = DEFA
     """Forget the credentials for ``registry``.
 
     Raises:
-        NotFoundError: there are none; the hint says where others are that would be used.
+        NotLoggedInError: there are none; the hint says where others are that would be used.
         ConfigError: a file or a helper does not let them go.
     """
     known = False
@@ -191,9 +191,7 @@ def logout(registry: Registry, settings: Settings, place: CredentialStore = DEFA
         elif not registry.path:
             known |= credential_helper.erase(helper, registry.host, settings.environment)
     if not known:
-        raise NotFoundError(
-            f"not logged into {registry}", hint=_elsewhere(registry, settings, place)
-        )
+        raise NotLoggedInError(str(registry), hint=_elsewhere(registry, settings, place))
 
 
 def logout_all(settings: Settings, place: CredentialStore = DEFAULT_PLACE) -> None:

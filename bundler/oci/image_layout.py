@@ -11,7 +11,15 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import ConflictError, MalformedError, NotFoundError, UnsupportedError
+from bundler.errors import (
+    AmbiguousImageError,
+    ConflictError,
+    IndexOutOfRangeError,
+    MalformedError,
+    NoSuchImageError,
+    NotFoundError,
+    UnsupportedError,
+)
 from bundler.oci import media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
 from bundler.oci.json import fields, strict
@@ -90,7 +98,10 @@ class LayoutIndex:
         containerd and Docker write.
 
         Raises:
-            NotFoundError: no such root, or several and no name.
+            NoSuchImageError: no root has that name.
+            AmbiguousImageError: several roots, and no name.
+            IndexOutOfRangeError: no entry is in that place.
+            NotFoundError: the layout is empty.
             MalformedError: one name for several roots.
         """
         if name is None:
@@ -106,7 +117,7 @@ class LayoutIndex:
                 )
             if found:
                 return found[0]
-        raise NotFoundError(f"{self.what}: no image {name!r}", hint=self._what_there_is())
+        raise NoSuchImageError(self.what, name, hint=self._what_there_is())
 
     def published(self, entries: Iterable[Descriptor]) -> LayoutIndex:
         """The index with ``entries`` in it; one with the name of a former entry takes its place.
@@ -159,10 +170,7 @@ class LayoutIndex:
         if not self.entries:
             raise NotFoundError(f"{self.what}: there is no image in it")
         if len({item.digest for item in self.entries}) > 1:
-            raise NotFoundError(
-                f"{self.what}: {len(self.entries)} images, and none was named",
-                hint=self._what_there_is(),
-            )
+            raise AmbiguousImageError(self.what, len(self.entries), hint=self._what_there_is())
         return self.entries[0]
 
     def _at(self, place: str) -> Descriptor:
@@ -170,7 +178,7 @@ class LayoutIndex:
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             raise NotFoundError(f"{self.what}: {place[:40]!r} is not a place such as @0")
         if int(number) >= len(self.entries):
-            raise NotFoundError(f"{self.what}: no entry {place}, there are {len(self.entries)}")
+            raise IndexOutOfRangeError(self.what, index=int(number), count=len(self.entries))
         return self.entries[int(number)]
 
     def _what_there_is(self) -> str:

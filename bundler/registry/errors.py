@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 MAX_ERROR_BODY = 64 * 1024
 
+# OpenSSL's reasons for a handshake that a plain HTTP server answered.
+_PLAIN_HTTP = frozenset({"HTTP_REQUEST", "RECORD_LAYER_FAILURE", "WRONG_VERSION_NUMBER"})
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_DETAIL = 300
 _LONGEST_BODY = 50
@@ -132,11 +134,7 @@ def is_html(headers: Mapping[str, str]) -> bool:
 def speaks_plain_http(error: Exception) -> bool:
     """Whether a TLS handshake failed since the server does not speak TLS at all."""
     return any(
-        isinstance(cause, ssl.SSLError)
-        and any(
-            word in str(cause)
-            for word in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
-        )
+        isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_HTTP
         for cause in causes_of(error)
     )
 

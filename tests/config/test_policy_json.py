@@ -23,7 +23,7 @@ from bundler.config.policy_json import (
     SigstoreSigned,
     parse,
 )
-from bundler.errors import ConfigError
+from bundler.errors import ConfigError, PolicyFileError
 
 if TYPE_CHECKING:
     from tests.config.world import World
@@ -228,5 +228,7 @@ def test_the_first_file_that_exists_holds(world: World) -> None:
 
 def test_a_file_that_was_named_has_to_be_there(world: World) -> None:
     world.environment["CONTAINERS_POLICY_JSON"] = str(world.root / "none.json")
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(PolicyFileError) as raised:
         world.settings().policy()
+    assert raised.value.path == str(world.root / "none.json")
+    assert isinstance(raised.value.os_error, FileNotFoundError)

@@ -14,6 +14,7 @@ from bundler.errors import (
     ConfigError,
     InvalidReferenceError,
     NotFoundError,
+    NotLoggedInError,
     RegistryError,
     UnauthorizedError,
     UsageError,
@@ -101,7 +102,7 @@ def test_what_the_registry_takes_is_kept(world: World):
 
 
 def test_what_the_registry_does_not_take_is_not_kept(world: World):
-    with pytest.raises(UnauthorizedError, match=r"logging into 'a\.b': invalid username/password"):
+    with pytest.raises(UnauthorizedError):
         logins.login(Registry("a.b"), ME, world.settings(), Verifier("other"))
     assert not world.auth_json.exists()
 
@@ -208,16 +209,18 @@ def test_where_no_helper_can_keep_them_the_reason_is_said(world: World):
 
 
 def test_get_login_without_login_says_so(world: World):
-    with pytest.raises(NotFoundError, match=r"not logged into a\.b"):
+    with pytest.raises(NotLoggedInError) as raised:
         logins.get_login(Registry("a.b"), world.settings())
+    assert raised.value.registry == "a.b"
 
 
 def test_logout_forgets_one_registry(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry(), "c.d": entry()}})
     logins.logout(Registry("a.b"), world.settings())
     assert list(entries(world.auth_json)) == ["c.d"]
-    with pytest.raises(NotFoundError, match=r"not logged into a\.b"):
+    with pytest.raises(NotLoggedInError) as raised:
         logins.logout(Registry("a.b"), world.settings())
+    assert raised.value.registry == "a.b"
 
 
 def test_logout_says_where_credentials_are_that_it_leaves(world: World):
@@ -258,6 +261,6 @@ def test_a_registry_checks_the_password(world: World, auth: str):
             override=PLAIN,
         )
         wrong = Credentials("user", "wrong")
-        with pytest.raises(UnauthorizedError, match="invalid username/password"):
+        with pytest.raises(UnauthorizedError):
             logins.login(target, wrong, world.settings(), PING, override=PLAIN)
     assert entries(world.auth_json) == {registry.host: entry("user", "password")}

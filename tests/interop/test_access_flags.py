@@ -184,7 +184,7 @@ def test_a_command_ends_when_its_time_is_up(airbundle: servers.Client, fake: Fak
     arguments = ("inspect", "--tls-verify=false", "--command-timeout", "300ms")
     ended = airbundle(*arguments, f"docker://{fake.host}/library/app:1", timeout=20)
     assert ended.returncode == 1
-    assert "not done within 300ms" in ended.stderr
+    assert "not finished within 0.3 s" in ended.stderr
 
 
 def test_tls_is_held_to_what_a_file_allows(

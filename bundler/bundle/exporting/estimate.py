@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.exporting.export import ExportPreview
     from bundler.copy.graph import ResolvedImage
-    from bundler.errors import MediumError
+    from bundler.errors import BundlerError, MediumError
     from bundler.oci.digest import Digest
 
 
@@ -49,7 +49,7 @@ class Estimate:
     """All of it; sizes in bytes."""
 
     images: tuple[ImageEstimate, ...]
-    missing: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, BundlerError], ...]
     """References that cannot be had, and why."""
     blobs: int
     size: int
@@ -85,7 +85,7 @@ class Estimate:
                 }
                 for image in self.images
             ],
-            "missing": [{"reference": name, "error": error} for name, error in self.missing],
+            "missing": [{"reference": name, "error": str(error)} for name, error in self.missing],
             "blobs": self.blobs,
             "size": self.size,
             "shared": self.shared,
@@ -128,7 +128,7 @@ def estimate(survey: ExportPreview, bundle: Path | None) -> Estimate:
     plan = survey.plan
     return Estimate(
         images=images,
-        missing=tuple((item.wanted.reference, str(item.error)) for item in survey.resolved.missing),
+        missing=tuple((item.wanted.reference, item.error) for item in survey.resolved.missing),
         blobs=len(plan.blobs),
         size=size,
         shared=sum(image.size for image in images) - size,

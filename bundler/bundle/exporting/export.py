@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler import __version__
 from bundler.bundle.exporting import seal as sealing
-from bundler.bundle.exporting.resolve_images import Found, Resolved, resolve_all, why_missing
+from bundler.bundle.exporting.resolve_images import Found, Resolved, resolve_all
 from bundler.bundle.format import checksums, directory, inventory, store
 from bundler.bundle.format import signatures as signing
 from bundler.bundle.format.inventory import (
@@ -110,7 +110,7 @@ class ExportReport:
             PartialError: it is not.
         """
         if self.missing:
-            lines = [why_missing(reference, error) for reference, error in self.missing]
+            lines = [error.naming(reference) for reference, error in self.missing]
             raise PartialError(f"{self.bundle} is not complete: not in it are", lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def export(
     with ExitStack() as stack:
         resolved = resolve_all(wanted, options, running, stack)
         if not resolved.found:
-            lines = [why_missing(item.wanted.reference, item.error) for item in resolved.missing]
+            lines = [item.error.naming(item.wanted.reference) for item in resolved.missing]
             raise PartialError("nothing could be resolved", lines)
         _check_medium(order, options)  # resolving takes a while: a medium may have been removed
         destination = store.open_for_export(order.bundle, order.format, options)
@@ -190,7 +190,7 @@ def export(
         filesystem.check_room(order.bundle, made.size("push") + _overhead(made), made.largest)
         outcome = execute(made, running)
         if not outcome.published:
-            lines = [why_missing(*failure) for failure in outcome.failed.items()]
+            lines = [error.naming(name) for name, error in outcome.failed.items()]
             raise PartialError(f"{order.bundle}: not written, since nothing arrived", lines)
         seal = sealing.prepare(
             order.bundle,

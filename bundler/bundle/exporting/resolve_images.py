@@ -80,12 +80,6 @@ def resolve_all(
     return Resolved(tuple(found), tuple(missing))
 
 
-def why_missing(reference: str, error: BundlerError | str) -> str:
-    """One line for a reference that cannot be had; most errors name it themselves."""
-    text = str(error)
-    return text if text.startswith(reference) else f"{reference}: {text}"
-
-
 def open_tags(repository: str, options: OpenOptions) -> Sequence[str]:
     """Every tag of ``repository``, a reference without a tag.
 

@@ -395,4 +395,4 @@ def _expiry(known: Inventory) -> ExpiredError:
 
 def _reason(error: BundlerError, bundle: Path, path: str) -> str:
     """An error's message without the path that a finding begins with already."""
-    return error.message.removeprefix(f"{bundle}/").removeprefix(f"{path}: ")
+    return error.without(f"{bundle}/", f"{path}: ")

@@ -31,7 +31,6 @@ _WORDS = {
 def surveyed(survey: ExportPreview, bundle: Path | None, *, as_json: bool) -> None:
     """Print what an export would do; ``bundle`` is where it would go, if that is said."""
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - only plans need it
-    from bundler.bundle.exporting.resolve_images import why_missing  # noqa: PLC0415
 
     numbers = estimate(survey, bundle)
     if numbers.refusal is not None:
@@ -53,7 +52,7 @@ def surveyed(survey: ExportPreview, bundle: Path | None, *, as_json: bool) -> No
     ]
     text.table(("IMAGE", "PLATFORMS", "SIZE", "OWN", "REFERRERS"), rows, right={2, 3, 4})
     for reference, error in numbers.missing:
-        text.line(f"missing: {why_missing(reference, error)}")
+        text.line(f"missing: {error.naming(reference)}")
     text.line(
         f"{text.count(len(rows), 'image')}, {text.count(numbers.blobs, 'blob')},"
         f" {text.size(numbers.size)}; sharing saves {text.size(numbers.shared)}"

@@ -13,8 +13,7 @@ from bundler.cli.frontends import frontend
 from bundler.cli.options import common, global_options
 from bundler.cli.options import retry as retrying
 from bundler.cli.runtime.signals import interruptible
-from bundler.errors import BundlerError, CancelledError, ConfigError, UsageError
-from bundler.gocompat import durations
+from bundler.errors import BundlerError, CancelledError, ConfigError, TimeLimitError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -113,7 +112,7 @@ def running(jobs: int | None = None) -> Iterator[CommandContext]:
     Ask all questions before: they cannot be answered once the progress is shown.
 
     Raises:
-        BundlerError: it took longer than ``--command-timeout``.
+        TimeLimitError: it took longer than ``--command-timeout``.
     """
     progress = frontend.current().showing(quiet=common.quiet())
     with interruptible(progress.last_words) as cancellation:
@@ -248,8 +247,8 @@ def _time_limit(seconds: float | None, cancellation: Cancellation) -> Iterator[N
     except BundlerError as error:
         if not expired.is_set():
             raise
-        raise BundlerError(
-            f"not done within {durations.text(seconds)}",
+        raise TimeLimitError(
+            seconds,
             hint="allow more with --command-timeout; what is in place stays, and a re-run resumes",
         ) from error
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.errors import ConfigError
+from bundler.errors import PolicyFileError
 from bundler.trust import policy as policies
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def admit(settings: Settings, said: ProgramOptions) -> PolicyCheck | None:
     """What to ask of every image's manifest; None: nothing, for no policy was written.
 
     Raises:
-        ConfigError: policy.json is not in order, or is missing where there has to be one.
+        PolicyFileError: policy.json is not in order, or is missing where there has to be one.
     """
     if said.insecure_policy:
         return None
@@ -27,7 +27,7 @@ def admit(settings: Settings, said: ProgramOptions) -> PolicyCheck | None:
     if policy is None:
         if said.policy_must_exist or said.require_signed:
             places = ", ".join(map(str, settings.locations.policy_json))
-            raise ConfigError(
+            raise PolicyFileError(
                 f"no policy.json says which images to trust; there could be one at {places}",
                 hint="write one of them, name one with --policy, or trust every image with "
                 "--insecure-policy",

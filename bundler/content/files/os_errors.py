@@ -6,7 +6,13 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from bundler.errors import BundlerError, MalformedError, MediumError, NoSpaceError, NotFoundError
+from bundler.errors import (
+    BundlerError,
+    MediumError,
+    MissingFileError,
+    NoSpaceError,
+    NotPlainFileError,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,16 +36,22 @@ def explained(error: OSError, path: Path, doing: str) -> BundlerError:
     failure: it is content that is not what it should be.
     """
     if error.errno in _FULL:
-        return NoSpaceError(str(path), needed=None, free=free_space(path))
+        return NoSpaceError(str(path), needed=None, free=free_space(path), os_error=error)
     if error.errno == errno.ENOENT:
-        return NotFoundError(f"{path}: there is no such file or directory")
+        return MissingFileError(str(path), os_error=error)
     if error.errno in _NOT_PLAIN:
-        return MalformedError(
-            f"{path}: not a plain file in a plain directory",
+        return NotPlainFileError(
+            str(path),
+            os_error=error,
             hint="links, devices and pipes are not followed: remove it, and run again",
         )
     reason = (error.strerror or str(error)).lower()
-    return MediumError(f"{path}: {doing}: {reason}", hint=_HINTS.get(error.errno or 0))
+    return MediumError(
+        f"{path}: {doing}: {reason}",
+        path=str(path),
+        os_error=error,
+        hint=_HINTS.get(error.errno or 0),
+    )
 
 
 def free_space(path: Path) -> int:

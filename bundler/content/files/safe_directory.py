@@ -15,7 +15,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.files.os_errors import explained
-from bundler.errors import LimitError, MalformedError, NotFoundError, UsageError
+from bundler.errors import (
+    LimitError,
+    MalformedError,
+    MissingFileError,
+    NotFoundError,
+    NotPlainFileError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +54,7 @@ class Directory:
             return cls(path, os.open(path, _DIRECTORY))
         except OSError as error:
             if error.errno == errno.ENOTDIR:
-                raise NotFoundError(f"{path}: not a directory") from error
+                raise MissingFileError(str(path), os_error=error) from error
             raise explained(error, path, "cannot open") from error
 
     def enter(self, *names: str, make: bool = False) -> Directory:
@@ -173,8 +180,8 @@ class RegularFile:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
-            raise MalformedError(
-                f"{path}: not a plain file",
+            raise NotPlainFileError(
+                str(path),
                 hint="links, directories, pipes and devices are not read: remove it",
             )
         self.size = status.st_size

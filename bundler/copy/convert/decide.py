@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 from bundler.copy.convert.conversion_plan import ConversionPlan, ImageConversion, is_sealed
 from bundler.copy.convert.options import FORMATS, LayerConversion
-from bundler.errors import CannotConvertError
+from bundler.errors import (
+    CannotConvertError,
+    FormatUnsupportedError,
+    SingleImageDestinationError,
+)
 from bundler.oci import manifest, media_types
 from bundler.oci.manifest import ImageManifest, Index
 from bundler.oci.schema1.manifest import Schema1
@@ -102,9 +106,8 @@ class _Decider:
     ) -> str | None:
         """What indexes become, if not all of them stay what they are."""
         if not self._accepts.indexes:
-            raise CannotConvertError(
-                f"{self._label}: an index of several images, and the destination takes single ones",
-                reason="there is no place for an index",
+            raise SingleImageDestinationError(
+                self._label,
                 hint="choose one image with --platform OS/ARCH, or --multi-arch system",
             )
         wanted = self._wanted_list_type(images)
@@ -140,9 +143,10 @@ class _Decider:
         else:
             media_type = FORMATS[wanted]
             if needs_oci and media_type != media_types.OCI_MANIFEST:
-                raise CannotConvertError(
-                    f"{self._label}: {needs_oci} cannot be in a manifest of the format {wanted}",
-                    reason=f"{media_type} does not support it",
+                raise FormatUnsupportedError(
+                    self._label,
+                    feature=needs_oci,
+                    media_type=media_type,
                     hint="leave --format out, or ask for --format oci",
                 )
         if {media_type, parsed.media_type} <= media_types.SCHEMA1:
@@ -153,11 +157,11 @@ class _Decider:
         return media_type
 
     def _needs_oci(self) -> str | None:
-        """What only OCI manifests can tell of."""
+        """The requested form of layers that only OCI manifests support."""
         if self._changes.encryption is not None:
-            return "encrypted layers"
+            return "encrypted"
         compression = self._changes.compression or ""
-        return "zstd layers" if compression.startswith("zstd") else None
+        return "zstd" if compression.startswith("zstd") else None
 
     def _nearest(self, media_type: str) -> str:
         accepted = self._accepts.manifests

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.errors import LimitError, UsageError
+from bundler.errors import TemplateError, TemplateLimitError
 from bundler.gocompat.template import functions
 from bundler.gocompat.template.functions import FUNCTIONS
 from bundler.gocompat.template.parse import (
@@ -43,8 +43,8 @@ def render(template: str, data: Value) -> str:
     """What ``template`` says of ``data``.
 
     Raises:
-        LimitError: the template, its work or its output are larger than allowed.
-        UsageError: it is not a template, or ``data`` does not have what it asks for.
+        TemplateLimitError: the template, its work or its output are larger than allowed.
+        TemplateError: it is not a template, or ``data`` does not have what it asks for.
     """
     trees = parse(template)
     run = _Run(data)
@@ -120,9 +120,9 @@ class _Run:
         if isinstance(first, Function):
             return self._call(first.name, arguments, dot, final)
         if arguments or final:
-            raise UsageError("template: only functions take arguments")
+            raise TemplateError("only functions take arguments")
         if isinstance(first, Constant) and first.value is None:
-            raise UsageError("template: nil is not a command")
+            raise TemplateError("nil is not a command")
         return self._operand(first, dot)
 
     def _operand(self, operand: Operand, dot: Value) -> Value:
@@ -149,8 +149,8 @@ class _Run:
             return self._logic(name, operands, dot, final)
         function = FUNCTIONS.get(name)
         if function is None:
-            raise UsageError(
-                f"template: function {name[:80]!r} not defined",
+            raise TemplateError(
+                f"function {name[:80]!r} not defined",
                 hint=f"known are {', '.join(sorted(('and', 'or', *FUNCTIONS)))}",
             )
         arguments = [self._operand(operand, dot) for operand in operands]
@@ -170,14 +170,14 @@ class _Run:
             if is_empty(value) == (name == "and"):
                 break
         if found is None:
-            raise UsageError(f"template: {name} needs an argument")
+            raise TemplateError(f"{name} needs an argument")
         return found
 
     def _get(self, name: str) -> Value:
         for known, value in reversed(self._variables):
             if known == name:
                 return value
-        raise UsageError(f"template: undefined variable {name[:80]}")
+        raise TemplateError(f"undefined variable {name[:80]}")
 
     def _set(self, name: str, value: Value, *, declares: bool) -> None:
         if declares:
@@ -190,14 +190,14 @@ class _Run:
     def _print(self, made: str) -> None:
         self._size += len(made)
         if self._size > MAX_OUTPUT:
-            raise LimitError(f"template: it prints more than {MAX_OUTPUT:,} characters")
+            raise TemplateLimitError(f"it prints more than {MAX_OUTPUT:,} characters")
         self._spend(made)
         self.output.append(made)
 
     def _spend(self, made: Value = "") -> None:
         self._work += 1 + (len(made) // 64 if isinstance(made, str | list) else 0)
         if self._work > MAX_WORK:
-            raise LimitError("template: it does more than is allowed")
+            raise TemplateLimitError("it does more than is allowed")
 
 
 def _items(value: Value) -> Iterator[tuple[Value, Value]]:
@@ -212,7 +212,7 @@ def _items(value: Value) -> Iterator[tuple[Value, Value]]:
         case Nil() if value != NIL:
             return
         case _:
-            raise UsageError(f"template: range can't iterate over {text(value)[:80]}")
+            raise TemplateError(f"range can't iterate over {text(value)[:80]}")
 
 
 def _member(value: Value, name: str) -> Value:
@@ -228,7 +228,7 @@ def _member(value: Value, name: str) -> Value:
             pass
     if found is None:
         known = f"it has {', '.join(value.names)}" if isinstance(value, Struct) else None
-        raise UsageError(
-            f"template: can't evaluate field {name[:80]} in type {type_of(value)}", hint=known
+        raise TemplateError(
+            f"can't evaluate field {name[:80]} in type {type_of(value)}", hint=known
         )
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.errors import LimitError, UsageError
+from bundler.errors import TemplateError, TemplateLimitError
 from bundler.gocompat.template.printf import MAX_WIDTH, sprint, sprintf, type_of
 from bundler.gocompat.values import NIL_MAP, NIL_SLICE, Nil, Struct, Time, encode, is_empty, text
 
@@ -29,21 +29,21 @@ def call(name: str, function: Implementation, arguments: Sequence[Value]) -> Val
     """Call ``function``, which messages call ``name``.
 
     Raises:
-        LimitError: the arguments would make a text that is too long.
-        UsageError: too few or too many arguments, or one of the wrong kind.
+        TemplateLimitError: the arguments would make a text that is too long.
+        TemplateError: too few or too many arguments, or one of the wrong kind.
     """
     least, most = _COUNTS[name]
     if not least <= len(arguments) <= (most or len(arguments)):
         wanted = f"{least}" if most == least else f"{least} or more"
-        raise UsageError(f"template: {name} takes {wanted} arguments, got {len(arguments)}")
+        raise TemplateError(f"{name} takes {wanted} arguments, got {len(arguments)}")
     if sum(len(one) for one in arguments if isinstance(one, str)) > MAX_TEXT:
-        raise LimitError(f"template: {name}: more than {MAX_TEXT:,} characters")
+        raise TemplateLimitError(f"{name}: more than {MAX_TEXT:,} characters")
     try:
         result = function(*arguments)
     except _ArgumentError as error:
-        raise UsageError(f"template: error calling {name}: {error}") from None
+        raise TemplateError(f"error calling {name}: {error}") from None
     if isinstance(result, str) and len(result) > MAX_TEXT:
-        raise LimitError(f"template: {name}: more than {MAX_TEXT:,} characters")
+        raise TemplateLimitError(f"{name}: more than {MAX_TEXT:,} characters")
     return result
 
 
@@ -67,7 +67,7 @@ def _join(items: Value, separator: Value) -> Value:
         raise _ArgumentError(f"wrong type; expected []string; got {type_of(items)}")
     texts = [_text(item) for item in items]
     if sum(map(len, texts)) + len(texts) * len(mark) > MAX_TEXT:
-        raise LimitError(f"template: join: more than {MAX_TEXT:,} characters")
+        raise TemplateLimitError(f"join: more than {MAX_TEXT:,} characters")
     return mark.join(texts)
 
 
@@ -81,7 +81,7 @@ def _pad(value: Value, before: Value, after: Value) -> Value:
     if min(counts) < 0:
         raise _ArgumentError("negative count")
     if max(counts) > MAX_WIDTH:
-        raise LimitError(f"template: pad: wider than the {MAX_WIDTH:,} allowed")
+        raise TemplateLimitError(f"pad: wider than the {MAX_WIDTH:,} allowed")
     return f"{' ' * counts[0]}{value}{' ' * counts[1]}" if _text(value) else ""
 
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.errors import UsageError
+from bundler.errors import TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def tokens(text: str) -> Iterator[Token]:
     """Plain text, and the parts of each action up to its ``end``.
 
     Raises:
-        UsageError: something that is no part, or an action without its end.
+        TemplateError: something that is no part, or an action without its end.
     """
     position, trim = 0, False
     while position < len(text):
@@ -89,10 +89,10 @@ def _inside(text: str, position: int) -> Iterator[tuple[Token, int]]:
         if found is None:
             wrong = text[position : position + 20]
             what = f"unexpected {wrong!r}" if wrong else "an action without its }}"
-            raise UsageError(f"template: line {line}: {what}")
+            raise TemplateError(f"line {line}: {what}")
         kind, position = found.lastgroup or "", found.end()
         if kind == "number" and (text[position : position + 1] or " ").isalnum():
-            raise UsageError(f"template: line {line}: {found[0] + text[position]!r} is no number")
+            raise TemplateError(f"line {line}: {found[0] + text[position]!r} is no number")
         yield Token(kind, found[0], line), position
         line += found[0].count("\n")
         if kind == "end":
@@ -103,7 +103,7 @@ def constant(token: Token) -> str | float:
     """The value of a string, a character (its number) or a number.
 
     Raises:
-        UsageError: it is none, or too large.
+        TemplateError: it is none, or too large.
     """
     if token.kind == "number":
         return _number(token)
@@ -113,13 +113,13 @@ def constant(token: Token) -> str | float:
     if token.kind == "string":
         return value
     if len(value) != 1:
-        raise UsageError(f"template: line {token.line}: {token.text[:80]} is not one character")
+        raise TemplateError(f"line {token.line}: {token.text[:80]} is not one character")
     return ord(value)
 
 
 def _number(token: Token) -> float:
     text = token.text.replace("_", "")
-    wrong = UsageError(f"template: line {token.line}: {text[:80]} is no number")
+    wrong = TemplateError(f"line {token.line}: {text[:80]} is no number")
     if len(text) > 40:
         raise wrong
     is_octal = re.fullmatch(r"[+-]?0[0-7]+", text) is not None
@@ -131,7 +131,7 @@ def _number(token: Token) -> float:
     except ValueError:
         raise wrong from None
     if not -(2**63) <= value < 2**63:
-        raise UsageError(f"template: line {token.line}: {text[:80]} is too large")
+        raise TemplateError(f"line {token.line}: {text[:80]} is too large")
     return value
 
 
@@ -143,7 +143,7 @@ def _unescaped(token: Token) -> str:
         code = next((int(digits, 16) for digits in codes if digits), None)
         code = int(octal, 8) if octal else code
         if code is None or code > 0x10FFFF or 0xD800 <= code < 0xE000 or other:
-            raise UsageError(f"template: line {token.line}: no such escape: {found[0][:80]!r}")
+            raise TemplateError(f"line {token.line}: no such escape: {found[0][:80]!r}")
         return chr(code)
 
     return _ESCAPE.sub(replaced, token.text[1:-1])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Union
 
-from bundler.errors import LimitError, UsageError
+from bundler.errors import TemplateError, TemplateLimitError
 from bundler.gocompat.template.lex import constant, tokens
 
 if TYPE_CHECKING:
@@ -88,15 +88,15 @@ def parse(text: str) -> tuple[Tree, ...]:
     """Read a template.
 
     Raises:
-        LimitError: too long, or nested too deep.
-        UsageError: not a template, with the line of what is wrong.
+        TemplateLimitError: too long, or nested too deep.
+        TemplateError: not a template, with the line of what is wrong.
     """
     if len(text) > MAX_TEMPLATE:
-        raise LimitError(f"template: more than the {MAX_TEMPLATE:,} characters allowed")
+        raise TemplateLimitError(f"more than the {MAX_TEMPLATE:,} characters allowed")
     parser = _Parser(list(tokens(text)))
     trees, end = parser.body(0)
     if end is not None:
-        raise UsageError(f"template: line {end.line}: unexpected {{{{{end.text}}}}}")
+        raise TemplateError(f"line {end.line}: unexpected {{{{{end.text}}}}}")
     return trees
 
 
@@ -117,7 +117,7 @@ class _Parser:
 
     def _body(self, depth: int) -> tuple[tuple[Tree, ...], Token | None]:
         if depth > MAX_DEPTH:
-            raise LimitError(f"template: nested deeper than {MAX_DEPTH} levels")
+            raise TemplateLimitError(f"nested deeper than {MAX_DEPTH} levels")
         trees: list[Tree] = []
         while self._position < len(self._tokens):
             token = self._peek()
@@ -135,7 +135,7 @@ class _Parser:
                     self._position += 1
                     return tuple(trees), token
                 case word if word in _ALONE:
-                    raise UsageError(f"template: line {token.line}: {word} is not supported")
+                    raise TemplateError(f"line {token.line}: {word} is not supported")
                 case _:
                     trees.append(self._pipeline("end", depth))
         return tuple(trees), None
@@ -159,9 +159,9 @@ class _Parser:
             self._expect("end")
             otherwise, end = self.body(depth + 1)
         if end is None:
-            raise UsageError(f"template: {kind} without its {{{{end}}}}")
+            raise TemplateError(f"{kind} without its {{{{end}}}}")
         if end.text == "else":
-            raise UsageError(f"template: line {end.line}: a second else")
+            raise TemplateError(f"line {end.line}: a second else")
         self._skip_space()
         self._expect("end")
         return Block(kind, pipeline, body, otherwise)
@@ -169,7 +169,7 @@ class _Parser:
     def _pipeline(self, until: str, depth: int, *, variables: int = 1) -> Pipeline:
         """Read up to the mark or the kind of token ``until``."""
         if depth > MAX_DEPTH:
-            raise LimitError(f"template: nested deeper than {MAX_DEPTH} levels")
+            raise TemplateLimitError(f"nested deeper than {MAX_DEPTH} levels")
         names, declares = self._declaration(variables)
         commands: list[tuple[Operand, ...]] = []
         while True:
@@ -179,10 +179,10 @@ class _Parser:
                 break
             command = self._command(until, depth)
             if commands and isinstance(command[0], Constant):
-                raise UsageError(f"template: line {token.line}: a constant takes no argument")
+                raise TemplateError(f"line {token.line}: a constant takes no argument")
             commands.append(command)
         if not commands:
-            raise UsageError(f"template: line {self._peek().line}: a value is missing")
+            raise TemplateError(f"line {self._peek().line}: a value is missing")
         self._position += 1
         return Pipeline(tuple(commands), names, declares)
 
@@ -256,12 +256,12 @@ class _Parser:
 
     def _known(self, variable: str) -> str:
         if variable not in self._variables:
-            raise UsageError(f"template: undefined variable {variable[:80]}")
+            raise TemplateError(f"undefined variable {variable[:80]}")
         return variable
 
     def _peek(self) -> Token:
         if self._position >= len(self._tokens):
-            raise UsageError("template: it ends too early")
+            raise TemplateError("it ends too early")
         return self._tokens[self._position]
 
     def _next(self) -> Token:
@@ -278,5 +278,5 @@ class _Parser:
         if token.kind != kind:
             raise self._unexpected(token)
 
-    def _unexpected(self, token: Token) -> UsageError:
-        return UsageError(f"template: line {token.line}: unexpected {token.text[:80]!r}")
+    def _unexpected(self, token: Token) -> TemplateError:
+        return TemplateError(f"line {token.line}: unexpected {token.text[:80]!r}")

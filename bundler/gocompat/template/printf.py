@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bundler.errors import LimitError, UsageError
+from bundler.errors import TemplateError, TemplateLimitError
 from bundler.gocompat.values import Nil, Struct, Time, text
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def sprintf(template: str, arguments: Sequence[Value]) -> str:
     """``arguments`` as ``template`` says; one too few or too many is printed as such.
 
     Raises:
-        LimitError: a width or a precision is larger than allowed.
-        UsageError: a verb or a flag that is not supported.
+        TemplateLimitError: a width or a precision is larger than allowed.
+        TemplateError: a verb or a flag that is not supported.
     """
     left = list(arguments)
 
@@ -105,7 +105,7 @@ class _Verb:
 
     def __init__(self, verb: str, flags: str, width: int | None, precision: int | None) -> None:
         if verb in "*[TUp" or "#" in flags or (verb in "xX" and " " in flags):
-            raise UsageError(f"template: printf: %{flags}{verb} is not supported")
+            raise TemplateError(f"printf: %{flags}{verb} is not supported")
         self._verb = verb
         self._flags = flags
         self._width = width
@@ -121,7 +121,7 @@ class _Verb:
                 return f"map[{' '.join(pairs)}]"
             case Struct():
                 if "+" in self._flags:
-                    raise UsageError("template: printf: %+v of a struct is not supported")
+                    raise TemplateError("printf: %+v of a struct is not supported")
                 return f"{{{' '.join(self.print(member.value) for member in value.members)}}}"
             case Nil() if value.text != "<nil>":
                 return value.text
@@ -152,7 +152,7 @@ class _Verb:
     def _printed_number(self, value: float) -> str:
         match value, self._verb:
             case int(), "q":
-                raise UsageError("template: printf: %q of a number is not supported")
+                raise TemplateError("printf: %q of a number is not supported")
             case int(), "c" if 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000:
                 return self._padded(chr(value))
             case int(), verb if verb in _WHOLE:
@@ -160,7 +160,7 @@ class _Verb:
             case float(), "v" | "g" if self._precision is None:
                 return self._padded(self._signed(text(value)))
             case float(), "v" | "g" | "G":
-                raise UsageError("template: printf: %g of that precision is not supported")
+                raise TemplateError("printf: %g of that precision is not supported")
             case float(), verb if verb in _BROKEN:
                 digits = 6 if self._precision is None else self._precision
                 return self._padded(self._signed(format(value, f".{digits}{_BROKEN[verb]}")))
@@ -199,7 +199,7 @@ def _number(digits: str | None) -> int | None:
     if digits is None:
         return None
     if len(digits) > 4 or int(digits or 0) > MAX_WIDTH:
-        raise LimitError(f"template: printf: wider than the {MAX_WIDTH:,} allowed")
+        raise TemplateLimitError(f"printf: wider than the {MAX_WIDTH:,} allowed")
     return int(digits or 0)
 
 

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 from bundler import transports
 from bundler.copy.target_names import NameMapping
-from bundler.errors import ConflictError, InvalidReferenceError, UsageError
+from bundler.errors import (
+    ConflictError,
+    DirectoryExistsError,
+    InvalidReferenceError,
+    UsageError,
+)
 from bundler.images.sync.sources import ANY
 from bundler.oci.reference import ImageReference
 
@@ -109,14 +114,14 @@ def written_once(naming: Naming) -> bool:
 
 
 def refuse_existing(placed: Sequence[Placed]) -> None:
-    """See that no directory is there yet, as Skopeo does.
+    """Check that no directory of the destination exists.
 
     Raises:
-        ConflictError: one is.
+        DirectoryExistsError: one does.
     """
     for item in placed:
         if item.directory is not None and os.path.lexists(item.directory):
-            raise ConflictError(f'Refusing to overwrite destination directory "{item.directory}"')
+            raise DirectoryExistsError(item.directory)
 
 
 def _in_directory(sought: SyncImage, destination: str, name: str) -> Placed:

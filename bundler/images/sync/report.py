@@ -43,7 +43,7 @@ class SyncReport:
     @property
     def failures(self) -> list[str]:
         """One line for each thing that was asked for and is not done."""
-        return [_why(what, error) for what, error in self._errors()]
+        return [error.naming(subject) for subject, error in self._errors()]
 
     def count(self, state: State) -> int:
         """How many images there are of which that is true."""
@@ -87,9 +87,3 @@ class SyncReport:
     def _errors(self) -> Iterator[tuple[str, BundlerError]]:
         yield from ((item.what, item.error) for item in self.left_out)
         yield from ((line.source, line.error) for line in self.lines if line.error)
-
-
-def _why(what: str, error: BundlerError) -> str:
-    """Most errors name the image themselves."""
-    text = str(error)
-    return text if what.removeprefix("docker://") in text else f"{what}: {text}"

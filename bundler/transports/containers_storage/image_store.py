@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import ConflictError, NotFoundError
+from bundler.errors import ConflictError, NoSuchImageError, NotFoundError
 from bundler.transports.containers_storage import layer_store
 from bundler.transports.containers_storage import metadata as records
 from bundler.transports.containers_storage import storage as store
@@ -94,7 +94,7 @@ def delete(storage: Storage, image_id: str) -> None:
         images = [ImageRecord.of(value, storage.what) for value in image_changes.values]
         image = next((one for one in images if one.id == image_id), None)
         if image is None:
-            raise NotFoundError(f"{storage.what}: no image {image_id}")
+            raise NoSuchImageError(storage.what, image_id)
         containers = storage.containers.read()
         _refuse_used(storage, image, containers)
         others = [one for one in images if one.id != image_id]

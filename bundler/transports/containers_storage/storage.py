@@ -13,7 +13,13 @@ from bundler.content.archives.tar_split import AssembledTar
 from bundler.content.files import file_lock
 from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import Directory, RegularFile, make_directory
-from bundler.errors import LockedError, MalformedError, NotFoundError, UnsupportedError
+from bundler.errors import (
+    LockedError,
+    MalformedError,
+    NoSuchImageError,
+    NotFoundError,
+    UnsupportedError,
+)
 from bundler.oci.json import strict
 from bundler.transports.containers_storage.drivers import driver as drivers
 from bundler.transports.containers_storage.drivers.rooted_tree import remove_tree
@@ -153,7 +159,7 @@ def find(storage: Storage, name: ImageName, images: Sequence[ImageRecord]) -> Im
     """
     found = _find(name, images)
     if found is None:
-        raise NotFoundError(f"{storage.what}: no image {name}", hint=known_names(images))
+        raise NoSuchImageError(storage.what, str(name), hint=known_names(images))
     return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from bundler.errors import ConflictError, NotFoundError, UsageError
+from bundler.errors import AmbiguousImageError, ConflictError, NotFoundError, UsageError
 from bundler.events import Emit, WarningIssued, discard
 from bundler.oci import media_types
 from bundler.ports import Accepts, SynthesizesManifests
@@ -137,10 +137,7 @@ class StorageSource(SynthesizesManifests):
             return store.find(self._storage, references.parse_name(name), found)
         if len(found) == 1:
             return found[0]
-        raise NotFoundError(
-            f"{self._storage.what}: {len(found)} images, and none was named",
-            hint=store.known_names(found),
-        )
+        raise AmbiguousImageError(self._storage.what, len(found), hint=store.known_names(found))
 
     def _keep(self, served: ManifestAndDescriptor) -> Descriptor:
         with self._lock:

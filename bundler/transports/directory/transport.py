@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING
 from bundler.content.files import atomic_write, file_lock, safe_directory
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import (
-    ConflictError,
     IntegrityError,
     InvalidReferenceError,
     LimitError,
     MalformedError,
+    MissingFileError,
+    NotAnImageDirectoryError,
     NotFoundError,
     UnsupportedError,
 )
@@ -119,9 +120,8 @@ class DirectorySource:
             self._root = read_root(self._folder)
             if self._root is None:
                 path = self._folder.path
-                raise NotFoundError(
-                    f"{path}: no image: it has no {MANIFEST}",
-                    hint=transport_hint.meant(path, "dir"),
+                raise MissingFileError(
+                    str(path / MANIFEST), part_of="an image", hint=transport_hint.meant(path, "dir")
                 )
         return self._root
 
@@ -130,7 +130,7 @@ class DirectoryDestination:
     """Writes one image into a directory, alone: it is locked until ``close``.
 
     Raises:
-        ConflictError: the directory holds something that is not an image.
+        NotAnImageDirectoryError: the directory holds something that is not an image.
         LockedError: somebody else is writing there.
         MediumError: the directory cannot be made or read.
     """
@@ -333,10 +333,7 @@ def _check_reusable(folder: Directory) -> None:
     with suppress(LimitError, MalformedError, NotFoundError):
         if folder.read(VERSION, limit=MAX_VERSION) in (VERSION_1_1, VERSION_1_2):
             return
-    raise ConflictError(
-        f"{folder.path}: holds something that is not an image, and is left as it is",
-        hint="name a new or an empty directory",
-    )
+    raise NotAnImageDirectoryError(str(folder.path))
 
 
 TRANSPORT = DirectoryTransport()

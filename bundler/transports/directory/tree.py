@@ -23,6 +23,7 @@ from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import (
     ConflictError,
     IntegrityError,
+    MissingFileError,
     NotFoundError,
     UnsupportedError,
 )
@@ -254,7 +255,7 @@ def _resolve(tree: Directory, name: str | None) -> Descriptor:
     with tree.enter(*checked(name)) as folder:
         root = read_root(folder)
         if root is None:
-            raise NotFoundError(f"{folder.path}: no image: it has no {MANIFEST}")
+            raise MissingFileError(str(folder.path / MANIFEST), part_of="an image")
         return describe(root, folder.path / MANIFEST)
 
 

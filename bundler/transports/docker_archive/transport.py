@@ -25,12 +25,15 @@ from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.streams.reader import new_buffer
 from bundler.errors import (
-    ConflictError,
+    AmbiguousImageError,
+    ArchiveExistsError,
+    IndexOutOfRangeError,
     InvalidReferenceError,
     LimitError,
     MalformedError,
+    NoSuchImageError,
+    NotADockerArchiveError,
     NotFoundError,
-    UnsupportedError,
 )
 from bundler.oci import image_config, media_types
 from bundler.oci.descriptor import Descriptor
@@ -132,18 +135,17 @@ class DockerArchiveSource(SynthesizesManifests):
         if name is None:
             if len(self._images) == 1:
                 return 0
-            raise NotFoundError(
-                f"{self._what}: {len(self._images)} images, and none was named", hint=self._hint()
-            )
+            raise AmbiguousImageError(self._what, len(self._images), hint=self._hint())
         if name.startswith("@"):
-            if name[1:].isdecimal() and int(name[1:]) < len(self._images):
-                return int(name[1:])
-            raise NotFoundError(f"{self._what}: no image {name}, there are {len(self._images)}")
+            position = int(name[1:])
+            if position >= len(self._images):
+                raise IndexOutOfRangeError(self._what, index=position, count=len(self._images))
+            return position
         wanted = ImageReference.parse(name).with_default_tag()
         for position, image in enumerate(self._images):
             if wanted in image.tags:
                 return position
-        raise NotFoundError(f"{self._what}: no image {wanted}", hint=self._hint())
+        raise NoSuchImageError(self._what, str(wanted), hint=self._hint())
 
     def _hint(self) -> str:
         names = self.tags()
@@ -227,8 +229,9 @@ class DockerArchiveSource(SynthesizesManifests):
         try:
             raw = self._read(_MANIFEST, _MAX_MANIFEST)
         except NotFoundError:
-            raise UnsupportedError(
-                f"{self._what}: not an archive that docker save wrote: it has no {_MANIFEST}",
+            raise NotADockerArchiveError(
+                self._what,
+                missing=_MANIFEST,
                 hint="if it holds an OCI layout, read it as oci-archive:",
             ) from None
         items = strict.loads(raw, what=what, limit=_MAX_MANIFEST)
@@ -243,17 +246,14 @@ class DockerArchiveDestination:
     """Writes an archive of any number of images, from its first byte to its last.
 
     Raises:
-        ConflictError: something is there already.
+        ArchiveExistsError: something is there already.
         LockedError: somebody else is writing it.
         NotFoundError: its directory is not there.
     """
 
     def __init__(self, path: Path, options: OpenOptions) -> None:
         if not pipes.is_stream(path) and path.is_file() and path.stat().st_size:
-            raise ConflictError(
-                f"{path}: docker-archive doesn't support modifying existing images",
-                hint="name another file, or remove this one",
-            )
+            raise ArchiveExistsError(str(path))
         self._file = archive_file.begun(path, options)
         self._images = DockerArchiveWriter(
             self._file.fd, self._file.path, str(path), uncompressed=True

@@ -22,6 +22,7 @@ from bundler.errors import (
     BundlerError,
     ConfigError,
     DeniedError,
+    EngineUnreachableError,
     InvalidReferenceError,
     NotFoundError,
     RegistryError,
@@ -176,14 +177,15 @@ class Engine:
         return certificates.untrusted(error, self.host, host, certificate, anchors=anchors)
 
     def _absent(self, error: OSError) -> RegistryError:
-        reason = (error.strerror or str(error)).lower()
         if isinstance(error, PermissionError):
+            reason = (error.strerror or str(error)).lower()
             return DeniedError(
                 f"{self.host}: the socket may not be used: {reason}",
                 hint="be a member of its group (docker), or root; or use an engine of your own",
             )
-        return RegistryError(
-            f"{self.host}: no container engine answers there: {reason}",
+        return EngineUnreachableError(
+            self.host,
+            error,
             hint="start it (systemctl start docker, or podman system service), or name another "
             "with --src-daemon-host or --dest-daemon-host",
         )

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import InvalidReferenceError, NotFoundError
+from bundler.errors import InvalidReferenceError, NoSuchImageError, NotFoundError
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Accepts
 
@@ -80,7 +80,7 @@ class MemorySource:
         if name is None and len(names) == 1:
             return next(iter(names.values()))
         if name not in names:
-            raise NotFoundError(f"memory: no image {name!r} (the store has {self.tags()})")
+            raise NoSuchImageError("memory", str(name), hint=f"it holds {self.tags()}")
         return names[name]
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:

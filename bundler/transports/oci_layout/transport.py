@@ -18,6 +18,7 @@ from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     BundlerError,
     IntegrityError,
+    MissingFileError,
     NotFoundError,
 )
 from bundler.oci import image_layout, media_types
@@ -55,9 +56,7 @@ class LayoutSource:
             self._blobs = LayoutBlobs(elsewhere or self._root, shared=elsewhere is not None)
             index = _read_index(self._root)
             if index is None:
-                raise NotFoundError(
-                    f"{self._root.path}: not an OCI image layout: it has no index.json"
-                )
+                raise _not_a_layout(self._root)
             self._index = index
             self._opened = opened.pop_all()
         self._subjects: dict[str, list[Descriptor]] | None = None
@@ -174,7 +173,7 @@ class LayoutDestination:
         """
         former = _read_index(self._root)
         if former is None:
-            raise NotFoundError(f"{self._root.path}: not an OCI image layout: it has no index.json")
+            raise _not_a_layout(self._root)
         found = former.find(name)
         index = former.without(
             lambda entry: entry.digest == found.digest and _is_called(entry, name)
@@ -256,6 +255,10 @@ def _read_index(root: Files) -> LayoutIndex | None:
         return None
     raw = root.read(image_layout.INDEX_FILE, limit=image_layout.MAX_INDEX)
     return LayoutIndex.parse(raw, str(root.path / image_layout.INDEX_FILE))
+
+
+def _not_a_layout(root: Files) -> MissingFileError:
+    return MissingFileError(str(root.path / image_layout.INDEX_FILE), part_of="an OCI image layout")
 
 
 TRANSPORT = LayoutTransport()

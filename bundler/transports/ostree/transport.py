@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.errors import UnsupportedError
+from bundler.errors import UnavailableTransportError
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -16,10 +16,9 @@ class OstreeTransport:
     """``ostree:``; whatever is asked of it is refused in the same words."""
 
     def parse(self, text: str, /) -> NoReturn:  # noqa: ARG002 - the port's form
-        """Raise an UnsupportedError."""
-        raise UnsupportedError(
-            'The transport "ostree:" is not supported in this build',
-            hint="ostree container image pull reads docker:// and oci: by itself",
+        """Raise an UnavailableTransportError."""
+        raise UnavailableTransportError(
+            "ostree", hint="ostree container image pull reads docker:// and oci: by itself"
         )
 
     def source(self, reference: Reference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - as above

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bundler.content.files.safe_directory import FileSlice, RegularFile
 from bundler.content.streams.reader import new_buffer
 from bundler.content.streams.verified import VerifiedReader
-from bundler.errors import InvalidReferenceError, NotFoundError, UnsupportedError
+from bundler.errors import InvalidReferenceError, NotFoundError, ReadOnlyTransportError
 from bundler.oci import media_types
 from bundler.ports import SynthesizesManifests
 from bundler.transports.shared.synthetic_image import SyntheticImage, added
@@ -134,8 +134,9 @@ class SifTransport:
 
     def destination(self, reference: SifReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """There is nothing to write."""
-        raise UnsupportedError(
-            f'{reference}: "sif:" locations can only be read from, not written to',
+        raise ReadOnlyTransportError(
+            str(reference),
+            reference.transport,
             hint="write docker-archive:FILE, and build from that: apptainer build NEW.sif "
             "docker-archive:FILE",
         )

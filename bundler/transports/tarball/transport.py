@@ -20,7 +20,7 @@ from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.safe_directory import FileSlice, RegularFile
 from bundler.content.streams.reader import new_buffer
 from bundler.content.streams.verified import VerifiedReader
-from bundler.errors import InvalidReferenceError, NotFoundError, UnsupportedError
+from bundler.errors import InvalidReferenceError, NotFoundError, ReadOnlyTransportError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import SynthesizesManifests
@@ -160,8 +160,9 @@ class TarballTransport:
 
     def destination(self, reference: TarballReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """There is nothing to write."""
-        raise UnsupportedError(
-            f'{reference}: "tarball:" locations can only be read from, not written to',
+        raise ReadOnlyTransportError(
+            str(reference),
+            reference.transport,
             hint="write oci:DIRECTORY, docker-archive:FILE, or push to a registry",
         )
 

@@ -17,7 +17,13 @@ from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
 from bundler.copy.resolve import resolve
-from bundler.errors import CannotConvertError, DigestMismatchError, LimitError, RegistryError
+from bundler.errors import (
+    CannotConvertError,
+    DigestMismatchError,
+    LimitError,
+    RegistryError,
+    SingleImageDestinationError,
+)
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Accepts
@@ -118,7 +124,7 @@ def test_a_digest_that_may_not_change_does_not(executor):
 def test_a_single_place_takes_no_index(executor):
     there = MemoryStore()
     there.add_index("app", manifests=[there.add_image(layers=[b"one"], docker=True)])
-    with pytest.raises(CannotConvertError, match="single ones"):
+    with pytest.raises(SingleImageDestinationError):
         copy(executor, there, MemoryStore(), ConversionOptions(), UNCOMPRESSED)
 
 

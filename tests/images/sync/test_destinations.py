@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bundler import transports
 from bundler.copy.target_names import NameMapping
-from bundler.errors import ConflictError, InvalidReferenceError, UsageError
+from bundler.errors import ConflictError, DirectoryExistsError, InvalidReferenceError, UsageError
 from bundler.images.sync.destinations import Naming, distinct, place, refuse_existing
 from bundler.images.sync.sources import SyncImage
 
@@ -98,5 +98,6 @@ def test_two_images_with_one_name_are_a_conflict_unless_the_last_wins():
 def test_a_directory_that_is_there_is_refused_where_that_is_asked(tmp_path):
     (tmp_path / "app:1").mkdir()
     placed = [place(sought("quay.io/a/app:1"), Naming("dir", str(tmp_path)))]
-    with pytest.raises(ConflictError, match="Refusing to overwrite destination directory"):
+    with pytest.raises(DirectoryExistsError) as raised:
         refuse_existing(placed)
+    assert raised.value.path == str(tmp_path / "app:1")

@@ -14,6 +14,7 @@ from bundler.errors import (
     LimitError,
     LockedError,
     MalformedError,
+    MissingFileError,
     NotFoundError,
     UnsupportedError,
 )
@@ -207,9 +208,9 @@ def test_a_damaged_root_is_not_had(tmp_path, store):
 
 
 def test_a_directory_without_an_image_is_told(tmp_path):
-    told = pytest.raises(NotFoundError, match=r"no manifest\.json")
-    with closing(DirectorySource(tmp_path)) as source, told:
+    with closing(DirectorySource(tmp_path)) as source, pytest.raises(MissingFileError) as raised:
         source.resolve()
+    assert raised.value.path == str(tmp_path / "manifest.json")
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "blob"])

@@ -18,8 +18,8 @@ from bundler.errors import (
     InvalidReferenceError,
     LimitError,
     MalformedError,
+    NotADockerArchiveError,
     NotFoundError,
-    UnsupportedError,
 )
 from bundler.oci import manifest
 from bundler.oci.digest import Digest
@@ -228,7 +228,7 @@ def test_an_archive_that_contradicts_itself_is_refused(opened, entry, error):
 
 
 def test_something_else_in_a_tar_is_told(opened):
-    with pytest.raises(UnsupportedError, match=r"no manifest\.json"):
+    with pytest.raises(NotADockerArchiveError):
         opened(pack({"index.json": b"{}"}))
 
 

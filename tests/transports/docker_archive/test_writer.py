@@ -14,8 +14,8 @@ import pytest
 from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.errors import (
+    ArchiveExistsError,
     CancelledError,
-    ConflictError,
     DigestMismatchError,
     IntegrityError,
     InvalidReferenceError,
@@ -119,8 +119,9 @@ def test_an_archive_that_is_there_stays_as_it_is(tmp_path, store):
     path.touch()
     write(path, store, (root, ("app",)))
     before = path.read_bytes()
-    with pytest.raises(ConflictError, match="doesn't support modifying existing images"):
+    with pytest.raises(ArchiveExistsError) as raised:
         DockerArchiveDestination(path, OPTIONS)
+    assert raised.value.path == str(path)
     assert path.read_bytes() == before
 
 

@@ -16,7 +16,8 @@ from bundler.errors import (
     InvalidReferenceError,
     LimitError,
     MalformedError,
-    NotFoundError,
+    MissingFileError,
+    ReadOnlyTransportError,
     UnsupportedError,
 )
 from bundler.oci import manifest
@@ -282,9 +283,11 @@ def test_without_unsquashfs_a_person_is_told_what_to_install(packed, monkeypatch
 def test_references_and_what_is_not_written():
     reference = transports.parse("sif:/a:b.sif")
     assert transports.parse(str(reference)) == reference
-    with pytest.raises(UnsupportedError, match="can only be read from"):
+    with pytest.raises(ReadOnlyTransportError) as raised:
         transports.transport("sif").destination(reference, OPTIONS)
+    assert (raised.value.reference, raised.value.transport) == (str(reference), "sif")
     with pytest.raises(InvalidReferenceError):
         transports.parse("sif:")
-    with pytest.raises(NotFoundError, match="none"):
+    with pytest.raises(MissingFileError) as missing:
         source("none.sif")
+    assert missing.value.path == "none.sif"

@@ -20,7 +20,7 @@ from bundler.errors import (
     LimitError,
     MalformedError,
     NotFoundError,
-    UnsupportedError,
+    ReadOnlyTransportError,
 )
 from bundler.oci import image_config, manifest, media_types
 from bundler.oci.digest import Digest
@@ -162,5 +162,6 @@ def test_a_missing_file_is_told(tmp_path):
 def test_it_is_not_written():
     reference = transports.parse("tarball:a:b")
     assert str(reference) == "tarball:a:b"
-    with pytest.raises(UnsupportedError, match="can only be read from"):
+    with pytest.raises(ReadOnlyTransportError) as raised:
         transports.transport("tarball").destination(reference, OPTIONS)
+    assert (raised.value.reference, raised.value.transport) == (str(reference), "tarball")

@@ -92,12 +92,11 @@ def _sync_source(transport: str, text: str) -> None:
             'Cannot obtain a valid image reference for transport "docker" and reference'
             f" {quoted(text)}: {reason}"
         )
-    unopened = local_errors.opened(text) if transport != "docker" else None
-    if unopened is not None and transport == "dir":
-        why = unopened.replace("open", "stat", 1)
-        raise UsageError(f"Invalid source directory specified: {why}")
-    if unopened is not None:
-        raise UsageError(unopened)
+    unreadable = local_errors.why_unreadable(text) if transport != "docker" else None
+    if unreadable is not None and transport == "dir":
+        raise UsageError(f"Invalid source directory specified: stat {text}: {unreadable}")
+    if unreadable is not None:
+        raise UsageError(f"open {text}: {unreadable}")
 
 
 def _inspect(line: CommandLine) -> None:
@@ -162,9 +161,8 @@ def _logout(line: CommandLine) -> None:
         raise UsageError("logout accepts only one registry to log out from")
     _account(line)
     path = line.text("authfile")
-    if path and (reason := local_errors.opened(path)) is not None:
-        why = reason.removeprefix("open ")
-        raise UsageError(f"credential file is not accessible: faccessat {why}")
+    if path and (reason := local_errors.why_unreadable(path)) is not None:
+        raise UsageError(f"credential file is not accessible: faccessat {path}: {reason}")
 
 
 def _manifest_digest(line: CommandLine) -> None:

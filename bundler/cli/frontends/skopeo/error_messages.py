@@ -1,10 +1,12 @@
 """Errors in Skopeo's words, and the exit statuses that it has for them.
 
-Where Skopeo would say nothing like it, our own words follow what it says of the place.
+The words are chosen by the types of errors and by their fields. Where Skopeo has no such error, our
+own message follows Skopeo's words for the location.
 """
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,10 +16,21 @@ from bundler.cli.frontends.skopeo.reference_display import DisplayReference
 from bundler.errors import (
     CancelledError,
     ConfigError,
-    MediumError,
+    DigestConflictError,
+    DirectoryExistsError,
+    EngineUnreachableError,
+    FormatUnsupportedError,
+    NoPlatformError,
     NotFoundError,
+    NotLoggedInError,
     PartialError,
+    PolicyFileError,
+    ReadOnlyTransportError,
     RejectedByPolicyError,
+    SingleImageDestinationError,
+    TemplateError,
+    TemplateLimitError,
+    TimeLimitError,
     UnauthorizedError,
 )
 
@@ -28,23 +41,22 @@ if TYPE_CHECKING:
     from bundler.errors import BundlerError, HttpExchange
 
 _FAILED, _NOT_FOUND = 1, 2
-_EXPIRED = "not done within "
-_SINGLE = "an index of several images, and the destination takes single ones"
 
 
 @dataclass(frozen=True, slots=True)
 class SkopeoMessage:
     """A message, and the exit status that goes with it."""
 
-    message: str
+    cause: str
+    """The message of a failure that may not be the last."""
     status: int = _FAILED
     front: str = ""
-    """What only the end of a command is told with."""
+    """What precedes it at the end of a command."""
 
     @property
-    def cause(self) -> str:
-        """The message of a failure that may not be the last."""
-        return self.message.removeprefix(self.front)
+    def message(self) -> str:
+        """The message of the failure that ends a command."""
+        return f"{self.front}{self.cause}"
 
 
 def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) -> SkopeoMessage:
@@ -57,12 +69,11 @@ def told(error: BundlerError, line: CommandLine, first_blob: str | None = None) 
     """
     if isinstance(error, CancelledError):
         return SkopeoMessage(error.message, error.status)
-    if error.message.startswith(_EXPIRED):
+    if isinstance(error, TimeLimitError):
         return SkopeoMessage("copying layer: context deadline exceeded")
     if isinstance(error, RejectedByPolicyError):
         return SkopeoMessage(f"Source image rejected: {_of_policy(error)}")
-    misled = _of_settings(line)
-    if misled is not None and isinstance(error, ConfigError | NotFoundError):
+    if isinstance(error, ConfigError) and (misled := _of_settings(error, line)) is not None:
         return SkopeoMessage(misled)
     if line.command.name == "copy":
         return _of_copy(error, line, first_blob)
@@ -81,13 +92,13 @@ def _of_policy(error: RejectedByPolicyError) -> str:
             return error.message
 
 
-def _of_settings(line: CommandLine) -> str | None:
+def _of_settings(error: ConfigError, line: CommandLine) -> str | None:
     """That a file of settings which the command line names cannot be read."""
     details = line.text("tls-details")
-    if details and (reason := local_errors.opened(details)) is not None:
+    if details and (reason := local_errors.unopened(error, details)) is not None:
         return f"reading {quoted(details)}: {reason}"
     registries = line.text("registries-conf")
-    reason = local_errors.opened(registries) if registries else None
+    reason = local_errors.unopened(error, registries) if registries else None
     if reason is None:
         return None
     front = f"Error parsing image name {quoted(line.arguments[0])}: " if line.arguments else ""
@@ -98,8 +109,9 @@ def _of_settings(line: CommandLine) -> str | None:
 def _of_copy(error: BundlerError, line: CommandLine, first_blob: str | None) -> SkopeoMessage:
     source, destination = (DisplayReference.of(text) for text in line.arguments)
     exchange = error.exchange
-    if _is_policy(error, line):
-        return SkopeoMessage(f"Error loading trust policy: {_policy_reason(error, line)}")
+    if isinstance(error, PolicyFileError):
+        reason = local_errors.unopened(error, line.text("policy")) or error.message
+        return SkopeoMessage(f"Error loading trust policy: {reason}")
     if exchange is not None:
         if _concerns(exchange, destination) and not _only_reads(exchange, source):
             return SkopeoMessage(_at_destination(error, exchange, destination, line, first_blob))
@@ -114,24 +126,27 @@ def _of_local_copy(
     error: BundlerError, line: CommandLine, source: DisplayReference, destination: DisplayReference
 ) -> SkopeoMessage:
     """Of a copy, what no registry has to do with."""
-    reason = local_errors.no_platform(error, docker="docker" in error.message)
-    if reason is not None:
-        return SkopeoMessage(f"choosing an image from manifest list {source}: {reason}")
-    if "zstd layers cannot be in a manifest" in error.message:
-        return SkopeoMessage(
-            "compression using zstd required together with format"
-            " application/vnd.docker.distribution.manifest.v2+json, which does not support it"
-        )
-    if _SINGLE in error.message:
-        return SkopeoMessage(
-            f"copying multiple images: destination transport {quoted(destination.transport)} does"
-            " not support copying multiple images as a group"
-        )
-    if "cannot stand for" in error.message and destination.transport == "docker":
-        return SkopeoMessage(
-            "Digest of source image's manifest would not match destination reference"
-        )
-    unreadable = local_errors.unreadable(error, source, line.text("src-daemon-host"))
+    match error:
+        case NoPlatformError(wanted=(_,)):
+            reason = local_errors.no_platform(error)
+            return SkopeoMessage(f"choosing an image from manifest list {source}: {reason}")
+        case FormatUnsupportedError(feature="zstd", media_type=media_type):
+            return SkopeoMessage(
+                f"compression using zstd required together with format {media_type}, which does not"
+                " support it"
+            )
+        case SingleImageDestinationError():
+            return SkopeoMessage(
+                f"copying multiple images: destination transport {quoted(destination.transport)}"
+                " does not support copying multiple images as a group"
+            )
+        case DigestConflictError() if destination.transport == "docker":
+            return SkopeoMessage(
+                "Digest of source image's manifest would not match destination reference"
+            )
+        case _:
+            pass
+    unreadable = local_errors.unreadable(error, source)
     if unreadable is not None:
         front = (
             "determining manifest MIME type for"
@@ -148,14 +163,19 @@ def _unwritten(error: BundlerError, line: CommandLine, destination: DisplayRefer
     unwritable = local_errors.unwritable(error, destination)
     if unwritable is not None:
         return f"initializing destination {destination}: {unwritable}"
-    if "no container engine answers" in error.message and destination.transport == "docker-daemon":
-        return f"writing blob: {local_errors.no_engine(line.text('dest-daemon-host'))}"
-    if error.message.endswith("can only be read from, not written to"):
-        return f"initializing destination {error.message}"
-    if line.text("digestfile") and isinstance(error, NotFoundError | MediumError):
-        written = local_errors.opened(line.text("digestfile"))
-        if written is not None:
-            return f"Failed to write digest to file {quoted(line.text('digestfile'))}: {written}"
+    match error:
+        case EngineUnreachableError():
+            return f"writing blob: {local_errors.no_engine(error)}"
+        case ReadOnlyTransportError(transport=transport):
+            return (
+                f"initializing destination {error.reference}:"
+                f" {quoted(f'{transport}:')} locations can only be read from, not written to"
+            )
+        case _:
+            pass
+    digest_file = line.text("digestfile")
+    if digest_file and (reason := local_errors.unopened(error, digest_file)) is not None:
+        return f"Failed to write digest to file {quoted(digest_file)}: {reason}"
     return error.message
 
 
@@ -171,16 +191,20 @@ def _of_inspect(error: BundlerError, line: CommandLine) -> SkopeoMessage:
                 f"Error determining repository tags: fetching tags list: {_answer(exchange)}"
             )
         read = _read(error, exchange, image, line, "")
-        return SkopeoMessage(f"{front}{read.message}", read.status, front)
-    reason = local_errors.no_platform(error, docker="docker" in error.message)
-    if reason is not None:
-        return SkopeoMessage(f"Error parsing manifest for image: choosing image instance: {reason}")
-    unreadable = local_errors.unreadable(error, image, line.text("daemon-host"))
+        return SkopeoMessage(read.cause, read.status, front)
+    match error:
+        case NoPlatformError(wanted=(_,)):
+            reason = local_errors.no_platform(error)
+            return SkopeoMessage(
+                f"Error parsing manifest for image: choosing image instance: {reason}"
+            )
+        case TemplateError() | TemplateLimitError():
+            return SkopeoMessage(error.message)
+        case _:
+            pass
+    unreadable = local_errors.unreadable(error, image)
     if unreadable is None:
-        template = "template: "
-        return SkopeoMessage(
-            error.message if error.message.startswith(template) else front + error.message
-        )
+        return SkopeoMessage(front + error.message)
     message, missing = unreadable
     if image.transport == "dir" and inspects:
         return SkopeoMessage(f"Error retrieving manifest for image: {message}")
@@ -191,13 +215,13 @@ def _of_list_tags(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     place = DisplayReference.of(line.arguments[0])
     exchange = error.exchange
     if exchange is None:
-        unreadable = local_errors.unreadable(error, place, "")
+        unreadable = local_errors.unreadable(error, place)
         return SkopeoMessage(unreadable[0] if unreadable else error.message)
     front = "Error listing repository tags: "
     if exchange.status is None:
         unreachable = _unreachable(error, place, line, "")
-        return SkopeoMessage(f"{front}getting repository tags: {unreachable}", front=front)
-    return SkopeoMessage(f"{front}fetching tags list: {_answer(exchange)}", front=front)
+        return SkopeoMessage(f"getting repository tags: {unreachable}", front=front)
+    return SkopeoMessage(f"fetching tags list: {_answer(exchange)}", front=front)
 
 
 def _of_delete(error: BundlerError, line: CommandLine) -> SkopeoMessage:
@@ -212,14 +236,16 @@ def _of_delete(error: BundlerError, line: CommandLine) -> SkopeoMessage:
         )
     if exchange is not None:
         return SkopeoMessage(f"deleting {place.image}: {_answer(exchange)}")
-    unreadable = local_errors.unreadable(error, place, "")
+    unreadable = local_errors.unreadable(error, place)
     if unreadable is None:
         return SkopeoMessage(error.message)
     return SkopeoMessage(unreadable[0], _NOT_FOUND if unreadable[1] else _FAILED)
 
 
 def _of_login(error: BundlerError, line: CommandLine) -> SkopeoMessage:
-    registry = line.arguments[0]
+    registry = line.arguments[0] if line.arguments else ""
+    if isinstance(error, NotLoggedInError):
+        return SkopeoMessage(f"not logged into {error.registry}")
     if error.exchange is not None and error.exchange.status is None:
         place = DisplayReference.of(f"docker://{registry.partition('/')[0]}/x")
         return SkopeoMessage(
@@ -233,6 +259,8 @@ def _of_login(error: BundlerError, line: CommandLine) -> SkopeoMessage:
 def _of_sync(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     if isinstance(error, PartialError):
         return SkopeoMessage("Sync failed due to previous reported error(s) for one or more images")
+    if isinstance(error, DirectoryExistsError):
+        return SkopeoMessage(f"Refusing to overwrite destination directory {quoted(error.path)}")
     exchange = error.exchange
     if exchange is not None and exchange.status is None and line.text("src") == "docker":
         return _of_unreached_sync(error, line)
@@ -249,7 +277,7 @@ def _of_sync(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     image = DisplayReference.of(f"docker://{host}/{repository}{'@' if ':' in tag else ':'}{tag}")
     read = _read(error, exchange, image, line, "src-")
     front = f"Error copying ref {quoted(str(image))}: "
-    return SkopeoMessage(f"{front}initializing source {image}: {read.message}", read.status, front)
+    return SkopeoMessage(f"initializing source {image}: {read.message}", read.status, front)
 
 
 def _of_unreached_sync(error: BundlerError, line: CommandLine) -> SkopeoMessage:
@@ -259,14 +287,17 @@ def _of_unreached_sync(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     if str(source) == f"docker://{line.arguments[0]}":  # which tag is known already
         reading = f"fetching manifest {source.version} in {source.repository}: {unreachable}"
         front = f"Error copying ref {quoted(str(source))}: "
-        return SkopeoMessage(f"{front}initializing source {source}: {reading}", front=front)
+        return SkopeoMessage(f"initializing source {source}: {reading}", front=front)
     front = f"Error determining repository tags for repo {source.repository}: "
-    return SkopeoMessage(f"{front}getting repository tags: {unreachable}", front=front)
+    return SkopeoMessage(f"getting repository tags: {unreachable}", front=front)
 
 
 def _of_manifest_digest(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     path = line.arguments[0]
-    return SkopeoMessage(f"Error reading manifest from {path}: {_unread(path) or error.message}")
+    reason = local_errors.unopened(error, path)
+    if error.os_error is not None and error.os_error.errno == errno.EISDIR:
+        reason = f"read {path}: is a directory"
+    return SkopeoMessage(f"Error reading manifest from {path}: {reason or error.message}")
 
 
 def _read(
@@ -357,33 +388,13 @@ def _answer(exchange: HttpExchange) -> str:
     return network_errors.answer(exchange)
 
 
-def _is_policy(error: BundlerError, line: CommandLine) -> bool:
-    if not isinstance(error, ConfigError | NotFoundError):
-        return False
-    return "policy.json" in error.message or (
-        bool(line.text("policy")) and line.text("policy") in error.message
-    )
-
-
-def _policy_reason(error: BundlerError, line: CommandLine) -> str:
-    path = line.text("policy")
-    return (path and local_errors.opened(path)) or error.message
-
-
-def _unread(path: str) -> str | None:
-    """Why a file cannot be read."""
-    reason = local_errors.opened(path)
-    if reason is None and local_errors.is_directory(path):
-        return f"read {path}: is a directory"
-    return reason
-
-
 _PHRASES: dict[str, Callable[[BundlerError, CommandLine], SkopeoMessage]] = {
     "delete": _of_delete,
     "inspect": _of_inspect,
     "layers": _of_inspect,
     "list-tags": _of_list_tags,
     "login": _of_login,
+    "logout": _of_login,
     "manifest-digest": _of_manifest_digest,
     "sync": _of_sync,
 }

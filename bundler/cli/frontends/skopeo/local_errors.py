@@ -1,139 +1,162 @@
-"""Failures of places on this machine as Skopeo puts them; what is there is looked at again."""
+"""Skopeo's messages for failures of locations on this machine, chosen by the errors' facts."""
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo.logrus import quoted
-from bundler.errors import MediumError, NotFoundError
+from bundler.errors import (
+    AmbiguousImageError,
+    ArchiveExistsError,
+    EngineUnreachableError,
+    IndexOutOfRangeError,
+    InvalidReferenceError,
+    MissingFileError,
+    NoPlatformError,
+    NoSuchImageError,
+    NotADockerArchiveError,
+    NotAnImageDirectoryError,
+    NotFoundError,
+)
 
 if TYPE_CHECKING:
     from bundler.cli.frontends.skopeo.reference_display import DisplayReference
     from bundler.errors import BundlerError
 
-_NO_PLATFORM = re.compile(
-    r"no image for (?P<os>[^/ ;]+)/(?P<architecture>[^/ ;]+)(?:/(?P<variant>[^ ;]+))?;"
-)
-_INDEX_TOO_LARGE = re.compile(r"no entry @?(\d+), there are (\d+)")
-_DAEMON = "unix:///var/run/docker.sock"
+# Go follows links and opens directories, so Skopeo does not fail there.
+_OPENED_BY_GO = frozenset({errno.ELOOP, errno.EISDIR})
 
 
-def unreadable(
-    error: BundlerError, place: DisplayReference, daemon: str
-) -> tuple[str, bool] | None:
+def unreadable(error: BundlerError, place: DisplayReference) -> tuple[str, bool] | None:
     """Why an image cannot be read from ``place``, and whether there is no such image.
 
     Args:
-        error: what went wrong.
-        place: where it was to come from.
-        daemon: where its engine listens; empty: where it always does.
+        error: the failure.
+        place: the source.
 
     Returns:
-        None, where Skopeo has no words of its own.
+        None if Skopeo has no message of its own.
     """
     match place.transport:
         case "oci" | "oci-archive":
             return _in_layout(error, place)
         case "dir":
-            return _unopened(Path(place.path or ".") / "manifest.json")
+            return _failed(unopened(error, _file(place, "manifest.json"), place.path or "."))
         case "docker-archive":
             return _in_docker_archive(error, place)
-        case "docker-daemon" if "no container engine answers" in error.message:
-            return f"loading image from docker engine: {no_engine(daemon)}", False
+        case "docker-daemon" if isinstance(error, EngineUnreachableError):
+            return f"loading image from docker engine: {no_engine(error)}", False
         case "containers-storage" if isinstance(error, NotFoundError):
             return _in_storage(place), True
-        case "sif" if (reason := opened(place.path)) is not None:
+        case "sif" if (reason := unopened(error, place.path)) is not None:
             return f"loading SIF file: {reason}", False
         case _:
             return None
 
 
-def no_engine(daemon: str) -> str:
+def no_engine(error: EngineUnreachableError) -> str:
     """That no container engine listens."""
-    where = daemon or _DAEMON
-    path = where.removeprefix("unix://")
-    why = "connection refused" if os.path.exists(path) else "no such file or directory"  # noqa: PTH110
+    scheme, _, address = error.host.partition("://")
+    network = "unix" if scheme == "unix" else "tcp"
     return (
-        f"failed to connect to the docker API at {where}; check if the path is correct and if the"
-        f" daemon is running: dial unix {path}: connect: {why}"
+        f"failed to connect to the docker API at {error.host}; check if the path is correct and if"
+        f" the daemon is running: dial {network} {address}: connect: {_reason(error.os_error)}"
     )
 
 
 def unwritable(error: BundlerError, place: DisplayReference) -> str | None:
-    """Why an image cannot be written to ``place``; None: Skopeo has no words of its own."""
-    if place.transport == "dir" and "holds something that is not an image" in error.message:
-        return "not a containers image directory, don't want to overwrite important data"
-    if "docker-archive doesn't support modifying existing images" in error.message:
-        return "docker-archive doesn't support modifying existing images"
-    if isinstance(error, NotFoundError | MediumError) and place.transport in ("dir", "oci"):
-        path = Path(place.path)
-        if not path.parent.is_dir() or str(path.parent) == "/proc":
-            made = f"mkdir {path}: no such file or directory"
-            return (
-                made if place.transport == "oci" else f'unable to create directory "{path}": {made}'
-            )
+    """Why an image cannot be written to ``place``; None if Skopeo has no message of its own."""
+    match error:
+        case NotAnImageDirectoryError():
+            return "not a containers image directory, don't want to overwrite important data"
+        case ArchiveExistsError():
+            return "docker-archive doesn't support modifying existing images"
+        case MissingFileError(os_error=OSError()) if _is_at(error, place.path):
+            made = f"mkdir {Path(place.path)}: {_reason(error.os_error)}"
+            if place.transport == "oci":
+                return made
+            if place.transport == "dir":
+                return f'unable to create directory "{Path(place.path)}": {made}'
     return None
 
 
-def no_platform(error: BundlerError, *, docker: bool) -> str | None:
-    """That a list has nothing for a platform."""
-    found = _NO_PLATFORM.search(error.message)
-    if found is None or not isinstance(error, NotFoundError):
-        return None
-    architecture, variant, system = (
-        found[name] or "" for name in ("architecture", "variant", "os")
-    )
+def no_platform(error: NoPlatformError) -> str:
+    """That a list has no image for a platform."""
+    system, architecture, variant = (*error.wanted[0].split("/", 2), "", "")[:3]
     return (
-        f"no image found in {'manifest list' if docker else 'image index'} for architecture"
-        f" {quoted(architecture)}, variant {quoted(variant)}, OS {quoted(system)}"
+        f"no image found in {'manifest list' if error.docker_list else 'image index'} for"
+        f" architecture {quoted(architecture)}, variant {quoted(variant)}, OS {quoted(system)}"
     )
 
 
-def opened(path: Path | str) -> str | None:
-    """Why a file cannot be opened; None: it can."""
+def unopened(error: BundlerError, path: str, *folders: str) -> str | None:
+    """Why the file at ``path`` cannot be opened, if that is the failure.
+
+    Args:
+        error: the failure.
+        path: the file, as messages show it.
+        folders: directories without which it cannot be opened either.
+    """
+    if not any(_is_at(error, one) for one in (path, *folders)):
+        return None
+    if error.os_error is None:
+        missing = isinstance(error, MissingFileError)
+        return f"open {path}: {_strerror(errno.ENOENT)}" if missing else None
+    if error.os_error.errno in _OPENED_BY_GO:
+        return None
+    return f"open {path}: {_reason(error.os_error)}"
+
+
+def why_unreadable(path: str) -> str | None:
+    """Why the file that an argument names cannot be opened; None if it can."""
     try:
         os.close(os.open(path, os.O_RDONLY))
     except OSError as error:
-        return f"open {path}: {(error.strerror or '').lower()}"
+        return _reason(error)
     return None
 
 
-def is_directory(path: str) -> bool:
-    """Whether a path leads to a directory."""
-    return os.path.isdir(path)  # noqa: PTH112 - as it was typed
+def _is_at(error: BundlerError, path: str) -> bool:
+    return error.path is not None and Path(error.path) == Path(path)
 
 
 def _in_layout(error: BundlerError, place: DisplayReference) -> tuple[str, bool] | None:
-    if place.transport == "oci":
-        unopened = _unopened(Path(place.path) / "index.json")
-    elif not os.path.exists(place.path):  # noqa: PTH110 - as it was typed
-        unopened = f"creating temp directory: archive file not found: {quoted(place.path)}", False
-    else:
-        unopened = None
-    if unopened is not None:
-        return unopened
-    large = _INDEX_TOO_LARGE.search(error.message)
-    if large is not None:
-        return f"index {large[1]} is too large, only {large[2]} entries available", False
-    if place.name and "no image" in error.message and "no image for" not in error.message:
-        return f"no descriptor found for reference {quoted(place.name)}", True
-    if not place.name and "none was named" in error.message:
-        return "more than one image in oci, choose an image", False
-    return None
+    match error:
+        case IndexOutOfRangeError(index=index, count=count):
+            return f"index {index} is too large, only {count} entries available", False
+        case NoSuchImageError(name=name):
+            return f"no descriptor found for reference {quoted(name)}", True
+        case AmbiguousImageError():
+            return "more than one image in oci, choose an image", False
+        case InvalidReferenceError() if not place.path and place.transport == "oci":
+            return f"open index.json: {_strerror(errno.ENOENT)}", False
+        case _ if place.transport == "oci":
+            return _failed(unopened(error, _file(place, "index.json"), place.path))
+        case MissingFileError() if _is_at(error, place.path):
+            return _no_archive(place)
+        case InvalidReferenceError() if not place.path:
+            return _no_archive(place)
+        case _:
+            return None
+
+
+def _no_archive(place: DisplayReference) -> tuple[str, bool]:
+    return f"creating temp directory: archive file not found: {quoted(place.path)}", False
 
 
 def _in_docker_archive(error: BundlerError, place: DisplayReference) -> tuple[str, bool] | None:
-    reason = opened(place.path)
-    if reason is not None:
-        return f"opening file {quoted(place.path)}: {reason}", False
-    if "it has no manifest.json" in error.message:
-        return 'loading tar component "manifest.json": file does not exist', False
-    if place.image is not None and "no image" in error.message:
-        return f"Tag {quoted(str(place.image))} not found", False
-    return None
+    match error:
+        case NotADockerArchiveError(missing=name):
+            return f"loading tar component {quoted(name)}: file does not exist", False
+        case NoSuchImageError(name=name):
+            return f"Tag {quoted(name)} not found", False
+        case _:
+            pass
+    reason = unopened(error, place.path)
+    return None if reason is None else (f"opening file {quoted(place.path)}: {reason}", False)
 
 
 def _in_storage(place: DisplayReference) -> str:
@@ -141,6 +164,18 @@ def _in_storage(place: DisplayReference) -> str:
     return f"reference {quoted(f'{where}{name}')} does not resolve to an image ID"
 
 
-def _unopened(path: Path) -> tuple[str, bool] | None:
-    reason = opened(path)
+def _file(place: DisplayReference, name: str) -> str:
+    return str(Path(place.path or ".") / name)
+
+
+def _failed(reason: str | None) -> tuple[str, bool] | None:
     return None if reason is None else (reason, False)
+
+
+def _reason(error: OSError | None) -> str:
+    """An operating system's error as Go writes it."""
+    return ("" if error is None else error.strerror or "").lower()
+
+
+def _strerror(number: int) -> str:
+    return os.strerror(number).lower()

@@ -133,8 +133,8 @@ def _storage(rest: str) -> str | None:
 
 def _tarball(rest: str) -> str | None:
     for path in rest.split(":"):
-        if path != "-" and (reason := local_errors.opened(path)) is not None:
-            return f"error opening {quoted(path)}: {reason}"
+        if path != "-" and (reason := local_errors.why_unreadable(path)) is not None:
+            return f"error opening {quoted(path)}: open {path}: {reason}"
     return None
 
 

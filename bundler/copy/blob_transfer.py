@@ -6,7 +6,6 @@ by the place it went to, so its failure is final.
 
 from __future__ import annotations
 
-import random
 from contextlib import ExitStack, closing, contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from bundler.errors import IntegrityError, NotFoundError, RegistryError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Destination, Node, ReadableDestination, ResumesPush, Source
+from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from bundler.copy.graph import GraphManifest
     from bundler.events import Emit
 
-ATTEMPTS = 6
-_FIRST_WAIT = 0.5
-_LONGEST_WAIT = 30.0
-_LONGEST_ASKED = 300.0  # seconds that a registry may ask for
+RETRY_POLICY = RetryPolicy(
+    attempts=6,
+    backoff=Backoff(first=1.0, longest=30.0, jitter=(0.5, 1.0), longest_retry_after=300.0),
+)
 
 
 def push(
@@ -47,7 +47,8 @@ def push(
         RegistryError: temporary failures went on for longer than was worth waiting for.
     """
     with told(node, "copy", emit):
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts = new_attempts(node, cancellation, emit)
+        for attempt in attempts:
             progress = BlobProgress(node, cancellation, emit)
             stream = ResumingReader(node, source, cancellation, emit)
             with closing(stream):
@@ -59,10 +60,10 @@ def push(
                     destination.push(node, content)
                 except RegistryError as error:
                     broke_off = content.position > start and not stream.failed
-                    if not (broke_off and error.temporary) or attempt == ATTEMPTS:
+                    if not broke_off:
                         raise
+                    attempts.fail(error)
                     progress.take_back()
-                    pause(str(node.digest), error, attempt, cancellation, emit)
                 else:
                     progress.tell()
                     return
@@ -118,15 +119,9 @@ def intact(node: Node, place: ReadableDestination, cancellation: Cancellation, e
     return True
 
 
-def pause(
-    what: str, error: RegistryError, attempt: int, cancellation: Cancellation, emit: Emit
-) -> None:
-    """Wait before the next attempt: as long as the registry said, else doubling, with jitter."""
-    seconds = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
-    if error.retry_after is not None:
-        seconds = max(seconds, min(error.retry_after, _LONGEST_ASKED))
-    emit(events.Retrying(what, seconds, error.message, attempt))
-    cancellation.sleep(seconds)
+def new_attempts(node: Node, cancellation: Cancellation, emit: Emit) -> Attempts:
+    """Return the attempts to transfer ``node``."""
+    return Attempts(RETRY_POLICY, str(node.digest), cancellation, emit)
 
 
 class ResumingReader:
@@ -140,7 +135,7 @@ class ResumingReader:
         self._stack = ExitStack()
         self._stream: Reader | None = None
         self._position = 0
-        self._attempt = 0
+        self._attempts = self._new_attempts()
         self._progressed = 0
         self.failed = False
 
@@ -172,12 +167,20 @@ class ResumingReader:
         """A mebibyte of progress since the last failure earns a new set of attempts."""
         self._stack.close()
         self._stream = None
-        self._attempt = 1 if self._progressed >= BUFFER_SIZE else self._attempt + 1
+        if self._progressed >= BUFFER_SIZE:
+            self._attempts = self._new_attempts()
         self._progressed = 0
-        if not (begun and error.temporary) or self._attempt >= ATTEMPTS:
-            self.failed = True
+        self.failed = True
+        if not begun:
             raise error
-        pause(str(self._node.digest), error, self._attempt, self._cancellation, self._emit)
+        self._attempts.fail(error)
+        self.failed = False
+        next(self._attempts)
+
+    def _new_attempts(self) -> Attempts:
+        attempts = new_attempts(self._node, self._cancellation, self._emit)
+        next(attempts)
+        return attempts
 
 
 class BlobProgress:

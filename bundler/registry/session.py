@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 import requests
@@ -27,19 +26,15 @@ from bundler.errors import (
     RegistryError,
     UnauthorizedError,
 )
-from bundler.events import Emit, Retrying, discard
+from bundler.events import Emit, discard
 from bundler.registry import certificates, errors
 from bundler.registry.connection_pool import Connections
 from bundler.registry.origin import Origin, check_hop, redacted, resolved
+from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
 from bundler.registry.response import BROKEN, Response
-from bundler.registry.retry_policy import (
-    ConnectionLimiter,
-    RateLimiter,
-    RetryPolicy,
-    wait_before_retry,
-)
 from bundler.registry.tls_restrictions import unverified_context, verifying_context
 from bundler.registry.token_auth import Authenticator, Scopes
+from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
 if TYPE_CHECKING:
     import ssl
@@ -55,6 +50,14 @@ CONNECT_TIMEOUT = 15.0
 READ_TIMEOUT = 60.0
 COMMIT_TIMEOUT = 600.0
 """For answers that a registry gives only after it has moved or hashed what it was sent."""
+
+RETRY_POLICY = RetryPolicy(
+    attempts=5,
+    attempts_on_500=3,
+    backoff=Backoff(first=0.5, longest=30.0),
+    budget=240.0,
+)
+"""Only the start of a request is repeated. A body that breaks off is up to the caller."""
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -126,7 +129,7 @@ class Session:
         *,
         cancellation: Cancellation | None = None,
         emit: Emit = discard,
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy = RETRY_POLICY,
     ) -> None:
         self.host = access.host
         """As users name it."""
@@ -135,7 +138,7 @@ class Session:
         self._access = access
         self._cancellation = cancellation or Cancellation()
         self._emit = emit
-        self._patience = patience or RetryPolicy()
+        self._retry_policy = retry_policy
         self._pace = RateLimiter(access.limits.requests_per_second)
         self._slots = ConnectionLimiter(access.limits.parallel)
         self._own = Connections(lambda: _own_context(access.tls))
@@ -223,20 +226,17 @@ class Session:
         self._others.close()
 
     def _persist(self, call: _RequestSpec, target: str) -> Response:
-        waited = 0.0
-        for attempt in count(1):
+        attempts = Attempts(self._retry_policy, call.what, self._cancellation, self._emit)
+        for _ in attempts:
             try:
                 return self._once(call, target)
             except RegistryError as error:
-                wait = wait_before_retry(error, attempt, waited, self._patience)
-                if wait is None or call.once or (call.body is not None and call.body.spent):
+                if call.once or (call.body is not None and call.body.spent):
                     raise
+                wait = attempts.fail(error)
                 if isinstance(error, RateLimitedError):
                     self._pace.hold(wait)
-                self._emit(Retrying(call.what, wait, error.message, attempt))
-            waited += wait
-            self._cancellation.sleep(wait)
-        raise AssertionError("count() ends never")
+        raise AssertionError("an iteration over attempts has no end")
 
     def _once(self, call: _RequestSpec, target: str) -> Response:
         """One attempt; a 401 is answered with better proof as often as there may be some."""

@@ -18,12 +18,12 @@ from bundler.copy.resolve import resolve
 from bundler.errors import (
     CancelledError,
     IntegrityError,
-    RateLimitedError,
     RegistryError,
     SizeMismatchError,
 )
 from bundler.events import discard
 from bundler.ports import Accepts, Node
+from bundler.retry_policy import Backoff, RetryPolicy
 from tests.fakes.memory import Fault, MemoryDestination, MemoryStore
 
 TEMPORARY = RegistryError("busy", temporary=True)
@@ -31,7 +31,7 @@ TEMPORARY = RegistryError("busy", temporary=True)
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(blob_transfer, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(blob_transfer, "RETRY_POLICY", RetryPolicy(6, Backoff(0.001, 0.05)))
 
 
 def blob(store, data):
@@ -112,7 +112,7 @@ def test_temporary_failures_have_an_end(quick):
     told = []
     with pytest.raises(RegistryError, match="busy"):
         push(node, there, here.destination(), told.append)
-    assert sum(isinstance(event, events.Retrying) for event in told) == blob_transfer.ATTEMPTS - 1
+    assert sum(isinstance(event, events.Retrying) for event in told) == 5
     assert told[-1] == events.BlobFinished(node.digest.text, failed=True)
 
 
@@ -122,41 +122,6 @@ def test_a_lasting_refusal_is_not_tried_again():
     here.faults.append(Fault("push", times=1, error=RegistryError("no", temporary=False)))
     with pytest.raises(RegistryError, match="no"):
         push(node, there, here.destination())
-
-
-class Impatient(Cancellation):
-    """Remembers how long it was asked to sleep, and does not."""
-
-    def __init__(self):
-        super().__init__()
-        self.slept = []
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        RateLimitedError("slow down", retry_after=77.0),
-        RegistryError("busy", status=503, temporary=True, retry_after=77.0),
-    ],
-)
-def test_a_registry_that_says_when_to_come_back_is_obeyed(error):
-    stop = Impatient()
-    blob_transfer.pause("it", error, 1, stop, discard)
-    assert stop.slept == [77.0]
-
-
-def test_waits_double_are_bounded_and_never_in_step():
-    stop = Impatient()
-    for attempt in range(1, 40):
-        blob_transfer.pause("it", TEMPORARY, attempt, stop, discard)
-    blob_transfer.pause("it", RateLimitedError("x", retry_after=10**9), 1, stop, discard)
-    assert max(stop.slept[:-1]) <= 30
-    assert stop.slept[-1] <= 300
-    assert stop.slept[0] < 2
-    assert len(set(stop.slept)) == len(stop.slept)
 
 
 def test_a_stop_in_the_middle_of_blobs_ends_the_run_within_a_second():

@@ -24,6 +24,7 @@ from bundler.errors import (
     RegistryError,
 )
 from bundler.oci.platform import Platform
+from bundler.retry_policy import Backoff, RetryPolicy
 from tests.fakes.memory import Fault, MemoryStore
 
 AMD64 = Platform("linux", "amd64")
@@ -38,7 +39,7 @@ def executor():
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(blob_transfer, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(blob_transfer, "RETRY_POLICY", RetryPolicy(6, Backoff(0.001, 0.05)))
 
 
 def copy(executor, source, destination, *names, selection=None, referrers=False, **running):

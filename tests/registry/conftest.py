@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bundler.config.settings import ANONYMOUS, RegistryAccess, TlsConfig
 from bundler.registry.repository import Repository
-from bundler.registry.retry_policy import RetryPolicy
-from bundler.registry.session import Session
+from bundler.registry.session import RETRY_POLICY, Session
+from bundler.retry_policy import Backoff
 from tests.fakes.registry import FakeRegistry
 
-IMPATIENT = RetryPolicy(first_wait=0.01, longest_wait=0.02, budget=5)
+QUICK_RETRIES = replace(RETRY_POLICY, backoff=Backoff(0.01, 0.02), budget=5)
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def connect():
         *,
         tls=None,
         host=None,
-        patience=IMPATIENT,
+        retry_policy=QUICK_RETRIES,
         cancellation=None,
         emit=None,
         **access,
@@ -38,7 +40,7 @@ def connect():
         more = {} if emit is None else {"emit": emit}
         tls = tls or TlsConfig(plain_http=registry.tls is None)
         described = RegistryAccess(host or registry.host, credentials, tls, **access)
-        session = Session(described, patience=patience, cancellation=cancellation, **more)
+        session = Session(described, retry_policy=retry_policy, cancellation=cancellation, **more)
         opened.append(session)
         return session
 

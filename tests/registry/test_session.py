@@ -32,7 +32,7 @@ from bundler.errors import (
 from bundler.events import Retrying
 from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository
-from bundler.registry.retry_policy import RetryPolicy
+from bundler.registry.session import RETRY_POLICY
 from tests.fakes.registry import FakeRegistry
 
 USER = Credentials("user", "password")
@@ -536,7 +536,7 @@ class TestEnd:
     def test_a_retry_that_waits_ends_with_the_run(self, registry, connect):
         registry.fail("GET", status=503, headers={"Retry-After": "60"})
         cancellation = Cancellation()
-        session = connect(registry, cancellation=cancellation, patience=RetryPolicy())
+        session = connect(registry, cancellation=cancellation, retry_policy=RETRY_POLICY)
         threading.Timer(0.2, cancellation.request).start()
         with pytest.raises(CancelledError):
             pull(session)

@@ -14,7 +14,7 @@ from bundler.errors import RegistryError
 from bundler.oci.digest import Digest
 from bundler.registry import response
 from bundler.registry.repository import Repository
-from bundler.registry.retry_policy import RetryPolicy
+from bundler.retry_policy import Backoff, RetryPolicy
 
 if TYPE_CHECKING:
     from bundler.content.streams.reader import Reader
@@ -76,7 +76,7 @@ def read(stream: Reader) -> int:
 def test_a_document_that_drips_is_given_up(connect, monkeypatch, headers: bytes):
     monkeypatch.setattr(response, "_LONGEST_DOCUMENT", 0.3)
     with dripping(headers, 0.02) as place:
-        session = connect(place, patience=RetryPolicy(attempts=1))
+        session = connect(place, retry_policy=RetryPolicy(1, Backoff(0)))
         begun = time.monotonic()
         with pytest.raises(RegistryError, match="too slowly"):
             Repository(session, "library/app").manifest("1")

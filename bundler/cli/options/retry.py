@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-import random
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bundler.cli.options import duration
 from bundler.errors import RegistryError
-from bundler.events import Retrying
+from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +21,6 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 Result = TypeVar("Result")
 
-_JITTER = 0.1
-_LONGEST_DOUBLING = 30  # 2^30 seconds are 34 years
-
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -35,12 +30,15 @@ class Retry:
     delay: float = 0.0
     """In seconds; 0: 1, 2, 4 and so on, and up to a tenth more."""
 
-    def wait(self, attempt: int) -> float:
-        """Seconds to wait after failed ``attempt``, counted from 1."""
-        if self.delay:
-            return self.delay
-        wait = float(2 ** min(attempt - 1, _LONGEST_DOUBLING))
-        return wait * (1 + random.uniform(0, _JITTER))  # noqa: S311 - jitter, no secret
+    @property
+    def policy(self) -> RetryPolicy:
+        """As a policy. Each request respects ``Retry-After`` itself; the whole command does not."""
+        backoff = (
+            Backoff(self.delay, self.delay, jitter=(1.0, 1.0), longest_retry_after=0)
+            if self.delay
+            else Backoff(1.0, jitter=(1.0, 1.1), longest_retry_after=0)
+        )
+        return RetryPolicy(self.times + 1, backoff, attempts_on_500=1)
 
 
 def retries(function: Decorated) -> Decorated:
@@ -77,18 +75,10 @@ def retrying(
         BundlerError: the last failure.
         CancelledError: work has to stop.
     """
-    for attempt in count(1):
+    attempts = Attempts(retry.policy, "all of it", cancellation, emit, repeats=retry.times)
+    for _ in attempts:
         try:
             return body()
         except RegistryError as error:
-            if attempt > retry.times or not _for_now(error):
-                raise
-            wait = retry.wait(attempt)
-            emit(Retrying("all of it", wait, error.message, attempt, retry.times, error))
-        cancellation.sleep(wait)
-    raise AssertionError("count() ends never")
-
-
-def _for_now(error: RegistryError) -> bool:
-    """A server error that does not call itself temporary is often there to stay."""
-    return error.temporary and error.status != 500
+            attempts.fail(error)
+    raise AssertionError("an iteration over attempts has no end")

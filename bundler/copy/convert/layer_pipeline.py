@@ -55,7 +55,8 @@ def make(
     """
     node = Node.of(change.layer, "layer")
     with blob_transfer.told(node, "copy", shop.emit):
-        for attempt in range(1, blob_transfer.ATTEMPTS + 1):
+        attempts = blob_transfer.new_attempts(node, shop.cancellation, shop.emit)
+        for _ in attempts:
             stream = blob_transfer.ResumingReader(node, source, shop.cancellation, shop.emit)
             progress = blob_transfer.BlobProgress(node, shop.cancellation, shop.emit)
             with closing(stream), ExitStack() as opened:
@@ -63,17 +64,15 @@ def make(
                 try:
                     made = _push(line, node, destination, shop)
                 except RegistryError as error:
-                    if stream.failed or not error.temporary or attempt == blob_transfer.ATTEMPTS:
+                    if stream.failed:
                         raise
+                    attempts.fail(error)
                     progress.take_back()
-                    blob_transfer.pause(
-                        str(node.digest), error, attempt, shop.cancellation, shop.emit
-                    )
                 else:
                     progress.tell()
                     break
         else:
-            raise AssertionError("the last attempt ends the loop or raises")
+            raise AssertionError("an iteration over attempts has no end")
     if change.treatment.diff_id:
         made = replace(made, diff_id=diff_id(change.layer, source, shop))
     return made

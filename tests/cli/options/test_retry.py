@@ -77,7 +77,7 @@ def test_success_ends_it() -> None:
 
 @pytest.mark.parametrize(("attempt", "least"), [(1, 1.0), (2, 2.0), (5, 16.0)])
 def test_without_a_delay_waits_double(attempt: int, least: float) -> None:
-    waits = [Retry(9).wait(attempt) for _ in range(50)]
+    waits = [Retry(9).policy.backoff.wait(attempt) for _ in range(50)]
     assert all(least <= wait <= least * 1.1 for wait in waits)
     assert len(set(waits)) > 1
 

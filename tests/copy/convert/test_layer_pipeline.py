@@ -27,6 +27,7 @@ from bundler.errors import (
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Accepts
+from bundler.retry_policy import Backoff, RetryPolicy
 from tests.fakes.memory import Fault, MemoryStore
 
 UNCOMPRESSED = Accepts(
@@ -42,7 +43,7 @@ def executor():
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(blob_transfer, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(blob_transfer, "RETRY_POLICY", RetryPolicy(6, Backoff(0.001, 0.05)))
 
 
 def copy(executor, there, here, changes, accepts=None, name="app"):

@@ -1,55 +1,16 @@
-"""When a request is made again, and how often requests may be made at all.
-
-Only the start of a request is repeated here. A body that breaks off is the caller's: it knows
-how far it got.
-"""
+"""Limits of the requests to one registry: per second, and at once."""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.cancel import Cancellation
-    from bundler.errors import RegistryError
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How long a request is worth repeating; times in seconds."""
-
-    attempts: int = 5
-    attempts_on_500: int = 3
-    """A server error that does not call itself temporary is often there to stay."""
-    first_wait: float = 0.5
-    longest_wait: float = 30.0
-    budget: float = 240.0
-    """What all waits of one request may add up to."""
-
-
-def wait_before_retry(
-    error: RegistryError, attempt: int, waited: float, patience: RetryPolicy
-) -> float | None:
-    """How many seconds to wait after failed ``attempt`` (from 1); None: give up.
-
-    Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-    A registry that says when to come back is taken at its word, with a little jitter on top.
-    """
-    attempts = patience.attempts_on_500 if error.status == 500 else patience.attempts
-    if not error.temporary or attempt >= attempts:
-        return None
-    if error.retry_after is not None:
-        wait = error.retry_after + random.uniform(0, min(1.0, error.retry_after / 10))  # noqa: S311 - jitter, no secret
-    else:
-        longest = min(patience.longest_wait, patience.first_wait * 2 ** (attempt - 1))
-        wait = random.uniform(0, longest)  # noqa: S311 - jitter, no secret
-    return wait if waited + wait <= patience.budget else None
 
 
 class RateLimiter:

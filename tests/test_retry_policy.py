@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bundler.cancel import Cancellation
+from bundler.errors import CancelledError, RateLimitedError, RegistryError
+from bundler.events import Event, Retrying, discard
+from bundler.retry_policy import Attempts, Backoff, RetryPolicy
+
+SOON = Backoff(0.001, 0.001)
+
+
+class RecordingCancellation(Cancellation):
+    """Records the waits instead of sleeping."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+def failure(*, temporary=True, **fields) -> RegistryError:
+    return RegistryError("busy", temporary=temporary, **fields)
+
+
+def fail_always(policy: RetryPolicy, error: RegistryError, emit=discard) -> list[float]:
+    """The waits until ``policy`` gives up on ``error``."""
+    cancellation = RecordingCancellation()
+    attempts = Attempts(policy, "it", cancellation, emit)
+
+    def run() -> None:
+        for _ in attempts:
+            attempts.fail(error)
+
+    with pytest.raises(type(error)) as raised:
+        run()
+    assert raised.value is error
+    return cancellation.slept
+
+
+def test_backoff_doubles_up_to_the_longest_wait():
+    backoff = Backoff(first=1, longest=4, jitter=(1.0, 1.0))
+    assert [backoff.wait(attempt) for attempt in range(1, 6)] == [1, 2, 4, 4, 4]
+
+
+def test_backoff_has_full_jitter_by_default():
+    backoff = Backoff(first=1, longest=4)
+    for attempt, longest in [(1, 1), (2, 2), (3, 4), (4, 4), (5, 4)]:
+        waits = [backoff.wait(attempt) for _ in range(200)]
+        assert 0 <= min(waits) < longest / 4
+        assert longest * 3 / 4 < max(waits) <= longest
+
+
+def test_backoff_stays_within_its_jitter_and_never_repeats():
+    backoff = Backoff(first=1, longest=30, jitter=(0.5, 1.0))
+    waits = [backoff.wait(attempt) for attempt in range(1, 40)]
+    assert 0.5 <= waits[0] <= 1
+    assert max(waits) <= 30
+    assert len(set(waits)) == len(waits)
+
+
+def test_backoff_of_very_many_attempts_is_finite():
+    assert math.isfinite(Backoff(1.0, jitter=(1.0, 1.1)).wait(10**6))
+
+
+def test_retry_after_is_the_shortest_wait():
+    waits = [Backoff(0.5, 30).wait(1, retry_after=7) for _ in range(50)]
+    assert all(7 <= wait <= 8 for wait in waits)
+    assert len(set(waits)) > 1
+
+
+def test_retry_after_is_bounded():
+    assert 300 <= Backoff(1, 30, longest_retry_after=300).wait(1, retry_after=10**9) <= 301
+
+
+def test_retry_after_can_be_ignored():
+    assert Backoff(1, 1, (1.0, 1.0), longest_retry_after=0).wait(1, retry_after=77) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (failure(temporary=False), 1),
+        (failure(), 5),
+        (failure(status=503), 5),
+        (failure(status=500), 3),
+        (RateLimitedError("slow down"), 5),
+    ],
+)
+def test_attempts_depend_on_the_error(error, attempts):
+    policy = RetryPolicy(5, SOON, attempts_on_500=3)
+    assert len(fail_always(policy, error)) == attempts - 1
+
+
+def test_wait_beyond_the_budget_does_not_begin():
+    policy = RetryPolicy(9, Backoff(1.0, 1.0, (1.0, 1.0)), budget=60)
+    assert fail_always(policy, failure(retry_after=3600)) == []
+    assert len(fail_always(policy, failure(retry_after=25))) == 2
+
+
+def test_each_retry_is_announced():
+    emitted: list[Event] = []
+    error = failure()
+    waits = fail_always(RetryPolicy(3, SOON), error, emitted.append)
+    assert emitted == [
+        Retrying("it", wait, "busy", number, error=error) for number, wait in enumerate(waits, 1)
+    ]
+
+
+def test_cancellation_ends_the_wait():
+    cancellation = Cancellation()
+    attempts = Attempts(RetryPolicy(2, Backoff(60, 60, (1.0, 1.0))), "it", cancellation, discard)
+    assert next(attempts) == 1
+    attempts.fail(failure())
+    cancellation.request()
+    with pytest.raises(CancelledError):
+        next(attempts)

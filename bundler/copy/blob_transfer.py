@@ -33,7 +33,7 @@ RETRY_POLICY = RetryPolicy(
 )
 
 
-def push(
+def push_blob(
     node: Node,
     source: Source,
     destination: Destination,
@@ -46,7 +46,7 @@ def push(
         IntegrityError: the source's bytes are not the promised ones; nothing was kept.
         RegistryError: temporary failures went on for longer than was worth waiting for.
     """
-    with told(node, "copy", emit):
+    with report_blob(node, "copy", emit):
         attempts = new_attempts(node, cancellation, emit)
         for attempt in attempts:
             progress = BlobProgress(node, cancellation, emit)
@@ -63,9 +63,9 @@ def push(
                     if not broke_off:
                         raise
                     attempts.fail(error)
-                    progress.take_back()
+                    progress.undo()
                 else:
-                    progress.tell()
+                    progress.report()
                     return
 
 
@@ -78,7 +78,7 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
     """Bring something small to ``destination``, unless it is there, whole."""
     if destination.has(node) and (
         not isinstance(destination, ReadableDestination)
-        or intact(node, destination, Cancellation(), events.discard)
+        or is_intact(node, destination, Cancellation(), events.discard)
     ):
         return
     if node.media_type in media_types.SCHEMA1 and node.digest is not None:
@@ -95,22 +95,24 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
     destination.push(node, content)
 
 
-def check(node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
+def check_blob(node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
     """Read ``node`` from ``source`` to its end, for its digest only.
 
     Raises:
         IntegrityError: it is not what it should be.
     """
     with (
-        told(node, "check", emit),
+        report_blob(node, "check", emit),
         closing(ResumingReader(node, source, cancellation, emit)) as stream,
     ):
         _drain(node, stream, cancellation, emit)
 
 
-def intact(node: Node, place: ReadableDestination, cancellation: Cancellation, emit: Emit) -> bool:
+def is_intact(
+    node: Node, place: ReadableDestination, cancellation: Cancellation, emit: Emit
+) -> bool:
     """Whether what ``place`` has under the name of ``node`` really is it."""
-    with told(node, "check", emit):
+    with report_blob(node, "check", emit):
         try:
             with place.open(node) as stream:
                 _drain(node, stream, cancellation, emit)
@@ -202,16 +204,16 @@ class BlobProgress:
         self._cancellation.check()
         self._gathered += count
         if self._gathered >= BUFFER_SIZE:
-            self.tell()
+            self.report()
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Tell of what went by since the last time."""
         if self._gathered:
             self._emit(events.BlobProgressed(self._name, self._gathered))
         self._told += self._gathered
         self._gathered = 0
 
-    def take_back(self) -> None:
+    def undo(self) -> None:
         """What was told of an attempt that failed did not happen."""
         if self._told:
             self._emit(events.BlobProgressed(self._name, -self._told))
@@ -235,11 +237,11 @@ def _drain(node: Node, stream: Reader, cancellation: Cancellation, emit: Emit) -
     buffer = new_buffer()
     while content.readinto(buffer):
         pass
-    progress.tell()
+    progress.report()
 
 
 @contextmanager
-def told(node: Node, activity: events.Activity, emit: Emit) -> Iterator[None]:
+def report_blob(node: Node, activity: events.Activity, emit: Emit) -> Iterator[None]:
     """Tell when the work on ``node`` begins, and how it ends."""
     name = str(node.digest)
     emit(events.BlobStarted(name, node.size, activity))

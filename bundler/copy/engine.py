@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
-from bundler.copy.convert.conversion_plan import ConversionPlan, ConvertedGraph, said_compression
+from bundler.copy.convert.conversion_plan import ConversionPlan, ConvertedGraph, parse_compression
 from bundler.copy.convert.options import ConvertedLayer, LayerChange, LayerConversion
-from bundler.copy.parallel import run
+from bundler.copy.parallel import run_all
 from bundler.copy.plan import (
     BlobTask,
     ManifestTask,
@@ -134,7 +134,7 @@ class _Execution:
         thunks = [partial(self._guarded, do, task) for task in parallel]
         for _, queue in _by_destination(serial):
             thunks.append(partial(self._in_turn, do, queue))
-        run(self._running.executor, thunks, self._stop)
+        run_all(self._running.executor, thunks, self._stop)
 
     def blob(self, task: BlobTask) -> None:
         """Push a blob, or make sure that the one that is there already is what it should be."""
@@ -143,15 +143,15 @@ class _Execution:
             self._change(task, task.change)
             return
         if task.action == "push":
-            blob_transfer.push(node, source, destination, self._stop, self._emit)
+            blob_transfer.push_blob(node, source, destination, self._stop, self._emit)
             return
-        if isinstance(destination, ReadableDestination) and not blob_transfer.intact(
+        if isinstance(destination, ReadableDestination) and not blob_transfer.is_intact(
             node, destination, self._stop, self._emit
         ):
             self._emit(events.Notice(f"{node.digest} was damaged at the destination: copied anew"))
-            blob_transfer.push(node, source, destination, self._stop, self._emit)
+            blob_transfer.push_blob(node, source, destination, self._stop, self._emit)
         elif self._running.read_everything:
-            blob_transfer.check(node, source, self._stop, self._emit)
+            blob_transfer.check_blob(node, source, self._stop, self._emit)
 
     def mount(self, task: BlobTask) -> None:
         """Have the registry take a blob from a neighbouring repository, or else push it."""
@@ -161,7 +161,7 @@ class _Execution:
             with suppress(RegistryError):
                 mounted = destination.mount(task.node, task.mount_from)
         if not mounted:
-            blob_transfer.push(task.node, task.origin, destination, self._stop, self._emit)
+            blob_transfer.push_blob(task.node, task.origin, destination, self._stop, self._emit)
 
     def convert(self) -> list[_WrittenTask]:
         """Rewrite the images whose form changes; what nobody had before, and has to be pushed."""
@@ -180,7 +180,7 @@ class _Execution:
             targets.append(replace(target, image=replace(image, graph=convert.new.graph)))
             tasks += [
                 _WrittenTask(target.destination, (label,), node, raw)
-                for node, raw in convert.new.written.items()
+                for node, raw in convert.new.new_content.items()
             ]
         self._targets = tuple(targets)
         return tasks
@@ -207,7 +207,7 @@ class _Execution:
         whole = [item for item in self._targets if item.image.wish.label not in self._failed]
         commits = [_Commit(*group) for group in _by_destination(whole)]
         tasks = [partial(self._guarded, _Commit.run, item) for item in commits]
-        run(self._running.executor, tasks, self._stop)
+        run_all(self._running.executor, tasks, self._stop)
         done = [item for item in whole if item.image.wish.label not in self._failed]
         for target in done:
             for name in target.names:
@@ -217,15 +217,15 @@ class _Execution:
 
     def _change(self, task: BlobTask, change: LayerChange) -> None:
         """Make a layer what it is to be; one that is there already may stay as it is."""
-        from bundler.copy.convert.layer_pipeline import ConversionContext, make  # noqa: PLC0415 - only where layers change
+        from bundler.copy.convert.layer_pipeline import ConversionContext, convert_layer  # noqa: PLC0415 - only where layers change
 
         if task.action == "present":
             layer = change.layer
-            made = ConvertedLayer(layer, said_compression(layer.media_type))
+            made = ConvertedLayer(layer, parse_compression(layer.media_type))
         else:
             shop = ConversionContext(self._stop, self._emit, self._running.scratch)
-            made = make(change, task.origin, task.destination, shop)
-        self._made[id(task.destination), change.layer.digest, change.treatment] = made
+            made = convert_layer(change, task.origin, task.destination, shop)
+        self._made[id(task.destination), change.layer.digest, change.conversion] = made
 
     def _in_turn(self, do: Callable[[TaskT], None], tasks: Sequence[TaskT]) -> None:
         for task in tasks:
@@ -264,15 +264,15 @@ class _Convert:
     new: ConvertedGraph | None = None
 
     def run(self) -> None:
-        from bundler.copy.convert.rewrite import apply  # noqa: PLC0415 - where nothing changes it is not needed
+        from bundler.copy.convert.rewrite import rewrite_graph  # noqa: PLC0415 - where nothing changes it is not needed
 
         image = self.target.image
-        self.new = apply(
-            image.graph, self.recipe, self._made, image.wish.label, self.target.changes.name
+        self.new = rewrite_graph(
+            image.graph, self.recipe, self._made, image.wish.label, self.target.changes.target_name
         )
 
     def _made(self, change: LayerChange) -> ConvertedLayer:
-        return self.made[id(self.destination), change.layer.digest, change.treatment]
+        return self.made[id(self.destination), change.layer.digest, change.conversion]
 
 
 def _named(labels: Sequence[str]) -> str:
@@ -288,7 +288,7 @@ def _read_once(tasks: Iterable[BlobTask]) -> list[BlobTask]:
         place = task.destination
         only_read = task.action == "present" and not isinstance(place, ReadableDestination)
         only_read = only_read and task.change is None
-        treatment = task.change and task.change.treatment
+        treatment = task.change and task.change.conversion
         key = (None if only_read else id(place), id(task.origin), task.node.digest, treatment)
         known = merged.setdefault(key, task)
         if known is not task:

@@ -24,16 +24,18 @@ _WIND_DOWN_CANCELLED = 1.0  # seconds that running tasks get to end when the use
 _WIND_DOWN_FAILED = 10.0
 
 
-def run(executor: Executor, tasks: Sequence[Callable[[], T]], stop: Cancellation) -> list[T]:
+def run_all(
+    executor: Executor, tasks: Sequence[Callable[[], T]], cancellation: Cancellation
+) -> list[T]:
     """Run ``tasks`` and return their results in order.
 
     Args:
         executor: where they run.
-        tasks: independent of one another; each looks at ``stop`` while it works.
-        stop: looked at here too, and requested when a task fails, so that the others end.
+        tasks: independent of one another; each looks at ``cancellation`` while it works.
+        cancellation: looked at here too, and requested when a task fails, so that the others end.
 
     Raises:
-        CancelledError: ``stop`` was requested; tasks that had not begun never run.
+        CancelledError: ``cancellation`` was requested; tasks that had not begun never run.
         BaseException: the first error of a task.
     """
     ended: SimpleQueue[Future[T]] = SimpleQueue()
@@ -43,20 +45,20 @@ def run(executor: Executor, tasks: Sequence[Callable[[], T]], stop: Cancellation
     left = len(futures)
     try:
         while left:
-            stop.check()
+            cancellation.check()
             try:
                 ended.get(timeout=_LOOK).result()
             except Empty:
                 continue
             left -= 1
     except BaseException:
-        _wind_down(futures, stop)
+        _wind_down(futures, cancellation)
         raise
     return [future.result() for future in futures]
 
 
-def run_each(
-    executor: Executor, tasks: Sequence[Callable[[], T]], stop: Cancellation
+def run_collecting_errors(
+    executor: Executor, tasks: Sequence[Callable[[], T]], cancellation: Cancellation
 ) -> list[T | BundlerError]:
     """As ``run``, but a task's BundlerError is its result, and the others go on."""
 
@@ -71,11 +73,11 @@ def run_each(
 
         return call
 
-    return run(executor, [guarded(task) for task in tasks], stop)
+    return run_all(executor, [guarded(task) for task in tasks], cancellation)
 
 
-def _wind_down(futures: Sequence[Future[T]], stop: Cancellation) -> None:
+def _wind_down(futures: Sequence[Future[T]], cancellation: Cancellation) -> None:
     """Let running tasks end at their next chunk; their own errors are echoes of the first."""
-    patience = _WIND_DOWN_CANCELLED if stop.requested else _WIND_DOWN_FAILED
-    stop.request()
+    patience = _WIND_DOWN_CANCELLED if cancellation.requested else _WIND_DOWN_FAILED
+    cancellation.request()
     wait([future for future in futures if not future.cancel()], timeout=patience)

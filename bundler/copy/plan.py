@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from bundler.cancel import Cancellation
 from bundler.copy.convert.decide import decide
-from bundler.copy.convert.options import AS_IT_IS, ConversionOptions, LayerChange, LayerConversion
-from bundler.copy.parallel import run
+from bundler.copy.convert.options import (
+    NO_CONVERSION,
+    ConversionOptions,
+    LayerChange,
+    LayerConversion,
+)
+from bundler.copy.parallel import run_all
 from bundler.copy.resolve import fetch
 from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
 from bundler.oci import media_types
@@ -50,7 +55,7 @@ class Target:
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     referrer_names: Mapping[Digest, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Names of referrers by the digest of their root, where they differ from their tags."""
-    changes: ConversionOptions = AS_IT_IS
+    changes: ConversionOptions = NO_CONVERSION
     """What is asked of the form of its images."""
     recipe: ConversionPlan | None = None
     """What becomes of them, as ``plan`` decided; None: they stay as they are."""
@@ -130,7 +135,7 @@ def plan(targets: Sequence[Target], executor: Executor, stop: Cancellation) -> P
     targets = _decided(targets, executor, stop)
     wanted, foreign = _wanted_blobs(targets)
     questions = [partial(_present, want) for want in wanted]
-    present = run(executor, questions, Cancellation(stop))
+    present = run_all(executor, questions, Cancellation(stop))
     blobs = _with_mounts(wanted, present)
     unchanged = [target for target in targets if target.recipe is None]
     return Plan(tuple(blobs), manifest_tasks(unchanged), tuple(targets), tuple(foreign))
@@ -161,10 +166,12 @@ def _decided(targets: Sequence[Target], executor: Executor, stop: Cancellation) 
         (index, config)
         for index, target in enumerate(decided)
         if target.recipe is not None
-        for config in target.recipe.needed_configs()
+        for config in target.recipe.find_required_configs()
     }
     reads = {key: partial(_read_config, decided[key[0]], key[1]) for key in needed}
-    found = dict(zip(reads, run(executor, list(reads.values()), Cancellation(stop)), strict=True))
+    found = dict(
+        zip(reads, run_all(executor, list(reads.values()), Cancellation(stop)), strict=True)
+    )
     return [
         target
         if target.recipe is None
@@ -184,7 +191,8 @@ def _recipe(target: Target) -> ConversionPlan | None:
     if image.signatures:
         _check_signatures(target)
         changes = replace(
-            changes, keep=changes.keep or "it is signed; --remove-signatures allows it"
+            changes,
+            fixed_reason=changes.fixed_reason or "it is signed; --remove-signatures allows it",
         )
     recipe = decide(image.graph, accepts, changes, image.wish.label)
     if recipe is not None and image.referrers:
@@ -212,7 +220,7 @@ def _present(want: _BlobNeed) -> bool:
     """Whether the destination has what will do; what changes would do as it is, or will not."""
     change, place = want.change, want.destination
     if change is not None and (
-        not change.treatment.may_stay or isinstance(place, ReadableDestination)
+        not change.conversion.may_stay or isinstance(place, ReadableDestination)
     ):
         return False
     return place.has(want.node)
@@ -244,7 +252,7 @@ def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_BlobNeed], list[Node
             if _stays_away(node, destination):
                 foreign.setdefault(node.digest, node)
                 continue
-            treatment = None if change is None else change.treatment
+            treatment = None if change is None else change.conversion
             key = (id(destination), node.digest, treatment)
             want = wants.get(key)
             if want is None:
@@ -258,8 +266,8 @@ def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_BlobNeed], list[Node
 def _blobs(target: Target) -> Iterator[tuple[Node, LayerChange | None]]:
     """Each blob of a target's images, and what becomes of it; a config that goes is left out."""
     recipe = target.recipe
-    changes = [] if recipe is None else list(recipe.layer_changes())
-    gone = set() if recipe is None else recipe.rewritten_configs()
+    changes = [] if recipe is None else list(recipe.find_layer_changes())
+    gone = set() if recipe is None else recipe.find_rewritten_configs()
     gone |= {change.layer.digest for change in changes}
     for change in changes:
         yield Node.of(change.layer, "layer"), change

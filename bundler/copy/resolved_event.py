@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
 
 
-def resolved(graph: Graph) -> ImageResolved:
+def create_resolved_event(graph: Graph) -> ImageResolved:
     """The images of ``graph``, in the order of the list that its root is, if it is one.
 
     Of a list within a list the images stand where that list has its place.

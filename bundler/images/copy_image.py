@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from bundler import transports
-from bundler.copy.convert.options import AS_IT_IS, ConversionOptions, ManifestFormat
+from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions, ManifestFormat
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.graph import ResolvedImage, Wish
 from bundler.copy.plan import Plan, Target, plan
 from bundler.copy.platform_selection import EVERYTHING, Selection
 from bundler.copy.resolve import resolve
-from bundler.copy.resolved_event import resolved
+from bundler.copy.resolved_event import create_resolved_event
 from bundler.errors import BundlerError, DigestConflictError, RegistryError
 from bundler.events import Notice
 from bundler.oci import media_types
@@ -40,7 +40,7 @@ class CopyRequest:
     destination: Reference
     selection: Selection = EVERYTHING
     referrers: bool = False
-    changes: ConversionOptions = AS_IT_IS
+    changes: ConversionOptions = NO_CONVERSION
     additional_names: tuple[str, ...] = ()
     """Further names at the destination, as it knows names."""
     signatures: Literal["all", "images", "none"] = "all"
@@ -112,11 +112,11 @@ def copy_image(
         image = _unlabelled(resolve(wish, admit))
         destination = transports.transport(goal.transport).destination(goal, writing)
         stack.enter_context(closing(destination))
-        running.emit(resolved(image.graph))
+        running.emit(create_resolved_event(image.graph))
         _check_digest(goal, image)
         names = (*((goal.name,) if goal.name else ()), *order.additional_names)
         named = goal.image if isinstance(goal, InRepository) else None
-        changes = order.changes.between(source, named)
+        changes = order.changes.for_endpoints(source, named)
         target = Target(image, destination, names, changes=changes)
         made = plan([target], running.executor, running.cancellation)
         if not dry_run:
@@ -152,7 +152,7 @@ def _execute(made: Plan, target: Target, running: EngineOptions) -> ResolvedImag
         return execute(made, running).published[0].image
     except RegistryError as refusal:
         changes = target.changes
-        fixed = changes.keep is not None or changes.manifest_format is not None
+        fixed = changes.fixed_reason is not None or changes.manifest_format is not None
         if fixed or target.image.referrers or not _refuses_type(refusal):
             raise
         own = target.image.graph.root.media_type

@@ -39,7 +39,7 @@ def blob(store, data):
 
 
 def push(node, there, destination, emit=discard):
-    blob_transfer.push(node, there.source(), destination, Cancellation(), emit)
+    blob_transfer.push_blob(node, there.source(), destination, Cancellation(), emit)
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"y" * 3_000_000])

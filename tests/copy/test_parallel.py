@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.copy.parallel import run, run_each
+from bundler.copy.parallel import run_all, run_collecting_errors
 from bundler.errors import CancelledError, MediumError, NotFoundError
 
 
@@ -28,8 +28,8 @@ def failing(error):
 
 def test_results_come_in_the_order_of_the_tasks(executor):
     tasks = [lambda n=n: (time.sleep(0.01 * (5 - n)), n)[1] for n in range(5)]
-    assert run(executor, tasks, Cancellation()) == [0, 1, 2, 3, 4]
-    assert run(executor, [], Cancellation()) == []
+    assert run_all(executor, tasks, Cancellation()) == [0, 1, 2, 3, 4]
+    assert run_all(executor, [], Cancellation()) == []
 
 
 def test_the_first_failure_is_raised_and_the_queue_is_dropped(executor):
@@ -41,7 +41,7 @@ def test_the_first_failure_is_raised_and_the_queue_is_dropped(executor):
 
     stop = Cancellation()
     with pytest.raises(MediumError, match="broken"):
-        run(executor, [failing(MediumError("broken")), *[task] * 50], stop)
+        run_all(executor, [failing(MediumError("broken")), *[task] * 50], stop)
     assert stop.requested
     assert len(begun) < 10
 
@@ -57,7 +57,7 @@ def test_what_runs_when_one_fails_has_ended_when_the_failure_is_raised(executor)
         raise CancelledError
 
     with pytest.raises(MediumError):
-        run(executor, [careful, failing(MediumError("broken"))], stop)
+        run_all(executor, [careful, failing(MediumError("broken"))], stop)
     assert ended.is_set()
 
 
@@ -73,7 +73,7 @@ def test_what_runs_when_the_user_stops_has_ended_when_that_is_raised(executor):
 
     threading.Timer(0.1, stop.request, [15]).start()
     with pytest.raises(CancelledError) as caught:
-        run(executor, [careful], stop)
+        run_all(executor, [careful], stop)
     assert caught.value.status == 143
     assert ended.is_set()
 
@@ -84,7 +84,7 @@ def test_a_task_that_hangs_holds_a_stop_up_for_a_second_only():
         threading.Timer(0.05, stop.request).start()
         begun = time.monotonic()
         with pytest.raises(CancelledError):
-            run(pool, [lambda: release.wait(20), lambda: None], stop)
+            run_all(pool, [lambda: release.wait(20), lambda: None], stop)
         assert time.monotonic() - begun < 2
         release.set()
 
@@ -94,13 +94,15 @@ def test_nothing_begins_after_a_stop(executor):
     stop.request()
     begun = []
     with pytest.raises(CancelledError):
-        run(executor, [lambda: (time.sleep(0.02), begun.append(1))] * 100, stop)
+        run_all(executor, [lambda: (time.sleep(0.02), begun.append(1))] * 100, stop)
     time.sleep(0.1)
     assert len(begun) <= 4
 
 
 def test_each_tasks_own_error_is_its_result(executor):
-    found = run_each(executor, [lambda: 1, failing(NotFoundError("no")), lambda: 3], Cancellation())
+    found = run_collecting_errors(
+        executor, [lambda: 1, failing(NotFoundError("no")), lambda: 3], Cancellation()
+    )
     assert found[0::2] == [1, 3]
     assert isinstance(found[1], NotFoundError)
 
@@ -108,4 +110,4 @@ def test_each_tasks_own_error_is_its_result(executor):
 @pytest.mark.parametrize("error", [CancelledError(), ValueError("a defect")])
 def test_a_stop_or_a_defect_is_nobodys_result(executor, error):
     with pytest.raises(type(error)):
-        run_each(executor, [lambda: 1, failing(error)], Cancellation())
+        run_collecting_errors(executor, [lambda: 1, failing(error)], Cancellation())

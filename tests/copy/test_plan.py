@@ -163,7 +163,7 @@ def test_a_type_that_the_destination_does_not_take_is_refused_if_it_may_not_chan
     there.add_image("app", docker=True)
     destination = here.destination(Accepts(manifests=frozenset({media_types.OCI_MANIFEST})))
     (target,) = wanted(there, destination, "app")
-    fixed = replace(target, changes=ConversionOptions(keep="its digest was written down"))
+    fixed = replace(target, changes=ConversionOptions(fixed_reason="its digest was written down"))
     with pytest.raises(CannotConvertError, match="its digest was written down"):
         plan([fixed], executor, Cancellation())
 

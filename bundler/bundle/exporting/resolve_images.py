@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.copy.graph import ResolvedImage, Wish
-from bundler.copy.parallel import run, run_each
+from bundler.copy.parallel import run_all, run_collecting_errors
 from bundler.copy.platform_selection import Selection
 from bundler.copy.resolve import resolve
 from bundler.errors import BundlerError, ConflictError, UsageError
@@ -69,8 +69,8 @@ def resolve_all(
     """
     tasks = [partial(_resolve, item, options, stack) for item in wanted]
     if not running.keep_going:
-        return Resolved(tuple(run(running.executor, tasks, running.cancellation)))
-    results = run_each(running.executor, tasks, running.cancellation)
+        return Resolved(tuple(run_all(running.executor, tasks, running.cancellation)))
+    results = run_collecting_errors(running.executor, tasks, running.cancellation)
     found, missing = [], []
     for item, result in zip(wanted, results, strict=True):
         if isinstance(result, BundlerError):

@@ -22,7 +22,7 @@ from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.engine import EngineOptions, ExecutionResult, execute
 from bundler.copy.graph import ResolvedImage, Wish, unique_blobs
-from bundler.copy.parallel import run
+from bundler.copy.parallel import run_all
 from bundler.copy.plan import Target, plan
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import NameMapping
@@ -146,7 +146,9 @@ def _resolve(
     wishes = [_wish(image, source) for image in images]
     distinct = {_identity(wish): wish for wish in wishes}
     tasks = [partial(resolve, wish) for wish in distinct.values()]
-    resolved = dict(zip(distinct, run(running.executor, tasks, running.cancellation), strict=True))
+    resolved = dict(
+        zip(distinct, run_all(running.executor, tasks, running.cancellation), strict=True)
+    )
     return [replace(resolved[_identity(wish)], wish=wish) for wish in wishes]
 
 
@@ -201,7 +203,7 @@ def _compare(
 ) -> list[_Answer]:
     """Ask the target what each name stands for; all conflicts are told at once."""
     tasks = [partial(_ask, placed, existing) for placed in placement.images]
-    answers = run(running.executor, tasks, running.cancellation)
+    answers = run_all(running.executor, tasks, running.cancellation)
     conflicts = [told for answer in answers for told in answer.conflicts]
     if existing != "error" or not conflicts:
         return answers

@@ -81,7 +81,7 @@ def check_all(
     workers = jobs or len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers, thread_name_prefix="hash") as executor:
         tasks = [partial(_check, bundle, content, stop, emit) for content in work]
-        faults = parallel.run(executor, tasks, stop)
+        faults = parallel.run_all(executor, tasks, stop)
     return {path: error for each in faults for path, error in each.items()}
 
 

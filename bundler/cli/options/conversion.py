@@ -88,7 +88,7 @@ class ConversionFlags:
             precompute=self.precompute_digests,
             encryption=self._encryption(),
             decryption=self._decryption(),
-            keep="instructed to preserve digests" if self.preserve_digests else None,
+            fixed_reason="instructed to preserve digests" if self.preserve_digests else None,
         )
 
     def _encryption(self) -> Encryption | None:

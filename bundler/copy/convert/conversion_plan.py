@@ -28,7 +28,7 @@ class ImageConversion:
     parsed: ImageManifest | Schema1
     media_type: str
     """Of its manifest, in the end."""
-    treatments: tuple[LayerConversion | None, ...]
+    layer_conversions: tuple[LayerConversion | None, ...]
     """What becomes of each of ``layers``; None: nothing."""
 
     @property
@@ -55,36 +55,36 @@ class ConversionPlan:
     """What becomes of all images below one root."""
 
     images: Mapping[Digest, ImageConversion] = field(hash=False)
-    list_type: str | None = None
+    index_type: str | None = None
     """The media type that every index gets; None: its own."""
     configs: Mapping[Digest, bytes] = field(default_factory=dict, hash=False, repr=False)
     """The configs of ``needed_configs``, by digest."""
 
-    def needed_configs(self) -> list[Descriptor]:
+    def find_required_configs(self) -> list[Descriptor]:
         """The configs that have to be known before a layer moves."""
         return [
             recipe.config
             for recipe in self.images.values()
-            if recipe.config is not None and (recipe.changes_type or any(recipe.treatments))
+            if recipe.config is not None and (recipe.changes_type or any(recipe.layer_conversions))
         ]
 
-    def layer_changes(self) -> Iterator[LayerChange]:
+    def find_layer_changes(self) -> Iterator[LayerChange]:
         """Every layer that does not simply move, with what the configs say of it.
 
         Raises:
             MalformedError: a config speaks of another number of layers.
         """
         for recipe in self.images.values():
-            if not any(recipe.treatments):
+            if not any(recipe.layer_conversions):
                 continue
             diff_ids = self._diff_ids(recipe)
             for layer, diff_id, treatment in zip(
-                recipe.layers, diff_ids, recipe.treatments, strict=True
+                recipe.layers, diff_ids, recipe.layer_conversions, strict=True
             ):
                 if treatment is not None:
                     yield LayerChange(layer, treatment, diff_id)
 
-    def rewritten_configs(self) -> set[Digest]:
+    def find_rewritten_configs(self) -> set[Digest]:
         """The configs that do not move, since others take their places."""
         return {
             recipe.config.digest
@@ -109,16 +109,16 @@ class ConvertedGraph:
     """A graph in its new form, and the content that nobody had before."""
 
     graph: Graph
-    written: Mapping[Node, bytes] = field(hash=False, repr=False)
+    new_content: Mapping[Node, bytes] = field(hash=False, repr=False)
     """Configs, and whatever else has to be there before the manifests."""
 
 
-def said_compression(media_type: str) -> str | None:
+def parse_compression(media_type: str) -> str | None:
     """By what a layer is compressed, as its media type has it."""
     plain = media_type.removesuffix("+encrypted")
     return next((name for name in ("gzip", "zstd") if plain.endswith(name)), None)
 
 
-def is_sealed(layer: Descriptor) -> bool:
+def is_encrypted(layer: Descriptor) -> bool:
     """Whether a layer says that it is encrypted."""
     return layer.media_type.endswith("+encrypted")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.copy.convert.conversion_plan import ConversionPlan, ImageConversion, is_sealed
-from bundler.copy.convert.options import FORMATS, LayerConversion
+from bundler.copy.convert.conversion_plan import ConversionPlan, ImageConversion, is_encrypted
+from bundler.copy.convert.options import MANIFEST_TYPES, LayerConversion
 from bundler.errors import (
     CannotConvertError,
     FormatUnsupportedError,
@@ -87,16 +87,18 @@ class _Decider:
         media_type = self._manifest_type(parsed)
         recipe = ImageConversion(parsed, media_type, ())
         if media_type in media_types.SCHEMA1:
-            renames = self._changes.keep is None and self._is_called_otherwise(parsed)
-            return replace(recipe, treatments=(None,) * len(recipe.layers)) if renames else None
+            renames = self._changes.fixed_reason is None and self._is_called_otherwise(parsed)
+            return (
+                replace(recipe, layer_conversions=(None,) * len(recipe.layers)) if renames else None
+            )
         treatments = tuple(
             replace(self._treatment(layer, 0, 1) or _AS_FOUND, diff_id=True)
             for layer in recipe.layers
         )
-        return replace(recipe, treatments=treatments)
+        return replace(recipe, layer_conversions=treatments)
 
     def _is_called_otherwise(self, parsed: Schema1) -> bool:
-        name = self._changes.name
+        name = self._changes.target_name
         if name is None or name.digest is not None:
             return False
         return (name.path, name.tag or parsed.tag) != (parsed.name, parsed.tag)
@@ -141,7 +143,7 @@ class _Decider:
         if wanted is None:
             media_type = media_types.OCI_MANIFEST if needs_oci else self._nearest(parsed.media_type)
         else:
-            media_type = FORMATS[wanted]
+            media_type = MANIFEST_TYPES[wanted]
             if needs_oci and media_type != media_types.OCI_MANIFEST:
                 raise FormatUnsupportedError(
                     self._label,
@@ -173,7 +175,7 @@ class _Decider:
         wanted = self._changes.manifest_format
         accepted = self._accepts.manifests
         fits = accepted is None or parsed.media_type in accepted
-        if not fits or (wanted is not None and FORMATS[wanted] != parsed.media_type):
+        if not fits or (wanted is not None and MANIFEST_TYPES[wanted] != parsed.media_type):
             raise CannotConvertError(
                 f"{self._label}: an artifact ({parsed.artifact_type or parsed.config.media_type})",
                 reason="only images can be converted",
@@ -194,21 +196,21 @@ class _Decider:
         if layer.media_type in media_types.FOREIGN_LAYERS and layer.urls:
             return None
         treatment = self._form(layer)
-        unseal = changes.decryption if is_sealed(layer) else None
+        unseal = changes.decryption if is_encrypted(layer) else None
         if unseal is not None:
-            treatment = replace(treatment or _AS_FOUND, unseal=unseal)
-        elif is_sealed(layer):
+            treatment = replace(treatment or _AS_FOUND, decrypt=unseal)
+        elif is_encrypted(layer):
             return None
         secret = changes.encryption
         if secret is not None and (
             not secret.layers or position in {index % count for index in secret.layers}
         ):
-            treatment = replace(treatment or _AS_FOUND, seal=secret.seal)
+            treatment = replace(treatment or _AS_FOUND, encrypt=secret.encrypt)
         if treatment is None:
             return None
         if treatment == _AS_FOUND:
-            return treatment if changes.keep is None else None
-        if changes.keep is not None and treatment.only_uncompressed and treatment.may_stay:
+            return treatment if changes.fixed_reason is None else None
+        if changes.fixed_reason is not None and treatment.only_uncompressed and treatment.may_stay:
             return None
         self._may_change(f"its layer {layer.digest} would change")
         return replace(treatment, precompute=changes.precompute)
@@ -234,5 +236,5 @@ class _Decider:
         return LayerConversion("compressed", "gzip", changes.level, only_uncompressed=True)
 
     def _may_change(self, what: str) -> None:
-        if self._changes.keep is not None:
-            raise CannotConvertError(f"{self._label}: {what}", reason=self._changes.keep)
+        if self._changes.fixed_reason is not None:
+            raise CannotConvertError(f"{self._label}: {what}", reason=self._changes.fixed_reason)

@@ -43,7 +43,7 @@ class ConversionContext:
     scratch: Path | None = None
 
 
-def make(
+def convert_layer(
     change: LayerChange, source: Source, destination: Destination, shop: ConversionContext
 ) -> ConvertedLayer:
     """Bring a layer to ``destination`` in another form; what arrived.
@@ -54,7 +54,7 @@ def make(
         RegistryError: temporary failures went on for longer than was worth waiting for.
     """
     node = Node.of(change.layer, "layer")
-    with blob_transfer.told(node, "copy", shop.emit):
+    with blob_transfer.report_blob(node, "copy", shop.emit):
         attempts = blob_transfer.new_attempts(node, shop.cancellation, shop.emit)
         for _ in attempts:
             stream = blob_transfer.ResumingReader(node, source, shop.cancellation, shop.emit)
@@ -67,18 +67,18 @@ def make(
                     if stream.failed:
                         raise
                     attempts.fail(error)
-                    progress.take_back()
+                    progress.undo()
                 else:
-                    progress.tell()
+                    progress.report()
                     break
         else:
             raise AssertionError("an iteration over attempts has no end")
-    if change.treatment.diff_id:
-        made = replace(made, diff_id=diff_id(change.layer, source, shop))
+    if change.conversion.diff_id:
+        made = replace(made, diff_id=compute_diff_id(change.layer, source, shop))
     return made
 
 
-def diff_id(layer: Descriptor, source: Source, shop: ConversionContext) -> Digest:
+def compute_diff_id(layer: Descriptor, source: Source, shop: ConversionContext) -> Digest:
     """The digest of a layer's uncompressed bytes, which are read for nothing else.
 
     Raises:
@@ -86,7 +86,7 @@ def diff_id(layer: Descriptor, source: Source, shop: ConversionContext) -> Diges
     """
     node = Node.of(layer, "layer")
     with (
-        blob_transfer.told(node, "check", shop.emit),
+        blob_transfer.report_blob(node, "check", shop.emit),
         closing(blob_transfer.ResumingReader(node, source, shop.cancellation, shop.emit)) as stream,
         ExitStack() as opened,
     ):
@@ -96,7 +96,7 @@ def diff_id(layer: Descriptor, source: Source, shop: ConversionContext) -> Diges
         buffer = new_buffer()
         while line.content.readinto(buffer):
             pass
-        progress.tell()
+        progress.report()
         return line.content.descriptor().digest
 
 
@@ -111,7 +111,7 @@ class _LayerPipeline:
         opened: ExitStack,
     ) -> None:
         self.layer = layer = change.layer
-        self.treatment = treatment = change.treatment
+        self.treatment = treatment = change.conversion
         self.expected: Digest | None = None
         """What arrives must have this digest; None: it has whatever it turns out to have."""
         self._what = f"layer {layer.digest}"
@@ -126,8 +126,8 @@ class _LayerPipeline:
             media_type=layer.media_type,
             observe=progress,
         )
-        if treatment.unseal is not None:
-            beginning = _PeekedStream(treatment.unseal(left, layer))
+        if treatment.decrypt is not None:
+            beginning = _PeekedStream(treatment.decrypt(left, layer))
             content = self._computed(beginning)
         found = decompress.detect(beginning.head)
         self.compression: str | None = found
@@ -137,8 +137,8 @@ class _LayerPipeline:
                 content = self._compressed(content, treatment)
             else:
                 self.expected = change.diff_id
-        if treatment.seal is not None:
-            content = self._station(treatment.seal(content, layer))
+        if treatment.encrypt is not None:
+            content = self._station(treatment.encrypt(content, layer))
         self.content = content
         self.unchanged = content is left
 
@@ -242,13 +242,13 @@ def _push(
         made = replace(node, digest=line.expected, size=None, diff_id=line.expected)
         stored = destination.push(made, line.content)
     annotations = dict(line.layer.annotations)
-    if treatment.unseal is not None:
+    if treatment.decrypt is not None:
         annotations = {key: annotations[key] for key in annotations if not key.startswith(_SEALED)}
     annotations |= line.annotations
     descriptor = replace(
         line.layer, digest=stored.digest, size=stored.size, annotations=annotations
     )
-    return ConvertedLayer(descriptor, line.compression, sealed=treatment.seal is not None)
+    return ConvertedLayer(descriptor, line.compression, encrypted=treatment.encrypt is not None)
 
 
 def _push_spooled(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Algorithm = Literal["gzip", "zstd", "zstd:chunked"]
 ManifestFormat = Literal["oci", "v2s2", "v2s1"]
 
-FORMATS: Mapping[ManifestFormat, str] = {
+MANIFEST_TYPES: Mapping[ManifestFormat, str] = {
     "oci": media_types.OCI_MANIFEST,
     "v2s2": media_types.DOCKER_MANIFEST,
     "v2s1": media_types.DOCKER_SCHEMA1_SIGNED,
@@ -55,7 +55,7 @@ class TransformedStream(Protocol):
 class Encryption:
     """Layers that become secret on the way."""
 
-    seal: Callable[[Reader, Descriptor], TransformedStream]
+    encrypt: Callable[[Reader, Descriptor], TransformedStream]
     """Encrypts a layer that its descriptor describes."""
     layers: tuple[int, ...] = ()
     """Which ones, from 0, from the end with a minus; none: all."""
@@ -82,12 +82,12 @@ class ConversionOptions:
     encryption: Encryption | None = None
     decryption: Callable[[Reader, Descriptor], Reader] | None = None
     """Opens a layer that its descriptor describes; raises in place of the end if it was altered."""
-    keep: str | None = None
+    fixed_reason: str | None = None
     """Why no digest may change; None: it may."""
-    name: ImageReference | None = None
+    target_name: ImageReference | None = None
     """What the image will be called, which schema 1 writes into the manifest."""
 
-    def between(self, source: Source, goal: ImageReference | None) -> ConversionOptions:
+    def for_endpoints(self, source: Source, goal: ImageReference | None) -> ConversionOptions:
         """The same, with the changes that follow from the source and the destination.
 
         Args:
@@ -99,12 +99,12 @@ class ConversionOptions:
             changes = replace(changes, compress_uncompressed=True)
         if goal is None:
             return changes
-        if goal.digest is not None and changes.keep is None:
-            changes = replace(changes, keep="the destination names a digest")
-        return replace(changes, name=goal)
+        if goal.digest is not None and changes.fixed_reason is None:
+            changes = replace(changes, fixed_reason="the destination names a digest")
+        return replace(changes, target_name=goal)
 
 
-AS_IT_IS = ConversionOptions()
+NO_CONVERSION = ConversionOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,8 @@ class LayerConversion:
     diff_id: bool = False
     """Find out the digest of its uncompressed bytes."""
     precompute: bool = False
-    seal: Callable[[Reader, Descriptor], TransformedStream] | None = None
-    unseal: Callable[[Reader, Descriptor], Reader] | None = None
+    encrypt: Callable[[Reader, Descriptor], TransformedStream] | None = None
+    decrypt: Callable[[Reader, Descriptor], Reader] | None = None
 
     @property
     def may_stay(self) -> bool:
@@ -131,8 +131,8 @@ class LayerConversion:
         return (
             self.form != "uncompressed"
             and not (self.force or self.diff_id)
-            and self.seal is None
-            and self.unseal is None
+            and self.encrypt is None
+            and self.decrypt is None
         )
 
 
@@ -142,7 +142,7 @@ class LayerChange:
 
     layer: Descriptor
     """As it leaves; its size is -1 where nothing tells it."""
-    treatment: LayerConversion
+    conversion: LayerConversion
     diff_id: Digest | None = None
     """What the image's config says of its uncompressed bytes; None: nothing is known."""
 
@@ -157,5 +157,5 @@ class ConvertedLayer:
     """By what it is compressed now; None: not at all."""
     diff_id: Digest | None = None
     """Where it was to be found out."""
-    sealed: bool = False
+    encrypted: bool = False
     """Whether it is encrypted now."""

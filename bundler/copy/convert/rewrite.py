@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.copy.convert.conversion_plan import ConvertedGraph, is_sealed, said_compression
+from bundler.copy.convert.conversion_plan import ConvertedGraph, is_encrypted, parse_compression
 from bundler.copy.graph import Graph, GraphManifest
 from bundler.oci import conversion, manifest, media_types
 from bundler.oci.descriptor import Descriptor
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bundler.oci.reference import ImageReference
 
 
-def apply(
+def rewrite_graph(
     graph: Graph,
     recipe: ConversionPlan,
     made: Callable[[LayerChange], ConvertedLayer],
@@ -58,8 +58,8 @@ class _Rewriter:
     ) -> None:
         self._recipe = recipe
         self._made = {
-            (change.layer.digest, change.treatment): made(change)
-            for change in recipe.layer_changes()
+            (change.layer.digest, change.conversion): made(change)
+            for change in recipe.find_layer_changes()
         }
         self._label = label
         self._name = "" if name is None else name.path
@@ -122,7 +122,9 @@ class _Rewriter:
         self, recipe: ImageConversion, parsed: Schema1, layers: list[Descriptor]
     ) -> bytes:
         """Its config is made of its history, and of what its layers turned out to be."""
-        made = [self._made[one.blob, how] for one, how in _treated(parsed, recipe.treatments)]
+        made = [
+            self._made[one.blob, how] for one, how in _treated(parsed, recipe.layer_conversions)
+        ]
         diff_ids = [one.diff_id for one in made if one.diff_id is not None]
         config = schema1.to_config(parsed, diff_ids, what=self._label)
         return _manifest(parsed, self._write(config, recipe.media_type), layers, recipe.media_type)
@@ -161,7 +163,7 @@ class _Rewriter:
     def _layers(self, recipe: ImageConversion, manifest_type: str) -> list[Descriptor]:
         return [
             self._layer(layer, treatment, manifest_type)
-            for layer, treatment in zip(recipe.layers, recipe.treatments, strict=True)
+            for layer, treatment in zip(recipe.layers, recipe.layer_conversions, strict=True)
         ]
 
     def _layer(
@@ -169,10 +171,10 @@ class _Rewriter:
     ) -> Descriptor:
         arrived = layer
         if treatment is None:
-            compression, sealed = said_compression(layer.media_type), is_sealed(layer)
+            compression, sealed = parse_compression(layer.media_type), is_encrypted(layer)
         else:
             made = self._made[layer.digest, treatment]
-            arrived, compression, sealed = made.descriptor, made.compression, made.sealed
+            arrived, compression, sealed = made.descriptor, made.compression, made.encrypted
         media_type = conversion.layer_media_type(layer.media_type, manifest_type, compression)
         return replace(arrived, media_type=f"{media_type}+encrypted" if sealed else media_type)
 
@@ -187,7 +189,7 @@ class _Rewriter:
             for child in parsed.manifests
             for new in [self._replaced.get(child.digest, child)]
         ]
-        media_type = self._recipe.list_type or parsed.media_type
+        media_type = self._recipe.index_type or parsed.media_type
         if media_type == parsed.media_type and children == list(parsed.manifests):
             return parsed.raw, media_type
         if media_type == media_types.OCI_INDEX:

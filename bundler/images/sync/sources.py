@@ -15,7 +15,7 @@ from bundler.config.registry_access import RegistryOverride
 from bundler.config.yaml import document, skopeo_sync
 from bundler.config.yaml.context import YamlContext
 from bundler.config.yaml.document import Findings
-from bundler.copy.parallel import run, run_each
+from bundler.copy.parallel import run_all, run_collecting_errors
 from bundler.errors import (
     BundlerError,
     InvalidBundleManifestError,
@@ -185,7 +185,9 @@ def _in_file(
     options = replace(options, overrides={**options.overrides, **overrides})
     tasks = [partial(_listed, item, options, stack) for item in said.images]
     keep_going = running.keep_going or question.lenient
-    results = (run_each if keep_going else run)(running.executor, tasks, running.cancellation)
+    results = (run_collecting_errors if keep_going else run_all)(
+        running.executor, tasks, running.cancellation
+    )
     images: list[SyncImage] = []
     left_out = list(mistakes)
     for item, result in zip(said.images, results, strict=True):

@@ -14,14 +14,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from bundler import events, transports
-from bundler.copy.convert.options import AS_IT_IS, ConversionOptions
+from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions
 from bundler.copy.engine import execute
 from bundler.copy.graph import Wish
-from bundler.copy.parallel import run_each
+from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.plan import Target, plan
 from bundler.copy.platform_selection import EVERYTHING, Selection
 from bundler.copy.resolve import resolve
-from bundler.copy.resolved_event import resolved
+from bundler.copy.resolved_event import create_resolved_event
 from bundler.errors import BundlerError, NotFoundError
 from bundler.images.sync import destinations, sources
 from bundler.images.sync.report import Line, SyncReport
@@ -48,7 +48,7 @@ class SyncRequest:
     naming: Naming
     selection: Selection = EVERYTHING
     referrers: bool = False
-    changes: ConversionOptions = AS_IT_IS
+    changes: ConversionOptions = NO_CONVERSION
     signatures: Literal["all", "images", "none"] = "all"
     """Which of the signatures beside the manifests come along; ``images``: not a list's."""
     refuse_existing: bool = False
@@ -140,7 +140,7 @@ class _Work:
         with ExitStack() as stack:
             opened = _OpenEndpoints(self.reading, self.writing, stack)
             tasks = [partial(self._look, item, opened) for item in placed]
-            looked = run_each(self.running.executor, tasks, self.running.cancellation)
+            looked = run_collecting_errors(self.running.executor, tasks, self.running.cancellation)
             self._tell(placed, looked)
             targets = [
                 item.target for item in looked if isinstance(item, _Inspected) and item.target
@@ -187,11 +187,11 @@ class _Work:
             tells_platform=False,
         )
         image = resolve(wish, self.admit)
-        root, parts = image.graph.root.digest, resolved(image.graph)
+        root, parts = image.graph.root.digest, create_resolved_event(image.graph)
         if self.dry_run and not item.remote:
             return _Inspected(root, None, parts)
         destination = opened.destination(item.place)
-        changes = order.changes.between(source, item.image)
+        changes = order.changes.for_endpoints(source, item.image)
         more = image.referrers or image.signatures or _alters(changes)
         if not more and _holds(destination, item.name, root):
             return _Inspected(root, None, parts, present=True)
@@ -269,4 +269,4 @@ def _holds(destination: Destination, name: str | None, root: Digest) -> bool:
 
 def _alters(changes: ConversionOptions) -> bool:
     """Whether another form is asked for."""
-    return replace(changes, keep=None, name=None) != AS_IT_IS
+    return replace(changes, fixed_reason=None, target_name=None) != NO_CONVERSION

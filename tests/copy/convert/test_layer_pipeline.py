@@ -117,7 +117,7 @@ def test_a_place_without_compression_gets_none(executor):
 def test_a_digest_that_may_not_change_does_not(executor):
     there = MemoryStore()
     there.add_image("app", layers=[b"one"])
-    fixed = ConversionOptions(compression="zstd", keep="because I say so")
+    fixed = ConversionOptions(compression="zstd", fixed_reason="because I say so")
     with pytest.raises(CannotConvertError, match="because I say so"):
         copy(executor, there, MemoryStore(), fixed)
 

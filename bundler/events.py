@@ -86,7 +86,7 @@ class ImagePublished:
 class Retrying:
     """A temporary failure: the same is tried again after ``wait`` seconds."""
 
-    what: str
+    subject: str
     wait: float
     reason: str
     attempt: int
@@ -127,7 +127,7 @@ class ImagePresent:
 class Skipped:
     """Something that was asked for is not done, and the rest goes on."""
 
-    what: str
+    subject: str
     reason: str
     error: BundlerError | None = None
 

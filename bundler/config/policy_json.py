@@ -139,7 +139,7 @@ def parse(raw: bytes, origin: str) -> Policy:
         PolicyFileError: with the place in the file that is not in order.
     """
     try:
-        value = strict.loads(raw, what=origin, limit=bounded_read.MAX_SIZE)
+        value = strict.loads(raw, subject=origin, limit=bounded_read.MAX_SIZE)
     except BundlerError as error:
         raise PolicyFileError(error.message) from None
     top = _Object.of(value, origin, ("default", "transports"))

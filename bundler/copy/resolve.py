@@ -124,7 +124,7 @@ class ManifestReader:
     def parse(self, descriptor: Descriptor, raw: bytes) -> Manifest:
         """The parsed view of a manifest of this wish."""
         what = f"{self._wish.label}: manifest {descriptor.digest}"
-        return manifest.parse(raw, descriptor.media_type, what=what)
+        return manifest.parse(raw, descriptor.media_type, subject=what)
 
     def graph(self, root: Descriptor, raw: bytes, selection: Selection) -> Graph:
         """All that hangs off ``root``, whose bytes are ``raw``."""
@@ -224,13 +224,13 @@ def _choose_root(
 def _platform(parsed: ImageManifest | Schema1, wish: Wish) -> Platform | None:
     """An image that is in no index says in its config where it runs; an artifact need not."""
     if isinstance(parsed, Schema1):
-        top = schema1.top_config(parsed, what=wish.label)
+        top = schema1.top_config(parsed, subject=wish.label)
         return Platform.from_json(top | {"architecture": parsed.architecture}, wish.label)
     if parsed.is_artifact:
         return None
     raw = fetch(wish.source, parsed.config, wish.label, kind="config")
     what = f"{wish.label}: config {parsed.config.digest}"
-    platform = image_config.parse(raw, what=what).platform
+    platform = image_config.parse(raw, subject=what).platform
     return platform if platform.os or platform.architecture else None
 
 

@@ -49,7 +49,7 @@ class Time:
     offset: int = 0
 
     @classmethod
-    def parse(cls, text: str, what: str) -> Time:
+    def parse(cls, text: str, subject: str) -> Time:
         """Read RFC 3339.
 
         Raises:
@@ -57,10 +57,10 @@ class Time:
         """
         found = _RFC_3339.fullmatch(text)
         if found is None or not _is_time(found):
-            raise MalformedError(f"{what}: {text[:80]!r} is not a time as RFC 3339 writes it")
+            raise MalformedError(f"{subject}: {text[:80]!r} is not a time as RFC 3339 writes it")
         hours, minutes = int(found[9] or 0), int(found[10] or 0)
         if hours > 24 or minutes > 59:
-            raise MalformedError(f"{what}: {text[:80]!r} has no such time zone")
+            raise MalformedError(f"{subject}: {text[:80]!r} has no such time zone")
         offset = (hours * 60 + minutes) * (-1 if found[8] == "-" else 1)
         return cls(text[:10], text[11:19], (found[7] or "")[:9].rstrip("0"), offset)
 

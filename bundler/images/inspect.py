@@ -93,7 +93,7 @@ def any_instance(found: Found, platform: Platform) -> ImageManifest | Schema1:
     descriptor, raw = found.root, found.raw
     for _ in range(MAX_DEPTH + 1):
         what = f"{found.reference}: manifest {descriptor.digest}"
-        parsed = manifest.parse(raw, descriptor.media_type, what=what)
+        parsed = manifest.parse(raw, descriptor.media_type, subject=what)
         if not isinstance(parsed, Index):
             return parsed
         descriptor = platform_selection.instance(parsed, platform, str(found.reference))
@@ -174,7 +174,7 @@ def repository_tags(source: Source, emit: Emit) -> Value:
 
 def _config(found: Found, image: ImageManifest) -> tuple[Struct, str]:
     what = f"{found.reference}: config {image.config.digest}"
-    return config_struct.parse(raw_config(found, image), what=what)
+    return config_struct.parse(raw_config(found, image), subject=what)
 
 
 def _of(struct: Struct, name: str) -> Value:
@@ -204,7 +204,7 @@ def _output(
 
 def _schema1_summary(head: tuple[Member, ...], image: Schema1, what: str) -> Struct:
     """Its topmost layer says what is known of it, in the words of a config."""
-    known, docker_version = config_struct.parse(image.entries[-1].v1.encode(), what=what)
+    known, docker_version = config_struct.parse(image.entries[-1].v1.encode(), subject=what)
     blobs = [entry.blob for entry in image.entries]
     layers = (
         Member("Layers", strings([blob.text for blob in blobs])),

@@ -12,37 +12,40 @@ from bundler.gocompat.values import NIL_SLICE, Member, Struct, Value
 from bundler.oci.json import fields, go_struct, strict
 
 
-def parse(raw: bytes, *, what: str) -> tuple[Struct, str]:
+def parse(raw: bytes, *, subject: str) -> tuple[Struct, str]:
     """The configuration, and the version of Docker that wrote it (empty: it does not say).
 
     Raises:
         LimitError: larger or deeper than allowed.
         MalformedError: a member is not what the specification says.
     """
-    value = strict.load_object(raw, what=what)
-    fields.refuse_other_case(value, ("config", "rootfs", "history", "docker_version"), what)
-    config, rootfs = (fields.obj(value, key, what) or {} for key in ("config", "rootfs"))
-    inner = go_struct.struct("v1.ImageConfig", _CONFIG, config, what)
+    value = strict.load_object(raw, subject=subject)
+    fields.refuse_other_case(value, ("config", "rootfs", "history", "docker_version"), subject)
+    config, rootfs = (fields.obj(value, key, subject) or {} for key in ("config", "rootfs"))
+    inner = go_struct.struct("v1.ImageConfig", _CONFIG, config, subject)
     items = value.get("history")
     history: Value = NIL_SLICE
     if items is not None:
-        entries = fields.objects(value, "history", what)
+        entries = fields.objects(value, "history", subject)
         history = [
-            go_struct.struct("v1.History", _HISTORY, entry, f"{what}: history") for entry in entries
+            go_struct.struct("v1.History", _HISTORY, entry, f"{subject}: history")
+            for entry in entries
         ]
     struct = Struct(
         "v1.Image",
         (
-            *go_struct.members(_HEAD, value, what),
+            *go_struct.members(_HEAD, value, subject),
             Member(
-                "Platform", go_struct.struct("v1.Platform", _PLATFORM, value, what), embedded=True
+                "Platform",
+                go_struct.struct("v1.Platform", _PLATFORM, value, subject),
+                embedded=True,
             ),
             Member("Config", inner, "config", omit_zero=True),
-            Member("RootFS", go_struct.struct("v1.RootFS", _ROOTFS, rootfs, what), "rootfs"),
+            Member("RootFS", go_struct.struct("v1.RootFS", _ROOTFS, rootfs, subject), "rootfs"),
             Member("History", history, "history", omit_empty=True),
         ),
     )
-    return struct, fields.text(value, "docker_version", what) or ""
+    return struct, fields.text(value, "docker_version", subject) or ""
 
 
 _HEAD: go_struct.Fields = (

@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 _NOWHERE = Platform("", "")
 
 
-def to_oci_config(raw: bytes, *, what: str) -> bytes:
+def to_oci_config(raw: bytes, *, subject: str) -> bytes:
     """The OCI config of an image that has the Docker config ``raw``.
 
     Raises:
         LimitError: larger or deeper than allowed.
         MalformedError: not an image's config.
     """
-    return json_encoding.dumps(plain(config_struct.parse(raw, what=what)[0]))
+    return json_encoding.dumps(plain(config_struct.parse(raw, subject=subject)[0]))
 
 
-def to_docker_config(raw: bytes, *, what: str) -> bytes:
+def to_docker_config(raw: bytes, *, subject: str) -> bytes:
     """The Docker config of an image that has the OCI config ``raw``: the same bytes.
 
     All that an OCI config says means the same in Docker's.
@@ -56,7 +56,7 @@ def to_docker_config(raw: bytes, *, what: str) -> bytes:
         LimitError: larger or deeper than allowed.
         MalformedError: not an image's config.
     """
-    image_config.parse(raw, what=what)
+    image_config.parse(raw, subject=subject)
     return raw
 
 
@@ -243,8 +243,8 @@ def _docker_features(index: Index) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for position, item in enumerate(json.loads(index.raw)["manifests"]):
         platform = item.get("platform") or {}
-        what = f"manifests[{position}]: platform"
-        features = fields.texts(platform, "features", what)
+        subject = f"manifests[{position}]: platform"
+        features = fields.texts(platform, "features", subject)
         found.append({"features": list(features)} if features else {})
     return found
 

@@ -42,28 +42,28 @@ class Descriptor:
     artifact_type: str | None = None
 
     @classmethod
-    def from_json(cls, value: dict[str, Any], what: str) -> Descriptor:
-        """Read a descriptor; ``what`` names it in messages.
+    def from_json(cls, value: dict[str, Any], subject: str) -> Descriptor:
+        """Read a descriptor.
 
         Raises:
             MalformedError: a member is missing or has the wrong type.
         """
-        fields.refuse_other_case(value, _FIELDS, what)
-        media_type = fields.text(value, "mediaType", what)
-        digest = fields.text(value, "digest", what)
+        fields.refuse_other_case(value, _FIELDS, subject)
+        media_type = fields.text(value, "mediaType", subject)
+        digest = fields.text(value, "digest", subject)
         if media_type is None or digest is None:
-            raise MalformedError(f"{what}: a descriptor needs mediaType and digest")
+            raise MalformedError(f"{subject}: a descriptor needs mediaType and digest")
         if _MEDIA_TYPE.fullmatch(media_type) is None:
-            raise MalformedError(f"{what}: {media_type[:80]!r} is not a media type")
-        platform = fields.obj(value, "platform", what)
+            raise MalformedError(f"{subject}: {media_type[:80]!r} is not a media type")
+        platform = fields.obj(value, "platform", subject)
         return cls(
             media_type=media_type,
-            digest=_digest(digest, what),
-            size=fields.integer(value, "size", what),
-            urls=fields.texts(value, "urls", what),
-            annotations=fields.text_map(value, "annotations", what),
-            platform=None if platform is None else Platform.from_json(platform, what),
-            artifact_type=fields.text(value, "artifactType", what),
+            digest=_digest(digest, subject),
+            size=fields.integer(value, "size", subject),
+            urls=fields.texts(value, "urls", subject),
+            annotations=fields.text_map(value, "annotations", subject),
+            platform=None if platform is None else Platform.from_json(platform, subject),
+            artifact_type=fields.text(value, "artifactType", subject),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -84,11 +84,11 @@ class Descriptor:
         return value
 
 
-def _digest(text: str, what: str) -> Digest:
+def _digest(text: str, subject: str) -> Digest:
     try:
         return Digest(text)
     except MalformedError as error:
-        raise MalformedError(f"{what}: {error.message}") from None
+        raise MalformedError(f"{subject}: {error.message}") from None
 
 
 EMPTY_CONFIG = b"{}"

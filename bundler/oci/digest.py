@@ -54,15 +54,15 @@ class Digest:
         """Whether ``data`` has this digest."""
         return Digest.of(data, self.algorithm) == self
 
-    def check(self, data: bytes, what: str) -> None:
-        """Return if ``data``, which messages call ``what``, has this digest.
+    def check(self, data: bytes, subject: str) -> None:
+        """Verify that ``data`` has this digest.
 
         Raises:
             DigestMismatchError: it has another one.
         """
         got = Digest.of(data, self.algorithm)
         if got != self:
-            raise DigestMismatchError(what, expected=self.text, got=got.text)
+            raise DigestMismatchError(subject, expected=self.text, got=got.text)
 
     def hasher(self) -> _Hash:
         """A fresh hash object of this digest's algorithm."""

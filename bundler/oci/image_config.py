@@ -22,21 +22,21 @@ class ImageConfig:
     created: str | None
 
 
-def parse(raw: bytes, *, what: str = "image config") -> ImageConfig:
+def parse(raw: bytes, *, subject: str = "image config") -> ImageConfig:
     """Parse a config whose bytes are already known to be the ones that were asked for.
 
     Raises:
         LimitError: larger or deeper than allowed.
         MalformedError: not an image config.
     """
-    value = strict.load_object(raw, what=what)
-    rootfs = fields.obj(value, "rootfs", what) or {}
+    value = strict.load_object(raw, subject=subject)
+    rootfs = fields.obj(value, "rootfs", subject) or {}
     try:
-        diff_ids = tuple(map(Digest, fields.texts(rootfs, "diff_ids", what)))
+        diff_ids = tuple(map(Digest, fields.texts(rootfs, "diff_ids", subject)))
     except MalformedError as error:
-        raise MalformedError(f"{what}: diff_ids: {error.message}") from None
+        raise MalformedError(f"{subject}: diff_ids: {error.message}") from None
     return ImageConfig(
-        platform=Platform.from_json(value, what),
+        platform=Platform.from_json(value, subject),
         diff_ids=diff_ids,
-        created=fields.text(value, "created", what),
+        created=fields.text(value, "created", subject),
     )

@@ -35,26 +35,26 @@ MAX_INDEX = 16 * 1024 * 1024
 _SHOWN_NAMES = 20
 
 
-def check_mark(raw: bytes, what: str) -> None:
+def check_mark(raw: bytes, subject: str) -> None:
     """Accept what ``oci-layout`` holds, or say why not.
 
     Raises:
         MalformedError: it is not such a document.
         UnsupportedError: a version of the layout that nobody knows yet.
     """
-    value = strict.load_object(raw, what=what, limit=MAX_MARK)
-    version = fields.text(value, "imageLayoutVersion", what)
+    value = strict.load_object(raw, subject=subject, limit=MAX_MARK)
+    version = fields.text(value, "imageLayoutVersion", subject)
     if version is None:
-        raise MalformedError(f"{what}: imageLayoutVersion is missing")
+        raise MalformedError(f"{subject}: imageLayoutVersion is missing")
     if version.partition(".")[0] != "1":
-        raise UnsupportedError(f"{what}: version {version[:40]!r} of the layout, expected 1.0.0")
+        raise UnsupportedError(f"{subject}: version {version[:40]!r} of the layout, expected 1.0.0")
 
 
 @dataclass(frozen=True, slots=True)
 class LayoutIndex:
     """``index.json``: the roots of a layout; a root's name is an annotation of its entry."""
 
-    what: str
+    subject: str
     """How messages name it."""
     members: dict[str, Any] = field(repr=False)
     """The whole document but ``manifests``."""
@@ -62,30 +62,30 @@ class LayoutIndex:
     entries: tuple[Descriptor, ...]
 
     @classmethod
-    def empty(cls, what: str) -> LayoutIndex:
+    def empty(cls, subject: str) -> LayoutIndex:
         """The index of a new layout."""
-        return cls(what, {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX}, (), ())
+        return cls(subject, {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX}, (), ())
 
     @classmethod
-    def parse(cls, raw: bytes, what: str) -> LayoutIndex:
+    def parse(cls, raw: bytes, subject: str) -> LayoutIndex:
         """Read ``index.json``.
 
         Raises:
             LimitError: larger or deeper than allowed.
             MalformedError: not an index.
         """
-        value = strict.load_object(raw, what=what, limit=MAX_INDEX)
-        fields.refuse_other_case(value, ("schemaVersion", "mediaType", "manifests"), what)
+        value = strict.load_object(raw, subject=subject, limit=MAX_INDEX)
+        fields.refuse_other_case(value, ("schemaVersion", "mediaType", "manifests"), subject)
         if value.get("schemaVersion") != 2:
-            raise MalformedError(f"{what}: schemaVersion is not 2")
+            raise MalformedError(f"{subject}: schemaVersion is not 2")
         if value.get("mediaType") not in (None, "", media_types.OCI_INDEX):
-            raise MalformedError(f"{what}: its mediaType is not that of an index")
-        items = fields.objects(value, "manifests", what)
+            raise MalformedError(f"{subject}: its mediaType is not that of an index")
+        items = fields.objects(value, "manifests", subject)
         entries = tuple(
-            Descriptor.from_json(item, f"{what}: manifests[{position}]")
+            Descriptor.from_json(item, f"{subject}: manifests[{position}]")
             for position, item in enumerate(items)
         )
-        return cls(what, value | {"manifests": None}, tuple(items), entries)
+        return cls(subject, value | {"manifests": None}, tuple(items), entries)
 
     def names(self) -> list[str]:
         """Every name, in order, each once."""
@@ -112,12 +112,12 @@ class LayoutIndex:
             found = [item for item in self.entries if item.annotations.get(annotation) == name]
             if len({item.digest for item in found}) > 1:
                 raise MalformedError(
-                    f"{self.what}: {name!r} is the name of {len(found)} images",
+                    f"{self.subject}: {name!r} is the name of {len(found)} images",
                     hint="name the one that is meant by its place: :@0 is the first",
                 )
             if found:
                 return found[0]
-        raise NoSuchImageError(self.what, name, hint=self._what_there_is())
+        raise NoSuchImageError(self.subject, name, hint=self._what_there_is())
 
     def published(self, entries: Iterable[Descriptor]) -> LayoutIndex:
         """The index with ``entries`` in it; one with the name of a former entry takes its place.
@@ -134,7 +134,7 @@ class LayoutIndex:
             former = wanted.setdefault(key, entry)
             if former.digest != entry.digest:
                 raise ConflictError(
-                    f"{self.what}: {key!r} is wanted by {former.digest} and {entry.digest}"
+                    f"{self.subject}: {key!r} is wanted by {former.digest} and {entry.digest}"
                 )
         kept: list[tuple[dict[str, Any], Descriptor]] = []
         for raw, entry in zip(self.raw_entries, self.entries, strict=True):
@@ -168,17 +168,17 @@ class LayoutIndex:
 
     def _only(self) -> Descriptor:
         if not self.entries:
-            raise NotFoundError(f"{self.what}: there is no image in it")
+            raise NotFoundError(f"{self.subject}: there is no image in it")
         if len({item.digest for item in self.entries}) > 1:
-            raise AmbiguousImageError(self.what, len(self.entries), hint=self._what_there_is())
+            raise AmbiguousImageError(self.subject, len(self.entries), hint=self._what_there_is())
         return self.entries[0]
 
     def _at(self, place: str) -> Descriptor:
         number = place.removeprefix("@")
         if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise NotFoundError(f"{self.what}: {place[:40]!r} is not a place such as @0")
+            raise NotFoundError(f"{self.subject}: {place[:40]!r} is not a place such as @0")
         if int(number) >= len(self.entries):
-            raise IndexOutOfRangeError(self.what, index=int(number), count=len(self.entries))
+            raise IndexOutOfRangeError(self.subject, index=int(number), count=len(self.entries))
         return self.entries[int(number)]
 
     def _what_there_is(self) -> str:

@@ -77,43 +77,43 @@ class Index:
 Manifest = ImageManifest | Index | Schema1
 
 
-def parse(raw: bytes, media_type: str | None, *, what: str = "manifest") -> Manifest:
+def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> Manifest:
     """Parse a manifest whose bytes are already known to be the ones that were asked for.
 
     Args:
         raw: the manifest's bytes.
         media_type: what its descriptor, or the registry, says it is; None if neither does.
-        what: how messages name it.
+        subject: the manifest's name in messages.
 
     Raises:
         LimitError: larger, deeper or with more entries than allowed.
         MalformedError: not a manifest, or the body disagrees with ``media_type``.
         UnsupportedError: a type that is no manifest.
     """
-    value = strict.load_object(raw, what=what, limit=MAX_MANIFEST)
-    fields.refuse_other_case(value, _FIELDS, what)
-    kind = _agreed_media_type(value, media_type, what)
+    value = strict.load_object(raw, subject=subject, limit=MAX_MANIFEST)
+    fields.refuse_other_case(value, _FIELDS, subject)
+    kind = _agreed_media_type(value, media_type, subject)
     if kind in media_types.SCHEMA1:
-        _refuse(value, (*_IMAGE_FIELDS, *_INDEX_FIELDS), kind, what)
-        return manifest.parse(raw, kind, what=what)
+        _refuse(value, (*_IMAGE_FIELDS, *_INDEX_FIELDS), kind, subject)
+        return manifest.parse(raw, kind, subject=subject)
     version = value.get("schemaVersion")
     if not isinstance(version, int) or version != 2:
-        raise MalformedError(f"{what}: schemaVersion is not 2")
-    artifact_type = fields.text(value, "artifactType", what)
-    subject = _optional_descriptor(value, "subject", what)
-    annotations = fields.text_map(value, "annotations", what)
+        raise MalformedError(f"{subject}: schemaVersion is not 2")
+    artifact_type = fields.text(value, "artifactType", subject)
+    referred = _optional_descriptor(value, "subject", subject)
+    annotations = fields.text_map(value, "annotations", subject)
     if kind in media_types.INDEXES:
-        _refuse(value, (*_IMAGE_FIELDS, *_SCHEMA1_FIELDS), kind, what)
-        children = _descriptors(value, "manifests", what)
-        return Index(raw, kind, children, artifact_type, subject, annotations)
+        _refuse(value, (*_IMAGE_FIELDS, *_SCHEMA1_FIELDS), kind, subject)
+        children = _descriptors(value, "manifests", subject)
+        return Index(raw, kind, children, artifact_type, referred, annotations)
     if kind in media_types.IMAGE_MANIFESTS:
-        _refuse(value, (*_INDEX_FIELDS, *_SCHEMA1_FIELDS), kind, what)
-        config = _optional_descriptor(value, "config", what)
+        _refuse(value, (*_INDEX_FIELDS, *_SCHEMA1_FIELDS), kind, subject)
+        config = _optional_descriptor(value, "config", subject)
         if config is None:
-            raise MalformedError(f"{what}: an image manifest needs a config")
-        layers = _descriptors(value, "layers", what)
-        return ImageManifest(raw, kind, config, layers, artifact_type, subject, annotations)
-    raise UnsupportedError(f"{what}: {kind!r} is not a manifest's media type")
+            raise MalformedError(f"{subject}: an image manifest needs a config")
+        layers = _descriptors(value, "layers", subject)
+        return ImageManifest(raw, kind, config, layers, artifact_type, referred, annotations)
+    raise UnsupportedError(f"{subject}: {kind!r} is not a manifest's media type")
 
 
 def children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
@@ -145,8 +145,8 @@ def listed_type(parsed: Manifest) -> str | None:
     return parsed.config.media_type
 
 
-def check(raw: bytes, descriptor: Descriptor, what: str) -> None:
-    """Return if ``raw`` is the manifest that ``descriptor`` means; ``what`` names it in messages.
+def check(raw: bytes, descriptor: Descriptor, subject: str) -> None:
+    """Verify that ``raw`` is the manifest that ``descriptor`` refers to.
 
     The digest of a signed manifest of schema 1 is that of what is signed.
 
@@ -154,11 +154,11 @@ def check(raw: bytes, descriptor: Descriptor, what: str) -> None:
         IntegrityError: it is another one.
     """
     if len(raw) != descriptor.size:
-        raise SizeMismatchError(what, expected=descriptor.size, got=str(len(raw)))
+        raise SizeMismatchError(subject, expected=descriptor.size, got=str(len(raw)))
     if descriptor.media_type not in media_types.SCHEMA1:
-        descriptor.digest.check(raw, what)
-    elif (got := manifest_digest(raw, what=what)) != descriptor.digest:
-        raise DigestMismatchError(what, expected=descriptor.digest.text, got=got.text)
+        descriptor.digest.check(raw, subject)
+    elif (got := manifest_digest(raw, subject=subject)) != descriptor.digest:
+        raise DigestMismatchError(subject, expected=descriptor.digest.text, got=got.text)
 
 
 def strip(index: Index, keep: Collection[Digest]) -> bytes:
@@ -171,11 +171,13 @@ def strip(index: Index, keep: Collection[Digest]) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _agreed_media_type(value: dict[str, Any], told: str | None, what: str) -> str:
+def _agreed_media_type(value: dict[str, Any], told: str | None, subject: str) -> str:
     """The body's own mediaType wins over nothing, and must equal whatever else was said."""
-    own = fields.text(value, "mediaType", what)
+    own = fields.text(value, "mediaType", subject)
     if told is not None and own is not None and told != own:
-        raise MalformedError(f"{what}: its mediaType is {own!r}, but it was announced as {told!r}")
+        raise MalformedError(
+            f"{subject}: its mediaType is {own!r}, but it was announced as {told!r}"
+        )
     kind = own or told
     if kind is not None:
         return kind
@@ -186,28 +188,28 @@ def _agreed_media_type(value: dict[str, Any], told: str | None, what: str) -> st
         return media_types.OCI_INDEX
     if "config" in value and "manifests" not in value:
         return media_types.OCI_MANIFEST
-    raise MalformedError(f"{what}: neither an image manifest nor an index")
+    raise MalformedError(f"{subject}: neither an image manifest nor an index")
 
 
-def _refuse(value: dict[str, Any], members: tuple[str, ...], kind: str, what: str) -> None:
+def _refuse(value: dict[str, Any], members: tuple[str, ...], kind: str, subject: str) -> None:
     """A body that could be read as both kinds is read as neither."""
     for member in members:
         if member in value:
-            raise MalformedError(f"{what}: {kind} must not have {member!r}")
+            raise MalformedError(f"{subject}: {kind} must not have {member!r}")
 
 
-def _descriptors(value: dict[str, Any], key: str, what: str) -> tuple[Descriptor, ...]:
+def _descriptors(value: dict[str, Any], key: str, subject: str) -> tuple[Descriptor, ...]:
     if key not in value:
-        raise MalformedError(f"{what}: {key} is missing")
-    items = fields.objects(value, key, what)
+        raise MalformedError(f"{subject}: {key} is missing")
+    items = fields.objects(value, key, subject)
     if len(items) > MAX_CHILDREN:
-        raise LimitError(f"{what}: {len(items):,} {key}, more than the {MAX_CHILDREN:,} allowed")
+        raise LimitError(f"{subject}: {len(items):,} {key}, more than the {MAX_CHILDREN:,} allowed")
     return tuple(
-        Descriptor.from_json(item, f"{what}: {key}[{position}]")
+        Descriptor.from_json(item, f"{subject}: {key}[{position}]")
         for position, item in enumerate(items)
     )
 
 
-def _optional_descriptor(value: dict[str, Any], key: str, what: str) -> Descriptor | None:
-    item = fields.obj(value, key, what)
-    return None if item is None else Descriptor.from_json(item, f"{what}: {key}")
+def _optional_descriptor(value: dict[str, Any], key: str, subject: str) -> Descriptor | None:
+    item = fields.obj(value, key, subject)
+    return None if item is None else Descriptor.from_json(item, f"{subject}: {key}")

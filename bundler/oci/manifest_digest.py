@@ -23,7 +23,7 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 _MAX_SIGNATURES = 100
 
 
-def manifest_digest(raw: bytes, *, what: str) -> Digest:
+def manifest_digest(raw: bytes, *, subject: str) -> Digest:
     """The sha256 digest of the manifest ``raw``; any other content counts as it is.
 
     Raises:
@@ -31,7 +31,7 @@ def manifest_digest(raw: bytes, *, what: str) -> Digest:
         MalformedError: signatures of schema 1 that cannot be taken out.
     """
     try:
-        value = strict.load_object(raw, what=what)
+        value = strict.load_object(raw, subject=subject)
     except MalformedError:
         if b"signatures" in raw:  # other parsers may find some where ours refuses to look
             raise
@@ -39,7 +39,7 @@ def manifest_digest(raw: bytes, *, what: str) -> Digest:
     signed = value.get("schemaVersion") == 1 and value.get("signatures") is not None
     if not signed or value.get("mediaType") in _KNOWN:
         return Digest.of(raw)
-    return Digest.of(_payload(raw, fields.objects(value, "signatures", what), what))
+    return Digest.of(_payload(raw, fields.objects(value, "signatures", subject), subject))
 
 
 def has_digest(raw: bytes, digest: Digest) -> bool:
@@ -47,37 +47,39 @@ def has_digest(raw: bytes, digest: Digest) -> bool:
     if digest.matches(raw):
         return True
     try:
-        return manifest_digest(raw, what="manifest") == digest
+        return manifest_digest(raw, subject="manifest") == digest
     except BundlerError:
         return False
 
 
-def _payload(raw: bytes, signatures: list[dict[str, Any]], what: str) -> bytes:
+def _payload(raw: bytes, signatures: list[dict[str, Any]], subject: str) -> bytes:
     """What the signatures sign; they have to agree."""
     if not 0 < len(signatures) <= _MAX_SIGNATURES:
-        raise MalformedError(f"{what}: {len(signatures)} signatures of schema 1")
-    formats = {_format(signature, what) for signature in signatures}
+        raise MalformedError(f"{subject}: {len(signatures)} signatures of schema 1")
+    formats = {_format(signature, subject) for signature in signatures}
     if len(formats) > 1:
-        raise MalformedError(f"{what}: its signatures do not agree on what is signed")
+        raise MalformedError(f"{subject}: its signatures do not agree on what is signed")
     length, tail = formats.pop()
     if length > len(raw):
-        raise MalformedError(f"{what}: its signatures sign {length:,} bytes, it has {len(raw):,}")
+        raise MalformedError(
+            f"{subject}: its signatures sign {length:,} bytes, it has {len(raw):,}"
+        )
     return raw[:length] + tail
 
 
-def _format(signature: dict[str, Any], what: str) -> tuple[int, bytes]:
+def _format(signature: dict[str, Any], subject: str) -> tuple[int, bytes]:
     """How much of the document is signed, and what follows that in place of the signatures."""
-    protected = _decoded(fields.text(signature, "protected", what) or "", what)
-    value = strict.load_object(protected, what=f"{what}: protected header of a signature")
-    length = fields.integer(value, "formatLength", what)
-    return length, _decoded(fields.text(value, "formatTail", what) or "", what)
+    protected = _decoded(fields.text(signature, "protected", subject) or "", subject)
+    value = strict.load_object(protected, subject=f"{subject}: protected header of a signature")
+    length = fields.integer(value, "formatLength", subject)
+    return length, _decoded(fields.text(value, "formatTail", subject) or "", subject)
 
 
-def _decoded(text: str, what: str) -> bytes:
+def _decoded(text: str, subject: str) -> bytes:
     if _BASE64URL.fullmatch(text) is None:
-        raise MalformedError(f"{what}: a signature that is not in base64url")
+        raise MalformedError(f"{subject}: a signature that is not in base64url")
     stripped = text.rstrip("=")
     try:
         return base64.urlsafe_b64decode(stripped + "=" * (-len(stripped) % 4))
     except binascii.Error:
-        raise MalformedError(f"{what}: a signature that is not in base64url") from None
+        raise MalformedError(f"{subject}: a signature that is not in base64url") from None

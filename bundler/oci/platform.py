@@ -47,15 +47,15 @@ class Platform:
         return cls(parts[0], parts[1], parts[2] if len(parts) == 3 else None)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any], what: str) -> Platform:
+    def from_json(cls, value: dict[str, Any], subject: str) -> Platform:
         """Read the ``platform`` member of a descriptor."""
-        fields.refuse_other_case(value, _FIELDS, what)
+        fields.refuse_other_case(value, _FIELDS, subject)
         return cls(
-            os=fields.text(value, "os", what) or "",
-            architecture=fields.text(value, "architecture", what) or "",
-            variant=fields.text(value, "variant", what),
-            os_version=fields.text(value, "os.version", what),
-            os_features=fields.texts(value, "os.features", what),
+            os=fields.text(value, "os", subject) or "",
+            architecture=fields.text(value, "architecture", subject) or "",
+            variant=fields.text(value, "variant", subject),
+            os_version=fields.text(value, "os.version", subject),
+            os_features=fields.texts(value, "os.features", subject),
         )
 
     def to_json(self) -> dict[str, Any]:

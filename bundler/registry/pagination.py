@@ -66,7 +66,7 @@ def _entries(answer: Response, body: bytes, key: str, what: str) -> list[str]:
     if errors.is_html(answer.headers):
         raise errors.not_a_registry(answer.url, status=answer.status)
     try:
-        value = strict.load_object(body, what=what, limit=MAX_PAGE).get(key)
+        value = strict.load_object(body, subject=what, limit=MAX_PAGE).get(key)
     except MalformedError as error:
         raise errors.malformed(what, error) from None
     if value is None:

@@ -234,7 +234,7 @@ class Repository:
             descriptor, raw = self.manifest(tag)
         except NotFoundError:
             return None
-        parsed = parse(raw, descriptor.media_type, what=self._called(tag))
+        parsed = parse(raw, descriptor.media_type, subject=self._called(tag))
         return parsed if isinstance(parsed, Index) else None
 
     def _referrers_by_api(self, subject: Digest) -> list[Descriptor] | None:
@@ -250,7 +250,7 @@ class Repository:
                 if found:
                     raise RegistryError(f"{what}: the registry lists only a part of them")
                 return None
-            parsed = parse(body, media_type, what=what)
+            parsed = parse(body, media_type, subject=what)
             if isinstance(parsed, Index):
                 found += parsed.manifests
             if len(found) > MAX_REFERRERS:
@@ -357,8 +357,8 @@ def _manifest_type(answer: Response, raw: bytes, what: str) -> str:
         return told
     # Some registries serve every manifest as application/json or text/plain.
     try:
-        own = _member(strict.load_object(raw, what=what), "mediaType")
-        return own or parse(raw, None, what=what).media_type
+        own = _member(strict.load_object(raw, subject=what), "mediaType")
+        return own or parse(raw, None, subject=what).media_type
     except BundlerError:
         return told or media_types.OCI_MANIFEST
 
@@ -371,7 +371,7 @@ def _member(value: dict[str, Any], key: str) -> str | None:
 def _digest_of(raw: bytes, media_type: str, announced: Digest | None, what: str) -> Digest:
     """A manifest's digest, by the algorithm of the one that was announced."""
     if media_type in media_types.SCHEMA1:
-        return manifest_digest(raw, what=what)
+        return manifest_digest(raw, subject=what)
     return Digest.of(raw, "sha256" if announced is None else announced.algorithm)
 
 

@@ -252,7 +252,7 @@ class Authenticator:
 
     def _parse(self, body: bytes, what: str) -> _Token:
         try:
-            value = strict.load_object(body, what="token")
+            value = strict.load_object(body, subject="token")
         except MalformedError as error:
             raise errors.malformed(what, error) from None
         token = value.get("token") or value.get("access_token")

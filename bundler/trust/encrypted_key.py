@@ -98,7 +98,7 @@ def _document(pem: bytes, what: str) -> dict[str, Any]:
         raise ConfigError(f"{what}: not an encrypted SIGSTORE or COSIGN private key")
     try:
         body = base64.b64decode(b"".join(match[2].split()), validate=True)
-        return strict.load_object(body, what=what)
+        return strict.load_object(body, subject=what)
     except (binascii.Error, MalformedError):
         raise ConfigError(f"{what}: the body of the PEM is not base64 of JSON") from None
 

@@ -149,7 +149,7 @@ def test_an_oci_image_becomes_a_docker_image(
     raw = to_docker(parsed, parsed.config)
     theirs = convert(image, "v2s2")
     assert raw.decode() == (theirs / "manifest.json").read_bytes().decode()
-    config = conversion.to_docker_config(image.blobs[0].data, what="config")
+    config = conversion.to_docker_config(image.blobs[0].data, subject="config")
     assert config == config_in(theirs)
 
 
@@ -188,7 +188,7 @@ def parse(image: images.Image) -> ImageManifest:
 
 def to_oci(image: images.Image) -> tuple[bytes, bytes]:
     parsed = parse(image)
-    config = conversion.to_oci_config(image.blobs[0].data, what="config")
+    config = conversion.to_oci_config(image.blobs[0].data, subject="config")
     new = Descriptor(media_types.OCI_CONFIG, Digest.of(config), len(config))
     layers = retyped(parsed, media_types.OCI_MANIFEST)
     return config, conversion.to_oci_manifest(parsed, new, layers)

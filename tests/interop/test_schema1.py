@@ -97,7 +97,7 @@ def test_an_image_becomes_what_skopeo_makes_of_it(
     image = docker_image(CONFIGS[name])
     config, *layers = image.blobs
     payload = schema1.from_config(
-        config.data, [Digest(one.digest) for one in layers], name="", tag="", what="image"
+        config.data, [Digest(one.digest) for one in layers], name="", tag="", subject="image"
     )
     theirs = parsed((old(image) / "manifest.json").read_bytes())
     assert payload.decode() == signed_part(theirs)
@@ -117,10 +117,10 @@ def test_an_image_of_schema_1_becomes_what_skopeo_makes_of_it(
     raw = (tmp_path / "new" / "manifest.json").read_bytes()
     theirs = manifest.parse(raw, None)
     assert isinstance(theirs, ImageManifest)
-    made = schema1.to_config(was, diff_ids, what="image")
+    made = schema1.to_config(was, diff_ids, subject="image")
     media_type = media_types.DOCKER_CONFIG
     if form == "oci":
-        made, media_type = conversion.to_oci_config(made, what="config"), media_types.OCI_CONFIG
+        made, media_type = conversion.to_oci_config(made, subject="config"), media_types.OCI_CONFIG
     assert made.decode() == (tmp_path / "new" / theirs.config.digest.hex).read_bytes().decode()
     config = Descriptor(media_type, Digest.of(made), len(made))
     write = conversion.to_oci_manifest if form == "oci" else conversion.to_docker_manifest

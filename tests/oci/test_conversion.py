@@ -33,8 +33,8 @@ OCI = parsed(images.image(annotations={"b": "<1>", "a": "2"}))
 @given(strategies.documents())
 def test_a_hostile_config_is_converted_or_refused(value):
     with suppress(BundlerError):
-        converted = conversion.to_oci_config(json.dumps(value).encode(), what="config")
-        assert conversion.to_oci_config(converted, what="config") == converted
+        converted = conversion.to_oci_config(json.dumps(value).encode(), subject="config")
+        assert conversion.to_oci_config(converted, subject="config") == converted
 
 
 CONFIG_VALUES = st.dictionaries(
@@ -48,20 +48,20 @@ CONFIG_VALUES = st.dictionaries(
 @given(CONFIG_VALUES)
 def test_a_converted_config_converts_to_itself(value):
     with suppress(BundlerError):
-        converted = conversion.to_oci_config(json.dumps(value).encode(), what="config")
-        assert conversion.to_oci_config(converted, what="config") == converted
+        converted = conversion.to_oci_config(json.dumps(value).encode(), subject="config")
+        assert conversion.to_oci_config(converted, subject="config") == converted
         assert set(json.loads(converted)) <= set(value) | {"architecture", "os", "rootfs"}
 
 
 def test_a_docker_config_is_the_same_bytes():
     raw = b' {"os":"linux", "architecture":"amd64","later":1,"rootfs":{}}'
-    assert conversion.to_docker_config(raw, what="config") == raw
+    assert conversion.to_docker_config(raw, subject="config") == raw
 
 
 @pytest.mark.parametrize("convert", [conversion.to_oci_config, conversion.to_docker_config])
 def test_what_is_no_config_is_refused(convert):
     with pytest.raises(MalformedError):
-        convert(b'{"rootfs":{"diff_ids":[1]}}', what="config")
+        convert(b'{"rootfs":{"diff_ids":[1]}}', subject="config")
 
 
 def test_an_oci_manifest_keeps_what_oci_knows():

@@ -39,12 +39,12 @@ def test_an_empty_config_says_nothing():
 )
 def test_a_config_of_the_wrong_form_is_refused(raw):
     with pytest.raises(MalformedError):
-        image_config.parse(raw, what="the config")
+        image_config.parse(raw, subject="the config")
 
 
 def test_a_bad_diff_id_is_named_with_its_document():
     with pytest.raises(MalformedError, match="the config: "):
-        image_config.parse(b'{"rootfs":{"diff_ids":["x"]}}', what="the config")
+        image_config.parse(b'{"rootfs":{"diff_ids":["x"]}}', subject="the config")
 
 
 def test_a_config_is_bounded():

@@ -176,7 +176,7 @@ def test_what_is_no_manifest_is_unsupported():
 )
 def test_what_is_no_json_object_is_malformed(raw):
     with pytest.raises(MalformedError, match="the page"):
-        manifest.parse(raw, media_types.OCI_MANIFEST, what="the page")
+        manifest.parse(raw, media_types.OCI_MANIFEST, subject="the page")
 
 
 def test_entries_are_counted():

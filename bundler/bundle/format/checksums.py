@@ -81,7 +81,7 @@ def read(bundle: Path) -> dict[str, Digest]:
     return parse(directory.read_file(bundle, directory.SUMS, MAX_SUMS))
 
 
-def parse(raw: bytes, *, what: str = directory.SUMS) -> dict[str, Digest]:
+def parse(raw: bytes, *, subject: str = directory.SUMS) -> dict[str, Digest]:
     """The sha256 of each listed path, in the order of the file.
 
     Raises:
@@ -90,29 +90,29 @@ def parse(raw: bytes, *, what: str = directory.SUMS) -> dict[str, Digest]:
         LimitError: larger than allowed.
     """
     if len(raw) > MAX_SUMS:
-        raise LimitError(f"{what}: {len(raw):,} bytes, more than the {MAX_SUMS:,} allowed")
+        raise LimitError(f"{subject}: {len(raw):,} bytes, more than the {MAX_SUMS:,} allowed")
     if raw and not raw.endswith(b"\n"):
-        raise MalformedError(f"{what}: the last line is cut off")
+        raise MalformedError(f"{subject}: the last line is cut off")
     listed: dict[str, Digest] = {}
     lines = raw.decode("ascii", "replace").split("\n")[:-1]
     for number, line in enumerate(lines, 1):
         match = _LINE.fullmatch(line)
         if match is None:
-            raise MalformedError(f"{what}: line {number} is not '<sha256>  <path>'")
+            raise MalformedError(f"{subject}: line {number} is not '<sha256>  <path>'")
         if match[2] in listed:
-            raise MalformedError(f"{what}: line {number} lists {match[2][:200]!r} again")
+            raise MalformedError(f"{subject}: line {number} lists {match[2][:200]!r} again")
         listed[match[2]] = Digest(f"sha256:{match[1]}")
-    _check(listed, what)
+    _check(listed, subject)
     return listed
 
 
-def _check(listed: Mapping[str, Digest], what: str = directory.SUMS) -> None:
+def _check(listed: Mapping[str, Digest], subject: str = directory.SUMS) -> None:
     folded: set[str] = set()
     for path in listed:
         if not directory.is_path(path) or not directory.is_listed(path):
-            raise MalformedError(f"{what}: {path[:200]!r} may not be listed")
+            raise MalformedError(f"{subject}: {path[:200]!r} may not be listed")
         if path.casefold() in folded:
-            raise MalformedError(f"{what}: {path[:200]!r} differs from another only by case")
+            raise MalformedError(f"{subject}: {path[:200]!r} differs from another only by case")
         folded.add(path.casefold())
 
 

@@ -152,7 +152,7 @@ def is_stream_name(text: str) -> bool:
     return _STREAM.fullmatch(text) is not None and not text.endswith(".")
 
 
-def parse(raw: bytes, *, what: str = "bundle.json") -> Inventory:
+def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     """Parse the bytes of a ``bundle.json``, which the caller has authenticated.
 
     Raises:
@@ -161,24 +161,24 @@ def parse(raw: bytes, *, what: str = "bundle.json") -> Inventory:
         UnsupportedError: a version of the format that this program does not know, or a bundle
             that is not whole by itself.
     """
-    value = strict.load_object(raw, what=what, limit=MAX_INVENTORY)
-    _check_type(value, what)
-    fields.refuse_other_case(value, _FIELDS, what)
-    _refuse_partial(value, what)
-    images = members.many(value, "images", what, _image)
-    _refuse_repeats(images, what)
-    stream = members.text(value, "stream", what)
+    value = strict.load_object(raw, subject=subject, limit=MAX_INVENTORY)
+    _check_type(value, subject)
+    fields.refuse_other_case(value, _FIELDS, subject)
+    _refuse_partial(value, subject)
+    images = members.many(value, "images", subject, _image)
+    _refuse_repeats(images, subject)
+    stream = members.text(value, "stream", subject)
     if not is_stream_name(stream):
-        raise MalformedError(f"{what}: {stream[:80]!r} cannot be the name of a stream")
+        raise MalformedError(f"{subject}: {stream[:80]!r} cannot be the name of a stream")
     return Inventory(
-        format=cast("Format", members.one_of(value, "format", ("oci", "dir"), what)),
+        format=cast("Format", members.one_of(value, "format", ("oci", "dir"), subject)),
         stream=stream,
-        serial=fields.integer(value, "serial", what),
-        created=members.time(members.text(value, "created", what), what),
-        expires=None if value.get("expires") is None else members.time(value["expires"], what),
-        complete=members.flag(value, "complete", what),
-        tool=_tool(members.obj(value, "tool", what), what),
-        sums=_sums(members.obj(value, "sums", what), what),
+        serial=fields.integer(value, "serial", subject),
+        created=members.time(members.text(value, "created", subject), subject),
+        expires=None if value.get("expires") is None else members.time(value["expires"], subject),
+        complete=members.flag(value, "complete", subject),
+        tool=_tool(members.obj(value, "tool", subject), subject),
+        sums=_sums(members.obj(value, "sums", subject), subject),
         images=images,
     )
 
@@ -239,81 +239,81 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _check_type(value: dict[str, Any], what: str) -> None:
+def _check_type(value: dict[str, Any], subject: str) -> None:
     kind = value.get("_type")
     if kind == TYPE:
         return
     if isinstance(kind, str) and kind.startswith(_FAMILY):
         raise UnsupportedError(
-            f"{what}: written in format {kind[:40]!r}, and this program reads {TYPE!r}",
+            f"{subject}: written in format {kind[:40]!r}, and this program reads {TYPE!r}",
             hint="use the airbundle that came with the bundle",
         )
-    raise MalformedError(f"{what}: its _type is not {TYPE!r}, so this is no bundle's inventory")
+    raise MalformedError(f"{subject}: its _type is not {TYPE!r}, so this is no bundle's inventory")
 
 
-def _refuse_partial(value: dict[str, Any], what: str) -> None:
+def _refuse_partial(value: dict[str, Any], subject: str) -> None:
     """Refuse a delta or a volume: read as a whole bundle, its missing blobs would be damage."""
     for name in _PARTIAL:
         if value.get(name) is not None:
             raise UnsupportedError(
-                f"{what}: it has {name!r}, so the bundle is a delta or one of several volumes, "
+                f"{subject}: it has {name!r}, so the bundle is a delta or one of several volumes, "
                 "and this program reads whole bundles only",
                 hint="use an airbundle that reads it, or export the bundle whole",
             )
 
 
-def _image(value: dict[str, Any], what: str) -> BundledImage:
-    fields.refuse_other_case(value, _IMAGE_FIELDS, what)
+def _image(value: dict[str, Any], subject: str) -> BundledImage:
+    fields.refuse_other_case(value, _IMAGE_FIELDS, subject)
     index = (
         None
         if value.get("index") is None
-        else members.one_of(value, "index", ("all", "strip", "sparse"), what)
+        else members.one_of(value, "index", ("all", "strip", "sparse"), subject)
     )
-    platforms = fields.texts(value, "platforms", what)
+    platforms = fields.texts(value, "platforms", subject)
     return BundledImage(
-        reference=members.text(value, "reference", what),
-        digest=members.digest(value, "digest", what),
-        media_type=members.manifest_type(value, what),
-        size=fields.integer(value, "size", what),
-        platforms=tuple(members.shown(item, what) for item in platforms),
+        reference=members.text(value, "reference", subject),
+        digest=members.digest(value, "digest", subject),
+        media_type=members.manifest_type(value, subject),
+        size=fields.integer(value, "size", subject),
+        platforms=tuple(members.shown(item, subject) for item in platforms),
         index=cast("IndexTreatment | None", index),
-        replaces=members.optional_digest(value, "replaces", what),
-        rename=members.optional_text(value, "rename", what),
-        origin=members.optional_text(value, "origin", what),
-        source=members.optional_text(value, "source", what),
-        referrers=members.many(value, "referrers", what, _referrer),
+        replaces=members.optional_digest(value, "replaces", subject),
+        rename=members.optional_text(value, "rename", subject),
+        origin=members.optional_text(value, "origin", subject),
+        source=members.optional_text(value, "source", subject),
+        referrers=members.many(value, "referrers", subject, _referrer),
     )
 
 
-def _referrer(value: dict[str, Any], what: str) -> BundledReferrer:
+def _referrer(value: dict[str, Any], subject: str) -> BundledReferrer:
     return BundledReferrer(
-        digest=members.digest(value, "digest", what),
-        media_type=members.manifest_type(value, what),
-        size=fields.integer(value, "size", what),
-        subject=members.digest(value, "subject", what),
-        artifact_type=members.optional_text(value, "artifactType", what),
-        tag=members.optional_text(value, "tag", what),
+        digest=members.digest(value, "digest", subject),
+        media_type=members.manifest_type(value, subject),
+        size=fields.integer(value, "size", subject),
+        subject=members.digest(value, "subject", subject),
+        artifact_type=members.optional_text(value, "artifactType", subject),
+        tag=members.optional_text(value, "tag", subject),
     )
 
 
-def _tool(value: dict[str, Any], what: str) -> Producer:
-    return Producer(members.text(value, "name", what), members.text(value, "version", what))
+def _tool(value: dict[str, Any], subject: str) -> Producer:
+    return Producer(members.text(value, "name", subject), members.text(value, "version", subject))
 
 
-def _sums(value: dict[str, Any], what: str) -> ChecksumFile:
-    path = members.text(value, "path", what)
+def _sums(value: dict[str, Any], subject: str) -> ChecksumFile:
+    path = members.text(value, "path", subject)
     if path != "SHA256SUMS":
-        raise MalformedError(f"{what}: sums.path is {path[:80]!r} instead of 'SHA256SUMS'")
-    digest = members.digest(value, "digest", what)
+        raise MalformedError(f"{subject}: sums.path is {path[:80]!r} instead of 'SHA256SUMS'")
+    digest = members.digest(value, "digest", subject)
     if digest.algorithm != "sha256":
-        raise MalformedError(f"{what}: sums.digest must be a sha256")
-    size, count = fields.integer(value, "size", what), fields.integer(value, "count", what)
+        raise MalformedError(f"{subject}: sums.digest must be a sha256")
+    size, count = fields.integer(value, "size", subject), fields.integer(value, "count", subject)
     return ChecksumFile(path, digest, size, count)
 
 
-def _refuse_repeats(images: tuple[BundledImage, ...], what: str) -> None:
+def _refuse_repeats(images: tuple[BundledImage, ...], subject: str) -> None:
     seen: set[str] = set()
     for image in images:
         if image.reference in seen:
-            raise MalformedError(f"{what}: {image.reference[:200]} is listed twice")
+            raise MalformedError(f"{subject}: {image.reference[:200]} is listed twice")
         seen.add(image.reference)

@@ -161,4 +161,4 @@ def read_children(
     """
     raw = directory.read_file(bundle, path, manifest.MAX_MANIFEST)
     target.digest.check(raw, path)
-    return manifest.children(manifest.parse(raw, target.media_type, what=path))
+    return manifest.children(manifest.parse(raw, target.media_type, subject=path))

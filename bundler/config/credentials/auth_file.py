@@ -124,7 +124,7 @@ def load_document(raw: bytes, path: Path) -> dict[str, Any]:
         ConfigError: it is not one.
     """
     try:
-        return strict.load_object(raw, what=str(path), limit=bounded_read.MAX_SIZE)
+        return strict.load_object(raw, subject=str(path), limit=bounded_read.MAX_SIZE)
     except (MalformedError, LimitError) as error:
         raise ConfigError(
             error.message, hint="mend the file, or name another with --authfile"

@@ -62,35 +62,35 @@ def index(file: RegularFile, *, links: bool = False) -> dict[str, Member]:
         LimitError: too many members.
     """
     members: dict[str, Member] = {}
-    what = str(file.path)
-    for header in _headers(file, what):
-        member = _member(header, what, links=links)
+    subject = str(file.path)
+    for header in _headers(file, subject):
+        member = _member(header, subject, links=links)
         if member is None:
             continue
         if member.name in members:
-            raise MalformedError(f"{what}: two members are called {member.name!r}")
+            raise MalformedError(f"{subject}: two members are called {member.name!r}")
         if len(members) >= MAX_MEMBERS:
-            raise LimitError(f"{what}: more than the {MAX_MEMBERS:,} members allowed")
+            raise LimitError(f"{subject}: more than the {MAX_MEMBERS:,} members allowed")
         members[member.name] = member
     return members
 
 
-def find(members: Mapping[str, Member], name: str, what: str) -> Member:
+def find(members: Mapping[str, Member], name: str, subject: str) -> Member:
     """The file that ``name`` is, or leads to by links.
 
     Raises:
         NotFoundError: there is none.
         MalformedError: a link leads out of the archive, or in a circle.
     """
-    current = normal(name, what)
+    current = normal(name, subject)
     for _ in range(_MAX_HOPS):
         member = members.get(current)
         if member is None:
-            raise NotFoundError(f"{what}: it has no member {current[:160]!r}")
+            raise NotFoundError(f"{subject}: it has no member {current[:160]!r}")
         if member.kind == "file":
             return member
         current = member.target
-    raise MalformedError(f"{what}: the links of {name[:160]!r} lead nowhere")
+    raise MalformedError(f"{subject}: the links of {name[:160]!r} lead nowhere")
 
 
 def open_member(file: RegularFile, member: Member, offset: int = 0) -> FileSlice:
@@ -98,7 +98,7 @@ def open_member(file: RegularFile, member: Member, offset: int = 0) -> FileSlice
     return FileSlice(file, member.offset + offset, member.size - offset)
 
 
-def normal(name: str, what: str, *, below: str = "") -> str:
+def normal(name: str, subject: str, *, below: str = "") -> str:
     """``name`` as members are kept; relative to the directory ``below``.
 
     Raises:
@@ -106,11 +106,11 @@ def normal(name: str, what: str, *, below: str = "") -> str:
     """
     joined = posixpath.normpath(posixpath.join(below, name))
     if not name or name.startswith("/") or "\0" in name or "\\" in name:
-        raise MalformedError(f"{what}: {name[:160]!r} is not the name of a member")
+        raise MalformedError(f"{subject}: {name[:160]!r} is not the name of a member")
     if joined == ".." or joined.startswith("../"):
-        raise MalformedError(f"{what}: {name[:160]!r} leads out of the archive")
+        raise MalformedError(f"{subject}: {name[:160]!r} leads out of the archive")
     if not below and ".." in name.split("/"):
-        raise MalformedError(f"{what}: {name[:160]!r} has a parent directory in it")
+        raise MalformedError(f"{subject}: {name[:160]!r} has a parent directory in it")
     return joined
 
 
@@ -183,18 +183,18 @@ class _Header:
     size: int
 
 
-def _headers(file: RegularFile, what: str) -> Iterator[_Header]:
+def _headers(file: RegularFile, subject: str) -> Iterator[_Header]:
     position = 0
     extended: dict[str, str] = {}
     while True:
         block = FileSlice(file, position, BLOCK).read()
         if len(block) < BLOCK:
-            raise MalformedError(f"{what}: the archive ends early, at byte {position:,}")
+            raise MalformedError(f"{subject}: the archive ends early, at byte {position:,}")
         if not any(block):
             if extended:
-                raise MalformedError(f"{what}: the archive ends with half a member")
+                raise MalformedError(f"{subject}: the archive ends with half a member")
             return
-        where = f"{what}: the member at byte {position:,}"
+        where = f"{subject}: the member at byte {position:,}"
         check_sum(block, where)
         kind = block[156]
         size = number(block[124:136], where)
@@ -216,21 +216,21 @@ def _headers(file: RegularFile, what: str) -> Iterator[_Header]:
             raise MalformedError(f"{where}: it ends behind the archive's end")
 
 
-def _member(header: _Header, what: str, *, links: bool) -> Member | None:
+def _member(header: _Header, subject: str, *, links: bool) -> Member | None:
     if len(header.name) > _MAX_NAME:
-        raise LimitError(f"{what}: a name of {len(header.name):,} characters")
-    name = normal(header.name, what)
+        raise LimitError(f"{subject}: a name of {len(header.name):,} characters")
+    name = normal(header.name, subject)
     if header.kind == _DIRECTORY or (header.kind in _FILES and header.name.endswith("/")):
         return None
     if name == ".":
-        raise MalformedError(f"{what}: {header.name!r} is not the name of a file")
+        raise MalformedError(f"{subject}: {header.name!r} is not the name of a file")
     if header.kind in _FILES:
         return Member(name, "file", header.offset, header.size)
     if header.kind in _LINKS and links:
         below = "" if _LINKS[header.kind] == "hard" else posixpath.dirname(name)
-        return Member(name, "link", header.offset, 0, normal(header.link, what, below=below))
+        return Member(name, "link", header.offset, 0, normal(header.link, subject, below=below))
     raise MalformedError(
-        f"{what}: {name!r} is neither a file nor a directory (type {chr(header.kind)!r})"
+        f"{subject}: {name!r} is neither a file nor a directory (type {chr(header.kind)!r})"
     )
 
 

@@ -112,11 +112,11 @@ class AssembledTar:
     it opened, ``record`` too. Not for two threads at once.
     """
 
-    def __init__(self, record: RegularFile, files: FileLookup, what: str) -> None:
+    def __init__(self, record: RegularFile, files: FileLookup, subject: str) -> None:
         self._record = record
         self._lines = gzip.GzipFile(fileobj=record, mode="rb")
         self._files = files
-        self._what = what
+        self._what = subject
         self._segment = memoryview(b"")
         self._file: RegularFile | None = None
         self._left = 0
@@ -173,7 +173,7 @@ class AssembledTar:
         line = self._line()
         if not line:
             return False
-        entry = strict.load_object(line, what=self._what, limit=_MAX_LINE)
+        entry = strict.load_object(line, subject=self._what, limit=_MAX_LINE)
         try:
             payload = b64decode(fields.text(entry, "payload", self._what) or "", validate=True)
         except ValueError:
@@ -214,11 +214,11 @@ def _named(name: str) -> dict[str, str]:
     return {"name": name}
 
 
-def _name(entry: dict[str, Any], what: str) -> str:
-    raw = fields.text(entry, "name_raw", what)
+def _name(entry: dict[str, Any], subject: str) -> str:
+    raw = fields.text(entry, "name_raw", subject)
     if raw is None:
-        return fields.text(entry, "name", what) or ""
+        return fields.text(entry, "name", subject) or ""
     try:
         return os.fsdecode(b64decode(raw, validate=True))
     except ValueError:
-        raise MalformedError(f"{what}: a name that is not base64") from None
+        raise MalformedError(f"{subject}: a name that is not base64") from None

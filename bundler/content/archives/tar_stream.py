@@ -82,15 +82,15 @@ class Split(Protocol):
 class TarEntries:
     """The members of the tar in ``stream``; ``split`` is given everything but contents.
 
-    Iterate, and after each entry with a size call ``content`` once. ``what`` is the layer's name in
-    messages. For one thread.
+    Iterate, and after each entry with a size call ``content`` once. ``subject`` is the layer's
+    name in messages. For one thread.
     """
 
-    def __init__(self, stream: Reader, split: Split, what: str) -> None:
+    def __init__(self, stream: Reader, split: Split, subject: str) -> None:
         self._stream = stream
         self._split = split
-        self._what = what
-        self._where = what
+        self._what = subject
+        self._where = subject
         self._buffer = memoryview(bytearray(BUFFER_SIZE))
         self._unread = 0
         self._padding = 0

@@ -44,16 +44,16 @@ class DecompressingReader:
     Args:
         source: the compressed bytes.
         compression: as ``detect`` told.
-        what: how messages name the stream.
+        subject: the stream's name in messages.
         limit: the most bytes that may come out; None: only the ratio counts.
     """
 
     def __init__(
-        self, source: Reader, compression: Compression, what: str, *, limit: int | None = None
+        self, source: Reader, compression: Compression, subject: str, *, limit: int | None = None
     ) -> None:
         self._source = source
         self._compression = compression
-        self._what = what
+        self._what = subject
         self._limit = limit
         self._decoder: _Decoder | None = None
         self._pending = b""

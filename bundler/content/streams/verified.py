@@ -25,7 +25,7 @@ class VerifiedReader:
 
     Args:
         source: where the bytes come from; its owner closes it.
-        what: how messages name the content.
+        subject: the content's name in messages.
         digest: the promised digest; None computes a sha256.
         size: the promised size in bytes; None if none was promised.
         limit: the most bytes to take where ``size`` is None.
@@ -39,7 +39,7 @@ class VerifiedReader:
     def __init__(
         self,
         source: Reader,
-        what: str,
+        subject: str,
         *,
         digest: Digest | None,
         size: int | None,
@@ -48,7 +48,7 @@ class VerifiedReader:
         observe: Callable[[int], None] | None = None,
     ) -> None:
         self._source = source
-        self._what = what
+        self._what = subject
         self._digest = digest
         self._size = size
         self._media_type = media_type

@@ -98,7 +98,7 @@ class ConversionPlan:
         if config is None:
             return nothing
         what = f"config {config.digest}"
-        diff_ids = image_config.parse(self.configs[config.digest], what=what).diff_ids
+        diff_ids = image_config.parse(self.configs[config.digest], subject=what).diff_ids
         if len(diff_ids) not in (0, len(layers)):
             raise MalformedError(f"{what}: {len(diff_ids)} diff_ids for {len(layers)} layers")
         return diff_ids or nothing

@@ -49,7 +49,7 @@ def decide(
     indexes: list[Index] = []
     for item in graph.manifests:
         what = f"{label}: manifest {item.descriptor.digest}"
-        parsed = manifest.parse(item.raw, item.descriptor.media_type, what=what)
+        parsed = manifest.parse(item.raw, item.descriptor.media_type, subject=what)
         if isinstance(parsed, Index):
             indexes.append(parsed)
         elif (recipe := deciding.image(parsed)) is not None:

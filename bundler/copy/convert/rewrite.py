@@ -87,13 +87,13 @@ class _Rewriter:
             raw, media_type = self._image(recipe), recipe.media_type
         else:
             what = f"{self._label}: manifest {digest}"
-            parsed = manifest.parse(item.raw, item.descriptor.media_type, what=what)
+            parsed = manifest.parse(item.raw, item.descriptor.media_type, subject=what)
             if isinstance(parsed, Index):
                 raw, media_type = self._index(parsed)
             else:
                 raw, media_type = item.raw, item.descriptor.media_type
         if media_type in media_types.SCHEMA1:
-            named = manifest_digest(raw, what=self._label)
+            named = manifest_digest(raw, subject=self._label)
         else:
             named = Digest.of(raw)
         new = replace(item.descriptor, media_type=media_type, digest=named, size=len(raw))
@@ -126,7 +126,7 @@ class _Rewriter:
             self._made[one.blob, how] for one, how in _treated(parsed, recipe.layer_conversions)
         ]
         diff_ids = [one.diff_id for one in made if one.diff_id is not None]
-        config = schema1.to_config(parsed, diff_ids, what=self._label)
+        config = schema1.to_config(parsed, diff_ids, subject=self._label)
         return _manifest(parsed, self._write(config, recipe.media_type), layers, recipe.media_type)
 
     def _to_schema1(self, recipe: ImageConversion) -> bytes:
@@ -137,10 +137,10 @@ class _Rewriter:
             return sign(schema1.renamed(parsed, name=self._name, tag=self._tag or parsed.tag))
         layers = self._layers(recipe, media_types.DOCKER_MANIFEST)
         raw = self._recipe.configs[parsed.config.digest]
-        config = conversion.to_docker_config(raw, what=self._label)
+        config = conversion.to_docker_config(raw, subject=self._label)
         digests = [layer.digest for layer in layers]
         made = schema1.from_config(
-            config, digests, name=self._name, tag=self._tag, what=self._label
+            config, digests, name=self._name, tag=self._tag, subject=self._label
         )
         if schema1.EMPTY_LAYER_DIGEST.text.encode() in made:
             empty, kind = schema1.EMPTY_LAYER, media_types.DOCKER_LAYER_GZIP
@@ -151,10 +151,10 @@ class _Rewriter:
     def _write(self, config: bytes, manifest_type: str) -> Descriptor:
         """A config for a manifest of another type, which has to be pushed."""
         if manifest_type == media_types.OCI_MANIFEST:
-            new = conversion.to_oci_config(config, what=self._label)
+            new = conversion.to_oci_config(config, subject=self._label)
             media_type = media_types.OCI_CONFIG
         else:
-            new = conversion.to_docker_config(config, what=self._label)
+            new = conversion.to_docker_config(config, subject=self._label)
             media_type = media_types.DOCKER_CONFIG
         descriptor = Descriptor(media_type, Digest.of(new), len(new))
         self._written[Node.of(descriptor, "config")] = new

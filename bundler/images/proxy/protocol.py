@@ -112,7 +112,7 @@ def parse(packet: bytes) -> ProxyRequest:
         LimitError: it is longer or deeper than allowed.
     """
     try:
-        value = strict.load_object(packet, what="the request", limit=MAX_REQUEST)
+        value = strict.load_object(packet, subject="the request", limit=MAX_REQUEST)
     except MalformedError as error:
         raise UsageError(error.message) from None
     method, arguments = value.get("method"), value.get("args")

@@ -19,12 +19,12 @@ MAX_DOCUMENT = 4 * 1024 * 1024  # what containers/image and registries allow a m
 JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 
-def loads(raw: bytes, *, what: str = "JSON document", limit: int = MAX_DOCUMENT) -> JSON:
+def loads(raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUMENT) -> JSON:
     """Parse ``raw``.
 
     Args:
         raw: the document's bytes.
-        what: how messages name the document.
+        subject: the document's name in messages.
         limit: the largest size allowed, in bytes.
 
     Raises:
@@ -32,12 +32,12 @@ def loads(raw: bytes, *, what: str = "JSON document", limit: int = MAX_DOCUMENT)
         MalformedError: not strict JSON.
     """
     if len(raw) > limit:
-        raise LimitError(f"{what}: {len(raw):,} bytes, more than the {limit:,} allowed")
+        raise LimitError(f"{subject}: {len(raw):,} bytes, more than the {limit:,} allowed")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise MalformedError(f"{what}: not UTF-8 at byte {error.start}") from None
-    _check_depth(text, what)
+        raise MalformedError(f"{subject}: not UTF-8 at byte {error.start}") from None
+    _check_depth(text, subject)
     try:
         value: JSON = json.loads(
             text,
@@ -47,21 +47,21 @@ def loads(raw: bytes, *, what: str = "JSON document", limit: int = MAX_DOCUMENT)
             parse_float=_finite_float,
         )
     except _RefusedError as error:
-        raise MalformedError(f"{what}: {error}") from None
+        raise MalformedError(f"{subject}: {error}") from None
     except (ValueError, RecursionError) as error:
-        raise MalformedError(f"{what}: not JSON: {error}") from None
+        raise MalformedError(f"{subject}: not JSON: {error}") from None
     if "\\u" in text:
-        _check_surrogates(value, what)
+        _check_surrogates(value, subject)
     return value
 
 
 def load_object(
-    raw: bytes, *, what: str = "JSON document", limit: int = MAX_DOCUMENT
+    raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUMENT
 ) -> dict[str, Any]:
     """As ``loads``, for a document whose top level must be an object."""
-    value = loads(raw, what=what, limit=limit)
+    value = loads(raw, subject=subject, limit=limit)
     if not isinstance(value, dict):
-        raise MalformedError(f"{what}: expected a JSON object, got {_kind(value)}")
+        raise MalformedError(f"{subject}: expected a JSON object, got {_kind(value)}")
     return value
 
 
@@ -103,7 +103,7 @@ def _finite_float(text: str) -> float:
     return value
 
 
-def _check_depth(text: str, what: str) -> None:
+def _check_depth(text: str, subject: str) -> None:
     """Count brackets outside strings before the parser recurses into them."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
@@ -122,16 +122,16 @@ def _check_depth(text: str, what: str) -> None:
         elif char in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise LimitError(f"{what}: nested deeper than the {MAX_DEPTH} levels allowed")
+                raise LimitError(f"{subject}: nested deeper than the {MAX_DEPTH} levels allowed")
         elif char in "]}":
             depth -= 1
 
 
-def _check_surrogates(value: JSON, what: str) -> None:
+def _check_surrogates(value: JSON, subject: str) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise MalformedError(f"{what}: a string holds half of a surrogate pair") from None
+        raise MalformedError(f"{subject}: a string holds half of a surrogate pair") from None
 
 
 def _refuse_floats(value: JSON) -> None:

@@ -59,7 +59,7 @@ class Table:
             LimitError: the document is larger or deeper than allowed.
             MalformedError: the document is not strict JSON, or not an object.
         """
-        return cls(strict.load_object(raw, what=subject, limit=limit), subject)
+        return cls(strict.load_object(raw, subject=subject, limit=limit), subject)
 
     def __contains__(self, key: str) -> bool:
         return self.value.get(key) is not None

@@ -13,29 +13,29 @@ from bundler.gocompat.values import NIL, Struct, Value
 from bundler.oci.json import fields, go_struct
 
 
-def parse(value: dict[str, Any], what: str) -> Struct:
+def parse(value: dict[str, Any], subject: str) -> Struct:
     """The image that the topmost entry of a manifest of schema 1 describes.
 
     Raises:
         MalformedError: a member is not what Docker knows by its name.
     """
-    return go_struct.struct("manifest.Schema2V1Image", _IMAGE, value, what)
+    return go_struct.struct("manifest.Schema2V1Image", _IMAGE, value, subject)
 
 
-def _config(value: dict[str, Any], key: str, what: str) -> Value:
-    inner = fields.obj(value, key, what) or {}
-    return go_struct.struct("manifest.Schema2Config", _CONFIG, inner, f"{what}: {key}")
+def _config(value: dict[str, Any], key: str, subject: str) -> Value:
+    inner = fields.obj(value, key, subject) or {}
+    return go_struct.struct("manifest.Schema2Config", _CONFIG, inner, f"{subject}: {key}")
 
 
-def _config_if_any(value: dict[str, Any], key: str, what: str) -> Value:
-    return NIL if value.get(key) is None else _config(value, key, what)
+def _config_if_any(value: dict[str, Any], key: str, subject: str) -> Value:
+    return NIL if value.get(key) is None else _config(value, key, subject)
 
 
-def _health(value: dict[str, Any], key: str, what: str) -> Value:
-    inner = fields.obj(value, key, what)
+def _health(value: dict[str, Any], key: str, subject: str) -> Value:
+    inner = fields.obj(value, key, subject)
     if inner is None:
         return NIL
-    return go_struct.struct("manifest.Schema2HealthConfig", _HEALTH, inner, f"{what}: {key}")
+    return go_struct.struct("manifest.Schema2HealthConfig", _HEALTH, inner, f"{subject}: {key}")
 
 
 _HEALTH: go_struct.Fields = (

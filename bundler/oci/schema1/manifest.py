@@ -86,56 +86,56 @@ class Schema1:
         return tuple(entry for entry in self.entries if not entry.throwaway)
 
 
-def parse(raw: bytes, media_type: str, *, what: str) -> Schema1:
+def parse(raw: bytes, media_type: str, *, subject: str) -> Schema1:
     """Parse a manifest whose bytes are already known to be the ones that were asked for.
 
     Raises:
         LimitError: larger, deeper or with more layers than allowed.
         MalformedError: not such a manifest, or signatures that cannot be read.
     """
-    value = strict.load_object(raw, what=what)
+    value = strict.load_object(raw, subject=subject)
     if value.get("schemaVersion") != 1:
-        raise MalformedError(f"{what}: schemaVersion is not 1")
-    layers = fields.objects(value, "fsLayers", what)
-    history = fields.objects(value, "history", what)
+        raise MalformedError(f"{subject}: schemaVersion is not 1")
+    layers = fields.objects(value, "fsLayers", subject)
+    history = fields.objects(value, "history", subject)
     if len(layers) != len(history):
-        raise MalformedError(f"{what}: {len(layers)} fsLayers, but a history of {len(history)}")
+        raise MalformedError(f"{subject}: {len(layers)} fsLayers, but a history of {len(history)}")
     if not layers:
-        raise MalformedError(f"{what}: fsLayers is empty")
+        raise MalformedError(f"{subject}: fsLayers is empty")
     if len(layers) > MAX_LAYERS:
-        raise LimitError(f"{what}: {len(layers):,} layers, more than the {MAX_LAYERS:,} allowed")
+        raise LimitError(f"{subject}: {len(layers):,} layers, more than the {MAX_LAYERS:,} allowed")
     entries = tuple(
-        _entry(layer, item, f"{what}: history[{position}]")
+        _entry(layer, item, f"{subject}: history[{position}]")
         for position, (layer, item) in reversed(list(enumerate(zip(layers, history, strict=True))))
     )
     return Schema1(
         raw,
         media_type,
-        manifest_digest(raw, what=what),
-        fields.text(value, "name", what) or "",
-        fields.text(value, "tag", what) or "",
-        fields.text(value, "architecture", what) or "",
+        manifest_digest(raw, subject=subject),
+        fields.text(value, "name", subject) or "",
+        fields.text(value, "tag", subject) or "",
+        fields.text(value, "architecture", subject) or "",
         tuple(entry.blob for entry in entries),
-        _linked(entries, what),
+        _linked(entries, subject),
     )
 
 
-def top_config(manifest: Schema1, *, what: str) -> dict[str, Any]:
+def top_config(manifest: Schema1, *, subject: str) -> dict[str, Any]:
     """What the topmost entry says of the image.
 
     Raises:
         MalformedError: it is no JSON object.
     """
-    return strict.load_object(manifest.entries[-1].v1.encode(), what=what)
+    return strict.load_object(manifest.entries[-1].v1.encode(), subject=subject)
 
 
-def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, what: str) -> bytes:
+def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, subject: str) -> bytes:
     """The config of schema 2 of an image, as containers/image writes it.
 
     Args:
         manifest: the image.
         diff_ids: the digests of its uncompressed ``layers``, from bottom to top.
-        what: how messages name the image.
+        subject: the image's name in messages.
 
     Raises:
         CannotConvertError: there are more or fewer ``diff_ids``.
@@ -143,10 +143,10 @@ def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, what: str) -> by
     """
     if len(diff_ids) != len(manifest.layers):
         raise CannotConvertError(
-            f"{what} cannot become an image of schema 2",
+            f"{subject} cannot become an image of schema 2",
             reason=f"it has {len(manifest.layers)} layers, but {len(diff_ids)} diff_ids",
         )
-    members = json_encoding.split(_top(manifest, what))
+    members = json_encoding.split(_top(manifest, subject))
     for key in _NOT_IN_CONFIG:
         members.pop(key, None)
     rootfs: dict[str, Any] = {"type": "layers"}
@@ -159,7 +159,7 @@ def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, what: str) -> by
 
 
 def from_config(
-    config: bytes, layers: Sequence[Digest], *, name: str, tag: str, what: str
+    config: bytes, layers: Sequence[Digest], *, name: str, tag: str, subject: str
 ) -> bytes:
     """The document, still to be signed, of an image that has a config of schema 2.
 
@@ -170,15 +170,15 @@ def from_config(
         layers: its layers, gzipped or not compressed, from bottom to top.
         name: the repository's path without a host; may be empty.
         tag: may be empty.
-        what: how messages name the image.
+        subject: the image's name in messages.
 
     Raises:
         CannotConvertError: its history does not tell of each layer.
         MalformedError: not an image's config.
     """
-    value = strict.load_object(config, what=what)
-    history = [_history(item, what) for item in fields.objects(value, "history", what)]
-    _check_history(history, layers, what)
+    value = strict.load_object(config, subject=subject)
+    history = [_history(item, subject) for item in fields.objects(value, "history", subject)]
+    _check_history(history, layers, subject)
     blobs = iter(layers)
     parent, top = "", ""
     made: list[tuple[Digest, str]] = []
@@ -201,7 +201,7 @@ def from_config(
         {
             "name": name,
             "tag": tag,
-            "architecture": fields.text(value, "architecture", what) or "",
+            "architecture": fields.text(value, "architecture", subject) or "",
             "fsLayers": [{"blobSum": blob.text} for blob, _ in reversed(made)],
             "history": [{"v1Compatibility": v1} for _, v1 in reversed(made)],
             "schemaVersion": 1,
@@ -224,79 +224,79 @@ def renamed(manifest: Schema1, *, name: str, tag: str) -> bytes:
     )
 
 
-def _entry(layer: dict[str, Any], item: dict[str, Any], what: str) -> Entry:
-    fields.refuse_other_case(layer, ("blobSum",), what)
-    fields.refuse_other_case(item, ("v1Compatibility",), what)
-    blob = fields.text(layer, "blobSum", what)
-    v1 = fields.text(item, "v1Compatibility", what)
+def _entry(layer: dict[str, Any], item: dict[str, Any], subject: str) -> Entry:
+    fields.refuse_other_case(layer, ("blobSum",), subject)
+    fields.refuse_other_case(item, ("v1Compatibility",), subject)
+    blob = fields.text(layer, "blobSum", subject)
+    v1 = fields.text(item, "v1Compatibility", subject)
     if blob is None or v1 is None:
-        raise MalformedError(f"{what}: an entry needs blobSum and v1Compatibility")
-    value = strict.load_object(v1.encode(), what=what)
-    fields.refuse_other_case(value, _KNOWN, what)
-    identity = fields.text(value, "id", what) or ""
+        raise MalformedError(f"{subject}: an entry needs blobSum and v1Compatibility")
+    value = strict.load_object(v1.encode(), subject=subject)
+    fields.refuse_other_case(value, _KNOWN, subject)
+    identity = fields.text(value, "id", subject) or ""
     if _ID.fullmatch(identity) is None:
-        raise MalformedError(f"{what}: {identity[:80]!r} is not the id of a layer")
-    throwaway = fields.flag(value, "throwaway", what)
-    container = fields.obj(value, "container_config", what) or {}
-    fields.refuse_other_case(container, ("Cmd",), what)
-    command = " ".join(fields.texts(container, "Cmd", what))
+        raise MalformedError(f"{subject}: {identity[:80]!r} is not the id of a layer")
+    throwaway = fields.flag(value, "throwaway", subject)
+    container = fields.obj(value, "container_config", subject) or {}
+    fields.refuse_other_case(container, ("Cmd",), subject)
+    command = " ".join(fields.texts(container, "Cmd", subject))
     history = {**value, "created_by": command, "empty_layer": throwaway}
     return Entry(
         Digest(blob),
         v1,
         identity,
-        fields.text(value, "parent", what) or "",
+        fields.text(value, "parent", subject) or "",
         throwaway,
-        _history(history, what),
+        _history(history, subject),
     )
 
 
-def _linked(entries: tuple[Entry, ...], what: str) -> tuple[Entry, ...]:
+def _linked(entries: tuple[Entry, ...], subject: str) -> tuple[Entry, ...]:
     """Each entry's parent is the one below it; one that is repeated at once counts once."""
     if entries[0].parent:
-        raise MalformedError(f"{what}: the lowest layer has a parent")
+        raise MalformedError(f"{subject}: the lowest layer has a parent")
     kept = [entries[0]]
     seen = {entries[0].id}
     for entry in entries[1:]:
         if entry.id == kept[-1].id:
             continue
         if entry.id in seen:
-            raise MalformedError(f"{what}: the id {entry.id} stands for two layers")
+            raise MalformedError(f"{subject}: the id {entry.id} stands for two layers")
         if entry.parent != kept[-1].id:
             raise MalformedError(
-                f"{what}: expected the parent {kept[-1].id}, got {entry.parent[:80]!r}"
+                f"{subject}: expected the parent {kept[-1].id}, got {entry.parent[:80]!r}"
             )
         seen.add(entry.id)
         kept.append(entry)
     return tuple(kept)
 
 
-def _history(item: Mapping[str, Any], what: str) -> dict[str, Any]:
+def _history(item: Mapping[str, Any], subject: str) -> dict[str, Any]:
     """An entry of a config's history, its members as containers/image orders and omits them."""
     value = dict(item)
     created = value.get("created")
     if created is not None and not isinstance(created, str):
-        raise MalformedError(f"{what}: created is not a string")
+        raise MalformedError(f"{subject}: created is not a string")
     made: dict[str, Any] = {"created": _ZERO_TIME}
     if created is not None:
-        made["created"] = values.Time.parse(created, f"{what}: created").rfc3339
+        made["created"] = values.Time.parse(created, f"{subject}: created").rfc3339
     for key in ("author", "created_by", "comment"):
-        text = fields.text(value, key, what)
+        text = fields.text(value, key, subject)
         if text is not None:
             made[key] = text
-    if fields.flag(value, "empty_layer", what):
+    if fields.flag(value, "empty_layer", subject):
         made["empty_layer"] = True
     return made
 
 
 def _check_history(
-    history: Sequence[Mapping[str, Any]], layers: Sequence[Digest], what: str
+    history: Sequence[Mapping[str, Any]], layers: Sequence[Digest], subject: str
 ) -> None:
     told = sum(not item.get("empty_layer") for item in history)
     if history and told == len(layers):
         return
     raise CannotConvertError(
-        f"{what} cannot become an image of schema 1",
+        f"{subject} cannot become an image of schema 1",
         reason=f"its history tells of {told} layers, and it has {len(layers)}"
         if history
         else "it has no history",
@@ -316,14 +316,14 @@ def _v1(item: Mapping[str, Any], identity: str, parent: str) -> dict[str, Any]:
     return made | {key: entry for key, entry in rest.items() if entry}
 
 
-def _top(manifest: Schema1, what: str) -> bytes:
+def _top(manifest: Schema1, subject: str) -> bytes:
     """The topmost entry; what the oldest versions of Docker wrote is written out in full."""
     raw = manifest.entries[-1].v1.encode()
-    value = strict.load_object(raw, what=what)
-    version = fields.text(value, "docker_version", what)
+    value = strict.load_object(raw, subject=subject)
+    version = fields.text(value, "docker_version", subject)
     if version is None or _version(version) >= _FIRST_PLAIN_VERSION:
         return raw
-    return json_encoding.dumps(values.plain(docker_config.parse(value, what)))
+    return json_encoding.dumps(values.plain(docker_config.parse(value, subject)))
 
 
 def _id_of(blob: Digest, *others: str) -> str:

@@ -122,13 +122,13 @@ class IncomingImages:
         """
         what = f"{self._storage.what}: manifest {wanted.root.digest}"
         raw = self._small(wanted.root.digest, what)
-        parsed = manifest.parse(raw, wanted.root.media_type, what=what)
+        parsed = manifest.parse(raw, wanted.root.media_type, subject=what)
         if not isinstance(parsed, ImageManifest) or parsed.is_artifact:
             raise UnsupportedError(
                 f"{what}: not a container image", hint="oci: and dir: keep anything"
             )
         config_raw = self._small(parsed.config.digest, f"{what}: its config")
-        config = image_config.parse(config_raw, what=f"{what}: its config")
+        config = image_config.parse(config_raw, subject=f"{what}: its config")
         if len(config.diff_ids) != len(parsed.layers):
             raise MalformedError(
                 f"{what}: {len(parsed.layers)} layers, and its config names {len(config.diff_ids)}"

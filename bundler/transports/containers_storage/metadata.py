@@ -176,7 +176,7 @@ class RecordStore:
                     yield name, []
                     continue
                 what = str(self.folder / name)
-                values = strict.loads(raw or b"[]", what=what, limit=MAX_LIST)
+                values = strict.loads(raw or b"[]", subject=what, limit=MAX_LIST)
                 if values is None:
                     values = []
                 if not isinstance(values, list):

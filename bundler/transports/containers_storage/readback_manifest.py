@@ -48,7 +48,7 @@ def as_stored(storage: Storage, image: ImageRecord, digest: Digest | None) -> Ma
     """
     key = image.manifests.get(digest.text, MANIFEST) if digest else MANIFEST
     raw = storage.item(image, key)
-    parsed = manifest.parse(raw, None, what=_what(storage, image))
+    parsed = manifest.parse(raw, None, subject=_what(storage, image))
     return ManifestAndDescriptor(Descriptor(parsed.media_type, Digest.of(raw), len(raw)), raw)
 
 
@@ -64,7 +64,7 @@ def for_copy(
     """
     what = _what(storage, image)
     stored = as_stored(storage, image, None)
-    parsed = manifest.parse(stored.raw, stored.root.media_type, what=what)
+    parsed = manifest.parse(stored.raw, stored.root.media_type, subject=what)
     if not isinstance(parsed, ImageManifest):
         raise MalformedError(f"{what}: its own manifest is a {parsed.media_type}")
     readable = [_descriptor(layer, parsed, what) for layer in store.chain(storage, image, layers)]
@@ -90,7 +90,7 @@ def _descriptor(layer: LayerRecord, parsed: ImageManifest, what: str) -> Descrip
 
 def _with_layers(parsed: ImageManifest, layers: Sequence[Descriptor], what: str) -> bytes:
     """The manifest anew, its members in the order in which containers/image writes them."""
-    value: dict[str, Any] = strict.load_object(parsed.raw, what=what)
+    value: dict[str, Any] = strict.load_object(parsed.raw, subject=what)
     value["layers"] = [
         {"mediaType": layer.media_type, "digest": layer.digest.text, "size": layer.size}
         if parsed.media_type == media_types.OCI_MANIFEST

@@ -46,7 +46,7 @@ def read(storage: Storage, image: ImageRecord, of: Digest) -> list[bytes]:
     if key not in image.items:
         return []
     text = fields.text(image.value, "metadata", what)
-    told = strict.load_object((text or "{}").encode(), what=what)
+    told = strict.load_object((text or "{}").encode(), subject=what)
     sizes = (fields.obj(told, "signatures-sizes", what) or {}).get(of.text) or []
     joined = storage.item(image, key)
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):

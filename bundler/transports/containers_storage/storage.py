@@ -110,7 +110,7 @@ class Storage:
                 raw = opened.read("mountpoints.json", limit=_MAX_MOUNTS)
         except NotFoundError:
             return set()
-        values = strict.loads(raw or b"[]", what=str(folder), limit=_MAX_MOUNTS)
+        values = strict.loads(raw or b"[]", subject=str(folder), limit=_MAX_MOUNTS)
         return {
             str(value.get("id"))
             for value in (values if isinstance(values, list) else ())

@@ -287,8 +287,8 @@ def describe(root: bytes, path: Path) -> Descriptor:
     Raises:
         MalformedError, UnsupportedError: no manifest.
     """
-    media_type = manifest.parse(root, None, what=str(path)).media_type
-    return Descriptor(media_type, manifest_digest(root, what=str(path)), len(root))
+    media_type = manifest.parse(root, None, subject=str(path)).media_type
+    return Descriptor(media_type, manifest_digest(root, subject=str(path)), len(root))
 
 
 def write_version(folder: Directory, needed: Reachable) -> None:

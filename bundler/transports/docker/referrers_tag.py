@@ -26,7 +26,7 @@ def list_by_tag(repository: Repository, root: Descriptor, raw: bytes) -> None:
     Raises:
         RegistryError, ConflictError: the index cannot be read or written.
     """
-    parsed = manifest.parse(raw, root.media_type, what=f"manifest {root.digest}")
+    parsed = manifest.parse(raw, root.media_type, subject=f"manifest {root.digest}")
     if parsed.subject is None:
         return
     subject = parsed.subject.digest

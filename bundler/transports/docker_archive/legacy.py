@@ -54,7 +54,7 @@ def legacy_layers(layers: Sequence[Digest], config: bytes, what: str) -> list[Le
     for position, layer in enumerate(layers):
         members = {"parent": _encoded(made[-1].id)} if made else {}
         if position == len(layers) - 1:
-            strict.load_object(config, what=what)
+            strict.load_object(config, subject=what)
             said = json_encoding.split(config)
             members |= {name: said.get(name, "null") for name in _OF_THE_TOP}
         chain = Digest.of(f"{chain} {layer}".encode()).text if chain else layer.text

@@ -176,7 +176,7 @@ class DockerArchiveSource(SynthesizesManifests):
     def _make_manifest(self, image: _Image) -> Descriptor:
         config = self._read(image.config, strict.MAX_DOCUMENT)
         what = f"{self._what}: {image.config}"
-        diff_ids = image_config.parse(config, what=what).diff_ids
+        diff_ids = image_config.parse(config, subject=what).diff_ids
         if len(diff_ids) != len(image.layers):
             raise MalformedError(
                 f"{what}: it names {len(diff_ids)} layers, the archive {len(image.layers)}"
@@ -234,7 +234,7 @@ class DockerArchiveSource(SynthesizesManifests):
                 missing=_MANIFEST,
                 hint="if it holds an OCI layout, read it as oci-archive:",
             ) from None
-        items = strict.loads(raw, what=what, limit=_MAX_MANIFEST)
+        items = strict.loads(raw, subject=what, limit=_MAX_MANIFEST)
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise MalformedError(f"{what}: not an array of objects")
         if len(items) > _MAX_IMAGES:

@@ -163,7 +163,7 @@ class DockerArchiveWriter:
         """A layer that is not the one that the config tells of makes an archive nobody can load."""
         if not self._uncompressed:
             return
-        diff_ids = image_config.parse(config, what=what).diff_ids
+        diff_ids = image_config.parse(config, subject=what).diff_ids
         if len(layers) != len(diff_ids):
             raise IntegrityError(f"{what}: {len(diff_ids)} layers, its manifest {len(layers)}")
         for position, (layer, diff_id) in enumerate(zip(layers, diff_ids, strict=True), 1):

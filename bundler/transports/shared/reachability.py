@@ -46,7 +46,7 @@ def reachable(roots: Iterable[Descriptor], read: Callable[[Descriptor], bytes | 
         raw = read(item)
         if raw is None:
             continue
-        parsed = manifest.parse(raw, item.media_type, what=f"manifest {item.digest}")
+        parsed = manifest.parse(raw, item.media_type, subject=f"manifest {item.digest}")
         for child, kind in reversed(manifest.children(parsed)):
             if kind == "manifest":
                 pending.append(child)

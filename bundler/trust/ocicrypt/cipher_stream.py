@@ -186,7 +186,7 @@ def _read(reader: EncryptingReader | DecryptingReader, size: int) -> bytes:
 
 
 def _options(data: bytes, what: str) -> dict[str, object]:
-    return strict.load_object(data, what=f"{what}: its encryption", limit=_MAX_OPTIONS)
+    return strict.load_object(data, subject=f"{what}: its encryption", limit=_MAX_OPTIONS)
 
 
 def _mapping(options: dict[str, object], what: str) -> dict[str, object]:

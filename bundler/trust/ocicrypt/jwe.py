@@ -70,10 +70,10 @@ def unwrap(packet: bytes, keys: Sequence[PrivateKey], what: str) -> bytes | None
         MalformedError: not JSON Web Encryption.
     """
     what = f"{what}: its secret (jwe)"
-    whole = strict.load_object(packet, what=what)
+    whole = strict.load_object(packet, subject=what)
     protected = fields.text(whole, "protected", what) or ""
     common = (fields.obj(whole, "unprotected", what) or {}) | (
-        strict.load_object(_data(protected, what), what=what) if protected else {}
+        strict.load_object(_data(protected, what), subject=what) if protected else {}
     )
     recipients = fields.objects(whole, "recipients", what) or [whole]
     if len(recipients) > _MAX_RECIPIENTS:

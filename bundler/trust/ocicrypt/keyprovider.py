@@ -47,7 +47,7 @@ def load(path: Path | None) -> dict[str, Command]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     what = str(path)
-    whole = strict.load_object(data, what=what, limit=_MAX_FILE)
+    whole = strict.load_object(data, subject=what, limit=_MAX_FILE)
     providers = fields.obj(whole, "key-providers", what) or {}
     return {name: _command(providers, name, what) for name in providers}
 
@@ -113,7 +113,7 @@ def _ask(question: dict[str, Any], name: str, command: Command, part: str, key: 
         raise UsageError(f"{what} did not answer for {_SECONDS} seconds") from None
     if answer.returncode:
         raise UsageError(f"{what} failed with status {answer.returncode}")
-    results = fields.obj(strict.load_object(answer.stdout, what=what), part, what) or {}
+    results = fields.obj(strict.load_object(answer.stdout, subject=what), part, what) or {}
     try:
         return b64decode(fields.text(results, key, what) or "", validate=True)
     except ValueError:

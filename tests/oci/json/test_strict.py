@@ -98,7 +98,7 @@ def test_canonical_json_holds_no_fractions(value):
 )
 def test_refuses_what_parsers_disagree_on(raw, reason):
     with pytest.raises(MalformedError, match=reason) as caught:
-        strict.loads(raw, what="the document")
+        strict.loads(raw, subject="the document")
     assert caught.value.message.startswith("the document: ")
     assert len(caught.value.message) < 300
 

@@ -34,7 +34,7 @@ CONFIG = json.dumps(
         "history": [{"created_by": "one"}, {"empty_layer": True}, {"created_by": "two"}],
     }
 ).encode()
-PAYLOAD = schema1.from_config(CONFIG, LAYERS, name="team/app", tag="1", what="image")
+PAYLOAD = schema1.from_config(CONFIG, LAYERS, name="team/app", tag="1", subject="image")
 
 
 def parse(raw):
@@ -85,13 +85,13 @@ def test_a_signature_does_not_change_the_digest():
 
 def test_an_image_gets_its_config_back():
     diff_ids = [Digest.of(b"diff one"), Digest.of(b"diff two")]
-    value = json.loads(schema1.to_config(parse(PAYLOAD), diff_ids, what="image"))
+    value = json.loads(schema1.to_config(parse(PAYLOAD), diff_ids, subject="image"))
     assert value["rootfs"] == {"type": "layers", "diff_ids": [digest.text for digest in diff_ids]}
     assert [item.get("created_by") for item in value["history"]] == ["one", None, None]
     assert value["config"] == {"Labels": {"a": "<b>"}}
     assert not {"id", "parent", "throwaway"} & set(value)
     with pytest.raises(CannotConvertError, match="2 layers, but 1 diff_ids"):
-        schema1.to_config(parse(PAYLOAD), diff_ids[:1], what="image")
+        schema1.to_config(parse(PAYLOAD), diff_ids[:1], subject="image")
 
 
 def test_a_new_name_changes_nothing_else():
@@ -147,7 +147,7 @@ def test_a_manifest_that_does_not_hold_together_is_refused(raw):
     [("1.8.2", True), ("1.7", True), ("0.9.1-dev", True), ("1.8.3", False), ("17.05.0-ce", False)],
 )
 def test_what_a_very_old_docker_made_is_written_out_in_full(version, old):
-    made = schema1.to_config(parse(with_v1(0, docker_version=version)), LAYERS, what="image")
+    made = schema1.to_config(parse(with_v1(0, docker_version=version)), LAYERS, subject="image")
     assert ("Hostname" in json.loads(made)["config"]) == old
     assert ("created" in json.loads(made)) == old
 
@@ -164,7 +164,7 @@ def test_what_a_very_old_docker_made_is_written_out_in_full(version, old):
 def test_a_history_that_tells_of_other_layers_is_refused(history, layers, reason):
     config = json.dumps({"history": history}).encode()
     with pytest.raises(CannotConvertError, match=reason):
-        schema1.from_config(config, layers, name="", tag="", what="image")
+        schema1.from_config(config, layers, name="", tag="", subject="image")
 
 
 @given(st.dictionaries(st.sampled_from(["fsLayers", "history", "name"]), strategies.documents()))

@@ -29,7 +29,7 @@ def manifest_digest(file: Path, *, as_json: bool) -> None:
         raise explained(error, file, "cannot read") from error
     if len(raw) > MAX_MANIFEST:
         raise LimitError(f"{what}: more than the {MAX_MANIFEST:,} bytes that a manifest may have")
-    digest = digest_of(raw, what=what)
+    digest = digest_of(raw, subject=what)
     if as_json:
         text.document({"file": what, "digest": str(digest)})
     else:

@@ -181,7 +181,7 @@ def _again(event: events.Retrying, reason: str) -> str:
 def _debugging(event: events.Retrying | events.Notice) -> str:
     if isinstance(event, events.Notice):
         return event.text
-    return f"{event.what}: {event.reason}; trying again in {durations.text(event.wait)}"
+    return f"{event.subject}: {event.reason}; trying again in {durations.text(event.wait)}"
 
 
 class _SyncLog:

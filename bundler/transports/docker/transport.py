@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import (
     ConflictError,
+    DigestConflictError,
     InvalidReferenceError,
     LimitError,
     NotFoundError,
@@ -300,9 +301,11 @@ class DockerDestination:
         for image in images:
             for name in image.names:
                 tag, digest = _split(name)
-                if digest not in (None, image.root.digest):
-                    raise ConflictError(
-                        f"{self._repository.name}: {name} cannot stand for {image.root.digest}",
+                if digest is not None and digest != image.root.digest:
+                    raise DigestConflictError(
+                        f"{self._repository.name}: {name}",
+                        expected=digest.text,
+                        got=image.root.digest.text,
                         hint="leave the digest out of the destination",
                     )
                 if tag is None:

@@ -105,8 +105,10 @@ def test_a_file_is_durable_before_it_has_its_name_and_the_name_after(tmp_path, m
 def test_a_medium_that_fails_leaves_the_former_file(tmp_path, monkeypatch, call, number, error):
     (tmp_path / "name").write_bytes(b"former")
     calls = fail_at(monkeypatch, call, number)
-    with pytest.raises(error, match=str(tmp_path)) as raised:
+    with pytest.raises(error) as raised:
         atomic_write.write_bytes(tmp_path / "name", b"latter")
+    assert raised.value.path.startswith(str(tmp_path))
+    assert raised.value.os_error.errno == number
     assert raised.value.hint
     assert len(calls) == 1  # above all a failed fsync is not tried again
     assert listing(tmp_path) == {"name": b"former"}
@@ -135,8 +137,10 @@ def test_a_directory_that_cannot_be_synchronised_is_let_pass(tmp_path, monkeypat
 
 def test_a_directory_whose_synchronisation_fails_is_told(tmp_path, monkeypatch):
     fail_at(monkeypatch, "fsync", errno.EIO)
-    with pytest.raises(MediumError, match=str(tmp_path)):
+    with pytest.raises(MediumError) as raised:
         atomic_write.sync_directory(tmp_path)
+    assert raised.value.path == str(tmp_path)
+    assert raised.value.os_error.errno == errno.EIO
 
 
 def test_file_systems_without_modes_are_written(tmp_path, monkeypatch):

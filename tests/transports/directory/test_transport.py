@@ -9,12 +9,12 @@ import pytest
 
 from bundler import transports
 from bundler.errors import (
-    ConflictError,
     InvalidReferenceError,
     LimitError,
     LockedError,
     MalformedError,
     MissingFileError,
+    NotAnImageDirectoryError,
     NotFoundError,
     UnsupportedError,
 )
@@ -176,8 +176,9 @@ def test_several_images_do_not_fit(tmp_path, store):
 )
 def test_a_directory_of_something_else_is_left_as_it_is(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(ConflictError, match="not an image"):
+    with pytest.raises(NotAnImageDirectoryError) as raised:
         DirectoryDestination(tmp_path)
+    assert raised.value.path == str(tmp_path)
     assert files(tmp_path) == {name: data}
 
 

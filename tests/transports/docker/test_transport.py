@@ -12,6 +12,7 @@ from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import (
     ConfigError,
     ConflictError,
+    DigestConflictError,
     DigestMismatchError,
     InvalidReferenceError,
     NotFoundError,
@@ -282,8 +283,10 @@ class TestCommit:
         target = destination(registry, "a/app")
         push(target, image)
         for name in (other.digest, f"1@{other.digest}"):
-            with pytest.raises(ConflictError, match="cannot stand for"):
+            with pytest.raises(DigestConflictError) as raised:
                 target.commit([Publication(root_of(image), (name,))])
+            assert raised.value.expected == other.digest
+            assert raised.value.got == image.digest
         target.commit([Publication(root_of(image), (f"1@{image.digest}",))])
         assert registry.repositories["a/app"].tags == {"1": image.digest}
         target.close()

@@ -17,6 +17,7 @@ from bundler.config.settings import Settings
 from bundler.errors import (
     CancelledError,
     ConflictError,
+    EngineUnreachableError,
     IntegrityError,
     InvalidReferenceError,
     MalformedError,
@@ -188,9 +189,10 @@ def test_a_daemon_that_is_not_there_is_told_with_its_socket(tmp_path):
     options = OpenOptions(
         settings=None, daemon_host=f"unix://{tmp_path}/none.sock", scratch=tmp_path
     )
-    with closing(source("app", options)) as opened, pytest.raises(RegistryError) as raised:
+    with closing(source("app", options)) as opened, pytest.raises(EngineUnreachableError) as raised:
         opened.resolve()
-    assert f"{tmp_path}/none.sock" in raised.value.message
+    assert raised.value.host == f"unix://{tmp_path}/none.sock"
+    assert isinstance(raised.value.os_error, FileNotFoundError)
     assert "systemctl start docker" in raised.value.hint
     assert raised.value.exit_status == 6
 
@@ -201,9 +203,10 @@ def test_a_socket_that_nobody_listens_on_is_told():
         options = OpenOptions(settings=None, daemon_host=f"unix://{home}/stale.sock")
         with (
             closing(source("app", options)) as opened,
-            pytest.raises(RegistryError, match="refused"),
+            pytest.raises(EngineUnreachableError) as raised,
         ):
             opened.resolve()
+    assert isinstance(raised.value.os_error, ConnectionRefusedError)
 
 
 @pytest.mark.parametrize(

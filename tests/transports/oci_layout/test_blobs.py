@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from bundler.errors import NotFoundError
+from bundler.errors import MissingFileError, NotFoundError
 from bundler.ports import OpenOptions, Publication
 from bundler.transports.oci_layout.transport import LayoutDestination, LayoutSource
 from tests.contracts import contents
@@ -105,8 +105,9 @@ def test_two_layouts_are_written_at_once(tmp_path):
 
 
 def test_a_directory_that_is_not_there_is_told(tmp_path, layouts):
-    with pytest.raises(NotFoundError, match="elsewhere"):
+    with pytest.raises(MissingFileError) as raised:
         LayoutSource(tmp_path / "a", tmp_path / "elsewhere")
+    assert raised.value.path == str(tmp_path / "elsewhere")
 
 
 def test_directories_that_were_made_for_nothing_are_removed(tmp_path):

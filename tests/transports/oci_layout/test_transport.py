@@ -12,11 +12,14 @@ import pytest
 
 from bundler import transports
 from bundler.errors import (
+    AmbiguousImageError,
+    IndexOutOfRangeError,
     IntegrityError,
     InvalidReferenceError,
     LimitError,
     LockedError,
     MalformedError,
+    MissingFileError,
     NotFoundError,
     UnsupportedError,
     UsageError,
@@ -239,12 +242,14 @@ def test_several_images_and_no_name_lists_the_names(layout, store):
     other.add_image("app", layers=[b"other"])
     publish(layout, other, "second")
     with closing(LayoutSource(layout)) as source:
-        with pytest.raises(NotFoundError) as raised:
+        with pytest.raises(AmbiguousImageError) as raised:
             source.resolve()
+        assert raised.value.count == 2
         assert raised.value.hint == "it holds app, second"
         assert source.resolve("@1").digest == other.names["app"].digest
-        with pytest.raises(NotFoundError, match="@2"):
+        with pytest.raises(IndexOutOfRangeError) as beyond:
             source.resolve("@2")
+        assert (beyond.value.index, beyond.value.count) == (2, 2)
 
 
 def test_roots_that_refer_to_another_are_found(layout, store):
@@ -259,10 +264,12 @@ def test_roots_that_refer_to_another_are_found(layout, store):
 
 
 def test_a_directory_that_is_no_layout_is_told(tmp_path):
-    with pytest.raises(NotFoundError, match="not an OCI image layout"):
+    with pytest.raises(MissingFileError) as raised:
         LayoutSource(tmp_path)
-    with pytest.raises(NotFoundError, match="nowhere"):
+    assert raised.value.path == str(tmp_path / "index.json")
+    with pytest.raises(MissingFileError) as raised:
         LayoutSource(tmp_path / "nowhere")
+    assert raised.value.path == str(tmp_path / "nowhere")
 
 
 def blob(layout, store):

@@ -19,7 +19,7 @@ from bundler.errors import (
     InvalidReferenceError,
     LimitError,
     MalformedError,
-    NotFoundError,
+    MissingFileError,
     ReadOnlyTransportError,
 )
 from bundler.oci import image_config, manifest, media_types
@@ -155,8 +155,9 @@ def test_what_names_no_file_is_refused(rest):
 
 def test_a_missing_file_is_told(tmp_path):
     (tmp_path / "a").touch()
-    with pytest.raises(NotFoundError, match="none"):
+    with pytest.raises(MissingFileError) as raised:
         source(tmp_path / "a", tmp_path / "none")
+    assert raised.value.path == str(tmp_path / "none")
 
 
 def test_it_is_not_written():

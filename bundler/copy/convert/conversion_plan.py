@@ -1,4 +1,4 @@
-"""What becomes of an image's manifests and layers on the way: decided first, applied at the end."""
+"""The conversion of an image: decided before any byte moves, carried out after its layers moved."""
 
 from __future__ import annotations
 
@@ -23,102 +23,105 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageConversion:
-    """What becomes of one image."""
+    """The conversion of one image manifest and its layers."""
 
     parsed: ImageManifest | Schema1
     media_type: str
-    """Of its manifest, in the end."""
+    """The media type of the new manifest."""
     layer_conversions: tuple[LayerConversion | None, ...]
-    """What becomes of each of ``layers``; None: nothing."""
+    """One for each of ``layers``; None: the layer is unchanged."""
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:
-        """From bottom to top, without those of schema 1 that hold nothing."""
+        """The layers from bottom to top, without the empty ones of schema 1."""
         if isinstance(self.parsed, Schema1):
-            kind = media_types.DOCKER_LAYER_GZIP
-            return tuple(Descriptor(kind, one.blob, SIZE_UNKNOWN) for one in self.parsed.layers)
+            media_type = media_types.DOCKER_LAYER_GZIP
+            return tuple(
+                Descriptor(media_type, entry.blob, SIZE_UNKNOWN) for entry in self.parsed.layers
+            )
         return self.parsed.layers
 
     @property
     def config(self) -> Descriptor | None:
-        """The config that it had; None: none, in schema 1."""
+        """The original config; None for schema 1, which has none."""
         return None if isinstance(self.parsed, Schema1) else self.parsed.config
 
     @property
     def changes_type(self) -> bool:
-        """Whether the manifest's type changes, and with it the config."""
+        """Whether the media type of the manifest changes, and the config with it."""
         return self.media_type != self.parsed.media_type
 
 
 @dataclass(frozen=True, slots=True)
 class ConversionPlan:
-    """What becomes of all images below one root."""
+    """The conversions of all images below one root."""
 
     images: Mapping[Digest, ImageConversion] = field(hash=False)
+    """By the digest of the original manifest; other manifests are unchanged."""
     index_type: str | None = None
-    """The media type that every index gets; None: its own."""
+    """The new media type of every index; None: unchanged."""
     configs: Mapping[Digest, bytes] = field(default_factory=dict, hash=False, repr=False)
-    """The configs of ``needed_configs``, by digest."""
+    """The content of the configs that ``find_required_configs`` returns, by digest."""
 
     def find_required_configs(self) -> list[Descriptor]:
-        """The configs that have to be known before a layer moves."""
+        """Return the configs that have to be read before the first layer is converted."""
         return [
-            recipe.config
-            for recipe in self.images.values()
-            if recipe.config is not None and (recipe.changes_type or any(recipe.layer_conversions))
+            image.config
+            for image in self.images.values()
+            if image.config is not None and (image.changes_type or any(image.layer_conversions))
         ]
 
     def find_layer_changes(self) -> Iterator[LayerChange]:
-        """Every layer that does not simply move, with what the configs say of it.
+        """Return every layer that is converted.
 
         Raises:
-            MalformedError: a config speaks of another number of layers.
+            MalformedError: the number of diff IDs in a config is not the number of layers.
         """
-        for recipe in self.images.values():
-            if not any(recipe.layer_conversions):
+        for image in self.images.values():
+            if not any(image.layer_conversions):
                 continue
-            diff_ids = self._diff_ids(recipe)
-            for layer, diff_id, treatment in zip(
-                recipe.layers, diff_ids, recipe.layer_conversions, strict=True
+            diff_ids = self._find_diff_ids(image)
+            for layer, diff_id, conversion in zip(
+                image.layers, diff_ids, image.layer_conversions, strict=True
             ):
-                if treatment is not None:
-                    yield LayerChange(layer, treatment, diff_id)
+                if conversion is not None:
+                    yield LayerChange(layer, conversion, diff_id)
 
     def find_rewritten_configs(self) -> set[Digest]:
-        """The configs that do not move, since others take their places."""
+        """Return the original configs that new configs replace, and that are not copied."""
         return {
-            recipe.config.digest
-            for recipe in self.images.values()
-            if recipe.config is not None and recipe.changes_type
+            image.config.digest
+            for image in self.images.values()
+            if image.config is not None and image.changes_type
         }
 
-    def _diff_ids(self, recipe: ImageConversion) -> Sequence[Digest | None]:
-        config, layers = recipe.config, recipe.layers
-        nothing = [None] * len(layers)
+    def _find_diff_ids(self, image: ImageConversion) -> Sequence[Digest | None]:
+        config, layers = image.config, image.layers
+        unknown = [None] * len(layers)
         if config is None:
-            return nothing
-        what = f"config {config.digest}"
-        diff_ids = image_config.parse(self.configs[config.digest], subject=what).diff_ids
+            return unknown
+        subject = f"config {config.digest}"
+        diff_ids = image_config.parse(self.configs[config.digest], subject=subject).diff_ids
         if len(diff_ids) not in (0, len(layers)):
-            raise MalformedError(f"{what}: {len(diff_ids)} diff_ids for {len(layers)} layers")
-        return diff_ids or nothing
+            raise MalformedError(f"{subject}: {len(diff_ids)} diff_ids for {len(layers)} layers")
+        return diff_ids or unknown
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertedGraph:
-    """A graph in its new form, and the content that nobody had before."""
+    """A graph after its conversion."""
 
     graph: Graph
     new_content: Mapping[Node, bytes] = field(hash=False, repr=False)
-    """Configs, and whatever else has to be there before the manifests."""
+    """Configs and other blobs that the conversion created, to be pushed before the manifests."""
 
 
 def parse_compression(media_type: str) -> str | None:
-    """By what a layer is compressed, as its media type has it."""
+    """Return the compression that the media type of a layer states; None: uncompressed."""
     plain = media_type.removesuffix("+encrypted")
     return next((name for name in ("gzip", "zstd") if plain.endswith(name)), None)
 
 
 def is_encrypted(layer: Descriptor) -> bool:
-    """Whether a layer says that it is encrypted."""
+    """Whether the media type of a layer states that it is encrypted."""
     return layer.media_type.endswith("+encrypted")

@@ -1,7 +1,7 @@
-"""Move one layer that changes its form on the way: decompressed, compressed, hashed, sealed.
+"""Convert one layer while it is transferred: decrypt, decompress, compress, encrypt.
 
-The bytes that leave are verified as everywhere, and so is what comes out of them where the image's
-config tells its digest; what arrives gets the digest that it turns out to have.
+The bytes of the source are verified, and so are the uncompressed bytes if the config of the image
+states their digest. The digest of the result is computed while it is pushed.
 """
 
 from __future__ import annotations
@@ -29,40 +29,41 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
     from bundler.ports import Destination, Source
 
-_SCRATCH = Path("/var/tmp")  # noqa: S108 - the files there have no names
-
-_SEALED = "org.opencontainers.image.enc."
+_SCRATCH = Path("/var/tmp")  # noqa: S108 - only files without a name
+_ENCRYPTION_ANNOTATIONS = "org.opencontainers.image.enc."
 
 
 @dataclass(frozen=True, slots=True)
 class ConversionContext:
-    """What making a layer needs besides the layer."""
+    """The parts of a run that a conversion needs."""
 
     cancellation: Cancellation
     emit: Emit
     scratch: Path | None = None
+    """Directory for temporary files; None: ``/var/tmp``."""
 
 
 def convert_layer(
-    change: LayerChange, source: Source, destination: Destination, shop: ConversionContext
+    change: LayerChange, source: Source, destination: Destination, context: ConversionContext
 ) -> ConvertedLayer:
-    """Bring a layer to ``destination`` in another form; what arrived.
+    """Read a layer from ``source``, convert it, and push the result to ``destination``.
 
     Raises:
-        IntegrityError: the bytes are not the promised ones, or uncompressed not what the config
-            says; nothing was kept.
-        RegistryError: temporary failures went on for longer than was worth waiting for.
+        IntegrityError: the layer, or its uncompressed form, has another digest or size than
+            expected; nothing was stored.
+        RegistryError: temporary failures continued after all retries.
     """
     node = Node.of(change.layer, "layer")
-    with blob_transfer.report_blob(node, "copy", shop.emit):
-        attempts = blob_transfer.new_attempts(node, shop.cancellation, shop.emit)
+    cancellation, emit = context.cancellation, context.emit
+    with blob_transfer.report_blob(node, "copy", emit):
+        attempts = blob_transfer.new_attempts(node, cancellation, emit)
         for _ in attempts:
-            stream = blob_transfer.ResumingReader(node, source, shop.cancellation, shop.emit)
-            progress = blob_transfer.BlobProgress(node, shop.cancellation, shop.emit)
-            with closing(stream), ExitStack() as opened:
-                line = _LayerPipeline(change, stream, progress, opened)
+            stream = blob_transfer.ResumingReader(node, source, cancellation, emit)
+            progress = blob_transfer.BlobProgress(node, cancellation, emit)
+            with closing(stream), ExitStack() as stack:
+                pipeline = _LayerPipeline(change, stream, progress, stack)
                 try:
-                    made = _push(line, node, destination, shop)
+                    converted = _push(pipeline, node, destination, context)
                 except RegistryError as error:
                     if stream.failed:
                         raise
@@ -74,111 +75,119 @@ def convert_layer(
         else:
             raise AssertionError("an iteration over attempts has no end")
     if change.conversion.diff_id:
-        made = replace(made, diff_id=compute_diff_id(change.layer, source, shop))
-    return made
+        diff_id = _compute_diff_id(change.layer, source, context)
+        converted = replace(converted, diff_id=diff_id)
+    return converted
 
 
-def compute_diff_id(layer: Descriptor, source: Source, shop: ConversionContext) -> Digest:
-    """The digest of a layer's uncompressed bytes, which are read for nothing else.
-
-    Raises:
-        IntegrityError: the bytes are not the promised ones.
-    """
+def _compute_diff_id(layer: Descriptor, source: Source, context: ConversionContext) -> Digest:
+    """Read a layer once more to compute the digest of its uncompressed bytes."""
     node = Node.of(layer, "layer")
+    cancellation, emit = context.cancellation, context.emit
     with (
-        blob_transfer.report_blob(node, "check", shop.emit),
-        closing(blob_transfer.ResumingReader(node, source, shop.cancellation, shop.emit)) as stream,
-        ExitStack() as opened,
+        blob_transfer.report_blob(node, "check", emit),
+        closing(blob_transfer.ResumingReader(node, source, cancellation, emit)) as stream,
+        ExitStack() as stack,
     ):
-        progress = blob_transfer.BlobProgress(node, shop.cancellation, shop.emit)
+        progress = blob_transfer.BlobProgress(node, cancellation, emit)
         change = LayerChange(layer, LayerConversion("uncompressed"))
-        line = _LayerPipeline(change, stream, progress, opened)
+        pipeline = _LayerPipeline(change, stream, progress, stack)
         buffer = new_buffer()
-        while line.content.readinto(buffer):
+        while pipeline.content.readinto(buffer):
             pass
         progress.report()
-        return line.content.descriptor().digest
+        return pipeline.content.descriptor().digest
 
 
 class _LayerPipeline:
-    """The stations that a layer's bytes go through, one reading from the other."""
+    """A chain of readers: verify, decrypt, decompress, compress, encrypt.
+
+    ``content`` is the last one; steps that are not needed are left out. ``stack`` closes them.
+    """
 
     def __init__(
         self,
         change: LayerChange,
         stream: Reader,
         progress: blob_transfer.BlobProgress,
-        opened: ExitStack,
+        stack: ExitStack,
     ) -> None:
         self.layer = layer = change.layer
-        self.treatment = treatment = change.conversion
+        self.conversion = conversion = change.conversion
         self.expected: Digest | None = None
-        """What arrives must have this digest; None: it has whatever it turns out to have."""
-        self._what = f"layer {layer.digest}"
-        self._opened = opened
-        self._altered: list[TransformedStream] = []
-        beginning = _PeekedStream(stream)
-        content = left = VerifiedReader(
-            beginning,
+        """The digest that the result must have; None if unknown."""
+        self._subject = f"layer {layer.digest}"
+        self._stack = stack
+        self._transformed: list[TransformedStream] = []
+        peeked = _PeekedStream(stream)
+        content = original = VerifiedReader(
+            peeked,
             layer.digest.text,
             digest=layer.digest,
             size=Node.of(layer, "layer").size,
             media_type=layer.media_type,
             observe=progress,
         )
-        if treatment.decrypt is not None:
-            beginning = _PeekedStream(treatment.decrypt(left, layer))
-            content = self._computed(beginning)
-        found = decompress.detect(beginning.head)
+        if conversion.decrypt is not None:
+            peeked = _PeekedStream(conversion.decrypt(original, layer))
+            content = self._hash(peeked)
+        found = decompress.detect(peeked.head)
         self.compression: str | None = found
-        if _needs_plain(treatment, found):
-            content = self._uncompressed(content, found, change.diff_id)
-            if treatment.form == "compressed":
-                content = self._compressed(content, treatment)
+        """The compression of the result; None: uncompressed."""
+        if _needs_decompression(conversion, found):
+            content = self._decompress(content, found, change.diff_id)
+            if conversion.form == "compressed":
+                content = self._compress(content)
             else:
                 self.expected = change.diff_id
-        if treatment.encrypt is not None:
-            content = self._station(treatment.encrypt(content, layer))
+        if conversion.encrypt is not None:
+            content = self._transform(conversion.encrypt(content, layer))
         self.content = content
-        self.unchanged = content is left
+        self.unchanged = content is original
 
-    @property
-    def annotations(self) -> dict[str, str]:
-        """What the stations have to say on the layer's descriptor; only after the end."""
-        return {key: text for one in self._altered for key, text in one.annotations().items()}
+    def create_annotations(self) -> dict[str, str]:
+        """Return the annotations of the new descriptor; only complete at the end of the stream."""
+        annotations = dict(self.layer.annotations)
+        if self.conversion.decrypt is not None:
+            for key in self.layer.annotations:
+                if key.startswith(_ENCRYPTION_ANNOTATIONS):
+                    del annotations[key]
+        for stream in self._transformed:
+            annotations.update(stream.annotations())
+        return annotations
 
-    def _uncompressed(
+    def _decompress(
         self,
         content: VerifiedReader,
         found: decompress.Compression | None,
         diff_id: Digest | None,
     ) -> VerifiedReader:
-        """The layer's tar; one that came as it is was verified already, if by the same digest."""
         self.compression = None
         if found is None and diff_id in (None, self.layer.digest):
-            return content
+            return content  # uncompressed, and verified already
         reader: Reader = content
         if found is not None:
-            reader = DecompressingReader(content, found, self._what)
-        return self._computed(reader, f"{self._what}, uncompressed", diff_id)
+            reader = DecompressingReader(content, found, self._subject)
+        return self._hash(reader, f"{self._subject}, uncompressed", diff_id)
 
-    def _compressed(self, reader: Reader, treatment: LayerConversion) -> VerifiedReader:
+    def _compress(self, reader: Reader) -> VerifiedReader:
         from bundler.content.compression.compress import CompressingReader  # noqa: PLC0415 - rarely needed
 
-        self.compression = treatment.algorithm.partition(":")[0]
-        return self._station(CompressingReader(reader, treatment.algorithm, treatment.level))
+        algorithm, level = self.conversion.algorithm, self.conversion.level
+        self.compression = algorithm.partition(":")[0]
+        return self._transform(CompressingReader(reader, algorithm, level))
 
-    def _station(self, altered: TransformedStream) -> VerifiedReader:
-        self._opened.callback(altered.close)
-        self._altered.append(altered)
-        return self._computed(altered)
+    def _transform(self, stream: TransformedStream) -> VerifiedReader:
+        self._stack.callback(stream.close)
+        self._transformed.append(stream)
+        return self._hash(stream)
 
-    def _computed(
-        self, reader: Reader, what: str | None = None, digest: Digest | None = None
+    def _hash(
+        self, reader: Reader, subject: str | None = None, digest: Digest | None = None
     ) -> VerifiedReader:
         return VerifiedReader(
             reader,
-            what or self._what,
+            subject or self._subject,
             digest=digest,
             size=None,
             media_type=self.layer.media_type,
@@ -186,7 +195,7 @@ class _LayerPipeline:
 
 
 class _PeekedStream:
-    """A stream whose first bytes were looked at."""
+    """A stream and its first bytes, which ``read`` returns as well."""
 
     def __init__(self, stream: Reader) -> None:
         self._stream = stream
@@ -216,61 +225,58 @@ class _PeekedStream:
         return count + self._stream.readinto(buffer[count:])
 
 
-def _needs_plain(treatment: LayerConversion, found: decompress.Compression | None) -> bool:
-    """Whether the uncompressed bytes have to go by."""
-    match treatment.form:
-        case "found":
+def _needs_decompression(conversion: LayerConversion, found: decompress.Compression | None) -> bool:
+    match conversion.form:
+        case "unchanged":
             return False
         case "uncompressed":
             return True
         case "compressed":
-            if found is not None and treatment.only_uncompressed:
+            if found is not None and conversion.only_uncompressed:
                 return False
-            return found != treatment.algorithm or treatment.force
+            return found != conversion.algorithm or conversion.force
 
 
 def _push(
-    line: _LayerPipeline, node: Node, destination: Destination, shop: ConversionContext
+    pipeline: _LayerPipeline, node: Node, destination: Destination, context: ConversionContext
 ) -> ConvertedLayer:
-    """Bring what comes out of ``line`` to its place."""
-    treatment = line.treatment
-    if line.unchanged:
-        stored = destination.push(node, line.content)
-    elif treatment.precompute:
-        stored = _push_spooled(line, node, destination, shop)
+    conversion = pipeline.conversion
+    if pipeline.unchanged:
+        stored = destination.push(node, pipeline.content)
+    elif conversion.precompute:
+        stored = _push_from_file(pipeline, node, destination, context)
     else:
-        made = replace(node, digest=line.expected, size=None, diff_id=line.expected)
-        stored = destination.push(made, line.content)
-    annotations = dict(line.layer.annotations)
-    if treatment.decrypt is not None:
-        annotations = {key: annotations[key] for key in annotations if not key.startswith(_SEALED)}
-    annotations |= line.annotations
+        expected = pipeline.expected
+        new = replace(node, digest=expected, size=None, diff_id=expected)
+        stored = destination.push(new, pipeline.content)
     descriptor = replace(
-        line.layer, digest=stored.digest, size=stored.size, annotations=annotations
+        pipeline.layer,
+        digest=stored.digest,
+        size=stored.size,
+        annotations=pipeline.create_annotations(),
     )
-    return ConvertedLayer(descriptor, line.compression, encrypted=treatment.encrypt is not None)
+    encrypted = conversion.encrypt is not None
+    return ConvertedLayer(descriptor, pipeline.compression, encrypted=encrypted)
 
 
-def _push_spooled(
-    line: _LayerPipeline, node: Node, destination: Destination, shop: ConversionContext
+def _push_from_file(
+    pipeline: _LayerPipeline, node: Node, destination: Destination, context: ConversionContext
 ) -> Descriptor:
-    """Write it into a file without a name first: perhaps it is there already."""
-    import tempfile  # noqa: PLC0415 - loads much that hardly anybody needs
+    """Convert to a temporary file, and push it unless the destination has the result already."""
+    import tempfile  # noqa: PLC0415 - slow to load, and rarely needed
 
-    folder = shop.scratch or _SCRATCH
+    directory = context.scratch or _SCRATCH
     try:
-        with tempfile.TemporaryFile(dir=folder) as spool:
+        with tempfile.TemporaryFile(dir=directory) as file:
             buffer = new_buffer()
-            while count := line.content.readinto(buffer):
-                spool.write(buffer[:count])
-            spool.seek(0)
-            made = line.content.descriptor()
-            known = replace(node, digest=made.digest, size=made.size)
-            if destination.has(known):
-                return made
-            content = VerifiedReader(
-                spool, f"layer {made.digest}", digest=made.digest, size=made.size
-            )
-            return destination.push(known, content)
+            while count := pipeline.content.readinto(buffer):
+                file.write(buffer[:count])
+            file.seek(0)
+            new = pipeline.content.descriptor()
+            new_node = replace(node, digest=new.digest, size=new.size)
+            if destination.has(new_node):
+                return new
+            content = VerifiedReader(file, f"layer {new.digest}", digest=new.digest, size=new.size)
+            return destination.push(new_node, content)
     except OSError as error:
-        raise explained(error, folder, "cannot write temporary files") from error
+        raise explained(error, directory, "cannot write temporary files") from error

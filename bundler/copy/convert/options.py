@@ -1,6 +1,6 @@
-"""What is asked of an image's form, and what is done to a layer for it.
+"""Conversion options of an image, and the conversion of each layer that follows from them.
 
-Without a word nothing changes. What is asked for here is decided on in ``decide``.
+By default nothing changes. ``decide`` turns options into a conversion plan.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MANIFEST_TYPES: Mapping[ManifestFormat, str] = {
 
 
 class TransformedStream(Protocol):
-    """A stream that is another's bytes in another form, and what that says of itself."""
+    """A reader of another stream's bytes in another form, and the annotations of the result."""
 
     def read(self, size: int = -1, /) -> bytes:
         """As ``Reader.read``."""
@@ -43,65 +43,75 @@ class TransformedStream(Protocol):
         ...
 
     def annotations(self) -> Mapping[str, str]:
-        """What belongs on the layer's descriptor; only after the end."""
+        """Annotations for the layer's descriptor; only complete at the end of the stream."""
         ...
 
     def close(self) -> None:
-        """Let go of threads and memory; not of the stream below."""
+        """Release threads and memory, but not the underlying stream."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """Layers that become secret on the way."""
+    """How to encrypt layers, and which ones."""
 
     encrypt: Callable[[Reader, Descriptor], TransformedStream]
-    """Encrypts a layer that its descriptor describes."""
+    """Encrypts a layer, given its bytes and its descriptor."""
     layers: tuple[int, ...] = ()
-    """Which ones, from 0, from the end with a minus; none: all."""
+    """Positions of the layers to encrypt: 0 is the first, -1 the last; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversionOptions:
-    """What is asked of the form of images."""
+    """Requested changes of manifest format, compression and encryption."""
 
     manifest_format: ManifestFormat | None = None
     compression: Algorithm | Literal["none"] | None = None
-    """What layers are to be compressed by; ``none``: they are to be uncompressed."""
+    """The compression of all layers; ``none``: uncompressed. None: unchanged."""
     only_uncompressed: bool = False
-    """But what is compressed by whatever means stays so."""
+    """Leave layers that are already compressed unchanged, whatever their compression."""
     level: int | None = None
     force_compression: bool = False
-    """Compress anew even what is compressed so, or lies at the destination in another form."""
+    """Recompress layers that have this compression already, or exist at the destination."""
     compress_uncompressed: bool = False
-    """Compress what is not compressed at all, where the destination prefers that."""
+    """Compress uncompressed layers if the destination prefers compressed ones."""
     accept_uncompressed: bool = False
-    """But only tell the truth about it, and leave it as it is."""
+    """Keep uncompressed layers uncompressed, and give them the matching media type."""
     precompute: bool = False
-    """Learn a made layer's digest before it is pushed, in a temporary file."""
+    """Convert layers to a temporary file first, to know their digest before the push."""
     encryption: Encryption | None = None
     decryption: Callable[[Reader, Descriptor], Reader] | None = None
-    """Opens a layer that its descriptor describes; raises in place of the end if it was altered."""
-    fixed_reason: str | None = None
-    """Why no digest may change; None: it may."""
-    target_name: ImageReference | None = None
-    """What the image will be called, which schema 1 writes into the manifest."""
+    """Decrypts a layer, given its bytes and its descriptor.
 
-    def for_endpoints(self, source: Source, goal: ImageReference | None) -> ConversionOptions:
-        """The same, with the changes that follow from the source and the destination.
+    The reader raises an error instead of ending if the layer was modified.
+    """
+    fixed_reason: str | None = None
+    """Why no digest may change; None: digests may change."""
+    target_name: ImageReference | None = None
+    """The name of the image at the destination, which schema 1 stores in the manifest."""
+
+    def for_endpoints(
+        self, source: Source, target_name: ImageReference | None
+    ) -> ConversionOptions:
+        """Add the options that follow from a source and a destination.
 
         Args:
             source: the source of the image.
-            goal: the image's name in a repository; None if the destination is none.
+            target_name: the image's name at the destination; None if it has none.
         """
-        changes = self
+        options = self
         if isinstance(source, SynthesizesManifests):
-            changes = replace(changes, compress_uncompressed=True)
-        if goal is None:
-            return changes
-        if goal.digest is not None and changes.fixed_reason is None:
-            changes = replace(changes, fixed_reason="the destination names a digest")
-        return replace(changes, target_name=goal)
+            options = replace(options, compress_uncompressed=True)
+        if target_name is None:
+            return options
+        if target_name.digest is not None and options.fixed_reason is None:
+            options = replace(options, fixed_reason="the destination names a digest")
+        return replace(options, target_name=target_name)
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether a change is requested."""
+        return replace(self, fixed_reason=None, target_name=None) != NO_CONVERSION
 
 
 NO_CONVERSION = ConversionOptions()
@@ -109,25 +119,25 @@ NO_CONVERSION = ConversionOptions()
 
 @dataclass(frozen=True, slots=True)
 class LayerConversion:
-    """What becomes of one layer on the way."""
+    """The conversion of one layer."""
 
-    form: Literal["found", "compressed", "uncompressed"] = "found"
-    """``found``: only find out what it is; as many bytes arrive as left."""
+    form: Literal["unchanged", "compressed", "uncompressed"] = "unchanged"
+    """``unchanged``: the bytes stay the same, and only the actual compression is detected."""
     algorithm: Algorithm = "gzip"
     level: int | None = None
     only_uncompressed: bool = False
-    """Leave alone what is compressed by whatever means."""
+    """Leave a compressed layer unchanged, whatever its compression."""
     force: bool = False
-    """Compress what is compressed so already."""
+    """Recompress a layer that has this compression already."""
     diff_id: bool = False
-    """Find out the digest of its uncompressed bytes."""
+    """Compute the digest of the uncompressed bytes."""
     precompute: bool = False
     encrypt: Callable[[Reader, Descriptor], TransformedStream] | None = None
     decrypt: Callable[[Reader, Descriptor], Reader] | None = None
 
     @property
     def may_stay(self) -> bool:
-        """Whether the same layer, as it was, will do if the destination has it already."""
+        """Whether the original layer can be used if the destination has it already."""
         return (
             self.form != "uncompressed"
             and not (self.force or self.diff_id)
@@ -138,24 +148,23 @@ class LayerConversion:
 
 @dataclass(frozen=True, slots=True)
 class LayerChange:
-    """One layer, and what becomes of it."""
+    """One layer and its conversion."""
 
     layer: Descriptor
-    """As it leaves; its size is -1 where nothing tells it."""
+    """As it is at the source; the size is -1 if unknown."""
     conversion: LayerConversion
     diff_id: Digest | None = None
-    """What the image's config says of its uncompressed bytes; None: nothing is known."""
+    """The digest of the uncompressed bytes, from the config of the image; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertedLayer:
-    """What arrived in place of a layer."""
+    """A layer at the destination, after its conversion."""
 
     descriptor: Descriptor
-    """Its media type is the one that it left with."""
+    """Digest, size and annotations of the new layer; the media type is still the old one."""
     compression: str | None
-    """By what it is compressed now; None: not at all."""
+    """None: uncompressed."""
     diff_id: Digest | None = None
-    """Where it was to be found out."""
+    """Set if ``LayerConversion.diff_id`` requested it."""
     encrypted: bool = False
-    """Whether it is encrypted now."""

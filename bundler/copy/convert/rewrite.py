@@ -1,4 +1,4 @@
-"""Write an image's manifests, and the configs that change with them, after its layers arrived."""
+"""Rewrite the manifests and configs of an image after its layers were converted."""
 
 from __future__ import annotations
 
@@ -17,139 +17,142 @@ from bundler.oci.schema1.manifest import Schema1
 from bundler.ports import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from bundler.copy.convert.conversion_plan import ConversionPlan, ImageConversion
-    from bundler.copy.convert.options import ConvertedLayer, LayerChange, LayerConversion
+    from bundler.copy.convert.options import ConvertedLayer, LayerChange
     from bundler.oci.reference import ImageReference
 
 
 def rewrite_graph(
     graph: Graph,
-    recipe: ConversionPlan,
-    made: Callable[[LayerChange], ConvertedLayer],
+    plan: ConversionPlan,
+    find_converted: Callable[[LayerChange], ConvertedLayer],
     label: str,
     name: ImageReference | None = None,
 ) -> ConvertedGraph:
-    """Write the manifests of ``graph`` anew, after ``recipe``.
+    """Rewrite the manifests of ``graph``, children before parents.
 
     Args:
-        graph: what ``recipe`` was decided for.
-        recipe: with all of its configs.
-        made: what arrived in place of a layer.
-        label: how messages name the image.
-        name: what it will be called, which manifests of schema 1 tell; None: nothing.
+        graph: the graph that ``plan`` was made for.
+        plan: the conversion, with all of its configs.
+        find_converted: returns the result of a layer's conversion.
+        label: the name of the image in messages.
+        name: the target name, which schema 1 manifests contain; None: empty.
 
     Raises:
-        CannotConvertError: what arrived does not fit into manifests of the type.
+        CannotConvertError: a converted layer does not fit into a manifest of the new type.
     """
-    return _Rewriter(recipe, made, label, name).graph(graph)
+    rewriter = _Rewriter(plan, find_converted, label, name)
+    manifests = tuple(rewriter.rewrite_manifest(item) for item in graph.manifests)
+    root = rewriter.replaced.get(graph.root.digest, graph.root)
+    new = Graph(
+        replace(root, platform=graph.root.platform, annotations=graph.root.annotations),
+        manifests,
+        tuple(rewriter.blobs.values()),
+        graph.platforms,
+    )
+    return ConvertedGraph(new, rewriter.new_content)
 
 
 class _Rewriter:
-    """Writes one graph anew, children before parents."""
+    """Rewrites the manifests of one graph, and collects what they refer to."""
 
     def __init__(
         self,
-        recipe: ConversionPlan,
-        made: Callable[[LayerChange], ConvertedLayer],
+        plan: ConversionPlan,
+        find_converted: Callable[[LayerChange], ConvertedLayer],
         label: str,
         name: ImageReference | None,
     ) -> None:
-        self._recipe = recipe
-        self._made = {
-            (change.layer.digest, change.conversion): made(change)
-            for change in recipe.find_layer_changes()
+        self._plan = plan
+        self._converted = {
+            (change.layer.digest, change.conversion): find_converted(change)
+            for change in plan.find_layer_changes()
         }
         self._label = label
         self._name = "" if name is None else name.path
         self._tag = "" if name is None else name.tag or ""
-        self._replaced: dict[Digest, Descriptor] = {}
-        self._written: dict[Node, bytes] = {}
-        self._blobs: dict[Digest, Node] = {}
+        self.replaced: dict[Digest, Descriptor] = {}
+        """The new descriptor of each manifest, by the original digest."""
+        self.new_content: dict[Node, bytes] = {}
+        """Blobs that were created."""
+        self.blobs: dict[Digest, Node] = {}
+        """Blobs of all rewritten manifests."""
 
-    def graph(self, graph: Graph) -> ConvertedGraph:
-        """The new graph."""
-        items = tuple(self._item(item) for item in graph.manifests)
-        root = self._replaced.get(graph.root.digest, graph.root)
-        new = Graph(
-            replace(root, platform=graph.root.platform, annotations=graph.root.annotations),
-            items,
-            tuple(self._blobs.values()),
-            graph.platforms,
-        )
-        return ConvertedGraph(new, self._written)
-
-    def _item(self, item: GraphManifest) -> GraphManifest:
+    def rewrite_manifest(self, item: GraphManifest) -> GraphManifest:
+        """Return the new form of a manifest whose children were rewritten before."""
         digest = item.descriptor.digest
-        recipe = self._recipe.images.get(digest)
-        if recipe is not None:
-            raw, media_type = self._image(recipe), recipe.media_type
+        raw, media_type = item.raw, item.descriptor.media_type
+        image = self._plan.images.get(digest)
+        if image is not None:
+            raw, media_type = self._rewrite_image(image), image.media_type
         else:
-            what = f"{self._label}: manifest {digest}"
-            parsed = manifest.parse(item.raw, item.descriptor.media_type, subject=what)
+            subject = f"{self._label}: manifest {digest}"
+            parsed = manifest.parse(item.raw, media_type, subject=subject)
             if isinstance(parsed, Index):
-                raw, media_type = self._index(parsed)
-            else:
-                raw, media_type = item.raw, item.descriptor.media_type
-        if media_type in media_types.SCHEMA1:
-            named = manifest_digest(raw, subject=self._label)
-        else:
-            named = Digest.of(raw)
-        new = replace(item.descriptor, media_type=media_type, digest=named, size=len(raw))
-        if raw == item.raw:
-            new = item.descriptor
-        self._replaced[digest] = new
-        for child, kind in _blob_children(raw, media_type):
-            self._blobs.setdefault(child.digest, Node.of(child, kind))
+                raw, media_type = self._rewrite_index(parsed)
+        new = item.descriptor
+        if raw != item.raw:
+            signed = media_type in media_types.SCHEMA1
+            new_digest = manifest_digest(raw, subject=self._label) if signed else Digest.of(raw)
+            new = replace(new, media_type=media_type, digest=new_digest, size=len(raw))
+        self.replaced[digest] = new
+        for child, kind in manifest.children(manifest.parse(raw, media_type)):
+            if kind != "manifest":
+                self.blobs.setdefault(child.digest, Node.of(child, kind))
         return GraphManifest(new, raw, item.depth)
 
-    def _image(self, recipe: ImageConversion) -> bytes:
-        if recipe.media_type in media_types.SCHEMA1:
-            return self._to_schema1(recipe)
-        layers = self._layers(recipe, recipe.media_type)
-        if isinstance(recipe.parsed, Schema1):
-            return self._from_schema1(recipe, recipe.parsed, layers)
-        parsed = recipe.parsed
-        if recipe.changes_type:
-            config = self._write(self._recipe.configs[parsed.config.digest], recipe.media_type)
-            return _manifest(parsed, config, layers, recipe.media_type)
+    def _rewrite_image(self, image: ImageConversion) -> bytes:
+        if image.media_type in media_types.SCHEMA1:
+            return self._create_schema1(image)
+        parsed, media_type = image.parsed, image.media_type
+        layers = self._rewrite_layers(image, media_type)
+        if isinstance(parsed, Schema1):
+            return self._convert_schema1(image, parsed, layers)
+        if image.changes_type:
+            config = self._create_config(self._plan.configs[parsed.config.digest], media_type)
+            return _create_manifest(parsed, config, layers, media_type)
         if layers == list(parsed.layers):
             return parsed.raw
         return conversion.same_manifest(parsed, parsed.config, layers)
 
-    def _from_schema1(
-        self, recipe: ImageConversion, parsed: Schema1, layers: list[Descriptor]
+    def _convert_schema1(
+        self, image: ImageConversion, parsed: Schema1, layers: list[Descriptor]
     ) -> bytes:
-        """Its config is made of its history, and of what its layers turned out to be."""
-        made = [
-            self._made[one.blob, how] for one, how in _treated(parsed, recipe.layer_conversions)
-        ]
-        diff_ids = [one.diff_id for one in made if one.diff_id is not None]
+        """Create the config from the history, and from the diff IDs of the converted layers."""
+        diff_ids = []
+        for entry, layer_conversion in zip(parsed.layers, image.layer_conversions, strict=True):
+            if layer_conversion is not None:
+                diff_id = self._converted[entry.blob, layer_conversion].diff_id
+                if diff_id is not None:
+                    diff_ids.append(diff_id)
         config = schema1.to_config(parsed, diff_ids, subject=self._label)
-        return _manifest(parsed, self._write(config, recipe.media_type), layers, recipe.media_type)
+        descriptor = self._create_config(config, image.media_type)
+        return _create_manifest(parsed, descriptor, layers, image.media_type)
 
-    def _to_schema1(self, recipe: ImageConversion) -> bytes:
-        from bundler.oci.schema1.signature import sign  # noqa: PLC0415 - hardly ever needed
+    def _create_schema1(self, image: ImageConversion) -> bytes:
+        from bundler.oci.schema1.signature import sign  # noqa: PLC0415 - rarely needed
 
-        parsed = recipe.parsed
+        parsed = image.parsed
         if isinstance(parsed, Schema1):
             return sign(schema1.renamed(parsed, name=self._name, tag=self._tag or parsed.tag))
-        layers = self._layers(recipe, media_types.DOCKER_MANIFEST)
-        raw = self._recipe.configs[parsed.config.digest]
-        config = conversion.to_docker_config(raw, subject=self._label)
+        layers = self._rewrite_layers(image, media_types.DOCKER_MANIFEST)
+        config = conversion.to_docker_config(
+            self._plan.configs[parsed.config.digest], subject=self._label
+        )
         digests = [layer.digest for layer in layers]
-        made = schema1.from_config(
+        unsigned = schema1.from_config(
             config, digests, name=self._name, tag=self._tag, subject=self._label
         )
-        if schema1.EMPTY_LAYER_DIGEST.text.encode() in made:
-            empty, kind = schema1.EMPTY_LAYER, media_types.DOCKER_LAYER_GZIP
-            digest = schema1.EMPTY_LAYER_DIGEST
-            self._written[Node("layer", kind, digest, len(empty))] = empty
-        return sign(made)
+        if schema1.EMPTY_LAYER_DIGEST.text.encode() in unsigned:
+            empty, media_type = schema1.EMPTY_LAYER, media_types.DOCKER_LAYER_GZIP
+            node = Node("layer", media_type, schema1.EMPTY_LAYER_DIGEST, len(empty))
+            self.new_content[node] = empty
+        return sign(unsigned)
 
-    def _write(self, config: bytes, manifest_type: str) -> Descriptor:
-        """A config for a manifest of another type, which has to be pushed."""
+    def _create_config(self, config: bytes, manifest_type: str) -> Descriptor:
+        """Convert a config for a manifest of another type."""
         if manifest_type == media_types.OCI_MANIFEST:
             new = conversion.to_oci_config(config, subject=self._label)
             media_type = media_types.OCI_CONFIG
@@ -157,39 +160,34 @@ class _Rewriter:
             new = conversion.to_docker_config(config, subject=self._label)
             media_type = media_types.DOCKER_CONFIG
         descriptor = Descriptor(media_type, Digest.of(new), len(new))
-        self._written[Node.of(descriptor, "config")] = new
+        self.new_content[Node.of(descriptor, "config")] = new
         return descriptor
 
-    def _layers(self, recipe: ImageConversion, manifest_type: str) -> list[Descriptor]:
-        return [
-            self._layer(layer, treatment, manifest_type)
-            for layer, treatment in zip(recipe.layers, recipe.layer_conversions, strict=True)
-        ]
+    def _rewrite_layers(self, image: ImageConversion, manifest_type: str) -> list[Descriptor]:
+        layers = []
+        for layer, layer_conversion in zip(image.layers, image.layer_conversions, strict=True):
+            new = layer
+            if layer_conversion is None:
+                compression = parse_compression(layer.media_type)
+                encrypted = is_encrypted(layer)
+            else:
+                converted = self._converted[layer.digest, layer_conversion]
+                new, compression = converted.descriptor, converted.compression
+                encrypted = converted.encrypted
+            media_type = conversion.layer_media_type(layer.media_type, manifest_type, compression)
+            if encrypted:
+                media_type = f"{media_type}+encrypted"
+            layers.append(replace(new, media_type=media_type))
+        return layers
 
-    def _layer(
-        self, layer: Descriptor, treatment: LayerConversion | None, manifest_type: str
-    ) -> Descriptor:
-        arrived = layer
-        if treatment is None:
-            compression, sealed = parse_compression(layer.media_type), is_encrypted(layer)
-        else:
-            made = self._made[layer.digest, treatment]
-            arrived, compression, sealed = made.descriptor, made.compression, made.encrypted
-        media_type = conversion.layer_media_type(layer.media_type, manifest_type, compression)
-        return replace(arrived, media_type=f"{media_type}+encrypted" if sealed else media_type)
-
-    def _index(self, parsed: Index) -> tuple[bytes, str]:
-        children = [
-            replace(
-                child,
-                media_type=new.media_type,
-                digest=new.digest,
-                size=new.size,
+    def _rewrite_index(self, parsed: Index) -> tuple[bytes, str]:
+        children = []
+        for child in parsed.manifests:
+            new = self.replaced.get(child.digest, child)
+            children.append(
+                replace(child, media_type=new.media_type, digest=new.digest, size=new.size)
             )
-            for child in parsed.manifests
-            for new in [self._replaced.get(child.digest, child)]
-        ]
-        media_type = self._recipe.index_type or parsed.media_type
+        media_type = self._plan.index_type or parsed.media_type
         if media_type == parsed.media_type and children == list(parsed.manifests):
             return parsed.raw, media_type
         if media_type == media_types.OCI_INDEX:
@@ -197,27 +195,13 @@ class _Rewriter:
         return conversion.to_docker_list(parsed, children), media_type
 
 
-def _manifest(
+def _create_manifest(
     parsed: ImageManifest | Schema1,
     config: Descriptor,
     layers: Sequence[Descriptor],
     media_type: str,
 ) -> bytes:
-    """A manifest of another type than ``parsed``."""
+    """Create a manifest of another type than ``parsed``."""
     if media_type == media_types.DOCKER_MANIFEST:
         return conversion.to_docker_manifest(parsed, config, layers)
     return conversion.to_oci_manifest(parsed, config, layers)
-
-
-def _treated(
-    parsed: Schema1, treatments: Iterable[LayerConversion | None]
-) -> Iterator[tuple[schema1.Entry, LayerConversion]]:
-    for entry, treatment in zip(parsed.layers, treatments, strict=True):
-        if treatment is not None:
-            yield entry, treatment
-
-
-def _blob_children(raw: bytes, media_type: str) -> Iterator[tuple[Descriptor, manifest.Kind]]:
-    for child, kind in manifest.children(manifest.parse(raw, media_type)):
-        if kind != "manifest":
-            yield child, kind

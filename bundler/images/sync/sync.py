@@ -192,7 +192,7 @@ class _Work:
             return _Inspected(root, None, parts)
         destination = opened.destination(item.place)
         changes = order.changes.for_endpoints(source, item.image)
-        more = image.referrers or image.signatures or _alters(changes)
+        more = image.referrers or image.signatures or changes.changes_images
         if not more and _holds(destination, item.name, root):
             return _Inspected(root, None, parts, present=True)
         names = () if item.name is None else (item.name,)
@@ -265,8 +265,3 @@ def _holds(destination: Destination, name: str | None, root: Digest) -> bool:
         return destination.resolve(name).digest == root
     except NotFoundError:
         return False
-
-
-def _alters(changes: ConversionOptions) -> bool:
-    """Whether another form is asked for."""
-    return replace(changes, fixed_reason=None, target_name=None) != NO_CONVERSION

@@ -85,37 +85,48 @@ def _root() -> str | None:
     return None if os.geteuid() == 0 else f"this is user {os.geteuid()}"
 
 
-def _owners() -> str | None:
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "device")
-        try:
-            Path(directory).chmod(0o555)  # as the root of a layer often is
-            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
-            os.chown(path, 5, 5)
-        except OSError as error:
-            return f"mknod or chown: {error.strerror}"
-    return None
+def _change_owner(directory: Path) -> None:
+    directory.chmod(0o555)  # as the root of a layer often is
+    (directory / "file").touch()
+    os.chown(directory / "file", 5, 5)
 
 
-def _trusted_attributes() -> str | None:
-    with tempfile.TemporaryDirectory() as directory:
-        try:
-            os.setxattr(directory, "trusted.overlay.tests", b"")
-        except OSError as error:
-            return f"setxattr: {error.strerror}"
-    return None
+def _make_device(directory: Path) -> None:
+    os.mknod(directory / "null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+
+
+def _set_trusted_attribute(directory: Path) -> None:
+    os.setxattr(directory, "trusted.overlay.tests", b"")
+
+
+def _doing(action: Callable[[Path], None]) -> Callable[[], str | None]:
+    """Probe an action on an empty directory."""
+
+    def probe() -> str | None:
+        with tempfile.TemporaryDirectory() as directory:
+            try:
+                action(Path(directory))
+            except OSError as error:
+                return error.strerror
+        return None
+
+    return probe
 
 
 def _namespace(kind: str) -> Callable[[], str | None]:
     return lambda: _problem(*namespace(kind), "true")
 
 
-def _mounting(script: str) -> Callable[[], str | None]:
-    """Probe a shell script in a mount namespace, in an empty directory."""
+def _mounting(script: str, *command: str) -> Callable[[], str | None]:
+    """Probe a shell script in a mount namespace, in an empty directory.
+
+    ``command`` makes the namespace; by default it is any that is allowed.
+    """
 
     def probe() -> str | None:
         with tempfile.TemporaryDirectory() as directory:
-            return _problem(*namespace("mount"), "sh", "-euc", script, directory=directory)
+            inside = command or namespace("mount")
+            return _problem(*inside, "sh", "-euc", script, directory=directory)
 
     return probe
 
@@ -130,6 +141,7 @@ def _problem(*command: str, directory: str | None = None) -> str | None:
     return (ran.stderr.strip() or f"{command[0]}: exit status {ran.returncode}").splitlines()[-1]
 
 
+_TMPFS = "mkdir disk; mount -t tmpfs none disk"
 _PIVOT = "mkdir new; mount -t tmpfs none new; mkdir new/old; pivot_root new new/old"
 _OVERLAY = """
 mkdir lower upper work merged
@@ -143,11 +155,13 @@ rmdir "$cgroup"
 
 PROBES = {
     "root": _root,
-    "owners and devices": _owners,
-    "trusted attributes": _trusted_attributes,
+    "owners": _doing(_change_owner),
+    "devices": _doing(_make_device),
+    "trusted attributes": _doing(_set_trusted_attribute),
     "user namespaces": _namespace("user"),
     "network namespaces": _namespace("net"),
-    "mounts": _mounting("mkdir disk; mount -t tmpfs none disk"),
+    "mounts": _mounting(_TMPFS),
+    "mounts as root": lambda: _root() or _mounting(_TMPFS, program("unshare"), "--mount")(),
     "overlay mounts": _mounting(_OVERLAY),
     "containers": _mounting(_CGROUP + _PIVOT),
 }

@@ -114,7 +114,7 @@ def test_we_read_what_podman_saves(airbundle, podman, skopeo, tmp_path) -> None:
     assert config["rootfs"]["diff_ids"] == diff_ids(IMAGES["image"])
 
 
-@pytest.mark.kernel("root", "mounts")
+@pytest.mark.kernel("root")
 def test_containerd_imports_our_archive(airbundle, tmp_path) -> None:
     one = IMAGES["image"]
     layout = images.write_layout(tmp_path / "layout", {"a": one})

@@ -27,7 +27,7 @@ ZSTD = images.image(LAYERS[0], images.layer({"app": b"zstd"}, compression="zstd"
     scope="module",
     params=[
         pytest.param("podman", marks=pytest.mark.kernel("mounts")),
-        pytest.param("dockerd", marks=pytest.mark.kernel("root", "mounts")),
+        pytest.param("dockerd", marks=pytest.mark.kernel("mounts as root")),
     ],
 )
 def engine(request: pytest.FixtureRequest):

@@ -112,7 +112,7 @@ def test_podman_loads_our_archive(archive) -> None:
     assert found["Id"] == ID.removeprefix("sha256:")
 
 
-@pytest.mark.kernel("root", "mounts")
+@pytest.mark.kernel("mounts as root")
 def test_docker_loads_our_archive(archive, tmp_path) -> None:
     with engines.dockerd() as host:
         docker = servers.Client((servers.program("docker"), "--host", host), tmp_path)
@@ -122,7 +122,7 @@ def test_docker_loads_our_archive(archive, tmp_path) -> None:
     assert found["Id"] == ID
 
 
-@pytest.mark.kernel("root", "mounts")
+@pytest.mark.kernel("root")
 def test_containerd_imports_our_archive(archive) -> None:
     with engines.containerd() as ctr:
         ctr.ok("images", "import", "--no-unpack", archive)

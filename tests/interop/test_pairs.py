@@ -31,7 +31,7 @@ IMAGES = {
     "oci": images.image(*FILES),
     "docker": images.image(*DOCKER_FILES, types=images.DOCKER, config=CONFIG),
 }
-STORAGE = pytest.mark.kernel("owners and devices")
+STORAGE = pytest.mark.kernel("owners")
 PLACES = ("docker", "dir", "oci", "oci-archive", "docker-archive", "containers-storage")
 UNCOMPRESSED = ("docker-archive", "containers-storage")
 COMPRESSING = ("docker", "oci", "oci-archive")

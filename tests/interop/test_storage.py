@@ -87,8 +87,8 @@ def podman_in(home, driver):
 
 @pytest.fixture(
     params=[
-        pytest.param("vfs", marks=pytest.mark.kernel("owners and devices", "mounts")),
-        pytest.param("overlay", marks=pytest.mark.kernel("owners and devices", "overlay mounts")),
+        pytest.param("vfs", marks=pytest.mark.kernel("owners", "devices", "mounts")),
+        pytest.param("overlay", marks=pytest.mark.kernel("owners", "devices", "overlay mounts")),
     ]
 )
 def store(request, tmp_path):

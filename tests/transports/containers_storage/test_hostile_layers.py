@@ -196,7 +196,7 @@ def test_a_layer_cannot_speak_for_the_driver(place):
     assert os.listxattr(found) == ["user.mine"]
 
 
-@pytest.mark.kernel("owners and devices")
+@pytest.mark.kernel("owners", "devices")
 def test_devices_owners_modes_and_times_are_kept(place):
     tar = pack(
         member("null", kind=tarfile.CHRTYPE, devmajor=1, devminor=3, mode=0o666),

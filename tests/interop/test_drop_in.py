@@ -189,7 +189,7 @@ ALIKE = (
     f"{COPY} --dest-shared-blob-dir {{out}}/blobs oci:{{d}}/one oci:{{out}}/o",
     pytest.param(
         f"{COPY} oci:{{d}}/one containers-storage:[vfs@{{out}}/s+{{out}}/run]docker.io/library/x:y",
-        marks=pytest.mark.kernel("owners"),
+        marks=pytest.mark.kernel("owners", "mounts as root"),
     ),
     f"--tmpdir {{d}} --command-timeout 1h {COPY} oci:{{d}}/one dir:{{out}}/o",
     f"--override-arch arm64 {COPY} oci:{{d}}/many:many dir:{{out}}/o",

@@ -87,7 +87,7 @@ def podman_in(home, driver):
 
 @pytest.fixture(
     params=[
-        pytest.param("vfs", marks=pytest.mark.kernel("owners", "devices", "mounts")),
+        pytest.param("vfs", marks=pytest.mark.kernel("owners", "devices", "mounts as root")),
         pytest.param("overlay", marks=pytest.mark.kernel("owners", "devices", "overlay mounts")),
     ]
 )

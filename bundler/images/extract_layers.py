@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.cancel import Cancellation
-    from bundler.images.inspect import Found
+    from bundler.images.inspect import ImageRoot
     from bundler.oci.manifest import ImageManifest
     from bundler.ports import Destination
 
 
-def take(
-    found: Found,
+def extract_layers(
+    found: ImageRoot,
     image: ImageManifest,
     wanted: Sequence[Digest],
     destination: Destination,

@@ -23,7 +23,7 @@ _HAS_RANGE = re.compile(r"{{\s*range\s*\.\s*}}.*{{\s*end\s*-?\s*}}", re.DOTALL)
 _LEAST_WIDTH, _PADDING = 12, 2
 
 
-def report(value: Struct, template: str | None = None) -> bytes:
+def format_struct(value: Struct, template: str | None = None) -> bytes:
     """``value`` as ``template`` says, with the line's end; JSON if it does not.
 
     Raises:

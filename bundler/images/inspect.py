@@ -39,7 +39,7 @@ _NO_SUCH_PAGE = "404 page not found"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ImageRoot:
     """What a reference leads to: its root's bytes, and where the rest can be read."""
 
     source: Source
@@ -47,14 +47,14 @@ class Found:
     root: Descriptor
     raw: bytes = field(repr=False)
 
-    def digest(self, algorithm: str | None = None) -> Digest:
+    def compute_digest(self, algorithm: str | None = None) -> Digest:
         """The root's digest, by ``algorithm`` where that is not the root's own."""
         if algorithm in (None, self.root.digest.algorithm):
             return self.root.digest
         return Digest.of(self.raw, algorithm)
 
 
-def find(source: Source, reference: Reference) -> Found:
+def read_root(source: Source, reference: Reference) -> ImageRoot:
     """Read the root that ``reference`` names, whatever it is.
 
     Raises:
@@ -65,16 +65,16 @@ def find(source: Source, reference: Reference) -> Found:
         root = source.stored_manifest(reference.name)
     else:
         root = source.resolve(reference.name)
-    return Found(source, reference, root, fetch(source, root, str(reference)))
+    return ImageRoot(source, reference, root, fetch(source, root, str(reference)))
 
 
-def instance(found: Found, platform: Platform) -> ImageManifest:
+def select_image(found: ImageRoot, platform: Platform) -> ImageManifest:
     """As ``any_instance``, an image that has a config.
 
     Raises:
         UnsupportedError: its manifest is of schema 1, which has none.
     """
-    parsed = any_instance(found, platform)
+    parsed = select_manifest(found, platform)
     if isinstance(parsed, Schema1):
         raise UnsupportedError(
             f"{found.reference}: a manifest of Docker's schema 1 has no config",
@@ -83,7 +83,7 @@ def instance(found: Found, platform: Platform) -> ImageManifest:
     return parsed
 
 
-def any_instance(found: Found, platform: Platform) -> ImageManifest | Schema1:
+def select_manifest(found: ImageRoot, platform: Platform) -> ImageManifest | Schema1:
     """The image itself, or of a list the one that runs best on ``platform``.
 
     Raises:
@@ -101,7 +101,7 @@ def any_instance(found: Found, platform: Platform) -> ImageManifest | Schema1:
     raise LimitError(f"{found.reference}: indexes nested deeper than {MAX_DEPTH} levels")
 
 
-def raw_config(found: Found, image: ImageManifest) -> bytes:
+def raw_config(found: ImageRoot, image: ImageManifest) -> bytes:
     """The verified bytes of an image's configuration, or of an artifact's counterpart.
 
     Raises:
@@ -111,7 +111,7 @@ def raw_config(found: Found, image: ImageManifest) -> bytes:
     return fetch(found.source, image.config, str(found.reference), kind="config")
 
 
-def config(found: Found, image: ImageManifest) -> Struct:
+def read_config(found: ImageRoot, image: ImageManifest) -> Struct:
     """An image's configuration.
 
     Raises:
@@ -125,14 +125,14 @@ def config(found: Found, image: ImageManifest) -> Struct:
     return _config(found, image)[0]
 
 
-def summary(
-    found: Found, image: ImageManifest | Schema1, tags: Value, algorithm: str | None = None
+def create_summary(
+    found: ImageRoot, image: ImageManifest | Schema1, tags: Value, algorithm: str | None = None
 ) -> Struct:
     """What is worth knowing of an image or an artifact; ``tags`` are its repository's."""
     head = (
         Member("Name", _name(found.reference), omit_empty=True),
         Member("Tag", image.tag if isinstance(image, Schema1) else "", omit_empty=True),
-        Member("Digest", found.digest(algorithm).text),
+        Member("Digest", found.compute_digest(algorithm).text),
         Member("RepoTags", tags),
     )
     if isinstance(image, Schema1):
@@ -156,7 +156,7 @@ def summary(
     return _output(head, known, docker_version, layers)
 
 
-def repository_tags(source: Source, emit: Emit) -> Value:
+def list_repository_tags(source: Source, emit: Emit) -> Value:
     """All tags of the repository that ``source`` reads; empty where it reads something else.
 
     Nil, and a warning, where the registry does not tell them to us.
@@ -172,7 +172,7 @@ def repository_tags(source: Source, emit: Emit) -> Value:
         return NIL_SLICE
 
 
-def _config(found: Found, image: ImageManifest) -> tuple[Struct, str]:
+def _config(found: ImageRoot, image: ImageManifest) -> tuple[Struct, str]:
     what = f"{found.reference}: config {image.config.digest}"
     return config_struct.parse(raw_config(found, image), subject=what)
 

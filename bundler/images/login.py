@@ -71,7 +71,7 @@ class CredentialStore:
     compat: bool = False
     """Whether the file is docker's: no namespaces, its name for Docker Hub, no other helpers."""
 
-    def file(self, settings: Settings) -> Path:
+    def find_file(self, settings: Settings) -> Path:
         """The file that is written."""
         if self.authfile is not None:
             return self.authfile
@@ -79,7 +79,7 @@ class CredentialStore:
             raise ConfigError("there is no file to keep credentials in", hint="give --authfile")
         return settings.locations.auth[0].path
 
-    def key(self, registry: Registry) -> str:
+    def create_key(self, registry: Registry) -> str:
         """The name of the entry for ``registry``."""
         if not self.compat:
             return str(registry)
@@ -90,12 +90,12 @@ class CredentialStore:
             )
         return auth_file.stored_name(registry.host)
 
-    def helpers(self, settings: Settings) -> tuple[str, ...]:
+    def find_helpers(self, settings: Settings) -> tuple[str, ...]:
         """Who is asked to keep them, in order."""
         return (AUTH_FILES,) if self.compat else settings.credential_helpers
 
 
-DEFAULT_PLACE = CredentialStore()
+DEFAULT_STORE = CredentialStore()
 
 
 def login(
@@ -105,7 +105,7 @@ def login(
     verify: Verify,
     *,
     override: RegistryOverride | None = None,
-    place: CredentialStore = DEFAULT_PLACE,
+    store: CredentialStore = DEFAULT_STORE,
 ) -> str:
     """Have the registry check ``credentials``, then keep them; where they are kept.
 
@@ -116,12 +116,12 @@ def login(
         UsageError: no registry can take such a name or password.
     """
     _refuse_odd(credentials)
-    place.key(registry)  # a place that cannot keep them is said before the registry is asked
-    check(registry, credentials, settings, verify, override=override)
-    return _store(registry, credentials, settings, place)
+    store.create_key(registry)  # a place that cannot keep them is said before the registry is asked
+    check_credentials(registry, credentials, settings, verify, override=override)
+    return _store(registry, credentials, settings, store)
 
 
-def check(
+def check_credentials(
     registry: Registry,
     credentials: Credentials,
     settings: Settings,
@@ -154,29 +154,29 @@ def ping(access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None
         session.ping()
 
 
-def existing(
-    registry: Registry, settings: Settings, place: CredentialStore = DEFAULT_PLACE
+def read_credentials(
+    registry: Registry, settings: Settings, store: CredentialStore = DEFAULT_STORE
 ) -> Credentials:
     """What is kept for ``registry`` already; anonymous if nothing is."""
-    files = None if place.authfile is None else (AuthLocation(place.authfile),)
+    files = None if store.authfile is None else (AuthLocation(store.authfile),)
     return settings.credentials(registry.host, registry.path, files)
 
 
-def get_login(
-    registry: Registry, settings: Settings, place: CredentialStore = DEFAULT_PLACE
+def find_username(
+    registry: Registry, settings: Settings, store: CredentialStore = DEFAULT_STORE
 ) -> str:
     """The user that is logged in to ``registry``.
 
     Raises:
         NotLoggedInError: nobody is.
     """
-    found = existing(registry, settings, place)
+    found = read_credentials(registry, settings, store)
     if not found.username:
         raise NotLoggedInError(str(registry), hint=f"airbundle login {registry}")
     return found.username
 
 
-def logout(registry: Registry, settings: Settings, place: CredentialStore = DEFAULT_PLACE) -> None:
+def logout(registry: Registry, settings: Settings, store: CredentialStore = DEFAULT_STORE) -> None:
     """Forget the credentials for ``registry``.
 
     Raises:
@@ -184,25 +184,25 @@ def logout(registry: Registry, settings: Settings, place: CredentialStore = DEFA
         ConfigError: a file or a helper does not let them go.
     """
     known = False
-    for helper in place.helpers(settings):
+    for helper in store.find_helpers(settings):
         if helper == AUTH_FILES:
-            path = place.file(settings)
-            known |= auth_store.remove(path, place.key(registry), settings.environment)
+            path = store.find_file(settings)
+            known |= auth_store.remove(path, store.create_key(registry), settings.environment)
         elif not registry.path:
             known |= credential_helper.erase(helper, registry.host, settings.environment)
     if not known:
-        raise NotLoggedInError(str(registry), hint=_elsewhere(registry, settings, place))
+        raise NotLoggedInError(str(registry), hint=_elsewhere(registry, settings, store))
 
 
-def logout_all(settings: Settings, place: CredentialStore = DEFAULT_PLACE) -> None:
+def logout_all(settings: Settings, store: CredentialStore = DEFAULT_STORE) -> None:
     """Forget the credentials for every registry.
 
     Raises:
         ConfigError: a file or a helper does not let them go.
     """
-    for helper in place.helpers(settings):
+    for helper in store.find_helpers(settings):
         if helper == AUTH_FILES:
-            auth_store.remove_all(place.file(settings), settings.environment)
+            auth_store.remove_all(store.find_file(settings), settings.environment)
         else:
             for server in credential_helper.servers(helper, settings.environment):
                 credential_helper.erase(helper, server, settings.environment)
@@ -223,10 +223,10 @@ def _store(
 ) -> str:
     """Keep ``credentials`` with the first helper that takes them."""
     refused: ConfigError | None = None
-    for helper in place.helpers(settings):
+    for helper in place.find_helpers(settings):
         try:
             if helper == AUTH_FILES:
-                path, key = place.file(settings), place.key(registry)
+                path, key = place.find_file(settings), place.create_key(registry)
                 return auth_store.store(path, key, credentials, settings.environment)
             if not registry.path:
                 credential_helper.store(helper, registry.host, credentials, settings.environment)

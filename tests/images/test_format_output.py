@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.gocompat.values import NIL, NIL_MAP, NIL_SLICE, Member, Struct, Time, encode
-from bundler.images.format_output import report
+from bundler.images.format_output import format_struct
 
 DATA = Struct(
     "test",
@@ -26,25 +26,25 @@ def test_json_is_indented_by_four() -> None:
         b'\n    "A": 1,\n    "B": null\n}\n'
     )
     for template in (None, "", "json", " json "):
-        assert report(DATA, template) == expected
+        assert format_struct(DATA, template) == expected
 
 
 def test_json_of_a_template_is_one_line() -> None:
-    assert report(DATA, "{{json .}}").count(b"\n") == 1
+    assert format_struct(DATA, "{{json .}}").count(b"\n") == 1
 
 
 def test_an_action_that_ends_lines_ends_the_last_one_too() -> None:
-    assert report(DATA, r'{{range .Layers}}{{.}}{{"\n"}}{{end}}') == b"sha256:1\nsha256:22\n"
-    assert report(DATA, r'{{.Os}}{{"\n"}}x') == b"linux\nx"
-    assert report(DATA, r"{{.Os}}{{println}}") == b"linux\n\n"
+    assert format_struct(DATA, r'{{range .Layers}}{{.}}{{"\n"}}{{end}}') == b"sha256:1\nsha256:22\n"
+    assert format_struct(DATA, r'{{.Os}}{{"\n"}}x') == b"linux\nx"
+    assert format_struct(DATA, r"{{.Os}}{{println}}") == b"linux\n\n"
 
 
 def test_a_template_runs_once_for_the_data_and_ends_the_line() -> None:
-    assert report(DATA, "{{.Os}}") == b"linux\n"
-    assert report(DATA, "{{.Os}}\n") == b"linux\n"
-    assert report(DATA, "{{range .}}<{{.Os}}>{{end}}") == b"<linux>\n"
-    assert report(DATA, r"{{.Os}}\t{{.A}}\n") == b"linux\t1\n"
-    assert report(DATA, "{{json .Inner}}") == b'{"A":1,"B":null}\n'
+    assert format_struct(DATA, "{{.Os}}") == b"linux\n"
+    assert format_struct(DATA, "{{.Os}}\n") == b"linux\n"
+    assert format_struct(DATA, "{{range .}}<{{.Os}}>{{end}}") == b"<linux>\n"
+    assert format_struct(DATA, r"{{.Os}}\t{{.A}}\n") == b"linux\t1\n"
+    assert format_struct(DATA, "{{json .Inner}}") == b'{"A":1,"B":null}\n'
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_a_template_runs_once_for_the_data_and_ends_the_line() -> None:
     ],
 )
 def test_a_table_has_aligned_columns(template: str, printed: str) -> None:
-    assert report(DATA, template).decode() == printed
+    assert format_struct(DATA, template).decode() == printed
 
 
 def test_what_could_steer_a_terminal_is_spelled_out() -> None:
     hostile = Struct("test", (Member("A", "a\x1b[2J\u202e\x9b\nb\tü<&>"),))
-    assert report(hostile, "{{.A}}").decode() == "a\\x1b[2J\\u202e\\x9b\nb\tü<&>\n"
-    shown = report(hostile).decode()
+    assert format_struct(hostile, "{{.A}}").decode() == "a\\x1b[2J\\u202e\\x9b\nb\tü<&>\n"
+    shown = format_struct(hostile).decode()
     assert r'"a\u001b[2J\u202e\u009b\nb\tü\u003c\u0026\u003e"' in shown
     assert json.loads(shown) == {"A": "a\x1b[2J\u202e\x9b\nb\tü<&>"}
 

@@ -98,7 +98,7 @@ def test_what_the_registry_takes_is_kept(world: World):
     assert where == str(world.auth_json)
     assert entries(world.auth_json) == {"a.b/team": entry("user", "password")}
     assert [access.credentials for access in verify.asked] == [ME]
-    assert logins.get_login(Registry("a.b", "team"), world.settings()) == "user"
+    assert logins.find_username(Registry("a.b", "team"), world.settings()) == "user"
 
 
 def test_what_the_registry_does_not_take_is_not_kept(world: World):
@@ -155,8 +155,8 @@ def test_names_and_passwords_that_no_registry_takes_are_refused(world: World, od
 def test_an_authfile_that_is_not_there_yet_is_made(world: World):
     path = world.root / "new" / "auth.json"
     place = CredentialStore(path)
-    assert logins.existing(Registry("a.b"), world.settings(), place).anonymous
-    logins.login(Registry("a.b"), ME, world.settings(), Verifier(), place=place)
+    assert logins.read_credentials(Registry("a.b"), world.settings(), place).anonymous
+    logins.login(Registry("a.b"), ME, world.settings(), Verifier(), store=place)
     assert entries(path) == {"a.b": entry("user", "password")}
     assert not world.auth_json.exists()
 
@@ -164,12 +164,12 @@ def test_an_authfile_that_is_not_there_yet_is_made(world: World):
 def test_dockers_file_gets_dockers_name_for_its_hub_and_no_namespaces(world: World):
     path = world.write("config.json", {"currentContext": "x"})
     place = CredentialStore(path, compat=True)
-    logins.login(Registry("docker.io"), ME, world.settings(), Verifier(), place=place)
+    logins.login(Registry("docker.io"), ME, world.settings(), Verifier(), store=place)
     assert list(entries(path)) == ["https://index.docker.io/v1/"]
     assert json.loads(path.read_bytes())["currentContext"] == "x"
     verify = Verifier()
     with pytest.raises(ConfigError, match="registries, not namespaces"):
-        logins.login(Registry("a.b", "team"), ME, world.settings(), verify, place=place)
+        logins.login(Registry("a.b", "team"), ME, world.settings(), verify, store=place)
     assert verify.asked == []
     logins.logout(Registry("docker.io"), world.settings(), place)
     assert entries(path) == {}
@@ -210,7 +210,7 @@ def test_where_no_helper_can_keep_them_the_reason_is_said(world: World):
 
 def test_get_login_without_login_says_so(world: World):
     with pytest.raises(NotLoggedInError) as raised:
-        logins.get_login(Registry("a.b"), world.settings())
+        logins.find_username(Registry("a.b"), world.settings())
     assert raised.value.registry == "a.b"
 
 
@@ -253,9 +253,9 @@ def test_a_registry_checks_the_password(world: World, auth: str):
     with FakeRegistry(auth=auth) as registry:
         target = Registry(registry.host)
         logins.login(target, ME, world.settings(), PING, override=PLAIN)
-        logins.check(
+        logins.check_credentials(
             target,
-            logins.existing(target, world.settings()),
+            logins.read_credentials(target, world.settings()),
             world.settings(),
             PING,
             override=PLAIN,

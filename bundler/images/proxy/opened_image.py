@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bundler.content.streams.reader import Reader
-    from bundler.images.inspect import Found
+    from bundler.images.inspect import ImageRoot
     from bundler.oci.json.strict import JSON
     from bundler.oci.manifest import ImageManifest
     from bundler.oci.platform import Platform
@@ -48,7 +48,7 @@ class OpenImage:
     Its bytes are asked for by one thread; the streams may be read by others.
     """
 
-    def __init__(self, found: Found, image: ImageManifest) -> None:
+    def __init__(self, found: ImageRoot, image: ImageManifest) -> None:
         self._found = found
         self._image = image
 
@@ -57,49 +57,49 @@ class OpenImage:
         """The image's own, in whatever format it lies there."""
         return Digest.of(self._image.raw)
 
-    def manifest(self) -> bytes:
+    def read_manifest(self) -> bytes:
         """Its manifest in OCI's format."""
         if self._image.media_type == media_types.OCI_MANIFEST:
             return self._image.raw
         return self._converted.manifest
 
-    def full_config(self) -> bytes:
+    def read_config(self) -> bytes:
         """What OCI's format knows of its configuration.
 
         Raises:
             UnsupportedError: it is an artifact, which has none.
         """
-        return json_encoding.dumps(values.plain(inspect.config(self._found, self._image)))
+        return json_encoding.dumps(values.plain(inspect.read_config(self._found, self._image)))
 
-    def runtime_config(self) -> bytes:
+    def read_runtime_config(self) -> bytes:
         """The part of the configuration that says how to run it."""
-        inner = inspect.config(self._found, self._image).get("Config")
+        inner = inspect.read_config(self._found, self._image).get("Config")
         assert inner is not None  # noqa: S101 - oci_config makes it one
         return json_encoding.dumps(values.plain(inner))
 
-    def layers(self) -> list[JSON]:
+    def describe_layers(self) -> list[JSON]:
         """Its layers as they can be had, the base first."""
         return [
             {"digest": one.digest.text, "size": one.size, "media_type": one.media_type}
             for one in self._image.layers
         ]
 
-    def size(self, digest: Digest) -> int | None:
+    def find_size(self, digest: Digest) -> int | None:
         """A blob's size, where the manifest tells."""
         return self._node(digest).size
 
     @contextmanager
-    def blob(self, digest: Digest, size: int) -> Iterator[Reader]:
+    def open_blob(self, digest: Digest, size: int) -> Iterator[Reader]:
         """A blob's bytes, which prove to be those of ``digest`` before they end.
 
         Raises:
             NotFoundError: it is not there.
         """
-        with self.raw_blob(digest) as stream:
+        with self.open_raw_blob(digest) as stream:
             what = f"{self._found.reference}: blob {digest}"
             yield VerifiedReader(stream, what, digest=digest, size=size)
 
-    def raw_blob(self, digest: Digest) -> AbstractContextManager[Reader]:
+    def open_raw_blob(self, digest: Digest) -> AbstractContextManager[Reader]:
         """A blob's bytes as they come.
 
         Raises:
@@ -136,7 +136,7 @@ class OpenImage:
         return Node("layer", "application/octet-stream", digest)
 
 
-def open_image(found: Found, platform: Platform, admit: PolicyCheck | None) -> OpenImage:
+def open_image(found: ImageRoot, platform: Platform, policy_check: PolicyCheck | None) -> OpenImage:
     """The image that was found, or of a list the one that runs best on ``platform``.
 
     Of a list, it is enough that ``admit`` takes the list or the image.
@@ -145,13 +145,13 @@ def open_image(found: Found, platform: Platform, admit: PolicyCheck | None) -> O
         NotFoundError: none runs there.
         TrustError: it is not admitted.
     """
-    refusal = _refusal(found, found.root, found.raw, admit)
+    refusal = _refusal(found, found.root, found.raw, policy_check)
     if refusal is not None and found.root.media_type not in media_types.INDEXES:
         raise refusal
-    image = inspect.instance(found, platform)
+    image = inspect.select_image(found, platform)
     if refusal is not None:
         descriptor = Descriptor(image.media_type, Digest.of(image.raw), len(image.raw))
-        refusal = _refusal(found, descriptor, image.raw, admit)
+        refusal = _refusal(found, descriptor, image.raw, policy_check)
         if refusal is not None:
             raise refusal
     return OpenImage(found, image)
@@ -165,7 +165,7 @@ def _oci_layer(layer: Descriptor) -> Descriptor:
 
 
 def _refusal(
-    found: Found, descriptor: Descriptor, raw: bytes, admit: PolicyCheck | None
+    found: ImageRoot, descriptor: Descriptor, raw: bytes, admit: PolicyCheck | None
 ) -> TrustError | None:
     try:
         if admit is not None:

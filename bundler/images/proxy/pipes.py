@@ -43,10 +43,10 @@ class Pipes:
         self._stop = Cancellation(cancellation)
         self._look = look
         self._numbers = count(1)
-        self._checked: dict[int, _Sending] = {}
-        self._raw: list[_Sending] = []
+        self._checked: dict[int, _PipeWriter] = {}
+        self._raw: list[_PipeWriter] = []
 
-    def checked(self, content: AbstractContextManager[Reader]) -> tuple[int, int]:
+    def open_checked(self, content: AbstractContextManager[Reader]) -> tuple[int, int]:
         """Send ``content``; the number to finish it by, and the end to read from.
 
         Raises:
@@ -57,7 +57,7 @@ class Pipes:
         with ExitStack() as owned:
             stream = owned.enter_context(content)
             reading, writing = _pipe()
-            sending = _Sending(stream, writing, owned.pop_all(), self._stop)
+            sending = _PipeWriter(stream, writing, owned.pop_all(), self._stop)
         number = next(self._numbers)
         self._checked[number] = sending
         return number, reading
@@ -79,7 +79,7 @@ class Pipes:
         if sending.failure is not None:
             raise sending.failure
 
-    def raw(self, content: AbstractContextManager[Reader]) -> tuple[int, int]:
+    def open_raw(self, content: AbstractContextManager[Reader]) -> tuple[int, int]:
         """Send ``content``; the ends to read it and its failure from.
 
         Raises:
@@ -91,7 +91,7 @@ class Pipes:
             stream = owned.enter_context(content)
             reading, writing = _pipe()
             failure, told = _pipe()
-            self._raw.append(_Sending(stream, writing, owned.pop_all(), self._stop, told))
+            self._raw.append(_PipeWriter(stream, writing, owned.pop_all(), self._stop, told))
         return reading, failure
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class Pipes:
             )
 
 
-class _Sending:
+class _PipeWriter:
     """A stream on its way into a pipe, in a thread; ``owned`` is let go of in the end.
 
     With ``told`` the pipe is ended at once, and a failure written there.
@@ -161,7 +161,10 @@ class _Sending:
 
     def _tell(self, told: int) -> None:
         if self.failure is not None:
-            said = {"code": messages.code(self.failure), "message": messages.explain(self.failure)}
+            said = {
+                "code": messages.find_error_code(self.failure),
+                "message": messages.format_error(self.failure),
+            }
             with suppress(OSError):
                 os.write(told, json.dumps(said).encode())
         os.close(told)

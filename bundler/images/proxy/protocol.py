@@ -43,7 +43,7 @@ class ProxyRequest:
     method: str
     arguments: tuple[JSON, ...]
 
-    def expect(self, *names: str) -> None:
+    def check_arguments(self, *names: str) -> None:
         """Refuse any other number of arguments than these.
 
         Raises:
@@ -55,7 +55,7 @@ class ProxyRequest:
                 f"{self.method}: expected the arguments ({expected}), got {len(self.arguments)}"
             )
 
-    def text(self, position: int) -> str:
+    def get_text(self, position: int) -> str:
         """The argument at ``position``.
 
         Raises:
@@ -66,7 +66,7 @@ class ProxyRequest:
             raise UsageError(f"{self.method}: argument {position + 1} is not a string")
         return value
 
-    def number(self, position: int) -> int:
+    def get_number(self, position: int) -> int:
         """The argument at ``position``, 0 or more.
 
         Raises:
@@ -91,7 +91,7 @@ class ProxyReply:
     descriptors: tuple[int, ...] = field(default=())
 
 
-def receive(channel: socket.socket) -> ProxyRequest | None:
+def receive_request(channel: socket.socket) -> ProxyRequest | None:
     """The next request; None: the client has gone.
 
     Raises:
@@ -101,10 +101,10 @@ def receive(channel: socket.socket) -> ProxyRequest | None:
     packet, _, flags, _ = channel.recvmsg(MAX_REQUEST)
     if flags & socket.MSG_TRUNC:
         raise LimitError(f"the request is longer than the {MAX_REQUEST:,} bytes allowed")
-    return parse(packet) if packet else None
+    return parse_request(packet) if packet else None
 
 
-def parse(packet: bytes) -> ProxyRequest:
+def parse_request(packet: bytes) -> ProxyRequest:
     """Read a request.
 
     Raises:
@@ -123,7 +123,7 @@ def parse(packet: bytes) -> ProxyRequest:
     return ProxyRequest(method, tuple(arguments or ()))
 
 
-def send(channel: socket.socket, answer: ProxyReply) -> None:
+def send_reply(channel: socket.socket, answer: ProxyReply) -> None:
     """Send an answer and close our copies of its descriptors.
 
     Raises:
@@ -138,17 +138,17 @@ def send(channel: socket.socket, answer: ProxyReply) -> None:
             os.close(descriptor)
 
 
-def refuse(channel: socket.socket, error: Exception) -> None:
+def send_error(channel: socket.socket, error: Exception) -> None:
     """Tell the client of a failure.
 
     Raises:
         OSError: the client has gone.
     """
-    said = {"error_code": code(error), "error": explain(error)[: MAX_REQUEST // 2]}
+    said = {"error_code": find_error_code(error), "error": format_error(error)[: MAX_REQUEST // 2]}
     _send(channel, {"success": False, "value": None, "pipeid": 0, **said}, ())
 
 
-def code(error: Exception) -> str:
+def find_error_code(error: Exception) -> str:
     """What kind of failure it is: ``EPIPE``, ``retryable`` or ``other``."""
     match error:
         case BrokenPipeError():
@@ -159,7 +159,7 @@ def code(error: Exception) -> str:
             return "other"
 
 
-def explain(error: Exception) -> str:
+def format_error(error: Exception) -> str:
     """The failure in one line."""
     match error:
         case BundlerError():

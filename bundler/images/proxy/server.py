@@ -61,14 +61,14 @@ def _wait(channel: socket.socket, cancellation: Cancellation) -> bool:
 def _serve_one(channel: socket.socket, client: ProxySession) -> bool:
     """Answer one request; whether there may be another."""
     try:
-        request = messages.receive(channel)
+        request = messages.receive_request(channel)
         if request is None or request.method == "Shutdown":
             return False
-        messages.send(channel, client.answer(request))
+        messages.send_reply(channel, client.handle(request))
     except CancelledError:
         raise
     except Exception as error:  # noqa: BLE001 - the client is told, whatever it is
-        messages.refuse(channel, error)
+        messages.send_error(channel, error)
     return True
 
 

@@ -156,7 +156,7 @@ def test_descriptors_that_a_client_sends_are_dropped(running: Proxy) -> None:
 @given(st.binary(min_size=1, max_size=200) | st.text(max_size=99).map(str.encode))
 def test_any_packet_is_a_request_or_an_error(packet: bytes) -> None:
     try:
-        request = protocol.parse(packet)
+        request = protocol.parse_request(packet)
     except BundlerError:
         return
     assert isinstance(request.method, str)

@@ -59,21 +59,21 @@ def login(
     target = logins.Registry.parse(registry)
     settings = context.settings()
     if get_login:
-        user = logins.get_login(target, settings, place)
+        user = logins.find_username(target, settings, place)
         accounts.say({"registry": str(target), "username": user}, user, as_json=as_json)
         return
     said = RegistryOverride(tls_verify=tls_verify, cert_dir=cert_dir)
-    kept = logins.existing(target, settings, place)
+    kept = logins.read_credentials(target, settings, place)
     renew = username is None and password is None and not password_stdin and not kept.anonymous
     credentials = kept if renew else accounts.ask(username, password, from_stdin=password_stdin)
     with context.running() as work:
         verify = functools.partial(logins.ping, cancellation=work.cancellation, emit=work.emit)
         frontend.current().logging_in(str(target), again=renew)
         if renew:
-            logins.check(target, credentials, settings, verify, override=said)
+            logins.check_credentials(target, credentials, settings, verify, override=said)
             where, text = None, f"Existing credentials are valid. Already logged in to {target}"
         else:
-            where = logins.login(target, credentials, settings, verify, override=said, place=place)
+            where = logins.login(target, credentials, settings, verify, override=said, store=place)
             text = "Login Succeeded!"
     if verbose and where is not None and not as_json:
         frontend.current().kept(where)

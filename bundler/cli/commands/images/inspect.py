@@ -57,7 +57,7 @@ def inspect(
         raise UsageError("--manifest-digest has no effect on --raw and --config")
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images import inspect as inspection  # noqa: PLC0415 - as above
-    from bundler.images.format_output import report  # noqa: PLC0415 - as above
+    from bundler.images.format_output import format_struct  # noqa: PLC0415 - as above
     from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
     reference = transports.parse(image)
@@ -68,17 +68,23 @@ def inspect(
 
         def read() -> bytes:
             with closing(places.source(reference, opening)) as place:
-                found = inspection.find(place, reference)
+                found = inspection.read_root(place, reference)
                 if raw and not config:
-                    return found.raw if platform is None else inspection.instance(found, wanted).raw
+                    return (
+                        found.raw
+                        if platform is None
+                        else inspection.select_image(found, wanted).raw
+                    )
                 if not config:
-                    some = inspection.any_instance(found, wanted)
-                    tags = [] if no_tags else inspection.repository_tags(place, work.emit)
-                    return report(inspection.summary(found, some, tags, algorithm), template)
-                one = inspection.instance(found, wanted)
+                    some = inspection.select_manifest(found, wanted)
+                    tags = [] if no_tags else inspection.list_repository_tags(place, work.emit)
+                    return format_struct(
+                        inspection.create_summary(found, some, tags, algorithm), template
+                    )
+                one = inspection.select_image(found, wanted)
                 if raw:
                     return inspection.raw_config(found, one)
-                return report(inspection.config(found, one), template)
+                return format_struct(inspection.read_config(found, one), template)
 
         output = work.retrying(retry, read)
     sys.stdout.buffer.write(output)

@@ -40,22 +40,22 @@ def _take(
 ) -> None:
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images import inspect  # noqa: PLC0415 - as above
-    from bundler.images.extract_layers import take  # noqa: PLC0415 - as above
+    from bundler.images.extract_layers import extract_layers  # noqa: PLC0415 - as above
 
     reference = transports.parse(image)
     opening = work.opening(image, access)
     with ExitStack() as stack:
         source = transports.transport(reference.transport).source(reference, opening)
         stack.enter_context(closing(source))
-        found = inspect.find(source, reference)
+        found = inspect.read_root(source, reference)
         if (admit := work.admit()) is not None:
             admit(source, str(reference), found.root, found.raw)
-        one = inspect.instance(found, context.platform())
+        one = inspect.select_image(found, context.platform())
         folder = Path(tempfile.mkdtemp(prefix="layers-", dir="."))
         with ExitStack() as undo:
             undo.callback(shutil.rmtree, folder)
             goal = transports.parse(f"dir:{folder}")
             destination = transports.transport("dir").destination(goal, work.options())
             with closing(destination):
-                take(found, one, wanted, destination, work.cancellation)
+                extract_layers(found, one, wanted, destination, work.cancellation)
             undo.pop_all()

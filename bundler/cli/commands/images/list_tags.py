@@ -27,7 +27,7 @@ def list_tags(place: str, *, access: AccessOptions, retry: Retry) -> None:
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images import list_tags as listing  # noqa: PLC0415 - as above
-    from bundler.images.format_output import report  # noqa: PLC0415 - as above
+    from bundler.images.format_output import format_struct  # noqa: PLC0415 - as above
 
     reference = transports.parse(place)
     with context.running(1) as work:
@@ -37,7 +37,7 @@ def list_tags(place: str, *, access: AccessOptions, retry: Retry) -> None:
             with closing(
                 transports.transport(reference.transport).source(reference, opening)
             ) as source:
-                return report(listing.list_tags(source, reference))
+                return format_struct(listing.list_tags(source, reference))
 
         output = work.retrying(retry, read)
     sys.stdout.buffer.write(output)

@@ -11,18 +11,21 @@ import re
 import socket
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from bundler.errors import RegistryError
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
 
 _PORTS = {"http": 80, "https": 443}
 _VISIBLE = re.compile(r"[!-\[\]-~]+")
 _MAX_URL = 16 * 1024  # signed URLs of object stores have some 2,000 characters
 
-# Second-level labels under which countries register names: example.co.uk, example.com.br.
-_COUNTRY_REGISTRIES = frozenset(
-    {"ac", "co", "com", "edu", "gob", "gov", "gv", "mil", "ne", "net", "or", "org"}
-)
+# Docker Hub is so frequent that the list of public suffixes is not loaded for it.
+_KNOWN_SITES = frozenset({("registry-1.docker.io", "auth.docker.io")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +117,20 @@ def check_hop(registry: Origin, target: Origin, *, resolve: bool) -> None:
 
 
 def same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
-    """Whether ``target`` belongs to whoever runs ``registry``, as far as names can tell."""
+    """Return whether ``target`` has the same owner as ``registry``, as far as names can tell.
+
+    That is so for equal hosts, for two loopback addresses, for two hosts below the same domain
+    that somebody registered, and for two private hosts with the same last label.
+    """
     ours, theirs = registry.host, target.host
     if ours == theirs or (_is_loopback(ours) and _is_loopback(theirs)):
         return True
     if _address(ours) is not None or _address(theirs) is not None:
         return False
-    if _registrable(ours) == _registrable(theirs):
+    if (ours, theirs) in _KNOWN_SITES:
+        return True
+    domain = _registered_domain(ours)
+    if domain is not None and domain == _registered_domain(theirs):
         return True
     # registry.corp and login.corp: nobody sells names below a suffix of one's own network.
     return ours.rpartition(".")[2] == theirs.rpartition(".")[2] and all(
@@ -169,8 +179,16 @@ def _reach(address: _Address) -> AddressScope:
     return AddressScope.PUBLIC if address.is_global else AddressScope.PRIVATE
 
 
-def _registrable(host: str) -> str:
-    """The part of a host name that somebody registered: a fair guess without a list of suffixes."""
-    labels = host.rstrip(".").split(".")
-    two_level = len(labels[-1]) == 2 and len(labels) > 2 and labels[-2] in _COUNTRY_REGISTRIES
-    return ".".join(labels[-3 if two_level else -2 :])
+def _registered_domain(host: str) -> str | None:
+    """Return the public suffix of ``host`` and the label before it. None if ``host`` is a suffix.
+
+    https://publicsuffix.org/
+    """
+    return _public_suffixes().privatesuffix(host.rstrip("."))
+
+
+@cache
+def _public_suffixes() -> PublicSuffixList:
+    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - reads a long list, rarely needed
+
+    return PublicSuffixList()

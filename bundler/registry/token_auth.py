@@ -64,8 +64,6 @@ class _Service:
 
     realm: str
     service: str | None
-    trusted: bool
-    """Whether it may see the registry's credentials."""
 
 
 class Authenticator:
@@ -175,14 +173,14 @@ class Authenticator:
     ) -> None:
         realm = challenge.parameters.get("realm", "")
         self.admit(registry, realm)
-        trusted = same_site(registry, Origin.of(realm), resolve=self._resolve)
-        if not trusted and not self._credentials.anonymous:
+        anonymous = self._credentials.anonymous
+        if not anonymous and not same_site(registry, Origin.of(realm), resolve=self._resolve):
             raise RegistryError(
                 f"{registry}: it wants the credentials to be sent to {Origin.of(realm)}, "
                 "which does not belong to it: refused",
                 hint="ask the registry's operator for a token service below the same domain",
             )
-        service = _Service(realm, challenge.parameters.get("service"), trusted)
+        service = _Service(realm, challenge.parameters.get("service"))
         with self._locks[scopes]:
             token = self._tokens.get(scopes)
             if token is not None and token.header != rejected:
@@ -198,7 +196,7 @@ class Authenticator:
             self._basic = False
 
     def _fetch(self, service: _Service, scopes: Scopes) -> _Token:
-        if self._identity_token is not None and service.trusted:
+        if self._identity_token is not None:
             answer = self._ask_with_identity_token(service, scopes)
         else:
             answer = self._ask(service, scopes)
@@ -231,7 +229,7 @@ class Authenticator:
         query = [("service", service.service)] if service.service else []
         query += [("scope", scope) for scope in scopes]
         headers = {}
-        if service.trusted and self._credentials.username is not None:
+        if self._credentials.username is not None:
             query.append(("account", self._credentials.username))
             headers["Authorization"] = _basic(self._credentials)
         parts = urlsplit(service.realm)

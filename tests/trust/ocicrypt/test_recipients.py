@@ -106,7 +106,7 @@ def unseal(sealed, annotations, *keys, configuration=None):
 def test_a_reader_gets_the_layer_back(keys, recipient, key, data):
     sealed, annotations = seal(recipient.format(keys), data=data)
     assert len(sealed) == len(data)
-    assert sealed != data or not data
+    assert sealed != data or len(data) < 16
     assert unseal(sealed, annotations, f"{keys}/{key}") == data
 
 

@@ -107,6 +107,16 @@ class InRepository(Protocol):
         ...
 
 
+@runtime_checkable
+class InRegistry(Protocol):
+    """A reference to an image that a registry serves."""
+
+    @property
+    def registry_host(self) -> str:
+        """The registry's ``host[:port]``."""
+        ...
+
+
 class Source(Protocol):
     """Where images come from."""
 

@@ -168,7 +168,7 @@ class _Execution:
         tasks: list[_WrittenTask] = []
         targets: list[Target] = []
         for target in self._targets:
-            label = target.image.wish.label
+            label = target.image.label
             if target.recipe is None or label in self._failed:
                 targets.append(target)
                 continue
@@ -204,11 +204,11 @@ class _Execution:
     def commit(self) -> ExecutionResult:
         """Let names stand for what has arrived, at all destinations at once."""
         self._stop.check()
-        whole = [item for item in self._targets if item.image.wish.label not in self._failed]
+        whole = [item for item in self._targets if item.image.label not in self._failed]
         commits = [_Commit(*group) for group in _by_destination(whole)]
         tasks = [partial(self._guarded, _Commit.run, item) for item in commits]
         run_all(self._running.executor, tasks, self._stop)
-        done = [item for item in whole if item.image.wish.label not in self._failed]
+        done = [item for item in whole if item.image.label not in self._failed]
         for target in done:
             for name in target.names:
                 root = target.image.graph.root
@@ -268,7 +268,7 @@ class _Convert:
 
         image = self.target.image
         self.new = rewrite_graph(
-            image.graph, self.recipe, self._made, image.wish.label, self.target.changes.target_name
+            image.graph, self.recipe, self._made, image.label, self.target.changes.target_name
         )
 
     def _made(self, change: LayerChange) -> ConvertedLayer:
@@ -304,7 +304,7 @@ class _Commit:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(target.image.wish.label for target in self.targets)
+        return tuple(target.image.label for target in self.targets)
 
     def run(self) -> None:
         if isinstance(self.destination, StoresSignatures):

@@ -1,38 +1,20 @@
-"""An image as it was found: what was wished for, and all manifests below one root."""
+"""A resolved image: its request, and the graph of manifests below its root."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from bundler.copy.platform_selection import EVERYTHING, Selection
+from bundler.ports import ReportsMirror
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bundler.copy.request import ImageRequest
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.platform import Platform
     from bundler.ports import Node, Source
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """One image to resolve: ``name`` as ``source`` knows it, ``label`` as messages call it."""
-
-    source: Source
-    name: str | None
-    label: str
-    selection: Selection = EVERYTHING
-    referrers: bool = False
-    pin: Digest | None = None
-    """What ``name`` must stand for, before platforms are chosen."""
-    known_referrers: tuple[tuple[Digest, str | None], ...] | None = None
-    """Exactly these referrers, each with its tag if it has one; None: whatever there is."""
-    signatures: Literal["all", "images", "none"] = "none"
-    """Which of the signatures that lie beside manifests are wanted; ``images``: not a list's."""
-    tells_platform: bool = True
-    """Whether an image that is in no index is to say where it runs, though any would do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +47,31 @@ class Referrer:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedImage:
-    """A resolved wish: what travels, and what it was before platforms were stripped."""
+    """An image as it is at its source, reduced to the platforms that the request selects."""
 
-    wish: Wish
+    request: ImageRequest
+    source: Source
+    """Open until the images of the run are copied."""
     graph: Graph
     replaces: Digest | None
+    """The root at the source, if selecting platforms created another one."""
     referrers: tuple[Referrer, ...]
     left_behind: tuple[str, ...] = ()
-    """What refers to ``replaces``, by tag or digest: it says nothing of what travels instead."""
+    """Referrers of ``replaces``, by tag or digest, which do not apply to the new root."""
     signatures: Mapping[Digest, tuple[bytes, ...]] = field(
         default_factory=dict, hash=False, repr=False
     )
-    """What lies beside the manifests of ``graph``, as it is stored and unverified."""
+    """Signatures stored beside the manifests of ``graph``, unverified."""
+
+    @property
+    def label(self) -> str:
+        """The name of the image in messages and reports."""
+        return self.request.label
+
+    @property
+    def served_by(self) -> str | None:
+        """The mirror that served the image; None: the source itself, or unknown."""
+        return self.source.served_by if isinstance(self.source, ReportsMirror) else None
 
     @property
     def graphs(self) -> Iterator[Graph]:

@@ -194,10 +194,10 @@ def _recipe(target: Target) -> ConversionPlan | None:
             changes,
             fixed_reason=changes.fixed_reason or "it is signed; --remove-signatures allows it",
         )
-    recipe = decide(image.graph, accepts, changes, image.wish.label)
+    recipe = decide(image.graph, accepts, changes, image.label)
     if recipe is not None and image.referrers:
         raise CannotConvertError(
-            f"{image.wish.label}: it would get another digest",
+            f"{image.label}: it would get another digest",
             reason="what refers to it names its digest",
             hint="leave the referrers behind, or the form as it is",
         )
@@ -207,13 +207,13 @@ def _recipe(target: Target) -> ConversionPlan | None:
 def _check_signatures(target: Target) -> None:
     if not isinstance(target.destination, StoresSignatures):
         raise UnsupportedError(
-            f"{target.image.wish.label}: it is signed, and the destination has no place for that",
+            f"{target.image.label}: it is signed, and the destination has no place for that",
             hint="leave the signatures behind with --remove-signatures",
         )
 
 
 def _read_config(target: Target, config: Descriptor) -> bytes:
-    return fetch(target.image.wish.source, config, target.image.wish.label, kind="config")
+    return fetch(target.image.source, config, target.image.label, kind="config")
 
 
 def _present(want: _BlobNeed) -> bool:
@@ -232,7 +232,7 @@ def _check_names(targets: Sequence[Target]) -> None:
         for publication in publications(target):
             for name in publication.names:
                 key = (id(target.destination), name)
-                label = target.image.wish.label
+                label = target.image.label
                 other, root = holders.setdefault(key, (label, publication.root))
                 if root.digest != publication.root.digest:
                     raise ConflictError(
@@ -245,7 +245,7 @@ def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_BlobNeed], list[Node
     wants: dict[tuple[int, Digest, LayerConversion | None], _BlobNeed] = {}
     foreign: dict[Digest, Node] = {}
     for target in targets:
-        destination, label = target.destination, target.image.wish.label
+        destination, label = target.destination, target.image.label
         for node, change in _blobs(target):
             if node.digest is None:
                 continue
@@ -256,7 +256,7 @@ def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_BlobNeed], list[Node
             key = (id(destination), node.digest, treatment)
             want = wants.get(key)
             if want is None:
-                origin = target.image.wish.source
+                origin = target.image.source
                 want = wants[key] = _BlobNeed(node, origin, destination, {}, change)
             _check_size(want, node, label)
             want.labels.setdefault(label)
@@ -341,7 +341,7 @@ def _add_manifests(
     tasks: dict[tuple[int, Digest], ManifestTask], target: Target, graph: Graph, stage: int
 ) -> None:
     """A stage, once given, stays: what was put after it relies on that."""
-    destination, label = target.destination, target.image.wish.label
+    destination, label = target.destination, target.image.label
     latest: dict[int, int] = {}  # the latest stage at each depth of this graph
     for item in graph.manifests:
         _check_type(item, destination, label)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bundler.errors import NoPlatformError
 from bundler.oci import media_types
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.oci.manifest import Index
+    from bundler.oci.manifest import Index, IndexMode
 
 _ATTESTATION_OF = "vnd.docker.reference.digest"
 
@@ -24,14 +24,15 @@ _ZSTD_TWIN = "io.github.containers.compression.zstd"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The platforms that are wanted.
+    """The platforms to copy.
 
     None: the whole index, its digest kept. One: that platform's own manifest. Several: a smaller
     index with a new digest (``strip``), or the old index with children missing (``sparse``).
+    With ``all`` the whole index is copied, whatever the platforms.
     """
 
     platforms: tuple[Platform, ...] = ()
-    index: Literal["strip", "sparse"] = "strip"
+    index: IndexMode = "strip"
     variants: bool = False
     """Each platform means all its variants, and an index stays one even for a single platform."""
     best: Platform | None = None
@@ -42,12 +43,13 @@ class Selection:
     @property
     def everything(self) -> bool:
         """Whether nothing is left out."""
-        return not (self.platforms or self.best or self.index_only)
+        return self.index == "all" or not (self.platforms or self.best or self.index_only)
 
     @property
     def single(self) -> bool:
         """Whether one image of an index is wanted, and not the index."""
-        return self.best is not None or (len(self.platforms) == 1 and not self.variants)
+        one = len(self.platforms) == 1 and not self.variants
+        return not self.everything and (self.best is not None or one)
 
 
 EVERYTHING = Selection()
@@ -105,7 +107,7 @@ def check_platform(offered: Platform, selection: Selection, what: str) -> None:
     Raises:
         NoPlatformError: it is of another one.
     """
-    if not selection.platforms:
+    if selection.everything or not selection.platforms:
         return
     if all(choose(wanted, [offered]) is None for wanted in selection.platforms):
         wanted = [str(platform) for platform in selection.platforms]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bundler.copy.graph import Graph, Referrer, Wish
+from bundler.copy.graph import Graph, Referrer
 from bundler.copy.platform_selection import EVERYTHING
 from bundler.errors import DigestMismatchError, LimitError, NotFoundError
 from bundler.ports import ListsReferrers, Source
@@ -14,6 +14,7 @@ from bundler.ports import ListsReferrers, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bundler.copy.request import ImageRequest, PinnedReferrer
     from bundler.copy.resolve import ManifestReader
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -24,29 +25,17 @@ MAX_REFERRERS = 1_000
 COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
 
 
-def referrers(graph: Graph, wish: Wish, reading: ManifestReader) -> Iterator[Referrer]:
-    """What refers to the manifests of ``graph``, and to that in turn, each manifest once."""
-    if wish.known_referrers is not None:
-        yield from _known_referrers(graph, wish, reading)
-        return
-    seen = {item.descriptor.digest for item in graph.manifests}
-    subjects: list[Digest] = sorted(seen)
-    count = 0
-    while subjects:
-        subject = subjects.pop()
-        for tag, descriptor in _referring(wish.source, subject):
-            if descriptor.digest in seen:
-                continue
-            count += 1
-            if count > MAX_REFERRERS:
-                raise LimitError(f"{wish.label}: more than {MAX_REFERRERS:,} referrers")
-            raw = reading.raw(descriptor)
-            if tag is None and not _refers(reading.parse(descriptor, raw), subject):
-                continue
-            seen.add(descriptor.digest)
-            found = reading.graph(descriptor, raw, EVERYTHING)
-            subjects.append(descriptor.digest)
-            yield Referrer(found, subject, tag)
+def referrers(
+    graph: Graph, request: ImageRequest, source: Source, reader: ManifestReader
+) -> Iterator[Referrer]:
+    """Find the requested referrers of the manifests in ``graph``, and of those referrers in turn.
+
+    Each manifest is returned once.
+    """
+    if isinstance(request.referrers, tuple):
+        yield from _pinned_referrers(graph, request.referrers, request.label, source, reader)
+    elif request.referrers == "all":
+        yield from _all_referrers(graph, request.label, source, reader)
 
 
 def left_behind(source: Source, replaced: Digest) -> tuple[str, ...]:
@@ -55,15 +44,44 @@ def left_behind(source: Source, replaced: Digest) -> tuple[str, ...]:
     return tuple(tag or descriptor.digest.text for tag, descriptor in found)
 
 
-def _known_referrers(graph: Graph, wish: Wish, reading: ManifestReader) -> Iterator[Referrer]:
-    """The ones that are wanted, by digest: their tags may stand for others by now."""
+def _all_referrers(
+    graph: Graph, label: str, source: Source, reader: ManifestReader
+) -> Iterator[Referrer]:
+    seen = {item.descriptor.digest for item in graph.manifests}
+    subjects: list[Digest] = sorted(seen)
+    count = 0
+    while subjects:
+        subject = subjects.pop()
+        for tag, descriptor in _referring(source, subject):
+            if descriptor.digest in seen:
+                continue
+            count += 1
+            if count > MAX_REFERRERS:
+                raise LimitError(f"{label}: more than {MAX_REFERRERS:,} referrers")
+            raw = reader.raw(descriptor)
+            if tag is None and not _refers(reader.parse(descriptor, raw), subject):
+                continue
+            seen.add(descriptor.digest)
+            found = reader.graph(descriptor, raw, EVERYTHING)
+            subjects.append(descriptor.digest)
+            yield Referrer(found, subject, tag)
+
+
+def _pinned_referrers(
+    graph: Graph,
+    pinned: tuple[PinnedReferrer, ...],
+    label: str,
+    source: Source,
+    reader: ManifestReader,
+) -> Iterator[Referrer]:
+    """Find the pinned referrers by digest: their tags may have moved."""
     found: dict[Digest, Referrer] | None = None
-    for digest, tag in wish.known_referrers or ():
+    for digest, tag in ((item.digest, item.tag) for item in pinned):
         try:
-            descriptor = wish.source.resolve(digest.text)
+            descriptor = source.resolve(digest.text)
         except NotFoundError:
             if found is None:
-                anything = referrers(graph, replace(wish, known_referrers=None), reading)
+                anything = _all_referrers(graph, label, source, reader)
                 found = {item.graph.root.digest: item for item in anything}
             if digest not in found:
                 raise
@@ -71,11 +89,11 @@ def _known_referrers(graph: Graph, wish: Wish, reading: ManifestReader) -> Itera
         else:
             if descriptor.digest != digest:
                 raise DigestMismatchError(
-                    f"{wish.label}: referrer",
+                    f"{label}: referrer",
                     expected=digest.text,
                     got=descriptor.digest.text,
                 )
-            below = reading.graph(descriptor, reading.raw(descriptor), EVERYTHING)
+            below = reader.graph(descriptor, reader.raw(descriptor), EVERYTHING)
             yield Referrer(below, graph.root.digest, tag)
 
 

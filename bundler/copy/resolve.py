@@ -6,10 +6,10 @@ Manifests are small and held in memory, bounded in number, depth and bytes; blob
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bundler.content.streams.verified import VerifiedReader
-from bundler.copy.graph import Graph, GraphManifest, ResolvedImage, Wish
+from bundler.copy.graph import Graph, GraphManifest, ResolvedImage
 from bundler.copy.platform_selection import EVERYTHING, Selection, check_platform, children
 from bundler.copy.referrers import left_behind, referrers
 from bundler.errors import (
@@ -29,46 +29,52 @@ from bundler.oci.schema1 import manifest as schema1
 from bundler.oci.schema1.manifest import Schema1
 from bundler.ports import HasSignatures, Node, PolicyCheck, Source
 
+if TYPE_CHECKING:
+    from bundler.copy.request import ImageRequest
+
 MAX_DEPTH = 8
 MAX_MANIFESTS = 20_000
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 
 
-def resolve(wish: Wish, admit: PolicyCheck | None = None) -> ResolvedImage:
-    """Follow ``wish`` down to its last manifest, and to its referrers if they are wanted.
+def resolve(
+    request: ImageRequest, source: Source, admit: PolicyCheck | None = None
+) -> ResolvedImage:
+    """Read the graph of an image from ``source``, and of its referrers if they are requested.
 
     Raises:
-        NotFoundError: the name, a platform, a manifest or a known referrer is not there.
-        ConflictError: the name stands for something else than its pin.
-        IntegrityError: a manifest is not what its descriptor says.
+        NotFoundError: the name, a platform, a manifest or a pinned referrer does not exist.
+        ConflictError: the name does not resolve to the pinned digest.
+        IntegrityError: a manifest does not match its descriptor.
         LimitError: the graph is larger or deeper than allowed.
-        TrustError: ``admit`` refused a manifest.
+        TrustError: ``admit`` rejected a manifest.
     """
-    reading = ManifestReader(wish, admit)
-    found = wish.source.resolve(wish.name)
-    if wish.pin not in (None, found.digest):
+    label = request.label
+    reader = ManifestReader(source, label, admit)
+    found = source.resolve(request.source.name)
+    if request.pin not in (None, found.digest):
         raise ConflictError(
-            f"{wish.label}: expected {wish.pin}, but it is {found.digest} now",
+            f"{label}: expected {request.pin}, but it is {found.digest} now",
             hint="the name has moved: look at what is new, then pin that digest",
         )
-    root, raw, selection = _choose_root(found, wish, reading)
-    graph = reading.graph(root, raw, selection)
+    root, raw, selection = _choose_root(found, request, source, reader)
+    graph = reader.graph(root, raw, selection)
     replaces = None if root.digest == found.digest else found.digest
     if replaces is not None and root.media_type in media_types.INDEXES:
-        _refuse_to_strip_signed(replaces, wish)
-    signatures = _signatures(graph, wish)
-    if not wish.referrers:
-        return ResolvedImage(wish, graph, replaces, (), signatures=signatures)
+        _refuse_to_strip_signed(replaces, request, source)
+    signatures = _signatures(graph, request, source)
+    if request.referrers in ("none", ()):
+        return ResolvedImage(request, source, graph, replaces, (), signatures=signatures)
     try:
-        refer = tuple(referrers(graph, wish, reading))
-        stay = () if replaces is None else left_behind(wish.source, replaces)
+        refer = tuple(referrers(graph, request, source, reader))
+        stay = () if replaces is None else left_behind(source, replaces)
     except RegistryError as error:
-        # The image may have come from a mirror that does not tell, and this from elsewhere.
+        # The image may have come from a mirror that does not list referrers.
         error.add_note(
-            f"while looking for what refers to {wish.label}; `referrers: none` leaves it behind"
+            f"while looking for what refers to {label}; `referrers: none` leaves it behind"
         )
         raise
-    return ResolvedImage(wish, graph, replaces, refer, stay, signatures)
+    return ResolvedImage(request, source, graph, replaces, refer, stay, signatures)
 
 
 def fetch(
@@ -97,10 +103,11 @@ def fetch(
 
 
 class ManifestReader:
-    """Reads manifests of one wish, within the wish's limits."""
+    """Reads the manifests of one image, within the limits of one image."""
 
-    def __init__(self, wish: Wish, admit: PolicyCheck | None) -> None:
-        self._wish = wish
+    def __init__(self, source: Source, label: str, admit: PolicyCheck | None) -> None:
+        self._source = source
+        self._label = label
         self._admit = admit
         self._raw: dict[Digest, bytes] = {}
         self._size = 0
@@ -109,27 +116,27 @@ class ManifestReader:
         """The bytes of a manifest; each is fetched once."""
         known = self._raw.get(descriptor.digest)
         if known is None:
-            known = fetch(self._wish.source, descriptor, self._wish.label)
+            known = fetch(self._source, descriptor, self._label)
             self._size += len(known)
             if self._size > MAX_MANIFEST_BYTES or len(self._raw) >= MAX_MANIFESTS:
-                raise LimitError(f"{self._wish.label}: too many manifests below one name")
+                raise LimitError(f"{self._label}: too many manifests below one name")
             if self._admit is not None:
-                self._admit(self._wish.source, self._wish.label, descriptor, known)
+                self._admit(self._source, self._label, descriptor, known)
             self._raw[descriptor.digest] = known
         elif len(known) != descriptor.size:
-            what = f"{self._wish.label}: manifest {descriptor.digest}"
+            what = f"{self._label}: manifest {descriptor.digest}"
             raise SizeMismatchError(what, expected=descriptor.size, got=str(len(known)))
         return known
 
     def parse(self, descriptor: Descriptor, raw: bytes) -> Manifest:
-        """The parsed view of a manifest of this wish."""
-        what = f"{self._wish.label}: manifest {descriptor.digest}"
+        """Parse a manifest of this image."""
+        what = f"{self._label}: manifest {descriptor.digest}"
         return manifest.parse(raw, descriptor.media_type, subject=what)
 
     def graph(self, root: Descriptor, raw: bytes, selection: Selection) -> Graph:
         """All that hangs off ``root``, whose bytes are ``raw``."""
         self._raw.setdefault(root.digest, raw)
-        gathering = _GraphBuilder(self, self._wish.label)
+        gathering = _GraphBuilder(self, self._label)
         if root.platform is not None:
             gathering.platforms[root.platform] = None
         gathering.visit(root, selection, 0)
@@ -190,67 +197,70 @@ class _GraphBuilder:
 
 
 def _choose_root(
-    found: Descriptor, wish: Wish, reading: ManifestReader
+    found: Descriptor, request: ImageRequest, source: Source, reader: ManifestReader
 ) -> tuple[Descriptor, bytes, Selection]:
-    """The root that travels, its bytes, and what of it is still to be selected.
+    """Return the root to copy, its bytes, and the selection that still applies below it.
 
-    It is the one that was found, one platform's own, or a smaller index.
+    The root is the one at the source, the manifest of the one selected platform, or a new index.
     """
-    raw = reading.raw(found)
-    parsed = reading.parse(found, raw)
+    selection, label = request.selection, request.label
+    raw = reader.raw(found)
+    parsed = reader.parse(found, raw)
     root = found
     level = 0
-    while wish.selection.single and isinstance(parsed, Index):
+    while selection.single and isinstance(parsed, Index):
         level += 1
         if level > MAX_DEPTH:
-            raise LimitError(f"{wish.label}: indexes nested deeper than {MAX_DEPTH} levels")
-        root = replace(children(parsed, wish.selection, wish.label)[0], annotations={})
-        raw = reading.raw(root)
-        parsed = reading.parse(root, raw)
+            raise LimitError(f"{label}: indexes nested deeper than {MAX_DEPTH} levels")
+        root = replace(children(parsed, selection, label)[0], annotations={})
+        raw = reader.raw(root)
+        parsed = reader.parse(root, raw)
     if not isinstance(parsed, Index):
-        asked = wish.tells_platform or wish.selection.platforms
-        platform = root.platform or (_platform(parsed, wish) if asked else None)
+        asked = request.reads_platform or selection.platforms
+        platform = root.platform or (_platform(parsed, source, label) if asked else None)
         if platform is not None:
-            check_platform(platform, wish.selection, wish.label)
+            check_platform(platform, selection, label)
         return replace(root, platform=platform), raw, EVERYTHING
-    wanted = children(parsed, wish.selection, wish.label)
-    partial = wish.selection.index == "sparse" or wish.selection.index_only
+    wanted = children(parsed, selection, label)
+    partial = selection.index == "sparse" or selection.index_only
     if partial or len(wanted) == len(parsed.manifests):
-        return found, raw, wish.selection
+        return found, raw, selection
     stripped = manifest.strip(parsed, {child.digest for child in wanted})
     return Descriptor(found.media_type, Digest.of(stripped), len(stripped)), stripped, EVERYTHING
 
 
-def _platform(parsed: ImageManifest | Schema1, wish: Wish) -> Platform | None:
-    """An image that is in no index says in its config where it runs; an artifact need not."""
+def _platform(parsed: ImageManifest | Schema1, source: Source, label: str) -> Platform | None:
+    """Read the platform of an image that is in no index; None: an artifact, or unset."""
     if isinstance(parsed, Schema1):
-        top = schema1.top_config(parsed, subject=wish.label)
-        return Platform.from_json(top | {"architecture": parsed.architecture}, wish.label)
+        top = schema1.top_config(parsed, subject=label)
+        return Platform.from_json(top | {"architecture": parsed.architecture}, label)
     if parsed.is_artifact:
         return None
-    raw = fetch(wish.source, parsed.config, wish.label, kind="config")
-    what = f"{wish.label}: config {parsed.config.digest}"
+    raw = fetch(source, parsed.config, label, kind="config")
+    what = f"{label}: config {parsed.config.digest}"
     platform = image_config.parse(raw, subject=what).platform
     return platform if platform.os or platform.architecture else None
 
 
-def _refuse_to_strip_signed(replaces: Digest, wish: Wish) -> None:
-    if wish.signatures != "all" or not isinstance(wish.source, HasSignatures):
+def _refuse_to_strip_signed(replaces: Digest, request: ImageRequest, source: Source) -> None:
+    if request.signatures != "all" or not isinstance(source, HasSignatures):
         return
-    if wish.source.signatures(replaces):
+    if source.signatures(replaces):
         raise CannotConvertError(
-            f"{wish.label}: without some of its images the list would get another digest",
+            f"{request.label}: without some of its images the list would get another digest",
             reason="the list is signed",
             hint="leave its signatures behind with --remove-list-signatures",
         )
 
 
-def _signatures(graph: Graph, wish: Wish) -> dict[Digest, tuple[bytes, ...]]:
-    if wish.signatures == "none" or not isinstance(wish.source, HasSignatures):
+def _signatures(
+    graph: Graph, request: ImageRequest, source: Source
+) -> dict[Digest, tuple[bytes, ...]]:
+    if request.signatures == "none" or not isinstance(source, HasSignatures):
         return {}
     found = {
-        item.descriptor.digest: tuple(wish.source.signatures(item.descriptor.digest))
+        item.descriptor.digest: tuple(source.signatures(item.descriptor.digest))
         for item in graph.manifests
-        if wish.signatures == "all" or item.descriptor.media_type not in media_types.INDEXES
+        if request.signatures == "all" or item.descriptor.media_type not in media_types.INDEXES
     }
     return {digest: signatures for digest, signatures in found.items() if signatures}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bundler import transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions, ManifestFormat
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.graph import ResolvedImage, Wish
 from bundler.copy.plan import Plan, Target, plan
 from bundler.copy.platform_selection import EVERYTHING, Selection
+from bundler.copy.request import ImageRequest, SignaturePolicy
 from bundler.copy.resolve import resolve
 from bundler.copy.resolved_event import create_resolved_event
 from bundler.errors import BundlerError, DigestConflictError, RegistryError
@@ -22,6 +22,7 @@ from bundler.ports import InRepository
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bundler.copy.graph import ResolvedImage
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import OpenOptions, PolicyCheck, Reference
 
@@ -43,8 +44,7 @@ class CopyRequest:
     changes: ConversionOptions = NO_CONVERSION
     additional_names: tuple[str, ...] = ()
     """Further names at the destination, as it knows names."""
-    signatures: Literal["all", "images", "none"] = "all"
-    """Which of the signatures beside the manifests come along; ``images``: not a list's."""
+    signatures: SignaturePolicy = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class CopyReport:
     def to_json(self) -> dict[str, Any]:
         """The same for machines; sizes in bytes."""
         return {
-            "source": self.image.wish.label,
+            "source": self.image.label,
             "destination": self.destination,
             "digest": self.root.digest.text,
             "mediaType": self.root.media_type,
@@ -101,15 +101,13 @@ def copy_image(
     with ExitStack() as stack:
         source = transports.transport(origin.transport).source(origin, reading)
         stack.enter_context(closing(source))
-        wish = Wish(
-            source,
-            origin.name,
-            str(origin),
-            order.selection,
-            order.referrers,
+        request = ImageRequest(
+            origin,
+            selection=order.selection,
+            referrers="all" if order.referrers else "none",
             signatures=order.signatures,
         )
-        image = _unlabelled(resolve(wish, admit))
+        image = _unlabelled(resolve(request, source, admit))
         destination = transports.transport(goal.transport).destination(goal, writing)
         stack.enter_context(closing(destination))
         running.emit(create_resolved_event(image.graph))

@@ -37,6 +37,11 @@ MAX_CHILDREN = 10_000
 Kind = Literal["manifest", "config", "layer"]
 """What content is, by its place in the graph."""
 
+IndexMode = Literal["strip", "sparse", "all"]
+"""How to copy an index of which some platforms are selected: ``strip`` creates a smaller index
+with a new digest, ``sparse`` keeps the index although manifests are missing, ``all`` copies it
+whole."""
+
 _IMAGE_FIELDS = ("config", "layers")
 _INDEX_FIELDS = ("manifests",)
 _SCHEMA1_FIELDS = ("fsLayers", "history")

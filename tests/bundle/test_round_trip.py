@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bundler import transports
 from bundler.bundle.exporting import export as exporting
 from bundler.bundle.format import signatures
 from bundler.bundle.importing import import_bundle
-from bundler.bundle.manifest.expand import Wanted
 from bundler.bundle.verifying.verify import verify
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
+from bundler.copy.platform_selection import Selection
+from bundler.copy.request import ImageRequest
 from bundler.copy.target_names import NameMapping
 from bundler.errors import (
     ConflictError,
@@ -31,6 +33,7 @@ from bundler.errors import (
     UsageError,
 )
 from bundler.oci.platform import Platform
+from bundler.oci.reference import ImageReference
 from bundler.ports import OpenOptions
 from bundler.transports.oci_layout.transport import LayoutSource
 from bundler.trust import keys
@@ -70,20 +73,27 @@ class Place:
         self.bundle = tmp_path / "bundle"
 
     def wanted(self, reference=APP, name="app", **more):
-        settings = {"platforms": (), "index": "strip", "referrers": True, "rename": None}
+        settings = {"selection": Selection(index="all"), "referrers": "all"}
         settings |= {"origin": "test.yaml:1"} | more
-        return Wanted(reference=reference, source=f"oci:{self.layout}:{name}", **settings)
+        source = transports.parse(f"oci:{self.layout}:{name}")
+        return ImageRequest(source, ImageReference.parse(reference), **settings)
 
     def both(self):
         return [self.wanted(), self.wanted(MULTI, "multi")]
 
-    def export(self, *wanted, signed=True, kind="oci", keep_going=False, **more):
-        order = exporting.ExportRequest(
-            self.bundle, "plant-7", kind, keys=(KEY,) if signed else (), **more
+    def export(self, *wanted, signed=True, stream="plant-7", kind="oci", keep_going=False, **more):
+        request = exporting.ExportRequest(
+            wanted or self.both(),
+            self.options,
+            self.bundle,
+            stream,
+            kind,
+            keys=(KEY,) if signed else (),
+            **more,
         )
         with ThreadPoolExecutor(4) as executor:
             running = EngineOptions(executor, keep_going=keep_going)
-            return exporting.export(order, wanted or self.both(), self.options, running)
+            return exporting.export(request, running)
 
     def import_(self, target, *, dry_run=False, trusted=(KEY.public,), **more):
         order = import_bundle.ImportRequest(self.bundle, target, tuple(trusted), **more)
@@ -175,7 +185,7 @@ def test_a_damaged_bundle_is_mended_by_exporting_again(place):
 
 
 def test_one_platform_of_an_index_is_recorded_with_what_it_replaces(place):
-    wanted = place.wanted(MULTI, "multi", platforms=(Platform("linux", "arm64"),))
+    wanted = place.wanted(MULTI, "multi", selection=Selection((Platform("linux", "arm64"),)))
     image = place.export(wanted).inventory.images[0]
     assert image.replaces is not None
     assert image.replaces.text == place.images["multi"].digest
@@ -185,7 +195,7 @@ def test_one_platform_of_an_index_is_recorded_with_what_it_replaces(place):
 
 def test_an_incomplete_bundle_says_so_and_holds_the_rest(place):
     report = place.export(place.wanted(), place.wanted(MULTI, "gone"), keep_going=True)
-    assert [reference for reference, _ in report.missing] == [MULTI]
+    assert list(report.missing) == [MULTI]
     assert not report.inventory.complete
     assert [image.reference for image in report.inventory.images] == [APP]
 
@@ -375,7 +385,7 @@ def test_what_is_about_the_whole_index_is_said_to_be_left_behind(place):
     multi = place.images["multi"]
     tag, signature = images.cosign_signature(multi)
     place.layout = images.write_layout(place.path / "second", {"multi": multi, tag: signature})
-    wanted = place.wanted(MULTI, "multi", platforms=(Platform("linux", "arm64"),))
+    wanted = place.wanted(MULTI, "multi", selection=Selection((Platform("linux", "arm64"),)))
     assert place.export(wanted).left_behind == [(MULTI, tag)]
 
 
@@ -384,9 +394,8 @@ def test_a_bundle_is_not_replaced_by_one_of_another_stream_or_format(place):
     before = snapshot(place.bundle)
     with pytest.raises(ConflictError, match="format oci, not dir"):
         place.export(kind="dir")
-    order = exporting.ExportRequest(place.bundle, "ship-9", "oci")
-    with ThreadPoolExecutor(1) as executor, pytest.raises(ConflictError, match="plant-7"):
-        exporting.export(order, place.both(), place.options, EngineOptions(executor))
+    with pytest.raises(ConflictError, match="plant-7"):
+        place.export(stream="ship-9", signed=False)
     assert snapshot(place.bundle) == before
 
 

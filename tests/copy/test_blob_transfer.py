@@ -12,8 +12,8 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
+from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     CancelledError,
@@ -24,6 +24,7 @@ from bundler.errors import (
 from bundler.events import discard
 from bundler.ports import Accepts, Node
 from bundler.retry_policy import Backoff, RetryPolicy
+from bundler.transports.memory.transport import MemoryReference
 from tests.fakes.memory import Fault, MemoryDestination, MemoryStore
 
 TEMPORARY = RegistryError("busy", temporary=True)
@@ -139,7 +140,9 @@ def test_a_stop_in_the_middle_of_blobs_ends_the_run_within_a_second():
 
     with ThreadPoolExecutor(4) as pool:
         target = Target(
-            resolve(Wish(there.source(), "app", "app")), Slow(here, Accepts()), ("app",)
+            resolve(ImageRequest(MemoryReference("app")), there.source()),
+            Slow(here, Accepts()),
+            ("app",),
         )
         made = plan([target], pool, stop)
 
@@ -164,7 +167,7 @@ def test_what_the_destination_damaged_is_copied_anew():
     here.blobs[layer] = b"LAYER"
     told = []
     with ThreadPoolExecutor(2) as pool:
-        image = resolve(Wish(there.source(), "app", "app"))
+        image = resolve(ImageRequest(MemoryReference("app")), there.source())
         made = plan([Target(image, here.destination(), ("app",))], pool, Cancellation())
         execute(made, EngineOptions(pool, emit=told.append))
     assert here.blobs == there.blobs

@@ -10,9 +10,9 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
 from bundler.copy.platform_selection import Selection
+from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     CancelledError,
@@ -24,6 +24,7 @@ from bundler.errors import (
 )
 from bundler.oci.platform import Platform
 from bundler.retry_policy import Backoff, RetryPolicy
+from bundler.transports.memory.transport import MemoryReference
 from tests.fakes.memory import Fault, MemoryStore
 
 AMD64 = Platform("linux", "amd64")
@@ -45,8 +46,12 @@ def copy(executor, source, destination, *names, selection=None, referrers=False,
     """Copy ``names``, each under its own name."""
     targets = []
     for name in names:
-        wish = Wish(source, name, f"memory:{name}", selection or Selection(), referrers)
-        targets.append(Target(resolve(wish), destination, (name,)))
+        request = ImageRequest(
+            MemoryReference(name),
+            selection=selection or Selection(),
+            referrers="all" if referrers else "none",
+        )
+        targets.append(Target(resolve(request, source), destination, (name,)))
     made = plan(targets, executor, Cancellation())
     return made, execute(made, EngineOptions(executor, **running))
 
@@ -200,9 +205,9 @@ def test_several_platforms_travel_in_a_smaller_index(executor):
 def test_an_absent_platform_is_named_with_what_is_offered(executor):
     there = MemoryStore()
     there.add_index("app", manifests=[there.add_image(platform=AMD64)])
-    wish = Wish(there.source(), "app", "memory:app", Selection((ARM64,)))
+    request = ImageRequest(MemoryReference("app"), selection=Selection((ARM64,)))
     with pytest.raises(NoPlatformError) as raised:
-        resolve(wish)
+        resolve(request, there.source())
     assert raised.value.wanted == ("linux/arm64",)
     assert raised.value.offered == ("linux/amd64",)
 
@@ -210,8 +215,9 @@ def test_an_absent_platform_is_named_with_what_is_offered(executor):
 def test_a_single_image_of_another_platform_is_refused():
     there = MemoryStore()
     there.add_image("app", platform=AMD64)
+    request = ImageRequest(MemoryReference("app"), selection=Selection((ARM64,)))
     with pytest.raises(NoPlatformError) as raised:
-        resolve(Wish(there.source(), "app", "memory:app", Selection((ARM64,))))
+        resolve(request, there.source())
     assert raised.value.wanted == ("linux/arm64",)
     assert raised.value.offered == ("linux/amd64",)
 
@@ -236,7 +242,7 @@ def test_two_images_cannot_have_one_name(executor):
     there.add_image("b", layers=[b"b"])
     destination = here.destination()
     targets = [
-        Target(resolve(Wish(there.source(), name, name)), destination, ("same",))
+        Target(resolve(ImageRequest(MemoryReference(name)), there.source()), destination, ("same",))
         for name in ("a", "b")
     ]
     with pytest.raises(ConflictError, match="'same'"):

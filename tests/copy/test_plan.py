@@ -11,13 +11,15 @@ import pytest
 from bundler.cancel import Cancellation
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
+from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import CannotConvertError, MalformedError, MediumError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
+from bundler.oci.reference import ImageReference
 from bundler.ports import Accepts
+from bundler.transports.memory.transport import MemoryReference
 from tests.copy.registry import OneWriter, Registry
 from tests.fakes.memory import Fault, MemoryStore
 
@@ -28,11 +30,12 @@ def executor():
         yield pool
 
 
-def wanted(store, destination, *names, referrers=False):
-    return [
-        Target(resolve(Wish(store.source(), name, name, referrers=referrers)), destination, (name,))
-        for name in names
-    ]
+def resolved(source, name):
+    return resolve(ImageRequest(MemoryReference(name), referrers="all"), source)
+
+
+def wanted(store, destination, *names):
+    return [Target(resolved(store.source(), name), destination, (name,)) for name in names]
 
 
 def lines(store, verb):
@@ -56,8 +59,7 @@ def test_repositories_of_one_registry_share_a_blob_by_mounting(executor, mounts)
     assert one.store.blobs | two.store.blobs == there.blobs
     for store, name in ((one.store, "a"), (two.store, "b")):
         assert all(
-            node.digest in store.blobs
-            for node in resolve(Wish(store.source(), name, name)).graph.blobs
+            node.digest in store.blobs for node in resolved(store.source(), name).graph.blobs
         )
 
 
@@ -69,19 +71,18 @@ def test_what_several_repositories_have_is_read_once_and_missed_by_all(executor)
     source, one, two = there.source(), registry.repository("one"), registry.repository("two")
 
     def bring(**how):
-        wishes = {name: Wish(source, name, name) for name in ("a", "b")}
-        targets = [Target(resolve(wishes["a"]), one, ("a",))]
-        targets.append(Target(resolve(wishes["b"]), two, ("b",)))
+        targets = [Target(resolved(source, "a"), one, ("a",))]
+        targets.append(Target(resolved(source, "b"), two, ("b",)))
         return execute(plan(targets, executor, Cancellation()), EngineOptions(executor, **how))
 
     bring()
-    (shared,) = {node.digest for node in resolve(Wish(source, "a", "a")).graph.blobs} & {
-        node.digest for node in resolve(Wish(source, "b", "b")).graph.blobs
+    (shared,) = {node.digest for node in resolved(source, "a").graph.blobs} & {
+        node.digest for node in resolved(source, "b").graph.blobs
     }
     fault = Fault("open", "wrong", digest=shared, times=2)
     there.faults.append(fault)
     outcome = bring(read_everything=True, keep_going=True)
-    assert set(outcome.failed) == {"a", "b"}
+    assert set(outcome.failed) == {"memory:a", "memory:b"}
     assert fault.times == 1
 
 
@@ -100,13 +101,14 @@ def test_a_mounted_blob_whose_holder_failed_is_pushed(executor):
     there.add_image("a", layers=[b"shared"])
     one, two = registry.repository("one"), registry.repository("two")
     one.store.faults.append(Fault("push", times=99, error=MediumError("full")))
+    first, second = map(ImageReference.parse, ("a.example/first", "a.example/second"))
     targets = [
-        Target(resolve(Wish(there.source(), "a", label)), place, ("a",))
-        for label, place in (("first", one), ("second", two))
+        Target(resolve(ImageRequest(MemoryReference("a"), name), there.source()), place, ("a",))
+        for name, place in ((first, one), (second, two))
     ]
     made = plan(targets, executor, Cancellation())
     outcome = execute(made, EngineOptions(executor, keep_going=True))
-    assert set(outcome.failed) == {"first"}
+    assert set(outcome.failed) == {"a.example/first"}
     assert two.store.blobs == there.blobs
 
 
@@ -181,9 +183,7 @@ def test_a_referrers_part_is_still_earlier_than_its_parents_elsewhere(executor):
     other = there.add_image("b", layers=[b"other"])
     late = there.add_index(f"sha256-{other.digest.hex}.sig", manifests=[shared])
     for names in (("a", "b"), ("b", "a")):
-        made = plan(
-            wanted(there, here.destination(), *names, referrers=True), executor, Cancellation()
-        )
+        made = plan(wanted(there, here.destination(), *names), executor, Cancellation())
         stages = order(made)
         assert stages[shared.digest] < stages[inner.digest] < stages[there.names["a"].digest]
         assert stages[shared.digest] < stages[late.digest]
@@ -195,7 +195,7 @@ def test_referrers_come_after_their_subjects_and_beside_one_another(executor):
     root = there.add_image("a")
     first = [there.add_artifact(subject=root, blobs=[bytes([n])]) for n in range(5)]
     second = there.add_artifact(subject=first[2], blobs=[b"second"])
-    made = plan(wanted(there, here.destination(), "a", referrers=True), executor, Cancellation())
+    made = plan(wanted(there, here.destination(), "a"), executor, Cancellation())
     stages = order(made)
     assert stages[root.digest] == 0
     assert {stages[item.digest] for item in first} == {1}

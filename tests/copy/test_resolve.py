@@ -10,8 +10,8 @@ import pytest
 
 from bundler.copy import referrers as referring
 from bundler.copy import resolve as resolving
-from bundler.copy.graph import Wish
 from bundler.copy.platform_selection import Selection
+from bundler.copy.request import ImageRequest, PinnedReferrer
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     ConflictError,
@@ -28,6 +28,8 @@ from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
+from bundler.oci.reference import ImageReference
+from bundler.transports.memory.transport import MemoryReference
 from tests.fakes import images
 from tests.fakes.memory import MemorySource, MemoryStore
 
@@ -40,8 +42,10 @@ def store():
     return MemoryStore()
 
 
-def wish(store, name="app", **more):
-    return Wish(store.source(), name, f"memory:{name}", **more)
+def resolve_app(store, admit=None, *, source=None, **request):
+    """Resolve the image ``app`` of ``store``."""
+    request = ImageRequest(MemoryReference("app"), **request)
+    return resolve(request, source or store.source(), admit)
 
 
 def put(store, body, *, name="app", media_type=None):
@@ -67,23 +71,23 @@ def nested(store, levels, **entry):
 
 def test_a_pin_holds_or_tells_what_is_there_now(store):
     root = store.add_image("app")
-    assert resolve(wish(store, pin=root.digest)).graph.root.digest == root.digest
+    assert resolve_app(store, pin=root.digest).graph.root.digest == root.digest
     other = Digest.of(b"other")
     with pytest.raises(ConflictError, match=f"expected {other}, but it is {root.digest} now"):
-        resolve(wish(store, pin=other))
+        resolve_app(store, pin=other)
 
 
 def test_a_pin_is_of_the_index_that_the_name_stands_for(store):
     image = store.add_image(platform=AMD64)
     index = store.add_index("app", manifests=[image])
-    found = resolve(wish(store, pin=index.digest, selection=Selection((AMD64,))))
+    found = resolve_app(store, pin=index.digest, selection=Selection((AMD64,)))
     assert (found.graph.root.digest, found.replaces) == (image.digest, index.digest)
 
 
 def test_everything_of_an_image_with_sha512_is_followed(store):
     root = store.add_image(layers=[b"x"], algorithm="sha512")
     store.add_index("app", manifests=[root], algorithm="sha512")
-    graph = resolve(wish(store)).graph
+    graph = resolve_app(store).graph
     found = [item.descriptor.digest for item in graph.manifests] + [b.digest for b in graph.blobs]
     assert len(found) == 4
     assert {digest.algorithm for digest in found} == {"sha512"}
@@ -93,7 +97,7 @@ def test_children_come_before_parents_each_once(store):
     image = store.add_image(layers=[b"x"])
     inner = store.add_index(manifests=[image])
     outer = store.add_index("app", manifests=[image, inner, image])
-    graph = resolve(wish(store)).graph
+    graph = resolve_app(store).graph
     assert [(m.descriptor.digest, m.depth) for m in graph.manifests] == [
         (image.digest, 0), (inner.digest, 1), (outer.digest, 2)
     ]  # fmt: skip
@@ -101,7 +105,7 @@ def test_children_come_before_parents_each_once(store):
 
 def test_a_layer_that_is_named_twice_moves_once(store):
     store.add_image("app", layers=[b"same", b"same", b""], compress=False)
-    assert len(resolve(wish(store)).graph.blobs) == 3
+    assert len(resolve_app(store).graph.blobs) == 3
 
 
 def test_strip_keeps_attestations_of_what_stays(store):
@@ -119,11 +123,11 @@ def test_strip_keeps_attestations_of_what_stays(store):
         for image in (amd, arm, third)
     ]
     store.add_index("app", manifests=[amd, arm, third, *attestations])
-    graph = resolve(wish(store, selection=Selection((AMD64, ARM64)))).graph
+    graph = resolve_app(store, selection=Selection((AMD64, ARM64))).graph
     kept = {item.descriptor.digest for item in graph.manifests} - {graph.root.digest}
     assert kept == {amd.digest, arm.digest, attestations[0].digest, attestations[1].digest}
     assert graph.platforms == (AMD64, ARM64)
-    single = resolve(wish(store, selection=Selection((AMD64,)))).graph
+    single = resolve_app(store, selection=Selection((AMD64,))).graph
     assert [item.descriptor.digest for item in single.manifests] == [amd.digest]
 
 
@@ -131,7 +135,7 @@ def test_sparse_keeps_the_index_and_leaves_children_out(store):
     platforms = (AMD64, ARM64, Platform("linux", "s390x"))
     entries = [store.add_image(layers=[str(p).encode()], platform=p) for p in platforms]
     index = store.add_index("app", manifests=entries)
-    found = resolve(wish(store, selection=Selection((AMD64, ARM64), "sparse")))
+    found = resolve_app(store, selection=Selection((AMD64, ARM64), "sparse"))
     assert found.graph.root.digest == index.digest
     assert found.replaces is None
     assert entries[2].digest not in {item.descriptor.digest for item in found.graph.manifests}
@@ -141,14 +145,14 @@ def test_an_image_that_does_not_say_where_it_runs_has_no_platform(store):
     config = {"mediaType": media_types.OCI_CONFIG, "digest": store.add_blob(b"{}").text, "size": 2}
     put(store, {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST, "config": config,
                 "layers": []})  # fmt: skip
-    assert resolve(wish(store)).graph.root.platform is None
+    assert resolve_app(store).graph.root.platform is None
 
 
 def test_referrers_of_referrers_are_found_with_their_subjects(store):
     root = store.add_image("app")
     sbom = store.add_artifact(subject=root)
     signature = store.add_artifact(subject=sbom, blobs=[b"signature"])
-    found = resolve(wish(store, referrers=True)).referrers
+    found = resolve_app(store, referrers="all").referrers
     assert [(item.graph.root.digest, item.subject) for item in found] == [
         (sbom.digest, root.digest), (signature.digest, sbom.digest)
     ]  # fmt: skip
@@ -159,7 +163,7 @@ def test_what_a_registry_only_calls_a_referrer_does_not_travel(store):
     stranger = store.add_image(layers=[b"unasked for"])
     source = store.source()
     source.referrers = lambda _: [stranger]
-    assert resolve(Wish(source, "app", "app", referrers=True)).referrers == ()
+    assert resolve_app(store, source=source, referrers="all").referrers == ()
 
 
 def test_a_registry_that_fails_when_asked_for_referrers_is_said_to_have_been(store):
@@ -172,7 +176,12 @@ def test_a_registry_that_fails_when_asked_for_referrers_is_said_to_have_been(sto
 
     source.referrers = unreachable
     with pytest.raises(RegistryError) as caught:
-        resolve(Wish(source, "app", "office.example/app:1", referrers=True))
+        resolve_app(
+            store,
+            source=source,
+            reference=ImageReference.parse("office.example/app:1"),
+            referrers="all",
+        )
     (note,) = caught.value.__notes__
     assert "refers to office.example/app:1" in note
     assert "`referrers: none`" in note
@@ -182,16 +191,16 @@ def test_known_referrers_are_exactly_those(store):
     root = store.add_image("app")
     wanted = store.add_artifact(subject=root)
     store.add_artifact(subject=root, blobs=[b"newer"])
-    known = ((wanted.digest, None),)
-    found = resolve(wish(store, referrers=True, known_referrers=known)).referrers
+    known = (PinnedReferrer(wanted.digest),)
+    found = resolve_app(store, referrers=known).referrers
     assert [item.graph.root.digest for item in found] == [wanted.digest]
-    assert resolve(wish(store, referrers=True, known_referrers=())).referrers == ()
+    assert resolve_app(store, referrers=()).referrers == ()
 
 
 def test_a_known_referrer_that_is_gone_is_missed(store):
     store.add_image("app")
     with pytest.raises(NotFoundError):
-        resolve(wish(store, referrers=True, known_referrers=((Digest.of(b"gone"), None),)))
+        resolve_app(store, referrers=(PinnedReferrer(Digest.of(b"gone")),))
 
 
 def test_a_known_referrer_is_the_one_of_its_digest(store):
@@ -200,7 +209,7 @@ def test_a_known_referrer_is_the_one_of_its_digest(store):
     wanted = store.add_artifact(subject=root)
     store.names[wanted.digest.text] = store.add_image(layers=[b"another"])
     with pytest.raises(IntegrityError, match=wanted.digest.hex):
-        resolve(wish(store, referrers=True, known_referrers=((wanted.digest, None),)))
+        resolve_app(store, referrers=(PinnedReferrer(wanted.digest),))
 
 
 def test_admit_sees_every_manifest_before_it_is_parsed(store):
@@ -215,7 +224,7 @@ def test_admit_sees_every_manifest_before_it_is_parsed(store):
     root = store.add_image(platform=AMD64)
     index = store.add_index("app", manifests=[root])
     sbom = store.add_artifact(subject=root)
-    resolve(wish(store, referrers=True), admit)
+    resolve_app(store, admit, referrers="all")
     assert sorted(seen) == sorted([index.digest, root.digest, sbom.digest])
     raw = b"not json at all"
     store.names["app"] = Descriptor(media_types.OCI_MANIFEST, store.add_blob(raw), len(raw))
@@ -224,17 +233,17 @@ def test_admit_sees_every_manifest_before_it_is_parsed(store):
         raise RejectedByPolicyError("not allowed", rule="reject")
 
     with pytest.raises(RejectedByPolicyError):
-        resolve(wish(store), refuse)
+        resolve_app(store, refuse)
 
 
 @pytest.mark.parametrize("platform", [None, AMD64])
 def test_depth_is_bounded(store, platform):
     nested(store, 8, platform=platform)
     selection = Selection((platform,) if platform else ())
-    resolve(wish(store, selection=selection))
+    resolve_app(store, selection=selection)
     nested(store, 9, platform=platform)
     with pytest.raises(LimitError, match="deeper than 8"):
-        resolve(wish(store, selection=selection))
+        resolve_app(store, selection=selection)
 
 
 def test_ten_thousand_children_are_followed_and_one_more_is_refused(store):
@@ -246,23 +255,23 @@ def test_ten_thousand_children_are_followed_and_one_more_is_refused(store):
         entries.append(Descriptor(template.media_type, store.add_blob(raw), len(raw)))
     store.add_index("app", manifests=entries)
     begun = time.process_time()
-    assert len(resolve(wish(store)).graph.manifests) == 10_001
+    assert len(resolve_app(store).graph.manifests) == 10_001
     assert time.process_time() - begun < 20
     store.add_index("app", manifests=[*entries, entries[0]])
     with pytest.raises(LimitError, match="10,001"):
-        resolve(wish(store))
+        resolve_app(store)
 
 
 def test_the_number_and_the_bytes_of_manifests_are_bounded(store, monkeypatch):
     store.add_index("app", manifests=[store.add_image(layers=[bytes([n])]) for n in range(5)])
     monkeypatch.setattr(resolving, "MAX_MANIFESTS", 5)
     with pytest.raises(LimitError, match="too many manifests"):
-        resolve(wish(store))
+        resolve_app(store)
     monkeypatch.setattr(resolving, "MAX_MANIFESTS", 6)
-    resolve(wish(store))
+    resolve_app(store)
     monkeypatch.setattr(resolving, "MAX_MANIFEST_BYTES", 1_000)
     with pytest.raises(LimitError, match="too many manifests"):
-        resolve(wish(store))
+        resolve_app(store)
 
 
 def test_the_number_of_referrers_is_bounded(store, monkeypatch):
@@ -271,14 +280,14 @@ def test_the_number_of_referrers_is_bounded(store, monkeypatch):
         store.add_artifact(subject=root, blobs=[bytes([number])])
     monkeypatch.setattr(referring, "MAX_REFERRERS", 3)
     with pytest.raises(LimitError, match="more than 3 referrers"):
-        resolve(wish(store, referrers=True))
+        resolve_app(store, referrers="all")
 
 
 def test_what_calls_itself_too_large_is_not_even_opened(store):
     root = store.add_image("app")
     store.names["app"] = replace(root, size=5 * 2**30)
     with pytest.raises(LimitError, match="5,368,709,120"):
-        resolve(wish(store))
+        resolve_app(store)
     assert not [line for line in store.log if line.startswith("open")]
 
 
@@ -288,7 +297,7 @@ def test_a_config_of_five_gibibytes_is_not_opened(store):
     put(store, {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST, "config": config,
                 "layers": []})  # fmt: skip
     with pytest.raises(LimitError, match="more than a config may have"):
-        resolve(wish(store))
+        resolve_app(store)
     assert f"open {digest}@0" not in store.log
 
 
@@ -297,14 +306,14 @@ def test_a_manifest_of_another_size_is_refused(store, difference):
     root = store.add_image("app")
     store.names["app"] = replace(root, size=root.size + difference)
     with pytest.raises(SizeMismatchError):
-        resolve(wish(store))
+        resolve_app(store)
 
 
 def test_a_manifest_of_another_digest_is_refused(store):
     root = store.add_image("app")
     store.blobs[root.digest] = store.blobs[root.digest].replace(b"2", b"3", 1)
     with pytest.raises(DigestMismatchError):
-        resolve(wish(store))
+        resolve_app(store)
 
 
 @pytest.mark.parametrize(
@@ -318,14 +327,14 @@ def test_one_digest_cannot_be_two_things_in_one_index(store, second):
     entry |= {"digest": child.digest.text, "size": child.size}
     put(store, index_of(entry, entry | second))
     with pytest.raises(IntegrityError):
-        resolve(wish(store))
+        resolve_app(store)
 
 
 def test_an_index_that_is_announced_as_an_image_is_refused(store):
     root = store.add_index("app", manifests=[store.add_image()])
     store.names["app"] = replace(root, media_type=media_types.OCI_MANIFEST)
     with pytest.raises(MalformedError, match="announced"):
-        resolve(wish(store))
+        resolve_app(store)
 
 
 def test_one_blob_cannot_have_two_sizes_in_one_image(store):
@@ -336,7 +345,7 @@ def test_one_blob_cannot_have_two_sizes_in_one_image(store):
             "layers": [layer, layer | {"size": 2}]}  # fmt: skip
     put(store, body)
     with pytest.raises(MalformedError, match="two sizes"):
-        resolve(wish(store))
+        resolve_app(store)
 
 
 def test_a_manifest_that_claims_itself_as_child_cannot_be_made(store):
@@ -348,4 +357,4 @@ def test_a_manifest_that_claims_itself_as_child_cannot_be_made(store):
     store.blobs[digest] = raw
     store.names["app"] = Descriptor(media_types.OCI_INDEX, digest, len(raw))
     with pytest.raises(DigestMismatchError):
-        resolve(wish(store))
+        resolve_app(store)

@@ -16,9 +16,8 @@ import pytest
 from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
-from bundler.copy.platform_selection import Selection
+from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.oci.digest import Digest
 from bundler.ports import Node, OpenOptions
@@ -36,12 +35,12 @@ def copy(source_text, destination_text):
     with closing(source):
         destination = transports.transport(reference.transport).destination(reference, OPTIONS)
         with closing(destination):
-            _copy_between(source, source_reference.name, destination, reference.name)
+            _copy_between(source_reference, source, destination, reference.name)
 
 
-def _copy_between(source, name, destination, *names):
+def _copy_between(reference, source, destination, *names):
     with ThreadPoolExecutor(2) as pool:
-        image = resolve(Wish(source, name, "test", Selection(), False))
+        image = resolve(ImageRequest(reference), source)
         wanted = tuple(one for one in names if one is not None)
         made = plan([Target(image, destination, wanted)], pool, Cancellation())
         execute(made, EngineOptions(pool))
@@ -156,7 +155,8 @@ def test_every_image_of_a_tree_is_a_directory_for_skopeo(tmp_path, skopeo, image
         closing(DirectoryTreeDestination(tmp_path / "tree", OPTIONS)) as destination,
     ):
         for name, one in (("image", image), ("index", index)):
-            _copy_between(source, name, destination, f"images/{one.digest[7:]}")
+            named = transports.parse(f"{reference}:{name}")
+            _copy_between(named, source, destination, f"images/{one.digest[7:]}")
     for name, one in (("image", image), ("index", index)):
         ours = tmp_path / "tree/images" / one.digest[7:]
         skopeo.ok("copy", "--all", f"oci:{tmp_path}/made:{name}", f"dir:{tmp_path}/{name}")

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bundler.bundle.exporting.export import check_destination
+from bundler.bundle.exporting.resolve import resolve_all
+from bundler.bundle.format import store
 from bundler.bundle.media import filesystem
+from bundler.copy.plan import plan
+from bundler.errors import MediumError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from bundler.bundle.exporting.export import ExportPreview
+    from bundler.bundle.exporting.export import ExportRequest
+    from bundler.copy.engine import EngineOptions
     from bundler.copy.graph import ResolvedImage
-    from bundler.errors import BundlerError, MediumError
+    from bundler.errors import BundlerError
     from bundler.oci.digest import Digest
 
 
@@ -49,8 +57,8 @@ class Estimate:
     """All of it; sizes in bytes."""
 
     images: tuple[ImageEstimate, ...]
-    missing: tuple[tuple[str, BundlerError], ...]
-    """References that cannot be had, and why."""
+    missing: Mapping[str, BundlerError]
+    """The images that cannot be resolved, by reference."""
     blobs: int
     size: int
     """Every blob and manifest once."""
@@ -85,7 +93,9 @@ class Estimate:
                 }
                 for image in self.images
             ],
-            "missing": [{"reference": name, "error": str(error)} for name, error in self.missing],
+            "missing": [
+                {"reference": name, "error": str(error)} for name, error in self.missing.items()
+            ],
             "blobs": self.blobs,
             "size": self.size,
             "shared": self.shared,
@@ -107,37 +117,55 @@ class Estimate:
         }
 
 
-def estimate(survey: ExportPreview, bundle: Path | None) -> Estimate:
-    """Count what ``survey`` found; ``bundle`` is where it would go, None if that is not said."""
-    parts = [_parts(item.image) for item in survey.resolved.found]
+def estimate(request: ExportRequest, running: EngineOptions, *, compare: bool = True) -> Estimate:
+    """Resolve and plan an export, without creating or changing anything.
+
+    Args:
+        request: the export.
+        running: with ``keep_going``, images that cannot be resolved are returned as missing.
+        compare: whether to compare with the medium that the bundle would be written to.
+
+    Raises:
+        BundlerError: an image cannot be resolved.
+    """
+    refusal = None
+    try:
+        check_destination(request)
+    except MediumError as error:
+        refusal = error
+    with ExitStack() as stack:
+        images, missing = resolve_all(request.images, request.options, running, stack)
+        destination = store.Unwritten(request.bundle, request.format)
+        targets = [store.target(image, destination, request.format) for image in images]
+        work = plan(targets, running.executor, running.cancellation)
+    parts = [_parts(image) for image in images]
     users = Counter(digest for part in parts for digest in part)
     everything = {digest: size for part in parts for digest, size in part.items()}
-    images = tuple(
+    estimates = tuple(
         ImageEstimate(
-            item.wanted.reference,
-            item.image.graph.root.digest,
-            item.image.replaces,
-            tuple(map(str, item.image.graph.platforms)),
+            image.label,
+            image.graph.root.digest,
+            image.replaces,
+            tuple(map(str, image.graph.platforms)),
             sum(part.values()),
             sum(size for digest, size in part.items() if users[digest] == 1),
-            len(item.image.referrers),
+            len(image.referrers),
         )
-        for item, part in zip(survey.resolved.found, parts, strict=True)
+        for image, part in zip(images, parts, strict=True)
     )
     size = sum(everything.values())
-    plan = survey.plan
     return Estimate(
-        images=images,
-        missing=tuple((item.wanted.reference, item.error) for item in survey.resolved.missing),
-        blobs=len(plan.blobs),
+        images=estimates,
+        missing=missing,
+        blobs=len(work.blobs),
         size=size,
-        shared=sum(image.size for image in images) - size,
-        to_move=plan.size("push"),
-        blobs_to_move=plan.count("push"),
-        present=plan.size("present"),
-        foreign=len(plan.foreign),
-        room=None if bundle is None else _room(bundle, plan.size("push"), plan.largest),
-        refusal=None if bundle is None else survey.refusal,
+        shared=sum(image.size for image in estimates) - size,
+        to_move=work.size("push"),
+        blobs_to_move=work.count("push"),
+        present=work.size("present"),
+        foreign=len(work.foreign),
+        room=_room(request.bundle, work.size("push"), work.largest) if compare else None,
+        refusal=refusal if compare else None,
     )
 
 

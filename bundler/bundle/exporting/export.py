@@ -1,10 +1,10 @@
-"""Export: resolve, fetch and seal a bundle on a medium; renew the one that is there.
+"""Export images into a bundle directory, or renew the bundle in it.
 
-Order of writing: the directory is locked; blobs and manifests are added beside those of the
-former bundle, each checked; then the seal is replaced: index.json, SHA256SUMS, ``bundle.json``,
-and the signatures last; then what the new bundle does not list is removed. Interrupted before the
-seal, the former bundle is whole and signed; interrupted anywhere, a re-run completes the new one.
-Where nothing has changed, nothing is touched.
+Order of writing: the directory is locked; blobs and manifests are added beside those of the former
+bundle, each verified; then the seal is replaced: ``index.json``, ``SHA256SUMS``, ``bundle.json``
+and the signatures last; then content that the new bundle does not list is removed. An export that
+is interrupted before the seal leaves the former bundle whole and signed; a re-run completes the
+new one after any interruption. If nothing has changed, nothing is written.
 """
 
 from __future__ import annotations
@@ -16,89 +16,74 @@ from typing import TYPE_CHECKING, Any
 
 from bundler import __version__
 from bundler.bundle.exporting import seal as sealing
-from bundler.bundle.exporting.resolve_images import Found, Resolved, resolve_all
+from bundler.bundle.exporting.resolve import resolve_all
 from bundler.bundle.format import checksums, directory, inventory, store
 from bundler.bundle.format import signatures as signing
-from bundler.bundle.format.inventory import (
-    BundledImage,
-    BundledReferrer,
-    Inventory,
-    Producer,
-    format_time,
-)
+from bundler.bundle.format.inventory import BundledImage, Inventory, Producer, format_time
 from bundler.bundle.media import filesystem
 from bundler.bundle.verifying.verify import verify
-from bundler.copy.engine import EngineOptions, ExecutionResult, execute
-from bundler.copy.plan import Plan, Target, plan
+from bundler.copy.engine import EngineOptions, execute
+from bundler.copy.plan import Plan, plan
 from bundler.errors import BundlerError, ConflictError, MediumError, PartialError
 from bundler.events import Notice
-from bundler.oci import manifest as oci_manifest
-from bundler.oci.manifest import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Format
-    from bundler.bundle.manifest.expand import Wanted
-    from bundler.copy.graph import Referrer
-    from bundler.ports import Destination, OpenOptions
+    from bundler.copy.request import ImageRequest
+    from bundler.ports import OpenOptions
     from bundler.trust.keys import PrivateKey
 
 _OTHER: dict[Format, Format] = {"oci": "dir", "dir": "oci"}
-_SLACK = 4 * 1024 * 1024  # directories, SHA256SUMS and the like, in bytes
+_SLACK = 4 * 1024 * 1024  # bytes for directories, SHA256SUMS and other small files
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What kind of bundle is wanted, and where."""
+    """The images to export, and the bundle to create of them."""
 
+    images: Sequence[ImageRequest]
+    options: OpenOptions
+    """How to open the sources of the images and the bundle."""
     bundle: Path
     stream: str
     format: Format
     expires: timedelta | None = None
+    """How long the bundle may be imported; None: without limit."""
     keys: tuple[PrivateKey, ...] = ()
-    """Empty: the bundle stays unsigned."""
+    """The keys that sign the bundle; empty: it is unsigned."""
     parents: bool = False
-    """Whether directories above the bundle's own may be made."""
+    """Create missing directories above the bundle."""
     on_system_disk: bool = False
-    """Whether an empty directory for mounts may be used without a mount."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportPreview:
-    """What an export would do."""
-
-    resolved: Resolved
-    plan: Plan
-    refusal: MediumError | None
-    """Why the export would be refused as things are; None: it would begin."""
+    """Allow an empty directory for mounts although nothing is mounted there."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What an export did."""
+    """The result of an export."""
 
     bundle: Path
     inventory: Inventory
     signatures: tuple[str, ...]
     changed: bool
-    """False: all was there already, and nothing was touched."""
+    """False: the bundle was complete already, and nothing was written."""
     plan: Plan
-    missing: tuple[tuple[str, BundlerError], ...]
-    """References that are not in the bundle, and why; then it is not complete."""
+    missing: Mapping[str, BundlerError]
+    """The images that are not in the bundle, by reference; if there are any, it is incomplete."""
 
     @property
     def referrers(self) -> int:
-        """How many signatures, attestations and the like travel with the images."""
+        """The number of exported signatures, attestations and SBOMs."""
         return sum(len(image.referrers) for image in self.inventory.images)
 
     @property
     def left_behind(self) -> list[tuple[str, str]]:
-        """References, and what refers to the index that a smaller one or one platform replaced."""
+        """References of images, each with a referrer of the index that the export replaced."""
         return [
-            (target.image.wish.label, referrer)
+            (target.image.label, referrer)
             for target in self.plan.targets
             for referrer in target.image.left_behind
         ]
@@ -107,14 +92,14 @@ class ExportReport:
         """Return if the bundle is complete.
 
         Raises:
-            PartialError: it is not.
+            PartialError: images are missing.
         """
         if self.missing:
-            lines = [error.naming(reference) for reference, error in self.missing]
+            lines = [error.naming(name) for name, error in self.missing.items()]
             raise PartialError(f"{self.bundle} is not complete: not in it are", lines)
 
     def to_json(self) -> dict[str, Any]:
-        """The same for machines; sizes in bytes."""
+        """Return the report as JSON; sizes in bytes."""
         contents = self.inventory
         return {
             "bundle": str(self.bundle),
@@ -135,218 +120,157 @@ class ExportReport:
             "leftBehind": [
                 {"reference": name, "referrer": referrer} for name, referrer in self.left_behind
             ],
-            "missing": [{"reference": name, "error": str(error)} for name, error in self.missing],
+            "missing": [
+                {"reference": name, "error": str(error)} for name, error in self.missing.items()
+            ],
         }
 
 
-def survey(
-    order: ExportRequest, wanted: Sequence[Wanted], options: OpenOptions, running: EngineOptions
-) -> ExportPreview:
-    """Resolve and plan, without making or touching anything.
+def export(request: ExportRequest, running: EngineOptions) -> ExportReport:
+    """Create or renew the bundle.
 
     Raises:
-        BundlerError: something cannot be resolved, unless ``running.keep_going``.
+        NoSpaceError, MediumError: before the first byte is written, where that is possible.
+        LockedError: another process is writing there.
+        ConflictError: the directory contains a bundle of another stream or format.
+        BundlerError: the first failure; content that was written stays for the next run.
     """
-    refusal = None
-    try:
-        _check_medium(order, options)
-    except MediumError as error:
-        refusal = error
+    bundle = request.bundle
+    check_destination(request)
+    former = _read_former(request)
     with ExitStack() as stack:
-        resolved = resolve_all(wanted, options, running, stack)
-        targets = _targets(resolved, store.Unwritten(order.bundle, order.format), order)
-        return ExportPreview(
-            resolved, plan(targets, running.executor, running.cancellation), refusal
-        )
-
-
-def export(
-    order: ExportRequest, wanted: Sequence[Wanted], options: OpenOptions, running: EngineOptions
-) -> ExportReport:
-    """Make or renew the bundle.
-
-    Raises:
-        NoSpaceError, MediumError: before the first byte where it can be known.
-        LockedError: somebody else is writing there.
-        ConflictError: another stream's bundle is there, or one of the other format.
-        BundlerError: the first failure; what was pulled stays for the next run.
-    """
-    _check_medium(order, options)
-    former = _former(order)
-    with ExitStack() as stack:
-        resolved = resolve_all(wanted, options, running, stack)
-        if not resolved.found:
-            lines = [item.error.naming(item.wanted.reference) for item in resolved.missing]
+        images, missing = resolve_all(request.images, request.options, running, stack)
+        if not images:
+            lines = [error.naming(name) for name, error in missing.items()]
             raise PartialError("nothing could be resolved", lines)
-        _check_medium(order, options)  # resolving takes a while: a medium may have been removed
-        destination = store.open_for_export(order.bundle, order.format, options)
+        check_destination(request)  # the medium may have been removed in the meantime
+        destination = store.open_for_export(bundle, request.format, request.options)
         stack.callback(destination.close)
-        targets = _targets(resolved, destination, order)
-        made = plan(targets, running.executor, running.cancellation)
-        if former is not None and _same(order, resolved, made, former):
-            unchanged = _unchanged(order, made, running)
-            if unchanged is not None:
-                return unchanged
-        filesystem.check_room(order.bundle, made.size("push") + _overhead(made), made.largest)
-        outcome = execute(made, running)
-        if not outcome.published:
-            lines = [error.naming(name) for name, error in outcome.failed.items()]
-            raise PartialError(f"{order.bundle}: not written, since nothing arrived", lines)
+        targets = [store.target(image, destination, request.format) for image in images]
+        work = plan(targets, running.executor, running.cancellation)
+        listed = {image.label: BundledImage.from_resolved(image) for image in images}
+        if former is not None and not missing and work.count("push") == 0:
+            report = _report_unchanged(request, former, tuple(listed.values()), work, running)
+            if report is not None:
+                return report
+        manifests = sum(len(task.manifest.raw) for task in work.manifests)
+        needed = work.size("push") + manifests + _SLACK
+        filesystem.check_room(bundle, needed, work.largest)
+        result = execute(work, running)
+        missing |= result.failed
+        if not result.published:
+            lines = [error.naming(name) for name, error in result.failed.items()]
+            raise PartialError(f"{bundle}: not written, since nothing arrived", lines)
+        created = datetime.now(UTC).replace(microsecond=0)
         seal = sealing.prepare(
-            order.bundle,
-            _inventory(order, resolved, outcome, former),
+            bundle,
+            Inventory(
+                format=request.format,
+                stream=request.stream,
+                serial=inventory.next_serial(former.serial if former else None, created),
+                created=created,
+                tool=Producer("airbundle", __version__),
+                sums=checksums.describe(b"", 0),
+                images=tuple(listed[target.image.label] for target in result.published),
+                expires=None if request.expires is None else created + request.expires,
+                complete=not missing,
+            ),
             destination.index,
-            order.keys,
+            request.keys,
         )
-        sealing.write(order.bundle, seal)
-        sealing.prune(order.bundle, seal.listed)
-        missing = tuple(_missing(resolved, outcome))
-        names = tuple(seal.signatures)
-        return ExportReport(order.bundle, seal.inventory, names, True, made, missing)
+        sealing.write(bundle, seal)
+        sealing.prune(bundle, seal.listed)
+        return ExportReport(
+            bundle=bundle,
+            inventory=seal.inventory,
+            signatures=tuple(seal.signatures),
+            changed=True,
+            plan=work,
+            missing=missing,
+        )
 
 
-def _check_medium(order: ExportRequest, options: OpenOptions) -> None:
-    """Return if the bundle may be written where ``order`` says.
+def check_destination(request: ExportRequest) -> None:
+    """Return if the bundle may be written to its directory.
 
     Raises:
         MediumError: it may not.
     """
-    found = filesystem.check_place(
-        order.bundle,
-        stream=order.stream,
-        parents=order.parents,
-        on_system_disk=order.on_system_disk,
+    medium = filesystem.check_place(
+        request.bundle,
+        stream=request.stream,
+        parents=request.parents,
+        on_system_disk=request.on_system_disk,
     )
-    if order.format == "dir" and not (found.hard_links or options.duplicate_blobs):
+    if request.format == "dir" and not (medium.hard_links or request.options.duplicate_blobs):
         raise MediumError(
-            f"{order.bundle}: format dir needs hard links, and {found.file_system} has none",
+            f"{request.bundle}: format dir needs hard links, and {medium.file_system} has none",
             hint="leave --format at oci, or copy shared blobs with --duplicate-blobs",
         )
 
 
-def _targets(resolved: Resolved, destination: Destination, order: ExportRequest) -> list[Target]:
-    return [
-        store.target(item.wanted.reference, item.image, destination, order.format)
-        for item in resolved.found
-    ]
-
-
-def _overhead(made: Plan) -> int:
-    return _SLACK + sum(len(task.manifest.raw) for task in made.manifests)
-
-
-def _former(order: ExportRequest) -> Inventory | None:
-    """What the directory held before, if it was a bundle that this program understands.
+def _read_former(request: ExportRequest) -> Inventory | None:
+    """Read the inventory of the bundle in the directory, if it has one that can be read.
 
     Raises:
-        ConflictError: a bundle that is not to be replaced by this one.
+        ConflictError: the bundle there has another format or belongs to another stream.
     """
-    other = directory.IMAGES if order.format == "oci" else directory.BLOBS
-    if (order.bundle / other).exists():
+    other = directory.IMAGES if request.format == "oci" else directory.BLOBS
+    if (request.bundle / other).exists():
         raise ConflictError(
-            f"{order.bundle}: holds a bundle of format {_OTHER[order.format]}, not {order.format}",
+            f"{request.bundle}: holds a bundle of format {_OTHER[request.format]},"
+            f" not {request.format}",
             hint="name another directory, or remove that bundle first",
         )
     try:
-        former = signing.read_inventory(order.bundle)[1]
+        former = signing.read_inventory(request.bundle)[1]
     except BundlerError:
         return None
-    if former.stream != order.stream:
+    if former.stream != request.stream:
         raise ConflictError(
-            f"{order.bundle}: holds the bundle of another stream,"
-            f" {former.stream}, and not of {order.stream}",
+            f"{request.bundle}: holds the bundle of another stream,"
+            f" {former.stream}, and not of {request.stream}",
             hint="name another directory, or remove that bundle first",
         )
     return former
 
 
-def _same(order: ExportRequest, resolved: Resolved, made: Plan, former: Inventory) -> bool:
-    """Whether the directory seems to hold the very bundle that is wanted."""
-    return (
-        made.count("push") == 0
-        and not resolved.missing
-        and former.complete
-        and former.images == tuple(_bundled(item) for item in resolved.found)
-        and _lifetime(former) == order.expires
-        and not former.expired(datetime.now(UTC))
-    )
+def _report_unchanged(
+    request: ExportRequest,
+    former: Inventory,
+    images: tuple[BundledImage, ...],
+    work: Plan,
+    running: EngineOptions,
+) -> ExportReport | None:
+    """Return a report if the former bundle is the requested one and verifies; else None.
 
-
-def _unchanged(order: ExportRequest, made: Plan, running: EngineOptions) -> ExportReport | None:
-    """The report of an export that has nothing to do; None if it has after all.
-
-    What lies there is hashed again before that is said.
+    Signatures by keys that have not signed it are added.
     """
-    keys = [key.public for key in order.keys]
-    checked = verify(order.bundle, keys, cancellation=running.cancellation, emit=running.emit)
-    if not checked.whole:
-        running.emit(Notice(f"{order.bundle} is damaged: what is damaged is written anew"))
+    lifetime = None if former.expires is None else former.expires - former.created
+    if (
+        former.images != images
+        or not former.complete
+        or lifetime != request.expires
+        or former.expired(datetime.now(UTC))
+    ):
         return None
-    if checked.unlisted:
-        sealing.prune(order.bundle, checksums.read(order.bundle))
-    raw, contents = signing.read_inventory(order.bundle)
-    signed = {key.id for key in checked.signers}
-    added = signing.write_signatures(
-        order.bundle, raw, [key for key in order.keys if key.public.id not in signed]
+    bundle = request.bundle
+    keys = [key.public for key in request.keys]
+    verified = verify(bundle, keys, cancellation=running.cancellation, emit=running.emit)
+    if not verified.whole:
+        running.emit(Notice(f"{bundle} is damaged: what is damaged is written anew"))
+        return None
+    if verified.unlisted:
+        sealing.prune(bundle, checksums.read(bundle))
+    raw, contents = signing.read_inventory(bundle)
+    signed = {key.id for key in verified.signers}
+    missing_keys = [key for key in request.keys if key.public.id not in signed]
+    added = signing.write_signatures(bundle, raw, missing_keys)
+    return ExportReport(
+        bundle=bundle,
+        inventory=contents,
+        signatures=tuple(sorted(signing.read_signatures(bundle))),
+        changed=bool(added),
+        plan=work,
+        missing={},
     )
-    names = tuple(sorted(signing.read_signatures(order.bundle)))
-    return ExportReport(order.bundle, contents, names, bool(added), made, ())
-
-
-def _lifetime(contents: Inventory) -> timedelta | None:
-    return None if contents.expires is None else contents.expires - contents.created
-
-
-def _inventory(
-    order: ExportRequest, resolved: Resolved, outcome: ExecutionResult, former: Inventory | None
-) -> Inventory:
-    """The inventory of what arrived, but for its ``sums``."""
-    created = datetime.now(UTC).replace(microsecond=0)
-    published = {target.image.wish.label for target in outcome.published}
-    return Inventory(
-        format=order.format,
-        stream=order.stream,
-        serial=inventory.next_serial(former.serial if former else None, created),
-        created=created,
-        tool=Producer("airbundle", __version__),
-        sums=checksums.describe(b"", 0),
-        images=tuple(
-            _bundled(item) for item in resolved.found if item.wanted.reference in published
-        ),
-        expires=None if order.expires is None else created + order.expires,
-        complete=not _missing(resolved, outcome),
-    )
-
-
-def _missing(resolved: Resolved, outcome: ExecutionResult) -> list[tuple[str, BundlerError]]:
-    unresolved = [(item.wanted.reference, item.error) for item in resolved.missing]
-    return [*unresolved, *outcome.failed.items()]
-
-
-def _bundled(item: Found) -> BundledImage:
-    wanted, image = item.wanted, item.image
-    root = image.graph.root
-    parsed = oci_manifest.parse(image.graph.manifests[-1].raw, root.media_type)
-    treatment = None
-    if isinstance(parsed, Index):
-        treatment = "strip" if image.replaces else wanted.index if wanted.platforms else "all"
-    return BundledImage(
-        reference=wanted.reference,
-        digest=root.digest,
-        media_type=root.media_type,
-        size=root.size,
-        platforms=tuple(str(platform) for platform in image.graph.platforms),
-        index=treatment,
-        replaces=image.replaces,
-        rename=wanted.rename,
-        origin=wanted.origin,
-        source=item.served_by,
-        referrers=tuple(_referrer(found) for found in image.referrers),
-    )
-
-
-def _referrer(found: Referrer) -> BundledReferrer:
-    root = found.graph.root
-    parsed = oci_manifest.parse(found.graph.manifests[-1].raw, root.media_type)
-    kind = oci_manifest.listed_type(parsed)
-    return BundledReferrer(root.digest, root.media_type, root.size, found.subject, kind, found.tag)

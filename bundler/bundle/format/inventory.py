@@ -12,21 +12,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from bundler.bundle.format import inventory_fields as members
 from bundler.errors import MalformedError, UnsupportedError
+from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import fields, strict
 
 if TYPE_CHECKING:
+    from bundler.copy.graph import Referrer, ResolvedImage
     from bundler.oci.digest import Digest
+    from bundler.oci.manifest import IndexMode
 
 TYPE = "airbundle/bundle/v1"
 MAX_INVENTORY = 16 * 1024 * 1024
 
 Format = Literal["oci", "dir"]
-IndexTreatment = Literal["all", "strip", "sparse"]
 
 _FAMILY = "airbundle/bundle/"
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
@@ -73,6 +75,20 @@ class BundledReferrer:
     tag: str | None = None
     """Set where it was found by cosign's or the fallback scheme's tag, not by its subject."""
 
+    @classmethod
+    def from_resolved(cls, referrer: Referrer) -> Self:
+        """Describe a referrer that is exported."""
+        root = referrer.graph.root
+        parsed = manifest.parse(referrer.graph.manifests[-1].raw, root.media_type)
+        return cls(
+            digest=root.digest,
+            media_type=root.media_type,
+            size=root.size,
+            subject=referrer.subject,
+            artifact_type=manifest.listed_type(parsed),
+            tag=referrer.tag,
+        )
+
     @property
     def root(self) -> Descriptor:
         """The referrer's own manifest."""
@@ -92,7 +108,7 @@ class BundledImage:
     """Of its root manifest, in bytes."""
     platforms: tuple[str, ...] = ()
     """Those that travel."""
-    index: IndexTreatment | None = None
+    index: IndexMode | None = None
     """What was done to an index; None: the root is not an index."""
     replaces: Digest | None = None
     """The root's digest before platforms were taken out."""
@@ -103,6 +119,27 @@ class BundledImage:
     source: str | None = None
     """Where it was really pulled from, if that is not ``reference``."""
     referrers: tuple[BundledReferrer, ...] = ()
+
+    @classmethod
+    def from_resolved(cls, image: ResolvedImage) -> Self:
+        """Describe an image that is exported."""
+        root, request = image.graph.root, image.request
+        index: IndexMode | None = None
+        if root.media_type in media_types.INDEXES:
+            index = "strip" if image.replaces else request.selection.index
+        return cls(
+            reference=image.label,
+            digest=root.digest,
+            media_type=root.media_type,
+            size=root.size,
+            platforms=tuple(map(str, image.graph.platforms)),
+            index=index,
+            replaces=image.replaces,
+            rename=request.rename,
+            origin=request.origin or None,
+            source=image.served_by,
+            referrers=tuple(map(BundledReferrer.from_resolved, image.referrers)),
+        )
 
     @property
     def root(self) -> Descriptor:
@@ -276,7 +313,7 @@ def _image(value: dict[str, Any], subject: str) -> BundledImage:
         media_type=members.manifest_type(value, subject),
         size=fields.integer(value, "size", subject),
         platforms=tuple(members.shown(item, subject) for item in platforms),
-        index=cast("IndexTreatment | None", index),
+        index=cast("IndexMode | None", index),
         replaces=members.optional_digest(value, "replaces", subject),
         rename=members.optional_text(value, "rename", subject),
         origin=members.optional_text(value, "origin", subject),

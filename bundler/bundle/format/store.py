@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -81,6 +82,23 @@ def open_for_reading(directory: Path, kind: Format) -> Source:
     if kind == "dir":
         return tree.DirectoryTreeSource(directory)
     return transport.LayoutSource(directory)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleReference:
+    """An image in a bundle: found by its root's digest, called by its reference."""
+
+    reference: str
+    root: Digest
+    transport: str = "bundle"
+
+    @property
+    def name(self) -> str:
+        """The digest."""
+        return self.root.text
+
+    def __str__(self) -> str:
+        return self.reference
 
 
 class BundleSource:
@@ -158,8 +176,9 @@ def referrer_name(reference: str, root: Digest, tag: str | None, kind: Format) -
     return _versioned(ImageReference.parse(reference), tag, root)
 
 
-def target(reference: str, image: ResolvedImage, destination: Destination, kind: Format) -> Target:
-    """Where in the bundle ``image`` goes."""
+def target(image: ResolvedImage, destination: Destination, kind: Format) -> Target:
+    """Return the destination of ``image`` in the bundle, and its names there."""
+    reference = image.label
     name = image_name(reference, image.graph.root.digest, kind)
     return Target(
         image,

@@ -21,9 +21,10 @@ from bundler.bundle.importing.targets import Placed, Placement, place
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.engine import EngineOptions, ExecutionResult, execute
-from bundler.copy.graph import ResolvedImage, Wish, unique_blobs
+from bundler.copy.graph import ResolvedImage, unique_blobs
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Target, plan
+from bundler.copy.request import ImageRequest, PinnedReferrer
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import NameMapping
 from bundler.errors import (
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.bundle.importing.report import Action
-    from bundler.ports import OpenOptions, Source
+    from bundler.ports import OpenOptions
     from bundler.trust.keys import PublicKey
 
 Existing = Literal["error", "skip", "overwrite"]
@@ -142,31 +143,28 @@ def _chosen(contents: Inventory, only: Sequence[re.Pattern[str]]) -> list[Bundle
 def _resolve(
     images: Sequence[BundledImage], source: store.BundleSource, running: EngineOptions
 ) -> list[ResolvedImage]:
-    """Read and check every manifest, held to the inventory's digests; each image once."""
-    wishes = [_wish(image, source) for image in images]
-    distinct = {_identity(wish): wish for wish in wishes}
-    tasks = [partial(resolve, wish) for wish in distinct.values()]
+    """Read and check every manifest against the inventory's digests, each root once."""
+    requests = [_request(image) for image in images]
+    distinct = {_root_key(request): request for request in requests}
+    tasks = [partial(resolve, request, source) for request in distinct.values()]
     resolved = dict(
         zip(distinct, run_all(running.executor, tasks, running.cancellation), strict=True)
     )
-    return [replace(resolved[_identity(wish)], wish=wish) for wish in wishes]
+    return [replace(resolved[_root_key(request)], request=request) for request in requests]
 
 
-def _wish(image: BundledImage, source: Source) -> Wish:
-    return Wish(
-        source,
-        image.digest.text,
-        image.reference,
+def _request(image: BundledImage) -> ImageRequest:
+    return ImageRequest(
+        source=store.BundleReference(image.reference, image.digest),
         selection=store.selection(image),
-        referrers=True,
+        referrers=tuple(PinnedReferrer(item.digest, item.tag) for item in image.referrers),
         pin=image.digest,
-        known_referrers=tuple((item.digest, item.tag) for item in image.referrers),
     )
 
 
-def _identity(wish: Wish) -> tuple[object, ...]:
-    """What two names of one image have in common."""
-    return wish.pin, wish.selection, wish.known_referrers
+def _root_key(request: ImageRequest) -> tuple[object, ...]:
+    """Equal for images that differ in their names only."""
+    return request.pin, request.selection, request.referrers
 
 
 def _look_for_blobs(bundle: Path, contents: Inventory, images: Sequence[ResolvedImage]) -> None:
@@ -273,7 +271,7 @@ def _ask_for_sparse(targets: Sequence[Target], images: Sequence[BundledImage]) -
             if error.status is None or not 400 <= error.status < 500 or error.exit_status != 6:
                 raise
             raise UnsupportedError(
-                f"{target.image.wish.label}: the target does not take an index with platforms"
+                f"{target.image.label}: the target does not take an index with platforms"
                 f" missing ({', '.join(error.codes) or error.status}); nothing was pushed",
                 hint="export it with index: strip, or with all platforms",
             ) from error

@@ -1,100 +1,79 @@
-"""What a bundle manifest asks for, entry by entry, whatever file it stood in."""
+"""The entries of a bundle manifest, from whichever file they come."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.manifest.rename_rules import is_target_name
-from bundler.bundle.manifest.source_reference import SourceLocation, locate
+from bundler.bundle.manifest.source_reference import parse_source
 from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, Value, plain
 from bundler.config.yaml.filters import expressions, read_range
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.platform import Platform
 from bundler.oci.reference import is_tag
 from bundler.oci.tag_filter import Latest, Select
+from bundler.ports import InRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.config.yaml.context import YamlContext
     from bundler.config.yaml.document import Findings
-    from bundler.oci.digest import Digest
-
-IndexMode = Literal["strip", "sparse", "all"]
+    from bundler.oci.manifest import IndexMode
+    from bundler.oci.reference import ImageReference
+    from bundler.ports import Reference
 
 
 @dataclass(frozen=True, slots=True)
 class ImageOptions:
-    """How much of an image is to travel."""
+    """The parts of an image that are exported."""
 
     platforms: tuple[Platform, ...] = ()
-    """Empty: every platform there is."""
+    """Empty: all platforms."""
     index: IndexMode = "strip"
-    """What becomes of an index of which several platforms are wanted: ``strip`` makes a smaller
-    one with a new digest, ``sparse`` keeps it with children missing, ``all`` takes it whole."""
+    """How to export an index of which several platforms are selected."""
     referrers: bool = True
-    """Whether signatures, attestations and SBOMs travel with the image."""
+    """Whether signatures, attestations and SBOMs are exported with the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """An image, or with ``select`` a repository of which some tags are wanted."""
+    """An image, or with ``select`` a repository of which some tags are exported."""
 
-    reference: str
+    reference: ImageReference
     """The full name: host, path, and a tag, a digest or both; neither of them with ``select``."""
-    source: str
-    """Where it comes from, as ``transports.parse`` takes it; local paths are resolved."""
+    source: Reference
+    """Where the image or the repository is read; local paths are absolute or below the manifest's
+    directory."""
     origin: str
-    """``file:line`` of what asked for it."""
-    wishes: ImageOptions
-    pin: Digest | None = None
-    """What ``source`` has to stand for."""
+    """``file:line`` of the entry."""
+    options: ImageOptions
     select: Select | None = None
     rename: str | None = None
-    """The name inside, ``path[:tag]``."""
+    """The target name, ``path[:tag]``."""
 
 
-def entry(
-    located: SourceLocation,
-    origin: str,
-    wishes: ImageOptions,
-    *,
-    rename: str | None = None,
-    select: Select | None = None,
-) -> ManifestEntry:
-    """An entry for what was located."""
-    return ManifestEntry(
-        reference=str(located.image),
-        source=located.source,
-        origin=origin,
-        wishes=wishes,
-        pin=located.pin,
-        select=select,
-        rename=rename,
-    )
-
-
-def read_wishes(value: Value | None, otherwise: ImageOptions, findings: Findings) -> ImageOptions:
-    """What ``platforms``, ``index`` and ``referrers`` say; where they are silent, ``otherwise``."""
+def read_options(value: Value | None, default: ImageOptions, findings: Findings) -> ImageOptions:
+    """Read ``platforms``, ``index`` and ``referrers``; members that are absent keep ``default``."""
     platforms, index, referrers = (plain(value, key) for key in ("platforms", "index", "referrers"))
-    wishes = otherwise
+    options = default
     if isinstance(platforms, SequenceNode):
         read = (_platform(item, findings) for item in platforms if isinstance(item, ScalarNode))
-        wishes = replace(wishes, platforms=tuple(dict.fromkeys(filter(None, read))))
+        options = replace(options, platforms=tuple(dict.fromkeys(filter(None, read))))
     elif platforms == "all":
-        wishes = replace(wishes, platforms=())
+        options = replace(options, platforms=())
     if index in ("strip", "sparse", "all"):
-        wishes = replace(wishes, index=cast("IndexMode", str(index)))
+        options = replace(options, index=cast("IndexMode", str(index)))
     if referrers is not None:
-        wishes = replace(wishes, referrers=referrers == "all")
-    return wishes
+        options = replace(options, referrers=referrers == "all")
+    return options
 
 
 def read_images(
     value: Value | None, defaults: ImageOptions, around: YamlContext
 ) -> Iterator[ManifestEntry]:
-    """The entries of an ``images`` list; mistakes become findings."""
+    """Read the entries of an ``images`` list; mistakes become findings."""
     for item in value if isinstance(value, SequenceNode) else ():
         if isinstance(item, ScalarNode):
             made = _image(item, item, defaults, around)
@@ -114,41 +93,43 @@ def _image(
 ) -> ManifestEntry | None:
     if not isinstance(ref, ScalarNode) or ref.is_null:
         return None  # the schema has found it already
-    wishes = read_wishes(item, defaults, around.findings)
+    options = read_options(item, defaults, around.findings)
     rename = _rename(plain(item, "rename"), around.findings)
-    located = _locate(ref, around)
-    if located is None:
+    parsed = _parse_source(ref, around)
+    if parsed is None:
         return None
-    if located.image.version is None:
+    reference, source = parsed
+    if reference.version is None:
         around.findings.add(
             ref.at, f"{ref!s} has no tag; add a tag or a digest, or write repo: and select:"
         )
         return None
-    if located.image.digest and len(wishes.platforms) > 1 and wishes.index == "strip":
+    if reference.digest and len(options.platforms) > 1 and options.index == "strip":
         around.findings.add(
             ref.at,
             f"{ref!s}: a digest is asked for, but leaving platforms out makes another;"
             " say platforms: all, or index: sparse",
         )
-    return entry(located, around.origin(ref.at), wishes, rename=rename)
+    return ManifestEntry(reference, source, around.origin(ref.at), options, rename=rename)
 
 
 def _repository(
     item: MappingNode, defaults: ImageOptions, around: YamlContext
 ) -> ManifestEntry | None:
-    wishes = read_wishes(item, defaults, around.findings)
+    options = read_options(item, defaults, around.findings)
     rename = _rename(plain(item, "rename"), around.findings)
     select = _select(plain(item, "select"), around.findings)
     repo = item["repo"]
-    located = _locate(repo, around) if isinstance(repo, ScalarNode) else None
-    if located is None or not isinstance(repo, ScalarNode):
+    parsed = _parse_source(repo, around) if isinstance(repo, ScalarNode) else None
+    if parsed is None:
         return None
-    if located.local or located.image.version is not None:
+    reference, source = parsed
+    if not isinstance(source, InRegistry) or reference.version is not None:
         around.findings.add(
             repo.at, f"{repo!s}: expected a repository without tag; for one image write ref:"
         )
         return None
-    return entry(located, around.origin(repo.at), wishes, rename=rename, select=select)
+    return ManifestEntry(reference, source, around.origin(repo.at), options, select, rename)
 
 
 def _select(value: Value | None, findings: Findings) -> Select | None:
@@ -199,9 +180,9 @@ def _rename(value: Value | None, findings: Findings) -> str | None:
     return str(value)
 
 
-def _locate(text: ScalarNode, around: YamlContext) -> SourceLocation | None:
+def _parse_source(text: ScalarNode, around: YamlContext) -> tuple[ImageReference, Reference] | None:
     try:
-        return locate(text, around.folder)
+        return parse_source(text, around.folder)
     except InvalidReferenceError as error:
         around.findings.add(text.at, error.message)
         return None

@@ -1,174 +1,147 @@
-"""From what a bundle manifest asks for to the images that are meant, one by one."""
+"""Expand the entries of a bundle manifest into one request for each image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.manifest.rename_rules import target_name
+from bundler.bundle.manifest.source_reference import registry_source
+from bundler.copy.platform_selection import Selection
+from bundler.copy.request import ImageRequest
 from bundler.errors import ConflictError, NotFoundError
 from bundler.errors.counts import count
 from bundler.events import Emit, Notice, discard
-from bundler.oci.reference import ImageReference
 from bundler.oci.tag_filter import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from bundler.bundle.manifest.entries import IndexMode, ManifestEntry
+    from bundler.bundle.manifest.entries import ManifestEntry
     from bundler.bundle.manifest.load import BundleManifest
-    from bundler.oci.digest import Digest
-    from bundler.oci.platform import Platform
-
-
-@dataclass(frozen=True, slots=True)
-class LockedReferrer:
-    """A referrer that a lock names, and the tag it is found by, if it has one."""
-
-    digest: Digest
-    tag: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One image to resolve: ``source`` is opened, and has to stand for ``pin`` if there is one."""
-
-    reference: str
-    """The name in the bundle: host, path, and a tag, a digest or both."""
-    source: str
-    """What ``transports.parse`` takes. From a lock, a registry is asked for the digest."""
-    platforms: tuple[Platform, ...]
-    """Empty: all."""
-    index: IndexMode
-    referrers: bool
-    rename: str | None
-    """The name inside, ``path:tag`` or ``path@digest``; None: the import decides."""
-    origin: str
-    """``file:line`` of what asked for it."""
-    pin: Digest | None = None
-    """The digest that ``source`` must resolve to, before platforms are chosen."""
-    result: Digest | None = None
-    """From a lock: the digest that must come of it once platforms are chosen."""
-    locked_referrers: tuple[LockedReferrer, ...] | None = None
-    """From a lock: exactly these referrers; None: whatever there is, if ``referrers``."""
+    from bundler.oci.reference import ImageReference
+    from bundler.ports import Reference
 
 
 def expand(
     manifest: BundleManifest,
-    open_tags: Callable[[str], Sequence[str]],
+    list_tags: Callable[[Reference], Sequence[str]],
     emit: Emit = discard,
-) -> tuple[Wanted, ...]:
-    """The images that ``manifest`` means now, each once, in a deterministic order.
+) -> tuple[ImageRequest, ...]:
+    """Return a request for each image of ``manifest``, each image once, in a fixed order.
 
     Args:
-        manifest: as loaded.
-        open_tags: every tag of a repository, given as ``docker://host/path``; asked once for
-            each repository, and only for those with a selection.
-        emit: told where a foreign list takes all tags of a repository.
+        manifest: the loaded bundle manifest.
+        list_tags: returns all tags of a repository; called once for each repository that has a
+            selection.
+        emit: receives a notice if an external list takes all tags of a repository.
 
     Raises:
-        NotFoundError: tags that are not there, or a selection that leaves nothing.
-        ConflictError: one image with two different wishes, or two images with one name.
-        InvalidReferenceError: a rename rule makes an impossible name.
+        NotFoundError: a tag does not exist, or a selection or the exclusion leaves no image.
+        ConflictError: two entries request one image differently, or two images have one name.
+        InvalidReferenceError: a rename rule makes an invalid name.
     """
-    meant = _meant(manifest.images, open_tags, emit)
-    kept = [
-        _wanted(entry, reference, source, manifest)
-        for entry, reference, source in meant
-        if not any(pattern.search(reference) for pattern in manifest.exclude)
+    images = _select_tags(manifest.images, list_tags, emit)
+    requests = [
+        _request(entry, reference, source, manifest)
+        for entry, reference, source in images
+        if not any(pattern.search(str(reference)) for pattern in manifest.exclude)
     ]
-    if not kept:
+    if not requests:
         raise NotFoundError(
-            f"{manifest.files[0].path}: exclude.images leaves none of {count(len(meant), 'image')}"
+            f"{manifest.files[0].path}: exclude.images leaves none of {count(len(images), 'image')}"
         )
-    merged = _merge(kept)
+    merged = _merge(requests)
     _refuse_collisions(merged)
     return merged
 
 
-def _meant(
-    entries: Iterable[ManifestEntry], open_tags: Callable[[str], Sequence[str]], emit: Emit
-) -> list[tuple[ManifestEntry, str, str]]:
-    """Each entry with the reference and the source of every image that it means."""
-    ask = cache(open_tags)
-    meant, failures = [], []
+def _select_tags(
+    entries: Iterable[ManifestEntry],
+    list_tags: Callable[[Reference], Sequence[str]],
+    emit: Emit,
+) -> list[tuple[ManifestEntry, ImageReference, Reference]]:
+    """Return each entry with the name and the source of every image that it selects."""
+    offered: dict[str, Sequence[str]] = {}
+    images: list[tuple[ManifestEntry, ImageReference, Reference]] = []
+    failures = []
     for entry in entries:
         if entry.select is None:
-            meant.append((entry, entry.reference, entry.source))
+            images.append((entry, entry.reference, entry.source))
             continue
-        offered = ask(entry.source)
+        repository = str(entry.source)
+        if repository not in offered:
+            offered[repository] = list_tags(entry.source)
         try:
-            tags = choose(entry.select, offered)
+            tags = choose(entry.select, offered[repository])
         except NotFoundError as error:
             failures.append(f"{entry.origin}: {entry.reference}: {error.message}")
             continue
         if entry.select.everything:
             taken = f"all tags are taken: {count(len(tags), 'tag')}"
             emit(Notice(f"{entry.origin}: {entry.reference}: {taken}"))
-        meant += [(entry, f"{entry.reference}:{tag}", f"{entry.source}:{tag}") for tag in tags]
+        references = [replace(entry.reference, tag=tag) for tag in tags]
+        images += [(entry, reference, registry_source(reference)) for reference in references]
     if failures:
         raise NotFoundError("\n".join(failures))
-    return meant
+    return images
 
 
-def _wanted(entry: ManifestEntry, reference: str, source: str, manifest: BundleManifest) -> Wanted:
-    wishes = entry.wishes
-    return Wanted(
-        reference=reference,
+def _request(
+    entry: ManifestEntry, reference: ImageReference, source: Reference, manifest: BundleManifest
+) -> ImageRequest:
+    options = entry.options
+    return ImageRequest(
         source=source,
-        platforms=wishes.platforms,
-        index=wishes.index if wishes.platforms else "all",
-        referrers=wishes.referrers,
+        reference=reference,
+        selection=Selection(options.platforms, options.index if options.platforms else "all"),
+        referrers="all" if options.referrers else "none",
+        pin=reference.digest,
         rename=target_name(reference, entry.rename, manifest.rename),
         origin=entry.origin,
-        pin=entry.pin,
     )
 
 
-def _merge(images: Iterable[Wanted]) -> tuple[Wanted, ...]:
-    """Each image once; what is asked for twice in the same way is one image."""
-    merged: dict[str, Wanted] = {}
-    for image in images:
-        image_reference = ImageReference.parse(image.reference)
-        name = str(
-            replace(image_reference, digest=None) if image_reference.tag else image_reference
-        )
-        first = merged.setdefault(name, image)
-        differing = _differences(first, image)
+def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
+    """Return each image once; equal requests for one image become one request."""
+    merged: dict[str, ImageRequest] = {}
+    for request in requests:
+        reference = request.reference
+        assert reference is not None  # noqa: S101 - every entry has one
+        name = str(replace(reference, digest=None) if reference.tag else reference)
+        first = merged.setdefault(name, request)
+        differing = _differences(first, request)
         if differing:
             raise ConflictError(
-                f"{name} is asked for at {first.origin} and at {image.origin},"
+                f"{name} is asked for at {first.origin} and at {request.origin},"
                 f" with different {' and '.join(differing)}",
                 hint="leave one of them out, or let them agree",
             )
     return tuple(merged.values())
 
 
-def _differences(first: Wanted, second: Wanted) -> list[str]:
-    return [
-        word
-        for word, one, other in (
-            ("sources", first.source, second.source),
-            ("digests", first.pin, second.pin),
-            ("platforms", set(first.platforms), set(second.platforms)),
-            ("index", first.index, second.index),
-            ("referrers", first.referrers, second.referrers),
-            ("names inside", first.rename, second.rename),
-        )
-        if one != other
-    ]
+def _differences(first: ImageRequest, second: ImageRequest) -> list[str]:
+    one, other = first.selection, second.selection
+    pairs = {
+        "sources": (first.source, second.source),
+        "digests": (first.pin, second.pin),
+        "platforms": (set(one.platforms), set(other.platforms)),
+        "index": (one.index, other.index),
+        "referrers": (first.referrers, second.referrers),
+        "names inside": (first.rename, second.rename),
+    }
+    return [word for word, (value, another) in pairs.items() if value != another]
 
 
-def _refuse_collisions(images: Iterable[Wanted]) -> None:
-    named: dict[str, Wanted] = {}
-    for image in images:
-        if image.rename is None:
+def _refuse_collisions(requests: Iterable[ImageRequest]) -> None:
+    named: dict[str, ImageRequest] = {}
+    for request in requests:
+        if request.rename is None:
             continue
-        first = named.setdefault(image.rename, image)
-        if first is not image:
+        first = named.setdefault(request.rename, request)
+        if first is not request:
             raise ConflictError(
-                f"{first.reference} ({first.origin}) and {image.reference} ({image.origin})"
-                f" would both be called {image.rename}",
+                f"{first.label} ({first.origin}) and {request.label} ({request.origin})"
+                f" would both be called {request.rename}",
                 hint="change `rename` so that each image has a name of its own",
             )

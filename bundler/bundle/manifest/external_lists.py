@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bundler.bundle.manifest.entries import ImageOptions, ManifestEntry, entry, read_images
-from bundler.bundle.manifest.source_reference import in_registry
+from bundler.bundle.manifest.entries import ImageOptions, ManifestEntry, read_images
+from bundler.bundle.manifest.source_reference import registry_source
 from bundler.config.yaml import skopeo_sync
 from bundler.config.yaml.document import MappingNode, Position, ScalarNode, SequenceNode, Value
 
@@ -35,7 +35,7 @@ def is_list(text: str) -> bool:
 
 
 def read_list(
-    text: str, wishes: ImageOptions, around: YamlContext, file: str
+    text: str, options: ImageOptions, around: YamlContext, file: str
 ) -> Iterator[ManifestEntry]:
     """The entries of a list; mistakes become findings."""
     references = SequenceNode()
@@ -50,7 +50,7 @@ def read_list(
             around.findings.add(word.at, "expected one reference in a line, got several words")
         else:
             references.append(word)
-    return read_images(references, wishes, around)
+    return read_images(references, options, around)
 
 
 def is_skopeo_sync(value: Value) -> bool:
@@ -73,11 +73,17 @@ class SkopeoSync:
     registries: dict[str, RegistryOverride] = field(default_factory=dict)
 
 
-def read_skopeo_sync(value: Value, wishes: ImageOptions, around: YamlContext) -> SkopeoSync:
+def read_skopeo_sync(value: Value, options: ImageOptions, around: YamlContext) -> SkopeoSync:
     """The entries and registries of a skopeo-sync file; mistakes become findings."""
     said = skopeo_sync.read(value, around)
     entries = [
-        entry(in_registry(item.image), around.origin(item.at), wishes, select=item.select)
+        ManifestEntry(
+            item.image,
+            registry_source(item.image),
+            around.origin(item.at),
+            options,
+            item.select,
+        )
         for item in said.images
     ]
     return SkopeoSync(entries, said.registries)

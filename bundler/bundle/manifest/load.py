@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bundler.bundle.manifest.entries import ImageOptions, read_images, read_wishes
+from bundler.bundle.manifest.entries import ImageOptions, read_images, read_options
 from bundler.bundle.manifest.external_lists import (
     is_list,
     is_skopeo_sync,
@@ -125,7 +125,7 @@ class _Loading:
         self._folder = path.parent
 
     def read(
-        self, path: Path, data: bytes, wishes: ImageOptions, above: tuple[Path, ...]
+        self, path: Path, data: bytes, options: ImageOptions, above: tuple[Path, ...]
     ) -> Value | None:
         """Add what ``path`` says; what it holds, if it is YAML. ``above`` are its includers."""
         shown = os.path.relpath(path, self._folder) if above else path.name
@@ -133,34 +133,34 @@ class _Loading:
         around = YamlContext(shown, path.parent, self._environment, self.findings)
         text = document.decode(data, str(path))
         if is_list(text):
-            self.entries += read_list(text, wishes, around, str(path))
+            self.entries += read_list(text, options, around, str(path))
             return None
         value = document.parse(text, str(path), self.findings)
         if is_skopeo_sync(value):
-            sync = read_skopeo_sync(value, wishes, around)
+            sync = read_skopeo_sync(value, options, around)
             self.entries += sync.entries
             self._add_registries(sync.registries)
         else:
             validate(value, "bundle-manifest", self.findings)
-            self._add(value, wishes, around, (*above, path))
+            self._add(value, options, around, (*above, path))
         return value
 
     def _add(
-        self, value: Value, wishes: ImageOptions, around: YamlContext, files: tuple[Path, ...]
+        self, value: Value, options: ImageOptions, around: YamlContext, files: tuple[Path, ...]
     ) -> None:
-        wishes = read_wishes(plain(value, "defaults"), wishes, self.findings)
+        options = read_options(plain(value, "defaults"), options, self.findings)
         self._add_registries(_registries(plain(value, "registries"), around))
-        self.entries += read_images(plain(value, "images"), wishes, around)
+        self.entries += read_images(plain(value, "images"), options, around)
         self.exclude += expressions(plain(plain(value, "exclude"), "images"), self.findings)
         self.rename += _rename_rules(plain(value, "rename"), around)
         included = plain(value, "include")
         for item in included if isinstance(included, SequenceNode) else ():
             name = plain(item, "path") if isinstance(item, MappingNode) else item
             if isinstance(name, ScalarNode) and not name.is_null:
-                self._include(name, around.folder / name, wishes, files)
+                self._include(name, around.folder / name, options, files)
 
     def _include(
-        self, name: ScalarNode, path: Path, wishes: ImageOptions, files: tuple[Path, ...]
+        self, name: ScalarNode, path: Path, options: ImageOptions, files: tuple[Path, ...]
     ) -> None:
         if os.path.realpath(path) in [os.path.realpath(file) for file in files]:
             self.findings.add(name.at, f"{path} includes itself")
@@ -171,7 +171,7 @@ class _Loading:
             )
             return
         try:
-            self.read(path, document.read_bytes(path), wishes, files)
+            self.read(path, document.read_bytes(path), options, files)
         except InvalidBundleManifestError as error:
             self.findings.add(name.at, f"included here: {error.message}")
         except BundlerError as error:

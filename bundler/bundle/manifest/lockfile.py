@@ -1,36 +1,45 @@
-"""The lock: what a bundle manifest stood for at one time, so that it can be had again.
+"""The lock file: the images of a bundle manifest with their digests at one time.
 
-It lies beside the bundle manifest, is the same bytes for the same content, and holds no secret.
+It is stored beside the bundle manifest, has the same bytes for the same content, and contains no
+secret.
 """
 
 from __future__ import annotations
 
 import os.path
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from bundler.bundle.manifest.expand import LockedReferrer, Wanted
+from bundler import transports
+from bundler.bundle.exporting.resolve import resolve_all
 from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.schema_validation import validate
-from bundler.bundle.manifest.source_reference import in_registry
+from bundler.bundle.manifest.source_reference import registry_source
 from bundler.config.yaml import document
 from bundler.config.yaml.document import Findings, ScalarNode, SequenceNode, Value, plain
 from bundler.content.files import atomic_write
+from bundler.copy.platform_selection import Selection
+from bundler.copy.request import ImageRequest, LockedRoot, PinnedReferrer
 from bundler.errors import BundlerError
+from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
+from bundler.ports import InRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from bundler.bundle.manifest.entries import IndexMode
     from bundler.bundle.manifest.load import BundleManifest
-    from bundler.oci.descriptor import Descriptor
+    from bundler.copy.engine import EngineOptions
+    from bundler.copy.graph import ResolvedImage
+    from bundler.oci.manifest import IndexMode
+    from bundler.ports import OpenOptions, Reference
 
 FORMAT = "airbundle/lock/v1"
 
@@ -46,61 +55,11 @@ _HEADER = """\
 
 
 @dataclass(frozen=True, slots=True)
-class LockedImage:
-    """One image, as it was found."""
-
-    reference: str
-    source: str
-    """As in ``Wanted``; in the file it is left out for a registry, and else relative to it."""
-    digest: Digest
-    """The root that travels."""
-    media_type: str
-    size: int
-    """Of the root's manifest, in bytes."""
-    platforms: tuple[Platform, ...]
-    """Those asked for; empty: all."""
-    index: IndexMode
-    replaces: Digest | None
-    """The root at the source, where choosing platforms made another of it."""
-    referrers: tuple[LockedReferrer, ...]
-    rename: str | None
-    origin: str
-    time: datetime
-    """When it was first found to be this, in UTC."""
-
-    @classmethod
-    def of(
-        cls,
-        wanted: Wanted,
-        *,
-        root: Descriptor,
-        replaces: Digest | None,
-        referrers: tuple[LockedReferrer, ...],
-        time: datetime,
-    ) -> Self:
-        """What became of ``wanted``: ``root`` travels, made from ``replaces`` if that is given."""
-        return cls(
-            reference=wanted.reference,
-            source=wanted.source,
-            digest=root.digest,
-            media_type=root.media_type,
-            size=root.size,
-            platforms=wanted.platforms,
-            index=wanted.index,
-            replaces=replaces,
-            referrers=referrers,
-            rename=wanted.rename,
-            origin=wanted.origin,
-            time=time,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class LockChanges:
-    """What differs between two locks; references, in the order of the locks."""
+    """The differences between two locks, as references in the order of the locks."""
 
     moved: tuple[str, ...]
-    """They stand for something else now."""
+    """Images that resolve to another root now."""
     new: tuple[str, ...]
     gone: tuple[str, ...]
 
@@ -111,15 +70,12 @@ class Lock:
 
     name: str
     files: tuple[ManifestFile, ...]
-    """The bundle manifest and what it included, as they were."""
-    images: tuple[LockedImage, ...]
+    """The bundle manifest and the files it included, as they were."""
+    images: tuple[ImageRequest, ...]
+    """Requests for the locked digests, each with ``locked`` set.
 
-    def wanted(self) -> tuple[Wanted, ...]:
-        """The same images again: registries are asked for digests, local places for what is there.
-
-        What local places hold has to be what was locked.
-        """
-        return tuple(_wanted(image) for image in self.images)
+    A registry is requested by digest; a local source must contain what was locked.
+    """
 
     def changed_files(self, manifest: BundleManifest) -> tuple[str, ...]:
         """The files of ``manifest`` that are not as they were locked; empty: the lock holds.
@@ -139,6 +95,23 @@ def lock_path(manifest: Path) -> Path:
     """
     yaml_file = manifest.suffix in (".yaml", ".yml")
     return manifest.with_name(f"{manifest.stem if yaml_file else manifest.name}.lock.yaml")
+
+
+def create(
+    manifest: BundleManifest,
+    requests: Sequence[ImageRequest],
+    options: OpenOptions,
+    running: EngineOptions,
+) -> Lock:
+    """Resolve ``requests``, the images of ``manifest``, and lock what they resolve to.
+
+    Raises:
+        BundlerError: an image cannot be resolved.
+    """
+    time = datetime.now(UTC).replace(microsecond=0)
+    with ExitStack() as stack:
+        images, _ = resolve_all(requests, options, replace(running, keep_going=False), stack)
+        return Lock(manifest.name, manifest.files, tuple(_lock(image, time) for image in images))
 
 
 def read(path: Path) -> Lock:
@@ -162,9 +135,9 @@ def read(path: Path) -> Lock:
         except (BundlerError, ValueError) as error:
             findings.add(item.at, str(error))
             continue
-        if image.reference in seen:
-            findings.add(item.at, f"{image.reference} is here already")
-        seen.add(image.reference)
+        if image.label in seen:
+            findings.add(item.at, f"{image.label} is here already")
+        seen.add(image.label)
         images.append(image)
     findings.check(hint=_AGAIN)
     return Lock(_text(value, "name") or "", _files(plain(value, "files")), tuple(images))
@@ -185,19 +158,21 @@ def dump(lock: Lock, folder: Path) -> bytes:
         "format": FORMAT,
         "name": lock.name,
         "files": [{"path": file.path, "digest": file.digest.text} for file in lock.files],
-        "images": [_image(image, folder) for image in lock.images],
+        "images": [_dump_image(image, folder) for image in lock.images],
     }
     text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1 << 20)
     return (_HEADER + text).encode()
 
 
 def compare(old: Lock, new: Lock) -> LockChanges:
-    """What moved, what is new and what is gone from ``old`` to ``new``."""
-    before = {image.reference: image for image in old.images}
-    after = {image.reference: image for image in new.images}
+    """Return the images that moved, were added and were removed from ``old`` to ``new``."""
+    before = {image.label: _locked(image) for image in old.images}
+    after = {image.label: _locked(image) for image in new.images}
     return LockChanges(
         moved=tuple(
-            name for name, image in after.items() if name in before and _moved(before[name], image)
+            name
+            for name, locked in after.items()
+            if name in before and _moved(before[name], locked)
         ),
         new=tuple(name for name in after if name not in before),
         gone=tuple(name for name in before if name not in after),
@@ -205,67 +180,76 @@ def compare(old: Lock, new: Lock) -> LockChanges:
 
 
 def keep_times(old: Lock, new: Lock) -> Lock:
-    """``new`` with the times of ``old`` for what has not moved."""
-    before = {image.reference: image for image in old.images}
+    """Return ``new`` with the times of ``old`` for images that have not moved."""
+    before = {image.label: _locked(image) for image in old.images}
     images = tuple(
-        image
-        if image.reference not in before or _moved(before[image.reference], image)
-        else replace(image, time=before[image.reference].time)
+        replace(image, locked=before[image.label])
+        if image.label in before and not _moved(before[image.label], _locked(image))
+        else image
         for image in new.images
     )
     return replace(new, images=images)
 
 
-def _moved(old: LockedImage, new: LockedImage) -> bool:
-    return (old.digest, old.replaces) != (new.digest, new.replaces)
-
-
-def _wanted(image: LockedImage) -> Wanted:
-    root = image.replaces or image.digest
-    named = ImageReference.parse(image.reference)
-    by_digest = in_registry(replace(named, tag=None, digest=root)).source
-    return Wanted(
-        reference=image.reference,
-        source=by_digest if image.source.startswith("docker://") else image.source,
-        platforms=image.platforms,
-        index=image.index,
-        referrers=bool(image.referrers),
-        rename=image.rename,
-        origin=image.origin,
-        pin=root,
-        result=image.digest,
-        locked_referrers=image.referrers,
+def _lock(image: ResolvedImage, time: datetime) -> ImageRequest:
+    """Return the request that resolves to the same image again."""
+    request, root = image.request, image.graph.root
+    locked = LockedRoot(Descriptor(root.media_type, root.digest, root.size), image.replaces, time)
+    source = request.source
+    if isinstance(source, InRegistry) and request.reference is not None:
+        source = _source_by_digest(request.reference, locked)
+    return replace(
+        request,
+        source=source,
+        referrers=tuple(
+            PinnedReferrer(referrer.graph.root.digest, referrer.tag) for referrer in image.referrers
+        ),
+        pin=locked.replaces or root.digest,
+        locked=locked,
     )
 
 
-def _image(image: LockedImage, folder: Path) -> dict[str, Any]:
-    value: dict[str, Any] = {"reference": image.reference}
-    if not image.source.startswith("docker://"):
-        value["source"] = _moved_to(image.source, lambda path: os.path.relpath(path, folder))
+def _locked(image: ImageRequest) -> LockedRoot:
+    assert image.locked is not None  # noqa: S101 - every image of a lock file has it
+    return image.locked
+
+
+def _moved(old: LockedRoot, new: LockedRoot) -> bool:
+    return (old.root.digest, old.replaces) != (new.root.digest, new.replaces)
+
+
+def _dump_image(image: ImageRequest, folder: Path) -> dict[str, Any]:
+    locked = _locked(image)
+    value: dict[str, Any] = {"reference": image.label}
+    if not isinstance(image.source, InRegistry):
+        source = str(image.source)
+        value["source"] = _with_path(source, lambda path: os.path.relpath(path, folder))
     value |= {
-        "digest": image.digest.text,
-        "mediaType": image.media_type,
-        "size": image.size,
+        "digest": locked.root.digest.text,
+        "mediaType": locked.root.media_type,
+        "size": locked.root.size,
     }
-    if image.platforms:
-        value |= {"platforms": list(map(str, image.platforms)), "index": image.index}
-    if image.replaces:
-        value["replaces"] = image.replaces.text
+    if image.selection.platforms:
+        value["platforms"] = list(map(str, image.selection.platforms))
+        value["index"] = image.selection.index
+    if locked.replaces:
+        value["replaces"] = locked.replaces.text
     if image.referrers:
         value["referrers"] = [
             {"digest": referrer.digest.text} | ({"tag": referrer.tag} if referrer.tag else {})
             for referrer in image.referrers
+            if isinstance(referrer, PinnedReferrer)
         ]
     if image.rename:
         value["rename"] = image.rename
-    return value | {"origin": image.origin, "time": image.time.astimezone(UTC).strftime(_TIME)}
+    return value | {"origin": image.origin, "time": locked.time.astimezone(UTC).strftime(_TIME)}
 
 
-def _moved_to(source: str, path_to: Callable[[str], str]) -> str:
-    """A local source with another path."""
-    transport, _, place = source.partition(":")
-    path, colon, name = place.partition(":")
-    return f"{transport}:{path_to(path)}{colon}{name}"
+def _with_path(source: str, convert: Callable[[str], str]) -> str:
+    """Replace the path of a local source."""
+    transport, _, rest = source.partition(":")
+    path, colon, name = rest.partition(":")
+    return f"{transport}:{convert(path)}{colon}{name}"
 
 
 def _files(value: Value | None) -> tuple[ManifestFile, ...]:
@@ -276,31 +260,42 @@ def _files(value: Value | None) -> tuple[ManifestFile, ...]:
     )
 
 
-def _read_image(value: Value, folder: Path) -> LockedImage:
+def _read_image(value: Value, folder: Path) -> ImageRequest:
     reference = ImageReference.parse(_text(value, "reference") or "")
     source, replaces = _text(value, "source"), _text(value, "replaces")
     referrers, platforms = plain(value, "referrers"), plain(value, "platforms")
-    if source is None:
-        source = in_registry(reference).source
-    else:
-        source = _moved_to(source, lambda path: os.path.normpath(folder / path))
-    return LockedImage(
-        reference=str(reference),
-        source=source,
-        digest=Digest(_text(value, "digest") or ""),
+    root = Descriptor(
         media_type=_text(value, "mediaType") or "",
+        digest=Digest(_text(value, "digest") or ""),
         size=int(_text(value, "size") or 0),
-        platforms=tuple(Platform.parse(str(item)) for item in platforms or ()),
-        index=cast("IndexMode", _text(value, "index") or "all"),
-        replaces=None if replaces is None else Digest(replaces),
+    )
+    time = datetime.strptime(_text(value, "time") or "", _TIME).replace(tzinfo=UTC)
+    locked = LockedRoot(root, None if replaces is None else Digest(replaces), time)
+    return ImageRequest(
+        source=(
+            _source_by_digest(reference, locked)
+            if source is None
+            else transports.parse(_with_path(source, lambda path: os.path.normpath(folder / path)))
+        ),
+        reference=reference,
+        selection=Selection(
+            tuple(Platform.parse(str(item)) for item in platforms or ()),
+            cast("IndexMode", _text(value, "index") or "all"),
+        ),
         referrers=tuple(
-            LockedReferrer(Digest(_text(item, "digest") or ""), _text(item, "tag"))
+            PinnedReferrer(Digest(_text(item, "digest") or ""), _text(item, "tag"))
             for item in (referrers if isinstance(referrers, SequenceNode) else ())
         ),
+        pin=locked.replaces or root.digest,
+        locked=locked,
         rename=_text(value, "rename"),
         origin=_text(value, "origin") or "",
-        time=datetime.strptime(_text(value, "time") or "", _TIME).replace(tzinfo=UTC),
     )
+
+
+def _source_by_digest(reference: ImageReference, locked: LockedRoot) -> Reference:
+    digest = locked.replaces or locked.root.digest
+    return registry_source(replace(reference, tag=None, digest=digest))
 
 
 def _text(value: Value, key: str) -> str | None:

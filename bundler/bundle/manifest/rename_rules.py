@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.errors import InvalidReferenceError, UsageError
-from bundler.oci.reference import ImageReference, is_repository_path, is_tag
+from bundler.oci.reference import is_repository_path, is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bundler.oci.reference import ImageReference
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -38,11 +40,13 @@ class RenameRule:
         return _PLACEHOLDER.sub(lambda placeholder: groups[placeholder[1]], self.to)
 
 
-def target_name(reference: str, rename: str | None, rules: Sequence[RenameRule]) -> str | None:
-    """The name for ``reference`` inside: ``path:tag`` or ``path@digest``, without a host.
+def target_name(
+    image: ImageReference, rename: str | None, rules: Sequence[RenameRule]
+) -> str | None:
+    """The name for ``image`` inside: ``path:tag`` or ``path@digest``, without a host.
 
     Args:
-        reference: the full name, with host and tag or digest.
+        image: the full name, with host and tag or digest.
         rename: what its own entry says; without a tag it keeps the image's.
         rules: tried in order where the entry says nothing; the first that matches decides.
 
@@ -52,7 +56,6 @@ def target_name(reference: str, rename: str | None, rules: Sequence[RenameRule])
     Raises:
         InvalidReferenceError: a rule makes something of it that cannot be a name.
     """
-    image = ImageReference.parse(reference)
     version = f":{image.tag}" if image.tag else f"@{image.digest}"
     if rename is not None:
         return rename if ":" in rename else rename + version
@@ -62,7 +65,7 @@ def target_name(reference: str, rename: str | None, rules: Sequence[RenameRule])
             name = _complete(made, version)
             if name is None:
                 raise InvalidReferenceError(
-                    f"{rule.origin}: the rename rule makes {made[:300]!r} of {reference},"
+                    f"{rule.origin}: the rename rule makes {made[:300]!r} of {image},"
                     " which cannot be a name"
                 )
             return name

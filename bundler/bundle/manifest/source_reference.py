@@ -1,10 +1,10 @@
-"""References as bundle manifests write them, and the names that images have in a bundle."""
+"""References in bundle manifests: the full name of an image, and where it is read."""
 
 from __future__ import annotations
 
 import os.path
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.oci.digest import Digest
+    from bundler.ports import Reference
 
 _DOCKER = "docker://"
 _LOCAL_DOMAIN = "localhost"
@@ -24,39 +24,19 @@ _CREDENTIALS = re.compile(r"^(?:[a-z][a-z-]*://)?[^/@\s]*:[^/@\s]*@(?!sha(?:256|
 _UNFIT = re.compile(r"[^a-z0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLocation:
-    """An image, or a repository where ``image`` has neither tag nor digest."""
+def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
+    """Parse a reference in a bundle manifest; return the name of the image and its source.
 
-    image: ImageReference
-    """The name in the bundle."""
-    source: str
-    """What ``transports.parse`` takes; local paths are resolved."""
-
-    @property
-    def pin(self) -> Digest | None:
-        """What the source has to stand for."""
-        return self.image.digest
-
-    @property
-    def local(self) -> bool:
-        """Whether it lies in a folder or file rather than in a registry."""
-        return not self.source.startswith(_DOCKER)
-
-
-def locate(text: str, folder: Path) -> SourceLocation:
-    """Read a reference; a plain name is one in a registry, a local path is relative to ``folder``.
-
-    What lies in a layout or an archive gets the name it has there, below ``localhost`` where that
-    names no registry.
+    A plain name refers to a registry; a local path is relative to ``folder``. An image in a layout
+    or an archive keeps its name there, with the domain ``localhost`` unless the name has another.
 
     Raises:
-        InvalidReferenceError: with the part that is wrong; never with credentials.
+        InvalidReferenceError: names the invalid part, but never credentials.
     """
     if _CREDENTIALS.match(text):
         raise InvalidReferenceError("a reference must not hold credentials; use `registries`")
     if text.startswith(_DOCKER):
-        return in_registry(ImageReference.parse(text.removeprefix(_DOCKER)))
+        return _in_registry(text.removeprefix(_DOCKER))
     transport, colon, rest = text.partition(":")
     if colon and transport in _ELSEWHERE:
         known = [name for name in transports.names() if name not in _ELSEWHERE]
@@ -65,34 +45,37 @@ def locate(text: str, folder: Path) -> SourceLocation:
             f" {', '.join(known)}"
         )
     if colon and transport in transports.names():
-        return _in_place(transport, rest, folder)
+        return _in_local_path(transport, rest, folder)
     if "://" in text:
         raise InvalidReferenceError(
             f"{text[:200]!r}: write the plain name, {text.partition('://')[2][:200]}"
         )
-    return in_registry(ImageReference.parse(text))
+    return _in_registry(text)
 
 
-def in_registry(image: ImageReference) -> SourceLocation:
-    """Where ``image`` is found: by its tag if it has one, else by its digest."""
-    asked = replace(image, digest=None) if image.tag else image
-    return SourceLocation(image, f"{_DOCKER}{asked}")
+def registry_source(image: ImageReference) -> Reference:
+    """Return the source of an image in a registry: by tag if it has one, else by digest."""
+    return transports.parse(f"{_DOCKER}{replace(image, digest=None) if image.tag else image}")
 
 
-def _in_place(transport: str, rest: str, folder: Path) -> SourceLocation:
+def _in_registry(text: str) -> tuple[ImageReference, Reference]:
+    image = ImageReference.parse(text)
+    return image, registry_source(image)
+
+
+def _in_local_path(transport: str, rest: str, folder: Path) -> tuple[ImageReference, Reference]:
     path, colon, name = rest.partition(":")
     if rest.startswith("//") or not path:
         raise InvalidReferenceError(
             f"'{transport}:{rest[:200]}': after {transport}: comes a path; "
             "for an artifact in a registry write its plain name, host/path:tag"
         )
-    source = f"{transport}:{os.path.normpath(folder / path)}{colon}{name}"
-    transports.parse(source)
-    return SourceLocation(_local_name(path, name), source)
+    source = transports.parse(f"{transport}:{os.path.normpath(folder / path)}{colon}{name}")
+    return _local_name(path, name), source
 
 
 def _local_name(path: str, name: str) -> ImageReference:
-    """What ``name`` at ``path`` is called in a bundle: a bare word is a tag of the path's stem."""
+    """Return the full name of an image at a local path; a bare word is a tag of the path's stem."""
     stem = _UNFIT.sub("-", PurePath(os.path.normpath(path)).stem.lower()).strip("-") or "image"
     if not name or name.startswith("@"):
         return ImageReference(_LOCAL_DOMAIN, stem, DEFAULT_TAG)

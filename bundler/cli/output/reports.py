@@ -13,7 +13,8 @@ from bundler.cli.output import text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.bundle.exporting.export import ExportPreview, ExportReport
+    from bundler.bundle.exporting.estimate import Estimate
+    from bundler.bundle.exporting.export import ExportReport
     from bundler.bundle.importing.report import ImportReport
     from bundler.copy.plan import Action, Plan
     from bundler.images.copy_image import CopyReport
@@ -28,11 +29,8 @@ _WORDS = {
 }
 
 
-def surveyed(survey: ExportPreview, bundle: Path | None, *, as_json: bool) -> None:
-    """Print what an export would do; ``bundle`` is where it would go, if that is said."""
-    from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - only plans need it
-
-    numbers = estimate(survey, bundle)
+def estimated(numbers: Estimate, *, as_json: bool) -> None:
+    """Print what an export would do."""
     if numbers.refusal is not None:
         text.note(f"warning: an export would be refused: {numbers.refusal.message}")
         if numbers.refusal.hint:
@@ -51,7 +49,7 @@ def surveyed(survey: ExportPreview, bundle: Path | None, *, as_json: bool) -> No
         for image in numbers.images
     ]
     text.table(("IMAGE", "PLATFORMS", "SIZE", "OWN", "REFERRERS"), rows, right={2, 3, 4})
-    for reference, error in numbers.missing:
+    for reference, error in numbers.missing.items():
         text.line(f"missing: {error.naming(reference)}")
     text.line(
         f"{text.count(len(rows), 'image')}, {text.count(numbers.blobs, 'blob')},"

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.exporting.export import ExportRequest
-from bundler.bundle.exporting.resolve_images import open_tags
+from bundler.bundle.exporting.resolve import list_tags
 from bundler.bundle.manifest import load as manifests
 from bundler.bundle.manifest import lockfile as locks
-from bundler.bundle.manifest.expand import Wanted, expand
+from bundler.bundle.manifest.expand import expand
 from bundler.errors import ConflictError
 
 if TYPE_CHECKING:
     from bundler.bundle.format.inventory import Format
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.bundle.manifest.lockfile import Lock
+    from bundler.copy.request import ImageRequest
     from bundler.events import Emit
     from bundler.ports import OpenOptions
     from bundler.trust.keys import PrivateKey
@@ -31,32 +32,35 @@ class ManifestInput:
     manifest: BundleManifest
     lock: Lock | None
 
-    def order(
+    def request(
         self,
+        options: OpenOptions,
+        emit: Emit,
         bundle: Path | None,
-        kind: str,
-        signing: tuple[PrivateKey, ...] = (),
+        bundle_format: str,
+        keys: tuple[PrivateKey, ...] = (),
         *,
         parents: bool = False,
         on_system_disk: bool = False,
     ) -> ExportRequest:
-        """The bundle that is to be made of it; None: nowhere, for a plan only."""
-        name, form = self.manifest.name, cast("Format", kind)
+        """Create the request for an export; None as ``bundle``: for an estimate only."""
         return ExportRequest(
-            bundle=bundle or Path(name),
-            stream=name,
-            format=form,
+            images=self.images(options, emit),
+            options=options,
+            bundle=bundle or Path(self.manifest.name),
+            stream=self.manifest.name,
+            format=cast("Format", bundle_format),
             expires=self.manifest.expires,
-            keys=signing,
+            keys=keys,
             parents=parents,
             on_system_disk=on_system_disk,
         )
 
-    def images(self, options: OpenOptions, emit: Emit) -> tuple[Wanted, ...]:
-        """The images that are wanted; asks registries for tags where they have to be chosen."""
+    def images(self, options: OpenOptions, emit: Emit) -> tuple[ImageRequest, ...]:
+        """Return a request for each image; lists the tags of repositories with a selection."""
         if self.lock is not None:
-            return self.lock.wanted()
-        return expand(self.manifest, partial(open_tags, options=options), emit)
+            return self.lock.images
+        return expand(self.manifest, partial(list_tags, options=options), emit)
 
 
 def load(path: Path, *, locked: bool = False) -> ManifestInput:

@@ -51,7 +51,7 @@ _EVERYTHING = Select()
 
 @dataclass(frozen=True, slots=True)
 class SyncImage:
-    """One image to copy."""
+    """One image to copy: a ``Reference`` to it, and the source that it shares with others."""
 
     place: Reference
     """What to open: a repository, a layout, a directory."""
@@ -61,6 +61,14 @@ class SyncImage:
     """The whole reference."""
     path: str
     """What its name at the destination is made of: ``host/repository:tag``, or a relative path."""
+
+    @property
+    def transport(self) -> str:
+        """The transport of the source."""
+        return self.place.transport
+
+    def __str__(self) -> str:
+        return self.label
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,15 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bundler import events, transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions
 from bundler.copy.engine import execute
-from bundler.copy.graph import Wish
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.plan import Target, plan
 from bundler.copy.platform_selection import EVERYTHING, Selection
+from bundler.copy.request import ImageRequest, SignaturePolicy
 from bundler.copy.resolve import resolve
 from bundler.copy.resolved_event import create_resolved_event
 from bundler.errors import BundlerError, NotFoundError
@@ -49,8 +49,7 @@ class SyncRequest:
     selection: Selection = EVERYTHING
     referrers: bool = False
     changes: ConversionOptions = NO_CONVERSION
-    signatures: Literal["all", "images", "none"] = "all"
-    """Which of the signatures beside the manifests come along; ``images``: not a list's."""
+    signatures: SignaturePolicy = "all"
     refuse_existing: bool = False
     """Copy nothing if one of the directories is there already."""
 
@@ -147,7 +146,7 @@ class _Work:
             ]
             outcome = self._copy(targets)
         published = () if outcome is None else outcome.published
-        roots = {one.image.wish.label: one.image.graph.root.digest for one in published}
+        roots = {one.image.label: one.image.graph.root.digest for one in published}
         for item, result in zip(placed, looked, strict=True):
             line = _line(item, result, outcome, roots)
             self.lines.append(line)
@@ -177,16 +176,14 @@ class _Work:
         """Find out what is to be done for an image."""
         sought, order = item.sought, self.order
         source = opened.source(sought.place)
-        wish = Wish(
-            source,
-            sought.name,
-            sought.label,
-            order.selection,
-            order.referrers,
+        request = ImageRequest(
+            sought,
+            selection=order.selection,
+            referrers="all" if order.referrers else "none",
             signatures=order.signatures,
-            tells_platform=False,
+            reads_platform=False,
         )
-        image = resolve(wish, self.admit)
+        image = resolve(request, source, self.admit)
         root, parts = image.graph.root.digest, create_resolved_event(image.graph)
         if self.dry_run and not item.remote:
             return _Inspected(root, None, parts)

@@ -54,6 +54,11 @@ class DockerReference:
         return "docker"
 
     @property
+    def registry_host(self) -> str:
+        """The registry's ``host[:port]``."""
+        return self.image.domain
+
+    @property
     def name(self) -> str:
         """The tag (``latest`` where nothing is said), the digest, or ``tag@digest``."""
         tag, digest = self.image.tag, self.image.digest

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bundler import transports
 from bundler.bundle.exporting import export as exporting
-from bundler.bundle.manifest.expand import Wanted
 from bundler.bundle.verifying.verify import verify
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
+from bundler.copy.platform_selection import Selection
+from bundler.copy.request import ImageRequest
 from bundler.errors import NoSpaceError, PartialError
+from bundler.oci.reference import ImageReference
 from bundler.ports import OpenOptions
 from bundler.trust import keys
 from tests.fakes import images
@@ -129,24 +132,22 @@ class Site:
         keep_going: bool = False,
     ) -> exporting.ExportReport:
         wanted = [
-            Wanted(
-                reference=f"registry.corp/{name}:1",
-                source=f"oci:{self.path / 'layout'}:{name}",
-                platforms=(),
-                index="strip",
-                referrers=True,
-                rename=None,
+            ImageRequest(
+                transports.parse(f"oci:{self.path / 'layout'}:{name}"),
+                ImageReference("registry.corp", name, "1"),
+                selection=Selection(index="all"),
+                referrers="all",
                 origin="test.yaml:1",
             )
             for name in names
         ]
         home = self.path / "home"
         options = OpenOptions(Settings.load({}, home, 1000, etc=home, usr_share=home, run=home))
-        order = exporting.ExportRequest(self.bundle, "plant-7", kind, keys=signed_by)
+        request = exporting.ExportRequest(
+            wanted, options, self.bundle, "plant-7", kind, keys=signed_by
+        )
         with ThreadPoolExecutor(1) as executor:
-            return exporting.export(
-                order, wanted, options, EngineOptions(executor, keep_going=keep_going)
-            )
+            return exporting.export(request, EngineOptions(executor, keep_going=keep_going))
 
     def restore(self, saved: Path | None) -> None:
         """Put the bundle back as it was saved, or take it away."""

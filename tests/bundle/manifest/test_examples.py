@@ -45,7 +45,7 @@ def test_there_are_no_other_files():
 def test_hospital_takes_one_platform_for_ninety_days():
     loaded = _load("hospital.yaml")
     assert loaded.expires == timedelta(days=90)
-    assert {entry.wishes.platforms for entry in loaded.images} == {(Platform("linux", "amd64"),)}
+    assert {entry.options.platforms for entry in loaded.images} == {(Platform("linux", "amd64"),)}
 
 
 def test_plant_chooses_and_renames():
@@ -61,7 +61,7 @@ def test_plant_chooses_and_renames():
             "8.0",
         ],
     }
-    wanted = expand(_load("plant-7.yaml"), tags.__getitem__)
+    wanted = expand(_load("plant-7.yaml"), lambda repository: tags[str(repository)])
     assert [image.rename for image in wanted] == [
         "control/gateway:v2.1",
         "mirror/quay.io/prometheus/prometheus:v2.53.1",
@@ -76,17 +76,17 @@ def test_plant_chooses_and_renames():
 def test_ship_gives_its_defaults_to_what_it_includes():
     loaded = _load("ship.yaml")
     both = (Platform("linux", "amd64"), Platform("linux", "arm64"))
-    assert [entry.wishes.platforms for entry in loaded.images] == [both, (), *[both] * 6]
+    assert [entry.options.platforms for entry in loaded.images] == [both, (), *[both] * 6]
     assert [file.path for file in loaded.files] == ["ship.yaml", "images.txt", "skopeo-sync.yaml"]
 
 
 def test_workshop_names_what_lies_on_disk():
     loaded = _load("workshop.yaml")
-    assert [entry.reference for entry in loaded.images][1:] == [
+    assert [str(entry.reference) for entry in loaded.images][1:] == [
         "localhost/layout:app",
         "localhost/probe-image:latest",
     ]
-    assert loaded.images[1].source == f"oci:{FOLDER}/layout:app"
+    assert str(loaded.images[1].source) == f"oci:{FOLDER}/layout:app"
 
 
 def test_inside_is_a_target():

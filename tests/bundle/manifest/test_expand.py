@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.bundle.manifest import load
-from bundler.bundle.manifest.expand import Wanted, expand
+from bundler.bundle.manifest.expand import expand
 from bundler.bundle.manifest.rename_rules import RenameRule, target_name
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError
+from bundler.oci.reference import ImageReference
 from bundler.oci.tag_filter import Latest, Select, checked_range, choose, natural_key
+
+if TYPE_CHECKING:
+    from bundler.copy.request import ImageRequest
+    from bundler.ports import Reference
 
 DIGEST = "sha256:" + "a" * 64
 TAGS = [
@@ -174,27 +180,27 @@ RULES = (
     ],
 )
 def test_the_name_inside_is_the_entrys_or_the_first_rules(reference, rename, rules, expected):
-    assert target_name(reference, rename, rules) == expected
+    assert target_name(ImageReference.parse(reference), rename, rules) == expected
 
 
 def test_a_rule_that_makes_no_name_is_named():
     rules = (RenameRule(re.compile("(?P<x>:.*)?"), "A{x}", "m.yaml:9"),)
     with pytest.raises(InvalidReferenceError, match=r"^m\.yaml:9: the rename rule makes 'A'"):
-        target_name("quay.io/a/b:1", None, rules)
+        target_name(ImageReference.parse("quay.io/a/b:1"), None, rules)
 
 
 @pytest.fixture
 def meant(tmp_path):
-    def meant(text: str, **tags: list[str]) -> list[Wanted]:
+    def meant(text: str, **tags: list[str]) -> list[ImageRequest]:
         path = tmp_path / "m.yaml"
         path.write_text(text)
         asked = []
 
-        def open_tags(repository: str) -> list[str]:
-            asked.append(repository)
-            return tags[repository.rpartition("/")[2]]
+        def list_tags(repository: Reference) -> list[str]:
+            asked.append(str(repository))
+            return tags[str(repository).rpartition("/")[2]]
 
-        wanted = expand(load.load(path, environment={}), open_tags)
+        wanted = expand(load.load(path, environment={}), list_tags)
         assert len(asked) == len(set(asked))
         return list(wanted)
 
@@ -210,13 +216,13 @@ def test_images_come_in_the_manifests_order_and_a_repositorys_in_natural_order(m
         "  - {ref: a:1, platforms: all}\n",
         app=["1.10", "2", "1.9"],
     )
-    assert [(image.reference, image.source, image.rename) for image in wanted] == [
+    assert [(image.label, str(image.source), image.rename) for image in wanted] == [
         ("docker.io/library/b:1", "docker://docker.io/library/b:1", None),
         ("quay.io/x/app:1.9", "docker://quay.io/x/app:1.9", "infra/app:1.9"),
         ("quay.io/x/app:1.10", "docker://quay.io/x/app:1.10", "infra/app:1.10"),
         ("docker.io/library/a:1", "docker://docker.io/library/a:1", None),
     ]
-    assert [image.index for image in wanted] == ["strip", "strip", "strip", "all"]
+    assert [image.selection.index for image in wanted] == ["strip", "strip", "strip", "all"]
     assert wanted[1].origin == "m.yaml:4"
 
 
@@ -245,7 +251,7 @@ def test_excluded_images_go_whatever_asked_for_them(meant):
         "rename: [{match: '-debug', to: 'NO'}]\n",
         app=["1", "2"],
     )
-    assert [image.reference for image in wanted] == ["quay.io/x/app:1"]
+    assert [image.label for image in wanted] == ["quay.io/x/app:1"]
 
 
 def test_nothing_left_after_exclusion_is_an_error(meant):
@@ -261,7 +267,7 @@ def test_the_same_image_asked_for_twice_is_one(meant):
         "  - {repo: quay.io/x/app, select: {tags: ['1', '2']}}\n",
         app=["1", "2"],
     )
-    assert [(image.reference, image.origin) for image in wanted] == [
+    assert [(image.label, image.origin) for image in wanted] == [
         ("quay.io/x/app:1", "m.yaml:2"),
         ("quay.io/x/app:2", "m.yaml:4"),
     ]

@@ -76,7 +76,7 @@ def test_a_list_is_told_by_its_first_line(text, expected):
 
 def test_a_list_has_one_reference_in_each_line(load):
     loaded = load("# images\n\nnginx:1.27\n  quay.io/a/b:1   # why\noci:layout:app\r\n", "l.txt")
-    assert [(entry.reference, entry.origin) for entry in loaded.images] == [
+    assert [(str(entry.reference), entry.origin) for entry in loaded.images] == [
         ("docker.io/library/nginx:1.27", "l.txt:3"),
         ("quay.io/a/b:1", "l.txt:4"),
         ("localhost/layout:app", "l.txt:5"),
@@ -96,7 +96,7 @@ def test_a_skopeo_sync_file_says_tags_digests_ranges_and_expressions(load):
     loaded = load(SYNC)
     digest = "sha256:0000000000000000000000000000000011111111111111111111111111111111"
     host = "registry.example.com:5000"
-    assert [(entry.reference, entry.select) for entry in loaded.images] == [
+    assert [(str(entry.reference), entry.select) for entry in loaded.images] == [
         (f"{host}/busybox", Select()),
         (f"{host}/redis:1.0", None),
         (f"{host}/redis:2.0", None),
@@ -126,12 +126,12 @@ def test_all_tags_of_a_repository_are_announced_with_their_number(load):
         "docker://registry.example.com:5000/nginx": ["1.13.1", "1.130", "2"],
         "docker://registry.example.com:5000/team/pause": ["1.1", "1.2", "3.9", "4.0"],
     }
-    wanted = expand(load(SYNC), tags.__getitem__, told.append)
+    wanted = expand(load(SYNC), lambda repository: tags[str(repository)], told.append)
     assert told == [
         Notice("list.yaml:3: registry.example.com:5000/busybox: all tags are taken: 3 tags"),
         Notice("list.yaml:8: registry.example.com:5000/alpine: all tags are taken: 1 tag"),
     ]
-    assert [image.reference.rpartition("/")[2] for image in wanted][-5:] == [
+    assert [image.label.rpartition("/")[2] for image in wanted][-5:] == [
         "nginx:1.13.1",
         "nginx:1.130",
         "pause:1.2",
@@ -179,12 +179,12 @@ def test_foreign_files_can_be_included(load, tmp_path):
         "registries: {quay.io: {tls: {verify: false}}}\n"
         "include: [sync.yml, {path: list.txt}]\n"
     )
-    assert [str(entry.wishes.platforms[0]) for entry in loaded.images] == ["linux/arm64"] * 2
-    assert not any(entry.wishes.referrers for entry in loaded.images)
+    assert [str(entry.options.platforms[0]) for entry in loaded.images] == ["linux/arm64"] * 2
+    assert not any(entry.options.referrers for entry in loaded.images)
     assert loaded.registries["quay.io"].tls_verify is False
 
 
 def test_the_old_name_of_docker_hub_has_the_options_of_its_entry(load):
     loaded = load("index.docker.io:\n  images: {library/nginx: ['1']}\n  tls-verify: false\n")
-    assert [entry.reference for entry in loaded.images] == ["docker.io/library/nginx:1"]
+    assert [str(entry.reference) for entry in loaded.images] == ["docker.io/library/nginx:1"]
     assert loaded.registries["docker.io"].tls_verify is False

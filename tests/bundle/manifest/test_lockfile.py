@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,15 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bundler import transports
 from bundler.bundle.manifest import load as manifest
 from bundler.bundle.manifest import lockfile as locks
-from bundler.bundle.manifest.expand import LockedReferrer, Wanted
+from bundler.bundle.manifest.expand import expand
 from bundler.bundle.manifest.load import ManifestFile
-from bundler.bundle.manifest.lockfile import Lock, LockedImage
+from bundler.bundle.manifest.lockfile import Lock
+from bundler.config.settings import Settings
+from bundler.copy.engine import EngineOptions
+from bundler.copy.platform_selection import Selection
+from bundler.copy.request import ImageRequest, LockedRoot, PinnedReferrer
 from bundler.errors import BundlerError, InvalidBundleManifestError, NotFoundError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
+from bundler.oci.reference import ImageReference
+from bundler.ports import OpenOptions
+from tests.fakes import images
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 TIME = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -28,36 +37,41 @@ def digest(letter: str) -> Digest:
     return Digest("sha256:" + letter * 64)
 
 
-def image(reference: str, letter: str = "a", **more: object) -> LockedImage:
-    plain = LockedImage(
-        reference=reference,
-        source=f"docker://{reference}",
-        digest=digest(letter),
-        media_type=INDEX,
-        size=1234,
-        platforms=(),
-        index="all",
-        replaces=None,
+def image(
+    reference: str,
+    letter: str = "a",
+    *,
+    source: str | None = None,
+    replaces: Digest | None = None,
+    time: datetime = TIME,
+    **more: object,
+) -> ImageRequest:
+    """A request as it is read from a lock file."""
+    named = ImageReference.parse(reference)
+    pin = replaces or digest(letter)
+    plain = ImageRequest(
+        transports.parse(source or f"docker://{named.repository}@{pin}"),
+        named,
+        selection=Selection(index="all"),
         referrers=(),
-        rename=None,
+        pin=pin,
+        locked=LockedRoot(Descriptor(INDEX, digest(letter), 1234), replaces, time),
         origin="m.yaml:3",
-        time=TIME,
     )
     return replace(plain, **more)
 
 
-def lock(*images: LockedImage) -> Lock:
+def lock(*images: ImageRequest) -> Lock:
     return Lock("plant-7", (ManifestFile("m.yaml", digest("f")),), images)
 
 
 FULL = image(
     "quay.io/x/app:1.10",
-    platforms=(Platform("linux", "amd64"), Platform("linux", "arm", "v7")),
-    index="strip",
+    selection=Selection((Platform("linux", "amd64"), Platform("linux", "arm", "v7")), "strip"),
     replaces=digest("b"),
     referrers=(
-        LockedReferrer(digest("c")),
-        LockedReferrer(digest("d"), f"sha256-{'a' * 64}.sig"),
+        PinnedReferrer(digest("c")),
+        PinnedReferrer(digest("d"), f"sha256-{'a' * 64}.sig"),
     ),
     rename="infra/app:1.10",
 )
@@ -113,33 +127,44 @@ def test_a_local_place_is_written_relative_to_the_lock(tmp_path):
 
 
 WORD = st.from_regex(r"\A[a-z][a-z0-9]{0,8}\Z")
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
 DIGESTS = st.sampled_from("0123456789abcdef").map(digest)
-IMAGES = st.builds(
-    LockedImage,
-    reference=st.builds("{}.io/{}:{}".format, WORD, WORD, WORD | st.just("1.10")),
-    source=st.just(""),
-    digest=DIGESTS,
-    media_type=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1),
-    size=st.integers(0, 2**40),
-    platforms=st.lists(
-        st.sampled_from([Platform("linux", "amd64"), Platform("linux", "arm", "v7")]), unique=True
-    ).map(tuple),
-    index=st.sampled_from(["strip", "sparse", "all"]),
-    replaces=st.none() | DIGESTS,
-    referrers=st.lists(st.builds(LockedReferrer, DIGESTS, st.none() | WORD), max_size=2).map(tuple),
-    rename=st.none() | WORD,
-    origin=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1),
-    time=st.integers(0, 2**32).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
-).map(
-    lambda made: replace(
-        made,
-        source=f"docker://{made.reference}",
-        index=made.index if made.platforms else "all",
-    )
+PLATFORMS = st.lists(
+    st.sampled_from([Platform("linux", "amd64"), Platform("linux", "arm", "v7")]),
+    unique=True,
+    min_size=1,
+).map(tuple)
+LOCKED = st.builds(
+    LockedRoot,
+    st.builds(Descriptor, TEXT, DIGESTS, st.integers(0, 2**40)),
+    st.none() | DIGESTS,
+    st.integers(0, 2**32).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
 )
 
 
-@given(st.lists(IMAGES, max_size=4, unique_by=lambda made: made.reference))
+@st.composite
+def locked_images(draw) -> ImageRequest:
+    locked = draw(LOCKED)
+    plain = image(
+        draw(st.builds("{}.io/{}:{}".format, WORD, WORD, WORD | st.just("1.10"))),
+        replaces=locked.replaces or locked.root.digest,
+    )
+    return replace(
+        plain,
+        locked=locked,
+        selection=draw(
+            st.builds(Selection, PLATFORMS, st.sampled_from(["strip", "sparse", "all"]))
+            | st.just(Selection(index="all"))
+        ),
+        referrers=tuple(
+            draw(st.lists(st.builds(PinnedReferrer, DIGESTS, st.none() | WORD), max_size=2))
+        ),
+        rename=draw(st.none() | WORD),
+        origin=draw(TEXT),
+    )
+
+
+@given(st.lists(locked_images(), max_size=4, unique_by=lambda made: made.label))
 def test_any_lock_survives_the_way_to_the_file_and_back(tmp_path_factory, images):
     folder = tmp_path_factory.getbasetemp()
     path = folder / "any.lock.yaml"
@@ -203,53 +228,54 @@ def test_what_has_not_moved_keeps_its_time():
     later = TIME.replace(year=2027)
     old = lock(image("r.io/same:1"), image("r.io/moved:1"))
     new = lock(image("r.io/same:1", time=later), image("r.io/moved:1", "b", time=later))
-    assert [locked.time for locked in locks.keep_times(old, new).images] == [TIME, later]
+    assert [image.locked.time for image in locks.keep_times(old, new).images] == [TIME, later]
 
 
-def test_a_locked_image_is_asked_for_by_the_digest_its_source_has():
-    plain, stripped, local = lock(
-        image("r.io/a:1"), FULL, image("localhost/a:b", source="oci:a:b")
-    ).wanted()
-    assert (plain.source, plain.pin, plain.result) == (
+def test_locked_image_is_requested_by_the_digest_at_its_source(tmp_path):
+    path = tmp_path / "m.lock.yaml"
+    local = image("localhost/a:b", source=f"oci:{tmp_path}/a:b")
+    locks.write(path, lock(image("r.io/a:1"), FULL, local))
+    plain, stripped, local = locks.read(path).images
+    assert (str(plain.source), plain.pin, plain.locked.root.digest) == (
         f"docker://r.io/a@{digest('a')}",
         digest("a"),
         digest("a"),
     )
-    assert (plain.reference, plain.index, plain.referrers) == ("r.io/a:1", "all", False)
-    assert plain.locked_referrers == ()
-    assert (stripped.source, stripped.pin, stripped.result) == (
+    assert (plain.label, plain.selection.everything, plain.referrers) == ("r.io/a:1", True, ())
+    assert (str(stripped.source), stripped.pin, stripped.locked.root.digest) == (
         f"docker://quay.io/x/app@{digest('b')}",
         digest("b"),
         digest("a"),
     )
-    assert (stripped.platforms, stripped.rename) == (FULL.platforms, "infra/app:1.10")
-    assert (stripped.referrers, stripped.locked_referrers) == (True, FULL.referrers)
-    assert (local.source, local.pin) == ("oci:a:b", digest("a"))
+    assert (stripped.selection, stripped.rename) == (FULL.selection, "infra/app:1.10")
+    assert stripped.referrers == FULL.referrers
+    assert (str(local.source), local.pin) == (f"oci:{tmp_path}/a:b", digest("a"))
 
 
-def test_a_wanted_image_is_locked_with_what_it_turned_out_to_be():
-    wanted = Wanted(
-        reference="r.io/a:1",
-        source="docker://r.io/a:1",
-        platforms=(Platform("linux", "amd64"),),
-        index="strip",
-        referrers=True,
-        rename="a:1",
-        origin="m.yaml:3",
+def test_create_locks_each_image_with_the_root_it_resolves_to(tmp_path):
+    """Platforms are stripped, so the lock records the root at the source and the new one."""
+    multi = images.multi_platform("multi", "linux/amd64", "linux/arm64", "linux/s390x")
+    tag, signature = images.cosign_signature(multi)
+    images.write_layout(tmp_path / "layout", {"multi": multi, tag: signature})
+    path = tmp_path / "m.yaml"
+    path.write_text(
+        "images: [{ref: 'oci:layout:multi', rename: 'a:1', platforms: [linux/amd64, linux/arm64]}]"
     )
-    locked = LockedImage.of(
-        wanted,
-        root=Descriptor(INDEX, digest("a"), 5),
-        replaces=digest("b"),
-        referrers=(LockedReferrer(digest("c")),),
-        time=TIME,
-    )
-    (again,) = lock(locked).wanted()
-    assert (again.platforms, again.index, again.rename, again.origin) == (
-        wanted.platforms,
-        "strip",
+    loaded = manifest.load(path, environment={})
+    home = tmp_path / "home"
+    options = OpenOptions(Settings.load({}, home, 1000, etc=home, usr_share=home, run=home))
+    with ThreadPoolExecutor(2) as executor:
+        requests = expand(loaded, lambda _: [])
+        made = locks.create(loaded, requests, options, EngineOptions(executor))
+    locks.write(tmp_path / "m.lock.yaml", made)
+    assert locks.read(tmp_path / "m.lock.yaml") == made
+    (locked,) = made.images
+    assert (locked.pin.text, locked.locked.replaces.text) == (multi.digest, multi.digest)
+    assert locked.locked.root.digest.text != multi.digest
+    assert (locked.selection, locked.rename, locked.origin) == (
+        requests[0].selection,
         "a:1",
-        "m.yaml:3",
+        "m.yaml:1",
     )
 
 

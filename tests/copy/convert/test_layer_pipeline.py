@@ -14,8 +14,8 @@ from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.graph import Wish
 from bundler.copy.plan import Target, plan
+from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     CannotConvertError,
@@ -28,6 +28,7 @@ from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Accepts
 from bundler.retry_policy import Backoff, RetryPolicy
+from bundler.transports.memory.transport import MemoryReference
 from tests.fakes.memory import Fault, MemoryStore
 
 UNCOMPRESSED = Accepts(
@@ -47,7 +48,7 @@ def no_waiting(monkeypatch):
 
 
 def copy(executor, there, here, changes, accepts=None, name="app"):
-    image = resolve(Wish(there.source(), name, f"memory:{name}"))
+    image = resolve(ImageRequest(MemoryReference(name)), there.source())
     target = Target(image, here.destination(accepts or Accepts()), (name,), changes=changes)
     made = plan([target], executor, Cancellation())
     return execute(made, EngineOptions(executor)).published[0].image.graph.root

@@ -72,18 +72,24 @@ def export(
         )
     signing = signing_keys.private_keys(sign_keys, passphrase_file)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
+    from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     asked = manifest_input.load(manifest, locked=locked)
-    order = asked.order(destination, kind, signing, parents=parents, on_system_disk=on_system_disk)
     with context.running(jobs) as work:
-        settings = work.options(asked.manifest.registries, duplicate_blobs=duplicate_blobs)
-        images = asked.images(settings, work.emit)
+        request = asked.request(
+            work.options(asked.manifest.registries, duplicate_blobs=duplicate_blobs),
+            work.emit,
+            destination,
+            kind,
+            signing,
+            parents=parents,
+            on_system_disk=on_system_disk,
+        )
         engine = work.engine(keep_going=keep_going)
         if dry_run:
-            survey = exporting.survey(order, images, settings, engine)
-            reports.surveyed(survey, destination, as_json=as_json)
+            reports.estimated(estimate(request, engine), as_json=as_json)
             return
-        report = exporting.export(order, images, settings, engine)
+        report = exporting.export(request, engine)
     reports.exported(report, as_json=as_json)
     report.check()

@@ -25,7 +25,6 @@ def lock(manifest: Path, *, jobs: int | None, as_json: bool) -> None:
     Says what moved, what is new and what is gone since the last lock. ``airbundle export
     --locked`` makes the same bundle again.
     """
-    from bundler.bundle.manifest import create_lockfile  # noqa: PLC0415
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
@@ -38,7 +37,7 @@ def lock(manifest: Path, *, jobs: int | None, as_json: bool) -> None:
     with context.running(jobs) as work:
         settings = work.options(asked.manifest.registries)
         images = asked.images(settings, work.emit)
-        new = create_lockfile.make(asked.manifest, images, settings, work.engine())
+        new = locks.create(asked.manifest, images, settings, work.engine())
     if old is not None:
         new = locks.keep_times(old, new)
     locks.write(path, new)

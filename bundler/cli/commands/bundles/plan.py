@@ -39,13 +39,13 @@ def plan(
     With DESTINATION, what lies there already is not counted, and its free space is compared.
     Nothing is written.
     """
-    from bundler.bundle.exporting import export  # noqa: PLC0415 - not for --help
+    from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     asked = manifest_input.load(manifest, locked=locked)
-    order = asked.order(destination, kind)
     with context.running(jobs) as work:
-        settings = work.options(asked.manifest.registries)
-        images = asked.images(settings, work.emit)
-        survey = export.survey(order, images, settings, work.engine(keep_going=keep_going))
-    reports.surveyed(survey, destination, as_json=as_json)
+        options = work.options(asked.manifest.registries)
+        request = asked.request(options, work.emit, destination, kind)
+        engine = work.engine(keep_going=keep_going)
+        numbers = estimate(request, engine, compare=destination is not None)
+    reports.estimated(numbers, as_json=as_json)

@@ -1,0 +1,85 @@
+"""Resolve image requests: open their sources, and read the graphs of all images in parallel."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bundler import transports
+from bundler.copy.parallel import run_all, run_collecting_errors
+from bundler.copy.resolve import resolve
+from bundler.errors import BundlerError, ConflictError, UsageError
+from bundler.ports import ListsTags
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.copy.engine import EngineOptions
+    from bundler.copy.graph import ResolvedImage
+    from bundler.copy.request import ImageRequest
+    from bundler.ports import OpenOptions, Reference
+
+
+def resolve_all(
+    requests: Sequence[ImageRequest],
+    options: OpenOptions,
+    running: EngineOptions,
+    stack: ExitStack,
+) -> tuple[list[ResolvedImage], dict[str, BundlerError]]:
+    """Resolve every request, in parallel.
+
+    Args:
+        requests: the images.
+        options: how to open the sources.
+        running: with ``keep_going``, failures are returned instead of raised.
+        stack: closes the sources.
+
+    Returns:
+        The images, in the order of the requests, and the failures by the label of the request.
+
+    Raises:
+        BundlerError: the first failure, with the origin of its request as a note.
+    """
+    tasks = [partial(_resolve, request, options, stack) for request in requests]
+    if not running.keep_going:
+        return run_all(running.executor, tasks, running.cancellation), {}
+    images: list[ResolvedImage] = []
+    failed: dict[str, BundlerError] = {}
+    results = run_collecting_errors(running.executor, tasks, running.cancellation)
+    for request, result in zip(requests, results, strict=True):
+        if isinstance(result, BundlerError):
+            failed[request.label] = result
+        else:
+            images.append(result)
+    return images, failed
+
+
+def list_tags(repository: Reference, options: OpenOptions) -> Sequence[str]:
+    """Return every tag of ``repository``, a reference without a tag.
+
+    Raises:
+        UsageError: the transport cannot list tags.
+    """
+    source = transports.transport(repository.transport).source(repository, options)
+    with closing(source):
+        if not isinstance(source, ListsTags):
+            raise UsageError(f"{repository}: a {repository.transport}: place has no list of tags")
+        return source.tags()
+
+
+def _resolve(request: ImageRequest, options: OpenOptions, stack: ExitStack) -> ResolvedImage:
+    try:
+        source = transports.transport(request.source.transport).source(request.source, options)
+        stack.callback(source.close)
+        image = resolve(request, source)
+    except BundlerError as error:
+        error.add_note(f"asked for by {request.origin}")
+        raise
+    root, locked = image.graph.root.digest, request.locked
+    if locked is not None and root != locked.root.digest:
+        raise ConflictError(
+            f"{request.label}: choosing platforms makes {root}, but {locked.root.digest} is locked",
+            hint="lock again",
+        )
+    return image

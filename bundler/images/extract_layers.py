@@ -1,4 +1,4 @@
-"""Put single layers of an image into a directory, beside its manifest."""
+"""Copy single layers of an image into a directory, beside its manifest."""
 
 from __future__ import annotations
 
@@ -21,36 +21,44 @@ if TYPE_CHECKING:
 
 
 def extract_layers(
-    found: ImageRoot,
+    root: ImageRoot,
     image: ImageManifest,
-    wanted: Sequence[Digest],
+    digests: Sequence[Digest],
     destination: Destination,
     cancellation: Cancellation,
 ) -> None:
-    """Write the ``wanted`` blobs to ``destination``, or all of the image, and its manifest.
+    """Write the blobs with ``digests``, or all blobs if empty, and the manifest of an image.
+
+    Args:
+        root: where the image is read from.
+        image: the image that contains the blobs.
+        digests: the blobs to write; they need not be part of the image.
+        destination: receives the blobs, and is committed.
+        cancellation: checked for every chunk.
 
     Raises:
-        NotFoundError: a blob is not where the image is.
-        IntegrityError: a blob is not what its digest says.
+        NotFoundError: a blob is not at the source.
+        IntegrityError: a blob does not match its digest.
     """
     known = {child.digest: Node.of(child, kind) for child, kind in children(image)}
-    nodes = [known.get(one, Node("layer", "application/octet-stream", one)) for one in wanted]
+    nodes = [
+        known.get(digest, Node("layer", "application/octet-stream", digest)) for digest in digests
+    ]
     for node in nodes or known.values():
-        what = f"{found.reference}: blob {node.digest}"
-        with found.source.open(node) as stream:
-            destination.push(
-                node,
-                VerifiedReader(
-                    stream,
-                    what,
-                    digest=node.digest,
-                    size=node.size,
-                    media_type=node.media_type,
-                    observe=lambda _: cancellation.check(),
-                ),
+        with root.source.open(node) as stream:
+            content = VerifiedReader(
+                stream,
+                f"{root.reference}: blob {node.digest}",
+                digest=node.digest,
+                size=node.size,
+                media_type=node.media_type,
+                observe=lambda _: cancellation.check(),
             )
-    root = Descriptor(image.media_type, Digest.of(image.raw), len(image.raw))
-    what = f"{found.reference}: manifest {root.digest}"
-    content = VerifiedReader(BytesIO(image.raw), what, digest=root.digest, size=root.size)
-    destination.push(Node.of(root, "manifest"), content)
-    destination.commit([Publication(root, ())])
+            destination.push(node, content)
+    descriptor = Descriptor(image.media_type, Digest.of(image.raw), len(image.raw))
+    subject = f"{root.reference}: manifest {descriptor.digest}"
+    content = VerifiedReader(
+        BytesIO(image.raw), subject, digest=descriptor.digest, size=descriptor.size
+    )
+    destination.push(Node.of(descriptor, "manifest"), content)
+    destination.commit([Publication(descriptor, ())])

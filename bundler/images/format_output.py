@@ -1,8 +1,8 @@
-r"""A struct as the bytes that a command prints: indented JSON, or what a template makes of it.
+r"""Print a struct as indented JSON, or with a template in Go's syntax.
 
-A template is run as the tools for containers do: over a list of one, once for each unless it says
-so itself; ``\n`` and ``\t`` are what they are in C, and in actions what Go has them for; after
-``table`` columns are aligned.
+A template is executed as other container tools do: for each element of a list of one, unless it
+contains its own ``range``. Outside of actions, ``\n`` and ``\t`` are escapes. With ``table`` at
+its beginning, columns are aligned.
 """
 
 from __future__ import annotations
@@ -20,65 +20,63 @@ _INDENT = 4
 _IS_JSON = re.compile(r"\s*json\s*")
 _ACTION = re.compile(r"({{.*?}})", re.DOTALL)
 _HAS_RANGE = re.compile(r"{{\s*range\s*\.\s*}}.*{{\s*end\s*-?\s*}}", re.DOTALL)
-_LEAST_WIDTH, _PADDING = 12, 2
+_MIN_WIDTH, _PADDING = 12, 2
 
 
 def format_struct(value: Struct, template: str | None = None) -> bytes:
-    """``value`` as ``template`` says, with the line's end; JSON if it does not.
+    """Format ``value`` with ``template``, or as JSON without one; ends with a line end.
 
     Raises:
-        LimitError: the template asks for too much.
-        UsageError: it is not a template, or asks for what is not there.
+        LimitError: the output is larger, or takes longer, than allowed.
+        UsageError: the template is invalid, or refers to a field that does not exist.
     """
     if not template or _IS_JSON.fullmatch(template):
         return f"{values.encode(value, indent=_INDENT)}\n".encode()
     from bundler.gocompat.template import execute  # noqa: PLC0415 - not for JSON
 
-    plain = "".join(
+    source = "".join(
         part if part.startswith("{{") else part.replace("\\t", "\t").replace("\\n", "\n")
         for part in _ACTION.split(template)
     )
-    table = template.startswith("table ")
-    if table:
-        plain = plain.removeprefix("table ").replace(" ", "\t")
-    if not plain.endswith("\n") and "\\n" not in plain:  # an action ends lines by itself
-        plain += "\n"
-    if table or not _HAS_RANGE.search(plain):
-        plain = f"{{{{range .}}}}{plain}{{{{end -}}}}"
-    made = execute.render(plain, [value])
-    return _shown(_aligned(made) if table else made).encode()
+    is_table = template.startswith("table ")
+    if is_table:
+        source = source.removeprefix("table ").replace(" ", "\t")
+    if not source.endswith("\n") and "\\n" not in source:  # an action may end the line itself
+        source += "\n"
+    if is_table or not _HAS_RANGE.search(source):
+        source = f"{{{{range .}}}}{source}{{{{end -}}}}"
+    text = execute.render(source, [value])
+    if is_table:
+        rows = [line.split("\t") for line in text.split("\n")]
+        _align(rows, 0, len(rows), 0)
+        text = "\n".join("".join(row) for row in rows)
+    return _escape(text).encode()
 
 
-def _aligned(text: str) -> str:
-    """Columns of cells, each of which ends with a tab; a column is as wide as its widest cell.
+def _align(rows: list[list[str]], start: int, end: int, column: int) -> None:
+    """Pad the cells of ``column``, and of the columns to its right, in the rows start to end.
 
-    A column goes through lines that follow one another, as long as they have a cell in it.
+    Each cell ends with a tab. A column extends over consecutive lines that have a cell in it, and
+    is as wide as its widest cell.
     """
-    rows = [line.split("\t") for line in text.split("\n")]
-    _widen(rows, 0, len(rows), 0)
-    return "\n".join("".join(row) for row in rows)
-
-
-def _widen(rows: list[list[str]], start: int, end: int, column: int) -> None:
-    """Pad the cells of ``column``, and of those to its right, in the rows from start to end."""
-    at = start
-    while at < end:
-        first = at
-        while at < end and column < len(rows[at]) - 1:
-            at += 1
-        if at > first:
-            width = max(len(row[column]) + _PADDING for row in rows[first:at])
-            for row in rows[first:at]:
-                row[column] = row[column].ljust(max(width, _LEAST_WIDTH))
-            _widen(rows, first, at, column + 1)
+    row = start
+    while row < end:
+        first = row
+        while row < end and column < len(rows[row]) - 1:
+            row += 1
+        if row > first:
+            width = max(len(cells[column]) + _PADDING for cells in rows[first:row])
+            for cells in rows[first:row]:
+                cells[column] = cells[column].ljust(max(width, _MIN_WIDTH))
+            _align(rows, first, row, column + 1)
         else:
-            at += 1
+            row += 1
 
 
-def _shown(text: str) -> str:
-    """Without what could steer a terminal; see ``render.plain``, which would take line ends too."""
+def _escape(text: str) -> str:
+    """Escape characters that could control a terminal; line ends and tabs stay."""
     if any(0xD800 <= ord(char) < 0xE000 for char in text):
-        raise UsageError("template: it makes half a character")
+        raise UsageError("template: the output contains half of a surrogate pair")
     return "".join(
         char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text
     )

@@ -1,6 +1,6 @@
-"""Look at one image or artifact, without its layers.
+"""Inspect an image or artifact without reading its layers.
 
-Of a list, what is shown is the image for one platform, but under the list's own digest.
+For an index, the inspected image is the one of a platform, shown with the digest of the index.
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ if TYPE_CHECKING:
     from bundler.oci.platform import Platform
     from bundler.ports import Reference, Source
 
-
-_NO_SUCH_PAGE = "404 page not found"
+_GO_NOT_FOUND_PAGE = "404 page not found"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRoot:
-    """What a reference leads to: its root's bytes, and where the rest can be read."""
+    """The root that a reference resolves to, with the open source that it was read from."""
 
     source: Source
     reference: Reference
@@ -48,18 +47,27 @@ class ImageRoot:
     raw: bytes = field(repr=False)
 
     def compute_digest(self, algorithm: str | None = None) -> Digest:
-        """The root's digest, by ``algorithm`` where that is not the root's own."""
+        """Return the digest of the root; with ``algorithm`` not necessarily the root's own."""
         if algorithm in (None, self.root.digest.algorithm):
             return self.root.digest
         return Digest.of(self.raw, algorithm)
 
+    def read_config(self, image: ImageManifest) -> bytes:
+        """Read and verify the config of an image, or of an artifact.
+
+        Raises:
+            IntegrityError: the bytes do not match their digest or size.
+            LimitError: the config is larger than allowed.
+        """
+        return fetch(self.source, image.config, str(self.reference), kind="config")
+
 
 def read_root(source: Source, reference: Reference) -> ImageRoot:
-    """Read the root that ``reference`` names, whatever it is.
+    """Read the manifest or index that ``reference`` resolves to.
 
     Raises:
-        NotFoundError: there is no such image.
-        IntegrityError: its bytes are not those of its digest.
+        NotFoundError: no such image exists.
+        IntegrityError: the bytes do not match the digest.
     """
     if isinstance(source, KeepsOriginalManifests):
         root = source.stored_manifest(reference.name)
@@ -68,170 +76,161 @@ def read_root(source: Source, reference: Reference) -> ImageRoot:
     return ImageRoot(source, reference, root, fetch(source, root, str(reference)))
 
 
-def select_image(found: ImageRoot, platform: Platform) -> ImageManifest:
-    """As ``any_instance``, an image that has a config.
+def select_image(root: ImageRoot, platform: Platform) -> ImageManifest:
+    """Return the image itself, or the one of an index that runs best on ``platform``.
 
     Raises:
-        UnsupportedError: its manifest is of schema 1, which has none.
+        NotFoundError: no image runs on ``platform``.
+        UnsupportedError: the manifest is of schema 1, which has no config.
     """
-    parsed = select_manifest(found, platform)
+    parsed = select_manifest(root, platform)
     if isinstance(parsed, Schema1):
         raise UnsupportedError(
-            f"{found.reference}: a manifest of Docker's schema 1 has no config",
+            f"{root.reference}: a manifest of Docker's schema 1 has no config",
             hint="--raw shows the manifest",
         )
     return parsed
 
 
-def select_manifest(found: ImageRoot, platform: Platform) -> ImageManifest | Schema1:
-    """The image itself, or of a list the one that runs best on ``platform``.
+def select_manifest(root: ImageRoot, platform: Platform) -> ImageManifest | Schema1:
+    """As ``select_image``, but accept schema 1.
 
     Raises:
-        NotFoundError: none runs there.
-        UnsupportedError: it is no image and no artifact.
+        NotFoundError: no image runs on ``platform``.
+        UnsupportedError: the root is neither an image nor an artifact.
     """
-    descriptor, raw = found.root, found.raw
+    descriptor, raw = root.root, root.raw
     for _ in range(MAX_DEPTH + 1):
-        what = f"{found.reference}: manifest {descriptor.digest}"
-        parsed = manifest.parse(raw, descriptor.media_type, subject=what)
+        subject = f"{root.reference}: manifest {descriptor.digest}"
+        parsed = manifest.parse(raw, descriptor.media_type, subject=subject)
         if not isinstance(parsed, Index):
             return parsed
-        descriptor = platform_selection.instance(parsed, platform, str(found.reference))
-        raw = fetch(found.source, descriptor, str(found.reference))
-    raise LimitError(f"{found.reference}: indexes nested deeper than {MAX_DEPTH} levels")
+        descriptor = platform_selection.instance(parsed, platform, str(root.reference))
+        raw = fetch(root.source, descriptor, str(root.reference))
+    raise LimitError(f"{root.reference}: indexes nested deeper than {MAX_DEPTH} levels")
 
 
-def raw_config(found: ImageRoot, image: ImageManifest) -> bytes:
-    """The verified bytes of an image's configuration, or of an artifact's counterpart.
-
-    Raises:
-        IntegrityError: the bytes do not match their digest or size.
-        LimitError: the configuration is larger than allowed.
-    """
-    return fetch(found.source, image.config, str(found.reference), kind="config")
-
-
-def read_config(found: ImageRoot, image: ImageManifest) -> Struct:
-    """An image's configuration.
+def read_config(root: ImageRoot, image: ImageManifest) -> Struct:
+    """Read the config of an image.
 
     Raises:
-        UnsupportedError: it is an artifact, which has none.
+        UnsupportedError: ``image`` is an artifact, whose config has no defined form.
     """
     if image.is_artifact:
         raise UnsupportedError(
-            f"{found.reference}: an artifact ({_artifact_type(image)}) has no image's config",
-            hint="--config --raw shows what it has in its place",
+            f"{root.reference}: an artifact ({_artifact_type(image)}) has no image config",
+            hint="--config --raw shows the blob that it has instead",
         )
-    return _config(found, image)[0]
+    return _parse_config(root, image)[0]
 
 
 def create_summary(
-    found: ImageRoot, image: ImageManifest | Schema1, tags: Value, algorithm: str | None = None
+    root: ImageRoot, image: ImageManifest | Schema1, tags: Value, algorithm: str | None = None
 ) -> Struct:
-    """What is worth knowing of an image or an artifact; ``tags`` are its repository's."""
+    """Create the output of ``inspect`` for an image or artifact.
+
+    Args:
+        root: the root that the user named.
+        image: the manifest that was selected below it.
+        tags: the tags of the repository.
+        algorithm: the algorithm of the digest; None: the root's own.
+    """
+    named = root.reference.image if isinstance(root.reference, InRepository) else None
     head = (
-        Member("Name", _name(found.reference), omit_empty=True),
+        Member("Name", "" if named is None else named.repository, omit_empty=True),
         Member("Tag", image.tag if isinstance(image, Schema1) else "", omit_empty=True),
-        Member("Digest", found.compute_digest(algorithm).text),
+        Member("Digest", root.compute_digest(algorithm).text),
         Member("RepoTags", tags),
     )
     if isinstance(image, Schema1):
-        return _schema1_summary(head, image, str(found.reference))
+        return _summarize_schema1(head, image, str(root.reference))
+    annotated = image.media_type == media_types.OCI_MANIFEST
+    layers_data: Value = [_describe_layer(layer, annotated=annotated) for layer in image.layers]
     layers = (
         Member("Layers", strings([layer.digest.text for layer in image.layers])),
-        Member("LayersData", _layers_data(image), omit_empty=True),
+        Member("LayersData", layers_data, omit_empty=True),
     )
     if image.is_artifact:
         subject = "" if image.subject is None else image.subject.digest.text
-        about = (
+        members = (
             Member("ArtifactType", _artifact_type(image)),
             Member("ConfigType", image.config.media_type),
             Member("Subject", subject, omit_empty=True),
             Member("Annotations", string_map(image.annotations)),
         )
-        return Struct("inspect.Artifact", (*head, *about, *layers))
-    known, docker_version = _config(found, image)
-    if _of(known, "Created") is NIL and image.media_type == media_types.DOCKER_MANIFEST:
-        return _output(head, known, docker_version, layers, created=ZERO_TIME)
-    return _output(head, known, docker_version, layers)
+        return Struct("inspect.Artifact", (*head, *members, *layers))
+    config, docker_version = _parse_config(root, image)
+    undated = _get(config, "Created") is NIL and image.media_type == media_types.DOCKER_MANIFEST
+    created = ZERO_TIME if undated else None
+    return _create_output(head, config, docker_version, layers, created=created)
 
 
 def list_repository_tags(source: Source, emit: Emit) -> Value:
-    """All tags of the repository that ``source`` reads; empty where it reads something else.
+    """List the tags of a repository; empty if ``source`` is not a registry.
 
-    Nil, and a warning, where the registry does not tell them to us.
+    If the registry refuses to list them, emit a warning and return nil.
     """
     if not (isinstance(source, RegistryRepository) and isinstance(source, ListsTags)):
         return []
     try:
         return strings(source.tags())
     except (DeniedError, NotFoundError) as error:
-        if not _tells_no_tags(error):
+        if not _refuses_listing(error):
             raise
         emit(WarningIssued(f"the registry does not list tags: {error}"))
         return NIL_SLICE
 
 
-def _config(found: ImageRoot, image: ImageManifest) -> tuple[Struct, str]:
-    what = f"{found.reference}: config {image.config.digest}"
-    return config_struct.parse(raw_config(found, image), subject=what)
+def _parse_config(root: ImageRoot, image: ImageManifest) -> tuple[Struct, str]:
+    subject = f"{root.reference}: config {image.config.digest}"
+    return config_struct.parse(root.read_config(image), subject=subject)
 
 
-def _of(struct: Struct, name: str) -> Value:
+def _get(struct: Struct, name: str) -> Value:
     value = struct.get(name)
     return NIL if value is None else value
 
 
-def _output(
+def _create_output(
     head: tuple[Member, ...],
-    known: Struct,
+    config: Struct,
     docker_version: str,
     layers: tuple[Member, ...],
     *,
     created: Value | None = None,
 ) -> Struct:
-    inner = _of(known, "Config")
-    assert isinstance(inner, Struct)  # noqa: S101 - oci_config makes it one
-    facts = (
-        Member("Created", _of(known, "Created") if created is None else created),
+    inner = _get(config, "Config")
+    assert isinstance(inner, Struct)  # noqa: S101 - config_struct creates it
+    members = (
+        Member("Created", _get(config, "Created") if created is None else created),
         Member("DockerVersion", docker_version),
-        Member("Labels", _of(inner, "Labels")),
-        Member("Architecture", _of(known, "Architecture")),
-        Member("Os", _of(known, "OS")),
+        Member("Labels", _get(inner, "Labels")),
+        Member("Architecture", _get(config, "Architecture")),
+        Member("Os", _get(config, "OS")),
     )
-    return Struct("inspect.Output", (*head, *facts, *layers, Member("Env", _of(inner, "Env"))))
+    return Struct("inspect.Output", (*head, *members, *layers, Member("Env", _get(inner, "Env"))))
 
 
-def _schema1_summary(head: tuple[Member, ...], image: Schema1, what: str) -> Struct:
-    """Its topmost layer says what is known of it, in the words of a config."""
-    known, docker_version = config_struct.parse(image.entries[-1].v1.encode(), subject=what)
+def _summarize_schema1(head: tuple[Member, ...], image: Schema1, subject: str) -> Struct:
+    """Create the output from the history entry of the topmost layer, which acts as the config."""
+    config, docker_version = config_struct.parse(image.entries[-1].v1.encode(), subject=subject)
     blobs = [entry.blob for entry in image.entries]
+    layers_data: Value = [
+        _describe_layer(Descriptor("", blob, SIZE_UNKNOWN), annotated=False) for blob in blobs
+    ]
     layers = (
         Member("Layers", strings([blob.text for blob in blobs])),
-        Member(
-            "LayersData",
-            [_layer(Descriptor("", blob, SIZE_UNKNOWN), annotated=False) for blob in blobs],
-        ),
+        Member("LayersData", layers_data),
     )
-    created = ZERO_TIME if _of(known, "Created") is NIL else None
-    return _output(head, known, docker_version, layers, created=created)
-
-
-def _name(reference: Reference) -> str:
-    image = reference.image if isinstance(reference, InRepository) else None
-    return "" if image is None else image.repository
+    created = ZERO_TIME if _get(config, "Created") is NIL else None
+    return _create_output(head, config, docker_version, layers, created=created)
 
 
 def _artifact_type(image: ImageManifest) -> str:
     return image.artifact_type or image.config.media_type
 
 
-def _layers_data(image: ImageManifest) -> Value:
-    annotated = image.media_type == media_types.OCI_MANIFEST
-    return [_layer(layer, annotated=annotated) for layer in image.layers]
-
-
-def _layer(layer: Descriptor, *, annotated: bool) -> Struct:
+def _describe_layer(layer: Descriptor, *, annotated: bool) -> Struct:
     return Struct(
         "types.ImageInspectLayer",
         (
@@ -243,12 +242,13 @@ def _layer(layer: Descriptor, *, annotated: bool) -> Struct:
     )
 
 
-def _tells_no_tags(error: DeniedError | NotFoundError) -> bool:
-    """Some registries keep the list to those with a right of its own; others have none at all.
+def _refuses_listing(error: DeniedError | NotFoundError) -> bool:
+    """Whether a registry does not list tags for this client, or for any client.
 
-    The first answer DENIED; the second with the page of Go's server for a path that it does not
-    have, which is no error document of the distribution specification.
+    Some require a separate permission and return DENIED. Others do not implement the endpoint and
+    return the default page of Go's HTTP server instead of an error of the distribution
+    specification.
     """
     if isinstance(error, DeniedError):
         return "DENIED" in error.codes
-    return error.exchange is not None and error.exchange.body.startswith(_NO_SUCH_PAGE)
+    return error.exchange is not None and error.exchange.body.startswith(_GO_NOT_FOUND_PAGE)

@@ -1,4 +1,4 @@
-"""All names in one place: a repository's tags, an archive's or a layout's images."""
+"""List the tags of a repository, or the names of the images in an archive or layout."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def list_tags(source: Source, reference: Reference) -> Struct:
-    """The names that ``source`` tells, under the repository's name where it is one.
+    """List the names in ``source``, with the name of the repository if it is one.
 
     Raises:
-        UnsupportedError: images have no names there.
-        UsageError: ``reference`` names one image of a repository, not the repository.
+        UnsupportedError: images of this transport have no names.
+        UsageError: ``reference`` names one image instead of a repository.
     """
     if not isinstance(source, ListsTags):
         raise UnsupportedError(
             f"{reference}: images in {reference.transport}: have no names to list",
-            hint="docker://, oci: and docker-archive: have",
+            hint="use docker://, oci: or docker-archive:",
         )
     repository = ""
     if isinstance(source, RegistryRepository) and isinstance(reference, InRepository):
@@ -30,8 +30,8 @@ def list_tags(source: Source, reference: Reference) -> Struct:
         if image is not None:
             if image.version is not None:
                 raise UsageError(
-                    f"{reference}: names one image, and its repository is wanted",
-                    hint=f"leave the tag or digest out: docker://{image.repository}",
+                    f"{reference}: expected a repository, got one image",
+                    hint=f"remove the tag or digest: {reference.transport}://{image.repository}",
                 )
             repository = image.repository
     return Struct(

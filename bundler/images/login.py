@@ -1,7 +1,7 @@
-"""Logging in to registries and out of them: what is checked, and where it is kept.
+"""Log in to registries and out of them.
 
-Nothing is kept that the registry did not accept. Where things are kept is decided as for reading:
-the helpers of registries.conf in their order, of which one stands for the file of credentials.
+Credentials are stored only after the registry accepted them. Where they are stored follows from
+the credential helpers in registries.conf, in their order, one of which is the authfile itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bundler.events import Emit
 
     Verify = Callable[[RegistryAccess], None]
-    """Asks the registry whether it takes these credentials; raises UnauthorizedError if not."""
+    """Sends credentials to the registry; raises UnauthorizedError if it rejects them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class Registry:
 
     @classmethod
     def parse(cls, text: str) -> Registry:
-        """Read ``host[:port][/namespace]``.
+        """Parse ``host[:port][/namespace]``.
 
         Raises:
-            InvalidReferenceError: anything else, URLs and images among it.
+            InvalidReferenceError: ``text`` is anything else, such as a URL or an image.
         """
         host, _, path = text.partition("/")
         path = path.rstrip("/")
@@ -64,34 +64,34 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class CredentialStore:
-    """Where credentials are kept."""
+    """The place where credentials are stored."""
 
     authfile: Path | None = None
-    """None: the first of the files that are read."""
+    """None: the first authfile that the settings name."""
     compat: bool = False
-    """Whether the file is docker's: no namespaces, its name for Docker Hub, no other helpers."""
+    """Use Docker's file format: no namespaces, its own key for Docker Hub, no other helpers."""
 
     def find_file(self, settings: Settings) -> Path:
-        """The file that is written."""
+        """Return the authfile to write."""
         if self.authfile is not None:
             return self.authfile
         if not settings.locations.auth:
-            raise ConfigError("there is no file to keep credentials in", hint="give --authfile")
+            raise ConfigError("no authfile to store credentials in", hint="specify --authfile")
         return settings.locations.auth[0].path
 
     def create_key(self, registry: Registry) -> str:
-        """The name of the entry for ``registry``."""
+        """Return the key of the entry for ``registry`` in the authfile."""
         if not self.compat:
             return str(registry)
         if registry.path:
             raise ConfigError(
-                f"{registry}: docker's file keeps registries, not namespaces",
-                hint=f"log in to {registry.host}, or give --authfile",
+                f"{registry}: Docker's authfile has entries for registries, not for namespaces",
+                hint=f"log in to {registry.host}, or specify --authfile",
             )
         return auth_file.stored_name(registry.host)
 
     def find_helpers(self, settings: Settings) -> tuple[str, ...]:
-        """Who is asked to keep them, in order."""
+        """Return the credential helpers, in the order in which they are tried."""
         return (AUTH_FILES,) if self.compat else settings.credential_helpers
 
 
@@ -107,16 +107,25 @@ def login(
     override: RegistryOverride | None = None,
     store: CredentialStore = DEFAULT_STORE,
 ) -> str:
-    """Have the registry check ``credentials``, then keep them; where they are kept.
+    """Check ``credentials`` with the registry, then store them.
+
+    Returns:
+        Where they are stored: a path, or the name of a credential helper.
 
     Raises:
-        UnauthorizedError: the registry does not take them; nothing was written.
-        RegistryError: the registry could not be asked; nothing was written.
-        ConfigError: they cannot be kept.
-        UsageError: no registry can take such a name or password.
+        UnauthorizedError: the registry rejects them; nothing was written.
+        RegistryError: the registry cannot be reached; nothing was written.
+        ConfigError: they cannot be stored.
+        UsageError: the user name or the password has a form that no registry accepts.
     """
-    _refuse_odd(credentials)
-    store.create_key(registry)  # a place that cannot keep them is said before the registry is asked
+    username, password = credentials.username or "", credentials.password or ""
+    if not username or ":" in username:
+        raise UsageError("the user name: expected at least one character and no colon")
+    try:
+        f"{username}{password}".encode()
+    except UnicodeEncodeError:
+        raise UsageError("the user name or the password is not UTF-8 text") from None
+    store.create_key(registry)  # fail before the registry is asked
     check_credentials(registry, credentials, settings, verify, override=override)
     return _store(registry, credentials, settings, store)
 
@@ -129,15 +138,15 @@ def check_credentials(
     *,
     override: RegistryOverride | None = None,
 ) -> None:
-    """Have the registry check ``credentials``; nothing is written.
+    """Check ``credentials`` with the registry; nothing is written.
 
     Raises:
-        UnauthorizedError: it does not take them.
-        RegistryError: it could not be asked.
+        UnauthorizedError: the registry rejects them.
+        RegistryError: the registry cannot be reached.
     """
-    said = replace(override or RegistryOverride(), credentials=credentials)
+    override = replace(override or RegistryOverride(), credentials=credentials)
     try:
-        verify(settings.access(registry.host, registry.path, said))
+        verify(settings.access(registry.host, registry.path, override))
     except UnauthorizedError as error:
         raise UnauthorizedError(
             f"{registry}: the registry does not accept this user name and password",
@@ -147,7 +156,7 @@ def check_credentials(
 
 
 def ping(access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None:
-    """The ``Verify`` of a real registry, once the other two arguments are bound."""
+    """Authenticate to a registry; a ``Verify`` once the last two arguments are bound."""
     from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
 
     with closing(Session(access, cancellation=cancellation, emit=emit)) as session:
@@ -157,7 +166,7 @@ def ping(access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None
 def read_credentials(
     registry: Registry, settings: Settings, store: CredentialStore = DEFAULT_STORE
 ) -> Credentials:
-    """What is kept for ``registry`` already; anonymous if nothing is."""
+    """Read the stored credentials for ``registry``; anonymous if there are none."""
     files = None if store.authfile is None else (AuthLocation(store.authfile),)
     return settings.credentials(registry.host, registry.path, files)
 
@@ -165,40 +174,40 @@ def read_credentials(
 def find_username(
     registry: Registry, settings: Settings, store: CredentialStore = DEFAULT_STORE
 ) -> str:
-    """The user that is logged in to ``registry``.
+    """Return the name of the user who is logged in to ``registry``.
 
     Raises:
-        NotLoggedInError: nobody is.
+        NotLoggedInError: no credentials are stored.
     """
-    found = read_credentials(registry, settings, store)
-    if not found.username:
+    credentials = read_credentials(registry, settings, store)
+    if not credentials.username:
         raise NotLoggedInError(str(registry), hint=f"airbundle login {registry}")
-    return found.username
+    return credentials.username
 
 
 def logout(registry: Registry, settings: Settings, store: CredentialStore = DEFAULT_STORE) -> None:
-    """Forget the credentials for ``registry``.
+    """Remove the credentials for ``registry``.
 
     Raises:
-        NotLoggedInError: there are none; the hint says where others are that would be used.
-        ConfigError: a file or a helper does not let them go.
+        NotLoggedInError: none are stored; the hint names another file that has some.
+        ConfigError: an authfile or a helper cannot remove them.
     """
-    known = False
+    removed = False
     for helper in store.find_helpers(settings):
         if helper == AUTH_FILES:
             path = store.find_file(settings)
-            known |= auth_store.remove(path, store.create_key(registry), settings.environment)
+            removed |= auth_store.remove(path, store.create_key(registry), settings.environment)
         elif not registry.path:
-            known |= credential_helper.erase(helper, registry.host, settings.environment)
-    if not known:
-        raise NotLoggedInError(str(registry), hint=_elsewhere(registry, settings, store))
+            removed |= credential_helper.erase(helper, registry.host, settings.environment)
+    if not removed:
+        raise NotLoggedInError(str(registry), hint=_find_other_file(registry, settings, store))
 
 
 def logout_all(settings: Settings, store: CredentialStore = DEFAULT_STORE) -> None:
-    """Forget the credentials for every registry.
+    """Remove the credentials for every registry.
 
     Raises:
-        ConfigError: a file or a helper does not let them go.
+        ConfigError: an authfile or a helper cannot remove them.
     """
     for helper in store.find_helpers(settings):
         if helper == AUTH_FILES:
@@ -208,40 +217,30 @@ def logout_all(settings: Settings, store: CredentialStore = DEFAULT_STORE) -> No
                 credential_helper.erase(helper, server, settings.environment)
 
 
-def _refuse_odd(credentials: Credentials) -> None:
-    username, password = credentials.username or "", credentials.password or ""
-    if not username or ":" in username:
-        raise UsageError("a user's name has at least one character, and no colon")
-    try:
-        f"{username}{password}".encode()
-    except UnicodeEncodeError:
-        raise UsageError("the user's name or the password is not UTF-8 text") from None
-
-
 def _store(
-    registry: Registry, credentials: Credentials, settings: Settings, place: CredentialStore
+    registry: Registry, credentials: Credentials, settings: Settings, store: CredentialStore
 ) -> str:
-    """Keep ``credentials`` with the first helper that takes them."""
-    refused: ConfigError | None = None
-    for helper in place.find_helpers(settings):
+    """Store ``credentials`` with the first helper that accepts them."""
+    first_error: ConfigError | None = None
+    for helper in store.find_helpers(settings):
         try:
             if helper == AUTH_FILES:
-                path, key = place.find_file(settings), place.create_key(registry)
+                path, key = store.find_file(settings), store.create_key(registry)
                 return auth_store.store(path, key, credentials, settings.environment)
             if not registry.path:
                 credential_helper.store(helper, registry.host, credentials, settings.environment)
                 return f"credential helper {helper}"
         except ConfigError as error:
-            refused = refused or error
-    raise refused or ConfigError(f"{registry}: no credential helper keeps namespaces")
+            first_error = first_error or error
+    raise first_error or ConfigError(f"{registry}: no credential helper stores namespaces")
 
 
-def _elsewhere(registry: Registry, settings: Settings, place: CredentialStore) -> str | None:
-    """What to do about credentials that another file holds."""
-    if place.authfile is not None:
+def _find_other_file(registry: Registry, settings: Settings, store: CredentialStore) -> str | None:
+    """Return a hint about another authfile with credentials for ``registry``."""
+    if store.authfile is not None:
         return None
     for location in settings.locations.auth[1:]:
-        found = auth_file.read(location).credentials(registry.host, registry.path)
-        if not found.anonymous:
-            return f"its credentials are in {location.path}; name that file with --authfile"
+        credentials = auth_file.read(location).credentials(registry.host, registry.path)
+        if not credentials.anonymous:
+            return f"its credentials are in {location.path}; specify that file with --authfile"
     return None

@@ -204,7 +204,7 @@ def test_where_no_helper_can_keep_them_the_reason_is_said(world: World):
     world.write("etc/containers/registries.conf", 'credential-helpers = ["refuses"]\n')
     with pytest.raises(ConfigError, match="refuses store: not implemented"):
         logins.login(Registry("a.b"), ME, world.settings(), Verifier())
-    with pytest.raises(ConfigError, match="no credential helper keeps namespaces"):
+    with pytest.raises(ConfigError, match="no credential helper stores namespaces"):
         logins.login(Registry("a.b", "x"), ME, world.settings(), Verifier())
 
 

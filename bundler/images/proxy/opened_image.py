@@ -114,9 +114,7 @@ class OpenImage:
         from bundler.oci import conversion  # noqa: PLC0415 - only for Docker's own format
 
         what = f"{self._found.reference}: config {self._image.config.digest}"
-        config = conversion.to_oci_config(
-            inspect.raw_config(self._found, self._image), subject=what
-        )
+        config = conversion.to_oci_config(self._found.read_config(self._image), subject=what)
         descriptor = Descriptor(media_types.OCI_CONFIG, Digest.of(config), len(config))
         layers = [_oci_layer(layer) for layer in self._image.layers]
         made = conversion.to_oci_manifest(self._image, descriptor, layers)

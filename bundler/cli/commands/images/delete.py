@@ -11,10 +11,12 @@ from bundler.cli.frontends import frontend
 from bundler.cli.options import common
 from bundler.cli.output import text
 from bundler.cli.runtime import context
+from bundler.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from bundler.cli.options.common import AccessOptions, Retry
     from bundler.oci.descriptor import Descriptor
+    from bundler.ports import Destination, Reference
 
 
 @common.command("delete", "airbundle delete docker://registry.plant:5000/library/nginx:1.26")
@@ -33,18 +35,16 @@ def delete(
     what no other image in it needs.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.images import delete as deletion  # noqa: PLC0415 - as above
 
     reference = transports.parse(image)
-    remove = deletion.untag if tag_only else deletion.delete
     with context.running(1) as work:
         opening = work.opening(image, access)
 
         def act() -> Descriptor:
             with closing(
                 transports.transport(reference.transport).destination(reference, opening)
-            ) as place:
-                return remove(place, reference)
+            ) as destination:
+                return _remove(destination, reference, tag_only=tag_only)
 
         gone = work.retrying(retry, act)
     if as_json:
@@ -53,3 +53,21 @@ def delete(
         )
     elif frontend.current().tells_outcomes:
         text.line(f"{reference} {gone.digest}")
+
+
+def _remove(destination: Destination, reference: Reference, *, tag_only: bool) -> Descriptor:
+    from bundler.ports import Deletes, DeletesTags  # noqa: PLC0415 - not for --help
+
+    if tag_only:
+        if isinstance(destination, DeletesTags):
+            return destination.untag(reference.name)
+        raise UnsupportedError(
+            f"{reference}: a tag cannot be deleted without its image in {reference.transport}:",
+            hint="without --tag-only the image is deleted, unless it has another name",
+        )
+    if isinstance(destination, Deletes):
+        return destination.delete(reference.name)
+    raise UnsupportedError(
+        f"{reference}: images cannot be deleted in {reference.transport}:",
+        hint="remove the file or the directory itself",
+    )

@@ -83,7 +83,7 @@ def inspect(
                     )
                 one = inspection.select_image(found, wanted)
                 if raw:
-                    return inspection.raw_config(found, one)
+                    return found.read_config(one)
                 return format_struct(inspection.read_config(found, one), template)
 
         output = work.retrying(retry, read)

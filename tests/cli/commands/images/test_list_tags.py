@@ -38,7 +38,7 @@ def test_a_repository(run_airbundle: RunAirbundle) -> None:
 def test_a_single_image_is_refused(run_airbundle: RunAirbundle, image: str) -> None:
     outcome = run_airbundle("list-tags", f"docker://127.0.0.1:1/some/app{image}")
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert "hint: leave the tag or digest out: docker://127.0.0.1:1/some/app\n" in outcome.stderr
+    assert "hint: remove the tag or digest: docker://127.0.0.1:1/some/app\n" in outcome.stderr
 
 
 def test_a_layout_and_an_archive_of_one(run_airbundle: RunAirbundle, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bundler.config.settings import RegistryOverride, Settings
+    from bundler.config.registry_access import RegistryOverride
+    from bundler.config.settings import Settings
     from bundler.content.streams.reader import Content, Reader
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Kind

@@ -26,6 +26,34 @@ class AuthLocation:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigPathOverrides:
+    """Paths that replace the default ones: from options, and the roots of the default ones.
+
+    An option that is None is unset.
+    """
+
+    authfile: Path | None = None
+    """``--authfile``: the only file of credentials."""
+    registries_conf: Path | None = None
+    """``--registries-conf``: the main file; drop-ins are read in addition."""
+    policy_json: Path | None = None
+    """``--policy``."""
+    registries_d: Path | None = None
+    """The directory with registries.d files."""
+    tls_details: Path | None = None
+    """``--tls-details``."""
+    etc: Path = Path("/etc")
+    """The root of the administrator's files."""
+    usr_share: Path = Path("/usr/share")
+    """The root of the distribution's files."""
+    run: Path = Path("/run")
+    """The root of files that do not survive a reboot."""
+
+
+NO_OVERRIDES = ConfigPathOverrides()
+
+
+@dataclass(frozen=True, slots=True)
 class Locations:
     """Candidates in the order in which they are tried. Without any: no file is ever read."""
 
@@ -53,48 +81,34 @@ def locate(
     environment: Mapping[str, str],
     home: Path,
     uid: int,
-    *,
-    authfile: Path | None = None,
-    registries_conf: Path | None = None,
-    policy_json: Path | None = None,
-    registries_d: Path | None = None,
-    tls_details: Path | None = None,
-    etc: Path = Path("/etc"),
-    usr_share: Path = Path("/usr/share"),
-    run: Path = Path("/run"),
+    overrides: ConfigPathOverrides = NO_OVERRIDES,
 ) -> Locations:
-    """All locations for one user.
+    """Return the candidates for one user.
 
     Args:
-        environment: the process's variables; an empty one counts as unset.
+        environment: the environment of the process; an empty variable counts as unset.
         home: the user's home directory.
-        uid: the user's id, which 0 tells from users without privileges.
-        authfile: what ``--authfile`` says; then no other file of credentials is read.
-        registries_conf: what ``--registries-conf`` says; drop-ins are read beside it.
-        policy_json: what ``--policy`` says.
-        registries_d: what ``--registries.d`` says.
-        tls_details: what ``--tls-details`` says.
-        etc: the root of the administrator's files.
-        usr_share: the root of the distribution's files.
-        run: the root of files that do not outlive the machine's run.
+        uid: the user ID; 0 has other drop-ins than users without privileges.
+        overrides: paths that replace the default ones.
     """
+    etc, usr_share = overrides.etc, overrides.usr_share
     config = _directory(environment, "XDG_CONFIG_HOME", home / ".config") / "containers"
     system = (usr_share / "containers", etc / "containers")
     named = environment.get("CONTAINERS_REGISTRIES_CONF")
     override = environment.get("CONTAINERS_REGISTRIES_CONF_OVERRIDE")
-    policy = policy_json or environment.get("CONTAINERS_POLICY_JSON")
-    if registries_conf is not None:
-        main: tuple[Path, ...] = (registries_conf,)
+    policy = overrides.policy_json or environment.get("CONTAINERS_POLICY_JSON")
+    if overrides.registries_conf is not None:
+        main: tuple[Path, ...] = (overrides.registries_conf,)
     elif named:
         main = (Path(named),)
     else:
         main = tuple(root / "registries.conf" for root in (config, *reversed(system)))
     return Locations(
-        auth=_auth(environment, home, uid, authfile, run),
+        auth=_auth(environment, home, uid, overrides),
         registries_conf=main,
-        registries_conf_required=bool(registries_conf or named),
+        registries_conf_required=bool(overrides.registries_conf or named),
         registries_conf_d=()
-        if named and registries_conf is None
+        if named and overrides.registries_conf is None
         else (*_drop_ins(system, uid), config / "registries.conf.d"),
         registries_conf_override=Path(override) if override else None,
         certs_d=(
@@ -107,23 +121,23 @@ def locate(
         if policy
         else tuple(root / "policy.json" for root in (config, *reversed(system))),
         policy_json_required=bool(policy),
-        registries_d=(registries_d,)
-        if registries_d is not None
+        registries_d=(overrides.registries_d,)
+        if overrides.registries_d is not None
         else (config / "registries.d", etc / "containers" / "registries.d"),
-        tls_details=tls_details,
+        tls_details=overrides.tls_details,
     )
 
 
 def _auth(
-    environment: Mapping[str, str], home: Path, uid: int, authfile: Path | None, run: Path
+    environment: Mapping[str, str], home: Path, uid: int, overrides: ConfigPathOverrides
 ) -> tuple[AuthLocation, ...]:
-    if authfile is not None:
-        return (AuthLocation(authfile, required=True),)
+    if overrides.authfile is not None:
+        return (AuthLocation(overrides.authfile, required=True),)
     named = environment.get("REGISTRY_AUTH_FILE")
     if named:
         return (AuthLocation(Path(named)),)
     runtime = _directory(environment, "XDG_RUNTIME_DIR", None)
-    primary = runtime / "containers" if runtime else run / "containers" / str(uid)
+    primary = runtime / "containers" if runtime else overrides.run / "containers" / str(uid)
     config = _directory(environment, "XDG_CONFIG_HOME", home / ".config")
     docker = _directory(environment, "DOCKER_CONFIG", home / ".docker")
     return (

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import threading
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.config import certs_d, registries_conf, storage_conf
+from bundler.config import certs_d, paths, registries_conf, storage_conf
 from bundler.config.credentials.lookup import Keychain
-from bundler.config.paths import AuthLocation, Locations, locate
+from bundler.config.paths import NO_OVERRIDES, AuthLocation, ConfigPathOverrides, Locations
 from bundler.config.proxy_env import Proxies
 from bundler.config.registry_access import (
-    ANONYMOUS,
     ANY_DETAILS,
     Credentials,
     Endpoint,
@@ -31,23 +29,13 @@ from bundler.oci.reference import is_domain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from bundler.config.policy_json import Policy
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.config.registries_d import RegistriesD
     from bundler.config.storage_conf import Storage, StorageLocations
     from bundler.oci.reference import ImageReference
-
-__all__ = [
-    "ANONYMOUS",
-    "Credentials",
-    "Endpoint",
-    "RateLimits",
-    "RegistryAccess",
-    "RegistryOverride",
-    "Settings",
-    "TlsConfig",
-]
 
 _NOTHING = RegistryOverride()
 
@@ -82,37 +70,25 @@ class Settings:
         environment: Mapping[str, str],
         home: Path,
         uid: int,
+        overrides: ConfigPathOverrides = NO_OVERRIDES,
         *,
-        authfile: Path | None = None,
-        registries_conf: Path | None = None,
-        policy_json: Path | None = None,
-        registries_d: Path | None = None,
-        tls_details: Path | None = None,
         user_agent: str | None = None,
-        etc: Path = Path("/etc"),
-        usr_share: Path = Path("/usr/share"),
-        run: Path = Path("/run"),
     ) -> Settings:
-        """The settings of one user, who calls this program ``user_agent`` before registries.
+        """Return the settings of one user. No file is read before it is needed.
 
-        The other arguments are those of ``locations.locate``. Nothing is read yet, so nothing can
-        fail yet.
+        Args:
+            environment: the environment of the process.
+            home: the user's home directory.
+            uid: the user ID.
+            overrides: paths that replace the default ones.
+            user_agent: the ``User-Agent`` of requests; None: the program and its version.
         """
-        places = locate(
+        return cls(
+            paths.locate(environment, home, uid, overrides),
             environment,
-            home,
-            uid,
-            authfile=authfile,
-            registries_conf=registries_conf,
-            policy_json=policy_json,
-            registries_d=registries_d,
-            tls_details=tls_details,
-            etc=etc,
-            usr_share=usr_share,
-            run=run,
+            storage_conf.locate(environment, home, uid, overrides),
+            user_agent,
         )
-        storage = storage_conf.locate(environment, home, uid, etc=etc, usr_share=usr_share, run=run)
-        return cls(places, environment, storage, user_agent)
 
     def access(
         self,

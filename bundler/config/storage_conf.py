@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler.config import bounded_read
+from bundler.config.paths import NO_OVERRIDES, ConfigPathOverrides
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,15 +56,15 @@ def locate(
     environment: Mapping[str, str],
     home: Path,
     uid: int,
-    *,
-    etc: Path = Path("/etc"),
-    usr_share: Path = Path("/usr/share"),
-    run: Path = Path("/run"),
+    overrides: ConfigPathOverrides = NO_OVERRIDES,
 ) -> StorageLocations:
-    """All candidates for one user; the arguments are those of ``locations.locate``."""
+    """Return the candidates for one user; the arguments are those of ``paths.locate``."""
+    run = overrides.run
     named = environment.get("CONTAINERS_STORAGE_CONF")
     own = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers/storage.conf"
-    system = (etc / "containers/storage.conf", usr_share / "containers/storage.conf")
+    system = tuple(
+        root / "containers/storage.conf" for root in (overrides.etc, overrides.usr_share)
+    )
     if uid == 0:
         usual = Storage(Path("/") / _CONTAINERS, run / "containers/storage")
         files: tuple[Path, ...] = system

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bundler.config.credentials import auth_file, auth_store, credential_helper
 from bundler.config.paths import AuthLocation
 from bundler.config.registries_conf import AUTH_FILES
-from bundler.config.settings import RegistryOverride
+from bundler.config.registry_access import RegistryOverride
 from bundler.errors import (
     ConfigError,
     InvalidReferenceError,
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.cancel import Cancellation
-    from bundler.config.settings import Credentials, RegistryAccess, Settings
+    from bundler.config.registry_access import Credentials, RegistryAccess
+    from bundler.config.settings import Settings
     from bundler.events import Emit
 
     Verify = Callable[[RegistryAccess], None]

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
-    from bundler.config.settings import RegistryAccess, TlsConfig
+    from bundler.config.registry_access import RegistryAccess, TlsConfig
     from bundler.errors import CertificateSummary
 
 USER_AGENT = f"airbundle/{__version__}"

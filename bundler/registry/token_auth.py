@@ -27,7 +27,7 @@ from bundler.registry.origin import Origin, check_hop, redacted, same_site
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.config.settings import Credentials
+    from bundler.config.registry_access import Credentials
     from bundler.registry.challenge import Challenge
     from bundler.registry.response import Response
 

@@ -15,6 +15,7 @@ from bundler.bundle.exporting import export as exporting
 from bundler.bundle.format import signatures
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.verifying.verify import verify
+from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.platform_selection import Selection
@@ -68,7 +69,7 @@ class Place:
         self.layout, self.images = layout
         home = tmp_path / "home"
         self.options = OpenOptions(
-            Settings.load({}, home, 1000, etc=home, usr_share=home, run=home)
+            Settings.load({}, home, 1000, ConfigPathOverrides(etc=home, usr_share=home, run=home))
         )
         self.bundle = tmp_path / "bundle"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.config.settings import RegistryOverride, TlsConfig
+from bundler.config.registry_access import RegistryOverride, TlsConfig
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bundler.config.paths import AuthLocation, locate
+from bundler.config.paths import AuthLocation, ConfigPathOverrides, locate
 
 HOME = Path("/home/u")
 
@@ -42,7 +42,9 @@ def test_registry_auth_file_replaces_all_others_and_need_not_exist():
 
 
 def test_authfile_goes_before_the_variable_and_must_exist():
-    found = locate({"REGISTRY_AUTH_FILE": "/x.json"}, HOME, 1000, authfile=Path("/y.json"))
+    found = locate(
+        {"REGISTRY_AUTH_FILE": "/x.json"}, HOME, 1000, ConfigPathOverrides(authfile=Path("/y.json"))
+    )
     assert found.auth == (AuthLocation(Path("/y.json"), required=True),)
 
 
@@ -78,7 +80,9 @@ def test_the_variable_for_registries_conf_switches_drop_ins_off_and_the_option_d
     assert by_variable.registries_conf == (Path("/env.conf"),)
     assert by_variable.registries_conf_required
     assert by_variable.registries_conf_d == ()
-    by_option = locate(environment, HOME, 1000, registries_conf=Path("/opt.conf"))
+    by_option = locate(
+        environment, HOME, 1000, ConfigPathOverrides(registries_conf=Path("/opt.conf"))
+    )
     assert by_option.registries_conf == (Path("/opt.conf"),)
     assert by_option.registries_conf_required
     assert by_option.registries_conf_d

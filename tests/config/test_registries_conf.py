@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.config.registries_conf import AUTH_FILES, RegistriesConf, parse
-from bundler.config.settings import Endpoint, RegistryOverride
+from bundler.config.registry_access import Endpoint, RegistryOverride
 from bundler.errors import ConfigError
 from bundler.oci.reference import ImageReference
 

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.config.settings import (
+from bundler.config.paths import ConfigPathOverrides
+from bundler.config.registry_access import (
     ANONYMOUS,
     RateLimits,
     RegistryAccess,
     RegistryOverride,
-    Settings,
     TlsConfig,
 )
+from bundler.config.settings import Settings
 from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import ImageReference
 
@@ -99,6 +100,8 @@ def test_importing_settings_loads_no_network_and_no_subprocess():
 
 
 def test_registries_hear_what_this_program_wants_to_be_called(tmp_path):
-    settings = Settings.load({}, tmp_path, 1, user_agent="plant-7 tool/1", etc=tmp_path)
+    settings = Settings.load(
+        {}, tmp_path, 1, ConfigPathOverrides(etc=tmp_path), user_agent="plant-7 tool/1"
+    )
     assert settings.access("a.b").user_agent == "plant-7 tool/1"
     assert Settings().access("a.b").user_agent is None

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bundler.config import storage_conf
+from bundler.config.paths import ConfigPathOverrides
 from bundler.errors import ConfigError
 
 
@@ -26,9 +27,9 @@ def world(tmp_path):
             given,
             tmp_path / "home",
             uid,
-            etc=tmp_path / "etc",
-            usr_share=tmp_path / "share",
-            run=tmp_path / "run",
+            ConfigPathOverrides(
+                etc=tmp_path / "etc", usr_share=tmp_path / "share", run=tmp_path / "run"
+            ),
         )
         return storage_conf.load(places)
 

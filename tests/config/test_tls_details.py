@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.config import tls_details
+from bundler.config.paths import ConfigPathOverrides
 from bundler.config.registry_access import TlsDetails
 from bundler.config.settings import Settings
 from bundler.config.yaml import fields
@@ -54,7 +55,9 @@ def test_what_is_not_in_order_is_refused(tmp_path: Path, text: str, why: str) ->
 
 def test_it_reaches_every_registry(tmp_path: Path) -> None:
     file = tmp_path / "tls.yaml"
-    settings = Settings.load({}, tmp_path, 1, tls_details=file, etc=tmp_path, usr_share=tmp_path)
+    settings = Settings.load(
+        {}, tmp_path, 1, ConfigPathOverrides(tls_details=file, etc=tmp_path, usr_share=tmp_path)
+    )
     with pytest.raises(ConfigError) as raised:
         settings.access("a.example")
     assert raised.value.path == str(file)

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ class World:
             self.environment,
             self.home,
             UID,
-            authfile=authfile,
-            registries_conf=registries_conf,
-            etc=self.etc,
-            usr_share=self.root / "usr_share",
-            run=self.root / "run",
+            ConfigPathOverrides(
+                authfile=authfile,
+                registries_conf=registries_conf,
+                etc=self.etc,
+                usr_share=self.root / "usr_share",
+                run=self.root / "run",
+            ),
         )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.cancel import Cancellation
-from bundler.config.settings import Credentials, RegistryAccess, RegistryOverride
+from bundler.config.registry_access import Credentials, RegistryAccess, RegistryOverride
 from bundler.errors import (
     ConfigError,
     InvalidReferenceError,

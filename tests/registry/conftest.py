@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.config.settings import ANONYMOUS, RegistryAccess, TlsConfig
+from bundler.config.registry_access import ANONYMOUS, RegistryAccess, TlsConfig
 from bundler.registry.repository import Repository
 from bundler.registry.session import RETRY_POLICY, Session
 from bundler.retry_policy import Backoff

@@ -12,7 +12,7 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from bundler.config.settings import TlsConfig
+from bundler.config.registry_access import TlsConfig
 from bundler.errors import CertificateError, CertificateProblem
 from bundler.registry import certificates
 from bundler.registry.tls_restrictions import unverified_context, verifying_context

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bundler.config.settings import ANONYMOUS
+from bundler.config.registry_access import ANONYMOUS
 from bundler.errors import (
     ConflictError,
     DigestMismatchError,

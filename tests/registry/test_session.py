@@ -20,7 +20,7 @@ import trustme
 
 from bundler.cancel import Cancellation
 from bundler.config.proxy_env import Proxies
-from bundler.config.settings import Credentials, RateLimits, TlsConfig
+from bundler.config.registry_access import Credentials, RateLimits, TlsConfig
 from bundler.errors import (
     CancelledError,
     ConfigError,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.manifest.registry_overrides import read_override
 from bundler.bundle.manifest.schema_validation import validate
-from bundler.config.settings import RegistryOverride
+from bundler.config.registry_access import RegistryOverride
 from bundler.config.yaml import document
 from bundler.config.yaml.context import YamlContext
 from bundler.config.yaml.document import Findings, MappingNode, ScalarNode, Value, is_true, plain

@@ -18,7 +18,7 @@ from bundler.config.yaml.document import MappingNode, Position, ScalarNode, Sequ
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.config.settings import RegistryOverride
+    from bundler.config.registry_access import RegistryOverride
     from bundler.config.yaml.context import YamlContext
 
 _YAML_LINE = re.compile(r"---|[-?\[{&*!|>'\"%@]|[^#]*:(?:\s|$)")

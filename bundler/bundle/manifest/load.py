@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.manifest.entries import ManifestEntry
-    from bundler.config.settings import RegistryOverride
+    from bundler.config.registry_access import RegistryOverride
 
 MAX_INCLUDE_DEPTH = 8
 MAX_FILES = 256

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.config.settings import ANONYMOUS, Credentials, RateLimits, RegistryOverride
+from bundler.config.registry_access import ANONYMOUS, Credentials, RateLimits, RegistryOverride
 from bundler.config.yaml.document import MappingNode, ScalarNode, Value, is_true, plain
 
 if TYPE_CHECKING:

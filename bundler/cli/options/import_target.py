@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.import_bundle import Existing, ImportRequest
     from bundler.cli.options.common import AccessOptions, NamingOptions
     from bundler.cli.runtime.context import CommandContext
-    from bundler.config.settings import RegistryOverride
+    from bundler.config.registry_access import RegistryOverride
 
 
 @dataclass(frozen=True, slots=True)

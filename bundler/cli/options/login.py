@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bundler.config.settings import Credentials
+    from bundler.config.registry_access import Credentials
 
 _MAX_PASSWORD = 64 * 1024  # tokens are long, but not that long
 
@@ -51,7 +51,7 @@ def ask(username: str | None, password: str | None, *, from_stdin: bool) -> Cred
     Raises:
         UsageError: options that exclude one another.
     """
-    from bundler.config.settings import Credentials  # noqa: PLC0415 - not for --help
+    from bundler.config.registry_access import Credentials  # noqa: PLC0415 - not for --help
 
     if from_stdin:
         if password is not None:

@@ -16,7 +16,7 @@ from bundler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.config.settings import Credentials, RegistryOverride
+    from bundler.config.registry_access import Credentials, RegistryOverride
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
@@ -63,7 +63,7 @@ class AccessOptions:
         local = {"daemon_host": None, "shared_blob_dir": None}
         if replace(self, **local) == AccessOptions():  # type: ignore[arg-type]
             return None
-        from bundler.config.settings import RegistryOverride  # noqa: PLC0415 - not for --help
+        from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - not for --help
 
         return RegistryOverride(
             credentials=self._credentials(),
@@ -85,7 +85,7 @@ class AccessOptions:
         return replace(self, creds=f"{self.creds}:{password}")
 
     def _credentials(self) -> Credentials | None:
-        from bundler.config.settings import ANONYMOUS, Credentials  # noqa: PLC0415 - as above
+        from bundler.config.registry_access import ANONYMOUS, Credentials  # noqa: PLC0415 - as above
 
         self._refuse_conflicts()
         if self.registry_token is not None:

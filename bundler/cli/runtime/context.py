@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from bundler.cli.options.global_options import ProgramOptions
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.options.retry import Retry
-    from bundler.config.settings import RegistryOverride, Settings
+    from bundler.config.registry_access import RegistryOverride
+    from bundler.config.settings import Settings
     from bundler.copy.engine import EngineOptions
     from bundler.events import Emit
     from bundler.oci.platform import Platform
@@ -194,6 +195,7 @@ def _settings(said: ProgramOptions) -> Settings:
     Raises:
         ConfigError: a file that cannot be understood, or nobody knows where home is.
     """
+    from bundler.config.paths import ConfigPathOverrides  # noqa: PLC0415 - not for --help
     from bundler.config.settings import Settings  # noqa: PLC0415 - not for --help
 
     try:
@@ -205,9 +207,11 @@ def _settings(said: ProgramOptions) -> Settings:
         environment,
         home,
         os.getuid(),
-        registries_conf=said.registries_conf,
-        policy_json=said.policy,
-        tls_details=said.tls_details,
+        ConfigPathOverrides(
+            registries_conf=said.registries_conf,
+            policy_json=said.policy,
+            tls_details=said.tls_details,
+        ),
         user_agent=said.full_user_agent,
     )
 

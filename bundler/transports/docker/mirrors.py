@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import ExitStack
 
-    from bundler.config.settings import Endpoint
+    from bundler.config.registry_access import Endpoint
     from bundler.oci.reference import ImageReference
     from bundler.ports import OpenOptions
     from bundler.registry.repository import Repository

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.config.settings import RegistryAccess
+    from bundler.config.registry_access import RegistryAccess
     from bundler.ports import OpenOptions
     from bundler.registry.session import Session
 

@@ -15,6 +15,7 @@ import pytest
 from bundler import transports
 from bundler.bundle.exporting import export as exporting
 from bundler.bundle.verifying.verify import verify
+from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.platform_selection import Selection
@@ -142,7 +143,9 @@ class Site:
             for name in names
         ]
         home = self.path / "home"
-        options = OpenOptions(Settings.load({}, home, 1000, etc=home, usr_share=home, run=home))
+        options = OpenOptions(
+            Settings.load({}, home, 1000, ConfigPathOverrides(etc=home, usr_share=home, run=home))
+        )
         request = exporting.ExportRequest(
             wanted, options, self.bundle, "plant-7", kind, keys=signed_by
         )

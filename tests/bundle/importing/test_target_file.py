@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.bundle.importing import target_file
-from bundler.config.settings import RateLimits, RegistryOverride
+from bundler.config.registry_access import RateLimits, RegistryOverride
 from bundler.errors import InvalidBundleManifestError
 
 

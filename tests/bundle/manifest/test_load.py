@@ -8,7 +8,7 @@ import pytest
 
 from bundler.bundle.manifest import load as manifest
 from bundler.bundle.manifest.entries import ImageOptions
-from bundler.config.settings import ANONYMOUS, RateLimits, RegistryOverride
+from bundler.config.registry_access import ANONYMOUS, RateLimits, RegistryOverride
 from bundler.errors import InvalidBundleManifestError, NotFoundError
 from bundler.oci.platform import Platform
 from bundler.oci.tag_filter import Latest

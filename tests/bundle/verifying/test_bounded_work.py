@@ -15,6 +15,7 @@ from bundler.bundle.format import signatures
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.verifying import image_tree
 from bundler.bundle.verifying.verify import verify
+from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.errors import LimitError
@@ -109,7 +110,9 @@ def test_an_image_under_many_names_is_held_once(tmp_path: Path):
     value["images"] = [image | {"reference": f"docker.io/library/a:{at}"} for at in range(200)]
     bundles.finish(bundle, value, (KEY,))
     order = import_bundle.ImportRequest(bundle, f"oci:{tmp_path / 'in'}", (KEY.public,))
-    options = OpenOptions(Settings.load({}, tmp_path, 1000, etc=tmp_path, usr_share=tmp_path))
+    options = OpenOptions(
+        Settings.load({}, tmp_path, 1000, ConfigPathOverrides(etc=tmp_path, usr_share=tmp_path))
+    )
 
     tracemalloc.start()
     try:

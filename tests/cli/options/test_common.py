@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from bundler.cli.options import common, global_options, program_flags
 from bundler.cli.options.common import AccessOptions
 from bundler.cli.options.global_options import ProgramOptions
-from bundler.config.settings import ANONYMOUS, Credentials, RegistryOverride
+from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
 from bundler.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:

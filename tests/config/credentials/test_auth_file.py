@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.config.credentials.auth_file import keys, parse
-from bundler.config.settings import ANONYMOUS, Credentials, RegistryOverride
+from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
 from bundler.errors import ConfigError
 from tests.config.world import World, entry
 

@@ -13,7 +13,7 @@ import pytest
 
 from bundler.config.credentials import auth_store
 from bundler.config.credentials.auth_file import DOCKER_HUB_KEY
-from bundler.config.settings import Credentials
+from bundler.config.registry_access import Credentials
 from bundler.errors import ConfigError, LockedError
 from tests.config.world import World, entry
 from tests.interop.servers import program

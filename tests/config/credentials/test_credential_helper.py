@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bundler.config.credentials import credential_helper
-from bundler.config.settings import ANONYMOUS, Credentials
+from bundler.config.registry_access import ANONYMOUS, Credentials
 from bundler.errors import ConfigError
 from tests.config.world import World, entry
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bundler import transports
-from bundler.config.settings import RegistryOverride, Settings
+from bundler.config.registry_access import RegistryOverride
+from bundler.config.settings import Settings
 from bundler.ports import OpenOptions
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract

@@ -7,7 +7,9 @@ from io import BytesIO
 
 import pytest
 
-from bundler.config.settings import Credentials, RegistryOverride, Settings
+from bundler.config.paths import ConfigPathOverrides
+from bundler.config.registry_access import Credentials, RegistryOverride
+from bundler.config.settings import Settings
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import (
     ConfigError,
@@ -186,7 +188,7 @@ class TestMirrors:
             insecure = true
             """
         )
-        settings = Settings.load({}, tmp_path, 1000, registries_conf=file)
+        settings = Settings.load({}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file))
         told = []
         return OpenOptions(settings, emit=told.append), told
 
@@ -421,7 +423,9 @@ def test_a_blocked_registry_is_not_opened(registry, tmp_path):
     before = len(session_pool._open)
     file = tmp_path / "registries.conf"
     file.write_text(f'[[registry]]\nlocation = "{registry.host}"\nblocked = true\n')
-    blocked = OpenOptions(Settings.load({}, tmp_path, 1000, registries_conf=file))
+    blocked = OpenOptions(
+        Settings.load({}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file))
+    )
     reference = TRANSPORT.parse(f"//{registry.host}/app:1")
     for open_it in (TRANSPORT.source, TRANSPORT.destination):
         with pytest.raises(ConfigError, match="blocked"):

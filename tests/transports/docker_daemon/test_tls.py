@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from bundler import transports
+from bundler.config.paths import ConfigPathOverrides
 from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
 from bundler.errors import ConfigError, NotFoundError, RegistryError
@@ -96,7 +97,9 @@ def test_a_file_that_cannot_be_used_is_told(certificates, tmp_path, broken, cont
 def test_what_the_user_allows_of_tls_holds_here_too(engine, certificates, tmp_path):
     engine.context.maximum_version = ssl.TLSVersion.TLSv1_2
     (tmp_path / "tls.yaml").write_text('minVersion: "1.3"\n')
-    settings = Settings.load({}, tmp_path, 1, tls_details=tmp_path / "tls.yaml")
+    settings = Settings.load(
+        {}, tmp_path, 1, ConfigPathOverrides(tls_details=tmp_path / "tls.yaml")
+    )
     with pytest.raises(NotFoundError):
         resolve(engine.host, tmp_path, cert_dir=certificates)
     with pytest.raises(RegistryError, match="TLS failed"):

@@ -53,7 +53,7 @@ def login(
     REGISTRY is HOST[:PORT], or HOST[:PORT]/NAMESPACE for a part of it. Without --username, what is
     kept already is checked anew; if nothing is, name and password are asked for.
     """
-    from bundler.config.settings import RegistryOverride  # noqa: PLC0415 - not for --help
+    from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - not for --help
     from bundler.images import login as logins  # noqa: PLC0415 - as above
 
     target = logins.Registry.parse(registry)

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bundler.errors import TemplateError, TemplateLimitError
+from bundler.gocompat import quoting
 from bundler.gocompat.values import Nil, Struct, Time, text
 
 if TYPE_CHECKING:
@@ -19,17 +20,6 @@ if TYPE_CHECKING:
 MAX_WIDTH = 1_000
 
 _VERB = re.compile(r"%([-+# 0]*)([0-9]*)(?:\.([0-9]*))?(.?)", re.DOTALL)
-_QUOTED = {
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-    "\\": "\\\\",
-    '"': '\\"',
-}
 _WHOLE = {"d": "d", "v": "d", "x": "x", "X": "X", "o": "o", "b": "b"}
 _BROKEN = {"f": "f", "F": "f", "e": "e", "E": "E"}
 
@@ -95,11 +85,6 @@ def type_of(value: Value) -> str:
             return {"[]": "[]string", "map[]": "map[string]string"}.get(value.text, "<nil>")
 
 
-def quoted(value: str) -> str:
-    """A string as Go's source has it."""
-    return f'"{"".join(map(_quoted_char, value))}"'
-
-
 class _Verb:
     """One verb with its flags."""
 
@@ -142,7 +127,7 @@ class _Verb:
             case str() | Time(), "v" | "s":
                 return self._padded(plain[: self._precision])
             case str() | Time(), "q":
-                return self._padded(quoted(plain[: self._precision]))
+                return self._padded(quoting.quote(plain[: self._precision]))
             case str() | Time(), "x" | "X":
                 digits = plain.encode()[: self._precision].hex()
                 return self._padded(digits.upper() if self._verb == "X" else digits)
@@ -201,14 +186,3 @@ def _number(digits: str | None) -> int | None:
     if len(digits) > 4 or int(digits or 0) > MAX_WIDTH:
         raise TemplateLimitError(f"printf: wider than the {MAX_WIDTH:,} allowed")
     return int(digits or 0)
-
-
-def _quoted_char(char: str) -> str:
-    if char in _QUOTED:
-        return _QUOTED[char]
-    if char.isprintable():
-        return char
-    code = ord(char)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

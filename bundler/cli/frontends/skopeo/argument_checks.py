@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo import local_errors, reference_checks
-from bundler.cli.frontends.skopeo.logrus import quoted
 from bundler.errors import UsageError
+from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ def _copy(line: CommandLine) -> None:
     choice = line.text("multi-arch")
     if choice and choice not in ("system", "all", "index-only") and "/" not in choice:
         raise UsageError(
-            f"unknown multi-arch option {quoted(choice)}. Choose one of the supported options:"
+            f"unknown multi-arch option {quote(choice)}. Choose one of the supported options:"
             " 'system', 'all', or 'index-only'"
         )
     _format(line)
@@ -72,11 +72,11 @@ def _sync(line: CommandLine) -> None:
     if not source:
         raise UsageError("A source transport must be specified")
     if source not in ("docker", "dir", "yaml"):
-        raise UsageError(f"{quoted(source)} is not a valid source transport")
+        raise UsageError(f"{quote(source)} is not a valid source transport")
     if not destination:
         raise UsageError("A destination transport must be specified")
     if destination not in ("docker", "dir"):
-        raise UsageError(f"{quoted(destination)} is not a valid destination transport")
+        raise UsageError(f"{quote(destination)} is not a valid destination transport")
     if source == destination == "dir":
         raise UsageError("sync from 'dir' to 'dir' not implemented, consider using rsync instead")
     _format(line)
@@ -90,7 +90,7 @@ def _sync_source(transport: str, text: str) -> None:
     if transport == "docker" and reason is not None:
         raise UsageError(
             'Cannot obtain a valid image reference for transport "docker" and reference'
-            f" {quoted(text)}: {reason}"
+            f" {quote(text)}: {reason}"
         )
     unreadable = local_errors.why_unreadable(text) if transport != "docker" else None
     if unreadable is not None and transport == "dir":
@@ -106,7 +106,7 @@ def _inspect(line: CommandLine) -> None:
     _access(line)
     text = line.arguments[0]
     if (reason := reference_checks.why_not(text)) is not None:
-        raise UsageError(f"Error parsing image name {quoted(text)}: {reason}")
+        raise UsageError(f"Error parsing image name {quote(text)}: {reason}")
 
 
 def _delete(line: CommandLine) -> None:
@@ -126,7 +126,7 @@ def _list_tags(line: CommandLine) -> None:
     text = line.arguments[0]
     transport, _, rest = text.partition(":")
     if transport not in reference_checks.TRANSPORTS or transport == text:
-        raise UsageError(f"Invalid {quoted(text)}: does not specify a transport")
+        raise UsageError(f"Invalid {quote(text)}: does not specify a transport")
     if transport not in ("docker", "docker-archive"):
         raise UsageError(
             f"Unsupported transport '{transport}' for tag listing."
@@ -220,7 +220,7 @@ def _format(line: CommandLine) -> None:
     text = line.text("format")
     if text and text not in _FORMATS:
         raise UsageError(
-            f"unknown format {quoted(text)}. Choose one of the supported formats:"
+            f"unknown format {quote(text)}. Choose one of the supported formats:"
             " 'oci', 'v2s1', or 'v2s2'"
         )
 
@@ -228,7 +228,7 @@ def _format(line: CommandLine) -> None:
 def _compression(line: CommandLine) -> None:
     text = line.text("dest-compress-format")
     if text and text not in _COMPRESSIONS:
-        raise UsageError(f"cannot find compressor for {quoted(text)}")
+        raise UsageError(f"cannot find compressor for {quote(text)}")
     if text.startswith("zstd") and line.text("format") == "v2s2":
         raise UsageError(
             "compression using zstd required together with format"

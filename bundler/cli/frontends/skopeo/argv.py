@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo import flag_values
 from bundler.cli.frontends.skopeo.flag_tables import COMMANDS, PROGRAM, Command, Flag
-from bundler.cli.frontends.skopeo.logrus import quoted, quoted_letter
 from bundler.errors import UsageError
+from bundler.gocompat.quoting import quote, quote_rune
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +141,7 @@ class _ArgvParser:
     def short(self, letters: str) -> None:
         while letters:
             here, letters = letters, letters[1:]
-            letter = quoted_letter(here[0])
+            letter = quote_rune(here[0])
             flag = self._letters.get(here[0])
             if flag is None:
                 raise UsageError(f"unknown shorthand flag: {letter} in -{here}")
@@ -165,7 +165,7 @@ class _ArgvParser:
             value = flag_values.PARSERS[flag.kind](text)
         except ValueError as error:
             raise UsageError(
-                f"invalid argument {quoted(text)} for {quoted(flag.spelling)} flag: {error}"
+                f"invalid argument {quote(text)} for {quote(flag.spelling)} flag: {error}"
             ) from None
         former = self._said.get(flag.name)
         if isinstance(value, list) and isinstance(former, list):

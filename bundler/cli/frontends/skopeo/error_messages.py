@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo import local_errors
-from bundler.cli.frontends.skopeo.logrus import quoted
 from bundler.cli.frontends.skopeo.reference_display import DisplayReference
 from bundler.errors import (
     CancelledError,
@@ -33,6 +32,7 @@ from bundler.errors import (
     TimeLimitError,
     UnauthorizedError,
 )
+from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,12 +96,12 @@ def _of_settings(error: ConfigError, line: CommandLine) -> str | None:
     """That a file of settings which the command line names cannot be read."""
     details = line.text("tls-details")
     if details and (reason := local_errors.unopened(error, details)) is not None:
-        return f"reading {quoted(details)}: {reason}"
+        return f"reading {quote(details)}: {reason}"
     registries = line.text("registries-conf")
     reason = local_errors.unopened(error, registries) if registries else None
     if reason is None:
         return None
-    front = f"Error parsing image name {quoted(line.arguments[0])}: " if line.arguments else ""
+    front = f"Error parsing image name {quote(line.arguments[0])}: " if line.arguments else ""
     front = front if line.command.name == "inspect" else ""
     return f"{front}loading registries configuration: {reason}"
 
@@ -137,7 +137,7 @@ def _of_local_copy(
             )
         case SingleImageDestinationError():
             return SkopeoMessage(
-                f"copying multiple images: destination transport {quoted(destination.transport)}"
+                f"copying multiple images: destination transport {quote(destination.transport)}"
                 " does not support copying multiple images as a group"
             )
         case DigestConflictError() if destination.transport == "docker":
@@ -169,13 +169,13 @@ def _unwritten(error: BundlerError, line: CommandLine, destination: DisplayRefer
         case ReadOnlyTransportError(transport=transport):
             return (
                 f"initializing destination {error.reference}:"
-                f" {quoted(f'{transport}:')} locations can only be read from, not written to"
+                f" {quote(f'{transport}:')} locations can only be read from, not written to"
             )
         case _:
             pass
     digest_file = line.text("digestfile")
     if digest_file and (reason := local_errors.unopened(error, digest_file)) is not None:
-        return f"Failed to write digest to file {quoted(digest_file)}: {reason}"
+        return f"Failed to write digest to file {quote(digest_file)}: {reason}"
     return error.message
 
 
@@ -183,7 +183,7 @@ def _of_inspect(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     text = line.arguments[0]
     image = DisplayReference.of(text)
     inspects = line.command.name == "inspect"
-    front = f"Error parsing image name {quoted(text)}: " if inspects else ""
+    front = f"Error parsing image name {quote(text)}: " if inspects else ""
     exchange = error.exchange
     if exchange is not None and image.transport == "docker":
         if exchange.url.endswith("/tags/list"):
@@ -249,10 +249,10 @@ def _of_login(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     if error.exchange is not None and error.exchange.status is None:
         place = DisplayReference.of(f"docker://{registry.partition('/')[0]}/x")
         return SkopeoMessage(
-            f"authenticating creds for {quoted(registry)}: {_unreachable(error, place, line, '')}"
+            f"authenticating creds for {quote(registry)}: {_unreachable(error, place, line, '')}"
         )
     if isinstance(error, UnauthorizedError):
-        return SkopeoMessage(f"logging into {quoted(registry)}: invalid username/password")
+        return SkopeoMessage(f"logging into {quote(registry)}: invalid username/password")
     return SkopeoMessage(error.message)
 
 
@@ -260,7 +260,7 @@ def _of_sync(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     if isinstance(error, PartialError):
         return SkopeoMessage("Sync failed due to previous reported error(s) for one or more images")
     if isinstance(error, DirectoryExistsError):
-        return SkopeoMessage(f"Refusing to overwrite destination directory {quoted(error.path)}")
+        return SkopeoMessage(f"Refusing to overwrite destination directory {quote(error.path)}")
     exchange = error.exchange
     if exchange is not None and exchange.status is None and line.text("src") == "docker":
         return _of_unreached_sync(error, line)
@@ -276,7 +276,7 @@ def _of_sync(error: BundlerError, line: CommandLine) -> SkopeoMessage:
         return SkopeoMessage(error.message)
     image = DisplayReference.of(f"docker://{host}/{repository}{'@' if ':' in tag else ':'}{tag}")
     read = _read(error, exchange, image, line, "src-")
-    front = f"Error copying ref {quoted(str(image))}: "
+    front = f"Error copying ref {quote(str(image))}: "
     return SkopeoMessage(f"initializing source {image}: {read.message}", read.status, front)
 
 
@@ -286,7 +286,7 @@ def _of_unreached_sync(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     unreachable = _unreachable(error, source, line, "src-")
     if str(source) == f"docker://{line.arguments[0]}":  # which tag is known already
         reading = f"fetching manifest {source.version} in {source.repository}: {unreachable}"
-        front = f"Error copying ref {quoted(str(source))}: "
+        front = f"Error copying ref {quote(str(source))}: "
         return SkopeoMessage(f"initializing source {source}: {reading}", front=front)
     front = f"Error determining repository tags for repo {source.repository}: "
     return SkopeoMessage(f"getting repository tags: {unreachable}", front=front)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends.skopeo.logrus import quoted
 from bundler.gocompat import durations
+from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ _PART = re.compile(r"([0-9]*\.?[0-9]*)([^0-9.]*)")
 def boolean(text: str) -> bool:
     """As ``strconv.ParseBool``."""
     if text not in _TRUE | _FALSE:
-        raise ValueError(f"strconv.ParseBool: parsing {quoted(text)}: invalid syntax")
+        raise ValueError(f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
     return text in _TRUE
 
 
@@ -48,7 +48,7 @@ def integer(text: str) -> int:
 def unsigned(text: str) -> int:
     """As ``strconv.ParseUint`` of any base into 64 bits."""
     if text[:1] in ("+", "-"):
-        raise ValueError(f"strconv.ParseUint: parsing {quoted(text)}: invalid syntax")
+        raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
     return _whole(text, "ParseUint", 0, 2**64 - 1)
 
 
@@ -76,7 +76,7 @@ def fields(text: str) -> list[str]:
             end = text.find(",", at)
             field = text[at:] if end < 0 else text[at:end]
             if '"' in field:
-                raise ValueError(_csv(at + field.index('"'), 'bare " in non-quoted-field'))
+                raise ValueError(_csv(at + field.index('"'), 'bare " in non-quote-field'))
             at += len(field)
         found.append(field)
         if at >= len(text):
@@ -88,7 +88,7 @@ def integers(text: str) -> list[str]:
     """A comma separated list of numbers, each as ``strconv.Atoi`` reads it."""
     for number in text.split(","):
         if not re.fullmatch(r"[+-]?[0-9]+", number):
-            raise ValueError(f"strconv.Atoi: parsing {quoted(number)}: invalid syntax")
+            raise ValueError(f"strconv.Atoi: parsing {quote(number)}: invalid syntax")
     return text.split(",")
 
 
@@ -114,10 +114,10 @@ def _why_no_duration(text: str) -> str:
         if number in ("", "."):
             break
         if not unit:
-            return f"time: missing unit in duration {quoted(text)}"
+            return f"time: missing unit in duration {quote(text)}"
         if unit not in _UNITS:
-            return f"time: unknown unit {quoted(unit)} in duration {quoted(text)}"
-    return f"time: invalid duration {quoted(text)}"
+            return f"time: unknown unit {quote(unit)} in duration {quote(text)}"
+    return f"time: invalid duration {quote(text)}"
 
 
 def _whole(text: str, function: str, least: int, most: int) -> int:
@@ -128,11 +128,11 @@ def _whole(text: str, function: str, least: int, most: int) -> int:
     # A digit may follow an underscore only where the base is told by a prefix.
     pattern = f"_?[{digits}]+(_[{digits}]+)*" if prefix else f"[{digits}]+"
     if not re.fullmatch(pattern, body[len(prefix) :]):
-        raise ValueError(f"strconv.{function}: parsing {quoted(text)}: invalid syntax")
+        raise ValueError(f"strconv.{function}: parsing {quote(text)}: invalid syntax")
     number = int(body[len(prefix) :].replace("_", ""), base)
     number = -number if negative else number
     if not least <= number <= most:
-        raise ValueError(f"strconv.{function}: parsing {quoted(text)}: value out of range")
+        raise ValueError(f"strconv.{function}: parsing {quote(text)}: value out of range")
     return number
 
 
@@ -142,7 +142,7 @@ def _quoted_field(text: str, start: int) -> tuple[str, int]:
     while True:
         end = text.find('"', at)
         if end < 0:
-            raise ValueError(_csv(len(text), 'extraneous or missing " in quoted-field'))
+            raise ValueError(_csv(len(text), 'extraneous or missing " in quote-field'))
         field += text[at:end]
         following = text[end + 1 : end + 2]
         if following == '"':
@@ -150,7 +150,7 @@ def _quoted_field(text: str, start: int) -> tuple[str, int]:
         elif following in ("", ","):
             return field, end + 1
         else:
-            raise ValueError(_csv(end, 'extraneous or missing " in quoted-field'))
+            raise ValueError(_csv(end, 'extraneous or missing " in quote-field'))
 
 
 def _csv(position: int, what: str) -> str:

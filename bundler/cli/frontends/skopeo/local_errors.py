@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends.skopeo.logrus import quoted
 from bundler.errors import (
     AmbiguousImageError,
     ArchiveExistsError,
@@ -21,6 +20,7 @@ from bundler.errors import (
     NotAnImageDirectoryError,
     NotFoundError,
 )
+from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
     from bundler.cli.frontends.skopeo.reference_display import DisplayReference
@@ -88,7 +88,7 @@ def no_platform(error: NoPlatformError) -> str:
     system, architecture, variant = (*error.wanted[0].split("/", 2), "", "")[:3]
     return (
         f"no image found in {'manifest list' if error.docker_list else 'image index'} for"
-        f" architecture {quoted(architecture)}, variant {quoted(variant)}, OS {quoted(system)}"
+        f" architecture {quote(architecture)}, variant {quote(variant)}, OS {quote(system)}"
     )
 
 
@@ -128,7 +128,7 @@ def _in_layout(error: BundlerError, place: DisplayReference) -> tuple[str, bool]
         case IndexOutOfRangeError(index=index, count=count):
             return f"index {index} is too large, only {count} entries available", False
         case NoSuchImageError(name=name):
-            return f"no descriptor found for reference {quoted(name)}", True
+            return f"no descriptor found for reference {quote(name)}", True
         case AmbiguousImageError():
             return "more than one image in oci, choose an image", False
         case InvalidReferenceError() if not place.path and place.transport == "oci":
@@ -144,24 +144,24 @@ def _in_layout(error: BundlerError, place: DisplayReference) -> tuple[str, bool]
 
 
 def _no_archive(place: DisplayReference) -> tuple[str, bool]:
-    return f"creating temp directory: archive file not found: {quoted(place.path)}", False
+    return f"creating temp directory: archive file not found: {quote(place.path)}", False
 
 
 def _in_docker_archive(error: BundlerError, place: DisplayReference) -> tuple[str, bool] | None:
     match error:
         case NotADockerArchiveError(missing=name):
-            return f"loading tar component {quoted(name)}: file does not exist", False
+            return f"loading tar component {quote(name)}: file does not exist", False
         case NoSuchImageError(name=name):
-            return f"Tag {quoted(name)} not found", False
+            return f"Tag {quote(name)} not found", False
         case _:
             pass
     reason = unopened(error, place.path)
-    return None if reason is None else (f"opening file {quoted(place.path)}: {reason}", False)
+    return None if reason is None else (f"opening file {quote(place.path)}: {reason}", False)
 
 
 def _in_storage(place: DisplayReference) -> str:
     where, name = place.storage
-    return f"reference {quoted(f'{where}{name}')} does not resolve to an image ID"
+    return f"reference {quote(f'{where}{name}')} does not resolve to an image ID"
 
 
 def _file(place: DisplayReference, name: str) -> str:

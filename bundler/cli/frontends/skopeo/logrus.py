@@ -12,20 +12,12 @@ import time
 from datetime import UTC, datetime
 from typing import Literal
 
+from bundler.gocompat import quoting
+from bundler.oci.json import timestamps
+
 Level = Literal["debug", "info", "warning", "error", "fatal"]
 
 _COLOURS: dict[Level, int] = {"debug": 37, "info": 36, "warning": 33, "error": 31, "fatal": 31}
-_ESCAPES = {
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-    "\\": "\\\\",
-    '"': '\\"',
-}
 _BARE = re.compile(r"[a-zA-Z0-9._/@^+-]*")
 _BEGAN = time.monotonic()
 _LOCK = threading.Lock()
@@ -47,35 +39,11 @@ def log(level: Level, message: str, /, **fields: object) -> None:
 
 def entry(level: Level, message: str, now: datetime, /, **fields: object) -> str:
     """The line for ``message``; its time is as exact as a second, and fields are in order."""
-    stamp = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    stamp = timestamps.format_with_offset(now)
     rest = "".join(f" {name}={_value(value)}" for name, value in sorted(fields.items()))
     return f'time="{stamp}" level={level} msg={_value(message)}{rest}\n'
 
 
-def quoted(text: str) -> str:
-    r"""``text`` as Go's ``%q`` shows it; bytes of argv that are no Unicode as ``\xff``."""
-    return f'"{"".join(map(_shown, text))}"'
-
-
-def quoted_letter(letter: str) -> str:
-    """One character as Go's ``%q`` shows a rune."""
-    shown = {"'": "\\'", '"': '"'}.get(letter) or _shown(letter)
-    return f"'{shown}'"
-
-
 def _value(value: object) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if _BARE.fullmatch(text) else quoted(text)
-
-
-def _shown(char: str) -> str:
-    if char in _ESCAPES:
-        return _ESCAPES[char]
-    if char.isprintable():
-        return char
-    code = ord(char)
-    if code < 0x20 or code == 0x7F:
-        return f"\\x{code:02x}"
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return text if _BARE.fullmatch(text) else quoting.quote(text)

@@ -11,8 +11,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends.skopeo.logrus import quoted
 from bundler.errors import CertificateError, CertificateProblem
+from bundler.gocompat.quoting import quote
+from bundler.oci.json import timestamps
 from bundler.registry.errors import causes_of, speaks_plain_http
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def unreachable(error: BundlerError, host: str, *, verified: bool) -> str:
         verified: whether it must prove who it is; if not, plain HTTP is the last thing tried.
     """
     url = f"{'https' if verified else 'http'}://{host}/v2/"
-    return f"pinging container registry {host}: Get {quoted(url)}: {_why(error, host)}"
+    return f"pinging container registry {host}: Get {quote(url)}: {_why(error, host)}"
 
 
 def is_refused_token(exchange: HttpExchange) -> bool:
@@ -58,10 +59,10 @@ def answer(exchange: HttpExchange) -> str:
         return message or code.lower().replace("_", " ")
     if exchange.method == "HEAD" or not exchange.body:
         return {401: "authentication required", 403: "denied"}.get(
-            status, f"StatusCode: {status}, {quoted('')}"
+            status, f"StatusCode: {status}, {quote('')}"
         )
     shown = exchange.body[:_MOST_BODY]
-    return f"StatusCode: {status}, {quoted(shown)}"
+    return f"StatusCode: {status}, {quote(shown)}"
 
 
 def _why(error: BundlerError, host: str) -> str:
@@ -115,13 +116,12 @@ def _dates(certificate: CertificateSummary | None) -> str:
     now = datetime.now().astimezone()
     if certificate is None or certificate.not_before <= now <= certificate.not_after:
         return ""
+    shown = timestamps.format_with_offset(now)
     if now > certificate.not_after:
-        return f": current time {_rfc3339(now)} is after {_rfc3339(certificate.not_after)}"
-    return f": current time {_rfc3339(now)} is before {_rfc3339(certificate.not_before)}"
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+        after = timestamps.format_with_offset(certificate.not_after)
+        return f": current time {shown} is after {after}"
+    before = timestamps.format_with_offset(certificate.not_before)
+    return f": current time {shown} is before {before}"
 
 
 def _mismatch(host: str, names: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from bundler import events
 from bundler.cli.frontends.skopeo import logrus
 from bundler.errors import BundlerError
 from bundler.gocompat import durations
+from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,7 +206,7 @@ class _SyncLog:
                     while (following := self._early.pop(self._told + 1, None)) is not None:
                         self._tell(following)
             case events.Skipped(what, error=BundlerError() as error):
-                logrus.log("error", f"Error copying ref {logrus.quoted(what)}", error=phrase(error))
+                logrus.log("error", f"Error copying ref {quote(what)}", error=phrase(error))
             case events.Skipped():
                 logrus.log("error", event.reason)
             case events.SyncFinished():

@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo import local_errors
-from bundler.cli.frontends.skopeo.logrus import quoted
 from bundler.errors import BundlerError
+from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +36,9 @@ def why_not(text: str) -> str | None:
     """What is wrong with ``text``; None: it is a reference."""
     transport, colon, rest = text.partition(":")
     if not colon:
-        return f"Invalid image name {quoted(text)}, expected colon-separated transport:reference"
+        return f"Invalid image name {quote(text)}, expected colon-separated transport:reference"
     if transport not in TRANSPORTS:
-        return f"Invalid image name {quoted(text)}, unknown transport {quoted(transport)}"
+        return f"Invalid image name {quote(text)}, unknown transport {quote(transport)}"
     check = _CHECKS.get(transport)
     return check(rest) if check else None
 
@@ -113,7 +113,7 @@ def _index(name: str, kind: str = "") -> str | None:
     if not re.fullmatch(r"[+-]?[0-9]+", number):
         return (
             f"Invalid source index {name}: {kind}"
-            f"strconv.Atoi: parsing {quoted(number)}: invalid syntax"
+            f"strconv.Atoi: parsing {quote(number)}: invalid syntax"
         )
     if int(number) < 0:
         return f"Invalid source index {name}: must not be negative"
@@ -128,13 +128,13 @@ def _storage(rest: str) -> str | None:
     if not image or re.fullmatch(r"@?[0-9a-f]+", name):
         return None
     reason = why_no_image(image)
-    return reason and f"parsing named reference {quoted(image)}: {reason}"
+    return reason and f"parsing named reference {quote(image)}: {reason}"
 
 
 def _tarball(rest: str) -> str | None:
     for path in rest.split(":"):
         if path != "-" and (reason := local_errors.why_unreadable(path)) is not None:
-            return f"error opening {quoted(path)}: open {path}: {reason}"
+            return f"error opening {quote(path)}: open {path}: {reason}"
     return None
 
 

@@ -192,32 +192,6 @@ def test_what_is_no_duration(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ('a "b" \\ c', r'"a \"b\" \\ c"'),
-        ("a\nb\tc\r\a\b\f\v", r'"a\nb\tc\r\a\b\f\v"'),
-        ("\x00\x1b\x7f", r'"\x00\x1b\x7f"'),
-        ("é 世界 😀", '"é 世界 😀"'),
-        ("\u00a0\u200b\u2028\ufeff", r'"\u00a0\u200b\u2028\ufeff"'),
-        ("\U000e0001", r'"\U000e0001"'),
-        (b"a\xff\x80".decode(errors="surrogateescape"), r'"a\xff\x80"'),
-        ("'`", '"\'`"'),
-    ],
-)
-def test_quotes_as_go_makes_them(text: str, shown: str) -> None:
-    assert logrus.quoted(text) == shown
-
-
-@given(st.text(st.characters(blacklist_categories=["Cs"])))
-def test_what_is_quoted_can_be_read_back(text: str) -> None:
-    """Go's escapes are those of Python, but for an apostrophe, which needs none."""
-    shown = logrus.quoted(text)
-    assert shown.isprintable()
-    escaped = shown[1:-1].encode("latin-1", "backslashreplace").decode("unicode_escape")
-    assert escaped == text
-
-
-@pytest.mark.parametrize(
     ("message", "line"),
     [
         ("plain-word/1.2_3@x^+", "msg=plain-word/1.2_3@x^+"),

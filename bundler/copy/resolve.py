@@ -24,13 +24,13 @@ from bundler.oci import image_config, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index, Manifest
-from bundler.oci.platform import Platform
 from bundler.oci.schema1 import manifest as schema1
 from bundler.oci.schema1.manifest import Schema1
 from bundler.ports import HasSignatures, Node, PolicyCheck, Source
 
 if TYPE_CHECKING:
     from bundler.copy.request import ImageRequest
+    from bundler.oci.platform import Platform
 
 MAX_DEPTH = 8
 MAX_MANIFESTS = 20_000
@@ -232,8 +232,7 @@ def _choose_root(
 def _platform(parsed: ImageManifest | Schema1, source: Source, label: str) -> Platform | None:
     """Read the platform of an image that is in no index; None: an artifact, or unset."""
     if isinstance(parsed, Schema1):
-        top = schema1.top_config(parsed, subject=label)
-        return Platform.from_json(top | {"architecture": parsed.architecture}, label)
+        return schema1.read_platform(parsed, subject=label)
     if parsed.is_artifact:
         return None
     raw = fetch(source, parsed.config, label, kind="config")

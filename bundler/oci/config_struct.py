@@ -9,76 +9,73 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/specs-go/v1/config.go
 from __future__ import annotations
 
 from bundler.gocompat.values import NIL_SLICE, Member, Struct, Value
-from bundler.oci.json import fields, go_struct, strict
+from bundler.oci.json import go_struct
+from bundler.oci.json.go_struct import Field, Fields
+from bundler.oci.json.table import Table
 
 
 def parse(raw: bytes, *, subject: str) -> tuple[Struct, str]:
-    """The configuration, and the version of Docker that wrote it (empty: it does not say).
+    """Parse a config into a ``v1.Image``; also return its ``docker_version``, empty if unset.
 
     Raises:
-        LimitError: larger or deeper than allowed.
-        MalformedError: a member is not what the specification says.
+        LimitError: the config is larger or deeper than allowed.
+        MalformedError: a member has another type than the specification requires.
     """
-    value = strict.load_object(raw, subject=subject)
-    fields.refuse_other_case(value, ("config", "rootfs", "history", "docker_version"), subject)
-    config, rootfs = (fields.obj(value, key, subject) or {} for key in ("config", "rootfs"))
-    inner = go_struct.struct("v1.ImageConfig", _CONFIG, config, subject)
-    items = value.get("history")
+    table = Table.parse(raw, subject)
+    table.refuse_other_case(("config", "rootfs", "history", "docker_version"))
     history: Value = NIL_SLICE
-    if items is not None:
-        entries = fields.objects(value, "history", subject)
+    if "history" in table:
         history = [
-            go_struct.struct("v1.History", _HISTORY, entry, f"{subject}: history")
-            for entry in entries
+            go_struct.read_struct("v1.History", _HISTORY, entry)
+            for entry in table.tables("history")
         ]
+    platform = go_struct.read_struct("v1.Platform", _PLATFORM, table)
+    config = go_struct.read_struct("v1.ImageConfig", _CONFIG, table.table("config"))
+    rootfs = go_struct.read_struct("v1.RootFS", _ROOTFS, table.table("rootfs"))
     struct = Struct(
         "v1.Image",
         (
-            *go_struct.members(_HEAD, value, subject),
-            Member(
-                "Platform",
-                go_struct.struct("v1.Platform", _PLATFORM, value, subject),
-                embedded=True,
-            ),
-            Member("Config", inner, "config", omit_zero=True),
-            Member("RootFS", go_struct.struct("v1.RootFS", _ROOTFS, rootfs, subject), "rootfs"),
+            *go_struct.read_members(_HEAD, table),
+            Member("Platform", platform, embedded=True),
+            Member("Config", config, "config", omit_zero=True),
+            Member("RootFS", rootfs, "rootfs"),
             Member("History", history, "history", omit_empty=True),
         ),
     )
-    return struct, fields.text(value, "docker_version", subject) or ""
+    return struct, table.optional_text("docker_version") or ""
 
 
-_HEAD: go_struct.Fields = (
-    ("Created", "created", go_struct.time, True),
-    ("Author", "author", go_struct.text, True),
+_HEAD: Fields = (
+    Field("Created", "created", go_struct.time_pointer, omit_empty=True),
+    Field("Author", "author", go_struct.text, omit_empty=True),
 )
-_PLATFORM: go_struct.Fields = (
-    ("Architecture", "architecture", go_struct.text, False),
-    ("OS", "os", go_struct.text, False),
-    ("OSVersion", "os.version", go_struct.text, True),
-    ("OSFeatures", "os.features", go_struct.texts, True),
-    ("Variant", "variant", go_struct.text, True),
+_PLATFORM: Fields = (
+    Field("Architecture", "architecture", go_struct.text),
+    Field("OS", "os", go_struct.text),
+    Field("OSVersion", "os.version", go_struct.text, omit_empty=True),
+    Field("OSFeatures", "os.features", go_struct.texts, omit_empty=True),
+    Field("Variant", "variant", go_struct.text, omit_empty=True),
 )
-_CONFIG: go_struct.Fields = (
-    ("User", "User", go_struct.text, True),
-    ("ExposedPorts", "ExposedPorts", go_struct.keys, True),
-    ("Env", "Env", go_struct.texts, True),
-    ("Entrypoint", "Entrypoint", go_struct.texts, True),
-    ("Cmd", "Cmd", go_struct.texts, True),
-    ("Volumes", "Volumes", go_struct.keys, True),
-    ("WorkingDir", "WorkingDir", go_struct.text, True),
-    ("Labels", "Labels", go_struct.text_map, True),
-    ("StopSignal", "StopSignal", go_struct.text, True),
-    ("ArgsEscaped", "ArgsEscaped", fields.flag, True),
+_CONFIG: Fields = (
+    Field("User", "User", go_struct.text, omit_empty=True),
+    Field("ExposedPorts", "ExposedPorts", go_struct.text_set, omit_empty=True),
+    Field("Env", "Env", go_struct.texts, omit_empty=True),
+    Field("Entrypoint", "Entrypoint", go_struct.texts, omit_empty=True),
+    Field("Cmd", "Cmd", go_struct.texts, omit_empty=True),
+    Field("Volumes", "Volumes", go_struct.text_set, omit_empty=True),
+    Field("WorkingDir", "WorkingDir", go_struct.text, omit_empty=True),
+    Field("Labels", "Labels", go_struct.text_map, omit_empty=True),
+    Field("StopSignal", "StopSignal", go_struct.text, omit_empty=True),
+    Field("ArgsEscaped", "ArgsEscaped", go_struct.flag, omit_empty=True),
 )
-_ROOTFS: go_struct.Fields = (
-    ("Type", "type", go_struct.text, False),
-    ("DiffIDs", "diff_ids", go_struct.texts, False),
+_ROOTFS: Fields = (
+    Field("Type", "type", go_struct.text),
+    Field("DiffIDs", "diff_ids", go_struct.texts),
 )
-_HISTORY: go_struct.Fields = (
-    ("Created", "created", go_struct.time, True),
-    ("CreatedBy", "created_by", go_struct.text, True),
-    ("Author", "author", go_struct.text, True),
-    ("Comment", "comment", go_struct.text, True),
-    ("EmptyLayer", "empty_layer", fields.flag, True),
+_HISTORY: Fields = (
+    Field("Created", "created", go_struct.time_pointer, omit_empty=True),
+    Field("CreatedBy", "created_by", go_struct.text, omit_empty=True),
+    Field("Author", "author", go_struct.text, omit_empty=True),
+    Field("Comment", "comment", go_struct.text, omit_empty=True),
+    Field("EmptyLayer", "empty_layer", go_struct.flag, omit_empty=True),
 )

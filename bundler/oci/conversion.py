@@ -22,7 +22,7 @@ from bundler.errors import CannotConvertError
 from bundler.gocompat import json_encoding
 from bundler.gocompat.values import plain
 from bundler.oci import config_struct, image_config, media_types
-from bundler.oci.json import fields
+from bundler.oci.json.table import Table
 from bundler.oci.layer_media_types import DOCKER_LAYERS, OCI_LAYERS
 from bundler.oci.layer_media_types import layer_media_type as layer_media_type  # noqa: PLC0414
 from bundler.oci.platform import Platform
@@ -242,9 +242,8 @@ def _docker_features(index: Index) -> list[dict[str, Any]]:
     """What only Docker's platforms have; it stands last."""
     found: list[dict[str, Any]] = []
     for position, item in enumerate(json.loads(index.raw)["manifests"]):
-        platform = item.get("platform") or {}
-        subject = f"manifests[{position}]: platform"
-        features = fields.texts(platform, "features", subject)
+        platform = Table(item.get("platform") or {}, f"manifests[{position}]: platform")
+        features = platform.texts("features")
         found.append({"features": list(features)} if features else {})
     return found
 

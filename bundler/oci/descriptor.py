@@ -9,13 +9,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import MalformedError
 from bundler.oci.digest import Digest
-from bundler.oci.json import fields
 from bundler.oci.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from bundler.oci.json.table import Table
 
 _FIELDS = ("mediaType", "digest", "size", "urls", "annotations", "platform", "artifactType", "data")
 
@@ -42,28 +42,25 @@ class Descriptor:
     artifact_type: str | None = None
 
     @classmethod
-    def from_json(cls, value: dict[str, Any], subject: str) -> Descriptor:
+    def from_json(cls, table: Table) -> Descriptor:
         """Read a descriptor.
 
         Raises:
             MalformedError: a member is missing or has the wrong type.
         """
-        fields.refuse_other_case(value, _FIELDS, subject)
-        media_type = fields.text(value, "mediaType", subject)
-        digest = fields.text(value, "digest", subject)
-        if media_type is None or digest is None:
-            raise MalformedError(f"{subject}: a descriptor needs mediaType and digest")
+        table.refuse_other_case(_FIELDS)
+        media_type = table.text("mediaType")
         if _MEDIA_TYPE.fullmatch(media_type) is None:
-            raise MalformedError(f"{subject}: {media_type[:80]!r} is not a media type")
-        platform = fields.obj(value, "platform", subject)
+            raise table.problem(f"{media_type[:80]!r} is not a media type")
+        platform = table.optional_table("platform")
         return cls(
             media_type=media_type,
-            digest=_digest(digest, subject),
-            size=fields.integer(value, "size", subject),
-            urls=fields.texts(value, "urls", subject),
-            annotations=fields.text_map(value, "annotations", subject),
-            platform=None if platform is None else Platform.from_json(platform, subject),
-            artifact_type=fields.text(value, "artifactType", subject),
+            digest=table.digest("digest"),
+            size=table.integer("size"),
+            urls=table.texts("urls"),
+            annotations=table.text_map("annotations"),
+            platform=None if platform is None else Platform.from_json(platform),
+            artifact_type=table.optional_text("artifactType"),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -82,13 +79,6 @@ class Descriptor:
         if self.artifact_type is not None:
             value["artifactType"] = self.artifact_type
         return value
-
-
-def _digest(text: str, subject: str) -> Digest:
-    try:
-        return Digest(text)
-    except MalformedError as error:
-        raise MalformedError(f"{subject}: {error.message}") from None
 
 
 EMPTY_CONFIG = b"{}"

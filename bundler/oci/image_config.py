@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bundler.errors import MalformedError
 from bundler.oci.digest import Digest
-from bundler.oci.json import fields, strict
+from bundler.oci.json.table import Table
 from bundler.oci.platform import Platform
 
 
@@ -29,14 +29,10 @@ def parse(raw: bytes, *, subject: str = "image config") -> ImageConfig:
         LimitError: larger or deeper than allowed.
         MalformedError: not an image config.
     """
-    value = strict.load_object(raw, subject=subject)
-    rootfs = fields.obj(value, "rootfs", subject) or {}
+    table = Table.parse(raw, subject)
+    rootfs = table.table("rootfs")
     try:
-        diff_ids = tuple(map(Digest, fields.texts(rootfs, "diff_ids", subject)))
+        diff_ids = tuple(map(Digest, rootfs.texts("diff_ids")))
     except MalformedError as error:
-        raise MalformedError(f"{subject}: diff_ids: {error.message}") from None
-    return ImageConfig(
-        platform=Platform.from_json(value, subject),
-        diff_ids=diff_ids,
-        created=fields.text(value, "created", subject),
-    )
+        raise rootfs.problem(f"diff_ids: {error.message}") from None
+    return ImageConfig(Platform.from_json(table), diff_ids, table.optional_text("created"))

@@ -22,7 +22,7 @@ from bundler.errors import (
 )
 from bundler.oci import media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
-from bundler.oci.json import fields, strict
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,10 +42,7 @@ def check_mark(raw: bytes, subject: str) -> None:
         MalformedError: it is not such a document.
         UnsupportedError: a version of the layout that nobody knows yet.
     """
-    value = strict.load_object(raw, subject=subject, limit=MAX_MARK)
-    version = fields.text(value, "imageLayoutVersion", subject)
-    if version is None:
-        raise MalformedError(f"{subject}: imageLayoutVersion is missing")
+    version = Table.parse(raw, subject, limit=MAX_MARK).text("imageLayoutVersion")
     if version.partition(".")[0] != "1":
         raise UnsupportedError(f"{subject}: version {version[:40]!r} of the layout, expected 1.0.0")
 
@@ -74,18 +71,19 @@ class LayoutIndex:
             LimitError: larger or deeper than allowed.
             MalformedError: not an index.
         """
-        value = strict.load_object(raw, subject=subject, limit=MAX_INDEX)
-        fields.refuse_other_case(value, ("schemaVersion", "mediaType", "manifests"), subject)
-        if value.get("schemaVersion") != 2:
-            raise MalformedError(f"{subject}: schemaVersion is not 2")
-        if value.get("mediaType") not in (None, "", media_types.OCI_INDEX):
-            raise MalformedError(f"{subject}: its mediaType is not that of an index")
-        items = fields.objects(value, "manifests", subject)
-        entries = tuple(
-            Descriptor.from_json(item, f"{subject}: manifests[{position}]")
-            for position, item in enumerate(items)
+        table = Table.parse(raw, subject, limit=MAX_INDEX)
+        table.refuse_other_case(("schemaVersion", "mediaType", "manifests"))
+        if table.integer("schemaVersion", 0) != 2:
+            raise table.problem("schemaVersion is not 2")
+        if table.value.get("mediaType") not in (None, "", media_types.OCI_INDEX):
+            raise table.problem(f"mediaType is not {media_types.OCI_INDEX}")
+        items = table.tables("manifests")
+        return cls(
+            subject,
+            {**table.value, "manifests": None},
+            tuple(dict(item.value) for item in items),
+            tuple(map(Descriptor.from_json, items)),
         )
-        return cls(subject, value | {"manifests": None}, tuple(items), entries)
 
     def names(self) -> list[str]:
         """Every name, in order, each once."""

@@ -13,19 +13,14 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from bundler.errors import (
-    DigestMismatchError,
-    LimitError,
-    MalformedError,
-    SizeMismatchError,
-    UnsupportedError,
-)
+from bundler.errors import DigestMismatchError, SizeMismatchError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.json import fields, strict
+from bundler.oci.json import strict
+from bundler.oci.json.table import Table
 from bundler.oci.manifest_digest import manifest_digest
-from bundler.oci.schema1 import manifest
+from bundler.oci.schema1 import manifest as schema1
 from bundler.oci.schema1.manifest import Schema1
 
 if TYPE_CHECKING:
@@ -95,30 +90,32 @@ def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> M
         MalformedError: not a manifest, or the body disagrees with ``media_type``.
         UnsupportedError: a type that is no manifest.
     """
-    value = strict.load_object(raw, subject=subject, limit=MAX_MANIFEST)
-    fields.refuse_other_case(value, _FIELDS, subject)
-    kind = _agreed_media_type(value, media_type, subject)
-    if kind in media_types.SCHEMA1:
-        _refuse(value, (*_IMAGE_FIELDS, *_INDEX_FIELDS), kind, subject)
-        return manifest.parse(raw, kind, subject=subject)
-    version = value.get("schemaVersion")
-    if not isinstance(version, int) or version != 2:
-        raise MalformedError(f"{subject}: schemaVersion is not 2")
-    artifact_type = fields.text(value, "artifactType", subject)
-    referred = _optional_descriptor(value, "subject", subject)
-    annotations = fields.text_map(value, "annotations", subject)
-    if kind in media_types.INDEXES:
-        _refuse(value, (*_IMAGE_FIELDS, *_SCHEMA1_FIELDS), kind, subject)
-        children = _descriptors(value, "manifests", subject)
-        return Index(raw, kind, children, artifact_type, referred, annotations)
-    if kind in media_types.IMAGE_MANIFESTS:
-        _refuse(value, (*_INDEX_FIELDS, *_SCHEMA1_FIELDS), kind, subject)
-        config = _optional_descriptor(value, "config", subject)
+    table = Table.parse(raw, subject, limit=MAX_MANIFEST)
+    table.refuse_other_case(_FIELDS)
+    actual = _find_media_type(table, media_type)
+    if actual in media_types.SCHEMA1:
+        _refuse(table, (*_IMAGE_FIELDS, *_INDEX_FIELDS), actual)
+        return schema1.parse(raw, actual, subject=subject)
+    if table.integer("schemaVersion", 0) != 2:
+        raise table.problem("schemaVersion is not 2")
+    artifact_type = table.optional_text("artifactType")
+    referred = table.optional_table("subject")
+    about = None if referred is None else Descriptor.from_json(referred)
+    annotations = table.text_map("annotations")
+    if actual in media_types.INDEXES:
+        _refuse(table, (*_IMAGE_FIELDS, *_SCHEMA1_FIELDS), actual)
+        manifests = _read_descriptors(table, "manifests")
+        return Index(raw, actual, manifests, artifact_type, about, annotations)
+    if actual in media_types.IMAGE_MANIFESTS:
+        _refuse(table, (*_INDEX_FIELDS, *_SCHEMA1_FIELDS), actual)
+        config = table.optional_table("config")
         if config is None:
-            raise MalformedError(f"{subject}: an image manifest needs a config")
-        layers = _descriptors(value, "layers", subject)
-        return ImageManifest(raw, kind, config, layers, artifact_type, referred, annotations)
-    raise UnsupportedError(f"{subject}: {kind!r} is not a manifest's media type")
+            raise table.problem("config is missing")
+        layers = _read_descriptors(table, "layers")
+        return ImageManifest(
+            raw, actual, Descriptor.from_json(config), layers, artifact_type, about, annotations
+        )
+    raise UnsupportedError(f"{subject}: {actual!r} is not the media type of a manifest")
 
 
 def children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
@@ -176,45 +173,36 @@ def strip(index: Index, keep: Collection[Digest]) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _agreed_media_type(value: dict[str, Any], told: str | None, subject: str) -> str:
-    """The body's own mediaType wins over nothing, and must equal whatever else was said."""
-    own = fields.text(value, "mediaType", subject)
-    if told is not None and own is not None and told != own:
-        raise MalformedError(
-            f"{subject}: its mediaType is {own!r}, but it was announced as {told!r}"
-        )
-    kind = own or told
-    if kind is not None:
-        return kind
-    if value.get("schemaVersion") == 1:
-        signed = value.get("signatures") is not None
+def _find_media_type(table: Table, announced: str | None) -> str:
+    """Return the media type of a manifest, from its body or as it was announced.
+
+    Raises:
+        MalformedError: both exist and differ, or neither exists and the members are ambiguous.
+    """
+    own = table.optional_text("mediaType")
+    if announced is not None and own is not None and announced != own:
+        raise table.problem(f"mediaType is {own!r} (expected {announced!r}, as announced)")
+    media_type = own or announced
+    if media_type is not None:
+        return media_type
+    if table.value.get("schemaVersion") == 1:
+        signed = "signatures" in table
         return media_types.DOCKER_SCHEMA1_SIGNED if signed else media_types.DOCKER_SCHEMA1
-    if "manifests" in value and "config" not in value:
+    if "manifests" in table.value and "config" not in table.value:
         return media_types.OCI_INDEX
-    if "config" in value and "manifests" not in value:
+    if "config" in table.value and "manifests" not in table.value:
         return media_types.OCI_MANIFEST
-    raise MalformedError(f"{subject}: neither an image manifest nor an index")
+    raise table.problem("neither an image manifest nor an index")
 
 
-def _refuse(value: dict[str, Any], members: tuple[str, ...], kind: str, subject: str) -> None:
-    """A body that could be read as both kinds is read as neither."""
+def _refuse(table: Table, members: tuple[str, ...], media_type: str) -> None:
+    """Refuse members of another kind of manifest: other programs may parse it as that kind."""
     for member in members:
-        if member in value:
-            raise MalformedError(f"{subject}: {kind} must not have {member!r}")
+        if member in table.value:
+            raise table.problem(f"{media_type} must not have {member!r}")
 
 
-def _descriptors(value: dict[str, Any], key: str, subject: str) -> tuple[Descriptor, ...]:
-    if key not in value:
-        raise MalformedError(f"{subject}: {key} is missing")
-    items = fields.objects(value, key, subject)
-    if len(items) > MAX_CHILDREN:
-        raise LimitError(f"{subject}: {len(items):,} {key}, more than the {MAX_CHILDREN:,} allowed")
-    return tuple(
-        Descriptor.from_json(item, f"{subject}: {key}[{position}]")
-        for position, item in enumerate(items)
-    )
-
-
-def _optional_descriptor(value: dict[str, Any], key: str, subject: str) -> Descriptor | None:
-    item = fields.obj(value, key, subject)
-    return None if item is None else Descriptor.from_json(item, f"{subject}: {key}")
+def _read_descriptors(table: Table, key: str) -> tuple[Descriptor, ...]:
+    if key not in table.value:
+        raise table.problem(f"{key} is missing")
+    return tuple(map(Descriptor.from_json, table.tables(key, MAX_CHILDREN)))

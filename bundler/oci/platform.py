@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import UsageError
-from bundler.oci.json import fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bundler.oci.json.table import Table
 
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FIELDS = ("architecture", "os", "os.version", "os.features", "variant")
@@ -47,15 +48,15 @@ class Platform:
         return cls(parts[0], parts[1], parts[2] if len(parts) == 3 else None)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any], subject: str) -> Platform:
-        """Read the ``platform`` member of a descriptor."""
-        fields.refuse_other_case(value, _FIELDS, subject)
+    def from_json(cls, table: Table) -> Platform:
+        """Read the ``platform`` member of a descriptor, or the same members of a config."""
+        table.refuse_other_case(_FIELDS)
         return cls(
-            os=fields.text(value, "os", subject) or "",
-            architecture=fields.text(value, "architecture", subject) or "",
-            variant=fields.text(value, "variant", subject),
-            os_version=fields.text(value, "os.version", subject),
-            os_features=fields.texts(value, "os.features", subject),
+            os=table.optional_text("os") or "",
+            architecture=table.optional_text("architecture") or "",
+            variant=table.optional_text("variant"),
+            os_version=table.optional_text("os.version"),
+            os_features=table.texts("os.features"),
         )
 
     def to_json(self) -> dict[str, Any]:

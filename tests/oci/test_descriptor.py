@@ -8,6 +8,7 @@ from hypothesis import given
 from bundler.errors import MalformedError
 from bundler.oci.descriptor import EMPTY_CONFIG, EMPTY_DESCRIPTOR, Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.json.table import Table
 from tests import strategies
 
 GOOD = {
@@ -18,12 +19,12 @@ GOOD = {
 
 
 def read(**changes):
-    return Descriptor.from_json(GOOD | changes, "layers[3]")
+    return Descriptor.from_json(Table(GOOD | changes, "layers[3]"))
 
 
 @given(strategies.descriptors)
 def test_json_reads_back(descriptor):
-    assert Descriptor.from_json(descriptor.to_json(), "it") == descriptor
+    assert Descriptor.from_json(Table(descriptor.to_json(), "it")) == descriptor
 
 
 @pytest.mark.parametrize("size", [-1, True, "4", 4.0, None, [4]])
@@ -40,7 +41,7 @@ def test_a_huge_size_is_only_a_number_here():
 def test_what_is_required_must_be_there(member):
     without = {key: value for key, value in GOOD.items() if key != member}
     with pytest.raises(MalformedError, match=r"layers\[3\]"):
-        Descriptor.from_json(without, "layers[3]")
+        Descriptor.from_json(Table(without, "layers[3]"))
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:x", "../../etc/passwd", 5])

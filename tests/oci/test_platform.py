@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.errors import MalformedError, UsageError
+from bundler.oci.json.table import Table
 from bundler.oci.platform import Platform, choose
 from tests import strategies
 
@@ -32,7 +33,7 @@ def test_other_text_is_no_platform(text):
 
 @given(strategies.platforms)
 def test_json_reads_back(platform):
-    assert Platform.from_json(platform.to_json(), "it") == platform
+    assert Platform.from_json(Table(platform.to_json(), "it")) == platform
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_json_reads_back(platform):
 )
 def test_json_of_the_wrong_form_is_refused(value):
     with pytest.raises(MalformedError):
-        Platform.from_json(value, "it")
+        Platform.from_json(Table(value, "it"))
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format import directory
 from bundler.bundle.format import signatures as signing
-from bundler.bundle.format.inventory import format_time
 from bundler.bundle.verifying import image_tree
 from bundler.errors import DamagedBundleError
+from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
@@ -89,8 +89,8 @@ class Listing:
             "stream": known.stream,
             "serial": known.serial,
             "format": known.format,
-            "created": format_time(known.created),
-            "expires": None if known.expires is None else format_time(known.expires),
+            "created": timestamps.format_utc(known.created),
+            "expires": None if known.expires is None else timestamps.format_utc(known.expires),
             "expired": self.expired,
             "complete": known.complete,
             "tool": {"name": known.tool.name, "version": known.tool.version},

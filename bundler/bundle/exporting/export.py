@@ -19,13 +19,14 @@ from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import resolve_all
 from bundler.bundle.format import checksums, directory, inventory, store
 from bundler.bundle.format import signatures as signing
-from bundler.bundle.format.inventory import BundledImage, Inventory, Producer, format_time
+from bundler.bundle.format.inventory import BundledImage, Inventory, Producer
 from bundler.bundle.media import filesystem
 from bundler.bundle.verifying.verify import verify
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.plan import Plan, plan
 from bundler.errors import BundlerError, ConflictError, MediumError, PartialError
 from bundler.events import Notice
+from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,8 +107,8 @@ class ExportReport:
             "changed": self.changed,
             "stream": contents.stream,
             "serial": contents.serial,
-            "created": format_time(contents.created),
-            "expires": contents.expires and format_time(contents.expires),
+            "created": timestamps.format_utc(contents.created),
+            "expires": contents.expires and timestamps.format_utc(contents.expires),
             "complete": contents.complete,
             "signatures": list(self.signatures),
             "moved": {"blobs": self.plan.count("push"), "bytes": self.plan.size("push")},

@@ -11,22 +11,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from bundler.bundle.format import inventory_fields as members
-from bundler.errors import MalformedError, UnsupportedError
+from bundler.errors import UnsupportedError
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
-from bundler.oci.json import fields, strict
+from bundler.oci.json import strict, timestamps
+from bundler.oci.json.table import Table
+from bundler.oci.manifest import IndexMode
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from bundler.copy.graph import Referrer, ResolvedImage
     from bundler.oci.digest import Digest
-    from bundler.oci.manifest import IndexMode
 
 TYPE = "airbundle/bundle/v1"
 MAX_INVENTORY = 16 * 1024 * 1024
+MAX_ITEMS = 100_000
+MAX_TEXT = 4096
 
 Format = Literal["oci", "dir"]
 
@@ -198,24 +201,25 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         UnsupportedError: a version of the format that this program does not know, or a bundle
             that is not whole by itself.
     """
-    value = strict.load_object(raw, subject=subject, limit=MAX_INVENTORY)
-    _check_type(value, subject)
-    fields.refuse_other_case(value, _FIELDS, subject)
-    _refuse_partial(value, subject)
-    images = members.many(value, "images", subject, _image)
-    _refuse_repeats(images, subject)
-    stream = members.text(value, "stream", subject)
+    table = Table.parse(raw, subject, limit=MAX_INVENTORY)
+    _check_type(table)
+    table.refuse_other_case(_FIELDS)
+    _refuse_partial(table)
+    images = tuple(map(_read_image, table.tables("images", MAX_ITEMS)))
+    _refuse_repeats(images, table)
+    stream = _read_text(table, "stream")
     if not is_stream_name(stream):
-        raise MalformedError(f"{subject}: {stream[:80]!r} cannot be the name of a stream")
+        raise table.problem(f"{stream[:80]!r} cannot be the name of a stream")
+    tool = table.table("tool")
     return Inventory(
-        format=cast("Format", members.one_of(value, "format", ("oci", "dir"), subject)),
+        format=table.one_of("format", get_args(Format)),
         stream=stream,
-        serial=fields.integer(value, "serial", subject),
-        created=members.time(members.text(value, "created", subject), subject),
-        expires=None if value.get("expires") is None else members.time(value["expires"], subject),
-        complete=members.flag(value, "complete", subject),
-        tool=_tool(members.obj(value, "tool", subject), subject),
-        sums=_sums(members.obj(value, "sums", subject), subject),
+        serial=table.integer("serial"),
+        created=timestamps.parse_utc(table.text("created"), subject),
+        expires=_read_expiry(table),
+        complete=table.flag("complete"),
+        tool=Producer(_read_text(tool, "name"), _read_text(tool, "version")),
+        sums=_read_sums(table.table("sums")),
         images=images,
     )
 
@@ -226,8 +230,8 @@ def _to_json(inventory: Inventory) -> strict.JSON:
         format=inventory.format,
         stream=inventory.stream,
         serial=inventory.serial,
-        created=format_time(inventory.created),
-        expires=None if inventory.expires is None else format_time(inventory.expires),
+        created=timestamps.format_utc(inventory.created),
+        expires=None if inventory.expires is None else timestamps.format_utc(inventory.expires),
         complete=inventory.complete,
         tool={"name": inventory.tool.name, "version": inventory.tool.version},
         sums={
@@ -271,86 +275,99 @@ def _without_none(**values: strict.JSON) -> strict.JSON:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def format_time(moment: datetime) -> str:
-    """UTC to the second, as in ``2026-11-23T07:00:00Z``; ``moment`` has a time zone."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _check_type(value: dict[str, Any], subject: str) -> None:
-    kind = value.get("_type")
-    if kind == TYPE:
+def _check_type(table: Table) -> None:
+    actual = table.value.get("_type")
+    if actual == TYPE:
         return
-    if isinstance(kind, str) and kind.startswith(_FAMILY):
+    if isinstance(actual, str) and actual.startswith(_FAMILY):
         raise UnsupportedError(
-            f"{subject}: written in format {kind[:40]!r}, and this program reads {TYPE!r}",
+            f"{table.subject}: unknown format {actual[:40]!r} (expected {TYPE!r})",
             hint="use the airbundle that came with the bundle",
         )
-    raise MalformedError(f"{subject}: its _type is not {TYPE!r}, so this is no bundle's inventory")
+    raise table.problem(f"not the inventory of a bundle: _type is not {TYPE!r}")
 
 
-def _refuse_partial(value: dict[str, Any], subject: str) -> None:
-    """Refuse a delta or a volume: read as a whole bundle, its missing blobs would be damage."""
+def _refuse_partial(table: Table) -> None:
+    """Refuse a delta or a volume: as a whole bundle it would seem to be damaged."""
     for name in _PARTIAL:
-        if value.get(name) is not None:
+        if name in table:
             raise UnsupportedError(
-                f"{subject}: it has {name!r}, so the bundle is a delta or one of several volumes, "
-                "and this program reads whole bundles only",
+                f"{table.subject}: it has {name!r}, so the bundle is a delta or one of several "
+                "volumes, and this program reads whole bundles only",
                 hint="use an airbundle that reads it, or export the bundle whole",
             )
 
 
-def _image(value: dict[str, Any], subject: str) -> BundledImage:
-    fields.refuse_other_case(value, _IMAGE_FIELDS, subject)
-    index = (
-        None
-        if value.get("index") is None
-        else members.one_of(value, "index", ("all", "strip", "sparse"), subject)
-    )
-    platforms = fields.texts(value, "platforms", subject)
+def _read_expiry(table: Table) -> datetime | None:
+    if "expires" not in table:
+        return None
+    return timestamps.parse_utc(table.text("expires"), table.subject)
+
+
+def _read_image(table: Table) -> BundledImage:
+    table.refuse_other_case(_IMAGE_FIELDS)
+    platforms = tuple(_printable(text, table, "platforms") for text in table.texts("platforms"))
+    index = table.one_of("index", get_args(IndexMode)) if "index" in table else None
     return BundledImage(
-        reference=members.text(value, "reference", subject),
-        digest=members.digest(value, "digest", subject),
-        media_type=members.manifest_type(value, subject),
-        size=fields.integer(value, "size", subject),
-        platforms=tuple(members.shown(item, subject) for item in platforms),
-        index=cast("IndexMode | None", index),
-        replaces=members.optional_digest(value, "replaces", subject),
-        rename=members.optional_text(value, "rename", subject),
-        origin=members.optional_text(value, "origin", subject),
-        source=members.optional_text(value, "source", subject),
-        referrers=members.many(value, "referrers", subject, _referrer),
+        reference=_read_text(table, "reference"),
+        digest=table.digest("digest"),
+        media_type=_read_media_type(table),
+        size=table.integer("size"),
+        platforms=platforms,
+        index=index,
+        replaces=table.digest("replaces") if "replaces" in table else None,
+        rename=_read_optional_text(table, "rename"),
+        origin=_read_optional_text(table, "origin"),
+        source=_read_optional_text(table, "source"),
+        referrers=tuple(map(_read_referrer, table.tables("referrers", MAX_ITEMS))),
     )
 
 
-def _referrer(value: dict[str, Any], subject: str) -> BundledReferrer:
+def _read_referrer(table: Table) -> BundledReferrer:
     return BundledReferrer(
-        digest=members.digest(value, "digest", subject),
-        media_type=members.manifest_type(value, subject),
-        size=fields.integer(value, "size", subject),
-        subject=members.digest(value, "subject", subject),
-        artifact_type=members.optional_text(value, "artifactType", subject),
-        tag=members.optional_text(value, "tag", subject),
+        digest=table.digest("digest"),
+        media_type=_read_media_type(table),
+        size=table.integer("size"),
+        subject=table.digest("subject"),
+        artifact_type=_read_optional_text(table, "artifactType"),
+        tag=_read_optional_text(table, "tag"),
     )
 
 
-def _tool(value: dict[str, Any], subject: str) -> Producer:
-    return Producer(members.text(value, "name", subject), members.text(value, "version", subject))
-
-
-def _sums(value: dict[str, Any], subject: str) -> ChecksumFile:
-    path = members.text(value, "path", subject)
+def _read_sums(table: Table) -> ChecksumFile:
+    path, digest = table.text("path"), table.digest("digest")
     if path != "SHA256SUMS":
-        raise MalformedError(f"{subject}: sums.path is {path[:80]!r} instead of 'SHA256SUMS'")
-    digest = members.digest(value, "digest", subject)
+        raise table.problem(f"path is {path[:80]!r} (expected 'SHA256SUMS')")
     if digest.algorithm != "sha256":
-        raise MalformedError(f"{subject}: sums.digest must be a sha256")
-    size, count = fields.integer(value, "size", subject), fields.integer(value, "count", subject)
-    return ChecksumFile(path, digest, size, count)
+        raise table.problem(f"digest is {digest} (expected sha256)")
+    return ChecksumFile(path, digest, table.integer("size"), table.integer("count"))
 
 
-def _refuse_repeats(images: tuple[BundledImage, ...], subject: str) -> None:
+def _read_media_type(table: Table) -> str:
+    media_type = _read_text(table, "mediaType")
+    if media_type not in media_types.IMAGE_MANIFESTS | media_types.INDEXES:
+        raise table.problem(f"{media_type[:80]!r} is not the media type of a manifest")
+    return media_type
+
+
+def _read_text(table: Table, key: str) -> str:
+    return _printable(table.text(key), table, key)
+
+
+def _read_optional_text(table: Table, key: str) -> str | None:
+    return _read_text(table, key) if table.optional_text(key) else None
+
+
+def _printable(text: str, table: Table, key: str) -> str:
+    """Refuse text that could steer the terminal on which it is shown."""
+    if len(text) > MAX_TEXT or not text.isprintable():
+        raise table.problem(f"{key} is not printable text of at most {MAX_TEXT:,} characters")
+    return text
+
+
+def _refuse_repeats(images: tuple[BundledImage, ...], table: Table) -> None:
     seen: set[str] = set()
     for image in images:
         if image.reference in seen:
-            raise MalformedError(f"{subject}: {image.reference[:200]} is listed twice")
+            raise table.problem(f"{image.reference[:200]} is listed twice")
         seen.add(image.reference)

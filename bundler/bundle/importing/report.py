@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bundler.bundle.format.inventory import format_time
 from bundler.errors import PartialError
 from bundler.oci.digest import Digest
+from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -83,8 +83,8 @@ class ImportReport:
             "inventory": Digest.of(self.opened.raw).text,
             "signedBy": [key.id for key in self.opened.signers],
             "target": self.target,
-            "started": format_time(self.started),
-            "ended": format_time(self.ended),
+            "started": timestamps.format_utc(self.started),
+            "ended": timestamps.format_utc(self.ended),
             "complete": contents.complete and not self.failed,
             "bytes": {
                 "pushed": self.plan.size("push"),

@@ -27,6 +27,7 @@ from bundler.copy.request import ImageRequest, LockedRoot, PinnedReferrer
 from bundler.errors import BundlerError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.json import timestamps
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
 from bundler.ports import InRegistry
@@ -47,7 +48,6 @@ MAX_BYTES = 32 << 20
 MAX_VALUES = 1_000_000
 
 _AGAIN = "mend it, or lock again: airbundle lock"
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _HEADER = """\
 # What the bundle manifest stood for when it was locked. Written by `airbundle lock`;
 # `airbundle export --locked` makes a bundle of exactly this.
@@ -242,7 +242,7 @@ def _dump_image(image: ImageRequest, folder: Path) -> dict[str, Any]:
         ]
     if image.rename:
         value["rename"] = image.rename
-    return value | {"origin": image.origin, "time": locked.time.astimezone(UTC).strftime(_TIME)}
+    return value | {"origin": image.origin, "time": timestamps.format_utc(locked.time)}
 
 
 def _with_path(source: str, convert: Callable[[str], str]) -> str:
@@ -269,7 +269,7 @@ def _read_image(value: Value, folder: Path) -> ImageRequest:
         digest=Digest(_text(value, "digest") or ""),
         size=int(_text(value, "size") or 0),
     )
-    time = datetime.strptime(_text(value, "time") or "", _TIME).replace(tzinfo=UTC)
+    time = timestamps.parse_utc(_text(value, "time") or "", "time")
     locked = LockedRoot(root, None if replaces is None else Digest(replaces), time)
     return ImageRequest(
         source=(

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format import checksums, directory, inventory, store
 from bundler.bundle.format import signatures as signing
-from bundler.bundle.format.inventory import format_time
 from bundler.bundle.verifying import image_tree, parallel_hash
 from bundler.cancel import Cancellation
 from bundler.errors import (
@@ -38,6 +37,7 @@ from bundler.errors.counts import count
 from bundler.events import Planned, discard
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest
+from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,8 +129,8 @@ class Verification:
             ],
             "stream": known and known.stream,
             "serial": known and known.serial,
-            "created": known and format_time(known.created),
-            "expires": known and known.expires and format_time(known.expires),
+            "created": known and timestamps.format_utc(known.created),
+            "expires": known and known.expires and timestamps.format_utc(known.expires),
             "expired": self.expired,
             "complete": known and known.complete,
             "images": known and len(known.images),
@@ -386,7 +386,7 @@ def _distinct(*digests: Digest | None) -> tuple[Digest, ...]:
 
 
 def _expiry(known: Inventory) -> ExpiredError:
-    when = "" if known.expires is None else format_time(known.expires)
+    when = "" if known.expires is None else timestamps.format_utc(known.expires)
     return ExpiredError(
         f"the bundle expired at {when}",
         hint="export it again; if the date here is wrong, set the clock",

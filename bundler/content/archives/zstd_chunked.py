@@ -17,8 +17,6 @@ import json
 import os
 import stat
 import struct
-from base64 import b64encode
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import zstandard
@@ -26,6 +24,7 @@ import zstandard
 from bundler.content.archives.tar_split import SplitWriter
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.errors import LimitError
+from bundler.oci.json import base64_strict, timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,7 +53,6 @@ _TYPES = {
     stat.S_IFDIR: "dir",
     stat.S_IFIFO: "fifo",
 }
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ChunkedEncoder:
@@ -207,12 +205,12 @@ def _member(entry: Entry) -> dict[str, Any]:
         "size": entry.size,
         "uid": entry.uid,
         "gid": entry.gid,
-        "modtime": _time(entry.mtime),
-        "accesstime": _time(entry.atime),
-        "changetime": _time(entry.ctime),
+        "modtime": _format_time(entry.mtime),
+        "accesstime": _format_time(entry.atime),
+        "changetime": _format_time(entry.ctime),
         "devMajor": os.major(entry.device) if device else 0,
         "devMinor": os.minor(entry.device) if device else 0,
-        "xattrs": {key: b64encode(value).decode() for key, value in entry.xattrs.items()},
+        "xattrs": {key: base64_strict.encode(value) for key, value in entry.xattrs.items()},
     }
     named = {"type": _TYPES[entry.format], "name": _text(entry.name)}
     return named | {key: value for key, value in said.items() if value}
@@ -223,11 +221,5 @@ def _text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _time(nanoseconds: int | None) -> str | None:
-    """RFC 3339 with as many digits as there are."""
-    if nanoseconds is None:
-        return None
-    seconds, fraction = divmod(nanoseconds, 10**9)
-    whole = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
-    digits = f".{fraction:09}".rstrip("0") if fraction else ""
-    return f"{whole}{digits}Z"
+def _format_time(nanoseconds: int | None) -> str | None:
+    return None if nanoseconds is None else timestamps.format_nanoseconds(nanoseconds)

@@ -1,84 +1,99 @@
-"""Read a JSON object into a struct, as programs in Go do; what is unknown is dropped."""
+"""Read a JSON object into a struct the way Go decodes it: unknown members are dropped.
+
+https://pkg.go.dev/encoding/json#Unmarshal
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
-from bundler.errors import MalformedError
 from bundler.gocompat.values import NIL, NIL_MAP, NIL_SLICE, ZERO_TIME, Member, Struct, Time, Value
-from bundler.oci.json import fields
+from bundler.oci.json.table import Table
 
-Read = Callable[[dict[str, Any], str, str], Value]
-"""Reads the member of an object that has this key; the third parameter is for messages."""
-Fields = tuple[tuple[str, str, Read, bool], ...]
-"""Each member's name, its key, how it is read, and whether it is left out when it is empty."""
+Read = Callable[[Table, str], Value]
+"""Reads the member with this key."""
 
 
-def struct(type_name: str, known: Fields, value: dict[str, Any], what: str) -> Struct:
-    """An object as a struct of the members that are known."""
-    return Struct(type_name, members(known, value, what))
+class Field(NamedTuple):
+    """One field of a struct type."""
+
+    name: str
+    key: str
+    read: Read
+    omit_empty: bool = False
+    """Whether the encoder leaves the field out if it is empty."""
 
 
-def members(known: Fields, value: dict[str, Any], what: str) -> tuple[Member, ...]:
-    """The members that are known, in their order; one that is absent is its type's zero."""
-    fields.refuse_other_case(value, [key for _, key, _, _ in known], what)
+Fields = tuple[Field, ...]
+
+
+def read_struct(type_name: str, known: Fields, table: Table) -> Struct:
+    """Read an object into a struct with the ``known`` fields."""
+    return Struct(type_name, read_members(known, table))
+
+
+def read_members(known: Fields, table: Table) -> tuple[Member, ...]:
+    """Read the ``known`` fields in their order; an absent one gets the zero value of its type."""
+    table.refuse_other_case(field.key for field in known)
     return tuple(
-        Member(name, read(value, key, what), key, omit_empty=omit)
-        for name, key, read, omit in known
+        Member(field.name, field.read(table, field.key), field.key, omit_empty=field.omit_empty)
+        for field in known
     )
 
 
-def text(value: dict[str, Any], key: str, what: str) -> Value:
-    """A string."""
-    return fields.text(value, key, what) or ""
+def text(table: Table, key: str) -> Value:
+    """Read a ``string``."""
+    return table.optional_text(key) or ""
 
 
-def time(value: dict[str, Any], key: str, what: str) -> Value:
-    """A pointer to a point in time."""
-    item = value.get(key)
-    if item is None:
-        return NIL
-    if not isinstance(item, str):
-        raise MalformedError(f"{what}: {key} is not a string")
-    return Time.parse(item, f"{what}: {key}")
+def flag(table: Table, key: str) -> Value:
+    """Read a ``bool``."""
+    return table.flag(key, default=False)
 
 
-def texts(value: dict[str, Any], key: str, what: str) -> Value:
-    """A slice of strings."""
-    found = fields.texts(value, key, what)
-    return NIL_SLICE if value.get(key) is None else list(found)
-
-
-def text_map(value: dict[str, Any], key: str, what: str) -> Value:
-    """A map of strings."""
-    found = fields.text_map(value, key, what)
-    return NIL_MAP if value.get(key) is None else dict(found)
-
-
-def keys(value: dict[str, Any], key: str, what: str) -> Value:
-    """A map whose values are empty structs."""
-    item = fields.obj(value, key, what)
-    return NIL_MAP if item is None else dict.fromkeys(item, Struct("struct {}", ()))
-
-
-def moment(value: dict[str, Any], key: str, what: str) -> Value:
-    """A point in time that is always there."""
-    found = time(value, key, what)
-    return ZERO_TIME if found is NIL else found
-
-
-def number(value: dict[str, Any], key: str, what: str) -> Value:
-    """An integer."""
-    item = value.get(key)
-    if item is None:
+def number(table: Table, key: str) -> Value:
+    """Read an ``int64``."""
+    value = table.value.get(key)
+    if value is None:
         return 0
-    if not isinstance(item, int) or isinstance(item, bool):
-        raise MalformedError(f"{what}: {key} is not a whole number")
-    return item
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise table.problem(f"{key} is not an integer")
+    return value
 
 
-def words(value: dict[str, Any], key: str, what: str) -> Value:
-    """A slice of strings, of which a single one may be written without brackets."""
-    item = value.get(key)
-    return [item] if isinstance(item, str) else texts(value, key, what)
+def time(table: Table, key: str) -> Value:
+    """Read a ``time.Time``."""
+    value = table.value.get(key)
+    if value is None:
+        return ZERO_TIME
+    if not isinstance(value, str):
+        raise table.problem(f"{key} is not a string")
+    return Time.parse(value, f"{table.subject}: {key}")
+
+
+def time_pointer(table: Table, key: str) -> Value:
+    """Read a ``*time.Time``."""
+    return time(table, key) if key in table else NIL
+
+
+def texts(table: Table, key: str) -> Value:
+    """Read a ``[]string``."""
+    return list(table.texts(key)) if key in table else NIL_SLICE
+
+
+def text_or_texts(table: Table, key: str) -> Value:
+    """Read a ``strslice.StrSlice``: a ``[]string`` that may be written as one string."""
+    value = table.value.get(key)
+    return [value] if isinstance(value, str) else texts(table, key)
+
+
+def text_map(table: Table, key: str) -> Value:
+    """Read a ``map[string]string``."""
+    return dict(table.text_map(key)) if key in table else NIL_MAP
+
+
+def text_set(table: Table, key: str) -> Value:
+    """Read a ``map[string]struct{}``."""
+    empty = Struct("struct {}", ())
+    return dict.fromkeys(table.table(key).value, empty) if key in table else NIL_MAP

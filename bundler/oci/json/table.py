@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci.digest import Digest
-from bundler.oci.json import strict
+from bundler.oci.json import base64_strict, strict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -108,6 +108,16 @@ class Table:
             return Digest(self.text(key))
         except MalformedError as error:
             raise self.problem(f"{key}: {error.message}") from None
+
+    def base64(self, key: str) -> bytes:
+        """Return the bytes that a string encodes in base64; empty if it is absent."""
+        text = self.optional_text(key) or ""
+        return base64_strict.decode(text, f"{self.subject}: {key}", error=self.error)
+
+    def base64url(self, key: str) -> bytes:
+        """Return the bytes that a string encodes in base64url; empty if it is absent."""
+        text = self.optional_text(key) or ""
+        return base64_strict.decode_url(text, f"{self.subject}: {key}", error=self.error)
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return an array of strings; empty if it is absent."""

@@ -1,90 +1,93 @@
-"""What Docker knows of an image, as the struct that it was in when schema 1 was in use.
+"""The image config of Docker before schema 2, as the struct that Go programs decode it into.
 
-Images of Docker before 1.8.3 do not tell all of it; what they leave out has to be written out.
+Docker before 1.8.3 left out members that later versions write; they are written in full here.
 
 https://pkg.go.dev/go.podman.io/image/v5/manifest#Schema2V1Image
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bundler.gocompat.values import NIL, Struct, Value
-from bundler.oci.json import fields, go_struct
+from bundler.oci.json import go_struct
+from bundler.oci.json.go_struct import Field, Fields
+
+if TYPE_CHECKING:
+    from bundler.oci.json.table import Table
 
 
-def parse(value: dict[str, Any], subject: str) -> Struct:
-    """The image that the topmost entry of a manifest of schema 1 describes.
+def parse(table: Table) -> Struct:
+    """Read the image config in the topmost history entry of a schema 1 manifest.
 
     Raises:
-        MalformedError: a member is not what Docker knows by its name.
+        MalformedError: a member has the wrong type.
     """
-    return go_struct.struct("manifest.Schema2V1Image", _IMAGE, value, subject)
+    return go_struct.read_struct("manifest.Schema2V1Image", _IMAGE, table)
 
 
-def _config(value: dict[str, Any], key: str, subject: str) -> Value:
-    inner = fields.obj(value, key, subject) or {}
-    return go_struct.struct("manifest.Schema2Config", _CONFIG, inner, f"{subject}: {key}")
+def _config(table: Table, key: str) -> Value:
+    return go_struct.read_struct("manifest.Schema2Config", _CONFIG, table.table(key))
 
 
-def _config_if_any(value: dict[str, Any], key: str, subject: str) -> Value:
-    return NIL if value.get(key) is None else _config(value, key, subject)
+def _config_pointer(table: Table, key: str) -> Value:
+    return _config(table, key) if key in table else NIL
 
 
-def _health(value: dict[str, Any], key: str, subject: str) -> Value:
-    inner = fields.obj(value, key, subject)
+def _health_pointer(table: Table, key: str) -> Value:
+    inner = table.optional_table(key)
     if inner is None:
         return NIL
-    return go_struct.struct("manifest.Schema2HealthConfig", _HEALTH, inner, f"{subject}: {key}")
+    return go_struct.read_struct("manifest.Schema2HealthConfig", _HEALTH, inner)
 
 
-_HEALTH: go_struct.Fields = (
-    ("Test", "Test", go_struct.texts, True),
-    ("StartPeriod", "StartPeriod", go_struct.number, True),
-    ("StartInterval", "StartInterval", go_struct.number, True),
-    ("Interval", "Interval", go_struct.number, True),
-    ("Timeout", "Timeout", go_struct.number, True),
-    ("Retries", "Retries", go_struct.number, True),
+_HEALTH: Fields = (
+    Field("Test", "Test", go_struct.texts, omit_empty=True),
+    Field("StartPeriod", "StartPeriod", go_struct.number, omit_empty=True),
+    Field("StartInterval", "StartInterval", go_struct.number, omit_empty=True),
+    Field("Interval", "Interval", go_struct.number, omit_empty=True),
+    Field("Timeout", "Timeout", go_struct.number, omit_empty=True),
+    Field("Retries", "Retries", go_struct.number, omit_empty=True),
 )
-_CONFIG: go_struct.Fields = (
-    ("Hostname", "Hostname", go_struct.text, False),
-    ("Domainname", "Domainname", go_struct.text, False),
-    ("User", "User", go_struct.text, False),
-    ("AttachStdin", "AttachStdin", fields.flag, False),
-    ("AttachStdout", "AttachStdout", fields.flag, False),
-    ("AttachStderr", "AttachStderr", fields.flag, False),
-    ("ExposedPorts", "ExposedPorts", go_struct.keys, True),
-    ("Tty", "Tty", fields.flag, False),
-    ("OpenStdin", "OpenStdin", fields.flag, False),
-    ("StdinOnce", "StdinOnce", fields.flag, False),
-    ("Env", "Env", go_struct.texts, False),
-    ("Cmd", "Cmd", go_struct.words, False),
-    ("Healthcheck", "Healthcheck", _health, True),
-    ("ArgsEscaped", "ArgsEscaped", fields.flag, True),
-    ("Image", "Image", go_struct.text, False),
-    ("Volumes", "Volumes", go_struct.keys, False),
-    ("WorkingDir", "WorkingDir", go_struct.text, False),
-    ("Entrypoint", "Entrypoint", go_struct.words, False),
-    ("NetworkDisabled", "NetworkDisabled", fields.flag, True),
-    ("MacAddress", "MacAddress", go_struct.text, True),
-    ("OnBuild", "OnBuild", go_struct.texts, False),
-    ("Labels", "Labels", go_struct.text_map, False),
-    ("StopSignal", "StopSignal", go_struct.text, True),
-    ("StopTimeout", "StopTimeout", go_struct.number, True),
-    ("Shell", "Shell", go_struct.words, True),
+_CONFIG: Fields = (
+    Field("Hostname", "Hostname", go_struct.text),
+    Field("Domainname", "Domainname", go_struct.text),
+    Field("User", "User", go_struct.text),
+    Field("AttachStdin", "AttachStdin", go_struct.flag),
+    Field("AttachStdout", "AttachStdout", go_struct.flag),
+    Field("AttachStderr", "AttachStderr", go_struct.flag),
+    Field("ExposedPorts", "ExposedPorts", go_struct.text_set, omit_empty=True),
+    Field("Tty", "Tty", go_struct.flag),
+    Field("OpenStdin", "OpenStdin", go_struct.flag),
+    Field("StdinOnce", "StdinOnce", go_struct.flag),
+    Field("Env", "Env", go_struct.texts),
+    Field("Cmd", "Cmd", go_struct.text_or_texts),
+    Field("Healthcheck", "Healthcheck", _health_pointer, omit_empty=True),
+    Field("ArgsEscaped", "ArgsEscaped", go_struct.flag, omit_empty=True),
+    Field("Image", "Image", go_struct.text),
+    Field("Volumes", "Volumes", go_struct.text_set),
+    Field("WorkingDir", "WorkingDir", go_struct.text),
+    Field("Entrypoint", "Entrypoint", go_struct.text_or_texts),
+    Field("NetworkDisabled", "NetworkDisabled", go_struct.flag, omit_empty=True),
+    Field("MacAddress", "MacAddress", go_struct.text, omit_empty=True),
+    Field("OnBuild", "OnBuild", go_struct.texts),
+    Field("Labels", "Labels", go_struct.text_map),
+    Field("StopSignal", "StopSignal", go_struct.text, omit_empty=True),
+    Field("StopTimeout", "StopTimeout", go_struct.number, omit_empty=True),
+    Field("Shell", "Shell", go_struct.text_or_texts, omit_empty=True),
 )
-_IMAGE: go_struct.Fields = (
-    ("ID", "id", go_struct.text, True),
-    ("Parent", "parent", go_struct.text, True),
-    ("Comment", "comment", go_struct.text, True),
-    ("Created", "created", go_struct.moment, False),
-    ("Container", "container", go_struct.text, True),
-    ("ContainerConfig", "container_config", _config, False),
-    ("DockerVersion", "docker_version", go_struct.text, True),
-    ("Author", "author", go_struct.text, True),
-    ("Config", "config", _config_if_any, True),
-    ("Architecture", "architecture", go_struct.text, True),
-    ("Variant", "variant", go_struct.text, True),
-    ("OS", "os", go_struct.text, True),
-    ("Size", "Size", go_struct.number, True),
+_IMAGE: Fields = (
+    Field("ID", "id", go_struct.text, omit_empty=True),
+    Field("Parent", "parent", go_struct.text, omit_empty=True),
+    Field("Comment", "comment", go_struct.text, omit_empty=True),
+    Field("Created", "created", go_struct.time),
+    Field("Container", "container", go_struct.text, omit_empty=True),
+    Field("ContainerConfig", "container_config", _config),
+    Field("DockerVersion", "docker_version", go_struct.text, omit_empty=True),
+    Field("Author", "author", go_struct.text, omit_empty=True),
+    Field("Config", "config", _config_pointer, omit_empty=True),
+    Field("Architecture", "architecture", go_struct.text, omit_empty=True),
+    Field("Variant", "variant", go_struct.text, omit_empty=True),
+    Field("OS", "os", go_struct.text, omit_empty=True),
+    Field("Size", "Size", go_struct.number, omit_empty=True),
 )

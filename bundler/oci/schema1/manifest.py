@@ -19,11 +19,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors import CannotConvertError, LimitError, MalformedError
+from bundler.errors import CannotConvertError, MalformedError
 from bundler.gocompat import json_encoding, values
 from bundler.oci.digest import Digest
-from bundler.oci.json import fields, strict
+from bundler.oci.json import strict
+from bundler.oci.json.table import Table
 from bundler.oci.manifest_digest import manifest_digest
+from bundler.oci.platform import Platform
 from bundler.oci.schema1 import config as docker_config
 
 if TYPE_CHECKING:
@@ -93,40 +95,35 @@ def parse(raw: bytes, media_type: str, *, subject: str) -> Schema1:
         LimitError: larger, deeper or with more layers than allowed.
         MalformedError: not such a manifest, or signatures that cannot be read.
     """
-    value = strict.load_object(raw, subject=subject)
-    if value.get("schemaVersion") != 1:
-        raise MalformedError(f"{subject}: schemaVersion is not 1")
-    layers = fields.objects(value, "fsLayers", subject)
-    history = fields.objects(value, "history", subject)
+    table = Table.parse(raw, subject)
+    if table.integer("schemaVersion", 0) != 1:
+        raise table.problem("schemaVersion is not 1")
+    layers, history = table.tables("fsLayers", MAX_LAYERS), table.tables("history", MAX_LAYERS)
     if len(layers) != len(history):
-        raise MalformedError(f"{subject}: {len(layers)} fsLayers, but a history of {len(history)}")
+        raise table.problem(f"history has {len(history)} entries (expected {len(layers)})")
     if not layers:
-        raise MalformedError(f"{subject}: fsLayers is empty")
-    if len(layers) > MAX_LAYERS:
-        raise LimitError(f"{subject}: {len(layers):,} layers, more than the {MAX_LAYERS:,} allowed")
-    entries = tuple(
-        _entry(layer, item, f"{subject}: history[{position}]")
-        for position, (layer, item) in reversed(list(enumerate(zip(layers, history, strict=True))))
-    )
+        raise table.problem("fsLayers is empty")
+    entries = tuple(map(_read_entry, reversed(layers), reversed(history)))
     return Schema1(
         raw,
         media_type,
         manifest_digest(raw, subject=subject),
-        fields.text(value, "name", subject) or "",
-        fields.text(value, "tag", subject) or "",
-        fields.text(value, "architecture", subject) or "",
+        table.optional_text("name") or "",
+        table.optional_text("tag") or "",
+        table.optional_text("architecture") or "",
         tuple(entry.blob for entry in entries),
         _linked(entries, subject),
     )
 
 
-def top_config(manifest: Schema1, *, subject: str) -> dict[str, Any]:
-    """What the topmost entry says of the image.
+def read_platform(manifest: Schema1, *, subject: str) -> Platform:
+    """Return the platform that the topmost history entry names.
 
     Raises:
-        MalformedError: it is no JSON object.
+        MalformedError: the entry is not a JSON object.
     """
-    return strict.load_object(manifest.entries[-1].v1.encode(), subject=subject)
+    top = strict.load_object(manifest.entries[-1].v1.encode(), subject=subject)
+    return Platform.from_json(Table(top | {"architecture": manifest.architecture}, subject))
 
 
 def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, subject: str) -> bytes:
@@ -176,8 +173,8 @@ def from_config(
         CannotConvertError: its history does not tell of each layer.
         MalformedError: not an image's config.
     """
-    value = strict.load_object(config, subject=subject)
-    history = [_history(item, subject) for item in fields.objects(value, "history", subject)]
+    table = Table.parse(config, subject)
+    history = [_read_history(item) for item in table.tables("history")]
     _check_history(history, layers, subject)
     blobs = iter(layers)
     parent, top = "", ""
@@ -201,7 +198,7 @@ def from_config(
         {
             "name": name,
             "tag": tag,
-            "architecture": fields.text(value, "architecture", subject) or "",
+            "architecture": table.optional_text("architecture") or "",
             "fsLayers": [{"blobSum": blob.text} for blob, _ in reversed(made)],
             "history": [{"v1Compatibility": v1} for _, v1 in reversed(made)],
             "schemaVersion": 1,
@@ -224,30 +221,27 @@ def renamed(manifest: Schema1, *, name: str, tag: str) -> bytes:
     )
 
 
-def _entry(layer: dict[str, Any], item: dict[str, Any], subject: str) -> Entry:
-    fields.refuse_other_case(layer, ("blobSum",), subject)
-    fields.refuse_other_case(item, ("v1Compatibility",), subject)
-    blob = fields.text(layer, "blobSum", subject)
-    v1 = fields.text(item, "v1Compatibility", subject)
-    if blob is None or v1 is None:
-        raise MalformedError(f"{subject}: an entry needs blobSum and v1Compatibility")
-    value = strict.load_object(v1.encode(), subject=subject)
-    fields.refuse_other_case(value, _KNOWN, subject)
-    identity = fields.text(value, "id", subject) or ""
+def _read_entry(layer: Table, item: Table) -> Entry:
+    layer.refuse_other_case(("blobSum",))
+    item.refuse_other_case(("v1Compatibility",))
+    v1 = item.text("v1Compatibility")
+    table = Table.parse(v1.encode(), item.subject)
+    table.refuse_other_case(_KNOWN)
+    identity = table.optional_text("id") or ""
     if _ID.fullmatch(identity) is None:
-        raise MalformedError(f"{subject}: {identity[:80]!r} is not the id of a layer")
-    throwaway = fields.flag(value, "throwaway", subject)
-    container = fields.obj(value, "container_config", subject) or {}
-    fields.refuse_other_case(container, ("Cmd",), subject)
-    command = " ".join(fields.texts(container, "Cmd", subject))
-    history = {**value, "created_by": command, "empty_layer": throwaway}
+        raise table.problem(f"{identity[:80]!r} is not the id of a layer")
+    throwaway = table.flag("throwaway", default=False)
+    container = table.table("container_config")
+    container.refuse_other_case(("Cmd",))
+    command = " ".join(container.texts("Cmd"))
+    history = {**table.value, "created_by": command, "empty_layer": throwaway}
     return Entry(
-        Digest(blob),
+        layer.digest("blobSum"),
         v1,
         identity,
-        fields.text(value, "parent", subject) or "",
+        table.optional_text("parent") or "",
         throwaway,
-        _history(history, subject),
+        _read_history(Table(history, item.subject)),
     )
 
 
@@ -271,22 +265,21 @@ def _linked(entries: tuple[Entry, ...], subject: str) -> tuple[Entry, ...]:
     return tuple(kept)
 
 
-def _history(item: Mapping[str, Any], subject: str) -> dict[str, Any]:
-    """An entry of a config's history, its members as containers/image orders and omits them."""
-    value = dict(item)
-    created = value.get("created")
+def _read_history(table: Table) -> dict[str, Any]:
+    """Return a history entry of a config with the members and the order of containers/image."""
+    created = table.value.get("created")
     if created is not None and not isinstance(created, str):
-        raise MalformedError(f"{subject}: created is not a string")
-    made: dict[str, Any] = {"created": _ZERO_TIME}
+        raise table.problem("created is not a string")
+    entry: dict[str, Any] = {"created": _ZERO_TIME}
     if created is not None:
-        made["created"] = values.Time.parse(created, f"{subject}: created").rfc3339
+        entry["created"] = values.Time.parse(created, f"{table.subject}: created").rfc3339
     for key in ("author", "created_by", "comment"):
-        text = fields.text(value, key, subject)
+        text = table.optional_text(key)
         if text is not None:
-            made[key] = text
-    if fields.flag(value, "empty_layer", subject):
-        made["empty_layer"] = True
-    return made
+            entry[key] = text
+    if table.flag("empty_layer", default=False):
+        entry["empty_layer"] = True
+    return entry
 
 
 def _check_history(
@@ -319,11 +312,11 @@ def _v1(item: Mapping[str, Any], identity: str, parent: str) -> dict[str, Any]:
 def _top(manifest: Schema1, subject: str) -> bytes:
     """The topmost entry; what the oldest versions of Docker wrote is written out in full."""
     raw = manifest.entries[-1].v1.encode()
-    value = strict.load_object(raw, subject=subject)
-    version = fields.text(value, "docker_version", subject)
+    table = Table.parse(raw, subject)
+    version = table.optional_text("docker_version")
     if version is None or _version(version) >= _FIRST_PLAIN_VERSION:
         return raw
-    return json_encoding.dumps(values.plain(docker_config.parse(value, subject)))
+    return json_encoding.dumps(values.plain(docker_config.parse(table)))
 
 
 def _id_of(blob: Digest, *others: str) -> str:

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from bundler.oci.json import base64_strict, timestamps
+
 _COORDINATE = 32
 _KEY_ID_BYTES = 30
 _KEY_ID_GROUP = 4
@@ -29,20 +31,20 @@ def sign(payload: bytes) -> bytes:
     The digest of the manifest stays the digest of ``payload``.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    protected = _encoded(
+    protected = base64_strict.encode_url(
         _json(
             {
                 "formatLength": len(payload) - 1,
-                "formatTail": _encoded(payload[-1:]),
-                "time": dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "formatTail": base64_strict.encode_url(payload[-1:]),
+                "time": timestamps.format_utc(dt.datetime.now(dt.UTC)),
             }
         )
     )
-    signed = f"{protected}.{_encoded(payload)}".encode()
+    signed = f"{protected}.{base64_strict.encode_url(payload)}".encode()
     r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))
     signature = {
         "header": {"jwk": _public(key.public_key()), "alg": "ES256"},
-        "signature": _encoded(_number(r) + _number(s)),
+        "signature": base64_strict.encode_url(_number(r) + _number(s)),
         "protected": protected,
     }
     return payload[:-1] + b',"signatures":' + _json([signature]) + payload[-1:]
@@ -55,8 +57,8 @@ def _public(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
         "crv": "P-256",
         "kid": _key_id(key),
         "kty": "EC",
-        "x": _encoded(_number(numbers.x)),
-        "y": _encoded(_number(numbers.y)),
+        "x": base64_strict.encode_url(_number(numbers.x)),
+        "y": base64_strict.encode_url(_number(numbers.y)),
     }
 
 
@@ -71,10 +73,6 @@ def _key_id(key: ec.EllipticCurvePublicKey) -> str:
 
 def _number(value: int) -> bytes:
     return value.to_bytes(_COORDINATE, "big")
-
-
-def _encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _json(value: Any) -> bytes:  # noqa: ANN401 - what json.dumps takes

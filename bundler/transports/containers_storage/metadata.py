@@ -10,10 +10,9 @@ https://github.com/containers/storage/blob/v1.59.1/layers.go
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bundler.content.files.atomic_write import write_bytes_in
@@ -21,7 +20,7 @@ from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import MalformedError, NotFoundError
 from bundler.oci.digest import Digest
-from bundler.oci.json import fields, strict
+from bundler.oci.json import base64_strict, fields, strict, timestamps
 from bundler.transports.containers_storage import lockfile
 
 if TYPE_CHECKING:
@@ -237,7 +236,7 @@ def checked_id(text: str | None, what: str) -> str:
 
 def item_file(key: str) -> str:
     """The name of the file that holds the item ``key`` of an image."""
-    return key if set(key) <= _PLAIN_KEY else "=" + b64encode(key.encode()).decode()
+    return key if set(key) <= _PLAIN_KEY else "=" + base64_strict.encode(key.encode())
 
 
 def read_item(folder: Path, image: str, key: str) -> bytes:
@@ -288,7 +287,7 @@ def with_items(value: dict[str, Any], items: dict[str, bytes]) -> dict[str, Any]
 
 def now() -> str:
     """The time as records have it."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return timestamps.format_nanoseconds(time.time_ns())
 
 
 def _dumped(values: list[dict[str, Any]]) -> bytes:

@@ -7,7 +7,6 @@ runscript becomes a program in it. The config is made here as containers/image m
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from bundler.content.streams.reader import new_buffer
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import InvalidReferenceError, NotFoundError, ReadOnlyTransportError
 from bundler.oci import media_types
+from bundler.oci.json import timestamps
 from bundler.ports import SynthesizesManifests
 from bundler.transports.shared.synthetic_image import SyntheticImage, added
 from bundler.transports.sif import file_format, squashfs_layer
@@ -161,7 +161,7 @@ def _script(definition: bytes) -> bytes | None:
 
 
 def _config(sif: SifFile, command: str, diff_id: Digest) -> dict[str, object]:
-    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(sif.modified))
+    created = timestamps.format_nanoseconds(sif.modified * 10**9)
     return {
         "created": created,
         "architecture": sif.architecture,

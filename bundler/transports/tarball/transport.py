@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import InvalidReferenceError, NotFoundError, ReadOnlyTransportError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
+from bundler.oci.json import timestamps
 from bundler.ports import SynthesizesManifests
 from bundler.transports.shared import archive_file, pipes
 from bundler.transports.shared.synthetic_image import SyntheticImage, added
@@ -187,19 +187,15 @@ def _opened(path: str, options: OpenOptions) -> RegularFile:
 def _config(layers: Sequence[_Layer]) -> dict[str, object]:
     machine = os.uname().machine
     return {
-        "created": _date(max(layer.modified for layer in layers)),
+        "created": timestamps.format_nanoseconds(max(layer.modified for layer in layers)),
         "architecture": _ARCHITECTURES.get(machine, machine),
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id.text for layer in layers]},
-        "history": [added(layer.diff_id, _date(layer.modified), _COMMENT) for layer in layers],
+        "history": [
+            added(layer.diff_id, timestamps.format_nanoseconds(layer.modified), _COMMENT)
+            for layer in layers
+        ],
     }
-
-
-def _date(nanoseconds: int) -> str:
-    """RFC 3339, with as many digits of a second as there are."""
-    seconds, rest = divmod(nanoseconds, 10**9)
-    fraction = f".{rest:09}".rstrip("0") if rest else ""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + fraction + "Z"
 
 
 TRANSPORT = TarballTransport()

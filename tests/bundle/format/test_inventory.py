@@ -142,7 +142,7 @@ def test_a_newer_format_is_refused_as_such(version):
         (changed(complete="absent"), "complete"),
         (changed(created="yesterday"), "time"),
         (changed(created="2026-02-30T00:00:00Z"), "time"),
-        (changed(expires=7), "time"),
+        (changed(expires=7), "expires"),
         (changed(Serial=3), "serial"),
         (changed(sums={"path": "../x", "digest": A.text, "size": 1, "count": 1}), "SHA256SUMS"),
         (changed(sums="absent"), "sums"),

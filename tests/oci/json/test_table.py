@@ -92,6 +92,16 @@ def test_digest_reports_the_member_and_the_problem():
         Table({"d": "sha256:abc"}, "it").digest("d")
 
 
+def test_base64_reports_the_member():
+    table = Table({"a": "//4=", "b": "__4"}, "it", ConfigError)
+    assert table.base64("a") == table.base64url("b") == b"\xff\xfe"
+    assert table.base64("c") == table.base64url("c") == b""
+    with pytest.raises(ConfigError, match="it: b: not base64"):
+        table.base64("b")
+    with pytest.raises(ConfigError, match="it: a: not base64url"):
+        table.base64url("a")
+
+
 def test_nested_tables_extend_the_subject():
     table = Table({"a": {"b": [{}, {"c": 1}]}}, "it")
     with pytest.raises(MalformedError, match=r"^it: a: b\[1\]: c is not a string$"):

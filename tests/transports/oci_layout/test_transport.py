@@ -27,6 +27,7 @@ from bundler.errors import (
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.json.table import Table
 from bundler.oci.platform import Platform
 from bundler.ports import Node, OpenOptions, Publication
 from bundler.transports.oci_layout.reference import LayoutReference
@@ -402,7 +403,7 @@ def test_an_artifact_without_platform_has_none_in_its_entry(tmp_path):
     (entry,) = index(tmp_path / "l")["manifests"]
     assert "platform" not in entry
     assert entry["artifactType"] == "application/vnd.example.sbom.v1"
-    assert isinstance(Descriptor.from_json(entry, "entry"), Descriptor)
+    assert isinstance(Descriptor.from_json(Table(entry, "entry")), Descriptor)
 
 
 def test_a_blob_without_a_digest_is_not_there(layout):

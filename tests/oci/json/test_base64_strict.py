@@ -1,0 +1,33 @@
+"""Strict base64."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.errors import ConfigError, MalformedError
+from bundler.oci.json import base64_strict
+
+
+@given(st.binary(max_size=64))
+def test_decode_reverses_encode(data):
+    assert base64_strict.decode(base64_strict.encode(data), "it") == data
+    assert base64_strict.decode_url(base64_strict.encode_url(data), "it") == data
+
+
+def test_decode_url_accepts_padding():
+    assert base64_strict.encode_url(b"\xff\xfe") == "__4"
+    assert base64_strict.decode_url("__4=", "it") == b"\xff\xfe"
+
+
+@pytest.mark.parametrize("text", ["a", "ab", "abc", "ab c=", "ab\n==", "__4=", "ab==cd==", "é==="])
+def test_decode_refuses_anything_else(text):
+    with pytest.raises(MalformedError, match="it: not base64"):
+        base64_strict.decode(text, "it")
+
+
+@pytest.mark.parametrize("text", ["a", "//4=", "ab c", "ab===", "__4\n", "é"])
+def test_decode_url_refuses_anything_else(text):
+    with pytest.raises(ConfigError, match="it: not base64url"):
+        base64_strict.decode_url(text, "it", error=ConfigError)

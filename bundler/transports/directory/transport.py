@@ -15,9 +15,7 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, file_lock, safe_directory
@@ -38,10 +36,13 @@ from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.manifest_digest import has_digest, manifest_digest
 from bundler.ports import Accepts, Node
 from bundler.transports.shared import transport_hint
+from bundler.transports.shared.path_reference import UnnamedReference
+from bundler.transports.shared.path_transport import PathTransport
 from bundler.transports.shared.reachability import Reachable, reachable, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from bundler.content.streams.reader import Content
     from bundler.oci.digest import Digest
@@ -60,30 +61,17 @@ _PART = re.compile(r"(?:[0-9a-f]{64}|sha512-[0-9a-f]{128})(?:\.manifest\.json)?"
 _SIGNATURE = re.compile(r"(?:((?:sha512-)?[0-9a-f]+)\.)?signature-[0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryReference:
-    """``dir:PATH``."""
-
-    path: str
-
-    @property
-    def transport(self) -> str:
-        """``dir``."""
-        return "dir"
-
-    @property
-    def name(self) -> None:
-        """None: a directory holds one image."""
-        return
-
-    def __str__(self) -> str:
-        return f"dir:{self.path}"
+def _parse(text: str) -> UnnamedReference:
+    """Read a path; a colon in it has no meaning."""
+    if not text or "\0" in text:
+        raise InvalidReferenceError(f"dir:{text[:200]}: no path", hint="write dir:PATH")
+    return UnnamedReference("dir", text)
 
 
 class DirectorySource:
     """Reads the image of a directory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, options: OpenOptions | None = None) -> None:  # noqa: ARG002 - as every source
         self._folder = Directory.open(path)
         self._root: bytes | None = None
 
@@ -243,28 +231,6 @@ class DirectoryDestination:
             self._marked = True
 
 
-class DirectoryTransport:
-    """``dir:``."""
-
-    def parse(self, text: str, /) -> DirectoryReference:
-        """Read a path; a colon in it has no meaning."""
-        if not text or "\0" in text:
-            raise InvalidReferenceError(f"dir:{text[:200]}: no path", hint="write dir:PATH")
-        return DirectoryReference(text)
-
-    def source(self, reference: DirectoryReference, options: OpenOptions, /) -> DirectorySource:  # noqa: ARG002 - the port's form
-        """Open a directory for reading."""
-        path = Path(reference.path)
-        with transport_hint.explained(path, "dir"):
-            return DirectorySource(path)
-
-    def destination(
-        self, reference: DirectoryReference, options: OpenOptions, /
-    ) -> DirectoryDestination:
-        """Open, or make, a directory for writing, and lock it."""
-        return DirectoryDestination(Path(reference.path), options)
-
-
 def part_name(target: Node) -> str:
     """The file of a blob, or of a manifest that is not the root."""
     if target.digest is None:
@@ -336,4 +302,4 @@ def _check_reusable(folder: Directory) -> None:
     raise NotAnImageDirectoryError(str(folder.path))
 
 
-TRANSPORT = DirectoryTransport()
+TRANSPORT = PathTransport(_parse, DirectorySource, DirectoryDestination)

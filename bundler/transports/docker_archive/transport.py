@@ -17,8 +17,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from bundler.content.archives import tar_index
 from bundler.content.compression import decompress
@@ -42,11 +41,13 @@ from bundler.oci.json import fields, strict
 from bundler.oci.reference import ImageReference
 from bundler.ports import Accepts, SynthesizesManifests
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
-from bundler.transports.oci_layout import reference as layout_entries
-from bundler.transports.shared import archive_file, pipes, transport_hint
+from bundler.transports.shared import archive_file, pipes
+from bundler.transports.shared.path_reference import check_index
+from bundler.transports.shared.path_transport import PathTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from bundler.content.archives.tar_index import Member
     from bundler.content.files.safe_directory import RegularFile
@@ -77,6 +78,30 @@ class DockerArchiveReference:
         """The name; None: there is none, or it is a place."""
         named = self.name is not None and not self.name.startswith("@")
         return ImageReference.parse(self.name or "") if named else None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``FILE[:NAME]`` or ``FILE:@N``; the file's path ends at the first colon.
+
+        Raises:
+            InvalidReferenceError: with the part that is wrong.
+        """
+        path, _, name = text.partition(":")
+        if not path or "\0" in path:
+            raise InvalidReferenceError(
+                f"docker-archive:{text[:200]}: no file", hint="write docker-archive:FILE[:NAME]"
+            )
+        if name.startswith("@"):
+            check_index(f"docker-archive:{text}", name)
+            return cls(path, name)
+        if not name:
+            return cls(path)
+        image = ImageReference.parse(name)
+        if image.digest is not None:
+            raise InvalidReferenceError(
+                f"docker-archive:{text[:200]}: an archive knows no digests", hint="name a tag"
+            )
+        return cls(path, str(image.with_default_tag()))
 
     def __str__(self) -> str:
         name = "" if self.name is None else f":{self.name}"
@@ -298,48 +323,6 @@ class DockerArchiveDestination:
         self._file.close()
 
 
-class DockerArchiveTransport:
-    """``docker-archive:``."""
-
-    def parse(self, text: str, /) -> DockerArchiveReference:
-        """Read ``FILE[:NAME]`` or ``FILE:@N``; the file's path ends at the first colon."""
-        path, _, name = text.partition(":")
-        if not path or "\0" in path:
-            raise InvalidReferenceError(
-                f"docker-archive:{text[:200]}: no file", hint="write docker-archive:FILE[:NAME]"
-            )
-        if name.startswith("@"):
-            if not (name[1:].isascii() and name[1:].isdigit() and len(name) < 10):
-                raise InvalidReferenceError(
-                    f"docker-archive:{text[:200]}: {name[:80]!r} is not a place",
-                    hint="the first image is @0",
-                )
-            return DockerArchiveReference(path, name)
-        if not name:
-            return DockerArchiveReference(path)
-        image = ImageReference.parse(name)
-        if image.digest is not None:
-            raise InvalidReferenceError(
-                f"docker-archive:{text[:200]}: an archive knows no digests", hint="name a tag"
-            )
-        return DockerArchiveReference(path, str(image.with_default_tag()))
-
-    def source(
-        self, reference: DockerArchiveReference, options: OpenOptions, /
-    ) -> DockerArchiveSource:
-        """Open an archive for reading."""
-        path = Path(reference.path)
-        with transport_hint.explained(path, "docker-archive"):
-            return DockerArchiveSource(path, options)
-
-    def destination(
-        self, reference: DockerArchiveReference, options: OpenOptions, /
-    ) -> DockerArchiveDestination:
-        """Begin a new archive, and lock it."""
-        layout_entries.refuse_place(reference.transport, reference.path, reference.name)
-        return DockerArchiveDestination(Path(reference.path), options)
-
-
 @dataclass(frozen=True, slots=True)
 class _Image:
     """One entry of the archive's manifest.json."""
@@ -385,4 +368,6 @@ def _skip(stream: Reader, count: int | None) -> int:
     return skipped
 
 
-TRANSPORT = DockerArchiveTransport()
+TRANSPORT = PathTransport(
+    DockerArchiveReference.parse, DockerArchiveSource, DockerArchiveDestination
+)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.content.archives import tar_index
@@ -24,10 +24,12 @@ from bundler.ports import Accepts, Node
 from bundler.transports.oci_layout import reference as layout_entries
 from bundler.transports.oci_layout.reference import LayoutReference
 from bundler.transports.oci_layout.transport import LayoutSource
-from bundler.transports.shared import archive_file, transport_hint
+from bundler.transports.shared import archive_file
+from bundler.transports.shared.path_transport import PathTransport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from bundler.content.files.safe_directory import FileSlice
     from bundler.content.streams.reader import Content
@@ -149,29 +151,12 @@ class OciArchiveDestination:
                 self._folders.add(name)
 
 
-class OciArchiveTransport:
-    """``oci-archive:``."""
-
-    def parse(self, text: str, /) -> LayoutReference:
-        """Read ``FILE[:NAME]`` or ``FILE:@N``; the file's path ends at the first colon."""
-        return LayoutReference.parse("oci-archive", text)
-
-    def source(self, reference: LayoutReference, options: OpenOptions, /) -> LayoutSource:
-        """Open an archive for reading."""
-        path = Path(reference.path)
-        with transport_hint.explained(path, "oci-archive"):
-            return LayoutSource(ArchivedFiles(path, options))
-
-    def destination(
-        self, reference: LayoutReference, options: OpenOptions, /
-    ) -> OciArchiveDestination:
-        """Begin a new archive, and lock it."""
-        layout_entries.refuse_place(reference.transport, reference.path, reference.name)
-        return OciArchiveDestination(Path(reference.path), options)
-
-
 def _member(digest: Digest) -> str:
     return f"{_BLOBS}/{digest.algorithm}/{digest.hex}"
 
 
-TRANSPORT = OciArchiveTransport()
+TRANSPORT = PathTransport(
+    partial(LayoutReference.parse, "oci-archive"),
+    lambda path, options: LayoutSource(ArchivedFiles(path, options)),
+    OciArchiveDestination,
+)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from bundler.errors import InvalidReferenceError, UnsupportedError
+from bundler.errors import InvalidReferenceError
 from bundler.oci import image_layout
+from bundler.transports.shared.path_reference import check_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,29 +41,13 @@ class LayoutReference:
             raise InvalidReferenceError(
                 f"{transport}:{path[:200]}: {name[:80]!r} is not an image's name"
             )
-        if name.startswith("@") and not (name[1:].isascii() and name[1:].isdigit()):
-            raise InvalidReferenceError(
-                f"{transport}:{text[:200]}: {name[:80]!r} is not a place",
-                hint="the first entry is @0",
-            )
+        if name.startswith("@"):
+            check_index(f"{transport}:{text}", name)
         return cls(transport, path, name or None)
 
     def __str__(self) -> str:
         name = "" if self.name is None else f":{self.name}"
         return f"{self.transport}:{self.path}{name}"
-
-
-def refuse_place(transport: str, path: str, name: str | None) -> None:
-    """Refuse ``@N`` where an image is to be written.
-
-    Raises:
-        UnsupportedError: with what to write instead.
-    """
-    if name is not None and name.startswith("@"):
-        raise UnsupportedError(
-            f"{transport}:{path}:{name}: a place can be read, not written",
-            hint=f"give the image a name: {transport}:{path}:NAME",
-        )
 
 
 def entries(images: Sequence[Publication]) -> Iterator[Descriptor]:

@@ -10,6 +10,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from bundler.ports import Accepts, Node
 from bundler.transports.oci_layout import reference as layout_entries
 from bundler.transports.oci_layout.blobs import BlobStore, Files, LayoutBlobs
 from bundler.transports.oci_layout.reference import LayoutReference
-from bundler.transports.shared import transport_hint
+from bundler.transports.shared.path_transport import PathTransport
 from bundler.transports.shared.reachability import Reachable, reachable
 
 if TYPE_CHECKING:
@@ -221,25 +222,6 @@ class LayoutDestination:
         return str(self._root.path / image_layout.INDEX_FILE)
 
 
-class LayoutTransport:
-    """``oci:``."""
-
-    def parse(self, text: str, /) -> LayoutReference:
-        """Read ``PATH[:NAME]``; the path ends at the first colon."""
-        return LayoutReference.parse("oci", text)
-
-    def source(self, reference: LayoutReference, options: OpenOptions, /) -> LayoutSource:
-        """Open a layout for reading."""
-        path = Path(reference.path)
-        with transport_hint.explained(path, "oci"):
-            return LayoutSource(path, options.shared_blob_dir)
-
-    def destination(self, reference: LayoutReference, options: OpenOptions, /) -> LayoutDestination:
-        """Open, or make, a layout for writing, and lock it."""
-        layout_entries.refuse_place(reference.transport, reference.path, reference.name)
-        return LayoutDestination(Path(reference.path), options)
-
-
 def _is_called(entry: Descriptor, name: str | None) -> bool:
     """Whether an entry gives its root that name; without a name, any."""
     names = (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME)
@@ -261,4 +243,8 @@ def _not_a_layout(root: Files) -> MissingFileError:
     return MissingFileError(str(root.path / image_layout.INDEX_FILE), part_of="an OCI image layout")
 
 
-TRANSPORT = LayoutTransport()
+TRANSPORT = PathTransport(
+    partial(LayoutReference.parse, "oci"),
+    lambda path, options: LayoutSource(path, options.shared_blob_dir),
+    LayoutDestination,
+)

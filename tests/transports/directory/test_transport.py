@@ -21,9 +21,9 @@ from bundler.errors import (
 from bundler.ports import Node, Publication
 from bundler.transports.directory.transport import (
     DirectoryDestination,
-    DirectoryReference,
     DirectorySource,
 )
+from bundler.transports.shared.path_reference import UnnamedReference
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
@@ -97,7 +97,7 @@ def files(path):
 
 def test_a_reference_is_a_path_with_all_its_colons():
     reference = transports.parse("dir:/a:b")
-    assert reference == DirectoryReference("/a:b")
+    assert reference == UnnamedReference("dir", "/a:b")
     assert (str(reference), reference.name, reference.transport) == ("dir:/a:b", None, "dir")
     with pytest.raises(InvalidReferenceError):
         transports.parse("dir:")

@@ -1,0 +1,39 @@
+"""The frame of transports whose references begin with a path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.transports.shared import transport_hint
+from bundler.transports.shared.path_reference import PathReference, refuse_index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bundler.ports import Destination, OpenOptions, Source
+
+
+@dataclass(frozen=True, slots=True)
+class PathTransport:
+    """A transport that opens the path of a reference."""
+
+    parse: Callable[[str], PathReference]
+    open_source: Callable[[Path, OpenOptions], Source]
+    open_destination: Callable[[Path, OpenOptions], Destination]
+
+    def source(self, reference: PathReference, options: OpenOptions, /) -> Source:
+        """Open the path for reading; an error hints at the transport that can read it."""
+        path = Path(reference.path)
+        with transport_hint.explained(path, reference.transport):
+            return self.open_source(path, options)
+
+    def destination(self, reference: PathReference, options: OpenOptions, /) -> Destination:
+        """Open the path for writing, and lock it.
+
+        Raises:
+            UnsupportedError: the name is ``@N``, which can only be read.
+        """
+        refuse_index(reference)
+        return self.open_destination(Path(reference.path), options)

@@ -1,77 +1,154 @@
-"""An image that is made here, of layers that lie in open files and of a config that is new."""
+"""Transports that read one image from files that contain no manifest.
+
+The manifest and the config are created here, and the layers are open files. Such an image has no
+name, and such a transport cannot be written: it defines a subclass of ``SyntheticSource`` and one
+of ``ReadOnlyTransport``.
+"""
 
 from __future__ import annotations
 
+import threading
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from bundler.content.files.safe_directory import FileSlice, RegularFile
-from bundler.errors import NotFoundError
+from bundler.content.streams.verified import VerifiedReader
+from bundler.errors import NotFoundError, ReadOnlyTransportError
 from bundler.gocompat import json_encoding
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.ports import SynthesizesManifests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import ExitStack
+    from typing import NoReturn
 
     from bundler.content.streams.reader import Reader
-    from bundler.ports import Node
+    from bundler.ports import Node, OpenOptions
+    from bundler.transports.shared.path_reference import UnnamedReference
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticImage:
-    """Its root, and the parts by their digests; the files of the layers stay their owner's."""
+    """The root descriptor of an image, and its contents by digest.
 
-    what: str
-    """How messages name it."""
+    The files of the layers are closed by their owner.
+    """
+
     root: Descriptor
-    _contents: Mapping[Digest, bytes | RegularFile]
+    contents: Mapping[Digest, bytes | RegularFile]
 
     @classmethod
-    def of(
-        cls,
-        what: str,
-        config: Mapping[str, object],
-        layers: Sequence[tuple[Descriptor, RegularFile]],
+    def create(
+        cls, config: Mapping[str, object], layers: Sequence[tuple[Descriptor, RegularFile]]
     ) -> Self:
-        """The image of ``config`` and ``layers``, its documents as containers/image writes them."""
+        """Create the manifest of ``config`` and ``layers``, encoded as containers/image does it."""
         contents: dict[Digest, bytes | RegularFile] = {entry.digest: file for entry, file in layers}
 
-        def kept(value: Mapping[str, object], media_type: str) -> Descriptor:
+        def add(value: Mapping[str, object], media_type: str) -> Descriptor:
             raw = json_encoding.dumps(value)
-            made = Descriptor(media_type, Digest.of(raw), len(raw))
-            contents[made.digest] = raw
-            return made
+            descriptor = Descriptor(media_type, Digest.of(raw), len(raw))
+            contents[descriptor.digest] = raw
+            return descriptor
 
         manifest = {
             "schemaVersion": 2,
             "mediaType": media_types.OCI_MANIFEST,
-            "config": kept(config, media_types.OCI_CONFIG).to_json(),
+            "config": add(config, media_types.OCI_CONFIG).to_json(),
             "layers": [entry.to_json() for entry, _ in layers],
         }
-        return cls(what, kept(manifest, media_types.OCI_MANIFEST), contents)
+        return cls(add(manifest, media_types.OCI_MANIFEST), contents)
+
+
+class SyntheticSource(SynthesizesManifests, ABC):
+    """Source of one image without a name, which is created when it is first read.
+
+    Its methods may be called by several threads at once.
+
+    Args:
+        reference: the name of the image in messages.
+        options: the cancellation, and the directory for temporary files.
+        resources: the open files, which this source closes.
+    """
+
+    def __init__(
+        self, reference: UnnamedReference, options: OpenOptions, resources: ExitStack
+    ) -> None:
+        self.subject = str(reference)
+        self.options = options
+        self.resources = resources
+        self._lock = threading.Lock()
+        self._image: SyntheticImage | None = None
+
+    @abstractmethod
+    def create(self) -> SyntheticImage:
+        """Create the image; called once, by one thread."""
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """Return the root of the only image.
+
+        Raises:
+            NotFoundError: a name is given.
+            LimitError, MalformedError, UnsupportedError: the image cannot be created.
+        """
+        if name is not None:
+            raise NotFoundError(f"{self.subject}: no image {name!r}, the only one has no name")
+        return self._created().root
 
     @contextmanager
-    def open(self, target: Node, offset: int) -> Iterator[Reader]:
-        """The bytes of one part.
+    def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
+        """Open the manifest, the config or a layer.
 
         Raises:
             NotFoundError: the image has no such part.
         """
-        content = self._contents.get(target.digest) if target.digest else None
+        content = self._created().contents.get(target.digest) if target.digest else None
         if content is None:
-            raise NotFoundError(f"{self.what}: it does not hold {target.digest}")
+            raise NotFoundError(f"{self.subject}: it does not hold {target.digest}")
         if isinstance(content, bytes):
             yield BytesIO(content[offset:])
         else:
             yield FileSlice(content, offset, content.size - offset)
 
+    def close(self) -> None:
+        """Close all files."""
+        self.resources.close()
 
-def added(diff_id: Digest, created: str, comment: str) -> dict[str, object]:
-    """What a config's history says of a layer that was added as it is."""
+    def verified_reader(self, file: RegularFile, subject: str) -> VerifiedReader:
+        """Return a reader that computes the digest of ``file`` and honours the cancellation."""
+        return VerifiedReader(
+            FileSlice(file, 0, file.size),
+            subject,
+            digest=None,
+            size=None,
+            observe=lambda _: self.options.cancellation.check(),
+        )
+
+    def _created(self) -> SyntheticImage:
+        with self._lock:
+            if self._image is None:
+                self._image = self.create()
+            return self._image
+
+
+class ReadOnlyTransport:
+    """Base of a transport that cannot be written."""
+
+    hint: ClassVar[str]
+    """What to write instead."""
+
+    def destination(self, reference: UnnamedReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
+        """Raise a ``ReadOnlyTransportError``."""
+        raise ReadOnlyTransportError(str(reference), reference.transport, hint=self.hint)
+
+
+def history_entry(diff_id: Digest, created: str, comment: str) -> dict[str, object]:
+    """Return the history of a layer that was added unchanged."""
     return {
         "created": created,
         "created_by": f"/bin/sh -c #(nop) ADD file:{diff_id.hex} in /",

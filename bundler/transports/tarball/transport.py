@@ -8,7 +8,6 @@ the same image of the same files. Dates are told in UTC, wherever this machine s
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,22 +18,24 @@ from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.safe_directory import FileSlice, RegularFile
 from bundler.content.streams.reader import new_buffer
 from bundler.content.streams.verified import VerifiedReader
-from bundler.errors import InvalidReferenceError, NotFoundError, ReadOnlyTransportError
+from bundler.errors import InvalidReferenceError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import timestamps
-from bundler.ports import SynthesizesManifests
 from bundler.transports.shared import archive_file, pipes
-from bundler.transports.shared.synthetic_image import SyntheticImage, added
+from bundler.transports.shared.path_reference import UnnamedReference
+from bundler.transports.shared.synthetic_image import (
+    ReadOnlyTransport,
+    SyntheticImage,
+    SyntheticSource,
+    history_entry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractContextManager
-    from typing import NoReturn
 
-    from bundler.content.streams.reader import Reader
     from bundler.oci.digest import Digest
-    from bundler.ports import Node, OpenOptions
+    from bundler.ports import OpenOptions
 
 _STDIN = "-"
 _COMMENT = "imported from tarball"
@@ -50,86 +51,36 @@ _ARCHITECTURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TarballReference:
-    """``tarball:FILE[:FILE...]``; the image has no name."""
-
-    paths: tuple[str, ...]
-
-    @property
-    def transport(self) -> str:
-        """``tarball``."""
-        return "tarball"
-
-    @property
-    def name(self) -> None:
-        """None: there is only this image."""
-        return
-
-    def __str__(self) -> str:
-        return f"tarball:{':'.join(self.paths)}"
-
-
-class TarballSource(SynthesizesManifests):
+class TarballSource(SyntheticSource):
     """Reads the files; each is read to its end once, to make the image, and again as a layer.
 
     Raises:
         NotFoundError, MediumError: one of them cannot be read.
     """
 
-    def __init__(self, reference: TarballReference, options: OpenOptions) -> None:
-        self._what = str(reference)
-        self._options = options
-        self._making = threading.Lock()
-        self._image: SyntheticImage | None = None
-        self._files: list[RegularFile] = []
+    def __init__(self, reference: UnnamedReference, options: OpenOptions) -> None:
         with ExitStack() as opened:
-            for path in reference.paths:
-                self._files.append(opened.enter_context(_opened(path, options)))
-            self._closing = opened.pop_all()
+            self._files = [
+                opened.enter_context(_open_file(path, options))
+                for path in reference.path.split(":")
+            ]
+            super().__init__(reference, options, opened.pop_all())
 
-    def resolve(self, name: str | None = None, /) -> Descriptor:
-        """The image, which is made when it is first asked for.
+    def create(self) -> SyntheticImage:
+        """Read all files."""
+        layers = [self._read_layer(file) for file in self._files]
+        entries = [layer.entry for layer in layers]
+        return SyntheticImage.create(_config(layers), list(zip(entries, self._files, strict=True)))
 
-        Raises:
-            LimitError, MalformedError: a compressed file is damaged, or too much comes out of it.
-        """
-        if name is not None:
-            raise NotFoundError(f"{self._what}: no image {name!r}, the only one has no name")
-        return self._made().root
-
-    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """What was made here, or a file as it is."""
-        return self._made().open(target, offset)
-
-    def close(self) -> None:
-        """Let go of the files."""
-        self._closing.close()
-
-    def _made(self) -> SyntheticImage:
-        with self._making:
-            if self._image is None:
-                layers = [self._layer(file) for file in self._files]
-                entries = [layer.entry for layer in layers]
-                parts = list(zip(entries, self._files, strict=True))
-                self._image = SyntheticImage.of(self._what, _config(layers), parts)
-            return self._image
-
-    def _layer(self, file: RegularFile) -> _Layer:
+    def _read_layer(self, file: RegularFile) -> _Layer:
         """Read a file to its end, as it is and as it is uncompressed."""
-        what = f"{self._what}: {file.path}"
-        stored = VerifiedReader(
-            FileSlice(file, 0, file.size),
-            what,
-            digest=None,
-            size=None,
-            observe=lambda _: self._options.cancellation.check(),
-        )
+        subject = f"{self.subject}: {file.path}"
+        stored = self.verified_reader(file, subject)
         kind = decompress.detect(FileSlice(file, 0, decompress.MAGIC_SIZE).read())
         plain = stored
         if kind is not None:
-            unpacked = DecompressingReader(stored, kind, what)
-            plain = VerifiedReader(unpacked, what, digest=None, size=None)
+            unpacked = DecompressingReader(stored, kind, subject)
+            plain = VerifiedReader(unpacked, subject, digest=None, size=None)
         buffer = new_buffer()
         while plain.readinto(buffer):
             pass
@@ -140,31 +91,25 @@ class TarballSource(SynthesizesManifests):
         return _Layer(entry, plain.descriptor().digest, os.fstat(file.fileno()).st_mtime_ns)
 
 
-class TarballTransport:
+class TarballTransport(ReadOnlyTransport):
     """``tarball:``."""
 
-    def parse(self, text: str, /) -> TarballReference:
+    hint = "write oci:DIRECTORY, docker-archive:FILE, or push to a registry"
+
+    def parse(self, text: str, /) -> UnnamedReference:
         """Read ``FILE[:FILE...]``."""
-        paths = tuple(text.split(":"))
+        paths = text.split(":")
         if not all(paths) or "\0" in text:
             raise InvalidReferenceError(
                 f"tarball:{text[:200]}: no file", hint="write tarball:FILE, or several, FILE:FILE"
             )
         if paths.count(_STDIN) > 1:
             raise InvalidReferenceError(f"tarball:{text[:200]}: stdin can be read once only")
-        return TarballReference(paths)
+        return UnnamedReference("tarball", text)
 
-    def source(self, reference: TarballReference, options: OpenOptions, /) -> TarballSource:
+    def source(self, reference: UnnamedReference, options: OpenOptions, /) -> TarballSource:
         """Open the files for reading."""
         return TarballSource(reference, options)
-
-    def destination(self, reference: TarballReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
-        """There is nothing to write."""
-        raise ReadOnlyTransportError(
-            str(reference),
-            reference.transport,
-            hint="write oci:DIRECTORY, docker-archive:FILE, or push to a registry",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +121,7 @@ class _Layer:
     modified: int
 
 
-def _opened(path: str, options: OpenOptions) -> RegularFile:
+def _open_file(path: str, options: OpenOptions) -> RegularFile:
     if path != _STDIN and not pipes.is_stream(Path(path)):
         return RegularFile.open(Path(path))
     place = Path("/dev/stdin" if path == _STDIN else path)
@@ -192,7 +137,7 @@ def _config(layers: Sequence[_Layer]) -> dict[str, object]:
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id.text for layer in layers]},
         "history": [
-            added(layer.diff_id, timestamps.format_nanoseconds(layer.modified), _COMMENT)
+            history_entry(layer.diff_id, timestamps.format_nanoseconds(layer.modified), _COMMENT)
             for layer in layers
         ],
     }

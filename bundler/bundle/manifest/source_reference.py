@@ -5,12 +5,12 @@ from __future__ import annotations
 import os.path
 import re
 from dataclasses import replace
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.errors import InvalidReferenceError
-from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
+from bundler.oci.reference import ImageReference
+from bundler.transports.shared.path_reference import derived_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,6 @@ _DOCKER = "docker://"
 _LOCAL_DOMAIN = "localhost"
 _ELSEWHERE = ("containers-storage", "docker-daemon", "ostree", "sif", "tarball")
 _CREDENTIALS = re.compile(r"^(?:[a-z][a-z-]*://)?[^/@\s]*:[^/@\s]*@(?!sha(?:256|512):)")
-_UNFIT = re.compile(r"[^a-z0-9]+")
 
 
 def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
@@ -76,11 +75,9 @@ def _in_local_path(transport: str, rest: str, folder: Path) -> tuple[ImageRefere
 
 def _local_name(path: str, name: str) -> ImageReference:
     """Return the full name of an image at a local path; a bare word is a tag of the path's stem."""
-    stem = _UNFIT.sub("-", PurePath(os.path.normpath(path)).stem.lower()).strip("-") or "image"
-    if not name or name.startswith("@"):
-        return ImageReference(_LOCAL_DOMAIN, stem, DEFAULT_TAG)
-    if is_tag(name):
-        return ImageReference(_LOCAL_DOMAIN, stem, name)
+    derived = derived_name(os.path.normpath(path), name)
+    if derived is not None:
+        return ImageReference(_LOCAL_DOMAIN, *derived)
     image = ImageReference.parse(name).with_default_tag()
     if image.repository.startswith("docker.io/") and not name.startswith("docker.io/"):
         return replace(image, domain=_LOCAL_DOMAIN, path=image.path.removeprefix("library/"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,10 +23,11 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.events import ListingTags
-from bundler.oci.reference import DEFAULT_TAG, ImageReference, is_tag
+from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.oci.tag_filter import Select, choose
 from bundler.ports import ListsTags
 from bundler.transports.directory.image_directories import image_directories
+from bundler.transports.shared.path_reference import derived_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,6 @@ ANY = "localhost/any"
 """Stands for whatever image of a storage where a reference to the storage itself is needed."""
 
 _MAX_IMAGES = 100_000
-_UNFIT = re.compile(r"[^a-z0-9]+")
 _EVERYTHING = Select()
 
 
@@ -156,7 +155,7 @@ def _in_place(kind: str, text: str, options: OpenOptions) -> Iterator[SyncImage]
     """The image that was named, or all that a layout, an archive or a storage holds."""
     whole = kind == "containers-storage" and not text.rpartition("]")[2]
     reference = transports.parse(f"{kind}:{text}{ANY if whole else ''}")
-    stem = _UNFIT.sub("-", PurePath(text.partition(":")[0]).stem.lower()).strip("-") or "image"
+    path = text.partition(":")[0]
     names: Sequence[str | None] = [reference.name]
     if whole or reference.name is None:
         source = transports.transport(kind).source(reference, options)
@@ -169,15 +168,14 @@ def _in_place(kind: str, text: str, options: OpenOptions) -> Iterator[SyncImage]
     for name in names:
         front = f"{kind}:{text}" if whole else f"{reference}:"
         label = str(reference) if name in (None, reference.name) else f"{front}{name}"
-        yield SyncImage(reference, name, label, _path(name, stem))
+        yield SyncImage(reference, name, label, _path(name or "", path))
 
 
-def _path(name: str | None, stem: str) -> str:
+def _path(name: str, path: str) -> str:
     """A bare word is a tag of what the file or directory is called."""
-    if name is None or name.startswith("@"):
-        return f"{stem}:{DEFAULT_TAG}"
-    if is_tag(name):
-        return f"{stem}:{name}"
+    derived = derived_name(path, name)
+    if derived is not None:
+        return ":".join(derived)
     version = "" if ImageReference.parse(name).version else f":{DEFAULT_TAG}"
     return name + version
 

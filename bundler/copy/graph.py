@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GraphManifest:
-    """A manifest of a graph; ``depth`` 0 has no manifests below it."""
+    """A manifest of a graph; at ``depth`` 0 it has no manifests below it."""
 
     descriptor: Descriptor
     raw: bytes = field(repr=False)
@@ -38,7 +38,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """Something that refers to ``subject``, by its subject member or by cosign's tag."""
+    """A manifest that refers to ``subject``, by its field of that name or by cosign's tag."""
 
     graph: Graph
     subject: Digest
@@ -81,8 +81,8 @@ class ResolvedImage:
             yield referrer.graph
 
 
-def unique_blobs(images: Sequence[ResolvedImage]) -> dict[Digest, Node]:
-    """Every blob of ``images`` and their referrers, each once."""
+def find_unique_blobs(images: Sequence[ResolvedImage]) -> dict[Digest, Node]:
+    """Return the blobs of ``images`` and their referrers, each once."""
     blobs: dict[Digest, Node] = {}
     for image in images:
         for graph in image.graphs:

@@ -18,8 +18,8 @@ from bundler.copy.convert.options import (
     LayerChange,
     LayerConversion,
 )
+from bundler.copy.manifest_reader import fetch
 from bundler.copy.parallel import run_all
-from bundler.copy.resolve import fetch
 from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.ports import (

@@ -1,4 +1,4 @@
-"""Which of an index's images travel, and what root stands for them afterwards."""
+"""Select the images of an index by platform."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from bundler.oci import media_types
 from bundler.oci.platform import Platform, choose
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import Index, IndexMode
 
 _ATTESTATION_OF = "vnd.docker.reference.digest"
-
-
-_ZSTD_TWIN = "io.github.containers.compression.zstd"
+_ZSTD_VARIANT = "io.github.containers.compression.zstd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +30,11 @@ class Selection:
     platforms: tuple[Platform, ...] = ()
     index: IndexMode = "strip"
     variants: bool = False
-    """Each platform means all its variants, and an index stays one even for a single platform."""
+    """Select all variants of each platform, and keep an index even for a single platform."""
     best: Platform | None = None
-    """Of an index, the one image that runs best there; an image that is in none, as it is."""
+    """Select the one image of an index that runs best on this platform; any image outside one."""
     index_only: bool = False
-    """The index alone, whose images are elsewhere."""
+    """Copy the index without its images."""
 
     @property
     def everything(self) -> bool:
@@ -47,7 +43,7 @@ class Selection:
 
     @property
     def single(self) -> bool:
-        """Whether one image of an index is wanted, and not the index."""
+        """Whether one image of an index is selected, instead of an index."""
         one = len(self.platforms) == 1 and not self.variants
         return not self.everything and (self.best is not None or one)
 
@@ -55,98 +51,94 @@ class Selection:
 EVERYTHING = Selection()
 
 
-def children(index: Index, selection: Selection, what: str) -> tuple[Descriptor, ...]:
-    """The entries of ``index`` that are wanted, in the index's order.
+def select_children(index: Index, selection: Selection, label: str) -> tuple[Descriptor, ...]:
+    """Return the selected entries of ``index``, in its order.
 
-    With several platforms, BuildKit's attestations of the chosen images stay with them.
+    With several platforms, BuildKit's attestations of the selected images are selected as well.
 
     Raises:
-        NoPlatformError: a wanted platform is not offered.
+        NoPlatformError: the index has no image for a selected platform.
     """
     if selection.everything:
         return index.manifests
     if selection.index_only:
         return ()
     if selection.best is not None:
-        return (instance(index, selection.best, what),)
-    find = _variants if selection.variants else _child
-    chosen = {one.digest for wanted in selection.platforms for one in find(index, wanted, what)}
+        return (select_best(index, selection.best, label),)
+    digests: set[Digest] = set()
+    for platform in selection.platforms:
+        if selection.variants:
+            found = [entry for entry in index.manifests if _is_variant(entry, platform)]
+        else:
+            images = [
+                entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS
+            ]
+            position = choose(platform, [entry.platform for entry in images])
+            found = [] if position is None else [images[position]]
+        if not found:
+            raise _no_platform(platform, index, label)
+        digests.update(entry.digest for entry in found)
     if not selection.single:
-        chosen |= {
+        subjects = {digest.text for digest in digests}
+        digests.update(
             entry.digest
             for entry in index.manifests
-            if _attests(entry, chosen) and entry.digest not in chosen
-        }
-    return tuple(entry for entry in index.manifests if entry.digest in chosen)
+            if entry.annotations.get(_ATTESTATION_OF) in subjects
+        )
+    return tuple(entry for entry in index.manifests if entry.digest in digests)
 
 
-def instance(index: Index, platform: Platform, what: str) -> Descriptor:
-    """The image that runs best on ``platform``.
+def select_best(index: Index, platform: Platform, label: str) -> Descriptor:
+    """Return the image that runs best on ``platform``.
 
-    The best platform goes first, then zstd before gzip, then the order of the list; in an OCI
-    index an image for no platform is the last resort.
+    Images are ordered by platform, then zstd before gzip, then by the order of the index. In an
+    OCI index, an image without a platform is the last choice.
 
     Raises:
-        NoPlatformError: none runs there.
+        NoPlatformError: no image runs on ``platform``.
     """
-    offered = [entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS]
+    images = [entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS]
     if index.media_type == media_types.OCI_INDEX:
-        offered.sort(key=lambda entry: entry.annotations.get(_ZSTD_TWIN) != "true")
-    position = choose(platform, [entry.platform for entry in offered])
+        images.sort(key=lambda entry: entry.annotations.get(_ZSTD_VARIANT) != "true")
+    position = choose(platform, [entry.platform for entry in images])
     if position is not None:
-        return offered[position]
-    anywhere = [entry for entry in offered if entry.platform is None]
-    if anywhere and index.media_type == media_types.OCI_INDEX:
-        return anywhere[0]
-    raise _not_offered(platform, index, what)
+        return images[position]
+    without_platform = [entry for entry in images if entry.platform is None]
+    if without_platform and index.media_type == media_types.OCI_INDEX:
+        return without_platform[0]
+    raise _no_platform(platform, index, label)
 
 
-def check_platform(offered: Platform, selection: Selection, what: str) -> None:
-    """Refuse a single image that is not of a wanted platform.
+def check_platform(offered: Platform, selection: Selection, label: str) -> None:
+    """Check that the platform of a single image is selected.
 
     Raises:
-        NoPlatformError: it is of another one.
+        NoPlatformError: it is not.
     """
     if selection.everything or not selection.platforms:
         return
-    if all(choose(wanted, [offered]) is None for wanted in selection.platforms):
+    if all(choose(platform, [offered]) is None for platform in selection.platforms):
         wanted = [str(platform) for platform in selection.platforms]
-        raise NoPlatformError(what, wanted=wanted, offered=[str(offered)])
+        raise NoPlatformError(label, wanted=wanted, offered=[str(offered)])
 
 
-def _child(index: Index, platform: Platform, what: str) -> tuple[Descriptor, ...]:
-    candidates = [entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS]
-    position = choose(platform, [entry.platform for entry in candidates])
-    if position is None:
-        raise _not_offered(platform, index, what)
-    return (candidates[position],)
-
-
-def _variants(index: Index, platform: Platform, what: str) -> tuple[Descriptor, ...]:
-    found = tuple(
-        entry
-        for entry in index.manifests
-        if entry.platform is not None
-        and (entry.platform.os, entry.platform.architecture) == (platform.os, platform.architecture)
+def _is_variant(entry: Descriptor, platform: Platform) -> bool:
+    found = entry.platform
+    return found is not None and (found.os, found.architecture) == (
+        platform.os,
+        platform.architecture,
     )
-    if not found:
-        raise _not_offered(platform, index, what)
-    return found
 
 
-def _not_offered(platform: Platform, index: Index, what: str) -> NoPlatformError:
+def _no_platform(platform: Platform, index: Index, label: str) -> NoPlatformError:
     offered = {
         str(entry.platform)
         for entry in index.manifests
         if entry.platform and entry.media_type in media_types.MANIFESTS
     }
     return NoPlatformError(
-        what,
+        label,
         wanted=[str(platform)],
         offered=sorted(offered),
         docker_list=index.media_type == media_types.DOCKER_LIST,
     )
-
-
-def _attests(entry: Descriptor, chosen: Collection[Digest]) -> bool:
-    return entry.annotations.get(_ATTESTATION_OF) in {digest.text for digest in chosen}

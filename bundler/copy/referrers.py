@@ -1,4 +1,4 @@
-"""What refers to an image: by its subject member, or by the tags that cosign gives."""
+"""Find the referrers of an image: by their ``subject`` field, or by the tags that cosign uses."""
 
 from __future__ import annotations
 
@@ -14,37 +14,40 @@ from bundler.ports import ListsReferrers, Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bundler.copy.manifest_reader import ManifestReader
     from bundler.copy.request import ImageRequest, PinnedReferrer
-    from bundler.copy.resolve import ManifestReader
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.oci.manifest import Manifest
 
 MAX_REFERRERS = 1_000
 
-COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
+_COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
 
 
-def referrers(
+def find_referrers(
     graph: Graph, request: ImageRequest, source: Source, reader: ManifestReader
 ) -> Iterator[Referrer]:
     """Find the requested referrers of the manifests in ``graph``, and of those referrers in turn.
 
     Each manifest is returned once.
+
+    Raises:
+        NotFoundError: a pinned referrer does not exist.
+        LimitError: an image has too many referrers.
     """
     if isinstance(request.referrers, tuple):
-        yield from _pinned_referrers(graph, request.referrers, request.label, source, reader)
+        yield from _find_pinned(graph, request.referrers, request.label, source, reader)
     elif request.referrers == "all":
-        yield from _all_referrers(graph, request.label, source, reader)
+        yield from _find_all(graph, request.label, source, reader)
 
 
-def left_behind(source: Source, replaced: Digest) -> tuple[str, ...]:
-    """What refers to a list that stays away, by tag or digest."""
-    found = islice(_referring(source, replaced), MAX_REFERRERS)
+def list_referrers(source: Source, subject: Digest) -> tuple[str, ...]:
+    """List the referrers of one manifest by tag or digest, without reading them."""
+    found = islice(_list(source, subject), MAX_REFERRERS)
     return tuple(tag or descriptor.digest.text for tag, descriptor in found)
 
 
-def _all_referrers(
+def _find_all(
     graph: Graph, label: str, source: Source, reader: ManifestReader
 ) -> Iterator[Referrer]:
     seen = {item.descriptor.digest for item in graph.manifests}
@@ -52,63 +55,64 @@ def _all_referrers(
     count = 0
     while subjects:
         subject = subjects.pop()
-        for tag, descriptor in _referring(source, subject):
+        for tag, descriptor in _list(source, subject):
             if descriptor.digest in seen:
                 continue
             count += 1
             if count > MAX_REFERRERS:
                 raise LimitError(f"{label}: more than {MAX_REFERRERS:,} referrers")
-            raw = reader.raw(descriptor)
-            if tag is None and not _refers(reader.parse(descriptor, raw), subject):
-                continue
+            raw = reader.read(descriptor)
+            if tag is None:
+                # The registry's list is not trusted: the manifest itself has to name the subject.
+                actual = reader.parse(descriptor, raw).subject
+                if actual is None or actual.digest != subject:
+                    continue
             seen.add(descriptor.digest)
-            found = reader.graph(descriptor, raw, EVERYTHING)
             subjects.append(descriptor.digest)
-            yield Referrer(found, subject, tag)
+            yield Referrer(reader.read_graph(descriptor, raw, EVERYTHING), subject, tag)
 
 
-def _pinned_referrers(
+def _find_pinned(
     graph: Graph,
     pinned: tuple[PinnedReferrer, ...],
     label: str,
     source: Source,
     reader: ManifestReader,
 ) -> Iterator[Referrer]:
-    """Find the pinned referrers by digest: their tags may have moved."""
-    found: dict[Digest, Referrer] | None = None
-    for digest, tag in ((item.digest, item.tag) for item in pinned):
+    """Find the pinned referrers by digest, since their tags may have moved.
+
+    A source that cannot resolve the digest may still list the referrer.
+    """
+    listed: dict[Digest, Referrer] | None = None
+    for item in pinned:
         try:
-            descriptor = source.resolve(digest.text)
+            descriptor = source.resolve(item.digest.text)
         except NotFoundError:
-            if found is None:
-                anything = _all_referrers(graph, label, source, reader)
-                found = {item.graph.root.digest: item for item in anything}
-            if digest not in found:
+            if listed is None:
+                referrers = _find_all(graph, label, source, reader)
+                listed = {referrer.graph.root.digest: referrer for referrer in referrers}
+            if item.digest not in listed:
                 raise
-            yield found[digest]
+            yield listed[item.digest]
         else:
-            if descriptor.digest != digest:
+            if descriptor.digest != item.digest:
                 raise DigestMismatchError(
                     f"{label}: referrer",
-                    expected=digest.text,
+                    expected=item.digest.text,
                     got=descriptor.digest.text,
                 )
-            below = reader.graph(descriptor, reader.raw(descriptor), EVERYTHING)
-            yield Referrer(below, graph.root.digest, tag)
+            below = reader.read_graph(descriptor, reader.read(descriptor), EVERYTHING)
+            yield Referrer(below, graph.root.digest, item.tag)
 
 
-def _referring(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:
+def _list(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:
+    """List referrers with their cosign tags; None: found by ``subject``."""
     if isinstance(source, ListsReferrers):
         for descriptor in source.referrers(subject):
             yield None, replace(descriptor, annotations={})
-    for suffix in COSIGN_SUFFIXES:
+    for suffix in _COSIGN_SUFFIXES:
         tag = f"{subject.algorithm}-{subject.hex}{suffix}"
         try:
             yield tag, source.resolve(tag)
         except NotFoundError:
             continue
-
-
-def _refers(parsed: Manifest, subject: Digest) -> bool:
-    """A registry's word is not enough: what does not say so itself was not asked for."""
-    return parsed.subject is not None and parsed.subject.digest == subject

@@ -1,4 +1,4 @@
-"""What an image consists of, told as an event before anything moves."""
+"""Create the event that lists the images and layers of a graph before anything is copied."""
 
 from __future__ import annotations
 
@@ -6,45 +6,41 @@ from typing import TYPE_CHECKING
 
 from bundler.events import ImageResolved, ResolvedImage
 from bundler.oci import manifest
-from bundler.oci.manifest import ImageManifest, Index, Manifest
+from bundler.oci.manifest import Index
 from bundler.oci.schema1.manifest import Schema1
 
 if TYPE_CHECKING:
-    from bundler.copy.graph import Graph, GraphManifest
+    from collections.abc import Iterator, Mapping
+
+    from bundler.copy.graph import Graph
     from bundler.oci.digest import Digest
+    from bundler.oci.manifest import Manifest
 
 
 def create_resolved_event(graph: Graph) -> ImageResolved:
-    """The images of ``graph``, in the order of the list that its root is, if it is one.
+    """Return an event with the images of ``graph``, in the order of the index.
 
-    Of a list within a list the images stand where that list has its place.
+    The images of a nested index take the place of that index.
     """
-    items = {item.descriptor.digest: item for item in graph.manifests}
-    root = _parsed(items[graph.root.digest])
-    if not isinstance(root, Index):
-        return ImageResolved((_image(graph.root.digest, root),))
-    return ImageResolved(tuple(_images(root, items)), len(root.manifests))
+    manifests = {
+        item.descriptor.digest: manifest.parse(item.raw, item.descriptor.media_type)
+        for item in graph.manifests
+    }
+    root = manifests[graph.root.digest]
+    listed = len(root.manifests) if isinstance(root, Index) else None
+    return ImageResolved(tuple(_list_images(graph.root.digest, manifests)), listed)
 
 
-def _images(index: Index, items: dict[Digest, GraphManifest]) -> list[ResolvedImage]:
-    found = []
-    for entry in index.manifests:
-        if entry.digest not in items:
-            continue  # a platform that stays away
-        parsed = _parsed(items[entry.digest])
-        if isinstance(parsed, Index):
-            found += _images(parsed, items)
-        else:
-            found.append(_image(entry.digest, parsed))
-    return found
-
-
-def _image(digest: Digest, parsed: ImageManifest | Schema1) -> ResolvedImage:
-    if isinstance(parsed, Schema1):
-        return ResolvedImage(digest.text, "", tuple(blob.text for blob in parsed.blobs))
-    config = parsed.config.digest.text
-    return ResolvedImage(digest.text, config, tuple(layer.digest.text for layer in parsed.layers))
-
-
-def _parsed(item: GraphManifest) -> Manifest:
-    return manifest.parse(item.raw, item.descriptor.media_type)
+def _list_images(digest: Digest, manifests: Mapping[Digest, Manifest]) -> Iterator[ResolvedImage]:
+    parsed = manifests.get(digest)
+    match parsed:
+        case None:
+            pass  # not selected
+        case Index():
+            for child in parsed.manifests:
+                yield from _list_images(child.digest, manifests)
+        case Schema1():
+            yield ResolvedImage(digest.text, "", tuple(blob.text for blob in parsed.blobs))
+        case _:
+            layers = tuple(layer.digest.text for layer in parsed.layers)
+            yield ResolvedImage(digest.text, parsed.config.digest.text, layers)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.copy import platform_selection
-from bundler.copy.resolve import MAX_DEPTH, fetch
+from bundler.copy.manifest_reader import MAX_DEPTH, fetch
 from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
 from bundler.events import WarningIssued
 from bundler.gocompat.values import (
@@ -105,7 +105,7 @@ def select_manifest(root: ImageRoot, platform: Platform) -> ImageManifest | Sche
         parsed = manifest.parse(raw, descriptor.media_type, subject=subject)
         if not isinstance(parsed, Index):
             return parsed
-        descriptor = platform_selection.instance(parsed, platform, str(root.reference))
+        descriptor = platform_selection.select_best(parsed, platform, str(root.reference))
         raw = fetch(root.source, descriptor, str(root.reference))
     raise LimitError(f"{root.reference}: indexes nested deeper than {MAX_DEPTH} levels")
 

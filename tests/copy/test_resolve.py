@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from bundler.copy import manifest_reader
 from bundler.copy import referrers as referring
-from bundler.copy import resolve as resolving
 from bundler.copy.platform_selection import Selection
 from bundler.copy.request import ImageRequest, PinnedReferrer
 from bundler.copy.resolve import resolve
@@ -73,7 +73,7 @@ def test_a_pin_holds_or_tells_what_is_there_now(store):
     root = store.add_image("app")
     assert resolve_app(store, pin=root.digest).graph.root.digest == root.digest
     other = Digest.of(b"other")
-    with pytest.raises(ConflictError, match=f"expected {other}, but it is {root.digest} now"):
+    with pytest.raises(ConflictError, match=f"expected {other}, got {root.digest}"):
         resolve_app(store, pin=other)
 
 
@@ -183,7 +183,7 @@ def test_a_registry_that_fails_when_asked_for_referrers_is_said_to_have_been(sto
             referrers="all",
         )
     (note,) = caught.value.__notes__
-    assert "refers to office.example/app:1" in note
+    assert "the referrers of office.example/app:1" in note
     assert "`referrers: none`" in note
 
 
@@ -264,12 +264,12 @@ def test_ten_thousand_children_are_followed_and_one_more_is_refused(store):
 
 def test_the_number_and_the_bytes_of_manifests_are_bounded(store, monkeypatch):
     store.add_index("app", manifests=[store.add_image(layers=[bytes([n])]) for n in range(5)])
-    monkeypatch.setattr(resolving, "MAX_MANIFESTS", 5)
+    monkeypatch.setattr(manifest_reader, "MAX_MANIFESTS", 5)
     with pytest.raises(LimitError, match="too many manifests"):
         resolve_app(store)
-    monkeypatch.setattr(resolving, "MAX_MANIFESTS", 6)
+    monkeypatch.setattr(manifest_reader, "MAX_MANIFESTS", 6)
     resolve_app(store)
-    monkeypatch.setattr(resolving, "MAX_MANIFEST_BYTES", 1_000)
+    monkeypatch.setattr(manifest_reader, "MAX_MANIFEST_BYTES", 1_000)
     with pytest.raises(LimitError, match="too many manifests"):
         resolve_app(store)
 
@@ -296,7 +296,7 @@ def test_a_config_of_five_gibibytes_is_not_opened(store):
     config = {"mediaType": media_types.OCI_CONFIG, "digest": digest.text, "size": 5 * 2**30}
     put(store, {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST, "config": config,
                 "layers": []})  # fmt: skip
-    with pytest.raises(LimitError, match="more than a config may have"):
+    with pytest.raises(LimitError, match="too large"):
         resolve_app(store)
     assert f"open {digest}@0" not in store.log
 

@@ -79,7 +79,7 @@ def test_a_place_without_signatures_takes_no_signed_image(signed, tmp_path):
 def test_a_signed_list_is_not_made_smaller(signed, tmp_path):
     both = (Platform("linux", "amd64"),)
     smaller = Selection(both, "strip", variants=True)
-    with pytest.raises(CannotConvertError, match="the list is signed"):
+    with pytest.raises(CannotConvertError, match="the index is signed"):
         copy(f"dir:{signed}", f"dir:{tmp_path}/copy", selection=smaller)
     copy(f"dir:{signed}", f"dir:{tmp_path}/copy", selection=smaller, signatures="images")
 

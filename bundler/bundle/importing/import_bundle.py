@@ -21,7 +21,7 @@ from bundler.bundle.importing.targets import Placed, Placement, place
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.engine import EngineOptions, ExecutionResult, execute
-from bundler.copy.graph import ResolvedImage, unique_blobs
+from bundler.copy.graph import ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Target, plan
 from bundler.copy.request import ImageRequest, PinnedReferrer
@@ -172,7 +172,7 @@ def _look_for_blobs(bundle: Path, contents: Inventory, images: Sequence[Resolved
     survey = store.Unwritten(bundle, contents.format)
     absent = [
         node
-        for node in unique_blobs(images).values()
+        for node in find_unique_blobs(images).values()
         if not survey.has(node) and not store.may_be_absent(node)
     ]
     if absent:

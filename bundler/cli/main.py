@@ -23,69 +23,45 @@ if TYPE_CHECKING:
 
 PROGRAM = frontend.NAMES[0]
 
-COMMANDS = {
-    "export": (
-        "bundler.cli.commands.bundles.export:export",
-        "Resolve a bundle manifest into a signed bundle.",
-    ),
-    "verify": (
-        "bundler.cli.commands.bundles.verify:verify",
-        "Check a bundle: is it whole, and who signed it?",
-    ),
-    "import": (
-        "bundler.cli.commands.bundles.import_:import_",
-        "Push a verified bundle to where it belongs.",
-    ),
-    "plan": (
-        "bundler.cli.commands.bundles.plan:plan",
-        "Show what an export would move; move nothing.",
-    ),
-    "lock": (
-        "bundler.cli.commands.bundles.lock:lock",
-        "Pin every image of a bundle manifest to its digest.",
-    ),
-    "ls": ("bundler.cli.commands.bundles.ls:ls", "List what a bundle holds."),
-    "sign": ("bundler.cli.commands.bundles.sign:sign", "Add a signature to a bundle."),
-    "keygen": (
-        "bundler.cli.commands.credentials.keygen:keygen",
-        "Make a pair of keys to sign bundles with.",
-    ),
-    "copy": ("bundler.cli.commands.images.copy:copy", "Copy one image from one place to another."),
-    "sync": (
-        "bundler.cli.commands.images.sync:sync",
-        "Copy many images, and only what is lacking.",
-    ),
-    "inspect": (
-        "bundler.cli.commands.images.inspect:inspect",
-        "Show what an image or artifact says of itself.",
-    ),
-    "list-tags": (
-        "bundler.cli.commands.images.list_tags:list_tags",
-        "List the tags of a repository.",
-    ),
-    "delete": ("bundler.cli.commands.images.delete:delete", "Remove an image where it lies."),
-    "manifest-digest": (
-        "bundler.cli.commands.images.manifest_digest:manifest_digest",
-        "Print the digest of a manifest in a file.",
-    ),
-    "login": (
-        "bundler.cli.commands.credentials.login:login",
-        "Keep the credentials for a registry.",
-    ),
-    "logout": (
-        "bundler.cli.commands.credentials.logout:logout",
-        "Forget the credentials for a registry.",
-    ),
+SECTIONS = {
+    "Bundles": {
+        "export": ("bundles.export:export", "Write a signed bundle from a bundle manifest."),
+        "verify": ("bundles.verify:verify", "Check a bundle and its signatures."),
+        "import": ("bundles.import_:import_", "Push the images of a bundle to a target."),
+        "plan": ("bundles.plan:plan", "Show what an export would transfer."),
+        "lock": ("bundles.lock:lock", "Pin the images of a bundle manifest to their digests."),
+        "ls": ("bundles.ls:ls", "List the images of a bundle."),
+        "sign": ("bundles.sign:sign", "Add a signature to a bundle."),
+    },
+    "Images": {
+        "copy": ("images.copy:copy", "Copy one image."),
+        "sync": ("images.sync:sync", "Copy many images, only those that are missing."),
+        "inspect": ("images.inspect:inspect", "Show the properties of an image or artifact."),
+        "list-tags": ("images.list_tags:list_tags", "List the tags of a repository."),
+        "delete": ("images.delete:delete", "Delete an image from a registry or a layout."),
+        "manifest-digest": (
+            "images.manifest_digest:manifest_digest",
+            "Compute the digest of a manifest in a file.",
+        ),
+    },
+    "Registries and keys": {
+        "login": ("credentials.login:login", "Store the credentials for a registry."),
+        "logout": ("credentials.logout:logout", "Remove the credentials for a registry."),
+        "keygen": ("credentials.keygen:keygen", "Create a key pair for signing bundles."),
+    },
 }
-"""Each command with its ``module:attribute`` and its line in the list, in the order of use."""
+"""The sections of ``--help``: each command with its ``module:attribute`` and its summary."""
+
+COMMANDS = {name: item for section in SECTIONS.values() for name, item in section.items()}
 
 HIDDEN = {
-    "completion": "bundler.cli.commands.completion:completion",
-    "experimental-image-proxy": "bundler.cli.commands.images.image_proxy:image_proxy",
-    "layers": "bundler.cli.commands.images.layers:layers",
+    "completion": "completion:completion",
+    "experimental-image-proxy": "images.image_proxy:image_proxy",
+    "layers": "images.layers:layers",
 }
-"""Commands for other programs, and for old scripts; no list names them."""
+"""Commands for other programs and old scripts, which ``--help`` does not list."""
 
+_PACKAGE = "bundler.cli.commands"
 _SIGPIPE_STATUS = 141
 _COMPLETE = "_AIRBUNDLE_COMPLETE"
 
@@ -101,9 +77,9 @@ class LazyGroup(click.Group):
         """Import and return one command."""
         if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
             return None
-        place = HIDDEN[cmd_name] if cmd_name in HIDDEN else COMMANDS[cmd_name][0]
-        module, _, attribute = place.partition(":")
-        return cast("click.Command", getattr(import_module(module), attribute))
+        location = HIDDEN[cmd_name] if cmd_name in HIDDEN else COMMANDS[cmd_name][0]
+        module, _, attribute = location.partition(":")
+        return cast("click.Command", getattr(import_module(f"{_PACKAGE}.{module}"), attribute))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -118,9 +94,10 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        """List the commands by section, without importing them."""
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, summary) for name, (_, summary) in commands.items()])
 
 
 def _stands_first(context: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001
@@ -143,11 +120,11 @@ def _stands_first(context: click.Context, param: click.Parameter, value: str | N
     type=click.Choice(frontend.NAMES[1:]),
     expose_value=False,
     callback=_stands_first,
-    help="Only as the first: behave as this other program, whose commands then follow.",
+    help="Behave as this program; must be the first argument.",
 )
 @click.pass_context
 def airbundle(ctx: click.Context) -> None:
-    """Carry container images, and what belongs to them, across an air gap."""
+    """Carry container images, with their signatures and SBOMs, across an air gap."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(UsageError.exit_status)

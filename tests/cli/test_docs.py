@@ -15,7 +15,7 @@ import pytest
 from bundler import errors
 from bundler.bundle.manifest import load as manifest
 from bundler.cli import main
-from bundler.cli.options.common import Command
+from bundler.cli.options.command import Command
 from tests.fakes import images
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bundler.cli.frontends import frontend
-from bundler.cli.options import common
+from bundler.cli.options.command import command
 from bundler.errors import UnsupportedError, UsageError
 
 VARIABLE = "_AIRBUNDLE_COMPLETE"
@@ -14,7 +14,7 @@ VARIABLE = "_AIRBUNDLE_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
 
 
-@common.command("completion", hidden=True)
+@command("completion", hidden=True)
 @click.argument("shell")
 def completion(shell: str) -> None:
     """Print a script with which SHELL (bash, zsh or fish) completes commands and options.

@@ -1,8 +1,7 @@
-"""The options that ask for images in another form, or for a part of them only."""
+"""Options that convert manifests and layers while they are copied."""
 
 from __future__ import annotations
 
-import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import click
 
 from bundler.cli.options.go_bool import GoBoolOption
+from bundler.cli.options.group import option_group, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,18 +23,14 @@ if TYPE_CHECKING:
         Encryption,
         ManifestFormat,
     )
-    from bundler.copy.platform_selection import Selection
     from bundler.oci.descriptor import Descriptor
-    from bundler.oci.platform import Platform
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
-
-_ALGORITHMS = ("gzip", "zstd", "zstd:chunked")
 
 
 @dataclass(frozen=True, slots=True)
 class ConversionFlags:
-    """What the command line asks of manifests and layers; None: nothing."""
+    """Conversions of manifests and layers, as given on the command line; None if unset."""
 
     manifest_format: str | None = None
     preserve_digests: bool = False
@@ -54,16 +50,16 @@ class ConversionFlags:
 
     @property
     def signatures(self) -> Literal["all", "images", "none"]:
-        """Which signatures come along."""
+        """The signatures to copy."""
         if self.remove_signatures:
             return "none"
         return "images" if self.remove_list_signatures else "all"
 
-    def changes(self) -> ConversionOptions:
-        """The same for the engine.
+    def options(self) -> ConversionOptions:
+        """Return the same as a value for the engine.
 
         Raises:
-            UsageError: options that contradict one another.
+            UsageError: if options exclude one another.
         """
         from bundler.copy.convert.options import ConversionOptions  # noqa: PLC0415 - not for --help
 
@@ -108,75 +104,15 @@ class ConversionFlags:
         return recipients.unsealing(self.decryption_keys, _key_providers())
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformOptions:
-    """Which images of a list the command line asks for."""
-
-    everything: bool = False
-    platforms: tuple[str, ...] = ()
-    multi_arch: str | None = None
-    strip_removed_platforms: bool = False
-
-    def selection(self, system: Callable[[], Platform]) -> Selection:
-        """The same for the engine.
-
-        Args:
-            system: tells the platform that an image is chosen for where none is named.
-
-        Raises:
-            UsageError: options that contradict one another, or no platform.
-        """
-        from bundler.copy.platform_selection import EVERYTHING, Selection  # noqa: PLC0415 - not for --help
-        from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
-
-        said = {
-            "--all": self.everything,
-            "--platform": bool(self.platforms),
-            "--multi-arch": self.multi_arch is not None,
-        }
-        given = [name for name, present in said.items() if present]
-        if len(given) > 1:
-            raise UsageError(f"{given[0]} and {given[1]} exclude one another")
-        several = "/" in (self.multi_arch or "")
-        if self.strip_removed_platforms and not several:
-            raise UsageError("--strip-removed-platforms needs --multi-arch OS/ARCH,…")
-        if several:
-            parts = (self.multi_arch or "").split(",")
-            platforms = tuple(Platform.parse(part) for part in parts)
-            if any(platform.variant for platform in platforms):
-                raise UsageError("--multi-arch: write OS/ARCH: all variants of it are copied")
-            if self.strip_removed_platforms:
-                return Selection(platforms, "strip", variants=True)
-            return Selection(platforms, "sparse", variants=True)
-        match self.multi_arch:
-            case None:
-                return Selection(tuple(map(Platform.parse, self.platforms)))
-            case "all":
-                return EVERYTHING
-            case "system":
-                return Selection(best=system())
-            case "index-only":
-                return Selection(index_only=True)
-            case other:
-                raise UsageError(
-                    f"--multi-arch: {other[:80]!r} is not known",
-                    hint="write system, all, index-only, or OS/ARCH,OS/ARCH",
-                )
+def convert_manifests(function: Decorated) -> Decorated:
+    """Add the options that convert manifests; their values are in ``conversion``."""
+    return option_group(ConversionFlags, "conversion", _SECTION, _MANIFESTS)(function)
 
 
-def manifests(function: Decorated) -> Decorated:
-    """Options for the form of manifests alone, gathered in the parameter ``form``."""
-    return _gathered(ConversionFlags, "form", _MANIFESTS)(function)
-
-
-def manifests_and_layers(function: Decorated) -> Decorated:
-    """All options for the form of what is copied, gathered in the parameter ``form``."""
-    return _gathered(ConversionFlags, "form", {**_MANIFESTS, **_LAYERS})(function)
-
-
-def platforms(function: Decorated) -> Decorated:
-    """Options that choose from lists, gathered in the parameter ``choice``."""
-    return _gathered(PlatformOptions, "choice", _PLATFORMS)(function)
+def convert_images(function: Decorated) -> Decorated:
+    """Add the options that convert manifests and layers; their values are in ``conversion``."""
+    options = {**_MANIFESTS, **_LAYERS, **_ENCRYPTION}
+    return option_group(ConversionFlags, "conversion", _SECTION, options)(function)
 
 
 def _key_providers() -> Path | None:
@@ -185,114 +121,91 @@ def _key_providers() -> Path | None:
     return Path(path) if path else None
 
 
-def _gathered(
-    kind: type, parameter: str, options: dict[str, tuple[tuple[str, ...], dict[str, Any]]]
-) -> Callable[[Decorated], Decorated]:
-    def decorate(function: Decorated) -> Decorated:
-        @functools.wraps(function)
-        def gather(*arguments: Any, **given: Any) -> Any:  # noqa: ANN401
-            values = {name: given.pop(name) for name in options}
-            return function(*arguments, **{parameter: kind(**values)}, **given)
-
-        for name, (spellings, settings) in reversed(options.items()):
-            gather = click.option(*spellings, name, **settings)(gather)
-        return gather  # type: ignore[return-value]
-
-    return decorate
-
-
-_MANIFESTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "manifest_format": (
-        ("-f", "--format"),
-        {
-            "type": click.Choice(["oci", "v2s2", "v2s1"]),
-            "help": "Write manifests of this format; as they are if not said.",
-        },
+_SECTION = "Conversion"
+_MANIFESTS = {
+    "manifest_format": spec(
+        "-f",
+        "--format",
+        type=click.Choice(["oci", "v2s2", "v2s1"]),
+        help="Convert manifests to this format (default: unchanged).",
     ),
-    "preserve_digests": (
-        ("--preserve-digests",),
-        {"is_flag": True, "help": "Fail rather than change a digest."},
+    "preserve_digests": spec(
+        "--preserve-digests",
+        is_flag=True,
+        help="Fail if a digest would change.",
     ),
-    "remove_signatures": (
-        ("--remove-signatures",),
-        {"is_flag": True, "help": "Leave signatures behind."},
+    "remove_signatures": spec(
+        "--remove-signatures",
+        is_flag=True,
+        help="Do not copy signatures.",
     ),
-    "remove_list_signatures": (
-        ("--remove-list-signatures",),
-        {"is_flag": True, "help": "Leave the signatures of lists behind."},
+    "remove_list_signatures": spec(
+        "--remove-list-signatures",
+        is_flag=True,
+        help="Do not copy the signatures of indexes.",
     ),
 }
-_LAYERS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "compress": (
-        ("--dest-compress",),
-        {"is_flag": True, "help": "Compress layers that are not compressed."},
+_LAYERS = {
+    "compress": spec(
+        "--dest-compress",
+        is_flag=True,
+        help="Compress layers that are not compressed.",
     ),
-    "decompress": (("--dest-decompress",), {"is_flag": True, "help": "Decompress all layers."}),
-    "compress_format": (
-        ("--dest-compress-format",),
-        {"type": click.Choice(_ALGORITHMS), "help": "Compress all layers so."},
+    "decompress": spec("--dest-decompress", is_flag=True, help="Decompress all layers."),
+    "compress_format": spec(
+        "--dest-compress-format",
+        type=click.Choice(["gzip", "zstd", "zstd:chunked"]),
+        help="Recompress all layers with this algorithm.",
     ),
-    "compress_level": (
-        ("--dest-compress-level",),
-        {"type": int, "metavar": "N", "help": "How hard: gzip 1 to 9, zstd 1 to 20."},
+    "compress_level": spec(
+        "--dest-compress-level",
+        type=int,
+        metavar="N",
+        help="Compression level: gzip 1 to 9, zstd 1 to 20.",
     ),
-    "force_compress_format": (
-        ("--dest-force-compress-format",),
-        {"is_flag": True, "help": "Also what the destination has in another form."},
+    "force_compress_format": spec(
+        "--dest-force-compress-format",
+        is_flag=True,
+        help="Recompress even if the destination has the layer with another compression.",
     ),
-    "compress_uncompressed": (
-        ("--dest-compress-uncompressed",),
-        {"cls": GoBoolOption, "hidden": True},
+    "compress_uncompressed": spec(
+        "--dest-compress-uncompressed",
+        cls=GoBoolOption,
+        hidden=True,
     ),
-    "oci_accept_uncompressed_layers": (
-        ("--dest-oci-accept-uncompressed-layers",),
-        {"is_flag": True, "help": "Let an archive's layers be uncompressed in a layout too."},
+    "oci_accept_uncompressed_layers": spec(
+        "--dest-oci-accept-uncompressed-layers",
+        is_flag=True,
+        help="Keep uncompressed layers of an archive uncompressed in a layout.",
     ),
-    "precompute_digests": (
-        ("--dest-precompute-digests",),
-        {"is_flag": True, "help": "Compress into a file first: perhaps it is there already."},
-    ),
-    "encryption_keys": (
-        ("--encryption-key",),
-        {"metavar": "PROTOCOL:KEY", "multiple": True, "help": "Encrypt layers for this key."},
-    ),
-    "encrypted_layers": (
-        ("--encrypt-layer",),
-        {
-            "metavar": "N",
-            "type": int,
-            "multiple": True,
-            "help": "Only this one, from 0, or from the end with a minus.",
-        },
-    ),
-    "decryption_keys": (
-        ("--decryption-key",),
-        {"metavar": "KEY[:PASSWORD]", "multiple": True, "help": "Decrypt layers by this key."},
+    "precompute_digests": spec(
+        "--dest-precompute-digests",
+        is_flag=True,
+        help="Compress to a temporary file first, and skip the upload if the destination has the"
+        " result.",
     ),
 }
-_PLATFORMS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "everything": (
-        ("-a", "--all"),
-        {"is_flag": True, "help": "All platforms; this is the default."},
+_ENCRYPTION = {
+    "encryption_keys": spec(
+        "--encryption-key",
+        section="Encryption",
+        metavar="PROTOCOL:KEY",
+        multiple=True,
+        help="Encrypt layers for this recipient. May be repeated.",
     ),
-    "platforms": (
-        ("--platform",),
-        {
-            "metavar": "OS/ARCH[/VARIANT]",
-            "multiple": True,
-            "help": "Only this platform; given several times, an index with these and a new"
-            " digest.",
-        },
+    "encrypted_layers": spec(
+        "--encrypt-layer",
+        section="Encryption",
+        metavar="N",
+        type=int,
+        multiple=True,
+        help="Encrypt only layer N: 0 is the first, -1 the last. May be repeated.",
     ),
-    "multi_arch": (
-        ("--multi-arch",),
-        {
-            "metavar": "system|all|index-only|OS/ARCH,…",
-            "help": "This machine's platform, all, the index alone, or all variants of some.",
-        },
-    ),
-    "strip_removed_platforms": (
-        ("--strip-removed-platforms",),
-        {"is_flag": True, "help": "Drop what --multi-arch leaves out from the index too."},
+    "decryption_keys": spec(
+        "--decryption-key",
+        section="Encryption",
+        metavar="KEY[:PASSWORD]",
+        multiple=True,
+        help="Decrypt layers with this key. May be repeated.",
     ),
 }

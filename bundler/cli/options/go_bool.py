@@ -1,31 +1,49 @@
-"""A switch as command lines made for Go have it: alone it means true."""
+"""A boolean option with the syntax of Go command lines: alone it means true."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from bundler.cli.options.group import Option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
-class GoBoolOption(click.Option):
-    """``--name`` means ``--name=true``, and ``--name=false`` says no; unset it is None.
+class GoBoolOption(Option):
+    """``--name`` and ``--name=true`` set it, ``--name=false`` clears it; None if unset.
 
-    It never takes the next argument for its value, as a command line made for Go expects.
+    It never takes the next argument as its value.
     """
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:  # noqa: ANN401 - click's
-        super().__init__(*arguments, **{"callback": _read_switch} | settings)
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(*arguments, **{"callback": _read_value} | attributes)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """The option as it is written: ``--name[=BOOL]``."""
+        """Show the option as it is written: ``--name[=BOOL]``."""
         record = super().get_help_record(ctx)
         return record and (f"{', '.join(self.opts)}[=BOOL]", record[1])
 
 
-def _read_switch(context: click.Context, param: click.Parameter, value: str | None) -> bool | None:
+def add_values(arguments: Sequence[str], parameters: Sequence[click.Parameter]) -> list[str]:
+    """Write the value of each boolean option that stands alone, which click cannot parse."""
+    spellings = {
+        spelling
+        for parameter in parameters
+        if isinstance(parameter, GoBoolOption)
+        for spelling in parameter.opts
+    }
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = [f"{text}=true" if text in spellings else text for text in arguments[:end]]
+    return [*options, *arguments[end:]]
+
+
+def _read_value(context: click.Context, param: click.Parameter, value: str | None) -> bool | None:
     if value is None or value in _TRUE:
         return None if value is None else True
     if value not in _FALSE:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from typing import TYPE_CHECKING
-
-import click
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bundler.cli.frontends import frontend
 from bundler.cli.options import common
+from bundler.cli.options.group import option_group, spec
 from bundler.cli.output import text as render
 from bundler.errors import UsageError
 
@@ -19,30 +17,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.config.registry_access import Credentials
+    from bundler.images.login import CredentialStore
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 _MAX_PASSWORD = 64 * 1024  # tokens are long, but not that long
 
 
-def place(function: Callable[..., None]) -> Callable[..., None]:
-    """Options for the file that keeps credentials, gathered in the parameter ``place``."""
+def credential_store(function: Decorated) -> Decorated:
+    """Add the options that select the credentials file, whose value is in ``store``."""
+    return option_group(_select_store, "store", "Credentials", _OPTIONS)(function)
 
-    @functools.wraps(function)
-    def gather(
-        *arguments: object, authfile: Path | None, compat_auth_file: Path | None, **given: object
-    ) -> None:
-        from bundler.images.login import CredentialStore  # noqa: PLC0415 - not for --help
 
-        if authfile is not None and compat_auth_file is not None:
-            raise UsageError("--authfile and --compat-auth-file exclude one another")
-        compat = compat_auth_file is not None
-        function(*arguments, place=CredentialStore(authfile or compat_auth_file, compat), **given)
+def _select_store(authfile: Path | None, compat_auth_file: Path | None) -> CredentialStore:
+    from bundler.images.login import CredentialStore  # noqa: PLC0415 - not for --help
 
-    gather = click.option(
-        "--compat-auth-file", type=common.PATH, help="As --authfile, for a config.json of docker."
-    )(gather)
-    return click.option("--authfile", type=common.PATH, help="File to keep the credentials in.")(
-        gather
-    )
+    if authfile is not None and compat_auth_file is not None:
+        raise UsageError("--authfile and --compat-auth-file exclude one another")
+    return CredentialStore(authfile or compat_auth_file, compat_auth_file is not None)
+
+
+_OPTIONS = {
+    "authfile": spec("--authfile", type=common.PATH, help="Store the credentials in this file."),
+    "compat_auth_file": spec(
+        "--compat-auth-file",
+        type=common.PATH,
+        help="Store the credentials in this file, in the format of Docker's config.json.",
+    ),
+}
 
 
 def ask(username: str | None, password: str | None, *, from_stdin: bool) -> Credentials:

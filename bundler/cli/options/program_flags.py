@@ -19,8 +19,8 @@ _KEY = "bundler.program_flags"
 def flags(*, hidden: bool) -> list[click.Parameter]:
     """The flags as parameters of a command; with ``hidden``, its help shows few of them."""
     return [
-        _flag("-q", "--quiet", is_flag=True, help="Say nothing on stderr but errors."),
-        _flag("--debug", is_flag=True, help="Show where in the program an error comes from."),
+        _flag("-q", "--quiet", is_flag=True, help="Print only errors on stderr."),
+        _flag("--debug", is_flag=True, help="Print a traceback for errors."),
         *(_flag(*names, hidden=hidden, **rest) for names, rest in _SHOWN_ONCE),
         *(_flag(*names, hidden=True, **rest) for names, rest in _NEVER_SHOWN),
         click.Option(
@@ -41,42 +41,45 @@ _SHOWN_ONCE: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         {
             "type": duration.parse_duration,
             "metavar": "DURATION",
-            "help": "Give up after this long: 90s, 1h30m.",
+            "help": "Stop after this time: 90s, 1h30m (default: no limit).",
         },
     ),
     (
         ("--override-os",),
-        {"metavar": "OS", "help": "Of lists, choose the image for this operating system."},
+        {"metavar": "OS", "help": "Select images for this operating system from indexes."},
     ),
     (
         ("--override-arch",),
-        {"metavar": "ARCHITECTURE", "help": "Of lists, choose the image for this processor."},
+        {"metavar": "ARCHITECTURE", "help": "Select images for this architecture from indexes."},
     ),
     (
         ("--override-variant",),
-        {"metavar": "VARIANT", "help": "Of lists, choose the image for this kind of processor."},
+        {"metavar": "VARIANT", "help": "Select images for this architecture variant from indexes."},
     ),
-    (("--policy",), {"metavar": "FILE", "help": "Trust as this policy.json says."}),
-    (("--insecure-policy",), {"is_flag": True, "help": "Trust every image, whatever policy.json."}),
+    (("--policy",), {"metavar": "FILE", "help": "Use this policy.json."}),
+    (
+        ("--insecure-policy",),
+        {"is_flag": True, "help": "Accept every image, without a policy.json."},
+    ),
     (
         ("--require-signed",),
-        {"is_flag": True, "help": "Refuse images for which policy.json asks for no signature."},
+        {"is_flag": True, "help": "Reject images for which policy.json requires no signature."},
     ),
     (
         ("--registries-conf",),
-        {"metavar": "FILE", "help": "In place of the main registries.conf."},
+        {"metavar": "FILE", "help": "Use this file instead of the main registries.conf."},
     ),
     (
         ("--tls-details",),
-        {"metavar": "FILE", "help": "Which versions and ciphers TLS may use."},
+        {"metavar": "FILE", "help": "Restrict TLS to the versions and ciphers in this file."},
     ),
     (
         ("--tmpdir",),
-        {"metavar": "DIRECTORY", "help": "Where large temporary files go."},
+        {"metavar": "DIRECTORY", "help": "Directory for large temporary files."},
     ),
     (
         ("--user-agent-prefix",),
-        {"metavar": "TEXT", "help": "Put this before the program's name for registries."},
+        {"metavar": "TEXT", "help": "Prefix of the User-Agent header."},
     ),
 )
 _NEVER_SHOWN: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (

@@ -1,31 +1,31 @@
-"""The options that say how one place is reached: who to be, whom to trust, where it listens."""
+"""Options for access to a source or destination: credentials, certificates, addresses."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bundler.cli.options import global_options
+from bundler.cli.options.common import PATH
 from bundler.cli.options.go_bool import GoBoolOption
+from bundler.cli.options.group import OptionSpec, option, option_group, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bundler.config.registry_access import Credentials, RegistryOverride
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
-_PATH = click.Path(path_type=Path)
-
 
 @dataclass(frozen=True, slots=True)
 class AccessOptions:
-    """What the command line says about one place; None: not said."""
+    """The access options of one source or destination; None if unset."""
 
     creds: str | None = field(default=None, repr=False)
     username: str | None = None
@@ -36,9 +36,9 @@ class AccessOptions:
     cert_dir: Path | None = None
     tls_verify: bool | None = None
     daemon_host: str | None = None
-    """Where a container engine listens."""
+    """Address of a container engine."""
     shared_blob_dir: Path | None = None
-    """The directory of blobs that several image layouts share."""
+    """Directory of blobs that several image layouts share."""
     both_authfile: Path | None = None
     """The credentials file for both sides; ``authfile`` overrides it."""
     both_tls_verify: bool | None = None
@@ -58,7 +58,7 @@ class AccessOptions:
         """The settings for the registry client; None if no option concerns it.
 
         Raises:
-            UsageError: options that exclude one another.
+            UsageError: if options exclude one another.
         """
         local = {"daemon_host": None, "shared_blob_dir": None}
         if replace(self, **local) == AccessOptions():  # type: ignore[arg-type]
@@ -72,17 +72,19 @@ class AccessOptions:
             cert_dir=self.cert_dir,
         )
 
-    def complete(self) -> AccessOptions:
-        """The same, once a password that ``--creds`` lacks was asked for.
+    @classmethod
+    def complete(cls, **values: Any) -> AccessOptions:  # noqa: ANN401 - click's
+        """Return the options with the values that click parsed, after a prompt for a password.
 
         Raises:
-            UsageError: options that exclude one another, or nobody there to be asked.
+            UsageError: if options exclude one another, or a password is needed without a terminal.
         """
-        self._refuse_conflicts()
-        if self.creds is None or ":" in self.creds:
-            return self
-        password = click.prompt(f"Password of {self.creds}", hide_input=True, err=True)
-        return replace(self, creds=f"{self.creds}:{password}")
+        options = cls(**values)
+        options._refuse_conflicts()
+        if options.creds is None or ":" in options.creds:
+            return options
+        password = click.prompt(f"Password of {options.creds}", hide_input=True, err=True)
+        return replace(options, creds=f"{options.creds}:{password}")
 
     def _credentials(self) -> Credentials | None:
         from bundler.config.registry_access import ANONYMOUS, Credentials  # noqa: PLC0415 - as above
@@ -112,9 +114,9 @@ class AccessOptions:
         if len(given) > 1:
             raise UsageError(f"{given[0]} and {given[1]} exclude one another")
         if self.creds is not None and self.creds.partition(":")[0] == "":
-            raise UsageError("--creds names no user", hint="write --creds USER[:PASSWORD]")
+            raise UsageError("--creds: user name missing", hint="use --creds USER[:PASSWORD]")
         if self.username is not None and self.password is None:
-            raise UsageError("--username needs --password", hint="--creds USER asks for it")
+            raise UsageError("--username needs --password", hint="--creds USER prompts for it")
         if self.password is not None and self.username is None:
             raise UsageError("--password needs --username")
 
@@ -123,103 +125,99 @@ class AccessOptions:
         return self.registry_token is not None and not global_options.said().ignore_unused_options
 
 
-def access(
-    prefix: str = "", what: str = "the registry", *, local: bool = True
-) -> Callable[[Decorated], Decorated]:
-    """Options for one side; ``src-`` gathers them in the parameter ``src_access``.
+def registry_access(subject: str) -> Callable[[Decorated], Decorated]:
+    """Add the access options of one registry; their values are in ``access``."""
+    return _access_group("", "access", "Registry", subject, _REGISTRY)
 
-    Without ``local`` there are none for places that are no registries: engines and layouts.
-    """
-    made = _options(prefix, what)
-    return _gathering(f"{prefix}access", prefix, made if local else made[: -len(_LOCAL)])
+
+def access(subject: str) -> Callable[[Decorated], Decorated]:
+    """Add the access options of one source or destination; their values are in ``access``."""
+    return _access_group("", "access", "Access", subject, _REGISTRY | _LOCAL)
 
 
 def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
-    """Options for two sides, in ``src_access`` and ``dest_access``, and some for both at once."""
+    """Add the access options of both sides, in ``src_access`` and ``dest_access``.
+
+    Options without a prefix apply to each side that does not override them. Without ``local``
+    there are no options for container engines and layouts.
+    """
+    options = _REGISTRY | _LOCAL if local else _REGISTRY
 
     def decorate(function: Decorated) -> Decorated:
         @functools.wraps(function)
-        def spread(
+        def merge(
             *arguments: Any,  # noqa: ANN401
             src_access: AccessOptions,
             dest_access: AccessOptions,
             authfile: Path | None,
             tls_verify: bool | None,
-            **given: Any,  # noqa: ANN401
+            **values: Any,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
-            sides = {"src_access": src_access, "dest_access": dest_access}
-            both = {
-                side: replace(said, both_authfile=authfile, both_tls_verify=tls_verify)
-                for side, said in sides.items()
-            }
-            return function(*arguments, **both, **given)
+            both = {"both_authfile": authfile, "both_tls_verify": tls_verify}
+            values["src_access"] = replace(src_access, **both)  # type: ignore[arg-type]
+            values["dest_access"] = replace(dest_access, **both)  # type: ignore[arg-type]
+            return function(*arguments, **values)
 
-        both = (_option("authfile", "", "both sides"), _option("tls-verify", "", "each registry"))
-        for option in reversed(both):
-            spread = option(spread)
-        for prefix, side in (("dest-", "the destination"), ("src-", "the source")):
-            spread = access(prefix, side, local=local)(spread)
-        return spread  # type: ignore[return-value]
-
-    return decorate
-
-
-def _gathering(
-    parameter: str, prefix: str, made: list[Callable[[Any], Any]]
-) -> Callable[[Decorated], Decorated]:
-    parameter = parameter.replace("-", "_")
-    fields = {name: f"{prefix}{name}".replace("-", "_") for name in AccessOptions.__slots__}
-
-    def decorate(function: Decorated) -> Decorated:
-        @functools.wraps(function)
-        def gather(*arguments: Any, **given: Any) -> Any:  # noqa: ANN401
-            values = {name: given.pop(option) for name, option in fields.items() if option in given}
-            said = AccessOptions(**values).complete()
-            return function(*arguments, **{parameter: said}, **given)
-
-        for option in reversed(made):
-            gather = option(gather)
-        return gather  # type: ignore[return-value]
+        for name, subject in (("tls-verify", "each registry"), ("authfile", "both sides")):
+            item = _describe(name, "", subject)
+            merge = option(*item.spellings, section="Source and destination", **item.attributes)(
+                merge
+            )
+        destination = _access_group(
+            "dest_", "dest_access", "Destination", "the destination", options
+        )
+        source = _access_group("src_", "src_access", "Source", "the source", options)
+        return source(destination(merge))  # type: ignore[return-value]
 
     return decorate
 
 
-_REMOTE: dict[str, tuple[dict[str, Any], str]] = {
+_REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
     "creds": (
+        "Credentials for {}; a missing password is prompted for.",
         {"metavar": "USER[:PASSWORD]"},
-        "Credentials for {}; a password that is not given is asked for.",
     ),
-    "username": ({"metavar": "USER"}, "User's name for {}; with a password."),
-    "password": ({"metavar": "PASSWORD"}, "Password for {}; others see it in the process list."),
-    "registry-token": ({"metavar": "TOKEN"}, "Bearer token to send to {} as it is."),
-    "no-creds": ({"is_flag": True}, "Be anonymous to {}."),
-    "authfile": ({"metavar": "FILE", "type": _PATH}, "File with the credentials for {}."),
+    "username": ("User name for {}; requires a password option.", {"metavar": "USER"}),
+    "password": (
+        "Password for {}; visible in the list of processes.",
+        {"metavar": "PASSWORD"},
+    ),
+    "registry-token": ("Bearer token to send to {} unchanged.", {"metavar": "TOKEN"}),
+    "no-creds": ("Access {} without credentials.", {"is_flag": True}),
+    "authfile": ("Read credentials for {} from this file.", {"metavar": "FILE", "type": PATH}),
     "cert-dir": (
-        {"metavar": "DIRECTORY", "type": _PATH},
-        "Directory with *.crt, *.cert and *.key for {}.",
+        "Directory with certificates for {}: *.crt, *.cert, *.key.",
+        {"metavar": "DIRECTORY", "type": PATH},
     ),
     "tls-verify": (
+        "Verify the TLS certificate of {} (default: from registries.conf).",
         {"cls": GoBoolOption},
-        "Whether {} must prove who it is; unset: as registries.conf says.",
     ),
 }
-_LOCAL: dict[str, tuple[dict[str, Any], str]] = {
+_LOCAL: dict[str, tuple[str, dict[str, Any]]] = {
     "daemon-host": (
+        "Address of the engine of docker-daemon: unix:///path/of/its/socket or http://host:port.",
         {"metavar": "HOST"},
-        "Where the engine of docker-daemon: listens: unix:///path/of/its/socket, http://host:port.",
     ),
     "shared-blob-dir": (
-        {"metavar": "DIRECTORY", "type": _PATH},
-        "The directory in which layouts of oci: share their blobs.",
+        "Directory in which oci: layouts share their blobs.",
+        {"metavar": "DIRECTORY", "type": PATH},
     ),
 }
-_OPTIONS = {**_REMOTE, **_LOCAL}
 
 
-def _options(prefix: str, what: str) -> list[Callable[[Any], Any]]:
-    return [_option(name, prefix, what) for name in _OPTIONS]
+def _access_group(
+    prefix: str,
+    parameter: str,
+    section: str,
+    subject: str,
+    options: dict[str, tuple[str, dict[str, Any]]],
+) -> Callable[[Decorated], Decorated]:
+    specs = {name.replace("-", "_"): _describe(name, prefix, subject) for name in options}
+    return option_group(AccessOptions.complete, parameter, section, specs, prefix)
 
 
-def _option(name: str, prefix: str, what: str) -> Callable[[Any], Any]:
-    settings, says = _OPTIONS[name]
-    return click.option(f"--{prefix}{name}", help=says.format(what), **settings)
+def _describe(name: str, prefix: str, subject: str) -> OptionSpec:
+    effect, attributes = (_REGISTRY | _LOCAL)[name]
+    spelling = f"--{prefix.replace('_', '-')}{name}"
+    return spec(spelling, help=effect.format(subject), **attributes)

@@ -1,14 +1,14 @@
-"""A command that fails for now is run again, as often as its user asked for."""
+"""Retries of a whole command after temporary failures."""
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bundler.cli.options import duration
+from bundler.cli.options.duration import parse_duration
+from bundler.cli.options.group import option_group, spec
 from bundler.errors import RegistryError
 from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
@@ -24,11 +24,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often a command is run again, and after how long."""
+    """Number of retries of a command, and the wait before each."""
 
     times: int = 0
     delay: float = 0.0
-    """In seconds; 0: 1, 2, 4 and so on, and up to a tenth more."""
+    """In seconds; 0: 1, 2, 4 and so on, plus up to a tenth."""
 
     @property
     def policy(self) -> RetryPolicy:
@@ -41,39 +41,39 @@ class Retry:
         return RetryPolicy(self.times + 1, backoff, attempts_on_500=1)
 
 
-def retries(function: Decorated) -> Decorated:
-    """``--retry-times`` and ``--retry-delay``, gathered in the parameter ``retry``."""
+def retry_options(function: Decorated) -> Decorated:
+    """Add the options for retries; their values are in ``retry``."""
+    return option_group(Retry, "retry", "Retries", _OPTIONS)(function)
 
-    @functools.wraps(function)
-    def gather(*arguments: Any, retry_times: int, retry_delay: float, **given: Any) -> Any:  # noqa: ANN401
-        return function(*arguments, retry=Retry(retry_times, retry_delay), **given)
 
-    gather = click.option(
-        "--retry-delay",
-        metavar="DURATION",
-        type=duration.parse_duration,
-        default="0",
-        help="Wait this long before it; 1 s, 2 s, 4 s and so on if not said.",
-    )(gather)
-    return click.option(
+_OPTIONS = {
+    "times": spec(
         "--retry-times",
         metavar="N",
         type=click.IntRange(0),
         default=0,
-        help="Run the whole again so often when it fails for now.",
-    )(gather)  # type: ignore[return-value]
+        help="Retry the command up to N times on temporary failures (default: 0).",
+    ),
+    "delay": spec(
+        "--retry-delay",
+        metavar="DURATION",
+        type=parse_duration,
+        default="0",
+        help="Wait before each retry (default: 1s, 2s, 4s and so on).",
+    ),
+}
 
 
 def retrying(
     retry: Retry, cancellation: Cancellation, emit: Emit, body: Callable[[], Result]
 ) -> Result:
-    """What ``body`` returns, in the end; it is called again while it fails for now.
+    """Return the result of ``body``, which is called again after a temporary failure.
 
-    Each wait is told as ``Retrying`` with the number of attempts that there may be.
+    A ``Retrying`` event announces each wait.
 
     Raises:
         BundlerError: the last failure.
-        CancelledError: work has to stop.
+        CancelledError: if the run was cancelled.
     """
     attempts = Attempts(retry.policy, "all of it", cancellation, emit, repeats=retry.times)
     for _ in attempts:

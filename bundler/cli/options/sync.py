@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from bundler.cli.frontends import frontend
+from bundler.cli.options.group import option_group, spec
 from bundler.cli.output import text as render
 
 if TYPE_CHECKING:
@@ -73,26 +73,9 @@ class SyncOptions:
         return work.opening(f"{self.destination_kind}:{text}", access)
 
 
-def both_ends(function: Decorated) -> Decorated:
-    """The options of both ends, gathered in the parameter ``ends``."""
-
-    @functools.wraps(function)
-    def gather(*arguments: Any, **given: Any) -> Any:  # noqa: ANN401
-        values = {item.name: given.pop(item.name) for item in fields(SyncOptions)}
-        return function(*arguments, ends=SyncOptions(**values), **given)
-
-    return functools.reduce(lambda made, option: option(made), reversed(_OPTIONS), gather)  # type: ignore[return-value]
-
-
-def jobs(function: Decorated) -> Decorated:
-    """``--jobs``, in the parameter ``jobs``; None: not said."""
-    return click.option(
-        "-j",
-        "--jobs",
-        metavar="N",
-        type=click.IntRange(1, 64),
-        help=f"How much is done at once: {DEFAULT_JOBS} if not said.",
-    )(function)
+def endpoints(function: Decorated) -> Decorated:
+    """Add the options of source and destination; their values are in ``endpoints``."""
+    return option_group(SyncOptions, "endpoints", "Source and destination", _OPTIONS)(function)
 
 
 def told(report: SyncReport, digestfile: Path | None, *, as_json: bool, dry_run: bool) -> None:
@@ -112,34 +95,33 @@ def told(report: SyncReport, digestfile: Path | None, *, as_json: bool, dry_run:
         render.line(f"moved: {moved}; there already: {there}")
 
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option(
+_OPTIONS = {
+    "source_kind": spec(
         "-s",
         "--src",
-        "source_kind",
         required=True,
         type=click.Choice(_SOURCES),
-        help="What SOURCE is.",
+        help="Transport of SOURCE, or yaml.",
     ),
-    click.option(
+    "destination_kind": spec(
         "-d",
         "--dest",
-        "destination_kind",
         required=True,
         type=click.Choice(_DESTINATIONS),
-        help="What DESTINATION is.",
+        help="Transport of DESTINATION.",
     ),
-    click.option("--scoped", is_flag=True, help="Keep whole names, registry and path included."),
-    click.option(
-        "--append-suffix", "suffix", default="", metavar="TEXT", help="End each name with this."
+    "scoped": spec(
+        "--scoped", is_flag=True, help="Keep the source registry and path in target names."
     ),
-    click.option(
+    "suffix": spec(
+        "--append-suffix", default="", metavar="TEXT", help="Append TEXT to each target name."
+    ),
+    "moves": spec(
         "--names",
-        "moves",
         multiple=True,
         metavar="FROM=TO",
-        help="Names that begin with FROM get TO.",
+        help="Replace the prefix FROM of references by TO. May be repeated.",
     ),
-    click.option("--lenient", is_flag=True, hidden=True),
-    click.option("--refuse-existing", is_flag=True, hidden=True),
-)
+    "lenient": spec("--lenient", is_flag=True, hidden=True),
+    "refuse_existing": spec("--refuse-existing", is_flag=True, hidden=True),
+}

@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from bundler.cli.options import common, global_options, program_flags
-from bundler.cli.options.common import AccessOptions
+from bundler.cli.options.command import command
 from bundler.cli.options.global_options import ProgramOptions
+from bundler.cli.options.registry_access import AccessOptions, both_sides
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
 from bundler.errors import UnsupportedError, UsageError
 
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@common.command("pull")
+@command("pull")
 @click.argument("images", nargs=-1)
-@common.access("src-", what="the source")
-@common.access("dest-", what="the destination")
-@common.jobs
+@both_sides()
+@common.jobs()
 @common.as_json
 def pull(**given: Any) -> None:
     """Pull."""
@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
         (["--src-tls-verify=false", "--src-tls-verify"], True, ()),
     ],
 )
-def test_a_switch_never_takes_the_next_argument(
+def test_boolean_option_never_consumes_the_next_argument(
     arguments: list[str], verify: bool | None, images: tuple[str, ...]
 ) -> None:
     given = parse(arguments)
@@ -61,22 +61,22 @@ def test_a_switch_never_takes_the_next_argument(
 
 
 @pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
-def test_what_means_true(text: str) -> None:
+def test_boolean_option_accepts_true_values_of_go(text: str) -> None:
     assert parse([f"--dest-tls-verify={text}"])["dest_access"].tls_verify is True
 
 
 @pytest.mark.parametrize("text", ["0", "f", "F", "FALSE", "false", "False"])
-def test_what_means_false(text: str) -> None:
+def test_boolean_option_accepts_false_values_of_go(text: str) -> None:
     assert parse([f"--dest-tls-verify={text}"])["dest_access"].tls_verify is False
 
 
 @pytest.mark.parametrize("text", ["", "no", "tRUE", "2"])
-def test_what_is_neither(text: str) -> None:
+def test_boolean_option_rejects_other_values(text: str) -> None:
     with pytest.raises(UsageError, match="neither true nor false"):
         parse([f"--dest-tls-verify={text}"])
 
 
-def test_each_side_has_its_own_access() -> None:
+def test_each_side_has_its_own_access_options() -> None:
     given = parse(["--src-creds", "u:p:q", "--dest-authfile", "a.json", "--dest-cert-dir", "c"])
     assert given["src_access"] == AccessOptions(creds="u:p:q")
     assert given["dest_access"] == AccessOptions(authfile=Path("a.json"), cert_dir=Path("c"))
@@ -102,18 +102,18 @@ def test_credentials_that_contradict_one_another_are_refused(
     access: AccessOptions, why: str
 ) -> None:
     with pytest.raises(UsageError, match=why):
-        access.complete()
+        AccessOptions.complete(**{name: getattr(access, name) for name in AccessOptions.__slots__})
 
 
-def test_a_name_with_a_password_and_a_token_are_credentials() -> None:
+def test_user_with_password_and_token_become_credentials() -> None:
     given = parse(["--src-username", "u", "--src-password", "p", "--dest-registry-token", "t"])
     assert given["src_access"].override().credentials == Credentials("u", "p")
     assert given["dest_access"].override().credentials == Credentials(registry_token="t")
 
 
-def test_what_is_said_of_both_sides_is_weaker_than_what_is_said_of_one() -> None:
-    @common.command("copy")
-    @common.both_sides()
+def test_option_of_one_side_overrides_option_of_both_sides() -> None:
+    @command("copy")
+    @both_sides()
     def copy(**given: Any) -> None:
         click.get_current_context().obj.update(given)
 
@@ -127,7 +127,7 @@ def test_what_is_said_of_both_sides_is_weaker_than_what_is_said_of_one() -> None
     assert not AccessOptions(both_tls_verify=False).given
 
 
-def test_options_for_both_sides_are_the_setting_of_a_side_without_its_own() -> None:
+def test_option_of_both_sides_applies_to_a_side_without_its_own() -> None:
     assert AccessOptions().override() is None
     assert AccessOptions(daemon_host="tcp://h", shared_blob_dir=Path("b")).override() is None
     both = AccessOptions(both_authfile=Path("a"), both_tls_verify=False)
@@ -148,8 +148,8 @@ def test_credentials_and_credentials_files_replace_each_other() -> None:
     assert RegistryOverride().over(below) == below
 
 
-def test_flags_of_the_program_are_one_value() -> None:
-    @common.command("look")
+def test_global_options_become_one_value() -> None:
+    @command("look")
     def look() -> None:
         click.get_current_context().obj.append(global_options.said())
 
@@ -163,29 +163,29 @@ def test_flags_of_the_program_are_one_value() -> None:
 @pytest.mark.parametrize(
     "arguments", [["--registries.d=d", "pull"], ["pull", "--registries.d", "d"]]
 )
-def test_registries_d_is_refused_until_signatures_are_read(arguments: list[str]) -> None:
+def test_registries_d_is_refused(arguments: list[str]) -> None:
     group = click.Group(params=program_flags.flags(hidden=False), commands={"pull": pull})
     with pytest.raises(UnsupportedError, match=r"^--registries\.d: "):
         CliRunner().invoke(group, arguments, obj={}, catch_exceptions=False)
 
 
-def test_no_policy_and_signatures_for_all_cannot_both_be_wanted() -> None:
+def test_insecure_policy_excludes_require_signed() -> None:
     with pytest.raises(UsageError, match="exclude one another"):
         ProgramOptions(insecure_policy=True, require_signed=True).check()
 
 
-def test_jobs_are_few_but_some() -> None:
+def test_jobs_has_a_lower_bound() -> None:
     assert parse(["-j4"])["jobs"] == 4
     with pytest.raises(UsageError):
         parse(["--jobs", "0"])
 
 
-def test_credentials_end_at_the_first_colon_of_the_name() -> None:
+def test_creds_are_split_at_the_first_colon() -> None:
     found = AccessOptions(creds="user:pass:word").override().credentials
     assert found == Credentials(username="user", password="pass:word")
 
 
-def test_no_credentials_means_anonymous_and_unsaid_means_ask_the_files() -> None:
+def test_no_creds_is_anonymous_and_unset_reads_the_credentials_files() -> None:
     assert AccessOptions(no_creds=True).override().credentials == ANONYMOUS
     assert AccessOptions(cert_dir=Path("c")).override().credentials is None
 
@@ -193,7 +193,7 @@ def test_no_credentials_means_anonymous_and_unsaid_means_ask_the_files() -> None
 @pytest.mark.parametrize(
     "access", [AccessOptions(creds=":secret"), AccessOptions(creds="u:secret", no_creds=True)]
 )
-def test_credentials_that_make_no_sense_are_refused_without_showing_them(
+def test_error_about_credentials_does_not_show_them(
     access: AccessOptions,
 ) -> None:
     with pytest.raises(UsageError) as raised:
@@ -201,10 +201,10 @@ def test_credentials_that_make_no_sense_are_refused_without_showing_them(
     assert "secret" not in f"{raised.value}{raised.value.hint}{access!r}"
 
 
-def test_a_password_that_is_not_given_is_asked_for() -> None:
+def test_missing_password_is_prompted_for() -> None:
     @click.command
     def ask() -> None:
-        found = AccessOptions(creds="user").complete().override().credentials
+        found = AccessOptions.complete(creds="user").override().credentials
         assert found == Credentials(username="user", password="typed")
 
     assert CliRunner().invoke(ask, input="typed\n", catch_exceptions=False).exit_code == 0

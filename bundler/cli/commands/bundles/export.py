@@ -1,4 +1,4 @@
-"""``airbundle export``: a bundle manifest becomes a bundle on a medium."""
+"""``airbundle export``: write a bundle from a bundle manifest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.group import option
 from bundler.cli.output import reports
 from bundler.cli.runtime import context, signing_keys
 from bundler.errors import UsageError
@@ -15,33 +17,43 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@common.command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
+@command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
 @click.argument("manifest", type=common.PATH)
 @click.argument("destination", type=common.PATH)
-@click.option(
+@option(
     "--format",
     "kind",
     type=click.Choice(["oci", "dir"]),
     default="oci",
     show_default=True,
-    help="An OCI image layout, or a tree of dir: images.",
+    help="Write an OCI image layout, or a tree of dir: images.",
 )
-@click.option(
-    "--sign-key", "sign_keys", multiple=True, type=common.PATH, help="Sign with this private key."
+@option(
+    "--sign-key",
+    "sign_keys",
+    multiple=True,
+    type=common.PATH,
+    help="Sign with this private key. May be repeated.",
 )
-@common.passphrase_file("Its first line is the keys' passphrase.")
-@click.option("--unsigned", is_flag=True, help="Leave the bundle unsigned.")
-@click.option("--locked", is_flag=True, help="Exactly what the lock beside the manifest says.")
-@click.option("--duplicate-blobs", is_flag=True, help="dir: copy shared blobs, without hard links.")
-@click.option("--parents", is_flag=True, help="Create missing directories above DESTINATION.")
-@click.option(
+@common.passphrase_file("Read the passphrase of the keys from the first line of this file.")
+@option("--unsigned", is_flag=True, help="Write an unsigned bundle.")
+@option("--locked", is_flag=True, help="Export exactly the digests recorded in the lock file.")
+@option(
+    "--duplicate-blobs",
+    is_flag=True,
+    help="Format dir: copy shared blobs instead of using hard links.",
+)
+@option("--parents", is_flag=True, help="Create missing directories above DESTINATION.")
+@option(
     "--on-system-disk",
     is_flag=True,
     help="Write to an empty mount point although no medium is mounted there.",
 )
-@click.option("--keep-going", is_flag=True, help="Leave out what fails; the bundle is incomplete.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; write nothing.")
-@common.jobs
+@option(
+    "--keep-going", is_flag=True, help="Skip images that fail, and mark the bundle as incomplete."
+)
+@common.dry_run("Print what would be exported; write nothing.")
+@common.jobs()
 @common.as_json
 def export(
     manifest: Path,
@@ -62,13 +74,13 @@ def export(
 ) -> None:
     """Resolve MANIFEST and write a signed bundle to the directory DESTINATION.
 
-    MANIFEST is a bundle manifest, a file of one reference per line, or a skopeo sync file. What
-    lies in DESTINATION already is hashed again and kept; a run that was stopped is taken up.
+    MANIFEST is a bundle manifest, a file of one reference per line, or a skopeo sync file. Content
+    that DESTINATION already has is hashed again and kept; an interrupted export continues.
     """
     if bool(sign_keys) == unsigned and not dry_run:
         raise UsageError(
             "--sign-key and --unsigned exclude one another" if unsigned else "no key to sign with",
-            hint="give --sign-key FILE.key (airbundle keygen makes one), or say --unsigned",
+            hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
         )
     signing = signing_keys.private_keys(sign_keys, passphrase_file)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help

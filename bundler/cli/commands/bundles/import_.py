@@ -1,4 +1,4 @@
-"""``airbundle import``: what a bundle holds goes where it belongs."""
+"""``airbundle import``: push the images of a bundle to a target."""
 
 from __future__ import annotations
 
@@ -6,34 +6,52 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common
+from bundler.cli.options import common, import_target
+from bundler.cli.options.command import command
+from bundler.cli.options.group import option
+from bundler.cli.options.registry_access import registry_access
 from bundler.cli.output import reports
 from bundler.cli.runtime import context, signing_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.cli.options.common import AccessOptions, NamingOptions
+    from bundler.cli.options.import_target import NamingOptions
+    from bundler.cli.options.registry_access import AccessOptions
 
 
-@common.command(
+@command(
     "import", "airbundle import /media/stick/plant-7 docker://registry.plant:5000 --key plant.pub"
 )
 @click.argument("bundle", type=common.PATH)
 @click.argument("target")
-@click.option("--key", "trusted", multiple=True, type=common.PATH, help="Trust this public key.")
-@click.option("--allow-unsigned", is_flag=True, help="Take a bundle that no given key signed.")
-@click.option("--allow-expired", is_flag=True, help="Take a bundle that is past its date.")
-@common.naming
-@click.option(
-    "--only", multiple=True, metavar="PATTERN", help="Images whose name has this expression in it."
+@option(
+    "--key",
+    "trusted",
+    multiple=True,
+    type=common.PATH,
+    help="Trust the signatures of this public key. May be repeated.",
 )
-@click.option("--verify-first", is_flag=True, help="Read all of the bundle before the first push.")
-@click.option("--keep-going", is_flag=True, help="Leave out what fails; the rest is imported.")
-@click.option("--dry-run", is_flag=True, help="Print old and new names; push nothing.")
-@click.option("--receipt", type=common.PATH, help="Write the receipt to this file.")
-@common.access("", "the target's registry", local=False)
-@common.jobs
+@option("--allow-unsigned", is_flag=True, help="Import a bundle that no given key has signed.")
+@option("--allow-expired", is_flag=True, help="Import an expired bundle.")
+@import_target.naming
+@option(
+    "--only",
+    multiple=True,
+    metavar="PATTERN",
+    help="Import only images whose reference matches this regular expression. May be repeated.",
+)
+@option("--verify-first", is_flag=True, help="Verify the whole bundle before the first push.")
+@option("--keep-going", is_flag=True, help="Skip images that fail, and import the rest.")
+@common.dry_run("Print references and target names; push nothing.")
+@option(
+    "--receipt",
+    type=common.PATH,
+    section=common.OUTPUT,
+    help="Write the receipt to this file (default: a new file in the state directory).",
+)
+@registry_access("the target's registry")
+@common.jobs()
 @common.as_json
 def import_(
     bundle: Path,
@@ -52,14 +70,13 @@ def import_(
     naming: NamingOptions,
     access: AccessOptions,
 ) -> None:
-    """Push the images of BUNDLE to TARGET, if BUNDLE is whole and signed by a --key.
+    """Push the images of BUNDLE to TARGET, if it is whole and signed by a --key.
 
-    TARGET is docker://HOST[:PORT][/PREFIX], oci:DIRECTORY, dir:DIRECTORY, or a YAML file that
-    says the same and more.
+    TARGET is docker://HOST[:PORT][/PREFIX], oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
+    these and further settings.
     """
     public = signing_keys.public_keys(trusted)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
-    from bundler.cli.options import import_target  # noqa: PLC0415
 
     goal = import_target.goal(target, naming, access)
     order = import_bundle.ImportRequest(

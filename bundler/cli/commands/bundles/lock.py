@@ -1,4 +1,4 @@
-"""``airbundle lock``: pin what a bundle manifest stands for now."""
+"""``airbundle lock``: pin the images of a bundle manifest to their digests."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.command import command
 from bundler.cli.output import text
 from bundler.cli.runtime import context
 from bundler.errors import NotFoundError
@@ -15,15 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@common.command("lock", "airbundle lock plant-7.yaml")
+@command("lock", "airbundle lock plant-7.yaml")
 @click.argument("manifest", type=common.PATH)
-@common.jobs
+@common.jobs()
 @common.as_json
 def lock(manifest: Path, *, jobs: int | None, as_json: bool) -> None:
     """Pin every image of MANIFEST to its digest, in a lock file beside it.
 
-    Says what moved, what is new and what is gone since the last lock. ``airbundle export
-    --locked`` makes the same bundle again.
+    Prints which images moved, are new or are gone since the last lock file. ``airbundle export
+    --locked`` exports the same content again.
     """
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415

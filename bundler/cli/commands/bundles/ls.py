@@ -1,4 +1,4 @@
-"""``airbundle ls``: what a bundle holds."""
+"""``airbundle ls``: list the images of a bundle."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.command import command
 from bundler.cli.output import text
 
 if TYPE_CHECKING:
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 _SHORT = 19  # "sha256:" and twelve digits, as other tools show a digest
 
 
-@common.command("ls", "airbundle ls /media/stick/plant-7")
+@command("ls", "airbundle ls /media/stick/plant-7")
 @click.argument("bundle", type=common.PATH)
 @common.as_json
 def ls(bundle: Path, *, as_json: bool) -> None:
-    """List the images of BUNDLE: platforms, sizes, and what they share.
+    """List the images of BUNDLE with platforms, sizes and shared bytes.
 
-    Nothing is verified but the manifests that are read: airbundle verify does that.
+    Only the manifests are verified; airbundle verify checks everything.
     """
     from bundler.bundle.audit.list_contents import list_bundle  # noqa: PLC0415 - not for --help
 

@@ -1,4 +1,4 @@
-"""``airbundle plan``: what an export would move."""
+"""``airbundle plan``: show what an export would transfer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.group import option
 from bundler.cli.output import reports
 from bundler.cli.runtime import context
 
@@ -14,15 +16,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@common.command("plan", "airbundle plan plant-7.yaml /media/stick/plant-7")
+@command("plan", "airbundle plan plant-7.yaml /media/stick/plant-7")
 @click.argument("manifest", type=common.PATH)
 @click.argument("destination", type=common.PATH, required=False)
-@click.option(
-    "--format", "kind", type=click.Choice(["oci", "dir"]), default="oci", help="The bundle's form."
+@option(
+    "--format",
+    "kind",
+    type=click.Choice(["oci", "dir"]),
+    default="oci",
+    help="Format of the bundle (default: oci).",
 )
-@click.option("--locked", is_flag=True, help="Plan what the lock beside the manifest says.")
-@click.option("--keep-going", is_flag=True, help="Name all that cannot be had, and plan the rest.")
-@common.jobs
+@option("--locked", is_flag=True, help="Plan an export of the digests recorded in the lock file.")
+@option("--keep-going", is_flag=True, help="List images that fail, and plan the rest.")
+@common.jobs()
 @common.as_json
 def plan(
     manifest: Path,
@@ -34,9 +40,9 @@ def plan(
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Show what an export of MANIFEST would move: images, platforms, bytes, requests, room.
+    """Show what an export of MANIFEST would transfer: images, platforms, bytes, requests, space.
 
-    With DESTINATION, what lies there already is not counted, and its free space is compared.
+    With DESTINATION, content that it already has is not counted, and its free space is compared.
     Nothing is written.
     """
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - not for --help

@@ -1,4 +1,4 @@
-"""``airbundle sign``: add a signature to a bundle that is finished."""
+"""``airbundle sign``: add a signature to a finished bundle."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.group import option
 from bundler.cli.output import reports, text
 from bundler.cli.runtime import signing_keys
 
@@ -14,25 +16,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@common.command("sign", "airbundle sign /media/stick/plant-7 --key second.key")
+@command("sign", "airbundle sign /media/stick/plant-7 --key second.key")
 @click.argument("bundle", type=common.PATH)
-@click.option(
+@option(
     "--key",
     "key_files",
     multiple=True,
     required=True,
     type=common.PATH,
-    help="Private key to sign with.",
+    help="Sign with this private key. May be repeated.",
 )
-@common.passphrase_file("Its first line is the keys' passphrase.")
+@common.passphrase_file("Read the passphrase of the keys from the first line of this file.")
 @common.as_json
 def sign(
     bundle: Path, *, key_files: tuple[Path, ...], passphrase_file: Path | None, as_json: bool
 ) -> None:
-    """Add a signature to BUNDLE; those that are there stay.
+    """Add a signature to BUNDLE; existing signatures are kept.
 
-    What is signed is its inventory, which names the digest of every file. The files themselves
-    are not read: verify a bundle that came from elsewhere before signing it.
+    The signature covers the inventory, which lists the digest of every file. The files themselves
+    are not read: verify a bundle from elsewhere before you sign it.
     """
     private = signing_keys.private_keys(key_files, passphrase_file)
     from bundler.bundle.format.signatures import sign_bundle  # noqa: PLC0415 - not for --help

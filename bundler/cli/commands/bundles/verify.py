@@ -1,4 +1,4 @@
-"""``airbundle verify``: is a bundle whole, and who signed it?"""
+"""``airbundle verify``: check a bundle and its signatures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.group import option
 from bundler.cli.output import text
 from bundler.cli.runtime import context, signing_keys
 
@@ -16,25 +18,19 @@ if TYPE_CHECKING:
     from bundler.bundle.verifying.verify import Verification
 
 
-@common.command("verify", "airbundle verify /media/stick/plant-7 --key plant.pub")
+@command("verify", "airbundle verify /media/stick/plant-7 --key plant.pub")
 @click.argument("bundle", type=common.PATH)
-@click.option(
+@option(
     "--key",
     "key_files",
     multiple=True,
     type=common.PATH,
-    help="Public key of a signer to trust; any one of several will do.",
+    help="Trust the signatures of this public key. One of several is enough. May be repeated.",
 )
-@click.option(
-    "-j",
-    "--jobs",
-    metavar="N",
-    type=click.IntRange(1, 64),
-    help="How many files are read at once: one per core if not said.",
-)
+@common.jobs("Number of files read in parallel (default: one per core).")
 @common.as_json
 def verify(bundle: Path, *, key_files: tuple[Path, ...], jobs: int | None, as_json: bool) -> None:
-    """Read all of BUNDLE and tell what is wrong with it, and who signed it.
+    """Read all of BUNDLE, and report damage and signers.
 
     The exit status is 0 if it is whole and signed by a given key, 3 if it is damaged, and 4 if it
     is whole but not signed by a given key, or expired.

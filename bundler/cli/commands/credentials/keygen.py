@@ -1,4 +1,4 @@
-"""``airbundle keygen``: a pair of keys to sign bundles with."""
+"""``airbundle keygen``: create a key pair for signing bundles."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.group import option
 from bundler.cli.output import text
 from bundler.cli.runtime import signing_keys
 from bundler.errors import UsageError
@@ -15,18 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@common.command("keygen", "airbundle keygen plant")
+@command("keygen", "airbundle keygen plant")
 @click.argument("prefix", type=common.PATH)
-@click.option(
+@option(
     "--type",
     "kind",
     type=click.Choice(["ecdsa-p256", "ed25519"]),
     default="ecdsa-p256",
     show_default=True,
-    help="The first is understood everywhere.",
+    help="Type of the key; ecdsa-p256 is the most widely supported.",
 )
-@common.passphrase_file("Its first line is the passphrase.")
-@click.option("--no-passphrase", is_flag=True, help="Leave the private key unencrypted.")
+@common.passphrase_file("Read the passphrase from the first line of this file.")
+@option("--no-passphrase", is_flag=True, help="Do not encrypt the private key.")
 @common.as_json
 def keygen(
     prefix: Path,
@@ -36,10 +38,10 @@ def keygen(
     no_passphrase: bool,
     as_json: bool,
 ) -> None:
-    """Make PREFIX.key, to sign with, and PREFIX.pub, to verify with.
+    """Create PREFIX.key for signing and PREFIX.pub for verification.
 
-    Keep the first to yourself. Carry the second inside by a way of its own, and compare the
-    fingerprint there.
+    Keep the private key outside. Carry the public key inside separately from the bundles, and
+    compare the fingerprint there.
     """
     passphrase = _passphrase(passphrase_file, no_passphrase=no_passphrase)
     from bundler.trust import keys as trust  # noqa: PLC0415 - loads cryptography
@@ -73,5 +75,5 @@ def _passphrase(file: Path | None, *, no_passphrase: bool) -> bytes | None:
         return signing_keys.ask("New passphrase", twice=True)
     except UsageError as error:
         raise UsageError(
-            error.message, hint="give --passphrase-file FILE, or say --no-passphrase"
+            error.message, hint="use --passphrase-file FILE, or --no-passphrase"
         ) from None

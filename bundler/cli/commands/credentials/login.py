@@ -1,4 +1,4 @@
-"""``airbundle login``: keep the credentials for a registry."""
+"""``airbundle login``: store the credentials for a registry."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import click
 from bundler.cli.frontends import frontend
 from bundler.cli.options import common
 from bundler.cli.options import login as accounts
+from bundler.cli.options.command import command
+from bundler.cli.options.go_bool import GoBoolOption
+from bundler.cli.options.group import option
 from bundler.cli.runtime import context
 
 if TYPE_CHECKING:
@@ -18,22 +21,24 @@ if TYPE_CHECKING:
     from bundler.images.login import CredentialStore
 
 
-@common.command("login", "airbundle login --username ward registry.plant:5000")
+@command("login", "airbundle login --username ward registry.plant:5000")
 @click.argument("registry")
-@click.option("-u", "--username", help="The user's name; asked for if not given.")
-@click.option("-p", "--password", help="The password; others see it in the list of processes.")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@click.option("--get-login", is_flag=True, help="Print the user that is logged in.")
-@click.option(
+@option("-u", "--username", help="User name (default: prompt).")
+@option("-p", "--password", help="Password; visible in the list of processes.")
+@option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@option("--get-login", is_flag=True, help="Print the name of the user who is logged in.")
+@option(
     "--cert-dir",
     type=common.PATH,
-    help="Directory with *.crt, *.cert and *.key for the registry.",
+    help="Directory with certificates for the registry: *.crt, *.cert, *.key.",
 )
-@click.option(
-    "--tls-verify", cls=common.GoBoolOption, help="Whether the registry must prove itself."
+@option(
+    "--tls-verify",
+    cls=GoBoolOption,
+    help="Verify the TLS certificate of the registry (default: from registries.conf).",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Say where the credentials are kept.")
-@accounts.place
+@option("-v", "--verbose", is_flag=True, help="Print where the credentials are stored.")
+@accounts.credential_store
 @common.as_json
 def login(
     registry: str,
@@ -45,13 +50,13 @@ def login(
     cert_dir: Path | None,
     tls_verify: bool | None,
     verbose: bool,
-    place: CredentialStore,
+    store: CredentialStore,
     as_json: bool,
 ) -> None:
-    """Check credentials with REGISTRY and keep them.
+    """Check credentials with REGISTRY and store them.
 
-    REGISTRY is HOST[:PORT], or HOST[:PORT]/NAMESPACE for a part of it. Without --username, what is
-    kept already is checked anew; if nothing is, name and password are asked for.
+    REGISTRY is HOST[:PORT], or HOST[:PORT]/NAMESPACE for a part of it. Without --username, stored
+    credentials are checked again; if there are none, name and password are prompted for.
     """
     from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - not for --help
     from bundler.images import login as logins  # noqa: PLC0415 - as above
@@ -59,11 +64,11 @@ def login(
     target = logins.Registry.parse(registry)
     settings = context.settings()
     if get_login:
-        user = logins.find_username(target, settings, place)
+        user = logins.find_username(target, settings, store)
         accounts.say({"registry": str(target), "username": user}, user, as_json=as_json)
         return
     said = RegistryOverride(tls_verify=tls_verify, cert_dir=cert_dir)
-    kept = logins.read_credentials(target, settings, place)
+    kept = logins.read_credentials(target, settings, store)
     renew = username is None and password is None and not password_stdin and not kept.anonymous
     credentials = kept if renew else accounts.ask(username, password, from_stdin=password_stdin)
     with context.running() as work:
@@ -73,7 +78,7 @@ def login(
             logins.check_credentials(target, credentials, settings, verify, override=said)
             where, text = None, f"Existing credentials are valid. Already logged in to {target}"
         else:
-            where = logins.login(target, credentials, settings, verify, override=said, store=place)
+            where = logins.login(target, credentials, settings, verify, override=said, store=store)
             text = "Login Succeeded!"
     if verbose and where is not None and not as_json:
         frontend.current().kept(where)

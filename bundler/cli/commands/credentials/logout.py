@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common, login
+from bundler.cli.options.command import command
+from bundler.cli.options.group import option
 from bundler.cli.runtime import context
 from bundler.errors import UsageError
 
@@ -14,24 +16,24 @@ if TYPE_CHECKING:
     from bundler.images.login import CredentialStore
 
 
-@common.command("logout", "airbundle logout registry.plant:5000")
+@command("logout", "airbundle logout registry.plant:5000")
 @click.argument("registry", required=False)
-@click.option("-a", "--all", "everything", is_flag=True, help="Forget all registries.")
-@login.place
+@option("-a", "--all", "everything", is_flag=True, help="Forget all registries.")
+@login.credential_store
 @common.as_json
 def logout(
-    registry: str | None, *, everything: bool, place: CredentialStore, as_json: bool
+    registry: str | None, *, everything: bool, store: CredentialStore, as_json: bool
 ) -> None:
-    """Forget the credentials for REGISTRY, which is written as for login."""
+    """Remove the stored credentials for REGISTRY, which is written as for login."""
     from bundler.images import login as logins  # noqa: PLC0415 - not for --help
 
     if everything == (registry is not None):
         raise UsageError("give either a registry or --all")
     if registry is None:
-        logins.logout_all(context.settings(), place)
+        logins.logout_all(context.settings(), store)
         what = "all registries"
     else:
         target = logins.Registry.parse(registry)
-        logins.logout(target, context.settings(), place)
+        logins.logout(target, context.settings(), store)
         what = str(target)
     login.say({"removed": what}, f"Removed login credentials for {what}", as_json=as_json)

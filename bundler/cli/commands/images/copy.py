@@ -1,4 +1,4 @@
-"""``airbundle copy``: one image, with all that belongs to it, from one place to another."""
+"""``airbundle copy``: copy one image."""
 
 from __future__ import annotations
 
@@ -6,44 +6,52 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, conversion
+from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.conversion import convert_images
+from bundler.cli.options.group import option
+from bundler.cli.options.platforms import platforms
+from bundler.cli.options.registry_access import both_sides
+from bundler.cli.options.retry import retry_options
 from bundler.cli.output import reports
 from bundler.cli.runtime import context
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.cli.options.common import AccessOptions, Retry
-    from bundler.cli.options.conversion import ConversionFlags, PlatformOptions
+    from bundler.cli.options.conversion import ConversionFlags
+    from bundler.cli.options.platforms import PlatformOptions
+    from bundler.cli.options.registry_access import AccessOptions
+    from bundler.cli.options.retry import Retry
 
 
-@common.command(
-    "copy", "airbundle copy docker://quay.io/prometheus/prometheus:v2.53.1 oci:layout:prom"
-)
+@command("copy", "airbundle copy docker://quay.io/prometheus/prometheus:v2.53.1 oci:layout:prom")
 @click.argument("source")
 @click.argument("destination")
-@conversion.platforms
-@click.option("--referrers", is_flag=True, help="Take signatures and the like along.")
-@click.option(
-    "--additional-tag", "tags", metavar="NAME", multiple=True, help="Give it this name too."
+@platforms
+@option("--referrers", is_flag=True, help="Also copy signatures, attestations and SBOMs.")
+@option(
+    "--additional-tag",
+    "tags",
+    metavar="NAME",
+    multiple=True,
+    help="Also publish the image under this name. May be repeated.",
 )
-@conversion.manifests_and_layers
-@click.option(
-    "--digestfile", metavar="FILE", type=common.PATH, help="Write the copied digest to this file."
-)
-@click.option("--dry-run", is_flag=True, help="Say what would move; write nothing.")
-@common.both_sides()
-@common.retries
-@common.jobs
+@convert_images
+@common.digestfile("Write the digest of the copy to this file.")
+@common.dry_run("Print what would be copied; write nothing.")
+@both_sides()
+@retry_options
+@common.jobs()
 @common.as_json
 def copy(
     source: str,
     destination: str,
     *,
-    choice: PlatformOptions,
+    platforms: PlatformOptions,
     referrers: bool,
     tags: tuple[str, ...],
-    form: ConversionFlags,
+    conversion: ConversionFlags,
     digestfile: Path | None,
     dry_run: bool,
     src_access: AccessOptions,
@@ -52,11 +60,12 @@ def copy(
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Copy one image from one place to another.
+    """Copy one image from SOURCE to DESTINATION.
 
     SOURCE and DESTINATION are docker://HOST/NAME:TAG, oci:DIRECTORY:NAME, dir:DIRECTORY,
     oci-archive:FILE:NAME, docker-archive:FILE:NAME, docker-daemon:NAME:TAG or
-    containers-storage:NAME:TAG. The digest stays, unless the destination cannot hold the form.
+    containers-storage:NAME:TAG. The digest is preserved unless the destination requires a
+    different manifest format.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images.copy_image import CopyRequest, copy_image  # noqa: PLC0415 - as above
@@ -64,11 +73,11 @@ def copy(
     order = CopyRequest(
         transports.parse(source),
         transports.parse(destination),
-        choice.selection(context.platform),
+        platforms.selection(context.platform),
         referrers,
-        form.changes(),
+        conversion.options(),
         tags,
-        form.signatures,
+        conversion.signatures,
     )
     with context.running(jobs) as work:
         reading, writing = work.opening(source, src_access), work.opening(destination, dest_access)

@@ -1,4 +1,4 @@
-"""``airbundle delete``: remove an image where it lies."""
+"""``airbundle delete``: delete an image from a registry or a layout."""
 
 from __future__ import annotations
 
@@ -9,30 +9,35 @@ import click
 
 from bundler.cli.frontends import frontend
 from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.group import option
+from bundler.cli.options.registry_access import access
+from bundler.cli.options.retry import retry_options
 from bundler.cli.output import text
 from bundler.cli.runtime import context
 from bundler.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from bundler.cli.options.common import AccessOptions, Retry
+    from bundler.cli.options.registry_access import AccessOptions
+    from bundler.cli.options.retry import Retry
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Destination, Reference
 
 
-@common.command("delete", "airbundle delete docker://registry.plant:5000/library/nginx:1.26")
+@command("delete", "airbundle delete docker://registry.plant:5000/library/nginx:1.26")
 @click.argument("image")
-@click.option("--tag-only", is_flag=True, help="Remove the tag, and leave what it stands for.")
-@common.access()
-@common.retries
+@option("--tag-only", is_flag=True, help="Delete only the tag, not the image.")
+@access("the registry")
+@retry_options
 @common.as_json
 def delete(
     image: str, *, tag_only: bool, access: AccessOptions, retry: Retry, as_json: bool
 ) -> None:
-    """Remove IMAGE for good, and print what it was.
+    """Delete IMAGE, and print its reference and digest.
 
-    IMAGE is docker://HOST/NAME:TAG or oci:DIRECTORY:NAME. In a registry every tag of the same
-    image goes with it; registries often have to be told to allow that. From a directory goes
-    what no other image in it needs.
+    IMAGE is docker://HOST/NAME:TAG or oci:DIRECTORY:NAME. In a registry, all tags of the
+    image are deleted with it; many registries allow this only if configured. In a layout, blobs
+    that no other image needs are deleted.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common
-from bundler.cli.options.common import AccessOptions
+from bundler.cli.options.command import command
+from bundler.cli.options.group import option
+from bundler.cli.options.registry_access import AccessOptions, access
 from bundler.cli.runtime import context
 from bundler.errors import UsageError
 
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
     from bundler.ports import Reference, Source
 
 
-@common.command("experimental-image-proxy", hidden=True)
-@click.option(
+@command("experimental-image-proxy", hidden=True)
+@option(
     "--sockfd",
     "descriptor",
     metavar="N",
     type=click.IntRange(0),
     default=0,
-    help="The number of the open socket: 0 if not said.",
+    help="File descriptor of the open socket (default: 0).",
 )
-@common.access()
+@access("the registry")
 def image_proxy(descriptor: int, *, access: AccessOptions) -> None:
     """Serve images to the program that started this one, through an open socket.
 

@@ -1,4 +1,4 @@
-"""``airbundle inspect``: what an image or artifact says of itself."""
+"""``airbundle inspect``: show the properties of an image or artifact."""
 
 from __future__ import annotations
 
@@ -8,31 +8,40 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, global_options
+from bundler.cli.options import global_options
+from bundler.cli.options.command import command
+from bundler.cli.options.group import option
+from bundler.cli.options.registry_access import access
+from bundler.cli.options.retry import retry_options
 from bundler.cli.runtime import context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from bundler.cli.options.common import AccessOptions, Retry
+    from bundler.cli.options.registry_access import AccessOptions
+    from bundler.cli.options.retry import Retry
 
 
-@common.command("inspect", "airbundle inspect docker://quay.io/prometheus/prometheus:v2.53.1")
+@command("inspect", "airbundle inspect docker://quay.io/prometheus/prometheus:v2.53.1")
 @click.argument("image")
-@click.option("--raw", is_flag=True, help="The manifest, byte for byte.")
-@click.option("--config", is_flag=True, help="The configuration; with --raw byte for byte.")
-@click.option("-f", "--format", "template", metavar="TEMPLATE", help="Print what this asks for.")
-@click.option("-n", "--no-tags", is_flag=True, help="Do not list the repository's tags.")
-@click.option(
+@option("--raw", is_flag=True, help="Print the manifest unchanged.")
+@option("--config", is_flag=True, help="Print the config; with --raw unchanged.")
+@option(
+    "-f", "--format", "template", metavar="TEMPLATE", help="Print the result of this Go template."
+)
+@option("-n", "--no-tags", is_flag=True, help="Do not list the repository's tags.")
+@option(
     "--manifest-digest",
     "algorithm",
     type=click.Choice(["sha256", "sha512"]),
-    help="Show the digest by this algorithm.",
+    help="Print the digest with this algorithm.",
 )
-@click.option(
-    "--platform", metavar="OS/ARCH[/VARIANT]", help="Of a list, this image; else this machine's."
+@option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    help="Select this image of an index (default: this machine's).",
 )
-@common.access()
-@common.retries
+@access("the registry")
+@retry_options
 def inspect(
     image: str,
     *,
@@ -45,10 +54,10 @@ def inspect(
     access: AccessOptions,
     retry: Retry,
 ) -> None:
-    """Show what IMAGE is: a JSON document of its digest, tags, labels, layers and more.
+    """Show digest, tags, labels, layers and more of IMAGE as a JSON document.
 
-    IMAGE is written as for copy. The digest is the list's where IMAGE is a list of several
-    platforms; the rest is of one of them. TEMPLATE is one of Go's, such as {{.Digest}}.
+    IMAGE is written as for copy. If IMAGE is an index, the digest is that of the index, and
+    the rest describes one of its images. TEMPLATE is a Go template such as {{.Digest}}.
     """
     if raw and template is not None:
         raise UsageError("--raw and --format exclude one another")

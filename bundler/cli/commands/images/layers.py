@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common
+from bundler.cli.options.command import command
+from bundler.cli.options.registry_access import access
+from bundler.cli.options.retry import retry_options
 from bundler.cli.runtime import context
 
 if TYPE_CHECKING:
-    from bundler.cli.options.common import AccessOptions, Retry
+    from bundler.cli.options.registry_access import AccessOptions
+    from bundler.cli.options.retry import Retry
     from bundler.oci.digest import Digest
 
 
-@common.command("layers", hidden=True)
+@command("layers", hidden=True)
 @click.argument("image")
 @click.argument("layers", nargs=-1)
-@common.access()
-@common.retries
+@access("the registry")
+@retry_options
 def layers(image: str, layers: tuple[str, ...], *, access: AccessOptions, retry: Retry) -> None:
     """Write the LAYERS of IMAGE, by their digests, to a new directory layers-…; all if none.
 

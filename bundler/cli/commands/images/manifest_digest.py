@@ -1,4 +1,4 @@
-"""``airbundle manifest-digest``: the digest of a manifest in a file."""
+"""``airbundle manifest-digest``: compute the digest of a manifest in a file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 import click
 
 from bundler.cli.options import common
+from bundler.cli.options.command import command
 from bundler.cli.output import text
 from bundler.errors import LimitError
 
 
-@common.command("manifest-digest", "airbundle manifest-digest manifest.json")
+@command("manifest-digest", "airbundle manifest-digest manifest.json")
 @click.argument("file", type=common.PATH)
 @common.as_json
 def manifest_digest(file: Path, *, as_json: bool) -> None:
-    """Print the digest that registries know the manifest in FILE by; - is standard input."""
+    """Print the digest by which registries identify the manifest in FILE (- for stdin)."""
     from bundler.content.files.os_errors import explained  # noqa: PLC0415 - not for --help
     from bundler.oci.manifest import MAX_MANIFEST  # noqa: PLC0415 - as above
     from bundler.oci.manifest_digest import manifest_digest as digest_of  # noqa: PLC0415 - as above

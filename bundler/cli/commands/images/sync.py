@@ -1,4 +1,4 @@
-"""``airbundle sync``: many images, from one place to another."""
+"""``airbundle sync``: copy many images."""
 
 from __future__ import annotations
 
@@ -6,44 +6,50 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, conversion
+from bundler.cli.options import common
 from bundler.cli.options import sync as syncing
+from bundler.cli.options.command import command
+from bundler.cli.options.conversion import convert_manifests
+from bundler.cli.options.group import option
+from bundler.cli.options.platforms import platforms
+from bundler.cli.options.registry_access import both_sides
+from bundler.cli.options.retry import retry_options
 from bundler.cli.runtime import context
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.cli.options.common import AccessOptions, Retry
-    from bundler.cli.options.conversion import ConversionFlags, PlatformOptions
+    from bundler.cli.options.conversion import ConversionFlags
+    from bundler.cli.options.platforms import PlatformOptions
+    from bundler.cli.options.registry_access import AccessOptions
+    from bundler.cli.options.retry import Retry
     from bundler.cli.options.sync import SyncOptions
 
 
-@common.command(
+@command(
     "sync", "airbundle sync --src docker --dest dir --scoped quay.io/prometheus/node-exporter ."
 )
 @click.argument("source")
 @click.argument("destination")
-@syncing.both_ends
-@conversion.platforms
-@click.option("--referrers", is_flag=True, help="Take signatures and the like along.")
-@conversion.manifests
-@click.option(
-    "--digestfile", metavar="FILE", type=common.PATH, help="Write digests and names to this file."
-)
-@click.option("--keep-going", is_flag=True, help="Leave out what fails; the rest is copied.")
-@click.option("--dry-run", is_flag=True, help="Say which images would be copied; write nothing.")
-@common.both_sides(local=False)
-@common.retries
-@syncing.jobs
+@syncing.endpoints
+@platforms
+@option("--referrers", is_flag=True, help="Also copy signatures, attestations and SBOMs.")
+@convert_manifests
+@common.digestfile("Write the digests and names of the copies to this file.")
+@option("--keep-going", is_flag=True, help="Skip images that fail, and copy the rest.")
+@common.dry_run("Print which images would be copied; write nothing.")
+@both_sides(local=False)
+@retry_options
+@common.jobs(f"Number of parallel transfers (default: {syncing.DEFAULT_JOBS}).")
 @common.as_json
 def sync(
     source: str,
     destination: str,
     *,
-    ends: SyncOptions,
-    choice: PlatformOptions,
+    endpoints: SyncOptions,
+    platforms: PlatformOptions,
     referrers: bool,
-    form: ConversionFlags,
+    conversion: ConversionFlags,
     digestfile: Path | None,
     keep_going: bool,
     dry_run: bool,
@@ -53,7 +59,7 @@ def sync(
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Copy what DESTINATION lacks of the images in SOURCE; run again, it goes on.
+    """Copy images that are missing at DESTINATION. Can be run again after an interruption.
 
     SOURCE is a repository, all its tags or one (docker), a directory with images below it (dir),
     a layout, an archive or a storage (oci, oci-archive, docker-archive, containers-storage), or a
@@ -63,17 +69,17 @@ def sync(
     from bundler.images.sync.sync import SyncRequest, sync_images  # noqa: PLC0415 - not for --help
 
     order = SyncRequest(
-        ends.question(source, src_access),
-        ends.naming(destination),
-        choice.selection(context.platform),
+        endpoints.question(source, src_access),
+        endpoints.naming(destination),
+        platforms.selection(context.platform),
         referrers,
-        form.changes(),
-        form.signatures,
-        ends.refuse_existing,
+        conversion.options(),
+        conversion.signatures,
+        endpoints.refuse_existing,
     )
     with context.running(jobs or syncing.DEFAULT_JOBS) as work:
-        reading = ends.reading(work, source, src_access)
-        writing = ends.writing(work, destination, dest_access)
+        reading = endpoints.reading(work, source, src_access)
+        writing = endpoints.writing(work, destination, dest_access)
         places = reading, writing, work.engine(keep_going=keep_going)
         report = work.retrying(
             retry, lambda: sync_images(order, *places, admit=work.admit(), dry_run=dry_run)

@@ -1,0 +1,100 @@
+"""Options that select platforms of an index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bundler.cli.options.group import option_group, spec
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bundler.copy.platform_selection import Selection
+    from bundler.oci.platform import Platform
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformOptions:
+    """The images of an index to copy, as given on the command line."""
+
+    everything: bool = False
+    platforms: tuple[str, ...] = ()
+    multi_arch: str | None = None
+    strip_removed_platforms: bool = False
+
+    def selection(self, system: Callable[[], Platform]) -> Selection:
+        """Return the same as a value for the engine.
+
+        Args:
+            system: returns the platform of this machine, which ``--multi-arch system`` selects.
+
+        Raises:
+            UsageError: if options exclude one another, or a platform is malformed.
+        """
+        from bundler.copy.platform_selection import EVERYTHING, Selection  # noqa: PLC0415 - not for --help
+        from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
+
+        options = {
+            "--all": self.everything,
+            "--platform": bool(self.platforms),
+            "--multi-arch": self.multi_arch is not None,
+        }
+        given = [name for name, present in options.items() if present]
+        if len(given) > 1:
+            raise UsageError(f"{given[0]} and {given[1]} exclude one another")
+        several = "/" in (self.multi_arch or "")
+        if self.strip_removed_platforms and not several:
+            raise UsageError("--strip-removed-platforms needs --multi-arch OS/ARCH,…")
+        if several:
+            parts = (self.multi_arch or "").split(",")
+            platforms = tuple(Platform.parse(part) for part in parts)
+            if any(platform.variant for platform in platforms):
+                raise UsageError("--multi-arch: expected OS/ARCH; all its variants are copied")
+            if self.strip_removed_platforms:
+                return Selection(platforms, "strip", variants=True)
+            return Selection(platforms, "sparse", variants=True)
+        match self.multi_arch:
+            case None:
+                return Selection(tuple(map(Platform.parse, self.platforms)))
+            case "all":
+                return EVERYTHING
+            case "system":
+                return Selection(best=system())
+            case "index-only":
+                return Selection(index_only=True)
+            case other:
+                raise UsageError(
+                    f"--multi-arch: {other[:80]!r} is not a selection",
+                    hint="write system, all, index-only, or OS/ARCH,OS/ARCH",
+                )
+
+
+def platforms(function: Decorated) -> Decorated:
+    """Add the options that select platforms; their values are in ``platforms``."""
+    return option_group(PlatformOptions, "platforms", "Platforms", _PLATFORMS)(function)
+
+
+_PLATFORMS = {
+    "everything": spec("-a", "--all", is_flag=True, help="Copy all platforms (the default)."),
+    "platforms": spec(
+        "--platform",
+        metavar="OS/ARCH[/VARIANT]",
+        multiple=True,
+        help="Copy only this platform. Repeated: write an index of these, with a new digest.",
+    ),
+    "multi_arch": spec(
+        "--multi-arch",
+        metavar="system|all|index-only|OS/ARCH,…",
+        help="Copy this machine's platform, all platforms, the index only, or all variants of the"
+        " given platforms.",
+    ),
+    "strip_removed_platforms": spec(
+        "--strip-removed-platforms",
+        is_flag=True,
+        help="Remove platforms that --multi-arch does not select from the index too.",
+    ),
+}

@@ -25,29 +25,62 @@ PROGRAM = frontend.NAMES[0]
 
 SECTIONS = {
     "Bundles": {
-        "export": ("bundles.export:export", "Write a signed bundle from a bundle manifest."),
-        "verify": ("bundles.verify:verify", "Check a bundle and its signatures."),
-        "import": ("bundles.import_:import_", "Push the images of a bundle to a target."),
-        "plan": ("bundles.plan:plan", "Show what an export would transfer."),
-        "lock": ("bundles.lock:lock", "Pin the images of a bundle manifest to their digests."),
-        "ls": ("bundles.ls:ls", "List the images of a bundle."),
-        "sign": ("bundles.sign:sign", "Add a signature to a bundle."),
+        "export": (
+            "bundler.cli.commands.bundles.export:export",
+            "Write a signed bundle from a bundle manifest.",
+        ),
+        "verify": (
+            "bundler.cli.commands.bundles.verify:verify",
+            "Check a bundle and its signatures.",
+        ),
+        "import": (
+            "bundler.cli.commands.bundles.import_:import_",
+            "Push the images of a bundle to a target.",
+        ),
+        "plan": ("bundler.cli.commands.bundles.plan:plan", "Show what an export would transfer."),
+        "lock": (
+            "bundler.cli.commands.bundles.lock:lock",
+            "Pin the images of a bundle manifest to their digests.",
+        ),
+        "ls": ("bundler.cli.commands.bundles.ls:ls", "List the images of a bundle."),
+        "sign": ("bundler.cli.commands.bundles.sign:sign", "Add a signature to a bundle."),
     },
     "Images": {
-        "copy": ("images.copy:copy", "Copy one image."),
-        "sync": ("images.sync:sync", "Copy many images, only those that are missing."),
-        "inspect": ("images.inspect:inspect", "Show the properties of an image or artifact."),
-        "list-tags": ("images.list_tags:list_tags", "List the tags of a repository."),
-        "delete": ("images.delete:delete", "Delete an image from a registry or a layout."),
+        "copy": ("bundler.cli.commands.images.copy:copy", "Copy one image."),
+        "sync": (
+            "bundler.cli.commands.images.sync:sync",
+            "Copy many images, only those that are missing.",
+        ),
+        "inspect": (
+            "bundler.cli.commands.images.inspect:inspect",
+            "Show the properties of an image or artifact.",
+        ),
+        "list-tags": (
+            "bundler.cli.commands.images.list_tags:list_tags",
+            "List the tags of a repository.",
+        ),
+        "delete": (
+            "bundler.cli.commands.images.delete:delete",
+            "Delete an image from a registry or a layout.",
+        ),
         "manifest-digest": (
-            "images.manifest_digest:manifest_digest",
+            "bundler.cli.commands.images.manifest_digest:manifest_digest",
             "Compute the digest of a manifest in a file.",
         ),
     },
     "Registries and keys": {
-        "login": ("credentials.login:login", "Store the credentials for a registry."),
-        "logout": ("credentials.logout:logout", "Remove the credentials for a registry."),
-        "keygen": ("credentials.keygen:keygen", "Create a key pair for signing bundles."),
+        "login": (
+            "bundler.cli.commands.credentials.login:login",
+            "Store the credentials for a registry.",
+        ),
+        "logout": (
+            "bundler.cli.commands.credentials.logout:logout",
+            "Remove the credentials for a registry.",
+        ),
+        "keygen": (
+            "bundler.cli.commands.credentials.keygen:keygen",
+            "Create a key pair for signing bundles.",
+        ),
     },
 }
 """The sections of ``--help``: each command with its ``module:attribute`` and its summary."""
@@ -55,13 +88,12 @@ SECTIONS = {
 COMMANDS = {name: item for section in SECTIONS.values() for name, item in section.items()}
 
 HIDDEN = {
-    "completion": "completion:completion",
-    "experimental-image-proxy": "images.image_proxy:image_proxy",
-    "layers": "images.layers:layers",
+    "completion": "bundler.cli.commands.completion:completion",
+    "experimental-image-proxy": "bundler.cli.commands.images.image_proxy:image_proxy",
+    "layers": "bundler.cli.commands.images.layers:layers",
 }
 """Commands for other programs and old scripts, which ``--help`` does not list."""
 
-_PACKAGE = "bundler.cli.commands"
 _SIGPIPE_STATUS = 141
 _COMPLETE = "_AIRBUNDLE_COMPLETE"
 
@@ -79,7 +111,7 @@ class LazyGroup(click.Group):
             return None
         location = HIDDEN[cmd_name] if cmd_name in HIDDEN else COMMANDS[cmd_name][0]
         module, _, attribute = location.partition(":")
-        return cast("click.Command", getattr(import_module(f"{_PACKAGE}.{module}"), attribute))
+        return cast("click.Command", getattr(import_module(module), attribute))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -67,7 +67,7 @@ def test_help_lists_every_command(run_airbundle: RunAirbundle, flag: str) -> Non
 def test_no_command_shows_the_help_and_is_a_mistake(run_airbundle: RunAirbundle) -> None:
     outcome = run_airbundle()
     assert (outcome.status, outcome.stdout) == (2, "")
-    assert "Commands:" in outcome.stderr
+    assert "Bundles:" in outcome.stderr
 
 
 def test_an_unknown_command_is_answered_with_the_nearest(run_airbundle: RunAirbundle) -> None:

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import click
-
 from bundler.bundle.importing.targets import registry_host
-from bundler.cli.options.group import option_group, spec
 from bundler.cli.output import text
 from bundler.content.files import atomic_write
 from bundler.copy.target_names import NameMapping, parse_moves
@@ -24,18 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bundler.bundle.importing.import_bundle import Existing, ImportRequest
+    from bundler.cli.options.names import NamingOptions
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.context import CommandContext
     from bundler.config.registry_access import RegistryOverride
-
-
-@dataclass(frozen=True, slots=True)
-class NamingOptions:
-    """The naming options of the command line; None if unset."""
-
-    moves: tuple[str, ...]
-    keep_host: bool
-    existing: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +35,6 @@ class ImportTarget:
     names: NameMapping
     existing: Existing
     overrides: Mapping[str, RegistryOverride]
-
-
-naming = option_group(
-    NamingOptions,
-    "naming",
-    "Target names",
-    {
-        "moves": spec(
-            "--names",
-            multiple=True,
-            metavar="FROM=TO",
-            help="Replace the prefix FROM of references by TO. May be repeated.",
-        ),
-        "keep_host": spec(
-            "--keep-host", is_flag=True, help="Keep the source registry in target names."
-        ),
-        "existing": spec(
-            "--existing",
-            type=click.Choice(["error", "skip", "overwrite"]),
-            help="Handling of target names that hold other content (default: error).",
-        ),
-    },
-)
-"""Decorator: add the naming options; their values are in ``naming``."""
 
 
 def goal(target: str, naming: NamingOptions, access: AccessOptions) -> ImportTarget:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, import_target
+from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.group import option
+from bundler.cli.options.names import naming
 from bundler.cli.options.registry_access import registry_access
 from bundler.cli.output import reports
 from bundler.cli.runtime import context, signing_keys
@@ -16,7 +17,7 @@ from bundler.cli.runtime import context, signing_keys
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.cli.options.import_target import NamingOptions
+    from bundler.cli.options.names import NamingOptions
     from bundler.cli.options.registry_access import AccessOptions
 
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 )
 @option("--allow-unsigned", is_flag=True, help="Import a bundle that no given key has signed.")
 @option("--allow-expired", is_flag=True, help="Import an expired bundle.")
-@import_target.naming
+@naming
 @option(
     "--only",
     multiple=True,
@@ -77,6 +78,7 @@ def import_(
     """
     public = signing_keys.public_keys(trusted)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
+    from bundler.cli.options import import_target  # noqa: PLC0415 - as above
 
     goal = import_target.goal(target, naming, access)
     order = import_bundle.ImportRequest(

@@ -21,13 +21,14 @@ from bundler.oci.digest import Digest
 from bundler.ports import Node, Publication, ReadableDestination
 from tests.contracts import contents
 from tests.contracts.contents import publish, push, push_all
+from tests.contracts.exclusions import Contract
 from tests.fakes.memory import MemoryStore
 
 if TYPE_CHECKING:
     from bundler.oci.descriptor import Descriptor
 
 
-class DestinationContract:
+class DestinationContract(Contract):
     """Inherit, and define the fixtures ``opened`` and ``reopened``."""
 
     new_store = MemoryStore
@@ -65,7 +66,7 @@ class DestinationContract:
         called = self.name(name, root)
         publish(destination, root, *([] if called is None else [called]))
 
-    def test_has_what_was_pushed_and_only_that(self, destination):
+    def test_has_reports_only_pushed_content(self, destination):
         store = self.new_store()
         digest = store.add_blob(b"some bytes")
         target = contents.node(store, digest)
@@ -74,18 +75,18 @@ class DestinationContract:
         assert destination.has(target)
         assert not destination.has(Node("layer", "application/x", Digest.of(b"others"), 6))
 
-    def test_what_it_says_it_has_is_of_the_right_size(self, destination):
+    def test_has_compares_sizes(self, destination):
         store = self.new_store()
         digest = store.add_blob(b"some bytes")
         push(destination, store, digest)
         assert not destination.has(Node("layer", "application/x", digest, 11))
 
-    def test_takes_an_empty_blob(self, destination):
+    def test_push_accepts_an_empty_blob(self, destination):
         store = self.new_store()
         target = push(destination, store, store.add_blob(b""))
         assert destination.has(target)
 
-    def test_takes_sha512(self, opened, source):
+    def test_push_accepts_sha512(self, opened, source):
         if not self.takes_sha512:
             pytest.skip("this place has only sha256")
         store = self.new_store()
@@ -99,19 +100,19 @@ class DestinationContract:
                 with reading.open(contents.node(store, digest)) as stream:
                     assert contents.drained(stream) == data
 
-    def test_wrong_bytes_leave_nothing(self, destination):
+    def test_push_of_wrong_bytes_stores_nothing(self, destination):
         target = Node("layer", "application/x", Digest.of(b"right"), 5)
         with pytest.raises(DigestMismatchError):
             destination.push(target, contents.content(b"wrong", target))
         assert not destination.has(target)
 
-    def test_too_few_bytes_leave_nothing(self, destination):
+    def test_push_of_too_few_bytes_stores_nothing(self, destination):
         target = Node("layer", "application/x", Digest.of(b"x" * 5000), 5000)
         with pytest.raises(SizeMismatchError):
             destination.push(target, contents.content(b"x" * 4999, target))
         assert not destination.has(target)
 
-    def test_an_interrupted_push_leaves_nothing_and_can_be_done_again(self, destination):
+    def test_interrupted_push_stores_nothing_and_can_be_repeated(self, destination):
         store = self.new_store()
         data = b"y" * 100_000
         target = contents.node(store, store.add_blob(data))
@@ -124,20 +125,20 @@ class DestinationContract:
         push(destination, store, target.digest)
         assert destination.has(target)
 
-    def test_takes_content_whose_digest_is_not_known_before(self, destination):
+    def test_push_computes_an_unknown_digest(self, destination):
         reader = VerifiedReader(contents.Chunks(b"made"), "test", digest=None, size=None)
         stored = destination.push(Node("layer", "application/x"), reader)
         assert (stored.digest, stored.size) == (Digest.of(b"made"), 4)
         assert destination.has(Node("layer", "application/x", stored.digest, 4))
 
-    def test_pushing_again_changes_nothing(self, destination):
+    def test_push_of_present_content_changes_nothing(self, destination):
         store = self.new_store()
         digest = store.add_blob(b"twice")
         push(destination, store, digest)
         push(destination, store, digest)
         assert destination.has(contents.node(store, digest))
 
-    def test_pushes_run_side_by_side(self, destination):
+    def test_pushes_run_in_parallel(self, destination):
         """Two pushes that wait for each other both end."""
         if destination.accepts.writers == 1:
             pytest.skip("takes one blob at a time")
@@ -159,7 +160,7 @@ class DestinationContract:
         with ThreadPoolExecutor(2) as pool:
             assert {made.digest for made in pool.map(together, digests)} == set(digests)
 
-    def test_the_same_blob_may_be_pushed_by_many_at_once(self, destination):
+    def test_threads_can_push_the_same_blob(self, destination):
         if destination.accepts.writers == 1:
             pytest.skip("takes one blob at a time")
         store = self.new_store()
@@ -168,7 +169,7 @@ class DestinationContract:
             list(pool.map(lambda _: push(destination, store, digest), range(16)))
         assert destination.has(contents.node(store, digest))
 
-    def test_names_change_only_with_commit(self, opened, source):
+    def test_only_commit_changes_names(self, opened, source):
         if not self.keeps_bytes:
             pytest.skip("makes manifests of its own")
         store = self.new_store()
@@ -183,7 +184,7 @@ class DestinationContract:
             assert self.resolved(source, "app", first) == first.digest
         assert self.resolved(source, "app", first) == first.digest
 
-    def test_nothing_has_a_name_before_the_first_commit(self, opened, source):
+    def test_no_name_exists_before_the_first_commit(self, opened, source):
         store = self.new_store()
         root = store.add_image(layers=[b"x"], compress=self.compressed)
         with closing(opened()) as destination:
@@ -191,7 +192,7 @@ class DestinationContract:
         with pytest.raises(NotFoundError):
             self.resolved(source, "app", root)
 
-    def test_a_name_can_stand_for_another_image(self, opened, source):
+    def test_commit_moves_a_name_to_another_image(self, opened, source):
         if not self.keeps_bytes:
             pytest.skip("makes manifests of its own")
         for layer in (b"former", b"latter"):
@@ -203,7 +204,7 @@ class DestinationContract:
             assert self.resolved(source, "app", root) == root.digest
             assert_whole(source, store)
 
-    def test_everything_comes_back_byte_for_byte(self, opened, source):
+    def test_source_returns_the_pushed_bytes(self, opened, source):
         if not self.keeps_bytes:
             pytest.skip("makes manifests of its own")
         store, root = contents.many_kinds()
@@ -213,7 +214,7 @@ class DestinationContract:
         assert self.resolved(source, "app", root) == root.digest
         assert_whole(source, store)
 
-    def test_a_second_run_finds_everything(self, opened, source):
+    def test_second_run_finds_all_content(self, opened, source):
         if self.begins_anew:
             pytest.skip("is always written anew")
         store, root = contents.many_kinds()
@@ -226,7 +227,7 @@ class DestinationContract:
             self.publish(destination, root)
         assert_whole(source, store)
 
-    def test_blobs_of_a_run_that_ended_early_are_found(self, opened):
+    def test_run_finds_blobs_of_an_interrupted_run(self, opened):
         if self.begins_anew:
             pytest.skip("is always written anew")
         store, _ = contents.many_kinds()
@@ -235,7 +236,7 @@ class DestinationContract:
         with closing(opened()) as destination:
             assert all(destination.has(contents.node(store, digest)) for digest in store.blobs)
 
-    def test_what_it_has_can_be_read_again(self, opened):
+    def test_pushed_content_can_be_read_back(self, opened):
         store, root = contents.many_kinds()
         with closing(opened()) as destination:
             if not isinstance(destination, ReadableDestination):
@@ -249,7 +250,7 @@ class DestinationContract:
                     with destination.open(contents.node(store, digest), 1) as stream:
                         assert contents.drained(stream) == data[1:]
 
-    def test_many_images_share_blobs(self, opened, source):
+    def test_images_can_share_blobs(self, opened, source):
         if not self.many_images or not self.keeps_bytes:
             pytest.skip("holds one image, or makes manifests of its own")
         store = self.new_store()
@@ -265,7 +266,7 @@ class DestinationContract:
             assert self.resolved(source, name, root) == root.digest
         assert_whole(source, store)
 
-    def test_other_names_stay(self, opened, source):
+    def test_commit_keeps_other_names(self, opened, source):
         if not self.many_images or self.begins_anew:
             pytest.skip("holds only what this run brought")
         roots = {}
@@ -278,7 +279,7 @@ class DestinationContract:
         for name, root in roots.items():
             assert self.resolved(source, name, root) == root.digest
 
-    def test_one_name_for_two_images_is_a_conflict(self, opened):
+    def test_commit_refuses_one_name_for_two_images(self, opened):
         if not self.many_images:
             pytest.skip("holds one image")
         store = self.new_store()

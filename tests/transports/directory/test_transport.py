@@ -59,13 +59,10 @@ class TestSource(OneImage, SourceContract):
     def filled(self, tmp_path):
         return lambda store: DirectorySource(write(tmp_path / "image", store))
 
-    def test_an_unknown_name_is_not_found_and_the_message_names_it(self, image):
+    def test_resolve_reports_an_unknown_name(self, image):
         _, _, source = image
         with pytest.raises(NotFoundError, match="no names"):
             source.resolve("nobody")
-
-    def test_lists_all_names(self):
-        """There are none."""
 
 
 class TestDestination(OneImage, DestinationContract):

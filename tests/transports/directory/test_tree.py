@@ -52,7 +52,7 @@ class TestSource(ByDigest, SourceContract):
     def filled(self, tmp_path):
         return lambda store: DirectoryTreeSource(write(tmp_path / "tree", store))
 
-    def test_an_unknown_name_is_not_found_and_the_message_names_it(self, image):
+    def test_resolve_reports_an_unknown_name(self, image):
         _, _, source = image
         with pytest.raises(MissingFileError) as raised:
             source.resolve("images/nobody")
@@ -68,7 +68,7 @@ class TestDestination(ByDigest, DestinationContract):
     def source(self, tmp_path):
         return lambda: DirectoryTreeSource(tmp_path / "new" / "tree")
 
-    def test_names_change_only_with_commit(self, opened, source):
+    def test_only_commit_changes_names(self, opened, source):
         store = MemoryStore()
         root = store.add_image(layers=[b"first"])
         with closing(opened()) as destination:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from bundler import transports
@@ -30,6 +32,10 @@ def place(registry):
 
 
 class TestSource(SourceContract):
+    excluded: ClassVar = {
+        "test_resolve_without_name_needs_a_single_image": "the default is the tag latest"
+    }
+
     @pytest.fixture
     def filled(self, registry, place):
         def fill(store):
@@ -45,11 +51,12 @@ class TestSource(SourceContract):
 
         return fill
 
-    def test_no_name_is_the_only_image_and_an_error_among_several(self):
-        """No name is the tag ``latest``, as Docker has it."""
-
 
 class TestDestination(DestinationContract):
+    excluded: ClassVar = {
+        "test_has_compares_sizes": "a registry is queried by digest only",
+    }
+
     @pytest.fixture
     def opened(self, place):
         return lambda: transports.transport("docker").destination(*place)
@@ -57,9 +64,3 @@ class TestDestination(DestinationContract):
     @pytest.fixture
     def source(self, place):
         return lambda: transports.transport("docker").source(*place)
-
-    def test_what_it_says_it_has_is_of_the_right_size(self):
-        """A registry knows a blob by its digest, and is not asked for more."""
-
-    def test_one_name_for_two_images_is_a_conflict(self):
-        """Whoever plans sees that; a tag is set as it is told."""

@@ -102,7 +102,7 @@ class TestSource(SourceContract):
     def filled(self, packed):
         return lambda _: source(packed())
 
-    def test_every_part_is_what_its_descriptor_says(self, image):
+    def test_content_matches_descriptors(self, image):
         """Its one layer is not the store's two."""
         _, _, opened = image
         _, layers = parts(opened)

@@ -11,13 +11,13 @@ import gzip
 import json
 import os
 import zlib
-from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from bundler.content.archives import crc64
 from bundler.errors import BundlerError, LimitError, MalformedError
-from bundler.oci.json import fields, strict
+from bundler.oci.json import base64_strict
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ class SplitWriter:
             crc = crc64.update(crc, data)
 
         yield see
-        payload = b64encode(crc.to_bytes(8, "big")).decode()
+        payload = base64_strict.encode(crc.to_bytes(8, "big"))
         self._write({"type": _FILE, **_named(name), "size": size, "payload": payload})
 
     def empty(self, name: str) -> None:
@@ -93,7 +93,7 @@ class SplitWriter:
 
     def _flush(self) -> None:
         if self._pending:
-            self._write({"type": _SEGMENT, "payload": b64encode(self._pending).decode()})
+            self._write({"type": _SEGMENT, "payload": base64_strict.encode(self._pending)})
             self._pending.clear()
 
     def _write(self, entry: dict[str, Any]) -> None:
@@ -173,18 +173,14 @@ class AssembledTar:
         line = self._line()
         if not line:
             return False
-        entry = strict.load_object(line, subject=self._what, limit=_MAX_LINE)
-        try:
-            payload = b64decode(fields.text(entry, "payload", self._what) or "", validate=True)
-        except ValueError:
-            raise MalformedError(f"{self._what}: a payload that is not base64") from None
-        match entry.get("type"):
+        entry = Table.parse(line, self._what, limit=_MAX_LINE)
+        match entry.value.get("type"):
             case 2:
-                self._segment = memoryview(payload)
+                self._segment = memoryview(entry.base64("payload"))
             case 1:
-                self._left = fields.integer({"size": 0} | entry, "size", self._what)
+                self._left = entry.integer("size", 0)
                 if self._left:
-                    self._file = self._files.open_file(_name(entry, self._what))
+                    self._file = self._files.open_file(_read_name(entry))
             case _:
                 raise MalformedError(f"{self._what}: an entry of an unknown type")
         return True
@@ -210,15 +206,11 @@ def _named(name: str) -> dict[str, str]:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return {"name_raw": b64encode(os.fsencode(name)).decode()}
+        return {"name_raw": base64_strict.encode(os.fsencode(name))}
     return {"name": name}
 
 
-def _name(entry: dict[str, Any], subject: str) -> str:
-    raw = fields.text(entry, "name_raw", subject)
-    if raw is None:
-        return fields.text(entry, "name", subject) or ""
-    try:
-        return os.fsdecode(b64decode(raw, validate=True))
-    except ValueError:
-        raise MalformedError(f"{subject}: a name that is not base64") from None
+def _read_name(entry: Table) -> str:
+    if "name_raw" in entry:
+        return os.fsdecode(entry.base64("name_raw"))
+    return entry.optional_text("name") or ""

@@ -20,7 +20,8 @@ from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import MalformedError, NotFoundError
 from bundler.oci.digest import Digest
-from bundler.oci.json import base64_strict, fields, strict, timestamps
+from bundler.oci.json import base64_strict, strict, timestamps
+from bundler.oci.json.table import Table
 from bundler.transports.containers_storage import lockfile
 
 if TYPE_CHECKING:
@@ -66,21 +67,22 @@ class ImageRecord:
         Raises:
             MalformedError: a member has the wrong type, or an id would lead elsewhere.
         """
-        top = fields.text(value, "layer", what)
+        table = Table(value, what)
+        top = table.optional_text("layer")
         return cls(
             value,
-            checked_id(fields.text(value, "id", what), what),
-            fields.texts(value, "names", what),
+            checked_id(table.optional_text("id"), what),
+            table.texts("names"),
             None if top is None else checked_id(top, what),
-            tuple(checked_id(one, what) for one in fields.texts(value, "mapped-layers", what)),
-            fields.texts(value, "big-data-names", what),
-            fields.obj(value, "big-data-sizes", what) or {},
+            tuple(checked_id(one, what) for one in table.texts("mapped-layers")),
+            table.texts("big-data-names"),
+            dict(table.table("big-data-sizes").value),
         )
 
     @property
     def manifests(self) -> dict[str, str]:
         """The item that holds each of its manifests, by digest."""
-        digests = fields.text_map(self.value, "big-data-digests", self.id)
+        digests = Table(self.value, self.id).text_map("big-data-digests")
         return {
             digest: key
             for key, digest in digests.items()
@@ -116,19 +118,17 @@ class LayerRecord:
         Raises:
             MalformedError: a member has the wrong type, or an id would lead elsewhere.
         """
-        parent = fields.text(value, "parent", what)
-        flags = fields.obj(value, "flags", what) or {}
+        table = Table(value, what)
+        parent = table.optional_text("parent")
         return cls(
             value,
-            checked_id(fields.text(value, "id", what), what),
+            checked_id(table.optional_text("id"), what),
             None if parent is None else checked_id(parent, what),
-            fields.text(value, "diff-digest", what),
-            fields.integer({"diff-size": 0} | value, "diff-size", what)
-            if value.get("diff-size") != -1
-            else -1,
-            fields.text(value, "compressed-diff-digest", what),
-            fields.integer({"compressed-size": 0} | value, "compressed-size", what),
-            not flags.get("incomplete"),
+            table.optional_text("diff-digest"),
+            -1 if value.get("diff-size") == -1 else table.integer("diff-size", 0),
+            table.optional_text("compressed-diff-digest"),
+            table.integer("compressed-size", 0),
+            not table.table("flags").value.get("incomplete"),
         )
 
 
@@ -176,11 +176,8 @@ class RecordStore:
                     continue
                 what = str(self.folder / name)
                 values = strict.loads(raw or b"[]", subject=what, limit=MAX_LIST)
-                if values is None:
-                    values = []
-                if not isinstance(values, list):
-                    raise MalformedError(f"{what}: not an array")
-                yield name, fields.objects({self.kind: values}, self.kind, what)
+                tables = Table({self.kind: values}, what).tables(self.kind)
+                yield name, [dict(table.value) for table in tables]
 
 
 class RecordTransaction:

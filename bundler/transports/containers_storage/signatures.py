@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from bundler.errors import MalformedError
-from bundler.oci.json import fields, strict
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,9 +45,8 @@ def read(storage: Storage, image: ImageRecord, of: Digest) -> list[bytes]:
     key = _key(of)
     if key not in image.items:
         return []
-    text = fields.text(image.value, "metadata", what)
-    told = strict.load_object((text or "{}").encode(), subject=what)
-    sizes = (fields.obj(told, "signatures-sizes", what) or {}).get(of.text) or []
+    text = Table(image.value, what).optional_text("metadata") or "{}"
+    sizes = Table.parse(text.encode(), what).table("signatures-sizes").value.get(of.text) or []
     joined = storage.item(image, key)
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
         raise MalformedError(f"{what}: their sizes are no numbers")

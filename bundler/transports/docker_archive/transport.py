@@ -37,7 +37,8 @@ from bundler.errors import (
 from bundler.oci import image_config, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.json import fields, strict
+from bundler.oci.json import strict
+from bundler.oci.json.table import Table
 from bundler.oci.reference import ImageReference
 from bundler.ports import Accepts, SynthesizesManifests
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
@@ -333,14 +334,12 @@ class _Image:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], what: str) -> _Image:
-        fields.refuse_other_case(value, ("Config", "RepoTags", "Layers"), what)
-        config = fields.text(value, "Config", what)
-        if config is None:
-            raise MalformedError(f"{what}: an image without a Config")
-        layers = fields.texts(value, "Layers", what)
+        table = Table(value, what)
+        table.refuse_other_case(("Config", "RepoTags", "Layers"))
+        config, layers = table.text("Config"), table.texts("Layers")
         if len(layers) > _MAX_LAYERS:
             raise LimitError(f"{what}: an image of {len(layers):,} layers")
-        tags = [_tag(text, what) for text in fields.texts(value, "RepoTags", what)]
+        tags = [_tag(text, what) for text in table.texts("RepoTags")]
         return cls(config, tuple(tags), layers)
 
 

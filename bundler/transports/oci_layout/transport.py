@@ -25,7 +25,7 @@ from bundler.errors import (
 from bundler.oci import image_layout, media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
 from bundler.oci.image_layout import LayoutIndex
-from bundler.oci.json import fields, strict
+from bundler.oci.json.table import Table
 from bundler.ports import Accepts, Node
 from bundler.transports.oci_layout import reference as layout_entries
 from bundler.transports.oci_layout.blobs import BlobStore, Files, LayoutBlobs
@@ -90,7 +90,7 @@ class LayoutSource:
         for entry in self._index.entries:
             with suppress(BundlerError):
                 raw = self._blobs.manifest(entry.digest)
-                subject = fields.obj(strict.load_object(raw), "subject", "subject") or {}
+                subject = Table.parse(raw, "manifest").table("subject").value
                 found.setdefault(str(subject.get("digest")), {})[entry.digest] = entry
         return {subject: list(entries.values()) for subject, entries in found.items()}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.content.streams.in_memory import InMemoryContent
-from bundler.content.streams.reader import BUFFER_SIZE, Reader, new_buffer
+from bundler.content.streams.reader import BUFFER_SIZE, Reader, drain
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import IntegrityError, NotFoundError, RegistryError
 from bundler.oci import media_types
@@ -234,9 +234,7 @@ def _content(node: Node, stream: Reader, progress: BlobProgress) -> VerifiedRead
 def _drain(node: Node, stream: Reader, cancellation: Cancellation, emit: Emit) -> None:
     progress = BlobProgress(node, cancellation, emit)
     content = _content(node, stream, progress)
-    buffer = new_buffer()
-    while content.readinto(buffer):
-        pass
+    drain(content)
     progress.report()
 
 

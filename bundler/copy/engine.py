@@ -27,6 +27,7 @@ from bundler.copy.plan import (
     publications,
 )
 from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError
+from bundler.errors.counts import shortlist
 from bundler.events import Emit, discard
 from bundler.ports import (
     Destination,
@@ -239,7 +240,7 @@ class _Execution:
             raise
         except BundlerError as error:
             if isinstance(error, IntegrityError):
-                error.message += f" (in {_named(task.labels)})"
+                error.message += f" (in {shortlist(task.labels, _NAMED)})"
             if not self._running.keep_going:
                 raise
             for label in task.labels:
@@ -273,12 +274,6 @@ class _Convert:
 
     def _made(self, change: LayerChange) -> ConvertedLayer:
         return self.made[id(self.destination), change.layer.digest, change.conversion]
-
-
-def _named(labels: Sequence[str]) -> str:
-    """The images that need something, for a message."""
-    more = len(labels) - _NAMED
-    return ", ".join(labels[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _read_once(tasks: Iterable[BlobTask]) -> list[BlobTask]:

@@ -249,7 +249,8 @@ def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_BlobNeed], list[Node
         for node, change in _blobs(target):
             if node.digest is None:
                 continue
-            if _stays_away(node, destination):
+            foreign_layer = media_types.is_foreign(node.media_type, node.urls)
+            if foreign_layer and destination.accepts.foreign_urls:
                 foreign.setdefault(node.digest, node)
                 continue
             treatment = None if change is None else change.conversion
@@ -284,14 +285,6 @@ def _check_size(want: _BlobNeed, node: Node, label: str) -> None:
             f"{want.node.size} or {node.size} bytes",
             hint="one of them is damaged: leave out either one to see which",
         )
-
-
-def _stays_away(node: Node, destination: Destination) -> bool:
-    return (
-        node.media_type in media_types.FOREIGN_LAYERS
-        and bool(node.urls)
-        and destination.accepts.foreign_urls
-    )
 
 
 def _with_mounts(wants: Sequence[_BlobNeed], present: Sequence[bool]) -> list[BlobTask]:

@@ -1,6 +1,11 @@
-"""Counts as messages write them: ``1 image``, ``2 images``."""
+"""Counts and lists in messages: ``1 image``, ``2 images``, ``a, b, c and 4 more``."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def count(number: int, noun: str) -> str:
@@ -13,3 +18,9 @@ def be(number: int, *, past: bool = False) -> str:
     if number == 1:
         return "was" if past else "is"
     return "were" if past else "are"
+
+
+def shortlist(items: Sequence[str], limit: int = 3) -> str:
+    """Return the first ``limit`` items and the number of the others: ``a, b, c and 4 more``."""
+    more = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {more:,} more" if more > 0 else "")

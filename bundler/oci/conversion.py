@@ -23,8 +23,6 @@ from bundler.gocompat import json_encoding
 from bundler.gocompat.values import plain
 from bundler.oci import config_struct, image_config, media_types
 from bundler.oci.json.table import Table
-from bundler.oci.layer_media_types import DOCKER_LAYERS, OCI_LAYERS
-from bundler.oci.layer_media_types import layer_media_type as layer_media_type  # noqa: PLC0414
 from bundler.oci.platform import Platform
 from bundler.oci.schema1.manifest import Schema1
 
@@ -82,7 +80,7 @@ def to_oci_manifest(
             _without_unknown_annotations(layer, old)
             for layer, old in zip(layers, manifest.layers, strict=True)
         ]
-    _check_layers(layers, OCI_LAYERS, "an OCI manifest")
+    _check_layers(layers, media_types.OCI_LAYERS, "an OCI manifest")
     return json_encoding.dumps(
         {
             "schemaVersion": 2,
@@ -99,7 +97,7 @@ def to_docker_manifest(
     layers: Sequence[Descriptor],
 ) -> bytes:
     """As ``to_oci_manifest``, Docker's manifest of schema 2; it keeps nothing of another one."""
-    _check_layers(layers, DOCKER_LAYERS, "a Docker manifest")
+    _check_layers(layers, media_types.DOCKER_LAYERS, "a Docker manifest")
     return json_encoding.dumps(
         {
             "schemaVersion": 2,

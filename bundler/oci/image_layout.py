@@ -20,6 +20,7 @@ from bundler.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from bundler.errors.counts import shortlist
 from bundler.oci import media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
 from bundler.oci.json.table import Table
@@ -180,13 +181,8 @@ class LayoutIndex:
         return self.entries[int(number)]
 
     def _what_there_is(self) -> str:
-        names = [
-            name_of(item) or f"@{position}"
-            for position, item in enumerate(self.entries[: _SHOWN_NAMES + 1])
-        ]
-        if len(names) > _SHOWN_NAMES:
-            names[_SHOWN_NAMES:] = [f"and {len(self.entries) - _SHOWN_NAMES:,} more"]
-        return f"it holds {', '.join(names) or 'nothing'}"
+        names = [name_of(entry) or f"@{index}" for index, entry in enumerate(self.entries)]
+        return f"it holds {shortlist(names, _SHOWN_NAMES) or 'nothing'}"
 
 
 def named(root: Descriptor, name: str | None, annotations: dict[str, str]) -> Descriptor:

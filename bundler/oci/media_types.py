@@ -1,9 +1,16 @@
-"""The media types of OCI and Docker images, and what each one means, in one place.
+"""The media types of OCI and Docker images.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.errors import CannotConvertError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -29,7 +36,7 @@ DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyj
 IMAGE_MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
-BY_DIGEST = IMAGE_MANIFESTS | INDEXES  # those of which all bytes count for the digest
+BY_DIGEST = IMAGE_MANIFESTS | INDEXES  # whose digest is that of all their bytes
 MANIFESTS = BY_DIGEST | SCHEMA1
 
 IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
@@ -44,7 +51,34 @@ FOREIGN_LAYERS = frozenset(
     }
 )
 
-# What a client asks for: schema 1 last, since a registry may convert to the first it can make.
+_Types = dict[str | None, str]
+"""Media types of the same kind of layer by compression; None: uncompressed."""
+
+_DOCKER: tuple[_Types, ...] = (
+    {None: DOCKER_LAYER, "gzip": DOCKER_LAYER_GZIP},
+    {None: DOCKER_FOREIGN_LAYER, "gzip": DOCKER_FOREIGN_LAYER_GZIP},
+)
+_OCI: tuple[_Types, ...] = (
+    {
+        None: OCI_LAYER,
+        "gzip": OCI_LAYER_GZIP,
+        "zstd": OCI_LAYER_ZSTD,
+    },
+    {
+        None: OCI_FOREIGN_LAYER,
+        "gzip": OCI_FOREIGN_LAYER_GZIP,
+        "zstd": OCI_FOREIGN_LAYER_ZSTD,
+    },
+)
+_ENCRYPTED = "+encrypted"
+
+DOCKER_LAYERS = frozenset(name for types in _DOCKER for name in types.values())
+OCI_LAYERS = frozenset(
+    name for types in _OCI for plain in types.values() for name in (plain, plain + _ENCRYPTED)
+)
+
+# Sent in the Accept header. Schema 1 comes last: a registry may convert to the first type that
+# it supports.
 ACCEPT_MANIFESTS = (
     OCI_INDEX,
     DOCKER_LIST,
@@ -56,5 +90,43 @@ ACCEPT_MANIFESTS = (
 
 
 def essence(content_type: str) -> str:
-    """The media type of a Content-Type header, without parameters and in lower case."""
+    """Return the media type of a Content-Type header, without parameters and in lower case."""
     return content_type.partition(";")[0].strip().lower()
+
+
+def is_foreign(media_type: str, urls: Collection[str]) -> bool:
+    """Return whether a layer may be absent because its URLs name its location."""
+    return media_type in FOREIGN_LAYERS and bool(urls)
+
+
+def layer_media_type(media_type: str, manifest_type: str, compression: str | None) -> str:
+    """Return the media type of a layer after conversion; the result is not encrypted.
+
+    Args:
+        media_type: the current media type of the layer.
+        manifest_type: the media type of the manifest that will list it.
+        compression: the new compression; None: uncompressed.
+
+    Raises:
+        CannotConvertError: the manifest format has no such layers.
+    """
+    plain = media_type.removesuffix(_ENCRYPTED)
+    algorithm = "zstd" if compression == "zstd:chunked" else compression
+    for docker, oci in zip(_DOCKER, _OCI, strict=True):
+        if plain not in (*docker.values(), *oci.values()):
+            continue
+        types = oci if manifest_type == OCI_MANIFEST else docker
+        if algorithm not in types:
+            raise CannotConvertError(
+                f"a layer compressed by {algorithm} cannot be in a manifest {manifest_type}",
+                reason=f"{algorithm} compression is not supported there",
+                hint="ask for the format OCI, or for gzip" if algorithm in oci else None,
+            )
+        return types[algorithm]
+    suffix = next((name for name in ("gzip", "zstd") if plain.endswith(name)), None)
+    if manifest_type == OCI_MANIFEST and algorithm in (None, suffix):
+        return plain
+    raise CannotConvertError(
+        f"a layer of the type {media_type} cannot be converted",
+        reason=f"{manifest_type} has no such layers",
+    )

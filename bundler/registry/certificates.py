@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from bundler.errors import CertificateError, CertificateProblem, CertificateSummary
+from bundler.errors.counts import shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -217,8 +218,7 @@ def _hint(problem: CertificateProblem, host: str, now: datetime, anchors: str) -
 def _listed(names: tuple[str, ...]) -> str:
     if not names:
         return "no subjectAltName"
-    shown = ", ".join(names[:_MAX_NAMES])
-    return shown if len(names) <= _MAX_NAMES else f"{shown} and {len(names) - _MAX_NAMES} more"
+    return shortlist(names, _MAX_NAMES)
 
 
 def _date(moment: datetime) -> str:

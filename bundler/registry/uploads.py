@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bundler.content.streams.reader import new_buffer
+from bundler.content.streams.reader import read_chunks
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -244,11 +244,10 @@ class _Stream:
     def chunks(self) -> Iterable[memoryview]:
         """Its bytes; a piece is good until the next one is asked for."""
         self.spent = True
-        buffer = new_buffer()
         try:
-            while count := self._content.readinto(buffer):
-                for start in range(0, count, _SLICE):
-                    yield buffer[start : min(start + _SLICE, count)]
+            for chunk in read_chunks(self._content):
+                for start in range(0, len(chunk), _SLICE):
+                    yield chunk[start : start + _SLICE]
         except BundlerError as error:
             self.failure = error
             raise

@@ -129,33 +129,33 @@ def test_encrypted_layers_are_only_for_oci():
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
 @pytest.mark.parametrize("media_type", [media_types.OCI_LAYER, media_types.DOCKER_FOREIGN_LAYER])
 def test_a_layer_s_type_tells_its_format_and_compression(media_type, compression):
-    oci = conversion.layer_media_type(media_type, media_types.OCI_MANIFEST, compression)
+    oci = media_types.layer_media_type(media_type, media_types.OCI_MANIFEST, compression)
     assert oci.endswith(f"tar+{compression}" if compression else "tar")
     assert ("nondistributable" in oci) == (media_type == media_types.DOCKER_FOREIGN_LAYER)
-    back = conversion.layer_media_type(f"{oci}+encrypted", media_types.OCI_MANIFEST, compression)
+    back = media_types.layer_media_type(f"{oci}+encrypted", media_types.OCI_MANIFEST, compression)
     assert back == oci
     if compression == "zstd":
         with pytest.raises(CannotConvertError, match="zstd"):
-            conversion.layer_media_type(oci, media_types.DOCKER_MANIFEST, compression)
+            media_types.layer_media_type(oci, media_types.DOCKER_MANIFEST, compression)
         return
-    docker = conversion.layer_media_type(oci, media_types.DOCKER_MANIFEST, compression)
+    docker = media_types.layer_media_type(oci, media_types.DOCKER_MANIFEST, compression)
     assert docker.endswith("tar.gzip" if compression else "tar")
     assert ("foreign" in docker) == (media_type == media_types.DOCKER_FOREIGN_LAYER)
 
 
 def test_chunked_zstd_is_zstd():
-    found = conversion.layer_media_type(LAYER.media_type, media_types.OCI_MANIFEST, "zstd:chunked")
+    found = media_types.layer_media_type(LAYER.media_type, media_types.OCI_MANIFEST, "zstd:chunked")
     assert found == media_types.OCI_LAYER_ZSTD
 
 
 def test_content_that_is_no_layer_stays_in_oci_and_cannot_leave():
-    assert conversion.layer_media_type("a/b", media_types.OCI_MANIFEST, None) == "a/b"
+    assert media_types.layer_media_type("a/b", media_types.OCI_MANIFEST, None) == "a/b"
     for manifest_type, compression in (
         (media_types.DOCKER_MANIFEST, None),
         (media_types.OCI_MANIFEST, "gzip"),
     ):
         with pytest.raises(CannotConvertError):
-            conversion.layer_media_type("a/b", manifest_type, compression)
+            media_types.layer_media_type("a/b", manifest_type, compression)
 
 
 INDEX = parsed(images.multi_platform("a", "linux/amd64", "linux/arm64"))

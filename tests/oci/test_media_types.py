@@ -23,3 +23,13 @@ def test_no_type_is_both_an_image_and_an_index():
 )
 def test_the_essence_of_a_header_has_no_parameters(header, essence):
     assert media_types.essence(header) == essence
+
+
+@pytest.mark.parametrize("media_type", sorted(media_types.FOREIGN_LAYERS))
+def test_a_foreign_layer_needs_urls_to_be_absent(media_type):
+    assert media_types.is_foreign(media_type, ["https://example.com/layer"])
+    assert not media_types.is_foreign(media_type, [])
+
+
+def test_an_ordinary_layer_with_urls_is_not_foreign():
+    assert not media_types.is_foreign(media_types.OCI_LAYER_GZIP, ["https://example.com/layer"])

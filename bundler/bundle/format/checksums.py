@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bundler.bundle.format import directory
 from bundler.bundle.format.inventory import ChecksumFile
-from bundler.content.streams.reader import new_buffer
+from bundler.content.streams.reader import read_chunks
 from bundler.errors import LimitError, MalformedError
 from bundler.oci.digest import Digest, new_hasher
 
@@ -118,8 +118,7 @@ def _check(listed: Mapping[str, Digest], subject: str = directory.SUMS) -> None:
 
 def _hash(bundle: Path, path: str) -> Digest:
     hasher = new_hasher("sha256")
-    buffer = new_buffer()
     with directory.open_file(bundle, path) as file:
-        while count := file.readinto(buffer):
-            hasher.update(buffer[:count])
+        for chunk in read_chunks(file):
+            hasher.update(chunk)
     return Digest(f"sha256:{hasher.hexdigest()}")

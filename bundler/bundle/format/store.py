@@ -21,7 +21,6 @@ from bundler.errors import (
     NotFoundError,
     UnsupportedError,
 )
-from bundler.oci import media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
@@ -146,11 +145,6 @@ def selection(image: BundledImage) -> Selection:
     if image.index != "sparse":
         return EVERYTHING
     return Selection(tuple(Platform.parse(text) for text in image.platforms), "sparse")
-
-
-def may_be_absent(node: Node) -> bool:
-    """Whether a layer may be missing from a bundle, since its URLs say where it is."""
-    return bool(node.urls) and node.media_type in media_types.FOREIGN_LAYERS
 
 
 def image_name(reference: str, root: Digest, kind: Format) -> str:

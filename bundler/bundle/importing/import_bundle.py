@@ -37,6 +37,7 @@ from bundler.errors import (
 )
 from bundler.errors.counts import count
 from bundler.events import WarningIssued
+from bundler.oci import media_types
 
 if TYPE_CHECKING:
     import re
@@ -173,7 +174,7 @@ def _look_for_blobs(bundle: Path, contents: Inventory, images: Sequence[Resolved
     absent = [
         node
         for node in find_unique_blobs(images).values()
-        if not survey.has(node) and not store.may_be_absent(node)
+        if not survey.has(node) and not media_types.is_foreign(node.media_type, node.urls)
     ]
     if absent:
         raise DamagedBundleError(

@@ -17,6 +17,7 @@ from bundler.bundle.format import directory as layout
 from bundler.content.files.os_errors import explained, free_space
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import IntegrityError, MediumError, NoSpaceError
+from bundler.errors.counts import shortlist
 from bundler.oci import image_layout
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.transports.directory import tree
@@ -33,7 +34,6 @@ _FAT = frozenset({"vfat", "msdos", "umsdos"})
 _NO_HARD_LINKS = _FAT | {"exfat"}
 # Made to be carried: what sticks, cards and discs are formatted with.
 _PORTABLE = _FAT | {"exfat", "ntfs", "ntfs3", "fuseblk", "udf", "iso9660", "hfsplus"}
-_NAMED_FOREIGN = 3
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -253,10 +253,8 @@ def _refuse_foreign(bundle: Path, better: Path) -> None:
         images = _names(bundle / layout.IMAGES)
         foreign += [f"{layout.IMAGES}/{name}" for name in images if not layout.is_image(name)]
     if foreign:
-        more = len(foreign) - _NAMED_FOREIGN
-        shown = ", ".join(foreign[:_NAMED_FOREIGN]) + (f" and {more} more" if more > 0 else "")
         raise MediumError(
-            f"{bundle}: holds other files: {shown}",
+            f"{bundle}: holds other files: {shortlist(foreign)}",
             hint=f"name a directory of its own for the bundle, such as {better}",
         )
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import directory
-from bundler.content.streams.reader import BUFFER_SIZE
+from bundler.content.streams.reader import read_chunks
 from bundler.copy import parallel
 from bundler.errors import DigestMismatchError, IntegrityError, MediumError, NotFoundError
 from bundler.events import BlobFinished, BlobProgressed, BlobStarted
@@ -112,13 +112,12 @@ def _hash(
     """The text of the content's digest by each algorithm that one of its names needs."""
     algorithms = {digest.algorithm for name in content.names for digest in name.digests}
     hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
-    buffer = memoryview(bytearray(max(1, min(content.size, BUFFER_SIZE))))
     with directory.open_file(bundle, content.names[0].path) as stream:
-        while count := stream.readinto(buffer):
+        for chunk in read_chunks(stream, content.size):
             stop.check()
             for hasher in hashers.values():
-                hasher.update(buffer[:count])
-            advance(count)
+                hasher.update(chunk)
+            advance(len(chunk))
     return {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
 
 

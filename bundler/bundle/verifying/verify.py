@@ -33,7 +33,7 @@ from bundler.errors import (
     NotFoundError,
     TrustError,
 )
-from bundler.errors.counts import count
+from bundler.errors.counts import count, shortlist
 from bundler.events import Planned, discard
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest
@@ -68,9 +68,7 @@ class Finding:
     def __str__(self) -> str:
         if not self.images:
             return f"{self.path}: {self.text}"
-        named = ", ".join(self.images[:_MAX_NAMED])
-        more = len(self.images) - _MAX_NAMED
-        return f"{self.path}: {self.text} (in {named}{f' and {more} more' if more > 0 else ''})"
+        return f"{self.path}: {self.text} (in {shortlist(self.images, _MAX_NAMED)})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 from bundler.content.files.os_errors import explained
-from bundler.content.streams.reader import new_buffer
+from bundler.content.streams.reader import read_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,10 +94,9 @@ class TarWriter:
 
     def _pour(self, content: Content, position: int) -> int:
         """Write all of ``content`` from ``position`` on; where it ends."""
-        buffer = new_buffer()
-        while count := content.readinto(buffer):
-            self._put(buffer[:count], position)
-            position += count
+        for chunk in read_chunks(content):
+            self._put(chunk, position)
+            position += len(chunk)
         return position
 
     def _file_header(self, name: str, size: int, *, room: int = 0) -> bytes:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import Directory
-from bundler.content.streams.reader import BUFFER_SIZE
+from bundler.content.streams.reader import read_chunks, write_all
 from bundler.errors import MediumError
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def write_content(
         NoSpaceError, MediumError: the former file of that name, if any, is untouched.
     """
     with _opened(directory) as folder, _Part(folder, 0o644) as part:
-        _pour(content, part)
+        for chunk in read_chunks(content, content.size):
+            part.write(chunk)
         stored = content.descriptor()
         final = name if isinstance(name, str) else name(stored)
         part.publish(final, stored.size)
@@ -128,8 +129,7 @@ class _Part:
 
     def write(self, data: memoryview) -> None:
         try:
-            while data:
-                data = data[os.write(self._fd, data) :]
+            write_all(self._fd, data)
         except OSError as error:
             raise explained(error, self._directory.path, "cannot write here") from error
 
@@ -154,13 +154,6 @@ class _Part:
         if not self._published:
             with contextlib.suppress(OSError):  # what is left is swept by the next run
                 os.unlink(self._name, dir_fd=self._directory.fd)
-
-
-def _pour(content: Content, part: _Part) -> None:
-    size = BUFFER_SIZE if content.size is None else content.size
-    buffer = memoryview(bytearray(max(1, min(size, BUFFER_SIZE))))
-    while count := content.readinto(buffer):
-        part.write(buffer[:count])
 
 
 @contextlib.contextmanager

@@ -200,7 +200,7 @@ class _Decider:
     def _decide_layer(self, layer: Descriptor, position: int, count: int) -> LayerConversion | None:
         """Decide how to convert a layer: compression first, then encryption."""
         options = self._options
-        if layer.media_type in media_types.FOREIGN_LAYERS and layer.urls:
+        if media_types.is_foreign(layer.media_type, layer.urls):
             return None
         conversion = self._decide_compression(layer)
         if is_encrypted(layer):

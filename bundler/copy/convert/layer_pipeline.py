@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.os_errors import explained
-from bundler.content.streams.reader import Reader, new_buffer
+from bundler.content.streams.reader import Reader, drain, read_chunks
 from bundler.content.streams.verified import VerifiedReader
 from bundler.copy import blob_transfer
 from bundler.copy.convert.options import ConvertedLayer, LayerChange, LayerConversion
@@ -92,9 +92,7 @@ def _compute_diff_id(layer: Descriptor, source: Source, context: ConversionConte
         progress = blob_transfer.BlobProgress(node, cancellation, emit)
         change = LayerChange(layer, LayerConversion("uncompressed"))
         pipeline = _LayerPipeline(change, stream, progress, stack)
-        buffer = new_buffer()
-        while pipeline.content.readinto(buffer):
-            pass
+        drain(pipeline.content)
         progress.report()
         return pipeline.content.descriptor().digest
 
@@ -268,9 +266,8 @@ def _push_from_file(
     directory = context.scratch or _SCRATCH
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
-            buffer = new_buffer()
-            while count := pipeline.content.readinto(buffer):
-                file.write(buffer[:count])
+            for chunk in read_chunks(pipeline.content):
+                file.write(chunk)
             file.seek(0)
             new = pipeline.content.descriptor()
             new_node = replace(node, digest=new.digest, size=new.size)

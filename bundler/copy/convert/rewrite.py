@@ -174,7 +174,7 @@ class _Rewriter:
                 converted = self._converted[layer.digest, layer_conversion]
                 new, compression = converted.descriptor, converted.compression
                 encrypted = converted.encrypted
-            media_type = conversion.layer_media_type(layer.media_type, manifest_type, compression)
+            media_type = media_types.layer_media_type(layer.media_type, manifest_type, compression)
             if encrypted:
                 media_type = f"{media_type}+encrypted"
             layers.append(replace(new, media_type=media_type))

@@ -18,7 +18,6 @@ from bundler.images import inspect
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.layer_media_types import layer_media_type
 from bundler.ports import Node
 
 if TYPE_CHECKING:
@@ -158,7 +157,7 @@ def open_image(found: ImageRoot, platform: Platform, policy_check: PolicyCheck |
 def _oci_layer(layer: Descriptor) -> Descriptor:
     """A layer of a Docker manifest, under the name that OCI has for what it is."""
     compression = "gzip" if layer.media_type.endswith("gzip") else None
-    named = layer_media_type(layer.media_type, media_types.OCI_MANIFEST, compression)
+    named = media_types.layer_media_type(layer.media_type, media_types.OCI_MANIFEST, compression)
     return replace(layer, media_type=named)
 
 

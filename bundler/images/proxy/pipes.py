@@ -17,7 +17,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bundler.cancel import Cancellation
-from bundler.content.streams.reader import BUFFER_SIZE
+from bundler.content.streams.reader import BUFFER_SIZE, read_chunks
 from bundler.errors import LimitError, UsageError
 from bundler.images.proxy import protocol as messages
 
@@ -154,10 +154,9 @@ class _PipeWriter:
             self.end()
 
     def _copy(self, stream: Reader) -> None:
-        buffer = memoryview(bytearray(BUFFER_SIZE))
         assert self._writing is not None  # noqa: S101 - it is ended later
-        while count := stream.readinto(buffer):
-            _write(self._writing, buffer[:count], self._stop)
+        for chunk in read_chunks(stream):
+            _write(self._writing, chunk, self._stop)
 
     def _tell(self, told: int) -> None:
         if self.failure is not None:

@@ -16,7 +16,7 @@ from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.atomic_write import new_part
 from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import Directory
-from bundler.content.streams.reader import new_buffer
+from bundler.content.streams.reader import copy_to_fd, drain
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import ConflictError, MalformedError, NotFoundError, UnsupportedError
 from bundler.oci import image_config, manifest
@@ -99,7 +99,7 @@ class IncomingImages:
         try:
             fd = os.open(part, flags, 0o600, dir_fd=self._spool.fd)
             try:
-                _pour(content, fd)
+                copy_to_fd(content, fd)
             finally:
                 os.close(fd)
         except OSError as error:
@@ -165,7 +165,7 @@ class IncomingImages:
             else:
                 stream, kind = self._again(layer, stack)
             if present:
-                _drain(VerifiedReader(stream, str(layer.digest), digest=diff_id, size=None))
+                drain(VerifiedReader(stream, str(layer.digest), digest=diff_id, size=None))
             else:
                 new = NewLayer(layer_id, parent, diff_id, layer.digest, layer.size, kind)
                 layer_store.add(
@@ -253,17 +253,3 @@ def _time(text: str | None) -> str | None:
     except ValueError:
         return None
     return text
-
-
-def _pour(content: Reader, fd: int) -> None:
-    buffer = new_buffer()
-    while count := content.readinto(buffer):
-        ready = buffer[:count]
-        while ready:
-            ready = ready[os.write(fd, ready) :]
-
-
-def _drain(content: Reader) -> None:
-    buffer = new_buffer()
-    while content.readinto(buffer):
-        pass

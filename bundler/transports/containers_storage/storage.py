@@ -20,6 +20,7 @@ from bundler.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from bundler.errors.counts import shortlist
 from bundler.oci.json import strict
 from bundler.transports.containers_storage.drivers import driver as drivers
 from bundler.transports.containers_storage.drivers.rooted_tree import remove_tree
@@ -166,8 +167,7 @@ def find(storage: Storage, name: ImageName, images: Sequence[ImageRecord]) -> Im
 def known_names(images: Sequence[ImageRecord]) -> str:
     """What a storage holds, for a hint."""
     names = [name for image in images for name in image.names]
-    more = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
-    return f"it holds {', '.join(names[:10]) or 'no images with names'}{more}"
+    return f"it holds {shortlist(names, 10) or 'no images with names'}"
 
 
 def layer_records(values: Sequence[dict[str, object]], what: str) -> list[LayerRecord]:

@@ -34,6 +34,7 @@ from bundler.errors import (
     NotADockerArchiveError,
     NotFoundError,
 )
+from bundler.errors.counts import shortlist
 from bundler.oci import image_config, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -174,12 +175,8 @@ class DockerArchiveSource(SynthesizesManifests):
         raise NoSuchImageError(self._what, str(wanted), hint=self._hint())
 
     def _hint(self) -> str:
-        names = self.tags()
-        more = [f"and {len(names) - _SHOWN_NAMES:,} more"] if len(names) > _SHOWN_NAMES else []
-        shown = [*names[:_SHOWN_NAMES], *more] or [
-            f"@{place}" for place in range(min(len(self._images), _SHOWN_NAMES))
-        ]
-        return f"it holds {', '.join(shown)}"
+        names = self.tags() or [f"@{position}" for position in range(len(self._images))]
+        return f"it holds {shortlist(names, _SHOWN_NAMES)}"
 
     def _root(self, position: int) -> Descriptor:
         with self._making:

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bundler.content.streams.reader import read_chunks
 from bundler.errors import InvalidReferenceError, NoSuchImageError, NotFoundError
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Accepts
@@ -124,10 +125,9 @@ class MemoryDestination:
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
         """Store all of ``content``."""
-        buffer = memoryview(bytearray(_CHUNK))
         data = bytearray()
-        while count := content.readinto(buffer):
-            data += buffer[:count]
+        for chunk in read_chunks(content, _CHUNK):
+            data += chunk
         stored = content.descriptor()
         self._store.blobs[stored.digest] = bytes(data)
         return Descriptor(target.media_type, stored.digest, stored.size)

@@ -17,7 +17,7 @@ from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.os_errors import explained
 from bundler.content.files.replace_file import FileReplacement
 from bundler.content.files.safe_directory import RegularFile
-from bundler.content.streams.reader import new_buffer
+from bundler.content.streams.reader import read_chunks, write_all
 from bundler.errors import LimitError
 from bundler.transports.shared import pipes
 
@@ -90,18 +90,15 @@ def kept(
         LimitError: it holds more than ``limit`` bytes.
         NoSpaceError, MediumError: it cannot be kept there.
     """
-    buffer = new_buffer()
     size = 0
     try:
         with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-            while count := stream.readinto(buffer):
+            for chunk in read_chunks(stream):
                 options.cancellation.check()
-                size += count
+                size += len(chunk)
                 if limit is not None and size > limit:
                     raise LimitError(f"{path}: more than the {limit:,} bytes allowed")
-                ready = buffer[:count]
-                while ready:
-                    ready = ready[os.write(file.fileno(), ready) :]
+                write_all(file.fileno(), chunk)
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             return RegularFile(path, os.dup(file.fileno()))
     except OSError as error:

@@ -17,14 +17,14 @@ import signal
 import subprocess
 import tarfile
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
 from bundler.content.compression.decompress import FREE_OUTPUT, MAX_RATIO
 from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import FileSlice
-from bundler.content.streams.reader import new_buffer
+from bundler.content.streams.reader import read_chunks
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.transports.shared import pipes
 
@@ -96,7 +96,6 @@ class _Job:
     what: str
     modified: int
     cancellation: Cancellation
-    buffer: memoryview = field(default_factory=new_buffer)
 
 
 def _unsquash(file: RegularFile, sif: SifFile, output: int, job: _Job) -> None:
@@ -153,9 +152,9 @@ def _pack(pseudo: RegularFile, output: BinaryIO, added: Mapping[str, bytes], job
 def _write(output: BinaryIO, member: tarfile.TarInfo, content: Reader, job: _Job) -> None:
     output.write(member.tobuf(tarfile.PAX_FORMAT, errors="surrogateescape"))
     if member.size:
-        while count := content.readinto(job.buffer):
+        for chunk in read_chunks(content, member.size):
             job.cancellation.check()
-            output.write(job.buffer[:count])
+            output.write(chunk)
         output.write(bytes(-member.size % tarfile.BLOCKSIZE))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content.files.safe_directory import RegularFile
-from bundler.content.streams.reader import new_buffer
+from bundler.content.streams.reader import drain
 from bundler.errors import InvalidReferenceError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
@@ -54,9 +54,7 @@ class SifSource(SyntheticSource):
         layer = squashfs_layer.make(self._file, self._sif, programs, self.options)
         self.resources.enter_context(layer)
         content = self.verified_reader(layer, self.subject)
-        buffer = new_buffer()
-        while content.readinto(buffer):
-            pass
+        drain(content)
         blob = content.descriptor()
         entry = Descriptor(media_types.OCI_LAYER, blob.digest, blob.size)
         command = "bash" if script is None else f"/{_SCRIPT}"

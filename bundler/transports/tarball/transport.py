@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.safe_directory import FileSlice, RegularFile
-from bundler.content.streams.reader import new_buffer
+from bundler.content.streams.reader import drain
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import InvalidReferenceError
 from bundler.oci import media_types
@@ -81,9 +81,7 @@ class TarballSource(SyntheticSource):
         if kind is not None:
             unpacked = DecompressingReader(stored, kind, subject)
             plain = VerifiedReader(unpacked, subject, digest=None, size=None)
-        buffer = new_buffer()
-        while plain.readinto(buffer):
-            pass
+        drain(plain)
         # What bzip2 and xz pack has no media type of its own; nobody minds if it is called gzip.
         media_type = _LAYER_TYPES.get(kind, media_types.OCI_LAYER_GZIP)
         blob = stored.descriptor()

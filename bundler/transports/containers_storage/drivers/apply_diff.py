@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.files.os_errors import explained
+from bundler.content.streams.reader import write_all
 from bundler.errors import MalformedError, MediumError
 from bundler.transports.containers_storage.drivers.rooted_tree import Parts, Tree, clean
 
@@ -166,7 +167,7 @@ class _Unpacking:
         fd = os.open(parts[-1], flags, 0o600, dir_fd=folder)
         try:
             if content is not None:
-                content(lambda data: _write(fd, data))
+                content(lambda data: write_all(fd, data))
             self._chown(fd, entry)
             os.fchmod(fd, entry.mode)
             self._set_xattrs(fd, entry)
@@ -293,8 +294,3 @@ class _Unpacking:
         if error.errno == errno.EPERM and os.geteuid() != 0:
             known.hint = "only root can give files away: run it as root, or in 'podman unshare'"
         return known
-
-
-def _write(fd: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(fd, data) :]

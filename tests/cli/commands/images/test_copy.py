@@ -340,7 +340,7 @@ def test_a_list_of_platforms_is_nothing_for_a_container_engine(
         )
         assert engine.requests == []
     assert outcome.status == 1
-    assert "takes single ones" in outcome.stderr
+    assert "the destination stores single images only" in outcome.stderr
 
 
 def test_a_container_engine_that_is_not_there_is_told(
@@ -370,7 +370,7 @@ def test_a_destination_that_names_another_digest_is_refused_before_anything_move
         goal = f"docker://{registry.host}/app@sha256:{'0' * 64}"
         refused = run_airbundle("copy", "--dest-tls-verify=false", f"oci:{layout}:app", goal)
         assert refused.status == 10
-        assert "cannot stand for" in refused.stderr
+        assert "the image has another digest" in refused.stderr
         assert not registry.repository("app").blobs
 
 

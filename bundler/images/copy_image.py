@@ -99,7 +99,7 @@ def copy_image(
     """
     origin, goal = order.source, order.destination
     with ExitStack() as stack:
-        source = transports.transport(origin.transport).source(origin, reading)
+        source = transports.open_source(origin, reading)
         stack.enter_context(closing(source))
         request = ImageRequest(
             origin,
@@ -108,7 +108,7 @@ def copy_image(
             signatures=order.signatures,
         )
         image = _unlabelled(resolve(request, source, admit))
-        destination = transports.transport(goal.transport).destination(goal, writing)
+        destination = transports.open_destination(goal, writing)
         stack.enter_context(closing(destination))
         running.emit(create_resolved_event(image.graph))
         _check_digest(goal, image)

@@ -1,6 +1,12 @@
-"""The places that images come from and go to, one module each, found by the name before the colon.
+"""Transports: how the images at a source or destination are read and written.
 
-A module is imported only when its name is used.
+A transport is the kind of a source or destination and the prefix of its references, ``docker:`` or
+``oci:``. Each one is a folder with a module ``transport``, which reads in this order: reference,
+source, destination, and the constant ``TRANSPORT`` that ties them. A transport module is imported
+when its name is first used. ``shared`` contains code for several transports; ``memory`` is the
+shortest complete transport, so read that one first.
+
+Imports: ``ports`` and the layers below it, but not ``copy`` or ``trust``.
 """
 
 from __future__ import annotations
@@ -11,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 from bundler.errors import InvalidReferenceError
 
 if TYPE_CHECKING:
-    from bundler.ports import Reference, Transport
+    from bundler.ports import Destination, OpenOptions, Reference, Source, Transport
 
 _MODULES = {
     "atomic": "bundler.transports.openshift.transport",
@@ -29,15 +35,15 @@ _MODULES = {
 
 
 def names() -> list[str]:
-    """Every transport's name."""
+    """Return the names of all transports, sorted."""
     return sorted(_MODULES)
 
 
-def transport(name: str) -> Transport:
-    """The transport called ``name``.
+def find_transport(name: str) -> Transport:
+    """Return the transport with this name.
 
     Raises:
-        InvalidReferenceError: there is none.
+        InvalidReferenceError: no transport has this name.
     """
     module = _MODULES.get(name)
     if module is None:
@@ -48,10 +54,10 @@ def transport(name: str) -> Transport:
 
 
 def parse(text: str) -> Reference:
-    """Read ``transport:rest``.
+    """Parse ``TRANSPORT:...``.
 
     Raises:
-        InvalidReferenceError: no transport, an unknown one, or a rest that it does not take.
+        InvalidReferenceError: the transport is missing or unknown, or rejects the rest.
     """
     name, colon, rest = text.partition(":")
     if not colon:
@@ -59,4 +65,22 @@ def parse(text: str) -> Reference:
             f"{text[:200]!r} names no transport",
             hint=f"write docker://{text[:80]} or oci:{text[:80]}",
         )
-    return transport(name).parse(rest)
+    return find_transport(name).parse(rest)
+
+
+def open_source(reference: Reference, options: OpenOptions) -> Source:
+    """Open ``reference`` for reading, by its transport; the caller closes the source.
+
+    Raises:
+        BundlerError: it cannot be read.
+    """
+    return find_transport(reference.transport).source(reference, options)
+
+
+def open_destination(reference: Reference, options: OpenOptions) -> Destination:
+    """Open ``reference`` for writing, by its transport; the caller closes the destination.
+
+    Raises:
+        BundlerError: it cannot be written.
+    """
+    return find_transport(reference.transport).destination(reference, options)

@@ -31,9 +31,9 @@ def copy(source_text, destination_text):
     """Copy one image with the engine."""
     source_reference = transports.parse(source_text)
     reference = transports.parse(destination_text)
-    source = transports.transport(source_reference.transport).source(source_reference, OPTIONS)
+    source = transports.open_source(source_reference, OPTIONS)
     with closing(source):
-        destination = transports.transport(reference.transport).destination(reference, OPTIONS)
+        destination = transports.open_destination(reference, OPTIONS)
         with closing(destination):
             _copy_between(source_reference, source, destination, reference.name)
 
@@ -151,7 +151,7 @@ def test_every_image_of_a_tree_is_a_directory_for_skopeo(tmp_path, skopeo, image
     images.write_layout(tmp_path / "made", {"image": image, "index": index})
     reference = transports.parse(f"oci:{tmp_path}/made")
     with (
-        closing(transports.transport("oci").source(reference, OPTIONS)) as source,
+        closing(transports.open_source(reference, OPTIONS)) as source,
         closing(DirectoryTreeDestination(tmp_path / "tree", OPTIONS)) as destination,
     ):
         for name, one in (("image", image), ("index", index)):
@@ -185,7 +185,7 @@ def test_a_docker_archive_is_the_image_that_skopeo_reads(tmp_path, skopeo, archi
 def test_a_manifest_of_a_docker_archive_is_the_one_that_skopeo_makes(skopeo, archive):
     raw = skopeo.ok("inspect", "--raw", f"docker-archive:{archive}")
     reference = transports.parse(f"docker-archive:{archive}")
-    with closing(transports.transport("docker-archive").source(reference, OPTIONS)) as source:
+    with closing(transports.open_source(reference, OPTIONS)) as source:
         root = source.resolve()
         with source.open(Node.of(root, "manifest")) as stream:
             assert stream.read() == raw.encode()

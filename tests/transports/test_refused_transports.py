@@ -20,7 +20,7 @@ def test_ostree_is_not_available():
 def test_an_image_stream_is_known_and_refused():
     reference = transports.parse("atomic:example.com:8443/project/stream:1")
     assert transports.parse(str(reference)) == reference
-    transport = transports.transport("atomic")
+    transport = transports.find_transport("atomic")
     for refuse in (transport.source, transport.destination):
         with pytest.raises(UnsupportedError, match="OpenShift") as raised:
             refuse(reference, OPTIONS)

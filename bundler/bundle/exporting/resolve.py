@@ -61,7 +61,7 @@ def list_tags(repository: Reference, options: OpenOptions) -> Sequence[str]:
     Raises:
         UsageError: the transport cannot list tags.
     """
-    source = transports.transport(repository.transport).source(repository, options)
+    source = transports.open_source(repository, options)
     with closing(source):
         if not isinstance(source, ListsTags):
             raise UsageError(f"{repository}: a {repository.transport}: place has no list of tags")
@@ -70,7 +70,7 @@ def list_tags(repository: Reference, options: OpenOptions) -> Sequence[str]:
 
 def _resolve(request: ImageRequest, options: OpenOptions, stack: ExitStack) -> ResolvedImage:
     try:
-        source = transports.transport(request.source.transport).source(request.source, options)
+        source = transports.open_source(request.source, options)
         stack.callback(source.close)
         image = resolve(request, source)
     except BundlerError as error:

@@ -133,14 +133,13 @@ def _in_registry(
             hint="write docker://HOST:PORT[/PREFIX], the prefix in lower case",
         )
     below = replace(names, prefix=prefix)
-    docker = transports.transport("docker")
     opened: dict[str, Destination] = {}
     placed = []
     for image in images:
         inside = below.inside(image.reference, image.digest, image.rename)
         if inside.path not in opened:
-            reference = docker.parse(f"//{host}/{inside.path}")
-            opened[inside.path] = docker.destination(reference, options)
+            reference = transports.parse(f"docker://{host}/{inside.path}")
+            opened[inside.path] = transports.open_destination(reference, options)
             stack.callback(opened[inside.path].close)
         destination = opened[inside.path]
         placed.append(

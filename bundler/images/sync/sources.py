@@ -158,7 +158,7 @@ def _in_place(kind: str, text: str, options: OpenOptions) -> Iterator[SyncImage]
     path = text.partition(":")[0]
     names: Sequence[str | None] = [reference.name]
     if whole or reference.name is None:
-        source = transports.transport(kind).source(reference, options)
+        source = transports.open_source(reference, options)
         with closing(source):
             if not isinstance(source, ListsTags):
                 raise UnsupportedError(f"{reference}: images in {kind}: have no names to list")
@@ -242,7 +242,7 @@ def _selected(
     """The tags that are meant, in the registry's order."""
     options.emit(ListingTags(repository.repository))
     reference = transports.parse(f"docker://{repository.repository}")
-    source = transports.transport("docker").source(reference, options)
+    source = transports.open_source(reference, options)
     stack.callback(source.close)
     offered = source.tags() if isinstance(source, ListsTags) else []
     try:

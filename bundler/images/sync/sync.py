@@ -217,19 +217,21 @@ class _OpenEndpoints:
 
     def source(self, reference: Reference) -> Source:
         """The place that ``reference`` names, for reading."""
-        key, transport = str(reference), transports.transport(reference.transport)
+        key = str(reference)
         with self._lock:
             if key not in self._sources:
-                opened = self._sources[key] = transport.source(reference, self._reading)
+                opened = transports.open_source(reference, self._reading)
+                self._sources[key] = opened
                 self._stack.callback(opened.close)
             return self._sources[key]
 
     def destination(self, reference: Reference) -> Destination:
         """The place that ``reference`` names, for writing."""
-        key, transport = str(reference), transports.transport(reference.transport)
+        key = str(reference)
         with self._lock:
             if key not in self._destinations:
-                opened = self._destinations[key] = transport.destination(reference, self._writing)
+                opened = transports.open_destination(reference, self._writing)
+                self._destinations[key] = opened
                 self._stack.callback(opened.close)
             return self._destinations[key]
 

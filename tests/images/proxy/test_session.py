@@ -244,7 +244,6 @@ def _serving(begin: Callable[[], ProxyContext]) -> Iterator[Proxy]:
 def _access(admit: PolicyCheck | None = None) -> ProxyContext:
     def opened(text: str) -> tuple[Reference, Source]:
         reference = transports.parse(text)
-        place = transports.transport(reference.transport)
-        return reference, place.source(reference, OpenOptions(Settings()))
+        return reference, transports.open_source(reference, OpenOptions(Settings()))
 
     return ProxyContext(opened, Platform("linux", "amd64"), admit)

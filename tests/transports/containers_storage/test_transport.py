@@ -65,11 +65,11 @@ class Place:
 
     def source(self):
         reference = self.reference()
-        return transports.transport("containers-storage").source(reference, OPTIONS)
+        return transports.open_source(reference, OPTIONS)
 
     def destination(self, options=OPTIONS):
         reference = self.reference()
-        return transports.transport("containers-storage").destination(reference, options)
+        return transports.open_destination(reference, options)
 
     def copy(self, store, root, *names):
         with closing(self.destination()) as destination:
@@ -462,7 +462,7 @@ def test_what_is_no_reference_is_refused(text):
 def test_the_settings_say_where_the_storage_is(tmp_path):
     usual = Storage(tmp_path / "root", tmp_path / "run", "vfs")
     options = OpenOptions(settings=Settings(storage=StorageLocations(usual)))
-    transport = transports.transport("containers-storage")
+    transport = transports.find_transport("containers-storage")
     reference = transports.parse("containers-storage:example.com/app:1")
     store = TarStore()
     root = store.add_image()
@@ -480,7 +480,7 @@ def test_the_driver_that_was_used_before_is_used(tmp_path):
         settings=Settings(storage=StorageLocations(Storage(Path("/x"), tmp_path)))
     )
     reference = transports.parse(f"containers-storage:[{tmp_path}/root]example.com/app:1")
-    transport = transports.transport("containers-storage")
+    transport = transports.find_transport("containers-storage")
     with closing(transport.source(reference, options)) as source:
         assert source.tags() == ["example.com/app:1"]
     (tmp_path / "root/overlay").mkdir()
@@ -528,7 +528,7 @@ def test_signatures_that_stay_behind_are_told(place):
         contents.publish(destination, root, "example.com/app:1")
     told = []
     reference = place.reference()
-    transport = transports.transport("containers-storage")
+    transport = transports.find_transport("containers-storage")
     with closing(transport.source(reference, replace(OPTIONS, emit=told.append))) as source:
         assert source.signatures(source.resolve(reference.name).digest) == []
     assert "signatures stay behind" in told[0].text

@@ -47,7 +47,7 @@ class TestSource(SourceContract):
                 else:
                     repository.blobs[digest.text] = data
             repository.tags |= {name: root.digest.text for name, root in store.names.items()}
-            return transports.transport("docker").source(*place)
+            return transports.open_source(*place)
 
         return fill
 
@@ -59,8 +59,8 @@ class TestDestination(DestinationContract):
 
     @pytest.fixture
     def opened(self, place):
-        return lambda: transports.transport("docker").destination(*place)
+        return lambda: transports.open_destination(*place)
 
     @pytest.fixture
     def source(self, place):
-        return lambda: transports.transport("docker").source(*place)
+        return lambda: transports.open_source(*place)

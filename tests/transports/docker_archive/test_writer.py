@@ -205,7 +205,7 @@ def test_a_name_that_is_none_is_refused(tmp_path, store, name):
 
 def test_a_place_is_not_written(tmp_path):
     with pytest.raises(UnsupportedError, match="read, not written"):
-        transports.transport("docker-archive").destination(
+        transports.open_destination(
             transports.parse(f"docker-archive:{tmp_path}/a.tar:@1"), OPTIONS
         )
 

@@ -50,7 +50,7 @@ def resolve(host, scratch, *, settings=None, **said):
         scratch=scratch,
     )
     reference = transports.parse("docker-daemon:app")
-    with closing(transports.transport("docker-daemon").source(reference, options)) as source:
+    with closing(transports.open_source(reference, options)) as source:
         return source.resolve()
 
 

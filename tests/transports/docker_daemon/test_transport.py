@@ -61,7 +61,7 @@ def options(engine, tmp_path):
 
 def source(text, options):
     reference = transports.parse(f"docker-daemon:{text}")
-    return transports.transport("docker-daemon").source(reference, options)
+    return transports.open_source(reference, options)
 
 
 def members_of(store, root):
@@ -141,7 +141,7 @@ def test_what_names_no_image_is_refused(rest):
 def test_a_digest_is_not_written(options, rest):
     reference = transports.parse(f"docker-daemon:{rest}")
     with pytest.raises(UnsupportedError) as raised:
-        transports.transport("docker-daemon").destination(reference, options)
+        transports.open_destination(reference, options)
     assert "NAME:TAG" in raised.value.hint
 
 

@@ -69,7 +69,7 @@ def pack(members, links=()):
 
 def opened_source(path, options=OPTIONS):
     reference = transports.parse(f"oci-archive:{path}")
-    return transports.transport("oci-archive").source(reference, options)
+    return transports.open_source(reference, options)
 
 
 def publish(path, store, *names):
@@ -139,7 +139,7 @@ def test_what_names_no_image_is_refused(rest):
 def test_a_place_is_not_written(tmp_path):
     reference = transports.parse(f"oci-archive:{tmp_path}/f:@0")
     with pytest.raises(UnsupportedError) as raised:
-        transports.transport("oci-archive").destination(reference, OPTIONS)
+        transports.open_destination(reference, OPTIONS)
     assert raised.value.hint == f"give the image a name: oci-archive:{tmp_path}/f:NAME"
     assert list(tmp_path.iterdir()) == []
 

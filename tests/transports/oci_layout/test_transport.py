@@ -124,7 +124,7 @@ def test_what_names_no_place_is_refused(text):
 
 def test_a_place_in_the_index_cannot_be_written(tmp_path):
     with pytest.raises(UnsupportedError):
-        transports.transport("oci").destination(
+        transports.open_destination(
             LayoutReference("oci", str(tmp_path), "@0"), OpenOptions(settings=None)
         )
 

@@ -59,7 +59,7 @@ def _failure(places: Path, named: str) -> BundlerError:
     reference = transports.parse(f"{transport}:{places}/{rest}")
 
     def resolve() -> None:
-        place = transports.transport(transport).source(reference, OpenOptions(Settings()))
+        place = transports.open_source(reference, OpenOptions(Settings()))
         with closing(place) as source:
             source.resolve(reference.name)
 

@@ -41,7 +41,7 @@ Bootstrap: docker
 
 
 def source(path, options=OPTIONS):
-    return transports.transport("sif").source(transports.parse(f"sif:{path}"), options)
+    return transports.open_source(transports.parse(f"sif:{path}"), options)
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def test_references_and_what_is_not_written():
     reference = transports.parse("sif:/a:b.sif")
     assert transports.parse(str(reference)) == reference
     with pytest.raises(ReadOnlyTransportError) as raised:
-        transports.transport("sif").destination(reference, OPTIONS)
+        transports.open_destination(reference, OPTIONS)
     assert (raised.value.reference, raised.value.transport) == (str(reference), "sif")
     with pytest.raises(InvalidReferenceError):
         transports.parse("sif:")

@@ -33,7 +33,7 @@ OPTIONS = OpenOptions(settings=None)
 
 def source(*paths, options=OPTIONS):
     reference = transports.parse(f"tarball:{':'.join(map(str, paths))}")
-    return transports.transport("tarball").source(reference, options)
+    return transports.open_source(reference, options)
 
 
 class TestSource(SourceContract):
@@ -164,5 +164,5 @@ def test_it_is_not_written():
     reference = transports.parse("tarball:a:b")
     assert str(reference) == "tarball:a:b"
     with pytest.raises(ReadOnlyTransportError) as raised:
-        transports.transport("tarball").destination(reference, OPTIONS)
+        transports.open_destination(reference, OPTIONS)
     assert (raised.value.reference, raised.value.transport) == (str(reference), "tarball")

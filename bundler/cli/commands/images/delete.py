@@ -46,9 +46,7 @@ def delete(
         opening = work.opening(image, access)
 
         def act() -> Descriptor:
-            with closing(
-                transports.transport(reference.transport).destination(reference, opening)
-            ) as destination:
+            with closing(transports.open_destination(reference, opening)) as destination:
                 return _remove(destination, reference, tag_only=tag_only)
 
         gone = work.retrying(retry, act)

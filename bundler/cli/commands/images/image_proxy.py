@@ -51,7 +51,7 @@ def _access(work: context.CommandContext, said: AccessOptions) -> ProxyContext:
     def opened(image: str) -> tuple[Reference, Source]:
         reference = transports.parse(image)
         opening = work.opening(image, _concerning(reference.transport, said))
-        return reference, transports.transport(reference.transport).source(reference, opening)
+        return reference, transports.open_source(reference, opening)
 
     context.settings()
     return ProxyContext(opened, context.platform(), work.admit())

@@ -70,13 +70,12 @@ def inspect(
     from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
     reference = transports.parse(image)
-    places = transports.transport(reference.transport)
     wanted = context.platform() if platform is None else Platform.parse(platform)
     with context.running(1) as work:
         opening = work.opening(image, access)
 
         def read() -> bytes:
-            with closing(places.source(reference, opening)) as place:
+            with closing(transports.open_source(reference, opening)) as place:
                 found = inspection.read_root(place, reference)
                 if raw and not config:
                     return (

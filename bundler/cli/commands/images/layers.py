@@ -48,7 +48,7 @@ def _take(
     reference = transports.parse(image)
     opening = work.opening(image, access)
     with ExitStack() as stack:
-        source = transports.transport(reference.transport).source(reference, opening)
+        source = transports.open_source(reference, opening)
         stack.enter_context(closing(source))
         found = inspect.read_root(source, reference)
         if (admit := work.admit()) is not None:
@@ -58,7 +58,7 @@ def _take(
         with ExitStack() as undo:
             undo.callback(shutil.rmtree, folder)
             goal = transports.parse(f"dir:{folder}")
-            destination = transports.transport("dir").destination(goal, work.options())
+            destination = transports.open_destination(goal, work.options())
             with closing(destination):
                 extract_layers(found, one, wanted, destination, work.cancellation)
             undo.pop_all()

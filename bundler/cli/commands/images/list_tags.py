@@ -37,9 +37,7 @@ def list_tags(source: str, *, access: AccessOptions, retry: Retry) -> None:
         opening = work.opening(source, access)
 
         def read() -> bytes:
-            with closing(
-                transports.transport(reference.transport).source(reference, opening)
-            ) as opened:
+            with closing(transports.open_source(reference, opening)) as opened:
                 return format_struct(listing.list_tags(opened, reference))
 
         output = work.retrying(retry, read)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from bundler import transports
 from bundler.cli.frontends.skopeo import local_errors, reference_checks
 from bundler.errors import UsageError
 from bundler.gocompat.quoting import quote
@@ -125,7 +126,7 @@ def _list_tags(line: CommandLine) -> None:
     _access(line)
     text = line.arguments[0]
     transport, _, rest = text.partition(":")
-    if transport not in reference_checks.TRANSPORTS or transport == text:
+    if transport not in transports.names() or transport == text:
         raise UsageError(f"Invalid {quote(text)}: does not specify a transport")
     if transport not in ("docker", "docker-archive"):
         raise UsageError(

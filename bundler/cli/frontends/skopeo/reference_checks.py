@@ -8,26 +8,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bundler import transports
 from bundler.cli.frontends.skopeo import local_errors
 from bundler.errors import BundlerError
 from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-TRANSPORTS = (
-    "atomic",
-    "containers-storage",
-    "dir",
-    "docker",
-    "docker-archive",
-    "docker-daemon",
-    "oci",
-    "oci-archive",
-    "ostree",
-    "sif",
-    "tarball",
-)
 
 _OCI_NAME = re.compile(r"[A-Za-z0-9]+(?:[-._:@/+][A-Za-z0-9]+|--[A-Za-z0-9]+)*")
 
@@ -37,7 +24,7 @@ def why_not(text: str) -> str | None:
     transport, colon, rest = text.partition(":")
     if not colon:
         return f"Invalid image name {quote(text)}, expected colon-separated transport:reference"
-    if transport not in TRANSPORTS:
+    if transport not in transports.names():
         return f"Invalid image name {quote(text)}, unknown transport {quote(transport)}"
     check = _CHECKS.get(transport)
     return check(rest) if check else None

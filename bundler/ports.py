@@ -54,7 +54,7 @@ LayerForm = Literal["any", "compressed", "uncompressed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Accepts:
+class Capabilities:
     """What a destination can hold."""
 
     manifests: frozenset[str] | None = None
@@ -99,7 +99,7 @@ class Reference(Protocol):
 
 
 @runtime_checkable
-class InRepository(Protocol):
+class RepositoryReference(Protocol):
     """A reference whose image may belong to a repository, wherever it lies now."""
 
     @property
@@ -109,7 +109,7 @@ class InRepository(Protocol):
 
 
 @runtime_checkable
-class InRegistry(Protocol):
+class RegistryReference(Protocol):
     """A reference to an image that a registry serves."""
 
     @property
@@ -148,7 +148,7 @@ class Destination(Protocol):
     """Where images go. Children arrive before parents; names change only in ``commit``."""
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """What may be pushed here."""
         ...
 

@@ -54,7 +54,7 @@ NO_OVERRIDES = ConfigPathOverrides()
 
 
 @dataclass(frozen=True, slots=True)
-class Locations:
+class ConfigPaths:
     """Candidates in the order in which they are tried. Without any: no file is ever read."""
 
     auth: tuple[AuthLocation, ...] = ()
@@ -82,7 +82,7 @@ def locate(
     home: Path,
     uid: int,
     overrides: ConfigPathOverrides = NO_OVERRIDES,
-) -> Locations:
+) -> ConfigPaths:
     """Return the candidates for one user.
 
     Args:
@@ -103,7 +103,7 @@ def locate(
         main = (Path(named),)
     else:
         main = tuple(root / "registries.conf" for root in (config, *reversed(system)))
-    return Locations(
+    return ConfigPaths(
         auth=_auth(environment, home, uid, overrides),
         registries_conf=main,
         registries_conf_required=bool(overrides.registries_conf or named),

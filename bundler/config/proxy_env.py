@@ -42,7 +42,7 @@ class Proxies:
     """Whether a web server started us: then HTTP_PROXY may be a client's ``Proxy:`` header."""
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Proxies:
+    def from_environment(cls, environment: Mapping[str, str]) -> Proxies:
         """Read the variables; nothing is an error until a proxy is asked for."""
         return cls(
             http=_either(environment, "HTTP_PROXY"),
@@ -51,7 +51,7 @@ class Proxies:
             cgi=bool(environment.get("REQUEST_METHOD")),
         )
 
-    def between(self, scheme: Scheme, host: str) -> str | None:
+    def find_proxy(self, scheme: Scheme, host: str) -> str | None:
         """The proxy's URL for requests to ``scheme://host[:port]``; None: go there directly.
 
         Raises:

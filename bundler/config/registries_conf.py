@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from bundler.config.paths import Locations
+    from bundler.config.paths import ConfigPaths
 
 AUTH_FILES = "containers-auth.json"
 """The name in ``credential-helpers`` that stands for the files of credentials."""
@@ -55,7 +55,7 @@ class Registry:
     blocked: bool = False
     mirrors: tuple[Mirror, ...] = ()
 
-    def matched(self, name: str) -> int:
+    def match_length(self, name: str) -> int:
         """How many characters of ``name`` the prefix stands for; 0: it does not match."""
         if self.prefix.startswith("*."):
             domain = name.split("/", 1)[0].split("@", 1)[0]
@@ -72,8 +72,8 @@ class Registry:
         Raises:
             ConfigError: the location does not make a repository's name.
         """
-        name = full_name(image)
-        rewritten = location + name[self.matched(name) :]
+        name = to_lookup_name(image)
+        rewritten = location + name[self.match_length(name) :]
         try:
             result = ImageReference.parse(rewritten)
         except InvalidReferenceError as error:
@@ -94,18 +94,18 @@ class RegistriesConf:
 
     def find(self, name: str) -> Registry | None:
         """The table with the longest prefix of ``name``: a registry, repository or image."""
-        matching = [registry for registry in self.registries if registry.matched(name)]
+        matching = [registry for registry in self.registries if registry.match_length(name)]
         return max(matching, key=lambda registry: len(registry.prefix), default=None)
 
 
-def full_name(image: ImageReference) -> str:
+def to_lookup_name(image: ImageReference) -> str:
     """The name by which ``image`` is looked up; of tag and digest, the digest counts."""
     if image.digest is not None:
         return f"{image.repository}@{image.digest}"
     return f"{image.repository}:{image.tag}" if image.tag else image.repository
 
 
-def load(locations: Locations) -> RegistriesConf:
+def load(locations: ConfigPaths) -> RegistriesConf:
     """Read the main file, then the drop-ins, then the override.
 
     A later table replaces an earlier one with the same prefix.
@@ -161,7 +161,7 @@ def parse(raw: bytes, path: Path, *, only_v2: bool = False) -> RegistriesConf:
     return RegistriesConf(tuple(first.values()), helpers)
 
 
-def _main(locations: Locations) -> tuple[Path | None, bytes | None]:
+def _main(locations: ConfigPaths) -> tuple[Path | None, bytes | None]:
     for path in locations.registries_conf:
         raw = bounded_read.read(path, required=locations.registries_conf_required)
         if raw is not None:

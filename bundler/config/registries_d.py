@@ -51,7 +51,7 @@ class RegistriesD:
     default: LookasideConfig | None = None
     scopes: Mapping[str, LookasideConfig] = field(default_factory=dict, hash=False)
 
-    def lookaside(self, image: ImageReference, to: Literal["read", "write"]) -> str | None:
+    def find_lookaside(self, image: ImageReference, to: Literal["read", "write"]) -> str | None:
         """The URL below which signatures of ``image`` are; None where nobody said.
 
         A scope that has a place to write to is written there, else where it is read.
@@ -63,7 +63,7 @@ class RegistriesD:
                 return section.lookaside
         return None
 
-    def use_sigstore_attachments(self, image: ImageReference) -> bool:
+    def uses_sigstore_attachments(self, image: ImageReference) -> bool:
         """Whether sigstore's signatures beside ``image`` count."""
         for section in self._sections(image):
             if section.use_sigstore_attachments is not None:

@@ -90,18 +90,18 @@ class RegistryOverride:
     cert_dir: Path | None = None
     limits: RateLimits | None = None
 
-    def over(self, below: RegistryOverride) -> RegistryOverride:
+    def with_defaults(self, defaults: RegistryOverride) -> RegistryOverride:
         """These settings, completed by those of ``below`` where unset.
 
         Credentials and a credentials file replace each other, and so do TLS and plain HTTP.
         """
         if self.credentials is not None or self.authfile is not None:
-            below = replace(below, credentials=None, authfile=None)
+            defaults = replace(defaults, credentials=None, authfile=None)
         if self.tls_verify:
-            below = replace(below, plain_http=None)
+            defaults = replace(defaults, plain_http=None)
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return replace(
-            below, **{k: value for k, value in values.items() if value not in (None, ())}
+            defaults, **{k: value for k, value in values.items() if value not in (None, ())}
         )
 
 

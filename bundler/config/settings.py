@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bundler.config import certs_d, paths, registries_conf, storage_conf
-from bundler.config.credentials.lookup import Keychain
-from bundler.config.paths import NO_OVERRIDES, AuthLocation, ConfigPathOverrides, Locations
+from bundler.config.credentials.lookup import CredentialLookup
+from bundler.config.paths import NO_OVERRIDES, AuthLocation, ConfigPathOverrides, ConfigPaths
 from bundler.config.proxy_env import Proxies
 from bundler.config.registry_access import (
     ANY_DETAILS,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bundler.config.policy_json import Policy
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.config.registries_d import RegistriesD
-    from bundler.config.storage_conf import Storage, StorageLocations
+    from bundler.config.storage_conf import Storage, StorageConfPaths
     from bundler.oci.reference import ImageReference
 
 _NOTHING = RegistryOverride()
@@ -48,18 +48,18 @@ class Settings:
 
     def __init__(
         self,
-        locations: Locations | None = None,
+        locations: ConfigPaths | None = None,
         environment: Mapping[str, str] | None = None,
-        storage: StorageLocations | None = None,
+        storage: StorageConfPaths | None = None,
         user_agent: str | None = None,
     ) -> None:
-        self.locations = locations or Locations()
+        self.paths = locations or ConfigPaths()
         self.environment = dict(environment or {})
         """Handed on to credential helpers."""
-        self.proxies = Proxies.of(self.environment)
+        self.proxies = Proxies.from_environment(self.environment)
         self.user_agent = user_agent
         """What to call this program before registries; None: as it calls itself."""
-        self._keychain = Keychain(self.environment)
+        self._keychain = CredentialLookup(self.environment)
         self._lock = threading.Lock()
         self._registries: RegistriesConf | None = None
         self._storage = storage
@@ -123,7 +123,7 @@ class Settings:
             credentials=self._credentials(host, path, said),
             tls=tls,
             limits=said.limits or RateLimits(),
-            proxy=self.proxies.between("http" if tls.plain_http else "https", address_of(host)),
+            proxy=self.proxies.find_proxy("http" if tls.plain_http else "https", address_of(host)),
             user_agent=self.user_agent,
             proxies=self.proxies,
         )
@@ -144,7 +144,7 @@ class Settings:
         Raises:
             ConfigError: the registry is blocked, or registries.conf is not in order.
         """
-        registry = self._registry(registries_conf.full_name(image))
+        registry = self._registry(registries_conf.to_lookup_name(image))
         if registry is None:
             return [Endpoint(image.domain, image.path, insecure=False, is_mirror=False)]
         found = []
@@ -162,7 +162,7 @@ class Settings:
         Raises:
             ConfigError: the registry is blocked, or registries.conf is not in order.
         """
-        registry = self._registry(registries_conf.full_name(image))
+        registry = self._registry(registries_conf.to_lookup_name(image))
         insecure = registry is not None and registry.insecure
         return Endpoint(image.domain, image.path, insecure, is_mirror=False)
 
@@ -179,7 +179,7 @@ class Settings:
         Raises:
             ConfigError: a file or a helper that has to be asked is not in order.
         """
-        files = self.locations.auth if locations is None else locations
+        files = self.paths.auth if locations is None else locations
         return self._keychain.find(host, path, files, self.credential_helpers)
 
     def policy(self) -> Policy | None:
@@ -190,8 +190,8 @@ class Settings:
         """
         from bundler.config import policy_json  # noqa: PLC0415 - only who copies images asks
 
-        required = self.locations.policy_json_required
-        for path in self.locations.policy_json:
+        required = self.paths.policy_json_required
+        for path in self.paths.policy_json:
             if (found := policy_json.read(path, required=required)) is not None:
                 return found
         return None
@@ -205,7 +205,7 @@ class Settings:
         """
         from bundler.config import registries_d  # noqa: PLC0415 - loads yaml; for signatures only
 
-        return registries_d.load(self.locations.registries_d)
+        return registries_d.load(self.paths.registries_d)
 
     @cached_property
     def tls_details(self) -> TlsDetails:
@@ -214,11 +214,11 @@ class Settings:
         Raises:
             ConfigError: the file is not there, or not in order.
         """
-        if self.locations.tls_details is None:
+        if self.paths.tls_details is None:
             return ANY_DETAILS
         from bundler.config import tls_details  # noqa: PLC0415 - loads yaml, and few have such a file
 
-        return tls_details.read(self.locations.tls_details)
+        return tls_details.read(self.paths.tls_details)
 
     @property
     def credential_helpers(self) -> tuple[str, ...]:
@@ -236,7 +236,7 @@ class Settings:
     def _load_registries(self) -> RegistriesConf:
         with self._lock:
             if self._registries is None:
-                self._registries = registries_conf.load(self.locations)
+                self._registries = registries_conf.load(self.paths)
             return self._registries
 
     def _credentials(self, host: str, path: str, said: RegistryOverride) -> Credentials:
@@ -250,7 +250,7 @@ class Settings:
         if said.cert_dir is not None:
             found = certs_d.read(said.cert_dir)
         else:
-            found = certs_d.find(self.locations.certs_d, host)
+            found = certs_d.find(self.paths.certs_d, host)
         own_pair = said.client_certificate is not None
         return TlsConfig(
             verify=not insecure if said.tls_verify is None else said.tls_verify,

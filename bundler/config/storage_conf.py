@@ -33,7 +33,7 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
-class StorageLocations:
+class StorageConfPaths:
     """The files that may name the storage of one user, and what holds without them."""
 
     usual: Storage
@@ -57,7 +57,7 @@ def locate(
     home: Path,
     uid: int,
     overrides: ConfigPathOverrides = NO_OVERRIDES,
-) -> StorageLocations:
+) -> StorageConfPaths:
     """Return the candidates for one user; the arguments are those of ``paths.locate``."""
     run = overrides.run
     named = environment.get("CONTAINERS_STORAGE_CONF")
@@ -74,7 +74,7 @@ def locate(
         usual = Storage(data / "containers/storage", runtime / "containers")
         files = (own, *system)
     options = environment.get("STORAGE_OPTS") or ""
-    return StorageLocations(
+    return StorageConfPaths(
         usual,
         (Path(named),) if named else files,
         required=bool(named),
@@ -86,7 +86,7 @@ def locate(
     )
 
 
-def load(locations: StorageLocations) -> Storage:
+def load(locations: StorageConfPaths) -> Storage:
     """The storage that is meant where none is named.
 
     Raises:
@@ -123,7 +123,7 @@ def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
     return section
 
 
-def _from_file(section: dict[str, Any], path: Path, locations: StorageLocations) -> Storage:
+def _from_file(section: dict[str, Any], path: Path, locations: StorageConfPaths) -> Storage:
     """A file of the administrator tells a user without privileges the driver, and no places."""
     usual = locations.usual
     root, run_root = (

@@ -129,8 +129,8 @@ class _Execution:
     def each(self, tasks: Sequence[TaskT], do: Callable[[TaskT], None]) -> None:
         """Run ``do`` for every task that an image still needs."""
         needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
-        parallel = [task for task in needed if task.destination.accepts.writers != 1]
-        serial = [task for task in needed if task.destination.accepts.writers == 1]
+        parallel = [task for task in needed if task.destination.capabilities.writers != 1]
+        serial = [task for task in needed if task.destination.capabilities.writers == 1]
         serial.sort(key=_is_no_layer)  # archives put layers first
         thunks = [partial(self._guarded, do, task) for task in parallel]
         for _, queue in _by_destination(serial):

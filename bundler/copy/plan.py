@@ -187,14 +187,14 @@ def _decided(targets: Sequence[Target], executor: Executor, stop: Cancellation) 
 
 
 def _recipe(target: Target) -> ConversionPlan | None:
-    image, changes, accepts = target.image, target.changes, target.destination.accepts
+    image, changes, capabilities = target.image, target.changes, target.destination.capabilities
     if image.signatures:
         _check_signatures(target)
         changes = replace(
             changes,
             fixed_reason=changes.fixed_reason or "it is signed; --remove-signatures allows it",
         )
-    recipe = decide(image.graph, accepts, changes, image.label)
+    recipe = decide(image.graph, capabilities, changes, image.label)
     if recipe is not None and image.referrers:
         raise CannotConvertError(
             f"{image.label}: it would get another digest",
@@ -250,7 +250,7 @@ def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_BlobNeed], list[Node
             if node.digest is None:
                 continue
             foreign_layer = media_types.is_foreign(node.media_type, node.urls)
-            if foreign_layer and destination.accepts.foreign_urls:
+            if foreign_layer and destination.capabilities.foreign_urls:
                 foreign.setdefault(node.digest, node)
                 continue
             treatment = None if change is None else change.conversion
@@ -349,7 +349,7 @@ def _add_manifests(
 
 
 def _check_type(item: GraphManifest, destination: Destination, label: str) -> None:
-    accepted = destination.accepts.manifests
+    accepted = destination.capabilities.manifests
     if accepted is not None and item.descriptor.media_type not in accepted:
         raise CannotConvertError(
             f"{label}: the destination does not take {item.descriptor.media_type}",

@@ -46,12 +46,12 @@ class BundlerError(Exception):
     def __str__(self) -> str:
         return self.message
 
-    def naming(self, subject: str) -> str:
+    def message_about(self, subject: str) -> str:
         """The message for a report about ``subject``, which most messages name themselves."""
         bare = subject.removeprefix("docker://")
         return self.message if bare in self.message else f"{subject}: {self.message}"
 
-    def without(self, *beginnings: str) -> str:
+    def message_without(self, *beginnings: str) -> str:
         """The message for a report that shows its ``beginnings``, such as a path, before it."""
         message = self.message
         for beginning in beginnings:

@@ -17,7 +17,7 @@ from bundler.copy.resolved_event import create_resolved_event
 from bundler.errors import BundlerError, DigestConflictError, RegistryError
 from bundler.events import Notice
 from bundler.oci import media_types
-from bundler.ports import InRepository
+from bundler.ports import RepositoryReference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +113,7 @@ def copy_image(
         running.emit(create_resolved_event(image.graph))
         _check_digest(goal, image)
         names = (*((goal.name,) if goal.name else ()), *order.additional_names)
-        named = goal.image if isinstance(goal, InRepository) else None
+        named = goal.image if isinstance(goal, RepositoryReference) else None
         changes = order.changes.for_endpoints(source, named)
         target = Target(image, destination, names, changes=changes)
         made = plan([target], running.executor, running.cancellation)
@@ -130,7 +130,7 @@ def _unlabelled(image: ResolvedImage) -> ResolvedImage:
 
 def _check_digest(goal: Reference, image: ResolvedImage) -> None:
     """See that a destination which names a digest names the image's."""
-    named = goal.image if isinstance(goal, InRepository) else None
+    named = goal.image if isinstance(goal, RepositoryReference) else None
     root = image.graph.root.digest
     if named is not None and named.digest is not None and named.digest != root:
         raise DigestConflictError(

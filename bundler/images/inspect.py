@@ -27,7 +27,7 @@ from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index
 from bundler.oci.schema1.manifest import Schema1
-from bundler.ports import InRepository, KeepsOriginalManifests, ListsTags, RegistryRepository
+from bundler.ports import KeepsOriginalManifests, ListsTags, RegistryRepository, RepositoryReference
 
 if TYPE_CHECKING:
     from bundler.events import Emit
@@ -135,7 +135,7 @@ def create_summary(
         tags: the tags of the repository.
         algorithm: the algorithm of the digest; None: the root's own.
     """
-    named = root.reference.image if isinstance(root.reference, InRepository) else None
+    named = root.reference.image if isinstance(root.reference, RepositoryReference) else None
     head = (
         Member("Name", "" if named is None else named.repository, omit_empty=True),
         Member("Tag", image.tag if isinstance(image, Schema1) else "", omit_empty=True),

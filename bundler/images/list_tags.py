@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import UnsupportedError, UsageError
 from bundler.gocompat.values import Member, Struct, strings
-from bundler.ports import InRepository, ListsTags, RegistryRepository
+from bundler.ports import ListsTags, RegistryRepository, RepositoryReference
 
 if TYPE_CHECKING:
     from bundler.ports import Reference, Source
@@ -25,7 +25,7 @@ def list_tags(source: Source, reference: Reference) -> Struct:
             hint="use docker://, oci: or docker-archive:",
         )
     repository = ""
-    if isinstance(source, RegistryRepository) and isinstance(reference, InRepository):
+    if isinstance(source, RegistryRepository) and isinstance(reference, RepositoryReference):
         image = reference.image
         if image is not None:
             if image.version is not None:

@@ -57,7 +57,7 @@ class Registry:
                 f"{text[:200]!r} is not a registry",
                 hint="write host[:port] or host[:port]/namespace, without https:// and without tag",
             )
-        return cls(auth_file.host_of(host), path)
+        return cls(auth_file.normalize_host(host), path)
 
     def __str__(self) -> str:
         return f"{self.host}/{self.path}" if self.path else self.host
@@ -76,9 +76,9 @@ class CredentialStore:
         """Return the authfile to write."""
         if self.authfile is not None:
             return self.authfile
-        if not settings.locations.auth:
+        if not settings.paths.auth:
             raise ConfigError("no authfile to store credentials in", hint="specify --authfile")
-        return settings.locations.auth[0].path
+        return settings.paths.auth[0].path
 
     def create_key(self, registry: Registry) -> str:
         """Return the key of the entry for ``registry`` in the authfile."""
@@ -89,7 +89,7 @@ class CredentialStore:
                 f"{registry}: Docker's authfile has entries for registries, not for namespaces",
                 hint=f"log in to {registry.host}, or specify --authfile",
             )
-        return auth_file.stored_name(registry.host)
+        return auth_file.to_server_name(registry.host)
 
     def find_helpers(self, settings: Settings) -> tuple[str, ...]:
         """Return the credential helpers, in the order in which they are tried."""
@@ -214,7 +214,7 @@ def logout_all(settings: Settings, store: CredentialStore = DEFAULT_STORE) -> No
         if helper == AUTH_FILES:
             auth_store.remove_all(store.find_file(settings), settings.environment)
         else:
-            for server in credential_helper.servers(helper, settings.environment):
+            for server in credential_helper.list_servers(helper, settings.environment):
                 credential_helper.erase(helper, server, settings.environment)
 
 
@@ -240,8 +240,8 @@ def _find_other_file(registry: Registry, settings: Settings, store: CredentialSt
     """Return a hint about another authfile with credentials for ``registry``."""
     if store.authfile is not None:
         return None
-    for location in settings.locations.auth[1:]:
-        credentials = auth_file.read(location).credentials(registry.host, registry.path)
+    for location in settings.paths.auth[1:]:
+        credentials = auth_file.read(location).find_credentials(registry.host, registry.path)
         if not credentials.anonymous:
             return f"its credentials are in {location.path}; specify that file with --authfile"
     return None

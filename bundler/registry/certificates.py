@@ -39,7 +39,7 @@ _PROBLEMS = {
 }
 
 
-def untrusted(
+def create_error(
     failure: ssl.SSLCertVerificationError,
     server: str,
     host: str,
@@ -70,7 +70,7 @@ def untrusted(
     )
 
 
-def anchors_of(registry: str) -> str:
+def describe_anchors(registry: str) -> str:
     """Where a certificate that ``registry`` is trusted by is saved, for a hint."""
     return (
         f"/etc/containers/certs.d/{registry}/ca.crt, or add it to the directory of --cert-dir or "
@@ -78,13 +78,13 @@ def anchors_of(registry: str) -> str:
     )
 
 
-def refusal_among(causes: Iterable[BaseException]) -> ssl.SSLCertVerificationError | None:
+def find_refusal(causes: Iterable[BaseException]) -> ssl.SSLCertVerificationError | None:
     """OpenSSL's verdict on a certificate, if it is one of ``causes``."""
     refusals = (one for one in causes if isinstance(one, ssl.SSLCertVerificationError))
     return next(refusals, None)
 
 
-def presented(
+def fetch_certificate(
     host: str, port: int, make_context: Callable[[], ssl.SSLContext], *, proxy: str | None = None
 ) -> CertificateSummary | None:
     """The certificate that a server presents, unverified; None if it cannot be had.
@@ -102,7 +102,7 @@ def presented(
             return None
         connection.connect()
         data = connection.sock.getpeercert(binary_form=True)
-        return None if data is None else summary(data)
+        return None if data is None else summarize(data)
     except (OSError, http.client.HTTPException, ValueError):
         return None  # OpenSSL's verdict alone must do
     finally:
@@ -110,7 +110,7 @@ def presented(
             connection.close()
 
 
-def summary(data: bytes) -> CertificateSummary:
+def summarize(data: bytes) -> CertificateSummary:
     """The parts of a DER certificate that a message names.
 
     Raises:

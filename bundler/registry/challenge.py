@@ -31,7 +31,7 @@ class Challenge:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse(headers: Iterable[str]) -> list[Challenge]:
+def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
     """All challenges of WWW-Authenticate fields; one field may hold several.
 
     What cannot be parsed ends its field: the challenges before it still count.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _POOL_SIZE = 64
 
 
-class Connections(HTTPAdapter):
+class ConnectionPool(HTTPAdapter):
     """A pool of connections; for any number of threads.
 
     Args:

@@ -31,7 +31,7 @@ from bundler.errors import (
 from bundler.oci.json import strict
 from bundler.oci.media_types import essence
 from bundler.registry import certificates
-from bundler.registry.origin import Origin, redacted
+from bundler.registry.origin import Origin, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,13 +47,13 @@ _LONGEST_DETAIL = 300
 _LONGEST_BODY = 50
 
 
-def of_answer(
+def from_response(
     status: int,
     headers: Mapping[str, str],
     body: bytes,
     *,
     request: tuple[str, str],
-    what: str,
+    subject: str,
     registry: str | None,
 ) -> BundlerError:
     """The error for an answer that is not the one hoped for.
@@ -63,26 +63,26 @@ def of_answer(
         headers: the answer's headers.
         body: the beginning of its body, at most ``MAX_ERROR_BODY`` bytes.
         request: method and URL.
-        what: how the message names the thing that was asked for.
+        subject: the content that was requested, for the message.
         registry: the registry's name; None if another host answered, to which it redirected.
     """
-    error = _refusal(status, headers, body, request=request, what=what, registry=registry)
+    error = _refusal(status, headers, body, request=request, what=subject, registry=registry)
     method, url = request
-    error.exchange = exchange(status, body, method=method, url=url)
+    error.exchange = describe_exchange(status, body, method=method, url=url)
     return error
 
 
-def exchange(status: int, body: bytes, *, method: str, url: str) -> HttpExchange:
+def describe_exchange(status: int, body: bytes, *, method: str, url: str) -> HttpExchange:
     """What was asked, and the answer; ``body`` is its beginning, without secrets."""
     entries = tuple(
         (_clean(str(entry.get("code", "")))[:80], _clean(str(entry.get("message", ""))))
         for entry in _entries(body)
     )
     beginning = "" if entries else _clean(body[:_LONGEST_BODY].decode("utf-8", "replace"))
-    return HttpExchange(method, redacted(url), status, entries, beginning)
+    return HttpExchange(method, redact(url), status, entries, beginning)
 
 
-def of_exception(
+def from_exception(
     error: Exception,
     url: str,
     *,
@@ -101,22 +101,22 @@ def of_exception(
         certificate: reads the certificate that a server presents, where it is not trusted.
     """
     origin = Origin.of(url)
-    causes = list(causes_of(error))
-    refusal = certificates.refusal_among(causes)
+    causes = list(iterate_causes(error))
+    refusal = certificates.find_refusal(causes)
     if proxied and any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
         found = _of_proxy(causes, origin)
     elif refusal is not None:
-        anchors = certificates.anchors_of(registry or str(origin).partition("://")[2])
-        found = certificates.untrusted(
+        anchors = certificates.describe_anchors(registry or str(origin).partition("://")[2])
+        found = certificates.create_error(
             refusal, str(origin), origin.host, certificate(origin), anchors=anchors
         )
     else:
         found = _breakdown(causes, origin)
-    found.exchange = HttpExchange("", redacted(url))
+    found.exchange = HttpExchange("", redact(url))
     return found
 
 
-def not_a_registry(url: str, *, status: int | None = None) -> RegistryError:
+def from_html_response(url: str, *, status: int | None = None) -> RegistryError:
     """The error for a web page where a registry's answer should be."""
     return RegistryError(
         f"{Origin.of(url)} answered with a web page (HTML): not a registry, or a login page or "
@@ -135,16 +135,16 @@ def speaks_plain_http(error: Exception) -> bool:
     """Whether a TLS handshake failed since the server does not speak TLS at all."""
     return any(
         isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_HTTP
-        for cause in causes_of(error)
+        for cause in iterate_causes(error)
     )
 
 
-def refused(error: Exception) -> bool:
+def is_connection_refused(error: Exception) -> bool:
     """Whether nothing listens there."""
-    return any(isinstance(cause, ConnectionRefusedError) for cause in causes_of(error))
+    return any(isinstance(cause, ConnectionRefusedError) for cause in iterate_causes(error))
 
 
-def causes_of(error: BaseException) -> Iterator[BaseException]:
+def iterate_causes(error: BaseException) -> Iterator[BaseException]:
     """``error`` and all that it wraps, outermost first."""
     seen: list[BaseException] = []
     queue: list[object] = [error]
@@ -184,7 +184,7 @@ def _refusal(
             hint=f"airbundle login {registry}",
         )
     if is_html(headers) and status < 500:
-        return not_a_registry(url, status=status)
+        return from_html_response(url, status=status)
     if method in ("PUT", "DELETE") and _is_immutable(status, codes, detail):
         return ConflictError(
             f"{what}: the registry will not change it{detail}",
@@ -204,7 +204,7 @@ def _refusal(
     # A signed URL that has run out answers 403; the registry signs a fresh one.
     temporary = status in _TEMPORARY or (not own and status in (401, 403))
     return RegistryError(
-        f"{what}: {method} {redacted(url)} was answered {_phrase(status)}{detail}",
+        f"{what}: {method} {redact(url)} was answered {_phrase(status)}{detail}",
         status=status,
         codes=codes,
         temporary=temporary,
@@ -348,6 +348,6 @@ def _clean(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text).strip()[:_LONGEST_DETAIL]
 
 
-def malformed(what: str, error: MalformedError) -> RegistryError:
+def from_malformed_document(subject: str, error: MalformedError) -> RegistryError:
     """A registry's own document (a list, a token) that cannot be read."""
-    return RegistryError(f"{what}: the answer is not what a registry sends: {error.message}")
+    return RegistryError(f"{subject}: the answer is not what a registry sends: {error.message}")

@@ -51,7 +51,7 @@ class Origin:
         except ValueError:
             raise RegistryError("the registry sent a malformed URL") from None
         if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
-            raise RegistryError(f"{redacted(url)} is not an http or https URL that can be used")
+            raise RegistryError(f"{redact(url)} is not an http or https URL that can be used")
         return cls(parts.scheme, parts.hostname.lower(), port or _PORTS[parts.scheme])
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ class AddressScope(Enum):
     UNKNOWN = "unknown"
 
 
-def resolved(base: str, location: str) -> str:
+def resolve_location(base: str, location: str) -> str:
     """The absolute URL of ``location``, which a server gave in its answer to ``base``.
 
     Raises:
@@ -83,13 +83,13 @@ def resolved(base: str, location: str) -> str:
         raise RegistryError(f"{Origin.of(base)} sent a malformed Location") from None
     if Origin.of(url).scheme == "http" and Origin.of(base).scheme == "https":
         raise RegistryError(
-            f"{Origin.of(base)} sent its client on to {redacted(url)}, without TLS: refused",
+            f"{Origin.of(base)} sent its client on to {redact(url)}, without TLS: refused",
             hint="a proxy before the registry must tell it of HTTPS (X-Forwarded-Proto)",
         )
     return url
 
 
-def redacted(url: str) -> str:
+def redact(url: str) -> str:
     """``url`` without user, query and fragment, which may hold secrets; for messages."""
     plain = re.split(r"[?#]", url, maxsplit=1)[0]
     plain = re.sub(r"//[^/]*@", "//", plain)
@@ -108,15 +108,15 @@ def check_hop(registry: Origin, target: Origin, *, resolve: bool) -> None:
     """
     if target.host == registry.host:
         return
-    reach = reach_of(target.host, resolve=resolve)
+    reach = find_scope(target.host, resolve=resolve)
     if reach is AddressScope.FORBIDDEN or (
         reach is AddressScope.PRIVATE
-        and reach_of(registry.host, resolve=resolve) is AddressScope.PUBLIC
+        and find_scope(registry.host, resolve=resolve) is AddressScope.PUBLIC
     ):
         raise RegistryError(f"{registry} sent its client on to {target}, a {reach.value} address")
 
 
-def same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
+def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
     """Return whether ``target`` has the same owner as ``registry``, as far as names can tell.
 
     That is so for equal hosts, for two loopback addresses, for two hosts below the same domain
@@ -134,11 +134,11 @@ def same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
         return True
     # registry.corp and login.corp: nobody sells names below a suffix of one's own network.
     return ours.rpartition(".")[2] == theirs.rpartition(".")[2] and all(
-        reach_of(host, resolve=resolve) is AddressScope.PRIVATE for host in (ours, theirs)
+        find_scope(host, resolve=resolve) is AddressScope.PRIVATE for host in (ours, theirs)
     )
 
 
-def reach_of(host: str, *, resolve: bool) -> AddressScope:
+def find_scope(host: str, *, resolve: bool) -> AddressScope:
     """How far ``host`` reaches; of several addresses the most suspicious one counts."""
     address = _address(host)
     if address is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import LimitError, MalformedError, RegistryError
 from bundler.oci.json import strict
 from bundler.registry import errors
-from bundler.registry.origin import Origin, resolved
+from bundler.registry.origin import Origin, resolve_location
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -30,19 +30,21 @@ _NEXT = re.compile(r'<([^<>]*)>[^<,]*;\s*rel="?next"?', re.IGNORECASE)
 _MAX_NAME = 255  # of a repository; tags are shorter
 
 
-def strings(session: Session, url: str, key: str, *, what: str, scopes: Scopes) -> Iterator[str]:
+def list_strings(
+    session: Session, url: str, key: str, *, subject: str, scopes: Scopes
+) -> Iterator[str]:
     """The strings under ``key``, of all pages of a list."""
     total = 0
-    for answer, body in pages(session, url, what=what, scopes=scopes):
-        for entry in _entries(answer, body, key, what):
+    for answer, body in iterate_pages(session, url, subject=subject, scopes=scopes):
+        for entry in _entries(answer, body, key, subject):
             total += 1
             if total > MAX_ENTRIES:
-                raise LimitError(f"{what}: more than the {MAX_ENTRIES:,} entries allowed")
+                raise LimitError(f"{subject}: more than the {MAX_ENTRIES:,} entries allowed")
             yield entry
 
 
-def pages(
-    session: Session, url: str, *, what: str, scopes: Scopes, allow: Collection[int] = ()
+def iterate_pages(
+    session: Session, url: str, *, subject: str, scopes: Scopes, allow: Collection[int] = ()
 ) -> Iterator[tuple[Response, bytes]]:
     """Each page of a list; the next one must be at the same origin, and a new one."""
     seen: set[str] = set()
@@ -50,25 +52,27 @@ def pages(
     while following is not None:
         seen.add(following)
         if len(seen) > MAX_PAGES:
-            raise LimitError(f"{what}: more than the {MAX_PAGES:,} pages allowed")
-        with session.request("GET", following, what=what, scopes=scopes, allow=allow) as answer:
-            body = answer.read(MAX_PAGE, what)
+            raise LimitError(f"{subject}: more than the {MAX_PAGES:,} pages allowed")
+        with session.request(
+            "GET", following, subject=subject, scopes=scopes, allow=allow
+        ) as answer:
+            body = answer.read(MAX_PAGE, subject)
         yield answer, body
         link = _NEXT.search(answer.headers.get("Link", ""))
-        following = None if link is None else resolved(answer.url, link[1])
+        following = None if link is None else resolve_location(answer.url, link[1])
         if following is not None and Origin.of(following) != session.origin:
-            raise RegistryError(f"{what}: the next page would be at {Origin.of(following)}")
+            raise RegistryError(f"{subject}: the next page would be at {Origin.of(following)}")
         if following in seen:
-            raise RegistryError(f"{what}: the list's pages go round in a circle")
+            raise RegistryError(f"{subject}: the list's pages go round in a circle")
 
 
 def _entries(answer: Response, body: bytes, key: str, what: str) -> list[str]:
     if errors.is_html(answer.headers):
-        raise errors.not_a_registry(answer.url, status=answer.status)
+        raise errors.from_html_response(answer.url, status=answer.status)
     try:
         value = strict.load_object(body, subject=what, limit=MAX_PAGE).get(key)
     except MalformedError as error:
-        raise errors.malformed(what, error) from None
+        raise errors.from_malformed_document(what, error) from None
     if value is None:
         return []
     if not isinstance(value, list) or not all(

@@ -55,7 +55,7 @@ class ConnectionLimiter:
         self._held: Counter[int] = Counter()
         self._changed = threading.Condition()
 
-    def take(self, cancellation: Cancellation) -> Callable[[], None]:
+    def acquire(self, cancellation: Cancellation) -> Callable[[], None]:
         """Wait for a slot; call what is returned, once, to give it back.
 
         Raises:

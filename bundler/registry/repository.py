@@ -79,7 +79,7 @@ class Repository:
         self.scopes: Scopes = (f"repository:{path}:{actions}",)
         self._referrers_api: bool | None = None
 
-    def manifest(self, reference: str | Digest) -> tuple[Descriptor, bytes]:
+    def get_manifest(self, reference: str | Digest) -> tuple[Descriptor, bytes]:
         """A manifest by tag or digest, of 4 MiB at most.
 
         The descriptor of one that was asked for by digest is what was asked for: the caller
@@ -95,7 +95,7 @@ class Repository:
             "GET", f"manifests/{reference}", what=what, headers=headers, allow=()
         ) as answer:
             if errors.is_html(answer.headers):
-                raise errors.not_a_registry(answer.url, status=answer.status)
+                raise errors.from_html_response(answer.url, status=answer.status)
             raw = answer.read(MAX_MANIFEST, what)
         media_type = _manifest_type(answer, raw, what)
         if isinstance(reference, Digest):
@@ -121,7 +121,7 @@ class Repository:
             media_type = media_types.essence(answer.headers.get("Content-Type", ""))
             return Descriptor(media_type, digest, answer.length)
         try:
-            return self.manifest(reference)[0]
+            return self.get_manifest(reference)[0]
         except NotFoundError:
             return None
 
@@ -187,13 +187,13 @@ class Repository:
             if answer.status == 206:
                 _check_range(answer, offset, what)
             elif errors.is_html(answer.headers):
-                raise errors.not_a_registry(answer.url, status=answer.status)
+                raise errors.from_html_response(answer.url, status=answer.status)
             stream = _BlobStream(answer, what, None if size is None else size - offset)
             if answer.status != 206:
                 stream.skip(offset)
             yield stream
 
-    def tags(self) -> list[str]:
+    def list_tags(self) -> list[str]:
         """Every tag, in the order the registry gives them.
 
         Raises:
@@ -201,14 +201,16 @@ class Repository:
             LimitError: more pages or tags than anybody has.
         """
         url = f"/v2/{quote(self.path)}/tags/list?n={pagination.PAGE_SIZE}"
-        pages = pagination.strings(self.session, url, "tags", what=self.name, scopes=self.scopes)
+        pages = pagination.list_strings(
+            self.session, url, "tags", subject=self.name, scopes=self.scopes
+        )
         tags = list(dict.fromkeys(pages))
         for tag in tags:
             if not is_tag(tag):
                 raise MalformedError(f"{self.name}: the registry lists {tag[:80]!r} as a tag")
         return tags
 
-    def referrers(self, subject: Digest) -> list[Descriptor]:
+    def list_referrers(self, subject: Digest) -> list[Descriptor]:
         """What names ``subject`` as its subject: from the API, else from the fallback tag."""
         if self._referrers_api is not False:
             found = self._referrers_by_api(subject)
@@ -216,7 +218,7 @@ class Repository:
                 self._referrers_api = True
                 return found
             self._referrers_api = False
-        index = self.fallback_index(subject)
+        index = self.get_fallback_index(subject)
         return [] if index is None else list(index.manifests)
 
     @property
@@ -224,14 +226,14 @@ class Repository:
         """Whether the registry itself lists referrers; known once it was asked for some."""
         return self._referrers_api is True
 
-    def fallback_index(self, subject: Digest) -> Index | None:
+    def get_fallback_index(self, subject: Digest) -> Index | None:
         """The index that clients keep where a registry does not; None: there is none.
 
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
         """
-        tag = fallback_tag(subject)
+        tag = to_fallback_tag(subject)
         try:
-            descriptor, raw = self.manifest(tag)
+            descriptor, raw = self.get_manifest(tag)
         except NotFoundError:
             return None
         parsed = parse(raw, descriptor.media_type, subject=self._called(tag))
@@ -242,8 +244,8 @@ class Repository:
         what = f"{self.name}: referrers of {subject}"
         found: list[Descriptor] = []
         url = f"/v2/{quote(self.path)}/referrers/{subject}"
-        for answer, body in pagination.pages(
-            self.session, url, what=what, scopes=self.scopes, allow=_NO_REFERRERS_API
+        for answer, body in pagination.iterate_pages(
+            self.session, url, subject=what, scopes=self.scopes, allow=_NO_REFERRERS_API
         ):
             media_type = media_types.essence(answer.headers.get("Content-Type", ""))
             if answer.status != 200 or media_type != media_types.OCI_INDEX:
@@ -281,7 +283,7 @@ class Repository:
         return self.session.request(
             method,
             f"/v2/{quote(self.path)}/{path}",
-            what=what,
+            subject=what,
             scopes=scopes or self.scopes,
             headers=headers,
             body=None if body is None else BytesBody(body),
@@ -297,7 +299,7 @@ class Repository:
         return f"{self.name}:{reference}"
 
 
-def fallback_tag(subject: Digest) -> str:
+def to_fallback_tag(subject: Digest) -> str:
     """The tag under which clients list the referrers of ``subject``."""
     return f"{subject.algorithm}-{subject.hex[:64]}"
 

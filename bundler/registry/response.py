@@ -11,7 +11,7 @@ import urllib3
 
 from bundler.errors import LimitError, RegistryError
 from bundler.registry import errors
-from bundler.registry.origin import redacted
+from bundler.registry.origin import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ _PATIENCE = 60.0
 _SLOWEST = 256  # bytes a second over all of the patience; no link that works is slower
 _WORTH_READING = 64 * 1024
 
-BROKEN = (
+NETWORK_ERRORS = (
     OSError,
     ValueError,  # a file that another thread closed
     http.client.HTTPException,
@@ -79,19 +79,19 @@ class Response:
         """Call ``callback`` when this is closed."""
         self._on_close.append(callback)
 
-    def read(self, limit: int, what: str) -> bytes:
+    def read(self, limit: int, subject: str) -> bytes:
         """The whole body.
 
         Raises:
             LimitError: it is larger than ``limit`` bytes.
             RegistryError: it broke off, or takes too long to come.
         """
-        body = self.read_front(limit + 1)
+        body = self.read_prefix(limit + 1)
         if len(body) > limit:
-            raise LimitError(f"{what}: more than the {limit:,} bytes allowed")
+            raise LimitError(f"{subject}: more than the {limit:,} bytes allowed")
         return body
 
-    def read_front(self, limit: int) -> bytes:
+    def read_prefix(self, limit: int) -> bytes:
         """The body's first bytes, at most ``limit``; raises as ``read`` does."""
         body = bytearray()
         buffer = memoryview(bytearray(min(limit, _SLICE)))
@@ -100,7 +100,7 @@ class Response:
             body += buffer[:count]
             if time.monotonic() > deadline:
                 raise RegistryError(
-                    f"{redacted(self.url)}: the answer comes too slowly", temporary=True
+                    f"{redact(self.url)}: the answer comes too slowly", temporary=True
                 )
         return bytes(body)
 
@@ -123,9 +123,9 @@ class Response:
                 if not got or time.monotonic() > begun + _LONGEST_FILL:
                     break
             self._refuse_to_crawl(count, time.monotonic() - begun)
-        except BROKEN as error:
+        except NETWORK_ERRORS as error:
             self._cancellation.check()
-            self._failure = errors.of_exception(error, self.url)
+            self._failure = errors.from_exception(error, self.url)
             self._failure.temporary = True
             if not count:
                 raise self._failure from error
@@ -140,7 +140,7 @@ class Response:
                 self._raw.release_conn()
             else:
                 self._raw.close()
-        except BROKEN:
+        except NETWORK_ERRORS:
             self._raw.close()
         for callback in self._on_close:
             callback()

@@ -28,10 +28,10 @@ from bundler.errors import (
 )
 from bundler.events import Emit, discard
 from bundler.registry import certificates, errors
-from bundler.registry.connection_pool import Connections
-from bundler.registry.origin import Origin, check_hop, redacted, resolved
+from bundler.registry.connection_pool import ConnectionPool
+from bundler.registry.origin import Origin, check_hop, redact, resolve_location
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
-from bundler.registry.response import BROKEN, Response
+from bundler.registry.response import NETWORK_ERRORS, Response
 from bundler.registry.tls_restrictions import unverified_context, verifying_context
 from bundler.registry.token_auth import Authenticator, Scopes
 from bundler.retry_policy import Attempts, Backoff, RetryPolicy
@@ -141,8 +141,8 @@ class Session:
         self._retry_policy = retry_policy
         self._pace = RateLimiter(access.limits.requests_per_second)
         self._slots = ConnectionLimiter(access.limits.parallel)
-        self._own = Connections(lambda: _own_context(access.tls))
-        self._others = Connections(lambda: _others_context(access.tls))
+        self._own = ConnectionPool(lambda: _own_context(access.tls))
+        self._others = ConnectionPool(lambda: _others_context(access.tls))
         self._scheme = _certain_scheme(access.tls)
         self._scheme_lock = threading.Lock()
         # Behind a proxy, names often cannot be looked up here.
@@ -169,7 +169,7 @@ class Session:
         method: str,
         target: str,
         *,
-        what: str,
+        subject: str,
         scopes: Scopes = (),
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
@@ -182,7 +182,7 @@ class Session:
         Args:
             method: the HTTP method.
             target: a path from ``/`` on, or an absolute URL that the registry gave.
-            what: how messages name the thing that is asked for.
+            subject: the content that is requested, for messages.
             scopes: what a token must allow.
             headers: beside those that every request has.
             body: what to send; sent again on a retry unless it is spent.
@@ -194,8 +194,8 @@ class Session:
             BundlerError: whatever ``failures`` makes of an answer or of the lack of one.
             CancelledError: work has to stop.
         """
-        call = _RequestSpec(method, what, scopes, headers or {}, body, allow, read_timeout, once)
-        give_back = self._slots.take(self._cancellation)
+        call = _RequestSpec(method, subject, scopes, headers or {}, body, allow, read_timeout, once)
+        give_back = self._slots.acquire(self._cancellation)
         try:
             answer = self._persist(call, target)
         except BaseException:
@@ -211,9 +211,9 @@ class Session:
             UnauthorizedError: it does not.
             RegistryError: it is none, or cannot be reached.
         """
-        with self.request("GET", "/v2/", what=self.host) as answer:
+        with self.request("GET", "/v2/", subject=self.host) as answer:
             if errors.is_html(answer.headers):
-                raise errors.not_a_registry(answer.url, status=answer.status)
+                raise errors.from_html_response(answer.url, status=answer.status)
 
     def abort(self) -> None:
         """Cut all connections, so that no thread waits for one any longer."""
@@ -244,21 +244,21 @@ class Session:
         url = f"{origin}{target}" if target.startswith("/") else target
         self._await_turn(url)  # before the token is taken, which might expire meanwhile
         for tries_left in (2, 1, 0):
-            proof = self._authenticator.authorization(call.scopes)
+            proof = self._authenticator.get_authorization(call.scopes)
             answer = self._follow(call, url, {} if proof is None else {"Authorization": proof})
             fields = answer.challenges if answer.status == 401 and answer.own else []
             if not fields or not tries_left:
                 return self._accepted(call, answer)
             answer.close()
             if call.body is not None and call.body.spent:
-                self._authenticator.forget(call.scopes, proof)
+                self._authenticator.discard_token(call.scopes, proof)
                 message = f"{call.what}: the token expired before the upload began"
                 raise RegistryError(message, status=401, temporary=True)
             self._await_turn(url)
             try:
-                self._authenticator.learn(origin, fields, call.scopes, proof)
+                self._authenticator.answer_challenge(origin, fields, call.scopes, proof)
             except UnauthorizedError as refusal:
-                refusal.exchange = refusal.exchange or HttpExchange(call.method, redacted(url), 401)
+                refusal.exchange = refusal.exchange or HttpExchange(call.method, redact(url), 401)
                 raise
         raise AssertionError("the last try returns or raises")
 
@@ -266,13 +266,13 @@ class Session:
         if 200 <= answer.status < 300 or answer.status in call.allow:
             return answer
         with answer:
-            body = b"" if call.method == "HEAD" else answer.read_front(errors.MAX_ERROR_BODY)
-            raise errors.of_answer(
+            body = b"" if call.method == "HEAD" else answer.read_prefix(errors.MAX_ERROR_BODY)
+            raise errors.from_response(
                 answer.status,
                 answer.headers,
-                self._authenticator.without_secrets(body),
+                self._authenticator.redact_body(body),
                 request=(call.method, answer.url),
-                what=call.what,
+                subject=call.what,
                 registry=self.host if answer.own else None,
             )
 
@@ -290,7 +290,7 @@ class Session:
             if answer.status not in _REDIRECTS or location is None:
                 return answer
             answer.close()
-            url = resolved(url, location)
+            url = resolve_location(url, location)
             self._check_redirect(call, answer)
         raise RegistryError(f"{call.what}: {origin} redirects more than {_MAX_REDIRECTS} times")
 
@@ -318,14 +318,14 @@ class Session:
         content = None if body is None else BytesBody(body)
         call = _RequestSpec(method, f"{origin} token", (), {}, content, (), READ_TIMEOUT, once=True)
         for _ in range(_MAX_REDIRECTS + 1):
-            self._authenticator.admit(origin, url)
+            self._authenticator.check_token_service(origin, url)
             target = Origin.of(url)
             answer = self._send(call, url, headers if target == realm else {}, own=target == origin)
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or location is None or body is not None:
                 return answer
             answer.close()
-            url = resolved(url, location)
+            url = resolve_location(url, location)
         raise RegistryError(f"{realm} redirects more than {_MAX_REDIRECTS} times")
 
     def _send(
@@ -356,9 +356,9 @@ class Session:
             )
         except BundlerError:
             raise
-        except BROKEN as error:
+        except NETWORK_ERRORS as error:
             self._cancellation.check()
-            raise errors.of_exception(
+            raise errors.from_exception(
                 error,
                 url,
                 proxied=proxy is not None,
@@ -369,7 +369,7 @@ class Session:
 
     def _presented(self, origin: Origin, proxy: str | None) -> CertificateSummary | None:
         details = self._access.tls.details
-        return certificates.presented(
+        return certificates.fetch_certificate(
             origin.host, origin.port, lambda: unverified_context(details), proxy=proxy
         )
 
@@ -378,7 +378,7 @@ class Session:
             return self._access.proxy
         origin = Origin.of(url)
         scheme, _, address = str(origin).partition("://")
-        return self._access.proxies.between("http" if scheme == "http" else "https", address)
+        return self._access.proxies.find_proxy("http" if scheme == "http" else "https", address)
 
     def _find_scheme(self) -> str:
         """Unverified HTTPS where it is spoken, else HTTP."""
@@ -386,7 +386,7 @@ class Session:
         try:
             self._send(call, f"https://{self.address}/v2/", {}, own=True).close()
         except RegistryError as refused:
-            if not errors.speaks_plain_http(refused) and not errors.refused(refused):
+            if not errors.speaks_plain_http(refused) and not errors.is_connection_refused(refused):
                 raise
             try:
                 self._send(call, f"http://{self.address}/v2/", {}, own=True).close()

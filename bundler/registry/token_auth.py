@@ -21,8 +21,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from bundler.errors import MalformedError, RegistryError, UnauthorizedError
 from bundler.oci.json import strict
 from bundler.registry import errors
-from bundler.registry.challenge import parse
-from bundler.registry.origin import Origin, check_hop, redacted, same_site
+from bundler.registry.challenge import parse_challenges
+from bundler.registry.origin import Origin, check_hop, is_same_site, redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +89,7 @@ class Authenticator:
         self._tokens: dict[Scopes, _Token] = {}
         self._locks: defaultdict[Scopes, threading.Lock] = defaultdict(threading.Lock)
 
-    def authorization(self, scopes: Scopes) -> str | None:
+    def get_authorization(self, scopes: Scopes) -> str | None:
         """The header for a request that needs ``scopes``; None as long as nothing was asked for.
 
         Raises:
@@ -109,7 +109,7 @@ class Authenticator:
                 token = self._tokens[scopes] = self._fetch(service, scopes)
             return token.header
 
-    def learn(
+    def answer_challenge(
         self, registry: Origin, fields: Sequence[str], scopes: Scopes, rejected: str | None
     ) -> None:
         """Take up the challenge of a 401, so that ``authorization`` has a better answer.
@@ -123,7 +123,9 @@ class Authenticator:
         Raises:
             UnauthorizedError: there is no better answer.
         """
-        challenges = {challenge.scheme: challenge for challenge in reversed(parse(fields))}
+        challenges = {
+            challenge.scheme: challenge for challenge in reversed(parse_challenges(fields))
+        }
         if self._credentials.registry_token is not None:
             raise self._unauthorized("its token is not accepted")
         if bearer := challenges.get("bearer"):
@@ -138,14 +140,14 @@ class Authenticator:
             known = ", ".join(sorted(challenges))[:80] or "nothing"
             raise self._unauthorized(f"it takes {known}, which is neither basic nor bearer")
 
-    def forget(self, scopes: Scopes, rejected: str | None) -> None:
+    def discard_token(self, scopes: Scopes, rejected: str | None) -> None:
         """Use the token ``rejected`` no more."""
         with self._locks[scopes]:
             token = self._tokens.get(scopes)
             if token is not None and token.header == rejected:
                 del self._tokens[scopes]
 
-    def without_secrets(self, body: bytes) -> bytes:
+    def redact_body(self, body: bytes) -> bytes:
         """``body``, which is going to be shown, without any secret that the server repeats."""
         known = self._credentials
         secrets = [known.password, known.identity_token, known.registry_token, self._identity_token]
@@ -157,7 +159,7 @@ class Authenticator:
                 body = body.replace(spelling.encode(), b"***")
         return body
 
-    def admit(self, registry: Origin, url: str) -> None:
+    def check_token_service(self, registry: Origin, url: str) -> None:
         """Refuse a token service, or a place it sends us on to, that must not be contacted.
 
         Raises:
@@ -172,9 +174,9 @@ class Authenticator:
         self, registry: Origin, challenge: Challenge, scopes: Scopes, rejected: str | None
     ) -> None:
         realm = challenge.parameters.get("realm", "")
-        self.admit(registry, realm)
+        self.check_token_service(registry, realm)
         anonymous = self._credentials.anonymous
-        if not anonymous and not same_site(registry, Origin.of(realm), resolve=self._resolve):
+        if not anonymous and not is_same_site(registry, Origin.of(realm), resolve=self._resolve):
             raise RegistryError(
                 f"{registry}: it wants the credentials to be sent to {Origin.of(realm)}, "
                 "which does not belong to it: refused",
@@ -203,24 +205,24 @@ class Authenticator:
         with answer:
             if answer.status in (400, 401, 403):
                 refusal = self._unauthorized("its token service refuses the credentials")
-                said = self.without_secrets(answer.read_front(errors.MAX_ERROR_BODY))
-                refusal.exchange = errors.exchange(
+                said = self.redact_body(answer.read_prefix(errors.MAX_ERROR_BODY))
+                refusal.exchange = errors.describe_exchange(
                     answer.status, said, method="GET", url=answer.url
                 )
                 raise refusal
             if answer.status == 404 and self._identity_token is not None:
                 raise self._unauthorized("its token service takes no identity tokens")
             if errors.is_html(answer.headers):
-                raise errors.not_a_registry(answer.url, status=answer.status)
-            what = f"the token service {redacted(service.realm)}"
+                raise errors.from_html_response(answer.url, status=answer.status)
+            what = f"the token service {redact(service.realm)}"
             body = answer.read(_MAX_TOKEN_BODY, what)
             if answer.status != 200:
-                raise errors.of_answer(
+                raise errors.from_response(
                     answer.status,
                     answer.headers,
-                    self.without_secrets(body[: errors.MAX_ERROR_BODY]),
+                    self.redact_body(body[: errors.MAX_ERROR_BODY]),
                     request=("GET", answer.url),
-                    what=what,
+                    subject=what,
                     registry=None,
                 )
         return self._parse(body, what)
@@ -252,7 +254,7 @@ class Authenticator:
         try:
             value = strict.load_object(body, subject="token")
         except MalformedError as error:
-            raise errors.malformed(what, error) from None
+            raise errors.from_malformed_document(what, error) from None
         token = value.get("token") or value.get("access_token")
         if not isinstance(token, str) or _VISIBLE.fullmatch(token) is None:
             raise RegistryError(f"{what}: its answer holds no token")

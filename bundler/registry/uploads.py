@@ -26,7 +26,7 @@ from bundler.errors import (
     UnauthorizedError,
     UnsupportedError,
 )
-from bundler.registry.origin import resolved
+from bundler.registry.origin import resolve_location
 from bundler.registry.session import COMMIT_TIMEOUT, READ_TIMEOUT, Body, BytesBody
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Uploads:
             raise
         return self._finish(location, content.descriptor(), BytesBody(b""))
 
-    def offset(self, digest: Digest) -> int:
+    def find_offset(self, digest: Digest) -> int:
         """How many bytes of a push that broke off the registry holds; the next push goes on."""
         location = self._forget(digest)
         if location is None:
@@ -205,7 +205,7 @@ class Uploads:
         return self._repository.session.request(
             method,
             target,
-            what=f"{self._repository.name}@{what}",
+            subject=f"{self._repository.name}@{what}",
             scopes=scopes or self._repository.scopes,
             headers=headers,
             body=body,
@@ -220,7 +220,7 @@ class Uploads:
             if current != answer.url:
                 return current
             raise RegistryError(f"{self._repository.name}: the registry began no upload")
-        return resolved(answer.url, location)
+        return resolve_location(answer.url, location)
 
     def _remember(self, digest: Digest, location: str) -> None:
         with self._lock:

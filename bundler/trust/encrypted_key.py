@@ -38,12 +38,12 @@ _NONCE_SIZE = 24
 _KEY_SIZE = 32
 
 
-def is_sealed(pem: bytes) -> bool:
+def is_encrypted(pem: bytes) -> bool:
     """Whether ``pem`` holds a key of this form."""
     return _PEM.search(pem) is not None
 
 
-def seal(der: bytes, passphrase: bytes) -> bytes:
+def encrypt(der: bytes, passphrase: bytes) -> bytes:
     """Encrypt a PKCS #8 key in DER; the PEM."""
     from nacl.secret import SecretBox  # noqa: PLC0415 - only encrypted keys need PyNaCl
 
@@ -58,7 +58,7 @@ def seal(der: bytes, passphrase: bytes) -> bytes:
     return f"-----BEGIN {_LABEL}-----\n{body}\n-----END {_LABEL}-----\n".encode()
 
 
-def unseal(pem: bytes, passphrase: bytes, what: str) -> bytes:
+def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:
     """The PKCS #8 key in DER; ``what`` names the file in messages.
 
     Raises:
@@ -70,24 +70,24 @@ def unseal(pem: bytes, passphrase: bytes, what: str) -> bytes:
     from nacl.exceptions import CryptoError  # noqa: PLC0415 - only encrypted keys need PyNaCl
     from nacl.secret import SecretBox  # noqa: PLC0415 - see above
 
-    document = _document(pem, what)
-    kdf = fields.obj(document, "kdf", what) or {}
-    cipher = fields.obj(document, "cipher", what) or {}
+    document = _document(pem, subject)
+    kdf = fields.obj(document, "kdf", subject) or {}
+    cipher = fields.obj(document, "cipher", subject) or {}
     if kdf.get("name") != "scrypt" or cipher.get("name") != "nacl/secretbox":
-        raise UnsupportedError(f"{what}: sealed otherwise than with scrypt and nacl/secretbox")
-    params = fields.obj(kdf, "params", what) or {}
-    n, r, p = (fields.integer(params, name, what) for name in ("N", "r", "p"))
+        raise UnsupportedError(f"{subject}: sealed otherwise than with scrypt and nacl/secretbox")
+    params = fields.obj(kdf, "params", subject) or {}
+    n, r, p = (fields.integer(params, name, subject) for name in ("N", "r", "p"))
     if n > _MAX_N or r > _MAX_R or p > _MAX_P:
         raise LimitError(
-            f"{what}: scrypt with N={n}, r={r}, p={p}; "
+            f"{subject}: scrypt with N={n}, r={r}, p={p}; "
             f"at most N={_MAX_N}, r={_MAX_R}, p={_MAX_P} are allowed"
         )
-    nonce = _bytes(cipher, "nonce", what)
+    nonce = _bytes(cipher, "nonce", subject)
     if len(nonce) != _NONCE_SIZE:
-        raise ConfigError(f"{what}: its nonce has {len(nonce)} bytes instead of {_NONCE_SIZE}")
-    key = _derive(passphrase, _bytes(kdf, "salt", what), n=n, r=r, p=p)
+        raise ConfigError(f"{subject}: its nonce has {len(nonce)} bytes instead of {_NONCE_SIZE}")
+    key = _derive(passphrase, _bytes(kdf, "salt", subject), n=n, r=r, p=p)
     try:
-        return SecretBox(key).decrypt(_bytes(document, "ciphertext", what), nonce)
+        return SecretBox(key).decrypt(_bytes(document, "ciphertext", subject), nonce)
     except CryptoError:
         raise ValueError("the secretbox does not open") from None
 

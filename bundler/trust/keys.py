@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
-Kind = Literal["ecdsa-p256", "ed25519"]
+KeyFormat = Literal["ecdsa-p256", "ed25519"]
 Algorithm = Literal["ecdsa-p256", "ed25519", "rsa"]
 
 MAX_KEY_FILE = 64 * 1024
@@ -115,10 +115,10 @@ class PrivateKey:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        return encrypted_key.seal(der, passphrase)
+        return encrypted_key.encrypt(der, passphrase)
 
 
-def generate(kind: Kind = "ecdsa-p256") -> PrivateKey:
+def generate_key(kind: KeyFormat = "ecdsa-p256") -> PrivateKey:
     """A fresh key."""
     match kind:
         case "ecdsa-p256":
@@ -127,7 +127,7 @@ def generate(kind: Kind = "ecdsa-p256") -> PrivateKey:
             return _private(ed25519.Ed25519PrivateKey.generate(), kind)
 
 
-def write_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> tuple[Path, Path]:
+def write_key_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> tuple[Path, Path]:
     """Write ``prefix``.key (mode 0600) and ``prefix``.pub, durably; the two paths.
 
     Raises:
@@ -159,16 +159,16 @@ def needs_passphrase(pem: bytes) -> bool:
     return b"ENCRYPTED" in pem
 
 
-def read_public(path: Path) -> PublicKey:
+def read_public_key(path: Path) -> PublicKey:
     """Read a public key's file (SubjectPublicKeyInfo in PEM).
 
     Raises:
         NotFoundError, ConfigError, UnsupportedError: as ``parse_public``.
     """
-    return parse_public(read_file(path), str(path))
+    return parse_public_key(read_key_file(path), str(path))
 
 
-def read_file(path: Path) -> bytes:
+def read_key_file(path: Path) -> bytes:
     """The bytes of a key's file.
 
     Raises:
@@ -187,7 +187,7 @@ def read_file(path: Path) -> bytes:
     return raw
 
 
-def parse_private(pem: bytes, passphrase: bytes | None, what: str) -> PrivateKey:
+def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> PrivateKey:
     """Read a private key: cosign's encrypted PEM, PKCS #8 (clear or encrypted), or EC PEM.
 
     Raises:
@@ -196,31 +196,31 @@ def parse_private(pem: bytes, passphrase: bytes | None, what: str) -> PrivateKey
         UnsupportedError: a key of a kind that does not sign here.
     """
     if b"-----BEGIN PUBLIC KEY-----" in pem:
-        raise ConfigError(f"{what}: a public key, but signing takes the private one")
+        raise ConfigError(f"{subject}: a public key, but signing takes the private one")
     if needs_passphrase(pem) and passphrase is None:
         raise UsageError(
-            f"{what}: this key is encrypted and needs its passphrase",
+            f"{subject}: this key is encrypted and needs its passphrase",
             hint="run on a terminal, or give --passphrase-file FILE",
         )
     secret = passphrase if needs_passphrase(pem) else None
     try:
-        if encrypted_key.is_sealed(pem):
-            der = encrypted_key.unseal(pem, secret or b"", what)
+        if encrypted_key.is_encrypted(pem):
+            der = encrypted_key.decrypt(pem, secret or b"", subject)
             loaded = serialization.load_der_private_key(der, None)
         else:
             loaded = serialization.load_pem_private_key(pem, secret)
     except (ValueError, TypeError):
         if secret is not None:
-            raise UsageError(f"{what}: wrong passphrase, or a damaged key") from None
-        raise ConfigError(f"{what}: not a private key in PEM") from None
+            raise UsageError(f"{subject}: wrong passphrase, or a damaged key") from None
+        raise ConfigError(f"{subject}: not a private key in PEM") from None
     except MalformedError as error:
         raise ConfigError(error.message) from None
     except UnsupportedAlgorithm as error:
-        raise UnsupportedError(f"{what}: {error}") from None
-    return _accepted_private(loaded, what)
+        raise UnsupportedError(f"{subject}: {error}") from None
+    return _accepted_private(loaded, subject)
 
 
-def parse_public(pem: bytes, what: str) -> PublicKey:
+def parse_public_key(pem: bytes, subject: str) -> PublicKey:
     """Read a public key (SubjectPublicKeyInfo in PEM).
 
     Raises:
@@ -229,16 +229,16 @@ def parse_public(pem: bytes, what: str) -> PublicKey:
     """
     if b"PRIVATE KEY-----" in pem:
         raise ConfigError(
-            f"{what}: a private key, but verifying takes the public one",
+            f"{subject}: a private key, but verifying takes the public one",
             hint="name the .pub file, and keep the private key off this machine",
         )
     try:
         loaded = serialization.load_pem_public_key(pem)
     except ValueError:
-        raise ConfigError(f"{what}: not a public key in PEM") from None
+        raise ConfigError(f"{subject}: not a public key in PEM") from None
     except UnsupportedAlgorithm as error:
-        raise UnsupportedError(f"{what}: {error}") from None
-    return _accepted_public(loaded, what)
+        raise UnsupportedError(f"{subject}: {error}") from None
+    return _accepted_public(loaded, subject)
 
 
 def _accepted_private(key: PrivateKeyTypes, what: str) -> PrivateKey:
@@ -277,7 +277,7 @@ def _name(key: PrivateKeyTypes | PublicKeyTypes) -> str:
     return type(key).__name__.removesuffix("PrivateKey").removesuffix("PublicKey")
 
 
-def _private(key: _SigningKey, kind: Kind) -> PrivateKey:
+def _private(key: _SigningKey, kind: KeyFormat) -> PrivateKey:
     return PrivateKey(_public(key.public_key(), kind), key)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bundler.config.policy_json import InsecureAcceptAnything, Reject, SignedBy, SigstoreSigned
 from bundler.errors import RejectedByPolicyError
-from bundler.trust.policy_scopes import scopes
+from bundler.trust.policy_scopes import list_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def check(
         RejectedByPolicyError: the policy rejects it, or asks for no signature where one has to be.
         TrustError: what ``verify`` raises.
     """
-    where, requirements = applicable(policy, reference)
+    where, requirements = find_requirements(policy, reference)
     hint = f"{policy.origin} says so, for {where}; --policy names another file"
     for requirement in requirements:
         match requirement:
@@ -65,10 +65,10 @@ def check(
         )
 
 
-def applicable(policy: Policy, reference: Reference) -> tuple[str, Requirements]:
+def find_requirements(policy: Policy, reference: Reference) -> tuple[str, Requirements]:
     """The requirements for an image, and which part of the policy they stand in."""
     known = policy.transports.get(reference.transport, {})
-    for scope in (*scopes(reference), ""):
+    for scope in (*list_scopes(reference), ""):
         if scope in known:
             where = (
                 f"the scope {scope!r} of {reference.transport}:"
@@ -79,7 +79,7 @@ def applicable(policy: Policy, reference: Reference) -> tuple[str, Requirements]
     return "all images that no other part is for", policy.default
 
 
-def cannot_verify(requirement: Signature) -> None:
+def refuse_signature(requirement: Signature) -> None:
     """A ``Verify`` for who has no means to look at signatures: it refuses.
 
     Raises:

@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bundler.ports import InRepository
+from bundler.ports import RepositoryReference
 
 if TYPE_CHECKING:
     from bundler.oci.reference import ImageReference
     from bundler.ports import Reference
 
 
-def scopes(reference: Reference) -> list[str]:
+def list_scopes(reference: Reference) -> list[str]:
     """All scopes of the image that ``reference`` names; paths are followed on the disk."""
     rest = str(reference).partition(":")[2]
     match reference.transport:
         case "docker" | "docker-daemon" | "atomic":
-            image = reference.image if isinstance(reference, InRepository) else None
+            image = reference.image if isinstance(reference, RepositoryReference) else None
             return [] if image is None else _of_image(image.with_default_tag())
         case "dir" | "sif":
             return _of_path(os.path.realpath(rest))

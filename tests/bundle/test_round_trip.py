@@ -43,7 +43,7 @@ from tests.fakes import images
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEY = keys.generate()
+KEY = keys.generate_key()
 APP = "registry.corp/team/app:1"
 MULTI = "docker.io/library/multi:2"
 
@@ -235,7 +235,7 @@ def test_a_bad_signature_is_never_allowed(place):
 def test_another_key_is_not_enough(place):
     place.export()
     with pytest.raises(UnauthenticatedError, match="not by a given key"):
-        place.import_(f"oci:{place.path / 'inside'}", trusted=[keys.generate().public])
+        place.import_(f"oci:{place.path / 'inside'}", trusted=[keys.generate_key().public])
 
 
 def test_an_expired_bundle_is_refused_unless_it_is_allowed(place):

@@ -17,32 +17,40 @@ LABEL = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
 HOST = st.lists(LABEL, min_size=2, max_size=4).map(".".join)
 
 
+def read(**variables: str) -> Proxies:
+    return Proxies.from_environment(variables)
+
+
 def proxied(host: str, no_proxy: str) -> bool:
-    proxies = Proxies.of({"HTTPS_PROXY": PROXY, "NO_PROXY": no_proxy})
-    return proxies.between("https", host) is not None
+    proxies = read(HTTPS_PROXY=PROXY, NO_PROXY=no_proxy)
+    return proxies.find_proxy("https", host) is not None
 
 
 def test_without_variables_everything_goes_directly():
-    assert Proxies.of({}) == DIRECT
-    assert DIRECT.between("https", "example.com") is None
+    assert Proxies.from_environment({}) == DIRECT
+    assert DIRECT.find_proxy("https", "example.com") is None
 
 
 def test_each_scheme_has_its_variable():
-    proxies = Proxies.of({"HTTP_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:2"})
-    assert proxies.between("http", "example.com") == "http://a:1"
-    assert proxies.between("https", "example.com") == "http://b:2"
+    proxies = read(HTTP_PROXY="http://a:1", HTTPS_PROXY="http://b:2")
+    assert proxies.find_proxy("http", "example.com") == "http://a:1"
+    assert proxies.find_proxy("https", "example.com") == "http://b:2"
 
 
 def test_https_does_not_fall_back_to_http_proxy_nor_to_all_proxy():
-    proxies = Proxies.of({"HTTP_PROXY": PROXY, "ALL_PROXY": PROXY, "all_proxy": PROXY})
-    assert proxies.between("https", "example.com") is None
+    proxies = Proxies.from_environment(
+        {"HTTP_PROXY": PROXY, "ALL_PROXY": PROXY, "all_proxy": PROXY}
+    )
+    assert proxies.find_proxy("https", "example.com") is None
 
 
 def test_the_upper_case_name_wins_unless_it_is_empty():
-    upper = Proxies.of({"HTTPS_PROXY": "http://upper:1", "https_proxy": "http://lower:1"})
-    assert upper.between("https", "example.com") == "http://upper:1"
-    lower = Proxies.of({"HTTPS_PROXY": "", "https_proxy": "http://lower:1"})
-    assert lower.between("https", "example.com") == "http://lower:1"
+    upper = Proxies.from_environment(
+        {"HTTPS_PROXY": "http://upper:1", "https_proxy": "http://lower:1"}
+    )
+    assert upper.find_proxy("https", "example.com") == "http://upper:1"
+    lower = read(HTTPS_PROXY="", https_proxy="http://lower:1")
+    assert lower.find_proxy("https", "example.com") == "http://lower:1"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +64,7 @@ def test_the_upper_case_name_wins_unless_it_is_empty():
     ],
 )
 def test_a_proxy_is_written_as_a_url_or_without_its_scheme(value: str, url: str):
-    assert Proxies.of({"HTTPS_PROXY": value}).between("https", "example.com") == url
+    assert read(HTTPS_PROXY=value).find_proxy("https", "example.com") == url
 
 
 @pytest.mark.parametrize(
@@ -65,18 +73,18 @@ def test_a_proxy_is_written_as_a_url_or_without_its_scheme(value: str, url: str)
 def test_a_proxy_that_cannot_be_understood_is_an_error_that_keeps_its_password(value: str):
     value = value.replace("http://", "http://user:hunter2@", 1)
     with pytest.raises(ConfigError, match="HTTPS_PROXY") as error:
-        Proxies.of({"HTTPS_PROXY": value}).between("https", "example.com")
+        read(HTTPS_PROXY=value).find_proxy("https", "example.com")
     assert "hunter2" not in str(error.value)
 
 
 def test_a_kind_of_proxy_that_is_not_supported_is_named():
     with pytest.raises(ConfigError, match="socks5 proxies"):
-        Proxies.of({"HTTPS_PROXY": "socks5://u:p@h:1"}).between("https", "example.com")
+        read(HTTPS_PROXY="socks5://u:p@h:1").find_proxy("https", "example.com")
 
 
 def test_a_bad_proxy_disturbs_nobody_who_does_not_use_it():
-    assert Proxies.of({"HTTPS_PROXY": "http://"}).between("https", "127.0.0.1:5000") is None
-    assert Proxies.of({"HTTP_PROXY": "http://"}).between("https", "example.com") is None
+    assert read(HTTPS_PROXY="http://").find_proxy("https", "127.0.0.1:5000") is None
+    assert read(HTTP_PROXY="http://").find_proxy("https", "example.com") is None
 
 
 @pytest.mark.parametrize(
@@ -129,16 +137,16 @@ def test_no_proxy(no_proxy: str, host: str, expected: bool):
 
 
 def test_under_a_web_server_http_proxy_is_not_believed():
-    proxies = Proxies.of(
+    proxies = Proxies.from_environment(
         {"HTTP_PROXY": PROXY, "HTTPS_PROXY": PROXY, "REQUEST_METHOD": "GET", "NO_PROXY": "in.corp"}
     )
     with pytest.raises(ConfigError, match="CGI"):
-        proxies.between("http", "example.com")
-    assert proxies.between("https", "example.com") == PROXY
+        proxies.find_proxy("http", "example.com")
+    assert proxies.find_proxy("https", "example.com") == PROXY
 
 
 def test_passwords_do_not_show():
-    assert "hunter2" not in repr(Proxies.of({"HTTPS_PROXY": "http://u:hunter2@h"}))
+    assert "hunter2" not in repr(read(HTTPS_PROXY="http://u:hunter2@h"))
 
 
 @given(HOST, HOST)
@@ -165,8 +173,8 @@ def test_no_text_of_no_proxy_is_a_crash(no_proxy: str, host: str):
 
 @given(st.text())
 def test_any_text_is_a_proxy_or_an_error_of_ours(value: str):
-    proxies = Proxies.of({"HTTPS_PROXY": value})
+    proxies = read(HTTPS_PROXY=value)
     with suppress(ConfigError):
-        url = proxies.between("https", "example.com")
+        url = proxies.find_proxy("https", "example.com")
         assert url is None if not value else url is not None
         assert url is None or url.startswith(("http://", "https://"))

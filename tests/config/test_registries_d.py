@@ -29,8 +29,8 @@ def directory(folder: Path, **files: str) -> RegistriesD:
 def test_without_files_nobody_said(tmp_path: Path) -> None:
     found = directory(tmp_path / "d", empty="# nothing\n")
     assert found == RegistriesD()
-    assert found.lookaside(IMAGE, "read") is None
-    assert not found.use_sigstore_attachments(IMAGE)
+    assert found.find_lookaside(IMAGE, "read") is None
+    assert not found.uses_sigstore_attachments(IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_the_nearest_scope_holds(tmp_path: Path, scope: str) -> None:
         a="default-docker: {lookaside: 'file:///default'}",
         b=f"docker: {{'{scope}': {{lookaside: 'file:///near'}}, r.example: {{}}}}",
     )
-    assert found.lookaside(IMAGE, "read") == "file:///near"
-    assert found.lookaside(ImageReference.parse("other/x"), "read") == "file:///default"
+    assert found.find_lookaside(IMAGE, "read") == "file:///near"
+    assert found.find_lookaside(ImageReference.parse("other/x"), "read") == "file:///default"
 
 
 def test_what_a_scope_does_not_say_comes_from_above(tmp_path: Path) -> None:
@@ -57,12 +57,12 @@ docker:
   r.example:5000/ns: {use-sigstore-attachments: false}
 """,
     )
-    assert found.lookaside(IMAGE, "read") == "https://r"
-    assert found.lookaside(IMAGE, "write") == "file:///staging"
-    assert not found.use_sigstore_attachments(IMAGE)
+    assert found.find_lookaside(IMAGE, "read") == "https://r"
+    assert found.find_lookaside(IMAGE, "write") == "file:///staging"
+    assert not found.uses_sigstore_attachments(IMAGE)
     other = ImageReference.parse("other.example/x")
-    assert found.use_sigstore_attachments(other)
-    assert found.lookaside(other, "write") == "https://default"
+    assert found.uses_sigstore_attachments(other)
+    assert found.find_lookaside(other, "write") == "https://default"
 
 
 def test_a_scope_stands_in_one_file_only(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ def test_the_proxy_is_that_of_the_scheme_and_does_not_show(world: World):
     settings = world.settings()
     access = settings.access("a.b")
     assert access.proxy == PROXY
-    assert access.proxies.between("https", "token.a.b") == PROXY
-    assert access.proxies.between("https", "x.in.corp") is None
+    assert access.proxies.find_proxy("https", "token.a.b") == PROXY
+    assert access.proxies.find_proxy("https", "x.in.corp") is None
     assert "hunter2" not in repr(access)
     assert settings.access("a.b", "", RegistryOverride(plain_http=True)).proxy is None
     assert settings.access("r.in.corp:5000").proxy is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from bundler.errors import RegistryError
-from bundler.ports import Accepts
+from bundler.ports import Capabilities
 from tests.fakes.memory import MemoryDestination, MemoryStore
 
 
@@ -29,9 +29,9 @@ class Repository:
         self.repository = path
         self.mount_scope = "registry.example"
         self._registry = registry
-        self._inner = MemoryDestination(self.store, Accepts())
-        self.accepts, self.has, self.push, self.commit, self.close = (
-            self._inner.accepts,
+        self._inner = MemoryDestination(self.store, Capabilities())
+        self.capabilities, self.has, self.push, self.commit, self.close = (
+            self._inner.capabilities,
             self._inner.has,
             self._inner.push,
             self._inner.commit,
@@ -54,7 +54,7 @@ class OneWriter(MemoryDestination):
     """Says that it takes one blob at a time, and remembers whether it got two."""
 
     def __init__(self, store):
-        super().__init__(store, Accepts(writers=1))
+        super().__init__(store, Capabilities(writers=1))
         self._busy = threading.Lock()
         self.overlapped = False
 

@@ -22,7 +22,7 @@ from bundler.errors import (
     SizeMismatchError,
 )
 from bundler.events import discard
-from bundler.ports import Accepts, Node
+from bundler.ports import Capabilities, Node
 from bundler.retry_policy import Backoff, RetryPolicy
 from bundler.transports.memory.transport import MemoryReference
 from tests.fakes.memory import Fault, MemoryDestination, MemoryStore
@@ -74,7 +74,7 @@ class Keeping(MemoryDestination):
     """Keeps the front of a push that broke off, and goes on from there."""
 
     def __init__(self, store, breaks_after):
-        super().__init__(store, Accepts())
+        super().__init__(store, Capabilities())
         self._front = b""
         self._breaks_after = breaks_after
         self.received = 0
@@ -141,7 +141,7 @@ def test_a_stop_in_the_middle_of_blobs_ends_the_run_within_a_second():
     with ThreadPoolExecutor(4) as pool:
         target = Target(
             resolve(ImageRequest(MemoryReference("app")), there.source()),
-            Slow(here, Accepts()),
+            Slow(here, Capabilities()),
             ("app",),
         )
         made = plan([target], pool, stop)

@@ -18,7 +18,7 @@ from bundler.errors import CannotConvertError, MalformedError, MediumError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.reference import ImageReference
-from bundler.ports import Accepts
+from bundler.ports import Capabilities
 from bundler.transports.memory.transport import MemoryReference
 from tests.copy.registry import OneWriter, Registry
 from tests.fakes.memory import Fault, MemoryStore
@@ -142,9 +142,9 @@ def foreign_image(store, *, urls):
 def test_a_foreign_layer_stays_away_where_its_urls_are_kept(executor):
     there = MemoryStore()
     layer = foreign_image(there, urls=("https://example.com/layer",))
-    for accepts, travels in ((Accepts(), True), (Accepts(foreign_urls=True), False)):
+    for capabilities, travels in ((Capabilities(), True), (Capabilities(foreign_urls=True), False)):
         here = MemoryStore()
-        made = plan(wanted(there, here.destination(accepts), "app"), executor, Cancellation())
+        made = plan(wanted(there, here.destination(capabilities), "app"), executor, Cancellation())
         execute(made, EngineOptions(executor))
         assert (layer.digest in here.blobs) is travels
         assert [node.digest for node in made.foreign] == ([] if travels else [layer.digest])
@@ -153,7 +153,7 @@ def test_a_foreign_layer_stays_away_where_its_urls_are_kept(executor):
 def test_a_foreign_layer_without_urls_travels(executor):
     there, here = MemoryStore(), MemoryStore()
     layer = foreign_image(there, urls=())
-    destination = here.destination(Accepts(foreign_urls=True))
+    destination = here.destination(Capabilities(foreign_urls=True))
     execute(
         plan(wanted(there, destination, "app"), executor, Cancellation()), EngineOptions(executor)
     )
@@ -163,7 +163,7 @@ def test_a_foreign_layer_without_urls_travels(executor):
 def test_a_type_that_the_destination_does_not_take_is_refused_if_it_may_not_change(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", docker=True)
-    destination = here.destination(Accepts(manifests=frozenset({media_types.OCI_MANIFEST})))
+    destination = here.destination(Capabilities(manifests=frozenset({media_types.OCI_MANIFEST})))
     (target,) = wanted(there, destination, "app")
     fixed = replace(target, changes=ConversionOptions(fixed_reason="its digest was written down"))
     with pytest.raises(CannotConvertError, match="its digest was written down"):

@@ -19,7 +19,7 @@ from bundler.oci import media_types
 from bundler.oci.descriptor import EMPTY_CONFIG, EMPTY_DESCRIPTOR, Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
-from bundler.ports import Accepts
+from bundler.ports import Capabilities
 from bundler.transports.memory import transport
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ class MemoryStore(transport.MemoryStore):
         """Open the store for reading."""
         return MemorySource(self)
 
-    def destination(self, accepts: Accepts | None = None) -> MemoryDestination:
+    def destination(self, capabilities: Capabilities | None = None) -> MemoryDestination:
         """Open the store for writing."""
-        return MemoryDestination(self, accepts or Accepts())
+        return MemoryDestination(self, capabilities or Capabilities())
 
     def open(self, target: Node, offset: int) -> _Stream:
         """Open a blob, altered by a fault if one applies."""

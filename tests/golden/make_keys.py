@@ -34,7 +34,7 @@ def _write(
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    keys.write_pair(KEYS / name, keys.parse_private(pem, None, name), passphrase)
+    keys.write_key_pair(KEYS / name, keys.parse_private_key(pem, None, name), passphrase)
 
 
 if __name__ == "__main__":

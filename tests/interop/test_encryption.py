@@ -79,13 +79,13 @@ def test_we_decrypt_what_skopeo_encrypts(keys, skopeo, tmp_path, recipient, name
     descriptor = Descriptor(
         layer["mediaType"], Digest(layer["digest"]), layer["size"], annotations=layer["annotations"]
     )
-    opened = recipients.unsealing(names)(io.BytesIO(sealed), descriptor).read()
+    opened = recipients.create_decryptor(names)(io.BytesIO(sealed), descriptor).read()
     assert opened == LAYER.blob.data
 
 
 @every_protocol
 def test_skopeo_decrypts_what_we_encrypt(keys, skopeo, tmp_path, recipient, names):
-    stream = recipients.sealing([recipient])(io.BytesIO(LAYER.blob.data), None)
+    stream = recipients.create_encryptor([recipient])(io.BytesIO(LAYER.blob.data), None)
     blob = images.Blob(LAYER.blob.media_type + SUFFIX, stream.read())
     config = PLAIN.blobs[0]
     body = {

@@ -16,7 +16,7 @@ from tests.interop import servers
 if TYPE_CHECKING:
     from pathlib import Path
 
-SIGNER, OTHER = keys.generate(), keys.generate("ed25519")
+SIGNER, OTHER = keys.generate_key(), keys.generate_key("ed25519")
 PROGRAMS = ("openssl", "sha256sum", "skopeo", "grep", "sed", "cut")
 NAMES = {"library/nginx": "1.27", "infra/app": "v2.1"}
 

@@ -214,7 +214,7 @@ def test_storage_of_a_registry_is_trusted_through_the_registrys_directory(
 def test_verdict_alone_is_reported_where_the_certificate_cannot_be_had(monkeypatch):
     failure = ssl.SSLCertVerificationError(1, "")
     failure.verify_code, failure.verify_message = 10, "certificate has expired"
-    error = certificates.untrusted(failure, "https://h", "h", None, anchors="ca.crt")
+    error = certificates.create_error(failure, "https://h", "h", None, anchors="ca.crt")
     assert error.message == "https://h: its certificate is not trusted: certificate has expired"
     assert error.problem is CertificateProblem.EXPIRED
 
@@ -222,13 +222,13 @@ def test_verdict_alone_is_reported_where_the_certificate_cannot_be_had(monkeypat
 @pytest.mark.parametrize("data", [b"", b"0", b"0" * 5000])
 def test_malformed_certificate_has_no_summary(data):
     with pytest.raises(ValueError):
-        certificates.summary(data)
+        certificates.summarize(data)
 
 
 def test_server_that_presents_nothing_has_no_summary():
     with FakeRegistry() as plain:
         host, port = plain.host.split(":")
-        assert certificates.presented(host, int(port), unverified_context) is None
+        assert certificates.fetch_certificate(host, int(port), unverified_context) is None
 
 
 @pytest.mark.parametrize("key_usage", [False, True])

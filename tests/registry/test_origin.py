@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bundler.errors import RegistryError
 from bundler.registry import origin
-from bundler.registry.origin import Origin, check_hop, redacted, resolved, same_site
+from bundler.registry.origin import Origin, check_hop, is_same_site, redact, resolve_location
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_urls_that_are_not_used(url):
 def test_a_url_is_an_origin_or_an_error(url):
     try:
         Origin.of(url)
-        resolved("https://a.example/v2/", url)
+        resolve_location("https://a.example/v2/", url)
     except RegistryError:
         pass
 
@@ -72,20 +72,20 @@ def test_a_url_is_an_origin_or_an_error(url):
     ],
 )
 def test_locations_are_relative_to_the_request(location, expected):
-    assert resolved("https://a.example/v2/b/", location) == expected
+    assert resolve_location("https://a.example/v2/b/", location) == expected
 
 
 def test_a_location_never_leaves_tls():
     with pytest.raises(RegistryError, match="without TLS") as caught:
-        resolved("https://a.example/v2/", "http://a.example/v2/upload?_state=secret")
+        resolve_location("https://a.example/v2/", "http://a.example/v2/upload?_state=secret")
     assert "X-Forwarded-Proto" in caught.value.hint
     assert "secret" not in str(caught.value)
-    assert resolved("http://a.example/", "https://a.example/") == "https://a.example/"
+    assert resolve_location("http://a.example/", "https://a.example/") == "https://a.example/"
 
 
 def test_redacted_shows_no_secret():
-    assert redacted("https://me:pw@a.example/x?sig=1#f") == "https://a.example/x"
-    assert redacted("https://a.example/\x1b[31m") == "https://a.example/?[31m"
+    assert redact("https://me:pw@a.example/x?sig=1#f") == "https://a.example/x"
+    assert redact("https://a.example/\x1b[31m") == "https://a.example/?[31m"
 
 
 @pytest.mark.parametrize(
@@ -138,4 +138,4 @@ def test_a_public_registry_does_not_lead_inside(addresses):
 def test_who_belongs_to_whom(addresses, registry, target, expected):
     addresses |= {"r.corp": "10.0.0.5", "login.corp": "10.0.0.6", "public.test": "93.184.216.34"}
     one, other = Origin.of(f"https://{registry}"), Origin.of(f"https://{target}")
-    assert same_site(one, other, resolve=True) is expected
+    assert is_same_site(one, other, resolve=True) is expected

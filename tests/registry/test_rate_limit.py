@@ -30,12 +30,12 @@ def test_rate_limiter_stops_waiting_when_cancelled():
 
 def test_connection_limiter_never_blocks_a_thread_that_has_a_connection():
     slots, cancellation = ConnectionLimiter(1), Cancellation()
-    download = slots.take(cancellation)
-    upload = slots.take(cancellation)
+    download = slots.acquire(cancellation)
+    upload = slots.acquire(cancellation)
     order = []
 
     def other() -> None:
-        give_back = slots.take(cancellation)
+        give_back = slots.acquire(cancellation)
         order.append("other")
         give_back()
 
@@ -48,7 +48,7 @@ def test_connection_limiter_never_blocks_a_thread_that_has_a_connection():
     download()
     thread.join()
     assert order == ["done", "other"]
-    slots.take(cancellation)()
+    slots.acquire(cancellation)()
 
 
 def test_connection_limiter_stops_waiting_when_cancelled():
@@ -56,11 +56,11 @@ def test_connection_limiter_stops_waiting_when_cancelled():
     held = threading.Event()
 
     def hold() -> None:
-        slots.take(cancellation)
+        slots.acquire(cancellation)
         held.set()
 
     threading.Thread(target=hold).start()
     held.wait()
     threading.Timer(0.05, cancellation.request).start()
     with pytest.raises(CancelledError):
-        slots.take(cancellation)
+        slots.acquire(cancellation)

@@ -68,12 +68,12 @@ def push(repository: Repository, image: images.Image, tag: str) -> None:
 def test_an_image_there_and_back(repository):
     image = images.multi_platform("app", "linux/amd64", "linux/arm64")
     push(repository, image, "1")
-    descriptor, raw = repository.manifest("1")
+    descriptor, raw = repository.get_manifest("1")
     assert (descriptor.digest.text, raw) == (image.digest, image.root.data)
     assert repository.head_manifest("1") == descriptor
     assert repository.head_manifest("2") is None
-    assert repository.tags() == ["1"]
-    assert repository.referrers(descriptor.digest) == []
+    assert repository.list_tags() == ["1"]
+    assert repository.list_referrers(descriptor.digest) == []
 
 
 @pytest.mark.parametrize("data", [b"", b"small", LARGE], ids=["empty", "small", "large"])
@@ -118,7 +118,7 @@ def test_a_push_that_broke_off_succeeds_in_the_end(repository):
     with pytest.raises(RegistryError, match="the source was cut"):
         uploads.push(digest, broken)
     again = content(LARGE)
-    again.skip(uploads.offset(digest))
+    again.skip(uploads.find_offset(digest))
     uploads.push(digest, again)
     assert repository.has_blob(digest)
 
@@ -150,8 +150,8 @@ def test_a_token_that_is_refused_is_renewed(tmp_path):
         running.issuer.lasts = -3600
         useless = Session(access(running, Credentials(running.username, running.password)))
         with pytest.raises(UnauthorizedError):
-            Repository(useless, "tests/app").tags()
+            Repository(useless, "tests/app").list_tags()
         running.issuer.lasts = 300
-        assert Repository(useless, "tests/app").tags() == ["1"]
+        assert Repository(useless, "tests/app").list_tags() == ["1"]
         useless.close()
         session.close()

@@ -23,7 +23,7 @@ from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.registry import pagination
 from bundler.registry import repository as repository_module
-from bundler.registry.repository import Repository, fallback_tag
+from bundler.registry.repository import Repository, to_fallback_tag
 from tests.fakes.registry import FakeRegistry
 
 BLOB = bytes(range(256)) * 1000
@@ -40,8 +40,8 @@ def read(stream) -> bytes:
 class TestManifests:
     def test_by_tag_and_by_digest(self, registry, repository):
         digest = registry.add_image("library/app", "1")
-        by_tag, raw = repository.manifest("1")
-        by_digest, same = repository.manifest(Digest(digest))
+        by_tag, raw = repository.get_manifest("1")
+        by_digest, same = repository.get_manifest(Digest(digest))
         assert by_tag == by_digest
         assert by_tag.digest.text == digest
         assert by_tag.size == len(raw)
@@ -49,49 +49,49 @@ class TestManifests:
 
     def test_absent(self, registry, repository):
         with pytest.raises(NotFoundError, match="library/app:1: not found"):
-            repository.manifest("1")
+            repository.get_manifest("1")
         assert repository.head_manifest("1") is None
 
     def test_a_wrong_digest_header_is_refused_by_tag(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", digest_header="sha256:" + 64 * "0")
         with pytest.raises(DigestMismatchError):
-            repository.manifest("1")
+            repository.get_manifest("1")
 
     def test_wrong_bytes_are_refused_by_tag(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", wrong_bytes=True)
         with pytest.raises(DigestMismatchError):
-            repository.manifest("1")
+            repository.get_manifest("1")
 
     def test_a_header_that_is_no_digest_says_nothing(self, registry, repository):
         digest = registry.add_image("library/app", "1")
         registry.fail("GET", digest_header="md5:../../x")
-        assert repository.manifest("1")[0].digest.text == digest
+        assert repository.get_manifest("1")[0].digest.text == digest
 
     def test_an_endless_manifest_is_cut(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", endless=True)
         with pytest.raises(LimitError, match="4,194,304"):
-            repository.manifest("1")
+            repository.get_manifest("1")
 
     def test_a_manifest_that_breaks_off(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", cut_after=10)
         with pytest.raises(RegistryError) as caught:
-            repository.manifest("1")
+            repository.get_manifest("1")
         assert caught.value.temporary
 
     @pytest.mark.parametrize("told", ["application/json", "text/plain; charset=utf-8", ""])
     def test_a_vague_content_type_gives_way_to_the_body(self, registry, repository, told):
         registry.add_image("library/app", "1")
         registry.fail("GET", content_type=told)
-        assert repository.manifest("1")[0].media_type == media_types.OCI_MANIFEST
+        assert repository.get_manifest("1")[0].media_type == media_types.OCI_MANIFEST
 
     def test_a_content_type_that_lies_is_kept_for_the_parser(self, registry, repository):
         registry.add_image("library/app", "1")
         registry.fail("GET", content_type=media_types.OCI_INDEX)
-        assert repository.manifest("1")[0].media_type == media_types.OCI_INDEX
+        assert repository.get_manifest("1")[0].media_type == media_types.OCI_INDEX
 
     def test_head(self, registry, repository):
         digest = registry.add_image("library/app", "1")
@@ -156,7 +156,7 @@ class TestManifests:
     @pytest.mark.parametrize("tag", ["", "../x", "a/b", "1?x", "é", "a" * 129])
     def test_what_is_no_tag_never_becomes_a_path(self, registry, repository, tag):
         with pytest.raises(InvalidReferenceError):
-            repository.manifest(tag)
+            repository.get_manifest(tag)
         assert registry.requests == []
 
     @pytest.mark.parametrize("path", ["", "../x", "A", "a//b", "a?b", "a b"])
@@ -260,17 +260,17 @@ class TestLists:
         registry.page_size = 3
         for number in range(8):
             registry.add_image("library/app", f"v{number}")
-        assert repository.tags() == [f"v{number}" for number in range(8)]
+        assert repository.list_tags() == [f"v{number}" for number in range(8)]
         assert registry.count("GET", "tags/list") == 3
 
     def test_no_tags_at_all(self, registry, repository):
         """docker-registry answers null when the last tag was deleted."""
         registry.fail("GET", status=200, body=b'{"name":"library/app","tags":null}')
-        assert repository.tags() == []
+        assert repository.list_tags() == []
 
     def test_no_such_repository(self, registry, repository):
         with pytest.raises(NotFoundError):
-            repository.tags()
+            repository.list_tags()
 
     @pytest.mark.parametrize(
         ("link", "reason"),
@@ -283,7 +283,7 @@ class TestLists:
     def test_pages_that_lead_astray(self, registry, repository, link, reason):
         registry.fail("GET", status=200, body=b'{"tags":["1"]}', headers={"Link": link}, times=3)
         with pytest.raises(RegistryError, match=reason):
-            repository.tags()
+            repository.list_tags()
 
     @pytest.mark.parametrize("link", ["<" * 60_000, "<>;" * 20_000, "<>" * 30_000])
     def test_links_that_are_slow_to_read(self, registry, repository, link):
@@ -291,7 +291,7 @@ class TestLists:
         registry.add_image("library/app", "1")
         registry.fail("GET", status=200, body=b'{"tags":["1"]}', headers={"Link": link})
         begun = time.monotonic()
-        assert repository.tags() == ["1"]
+        assert repository.list_tags() == ["1"]
         assert time.monotonic() - begun < 1
 
     def test_pages_without_end(self, registry, repository, monkeypatch):
@@ -300,14 +300,14 @@ class TestLists:
         for number in range(5):
             registry.add_image("library/app", f"v{number}")
         with pytest.raises(LimitError, match="3 pages"):
-            repository.tags()
+            repository.list_tags()
 
     def test_entries_without_end(self, registry, repository, monkeypatch):
         monkeypatch.setattr(pagination, "MAX_ENTRIES", 3)
         for number in range(5):
             registry.add_image("library/app", f"v{number}")
         with pytest.raises(LimitError, match="3 entries"):
-            repository.tags()
+            repository.list_tags()
 
     @pytest.mark.parametrize(
         "body",
@@ -320,7 +320,7 @@ class TestLists:
     def test_lists_that_are_none(self, registry, repository, body):
         registry.fail("GET", status=200, body=body)
         with pytest.raises((RegistryError, MalformedError)):
-            repository.tags()
+            repository.list_tags()
 
 
 class TestReferrers:
@@ -339,13 +339,13 @@ class TestReferrers:
 
     def test_by_the_api_over_pages(self, registry, repository):
         registry.page_size = 2
-        found = repository.referrers(self.add(registry))
+        found = repository.list_referrers(self.add(registry))
         assert {item.annotations["number"] for item in found} == {"0", "1", "2"}
         assert {item.artifact_type for item in found} == {"application/x.signature"}
         assert repository.has_referrers_api
 
     def test_none(self, registry, repository):
-        assert repository.referrers(self.add(registry, 0)) == []
+        assert repository.list_referrers(self.add(registry, 0)) == []
 
     @pytest.mark.parametrize(
         "fault", [{"status": 404}, {"status": 405}, {"html": True, "status": 400}]
@@ -355,31 +355,34 @@ class TestReferrers:
         entry = {"mediaType": media_types.OCI_MANIFEST, "digest": str(Digest.of(b"x")), "size": 1}
         index = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry]}
         registry.add_manifest(
-            "library/app", fallback_tag(subject), json.dumps(index).encode(), media_types.OCI_INDEX
+            "library/app",
+            to_fallback_tag(subject),
+            json.dumps(index).encode(),
+            media_types.OCI_INDEX,
         )
         registry.fail("GET", "/referrers/", **fault)
         for _ in range(2):
-            assert [item.digest for item in repository.referrers(subject)] == [Digest.of(b"x")]
+            assert [item.digest for item in repository.list_referrers(subject)] == [Digest.of(b"x")]
         assert not repository.has_referrers_api
         assert registry.count("GET", "/referrers/") == 1
 
     def test_neither(self, registry, repository):
         registry.referrers = False
-        assert repository.referrers(self.add(registry, 0)) == []
+        assert repository.list_referrers(self.add(registry, 0)) == []
 
     def test_a_fallback_tag_that_is_an_image_lists_nothing(self, registry, repository):
         registry.referrers = False
         subject = self.add(registry, 0)
-        registry.add_image("library/app", fallback_tag(subject))
-        assert repository.referrers(subject) == []
+        registry.add_image("library/app", to_fallback_tag(subject))
+        assert repository.list_referrers(subject) == []
 
     def test_the_fallback_tag_of_a_long_digest_fits(self):
-        assert len(fallback_tag(Digest.of(b"", "sha512"))) == len("sha512-") + 64
+        assert len(to_fallback_tag(Digest.of(b"", "sha512"))) == len("sha512-") + 64
 
     def test_too_many(self, registry, repository, monkeypatch):
         monkeypatch.setattr(repository_module, "MAX_REFERRERS", 2)
         with pytest.raises(LimitError):
-            repository.referrers(self.add(registry))
+            repository.list_referrers(self.add(registry))
 
 
 def test_a_failure_is_never_taken_for_absence(connect):

@@ -57,7 +57,7 @@ def server_context(authority) -> ssl.SSLContext:
 
 
 def pull(session, name="library/app", tag="1"):
-    return Repository(session, name).manifest(tag)
+    return Repository(session, name).get_manifest(tag)
 
 
 class TestBasic:
@@ -337,7 +337,7 @@ class TestRetries:
         pull(connect(registry, emit=told.append))
         assert [(type(event), event.attempt) for event in told] == [(Retrying, 1)]
         assert "502 Bad Gateway" in told[0].reason
-        assert told[0].what == f"{registry.host}/library/app:1"
+        assert told[0].subject == f"{registry.host}/library/app:1"
 
     @pytest.mark.parametrize("as_date", [False, True])
     def test_retry_after_is_heeded(self, registry, connect, as_date):
@@ -515,7 +515,7 @@ class TestProxies:
     def test_other_hosts_have_proxies_of_their_own(self, connect, registry):
         with FakeRegistry() as proxy:
             proxy.fail("GET", status=200, body=b"{}")
-            proxies = Proxies.of({"HTTP_PROXY": proxy.url})
+            proxies = Proxies.from_environment({"HTTP_PROXY": proxy.url})
             registry.fail("GET", redirect="http://storage.example/v2/")
             connect(registry, proxies=proxies).ping()
             assert proxy.requests[0].target == "http://storage.example/v2/"

@@ -79,7 +79,7 @@ def test_a_document_that_drips_is_given_up(connect, monkeypatch, headers: bytes)
         session = connect(place, retry_policy=RetryPolicy(1, Backoff(0)))
         begun = time.monotonic()
         with pytest.raises(RegistryError, match="too slowly"):
-            Repository(session, "library/app").manifest("1")
+            Repository(session, "library/app").get_manifest("1")
         assert time.monotonic() - begun < 5
 
 

@@ -96,7 +96,7 @@ def test_a_push_goes_on_after_a_cut(registry, uploads, stored, cut):
     with pytest.raises(RegistryError) as caught:
         uploads.push(digest, content(LARGE))
     assert caught.value.temporary
-    offset = uploads.offset(digest)
+    offset = uploads.find_offset(digest)
     assert offset == (0 if cut == 1 else cut)
     again = content(LARGE)
     again.skip(offset)
@@ -114,13 +114,13 @@ def test_a_push_begins_anew_where_the_upload_is_gone(registry, uploads, stored):
     with pytest.raises(RegistryError):
         uploads.push(digest, content(LARGE))
     stored.uploads.clear()
-    assert uploads.offset(digest) == 0
+    assert uploads.find_offset(digest) == 0
     uploads.push(digest, content(LARGE))
     assert stored.blobs == {str(digest): LARGE}
 
 
 def test_nothing_to_go_on_with(uploads):
-    assert uploads.offset(Digest.of(b"never pushed")) == 0
+    assert uploads.find_offset(Digest.of(b"never pushed")) == 0
 
 
 def test_dropping_is_tried_once(registry, uploads):
@@ -175,7 +175,7 @@ def test_a_token_that_expires_between_the_requests(connect):
         assert caught.value.temporary
         assert caught.value.exit_status == 6
         again = content(LARGE)
-        again.skip(uploads.offset(digest))
+        again.skip(uploads.find_offset(digest))
         uploads.push(digest, again)
         assert list(registry.repositories["library/app"].blobs) == [str(digest)]
 

@@ -74,10 +74,10 @@ def base64_text(data: bytes) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
 def test_a_written_pair_signs_and_verifies(tmp_path: Path, kind, passphrase):
-    made = keys.generate(kind)
-    private, public = keys.write_pair(tmp_path / "site", made, passphrase)
-    signature = keys.parse_private(keys.read_file(private), passphrase, "key").sign(MESSAGE)
-    reader = keys.read_public(public)
+    made = keys.generate_key(kind)
+    private, public = keys.write_key_pair(tmp_path / "site", made, passphrase)
+    signature = keys.parse_private_key(keys.read_key_file(private), passphrase, "key").sign(MESSAGE)
+    reader = keys.read_public_key(public)
     reader.verify(signature, MESSAGE)
     assert reader == made.public
     with pytest.raises(InvalidSignatureError, match=made.public.id[:16]):
@@ -85,7 +85,7 @@ def test_a_written_pair_signs_and_verifies(tmp_path: Path, kind, passphrase):
 
 
 def test_the_private_key_is_readable_by_its_owner_only(tmp_path: Path):
-    private, public = keys.write_pair(tmp_path / "site", keys.generate(), None)
+    private, public = keys.write_key_pair(tmp_path / "site", keys.generate_key(), None)
     assert private.stat().st_mode & 0o777 == 0o600
     assert public.stat().st_mode & 0o777 == 0o644
 
@@ -95,19 +95,19 @@ def test_an_existing_key_is_never_overwritten(tmp_path: Path, suffix):
     existing = tmp_path / f"site.{suffix}"
     existing.write_text("precious")
     with pytest.raises(ConflictError, match=str(existing)):
-        keys.write_pair(tmp_path / "site", keys.generate(), None)
+        keys.write_key_pair(tmp_path / "site", keys.generate_key(), None)
     assert [path.name for path in tmp_path.iterdir()] == [existing.name]
     assert existing.read_text() == "precious"
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(MediumError, match="absent"):
-        keys.write_pair(tmp_path / "absent" / "site", keys.generate(), None)
+        keys.write_key_pair(tmp_path / "absent" / "site", keys.generate_key(), None)
 
 
 def test_the_id_and_the_fingerprint_are_the_sha256_of_the_key_in_der(tmp_path: Path):
-    key = keys.generate()
-    _, public = keys.write_pair(tmp_path / "site", key, None)
+    key = keys.generate_key()
+    _, public = keys.write_key_pair(tmp_path / "site", key, None)
     der = subprocess.run(
         ["openssl", "pkey", "-pubin", "-in", public, "-outform", "DER"],
         capture_output=True,
@@ -119,7 +119,7 @@ def test_the_id_and_the_fingerprint_are_the_sha256_of_the_key_in_der(tmp_path: P
 
 
 def test_an_encrypted_key_has_the_form_that_cosign_documents():
-    pem = keys.generate().to_pem(PASSPHRASE)
+    pem = keys.generate_key().to_pem(PASSPHRASE)
     first, *body, last = pem.decode().splitlines()
     assert first == "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----"
     assert last == "-----END ENCRYPTED SIGSTORE PRIVATE KEY-----"
@@ -143,13 +143,13 @@ def test_an_encrypted_key_has_the_form_that_cosign_documents():
 @pytest.mark.parametrize("label", ["COSIGN", "SIGSTORE"])
 def test_keys_made_by_cosign_and_skopeo_are_read(label):
     key = ec.generate_private_key(ec.SECP256R1())
-    read = keys.parse_private(sealed_as_cosign_documents(key, label=label), PASSPHRASE, "k")
+    read = keys.parse_private_key(sealed_as_cosign_documents(key, label=label), PASSPHRASE, "k")
     assert read.public.to_pem() == public_pem(key)
 
 
 def test_an_empty_passphrase_is_a_passphrase():
     key = ec.generate_private_key(ec.SECP256R1())
-    assert keys.parse_private(sealed_as_cosign_documents(key, passphrase=b""), b"", "k")
+    assert keys.parse_private_key(sealed_as_cosign_documents(key, passphrase=b""), b"", "k")
 
 
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
@@ -164,12 +164,12 @@ def test_pkcs8_and_ec_keys_of_openssl_are_read(passphrase):
     for form in forms:
         pem = key.private_bytes(serialization.Encoding.PEM, form, encryption)
         assert keys.needs_passphrase(pem) == (passphrase is not None)
-        assert keys.parse_private(pem, passphrase, "k").public.to_pem() == public_pem(key)
+        assert keys.parse_private_key(pem, passphrase, "k").public.to_pem() == public_pem(key)
 
 
 def test_a_passphrase_that_is_not_needed_does_no_harm():
-    pem = keys.generate().to_pem(None)
-    assert keys.parse_private(pem, PASSPHRASE, "k")
+    pem = keys.generate_key().to_pem(None)
+    assert keys.parse_private_key(pem, PASSPHRASE, "k")
 
 
 @pytest.mark.parametrize(
@@ -186,17 +186,17 @@ def test_a_passphrase_that_is_not_needed_does_no_harm():
 )
 def test_a_wrong_passphrase_is_called_that_and_never_shown(pem):
     with pytest.raises(UsageError, match=r"site\.key: wrong passphrase") as raised:
-        keys.parse_private(pem, b"incorrect horse", "site.key")
+        keys.parse_private_key(pem, b"incorrect horse", "site.key")
     assert "horse" not in str(raised.value)
     with pytest.raises(UsageError, match="needs its passphrase"):
-        keys.parse_private(pem, None, "site.key")
+        keys.parse_private_key(pem, None, "site.key")
 
 
 @pytest.mark.parametrize("hostile", [{"n": 2**21}, {"r": 9}, {"p": 5}, {"n": 2**40}])
 def test_a_key_that_asks_for_too_much_memory_or_time_is_refused(hostile):
     key = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(LimitError, match="scrypt"):
-        keys.parse_private(sealed_as_cosign_documents(key, **hostile), PASSPHRASE, "k")
+        keys.parse_private_key(sealed_as_cosign_documents(key, **hostile), PASSPHRASE, "k")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_key_that_asks_for_too_much_memory_or_time_is_refused(hostile):
 def test_a_sealed_key_of_another_form_is_refused(change, error):
     key = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(error):
-        keys.parse_private(sealed_as_cosign_documents(key, **change), PASSPHRASE, "k")
+        keys.parse_private_key(sealed_as_cosign_documents(key, **change), PASSPHRASE, "k")
 
 
 @pytest.mark.parametrize(
@@ -226,9 +226,9 @@ def test_a_sealed_key_of_another_form_is_refused(change, error):
 )
 def test_every_other_kind_of_key_is_refused_by_its_name(key, named):
     with pytest.raises(UnsupportedError, match=named):
-        keys.parse_public(public_pem(key), "site.pub")
+        keys.parse_public_key(public_pem(key), "site.pub")
     with pytest.raises(UnsupportedError, match=named.split()[0] if "bits" not in named else "RSA"):
-        keys.parse_private(clear_pem(key), None, "site.key")
+        keys.parse_private_key(clear_pem(key), None, "site.key")
 
 
 def test_rsa_keys_verify_what_openssl_signed_and_do_not_sign(tmp_path: Path):
@@ -240,38 +240,38 @@ def test_rsa_keys_verify_what_openssl_signed_and_do_not_sign(tmp_path: Path):
         capture_output=True,
         check=True,
     ).stdout
-    keys.parse_public(public_pem(key), "rsa.pub").verify(signature, MESSAGE)
+    keys.parse_public_key(public_pem(key), "rsa.pub").verify(signature, MESSAGE)
     with pytest.raises(UnsupportedError, match="verify only"):
-        keys.parse_private(keys.read_file(tmp_path / "rsa.key"), None, "key")
+        keys.parse_private_key(keys.read_key_file(tmp_path / "rsa.key"), None, "key")
 
 
 def test_the_halves_of_a_pair_are_told_apart():
-    key = keys.generate()
+    key = keys.generate_key()
     with pytest.raises(ConfigError, match="a public key, but signing"):
-        keys.parse_private(key.public.to_pem(), None, "site.pub")
+        keys.parse_private_key(key.public.to_pem(), None, "site.pub")
     with pytest.raises(ConfigError, match="a private key, but verifying"):
-        keys.parse_public(key.to_pem(None), "site.key")
+        keys.parse_public_key(key.to_pem(None), "site.key")
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"-----BEGIN PUBLIC KEY-----\nAAAA\n"])
 def test_what_is_no_key_is_refused(data):
     with pytest.raises(ConfigError):
-        keys.parse_public(data, "site.pub")
+        keys.parse_public_key(data, "site.pub")
     with pytest.raises(ConfigError):
-        keys.parse_private(data, None, "site.key")
+        keys.parse_private_key(data, None, "site.key")
 
 
 def test_files_that_cannot_be_keys_are_refused(tmp_path: Path):
     with pytest.raises(NotFoundError):
-        keys.read_public(tmp_path / "absent.pub")
+        keys.read_public_key(tmp_path / "absent.pub")
     with pytest.raises(ConfigError):
-        keys.read_public(tmp_path)
+        keys.read_public_key(tmp_path)
     (tmp_path / "large").write_bytes(b"x" * (keys.MAX_KEY_FILE + 1))
     with pytest.raises(ConfigError, match="larger"):
-        keys.read_public(tmp_path / "large")
+        keys.read_public_key(tmp_path / "large")
 
 
 def test_keys_do_not_show_their_secret():
-    key = keys.generate()
+    key = keys.generate_key()
     assert "object at" not in repr(key)
     assert key.public.id in repr(key)

@@ -11,7 +11,7 @@ from bundler import transports
 from bundler.config.policy_json import parse
 from bundler.errors import RejectedByPolicyError
 from bundler.trust import policy as policies
-from bundler.trust.policy_scopes import scopes
+from bundler.trust.policy_scopes import list_scopes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +26,13 @@ def check(image: str, default: object, known: object = (), *, require_signed: bo
     policies.check(
         parse(json.dumps(document).encode(), "/p/policy.json"),
         transports.parse(image),
-        policies.cannot_verify,
+        policies.refuse_signature,
         require_signed=require_signed,
     )
 
 
 def test_an_image_in_a_registry_lies_in_namespaces_and_domains() -> None:
-    assert scopes(transports.parse("docker://a.b.example:5000/ns/repo:1")) == [
+    assert list_scopes(transports.parse("docker://a.b.example:5000/ns/repo:1")) == [
         "a.b.example:5000/ns/repo:1",
         "a.b.example:5000/ns/repo",
         "a.b.example:5000/ns",
@@ -40,21 +40,21 @@ def test_an_image_in_a_registry_lies_in_namespaces_and_domains() -> None:
         "*.b.example",
         "*.example",
     ]
-    assert scopes(transports.parse(f"docker://busybox@{DIGEST}"))[:3] == [
+    assert list_scopes(transports.parse(f"docker://busybox@{DIGEST}"))[:3] == [
         f"docker.io/library/busybox@{DIGEST}",
         "docker.io/library/busybox",
         "docker.io/library",
     ]
-    assert scopes(transports.parse("docker://localhost/x"))[0] == "localhost/x:latest"
+    assert list_scopes(transports.parse("docker://localhost/x"))[0] == "localhost/x:latest"
 
 
 def test_an_image_on_a_disk_lies_in_directories_without_links(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     real = str(tmp_path / "real")
-    assert scopes(transports.parse(f"dir:{tmp_path}/link"))[:2] == [real, str(tmp_path)]
-    assert scopes(transports.parse(f"oci:{tmp_path}/link:app"))[:2] == [real, str(tmp_path)]
-    assert "" not in scopes(transports.parse(f"dir:{tmp_path}"))
+    assert list_scopes(transports.parse(f"dir:{tmp_path}/link"))[:2] == [real, str(tmp_path)]
+    assert list_scopes(transports.parse(f"oci:{tmp_path}/link:app"))[:2] == [real, str(tmp_path)]
+    assert "" not in list_scopes(transports.parse(f"dir:{tmp_path}"))
 
 
 @pytest.mark.parametrize("scope", ["r.example/a/b:1", "r.example/a/b", "r.example/a", "r.example"])

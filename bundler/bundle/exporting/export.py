@@ -96,7 +96,7 @@ class ExportReport:
             PartialError: images are missing.
         """
         if self.missing:
-            lines = [error.naming(name) for name, error in self.missing.items()]
+            lines = [error.message_about(name) for name, error in self.missing.items()]
             raise PartialError(f"{self.bundle} is not complete: not in it are", lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def export(request: ExportRequest, running: EngineOptions) -> ExportReport:
     with ExitStack() as stack:
         images, missing = resolve_all(request.images, request.options, running, stack)
         if not images:
-            lines = [error.naming(name) for name, error in missing.items()]
+            lines = [error.message_about(name) for name, error in missing.items()]
             raise PartialError("nothing could be resolved", lines)
         check_destination(request)  # the medium may have been removed in the meantime
         destination = store.open_for_export(bundle, request.format, request.options)
@@ -160,7 +160,7 @@ def export(request: ExportRequest, running: EngineOptions) -> ExportReport:
         result = execute(work, running)
         missing |= result.failed
         if not result.published:
-            lines = [error.naming(name) for name, error in result.failed.items()]
+            lines = [error.message_about(name) for name, error in result.failed.items()]
             raise PartialError(f"{bundle}: not written, since nothing arrived", lines)
         created = datetime.now(UTC).replace(microsecond=0)
         seal = sealing.prepare(

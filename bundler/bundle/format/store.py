@@ -25,7 +25,7 @@ from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
-from bundler.ports import Accepts, Destination, TagResolver
+from bundler.ports import Capabilities, Destination, TagResolver
 from bundler.transports.directory import tree
 from bundler.transports.oci_layout import transport
 
@@ -215,9 +215,9 @@ class Unwritten:
         self._held = _held_in_tree(bundle) if kind == "dir" else None
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """What the real place accepts."""
-        return Accepts(foreign_urls=self._held is None)
+        return Capabilities(foreign_urls=self._held is None)
 
     def has(self, target: Node, /) -> bool:
         """Whether a plain file of that name and size is there."""

@@ -11,7 +11,14 @@ from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.registry_access import RegistryOverride
 from bundler.config.yaml import document
 from bundler.config.yaml.context import YamlContext
-from bundler.config.yaml.document import Findings, MappingNode, ScalarNode, Value, is_true, plain
+from bundler.config.yaml.document import (
+    Findings,
+    MappingNode,
+    ScalarNode,
+    Value,
+    get_member,
+    is_true,
+)
 from bundler.oci.reference import is_domain, is_repository_path
 
 if TYPE_CHECKING:
@@ -49,18 +56,18 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
     value = document.parse(text, str(path), findings)
     validate(value, "import-target", findings)
     around = YamlContext(path.name, path.parent, environment, findings)
-    target = _target(plain(value, "target"), around)
+    target = _target(get_member(value, "target"), around)
     override = read_override(value, around)
-    names = plain(value, "names")
+    names = get_member(value, "names")
     if override != RegistryOverride() and target is not None and not target.startswith(_DOCKER):
         findings.add(value.at, f"{target} is no registry that credentials, tls or limits are for")
-    findings.check()
+    findings.raise_if_any()
     return TargetFile(
         target=target or "",
         override=override,
         names=_names(names) if isinstance(names, MappingNode) else (),
-        keep_host=is_true(plain(value, "keepHost")),
-        existing=cast("Existing", str(plain(value, "existing") or "error")),
+        keep_host=is_true(get_member(value, "keepHost")),
+        existing=cast("Existing", str(get_member(value, "existing") or "error")),
     )
 
 

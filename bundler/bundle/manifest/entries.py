@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.manifest.rename_rules import is_target_name
 from bundler.bundle.manifest.source_reference import parse_source
-from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, Value, plain
-from bundler.config.yaml.filters import expressions, read_range
+from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, Value, get_member
+from bundler.config.yaml.filters import parse_expressions, read_range
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.platform import Platform
 from bundler.oci.reference import is_tag
 from bundler.oci.tag_filter import Latest, Select
-from bundler.ports import InRegistry
+from bundler.ports import RegistryReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,9 @@ class ManifestEntry:
 
 def read_options(value: Value | None, default: ImageOptions, findings: Findings) -> ImageOptions:
     """Read ``platforms``, ``index`` and ``referrers``; members that are absent keep ``default``."""
-    platforms, index, referrers = (plain(value, key) for key in ("platforms", "index", "referrers"))
+    platforms, index, referrers = (
+        get_member(value, key) for key in ("platforms", "index", "referrers")
+    )
     options = default
     if isinstance(platforms, SequenceNode):
         read = (_platform(item, findings) for item in platforms if isinstance(item, ScalarNode))
@@ -80,7 +82,7 @@ def read_images(
         elif isinstance(item, MappingNode) and "repo" in item:
             made = _repository(item, defaults, around)
         else:
-            made = _image(plain(item, "ref"), item, defaults, around)
+            made = _image(get_member(item, "ref"), item, defaults, around)
         if made is not None:
             yield made
 
@@ -94,7 +96,7 @@ def _image(
     if not isinstance(ref, ScalarNode) or ref.is_null:
         return None  # the schema has found it already
     options = read_options(item, defaults, around.findings)
-    rename = _rename(plain(item, "rename"), around.findings)
+    rename = _rename(get_member(item, "rename"), around.findings)
     parsed = _parse_source(ref, around)
     if parsed is None:
         return None
@@ -110,37 +112,37 @@ def _image(
             f"{ref!s}: a digest is asked for, but leaving platforms out makes another;"
             " say platforms: all, or index: sparse",
         )
-    return ManifestEntry(reference, source, around.origin(ref.at), options, rename=rename)
+    return ManifestEntry(reference, source, around.format_origin(ref.at), options, rename=rename)
 
 
 def _repository(
     item: MappingNode, defaults: ImageOptions, around: YamlContext
 ) -> ManifestEntry | None:
     options = read_options(item, defaults, around.findings)
-    rename = _rename(plain(item, "rename"), around.findings)
-    select = _select(plain(item, "select"), around.findings)
+    rename = _rename(get_member(item, "rename"), around.findings)
+    select = _select(get_member(item, "select"), around.findings)
     repo = item["repo"]
     parsed = _parse_source(repo, around) if isinstance(repo, ScalarNode) else None
     if parsed is None:
         return None
     reference, source = parsed
-    if not isinstance(source, InRegistry) or reference.version is not None:
+    if not isinstance(source, RegistryReference) or reference.version is not None:
         around.findings.add(
             repo.at, f"{repo!s}: expected a repository without tag; for one image write ref:"
         )
         return None
-    return ManifestEntry(reference, source, around.origin(repo.at), options, select, rename)
+    return ManifestEntry(reference, source, around.format_origin(repo.at), options, select, rename)
 
 
 def _select(value: Value | None, findings: Findings) -> Select | None:
     if not isinstance(value, MappingNode):
         return None
-    regex, latest = plain(value, "regex"), plain(value, "latest")
+    regex, latest = get_member(value, "regex"), get_member(value, "latest")
     return Select(
-        tags=_tags(plain(value, "tags"), findings),
-        semver=read_range(plain(value, "semver"), findings),
-        include=expressions(plain(regex, "include"), findings),
-        exclude=expressions(plain(regex, "exclude"), findings),
+        tags=_tags(get_member(value, "tags"), findings),
+        semver=read_range(get_member(value, "semver"), findings),
+        include=parse_expressions(get_member(regex, "include"), findings),
+        exclude=parse_expressions(get_member(regex, "exclude"), findings),
         latest=_latest(latest),
     )
 
@@ -158,10 +160,10 @@ def _tags(value: Value | None, findings: Findings) -> tuple[str, ...]:
 
 
 def _latest(value: Value | None) -> Latest | None:
-    count = plain(value, "count")
+    count = get_member(value, "count")
     if not isinstance(count, ScalarNode) or not count.isdecimal():
         return None  # the schema has found it already
-    return Latest(int(count), "tag" if plain(value, "by") == "tag" else "semver")
+    return Latest(int(count), "tag" if get_member(value, "by") == "tag" else "semver")
 
 
 def _platform(text: ScalarNode, findings: Findings) -> Platform | None:

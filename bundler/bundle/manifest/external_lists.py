@@ -80,7 +80,7 @@ def read_skopeo_sync(value: Value, options: ImageOptions, around: YamlContext) -
         ManifestEntry(
             item.image,
             registry_source(item.image),
-            around.origin(item.at),
+            around.format_origin(item.at),
             options,
             item.select,
         )

@@ -33,9 +33,9 @@ from bundler.config.yaml.document import (
     ScalarNode,
     SequenceNode,
     Value,
-    plain,
+    get_member,
 )
-from bundler.config.yaml.filters import expression, expressions
+from bundler.config.yaml.filters import parse_expression, parse_expressions
 from bundler.errors import BundlerError, InvalidBundleManifestError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import domain_of, is_domain
@@ -95,14 +95,14 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
     """
     loading = _Loading(path, environment)
     head = loading.read(path, document.read_bytes(path), ImageOptions(), ())
-    name = _name(plain(head, "name"), path, loading.findings)
-    loading.findings.check()
+    name = _name(get_member(head, "name"), path, loading.findings)
+    loading.findings.raise_if_any()
     if not loading.entries:
         loading.findings.add(Position(str(path), 1, 1), "no image is asked for")
-        loading.findings.check()
+        loading.findings.raise_if_any()
     return BundleManifest(
         name=name,
-        expires=_expires(plain(head, "expires")),
+        expires=_expires(get_member(head, "expires")),
         registries=loading.registries,
         images=tuple(loading.entries),
         exclude=tuple(loading.exclude),
@@ -148,14 +148,16 @@ class _Loading:
     def _add(
         self, value: Value, options: ImageOptions, around: YamlContext, files: tuple[Path, ...]
     ) -> None:
-        options = read_options(plain(value, "defaults"), options, self.findings)
-        self._add_registries(_registries(plain(value, "registries"), around))
-        self.entries += read_images(plain(value, "images"), options, around)
-        self.exclude += expressions(plain(plain(value, "exclude"), "images"), self.findings)
-        self.rename += _rename_rules(plain(value, "rename"), around)
-        included = plain(value, "include")
+        options = read_options(get_member(value, "defaults"), options, self.findings)
+        self._add_registries(_registries(get_member(value, "registries"), around))
+        self.entries += read_images(get_member(value, "images"), options, around)
+        self.exclude += parse_expressions(
+            get_member(get_member(value, "exclude"), "images"), self.findings
+        )
+        self.rename += _rename_rules(get_member(value, "rename"), around)
+        included = get_member(value, "include")
         for item in included if isinstance(included, SequenceNode) else ():
-            name = plain(item, "path") if isinstance(item, MappingNode) else item
+            name = get_member(item, "path") if isinstance(item, MappingNode) else item
             if isinstance(name, ScalarNode) and not name.is_null:
                 self._include(name, around.folder / name, options, files)
 
@@ -194,14 +196,14 @@ def _registries(value: Value | None, around: YamlContext) -> dict[str, RegistryO
 def _rename_rules(value: Value | None, around: YamlContext) -> list[RenameRule]:
     rules, findings = [], around.findings
     for item in value if isinstance(value, SequenceNode) else ():
-        match, to = expression(plain(item, "match"), findings), plain(item, "to")
+        match, to = parse_expression(get_member(item, "match"), findings), get_member(item, "to")
         if match is None or not isinstance(to, ScalarNode):
             continue
         try:
             check_template(to, match)
         except UsageError as error:
             findings.add(to.at, error.message)
-        rules.append(RenameRule(match, str(to), around.origin(item.at)))
+        rules.append(RenameRule(match, str(to), around.format_origin(item.at)))
     return rules
 
 

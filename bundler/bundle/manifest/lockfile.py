@@ -20,7 +20,7 @@ from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.bundle.manifest.source_reference import registry_source
 from bundler.config.yaml import document
-from bundler.config.yaml.document import Findings, ScalarNode, SequenceNode, Value, plain
+from bundler.config.yaml.document import Findings, ScalarNode, SequenceNode, Value, get_member
 from bundler.content.files import atomic_write
 from bundler.copy.platform_selection import Selection
 from bundler.copy.request import ImageRequest, LockedRoot, PinnedReferrer
@@ -30,7 +30,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.json import timestamps
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
-from bundler.ports import InRegistry
+from bundler.ports import RegistryReference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,9 +126,9 @@ def read(path: Path) -> Lock:
     text = document.decode(document.read_bytes(path, MAX_BYTES), str(path))
     value = document.parse(text, str(path), findings, max_values=MAX_VALUES)
     validate(value, "lock", findings)
-    findings.check(hint=_AGAIN)
+    findings.raise_if_any(hint=_AGAIN)
     images, seen = [], set[str]()
-    items = plain(value, "images")
+    items = get_member(value, "images")
     for item in items if isinstance(items, SequenceNode) else ():
         try:
             image = _read_image(item, path.parent)
@@ -139,8 +139,8 @@ def read(path: Path) -> Lock:
             findings.add(item.at, f"{image.label} is here already")
         seen.add(image.label)
         images.append(image)
-    findings.check(hint=_AGAIN)
-    return Lock(_text(value, "name") or "", _files(plain(value, "files")), tuple(images))
+    findings.raise_if_any(hint=_AGAIN)
+    return Lock(_text(value, "name") or "", _files(get_member(value, "files")), tuple(images))
 
 
 def write(path: Path, lock: Lock) -> None:
@@ -196,7 +196,7 @@ def _lock(image: ResolvedImage, time: datetime) -> ImageRequest:
     request, root = image.request, image.graph.root
     locked = LockedRoot(Descriptor(root.media_type, root.digest, root.size), image.replaces, time)
     source = request.source
-    if isinstance(source, InRegistry) and request.reference is not None:
+    if isinstance(source, RegistryReference) and request.reference is not None:
         source = _source_by_digest(request.reference, locked)
     return replace(
         request,
@@ -221,7 +221,7 @@ def _moved(old: LockedRoot, new: LockedRoot) -> bool:
 def _dump_image(image: ImageRequest, folder: Path) -> dict[str, Any]:
     locked = _locked(image)
     value: dict[str, Any] = {"reference": image.label}
-    if not isinstance(image.source, InRegistry):
+    if not isinstance(image.source, RegistryReference):
         source = str(image.source)
         value["source"] = _with_path(source, lambda path: os.path.relpath(path, folder))
     value |= {
@@ -263,7 +263,7 @@ def _files(value: Value | None) -> tuple[ManifestFile, ...]:
 def _read_image(value: Value, folder: Path) -> ImageRequest:
     reference = ImageReference.parse(_text(value, "reference") or "")
     source, replaces = _text(value, "source"), _text(value, "replaces")
-    referrers, platforms = plain(value, "referrers"), plain(value, "platforms")
+    referrers, platforms = get_member(value, "referrers"), get_member(value, "platforms")
     root = Descriptor(
         media_type=_text(value, "mediaType") or "",
         digest=Digest(_text(value, "digest") or ""),
@@ -299,5 +299,5 @@ def _source_by_digest(reference: ImageReference, locked: LockedRoot) -> Referenc
 
 
 def _text(value: Value, key: str) -> str | None:
-    member = plain(value, key)
+    member = get_member(value, key)
     return str(member) if isinstance(member, ScalarNode) else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.config.registry_access import ANONYMOUS, Credentials, RateLimits, RegistryOverride
-from bundler.config.yaml.document import MappingNode, ScalarNode, Value, is_true, plain
+from bundler.config.yaml.document import MappingNode, ScalarNode, Value, get_member, is_true
 
 if TYPE_CHECKING:
     from bundler.config.yaml.context import YamlContext
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 def read_override(value: Value | None, around: YamlContext) -> RegistryOverride:
     """What ``tls``, ``credentials`` and ``limits`` of ``value`` say; mistakes become findings."""
-    tls, secrets, limits = (plain(value, key) for key in ("tls", "credentials", "limits"))
-    ca_file = around.path(plain(tls, "caFile"))
+    tls, secrets, limits = (get_member(value, key) for key in ("tls", "credentials", "limits"))
+    ca_file = around.resolve_path(get_member(tls, "caFile"))
     return RegistryOverride(
         credentials=_credentials(secrets, around),
-        authfile=around.path(plain(secrets, "authfile")),
+        authfile=around.resolve_path(get_member(secrets, "authfile")),
         tls_verify=_switch(tls, "verify"),
         plain_http=_switch(tls, "plainHttp"),
         ca_files=() if ca_file is None else (ca_file,),
-        client_certificate=around.path(plain(tls, "clientCert")),
-        client_key=around.path(plain(tls, "clientKey")),
-        cert_dir=around.path(plain(tls, "certDir")),
+        client_certificate=around.resolve_path(get_member(tls, "clientCert")),
+        client_key=around.resolve_path(get_member(tls, "clientKey")),
+        cert_dir=around.resolve_path(get_member(tls, "certDir")),
         limits=_limits(limits),
     )
 
@@ -49,24 +49,24 @@ def _credentials(value: Value | None, around: YamlContext) -> Credentials | None
         return ANONYMOUS
     if not users:
         return None
-    username = around.variable(value.get("usernameEnv")) or around.content(
+    username = around.read_variable(value.get("usernameEnv")) or around.read_secret(
         value.get("usernameFile")
     )
-    password = around.variable(value.get("passwordEnv")) or around.content(
+    password = around.read_variable(value.get("passwordEnv")) or around.read_secret(
         value.get("passwordFile")
     )
     return Credentials(username=username, password=password)
 
 
 def _switch(value: Value | None, key: str) -> bool | None:
-    said = plain(value, key)
+    said = get_member(value, key)
     return None if said is None else is_true(said)
 
 
 def _limits(value: Value | None) -> RateLimits | None:
     if not isinstance(value, MappingNode):
         return None
-    parallel, rate = plain(value, "parallel"), plain(value, "requestsPerSecond")
+    parallel, rate = get_member(value, "parallel"), get_member(value, "requestsPerSecond")
     try:
         return RateLimits(
             parallel=int(parallel) if isinstance(parallel, ScalarNode) else None,

@@ -18,7 +18,14 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from bundler.config.yaml.document import Findings, Position, ScalarNode, Value, describe, nearest
+from bundler.config.yaml.document import (
+    Findings,
+    Position,
+    ScalarNode,
+    Value,
+    describe,
+    suggest_word,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -183,7 +190,7 @@ def _unknown(key: str, known: list[str]) -> str:
             "name where it is with passwordFile or passwordEnv"
         )
     return f"unknown key `{key[:80]}`" + (
-        nearest(key, known) or f"; known are {', '.join(f'`{name}`' for name in known)}"
+        suggest_word(key, known) or f"; known are {', '.join(f'`{name}`' for name in known)}"
     )
 
 
@@ -194,7 +201,7 @@ def _mismatch(mistake: _Mistake) -> str:
         case "type":
             return mistake.expected(mistake.schema.get("title", _WORDS.get(words[0], words[0])))
         case "enum" | "const":
-            close = nearest(value, words) if isinstance(value, ScalarNode) else ""
+            close = suggest_word(value, words) if isinstance(value, ScalarNode) else ""
             return mistake.expected(" or ".join(f"`{word}`" for word in words)) + close
         case "pattern":
             return mistake.expected(mistake.schema["title"])

@@ -393,4 +393,4 @@ def _expiry(known: Inventory) -> ExpiredError:
 
 def _reason(error: BundlerError, bundle: Path, path: str) -> str:
     """An error's message without the path that a finding begins with already."""
-    return error.without(f"{bundle}/", f"{path}: ")
+    return error.message_without(f"{bundle}/", f"{path}: ")

@@ -93,7 +93,7 @@ class ConversionFlags:
         from bundler.copy.convert.options import Encryption  # noqa: PLC0415 - as above
         from bundler.trust.ocicrypt import recipients  # noqa: PLC0415 - loads cryptography
 
-        seal = recipients.sealing(self.encryption_keys, _key_providers())
+        seal = recipients.create_encryptor(self.encryption_keys, _key_providers())
         return Encryption(seal, self.encrypted_layers)
 
     def _decryption(self) -> Callable[[Reader, Descriptor], Reader] | None:
@@ -101,7 +101,7 @@ class ConversionFlags:
             return None
         from bundler.trust.ocicrypt import recipients  # noqa: PLC0415 - loads cryptography
 
-        return recipients.unsealing(self.decryption_keys, _key_providers())
+        return recipients.create_decryptor(self.decryption_keys, _key_providers())
 
 
 def convert_manifests(function: Decorated) -> Decorated:

@@ -57,7 +57,7 @@ def goal(target: str, naming: NamingOptions, access: AccessOptions) -> ImportTar
         rest = tuple(move for move in file.names if move[0] not in known)
         names = NameMapping((*moves, *rest), naming.keep_host or file.keep_host)
         existing = cast("Existing", naming.existing or file.existing)
-        override = file.override if override is None else override.over(file.override)
+        override = file.override if override is None else override.with_defaults(file.override)
     host = registry_host(target)
     if host is None and access.given:
         raise UsageError(f"{target[:200]!r} is no registry that these options could be for")

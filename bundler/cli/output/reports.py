@@ -50,7 +50,7 @@ def estimated(numbers: Estimate, *, as_json: bool) -> None:
     ]
     text.table(("IMAGE", "PLATFORMS", "SIZE", "OWN", "REFERRERS"), rows, right={2, 3, 4})
     for reference, error in numbers.missing.items():
-        text.line(f"missing: {error.naming(reference)}")
+        text.line(f"missing: {error.message_about(reference)}")
     text.line(
         f"{text.count(len(rows), 'image')}, {text.count(numbers.blobs, 'blob')},"
         f" {text.size(numbers.size)}; sharing saves {text.size(numbers.shared)}"

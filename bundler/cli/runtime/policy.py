@@ -26,7 +26,7 @@ def admit(settings: Settings, said: ProgramOptions) -> PolicyCheck | None:
     policy = settings.policy()
     if policy is None:
         if said.policy_must_exist or said.require_signed:
-            places = ", ".join(map(str, settings.locations.policy_json))
+            places = ", ".join(map(str, settings.paths.policy_json))
             raise PolicyFileError(
                 f"no policy.json says which images to trust; there could be one at {places}",
                 hint="write one of them, name one with --policy, or trust every image with "
@@ -40,7 +40,7 @@ def admit(settings: Settings, said: ProgramOptions) -> PolicyCheck | None:
             policies.check(
                 policy,
                 transports.parse(reference),
-                policies.cannot_verify,
+                policies.refuse_signature,
                 require_signed=said.require_signed,
             )
             admitted.add(reference)

@@ -30,11 +30,11 @@ def private_keys(paths: Sequence[Path], passphrase_file: Path | None) -> tuple[P
 
     found = []
     for path in paths:
-        pem = keys.read_file(path)
+        pem = keys.read_key_file(path)
         passphrase = given
         if given is None and keys.needs_passphrase(pem):
             passphrase = ask(f"Passphrase of {path}")
-        found.append(keys.parse_private(pem, passphrase, str(path)))
+        found.append(keys.parse_private_key(pem, passphrase, str(path)))
     return tuple(found)
 
 
@@ -48,7 +48,7 @@ def public_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
         return ()
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
 
-    return tuple(keys.read_public(path) for path in paths)
+    return tuple(keys.read_public_key(path) for path in paths)
 
 
 def first_line(path: Path) -> bytes:

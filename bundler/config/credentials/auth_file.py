@@ -41,34 +41,41 @@ class AuthFile:
     """``credsStore``: the helper for registries that have none of their own."""
     legacy: bool = False
 
-    def helper(self, host: str) -> tuple[str, str] | None:
+    def find_helper(self, host: str) -> tuple[str, str] | None:
         """The helper for ``host`` and the name it knows the registry by."""
-        for key in (host, *(key for key in self.helpers if host_of(key) == host_of(host))):
+        for key in (
+            host,
+            *(key for key in self.helpers if normalize_host(key) == normalize_host(host)),
+        ):
             if key in self.helpers:
                 return self.helpers[key], key
         return None
 
-    def credentials(self, host: str, path: str) -> Credentials:
+    def find_credentials(self, host: str, path: str) -> Credentials:
         """The entry for the longest namespace of ``host/path``, else for ``host`` in any form.
 
         Raises:
             ConfigError: the entry cannot be decoded.
         """
-        exact = [] if self.legacy else [key for key in keys(host, path) if key in self.entries]
-        for key in (*exact, *self.keys_of(host)):
-            found = _decode(self.entries[key], f"{self.path}: the entry {host_of(key)!r}")
+        exact = (
+            []
+            if self.legacy
+            else [key for key in list_key_candidates(host, path) if key in self.entries]
+        )
+        for key in (*exact, *self.find_keys(host)):
+            found = _decode(self.entries[key], f"{self.path}: the entry {normalize_host(key)!r}")
             if not found.anonymous:  # docker leaves empty entries where a helper is used
                 return found
         return ANONYMOUS
 
-    def keys_of(self, host: str) -> list[str]:
+    def find_keys(self, host: str) -> list[str]:
         """The entries for ``host`` itself, however it is written."""
-        return [key for key in self.entries if self._host_of(key) == host_of(host)]
+        return [key for key in self.entries if self._host_of(key) == normalize_host(host)]
 
     def _host_of(self, key: str) -> str | None:
         """The host that ``key`` stands for; None where it stands for a namespace of one."""
         is_url = key.startswith(("http://", "https://"))
-        return host_of(key) if is_url or self.legacy or "/" not in key else None
+        return normalize_host(key) if is_url or self.legacy or "/" not in key else None
 
 
 def read(location: AuthLocation) -> AuthFile:
@@ -94,10 +101,10 @@ def parse(raw: bytes, path: Path, *, legacy: bool = False) -> AuthFile:
     Raises:
         ConfigError: with the path, and the line where it is not JSON.
     """
-    return of_document(load_document(raw, path), path, legacy=legacy)
+    return from_document(load_document(raw, path), path, legacy=legacy)
 
 
-def of_document(document: dict[str, Any], path: Path, *, legacy: bool = False) -> AuthFile:
+def from_document(document: dict[str, Any], path: Path, *, legacy: bool = False) -> AuthFile:
     """View a file's JSON object; the same dictionaries, not copies of them.
 
     Raises:
@@ -110,10 +117,10 @@ def of_document(document: dict[str, Any], path: Path, *, legacy: bool = False) -
         raise ConfigError(f"{path}: credsStore is not a string")
     for key, value in auths.items():
         if not isinstance(value, dict):
-            raise ConfigError(f"{path}: the entry {host_of(key)!r} is not an object")
+            raise ConfigError(f"{path}: the entry {normalize_host(key)!r} is not an object")
     for key, value in helpers.items():
         if not isinstance(value, str):
-            raise ConfigError(f"{path}: credHelpers: {host_of(key)!r} is not a string")
+            raise ConfigError(f"{path}: credHelpers: {normalize_host(key)!r} is not a string")
     return AuthFile(path, auths, helpers, store or None, legacy)
 
 
@@ -131,26 +138,26 @@ def load_document(raw: bytes, path: Path) -> dict[str, Any]:
         ) from None
 
 
-def keys(host: str, path: str) -> Iterator[str]:
+def list_key_candidates(host: str, path: str) -> Iterator[str]:
     """``host/a/b``, ``host/a``, ``host``: the names of an entry, most specific first."""
     parts = [part for part in path.split("/") if part]
     for length in range(len(parts), -1, -1):
         yield "/".join([host, *parts[:length]])
 
 
-def host_of(key: str) -> str:
+def normalize_host(key: str) -> str:
     """The registry that a key or URL stands for, without what may be secret in a URL."""
     bare = key.removeprefix("https://").removeprefix("http://")
     host = bare.split("/", 1)[0].rpartition("@")[2]
     return "docker.io" if host in _DOCKER_HUB else host
 
 
-def stored_name(host: str) -> str:
+def to_server_name(host: str) -> str:
     """The name by which docker has a ``credsStore`` keep the credentials for ``host``."""
     return DOCKER_HUB_KEY if host in _DOCKER_HUB else host
 
 
-def credentials_of(username: str, secret: str) -> Credentials:
+def to_credentials(username: str, secret: str) -> Credentials:
     """What a name and a secret mean together, in a file or from a helper."""
     if username == TOKEN_USER:
         return Credentials(identity_token=secret)
@@ -174,7 +181,7 @@ def _decode(entry: dict[str, Any], what: str) -> Credentials:
         password = password.strip("\0")
     if identity or bearer:
         return Credentials(username or None, password or None, identity or None, bearer or None)
-    return credentials_of(username, password) if username else ANONYMOUS
+    return to_credentials(username, password) if username else ANONYMOUS
 
 
 def _text(entry: dict[str, Any], key: str, what: str) -> str:

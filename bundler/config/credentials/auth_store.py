@@ -45,10 +45,10 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
     """
     host, namespaced = _host(key)
     with _edited(path) as document:
-        file = auth_file.of_document(document, path)
-        helper = file.helper(host)
+        file = auth_file.from_document(document, path)
+        helper = file.find_helper(host)
         if helper is None and file.store is not None and not namespaced:
-            helper = (file.store, auth_file.stored_name(host))
+            helper = (file.store, auth_file.to_server_name(host))
             _enter(document, file, helper[1], {})  # docker's mark
         elif helper is None:
             _enter(document, file, key, _entry(credentials))
@@ -73,15 +73,15 @@ def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
         return False
     host, namespaced = _host(key)
     with _edited(path) as document:
-        file = auth_file.of_document(document, path)
-        names = {key} if namespaced else {key, *file.keys_of(host)}
+        file = auth_file.from_document(document, path)
+        names = {key} if namespaced else {key, *file.find_keys(host)}
         gone = [file.entries.pop(name) for name in names & file.entries.keys()]
         known = any(gone)
         if namespaced:
             return known
-        helper = file.helper(host)
+        helper = file.find_helper(host)
         if helper is None and file.store is not None:
-            helper = (file.store, auth_file.stored_name(host))
+            helper = (file.store, auth_file.to_server_name(host))
         return (helper is not None and credential_helper.erase(*helper, environment)) or known
 
 
@@ -94,11 +94,11 @@ def remove_all(path: Path, environment: Mapping[str, str]) -> None:
     if bounded_read.read(path) is None:
         return
     with _edited(path) as document:
-        file = auth_file.of_document(document, path)
+        file = auth_file.from_document(document, path)
         for server, name in file.helpers.items():
             credential_helper.erase(name, server, environment)
         if file.store is not None:
-            for server in credential_helper.servers(file.store, environment):
+            for server in credential_helper.list_servers(file.store, environment):
                 credential_helper.erase(file.store, server, environment)
         document["auths"] = {}
 
@@ -106,7 +106,7 @@ def remove_all(path: Path, environment: Mapping[str, str]) -> None:
 def _enter(document: dict[str, Any], file: AuthFile, key: str, entry: dict[str, str]) -> None:
     """Set an entry; other spellings of the same registry go, which might be read before it."""
     host, namespaced = _host(key)
-    for name in file.keys_of(host):
+    for name in file.find_keys(host):
         if name != key and not namespaced:
             del file.entries[name]
     file.entries[key] = entry
@@ -116,7 +116,7 @@ def _enter(document: dict[str, Any], file: AuthFile, key: str, entry: dict[str, 
 def _host(key: str) -> tuple[str, bool]:
     """The registry that ``key`` is for, and whether it is for a namespace in it."""
     if key == auth_file.DOCKER_HUB_KEY:
-        return auth_file.host_of(key), False
+        return auth_file.normalize_host(key), False
     host, slash, _ = key.partition("/")
     return host, bool(slash)
 

@@ -15,7 +15,7 @@ import subprocess
 import time
 from typing import IO, TYPE_CHECKING, cast
 
-from bundler.config.credentials.auth_file import TOKEN_USER, credentials_of
+from bundler.config.credentials.auth_file import TOKEN_USER, to_credentials
 from bundler.config.registry_access import ANONYMOUS, Credentials
 from bundler.errors import BundlerError, ConfigError
 from bundler.oci.json import fields, strict
@@ -59,7 +59,7 @@ def get(
             f"docker-credential-{name} get: expected JSON with Username and Secret, got other text"
         ) from None
     # docker-credential-pass says an empty name, and no error, for a registry it does not know.
-    return credentials_of(username, secret or "") if username else ANONYMOUS
+    return to_credentials(username, secret or "") if username else ANONYMOUS
 
 
 def store(
@@ -102,7 +102,9 @@ def erase(
     return known
 
 
-def servers(name: str, environment: Mapping[str, str], *, timeout: float = TIMEOUT) -> list[str]:
+def list_servers(
+    name: str, environment: Mapping[str, str], *, timeout: float = TIMEOUT
+) -> list[str]:
     """The registries that the helper ``name`` keeps credentials for.
 
     Raises:

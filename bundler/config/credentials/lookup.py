@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bundler.config.paths import AuthLocation
 
 
-class Keychain:
+class CredentialLookup:
     """Answers with the first credentials found; reads each file and asks each helper once.
 
     Safe to use from several threads, which wait for one another while a helper is asked: it
@@ -65,12 +65,12 @@ class Keychain:
         return ANONYMOUS
 
     def _in_file(self, file: AuthFile, host: str, path: str) -> Credentials:
-        helper = file.helper(host)
+        helper = file.find_helper(host)
         if helper is not None:
             return self._ask(*helper)
-        found = file.credentials(host, path)
+        found = file.find_credentials(host, path)
         if found.anonymous and file.store is not None:
-            return self._ask(file.store, auth_file.stored_name(host))
+            return self._ask(file.store, auth_file.to_server_name(host))
         return found
 
     def _ask(self, helper: str, server: str) -> Credentials:

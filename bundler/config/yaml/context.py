@@ -25,11 +25,11 @@ class YamlContext:
     environment: Mapping[str, str]
     findings: Findings
 
-    def origin(self, at: Position) -> str:
+    def format_origin(self, at: Position) -> str:
         """``file:line``, as a bundle records what asked for an image."""
         return f"{self.file}:{at.line}"
 
-    def path(self, value: Value | None) -> Path | None:
+    def resolve_path(self, value: Value | None) -> Path | None:
         """The existing file or folder that ``value`` names; None where it is not said."""
         if not isinstance(value, ScalarNode) or not value:
             return None
@@ -41,7 +41,7 @@ class YamlContext:
             self.findings.add(value.at, f"{path}: no such file")
         return path
 
-    def variable(self, value: Value | None) -> str | None:
+    def read_variable(self, value: Value | None) -> str | None:
         """What the environment variable that ``value`` names holds."""
         if not isinstance(value, ScalarNode):
             return None
@@ -50,9 +50,9 @@ class YamlContext:
             self.findings.add(value.at, f"the environment variable {value[:80]} is not set")
         return content
 
-    def content(self, value: Value | None) -> str | None:
+    def read_secret(self, value: Value | None) -> str | None:
         """What the file that ``value`` names holds, without the newline at its end."""
-        path = self.path(value)
+        path = self.resolve_path(value)
         if path is None or not isinstance(value, ScalarNode) or not path.exists():
             return None
         try:

@@ -97,7 +97,7 @@ class Findings:
         safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
         self._found[at, safe] = None
 
-    def check(self, hint: str | None = None) -> None:
+    def raise_if_any(self, hint: str | None = None) -> None:
         """Go on only if there is none.
 
         Raises:
@@ -177,12 +177,12 @@ def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VAL
         raise InvalidBundleManifestError([f"{file}:1:1: not YAML"]) from None
 
 
-def plain(fields: Value | None, key: str) -> Value | None:
+def get_member(fields: Value | None, key: str) -> Value | None:
     """The member ``key`` of ``fields``, if that is a mapping that has it."""
     return fields.get(key) if isinstance(fields, MappingNode) else None
 
 
-def nearest(word: str, known: list[str]) -> str:
+def suggest_word(word: str, known: list[str]) -> str:
     """What to say of the known word most like ``word``: a question, or nothing."""
     close = get_close_matches(word, known, n=1, cutoff=0.6) or [
         name for name in known if name.lower() == word.lower().replace("-", "").replace("_", "")

@@ -36,7 +36,7 @@ def parse(raw: bytes, file: str) -> MappingNode:
         if all(not line.strip() or line.lstrip().startswith("#") for line in content.splitlines()):
             return MappingNode()
         value = document.parse(content, file, findings)
-        findings.check()
+        findings.raise_if_any()
     except (InvalidBundleManifestError, LimitError) as error:
         raise ConfigError(error.message) from None
     return MappingNode() if isinstance(value, ScalarNode) and value.is_null else fields(value, file)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_EXPRESSION = 512
 
 
-def expression(value: Value | None, findings: Findings) -> re.Pattern[str] | None:
+def parse_expression(value: Value | None, findings: Findings) -> re.Pattern[str] | None:
     """A regular expression that a person wrote, compiled; None where it is a mistake."""
     if not isinstance(value, ScalarNode) or not 0 < len(value) <= MAX_EXPRESSION:
         return None  # the schema has found it already
@@ -29,10 +29,10 @@ def expression(value: Value | None, findings: Findings) -> re.Pattern[str] | Non
         return None
 
 
-def expressions(value: Value | None, findings: Findings) -> tuple[re.Pattern[str], ...]:
+def parse_expressions(value: Value | None, findings: Findings) -> tuple[re.Pattern[str], ...]:
     """A list of regular expressions."""
     items = value if isinstance(value, SequenceNode) else ()
-    return tuple(filter(None, (expression(item, findings) for item in items)))
+    return tuple(filter(None, (parse_expression(item, findings) for item in items)))
 
 
 def read_range(value: Value | None, findings: Findings) -> str | None:

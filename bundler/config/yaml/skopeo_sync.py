@@ -15,8 +15,8 @@ from bundler.config.yaml.document import (
     ScalarNode,
     Value,
     describe,
-    nearest,
-    plain,
+    get_member,
+    suggest_word,
 )
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.gocompat.masterminds_semver import Constraint
@@ -69,7 +69,7 @@ def read(value: Value, around: YamlContext) -> SyncFile:
             continue
         for key in wants:
             if key not in KEYS:
-                close = nearest(key, list(KEYS))
+                close = suggest_word(key, list(KEYS))
                 around.findings.add(wants.key_at[key], f"unknown key `{key}`{close}")
         host = registry.partition("/")[0]
         said.registries[domain_of(host)] = _override(wants, around)
@@ -155,14 +155,14 @@ def _override(wants: MappingNode, around: YamlContext) -> RegistryOverride:
     return RegistryOverride(
         credentials=_credentials(wants.get("credentials"), around),
         tls_verify=switch,
-        cert_dir=around.path(wants.get("cert-dir")),
+        cert_dir=around.resolve_path(wants.get("cert-dir")),
     )
 
 
 def _credentials(value: Value | None, around: YamlContext) -> Credentials | None:
     if value is None:
         return None
-    username, password = plain(value, "username"), plain(value, "password")
+    username, password = get_member(value, "username"), get_member(value, "password")
     if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
         return Credentials(username=str(username), password=str(password))
     around.findings.add(value.at, "`credentials`: expected username and password")

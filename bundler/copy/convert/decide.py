@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bundler.copy.graph import Graph
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.ports import Accepts
+    from bundler.ports import Capabilities
 
 _PREFERRED = (media_types.DOCKER_MANIFEST, media_types.OCI_MANIFEST)
 _LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.")
@@ -34,13 +34,13 @@ _DETECT_COMPRESSION = LayerConversion()
 
 
 def decide(
-    graph: Graph, accepts: Accepts, options: ConversionOptions, label: str
+    graph: Graph, capabilities: Capabilities, options: ConversionOptions, label: str
 ) -> ConversionPlan | None:
     """Decide how to convert an image for a destination.
 
     Args:
         graph: the image, or all images of an index.
-        accepts: the capabilities of the destination.
+        capabilities: the capabilities of the destination.
         options: the requested conversion.
         label: the name of the image in messages.
 
@@ -50,7 +50,7 @@ def decide(
     Raises:
         CannotConvertError: a conversion is needed and not allowed, or no format is accepted.
     """
-    decider = _Decider(accepts, options, label)
+    decider = _Decider(capabilities, options, label)
     images: dict[Digest, ImageConversion] = {}
     indexes: list[Index] = []
     for item in graph.manifests:
@@ -67,8 +67,8 @@ def decide(
 class _Decider:
     """Decides on one manifest at a time."""
 
-    def __init__(self, accepts: Accepts, options: ConversionOptions, label: str) -> None:
-        self._accepts = accepts
+    def __init__(self, capabilities: Capabilities, options: ConversionOptions, label: str) -> None:
+        self._capabilities = capabilities
         self._options = options
         self._label = label
 
@@ -116,7 +116,7 @@ class _Decider:
         self, indexes: Sequence[Index], images: Mapping[Digest, ImageConversion]
     ) -> str | None:
         """Decide on the media type of the indexes; None: unchanged."""
-        if not self._accepts.indexes:
+        if not self._capabilities.indexes:
             raise SingleImageDestinationError(
                 self._label,
                 hint="choose one image with --platform OS/ARCH, or --multi-arch system",
@@ -135,7 +135,7 @@ class _Decider:
                 return media_types.DOCKER_LIST
             case None:
                 pass
-        accepted = self._accepts.manifests
+        accepted = self._capabilities.manifests
         if accepted is not None:
             candidates = [name for name in media_types.INDEXES if name in accepted]
             if len(candidates) == 1:
@@ -148,7 +148,7 @@ class _Decider:
 
     def _decide_manifest_type(self, parsed: ImageManifest | Schema1) -> str:
         manifest_format = self._options.manifest_format
-        accepted = self._accepts.manifests
+        accepted = self._capabilities.manifests
         oci_feature = self._find_oci_feature()
         if manifest_format is not None:
             media_type = MANIFEST_TYPES[manifest_format]
@@ -186,7 +186,7 @@ class _Decider:
 
     def _check_artifact(self, parsed: ImageManifest) -> None:
         manifest_format = self._options.manifest_format
-        accepted = self._accepts.manifests
+        accepted = self._capabilities.manifests
         fits = accepted is None or parsed.media_type in accepted
         if fits and manifest_format is not None:
             fits = MANIFEST_TYPES[manifest_format] == parsed.media_type
@@ -229,7 +229,7 @@ class _Decider:
         options = self._options
         if not layer.media_type.startswith(_LAYERS):
             return None
-        if self._accepts.layers == "uncompressed" or options.compression == "none":
+        if self._capabilities.layers == "uncompressed" or options.compression == "none":
             return LayerConversion("uncompressed")
         if options.compression is not None:
             return LayerConversion(
@@ -239,7 +239,7 @@ class _Decider:
                 only_uncompressed=options.only_uncompressed,
                 force=options.force_compression or options.compression == "zstd:chunked",
             )
-        if not options.compress_uncompressed or self._accepts.layers == "any":
+        if not options.compress_uncompressed or self._capabilities.layers == "any":
             return None
         if options.accept_uncompressed:
             return _DETECT_COMPRESSION

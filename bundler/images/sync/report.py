@@ -43,7 +43,7 @@ class SyncReport:
     @property
     def failures(self) -> list[str]:
         """One line for each thing that was asked for and is not done."""
-        return [error.naming(subject) for subject, error in self._errors()]
+        return [error.message_about(subject) for subject, error in self._errors()]
 
     def count(self, state: State) -> int:
         """How many images there are of which that is true."""

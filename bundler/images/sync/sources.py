@@ -185,7 +185,7 @@ def _in_file(
 ) -> SyncListing:
     said, mistakes = _read_file(question)
     overrides = {
-        host: override.over(question.access or RegistryOverride())
+        host: override.with_defaults(question.access or RegistryOverride())
         for host, override in said.registries.items()
     }
     options = replace(options, overrides={**options.overrides, **overrides})
@@ -214,7 +214,7 @@ def _read_file(question: SyncSource) -> tuple[skopeo_sync.SyncFile, list[LeftOut
     # Skopeo looks for certificates from where it was started.
     said = skopeo_sync.read(value, YamlContext(str(path), Path(), {}, findings))
     try:
-        findings.check()
+        findings.raise_if_any()
     except InvalidBundleManifestError as error:
         if not question.lenient:
             raise

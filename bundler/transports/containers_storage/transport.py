@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import AmbiguousImageError, ConflictError, NotFoundError, UsageError
 from bundler.events import Emit, WarningIssued, discard
 from bundler.oci import media_types
-from bundler.ports import Accepts, SynthesizesManifests
+from bundler.ports import Capabilities, SynthesizesManifests
 from bundler.transports.containers_storage import image_store, layer_store, signatures
 from bundler.transports.containers_storage import reference as references
 from bundler.transports.containers_storage import storage as store
@@ -177,9 +177,9 @@ class StorageDestination:
             raise
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """Single images, their layers in any form."""
-        return Accepts(manifests=_MANIFESTS, indexes=False)
+        return Capabilities(manifests=_MANIFESTS, indexes=False)
 
     def has(self, target: Node, /) -> bool:
         """Whether it has arrived, or is part of what is there."""

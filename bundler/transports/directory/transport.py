@@ -34,7 +34,7 @@ from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.manifest_digest import has_digest, manifest_digest
-from bundler.ports import Accepts, Node
+from bundler.ports import Capabilities, Node
 from bundler.transports.shared import transport_hint
 from bundler.transports.shared.path_reference import UnnamedReference
 from bundler.transports.shared.path_transport import PathTransport
@@ -138,9 +138,9 @@ class DirectoryDestination:
             undo.pop_all()
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """Anything: manifests are stored as they are."""
-        return Accepts()
+        return Capabilities()
 
     def has(self, target: Node, /) -> bool:
         """Whether a plain file of that name and size is there."""

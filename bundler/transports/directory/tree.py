@@ -29,7 +29,7 @@ from bundler.errors import (
 )
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
-from bundler.ports import Accepts, Node
+from bundler.ports import Capabilities, Node
 from bundler.transports.directory.transport import (
     MANIFEST,
     describe,
@@ -104,9 +104,9 @@ class DirectoryTreeDestination:
             undo.pop_all()
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """Anything: manifests are stored as they are."""
-        return Accepts(media_types.BY_DIGEST)
+        return Capabilities(media_types.BY_DIGEST)
 
     def has(self, target: Node, /) -> bool:
         """Whether a plain file of that name and size is in any image, or waits for ``commit``."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
-from bundler.registry.repository import fallback_tag
+from bundler.registry.repository import to_fallback_tag
 
 if TYPE_CHECKING:
     from bundler.registry.repository import Repository
@@ -30,10 +30,10 @@ def list_by_tag(repository: Repository, root: Descriptor, raw: bytes) -> None:
     if parsed.subject is None:
         return
     subject = parsed.subject.digest
-    known = {item.digest for item in repository.referrers(subject)}
+    known = {item.digest for item in repository.list_referrers(subject)}
     if root.digest in known or repository.has_referrers_api:
         return
-    index = repository.fallback_index(subject)
+    index = repository.get_fallback_index(subject)
     value: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": media_types.OCI_INDEX,
@@ -50,4 +50,4 @@ def list_by_tag(repository: Repository, root: Descriptor, raw: bytes) -> None:
     )
     value["manifests"].append(entry.to_json())
     encoded = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-    repository.put_manifest(fallback_tag(subject), media_types.OCI_INDEX, encoded)
+    repository.put_manifest(to_fallback_tag(subject), media_types.OCI_INDEX, encoded)

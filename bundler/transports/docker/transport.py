@@ -28,7 +28,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
-from bundler.ports import Accepts
+from bundler.ports import Capabilities
 from bundler.transports.docker.manifest_cache import ManifestCache
 from bundler.transports.docker.mirrors import MirrorEndpoint, Mirrors
 
@@ -110,7 +110,7 @@ class DockerSource:
         tag, digest = _split(name or self._default)
         asked: str | Digest | None = tag or digest
         assert asked is not None  # noqa: S101 - _split returns one of them
-        descriptor, raw = self._mirrors.ask(lambda repository: repository.manifest(asked))
+        descriptor, raw = self._mirrors.ask(lambda repository: repository.get_manifest(asked))
         if tag is None and digest is not None:
             manifest.check(raw, descriptor, f"{self._itself.name}@{digest}")
         elif digest not in (None, descriptor.digest):
@@ -129,7 +129,7 @@ class DockerSource:
         if target.kind == "manifest":
             raw = self._manifests.take(digest)
             if raw is None:
-                _, raw = self._mirrors.ask(lambda repository: repository.manifest(digest))
+                _, raw = self._mirrors.ask(lambda repository: repository.get_manifest(digest))
             yield BytesIO(raw[offset:])
             return
         with ExitStack() as stack:
@@ -141,11 +141,11 @@ class DockerSource:
 
     def tags(self) -> list[str]:
         """Every tag, from the registry itself."""
-        return self._itself.tags()
+        return self._itself.list_tags()
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """What refers to ``subject``; a mirror that knows of nothing may just not tell."""
-        return self._mirrors.first(lambda repository: repository.referrers(subject))
+        return self._mirrors.first(lambda repository: repository.list_referrers(subject))
 
     def close(self) -> None:
         """Let go of the connections that nobody else uses."""
@@ -175,9 +175,9 @@ class DockerDestination:
         """Manifests that the registry itself lists as referrers of their subjects."""
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """Everything, as many blobs at once as the engine likes."""
-        return Accepts(foreign_urls=True, layers="compressed")
+        return Capabilities(foreign_urls=True, layers="compressed")
 
     @property
     def mount_scope(self) -> str:
@@ -230,7 +230,7 @@ class DockerDestination:
 
     def offset(self, target: Node, /) -> int:
         """How much of a blob whose push broke off is there."""
-        return 0 if target.digest is None else self._uploads.offset(target.digest)
+        return 0 if target.digest is None else self._uploads.find_offset(target.digest)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Let tags stand for their images; list referrers where the registry does not.
@@ -333,7 +333,7 @@ class DockerDestination:
         """A manifest that was pushed, or was here before."""
         raw = self._manifests.get(root.digest)
         if raw is None:
-            found, raw = self._repository.manifest(root.digest)
+            found, raw = self._repository.get_manifest(root.digest)
             manifest.check(raw, found, f"{self._repository.name}@{root.digest}")
             self._manifests.put(root, raw)
         return raw

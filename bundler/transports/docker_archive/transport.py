@@ -41,7 +41,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
 from bundler.oci.reference import ImageReference
-from bundler.ports import Accepts, SynthesizesManifests
+from bundler.ports import Capabilities, SynthesizesManifests
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
 from bundler.transports.shared import archive_file, pipes
 from bundler.transports.shared.path_reference import check_index
@@ -283,9 +283,9 @@ class DockerArchiveDestination:
         )
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """Docker's single images, their layers uncompressed, one blob after the other."""
-        return Accepts(
+        return Capabilities(
             manifests=frozenset({media_types.DOCKER_MANIFEST}),
             indexes=False,
             layers="uncompressed",

@@ -170,11 +170,11 @@ class Engine:
 
     def _untrusted(self, error: ssl.SSLCertVerificationError) -> RegistryError:
         host, port = self._address
-        certificate = certificates.presented(
+        certificate = certificates.fetch_certificate(
             host, port or http.client.HTTPS_PORT, lambda: unverified_context(self._details)
         )
         anchors = "ca.pem in a directory, and name it with --src-cert-dir or --dest-cert-dir"
-        return certificates.untrusted(error, self.host, host, certificate, anchors=anchors)
+        return certificates.create_error(error, self.host, host, certificate, anchors=anchors)
 
     def _absent(self, error: OSError) -> RegistryError:
         if isinstance(error, PermissionError):

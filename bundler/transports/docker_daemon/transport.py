@@ -25,7 +25,7 @@ from bundler.errors import (
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.oci.reference import DEFAULT_DOMAIN, ImageReference
-from bundler.ports import Accepts, SynthesizesManifests
+from bundler.ports import Capabilities, SynthesizesManifests
 from bundler.transports.docker_archive.transport import DockerArchiveSource
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
 from bundler.transports.docker_daemon.engine_api import DEFAULT_HOST, Engine, EngineTls
@@ -124,9 +124,9 @@ class DaemonDestination:
         )
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """Single images, one blob after the other."""
-        return Accepts(manifests=media_types.IMAGE_MANIFESTS, indexes=False, writers=1)
+        return Capabilities(manifests=media_types.IMAGE_MANIFESTS, indexes=False, writers=1)
 
     def has(self, target: Node, /) -> bool:
         """Whether it was pushed already; what the engine has is not asked."""

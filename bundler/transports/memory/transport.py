@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bundler.content.streams.reader import read_chunks
 from bundler.errors import InvalidReferenceError, NoSuchImageError, NotFoundError
 from bundler.oci.descriptor import Descriptor
-from bundler.ports import Accepts
+from bundler.ports import Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,9 +49,9 @@ class MemoryStore:
         """Open the store for reading."""
         return MemorySource(self)
 
-    def destination(self, accepts: Accepts | None = None) -> MemoryDestination:
+    def destination(self, capabilities: Capabilities | None = None) -> MemoryDestination:
         """Open the store for writing."""
-        return MemoryDestination(self, accepts or Accepts())
+        return MemoryDestination(self, capabilities or Capabilities())
 
     def transport(self) -> MemoryTransport:
         """The transport that opens this store."""
@@ -109,14 +109,14 @@ class MemorySource:
 class MemoryDestination:
     """Writes a store; its content can be read back."""
 
-    def __init__(self, store: MemoryStore, accepts: Accepts) -> None:
+    def __init__(self, store: MemoryStore, capabilities: Capabilities) -> None:
         self._store = store
-        self._accepts = accepts
+        self._capabilities = capabilities
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """The capabilities that the destination was opened with."""
-        return self._accepts
+        return self._capabilities
 
     def has(self, target: Node, /) -> bool:
         """Report whether the digest is stored, with the size of ``target`` if it has one."""

@@ -20,7 +20,7 @@ from bundler.errors import IntegrityError, LimitError, MalformedError, Unsupport
 from bundler.oci import image_layout, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.image_layout import LayoutIndex
-from bundler.ports import Accepts, Node
+from bundler.ports import Capabilities, Node
 from bundler.transports.oci_layout import reference as layout_entries
 from bundler.transports.oci_layout.reference import LayoutReference
 from bundler.transports.oci_layout.transport import LayoutSource
@@ -103,9 +103,11 @@ class OciArchiveDestination:
         self._pushing = threading.Lock()
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """Anything, one after the other."""
-        return Accepts(media_types.BY_DIGEST, foreign_urls=True, layers="compressed", writers=1)
+        return Capabilities(
+            media_types.BY_DIGEST, foreign_urls=True, layers="compressed", writers=1
+        )
 
     def has(self, target: Node, /) -> bool:
         """Whether it was pushed already."""

@@ -26,7 +26,7 @@ from bundler.oci import image_layout, media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
 from bundler.oci.image_layout import LayoutIndex
 from bundler.oci.json.table import Table
-from bundler.ports import Accepts, Node
+from bundler.ports import Capabilities, Node
 from bundler.transports.oci_layout import reference as layout_entries
 from bundler.transports.oci_layout.blobs import BlobStore, Files, LayoutBlobs
 from bundler.transports.oci_layout.reference import LayoutReference
@@ -117,9 +117,9 @@ class LayoutDestination:
             self._opened = opened.pop_all()
 
     @property
-    def accepts(self) -> Accepts:
+    def capabilities(self) -> Capabilities:
         """Anything: manifests are stored as they are."""
-        return Accepts(media_types.BY_DIGEST, foreign_urls=True, layers="compressed")
+        return Capabilities(media_types.BY_DIGEST, foreign_urls=True, layers="compressed")
 
     def has(self, target: Node, /) -> bool:
         """Whether a plain file of that name and size is there."""

@@ -85,7 +85,7 @@ class EncryptingReader:
         """Nothing is held but memory."""
 
 
-def decrypting(
+def open_decrypted(
     source: Reader,
     annotations: Mapping[str, str],
     unwrap: Callable[[Mapping[str, str]], bytes],

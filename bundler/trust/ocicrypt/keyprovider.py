@@ -31,7 +31,7 @@ class Command:
     arguments: tuple[str, ...]
 
 
-def load(path: Path | None) -> dict[str, Command]:
+def load_commands(path: Path | None) -> dict[str, Command]:
     """The providers in the configuration at ``path``; none where there is no such file.
 
     Raises:
@@ -52,7 +52,7 @@ def load(path: Path | None) -> dict[str, Command]:
     return {name: _command(providers, name, what) for name in providers}
 
 
-def named(name: str, commands: Mapping[str, Command]) -> Command:
+def find_command(name: str, commands: Mapping[str, Command]) -> Command:
     """The provider called ``name``.
 
     Raises:

@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from bundler.errors import ConfigError, LimitError, MalformedError, UnsupportedError, UsageError
 from bundler.trust.ocicrypt import jwe, keyprovider, pgp, pkcs7
-from bundler.trust.ocicrypt.cipher_stream import DecryptingReader, EncryptingReader, decrypting
+from bundler.trust.ocicrypt.cipher_stream import DecryptingReader, EncryptingReader, open_decrypted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +66,7 @@ class DecryptionKeys:
     providers: tuple[tuple[str, str], ...] = ()
 
 
-def sealing(
+def create_encryptor(
     recipients: Sequence[str], configuration: Path | None = None
 ) -> Callable[[Reader, Descriptor], EncryptingReader]:
     """What encrypts layers for ``recipients``, each written as ``PROTOCOL:WHO``.
@@ -79,7 +79,7 @@ def sealing(
         UsageError: a recipient that cannot be understood, or whose file cannot be read.
     """
     readers = parse_recipients(recipients)
-    commands = keyprovider.load(configuration)
+    commands = keyprovider.load_commands(configuration)
 
     def seal(source: Reader, _: Descriptor) -> EncryptingReader:
         return EncryptingReader(source, lambda secret: wrap(secret, readers, commands))
@@ -87,7 +87,7 @@ def sealing(
     return seal
 
 
-def unsealing(
+def create_decryptor(
     keys: Sequence[str], configuration: Path | None = None
 ) -> Callable[[Reader, Descriptor], DecryptingReader]:
     """What decrypts layers by ``keys``, each a ``FILE``, ``FILE:PASSWORD`` or ``provider:NAME``.
@@ -99,11 +99,11 @@ def unsealing(
         UsageError: a key that cannot be read.
     """
     given = parse_keys(keys)
-    commands = keyprovider.load(configuration)
+    commands = keyprovider.load_commands(configuration)
 
     def unseal(source: Reader, layer: Descriptor) -> DecryptingReader:
         what = f"layer {layer.digest}"
-        return decrypting(
+        return open_decrypted(
             source, layer.annotations, lambda said: unwrap(said, given, commands, what), what
         )
 
@@ -122,7 +122,7 @@ def wrap(
     if recipients.pgp_names:
         packets["pgp"] = pgp.wrap(secret, recipients.pgp_names)
     for name, told in recipients.providers:
-        command = keyprovider.named(name, commands)
+        command = keyprovider.find_command(name, commands)
         packets[f"provider.{name}"] = keyprovider.wrap(secret, name, told, command)
     return {KEYS + name: b64encode(packet).decode() for name, packet in packets.items()}
 
@@ -212,7 +212,7 @@ def _unwrap_one(
             return pgp.unwrap(packet, keys.pgp_keys)
         case "provider" if name in dict(keys.providers):
             told = dict(keys.providers)[name]
-            command = keyprovider.named(name, commands)
+            command = keyprovider.find_command(name, commands)
             return keyprovider.unwrap(packet, name, told, command)
     return None
 

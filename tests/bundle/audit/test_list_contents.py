@@ -33,7 +33,7 @@ def test_sizes_count_each_blob_once(tmp_path: Path, form: str):
 
 
 def test_it_tells_who_seems_to_have_signed(tmp_path: Path):
-    key = keys.generate()
+    key = keys.generate_key()
     listing = list_bundle(bundles.write(tmp_path / "b", keys=(key,)))
     assert listing.signatures == (key.public.id[:16],)
     assert listing.to_json()["images"][1]["platforms"] == ["linux/amd64", "linux/arm64"]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import Format
 
-KEY, OTHER = keys.generate(), keys.generate()
+KEY, OTHER = keys.generate_key(), keys.generate_key()
 SEALING = frozenset({"index.json", "VERIFY.txt", "SHA256SUMS", "bundle.json"})
 FORMATS: list[Format] = ["oci", "dir"]
 

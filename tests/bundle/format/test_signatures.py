@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RAW = b'{"_type":"airbundle/bundle/v1"}\n'
-KEY, OTHER, THIRD = keys.generate(), keys.generate("ed25519"), keys.generate()
+KEY, OTHER, THIRD = keys.generate_key(), keys.generate_key("ed25519"), keys.generate_key()
 
 
 def name(key) -> str:

@@ -14,7 +14,7 @@ from bundler.errors import InvalidBundleManifestError, LimitError, NotFoundError
 def parse(text: str) -> document.Value:
     findings = Findings()
     value = document.parse(document.decode(text.encode(), "f.yaml"), "f.yaml", findings)
-    findings.check()
+    findings.raise_if_any()
     return value
 
 

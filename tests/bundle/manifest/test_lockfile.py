@@ -17,6 +17,7 @@ from bundler.bundle.manifest import lockfile as locks
 from bundler.bundle.manifest.expand import expand
 from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.lockfile import Lock
+from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.platform_selection import Selection
@@ -263,7 +264,9 @@ def test_create_locks_each_image_with_the_root_it_resolves_to(tmp_path):
     )
     loaded = manifest.load(path, environment={})
     home = tmp_path / "home"
-    options = OpenOptions(Settings.load({}, home, 1000, etc=home, usr_share=home, run=home))
+    options = OpenOptions(
+        Settings.load({}, home, 1000, ConfigPathOverrides(etc=home, usr_share=home, run=home))
+    )
     with ThreadPoolExecutor(2) as executor:
         requests = expand(loaded, lambda _: [])
         made = locks.create(loaded, requests, options, EngineOptions(executor))

@@ -26,7 +26,7 @@ from tests.fakes import bundles, images
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEY = keys.generate()
+KEY = keys.generate_key()
 TERABYTE = 1 << 40
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-KEY, OTHER = keys.generate(), keys.generate()
+KEY, OTHER = keys.generate_key(), keys.generate_key()
 NGINX, APP = bundles.REFERENCES
 FORMS = ["oci", "dir"]
 

@@ -139,13 +139,13 @@ def test_option_of_both_sides_applies_to_a_side_without_its_own() -> None:
 def test_credentials_and_credentials_files_replace_each_other() -> None:
     user, file = Credentials("u", "p"), Path("a.json")
     below = RegistryOverride(credentials=user, plain_http=True, cert_dir=Path("c"))
-    assert RegistryOverride(authfile=file).over(below) == replace(
+    assert RegistryOverride(authfile=file).with_defaults(below) == replace(
         below, credentials=None, authfile=file
     )
-    assert RegistryOverride(tls_verify=True).over(below) == replace(
+    assert RegistryOverride(tls_verify=True).with_defaults(below) == replace(
         below, tls_verify=True, plain_http=None
     )
-    assert RegistryOverride().over(below) == below
+    assert RegistryOverride().with_defaults(below) == below
 
 
 def test_global_options_become_one_value() -> None:

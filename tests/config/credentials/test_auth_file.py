@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.config.credentials.auth_file import keys, parse
+from bundler.config.credentials.auth_file import list_key_candidates, parse
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
 from bundler.errors import ConfigError
 from tests.config.world import World, entry
@@ -30,7 +30,7 @@ def found(settings: Settings, host: str, path: str = "") -> Credentials:
 
 
 def lookup(document: dict[str, Any], host: str, path: str = "") -> Credentials:
-    return parse(json.dumps(document).encode(), PATH).credentials(host, path)
+    return parse(json.dumps(document).encode(), PATH).find_credentials(host, path)
 
 
 def test_without_files_everybody_is_anonymous(world: World):
@@ -246,7 +246,7 @@ def test_secrets_do_not_show(world: World):
 @given(st.binary(max_size=200))
 def test_any_bytes_parse_or_are_an_error_of_ours(raw: bytes):
     with suppress(ConfigError):
-        parse(raw, PATH).credentials("a.b", "x")
+        parse(raw, PATH).find_credentials("a.b", "x")
 
 
 JSON = st.recursive(
@@ -264,8 +264,8 @@ def test_any_types_parse_or_are_an_error_of_ours(auths: object, helpers: object,
     document = {"auths": auths, "credHelpers": helpers, "credsStore": store}
     with suppress(ConfigError):
         file = parse(json.dumps(document).encode(), PATH)
-        file.helper("a.b")
-        file.credentials("a.b", "x")
+        file.find_helper("a.b")
+        file.find_credentials("a.b", "x")
 
 
 @given(
@@ -284,7 +284,7 @@ def test_any_name_and_password_are_read_back(username: str, password: str):
 
 @given(st.lists(st.from_regex(r"[a-z]{1,3}", fullmatch=True), max_size=4))
 def test_keys_go_from_the_repository_to_the_host(parts: list[str]):
-    found_keys = list(keys("a.b", "/".join(parts)))
+    found_keys = list(list_key_candidates("a.b", "/".join(parts)))
     assert found_keys[0] == "/".join(["a.b", *parts])
     assert found_keys[-1] == "a.b"
     assert len(found_keys) == len(parts) + 1

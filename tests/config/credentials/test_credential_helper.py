@@ -111,7 +111,7 @@ def test_store_and_erase_speak_the_protocol(world: World):
     kept = Credentials(username="u", password='p"\\')
     credential_helper.store("h", "a.b", kept, world.environment)
     assert ask(world) == kept
-    assert credential_helper.servers("h", world.environment) == ["a.b"]
+    assert credential_helper.list_servers("h", world.environment) == ["a.b"]
     assert credential_helper.erase("h", "a.b", world.environment)
     assert not program.with_name(f"{program.name}.kept").exists()
     assert ask(world) == ANONYMOUS
@@ -126,10 +126,10 @@ def test_a_helper_that_cannot_store_is_an_error(world: World):
 def test_a_helper_that_cannot_list_is_an_error(world: World):
     world.helper("h", "exit 1")
     with pytest.raises(ConfigError, match="list: exit status 1"):
-        credential_helper.servers("h", world.environment)
+        credential_helper.list_servers("h", world.environment)
     world.helper("h", "echo nothing")
     with pytest.raises(ConfigError, match="list: its answer is not JSON"):
-        credential_helper.servers("h", world.environment)
+        credential_helper.list_servers("h", world.environment)
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,12 @@ from bundler.errors import (
 )
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
-from bundler.ports import Accepts
+from bundler.ports import Capabilities
 from bundler.retry_policy import Backoff, RetryPolicy
 from bundler.transports.memory.transport import MemoryReference
 from tests.fakes.memory import Fault, MemoryStore
 
-UNCOMPRESSED = Accepts(
+UNCOMPRESSED = Capabilities(
     manifests=frozenset({media_types.DOCKER_MANIFEST}), indexes=False, layers="uncompressed"
 )
 
@@ -47,9 +47,11 @@ def no_waiting(monkeypatch):
     monkeypatch.setattr(blob_transfer, "RETRY_POLICY", RetryPolicy(6, Backoff(0.001, 0.05)))
 
 
-def copy(executor, there, here, changes, accepts=None, name="app"):
+def copy(executor, there, here, changes, capabilities=None, name="app"):
     image = resolve(ImageRequest(MemoryReference(name)), there.source())
-    target = Target(image, here.destination(accepts or Accepts()), (name,), changes=changes)
+    target = Target(
+        image, here.destination(capabilities or Capabilities()), (name,), changes=changes
+    )
     made = plan([target], executor, Cancellation())
     return execute(made, EngineOptions(executor)).published[0].image.graph.root
 
@@ -99,7 +101,7 @@ def test_only_what_is_not_compressed_is_compressed_where_that_is_preferred(execu
     there.add_image("plain", layers=[b"one"], compress=False)
     root = there.add_image("packed", layers=[b"two"])
     wish = ConversionOptions(compress_uncompressed=True)
-    prefers = Accepts(layers="compressed")
+    prefers = Capabilities(layers="compressed")
     assert copy(executor, there, here, wish, prefers, "packed").digest == root.digest
     new = copy(executor, there, here, wish, prefers, "plain")
     assert here.blobs[parsed(here, new).layers[0].digest][:2] == b"\x1f\x8b"
@@ -130,12 +132,12 @@ def test_a_single_place_takes_no_index(executor):
         copy(executor, there, MemoryStore(), ConversionOptions(), UNCOMPRESSED)
 
 
-@pytest.mark.parametrize("accepts", [UNCOMPRESSED, Accepts()])
-def test_an_artifact_is_not_converted(executor, accepts):
+@pytest.mark.parametrize("capabilities", [UNCOMPRESSED, Capabilities()])
+def test_an_artifact_is_not_converted(executor, capabilities):
     there, here = MemoryStore(), MemoryStore()
     root = there.add_artifact("app")
     with pytest.raises(CannotConvertError, match="only images"):
-        copy(executor, there, here, ConversionOptions(manifest_format="v2s2"), accepts)
+        copy(executor, there, here, ConversionOptions(manifest_format="v2s2"), capabilities)
     assert copy(executor, there, here, ConversionOptions(compression="zstd")).digest == root.digest
 
 

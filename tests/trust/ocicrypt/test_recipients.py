@@ -79,14 +79,14 @@ def layer(data=b"", annotations=None):
 
 
 def seal(*recipients, data=DATA, configuration=None):
-    stream = ocicrypt.sealing(recipients, configuration)(io.BytesIO(data), layer(data))
+    stream = ocicrypt.create_encryptor(recipients, configuration)(io.BytesIO(data), layer(data))
     sealed = stream.read()
     stream.close()
     return sealed, stream.annotations()
 
 
 def unseal(sealed, annotations, *keys, configuration=None):
-    opening = ocicrypt.unsealing([str(key) for key in keys], configuration)
+    opening = ocicrypt.create_decryptor([str(key) for key in keys], configuration)
     return opening(io.BytesIO(sealed), layer(sealed, annotations)).read()
 
 
@@ -153,7 +153,7 @@ def test_what_was_cut_off_is_missed(keys, size):
 
 def test_the_last_piece_is_not_given_out_before_all_is_proved(keys):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub")
-    opening = ocicrypt.unsealing([f"{keys}/rsa.key"])
+    opening = ocicrypt.create_decryptor([f"{keys}/rsa.key"])
     stream = opening(io.BytesIO(sealed + b"more"), layer(sealed, annotations))
     given: list[int] = []
     with pytest.raises(IntegrityError):
@@ -234,7 +234,7 @@ def test_a_truncated_envelope_is_told(keys):
 )
 def test_recipients_that_cannot_be_read_are_named(keys, text, error, said):
     with pytest.raises(error, match=said):
-        ocicrypt.sealing([text.format(keys)])
+        ocicrypt.create_encryptor([text.format(keys)])
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_recipients_that_cannot_be_read_are_named(keys, text, error, said):
 )
 def test_keys_that_cannot_be_read_are_named(keys, text, error, said):
     with pytest.raises(error, match=said) as refusal:
-        ocicrypt.unsealing([text.format(keys)])
+        ocicrypt.create_decryptor([text.format(keys)])
     assert "wrong" not in str(refusal.value)
 
 

@@ -46,8 +46,8 @@ def keygen(
     passphrase = _passphrase(passphrase_file, no_passphrase=no_passphrase)
     from bundler.trust import keys as trust  # noqa: PLC0415 - loads cryptography
 
-    pair = trust.generate(cast("trust.Kind", kind))
-    private, public = trust.write_pair(prefix, pair, passphrase)
+    pair = trust.generate_key(cast("trust.KeyFormat", kind))
+    private, public = trust.write_key_pair(prefix, pair, passphrase)
     if as_json:
         text.document(
             {

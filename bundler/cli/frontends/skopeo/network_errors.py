@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import CertificateError, CertificateProblem
 from bundler.gocompat.quoting import quote
 from bundler.oci.json import timestamps
-from bundler.registry.errors import causes_of, speaks_plain_http
+from bundler.registry.errors import iterate_causes, speaks_plain_http
 
 if TYPE_CHECKING:
     from bundler.errors import BundlerError, CertificateSummary, HttpExchange
@@ -66,7 +66,7 @@ def answer(exchange: HttpExchange) -> str:
 
 
 def _why(error: BundlerError, host: str) -> str:
-    causes = list(causes_of(error))
+    causes = list(iterate_causes(error))
     for cause in causes:
         match cause:
             case socket.gaierror():

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import RunAirbundle
 
-KEY, OTHER = keys.generate(), keys.generate()
+KEY, OTHER = keys.generate_key(), keys.generate_key()
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    keys.write_pair(tmp_path / "ours", KEY, b"correct horse")
+    keys.write_key_pair(tmp_path / "ours", KEY, b"correct horse")
     (tmp_path / "passphrase").write_text("correct horse\nand a second line\n")
     return bundles.write(tmp_path / "b", keys=(OTHER,))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import RunAirbundle
 
-KEY, OTHER = keys.generate(), keys.generate()
+KEY, OTHER = keys.generate_key(), keys.generate_key()
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ def test_a_pair_and_its_fingerprint(tmp_path: Path, run_airbundle: RunAirbundle,
     done = run_airbundle("keygen", "site", "--no-passphrase", "--type", kind, "--json")
     assert done.status == 0, done.stderr
     value = json.loads(done.stdout)
-    private = keys.parse_private(keys.read_file(tmp_path / "site.key"), None, "key")
-    assert private.public == keys.read_public(tmp_path / "site.pub")
+    private = keys.parse_private_key(keys.read_key_file(tmp_path / "site.key"), None, "key")
+    assert private.public == keys.read_public_key(tmp_path / "site.pub")
     assert value["fingerprint"] == private.public.fingerprint
     assert value["algorithm"] == kind
 
@@ -33,7 +33,9 @@ def test_the_first_line_of_a_file_is_the_passphrase(tmp_path: Path, run_airbundl
     done = run_airbundle("keygen", "site", "--passphrase-file", "p")
     assert done.status == 0, done.stderr
     assert "ENCRYPTED SIGSTORE PRIVATE KEY" in (tmp_path / "site.key").read_text()
-    assert keys.parse_private(keys.read_file(tmp_path / "site.key"), b"correct horse", "key")
+    assert keys.parse_private_key(
+        keys.read_key_file(tmp_path / "site.key"), b"correct horse", "key"
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,9 @@ def test_on_a_terminal_the_passphrase_is_asked_for_twice_and_not_shown(
         assert not (tmp_path / "site.key").exists()
     else:
         assert process.returncode == status
-        assert keys.parse_private(keys.read_file(tmp_path / "site.key"), b"correct horse", "key")
+        assert keys.parse_private_key(
+            keys.read_key_file(tmp_path / "site.key"), b"correct horse", "key"
+        )
 
 
 def _until(terminal: int, text: bytes) -> bytes:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+import tempfile
+from typing import TYPE_CHECKING
 
 import hypothesis
+
+if TYPE_CHECKING:
+    import pytest
 
 pytest_plugins = ["tests.failures", "tests.kernel"]
 
@@ -29,10 +34,14 @@ _FOREIGN = (
 )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     for name in _FOREIGN:
         os.environ.pop(name, None)  # noqa: TID251 - what tests start must not see it either
         os.environ.pop(name.lower(), None)  # noqa: TID251
+    # The default, below /run, holds this machine's credentials, or may not be read.
+    runtime = tempfile.TemporaryDirectory(prefix="runtime-")
+    os.environ["XDG_RUNTIME_DIR"] = runtime.name  # noqa: TID251
+    config.add_cleanup(runtime.cleanup)
     sys.addaudithook(_loopback_only)
     hypothesis.settings.register_profile("shared-machine", deadline=None)
     hypothesis.settings.load_profile("shared-machine")

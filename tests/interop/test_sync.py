@@ -179,6 +179,7 @@ def test_many_images_go_into_one_layout_and_out_again(
     assert tags(skopeo, f"{target.host}/app") == tags(skopeo, f"{source.host}/team/app")
 
 
+@pytest.mark.kernel("owners")
 def test_a_storage_takes_many_images_and_gives_them_back(airbundle, skopeo, source, tmp_path):
     storage = f"[vfs@{tmp_path}/root+{tmp_path}/run]"
     sync = ("sync", "--src-tls-verify=false", "-d", "containers-storage")

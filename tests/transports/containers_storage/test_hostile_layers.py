@@ -15,10 +15,10 @@ from bundler.errors import BundlerError, LimitError, MalformedError, Unsupported
 from bundler.oci.digest import Digest
 from tests.fakes.memory import MemoryStore
 from tests.fakes.tars import directory, hard_link, member, pack, symlink
-from tests.transports.containers_storage.test_transport import DRIVERS, Place
+from tests.transports.containers_storage.test_transport import UNPACKING, Place
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(params=UNPACKING)
 def place(request, tmp_path):
     return Place(tmp_path, request.param)
 
@@ -217,6 +217,7 @@ def test_devices_owners_modes_and_times_are_kept(place):
     assert {one.st_mtime for one in facts.values()} == {1_000_000_000}
 
 
+@pytest.mark.kernel("owners")
 def test_removals_take_only_what_is_below(tmp_path):
     """An opaque directory keeps what its own layer brought, wherever the mark stands."""
     place = Place(tmp_path, "vfs")

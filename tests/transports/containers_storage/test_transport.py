@@ -96,7 +96,11 @@ class Place:
         return json.loads((self.root / f"{self.driver}-{kind}" / f"{kind}.json").read_bytes())
 
 
-@pytest.fixture(params=DRIVERS)
+# Layers are unpacked with their owners, who are root mostly.
+UNPACKING = [pytest.param(driver, marks=pytest.mark.kernel("owners")) for driver in DRIVERS]
+
+
+@pytest.fixture(params=UNPACKING)
 def place(request, tmp_path):
     return Place(tmp_path, request.param)
 
@@ -459,6 +463,7 @@ def test_what_is_no_reference_is_refused(text):
         transports.parse(f"containers-storage:{text}")
 
 
+@pytest.mark.kernel("owners")
 def test_the_settings_say_where_the_storage_is(tmp_path):
     usual = Storage(tmp_path / "root", tmp_path / "run", "vfs")
     options = OpenOptions(settings=Settings(storage=StorageConfPaths(usual)))
@@ -474,6 +479,7 @@ def test_the_settings_say_where_the_storage_is(tmp_path):
     assert (tmp_path / "root/vfs-images/images.json").is_file()
 
 
+@pytest.mark.kernel("owners")
 def test_the_driver_that_was_used_before_is_used(tmp_path):
     Place(tmp_path, "vfs").add(pack(member("a", b"1")))
     options = OpenOptions(

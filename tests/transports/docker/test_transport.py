@@ -188,7 +188,9 @@ class TestMirrors:
             insecure = true
             """
         )
-        settings = Settings.load({}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file))
+        settings = Settings.load(
+            {}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file, run=tmp_path)
+        )
         told = []
         return OpenOptions(settings, emit=told.append), told
 
@@ -424,7 +426,7 @@ def test_a_blocked_registry_is_not_opened(registry, tmp_path):
     file = tmp_path / "registries.conf"
     file.write_text(f'[[registry]]\nlocation = "{registry.host}"\nblocked = true\n')
     blocked = OpenOptions(
-        Settings.load({}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file))
+        Settings.load({}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file, run=tmp_path))
     )
     reference = TRANSPORT.parse(f"//{registry.host}/app:1")
     for open_it in (TRANSPORT.source, TRANSPORT.destination):

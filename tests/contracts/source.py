@@ -13,7 +13,7 @@ from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.ports import ListsTags, Node
-from bundler.transports.shared.reachability import reachable
+from bundler.transports.shared.reachability import find_reachable
 from tests.contracts import contents
 from tests.contracts.exclusions import Contract
 from tests.fakes.memory import MemoryStore
@@ -65,7 +65,7 @@ class SourceContract(Contract):
     def test_content_matches_descriptors(self, image):
         _, root, source = image
         found = source.resolve(self.name("app", root))
-        graph = reachable([found], lambda item: read(source, Node.of(item, "manifest")))
+        graph = find_reachable([found], lambda item: read(source, Node.of(item, "manifest")))
         parts = [Node.of(item, "manifest") for item in graph.manifests.values()]
         parts += [Node.of(item, "layer") for item in graph.blobs.values()]
         assert len(parts) == 4
@@ -121,7 +121,7 @@ class SourceContract(Contract):
     def test_threads_can_read_in_parallel(self, image):
         _, root, source = image
         found = source.resolve(self.name("app", root))
-        graph = reachable([found], lambda item: read(source, Node.of(item, "manifest")))
+        graph = find_reachable([found], lambda item: read(source, Node.of(item, "manifest")))
         parts = [Node.of(item, "layer") for item in graph.blobs.values()] * 8
         with ThreadPoolExecutor(8) as pool:
             read_back = pool.map(lambda one: read(source, one), parts)

@@ -7,15 +7,12 @@ the file concerned, told as a value: the walk goes on with the rest.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from bundler.bundle.format import directory
-from bundler.errors import (
-    BundlerError,
-    LimitError,
-    NotFoundError,
-)
-from bundler.oci import manifest, media_types
+from bundler.errors import BundlerError, LimitError, NotFoundError
+from bundler.oci import graph_walk, manifest, media_types
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +20,10 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
+    from bundler.oci.graph_walk import Visit
     from bundler.oci.manifest import Kind
+
+Children: TypeAlias = "tuple[tuple[Descriptor, Kind], ...]"
 
 MAX_DEPTH = 8
 MAX_PARTS = 500_000
@@ -84,7 +84,7 @@ class _Walker:
     bundle: Path
     inventory: Inventory
     problems: dict[str, BundlerError] = field(default_factory=dict)
-    _children: dict[Digest, tuple[tuple[Descriptor, Kind], ...]] = field(default_factory=dict)
+    _children: dict[Digest, Children] = field(default_factory=dict)
     _trees: dict[tuple[Digest, str, int, bool], ImageTree] = field(default_factory=dict)
     _parts_so_far: int = 0
 
@@ -100,64 +100,52 @@ class _Walker:
         return tree
 
     def _grow(self, root: Descriptor, *, sparse: bool) -> ImageTree:
-        """Depth first, going below each manifest once however many indexes list it."""
         parts: dict[str, TreeNode] = {}
-        pending: list[tuple[Descriptor, Kind, int]] = [(root, "manifest", 0)]
-        walked: set[str] = set()
-        while pending:
-            target, kind, depth = pending.pop()
-            part = self._part(root, target, kind, left_out=sparse and depth > 0)
+        for visit in graph_walk.walk([root], partial(self._list_children, root, sparse=sparse)):
+            part = self._create_node(root, visit, sparse=sparse)
             known = parts.setdefault(part.path, part)
             if part.required and not known.required:
                 parts[part.path] = part
             if len(parts) > MAX_PARTS:
                 raise LimitError(f"{root.digest}: more than the {MAX_PARTS:,} parts allowed")
-            if kind == "manifest" and part.path not in walked:
-                walked.add(part.path)
-                below = self._read(part.path, target, depth, required=part.required)
-                pending += [(child, kind, depth + 1) for child, kind in reversed(below)]
         return ImageTree(root, tuple(parts.values()))
 
-    def _part(
-        self, root: Descriptor, target: Descriptor, kind: Kind, *, left_out: bool
-    ) -> TreeNode:
-        foreign = target.media_type in media_types.FOREIGN_LAYERS and bool(target.urls)
-        absent = (left_out and kind == "manifest") or foreign
-        return TreeNode(self._path(root, target, kind), kind, target, not absent)
-
-    def _path(self, root: Descriptor, target: Descriptor, kind: Kind) -> str:
+    def _create_node(self, root: Descriptor, visit: Visit, *, sparse: bool) -> TreeNode:
+        descriptor, kind, depth = visit
         if self.inventory.format == "oci":
-            return directory.blob_path(target.digest)
-        return directory.part_path(root.digest, target.digest, manifest=kind == "manifest")
+            path = directory.blob_path(descriptor.digest)
+        else:
+            path = directory.part_path(root.digest, descriptor.digest, manifest=kind == "manifest")
+        stripped = sparse and depth > 0 and kind == "manifest"
+        foreign = media_types.is_foreign(descriptor.media_type, descriptor.urls)
+        return TreeNode(path, kind, descriptor, required=not stripped and not foreign)
 
-    def _read(
-        self, path: str, target: Descriptor, depth: int, *, required: bool
-    ) -> tuple[tuple[Descriptor, Kind], ...]:
-        known = self._children.get(target.digest)
-        if known is not None:
-            return known
-        children: tuple[tuple[Descriptor, Kind], ...] = ()
+    def _list_children(self, root: Descriptor, visit: Visit, *, sparse: bool) -> Children:
+        """Read a manifest; a problem is recorded, and nothing below it is walked."""
+        digest = visit.descriptor.digest
+        if digest in self._children:
+            return self._children[digest]
+        node = self._create_node(root, visit, sparse=sparse)
+        children: Children = ()
         try:
-            if depth > MAX_DEPTH:
-                raise LimitError(f"{path}: nested deeper than the {MAX_DEPTH} levels allowed")
-            children = read_children(self.bundle, path, target)
+            if visit.depth > MAX_DEPTH:
+                raise LimitError(f"{node.path}: nested deeper than the {MAX_DEPTH} levels allowed")
+            children = read_children(self.bundle, node.path, visit.descriptor)
         except NotFoundError as error:
-            if required:
-                self.problems[path] = error
+            if node.required:
+                self.problems[node.path] = error
         except BundlerError as error:
-            self.problems[path] = error
-        self._children[target.digest] = children
+            self.problems[node.path] = error
+        self._children[digest] = children
         return children
 
 
-def read_children(
-    bundle: Path, path: str, target: Descriptor
-) -> tuple[tuple[Descriptor, Kind], ...]:
-    """What a manifest of the bundle points at; its subject is no part of it.
+def read_children(bundle: Path, path: str, target: Descriptor) -> Children:
+    """Read the children of a manifest in the bundle; its subject is not one of them.
 
     Raises:
         NotFoundError, MediumError, LimitError: it cannot be read.
-        DigestMismatchError, MalformedError, UnsupportedError: not the manifest it should be.
+        DigestMismatchError, MalformedError, UnsupportedError: it is not the expected manifest.
     """
     raw = directory.read_file(bundle, path, manifest.MAX_MANIFEST)
     target.digest.check(raw, path)

@@ -38,7 +38,7 @@ from bundler.ports import Capabilities, Node
 from bundler.transports.shared import transport_hint
 from bundler.transports.shared.path_reference import UnnamedReference
 from bundler.transports.shared.path_transport import PathTransport
-from bundler.transports.shared.reachability import Reachable, reachable, read_manifest
+from bundler.transports.shared.reachability import Reachable, find_reachable, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,7 +197,7 @@ class DirectoryDestination:
         node = Node.of(root, "manifest")
         if not self.has(node):
             raise IntegrityError(f"{self._folder.path}: {root.digest} did not arrive")
-        needed = reachable([root], partial(read_manifest, self))
+        needed = find_reachable([root], partial(read_manifest, self))
         atomic_write.sync_directory(self._folder)
         write_version(self._folder, needed)
         same = self._is_root(node)

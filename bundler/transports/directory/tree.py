@@ -39,7 +39,7 @@ from bundler.transports.directory.transport import (
     write_version,
 )
 from bundler.transports.directory.tree_index import TreeIndex, checked
-from bundler.transports.shared.reachability import Reachable, reachable, read_manifest
+from bundler.transports.shared.reachability import Reachable, find_reachable, read_manifest
 
 if TYPE_CHECKING:
     import pathlib
@@ -147,7 +147,9 @@ class DirectoryTreeDestination:
             IntegrityError: a part of an image is not here.
         """
         wanted = _by_path(images)
-        needed = {root: reachable([root], partial(read_manifest, self)) for root in wanted.values()}
+        needed = {
+            root: find_reachable([root], partial(read_manifest, self)) for root in wanted.values()
+        }
         uses = Counter(
             part_name(node)
             for root in wanted.values()

@@ -31,7 +31,7 @@ from bundler.transports.oci_layout import reference as layout_entries
 from bundler.transports.oci_layout.blobs import BlobStore, Files, LayoutBlobs
 from bundler.transports.oci_layout.reference import LayoutReference
 from bundler.transports.shared.path_transport import PathTransport
-from bundler.transports.shared.reachability import Reachable, reachable
+from bundler.transports.shared.reachability import Reachable, find_reachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,10 +179,10 @@ class LayoutDestination:
         index = former.without(
             lambda entry: entry.digest == found.digest and _is_called(entry, name)
         )
-        wanted = reachable(index.entries, self._read_manifest)
+        wanted = find_reachable(index.entries, self._read_manifest)
         gone = Reachable({found.digest: found})
         with suppress(BundlerError):  # a damaged image can be deleted too
-            gone = reachable([found], self._read_manifest)
+            gone = find_reachable([found], self._read_manifest)
         atomic_write.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
         unwanted = [digest for digest in (*gone.manifests, *gone.blobs) if digest not in wanted]
         self._blobs.remove(unwanted)

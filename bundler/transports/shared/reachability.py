@@ -1,4 +1,4 @@
-"""What a set of roots needs, found by walking the manifests that a place holds."""
+"""Find the content that a set of roots needs, by walking the manifests of a destination."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import NotFoundError
 from bundler.oci import manifest
+from bundler.oci.graph_walk import Visit, walk
 from bundler.ports import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
+    from bundler.oci.manifest import Kind
     from bundler.ports import ReadableDestination
 
 
 @dataclass(slots=True)
 class Reachable:
-    """The manifests and the blobs that some roots need, each once, roots first."""
+    """The manifests and the blobs that some roots need, in the order of the walk."""
 
     manifests: dict[Digest, Descriptor] = field(default_factory=dict)
     blobs: dict[Digest, Descriptor] = field(default_factory=dict)
@@ -28,40 +30,39 @@ class Reachable:
         return digest in self.manifests or digest in self.blobs
 
 
-def reachable(roots: Iterable[Descriptor], read: Callable[[Descriptor], bytes | None]) -> Reachable:
-    """Walk from ``roots``; ``read`` gives a manifest's bytes, None where it is not held.
+def find_reachable(
+    roots: Iterable[Descriptor], read: Callable[[Descriptor], bytes | None]
+) -> Reachable:
+    """Walk from ``roots``; ``read`` returns a manifest's bytes, None if it is absent.
 
-    What is not held counts as needed, but nothing below it is found.
+    An absent manifest is needed too, but nothing below it is found.
 
     Raises:
-        LimitError, MalformedError, UnsupportedError: a manifest cannot be understood.
+        LimitError, MalformedError, UnsupportedError: a manifest cannot be parsed.
     """
-    found = Reachable()
-    pending = list(roots)[::-1]
-    while pending:
-        item = pending.pop()
-        if item.digest in found.manifests:
-            continue
-        found.manifests[item.digest] = item
-        raw = read(item)
+
+    def list_children(visit: Visit) -> Sequence[tuple[Descriptor, Kind]]:
+        found = visit.descriptor
+        raw = read(found)
         if raw is None:
-            continue
-        parsed = manifest.parse(raw, item.media_type, subject=f"manifest {item.digest}")
-        for child, kind in reversed(manifest.children(parsed)):
-            if kind == "manifest":
-                pending.append(child)
-            else:
-                found.blobs[child.digest] = child
+            return ()
+        parsed = manifest.parse(raw, found.media_type, subject=f"manifest {found.digest}")
+        return manifest.children(parsed)
+
+    found = Reachable()
+    for visit in walk(roots, list_children):
+        same_kind = found.manifests if visit.kind == "manifest" else found.blobs
+        same_kind.setdefault(visit.descriptor.digest, visit.descriptor)
     return found
 
 
-def read_manifest(place: ReadableDestination, item: Descriptor) -> bytes | None:
-    """The bytes that ``place`` has for a manifest; None where it has none.
+def read_manifest(destination: ReadableDestination, descriptor: Descriptor) -> bytes | None:
+    """Return the bytes that are stored for a manifest, or None if it is absent.
 
-    No more are read than show that it is larger than a manifest may be.
+    At most one byte more than the size limit is read.
     """
     try:
-        with place.open(Node.of(item, "manifest")) as file:
+        with destination.open(Node.of(descriptor, "manifest")) as file:
             return file.read(manifest.MAX_MANIFEST + 1)
     except NotFoundError:
         return None

@@ -1,7 +1,9 @@
-"""What a run tells while it works: frozen values, given to one callable.
+"""Events that report the progress of a run to the user interface.
 
-The callable may be called from several threads at once and must return quickly. Nothing below
-the command line knows what becomes of an event.
+Events are immutable values passed to one callable, which several threads may call at the same time
+and which must return quickly. Only the command line knows how an event is shown. ``ImageResolved``,
+``ListingTags``, ``ImageStarted``, ``ImagePresent``, ``Skipped`` and ``SyncFinished`` are shown only
+under Skopeo's name.
 """
 
 from __future__ import annotations
@@ -14,26 +16,24 @@ if TYPE_CHECKING:
     from bundler.errors import BundlerError
 
 Activity = Literal["copy", "check"]
-"""What becomes of a blob: it moves, or it is only hashed where it is."""
+"""``copy``: a blob is transferred. ``check``: a blob is only hashed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The work is known: how many blobs and bytes there are, and how many need not move.
-
-    With ``check`` as its activity nothing moves at all.
-    """
+    """The run is planned. Sizes are in bytes; content that is present is not transferred."""
 
     blobs: int
     size: int
     present_blobs: int
     present_size: int
     activity: Activity = "copy"
+    """``check``: nothing is transferred at all."""
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvedImage:
-    """An image or artifact by the digests of its parts, layers from the lowest up."""
+class ImageDigests:
+    """The digests of an image or artifact; ``layers`` begin with the lowest."""
 
     digest: str
     config: str | None
@@ -42,25 +42,29 @@ class ResolvedImage:
 
 @dataclass(frozen=True, slots=True)
 class ImageResolved:
-    """What a reference stands for is known, and that these images of it are to be copied."""
+    """A reference is resolved to these images, which will be copied."""
 
-    images: tuple[ResolvedImage, ...]
+    images: tuple[ImageDigests, ...]
     listed: int | None = None
-    """How many the list has of which they are; None: it is no list."""
+    """Number of images in the index that contains them; None: the root is not an index."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlobStarted:
-    """A blob begins to move, or to be hashed; ``size`` in bytes, None if not known."""
+    """The transfer or check of a blob starts."""
 
     digest: str
     size: int | None
+    """In bytes; None if unknown."""
     activity: Activity
 
 
 @dataclass(frozen=True, slots=True)
 class BlobProgressed:
-    """``advance`` more bytes of a blob went by; at most one such event for each MiB."""
+    """``advance`` more bytes of a blob are processed; at most one event for each MiB.
+
+    A negative number takes back the progress of a failed attempt.
+    """
 
     digest: str
     advance: int
@@ -68,7 +72,7 @@ class BlobProgressed:
 
 @dataclass(frozen=True, slots=True)
 class BlobFinished:
-    """A blob is where it belongs (or, with ``failed``, is not)."""
+    """The transfer or check of a blob has ended."""
 
     digest: str
     failed: bool = False
@@ -76,7 +80,7 @@ class BlobFinished:
 
 @dataclass(frozen=True, slots=True)
 class ImagePublished:
-    """A name now stands for ``digest`` at the target."""
+    """A name at the target points to ``digest`` now."""
 
     name: str
     digest: str
@@ -84,29 +88,29 @@ class ImagePublished:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """A temporary failure: the same is tried again after ``wait`` seconds."""
+    """An operation failed temporarily and is repeated after ``wait`` seconds."""
 
     subject: str
     wait: float
     reason: str
     attempt: int
-    """The one that failed, counted from 1."""
+    """Number of the failed attempt, from 1."""
     repeats: int | None = None
-    """Of a whole command: how often its user lets it be run again. None: of one request."""
+    """Number of retries that the user allows for a whole command; None: a single request."""
     error: BundlerError | None = None
-    """What went wrong, where the whole command did."""
+    """The error of a whole command; None: a single request."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListingTags:
-    """A registry is asked for all tags of ``repository``."""
+    """All tags of ``repository`` are requested from its registry."""
 
     repository: str
 
 
 @dataclass(frozen=True, slots=True)
 class ImageStarted:
-    """One of ``count`` images, counted from 1, is looked at and copied where that is needed."""
+    """The image ``number`` (from 1) of ``count`` is resolved, and copied if necessary."""
 
     source: str
     destination: str
@@ -116,7 +120,7 @@ class ImageStarted:
 
 @dataclass(frozen=True, slots=True)
 class ImagePresent:
-    """The target has the very image under that name already; nothing more is asked of it."""
+    """The target has the same image under the same name, so nothing is copied."""
 
     name: str
     digest: str
@@ -125,7 +129,7 @@ class ImagePresent:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something that was asked for is not done, and the rest goes on."""
+    """A requested item is skipped, and the run continues."""
 
     subject: str
     reason: str
@@ -134,7 +138,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class SyncFinished:
-    """A sync is over: so many ``images``, which came of so many wishes for ``sources``."""
+    """A sync has ended; the requested ``sources`` resolved to ``images`` images."""
 
     images: int
     sources: int
@@ -142,14 +146,14 @@ class SyncFinished:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the user should know and need not act on."""
+    """Information that requires no action."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class WarningIssued:
-    """Something that is probably not what the user wants."""
+    """Something that the user probably does not want."""
 
     text: str
 
@@ -174,4 +178,4 @@ Emit = Callable[[Event], None]
 
 
 def discard(event: Event, /) -> None:
-    """Take no notice: the default for every ``emit`` parameter."""
+    """Ignore an event; the default of every ``emit`` parameter."""

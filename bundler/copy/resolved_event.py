@@ -4,43 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.events import ImageResolved, ResolvedImage
+from bundler.events import ImageDigests, ImageResolved
 from bundler.oci import manifest
+from bundler.oci.graph_walk import Visit, walk
 from bundler.oci.manifest import Index
 from bundler.oci.schema1.manifest import Schema1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Sequence
 
     from bundler.copy.graph import Graph
-    from bundler.oci.digest import Digest
-    from bundler.oci.manifest import Manifest
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.manifest import Kind
 
 
 def create_resolved_event(graph: Graph) -> ImageResolved:
-    """Return an event with the images of ``graph``, in the order of the index.
+    """Return an event with the selected images of ``graph``, in the order of the index.
 
-    The images of a nested index take the place of that index.
+    The images of a nested index take the position of that index.
     """
     manifests = {
         item.descriptor.digest: manifest.parse(item.raw, item.descriptor.media_type)
         for item in graph.manifests
     }
-    root = manifests[graph.root.digest]
-    listed = len(root.manifests) if isinstance(root, Index) else None
-    return ImageResolved(tuple(_list_images(graph.root.digest, manifests)), listed)
 
+    def list_children(visit: Visit) -> Sequence[tuple[Descriptor, Kind]]:
+        parsed = manifests.get(visit.descriptor.digest)
+        return manifest.children(parsed) if isinstance(parsed, Index) else ()
 
-def _list_images(digest: Digest, manifests: Mapping[Digest, Manifest]) -> Iterator[ResolvedImage]:
-    parsed = manifests.get(digest)
-    match parsed:
-        case None:
-            pass  # not selected
-        case Index():
-            for child in parsed.manifests:
-                yield from _list_images(child.digest, manifests)
-        case Schema1():
-            yield ResolvedImage(digest.text, "", tuple(blob.text for blob in parsed.blobs))
-        case _:
+    images = []
+    for visit in walk([graph.root], list_children):
+        digest = visit.descriptor.digest
+        parsed = manifests.get(digest)
+        if isinstance(parsed, Schema1):
+            blobs = tuple(blob.text for blob in parsed.blobs)
+            images.append(ImageDigests(digest.text, "", blobs))
+        elif parsed is not None and not isinstance(parsed, Index):
             layers = tuple(layer.digest.text for layer in parsed.layers)
-            yield ResolvedImage(digest.text, parsed.config.digest.text, layers)
+            images.append(ImageDigests(digest.text, parsed.config.digest.text, layers))
+    root = manifests[graph.root.digest]
+    return ImageResolved(tuple(images), len(root.manifests) if isinstance(root, Index) else None)

@@ -20,10 +20,10 @@ from bundler.cli.main import airbundle
 from bundler.errors import BundlerError, UsageError
 from bundler.events import (
     BlobFinished,
+    ImageDigests,
     ImageResolved,
     ImageStarted,
     Planned,
-    ResolvedImage,
     Retrying,
     SyncFinished,
     WarningIssued,
@@ -274,8 +274,8 @@ def test_what_cannot_be_done_is_refused_in_one_line() -> None:
 # --- What is shown.
 
 
-IMAGE = ResolvedImage("sha256:m", "sha256:c", ("sha256:1", "sha256:2"))
-OTHER = ResolvedImage("sha256:n", "sha256:d", ("sha256:2",))
+IMAGE = ImageDigests("sha256:m", "sha256:c", ("sha256:1", "sha256:2"))
+OTHER = ImageDigests("sha256:n", "sha256:d", ("sha256:2",))
 PLANNED = Planned(1, 1, 0, 0)
 
 

@@ -1,4 +1,4 @@
-"""One flag that stops all work soon, looked at by every loop that moves bytes or waits."""
+"""Cancellation: a flag that every loop that moves bytes or waits checks."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from bundler.errors import CancelledError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-_LOOK = 0.1  # seconds between looks at the flag while one sleeps
+_CHECK_INTERVAL = 0.1  # seconds
 
 
 class Cancellation:
-    """A flag shared by all threads of one run; safe to set from a signal handler.
+    """A request to stop, shared by all threads of one run.
 
-    It takes no lock for that: a handler may run while its own thread holds one.
+    It may be requested from a signal handler: it takes no lock, which the interrupted thread
+    might hold.
 
-    A child stops when its parent does, and can be stopped without it: one failed run within a
-    program that goes on.
+    A child is cancelled with its parent, and can be cancelled alone: one run that failed in a
+    program that continues.
     """
 
     def __init__(self, parent: Cancellation | None = None) -> None:
@@ -33,11 +33,11 @@ class Cancellation:
 
     @property
     def requested(self) -> bool:
-        """Whether work has to stop."""
+        """Whether cancellation is requested."""
         return self._requested
 
     def request(self, signal_number: int = 2) -> None:
-        """Ask all work to stop; the first ``signal_number`` becomes part of the exit status."""
+        """Request cancellation; the first ``signal_number`` determines the exit status."""
         if self._requested:
             return
         self._signal_number = signal_number
@@ -48,29 +48,29 @@ class Cancellation:
             callback()
 
     def check(self) -> None:
-        """Do nothing, or raise CancelledError."""
+        """Raise CancelledError if cancellation is requested."""
         if self._requested:
             raise CancelledError(signal_number=self._signal_number)
 
     def sleep(self, seconds: float) -> None:
-        """Wait ``seconds``, or raise CancelledError as soon as work has to stop."""
+        """Sleep; raise CancelledError as soon as cancellation is requested."""
         end = time.monotonic() + seconds
         self.check()
         while (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _LOOK))
+            time.sleep(min(left, _CHECK_INTERVAL))
             self.check()
 
     def on_request(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` when work has to stop, to end what waits elsewhere.
+        """Register a callback that wakes a thread that waits without checking the flag.
 
-        It may be called from a signal handler: it must be quick and take no locks.
+        It may be called from a signal handler, so it must be quick and take no locks.
         """
         self._callbacks.append(callback)
-        if self.requested:
+        if self._requested:
             callback()
 
     def adopt(self, child: Cancellation) -> None:
-        """Stop ``child`` whenever this one stops."""
+        """Cancel ``child`` when this one is cancelled."""
         self._children.append(child)
-        if self.requested:
+        if self._requested:
             child.request(self._signal_number)

@@ -26,7 +26,7 @@ from bundler.events import ListingTags
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.oci.tag_filter import Select, choose
 from bundler.ports import ListsTags
-from bundler.transports.directory.image_directories import image_directories
+from bundler.transports.directory.image_directories import find_image_directories
 from bundler.transports.shared.path_reference import derived_name
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _in_tree(base: Path) -> SyncListing:
     if not base.is_dir():
         raise NotFoundError(f"{base}: no such directory")
     images = []
-    for path in image_directories(base):
+    for path in find_image_directories(base):
         relative = path.relative_to(base).as_posix()
         name = PurePath(os.path.abspath(base)).name if relative == "." else relative  # noqa: PTH100 - links stay
         reference = transports.parse(f"dir:{path}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 32
 
 
-def image_directories(base: Path) -> Iterator[Path]:
+def find_image_directories(base: Path) -> Iterator[Path]:
     """Yield every directory that holds an image, in the order of names.
 
     No image is looked for inside another, and no link to a directory is followed.

@@ -79,7 +79,7 @@ class DirectorySource:
         """The image; its digest is that of ``manifest.json``."""
         if name is not None:
             raise NotFoundError(f"{self._folder.path}: images in a directory have no names")
-        return describe(self._read_root(), self._folder.path / MANIFEST)
+        return describe_root(self._read_root(), self._folder.path / MANIFEST)
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
         """A part of the image; one that is no plain file is a MalformedError."""
@@ -109,7 +109,9 @@ class DirectorySource:
             if self._root is None:
                 path = self._folder.path
                 raise MissingFileError(
-                    str(path / MANIFEST), part_of="an image", hint=transport_hint.meant(path, "dir")
+                    str(path / MANIFEST),
+                    part_of="an image",
+                    hint=transport_hint.suggest_reference(path, "dir"),
                 )
         return self._root
 
@@ -247,7 +249,7 @@ def read_root(folder: Directory) -> bytes | None:
         return None
 
 
-def describe(root: bytes, path: Path) -> Descriptor:
+def describe_root(root: bytes, path: Path) -> Descriptor:
     """What the bytes of ``manifest.json`` are.
 
     Raises:

@@ -32,13 +32,13 @@ from bundler.oci.descriptor import Descriptor
 from bundler.ports import Capabilities, Node
 from bundler.transports.directory.transport import (
     MANIFEST,
-    describe,
+    describe_root,
     part_name,
     prune,
     read_root,
     write_version,
 )
-from bundler.transports.directory.tree_index import TreeIndex, checked
+from bundler.transports.directory.tree_index import TreeIndex, parse_image_path
 from bundler.transports.shared.reachability import Reachable, find_reachable, read_manifest
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class DirectoryTreeSource:
     def __init__(self, path: pathlib.Path) -> None:
         with ExitStack() as undo:
             self._root = undo.enter_context(Directory.open(path))
-            self._found = TreeIndex.below(self._root)
+            self._found = TreeIndex.scan(self._root)
             undo.pop_all()
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
@@ -68,7 +68,7 @@ class DirectoryTreeSource:
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
         """A part of any image; one that is no plain file is a MalformedError."""
-        return self._root.open_file(*self._found.place(target, self._root), offset=offset)
+        return self._root.open_file(*self._found.locate(target, self._root), offset=offset)
 
     def tags(self) -> list[str]:
         """The relative path of every complete image, sorted."""
@@ -98,7 +98,7 @@ class DirectoryTreeDestination:
             self._root = undo.enter_context(Directory.open(path))
             file_lock.lock(self._root)
             atomic_write.sweep(self._root)
-            self._found = TreeIndex.below(self._root)
+            self._found = TreeIndex.scan(self._root)
             with suppress(NotFoundError):
                 self._use(self._root.enter(STAGING))
             undo.pop_all()
@@ -220,7 +220,7 @@ class DirectoryTreeDestination:
 
     def _place(self, target: Node) -> Components:
         name = part_name(target)
-        return (STAGING, name) if name in self._staged else self._found.place(target, self._root)
+        return (STAGING, name) if name in self._staged else self._found.locate(target, self._root)
 
     def _prepared(self) -> Directory:
         with self._preparing:
@@ -254,11 +254,11 @@ class DirectoryTreeDestination:
 def _resolve(tree: Directory, name: str | None) -> Descriptor:
     if name is None:
         raise NotFoundError(f"{tree.path}: many images, and none was named")
-    with tree.enter(*checked(name)) as folder:
+    with tree.enter(*parse_image_path(name)) as folder:
         root = read_root(folder)
         if root is None:
             raise MissingFileError(str(folder.path / MANIFEST), part_of="an image")
-        return describe(root, folder.path / MANIFEST)
+        return describe_root(root, folder.path / MANIFEST)
 
 
 def _by_path(images: Sequence[Publication]) -> dict[Components, Descriptor]:
@@ -266,7 +266,7 @@ def _by_path(images: Sequence[Publication]) -> dict[Components, Descriptor]:
     folded: dict[str, Descriptor] = {}
     for image in images:
         for name in image.names:
-            path = checked(name)
+            path = parse_image_path(name)
             other = folded.setdefault(name.casefold(), image.root)
             if other.digest != image.root.digest:
                 raise ConflictError(f"{name}: is wanted by {other.digest} and {image.root.digest}")

@@ -38,7 +38,7 @@ class TreeIndex:
     roots: dict[Digest, Components] = field(default_factory=dict)
 
     @classmethod
-    def below(cls, root: Directory) -> TreeIndex:
+    def scan(cls, root: Directory) -> TreeIndex:
         """Look into every directory that says it holds an image."""
         found = cls()
         for path in _folders(root, ()):
@@ -60,7 +60,7 @@ class TreeIndex:
                 for algorithm in ("sha256", "sha512"):
                     self.roots.setdefault(Digest.of(root, algorithm), path)
 
-    def place(self, target: Node, root: Directory) -> Components:
+    def locate(self, target: Node, root: Directory) -> Components:
         """The path of a part of any image.
 
         Raises:
@@ -74,7 +74,7 @@ class TreeIndex:
         return *self.by_name[name], name
 
 
-def checked(name: str) -> Components:
+def parse_image_path(name: str) -> Components:
     """The components of a name that any file system can hold, and that leads nowhere else.
 
     Raises:

@@ -44,7 +44,7 @@ class MirrorEndpoint:
             options.overrides.get(endpoint.host),
             insecure=endpoint.insecure,
         )
-        session = opened.enter_context(session_pool.shared(access, options))
+        session = opened.enter_context(session_pool.acquire_session(access, options))
         return cls(Repository(session, endpoint.path, writable=writable), endpoint.is_mirror)
 
     @property
@@ -65,7 +65,7 @@ class Mirrors:
     def __init__(self, image: ImageReference, options: OpenOptions, opened: ExitStack) -> None:
         endpoints = options.settings.endpoints(image)
         self._places = [MirrorEndpoint.open(endpoint, options, opened) for endpoint in endpoints]
-        self.itself = MirrorEndpoint.open(
+        self.primary = MirrorEndpoint.open(
             options.settings.primary(image), options, opened
         ).repository
         """Mirrors hold what is pulled; lists and mounts concern the registry itself."""
@@ -78,7 +78,7 @@ class Mirrors:
         place = self._served_by
         return place.repository.name if place is not None and place.is_mirror else None
 
-    def ask(self, question: Callable[[Repository], T]) -> T:
+    def query(self, question: Callable[[Repository], T]) -> T:
         """The first answer that is no failure; the last place's failure is the answer too."""
         places = list(self._places)
         for place in places[:-1]:
@@ -93,7 +93,7 @@ class Mirrors:
         self._used(places[-1])
         return answer
 
-    def first(self, question: Callable[[Repository], list[T]]) -> list[T]:
+    def query_list(self, question: Callable[[Repository], list[T]]) -> list[T]:
         """The first list that is not empty: a mirror that knows of nothing may just not tell."""
         places = list(self._places)
         found: list[T] = []
@@ -117,4 +117,4 @@ class Mirrors:
         if self._served_by is not place:
             self._served_by = place
             if place.is_mirror:
-                self._emit(Notice(f"{self.itself.name}: read from {place.name}"))
+                self._emit(Notice(f"{self.primary.name}: read from {place.name}"))

@@ -22,7 +22,7 @@ _open: dict[tuple[RegistryAccess, int], tuple[Session, int]] = {}
 
 
 @contextmanager
-def shared(access: RegistryAccess, options: OpenOptions) -> Iterator[Session]:
+def acquire_session(access: RegistryAccess, options: OpenOptions) -> Iterator[Session]:
     """The session for ``access`` in the run of ``options``; the last one to leave closes it."""
     from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
 

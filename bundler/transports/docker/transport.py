@@ -82,7 +82,7 @@ class DockerSource:
         with ExitStack() as opened:
             self._mirrors = Mirrors(reference.image, options, opened)
             self._opened = opened.pop_all()
-        self._itself = self._mirrors.itself
+        self._itself = self._mirrors.primary
         self._manifests = ManifestCache()
 
     @property
@@ -110,7 +110,7 @@ class DockerSource:
         tag, digest = _split(name or self._default)
         asked: str | Digest | None = tag or digest
         assert asked is not None  # noqa: S101 - _split returns one of them
-        descriptor, raw = self._mirrors.ask(lambda repository: repository.get_manifest(asked))
+        descriptor, raw = self._mirrors.query(lambda repository: repository.get_manifest(asked))
         if tag is None and digest is not None:
             manifest.check(raw, descriptor, f"{self._itself.name}@{digest}")
         elif digest not in (None, descriptor.digest):
@@ -129,11 +129,11 @@ class DockerSource:
         if target.kind == "manifest":
             raw = self._manifests.take(digest)
             if raw is None:
-                _, raw = self._mirrors.ask(lambda repository: repository.get_manifest(digest))
+                _, raw = self._mirrors.query(lambda repository: repository.get_manifest(digest))
             yield BytesIO(raw[offset:])
             return
         with ExitStack() as stack:
-            yield self._mirrors.ask(
+            yield self._mirrors.query(
                 lambda repository: stack.enter_context(
                     repository.open_blob(digest, target.size, offset)
                 )
@@ -145,7 +145,7 @@ class DockerSource:
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """What refers to ``subject``; a mirror that knows of nothing may just not tell."""
-        return self._mirrors.first(lambda repository: repository.list_referrers(subject))
+        return self._mirrors.query_list(lambda repository: repository.list_referrers(subject))
 
     def close(self) -> None:
         """Let go of the connections that nobody else uses."""
@@ -345,7 +345,7 @@ class DockerDestination:
             referrers_tag.list_by_tag(self._repository, root, self._raw(root))
 
 
-class _Docker:
+class DockerTransport:
     """Opens sources and destinations that share sessions, and with them tokens and limits."""
 
     def parse(self, text: str, /) -> DockerReference:
@@ -365,7 +365,7 @@ class _Docker:
         return DockerDestination(reference, options)
 
 
-TRANSPORT = _Docker()
+TRANSPORT = DockerTransport()
 
 
 def _split(name: str) -> tuple[str | None, Digest | None]:

@@ -38,7 +38,7 @@ class LegacyLayer:
     json: bytes
 
 
-def legacy_layers(layers: Sequence[Digest], config: bytes, what: str) -> list[LegacyLayer]:
+def create_legacy_layers(layers: Sequence[Digest], config: bytes, what: str) -> list[LegacyLayer]:
     """The directories of an image, from the lowest of its ``layers`` up.
 
     Args:

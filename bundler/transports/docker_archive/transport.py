@@ -119,7 +119,7 @@ class DockerArchiveSource(SynthesizesManifests):
         self._roots: dict[int, Descriptor] = {}
         self._sizes: dict[int, int] = {}
         with ExitStack() as opened:
-            self._file = archive_file.opened(archive, options, opened)
+            self._file = archive_file.open_archive(archive, options, opened)
             self._what = str(self._file.path)
             self._members = tar_index.index(self._file, links=True)
             self._images = self._read_images()
@@ -277,7 +277,7 @@ class DockerArchiveDestination:
     def __init__(self, path: Path, options: OpenOptions) -> None:
         if not pipes.is_stream(path) and path.is_file() and path.stat().st_size:
             raise ArchiveExistsError(str(path))
-        self._file = archive_file.begun(path, options)
+        self._file = archive_file.create_archive(path, options)
         self._images = DockerArchiveWriter(
             self._file.fd, self._file.path, str(path), uncompressed=True
         )

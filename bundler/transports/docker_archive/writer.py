@@ -29,7 +29,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import strict
 from bundler.oci.manifest import ImageManifest
 from bundler.oci.reference import ImageReference
-from bundler.transports.docker_archive.legacy import LegacyLayer, legacy_layers
+from bundler.transports.docker_archive.legacy import LegacyLayer, create_legacy_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,9 +48,9 @@ class DockerArchiveWriter:
     layer may be anything but the one that its config tells of.
     """
 
-    def __init__(self, fd: int, path: Path, what: str, *, uncompressed: bool) -> None:
+    def __init__(self, fd: int, path: Path, subject: str, *, uncompressed: bool) -> None:
         self._fd = fd
-        self._what = what
+        self._what = subject
         self._uncompressed = uncompressed
         self._archive = TarWriter(fd, path, mode=0o444)
         self._parts: dict[str, _Part] = {}
@@ -148,7 +148,7 @@ class DockerArchiveWriter:
         config = self._read_config(image.config)
         what = f"{self._what}: config {image.config_digest}"
         self._check_layers(layers, config, what)
-        for layer in legacy_layers(layers, config, what):
+        for layer in create_legacy_layers(layers, config, what):
             self._add_legacy(layer)
             image = replace(image, top=layer.id)
         self._images[root.digest] = image

@@ -80,7 +80,7 @@ class Engine:
         self._details = tls.details
 
     @contextmanager
-    def saved(self, image: str) -> Iterator[Reader]:
+    def save(self, image: str) -> Iterator[Reader]:
         """The archive that ``docker save`` would write of ``image``, a name or an id.
 
         Raises:

@@ -106,10 +106,12 @@ class DaemonSource(SynthesizesManifests):
             return self._fetched[name]
 
     def _fetch(self, name: str) -> DockerArchiveSource:
-        folder = self._options.scratch or pipes.SCRATCH
+        folder = self._options.scratch or pipes.DEFAULT_SCRATCH
         path = Path(f"docker-daemon:{name}")
-        with self._engine.saved(_familiar(name)) as stream:
-            archive = archive_file.kept(stream, path, folder, self._options, limit=_MAX_ARCHIVE)
+        with self._engine.save(_familiar(name)) as stream:
+            archive = archive_file.copy_to_temporary_file(
+                stream, path, folder, self._options, limit=_MAX_ARCHIVE
+            )
         return DockerArchiveSource(archive, self._options)
 
 

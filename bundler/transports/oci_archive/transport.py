@@ -50,7 +50,7 @@ class ArchivedFiles:
     def __init__(self, path: Path, options: OpenOptions) -> None:
         self.path = path
         with ExitStack() as opened:
-            self._file = archive_file.opened(path, options, opened)
+            self._file = archive_file.open_archive(path, options, opened)
             self._members = tar_index.index(self._file, links=True)
             if _DOCKER_MANIFEST in self._members and image_layout.INDEX_FILE not in self._members:
                 raise UnsupportedError(
@@ -96,7 +96,7 @@ class OciArchiveDestination:
 
     def __init__(self, path: Path, options: OpenOptions) -> None:
         self._path = path
-        self._file = archive_file.begun(path, options)
+        self._file = archive_file.create_archive(path, options)
         self._archive = TarWriter(self._file.fd, self._file.path)
         self._stored: dict[Digest, int] = {}
         self._folders: set[str] = set()
@@ -137,7 +137,7 @@ class OciArchiveDestination:
             if not self.has(Node.of(image.root, "manifest")):
                 raise IntegrityError(f"{self._path}: {image.root.digest} did not arrive")
         what = str(self._path / image_layout.INDEX_FILE)
-        index = LayoutIndex.empty(what).published(layout_entries.entries(images))
+        index = LayoutIndex.empty(what).published(layout_entries.index_entries(images))
         self._archive.add_bytes(image_layout.INDEX_FILE, index.encode())
         self._archive.add_bytes(image_layout.MARK_FILE, image_layout.MARK)
         self._file.publish(self._archive.end())

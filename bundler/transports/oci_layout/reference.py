@@ -50,7 +50,7 @@ class LayoutReference:
         return f"{self.transport}:{self.path}{name}"
 
 
-def entries(images: Sequence[Publication]) -> Iterator[Descriptor]:
+def index_entries(images: Sequence[Publication]) -> Iterator[Descriptor]:
     """What ``index.json`` lists for ``images``: each root once for each of its names."""
     for image in images:
         for name in image.names or (None,):

@@ -197,7 +197,9 @@ class LayoutDestination:
         for image in images:
             if not self.has(Node.of(image.root, "manifest")):
                 raise IntegrityError(f"{self._root.path}: {image.root.digest} did not arrive")
-        return (former or LayoutIndex.empty(self._what())).published(layout_entries.entries(images))
+        return (former or LayoutIndex.empty(self._what())).published(
+            layout_entries.index_entries(images)
+        )
 
     def _settle(self) -> None:
         """Make every blob durable, and the directory a layout."""

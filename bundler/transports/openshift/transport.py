@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AtomicReference:
+class OpenShiftReference:
     """A tag of an image stream in a namespace."""
 
     image: ImageReference
@@ -38,10 +38,10 @@ class AtomicReference:
         return f"atomic:{self.image}"
 
 
-class AtomicTransport:
+class OpenShiftTransport:
     """``atomic:``; references are read, and then refused."""
 
-    def parse(self, text: str, /) -> AtomicReference:
+    def parse(self, text: str, /) -> OpenShiftReference:
         """Read ``HOST[:PORT]/NAMESPACE/STREAM:TAG``."""
         image = ImageReference.parse(text)
         if image.tag is None or image.digest is not None or image.path.count("/") != 1:
@@ -49,18 +49,18 @@ class AtomicTransport:
                 f"atomic:{text[:200]}: not the tag of an image stream",
                 hint="write atomic:HOST[:PORT]/NAMESPACE/STREAM:TAG",
             )
-        return AtomicReference(image)
+        return OpenShiftReference(image)
 
-    def source(self, reference: AtomicReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
+    def source(self, reference: OpenShiftReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """Raise an UnsupportedError that says how to reach the same image."""
         _refuse(reference)
 
-    def destination(self, reference: AtomicReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
+    def destination(self, reference: OpenShiftReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """As ``source``."""
         _refuse(reference)
 
 
-def _refuse(reference: AtomicReference) -> NoReturn:
+def _refuse(reference: OpenShiftReference) -> NoReturn:
     raise UnsupportedError(
         f"{reference}: OpenShift's own API is not spoken here",
         hint=f"name the registry that it shows its images in: docker://HOST/{reference.image.path}"
@@ -68,4 +68,4 @@ def _refuse(reference: AtomicReference) -> NoReturn:
     )
 
 
-TRANSPORT = AtomicTransport()
+TRANSPORT = OpenShiftTransport()

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from bundler.ports import OpenOptions
 
 
-def opened(archive: Path | RegularFile, options: OpenOptions, stack: ExitStack) -> RegularFile:
+def open_archive(
+    archive: Path | RegularFile, options: OpenOptions, stack: ExitStack
+) -> RegularFile:
     """The archive at a path, or the open one, uncompressed; ``stack`` closes it.
 
     Raises:
@@ -45,7 +47,9 @@ def opened(archive: Path | RegularFile, options: OpenOptions, stack: ExitStack) 
         return archive
     stream = DecompressingReader(archive, kind, str(archive.path))
     return stack.enter_context(
-        kept(stream, archive.path, options.scratch or _beside(archive.path), options)
+        copy_to_temporary_file(
+            stream, archive.path, options.scratch or _beside(archive.path), options
+        )
     )
 
 
@@ -71,7 +75,7 @@ class ArchiveFile(Protocol):
         ...
 
 
-def begun(path: Path, options: OpenOptions) -> ArchiveFile:
+def create_archive(path: Path, options: OpenOptions) -> ArchiveFile:
     """A new archive that will take the place of what is at ``path``, or go into that pipe.
 
     Raises:
@@ -81,7 +85,7 @@ def begun(path: Path, options: OpenOptions) -> ArchiveFile:
     return pipes.PipeWriter(path, options) if pipes.is_stream(path) else FileReplacement(path)
 
 
-def kept(
+def copy_to_temporary_file(
     stream: Reader, path: Path, folder: Path, options: OpenOptions, *, limit: int | None = None
 ) -> RegularFile:
     """All of ``stream`` in a file without a name in ``folder``; messages call it ``path``.
@@ -108,9 +112,11 @@ def kept(
 def _opened_path(path: Path, options: OpenOptions) -> RegularFile:
     if not pipes.is_stream(path):
         return RegularFile.open(path)
-    with pipes.incoming(path, options.cancellation) as stream:
-        return kept(stream, path, options.scratch or pipes.SCRATCH, options)
+    with pipes.open_pipe(path, options.cancellation) as stream:
+        return copy_to_temporary_file(
+            stream, path, options.scratch or pipes.DEFAULT_SCRATCH, options
+        )
 
 
 def _beside(path: Path) -> Path:
-    return pipes.SCRATCH if pipes.is_stream(path) else path.parent
+    return pipes.DEFAULT_SCRATCH if pipes.is_stream(path) else path.parent

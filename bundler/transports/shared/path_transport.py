@@ -26,7 +26,7 @@ class PathTransport:
     def source(self, reference: PathReference, options: OpenOptions, /) -> Source:
         """Open the path for reading; an error hints at the transport that can read it."""
         path = Path(reference.path)
-        with transport_hint.explained(path, reference.transport):
+        with transport_hint.add_transport_hint(path, reference.transport):
             return self.open_source(path, options)
 
     def destination(self, reference: PathReference, options: OpenOptions, /) -> Destination:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.ports import OpenOptions
 
-SCRATCH = Path("/var/tmp")  # noqa: S108 - the files there have no names
+DEFAULT_SCRATCH = Path("/var/tmp")  # noqa: S108 - the files there have no names
 """Where large temporary files go if nobody said."""
 
 # By these names stdin and stdout may be something that cannot be opened a second time.
@@ -40,7 +40,7 @@ def is_stream(path: Path) -> bool:
         return False
 
 
-def incoming(path: Path, cancellation: Cancellation) -> PipeReader:
+def open_pipe(path: Path, cancellation: Cancellation) -> PipeReader:
     """What comes out of ``path``, which is a stream.
 
     Raises:
@@ -109,7 +109,7 @@ class ScratchFile:
     """
 
     def __init__(self, options: OpenOptions) -> None:
-        self.path = options.scratch or SCRATCH
+        self.path = options.scratch or DEFAULT_SCRATCH
         try:
             self._file = tempfile.TemporaryFile(dir=self.path, buffering=0)  # noqa: SIM115 - until close
         except OSError as error:

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def explained(path: Path, transport: str) -> Iterator[None]:
+def add_transport_hint(path: Path, transport: str) -> Iterator[None]:
     """Where nothing of ``transport`` can be read at ``path``, hint at the next step."""
     try:
         yield
     except (IntegrityError, NotFoundError, UnsupportedError) as error:
-        error.hint = meant(path, transport) or error.hint or _again(error, path)
+        error.hint = suggest_reference(path, transport) or error.hint or _again(error, path)
         raise
 
 
-def meant(path: Path, transport: str) -> str | None:
+def suggest_reference(path: Path, transport: str) -> str | None:
     """What lies at ``path``, by the transport that reads it, as far as a glance tells."""
     if path.is_dir():
         if transport != "oci" and (path / "index.json").is_file():

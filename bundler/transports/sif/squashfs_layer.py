@@ -58,7 +58,7 @@ _KINDS = {
 }
 
 
-def make(
+def create_layer(
     file: RegularFile, sif: SifFile, added: Mapping[str, bytes], options: OpenOptions
 ) -> RegularFile:
     """The layer, uncompressed, in a file without a name, which the caller closes.

@@ -51,7 +51,7 @@ class SifSource(SyntheticSource):
         """Pack the files into a layer."""
         script = _script(self._sif.definition)
         programs = {} if script is None else {_SCRIPT: script}
-        layer = squashfs_layer.make(self._file, self._sif, programs, self.options)
+        layer = squashfs_layer.create_layer(self._file, self._sif, programs, self.options)
         self.resources.enter_context(layer)
         content = self.verified_reader(layer, self.subject)
         drain(content)

@@ -123,8 +123,10 @@ def _open_file(path: str, options: OpenOptions) -> RegularFile:
     if path != _STDIN and not pipes.is_stream(Path(path)):
         return RegularFile.open(Path(path))
     place = Path("/dev/stdin" if path == _STDIN else path)
-    with pipes.incoming(place, options.cancellation) as stream:
-        return archive_file.kept(stream, place, options.scratch or pipes.SCRATCH, options)
+    with pipes.open_pipe(place, options.cancellation) as stream:
+        return archive_file.copy_to_temporary_file(
+            stream, place, options.scratch or pipes.DEFAULT_SCRATCH, options
+        )
 
 
 def _config(layers: Sequence[_Layer]) -> dict[str, object]:

@@ -119,7 +119,7 @@ class RegistryReference(Protocol):
 
 
 class Source(Protocol):
-    """Where images come from."""
+    """Where images come from. Compared and hashed by identity."""
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """The root that ``name`` stands for now.
@@ -144,17 +144,25 @@ class Source(Protocol):
         ...
 
 
-class Destination(Protocol):
-    """Where images go. Children arrive before parents; names change only in ``commit``."""
+class Holdings(Protocol):
+    """The content that a location has, and the content that it accepts.
+
+    A plan needs no more of a destination than this; a source that can list its content cheaply
+    may implement it as well. Compared and hashed by identity.
+    """
 
     @property
     def capabilities(self) -> Capabilities:
-        """What may be pushed here."""
+        """The capabilities of the location."""
         ...
 
     def has(self, target: Node, /) -> bool:
-        """Whether ``target`` itself (not what it points at) seems to be here; never hashes."""
+        """Whether ``target`` itself is present (not what it refers to); never computes a digest."""
         ...
+
+
+class Destination(Holdings, Protocol):
+    """Where images go. Children arrive before parents; names change only in ``commit``."""
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
         """Store all of ``content``, or nothing; what was stored.

@@ -1,12 +1,20 @@
-"""Execute: blobs in parallel, then mounts, manifests children first, and names last of all.
+"""Execute a plan: transfer blobs in parallel, then mounts, manifests, and the names last of all.
 
-What is true if it stops half way: every blob and manifest that was pushed is whole and stays, no
-name has changed, and the same run again moves only what is missing.
+The steps, each over all images at once:
+
+1. push blobs, converting layers where the plan says so; check those that are present
+2. mount blobs from repositories of the same registry
+3. rewrite manifests and configs of converted images, and push the configs
+4. push manifests, children before parents
+5. store signatures, and publish the names
+
+If a run ends half way, every blob and manifest that was pushed is complete and stays, no name
+has changed, and the same run again transfers only what is missing.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
@@ -15,17 +23,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
-from bundler.copy.convert.conversion_plan import ConversionPlan, ConvertedGraph, parse_compression
+from bundler.copy.convert.conversion_plan import parse_compression
 from bundler.copy.convert.options import ConvertedLayer, LayerChange, LayerConversion
 from bundler.copy.parallel import run_all
-from bundler.copy.plan import (
-    BlobTask,
-    ManifestTask,
-    Plan,
-    Target,
-    manifest_tasks,
-    publications,
-)
+from bundler.copy.plan import BlobTask, ManifestTask, Plan, Target, create_manifest_tasks
 from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError
 from bundler.errors.counts import shortlist
 from bundler.events import Emit, discard
@@ -38,37 +39,53 @@ from bundler.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
     from bundler.oci.digest import Digest
 
+_MAX_LABELS = 3  # images that a message names
+
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How a run goes about its work."""
+    """How to execute plans."""
 
     executor: Executor
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
     keep_going: bool = False
-    """Leave out an image that fails, and go on with the others."""
+    """Leave out an image that fails, and continue with the others."""
     read_everything: bool = False
-    """Read and check a source's blob even where the destination has it already."""
+    """Read and verify the blobs of a source even if the destination has them."""
     scratch: Path | None = None
-    """Where large temporary files go; None: on a disk."""
+    """Directory for large temporary files; None: ``/var/tmp``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionResult:
-    """What was published, and which images failed with which error."""
+    """The images that were published, and the errors of those that failed, by label."""
 
-    published: tuple[Target, ...]
+    published: tuple[Target[Destination], ...]
     failed: dict[str, BundlerError]
 
 
-_NAMED = 3  # as many images as a message names
+def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
+    """Carry out all of ``plan``.
+
+    Raises:
+        CancelledError: the run was cancelled; no name has changed.
+        BundlerError: the first failure, unless ``options.keep_going``.
+    """
+    execution = _Execution(plan, options)
+    execution.report_plan()
+    execution.run_each(execution.transfers, execution.transfer_blob)
+    execution.run_each(execution.mounts, execution.mount_blob)
+    execution.run_each(execution.rewrite_manifests(), execution.push_content)
+    for _, stage in groupby(execution.list_manifests(), key=lambda task: task.stage):
+        execution.run_each(list(stage), execution.push_manifest)
+    return execution.commit()
 
 
 class _HasDestination(Protocol):
@@ -81,210 +98,210 @@ class _Task(_HasDestination, Protocol):
     def labels(self) -> tuple[str, ...]: ...
 
 
-PlacedT = TypeVar("PlacedT", bound=_HasDestination)
+ItemT = TypeVar("ItemT", bound=_HasDestination)
 TaskT = TypeVar("TaskT", bound=_Task)
 
 
-def execute(plan: Plan, running: EngineOptions) -> ExecutionResult:
-    """Do all of ``plan``.
+@dataclass(frozen=True, slots=True)
+class _ContentTask:
+    """Content that a conversion created, to be pushed."""
 
-    Raises:
-        CancelledError: stopped; nothing half done has a name.
-        BundlerError: the first failure, unless ``running.keep_going``.
-    """
-    work = _Execution(plan, running)
-    work.tell()
-    work.each(work.blobs, work.blob)
-    work.each([task for task in plan.blobs if task.action == "mount"], work.mount)
-    work.each(work.convert(), work.written)
-    for _, stage in groupby(work.manifests(), key=lambda task: task.stage):
-        work.each(list(stage), work.manifest)
-    return work.commit()
-
-
-class _Execution:
-    def __init__(self, plan: Plan, running: EngineOptions) -> None:
-        self._plan = plan
-        self._running = running
-        self._targets = plan.targets
-        self._made: dict[tuple[int, Digest, LayerConversion], ConvertedLayer] = {}
-        self.blobs = _read_once(task for task in plan.blobs if task.action != "mount")
-        self._stop = Cancellation(running.cancellation)
-        self._emit = running.emit
-        self._failed: dict[str, BundlerError] = {}
-
-    def tell(self) -> None:
-        """Say how much there is to do."""
-        plan = self._plan
-        present = [task for task in self.blobs if task.action == "present"]
-        self._emit(
-            events.Planned(
-                blobs=plan.count("push"),
-                size=plan.size("push"),
-                present_blobs=len(present) + plan.count("mount"),
-                present_size=sum(task.size for task in present) + plan.size("mount"),
-            )
-        )
-
-    def each(self, tasks: Sequence[TaskT], do: Callable[[TaskT], None]) -> None:
-        """Run ``do`` for every task that an image still needs."""
-        needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
-        parallel = [task for task in needed if task.destination.capabilities.writers != 1]
-        serial = [task for task in needed if task.destination.capabilities.writers == 1]
-        serial.sort(key=_is_no_layer)  # archives put layers first
-        thunks = [partial(self._guarded, do, task) for task in parallel]
-        for _, queue in _by_destination(serial):
-            thunks.append(partial(self._in_turn, do, queue))
-        run_all(self._running.executor, thunks, self._stop)
-
-    def blob(self, task: BlobTask) -> None:
-        """Push a blob, or make sure that the one that is there already is what it should be."""
-        node, source, destination = task.node, task.origin, task.destination
-        if task.change is not None:
-            self._change(task, task.change)
-            return
-        if task.action == "push":
-            blob_transfer.push_blob(node, source, destination, self._stop, self._emit)
-            return
-        if isinstance(destination, ReadableDestination) and not blob_transfer.is_intact(
-            node, destination, self._stop, self._emit
-        ):
-            self._emit(events.Notice(f"{node.digest} was damaged at the destination: copied anew"))
-            blob_transfer.push_blob(node, source, destination, self._stop, self._emit)
-        elif self._running.read_everything:
-            blob_transfer.check_blob(node, source, self._stop, self._emit)
-
-    def mount(self, task: BlobTask) -> None:
-        """Have the registry take a blob from a neighbouring repository, or else push it."""
-        destination = task.destination
-        mounted = False
-        if task.mount_from is not None and isinstance(destination, MountsBlobs):
-            with suppress(RegistryError):
-                mounted = destination.mount(task.node, task.mount_from)
-        if not mounted:
-            blob_transfer.push_blob(task.node, task.origin, destination, self._stop, self._emit)
-
-    def convert(self) -> list[_WrittenTask]:
-        """Rewrite the images whose form changes; what nobody had before, and has to be pushed."""
-        tasks: list[_WrittenTask] = []
-        targets: list[Target] = []
-        for target in self._targets:
-            label = target.image.label
-            if target.recipe is None or label in self._failed:
-                targets.append(target)
-                continue
-            convert = _Convert(target.destination, (label,), target, target.recipe, self._made)
-            self._guarded(_Convert.run, convert)
-            if convert.new is None:
-                continue
-            image = target.image
-            targets.append(replace(target, image=replace(image, graph=convert.new.graph)))
-            tasks += [
-                _WrittenTask(target.destination, (label,), node, raw)
-                for node, raw in convert.new.new_content.items()
-            ]
-        self._targets = tuple(targets)
-        return tasks
-
-    def written(self, task: _WrittenTask) -> None:
-        """Push a config that was written here."""
-        self._stop.check()
-        blob_transfer.push_bytes(task.node, task.raw, task.destination)
-
-    def manifests(self) -> tuple[ManifestTask, ...]:
-        """All manifests, children first, in the form that they have now."""
-        if any(target.recipe is not None for target in self._targets):
-            return manifest_tasks(self._targets)
-        return self._plan.manifests
-
-    def manifest(self, task: ManifestTask) -> None:
-        """Push a manifest, unless the destination has it, whole."""
-        self._stop.check()
-        blob_transfer.push_manifest(task.manifest, task.destination)
-
-    def commit(self) -> ExecutionResult:
-        """Let names stand for what has arrived, at all destinations at once."""
-        self._stop.check()
-        whole = [item for item in self._targets if item.image.label not in self._failed]
-        commits = [_Commit(*group) for group in _by_destination(whole)]
-        tasks = [partial(self._guarded, _Commit.run, item) for item in commits]
-        run_all(self._running.executor, tasks, self._stop)
-        done = [item for item in whole if item.image.label not in self._failed]
-        for target in done:
-            for name in target.names:
-                root = target.image.graph.root
-                self._emit(events.ImagePublished(name, root.digest.text))
-        return ExecutionResult(tuple(done), dict(self._failed))
-
-    def _change(self, task: BlobTask, change: LayerChange) -> None:
-        """Make a layer what it is to be; one that is there already may stay as it is."""
-        from bundler.copy.convert.layer_pipeline import ConversionContext, convert_layer  # noqa: PLC0415 - only where layers change
-
-        if task.action == "present":
-            layer = change.layer
-            made = ConvertedLayer(layer, parse_compression(layer.media_type))
-        else:
-            shop = ConversionContext(self._stop, self._emit, self._running.scratch)
-            made = convert_layer(change, task.origin, task.destination, shop)
-        self._made[id(task.destination), change.layer.digest, change.conversion] = made
-
-    def _in_turn(self, do: Callable[[TaskT], None], tasks: Sequence[TaskT]) -> None:
-        for task in tasks:
-            self._guarded(do, task)
-
-    def _guarded(self, do: Callable[[TaskT], None], task: TaskT) -> None:
-        """With ``keep_going`` a failure is the failure of the images that needed the task."""
-        try:
-            do(task)
-        except CancelledError:
-            raise
-        except BundlerError as error:
-            if isinstance(error, IntegrityError):
-                error.message += f" (in {shortlist(task.labels, _NAMED)})"
-            if not self._running.keep_going:
-                raise
-            for label in task.labels:
-                self._failed.setdefault(label, error)
-
-
-@dataclass(slots=True)
-class _WrittenTask:
     destination: Destination
     labels: tuple[str, ...]
     node: Node
     raw: bytes
 
 
-@dataclass(slots=True)
-class _Convert:
-    destination: Destination
-    labels: tuple[str, ...]
-    target: Target
-    recipe: ConversionPlan
-    made: Mapping[tuple[int, Digest, LayerConversion], ConvertedLayer]
-    new: ConvertedGraph | None = None
+class _Execution:
+    def __init__(self, plan: Plan[Destination], options: EngineOptions) -> None:
+        self._plan = plan
+        self._options = options
+        self._emit = options.emit
+        self._cancellation = Cancellation(options.cancellation)
+        self._targets = plan.targets
+        self._converted: dict[tuple[Destination, Digest, LayerConversion], ConvertedLayer] = {}
+        self._failed: dict[str, BundlerError] = {}
+        self.transfers = _merge_reads(task for task in plan.blobs if task.action != "mount")
+        self.mounts = [task for task in plan.blobs if task.action == "mount"]
 
-    def run(self) -> None:
-        from bundler.copy.convert.rewrite import rewrite_graph  # noqa: PLC0415 - where nothing changes it is not needed
-
-        image = self.target.image
-        self.new = rewrite_graph(
-            image.graph, self.recipe, self._made, image.label, self.target.changes.target_name
+    def report_plan(self) -> None:
+        present = [task for task in self.transfers if task.action == "present"]
+        self._emit(
+            events.Planned(
+                blobs=self._plan.count("push"),
+                size=self._plan.size("push"),
+                present_blobs=len(present) + self._plan.count("mount"),
+                present_size=sum(task.size for task in present) + self._plan.size("mount"),
+            )
         )
 
-    def _made(self, change: LayerChange) -> ConvertedLayer:
-        return self.made[id(self.destination), change.layer.digest, change.conversion]
+    def run_each(self, tasks: Sequence[TaskT], perform: Callable[[TaskT], None]) -> None:
+        """Perform every task that an image still needs.
+
+        Tasks run in parallel, but one by one for a destination that has a single writer.
+        """
+
+        def perform_all(tasks: Iterable[TaskT]) -> None:
+            for task in tasks:
+                with self._record_failure(task.labels):
+                    perform(task)
+
+        needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
+        parallel = [task for task in needed if task.destination.capabilities.writers != 1]
+        serial = [task for task in needed if task.destination.capabilities.writers == 1]
+        serial.sort(key=_is_not_layer)  # archives store layers first
+        queues = [[task] for task in parallel]
+        queues += [queue for _, queue in _group_by_destination(serial)]
+        calls = [partial(perform_all, queue) for queue in queues]
+        run_all(self._options.executor, calls, self._cancellation)
+
+    def transfer_blob(self, task: BlobTask[Destination]) -> None:
+        """Push or convert a blob; verify one that is present where that is possible."""
+        node, source, destination = task.node, task.source, task.destination
+        if task.change is not None:
+            self._convert_layer(task, task.change)
+        elif task.action == "push":
+            self._push_blob(task)
+        elif isinstance(destination, ReadableDestination) and not blob_transfer.is_intact(
+            node, destination, self._cancellation, self._emit
+        ):
+            self._emit(events.Notice(f"{node.digest}: damaged at the destination, copied again"))
+            self._push_blob(task)
+        elif self._options.read_everything:
+            blob_transfer.check_blob(node, source, self._cancellation, self._emit)
+
+    def mount_blob(self, task: BlobTask[Destination]) -> None:
+        """Mount a blob from a repository of the same registry; push it if that is refused."""
+        destination = task.destination
+        mounted = False
+        if task.mount_from is not None and isinstance(destination, MountsBlobs):
+            with suppress(RegistryError):
+                mounted = destination.mount(task.node, task.mount_from)
+        if not mounted:
+            self._push_blob(task)
+
+    def rewrite_manifests(self) -> list[_ContentTask]:
+        """Rewrite manifests and configs of converted images.
+
+        Returns:
+            The newly created configs, to be pushed before the manifests.
+        """
+        tasks: list[_ContentTask] = []
+        targets: list[Target[Destination]] = []
+        for target in self._targets:
+            image, destination = target.image, target.destination
+            if target.conversion is None or image.label in self._failed:
+                targets.append(target)
+                continue
+            from bundler.copy.convert.rewrite import rewrite_graph  # noqa: PLC0415 - only if images are converted
+
+            def find_converted(
+                change: LayerChange, destination: Destination = destination
+            ) -> ConvertedLayer:
+                return self._converted[destination, change.layer.digest, change.conversion]
+
+            with self._record_failure((image.label,)):
+                converted = rewrite_graph(
+                    image.graph,
+                    target.conversion,
+                    find_converted,
+                    image.label,
+                    target.options.target_name,
+                )
+                targets.append(replace(target, image=replace(image, graph=converted.graph)))
+                tasks += [
+                    _ContentTask(destination, (image.label,), node, raw)
+                    for node, raw in converted.new_content.items()
+                ]
+        self._targets = tuple(targets)
+        return tasks
+
+    def push_content(self, task: _ContentTask) -> None:
+        self._cancellation.check()
+        blob_transfer.push_bytes(task.node, task.raw, task.destination)
+
+    def list_manifests(self) -> tuple[ManifestTask[Destination], ...]:
+        """Return the tasks for all manifests, including the rewritten ones."""
+        if any(target.conversion is not None for target in self._targets):
+            return create_manifest_tasks(self._targets)
+        return self._plan.manifests
+
+    def push_manifest(self, task: ManifestTask[Destination]) -> None:
+        self._cancellation.check()
+        blob_transfer.push_manifest(task.manifest, task.destination)
+
+    def commit(self) -> ExecutionResult:
+        """Publish the names of all images that are complete, at all destinations in parallel."""
+        self._cancellation.check()
+        complete = [target for target in self._targets if target.image.label not in self._failed]
+        groups = _group_by_destination(complete)
+        commits = [partial(self._commit_destination, *group) for group in groups]
+        run_all(self._options.executor, commits, self._cancellation)
+        published = [target for target in complete if target.image.label not in self._failed]
+        for target in published:
+            for name in target.names:
+                root = target.image.graph.root
+                self._emit(events.ImagePublished(name, root.digest.text))
+        return ExecutionResult(tuple(published), dict(self._failed))
+
+    def _commit_destination(
+        self, destination: Destination, targets: Sequence[Target[Destination]]
+    ) -> None:
+        with self._record_failure([target.image.label for target in targets]):
+            if isinstance(destination, StoresSignatures):
+                for target in targets:
+                    for digest, signatures in target.image.signatures.items():
+                        destination.push_signatures(digest, signatures)
+            destination.commit(
+                [image for target in targets for image in target.list_publications()]
+            )
+
+    def _push_blob(self, task: BlobTask[Destination]) -> None:
+        blob_transfer.push_blob(
+            task.node, task.source, task.destination, self._cancellation, self._emit
+        )
+
+    def _convert_layer(self, task: BlobTask[Destination], change: LayerChange) -> None:
+        """Convert and push a layer; one that is present is used unchanged."""
+        from bundler.copy.convert import layer_pipeline  # noqa: PLC0415 - only if layers are converted
+
+        if task.action == "present":
+            converted = ConvertedLayer(change.layer, parse_compression(change.layer.media_type))
+        else:
+            context = layer_pipeline.ConversionContext(
+                self._cancellation, self._emit, self._options.scratch
+            )
+            converted = layer_pipeline.convert_layer(change, task.source, task.destination, context)
+        self._converted[task.destination, change.layer.digest, change.conversion] = converted
+
+    @contextmanager
+    def _record_failure(self, labels: Sequence[str]) -> Iterator[None]:
+        """With ``keep_going``, record an error as the failure of the images with ``labels``."""
+        try:
+            yield
+        except CancelledError:
+            raise
+        except BundlerError as error:
+            if isinstance(error, IntegrityError):
+                error.message += f" (in {shortlist(labels, _MAX_LABELS)})"
+            if not self._options.keep_going:
+                raise
+            for label in labels:
+                self._failed.setdefault(label, error)
 
 
-def _read_once(tasks: Iterable[BlobTask]) -> list[BlobTask]:
-    """One task for a blob that is only read at its source, however many places have it already."""
-    merged: dict[object, BlobTask] = {}
+def _merge_reads(tasks: Iterable[BlobTask[Destination]]) -> list[BlobTask[Destination]]:
+    """Merge tasks that only read the same blob of a source, for whatever destination."""
+    merged: dict[object, BlobTask[Destination]] = {}
     for task in tasks:
-        place = task.destination
-        only_read = task.action == "present" and not isinstance(place, ReadableDestination)
-        only_read = only_read and task.change is None
-        treatment = task.change and task.change.conversion
-        key = (None if only_read else id(place), id(task.origin), task.node.digest, treatment)
+        only_reads = (
+            task.action == "present"
+            and task.change is None
+            and not isinstance(task.destination, ReadableDestination)
+        )
+        destination = None if only_reads else task.destination
+        conversion = task.change and task.change.conversion
+        key = (destination, task.source, task.node.digest, conversion)
         known = merged.setdefault(key, task)
         if known is not task:
             labels = dict.fromkeys((*known.labels, *task.labels))
@@ -292,31 +309,12 @@ def _read_once(tasks: Iterable[BlobTask]) -> list[BlobTask]:
     return list(merged.values())
 
 
-@dataclass(frozen=True, slots=True)
-class _Commit:
-    destination: Destination
-    targets: Sequence[Target]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(target.image.label for target in self.targets)
-
-    def run(self) -> None:
-        if isinstance(self.destination, StoresSignatures):
-            for target in self.targets:
-                for digest, signatures in target.image.signatures.items():
-                    self.destination.push_signatures(digest, signatures)
-        self.destination.commit(
-            [image for target in self.targets for image in publications(target)]
-        )
-
-
-def _is_no_layer(task: _Task) -> bool:
+def _is_not_layer(task: _Task) -> bool:
     return isinstance(task, BlobTask) and task.node.kind != "layer"
 
 
-def _by_destination(items: Iterable[PlacedT]) -> list[tuple[Destination, list[PlacedT]]]:
-    groups: dict[int, tuple[Destination, list[PlacedT]]] = {}
+def _group_by_destination(items: Iterable[ItemT]) -> list[tuple[Destination, list[ItemT]]]:
+    groups: dict[Destination, list[ItemT]] = {}
     for item in items:
-        groups.setdefault(id(item.destination), (item.destination, []))[1].append(item)
-    return list(groups.values())
+        groups.setdefault(item.destination, []).append(item)
+    return list(groups.items())

@@ -1,14 +1,15 @@
-"""Plan: what has to move, each blob once for each place, however many images share it.
+"""Plan a run: everything that moves, each blob once per destination, however many images share it.
 
-A plan is a value. A dry run, the check of free space, the total of the progress and the time left
-are all read from it.
+A plan is a value. A dry run, the check of free space, the total of the progress display and the
+remaining time are all computed from it. It needs only the ``Holdings`` of a destination; to
+execute it, the destinations have to be open for writing: ``Plan[Destination]``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from bundler.cancel import Cancellation
 from bundler.copy.convert.decide import decide
@@ -23,7 +24,7 @@ from bundler.copy.parallel import run_all
 from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.ports import (
-    Destination,
+    Holdings,
     MountsBlobs,
     Node,
     Publication,
@@ -39,82 +40,91 @@ if TYPE_CHECKING:
 
     from bundler.copy.convert.conversion_plan import ConversionPlan
     from bundler.copy.graph import Graph, GraphManifest, Referrer, ResolvedImage
-    from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
 Action = Literal["push", "mount", "present"]
 
+HoldingsT_co = TypeVar("HoldingsT_co", bound=Holdings, covariant=True)
+
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where one resolved image goes, and the names that are to stand for it there."""
+class Target(Generic[HoldingsT_co]):
+    """One resolved image, its destination, and its names there."""
 
     image: ResolvedImage
-    destination: Destination
+    destination: HoldingsT_co
     names: tuple[str, ...]
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Annotations that are published with the names."""
     referrer_names: Mapping[Digest, tuple[str, ...]] = field(default_factory=dict, hash=False)
     """Names of referrers by the digest of their root, where they differ from their tags."""
-    changes: ConversionOptions = NO_CONVERSION
-    """What is asked of the form of its images."""
-    recipe: ConversionPlan | None = None
-    """What becomes of them, as ``plan`` decided; None: they stay as they are."""
+    options: ConversionOptions = NO_CONVERSION
+    """The requested conversion."""
+    conversion: ConversionPlan | None = None
+    """The conversion that ``create_plan`` decided on; None: the image is unchanged."""
 
-    def names_of(self, referrer: Referrer) -> tuple[str, ...]:
-        """The names that are to stand for a referrer."""
-        digest = referrer.graph.root.digest
-        if digest in self.referrer_names:
-            return self.referrer_names[digest]
-        return (referrer.tag,) if referrer.tag else ()
+    def list_names(self, referrer: Referrer) -> tuple[str, ...]:
+        """Return the names to publish for a referrer."""
+        tags = (referrer.tag,) if referrer.tag else ()
+        return self.referrer_names.get(referrer.graph.root.digest, tags)
+
+    def list_publications(self) -> tuple[Publication, ...]:
+        """Return what to commit: the image, then its referrers."""
+        image = Publication(self.image.graph.root, self.names, self.annotations)
+        referrers = [
+            Publication(referrer.graph.root, self.list_names(referrer))
+            for referrer in self.image.referrers
+        ]
+        return (image, *referrers)
 
 
 @dataclass(frozen=True, slots=True)
-class BlobTask:
+class BlobTask(Generic[HoldingsT_co]):
     """One blob for one destination; ``labels`` are the images that need it there."""
 
     node: Node
-    origin: Source
-    destination: Destination
+    source: Source
+    destination: HoldingsT_co
     action: Action
     labels: tuple[str, ...]
     mount_from: str | None = None
-    """For ``mount``: the repository that has it, or gets it in the same run."""
+    """For ``mount``: the repository that has the blob, or gets it in the same run."""
     change: LayerChange | None = None
-    """What becomes of it on the way; None: nothing."""
+    """The conversion of a layer; None: unchanged."""
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The size in bytes; 0 if unknown."""
         return self.node.size or 0
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestTask:
+class ManifestTask(Generic[HoldingsT_co]):
     """One manifest for one destination; ``stage`` orders children before parents."""
 
     manifest: GraphManifest
-    destination: Destination
+    destination: HoldingsT_co
     stage: int
     labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """All work of a run, in the order of its stages."""
+class Plan(Generic[HoldingsT_co]):
+    """All tasks of a run, in the order of its stages."""
 
-    blobs: tuple[BlobTask, ...]
-    manifests: tuple[ManifestTask, ...]
-    """Those of the images that stay as they are; others are written once their layers are."""
-    targets: tuple[Target, ...]
+    blobs: tuple[BlobTask[HoldingsT_co], ...]
+    manifests: tuple[ManifestTask[HoldingsT_co], ...]
+    """The manifests of images that are not converted; others do not exist yet."""
+    targets: tuple[Target[HoldingsT_co], ...]
     foreign: tuple[Node, ...]
-    """Layers that stay where their URLs say."""
+    """Layers that are not copied, since the destination accepts their URLs instead."""
 
     def size(self, action: Action) -> int:
-        """The bytes of all blobs with ``action``."""
+        """Return the bytes of all blobs with ``action``."""
         return sum(task.size for task in self.blobs if task.action == action)
 
     def count(self, action: Action) -> int:
-        """How many blobs have ``action``."""
+        """Return the number of blobs with ``action``."""
         return sum(task.action == action for task in self.blobs)
 
     @property
@@ -123,222 +133,219 @@ class Plan:
         return max((task.size for task in self.blobs if task.action == "push"), default=0)
 
 
-def plan(targets: Sequence[Target], executor: Executor, stop: Cancellation) -> Plan:
+def create_plan(
+    targets: Sequence[Target[HoldingsT_co]], executor: Executor, cancellation: Cancellation
+) -> Plan[HoldingsT_co]:
     """Compare what ``targets`` need with what their destinations have.
 
     Raises:
-        CannotConvertError: a destination does not take a manifest's type.
-        ConflictError: one name of one destination is wanted for two different images.
-        MalformedError: two images tell different sizes of one blob.
+        CannotConvertError: a destination does not accept an image, and it cannot be converted.
+        ConflictError: two different images have one name at one destination.
+        MalformedError: two images state different sizes of one blob.
+        UnsupportedError: a destination cannot store the signatures of an image.
     """
     _check_names(targets)
-    targets = _decided(targets, executor, stop)
-    wanted, foreign = _wanted_blobs(targets)
-    questions = [partial(_present, want) for want in wanted]
-    present = run_all(executor, questions, Cancellation(stop))
-    blobs = _with_mounts(wanted, present)
-    unchanged = [target for target in targets if target.recipe is None]
-    return Plan(tuple(blobs), manifest_tasks(unchanged), tuple(targets), tuple(foreign))
+    targets = _decide_conversions(targets, executor, cancellation)
+    needs, foreign = _find_needed_blobs(targets)
+    checks = [partial(_is_present, need) for need in needs]
+    present = run_all(executor, checks, Cancellation(cancellation))
+    blobs = _create_blob_tasks(needs, present)
+    unchanged = [target for target in targets if target.conversion is None]
+    return Plan(tuple(blobs), create_manifest_tasks(unchanged), tuple(targets), tuple(foreign))
 
 
-def publications(target: Target) -> tuple[Publication, ...]:
-    """What ``commit`` gets for a target: the image, then its referrers."""
-    referrers = tuple(
-        Publication(referrer.graph.root, target.names_of(referrer))
-        for referrer in target.image.referrers
-    )
-    return (Publication(target.image.graph.root, target.names, target.annotations), *referrers)
+def create_manifest_tasks(
+    targets: Sequence[Target[HoldingsT_co]],
+) -> tuple[ManifestTask[HoldingsT_co], ...]:
+    """Return one task per manifest: children before parents, referrers after their subjects.
 
-
-@dataclass(slots=True)
-class _BlobNeed:
-    node: Node
-    origin: Source
-    destination: Destination
-    labels: dict[str, None]
-    change: LayerChange | None = None
-
-
-def _decided(targets: Sequence[Target], executor: Executor, stop: Cancellation) -> list[Target]:
-    """``targets`` with their recipes, and the recipes with the configs that they need."""
-    decided = [replace(target, recipe=_recipe(target)) for target in targets]
-    needed = {
-        (index, config)
-        for index, target in enumerate(decided)
-        if target.recipe is not None
-        for config in target.recipe.find_required_configs()
-    }
-    reads = {key: partial(_read_config, decided[key[0]], key[1]) for key in needed}
-    found = dict(
-        zip(reads, run_all(executor, list(reads.values()), Cancellation(stop)), strict=True)
-    )
-    return [
-        target
-        if target.recipe is None
-        else replace(
-            target,
-            recipe=replace(
-                target.recipe,
-                configs={key[1].digest: raw for key, raw in found.items() if key[0] == index},
-            ),
-        )
-        for index, target in enumerate(decided)
-    ]
-
-
-def _recipe(target: Target) -> ConversionPlan | None:
-    image, changes, capabilities = target.image, target.changes, target.destination.capabilities
-    if image.signatures:
-        _check_signatures(target)
-        changes = replace(
-            changes,
-            fixed_reason=changes.fixed_reason or "it is signed; --remove-signatures allows it",
-        )
-    recipe = decide(image.graph, capabilities, changes, image.label)
-    if recipe is not None and image.referrers:
-        raise CannotConvertError(
-            f"{image.label}: it would get another digest",
-            reason="what refers to it names its digest",
-            hint="leave the referrers behind, or the form as it is",
-        )
-    return recipe
-
-
-def _check_signatures(target: Target) -> None:
-    if not isinstance(target.destination, StoresSignatures):
-        raise UnsupportedError(
-            f"{target.image.label}: it is signed, and the destination has no place for that",
-            hint="leave the signatures behind with --remove-signatures",
-        )
-
-
-def _read_config(target: Target, config: Descriptor) -> bytes:
-    return fetch(target.image.source, config, target.image.label, kind="config")
-
-
-def _present(want: _BlobNeed) -> bool:
-    """Whether the destination has what will do; what changes would do as it is, or will not."""
-    change, place = want.change, want.destination
-    if change is not None and (
-        not change.conversion.may_stay or isinstance(place, ReadableDestination)
-    ):
-        return False
-    return place.has(want.node)
-
-
-def _check_names(targets: Sequence[Target]) -> None:
-    holders: dict[tuple[int, str], tuple[str, Descriptor]] = {}
+    Raises:
+        CannotConvertError: a destination does not accept the media type of a manifest.
+    """
+    tasks: dict[tuple[Holdings, Digest], ManifestTask[HoldingsT_co]] = {}
     for target in targets:
-        for publication in publications(target):
+        _add_manifests(tasks, target, target.image.graph, 0)
+        for referrer in target.image.referrers:
+            subject = tasks.get((target.destination, referrer.subject))
+            _add_manifests(tasks, target, referrer.graph, subject.stage + 1 if subject else 0)
+    return tuple(sorted(tasks.values(), key=lambda task: task.stage))
+
+
+def _check_names(targets: Sequence[Target[Holdings]]) -> None:
+    holders: dict[tuple[Holdings, str], tuple[str, Digest]] = {}
+    for target in targets:
+        for publication in target.list_publications():
             for name in publication.names:
-                key = (id(target.destination), name)
-                label = target.image.label
-                other, root = holders.setdefault(key, (label, publication.root))
-                if root.digest != publication.root.digest:
+                label, digest = target.image.label, publication.root.digest
+                key = (target.destination, name)
+                other, other_digest = holders.setdefault(key, (label, digest))
+                if other_digest != digest:
                     raise ConflictError(
-                        f"{other} and {label} both want the name {name!r}",
-                        hint="give one of them another name with rename or --names",
+                        f"{other} and {label}: both have the target name {name!r}",
+                        hint="rename one of them with rename or --names",
                     )
 
 
-def _wanted_blobs(targets: Sequence[Target]) -> tuple[list[_BlobNeed], list[Node]]:
-    wants: dict[tuple[int, Digest, LayerConversion | None], _BlobNeed] = {}
+def _decide_conversions(
+    targets: Sequence[Target[HoldingsT_co]], executor: Executor, cancellation: Cancellation
+) -> list[Target[HoldingsT_co]]:
+    """Set ``conversion`` of each target, and read the configs that a conversion needs."""
+    conversions = [_decide_conversion(target) for target in targets]
+    reads = [
+        (position, config)
+        for position, conversion in enumerate(conversions)
+        if conversion is not None
+        for config in dict.fromkeys(conversion.find_required_configs())
+    ]
+    tasks = [
+        partial(fetch, image.source, config, image.label, kind="config")
+        for position, config in reads
+        for image in [targets[position].image]
+    ]
+    configs: list[dict[Digest, bytes]] = [{} for _ in targets]
+    contents = run_all(executor, tasks, Cancellation(cancellation))
+    for (position, config), raw in zip(reads, contents, strict=True):
+        configs[position][config.digest] = raw
+    return [
+        replace(target, conversion=conversion and replace(conversion, configs=known))
+        for target, conversion, known in zip(targets, conversions, configs, strict=True)
+    ]
+
+
+def _decide_conversion(target: Target[Holdings]) -> ConversionPlan | None:
+    image, options = target.image, target.options
+    if image.signatures:
+        if not isinstance(target.destination, StoresSignatures):
+            raise UnsupportedError(
+                f"{image.label}: the destination cannot store the signatures of the image",
+                hint="copy it without them: --remove-signatures",
+            )
+        reason = options.fixed_reason or "it is signed; --remove-signatures allows it"
+        options = replace(options, fixed_reason=reason)
+    conversion = decide(image.graph, target.destination.capabilities, options, image.label)
+    if conversion is not None and image.referrers:
+        raise CannotConvertError(
+            f"{image.label}: it would get another digest",
+            reason="its referrers refer to the present one",
+            hint="copy it without referrers, or without conversion",
+        )
+    return conversion
+
+
+@dataclass(slots=True)
+class _BlobNeed(Generic[HoldingsT_co]):
+    node: Node
+    source: Source
+    destination: HoldingsT_co
+    labels: dict[str, None]
+    change: LayerChange | None
+
+
+def _find_needed_blobs(
+    targets: Sequence[Target[HoldingsT_co]],
+) -> tuple[list[_BlobNeed[HoldingsT_co]], list[Node]]:
+    """Return each blob once per destination and conversion, and the foreign layers left out."""
+    needs: dict[tuple[Holdings, Digest, LayerConversion | None], _BlobNeed[HoldingsT_co]] = {}
     foreign: dict[Digest, Node] = {}
     for target in targets:
         destination, label = target.destination, target.image.label
-        for node, change in _blobs(target):
+        for node, change in _list_blobs(target):
             if node.digest is None:
                 continue
-            foreign_layer = media_types.is_foreign(node.media_type, node.urls)
-            if foreign_layer and destination.capabilities.foreign_urls:
+            is_foreign = media_types.is_foreign(node.media_type, node.urls)
+            if is_foreign and destination.capabilities.foreign_urls:
                 foreign.setdefault(node.digest, node)
                 continue
-            treatment = None if change is None else change.conversion
-            key = (id(destination), node.digest, treatment)
-            want = wants.get(key)
-            if want is None:
-                origin = target.image.source
-                want = wants[key] = _BlobNeed(node, origin, destination, {}, change)
-            _check_size(want, node, label)
-            want.labels.setdefault(label)
-    return list(wants.values()), list(foreign.values())
+            conversion = None if change is None else change.conversion
+            key = (destination, node.digest, conversion)
+            need = needs.get(key)
+            if need is None:
+                need = _BlobNeed(node, target.image.source, destination, {}, change)
+                needs[key] = need
+            elif None not in (need.node.size, node.size) and need.node.size != node.size:
+                raise MalformedError(
+                    f"{node.digest}: {next(iter(need.labels))} and {label} state different sizes"
+                    f" ({need.node.size} and {node.size} bytes)",
+                    hint="one of them is damaged: leave out either one to see which",
+                )
+            need.labels.setdefault(label)
+    return list(needs.values()), list(foreign.values())
 
 
-def _blobs(target: Target) -> Iterator[tuple[Node, LayerChange | None]]:
-    """Each blob of a target's images, and what becomes of it; a config that goes is left out."""
-    recipe = target.recipe
-    changes = [] if recipe is None else list(recipe.find_layer_changes())
-    gone = set() if recipe is None else recipe.find_rewritten_configs()
-    gone |= {change.layer.digest for change in changes}
+def _list_blobs(target: Target[Holdings]) -> Iterator[tuple[Node, LayerChange | None]]:
+    """Yield each blob to copy with its conversion; rewritten configs are left out."""
+    conversion = target.conversion
+    changes = [] if conversion is None else list(conversion.find_layer_changes())
+    replaced = set() if conversion is None else conversion.find_rewritten_configs()
+    replaced |= {change.layer.digest for change in changes}
     for change in changes:
         yield Node.of(change.layer, "layer"), change
     for graph in target.image.graphs:
         for node in graph.blobs:
-            if node.digest not in gone:
+            if node.digest not in replaced:
                 yield node, None
 
 
-def _check_size(want: _BlobNeed, node: Node, label: str) -> None:
-    if None not in (want.node.size, node.size) and want.node.size != node.size:
-        raise MalformedError(
-            f"{next(iter(want.labels))} and {label} disagree about {node.digest}: "
-            f"{want.node.size} or {node.size} bytes",
-            hint="one of them is damaged: leave out either one to see which",
-        )
+def _is_present(need: _BlobNeed[Holdings]) -> bool:
+    """Whether the destination has the blob, or may keep the original of a converted layer."""
+    change, destination = need.change, need.destination
+    if change is not None and (
+        not change.conversion.may_stay or isinstance(destination, ReadableDestination)
+    ):
+        return False
+    return destination.has(need.node)
 
 
-def _with_mounts(wants: Sequence[_BlobNeed], present: Sequence[bool]) -> list[BlobTask]:
-    """Within one registry a blob is pushed to one repository; the others mount it from there."""
+def _create_blob_tasks(
+    needs: Sequence[_BlobNeed[HoldingsT_co]], present: Sequence[bool]
+) -> list[BlobTask[HoldingsT_co]]:
+    """Push each blob to one repository of a registry, and mount it into the others."""
     holders: dict[tuple[str, Digest | None], str] = {}
-    for want, here in zip(wants, present, strict=True):
-        for place, holds in ((want.destination, here), (want.origin, True)):
-            if holds and want.change is None and isinstance(place, RegistryRepository):
-                holders.setdefault((place.mount_scope, want.node.digest), place.repository)
+    for need, is_present in zip(needs, present, strict=True):
+        locations: list[tuple[object, bool]] = [(need.destination, is_present), (need.source, True)]
+        for location, has_blob in locations:
+            if has_blob and need.change is None and isinstance(location, RegistryRepository):
+                holders.setdefault((location.mount_scope, need.node.digest), location.repository)
     tasks = []
-    for want, here in zip(wants, present, strict=True):
-        action: Action = "present" if here else "push"
+    for need, is_present in zip(needs, present, strict=True):
+        destination: Holdings = need.destination
+        action: Action = "present" if is_present else "push"
         mount_from = None
-        if not here and want.change is None and isinstance(want.destination, MountsBlobs):
-            key = (want.destination.mount_scope, want.node.digest)
-            mount_from = holders.setdefault(key, want.destination.repository)
-            if mount_from == want.destination.repository:
-                mount_from = None
-            else:
-                action = "mount"
+        if not is_present and need.change is None and isinstance(destination, MountsBlobs):
+            key = (destination.mount_scope, need.node.digest)
+            holder = holders.setdefault(key, destination.repository)
+            if holder != destination.repository:
+                action, mount_from = "mount", holder
+        labels = tuple(need.labels)
         tasks.append(
             BlobTask(
-                want.node,
-                want.origin,
-                want.destination,
-                action,
-                tuple(want.labels),
-                mount_from,
-                want.change,
+                need.node, need.source, need.destination, action, labels, mount_from, need.change
             )
         )
     return tasks
 
 
-def manifest_tasks(targets: Sequence[Target]) -> tuple[ManifestTask, ...]:
-    """Each manifest once, after all that is below it, and referrers after their subjects."""
-    tasks: dict[tuple[int, Digest], ManifestTask] = {}
-    for target in targets:
-        _add_manifests(tasks, target, target.image.graph, 0)
-        for referrer in target.image.referrers:
-            subject = tasks.get((id(target.destination), referrer.subject))
-            _add_manifests(tasks, target, referrer.graph, subject.stage + 1 if subject else 0)
-    return tuple(sorted(tasks.values(), key=lambda task: task.stage))
-
-
 def _add_manifests(
-    tasks: dict[tuple[int, Digest], ManifestTask], target: Target, graph: Graph, stage: int
+    tasks: dict[tuple[Holdings, Digest], ManifestTask[HoldingsT_co]],
+    target: Target[HoldingsT_co],
+    graph: Graph,
+    stage: int,
 ) -> None:
-    """A stage, once given, stays: what was put after it relies on that."""
+    """Add the manifests of ``graph`` from ``stage`` on.
+
+    The stage of a task never changes, since the stages of later tasks depend on it.
+    """
     destination, label = target.destination, target.image.label
+    accepted = destination.capabilities.manifests
     latest: dict[int, int] = {}  # the latest stage at each depth of this graph
     for item in graph.manifests:
-        _check_type(item, destination, label)
-        key = (id(destination), item.descriptor.digest)
+        media_type = item.descriptor.media_type
+        if accepted is not None and media_type not in accepted:
+            raise CannotConvertError(
+                f"{label}: the destination does not support {media_type}",
+                reason="the manifest is copied unchanged",
+            )
+        key = (destination, item.descriptor.digest)
         known = tasks.get(key)
         if known is None:
             after = (at + 1 for depth, at in latest.items() if depth < item.depth)
@@ -346,12 +353,3 @@ def _add_manifests(
         elif label not in known.labels:
             tasks[key] = replace(known, labels=(*known.labels, label))
         latest[item.depth] = max(tasks[key].stage, latest.get(item.depth, 0))
-
-
-def _check_type(item: GraphManifest, destination: Destination, label: str) -> None:
-    accepted = destination.capabilities.manifests
-    if accepted is not None and item.descriptor.media_type not in accepted:
-        raise CannotConvertError(
-            f"{label}: the destination does not take {item.descriptor.media_type}",
-            reason="manifests are copied as they are",
-        )

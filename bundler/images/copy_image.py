@@ -1,4 +1,4 @@
-"""Copy one image, with all that belongs to it, from one place to another."""
+"""Copy one image, with its referrers and signatures, from a source to a destination."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bundler import transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions, ManifestFormat
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.plan import Plan, Target, plan
+from bundler.copy.plan import Plan, Target, create_plan
 from bundler.copy.platform_selection import EVERYTHING, Selection
 from bundler.copy.request import ImageRequest, SignaturePolicy
 from bundler.copy.resolve import resolve
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from bundler.copy.graph import ResolvedImage
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import OpenOptions, PolicyCheck, Reference
+    from bundler.ports import Destination, Holdings, OpenOptions, PolicyCheck, Reference
 
-_OTHER_FORMS: tuple[ManifestFormat, ...] = ("v2s2", "oci")
-_FAMILIES: Mapping[ManifestFormat, frozenset[str]] = {
+_FALLBACK_FORMATS: tuple[ManifestFormat, ...] = ("v2s2", "oci")
+_MEDIA_TYPES: Mapping[ManifestFormat, frozenset[str]] = {
     "v2s2": frozenset({media_types.DOCKER_MANIFEST, media_types.DOCKER_LIST}),
     "oci": frozenset({media_types.OCI_MANIFEST, media_types.OCI_INDEX}),
 }
@@ -41,27 +41,27 @@ class CopyRequest:
     destination: Reference
     selection: Selection = EVERYTHING
     referrers: bool = False
-    changes: ConversionOptions = NO_CONVERSION
+    conversion: ConversionOptions = NO_CONVERSION
     additional_names: tuple[str, ...] = ()
-    """Further names at the destination, as it knows names."""
+    """More names for the image at the destination."""
     signatures: SignaturePolicy = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What was copied, or would be."""
+    """The result of a copy, or of a dry run."""
 
     destination: str
     image: ResolvedImage
-    plan: Plan
+    plan: Plan[Holdings]
 
     @property
     def root(self) -> Descriptor:
-        """What the name at the destination stands for."""
+        """The root at the destination."""
         return self.image.graph.root
 
     def to_json(self) -> dict[str, Any]:
-        """The same for machines; sizes in bytes."""
+        """Return the report as JSON; sizes in bytes."""
         return {
             "source": self.image.label,
             "destination": self.destination,
@@ -76,94 +76,96 @@ class CopyReport:
 
 
 def copy_image(
-    order: CopyRequest,
+    request: CopyRequest,
     reading: OpenOptions,
     writing: OpenOptions,
-    running: EngineOptions,
+    engine: EngineOptions,
     *,
-    admit: PolicyCheck | None = None,
+    policy_check: PolicyCheck | None = None,
     dry_run: bool = False,
 ) -> CopyReport:
-    """Copy an image; with ``dry_run`` only find out what would move.
+    """Copy an image.
 
     Args:
-        order: what to copy.
+        request: what to copy.
         reading: how to open the source.
         writing: how to open the destination.
-        running: how to go about it.
-        admit: says whether an image may be copied; None: every one.
-        dry_run: whether nothing is to be moved.
+        engine: how to execute the plan.
+        policy_check: rejects images; None: all are accepted.
+        dry_run: create the plan, but do not execute it.
 
     Raises:
         BundlerError: the first failure; no name has changed.
     """
-    origin, goal = order.source, order.destination
     with ExitStack() as stack:
-        source = transports.open_source(origin, reading)
+        source = transports.open_source(request.source, reading)
         stack.enter_context(closing(source))
-        request = ImageRequest(
-            origin,
-            selection=order.selection,
-            referrers="all" if order.referrers else "none",
-            signatures=order.signatures,
+        image_request = ImageRequest(
+            request.source,
+            selection=request.selection,
+            referrers="all" if request.referrers else "none",
+            signatures=request.signatures,
         )
-        image = _unlabelled(resolve(request, source, admit))
+        image = _without_platform(resolve(image_request, source, policy_check))
+        goal = request.destination
         destination = transports.open_destination(goal, writing)
         stack.enter_context(closing(destination))
-        running.emit(create_resolved_event(image.graph))
-        _check_digest(goal, image)
-        names = (*((goal.name,) if goal.name else ()), *order.additional_names)
-        named = goal.image if isinstance(goal, RepositoryReference) else None
-        changes = order.changes.for_endpoints(source, named)
-        target = Target(image, destination, names, changes=changes)
-        made = plan([target], running.executor, running.cancellation)
+        engine.emit(create_resolved_event(image.graph))
+        target_name = goal.image if isinstance(goal, RepositoryReference) else None
+        root = image.graph.root.digest
+        if target_name is not None and target_name.digest not in (None, root):
+            raise DigestConflictError(
+                str(goal),
+                expected=str(target_name.digest),
+                got=root.text,
+                hint="remove the digest from the destination",
+            )
+        target = Target(
+            image,
+            destination,
+            (*((goal.name,) if goal.name else ()), *request.additional_names),
+            options=request.conversion.for_endpoints(source, target_name),
+        )
+        plan = create_plan([target], engine.executor, engine.cancellation)
         if not dry_run:
-            image = _execute(made, target, running)
-    return CopyReport(str(goal), image, made)
+            image = _execute(plan, target, engine)
+    return CopyReport(str(goal), image, plan)
 
 
-def _unlabelled(image: ResolvedImage) -> ResolvedImage:
-    """Without a platform beside the root: an index.json tells of one only where lists do."""
+def _without_platform(image: ResolvedImage) -> ResolvedImage:
+    """Remove the platform of the root: only children of an index have one in an index.json."""
     root = replace(image.graph.root, platform=None)
     return replace(image, graph=replace(image.graph, root=root))
 
 
-def _check_digest(goal: Reference, image: ResolvedImage) -> None:
-    """See that a destination which names a digest names the image's."""
-    named = goal.image if isinstance(goal, RepositoryReference) else None
-    root = image.graph.root.digest
-    if named is not None and named.digest is not None and named.digest != root:
-        raise DigestConflictError(
-            str(goal),
-            expected=named.digest.text,
-            got=root.text,
-            hint="leave the digest out of the destination",
-        )
+def _execute(
+    plan: Plan[Destination], target: Target[Destination], engine: EngineOptions
+) -> ResolvedImage:
+    """Execute ``plan``; if the destination rejects the manifest type, convert and try again.
 
-
-def _execute(made: Plan, target: Target, running: EngineOptions) -> ResolvedImage:
-    """Do it; where the destination refuses the type of manifest, do it in the next form.
-
-    The layers have arrived by then, and are not moved again.
+    The layers have been pushed by then, and are present for the second plan.
     """
     try:
-        return execute(made, running).published[0].image
-    except RegistryError as refusal:
-        changes = target.changes
-        fixed = changes.fixed_reason is not None or changes.manifest_format is not None
-        if fixed or target.image.referrers or not _refuses_type(refusal):
+        return execute(plan, engine).published[0].image
+    except RegistryError as error:
+        options = target.options
+        may_convert = options.fixed_reason is None and options.manifest_format is None
+        if not may_convert or target.image.referrers or not _rejects_media_type(error):
             raise
-        own = target.image.graph.root.media_type
-        for form in _OTHER_FORMS:
-            if own not in _FAMILIES[form]:
-                running.emit(Notice(f"{own} is refused there: converting to {form}"))
-                again = replace(target, changes=replace(changes, manifest_format=form))
-                with suppress(BundlerError):
-                    made = plan([again], running.executor, running.cancellation)
-                    return execute(made, running).published[0].image
+        media_type = target.image.graph.root.media_type
+        for manifest_format in _FALLBACK_FORMATS:
+            if media_type in _MEDIA_TYPES[manifest_format]:
+                continue
+            engine.emit(
+                Notice(f"the destination rejects {media_type}: converting to {manifest_format}")
+            )
+            converted = replace(target, options=replace(options, manifest_format=manifest_format))
+            with suppress(BundlerError):
+                plan = create_plan([converted], engine.executor, engine.cancellation)
+                return execute(plan, engine).published[0].image
         raise
 
 
-def _refuses_type(error: RegistryError) -> bool:
-    """Whether a registry may have meant the media type of what it would not take."""
+def _rejects_media_type(error: RegistryError) -> bool:
+    """Whether a registry may have rejected a manifest because of its media type."""
     return error.status == 415 or not {"MANIFEST_INVALID", "TAG_INVALID"}.isdisjoint(error.codes)

@@ -66,6 +66,11 @@ class DestinationContract(Contract):
         called = self.name(name, root)
         publish(destination, root, *([] if called is None else [called]))
 
+    def test_is_hashed_by_identity(self, destination):
+        """A plan keys its tasks by destination."""
+        assert {destination: "found"}.get(destination) == "found"
+        assert destination != object()
+
     def test_has_reports_only_pushed_content(self, destination):
         store = self.new_store()
         digest = store.add_blob(b"some bytes")

@@ -51,6 +51,11 @@ class SourceContract(Contract):
         yield store, root, source
         source.close()
 
+    def test_is_hashed_by_identity(self, image):
+        """The engine keys its tasks by source."""
+        _, _, source = image
+        assert {source: "found"}.get(source) == "found"
+
     def test_resolve_returns_the_root_of_a_name(self, image):
         _, root, source = image
         found = source.resolve(self.name("app", root))

@@ -12,7 +12,7 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.plan import Target, plan
+from bundler.copy.plan import Target, create_plan
 from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import (
@@ -144,7 +144,7 @@ def test_a_stop_in_the_middle_of_blobs_ends_the_run_within_a_second():
             Slow(here, Capabilities()),
             ("app",),
         )
-        made = plan([target], pool, stop)
+        made = create_plan([target], pool, stop)
 
         def stop_soon():
             begun.wait(10)
@@ -168,7 +168,7 @@ def test_what_the_destination_damaged_is_copied_anew():
     told = []
     with ThreadPoolExecutor(2) as pool:
         image = resolve(ImageRequest(MemoryReference("app")), there.source())
-        made = plan([Target(image, here.destination(), ("app",))], pool, Cancellation())
+        made = create_plan([Target(image, here.destination(), ("app",))], pool, Cancellation())
         execute(made, EngineOptions(pool, emit=told.append))
     assert here.blobs == there.blobs
     assert any(isinstance(event, events.Notice) for event in told)

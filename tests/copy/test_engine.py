@@ -10,7 +10,7 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.plan import Target, plan
+from bundler.copy.plan import Target, create_plan
 from bundler.copy.platform_selection import Selection
 from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
@@ -52,7 +52,7 @@ def copy(executor, source, destination, *names, selection=None, referrers=False,
             referrers="all" if referrers else "none",
         )
         targets.append(Target(resolve(request, source), destination, (name,)))
-    made = plan(targets, executor, Cancellation())
+    made = create_plan(targets, executor, Cancellation())
     return made, execute(made, EngineOptions(executor, **running))
 
 
@@ -246,7 +246,7 @@ def test_two_images_cannot_have_one_name(executor):
         for name in ("a", "b")
     ]
     with pytest.raises(ConflictError, match="'same'"):
-        plan(targets, executor, Cancellation())
+        create_plan(targets, executor, Cancellation())
 
 
 def test_progress_adds_up_to_the_plan(executor):

@@ -11,7 +11,7 @@ import pytest
 from bundler.cancel import Cancellation
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.plan import Target, plan
+from bundler.copy.plan import Target, create_plan
 from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import CannotConvertError, MalformedError, MediumError
@@ -34,6 +34,10 @@ def resolved(source, name):
     return resolve(ImageRequest(MemoryReference(name), referrers="all"), source)
 
 
+def new_plan(targets, executor):
+    return create_plan(targets, executor, Cancellation())
+
+
 def wanted(store, destination, *names):
     return [Target(resolved(store.source(), name), destination, (name,)) for name in names]
 
@@ -49,7 +53,9 @@ def test_repositories_of_one_registry_share_a_blob_by_mounting(executor, mounts)
     for name in ("a", "b"):
         there.add_image(name, layers=[b"shared", name.encode()])
     one, two = registry.repository("one"), registry.repository("two")
-    made = plan([*wanted(there, one, "a"), *wanted(there, two, "b")], executor, Cancellation())
+    made = create_plan(
+        [*wanted(there, one, "a"), *wanted(there, two, "b")], executor, Cancellation()
+    )
     assert (made.count("push"), made.count("mount")) == (5, 1)
     execute(made, EngineOptions(executor))
     (mount,) = lines(two.store, "mount")
@@ -73,7 +79,7 @@ def test_what_several_repositories_have_is_read_once_and_missed_by_all(executor)
     def bring(**how):
         targets = [Target(resolved(source, "a"), one, ("a",))]
         targets.append(Target(resolved(source, "b"), two, ("b",)))
-        return execute(plan(targets, executor, Cancellation()), EngineOptions(executor, **how))
+        return execute(new_plan(targets, executor), EngineOptions(executor, **how))
 
     bring()
     (shared,) = {node.digest for node in resolved(source, "a").graph.blobs} & {
@@ -90,9 +96,9 @@ def test_a_blob_that_a_neighbour_has_is_mounted_from_there(executor):
     there, registry = MemoryStore(), Registry()
     there.add_image("a", layers=[b"x"])
     one, two = registry.repository("one"), registry.repository("two")
-    execute(plan(wanted(there, one, "a"), executor, Cancellation()), EngineOptions(executor))
+    execute(new_plan(wanted(there, one, "a"), executor), EngineOptions(executor))
     both = [*wanted(there, two, "a"), *wanted(there, one, "a")]
-    made = plan(both, executor, Cancellation())
+    made = new_plan(both, executor)
     assert (made.count("push"), made.count("mount"), made.count("present")) == (0, 2, 2)
 
 
@@ -106,7 +112,7 @@ def test_a_mounted_blob_whose_holder_failed_is_pushed(executor):
         Target(resolve(ImageRequest(MemoryReference("a"), name), there.source()), place, ("a",))
         for name, place in ((first, one), (second, two))
     ]
-    made = plan(targets, executor, Cancellation())
+    made = new_plan(targets, executor)
     outcome = execute(made, EngineOptions(executor, keep_going=True))
     assert set(outcome.failed) == {"a.example/first"}
     assert two.store.blobs == there.blobs
@@ -117,7 +123,8 @@ def test_a_place_for_one_writer_gets_one_blob_at_a_time(executor):
     there.add_image("a", layers=[bytes([n]) * 300_000 for n in range(12)], compress=False)
     destination = OneWriter(here)
     execute(
-        plan(wanted(there, destination, "a"), executor, Cancellation()), EngineOptions(executor)
+        new_plan(wanted(there, destination, "a"), executor),
+        EngineOptions(executor),
     )
     assert here.blobs == there.blobs
     assert not destination.overlapped
@@ -144,7 +151,9 @@ def test_a_foreign_layer_stays_away_where_its_urls_are_kept(executor):
     layer = foreign_image(there, urls=("https://example.com/layer",))
     for capabilities, travels in ((Capabilities(), True), (Capabilities(foreign_urls=True), False)):
         here = MemoryStore()
-        made = plan(wanted(there, here.destination(capabilities), "app"), executor, Cancellation())
+        made = create_plan(
+            wanted(there, here.destination(capabilities), "app"), executor, Cancellation()
+        )
         execute(made, EngineOptions(executor))
         assert (layer.digest in here.blobs) is travels
         assert [node.digest for node in made.foreign] == ([] if travels else [layer.digest])
@@ -155,7 +164,8 @@ def test_a_foreign_layer_without_urls_travels(executor):
     layer = foreign_image(there, urls=())
     destination = here.destination(Capabilities(foreign_urls=True))
     execute(
-        plan(wanted(there, destination, "app"), executor, Cancellation()), EngineOptions(executor)
+        new_plan(wanted(there, destination, "app"), executor),
+        EngineOptions(executor),
     )
     assert layer.digest in here.blobs
 
@@ -165,9 +175,9 @@ def test_a_type_that_the_destination_does_not_take_is_refused_if_it_may_not_chan
     there.add_image("app", docker=True)
     destination = here.destination(Capabilities(manifests=frozenset({media_types.OCI_MANIFEST})))
     (target,) = wanted(there, destination, "app")
-    fixed = replace(target, changes=ConversionOptions(fixed_reason="its digest was written down"))
+    fixed = replace(target, options=ConversionOptions(fixed_reason="its digest was written down"))
     with pytest.raises(CannotConvertError, match="its digest was written down"):
-        plan([fixed], executor, Cancellation())
+        new_plan([fixed], executor)
 
 
 def order(made):
@@ -183,7 +193,7 @@ def test_a_referrers_part_is_still_earlier_than_its_parents_elsewhere(executor):
     other = there.add_image("b", layers=[b"other"])
     late = there.add_index(f"sha256-{other.digest.hex}.sig", manifests=[shared])
     for names in (("a", "b"), ("b", "a")):
-        made = plan(wanted(there, here.destination(), *names), executor, Cancellation())
+        made = new_plan(wanted(there, here.destination(), *names), executor)
         stages = order(made)
         assert stages[shared.digest] < stages[inner.digest] < stages[there.names["a"].digest]
         assert stages[shared.digest] < stages[late.digest]
@@ -195,7 +205,7 @@ def test_referrers_come_after_their_subjects_and_beside_one_another(executor):
     root = there.add_image("a")
     first = [there.add_artifact(subject=root, blobs=[bytes([n])]) for n in range(5)]
     second = there.add_artifact(subject=first[2], blobs=[b"second"])
-    made = plan(wanted(there, here.destination(), "a"), executor, Cancellation())
+    made = new_plan(wanted(there, here.destination(), "a"), executor)
     stages = order(made)
     assert stages[root.digest] == 0
     assert {stages[item.digest] for item in first} == {1}
@@ -210,7 +220,7 @@ def test_two_images_cannot_disagree_about_a_blobs_size(executor):
     digest = there.add_blob(liar)
     there.names["liar"] = Descriptor(media_types.OCI_MANIFEST, digest, len(liar))
     with pytest.raises(MalformedError, match=r"honest.*liar|liar.*honest"):
-        plan(wanted(there, here.destination(), "honest", "liar"), executor, Cancellation())
+        new_plan(wanted(there, here.destination(), "honest", "liar"), executor)
 
 
 def test_ten_thousand_blobs_are_planned_and_moved_in_seconds(executor):
@@ -218,7 +228,7 @@ def test_ten_thousand_blobs_are_planned_and_moved_in_seconds(executor):
     there.add_image("a", layers=[b"%d" % n for n in range(9_999)], compress=False)
     begun = time.process_time()
     execute(
-        plan(wanted(there, here.destination(), "a"), executor, Cancellation()),
+        new_plan(wanted(there, here.destination(), "a"), executor),
         EngineOptions(executor),
     )
     assert here.blobs == there.blobs
@@ -232,5 +242,5 @@ def test_a_failed_question_does_not_stop_the_program(executor):
     destination.has = lambda _: (_ for _ in ()).throw(MediumError("gone"))
     program = Cancellation()
     with pytest.raises(MediumError):
-        plan(wanted(there, destination, "a"), executor, program)
+        create_plan(wanted(there, destination, "a"), executor, program)
     assert not program.requested

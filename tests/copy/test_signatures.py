@@ -63,15 +63,15 @@ def test_a_signed_image_keeps_its_form(signed, tmp_path):
         copy(
             f"dir:{signed}",
             f"dir:{tmp_path}/copy",
-            changes=ConversionOptions(manifest_format="v2s2"),
+            conversion=ConversionOptions(manifest_format="v2s2"),
         )
     changed = ConversionOptions(manifest_format="v2s2")
-    copy(f"dir:{signed}", f"dir:{tmp_path}/copy", changes=changed, signatures="none")
+    copy(f"dir:{signed}", f"dir:{tmp_path}/copy", conversion=changed, signatures="none")
     assert not signatures(tmp_path / "copy")
 
 
 def test_a_place_without_signatures_takes_no_signed_image(signed, tmp_path):
-    with pytest.raises(UnsupportedError, match="no place for that"):
+    with pytest.raises(UnsupportedError, match="cannot store the signatures"):
         copy(f"dir:{signed}", f"oci:{tmp_path}/copy:app")
     assert not (tmp_path / "copy/index.json").exists()
 

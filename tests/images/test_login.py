@@ -168,7 +168,7 @@ def test_dockers_file_gets_dockers_name_for_its_hub_and_no_namespaces(world: Wor
     assert list(entries(path)) == ["https://index.docker.io/v1/"]
     assert json.loads(path.read_bytes())["currentContext"] == "x"
     verify = Verifier()
-    with pytest.raises(ConfigError, match="registries, not namespaces"):
+    with pytest.raises(ConfigError, match="registries, not for namespaces"):
         logins.login(Registry("a.b", "team"), ME, world.settings(), verify, store=place)
     assert verify.asked == []
     logins.logout(Registry("docker.io"), world.settings(), place)

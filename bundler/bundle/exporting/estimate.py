@@ -11,7 +11,7 @@ from bundler.bundle.exporting.export import check_destination
 from bundler.bundle.exporting.resolve import resolve_all
 from bundler.bundle.format import store
 from bundler.bundle.media import filesystem
-from bundler.copy.plan import plan
+from bundler.copy.plan import create_plan
 from bundler.errors import MediumError
 
 if TYPE_CHECKING:
@@ -135,9 +135,9 @@ def estimate(request: ExportRequest, running: EngineOptions, *, compare: bool = 
         refusal = error
     with ExitStack() as stack:
         images, missing = resolve_all(request.images, request.options, running, stack)
-        destination = store.Unwritten(request.bundle, request.format)
+        destination = store.DirectoryHoldings(request.bundle, request.format)
         targets = [store.target(image, destination, request.format) for image in images]
-        work = plan(targets, running.executor, running.cancellation)
+        work = create_plan(targets, running.executor, running.cancellation)
     parts = [_parts(image) for image in images]
     users = Counter(digest for part in parts for digest in part)
     everything = {digest: size for part in parts for digest, size in part.items()}

@@ -23,7 +23,7 @@ from bundler.bundle.format.inventory import BundledImage, Inventory, Producer
 from bundler.bundle.media import filesystem
 from bundler.bundle.verifying.verify import verify
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.plan import Plan, plan
+from bundler.copy.plan import Plan, create_plan
 from bundler.errors import BundlerError, ConflictError, MediumError, PartialError
 from bundler.events import Notice
 from bundler.oci.json import timestamps
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import Format
     from bundler.copy.request import ImageRequest
-    from bundler.ports import OpenOptions
+    from bundler.ports import Holdings, OpenOptions
     from bundler.trust.keys import PrivateKey
 
 _OTHER: dict[Format, Format] = {"oci": "dir", "dir": "oci"}
@@ -71,7 +71,7 @@ class ExportReport:
     signatures: tuple[str, ...]
     changed: bool
     """False: the bundle was complete already, and nothing was written."""
-    plan: Plan
+    plan: Plan[Holdings]
     missing: Mapping[str, BundlerError]
     """The images that are not in the bundle, by reference; if there are any, it is incomplete."""
 
@@ -148,7 +148,7 @@ def export(request: ExportRequest, running: EngineOptions) -> ExportReport:
         destination = store.open_for_export(bundle, request.format, request.options)
         stack.callback(destination.close)
         targets = [store.target(image, destination, request.format) for image in images]
-        work = plan(targets, running.executor, running.cancellation)
+        work = create_plan(targets, running.executor, running.cancellation)
         listed = {image.label: BundledImage.from_resolved(image) for image in images}
         if former is not None and not missing and work.count("push") == 0:
             report = _report_unchanged(request, former, tuple(listed.values()), work, running)
@@ -240,7 +240,7 @@ def _report_unchanged(
     request: ExportRequest,
     former: Inventory,
     images: tuple[BundledImage, ...],
-    work: Plan,
+    work: Plan[Holdings],
     running: EngineOptions,
 ) -> ExportReport | None:
     """Return a report if the former bundle is the requested one and verifies; else None.

@@ -10,7 +10,7 @@ import os
 import stat
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bundler.bundle.format import directory as layout
 from bundler.copy.plan import Target
@@ -19,13 +19,12 @@ from bundler.errors import (
     DamagedBundleError,
     InvalidReferenceError,
     NotFoundError,
-    UnsupportedError,
 )
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
-from bundler.ports import Capabilities, Destination, TagResolver
+from bundler.ports import Capabilities, Destination, Holdings, TagResolver
 from bundler.transports.directory import tree
 from bundler.transports.oci_layout import transport
 
@@ -35,10 +34,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Format, Inventory
-    from bundler.content.streams.reader import Content, Reader
+    from bundler.content.streams.reader import Reader
     from bundler.copy.graph import ResolvedImage
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Node, OpenOptions, Publication, Source
+
+
+HoldingsT = TypeVar("HoldingsT", bound=Holdings)
 
 
 class WritableDirectory(Destination, TagResolver, Protocol):
@@ -108,6 +110,7 @@ class BundleSource:
 
     def __init__(self, bundle: Path, contents: Inventory) -> None:
         self._bundle = bundle
+        self._holdings = DirectoryHoldings(bundle, contents.format)
         self._content = open_for_reading(bundle, contents.format)
         self._roots = {image.digest: image.root for image in contents.images}
         for image in contents.images:
@@ -134,6 +137,15 @@ class BundleSource:
                 [],
                 hint=f"airbundle verify {self._bundle} names every damaged part",
             ) from error
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The capabilities of a bundle."""
+        return self._holdings.capabilities
+
+    def has(self, target: Node, /) -> bool:
+        """Whether ``target`` is in the bundle with its size."""
+        return self._holdings.has(target)
 
     def close(self) -> None:
         """Let go of the medium."""
@@ -170,7 +182,7 @@ def referrer_name(reference: str, root: Digest, tag: str | None, kind: Format) -
     return _versioned(ImageReference.parse(reference), tag, root)
 
 
-def target(image: ResolvedImage, destination: Destination, kind: Format) -> Target:
+def target(image: ResolvedImage, destination: HoldingsT, kind: Format) -> Target[HoldingsT]:
     """Return the destination of ``image`` in the bundle, and its names there."""
     reference = image.label
     name = image_name(reference, image.graph.root.digest, kind)
@@ -207,53 +219,42 @@ class _UnsealedTree(tree.DirectoryTreeDestination):
         return {}
 
 
-class Unwritten:
-    """The same place for planning only: it says what is there, and makes and locks nothing."""
+class DirectoryHoldings:
+    """The content of a bundle or target directory, by names and sizes; opens and locks nothing."""
 
-    def __init__(self, bundle: Path, kind: Format) -> None:
-        self._bundle = bundle
-        self._held = _held_in_tree(bundle) if kind == "dir" else None
+    def __init__(self, directory: Path, kind: Format) -> None:
+        self._directory = directory
+        self._sizes = _find_sizes_in_tree(directory) if kind == "dir" else None
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the real place accepts."""
-        return Capabilities(foreign_urls=self._held is None)
+        """The capabilities of the directory as a destination."""
+        return Capabilities(foreign_urls=self._sizes is None)
 
     def has(self, target: Node, /) -> bool:
-        """Whether a plain file of that name and size is there."""
+        """Whether a plain file of that name and size exists."""
         if target.digest is None:
             return False
-        if self._held is not None:
-            return self._held.get(target.digest) == target.size
+        if self._sizes is not None:
+            return self._sizes.get(target.digest) == target.size
         try:
-            found = os.lstat(self._bundle / layout.blob_path(target.digest))
+            found = os.lstat(self._directory / layout.blob_path(target.digest))
         except OSError:
             return False
         return stat.S_ISREG(found.st_mode) and found.st_size == target.size
-
-    def push(self, target: Node, content: Content, /) -> Descriptor:  # noqa: ARG002 - the port's form
-        """Not here."""
-        raise UnsupportedError("a plan writes nothing")
-
-    def commit(self, images: Sequence[Publication], /) -> None:  # noqa: ARG002 - the port's form
-        """Not here."""
-        raise UnsupportedError("a plan writes nothing")
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def _versioned(image: ImageReference, tag: str | None, root: Digest) -> str:
     return f"{image.repository}:{tag}" if tag else f"{image.repository}@{root}"
 
 
-def _held_in_tree(bundle: Path) -> dict[Digest, int]:
-    """The size of whatever the images of a ``dir`` bundle seem to hold."""
-    if not (bundle / layout.IMAGES).is_dir():
+def _find_sizes_in_tree(directory: Path) -> dict[Digest, int]:
+    """Return the sizes of the blobs of all images in a tree of ``dir:`` images."""
+    if not (directory / layout.IMAGES).is_dir():
         return {}
-    held = {}
-    for entry in layout.find(bundle).entries.values():
+    sizes = {}
+    for entry in layout.find(directory).entries.values():
         digest = layout.digest_in_name(entry.path)
         if digest is not None and entry.kind == "file":
-            held[digest] = entry.size
-    return held
+            sizes[digest] = entry.size
+    return sizes

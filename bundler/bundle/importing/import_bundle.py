@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from bundler.bundle.format import store
 from bundler.bundle.format.authenticate import open_bundle
@@ -23,7 +23,7 @@ from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.engine import EngineOptions, ExecutionResult, execute
 from bundler.copy.graph import ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
-from bundler.copy.plan import Target, plan
+from bundler.copy.plan import Target, create_plan
 from bundler.copy.request import ImageRequest, PinnedReferrer
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import NameMapping
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.bundle.importing.report import Action
-    from bundler.ports import OpenOptions
+    from bundler.copy.plan import Plan
+    from bundler.ports import Destination, Holdings, OpenOptions
     from bundler.trust.keys import PublicKey
 
 Existing = Literal["error", "skip", "overwrite"]
@@ -95,12 +96,12 @@ def import_bundle(
         source = store.BundleSource(order.bundle, opened.contents)
         stack.callback(source.close)
         images = _resolve(chosen, source, running)
-        _look_for_blobs(order.bundle, opened.contents, images)
+        _look_for_blobs(order.bundle, source, images)
         placement = place(order.target, chosen, order.names, options, stack, writable=not dry_run)
         answers = _compare(placement, order.existing, running, dry_run=dry_run)
         lines = [answer.line for answer in answers]
         targets = _targets(images, placement, answers)
-        made = plan(targets, running.executor, running.cancellation)
+        made = create_plan(targets, running.executor, running.cancellation)
         if dry_run:
             now = datetime.now(UTC)
             return ImportReport(opened, order.target, tuple(lines), made, started, now)
@@ -108,7 +109,7 @@ def import_bundle(
             filesystem.check_room(placement.directory, made.size("push"), made.largest)
         else:
             _ask_for_sparse(targets, chosen)
-        outcome = execute(made, running)
+        outcome = execute(cast("Plan[Destination]", made), running)
         done = tuple(_told(line, outcome) for line in lines)
         return ImportReport(opened, order.target, done, made, started, datetime.now(UTC))
 
@@ -168,13 +169,12 @@ def _root_key(request: ImageRequest) -> tuple[object, ...]:
     return request.pin, request.selection, request.referrers
 
 
-def _look_for_blobs(bundle: Path, contents: Inventory, images: Sequence[ResolvedImage]) -> None:
+def _look_for_blobs(bundle: Path, source: Holdings, images: Sequence[ResolvedImage]) -> None:
     """Every blob must be there with its size before the first one is pushed."""
-    survey = store.Unwritten(bundle, contents.format)
     absent = [
         node
         for node in find_unique_blobs(images).values()
-        if not survey.has(node) and not media_types.is_foreign(node.media_type, node.urls)
+        if not source.has(node) and not media_types.is_foreign(node.media_type, node.urls)
     ]
     if absent:
         raise DamagedBundleError(
@@ -245,7 +245,7 @@ def _line(placed: Placed, existing: Existing) -> Line:
 
 def _targets(
     images: Sequence[ResolvedImage], placement: Placement, answers: Sequence[_Answer]
-) -> list[Target]:
+) -> list[Target[Holdings]]:
     """A local place is given a name that is right once more: it costs nothing there."""
     local = placement.directory is not None
     return [
@@ -255,7 +255,7 @@ def _targets(
     ]
 
 
-def _ask_for_sparse(targets: Sequence[Target], images: Sequence[BundledImage]) -> None:
+def _ask_for_sparse(targets: Sequence[Target[Holdings]], images: Sequence[BundledImage]) -> None:
     """Not every registry takes an index whose manifests are not all there: ask before the rest.
 
     Raises:
@@ -267,7 +267,7 @@ def _ask_for_sparse(targets: Sequence[Target], images: Sequence[BundledImage]) -
         if root.descriptor.digest not in sparse:
             continue
         try:
-            push_manifest(root, target.destination)
+            push_manifest(root, cast("Destination", target.destination))
         except RegistryError as error:
             if error.status is None or not 400 <= error.status < 500 or error.exit_status != 6:
                 raise

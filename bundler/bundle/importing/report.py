@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.authenticate import OpenedBundle
     from bundler.bundle.format.inventory import BundledImage
     from bundler.copy.plan import Plan
+    from bundler.ports import Holdings
 
 Action = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
 
@@ -54,7 +55,7 @@ class ImportReport:
     opened: OpenedBundle
     target: str
     lines: tuple[Line, ...]
-    plan: Plan
+    plan: Plan[Holdings]
     started: datetime
     ended: datetime
 

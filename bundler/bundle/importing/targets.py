@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import BundledImage, Format
     from bundler.copy.graph import ResolvedImage
     from bundler.oci.digest import Digest
-    from bundler.ports import OpenOptions
+    from bundler.ports import Holdings, OpenOptions
 
-    _Opened = tuple[Destination, TagResolver | None]
+    _Opened = tuple[Holdings, TagResolver | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Placed:
     """One image's place: ``names`` is what ``commit`` gets, ``shown`` what people read."""
 
     image: BundledImage
-    destination: Destination
+    destination: Holdings
     resolver: TagResolver | None
     names: tuple[str, ...]
     shown: str
@@ -55,7 +55,7 @@ class Placed:
         except NotFoundError:
             return None
 
-    def target(self, image: ResolvedImage, *, settled: Collection[str]) -> Target:
+    def target(self, image: ResolvedImage, *, settled: Collection[str]) -> Target[Holdings]:
         """What the engine has to do; the names in ``settled`` stay as they are."""
         referrers = {
             digest: tuple(name for name in names if name not in settled)
@@ -189,10 +189,10 @@ def _open_directory(
         stack.callback(destination.close)
         return destination, destination
     if not directory.exists():
-        return store.Unwritten(directory, kind), None
+        return store.DirectoryHoldings(directory, kind), None
     source = store.open_for_reading(directory, kind)
     stack.callback(source.close)
-    return store.Unwritten(directory, kind), source
+    return store.DirectoryHoldings(directory, kind), source
 
 
 def _path(inside: TargetName) -> str:

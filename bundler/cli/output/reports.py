@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.report import ImportReport
     from bundler.copy.plan import Action, Plan
     from bundler.images.copy_image import CopyReport
+    from bundler.ports import Holdings
 
 _WORDS = {
     "new": "new",
@@ -142,7 +143,7 @@ def copied(report: CopyReport, *, as_json: bool, dry_run: bool) -> None:
         text.line(f"{stays}, there already")
 
 
-def _shares(plan: Plan) -> str:
+def _shares(plan: Plan[Holdings]) -> str:
     """What moved, or would; what was there; and what a registry takes from its own neighbours."""
     moves = f"{text.size(plan.size('push'))} in {text.count(plan.count('push'), 'blob')}"
     mounted = plan.size("mount")
@@ -150,5 +151,5 @@ def _shares(plan: Plan) -> str:
     return f"{moves}; there already: {text.size(plan.size('present'))}{within}"
 
 
-def _blobs(plan: Plan, action: Action) -> str:
+def _blobs(plan: Plan[Holdings], action: Action) -> str:
     return f"{text.count(plan.count(action), 'blob')}, {text.size(plan.size(action))}"

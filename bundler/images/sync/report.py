@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bundler.errors import BundlerError
     from bundler.images.sync.sources import LeftOut
     from bundler.oci.digest import Digest
+    from bundler.ports import Holdings
 
 State = Literal["new", "present", "copied", "failed"]
 
@@ -38,7 +39,7 @@ class SyncReport:
     lines: tuple[Line, ...]
     left_out: tuple[LeftOut, ...]
     """What could not even be looked for."""
-    plans: tuple[Plan, ...]
+    plans: tuple[Plan[Holdings], ...]
 
     @property
     def failures(self) -> list[str]:

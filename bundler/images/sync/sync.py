@@ -17,7 +17,7 @@ from bundler import events, transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions
 from bundler.copy.engine import execute
 from bundler.copy.parallel import run_collecting_errors
-from bundler.copy.plan import Target, plan
+from bundler.copy.plan import Target, create_plan
 from bundler.copy.platform_selection import EVERYTHING, Selection
 from bundler.copy.request import ImageRequest, SignaturePolicy
 from bundler.copy.resolve import resolve
@@ -116,7 +116,7 @@ class _Inspected:
     """An image as it is at its source, and what is to be done for it."""
 
     digest: Digest
-    target: Target | None
+    target: Target[Destination] | None
     """None: the destination has it, or nothing is to be moved."""
     parts: events.ImageResolved
     present: bool = False
@@ -132,7 +132,7 @@ class _Work:
     count: int
     dry_run: bool
     lines: list[Line] = field(default_factory=list)
-    plans: list[Plan] = field(default_factory=list)
+    plans: list[Plan[Destination]] = field(default_factory=list)
 
     def wave(self, placed: Sequence[Placed]) -> None:
         """Copy some of the images, all at once."""
@@ -193,13 +193,13 @@ class _Work:
         if not more and _holds(destination, item.name, root):
             return _Inspected(root, None, parts, present=True)
         names = () if item.name is None else (item.name,)
-        target = Target(image, destination, names, changes=changes)
+        target = Target(image, destination, names, options=changes)
         return _Inspected(root, None if self.dry_run else target, parts)
 
-    def _copy(self, targets: Sequence[Target]) -> ExecutionResult | None:
+    def _copy(self, targets: Sequence[Target[Destination]]) -> ExecutionResult | None:
         if not targets:
             return None
-        made = plan(targets, self.running.executor, self.running.cancellation)
+        made = create_plan(targets, self.running.executor, self.running.cancellation)
         self.plans.append(made)
         return execute(made, self.running)
 

@@ -14,7 +14,7 @@ from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.plan import Target, plan
+from bundler.copy.plan import Target, create_plan
 from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import (
@@ -49,10 +49,9 @@ def no_waiting(monkeypatch):
 
 def copy(executor, there, here, changes, capabilities=None, name="app"):
     image = resolve(ImageRequest(MemoryReference(name)), there.source())
-    target = Target(
-        image, here.destination(capabilities or Capabilities()), (name,), changes=changes
-    )
-    made = plan([target], executor, Cancellation())
+    destination = here.destination(capabilities or Capabilities())
+    target = Target(image, destination, (name,), options=changes)
+    made = create_plan([target], executor, Cancellation())
     return execute(made, EngineOptions(executor)).published[0].image.graph.root
 
 

@@ -83,7 +83,7 @@ def copy(
         reading, writing = work.opening(source, src_access), work.opening(destination, dest_access)
         places = reading, writing, work.engine()
         report = work.retrying(
-            retry, lambda: copy_image(order, *places, admit=work.admit(), dry_run=dry_run)
+            retry, lambda: copy_image(order, *places, policy_check=work.admit(), dry_run=dry_run)
         )
     if digestfile is not None and not dry_run:
         digestfile.write_text(str(report.root.digest))

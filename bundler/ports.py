@@ -1,11 +1,14 @@
-"""The seam: what the engine asks of a place that images come from or go to.
+"""Interfaces between the engine and the transports: sources and destinations of images.
 
-A ``Source`` or ``Destination`` stands for one blob scope: a repository, a layout, an archive, a
-daemon, a storage. Many images may come from it or go into it at once. What only some places can
-do is a protocol of its own, looked for with ``isinstance``; nothing ever asks for a transport's
-name.
+A ``Source`` or ``Destination`` is one blob scope: a repository, a layout, an archive, a container
+engine, an image store. Several images may be read from it or written to it at the same time. The
+engine resolves a name at a source, reads content from the source, pushes it to the destination,
+blobs before manifests, and finally commits the names.
 
-Everything here may be called from several threads at once, except where it says otherwise.
+A feature that only some transports have is a protocol of its own, which the engine tests for with
+``isinstance``. No code compares the names of transports.
+
+All methods may be called from several threads at once unless their docstring says otherwise.
 """
 
 from __future__ import annotations
@@ -32,20 +35,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One thing to move; ``kind`` comes from its place in the graph, never its media type."""
+    """One manifest, config or layer to transfer."""
 
     kind: Kind
+    """The role in the graph of the image. It does not depend on the media type."""
     media_type: str
     digest: Digest | None = None
-    """None: being made on the way."""
+    """None if the content is produced during the transfer."""
     size: int | None = None
-    """In bytes; None: being made, or not said by the manifest."""
+    """In bytes; None if the content is produced during the transfer or the size is unknown."""
     diff_id: Digest | None = None
     urls: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, descriptor: Descriptor, kind: Kind) -> Node:
-        """The node that ``descriptor`` points at."""
+        """Create the node of ``descriptor``."""
         size = None if descriptor.size == SIZE_UNKNOWN else descriptor.size
         return cls(kind, descriptor.media_type, descriptor.digest, size, urls=descriptor.urls)
 
@@ -55,62 +59,63 @@ LayerForm = Literal["any", "compressed", "uncompressed"]
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a destination can hold."""
+    """The formats that a destination supports."""
 
     manifests: frozenset[str] | None = None
-    """Media types of manifests; None: any."""
+    """Supported media types of manifests; None: all."""
     foreign_urls: bool = False
-    """Whether a layer may stay away because its ``urls`` say where it is."""
+    """Whether a foreign layer may be left out because its descriptor has ``urls``."""
     indexes: bool = True
-    """Whether an index may be published; else only one of its images can go here."""
+    """Whether an index can be published. If not, the destination stores single images only."""
     layers: LayerForm = "any"
-    """``uncompressed``: nothing else can be stored. ``compressed``: what is not is better made so
-    on the way, where nothing forbids that. ``any``: as they come."""
+    """``uncompressed``: the destination stores uncompressed layers only. ``compressed``: it prefers
+    compressed layers, and the engine compresses others unless the manifest must not change.
+    ``any``: layers are stored unchanged."""
     writers: int = 0
-    """How many blobs may be pushed at once; 0: any number."""
+    """Maximum number of blobs that may be pushed at the same time; 0: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A root that has arrived with all its parts, and the names that are to stand for it."""
+    """A completely transferred root, and the names that will point to it."""
 
     root: Descriptor
     names: tuple[str, ...]
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """For places that keep annotations beside a name (an image layout's index.json)."""
+    """Stored with the name by destinations that can, such as index.json of an image layout."""
 
 
 class Reference(Protocol):
-    """What a user wrote to name an image in some transport; ``parse(str(r)) == r``."""
+    """Parsed reference to an image in some transport; ``parse(str(reference)) == reference``."""
 
     @property
     def transport(self) -> str:
-        """The name before the colon, for messages and policies only."""
+        """The name of the transport without the colon, for messages and policies only."""
         ...
 
     @property
     def name(self) -> str | None:
-        """What ``Source.resolve`` takes and ``Publication.names`` gets; None: the only image."""
+        """The name for ``Source.resolve`` and ``Publication.names``; None: the only image."""
         ...
 
     def __str__(self) -> str:
-        """The whole text, ``transport:`` included."""
+        """Return the complete text, including ``transport:``."""
         ...
 
 
 @runtime_checkable
 class RepositoryReference(Protocol):
-    """A reference whose image may belong to a repository, wherever it lies now."""
+    """A reference to an image that may have a repository name, wherever it is stored."""
 
     @property
     def image(self) -> ImageReference | None:
-        """The repository, with the tag or the digest that was written; None: none was named."""
+        """The repository with the given tag or digest; None if the reference has no such name."""
         ...
 
 
 @runtime_checkable
 class RegistryReference(Protocol):
-    """A reference to an image that a registry serves."""
+    """A reference to an image in a registry."""
 
     @property
     def registry_host(self) -> str:
@@ -119,119 +124,125 @@ class RegistryReference(Protocol):
 
 
 class Source(Protocol):
-    """Where images come from. Compared and hashed by identity."""
+    """A location that images are read from. Compared and hashed by identity."""
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """The root that ``name`` stands for now.
+        """Return the descriptor of the root that ``name`` currently points to.
 
-        The descriptor is what the place says; whoever reads the content verifies it.
+        The descriptor is the claim of the source. The reader of the content verifies it.
 
         Raises:
-            NotFoundError: there is no such name, or several where none was given.
+            NotFoundError: the name does not exist, or is None and there are several images.
         """
         ...
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """The bytes of ``target`` from ``offset`` on, unverified; each call is a fresh stream.
+        """Open a new stream over the bytes of ``target`` from ``offset`` on, unverified.
 
         Raises:
-            NotFoundError: it is not there.
+            NotFoundError: the source does not contain ``target``.
         """
         ...
 
     def close(self) -> None:
-        """Let go of files and connections; nothing may be called afterwards."""
+        """Release files and connections. No other method may be called afterwards."""
         ...
 
 
 class Holdings(Protocol):
-    """The content that a location has, and the content that it accepts.
+    """The content that a location has, and the formats that it supports.
 
-    A plan needs no more of a destination than this; a source that can list its content cheaply
-    may implement it as well. Compared and hashed by identity.
+    A plan needs nothing else of a destination. A source that can list its content cheaply may
+    implement it, too. Compared and hashed by identity.
     """
 
     @property
     def capabilities(self) -> Capabilities:
-        """The capabilities of the location."""
+        """The formats that the location supports."""
         ...
 
     def has(self, target: Node, /) -> bool:
-        """Whether ``target`` itself is present (not what it refers to); never computes a digest."""
+        """Return whether ``target`` itself, without its children, is stored. Reads no content."""
         ...
 
 
 class Destination(Holdings, Protocol):
-    """Where images go. Children arrive before parents; names change only in ``commit``."""
+    """A location that images are written to.
+
+    Children are pushed before their parents. Names change in ``commit`` only.
+    """
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Store all of ``content``, or nothing; what was stored.
+        """Store ``content`` completely or not at all; return the descriptor of the stored content.
+
+        The caller closes ``content``.
 
         Raises:
-            NoSpaceError, MediumError, RegistryError: nothing of it is visible then.
+            NoSpaceError, MediumError, RegistryError: nothing became visible.
         """
         ...
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Make names stand for roots, durably; called once, last, from one thread."""
+        """Make names point to roots, durably. Called once, from one thread, after all pushes."""
         ...
 
     def close(self) -> None:
-        """Let go of files, locks and connections; what was not committed has no name."""
+        """Release files, locks and connections. Content that was not committed has no name."""
         ...
 
 
 @runtime_checkable
 class ReadableDestination(Protocol):
-    """A destination whose own content can be read back: it is hashed before it is relied on."""
+    """A destination whose content can be read, so that it is hashed before it is reused."""
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """As ``Source.open``."""
+        """Open a stream as ``Source.open`` does."""
         ...
 
 
 @runtime_checkable
 class TagResolver(Protocol):
-    """A place, a destination above all, that can tell what a name stands for now."""
+    """A destination that can resolve names."""
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """As ``Source.resolve``."""
+        """Resolve a name as ``Source.resolve`` does."""
         ...
 
 
 @runtime_checkable
 class Deletes(Protocol):
-    """A destination whose images can be removed."""
+    """A destination that can delete images."""
 
     def delete(self, name: str | None = None, /) -> Descriptor:
-        """Durably remove the image that ``name`` stands for; what it was.
+        """Durably delete the image that ``name`` points to; return its descriptor.
 
-        In a registry all its other tags go with it; in a layout what another name needs stays.
+        A registry deletes all other tags of the image as well. A layout keeps the content that
+        other images need.
 
         Raises:
-            NotFoundError: there is no such image.
+            NotFoundError: the image does not exist.
         """
         ...
 
 
 @runtime_checkable
 class DeletesTags(Protocol):
-    """A destination that can forget a tag and keep what it stood for."""
+    """A destination that can delete a tag and keep the image."""
 
     def untag(self, name: str | None = None, /) -> Descriptor:
-        """Durably remove the tag ``name``; what it stood for.
+        """Durably delete the tag ``name``; return the descriptor that it pointed to.
 
         Raises:
-            NotFoundError: there is no such tag.
-            UsageError: ``name`` holds no tag.
+            NotFoundError: the tag does not exist.
+            UsageError: ``name`` has no tag.
         """
         ...
 
 
 class SynthesizesManifests:
-    """Marks a source that stores no manifests and makes them when it is read.
+    """Marker of a source that stores no manifests and creates them when it is read.
 
-    No other program can know their digests, so an image may change its form on the way.
+    No other program knows the digests of such manifests, so the engine may convert the image.
     """
 
     __slots__ = ()
@@ -239,143 +250,147 @@ class SynthesizesManifests:
 
 @runtime_checkable
 class KeepsOriginalManifests(Protocol):
-    """A source that keeps the manifest an image came with, though not the layers it names.
+    """A source that keeps the original manifest of an image, but not the layers in that form.
 
-    What can be copied out has another manifest, which ``resolve`` tells.
+    ``resolve`` returns another manifest, which describes the layers as they are stored.
     """
 
     def stored_manifest(self, name: str | None = None, /) -> Descriptor:
-        """The manifest or list that the image ``name`` came with; ``open`` reads it.
+        """Return the descriptor of the original manifest or index; ``open`` reads it.
 
         Raises:
-            NotFoundError: as ``resolve``.
+            NotFoundError: as for ``resolve``.
         """
         ...
 
 
 @runtime_checkable
 class ReportsMirror(Protocol):
-    """A source that may have been served by a mirror."""
+    """A source whose content may be served by a mirror."""
 
     @property
     def served_by(self) -> str | None:
-        """The place that content really came from, once some did; None: the one that was named."""
+        """The mirror that served content; None before the first read, and if no mirror did."""
         ...
 
 
 @runtime_checkable
 class RegistryRepository(Protocol):
-    """A source or destination in a registry: its blobs may be mounted into its neighbours."""
+    """A source or destination in a registry, whose blobs other repositories may mount."""
 
     @property
     def mount_scope(self) -> str:
-        """Equal for places that may mount from one another."""
+        """Equal for repositories that can mount blobs from one another."""
         ...
 
     @property
     def repository(self) -> str:
-        """The repository's path in its registry."""
+        """The path of the repository in its registry."""
         ...
 
 
 @runtime_checkable
 class MountsBlobs(RegistryRepository, Protocol):
-    """A destination that can take a blob from another repository without moving bytes."""
+    """A destination that can mount a blob from another repository without a transfer."""
 
     def mount(self, target: Node, repository: str, /) -> bool:
-        """Try to mount ``target`` from ``repository``; False where the registry will not."""
+        """Mount ``target`` from ``repository``; return False if the registry refuses."""
         ...
 
 
 @runtime_checkable
 class ResumesPush(Protocol):
-    """A destination that keeps the front of a blob whose push broke off."""
+    """A destination that keeps the first part of a blob whose push was interrupted."""
 
     def offset(self, target: Node, /) -> int:
-        """How many bytes it holds; the next ``push`` of ``target`` goes on from there."""
+        """Return the number of stored bytes; the next ``push`` of ``target`` continues there."""
         ...
 
 
 @runtime_checkable
 class ListsTags(Protocol):
-    """A source that can tell all its names."""
+    """A source that can list its names."""
 
     def tags(self) -> list[str]:
-        """Every name, in the order the place gives them."""
+        """Return all names in the order of the source."""
         ...
 
 
 @runtime_checkable
 class ListsReferrers(Protocol):
-    """A source that knows which manifests name another as their subject."""
+    """A source that can list the referrers of a manifest."""
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
-        """The manifests that refer to ``subject``; empty if there are none."""
+        """Return the manifests whose subject is ``subject``."""
         ...
 
 
 @runtime_checkable
 class HasSignatures(Protocol):
-    """A source that keeps signatures beside its manifests."""
+    """A source that stores simple signatures with its manifests."""
 
-    def signatures(self, of: Digest, /) -> list[bytes]:
-        """Those of one manifest, each as it is stored, none of them verified."""
+    def signatures(self, manifest: Digest, /) -> list[bytes]:
+        """Return the stored signatures of ``manifest``, unverified."""
         ...
 
 
 @runtime_checkable
 class StoresSignatures(Protocol):
-    """A destination that keeps signatures beside its manifests."""
+    """A destination that stores simple signatures with its manifests."""
 
-    def push_signatures(self, of: Digest, signatures: Sequence[bytes], /) -> None:
-        """Let ``signatures`` be those of a manifest, from ``commit`` on."""
+    def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
+        """Replace the signatures of ``manifest``; the change takes effect in ``commit``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class OpenOptions:
-    """How to open a place. Each transport takes what concerns it."""
+    """Options for opening sources and destinations; a transport uses those that concern it."""
 
     settings: Settings
+    """The user's configuration."""
     overrides: Mapping[str, RegistryOverride] = field(default_factory=dict)
-    """What the command line or a bundle manifest says of a registry, by its host[:port]."""
+    """Settings of single registries from the command line or a bundle manifest, by host[:port]."""
     duplicate_blobs: bool = False
-    """dir trees: copy a shared blob where the medium has no hard links."""
+    """For ``dir:`` trees: copy a shared blob if the file system has no hard links."""
     daemon_host: str | None = None
-    """Where a container engine listens, as ``unix:///path/of/its/socket``; None: Docker's."""
+    """For ``docker-daemon:``: the address of the container engine, such as
+    ``unix:///run/user/1000/podman/podman.sock``; None: the socket of Docker."""
     shared_blob_dir: Path | None = None
-    """oci: layouts: the directory of blobs that several layouts share; None: each its own."""
+    """For ``oci:``: the blob directory that several layouts share; None: no shared directory."""
     scratch: Path | None = None
-    """Where large temporary files go; None: where each place sees fit, on a disk."""
+    """The directory for large temporary files; None: chosen by each transport, never in memory."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
+    """Receives progress, retries and warnings; called from several threads."""
 
 
 class Transport(Protocol):
-    """Ties a name (``docker:``, ``oci:``) to its references, sources and destinations."""
+    """A transport such as ``docker:`` or ``oci:``: its references, sources and destinations."""
 
     def parse(self, text: str, /) -> Reference:
-        """Read what stands after ``transport:``.
+        """Parse the part of a reference after ``transport:``.
 
         Raises:
-            InvalidReferenceError: with the part that is wrong.
+            InvalidReferenceError: ``text`` is not a reference of this transport.
         """
         ...
 
     def source(self, reference: Reference, options: OpenOptions, /) -> Source:
-        """Open the place that ``reference`` names, for reading."""
+        """Open the source of ``reference``."""
         ...
 
     def destination(self, reference: Reference, options: OpenOptions, /) -> Destination:
-        """Open the place that ``reference`` names, for writing.
+        """Open the destination of ``reference``.
 
         Raises:
-            UnsupportedError: this transport can only be read.
-            LockedError: somebody else is writing there.
+            UnsupportedError: the transport is read-only.
+            LockedError: another process writes to the destination.
         """
         ...
 
 
 PolicyCheck = Callable[[Source, str, Descriptor, bytes], None]
-"""A policy: called with (source, reference, descriptor, bytes) for each manifest before it is
-parsed; returns nothing, or raises a TrustError."""
+"""Called with (source, reference, descriptor, bytes) of every manifest before it is parsed.
+
+It returns if the policy accepts the manifest, and raises a ``TrustError`` if not."""

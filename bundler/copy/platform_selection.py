@@ -119,7 +119,7 @@ def check_platform(offered: Platform, selection: Selection, label: str) -> None:
         return
     if all(choose(platform, [offered]) is None for platform in selection.platforms):
         wanted = [str(platform) for platform in selection.platforms]
-        raise NoPlatformError(label, wanted=wanted, offered=[str(offered)])
+        raise NoPlatformError(label, requested=wanted, offered=[str(offered)])
 
 
 def _is_variant(entry: Descriptor, platform: Platform) -> bool:
@@ -138,7 +138,7 @@ def _no_platform(platform: Platform, index: Index, label: str) -> NoPlatformErro
     }
     return NoPlatformError(
         label,
-        wanted=[str(platform)],
+        requested=[str(platform)],
         offered=sorted(offered),
         docker_list=index.media_type == media_types.DOCKER_LIST,
     )

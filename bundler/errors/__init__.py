@@ -67,21 +67,27 @@ from bundler.errors.base import (
     TemplateLimitError,
     TimeLimitError,
 )
+from bundler.errors.conflict import (
+    ArchiveExistsError,
+    ConflictError,
+    DigestConflictError,
+    DirectoryExistsError,
+    NotAnImageDirectoryError,
+)
 from bundler.errors.integrity import (
     DamagedBundleError,
     DigestMismatchError,
-    ExpiredError,
     IntegrityError,
-    InvalidSignatureError,
     MalformedError,
     NotPlainFileError,
-    RejectedByPolicyError,
-    RollbackError,
     SizeMismatchError,
-    TrustError,
-    UnauthenticatedError,
 )
-from bundler.errors.lookup import (
+from bundler.errors.medium import (
+    LockedError,
+    MediumError,
+    NoSpaceError,
+)
+from bundler.errors.not_found import (
     AmbiguousImageError,
     IndexOutOfRangeError,
     MissingFileError,
@@ -89,11 +95,6 @@ from bundler.errors.lookup import (
     NoSuchImageError,
     NotFoundError,
     NotLoggedInError,
-)
-from bundler.errors.medium import (
-    LockedError,
-    MediumError,
-    NoSpaceError,
 )
 from bundler.errors.registry import (
     CertificateError,
@@ -105,6 +106,23 @@ from bundler.errors.registry import (
     RegistryError,
     UnauthorizedError,
 )
+from bundler.errors.trust import (
+    ExpiredError,
+    InvalidSignatureError,
+    RejectedByPolicyError,
+    RollbackError,
+    TrustError,
+    UnauthenticatedError,
+)
+from bundler.errors.unsupported import (
+    CannotConvertError,
+    FormatUnsupportedError,
+    NotADockerArchiveError,
+    ReadOnlyTransportError,
+    SingleImageDestinationError,
+    UnavailableTransportError,
+    UnsupportedError,
+)
 from bundler.errors.usage import (
     ConfigError,
     InvalidBundleManifestError,
@@ -112,20 +130,6 @@ from bundler.errors.usage import (
     PolicyFileError,
     TemplateError,
     UsageError,
-)
-from bundler.errors.writing import (
-    ArchiveExistsError,
-    CannotConvertError,
-    ConflictError,
-    DigestConflictError,
-    DirectoryExistsError,
-    FormatUnsupportedError,
-    NotADockerArchiveError,
-    NotAnImageDirectoryError,
-    ReadOnlyTransportError,
-    SingleImageDestinationError,
-    UnavailableTransportError,
-    UnsupportedError,
 )
 
 __all__ = [

@@ -208,7 +208,7 @@ def test_an_absent_platform_is_named_with_what_is_offered(executor):
     request = ImageRequest(MemoryReference("app"), selection=Selection((ARM64,)))
     with pytest.raises(NoPlatformError) as raised:
         resolve(request, there.source())
-    assert raised.value.wanted == ("linux/arm64",)
+    assert raised.value.requested == ("linux/arm64",)
     assert raised.value.offered == ("linux/amd64",)
 
 
@@ -218,7 +218,7 @@ def test_a_single_image_of_another_platform_is_refused():
     request = ImageRequest(MemoryReference("app"), selection=Selection((ARM64,)))
     with pytest.raises(NoPlatformError) as raised:
         resolve(request, there.source())
-    assert raised.value.wanted == ("linux/arm64",)
+    assert raised.value.requested == ("linux/arm64",)
     assert raised.value.offered == ("linux/amd64",)
 
 

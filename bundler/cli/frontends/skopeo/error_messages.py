@@ -127,7 +127,7 @@ def _of_local_copy(
 ) -> SkopeoMessage:
     """Of a copy, what no registry has to do with."""
     match error:
-        case NoPlatformError(wanted=(_,)):
+        case NoPlatformError(requested=(_,)):
             reason = local_errors.no_platform(error)
             return SkopeoMessage(f"choosing an image from manifest list {source}: {reason}")
         case FormatUnsupportedError(feature="zstd", media_type=media_type):
@@ -193,7 +193,7 @@ def _of_inspect(error: BundlerError, line: CommandLine) -> SkopeoMessage:
         read = _read(error, exchange, image, line, "")
         return SkopeoMessage(read.cause, read.status, front)
     match error:
-        case NoPlatformError(wanted=(_,)):
+        case NoPlatformError(requested=(_,)):
             reason = local_errors.no_platform(error)
             return SkopeoMessage(
                 f"Error parsing manifest for image: choosing image instance: {reason}"

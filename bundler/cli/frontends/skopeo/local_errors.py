@@ -85,7 +85,7 @@ def unwritable(error: BundlerError, place: DisplayReference) -> str | None:
 
 def no_platform(error: NoPlatformError) -> str:
     """That a list has no image for a platform."""
-    system, architecture, variant = (*error.wanted[0].split("/", 2), "", "")[:3]
+    system, architecture, variant = (*error.requested[0].split("/", 2), "", "")[:3]
     return (
         f"no image found in {'manifest list' if error.docker_list else 'image index'} for"
         f" architecture {quote(architecture)}, variant {quote(variant)}, OS {quote(system)}"

@@ -38,7 +38,10 @@ def copied(error: BundlerError, source: str = "oci:/l:x", destination: str = "di
 def test_missing_platform_is_reported_by_the_kind_of_its_list(docker_list, kind):
     """A path that contains the word docker does not decide which kind it is."""
     error = errors.NoPlatformError(
-        "oci:/docker:x", wanted=["linux/arm/v7"], offered=["linux/amd64"], docker_list=docker_list
+        "oci:/docker:x",
+        requested=["linux/arm/v7"],
+        offered=["linux/amd64"],
+        docker_list=docker_list,
     )
     assert copied(error, "oci:/docker:x") == (
         f"choosing an image from manifest list oci:/docker:x: no image found in {kind} for"

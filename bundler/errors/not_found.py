@@ -101,7 +101,7 @@ class NoPlatformError(NotFoundError):
     """An image without the requested platform.
 
     Fields:
-        wanted: the requested platforms, as ``os/architecture[/variant]``.
+        requested: the requested platforms, as ``os/architecture[/variant]``.
         offered: the platforms that the image has, in the same form.
         docker_list: whether the platforms are those of a Docker manifest list.
 
@@ -112,16 +112,16 @@ class NoPlatformError(NotFoundError):
         self,
         subject: str,
         *,
-        wanted: Sequence[str],
+        requested: Sequence[str],
         offered: Sequence[str],
         docker_list: bool = False,
     ) -> None:
         super().__init__(
-            f"{subject}: no image for {', '.join(wanted)};"
+            f"{subject}: no image for {', '.join(requested)};"
             f" it offers {', '.join(offered) or 'no platforms'}",
             hint="ask for a platform that it offers, or leave platforms out",
         )
-        self.wanted = tuple(wanted)
+        self.requested = tuple(requested)
         self.offered = tuple(offered)
         self.docker_list = docker_list
 

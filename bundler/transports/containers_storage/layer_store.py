@@ -151,7 +151,7 @@ def _publish(
             remove(storage, changes, [layer.id])
         changes.add(value | {"flags": {"incomplete": True}})
         changes.save()
-        storage.driver.publish(staged, layer.id, layer.parent)
+        storage.driver.publish(staged, layer.id)
         try:
             split.replace(storage.split_path(layer.id))
         except OSError as error:

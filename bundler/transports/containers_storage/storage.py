@@ -22,7 +22,7 @@ from bundler.errors import (
 )
 from bundler.errors.counts import shortlist
 from bundler.oci.json import strict
-from bundler.transports.containers_storage.drivers import driver as drivers
+from bundler.transports.containers_storage.drivers import choice
 from bundler.transports.containers_storage.drivers.rooted_tree import remove_tree
 from bundler.transports.containers_storage.metadata import (
     ImageRecord,
@@ -135,8 +135,8 @@ def opened(
         UnsupportedError, UsageError: no driver for it.
         MediumError: it cannot be made.
     """
-    in_userns = drivers.in_user_namespace()
-    name = drivers.choose(driver, root)
+    in_userns = choice.in_user_namespace()
+    name = choice.choose_driver(driver, root)
     if not write and not (root / f"{name}-images").is_dir():
         raise NotFoundError(
             f"containers-storage:[{name}@{root}]: there is no such storage, or it holds no image"
@@ -148,7 +148,7 @@ def opened(
     images, layers, containers = (
         RecordStore(root / f"{name}-{kind}", kind, stop) for kind in kinds
     )
-    made = drivers.make(name, root, options, in_userns=in_userns)
+    made = choice.create_driver(name, root, options, in_userns=in_userns)
     return Storage(root, run_root, made, images, layers, containers, in_userns)
 
 

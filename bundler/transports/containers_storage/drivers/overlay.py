@@ -55,7 +55,7 @@ class Overlay:
             raise explained(error, staging, "cannot make a layer here") from error
         return diff
 
-    def publish(self, staging: Path, layer: str, parent: str | None) -> None:  # noqa: ARG002 - the protocol's form
+    def publish(self, staging: Path, layer: str) -> None:
         """As the protocol has it."""
         links = self.home / "l"
         try:

@@ -39,7 +39,7 @@ class Vfs:
             raise explained(error, staging, "cannot copy a layer here") from error
         return tree
 
-    def publish(self, staging: Path, layer: str, parent: str | None) -> None:  # noqa: ARG002 - the protocol's form
+    def publish(self, staging: Path, layer: str) -> None:
         """As the protocol has it."""
         try:
             self._layers.mkdir(0o700, parents=True, exist_ok=True)

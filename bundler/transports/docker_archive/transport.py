@@ -119,7 +119,7 @@ class DockerArchiveSource(SynthesizesManifests):
         self._roots: dict[int, Descriptor] = {}
         self._sizes: dict[int, int] = {}
         with ExitStack() as opened:
-            self._file = archive_file.open_archive(archive, options, opened)
+            self._file = opened.enter_context(archive_file.open_archive(archive, options))
             self._what = str(self._file.path)
             self._members = tar_index.index(self._file, links=True)
             self._images = self._read_images()

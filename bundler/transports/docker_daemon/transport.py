@@ -29,7 +29,7 @@ from bundler.ports import Capabilities, SynthesizesManifests
 from bundler.transports.docker_archive.transport import DockerArchiveSource
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
 from bundler.transports.docker_daemon.engine_api import DEFAULT_HOST, Engine, EngineTls
-from bundler.transports.shared import archive_file, pipes
+from bundler.transports.shared.scratch_file import ScratchFile, copy_to_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,12 +106,9 @@ class DaemonSource(SynthesizesManifests):
             return self._fetched[name]
 
     def _fetch(self, name: str) -> DockerArchiveSource:
-        folder = self._options.scratch or pipes.DEFAULT_SCRATCH
         path = Path(f"docker-daemon:{name}")
         with self._engine.save(_familiar(name)) as stream:
-            archive = archive_file.copy_to_temporary_file(
-                stream, path, folder, self._options, limit=_MAX_ARCHIVE
-            )
+            archive = copy_to_scratch(stream, path, self._options, limit=_MAX_ARCHIVE)
         return DockerArchiveSource(archive, self._options)
 
 
@@ -120,7 +117,7 @@ class DaemonDestination:
 
     def __init__(self, options: OpenOptions) -> None:
         self._engine = _engine(options)
-        self._file = pipes.ScratchFile(options)
+        self._file = ScratchFile(options)
         self._images = DockerArchiveWriter(
             self._file.fd, self._file.path, self._engine.host, uncompressed=False
         )

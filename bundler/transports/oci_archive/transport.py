@@ -50,7 +50,7 @@ class ArchivedFiles:
     def __init__(self, path: Path, options: OpenOptions) -> None:
         self.path = path
         with ExitStack() as opened:
-            self._file = archive_file.open_archive(path, options, opened)
+            self._file = opened.enter_context(archive_file.open_archive(path, options))
             self._members = tar_index.index(self._file, links=True)
             if _DOCKER_MANIFEST in self._members and image_layout.INDEX_FILE not in self._members:
                 raise UnsupportedError(

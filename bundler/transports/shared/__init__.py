@@ -1,1 +1,4 @@
-"""Code that several transports share: pipes, archive files, images made on the fly, hints."""
+"""Code for several transports: frames of sources and destinations, archive files, pipes, hints.
+
+Read ``path_transport`` first.
+"""

@@ -1,4 +1,4 @@
-"""What a user may have meant who names a place by the wrong transport."""
+"""Suggest another transport when a path cannot be read by the one that was given."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bundler.errors import BundlerError
-
 
 @contextmanager
 def add_transport_hint(path: Path, transport: str) -> Iterator[None]:
-    """Where nothing of ``transport`` can be read at ``path``, hint at the next step."""
+    """Set the hint of an error that ``transport`` raises while it opens ``path``."""
     try:
         yield
     except (IntegrityError, NotFoundError, UnsupportedError) as error:
-        error.hint = suggest_reference(path, transport) or error.hint or _again(error, path)
+        error.hint = suggest_reference(path, transport) or error.hint
+        if error.hint is None and isinstance(error, IntegrityError) and path.is_file():
+            error.hint = "the file is damaged, or only part of one: fetch or make it again"
         raise
 
 
 def suggest_reference(path: Path, transport: str) -> str | None:
-    """What lies at ``path``, by the transport that reads it, as far as a glance tells."""
+    """Return a hint with the reference that can read ``path``; None if it is unknown.
+
+    Only the names of files are examined.
+    """
     if path.is_dir():
         if transport != "oci" and (path / "index.json").is_file():
             return f"it is an OCI image layout: oci:{path}"
@@ -33,10 +36,4 @@ def suggest_reference(path: Path, transport: str) -> str | None:
             return f"it is one image in a directory: dir:{path}"
     elif path.is_file() and transport in ("dir", "oci"):
         return f"it is a file, as oci-archive:{path} or docker-archive:{path} is"
-    return None
-
-
-def _again(error: BundlerError, path: Path) -> str | None:
-    if isinstance(error, IntegrityError) and path.is_file():
-        return "the file is damaged, or only part of one: fetch or make it again"
     return None

@@ -26,7 +26,7 @@ from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import FileSlice
 from bundler.content.streams.reader import read_chunks
 from bundler.errors import LimitError, MalformedError, UnsupportedError
-from bundler.transports.shared import pipes
+from bundler.transports.shared.scratch_file import ScratchFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,8 +76,8 @@ def create_layer(
         NoSpaceError, MediumError: it cannot be kept.
     """
     with (
-        closing(pipes.ScratchFile(options)) as unpacked,
-        closing(pipes.ScratchFile(options)) as packed,
+        closing(ScratchFile(options)) as unpacked,
+        closing(ScratchFile(options)) as packed,
     ):
         job = _Job(str(file.path), sif.modified, options.cancellation)
         _unsquash(file, sif, unpacked.fd, job)

@@ -22,7 +22,7 @@ from bundler.errors import InvalidReferenceError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import timestamps
-from bundler.transports.shared import archive_file, pipes
+from bundler.transports.shared.archive_file import open_file_or_pipe
 from bundler.transports.shared.path_reference import UnnamedReference
 from bundler.transports.shared.synthetic_image import (
     ReadOnlyTransport,
@@ -61,7 +61,9 @@ class TarballSource(SyntheticSource):
     def __init__(self, reference: UnnamedReference, options: OpenOptions) -> None:
         with ExitStack() as opened:
             self._files = [
-                opened.enter_context(_open_file(path, options))
+                opened.enter_context(
+                    open_file_or_pipe(Path("/dev/stdin" if path == _STDIN else path), options)
+                )
                 for path in reference.path.split(":")
             ]
             super().__init__(reference, options, opened.pop_all())
@@ -117,16 +119,6 @@ class _Layer:
     entry: Descriptor
     diff_id: Digest
     modified: int
-
-
-def _open_file(path: str, options: OpenOptions) -> RegularFile:
-    if path != _STDIN and not pipes.is_stream(Path(path)):
-        return RegularFile.open(Path(path))
-    place = Path("/dev/stdin" if path == _STDIN else path)
-    with pipes.open_pipe(place, options.cancellation) as stream:
-        return archive_file.copy_to_temporary_file(
-            stream, place, options.scratch or pipes.DEFAULT_SCRATCH, options
-        )
 
 
 def _config(layers: Sequence[_Layer]) -> dict[str, object]:

@@ -1,0 +1,88 @@
+"""Large temporary files. They have no name, so they vanish when they are closed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.content.files.os_errors import explained
+from bundler.content.files.safe_directory import RegularFile
+from bundler.content.streams.reader import read_chunks, write_all
+from bundler.errors import LimitError
+
+if TYPE_CHECKING:
+    from bundler.content.streams.reader import Reader
+    from bundler.ports import OpenOptions
+
+_DEFAULT_DIRECTORY = Path("/var/tmp")  # noqa: S108 - the files have no names
+
+
+class ScratchFile:
+    """An empty temporary file, in the directory for large ones.
+
+    Args:
+        options: contain that directory.
+        default: the directory if the options contain none; ``/var/tmp`` if unset.
+
+    Raises:
+        MediumError, NoSpaceError: the file cannot be created.
+    """
+
+    def __init__(self, options: OpenOptions, default: Path | None = None) -> None:
+        self.path = options.scratch or default or _DEFAULT_DIRECTORY
+        """The directory, for messages."""
+        try:
+            self._file = tempfile.TemporaryFile(dir=self.path, buffering=0)  # noqa: SIM115 - until close
+        except OSError as error:
+            raise explained(error, self.path, "cannot write a temporary file") from error
+        self.fd = self._file.fileno()
+
+    def reader(self, path: Path | None = None) -> RegularFile:
+        """Open the file from its start; ``path`` is its name in messages.
+
+        The caller closes the returned file, which stays readable after ``close``.
+        """
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        return RegularFile(path or self.path, os.dup(self.fd))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def copy_to_scratch(
+    stream: Reader,
+    path: Path,
+    options: OpenOptions,
+    *,
+    default: Path | None = None,
+    limit: int | None = None,
+) -> RegularFile:
+    """Copy ``stream`` to a temporary file, which the caller closes.
+
+    Args:
+        stream: read to its end.
+        path: the name of the file in messages.
+        options: contain the cancellation and the directory for large temporary files.
+        default: the directory if the options contain none; ``/var/tmp`` if unset.
+        limit: the maximum size in bytes; None: no limit.
+
+    Raises:
+        LimitError: the stream is longer than ``limit``.
+        NoSpaceError, MediumError: the file cannot be written.
+    """
+    size = 0
+    with closing(ScratchFile(options, default)) as file:
+        try:
+            for chunk in read_chunks(stream):
+                options.cancellation.check()
+                size += len(chunk)
+                if limit is not None and size > limit:
+                    raise LimitError(f"{path}: more than the {limit:,} bytes allowed")
+                write_all(file.fd, chunk)
+        except OSError as error:
+            raise explained(error, file.path, "cannot write a temporary file") from error
+        return file.reader(path)

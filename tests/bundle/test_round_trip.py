@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -198,7 +199,7 @@ def test_an_incomplete_bundle_says_so_and_holds_the_rest(place):
     report = place.export(place.wanted(), place.wanted(MULTI, "gone"), keep_going=True)
     assert list(report.missing) == [MULTI]
     assert not report.inventory.complete
-    assert [image.reference for image in report.inventory.images] == [APP]
+    assert [str(image.reference) for image in report.inventory.images] == [APP]
 
 
 def test_what_is_missing_is_named_once(place):
@@ -398,6 +399,15 @@ def test_a_bundle_is_not_replaced_by_one_of_another_stream_or_format(place):
     with pytest.raises(ConflictError, match="plant-7"):
         place.export(stream="ship-9", signed=False)
     assert snapshot(place.bundle) == before
+
+
+def test_export_refuses_duplicate_blobs_in_format_oci(place):
+    """The option has no effect there: a layout stores each blob once."""
+    place.options = replace(place.options, duplicate_blobs=True)
+    with pytest.raises(UsageError):
+        place.export(kind="oci")
+    assert not place.bundle.exists()
+    assert place.export(kind="dir").changed
 
 
 @pytest.mark.parametrize("kind", ["oci", "dir"])

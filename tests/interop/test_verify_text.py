@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,11 +27,15 @@ def commands(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("    ")]
 
 
+def render(contents: inventory.Inventory, signers: list[keys.PublicKey]) -> bytes:
+    return instructions.render(contents.stream, contents.format, contents.images, signers)
+
+
 def make(directory: Path, form: str, signers: tuple[keys.PrivateKey, ...]) -> Path:
     """A bundle whose VERIFY.txt is its own."""
     bundle = bundles.write(directory, form=form)
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
-    (bundle / "VERIFY.txt").write_bytes(instructions.render(contents, signers))
+    (bundle / "VERIFY.txt").write_bytes(render(contents, [key.public for key in signers]))
     value = json.loads((bundle / "bundle.json").read_bytes())
     value.pop("sums")
     bundles.finish(bundle, value, signers)
@@ -97,7 +102,7 @@ def test_each_signer_can_be_verified_by_its_own_command(tmp_path: Path, home: Pa
 def test_a_bundle_that_was_signed_later_can_be_verified_too(tmp_path: Path, home: Path):
     bundle = make(tmp_path / "b", "oci", (SIGNER,))
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
-    text = instructions.render(contents, ()).decode()
+    text = render(contents, []).decode()
     (line,) = [line for line in commands(text) if line.startswith("openssl dgst")]
     assert run(line, home, bundle).returncode == 0
 
@@ -114,12 +119,13 @@ def test_its_commands_notice_damage(tmp_path: Path, home: Path, damaged: str):
 
 
 def test_a_hostile_name_stays_one_argument(tmp_path: Path, home: Path):
-    """A reference is text from outside; pasting the commands must not run it."""
-    hostile = "registry.corp/x:1 $(touch pwned); `touch pwned` 'touch pwned' \" & touch pwned"
-    one = next(iter(bundles.sample().values()))
-    bundle = bundles.write(tmp_path / "b", {hostile: one})
+    """A target name is text from outside; pasting the commands must not run it."""
+    hostile = "x:1 $(touch pwned); `touch pwned` 'touch pwned' \" & touch pwned"
+    bundle = bundles.write(tmp_path / "b")
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
-    text = instructions.render(contents, ()).decode()
+    images = tuple(replace(image, rename=hostile) for image in contents.images[:1])
+    contents = replace(contents, images=images)
+    text = render(contents, []).decode()
     (line,) = [line for line in commands(text) if line.startswith("skopeo")]
     run(line, home, bundle, TARGET="dir:nowhere")
     assert not list(tmp_path.rglob("pwned"))
@@ -130,6 +136,6 @@ def test_a_long_list_of_images_ends(tmp_path: Path):
     named = {f"registry.corp/app-{number}:1": one for number in range(60)}
     bundle = bundles.write(tmp_path / "b", named)
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
-    text = instructions.render(contents, ()).decode()
+    text = render(contents, []).decode()
     assert text.count("skopeo copy") == 50
     assert "10 more" in text

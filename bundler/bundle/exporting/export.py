@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from bundler import __version__
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import resolve_all
-from bundler.bundle.format import checksums, directory, inventory, store
+from bundler.bundle.format import checksums, directory, instructions, inventory, store
 from bundler.bundle.format import signatures as signing
 from bundler.bundle.format.inventory import BundledImage, Inventory, Producer
 from bundler.bundle.media import filesystem
 from bundler.bundle.verifying.verify import verify
 from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.plan import Plan, create_plan
-from bundler.errors import BundlerError, ConflictError, MediumError, PartialError
+from bundler.errors import BundlerError, ConflictError, MediumError, PartialError, UsageError
 from bundler.events import Notice
 from bundler.oci.json import timestamps
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Format
+    from bundler.bundle.media.filesystem import Medium
     from bundler.copy.request import ImageRequest
     from bundler.ports import Holdings, OpenOptions
     from bundler.trust.keys import PrivateKey
@@ -74,6 +75,8 @@ class ExportReport:
     plan: Plan[Holdings]
     missing: Mapping[str, BundlerError]
     """The images that are not in the bundle, by reference; if there are any, it is incomplete."""
+    medium: Medium
+    """The medium after the export."""
 
     @property
     def referrers(self) -> int:
@@ -114,7 +117,7 @@ class ExportReport:
             "moved": {"blobs": self.plan.count("push"), "bytes": self.plan.size("push")},
             "present": {"blobs": self.plan.count("present"), "bytes": self.plan.size("present")},
             "images": [
-                {"reference": image.reference, "digest": image.digest.text}
+                {"reference": str(image.reference), "digest": image.digest.text}
                 for image in contents.images
             ],
             "referrers": self.referrers,
@@ -124,6 +127,7 @@ class ExportReport:
             "missing": [
                 {"reference": name, "error": str(error)} for name, error in self.missing.items()
             ],
+            "medium": self.medium.to_json(),
         }
 
 
@@ -137,68 +141,80 @@ def export(request: ExportRequest, running: EngineOptions) -> ExportReport:
         BundlerError: the first failure; content that was written stays for the next run.
     """
     bundle = request.bundle
-    check_destination(request)
+    check_destination(request, filesystem.inspect(bundle))
     former = _read_former(request)
     with ExitStack() as stack:
         images, missing = resolve_all(request.images, request.options, running, stack)
         if not images:
             lines = [error.message_about(name) for name, error in missing.items()]
             raise PartialError("nothing could be resolved", lines)
-        check_destination(request)  # the medium may have been removed in the meantime
+        listed = {image.label: BundledImage.from_resolved(image) for image in images}
+        medium = filesystem.inspect(bundle)
+        check_destination(request, medium)  # it may have been unmounted in the meantime
         destination = store.open_for_export(bundle, request.format, request.options)
         stack.callback(destination.close)
-        targets = [store.target(image, destination, request.format) for image in images]
+        targets = [
+            store.create_target(listed[image.label], image, destination, request.format)
+            for image in images
+        ]
         work = create_plan(targets, running.executor, running.cancellation)
-        listed = {image.label: BundledImage.from_resolved(image) for image in images}
         if former is not None and not missing and work.count("push") == 0:
             report = _report_unchanged(request, former, tuple(listed.values()), work, running)
             if report is not None:
                 return report
         manifests = sum(len(task.manifest.raw) for task in work.manifests)
         needed = work.size("push") + manifests + _SLACK
-        filesystem.check_room(bundle, needed, work.largest)
+        filesystem.check_free_space(bundle, medium, needed, work.largest)
         result = execute(work, running)
         missing |= result.failed
         if not result.published:
             lines = [error.message_about(name) for name, error in result.failed.items()]
             raise PartialError(f"{bundle}: not written, since nothing arrived", lines)
+        exported = tuple(listed[target.image.label] for target in result.published)
+        keys = [key.public for key in request.keys]
+        text = instructions.render(request.stream, request.format, exported, keys)
+        seal = sealing.prepare(bundle, request.format, exported, destination.index, text)
         created = datetime.now(UTC).replace(microsecond=0)
-        seal = sealing.prepare(
-            bundle,
-            Inventory(
-                format=request.format,
-                stream=request.stream,
-                serial=inventory.next_serial(former.serial if former else None, created),
-                created=created,
-                tool=Producer("airbundle", __version__),
-                sums=checksums.describe(b"", 0),
-                images=tuple(listed[target.image.label] for target in result.published),
-                expires=None if request.expires is None else created + request.expires,
-                complete=not missing,
-            ),
-            destination.index,
-            request.keys,
+        contents = Inventory(
+            format=request.format,
+            stream=request.stream,
+            serial=inventory.next_serial(former.serial if former else None, created),
+            created=created,
+            tool=Producer("airbundle", __version__),
+            sums=seal.sums,
+            images=exported,
+            expires=None if request.expires is None else created + request.expires,
+            complete=not missing,
         )
-        sealing.write(bundle, seal)
+        signatures = sealing.write(bundle, seal, contents, request.keys)
         sealing.prune(bundle, seal.listed)
         return ExportReport(
             bundle=bundle,
-            inventory=seal.inventory,
-            signatures=tuple(seal.signatures),
+            inventory=contents,
+            signatures=signatures,
             changed=True,
             plan=work,
             missing=missing,
+            medium=filesystem.inspect(bundle),
         )
 
 
-def check_destination(request: ExportRequest) -> None:
-    """Return if the bundle may be written to its directory.
+def check_destination(request: ExportRequest, medium: Medium) -> None:
+    """Return if the bundle may be written to its directory, which is on ``medium``.
 
     Raises:
         MediumError: it may not.
+        UsageError: an option does not apply to the format.
     """
-    medium = filesystem.check_place(
+    if request.options.duplicate_blobs and request.format != "dir":
+        raise UsageError(
+            f"--duplicate-blobs does not apply to format {request.format}, which stores each blob"
+            " once",
+            hint="leave out --duplicate-blobs, or add --format dir",
+        )
+    filesystem.check_directory(
         request.bundle,
+        medium,
         stream=request.stream,
         parents=request.parents,
         on_system_disk=request.on_system_disk,
@@ -274,4 +290,5 @@ def _report_unchanged(
         changed=bool(added),
         plan=work,
         missing={},
+        medium=filesystem.inspect(bundle),
     )

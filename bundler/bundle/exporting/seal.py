@@ -1,89 +1,83 @@
-"""Seal a bundle: replace the few files that make one of the content that is in place already.
+"""Seal a bundle: write the small files that turn the content in its directory into a bundle.
 
-Everything that a seal consists of is computed beforehand, so that the phase in which the directory
-holds neither the former bundle nor the new one is a handful of small files long, whatever the
+Everything is computed before the first of these files is replaced. The directory contains neither
+the former bundle nor the new one only while a handful of small files are written, whatever the
 size of the bundle. Content that the new bundle does not list is removed afterwards.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import checksums, directory, instructions
-from bundler.bundle.format import signatures as signing
+from bundler.bundle.format import checksums, directory, signatures
 from bundler.bundle.verifying import image_tree
-from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import Inventory
+    from bundler.bundle.format.inventory import BundledImage, ChecksumFile, Format, Inventory
     from bundler.trust.keys import PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """The files that make content a bundle, each by its name; in the order of writing."""
+    """The files to write before ``bundle.json``, by name and in this order."""
 
-    inventory: Inventory
-    names: Mapping[str, bytes]
-    """``index.json`` where the format has one, ``VERIFY.txt`` and ``SHA256SUMS``."""
-    document: bytes
-    """``bundle.json``."""
-    signatures: Mapping[str, bytes]
+    files: Mapping[str, bytes]
+    """``index.json`` in format ``oci``, ``VERIFY.txt`` and ``SHA256SUMS``."""
+    sums: ChecksumFile
+    """The description of ``SHA256SUMS`` in the inventory."""
     listed: frozenset[str]
     """The paths that ``SHA256SUMS`` lists."""
 
 
 def prepare(
     bundle: Path,
-    inventory: Inventory,
+    bundle_format: Format,
+    images: Sequence[BundledImage],
     index: Mapping[str, bytes],
-    keys: Sequence[PrivateKey],
+    instructions_text: bytes,
 ) -> Seal:
-    """Compute the seal of the content in ``bundle``; writes nothing.
+    """Compute the files of the seal; writes nothing.
 
     Args:
-        bundle: its directory, which holds all that ``inventory`` needs.
-        inventory: what the bundle will consist of; its ``sums`` are replaced.
-        index: the files besides the blobs that list the images.
-        keys: who signs.
+        bundle: the directory, which contains all content of ``images``.
+        bundle_format: the format of the bundle.
+        images: the images of the bundle.
+        index: the files that list the images for other tools.
+        instructions_text: the content of ``VERIFY.txt``.
 
     Raises:
-        IntegrityError, NotFoundError, MediumError: content is not as the inventory needs it.
+        IntegrityError, NotFoundError, MediumError: content is missing, damaged or unreadable.
     """
-    names = {**index, directory.GUIDE: instructions.render(inventory, keys)}
-    paths = _content(bundle, inventory) - set(names)
-    listed = checksums.digests(bundle, sorted(paths))
-    listed |= {name: Digest.of(data) for name, data in names.items()}
-    text = checksums.render(listed)
-    inventory = replace(inventory, sums=checksums.describe(text, len(listed)))
-    document = inventory.to_bytes()
-    return Seal(
-        inventory=inventory,
-        names={**names, directory.SUMS: text},
-        document=document,
-        signatures=signing.sign(document, keys),
-        listed=frozenset(listed),
-    )
+    files = {**index, directory.GUIDE: instructions_text}
+    paths = _content(bundle, bundle_format, images) - set(files)
+    raw, sums = checksums.create(bundle, sorted(paths), files)
+    return Seal({**files, directory.SUMS: raw}, sums, frozenset(paths | set(files)))
 
 
-def write(bundle: Path, seal: Seal) -> None:
-    """Replace the former bundle's seal, the signatures last.
+def write(
+    bundle: Path, seal: Seal, inventory: Inventory, keys: Sequence[PrivateKey]
+) -> tuple[str, ...]:
+    """Replace the former seal, the signatures last; return the names of the signature files.
 
-    From the first file to the last, the directory does not verify, or still as the former bundle.
+    Between the first file and the last, the directory does not verify, or still as the former
+    bundle.
 
     Raises:
         NoSpaceError, MediumError: one of the files cannot be written.
     """
-    for name, data in seal.names.items():
+    raw = inventory.to_bytes()
+    signed = signatures.sign(raw, keys)
+    for name, data in seal.files.items():
         directory.write_file(bundle, name, data)
     directory.remove_signatures(bundle)
-    directory.write_file(bundle, directory.INVENTORY, seal.document)
-    for name, data in seal.signatures.items():
+    directory.write_file(bundle, directory.INVENTORY, raw)
+    for name, data in signed.items():
         directory.write_file(bundle, name, data)
+    return tuple(signed)
 
 
 def prune(bundle: Path, listed: Collection[str]) -> None:
@@ -92,24 +86,19 @@ def prune(bundle: Path, listed: Collection[str]) -> None:
     Raises:
         MediumError: a file cannot be removed.
     """
-    directory.remove_files(
-        bundle,
-        [
-            path
-            for path in directory.find(bundle).entries
-            if path not in listed and directory.is_content(path)
-        ],
-    )
+    paths = directory.find(bundle).entries
+    unlisted = [path for path in paths if path not in listed and directory.is_content(path)]
+    directory.remove_files(bundle, unlisted)
 
 
-def _content(bundle: Path, inventory: Inventory) -> set[str]:
-    """The paths to list: what the images need, and what is in the bundle for another reason."""
-    walked = image_tree.walk(bundle, inventory)
+def _content(bundle: Path, bundle_format: Format, images: Sequence[BundledImage]) -> set[str]:
+    """Return the paths to list: the content of ``images``, and files that are not content."""
+    walked = image_tree.walk(bundle, bundle_format, images)
     for error in walked.problems.values():
         raise error
     trees = [tree for _, trees in walked.images for tree in trees]
     needed = {part.path for tree in trees for part in tree.parts}
-    if inventory.format == "dir":
+    if bundle_format == "dir":
         needed |= {directory.version_path(tree.root.digest) for tree in trees}
     return {
         path

@@ -1,7 +1,8 @@
-"""SHA256SUMS: every file of a bundle but itself and what signs it, as ``sha256sum -c`` reads it.
+"""SHA256SUMS: the checksum file of a bundle, as ``sha256sum -c`` reads it.
 
-Lines are ``<64 hex>  <path>``, sorted by path. ``bundle.json`` holds the digest of the whole, so
-what is listed here is covered by the signatures.
+It lists every file of a bundle but itself, ``bundle.json`` and the signatures. Lines are
+``<64 hex>  <path>``, sorted by path. ``bundle.json`` contains the digest of the checksum file, so
+that the signatures cover every listed file.
 """
 
 from __future__ import annotations
@@ -24,47 +25,39 @@ MAX_SUMS = 64 * 1024 * 1024
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 
 
-def write(bundle: Path, paths: Iterable[str]) -> ChecksumFile:
-    """Write SHA256SUMS over the files at ``paths``, durably; what ``bundle.json`` says of it.
+def create(
+    bundle: Path, paths: Iterable[str], unwritten: Mapping[str, bytes]
+) -> tuple[bytes, ChecksumFile]:
+    """Return the bytes of SHA256SUMS, and the description of it for ``bundle.json``.
+
+    A file whose name is its sha256 is not read, since it was verified when it was written. All
+    other files are few and small, and are hashed.
+
+    Args:
+        bundle: the directory of the bundle.
+        paths: files in it.
+        unwritten: the contents of further files, by path, which are not written yet.
 
     Raises:
-        MalformedError: a path that may not stand in it.
-        NotFoundError, MediumError: a file cannot be read, or SHA256SUMS not be written.
+        MalformedError: a path that must not be listed.
+        NotFoundError, MediumError: a file cannot be read.
     """
-    listed = digests(bundle, paths)
+    listed = {path: _digest_of(bundle, path) for path in paths}
+    listed |= {path: Digest.of(data) for path, data in unwritten.items()}
     raw = render(listed)
-    directory.write_file(bundle, directory.SUMS, raw)
-    return describe(raw, len(listed))
+    return raw, describe(raw, len(listed))
 
 
 def describe(raw: bytes, count: int) -> ChecksumFile:
-    """What ``bundle.json`` says of a SHA256SUMS with these bytes and ``count`` lines."""
+    """Return the description for ``bundle.json`` of a SHA256SUMS with these bytes and lines."""
     return ChecksumFile(directory.SUMS, Digest.of(raw), len(raw), count)
 
 
-def digests(bundle: Path, paths: Iterable[str]) -> dict[str, Digest]:
-    """The sha256 of each file at ``paths``.
-
-    A file whose name is its sha256 is not read: whoever wrote it compared the two. All others
-    are few and small, and are hashed.
-
-    Raises:
-        NotFoundError, MalformedError, MediumError: a file cannot be read.
-    """
-    found = {}
-    for path in paths:
-        named = directory.digest_in_name(path)
-        if named is None or named.algorithm != "sha256":
-            named = _hash(bundle, path)
-        found[path] = named
-    return found
-
-
 def render(listed: Mapping[str, Digest]) -> bytes:
-    """The bytes of SHA256SUMS; ``listed`` holds the sha256 of each path.
+    """Return the bytes of SHA256SUMS; ``listed`` contains the sha256 of each path.
 
     Raises:
-        MalformedError: a path that may not stand in it.
+        MalformedError: a path that must not be listed.
     """
     _check(listed)
     lines = [f"{digest.hex}  {path}\n" for path, digest in sorted(listed.items())]
@@ -72,7 +65,7 @@ def render(listed: Mapping[str, Digest]) -> bytes:
 
 
 def read(bundle: Path) -> dict[str, Digest]:
-    """The sha256 of each path that the bundle's SHA256SUMS lists; **not** authenticated.
+    """Read the sha256 of each path that SHA256SUMS lists; **not** authenticated.
 
     Raises:
         NotFoundError, MediumError: it cannot be read.
@@ -82,12 +75,12 @@ def read(bundle: Path) -> dict[str, Digest]:
 
 
 def parse(raw: bytes, *, subject: str = directory.SUMS) -> dict[str, Digest]:
-    """The sha256 of each listed path, in the order of the file.
+    """Parse the sha256 of each listed path, in the order of the file.
 
     Raises:
-        MalformedError: a line of another form, a path that is not allowed, or listed twice (also
-            if only upper and lower case differ).
-        LimitError: larger than allowed.
+        MalformedError: an invalid line, a path that must not be listed, or one that is listed
+            twice, even if only upper and lower case differ.
+        LimitError: the file is too large.
     """
     if len(raw) > MAX_SUMS:
         raise LimitError(f"{subject}: {len(raw):,} bytes, more than the {MAX_SUMS:,} allowed")
@@ -116,7 +109,10 @@ def _check(listed: Mapping[str, Digest], subject: str = directory.SUMS) -> None:
         folded.add(path.casefold())
 
 
-def _hash(bundle: Path, path: str) -> Digest:
+def _digest_of(bundle: Path, path: str) -> Digest:
+    named = directory.digest_in_name(path)
+    if named is not None and named.algorithm == "sha256":
+        return named
     hasher = new_hasher("sha256")
     with directory.open_file(bundle, path) as file:
         for chunk in read_chunks(file):

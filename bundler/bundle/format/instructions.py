@@ -1,7 +1,7 @@
-"""VERIFY.txt: how to verify and import this very bundle, with and without this program.
+"""VERIFY.txt: the commands to verify and import a bundle, with and without this program.
 
-It is listed in SHA256SUMS, so it is written before ``bundle.json``: it holds nothing that only
-the end of an export knows. Every line of commands begins with four blanks and can be pasted.
+SHA256SUMS lists it, so its content does not depend on ``bundle.json``, and is the same for every
+export of the same images. Every command line begins with four spaces and can be pasted.
 """
 
 from __future__ import annotations
@@ -10,35 +10,35 @@ import shlex
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import directory, store
-from bundler.errors import InvalidReferenceError
-from bundler.oci.reference import ImageReference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.bundle.format.inventory import BundledImage, Inventory
-    from bundler.trust.keys import PrivateKey, PublicKey
+    from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.trust.keys import PublicKey
 
 _MAX_IMAGES = 50
 
 
-def render(contents: Inventory, keys: Sequence[PrivateKey]) -> bytes:
-    """The text for a bundle with these ``contents`` that ``keys`` are about to sign.
-
-    Of ``contents``, only what does not change from one export of the same to the next is used.
-    """
+def render(
+    stream: str,
+    bundle_format: Format,
+    images: Sequence[BundledImage],
+    keys: Sequence[PublicKey],
+) -> bytes:
+    """Return the text for a bundle of ``images`` that is signed by ``keys``."""
     parts = [
-        _beginning(contents),
-        _signatures([key.public for key in keys]),
+        _introduction(stream),
+        _signatures(keys),
         _FILES,
-        _images(contents),
+        _images(images, bundle_format),
     ]
     return "\n".join(parts).encode("utf-8", "backslashreplace")
 
 
-def _beginning(contents: Inventory) -> str:
+def _introduction(stream: str) -> str:
     return f"""\
-BUNDLE {contents.stream}
+BUNDLE {stream}
 
 Run the commands below in this directory. Verify first; import only what verified.
 Get the signer's public key (here: signer.pub) from somewhere else than this medium.
@@ -99,40 +99,27 @@ _FILES = f"""\
 """
 
 
-def _images(contents: Inventory) -> str:
+def _images(images: Sequence[BundledImage], bundle_format: Format) -> str:
     lines = [
         "3. Each image is copied by its name here to the name that you want. Set the target first.",
         "",
         "    TARGET=${TARGET:-docker://registry.example:5000}",
         "",
     ]
-    lines += [f"    {_skopeo(image, contents)}" for image in contents.images[:_MAX_IMAGES]]
-    more = len(contents.images) - _MAX_IMAGES
+    for image in images[:_MAX_IMAGES]:
+        name = store.image_name(image, bundle_format)
+        source = f"dir:{name}" if bundle_format == "dir" else f"oci:.:{name}"
+        reference = image.reference
+        tag = reference.tag or f"sha256-{image.digest.hex[:12]}"
+        target = image.rename or f"{reference.path}:{tag}"
+        # Without --all, skopeo copies only the platform of an index that it runs on itself. A
+        # sparse index has children that are absent: it is copied without any of them.
+        scope = "--multi-arch=index-only" if image.index == "sparse" else "--all"
+        lines.append(
+            f"    skopeo copy {scope} --preserve-digests {shlex.quote(source)}"
+            f' "$TARGET"/{shlex.quote(target)}'
+        )
+    more = len(images) - _MAX_IMAGES
     if more > 0:
         lines.append(f"\nand {more:,} more: their names stand in {directory.INVENTORY}.")
     return "\n".join([*lines, ""])
-
-
-def _skopeo(image: BundledImage, contents: Inventory) -> str:
-    source = shlex.quote(_source(image, contents))
-    # Without --all, skopeo would take the one platform of an index that it runs on itself.
-    # A sparse index has children that are not here, and only its author knows which to copy.
-    every = "--multi-arch=index-only" if image.index == "sparse" else "--all"
-    target = shlex.quote(_target(image))
-    return f'skopeo copy {every} --preserve-digests {source} "$TARGET"/{target}'
-
-
-def _source(image: BundledImage, contents: Inventory) -> str:
-    if contents.format == "dir":
-        return f"dir:{directory.image_path(image.digest)}"
-    return f"oci:.:{store.name_in_index(image)}"
-
-
-def _target(image: BundledImage) -> str:
-    if image.rename is not None:
-        return image.rename
-    try:
-        reference = ImageReference.parse(image.reference)
-    except InvalidReferenceError:
-        return image.reference
-    return f"{reference.path}:{reference.tag or f'sha256-{image.digest.hex[:12]}'}"

@@ -1,10 +1,10 @@
-"""The inventory: what a bundle says of itself, in ``bundle.json``, the one signed document.
+"""The inventory of a bundle: ``bundle.json``, the one document that is signed.
 
-It is written as canonical JSON, so that equal inventories have equal bytes. A reader takes the
-raw bytes, authenticates those, and only then parses them; it never writes them again.
+It is written as canonical JSON, so that equal inventories have equal bytes. A reader authenticates
+the raw bytes before it parses them, and never writes them again.
 
-``_type`` names the version of the format. A reader refuses any that it does not know and ignores
-members that it does not know: whatever must not be ignored gets a new ``_type``.
+``_type`` is the version of the format. A reader refuses versions that it does not know and ignores
+members that it does not know; a member that must not be ignored needs a new ``_type``.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
-from bundler.errors import UnsupportedError
+from bundler.errors import InvalidReferenceError, UnsupportedError
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import strict, timestamps
 from bundler.oci.json.table import Table
 from bundler.oci.manifest import IndexMode
+from bundler.oci.reference import ImageReference
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +37,7 @@ Format = Literal["oci", "dir"]
 _FAMILY = "airbundle/bundle/"
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 _PARTIAL = ("base", "presupposes", "volumes")
-"""Members reserved for bundles that are not whole by themselves: deltas and volumes."""
+"""Members of deltas and volumes, which are incomplete by themselves; reserved."""
 _FIELDS = (
     *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "sums"),
     *("images", *_PARTIAL),
@@ -49,7 +50,7 @@ _IMAGE_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """Which program wrote the bundle."""
+    """The program that wrote the bundle."""
 
     name: str
     version: str
@@ -57,7 +58,7 @@ class Producer:
 
 @dataclass(frozen=True, slots=True)
 class ChecksumFile:
-    """What SHA256SUMS must be: its digest, its size in bytes, and how many files it lists."""
+    """The digest of SHA256SUMS, its size in bytes, and the number of files that it lists."""
 
     path: str
     digest: Digest
@@ -67,16 +68,16 @@ class ChecksumFile:
 
 @dataclass(frozen=True, slots=True)
 class BundledReferrer:
-    """A further root that travels with an image: a signature, an attestation, an SBOM."""
+    """A referrer that is exported with an image: a signature, an attestation, an SBOM."""
 
     digest: Digest
     media_type: str
     size: int
     subject: Digest
-    """The manifest that it is about: the image, or one of its platforms."""
+    """The manifest that it refers to: the image, or one of its platforms."""
     artifact_type: str | None = None
     tag: str | None = None
-    """Set where it was found by cosign's or the fallback scheme's tag, not by its subject."""
+    """The tag by which it was found; None: it was found by its subject."""
 
     @classmethod
     def from_resolved(cls, referrer: Referrer) -> Self:
@@ -100,38 +101,39 @@ class BundledReferrer:
 
 @dataclass(frozen=True, slots=True)
 class BundledImage:
-    """One image (or artifact, or chart) and how it came to be here."""
+    """An image or artifact in a bundle."""
 
-    reference: str
-    """The full reference, host included, by which it was asked for."""
+    reference: ImageReference
+    """The full name of the image, host included."""
     digest: Digest
-    """Of its root manifest."""
+    """The digest of the root."""
     media_type: str
     size: int
-    """Of its root manifest, in bytes."""
+    """The size of the root in bytes."""
     platforms: tuple[str, ...] = ()
-    """Those that travel."""
+    """The platforms in the bundle."""
     index: IndexMode | None = None
-    """What was done to an index; None: the root is not an index."""
+    """How the index was exported; None: the root is not an index."""
     replaces: Digest | None = None
-    """The root's digest before platforms were taken out."""
+    """The digest of the root before platforms were removed."""
     rename: str | None = None
-    """The name, without host, that the bundle manifest wants inside."""
+    """The target name that the bundle manifest specifies, without host."""
     origin: str | None = None
-    """The file and line that asked for it."""
+    """The file and line of the manifest entry."""
     source: str | None = None
-    """Where it was really pulled from, if that is not ``reference``."""
+    """The mirror that served the image; None: the registry in ``reference``."""
     referrers: tuple[BundledReferrer, ...] = ()
 
     @classmethod
     def from_resolved(cls, image: ResolvedImage) -> Self:
         """Describe an image that is exported."""
         root, request = image.graph.root, image.request
+        assert request.reference is not None  # noqa: S101 - every entry of a bundle manifest has one
         index: IndexMode | None = None
         if root.media_type in media_types.INDEXES:
             index = "strip" if image.replaces else request.selection.index
         return cls(
-            reference=image.label,
+            reference=request.reference,
             digest=root.digest,
             media_type=root.media_type,
             size=root.size,
@@ -152,7 +154,7 @@ class BundledImage:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All that a bundle holds. Times are UTC, whole seconds."""
+    """The content of a bundle. Times are UTC, in whole seconds."""
 
     format: Format
     stream: str
@@ -162,32 +164,32 @@ class Inventory:
     sums: ChecksumFile
     images: tuple[BundledImage, ...]
     expires: datetime | None = None
-    """None: never."""
+    """None: the bundle never expires."""
     complete: bool = True
-    """False: the export went on without images that could not be had."""
+    """False: the export left out images that failed."""
 
     def expired(self, now: datetime) -> bool:
-        """Whether ``now`` (with a time zone) is at or after the date of expiry."""
+        """Whether the bundle has expired at ``now``, which has a time zone."""
         return self.expires is not None and now >= self.expires
 
     def to_bytes(self) -> bytes:
-        """The canonical JSON; what is written and signed."""
+        """Return the canonical JSON, the bytes that are written and signed."""
         return strict.dumps(_to_json(self)) + b"\n"
 
 
 def next_serial(previous: int | None, now: datetime) -> int:
-    """The serial of a new bundle of a stream: the time in seconds, but always a larger one.
+    """Return the serial of a new bundle of a stream: the time in seconds, or the next number.
 
-    No counter has to be kept: where the former bundle is not at hand, the clock orders them.
+    No counter is needed: without the former bundle, the clock orders the bundles of a stream.
     """
     seconds = int(now.timestamp())
     return seconds if previous is None else max(previous + 1, seconds)
 
 
 def is_stream_name(text: str) -> bool:
-    """Whether ``text`` may name a stream: letters, digits, ``._-``, at most 127 characters.
+    """Whether ``text`` can be the name of a stream: letters, digits, ``._-``, 127 characters.
 
-    A stream's name becomes part of file names on both sides.
+    The name becomes part of file names.
     """
     return _STREAM.fullmatch(text) is not None and not text.endswith(".")
 
@@ -196,10 +198,9 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     """Parse the bytes of a ``bundle.json``, which the caller has authenticated.
 
     Raises:
-        MalformedError: not strict JSON, or a member is missing, wrong or out of range.
-        LimitError: larger or with more entries than allowed.
-        UnsupportedError: a version of the format that this program does not know, or a bundle
-            that is not whole by itself.
+        MalformedError: not strict JSON, or a member is missing, invalid or out of range.
+        LimitError: too large, or too many entries.
+        UnsupportedError: an unknown version of the format, or a delta or a volume.
     """
     table = Table.parse(raw, subject, limit=MAX_INVENTORY)
     _check_type(table)
@@ -246,7 +247,7 @@ def _to_json(inventory: Inventory) -> strict.JSON:
 
 def _image_to_json(image: BundledImage) -> strict.JSON:
     return _without_none(
-        reference=image.reference,
+        reference=str(image.reference),
         digest=image.digest.text,
         mediaType=image.media_type,
         size=image.size,
@@ -309,7 +310,7 @@ def _read_image(table: Table) -> BundledImage:
     platforms = tuple(_printable(text, table, "platforms") for text in table.texts("platforms"))
     index = table.one_of("index", get_args(IndexMode)) if "index" in table else None
     return BundledImage(
-        reference=_read_text(table, "reference"),
+        reference=_read_reference(table),
         digest=table.digest("digest"),
         media_type=_read_media_type(table),
         size=table.integer("size"),
@@ -343,6 +344,17 @@ def _read_sums(table: Table) -> ChecksumFile:
     return ChecksumFile(path, digest, table.integer("size"), table.integer("count"))
 
 
+def _read_reference(table: Table) -> ImageReference:
+    text = _read_text(table, "reference")
+    try:
+        reference = ImageReference.parse(text)
+    except InvalidReferenceError as error:
+        raise table.problem(f"reference: {error.message}") from None
+    if str(reference) != text:
+        raise table.problem(f"reference is {text[:200]!r} (expected {str(reference)!r})")
+    return reference
+
+
 def _read_media_type(table: Table) -> str:
     media_type = _read_text(table, "mediaType")
     if media_type not in media_types.IMAGE_MANIFESTS | media_types.INDEXES:
@@ -366,8 +378,8 @@ def _printable(text: str, table: Table, key: str) -> str:
 
 
 def _refuse_repeats(images: tuple[BundledImage, ...], table: Table) -> None:
-    seen: set[str] = set()
+    seen: set[ImageReference] = set()
     for image in images:
         if image.reference in seen:
-            raise table.problem(f"{image.reference[:200]} is listed twice")
+            raise table.problem(f"{image.reference} is listed twice")
         seen.add(image.reference)

@@ -1,7 +1,7 @@
-"""A bundle's blobs and manifests as a place that the engine can write and read, in both formats.
+"""The content of a bundle as a source and a destination for the engine, in both formats.
 
-In format ``oci`` a name is the full reference; in format ``dir`` it is the directory of the
-image's root. Either way what refers to an image lies beside it as a further root.
+In format ``oci`` a name is the full reference of an image; in format ``dir`` it is the directory
+of the image's root. Referrers are stored beside their images as further roots.
 """
 
 from __future__ import annotations
@@ -15,15 +15,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from bundler.bundle.format import directory as layout
 from bundler.copy.plan import Target
 from bundler.copy.platform_selection import EVERYTHING, Selection
-from bundler.errors import (
-    DamagedBundleError,
-    InvalidReferenceError,
-    NotFoundError,
-)
+from bundler.errors import DamagedBundleError, NotFoundError
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
-from bundler.oci.reference import ImageReference
 from bundler.ports import Capabilities, Destination, Holdings, TagResolver
 from bundler.transports.directory import tree
 from bundler.transports.oci_layout import transport
@@ -33,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import BundledImage, Format, Inventory
+    from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Format, Inventory
     from bundler.content.streams.reader import Reader
     from bundler.copy.graph import ResolvedImage
     from bundler.oci.descriptor import Descriptor
@@ -44,52 +39,55 @@ HoldingsT = TypeVar("HoldingsT", bound=Holdings)
 
 
 class WritableDirectory(Destination, TagResolver, Protocol):
-    """A destination that says which names it has."""
+    """A destination that can report the names it has."""
 
 
 class BundleDestination(Destination, TagResolver, Protocol):
-    """A destination that adds a bundle's content beside that of the former one.
+    """A destination that adds a bundle's content beside that of the former bundle.
 
-    Its ``commit`` makes the content durable, and leaves alone what makes the former bundle one.
+    Its ``commit`` makes the content durable and leaves the seal of the former bundle unchanged.
     """
 
     @property
     def index(self) -> Mapping[str, bytes]:
-        """The files that list what was committed, by their names; for the seal to write."""
+        """The files that list the committed images, by name; the seal writes them."""
         ...
 
 
-def open_for_writing(directory: Path, kind: Format, options: OpenOptions) -> WritableDirectory:
-    """Open ``directory``, made if it is not there, and lock it.
+def open_for_writing(
+    directory: Path, bundle_format: Format, options: OpenOptions
+) -> WritableDirectory:
+    """Open ``directory``, created if it does not exist, and lock it.
 
     Raises:
-        LockedError: somebody else is writing there.
-        MediumError: it cannot be made or written.
+        LockedError: another process is writing there.
+        MediumError: it cannot be created or written.
     """
-    if kind == "dir":
+    if bundle_format == "dir":
         return tree.DirectoryTreeDestination(directory, options)
     return transport.LayoutDestination(directory, options)
 
 
-def open_for_export(directory: Path, kind: Format, options: OpenOptions) -> BundleDestination:
-    """As ``open_for_writing``, for content that becomes a bundle once it is sealed."""
-    if kind == "dir":
+def open_for_export(
+    directory: Path, bundle_format: Format, options: OpenOptions
+) -> BundleDestination:
+    """Open ``directory`` as ``open_for_writing`` does, for content that is sealed afterwards."""
+    if bundle_format == "dir":
         return _UnsealedTree(directory, options)
     return _UnsealedLayout(directory, options)
 
 
-def open_for_reading(directory: Path, kind: Format) -> Source:
+def open_for_reading(directory: Path, bundle_format: Format) -> Source:
     """Open ``directory`` for reading."""
-    if kind == "dir":
+    if bundle_format == "dir":
         return tree.DirectoryTreeSource(directory)
     return transport.LayoutSource(directory)
 
 
 @dataclass(frozen=True, slots=True)
 class BundleReference:
-    """An image in a bundle: found by its root's digest, called by its reference."""
+    """An image in a bundle, by the digest of its root."""
 
-    reference: str
     root: Digest
     transport: str = "bundle"
 
@@ -99,13 +97,13 @@ class BundleReference:
         return self.root.text
 
     def __str__(self) -> str:
-        return self.reference
+        return f"{self.transport}:{self.root}"
 
 
 class BundleSource:
-    """A bundle as the inventory describes it: roots are found there and nowhere else.
+    """The images of a bundle: only roots that the inventory lists can be resolved.
 
-    A name is a root's digest, of an image or of what refers to one.
+    A name is the digest of a root, of an image or of a referrer.
     """
 
     def __init__(self, bundle: Path, contents: Inventory) -> None:
@@ -117,17 +115,17 @@ class BundleSource:
             self._roots |= {item.digest: item.root for item in image.referrers}
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """The root whose digest is ``name``."""
+        """Return the root whose digest is ``name``."""
         root = self._roots.get(Digest(name or ""))
         if root is None:
             raise NotFoundError(f"the inventory lists no {name}")
         return root
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """The bytes of ``target`` on the medium, unverified.
+        """Open ``target`` on the medium, unverified.
 
         Raises:
-            DamagedBundleError: it is not there.
+            DamagedBundleError: it is missing.
         """
         try:
             return self._content.open(target, offset)
@@ -148,56 +146,49 @@ class BundleSource:
         return self._holdings.has(target)
 
     def close(self) -> None:
-        """Let go of the medium."""
+        """Close the files on the medium."""
         self._content.close()
 
 
 def selection(image: BundledImage) -> Selection:
-    """What of a bundled index is in the bundle: all of it, unless it is sparse."""
+    """Return the platforms that the bundle contains of an index: all, unless it is sparse."""
     if image.index != "sparse":
         return EVERYTHING
     return Selection(tuple(Platform.parse(text) for text in image.platforms), "sparse")
 
 
-def image_name(reference: str, root: Digest, kind: Format) -> str:
-    """The name of an image in the bundle's place."""
-    if kind == "dir":
-        return layout.image_path(root)
-    image = ImageReference.parse(reference)
-    return _versioned(image, image.tag, root)
+def image_name(image: BundledImage, bundle_format: Format) -> str:
+    """Return the name of an image in the bundle."""
+    return _name(image, image.digest, image.reference.tag, bundle_format)
 
 
-def name_in_index(image: BundledImage) -> str:
-    """The name of an inventoried image in ``index.json``; its reference, if that is malformed."""
-    try:
-        return image_name(image.reference, image.digest, "oci")
-    except InvalidReferenceError:
-        return image.reference
+def referrer_name(image: BundledImage, referrer: BundledReferrer, bundle_format: Format) -> str:
+    """Return the name of a referrer of ``image`` in the bundle."""
+    return _name(image, referrer.digest, referrer.tag, bundle_format)
 
 
-def referrer_name(reference: str, root: Digest, tag: str | None, kind: Format) -> str:
-    """The name of something that refers to the image ``reference``."""
-    if kind == "dir":
-        return layout.image_path(root)
-    return _versioned(ImageReference.parse(reference), tag, root)
-
-
-def target(image: ResolvedImage, destination: HoldingsT, kind: Format) -> Target[HoldingsT]:
-    """Return the destination of ``image`` in the bundle, and its names there."""
-    reference = image.label
-    name = image_name(reference, image.graph.root.digest, kind)
+def create_target(
+    listed: BundledImage, image: ResolvedImage, destination: HoldingsT, bundle_format: Format
+) -> Target[HoldingsT]:
+    """Return the task to write ``image`` to the bundle, where it is ``listed`` in the inventory."""
+    name = image_name(listed, bundle_format)
     return Target(
         image,
         destination,
         (name,),
-        {ANNOTATION_CONTAINERD_NAME: name} if kind == "oci" else {},
+        {ANNOTATION_CONTAINERD_NAME: name} if bundle_format == "oci" else {},
         {
-            item.graph.root.digest: (
-                referrer_name(reference, item.graph.root.digest, item.tag, kind),
-            )
-            for item in image.referrers
+            referrer.digest: (referrer_name(listed, referrer, bundle_format),)
+            for referrer in listed.referrers
         },
     )
+
+
+def _name(image: BundledImage, root: Digest, tag: str | None, bundle_format: Format) -> str:
+    if bundle_format == "dir":
+        return layout.image_path(root)
+    repository = image.reference.repository
+    return f"{repository}:{tag}" if tag else f"{repository}@{root}"
 
 
 class _UnsealedLayout(transport.LayoutDestination):
@@ -206,25 +197,25 @@ class _UnsealedLayout(transport.LayoutDestination):
     index: Mapping[str, bytes] = MappingProxyType({})
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Make what ``images`` need durable, and keep an index of them and no others."""
+        """Make the content of ``images`` durable, and keep an index of them and no others."""
         self.index = {layout.INDEX: self.prepare(images)}
 
 
 class _UnsealedTree(tree.DirectoryTreeDestination):
-    """Format ``dir``: an image's directory is named by its root, so none of the former changes."""
+    """Format ``dir``: an image's directory is named by its root, so no former one changes."""
 
     @property
     def index(self) -> Mapping[str, bytes]:
-        """None: the images are their own directories."""
+        """Empty: the directories themselves list the images."""
         return {}
 
 
 class DirectoryHoldings:
     """The content of a bundle or target directory, by names and sizes; opens and locks nothing."""
 
-    def __init__(self, directory: Path, kind: Format) -> None:
+    def __init__(self, directory: Path, bundle_format: Format) -> None:
         self._directory = directory
-        self._sizes = _find_sizes_in_tree(directory) if kind == "dir" else None
+        self._sizes = _find_sizes_in_tree(directory) if bundle_format == "dir" else None
 
     @property
     def capabilities(self) -> Capabilities:
@@ -242,10 +233,6 @@ class DirectoryHoldings:
         except OSError:
             return False
         return stat.S_ISREG(found.st_mode) and found.st_size == target.size
-
-
-def _versioned(image: ImageReference, tag: str | None, root: Digest) -> str:
-    return f"{image.repository}:{tag}" if tag else f"{image.repository}@{root}"
 
 
 def _find_sizes_in_tree(directory: Path) -> dict[Digest, int]:

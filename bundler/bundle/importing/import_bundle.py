@@ -106,7 +106,10 @@ def import_bundle(
             now = datetime.now(UTC)
             return ImportReport(opened, order.target, tuple(lines), made, started, now)
         if placement.directory is not None:
-            filesystem.check_room(placement.directory, made.size("push"), made.largest)
+            medium = filesystem.inspect(placement.directory)
+            filesystem.check_free_space(
+                placement.directory, medium, made.size("push"), made.largest
+            )
         else:
             _ask_for_sparse(targets, chosen)
         outcome = execute(cast("Plan[Destination]", made), running)
@@ -131,7 +134,7 @@ def _chosen(contents: Inventory, only: Sequence[re.Pattern[str]]) -> list[Bundle
     chosen = [
         image
         for image in contents.images
-        if any(pattern.search(image.reference) for pattern in only)
+        if any(pattern.search(str(image.reference)) for pattern in only)
     ]
     if not chosen:
         patterns = ", ".join(repr(pattern.pattern) for pattern in only)
@@ -157,7 +160,8 @@ def _resolve(
 
 def _request(image: BundledImage) -> ImageRequest:
     return ImageRequest(
-        source=store.BundleReference(image.reference, image.digest),
+        source=store.BundleReference(image.digest),
+        reference=image.reference,
         selection=store.selection(image),
         referrers=tuple(PinnedReferrer(item.digest, item.tag) for item in image.referrers),
         pin=image.digest,
@@ -279,7 +283,7 @@ def _ask_for_sparse(targets: Sequence[Target[Holdings]], images: Sequence[Bundle
 
 
 def _told(line: Line, outcome: ExecutionResult) -> Line:
-    error = outcome.failed.get(line.image.reference)
+    error = outcome.failed.get(str(line.image.reference))
     if error is None:
         return line
     return Line(line.image, line.name, "failed", line.former, str(error))

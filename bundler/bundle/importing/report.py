@@ -36,7 +36,7 @@ class Line:
     def to_json(self) -> dict[str, Any]:
         """The same for machines; ``former`` and ``error`` only where there is one."""
         value = {
-            "reference": self.image.reference,
+            "reference": str(self.image.reference),
             "name": self.name,
             "digest": self.image.digest.text,
             "action": self.action,

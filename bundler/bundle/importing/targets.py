@@ -136,7 +136,7 @@ def _in_registry(
     opened: dict[str, Destination] = {}
     placed = []
     for image in images:
-        inside = below.inside(image.reference, image.digest, image.rename)
+        inside = below.inside(str(image.reference), image.digest, image.rename)
         if inside.path not in opened:
             reference = transports.parse(f"docker://{host}/{inside.path}")
             opened[inside.path] = transports.open_destination(reference, options)
@@ -165,7 +165,7 @@ def _in_directory(
     naming = _path if kind == "dir" else str
     placed = []
     for image in images:
-        inside = names.inside(image.reference, image.digest, image.rename)
+        inside = names.inside(str(image.reference), image.digest, image.rename)
         name = naming(inside)
         referrers = {
             item.digest: (naming(TargetName(inside.path, item.tag, item.digest)),)

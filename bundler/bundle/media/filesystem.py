@@ -1,8 +1,7 @@
-"""The medium under a bundle: what its file system can hold, and whether this may go there.
+"""The medium of a bundle: its file system, its free space, and whether a bundle may be written.
 
-All of it is asked before the first byte is written. What a file system can do is known by its
-type, which the kernel tells in ``/proc/self/mountinfo`` (proc(5)); where that is not to be had,
-nothing is assumed but free space.
+Everything is checked before the first byte is written. The limits of a file system follow from its
+type in ``/proc/self/mountinfo`` (proc(5)); if that cannot be read, only free space is checked.
 """
 
 from __future__ import annotations
@@ -27,53 +26,53 @@ if TYPE_CHECKING:
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 MEDIA_ROOTS = (Path("/media"), Path("/mnt"), Path("/run/media"), Path("/Volumes"))
-"""Where media are mounted, by hand or by a desktop."""
+"""The directories in which media are mounted, manually or by a desktop."""
 MAX_FAT_FILE = 2**32 - 1
 
 _FAT = frozenset({"vfat", "msdos", "umsdos"})
 _NO_HARD_LINKS = _FAT | {"exfat"}
-# Made to be carried: what sticks, cards and discs are formatted with.
+# The file systems of USB sticks, memory cards and optical discs.
 _PORTABLE = _FAT | {"exfat", "ntfs", "ntfs3", "fuseblk", "udf", "iso9660", "hfsplus"}
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """What holds, or will hold, a bundle's directory."""
+    """The mounted file system that contains the directory of a bundle."""
 
     mount_point: Path
     device: str
-    """The mounted device or share, as ``/dev/sdb1``; empty: not known."""
+    """The mounted device or share, as ``/dev/sdb1``; empty if unknown."""
     file_system: str
-    """Its type, as ``vfat`` or ``ext4``; empty: not known."""
+    """The type, as ``vfat`` or ``ext4``; empty if unknown."""
     read_only: bool
     free: int
-    """Bytes that an ordinary user may still write."""
+    """The bytes that an unprivileged user may still write."""
 
     @property
     def largest_file(self) -> int | None:
-        """The size in bytes of the largest file that it can hold; None: no limit that matters."""
+        """The size in bytes of the largest possible file; None: no relevant limit."""
         return MAX_FAT_FILE if self.file_system in _FAT else None
 
     @property
     def hard_links(self) -> bool:
-        """Whether one file can have two names."""
+        """Whether a file can have several names."""
         return self.file_system not in _NO_HARD_LINKS
 
     @property
     def removable(self) -> bool:
-        """Whether this looks like something that will be carried away."""
+        """Whether the medium seems to be a portable one."""
         return self.file_system in _PORTABLE or _media_root(self.mount_point) is not None
 
     @property
     def farewell(self) -> str:
-        """The last line of a command that wrote to it, once everything is durable."""
+        """The last line of output of a command that wrote to the medium durably."""
         if not self.removable:
             return f"all of it is on the disk mounted at {self.mount_point}"
         return f"the medium at {self.mount_point} may be unmounted now"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the same for machines; sizes in bytes."""
+        """Return the medium as JSON; sizes in bytes."""
         return {
             "mountPoint": str(self.mount_point),
             "device": self.device,
@@ -83,9 +82,9 @@ class Medium:
         }
 
 
-def inspect(place: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
-    """The medium that holds ``place``, or would if it were made."""
-    existing = _nearest_existing(place)
+def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
+    """Return the medium that contains ``path``, or would contain it if it existed."""
+    existing = _nearest_existing(path)
     mount = _mount_of(existing, mountinfo)
     return Medium(
         mount_point=mount.point,
@@ -96,28 +95,27 @@ def inspect(place: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
     )
 
 
-def check_place(
+def check_directory(
     bundle: Path,
+    medium: Medium,
     *,
     stream: str = "bundle",
     parents: bool = False,
     on_system_disk: bool = False,
-    mountinfo: Path = MOUNTINFO,
-) -> Medium:
-    """Whether a bundle may be written in the directory ``bundle``; the medium it is on.
+) -> None:
+    """Return if a bundle may be written to the directory ``bundle``.
 
     Args:
-        bundle: the directory, which may not exist yet.
-        stream: what a directory below it would be called, where it holds other things.
-        parents: whether directories above it may be made.
+        bundle: the directory, which need not exist.
+        medium: the medium that contains it.
+        stream: the name to propose for a directory below one that contains other files.
+        parents: whether missing directories above it are created.
         on_system_disk: whether an empty directory for mounts may be used without a mount.
-        mountinfo: where the kernel tells what is mounted.
 
     Raises:
-        MediumError: read-only, not a directory, full of somebody else's files, in a directory
-            that does not exist, or where a medium seems to be not mounted.
+        MediumError: read-only, not a directory, contains other files, is in a directory that does
+            not exist, or seems to be a mount point on which nothing is mounted.
     """
-    medium = inspect(bundle, mountinfo=mountinfo)
     existing = _nearest_existing(bundle)
     if not existing.is_dir():
         raise MediumError(
@@ -145,26 +143,23 @@ def check_place(
         )
     if existing == bundle.absolute():
         _refuse_foreign(bundle, bundle / stream)
-    return medium
 
 
-def check_room(bundle: Path, needed: int, largest: int, *, mountinfo: Path = MOUNTINFO) -> Medium:
-    """Whether there is room for ``needed`` more bytes and for one file of ``largest``.
+def check_free_space(path: Path, medium: Medium, needed: int, largest: int) -> None:
+    """Return if ``medium`` can store ``needed`` more bytes, and one file of ``largest`` bytes.
 
     Raises:
-        NoSpaceError: too few bytes are free.
-        MediumError: its file system cannot hold so large a file.
+        NoSpaceError: not enough bytes are free.
+        MediumError: the file system cannot store a file of that size.
     """
-    medium = inspect(bundle, mountinfo=mountinfo)
     if medium.largest_file is not None and largest > medium.largest_file:
         raise MediumError(
-            f"{bundle}: the largest blob has {largest:,} bytes, and no file on "
+            f"{path}: the largest blob has {largest:,} bytes, and no file on "
             f"{medium.file_system} (FAT) can have more than {medium.largest_file:,}",
             hint="format the medium as exFAT or ext4, or write the bundle to another one",
         )
     if needed > medium.free:
-        raise NoSpaceError(str(bundle), needed=needed, free=medium.free)
-    return medium
+        raise NoSpaceError(str(path), needed=needed, free=medium.free)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +170,9 @@ class _Mount:
     read_only: bool
 
 
-def _nearest_existing(place: Path) -> Path:
-    place = place.absolute()
-    return next(one for one in (place, *place.parents) if one.exists())
+def _nearest_existing(path: Path) -> Path:
+    path = path.absolute()
+    return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
 def _read_only(existing: Path) -> bool:
@@ -188,7 +183,7 @@ def _read_only(existing: Path) -> bool:
 
 
 def _mount_of(existing: Path, mountinfo: Path) -> _Mount:
-    """The last mount on the longest path above ``existing``: it hides those before it."""
+    """Return the last mount on the longest path above ``existing``, which hides earlier ones."""
     resolved = existing.resolve()
     above = {resolved, *resolved.parents}
     found = _Mount(Path("/"), "", "", read_only=False)
@@ -218,7 +213,7 @@ def _unescaped(text: str) -> str:
 
 
 def _refuse_unmounted(existing: Path, medium: Medium) -> None:
-    """Refuse a mount point with nothing mounted: the bundle would fill the system disk."""
+    """Refuse a mount point without a mount, since the bundle would fill the system disk."""
     root = _media_root(existing.resolve())
     mounts_known = bool(medium.file_system)
     if root is None or not mounts_known or medium.mount_point.is_relative_to(root):
@@ -233,16 +228,16 @@ def _refuse_unmounted(existing: Path, medium: Medium) -> None:
 
 
 def _media_root(path: Path) -> Path | None:
-    """The directory for mounts that ``path`` is in; None: in none of them."""
+    """Return the directory for mounts that contains ``path``, if one does."""
     return next((root for root in MEDIA_ROOTS if path.is_relative_to(root)), None)
 
 
 def _refuse_foreign(bundle: Path, better: Path) -> None:
-    """What is not a bundle, whole or interrupted, does not become one: it would lose its files."""
+    """Refuse a directory with files that no export created, which an export would remove."""
     names = _names(bundle)
     if not {layout.INVENTORY, layout.SUMS, layout.GUIDE}.isdisjoint(names):
         return
-    if layout.INDEX in names and _is_anothers_layout(bundle):
+    if layout.INDEX in names and _is_foreign_layout(bundle):
         raise MediumError(
             f"{bundle}: holds an image layout that is not a bundle",
             hint=f"name a directory of its own for the bundle, such as {better}",
@@ -259,8 +254,8 @@ def _refuse_foreign(bundle: Path, better: Path) -> None:
         )
 
 
-def _is_anothers_layout(bundle: Path) -> bool:
-    """A bundle's index.json names its images twice, for containerd too; others rarely do."""
+def _is_foreign_layout(bundle: Path) -> bool:
+    """Whether ``index.json`` lacks the names for containerd that an export writes."""
     try:
         raw = layout.read_file(bundle, layout.INDEX, image_layout.MAX_INDEX)
         entries = image_layout.LayoutIndex.parse(raw, layout.INDEX).entries

@@ -15,9 +15,10 @@ from bundler.errors import BundlerError, LimitError, NotFoundError
 from bundler.oci import graph_walk, manifest, media_types
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import BundledImage, Inventory
+    from bundler.bundle.format.inventory import BundledImage, Format
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.graph_walk import Visit
@@ -59,14 +60,14 @@ class Contents:
     """Why a manifest could not be walked, by its path."""
 
 
-def walk(bundle: Path, inventory: Inventory) -> Contents:
-    """Walk all images of a bundle; reads manifests only.
+def walk(bundle: Path, bundle_format: Format, images: Iterable[BundledImage]) -> Contents:
+    """Walk ``images`` of a bundle; reads manifests only.
 
     Raises:
         LimitError: the images have more parts than a bundle may have.
     """
-    walker = _Walker(bundle, inventory)
-    images = tuple(
+    walker = _Walker(bundle, bundle_format)
+    trees = tuple(
         (
             image,
             (
@@ -74,15 +75,15 @@ def walk(bundle: Path, inventory: Inventory) -> Contents:
                 *(walker.tree(referrer.root) for referrer in image.referrers),
             ),
         )
-        for image in inventory.images
+        for image in images
     )
-    return Contents(images, walker.problems)
+    return Contents(trees, walker.problems)
 
 
 @dataclass(slots=True)
 class _Walker:
     bundle: Path
-    inventory: Inventory
+    bundle_format: Format
     problems: dict[str, BundlerError] = field(default_factory=dict)
     _children: dict[Digest, Children] = field(default_factory=dict)
     _trees: dict[tuple[Digest, str, int, bool], ImageTree] = field(default_factory=dict)
@@ -112,7 +113,7 @@ class _Walker:
 
     def _create_node(self, root: Descriptor, visit: Visit, *, sparse: bool) -> TreeNode:
         descriptor, kind, depth = visit
-        if self.inventory.format == "oci":
+        if self.bundle_format == "oci":
             path = directory.blob_path(descriptor.digest)
         else:
             path = directory.part_path(root.digest, descriptor.digest, manifest=kind == "manifest")

@@ -325,10 +325,10 @@ def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
 
 def _follow_images(check: _Check, known: Inventory) -> None:
     """Walk every image: what it needs must be there, in the size that its manifest says."""
-    walked = image_tree.walk(check.bundle, known)
+    walked = image_tree.walk(check.bundle, known.format, known.images)
     for image, trees in walked.images:
         for part in (part for tree in trees for part in tree.parts):
-            check.images.setdefault(part.path, {})[image.reference] = None
+            check.images.setdefault(part.path, {})[str(image.reference)] = None
             entry = check.found.entries.get(part.path)
             expected = part.descriptor.size
             if entry is None and part.required:
@@ -356,7 +356,7 @@ def _add_fault(check: _Check, path: str, error: BundlerError) -> None:
 
 def _compare_index(check: _Check, known: Inventory) -> None:
     """index.json is what other tools go by: it must name the inventory's images and no others."""
-    roots = {store.name_in_index(image): image.digest for image in known.images}
+    roots = {store.image_name(image, "oci"): image.digest for image in known.images}
     allowed = {*roots.values(), *(item.digest for one in known.images for item in one.referrers)}
     try:
         raw = directory.read_file(check.bundle, directory.INDEX, image_layout.MAX_INDEX)

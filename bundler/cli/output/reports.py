@@ -41,46 +41,45 @@ def estimated(numbers: Estimate, *, as_json: bool) -> None:
         return
     rows = [
         (
-            image.reference,
+            str(image.reference),
             " ".join(image.platforms) or "-",
-            text.size(image.size),
-            text.size(image.own),
-            str(image.referrers),
+            text.size(sizes.size),
+            text.size(sizes.unique),
+            str(len(image.referrers)),
         )
-        for image in numbers.images
+        for image, sizes in numbers.images
     ]
     text.table(("IMAGE", "PLATFORMS", "SIZE", "OWN", "REFERRERS"), rows, right={2, 3, 4})
     for reference, error in numbers.missing.items():
         text.line(f"missing: {error.message_about(reference)}")
+    plan = numbers.plan
     text.line(
-        f"{text.count(len(rows), 'image')}, {text.count(numbers.blobs, 'blob')},"
-        f" {text.size(numbers.size)}; sharing saves {text.size(numbers.shared)}"
+        f"{text.count(len(rows), 'image')}, {text.count(len(plan.blobs), 'blob')},"
+        f" {text.size(numbers.total.size)}; sharing saves {text.size(numbers.saved)}"
     )
     text.line(
-        f"to move: {text.size(numbers.to_move)} in"
-        f" {text.count(numbers.requests, 'request')};"
-        f" there already: {text.size(numbers.present)}"
+        f"to move: {text.size(plan.size('push'))} in"
+        f" {text.count(plan.count('push'), 'request')};"
+        f" there already: {text.size(plan.size('present'))}"
     )
-    if numbers.foreign:
-        text.line(f"left where their URLs say: {text.count(numbers.foreign, 'foreign layer')}")
-    if numbers.room is not None:
-        room = numbers.room
-        verdict = "enough" if room.enough else "not enough"
+    if plan.foreign:
+        text.line(f"left where their URLs say: {text.count(len(plan.foreign), 'foreign layer')}")
+    medium = numbers.medium
+    if medium is not None:
+        verdict = "enough" if numbers.enough_space else "not enough"
         text.line(
-            f"free: {text.size(room.free)} ({room.file_system or 'disk'}"
-            f" at {room.mount_point}), {verdict}"
+            f"free: {text.size(medium.free)} ({medium.file_system or 'disk'}"
+            f" at {medium.mount_point}), {verdict}"
         )
-        if room.too_large:
-            text.line(f"a blob is larger than {room.file_system} can hold in one file")
+        if numbers.blob_too_large:
+            text.line(f"a blob is larger than {medium.file_system} can hold in one file")
 
 
 def exported(report: ExportReport, *, as_json: bool) -> None:
     """Print what an export did."""
-    from bundler.bundle.media import filesystem  # noqa: PLC0415 - only who writes needs it
-
-    contents, plan, written = report.inventory, report.plan, filesystem.inspect(report.bundle)
+    contents, plan, written = report.inventory, report.plan, report.medium
     if as_json:
-        text.document(report.to_json() | {"medium": written.to_json()})
+        text.document(report.to_json())
     else:
         state = "written" if report.changed else "unchanged"
         until = f", until {contents.expires:%Y-%m-%d}" if contents.expires else ""
@@ -120,7 +119,7 @@ def imported(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:
         text.document(report.to_json() | {"dryRun": dry_run})
         return
     rows = [
-        (line.image.reference, line.name, _WORDS[line.action], line.former or "")
+        (str(line.image.reference), line.name, _WORDS[line.action], line.former or "")
         for line in report.lines
     ]
     text.table(("OLD NAME", "NEW NAME", "OUTCOME", "HELD BEFORE"), rows)

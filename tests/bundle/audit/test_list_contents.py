@@ -23,13 +23,13 @@ def test_sizes_count_each_blob_once(tmp_path: Path, form: str):
     everything = contents[NGINX] | contents[APP]
     common = contents[NGINX].keys() & contents[APP].keys()
     assert common
-    assert listing.size == sum(map(len, everything.values()))
-    assert listing.blobs == len(everything)
-    for listed in listing.images:
-        own = contents[listed.image.reference]
-        assert listed.size == sum(map(len, own.values()))
-        assert listed.shared == sum(len(own[digest]) for digest in common)
-        assert listed.blobs == len(own)
+    assert listing.total.size == sum(map(len, everything.values()))
+    assert listing.total.blobs == len(everything)
+    for image, sizes in listing.images:
+        own = contents[str(image.reference)]
+        assert sizes.size == sum(map(len, own.values()))
+        assert sizes.shared == sum(len(own[digest]) for digest in common)
+        assert sizes.blobs == len(own)
 
 
 def test_it_tells_who_seems_to_have_signed(tmp_path: Path):

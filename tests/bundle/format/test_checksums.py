@@ -37,17 +37,19 @@ def test_lines_are_sorted_by_path():
 def test_sha256sum_accepts_what_is_written(tmp_path: Path):
     bundles.images.write_layout(tmp_path, bundles.sample())
     paths = [str(path.relative_to(tmp_path)) for path in bundles.walk(tmp_path)]
-    described = checksums.write(tmp_path, paths)
+    raw, described = checksums.create(tmp_path, paths, {"VERIFY.txt": b"text"})
+    (tmp_path / "SHA256SUMS").write_bytes(raw)
+    (tmp_path / "VERIFY.txt").write_bytes(b"text")
     subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=tmp_path, check=True)
-    assert described.count == len(paths)
-    assert described == checksums.describe((tmp_path / "SHA256SUMS").read_bytes(), len(paths))
+    assert described == checksums.describe(raw, len(paths) + 1)
 
 
 def test_a_blob_named_after_its_digest_is_not_read_again(tmp_path: Path):
     path = f"blobs/sha256/{A.hex}"
-    assert checksums.digests(tmp_path, [path]) == {path: A}
+    raw, _ = checksums.create(tmp_path, [path], {})
+    assert checksums.parse(raw) == {path: A}
     with pytest.raises(NotFoundError):
-        checksums.digests(tmp_path, ["index.json"])
+        checksums.create(tmp_path, ["index.json"], {})
 
 
 def test_a_blob_named_after_its_sha512_is_hashed(tmp_path: Path):
@@ -55,7 +57,8 @@ def test_a_blob_named_after_its_sha512_is_hashed(tmp_path: Path):
     path = f"blobs/sha512/{named.hex}"
     (tmp_path / "blobs/sha512").mkdir(parents=True)
     (tmp_path / path).write_bytes(b"a")
-    assert checksums.digests(tmp_path, [path]) == {path: A}
+    raw, _ = checksums.create(tmp_path, [path], {})
+    assert checksums.parse(raw) == {path: A}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from bundler.bundle.format.inventory import (
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
+from bundler.oci.reference import ImageReference
 
 CREATED = datetime(2026, 11, 23, 7, tzinfo=UTC)
 A, B, C = (Digest.of(text) for text in (b"a", b"b", b"c"))
@@ -36,7 +37,7 @@ FULL = Inventory(
     sums=ChecksumFile("SHA256SUMS", A, 1234, 17),
     images=(
         BundledImage(
-            reference="docker.io/library/nginx:1.27",
+            reference=ImageReference.parse("docker.io/library/nginx:1.27"),
             digest=A,
             media_type=media_types.OCI_INDEX,
             size=777,
@@ -50,7 +51,9 @@ FULL = Inventory(
                 BundledReferrer(C, media_types.OCI_MANIFEST, 99, A, "text/spdx", "sha256-x.sig"),
             ),
         ),
-        BundledImage("ghcr.io/org/app:v2", B, media_types.DOCKER_MANIFEST, 500),
+        BundledImage(
+            ImageReference("ghcr.io", "org/app", "v2"), B, media_types.DOCKER_MANIFEST, 500
+        ),
     ),
 )
 PLAIN = replace(FULL, expires=None, images=())
@@ -152,6 +155,8 @@ def test_a_newer_format_is_refused_as_such(version):
         (image_changed(index="some"), "index"),
         (image_changed(reference="evil\x1b[2J"), "printable"),
         (image_changed(reference="a\nb"), "printable"),
+        (image_changed(reference="quay.io/Org/app:1"), "lower case"),
+        (image_changed(reference="nginx:1.27"), "expected 'docker.io/library/nginx:1.27'"),
         (image_changed(rename="x" * 5000), "printable"),
         (image_changed(Digest=A.text), "digest"),
         (image_changed(reference="ghcr.io/org/app:v2"), "twice"),

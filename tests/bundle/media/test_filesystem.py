@@ -12,6 +12,14 @@ from tests.fakes import bundles, images
 GIB = 2**30
 
 
+def check_directory(
+    bundle: Path, *, mountinfo: Path = filesystem.MOUNTINFO, **options: object
+) -> None:
+    """Check a directory on the medium that contains it."""
+    medium = filesystem.inspect(bundle, mountinfo=mountinfo)
+    filesystem.check_directory(bundle, medium, **options)
+
+
 @pytest.fixture
 def mounted(tmp_path: Path):
     """A stick, as the kernel would tell of it."""
@@ -88,21 +96,29 @@ def test_this_machines_own_mounts_are_understood(tmp_path: Path):
 
 def test_a_blob_of_4_gib_does_not_go_on_fat(mounted):
     stick = mounted("vfat")
-    filesystem.check_room(stick, 10, 2**32 - 1, mountinfo=mounted.info)
+    filesystem.check_free_space(
+        stick, filesystem.inspect(stick, mountinfo=mounted.info), 10, 2**32 - 1
+    )
     with pytest.raises(MediumError, match="4,294,967,296 bytes") as raised:
-        filesystem.check_room(stick, 10, 2**32, mountinfo=mounted.info)
+        filesystem.check_free_space(
+            stick, filesystem.inspect(stick, mountinfo=mounted.info), 10, 2**32
+        )
     assert "exFAT" in (raised.value.hint or "")
     assert raised.value.exit_status == 5
 
 
 def test_a_blob_of_4_gib_goes_on_exfat(mounted):
-    filesystem.check_room(mounted("exfat"), 10, 2**32, mountinfo=mounted.info)
+    stick = mounted("exfat")
+    medium = filesystem.inspect(stick, mountinfo=mounted.info)
+    filesystem.check_free_space(stick, medium, 10, 2**32)
 
 
 def test_too_little_space_is_said_with_both_numbers(mounted):
     stick = mounted("ext4")
     with pytest.raises(NoSpaceError) as raised:
-        filesystem.check_room(stick, 2**60, 1, mountinfo=mounted.info)
+        filesystem.check_free_space(
+            stick, filesystem.inspect(stick, mountinfo=mounted.info), 2**60, 1
+        )
     assert raised.value.needed == 2**60
     assert 0 < raised.value.free < 2**60
 
@@ -111,7 +127,7 @@ def test_too_little_space_is_said_with_both_numbers(mounted):
 def test_a_medium_that_is_mounted_read_only_is_refused(mounted, below):
     stick = mounted("vfat", "ro,nosuid")
     with pytest.raises(MediumError, match="read-only") as raised:
-        filesystem.check_place(stick / below, mountinfo=mounted.info)
+        check_directory(stick / below, mountinfo=mounted.info)
     assert str(stick) in (raised.value.hint or "")
 
 
@@ -119,7 +135,7 @@ def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path):
     (tmp_path / "b").write_text("x")
     for place in (tmp_path / "b", tmp_path / "b" / "c"):
         with pytest.raises(MediumError, match="not a directory"):
-            filesystem.check_place(place)
+            check_directory(place)
 
 
 @pytest.mark.parametrize("name", ["holiday.jpg", "images/holiday.jpg", "docs/x"])
@@ -127,7 +143,7 @@ def test_among_other_files_a_directory_of_its_own_is_proposed(tmp_path: Path, na
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(MediumError, match=name.removesuffix("/x")) as raised:
-        filesystem.check_place(tmp_path)
+        check_directory(tmp_path)
     assert str(tmp_path / "bundle") in (raised.value.hint or "")
 
 
@@ -138,7 +154,7 @@ def test_other_files_are_seen_also_where_the_directory_is_named_from_here(
     (tmp_path / "stick" / "holiday.jpg").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MediumError, match="holiday") as caught:
-        filesystem.check_place(Path("stick"), stream="plant-7")
+        check_directory(Path("stick"), stream="plant-7")
     assert caught.value.hint.endswith("such as stick/plant-7")
 
 
@@ -146,35 +162,35 @@ def test_an_image_layout_of_somebody_else_is_not_made_into_a_bundle(tmp_path: Pa
     """Exporting there would drop its images."""
     layout = images.write_layout(tmp_path / "layout", bundles.sample())
     with pytest.raises(MediumError, match="image layout"):
-        filesystem.check_place(layout)
+        check_directory(layout)
 
 
 def test_a_broken_layout_is_somebody_elses(tmp_path: Path):
     (tmp_path / "index.json").write_text("{")
     with pytest.raises(MediumError, match="image layout"):
-        filesystem.check_place(tmp_path)
+        check_directory(tmp_path)
 
 
 def test_empty_directories_and_sticks_just_formatted_are_fine(tmp_path: Path):
-    filesystem.check_place(tmp_path)
-    filesystem.check_place(tmp_path / "plant-7")
+    check_directory(tmp_path)
+    check_directory(tmp_path / "plant-7")
     (tmp_path / "System Volume Information").mkdir()
     (tmp_path / ".Trash-1000").mkdir()
-    filesystem.check_place(tmp_path)
+    check_directory(tmp_path)
 
 
 @pytest.mark.parametrize("form", ["oci", "dir"])
 def test_a_bundle_is_renewed_where_it_lies_also_beside_other_files(tmp_path: Path, form: str):
     bundle = bundles.write(tmp_path / "b", form=form)
     (bundle / "notes.txt").write_text("ours too")
-    filesystem.check_place(bundle)
+    check_directory(bundle)
 
 
 def test_what_an_interrupted_first_export_left_is_taken_up(tmp_path: Path):
     (tmp_path / "blobs" / "sha256").mkdir(parents=True)
     (tmp_path / ".airbundle-0011223344556677.part").write_bytes(b"")
     (tmp_path / "oci-layout").write_text("{}")
-    filesystem.check_place(tmp_path)
+    check_directory(tmp_path)
 
 
 def test_a_directory_without_the_right_to_write_is_refused(tmp_path: Path):
@@ -183,16 +199,16 @@ def test_a_directory_without_the_right_to_write_is_refused(tmp_path: Path):
     if os.access(place, os.W_OK):  # root may write everywhere
         return
     with pytest.raises(MediumError, match="may not write"):
-        filesystem.check_place(place)
+        check_directory(place)
 
 
 def test_directories_above_the_bundles_own_are_made_only_on_request(tmp_path: Path):
     """A missing mount point must not become a directory on the system disk."""
     place = tmp_path / "stick" / "plant-7"
     with pytest.raises(MediumError, match="stick: no such directory") as raised:
-        filesystem.check_place(place)
+        check_directory(place)
     assert "--parents" in (raised.value.hint or "")
-    filesystem.check_place(place, parents=True)
+    check_directory(place, parents=True)
 
 
 @pytest.fixture
@@ -209,35 +225,35 @@ def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_empty_mount_point_is_refused(media: Path, mounted, below: str):
     place = media / "stick" / below
     with pytest.raises(MediumError, match="no medium is mounted") as raised:
-        filesystem.check_place(place, parents=True, mountinfo=mounted.info)
+        check_directory(place, parents=True, mountinfo=mounted.info)
     assert raised.value.path == str(media / "stick")
     assert "--on-system-disk" in (raised.value.hint or "")
-    filesystem.check_place(place, parents=True, on_system_disk=True, mountinfo=mounted.info)
+    check_directory(place, parents=True, on_system_disk=True, mountinfo=mounted.info)
 
 
 def test_an_empty_mount_point_is_recognized_behind_a_symbolic_link(media: Path, mounted):
     link = media.parent / "link"
     link.symlink_to(media / "stick")
     with pytest.raises(MediumError, match="no medium is mounted"):
-        filesystem.check_place(link / "plant-7", mountinfo=mounted.info)
+        check_directory(link / "plant-7", mountinfo=mounted.info)
 
 
 def test_an_empty_medium_that_is_mounted_is_accepted(media: Path, mounted):
     line = f"36 22 8:17 / {media.resolve() / 'stick'} rw - ext4 /dev/sdb1 rw\n"
     mounted.info.write_text(mounted.info.read_text() + line)
-    filesystem.check_place(media / "stick", mountinfo=mounted.info)
-    assert filesystem.check_place(media / "stick/b", mountinfo=mounted.info).device == "/dev/sdb1"
+    check_directory(media / "stick", mountinfo=mounted.info)
+    check_directory(media / "stick/b", mountinfo=mounted.info)
 
 
 def test_a_directory_with_files_is_no_forgotten_mount_point(media: Path, mounted):
     (media / "stick" / "notes.txt").touch()
-    filesystem.check_place(media / "stick" / "plant-7", mountinfo=mounted.info)
+    check_directory(media / "stick" / "plant-7", mountinfo=mounted.info)
 
 
 def test_an_empty_directory_elsewhere_is_accepted(media: Path, mounted, tmp_path: Path):
     (tmp_path / "bundles").mkdir()
-    filesystem.check_place(tmp_path / "bundles" / "plant-7", mountinfo=mounted.info)
+    check_directory(tmp_path / "bundles" / "plant-7", mountinfo=mounted.info)
 
 
 def test_no_mount_point_is_refused_where_mounts_are_unknown(media: Path):
-    filesystem.check_place(media / "stick" / "plant-7", mountinfo=media / "absent")
+    check_directory(media / "stick" / "plant-7", mountinfo=media / "absent")

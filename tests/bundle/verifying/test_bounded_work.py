@@ -66,7 +66,8 @@ def test_an_index_is_walked_once_however_often_it_is_listed(tmp_path: Path):
     result = verify(bundle, [KEY.public])
 
     assert result.whole
-    (((_, (tree,)),)) = image_tree.walk(bundle, signatures.read_inventory(bundle)[1]).images
+    _, inventory = signatures.read_inventory(bundle)
+    (((_, (tree,)),)) = image_tree.walk(bundle, inventory.format, inventory.images).images
     assert len(tree.parts) == 6 + 3
 
 

@@ -456,10 +456,10 @@ def test_a_medium_that_fails_to_give_a_file_is_named(tmp_path: Path):
     assert findings(bundle) == {"VERIFY.txt": ("unreadable", ())}
 
 
-def test_a_reference_in_another_grammar_is_its_own_name(tmp_path: Path):
-    name = "Some Thing"
-    bundle = bundles.write(tmp_path / "b", {name: bundles.sample()[NGINX]}, keys=(KEY,))
-    verify(bundle, [KEY.public]).check()
+@pytest.mark.parametrize("reference", ["Some Thing", "nginx:1.27"])
+def test_reference_that_is_not_a_full_name_is_a_finding(tmp_path: Path, reference: str):
+    bundle = bundles.write(tmp_path / "b", {reference: bundles.sample()[NGINX]}, keys=(KEY,))
+    assert findings(bundle) == {"bundle.json": ("malformed", ())}
 
 
 def test_what_is_done_is_told(bundle: Path):

@@ -39,16 +39,16 @@ def ls(bundle: Path, *, as_json: bool) -> None:
 def _show(listing: Listing) -> None:
     rows = [
         (
-            listed.image.reference,
-            listed.image.digest.text[:_SHORT],
-            " ".join(listed.image.platforms) or "-",
-            text.size(listed.size),
-            text.size(listed.shared),
-            str(len(listed.image.referrers)),
-            listed.image.rename or "",
-            listed.image.replaces.text[:_SHORT] if listed.image.replaces else "",
+            str(image.reference),
+            image.digest.text[:_SHORT],
+            " ".join(image.platforms) or "-",
+            text.size(sizes.size),
+            text.size(sizes.shared),
+            str(len(image.referrers)),
+            image.rename or "",
+            image.replaces.text[:_SHORT] if image.replaces else "",
         )
-        for listed in listing.images
+        for image, sizes in listing.images
     ]
     header = ("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "RENAME", "REPLACES")
     text.table(header, rows, right=(3, 4, 5))
@@ -59,7 +59,7 @@ def _show(listing: Listing) -> None:
         until = f", {verb} {known.expires:%Y-%m-%d %H:%M}Z"
     text.aside(
         f"{known.stream} {known.serial}: {text.count(len(rows), 'image')}, "
-        f"{text.size(listing.size)} in {text.count(listing.blobs, 'blob')}, "
+        f"{text.size(listing.total.size)} in {text.count(listing.total.blobs, 'blob')}, "
         f"created {known.created:%Y-%m-%d %H:%M}Z{until}"
     )
     if not known.complete:

@@ -1,0 +1,44 @@
+"""Sizes of images that share blobs: every blob and manifest is counted once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bundler.oci.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The content of an image, or of several; sizes in bytes."""
+
+    blobs: int
+    """The number of blobs and manifests."""
+    size: int
+    unique: int
+    """The bytes that no other image needs."""
+
+    @property
+    def shared(self) -> int:
+        """The bytes that other images need too."""
+        return self.size - self.unique
+
+
+def sharing(images: Sequence[Mapping[Digest, int]]) -> tuple[list[Sizes], Sizes]:
+    """Compute the sizes of each image and of all together, given the sizes of their content."""
+    users = Counter(digest for content in images for digest in content)
+    everything = {digest: size for content in images for digest, size in content.items()}
+    each = [
+        Sizes(
+            blobs=len(content),
+            size=sum(content.values()),
+            unique=sum(size for digest, size in content.items() if users[digest] == 1),
+        )
+        for content in images
+    ]
+    total = sum(everything.values())
+    return each, Sizes(len(everything), total, total)

@@ -7,17 +7,16 @@ ours. A path that is a link stays one: the file that it leads to is replaced.
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
-import os
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bundler.config import bounded_read
 from bundler.config.credentials import auth_file, credential_helper
+from bundler.content.files import file_lock
 from bundler.content.files.atomic_write import write_bytes
-from bundler.errors import ConfigError, LockedError, MediumError
+from bundler.content.files.safe_directory import Directory
+from bundler.errors import BundlerError, ConfigError, MediumError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -152,29 +151,14 @@ def _make_private(directory: Path) -> None:
 
 @contextmanager
 def _locked(directory: Path, path: Path) -> Iterator[None]:
-    """Keep others like us from losing what we write, or we what they write."""
+    """Exclude other processes that write credentials in ``directory``."""
     try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    try:
-        _flock(descriptor, path)
+        opened = Directory.open(directory)
+    except BundlerError as error:
+        raise _unwritable(path, error.os_error or error) from None
+    with opened:
+        file_lock.lock(opened, timeout=LOCK_TIMEOUT)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _flock(descriptor: int, path: Path) -> None:
-    deadline = time.monotonic() + LOCK_TIMEOUT
-    while True:
-        try:
-            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise LockedError(
-                    f"{path}: another process has been writing there for {LOCK_TIMEOUT:g} seconds"
-                ) from None
-            time.sleep(0.05)
 
 
 def _entry(credentials: Credentials) -> dict[str, str]:

@@ -1,77 +1,127 @@
-"""One writer at a time in a directory or file, without leaving another file there.
+"""Lock open files and directories against other processes and threads.
 
-The lock lies on what is open itself, so it ends with the process, however that ends.
+A lock belongs to the open file: it ends when that is closed, at the latest with the process, and
+leaves no file behind.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
+import struct
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bundler.content.files.os_errors import explained
 from bundler.errors import LockedError
 
+if TYPE_CHECKING:
+    from bundler.cancel import Cancellation
+
+Method = Literal["flock", "fcntl"]
+"""``flock``: flock(2). ``fcntl``: an open file description lock of all bytes, which also excludes
+programs that use the record locks of fcntl(2)."""
+
+_CHECK_INTERVAL = 0.05  # seconds
+_FLOCK = struct.Struct("hhqqi4x")
 _PROC = Path("/proc")
 
 
 class Lockable(Protocol):
     """An open directory or file."""
 
-    path: Path
-    fd: int
+    @property
+    def path(self) -> Path:
+        """The path for messages."""
+        ...
+
+    @property
+    def fd(self) -> int:
+        """The file descriptor."""
+        ...
 
 
-def lock(place: Lockable) -> None:
-    """Lock ``place`` until it is closed.
+def lock(
+    target: Lockable,
+    *,
+    method: Method = "flock",
+    shared: bool = False,
+    timeout: float = 0.0,
+    cancellation: Cancellation | None = None,
+) -> None:
+    """Lock ``target`` until it is closed.
+
+    Args:
+        target: an open file, which must be writable for an exclusive lock with ``fcntl``.
+        method: the kind of lock, which all programs that share the file must agree on.
+        shared: whether others may hold the lock too, if they share it.
+        timeout: seconds to wait for others.
+        cancellation: ends the wait.
 
     Raises:
-        LockedError: somebody else holds it; who and since when, where the system tells.
-        MediumError: its file system has no locks.
+        LockedError: another process or thread holds the lock; names it if the system does.
+        MediumError: the file system does not support locks.
+        CancelledError: cancellation was requested during the wait.
     """
-    try:
-        fcntl.flock(place.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise explained(error, place.path, "cannot lock") from error
-        raise LockedError(
-            f"{place.path}: locked by another process{_holder(place.fd)}",
-            hint="wait until it ends, and run again",
-        ) from error
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            if method == "flock":
+                operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+                return fcntl.flock(target.fd, operation | fcntl.LOCK_NB)
+            fcntl.fcntl(target.fd, fcntl.F_OFD_SETLK, _pack(shared=shared))
+        except (BlockingIOError, PermissionError) as error:
+            if time.monotonic() >= deadline:
+                holder = _find_flock_holder if method == "flock" else _find_fcntl_holder
+                raise LockedError(
+                    f"{target.path}: locked by another process{holder(target.fd)}",
+                    hint="wait until it ends, and run again",
+                ) from error
+            if cancellation is None:
+                time.sleep(_CHECK_INTERVAL)
+            else:
+                cancellation.sleep(_CHECK_INTERVAL)
+        except OSError as error:
+            raise explained(error, target.path, "cannot lock") from error
+        else:
+            return None
 
 
-def process(pid: int) -> str:
-    """`` (PID, NAME, since TIME)`` of a process, or nothing where the system does not tell."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return f" ({pid}, {_name(str(pid))}, since {_start(str(pid))})"
-    return ""
+def _pack(*, shared: bool) -> bytes:
+    """Return a ``struct flock`` that covers the whole file."""
+    return _FLOCK.pack(fcntl.F_RDLCK if shared else fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
-def _holder(fd: int) -> str:
-    """`` (PID, NAME, since TIME)`` of whoever holds the lock, or nothing where it is not told."""
+def _find_fcntl_holder(fd: int) -> str:
+    """Describe the process that holds the lock; the system does not name open files' holders."""
+    found = fcntl.fcntl(fd, fcntl.F_GETLK, _pack(shared=False))
+    pid = _FLOCK.unpack(found)[4]
+    return _describe_process(str(pid)) if pid > 0 else ""
+
+
+def _find_flock_holder(fd: int) -> str:
+    """Describe the process that holds the lock, or return an empty string if it is unknown."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         status = os.fstat(fd)
         device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
         for line in (_PROC / "locks").read_text().splitlines():
-            _, kind, _, _, pid, place, *_ = line.split()
-            if kind == "FLOCK" and place == device:
-                return process(int(pid))
+            _, kind, _, _, pid, locked, *_ = line.split()
+            if kind == "FLOCK" and locked == device:
+                return _describe_process(pid)
     return ""
 
 
-def _name(pid: str) -> str:
-    name = (_PROC / pid / "comm").read_text().strip()
-    return "".join(char for char in name if char.isprintable())
-
-
-def _start(pid: str) -> str:
-    """When the process started; field 22 of its stat, in ticks since the machine's start."""
-    fields = (_PROC / pid / "stat").read_text().rpartition(")")[2].split()
-    running = float((_PROC / "uptime").read_text().split()[0]) - int(fields[19]) / os.sysconf(
-        "SC_CLK_TCK"
-    )
-    return time.strftime("%H:%M:%S", time.localtime(time.time() - running))
+def _describe_process(pid: str) -> str:
+    """Return `` (PID, NAME, since TIME)``, or an empty string if the process is unknown."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        name = (_PROC / pid / "comm").read_text().strip()
+        printable = "".join(char for char in name if char.isprintable())
+        # Field 22: the start of the process in clock ticks since the start of the machine.
+        fields = (_PROC / pid / "stat").read_text().rpartition(")")[2].split()
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        running = float((_PROC / "uptime").read_text().split()[0]) - started
+        since = time.strftime("%H:%M:%S", time.localtime(time.time() - running))
+        return f" ({pid}, {printable}, since {since})"
+    return ""

@@ -8,7 +8,6 @@ https://github.com/containers/storage/blob/v1.59.1/pkg/lockfile/lastwrite.go
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import struct
@@ -16,9 +15,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bundler.content.files.file_lock import process
+from bundler.content.files import file_lock
 from bundler.content.files.os_errors import explained
-from bundler.errors import LockedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 """Seconds to wait for a lock; others hold one while they write a layer."""
 
-_FLOCK = struct.Struct("hhqqi4x")
-_PAUSE = 0.05
 _TOKEN = 64
 
 
@@ -38,17 +34,17 @@ class Lock:
     """One lock that is held; ``touch`` tells the others of a change."""
 
     def __init__(self, path: Path, fd: int) -> None:
-        self._path = path
-        self._fd = fd
+        self.path = path
+        self.fd = fd
 
     def touch(self) -> None:
         """Say that what the lock guards has changed; only for who holds it for writing."""
         token = struct.pack("<QQI", time.time_ns(), 0, os.getpid())
         token += secrets.token_bytes(_TOKEN - len(token))
         try:
-            os.pwrite(self._fd, token, 0)
+            os.pwrite(self.fd, token, 0)
         except OSError as error:
-            raise explained(error, self._path, "cannot write") from error
+            raise explained(error, self.path, "cannot write") from error
 
 
 @contextmanager
@@ -69,8 +65,15 @@ def held(
     """
     fd = _opened(path, write=write)
     try:
-        _wait(path, fd, stop, PATIENCE if patience is None else patience, write=write)
-        yield Lock(path, fd)
+        lock = Lock(path, fd)
+        file_lock.lock(
+            lock,
+            method="fcntl",
+            shared=not write,
+            timeout=PATIENCE if patience is None else patience,
+            cancellation=stop,
+        )
+        yield lock
     finally:
         os.close(fd)
 
@@ -86,30 +89,3 @@ def _opened(path: Path, *, write: bool) -> int:
             return os.open(path, flags | os.O_RDONLY)
     except OSError as error:
         raise explained(error, path, "cannot open") from error
-
-
-def _wait(path: Path, fd: int, stop: Cancellation, patience: float, *, write: bool) -> None:
-    kind = fcntl.F_WRLCK if write else fcntl.F_RDLCK
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            # Locks of the open file, not of the process: threads exclude each other too.
-            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0))
-        except (BlockingIOError, PermissionError) as error:
-            if time.monotonic() >= deadline:
-                raise LockedError(
-                    f"{path}: locked by another process{_holder(fd, kind)}",
-                    hint="wait until it ends, and run again",
-                ) from error
-            stop.sleep(_PAUSE)
-        except OSError as error:
-            raise explained(error, path, "cannot lock") from error
-        else:
-            return
-
-
-def _holder(fd: int, kind: int) -> str:
-    """Who holds the lock, where the system tells; of locks of open files it does not."""
-    asked = fcntl.fcntl(fd, fcntl.F_GETLK, _FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0))
-    pid = _FLOCK.unpack(asked)[4]
-    return process(pid) if pid > 0 else ""

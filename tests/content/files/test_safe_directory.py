@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bundler.content.files import file_lock
 from bundler.content.files.safe_directory import Directory, FileSlice, RegularFile, make_directory
 from bundler.errors import (
     LimitError,
-    LockedError,
     MalformedError,
     MediumError,
     MissingFileError,
@@ -143,17 +141,6 @@ def test_a_file_in_the_way_is_told(tmp_path):
     with pytest.raises(MissingFileError) as raised:
         Directory.open(tmp_path / "file")
     assert isinstance(raised.value.os_error, NotADirectoryError)
-
-
-def test_a_lock_ends_with_the_directory(tmp_path):
-    with Directory.open(tmp_path) as first, Directory.open(tmp_path) as second:
-        file_lock.lock(first)
-        with pytest.raises(LockedError) as raised:
-            file_lock.lock(second)
-        assert str(os.getpid()) in str(raised.value)
-        first.close()
-        file_lock.lock(second)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_too_large_is_not_read(root, tmp_path):

@@ -1,7 +1,7 @@
-"""Constraints on versions in the grammar of Masterminds' semver, which Helm and Skopeo use.
+"""Version constraints in the grammar of Masterminds' semver, which Helm and Skopeo use.
 
 ``>= 1.2, < 3 || 4.x``: a comma or a space means *and*, ``||`` means *or*. ``1.2`` and ``1.x`` are
-ranges. Pre-releases count only where the alternative names one itself.
+ranges. A pre-release matches only an alternative that names a pre-release itself.
 
 https://github.com/Masterminds/semver/tree/v3.4.0#checking-version-constraints
 """
@@ -32,51 +32,73 @@ _END = re.compile(r"\s*")
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version; what was not written is zero."""
+    """A version; omitted numbers are 0."""
 
     numbers: tuple[int, int, int]
     prerelease: tuple[str, ...] = ()
+    written: int = 3
+    """How many of the numbers were written."""
 
     @classmethod
     def parse(cls, text: str) -> Version | None:
-        """Read ``1``, ``1.2``, ``v1.2.3`` or ``1.2.3-rc.1+build``; None if it is no version."""
+        """Parse ``1``, ``1.2``, ``v1.2.3`` or ``1.2.3-rc.1+build``; None if it is not a version.
+
+        Numbers of any size and leading zeros are accepted.
+        """
         match = _VERSION.fullmatch(text)
-        return None if match is None else _version(match[1], match[2], match[3], match[4])
+        if match is None:
+            return None
+        written = [int(number) for number in match.groups()[:3] if number is not None]
+        major, minor, patch = [*written, 0, 0][:3]
+        prerelease = tuple(match[4].split(".")) if match[4] else ()
+        return cls((major, minor, patch), prerelease, len(written))
 
     @property
-    def key(self) -> tuple[object, ...]:
-        """Precedence: https://semver.org/spec/v2.0.0.html#spec-item-11."""
+    def is_strict(self) -> bool:
+        """Whether Masterminds' library accepts the version."""
+        leading_zero = any(
+            part.isdecimal() and len(part) > 1 and part[0] == "0" for part in self.prerelease
+        )
+        return max(self.numbers) <= _MAX_NUMBER and not leading_zero
+
+    @property
+    def precedence(self) -> tuple[object, ...]:
+        """Sort key: https://semver.org/spec/v2.0.0.html#spec-item-11."""
         identifiers = [
             (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in self.prerelease
         ]
         return self.numbers, not self.prerelease, identifiers
 
+    def __str__(self) -> str:
+        suffix = "-" + ".".join(self.prerelease) if self.prerelease else ""
+        return ".".join(map(str, self.numbers)) + suffix
+
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """Alternatives, each a list of comparisons that all have to hold."""
+    """Alternatives, each a list of comparisons that must all hold."""
 
     text: str
     alternatives: tuple[tuple[_Comparison, ...], ...]
 
     @classmethod
     def parse(cls, text: str) -> Constraint:
-        """Read a constraint.
+        """Parse a constraint.
 
         Raises:
-            UsageError: it is none.
+            UsageError: the text is not a constraint.
         """
         if len(text) > MAX_LENGTH:
             raise UsageError(f"the constraint is longer than {MAX_LENGTH} characters")
-        spelled = _RANGE.sub(r">= \1, <= \6 ", text)
-        return cls(text, tuple(_comparisons(part, text) for part in spelled.split("||")))
+        expanded = _RANGE.sub(r">= \1, <= \6 ", text)
+        return cls(text, tuple(_parse_alternative(part, text) for part in expanded.split("||")))
 
     def allows(self, text: str) -> bool:
-        """Whether ``text`` is a version that is meant."""
+        """Return whether ``text`` is a version that fulfils the constraint."""
         version = Version.parse(text)
-        return version is not None and any(
-            _all_hold(comparisons, version) for comparisons in self.alternatives
-        )
+        if version is None or not version.is_strict:
+            return False
+        return any(_all_hold(comparisons, version) for comparisons in self.alternatives)
 
     def __str__(self) -> str:
         return self.text
@@ -86,128 +108,115 @@ class Constraint:
 class _Comparison:
     operator: str
     bound: Version
-    given: int
-    """How many of the three numbers were written; the others, or an x, mean any."""
-
-    def holds(self, version: Version) -> bool:
-        return _OPERATORS[self.operator](version, self)
-
-    def shares(self, version: Version, count: int) -> bool:
-        return self.bound.numbers[:count] == version.numbers[:count]
+    """A number that is not written, or is an x, matches any number."""
 
 
-def _comparisons(part: str, text: str) -> tuple[_Comparison, ...]:
+def _parse_alternative(part: str, text: str) -> tuple[_Comparison, ...]:
     found: list[_Comparison] = []
     position = 0
     while _END.fullmatch(part, position) is None or not found:
         between = _AND.match(part, position) if found else _END.match(part, position)
         match = between and _COMPARISON.match(part, between.end())
-        made = match and _comparison(match)
-        if not match or not made:
+        comparison = match and _parse_comparison(match)
+        if not match or not comparison:
             raise UsageError(
                 f"{text!r} is not a constraint on versions such as '>= 1.2, < 2', '^1.2' or '!=1.3'"
             )
-        found.append(made)
+        found.append(comparison)
         position = match.end()
     return tuple(found)
 
 
-def _comparison(match: re.Match[str]) -> _Comparison | None:
-    numbers: list[str] = []
+def _parse_comparison(match: re.Match[str]) -> _Comparison | None:
+    numbers: list[int] = []
     for part in match.groups()[1:4]:
         if part is None or not part.isdecimal():
             break
-        numbers.append(part)
-    given = len(numbers)
-    major, minor, patch = [*numbers, "0", "0", "0"][:3]
-    bound = _version(major, minor, patch, match[5])
-    return None if bound is None else _Comparison(match[1], bound, given)
-
-
-def _version(
-    major: str, minor: str | None, patch: str | None, prerelease: str | None
-) -> Version | None:
-    numbers = (int(major), int(minor or 0), int(patch or 0))
-    identifiers = tuple(prerelease.split(".")) if prerelease else ()
-    leading_zero = any(
-        part.isdecimal() and len(part) > 1 and part[0] == "0" for part in identifiers
-    )
-    if max(numbers) > _MAX_NUMBER or leading_zero:
-        return None
-    return Version(numbers, identifiers)
+        numbers.append(int(part))
+    major, minor, patch = [*numbers, 0, 0, 0][:3]
+    prerelease = tuple(match[5].split(".")) if match[5] else ()
+    bound = Version((major, minor, patch), prerelease, len(numbers))
+    return _Comparison(match[1], bound) if bound.is_strict else None
 
 
 def _all_hold(comparisons: tuple[_Comparison, ...], version: Version) -> bool:
     if version.prerelease and not any(item.bound.prerelease for item in comparisons):
         return False
-    return all(item.holds(version) for item in comparisons)
+    return all(_OPERATORS[item.operator](version, item.bound) for item in comparisons)
 
 
-def _equal(version: Version, wanted: _Comparison) -> bool:
-    if wanted.given < 3:
-        return _tilde(version, wanted)
-    return version.key == wanted.bound.key
+def _share(version: Version, bound: Version, count: int) -> bool:
+    """Return whether the first ``count`` numbers are equal."""
+    return version.numbers[:count] == bound.numbers[:count]
 
 
-def _differs(version: Version, wanted: _Comparison) -> bool:
-    if wanted.given in (1, 2):
-        if not wanted.shares(version, wanted.given):
+def _equals(version: Version, bound: Version) -> bool:
+    if bound.written < 3:
+        return _is_in_minor(version, bound)
+    return version.precedence == bound.precedence
+
+
+def _differs(version: Version, bound: Version) -> bool:
+    if bound.written in (1, 2):
+        if not _share(version, bound, bound.written):
             return True
-        return wanted.given == 2 and version.prerelease != wanted.bound.prerelease
-    return version.key != wanted.bound.key
+        return bound.written == 2 and version.prerelease != bound.prerelease
+    return version.precedence != bound.precedence
 
 
-def _greater(version: Version, wanted: _Comparison) -> bool:
-    if wanted.given in (1, 2):
-        return version.numbers[: wanted.given] > wanted.bound.numbers[: wanted.given]
-    return version.key > wanted.bound.key
+def _is_greater(version: Version, bound: Version) -> bool:
+    if bound.written in (1, 2):
+        return version.numbers[: bound.written] > bound.numbers[: bound.written]
+    return version.precedence > bound.precedence
 
 
-def _less(version: Version, wanted: _Comparison) -> bool:
-    return version.key < wanted.bound.key
+def _is_less(version: Version, bound: Version) -> bool:
+    return version.precedence < bound.precedence
 
 
-def _at_least(version: Version, wanted: _Comparison) -> bool:
-    return version.key >= wanted.bound.key
+def _is_at_least(version: Version, bound: Version) -> bool:
+    return version.precedence >= bound.precedence
 
 
-def _at_most(version: Version, wanted: _Comparison) -> bool:
-    if wanted.given == 3:
-        return version.key <= wanted.bound.key
-    count = wanted.given or 2
-    return version.numbers[:count] <= wanted.bound.numbers[:count]
+def _is_at_most(version: Version, bound: Version) -> bool:
+    if bound.written == 3:
+        return version.precedence <= bound.precedence
+    count = bound.written or 2
+    return version.numbers[:count] <= bound.numbers[:count]
 
 
-def _tilde(version: Version, wanted: _Comparison) -> bool:
-    if version.key < wanted.bound.key:
+def _is_in_minor(version: Version, bound: Version) -> bool:
+    """``~1.2``: at least the bound, with the same major and minor number."""
+    if version.precedence < bound.precedence:
         return False
-    if wanted.bound.numbers == (0, 0, 0) and wanted.given in (0, 3):
+    if bound.numbers == (0, 0, 0) and bound.written in (0, 3):
         return True
-    return wanted.shares(version, min(wanted.given, 2))
+    return _share(version, bound, min(bound.written, 2))
 
 
-def _caret(version: Version, wanted: _Comparison) -> bool:
-    if version.key < wanted.bound.key:
+def _is_compatible(version: Version, bound: Version) -> bool:
+    """``^1.2``: at least the bound, with the same leftmost number that is not zero."""
+    if version.precedence < bound.precedence:
         return False
-    major, minor, _ = wanted.bound.numbers
-    if major or wanted.given == 1:
-        return wanted.shares(version, 1)
-    if minor or wanted.given == 2:
-        return wanted.shares(version, 2)
-    return wanted.shares(version, 3)
+    major, minor, _ = bound.numbers
+    if major or bound.written == 1:
+        return _share(version, bound, 1)
+    if minor or bound.written == 2:
+        return _share(version, bound, 2)
+    return _share(version, bound, 3)
 
 
-_OPERATORS: dict[str, Callable[[Version, _Comparison], bool]] = {
-    "": _equal,
-    "=": _equal,
+_OPERATORS: dict[str, Callable[[Version, Version], bool]] = {
+    "": _equals,
+    "=": _equals,
     "!=": _differs,
-    ">": _greater,
-    "<": _less,
-    ">=": _at_least,
-    "=>": _at_least,
-    "<=": _at_most,
-    "=<": _at_most,
-    "~": _tilde,
-    "~>": _tilde,
-    "^": _caret,
+    ">": _is_greater,
+    "<": _is_less,
+    ">=": _is_at_least,
+    "=>": _is_at_least,
+    "<=": _is_at_most,
+    "=<": _is_at_most,
+    "~": _is_in_minor,
+    "~>": _is_in_minor,
+    "^": _is_compatible,
 }

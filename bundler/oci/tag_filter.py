@@ -13,19 +13,15 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from bundler.errors import NotFoundError, UsageError
 from bundler.errors.counts import count
+from bundler.gocompat.masterminds_semver import Constraint, Version
 from bundler.oci.reference import is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bundler.gocompat.masterminds_semver import Constraint
 
 MAX_RANGE = 256
 
-_VERSION = re.compile(
-    r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:_[\w.-]*)?",
-    re.ASCII,
-)
 _NUMBER = re.compile(r"(\d+)", re.ASCII)
 
 _PARTIAL = (
@@ -135,7 +131,7 @@ def choose(select: Select, offered: Iterable[str]) -> list[str]:
     if select.constraint is not None:
         chosen = [tag for tag in chosen if select.constraint.allows(tag)]
     if select.latest is not None:
-        chosen = _newest(chosen, select.latest)
+        chosen = _select_newest(chosen, select.latest)
     if not chosen:
         raise NotFoundError(f"nothing matches {select} ({count(len(there), 'tag')} seen)")
     return sorted(set(chosen), key=natural_key)
@@ -151,36 +147,6 @@ def natural_key(tag: str) -> tuple[list[tuple[int, int, str]], str]:
     return parts, tag
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
-    numbers: tuple[int, int, int]
-    prerelease: tuple[str, ...]
-    components: int
-
-    @classmethod
-    def parse(cls, tag: str) -> _Version | None:
-        match = _VERSION.fullmatch(tag)
-        if match is None:
-            return None
-        given = [int(number) for number in match.groups()[:3] if number is not None]
-        major, minor, patch = [*given, 0, 0][:3]
-        identifiers = tuple((match[4] or "").split(".")) if match[4] else ()
-        return cls((major, minor, patch), identifiers, len(given))
-
-    @property
-    def text(self) -> str:
-        suffix = "-" + ".".join(self.prerelease) if self.prerelease else ""
-        return ".".join(map(str, self.numbers)) + suffix
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Precedence (semver.org, 2.0.0, item 11); among equals the fuller spelling is newer."""
-        identifiers = [
-            (0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.prerelease
-        ]
-        return (self.numbers, not self.prerelease, identifiers, self.components)
-
-
 def _matches(select: Select, tag: str) -> bool:
     included = not select.include or any(pattern.search(tag) for pattern in select.include)
     return included and not any(pattern.search(tag) for pattern in select.exclude)
@@ -192,16 +158,26 @@ def _tester(text: str) -> Callable[[str], bool]:
     wanted = nodesemver.make_range(text, loose=True)
 
     def within(tag: str) -> bool:
-        version = _Version.parse(tag)
-        return version is not None and bool(wanted.test(version.text))
+        version = _parse_version(tag)
+        return version is not None and bool(wanted.test(str(version)))
 
     return within
 
 
-def _newest(tags: list[str], latest: Latest) -> list[str]:
+def _select_newest(tags: list[str], latest: Latest) -> list[str]:
     if latest.by == "tag":
         return sorted(tags, key=natural_key)[-latest.count :]
-    versions = [(version, tag) for tag in tags if (version := _Version.parse(tag)) is not None]
+    versions = [(version, tag) for tag in tags if (version := _parse_version(tag)) is not None]
     stable = [pair for pair in versions if not pair[0].prerelease]
-    ordered = sorted(stable or versions, key=lambda pair: (pair[0].key, natural_key(pair[1])))
-    return [tag for _, tag in ordered[-latest.count :]]
+
+    def key(pair: tuple[Version, str]) -> tuple[object, ...]:
+        version, tag = pair
+        # Among equal versions the tag with more numbers is the newest: 1.2.0 after 1.2.
+        return version.precedence, version.written, natural_key(tag)
+
+    return [tag for _, tag in sorted(stable or versions, key=key)[-latest.count :]]
+
+
+def _parse_version(tag: str) -> Version | None:
+    """Parse a tag as a version; build metadata follows an underscore."""
+    return Version.parse(tag.partition("_")[0])

@@ -70,7 +70,7 @@ def test_prereleases_come_before_their_release_in_the_order_of_semver():
         "1.0",
     ]
     versions = [version for version in map(Version.parse, ordered) if version]
-    assert sorted(versions, key=lambda version: version.key) == versions
+    assert sorted(versions, key=lambda version: version.precedence) == versions
     assert len(versions) == len(ordered)
 
 

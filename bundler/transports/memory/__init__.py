@@ -1,1 +1,1 @@
-"""``memory:``: images in memory; for tests and as the smallest complete transport."""
+"""``memory:``: images in memory, for tests and as the shortest complete transport."""

@@ -1,7 +1,7 @@
 """Images in dictionaries: the shortest complete transport.
 
-A ``MemoryStore`` is what a transport opens; ``source()`` and ``destination()`` open it as any other
-transport does. No reference on the command line names one.
+``MemoryStore.source()`` and ``MemoryStore.destination()`` open a store as any other transport opens
+a directory or a registry. The command line cannot refer to a store.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class MemoryStore:
 
 
 class MemorySource:
-    """Reads a store; lists its names and referrers too."""
+    """Source of the images in a store."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
@@ -107,7 +107,7 @@ class MemorySource:
 
 
 class MemoryDestination:
-    """Writes a store; its content can be read back."""
+    """Destination that writes to a store."""
 
     def __init__(self, store: MemoryStore, capabilities: Capabilities) -> None:
         self._store = store
@@ -147,7 +147,7 @@ class MemoryDestination:
 
 
 class MemoryTransport:
-    """Opens one store, whatever the reference is."""
+    """Transport that opens the same store for every reference."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

@@ -1,1 +1,1 @@
-"""``atomic:``: the image API of OpenShift; parsed and refused."""
+"""``atomic:``: the image API of OpenShift, which is parsed and refused."""

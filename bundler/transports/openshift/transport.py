@@ -1,7 +1,7 @@
-"""``atomic:HOST[:PORT]/NAMESPACE/STREAM:TAG``: an image stream of OpenShift, known by name only.
+"""``atomic:HOST[:PORT]/NAMESPACE/STREAM:TAG``: an image stream of OpenShift.
 
-Its images lie in OpenShift's registry, which ``docker:`` reads and writes as any other. What only
-``atomic:`` can do, signatures through OpenShift's own API, is not here.
+References are parsed, but sources and destinations are refused: ``docker:`` reads and writes the
+registry that stores the images. Signatures in OpenShift's own API are not supported.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class OpenShiftReference:
 
     @property
     def transport(self) -> str:
-        """``atomic``."""
+        """Return ``atomic``."""
         return "atomic"
 
     @property
     def name(self) -> str | None:
-        """The tag."""
+        """Return the tag."""
         return self.image.tag
 
     def __str__(self) -> str:
@@ -39,10 +39,14 @@ class OpenShiftReference:
 
 
 class OpenShiftTransport:
-    """``atomic:``; references are read, and then refused."""
+    """The transport ``atomic:``."""
 
     def parse(self, text: str, /) -> OpenShiftReference:
-        """Read ``HOST[:PORT]/NAMESPACE/STREAM:TAG``."""
+        """Parse ``HOST[:PORT]/NAMESPACE/STREAM:TAG``.
+
+        Raises:
+            InvalidReferenceError: not the tag of an image stream.
+        """
         image = ImageReference.parse(text)
         if image.tag is None or image.digest is not None or image.path.count("/") != 1:
             raise InvalidReferenceError(
@@ -52,18 +56,18 @@ class OpenShiftTransport:
         return OpenShiftReference(image)
 
     def source(self, reference: OpenShiftReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
-        """Raise an UnsupportedError that says how to reach the same image."""
+        """Raise an ``UnsupportedError`` with the reference that reaches the same image."""
         _refuse(reference)
 
     def destination(self, reference: OpenShiftReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
-        """As ``source``."""
+        """Raise the same error as ``source``."""
         _refuse(reference)
 
 
 def _refuse(reference: OpenShiftReference) -> NoReturn:
     raise UnsupportedError(
-        f"{reference}: OpenShift's own API is not spoken here",
-        hint=f"name the registry that it shows its images in: docker://HOST/{reference.image.path}"
+        f"{reference}: the image API of OpenShift is not supported",
+        hint=f"specify the registry that stores its images: docker://HOST/{reference.image.path}"
         f":{reference.image.tag}",
     )
 

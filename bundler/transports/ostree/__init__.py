@@ -1,1 +1,1 @@
-"""``ostree:``: parsed and refused."""
+"""``ostree:``, which is refused."""

@@ -1,4 +1,4 @@
-"""``ostree:``: known by name only; no build of Skopeo today can read or write it."""
+"""``ostree:``: known by name only, as in the current builds of Skopeo."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class OstreeTransport:
-    """``ostree:``; whatever is asked of it is refused in the same words."""
+    """The transport ``ostree:``; every method raises the same error."""
 
     def parse(self, text: str, /) -> NoReturn:  # noqa: ARG002 - the port's form
-        """Raise an UnavailableTransportError."""
+        """Raise an ``UnavailableTransportError``."""
         raise UnavailableTransportError(
-            "ostree", hint="ostree container image pull reads docker:// and oci: by itself"
+            "ostree", hint="ostree container image pull reads docker:// and oci: itself"
         )
 
     def source(self, reference: Reference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - as above
-        """As ``parse``."""
+        """Raise an ``UnavailableTransportError``."""
         self.parse(str(reference))
 
     def destination(self, reference: Reference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - as above
-        """As ``parse``."""
+        """Raise an ``UnavailableTransportError``."""
         self.parse(str(reference))
 
 

@@ -1,1 +1,1 @@
-"""``sif:``: Singularity image files, read only. Read ``transport`` first."""
+"""``sif:``: Singularity image files, for reading only. Read ``transport`` first."""

@@ -1,4 +1,4 @@
-"""The parts of a SIF file: a header, descriptors, and the data objects that they point at.
+"""The format of SIF files: a header, descriptors, and the data objects that they refer to.
 
 All numbers are little endian, at fixed offsets.
 
@@ -40,49 +40,53 @@ _ARCHITECTURES = (
 
 @dataclass(frozen=True, slots=True)
 class SifFile:
-    """What of a SIF file makes an image."""
+    """The parts of a SIF file that an image is made of."""
 
     architecture: str
-    """As Go names it; ``unknown`` where the file does not say."""
+    """The architecture in Go's names; ``unknown`` if unset."""
     id: str
     modified: int
-    """In seconds since 1970."""
+    """Modification time, in seconds since 1970."""
     definition: bytes
-    """The file that the image was built from; empty: there is none."""
+    """The definition file that the image was built from; empty if absent."""
     offset: int
-    """Where the squashfs of the root directory begins, in bytes."""
+    """Offset in bytes of the squashfs with the root directory."""
     size: int
+    """Size of the squashfs in bytes."""
 
 
 def read(file: RegularFile) -> SifFile:
-    """Find the parts of ``file``.
+    """Read the header and the descriptors of a SIF file.
 
     Raises:
-        LimitError: too many parts, or too large ones.
-        MalformedError: not a SIF file, or one that is cut.
-        UnsupportedError: one without a root directory in a squashfs.
+        LimitError: too many data objects, or too large ones.
+        MalformedError: not a SIF file, or a truncated one.
+        UnsupportedError: the root directory is not in one squashfs.
     """
-    what = str(file.path)
+    subject = str(file.path)
     header = FileSlice(file, 0, _HEADER.size).read()
     if len(header) < _HEADER.size:
-        raise MalformedError(f"{what}: not a SIF file: it ends early")
+        raise MalformedError(f"{subject}: not a SIF file (shorter than its header)")
     _, magic, version, architecture, identity, _, modified, *rest = _HEADER.unpack(header)
     if magic != _MAGIC:
         raise MalformedError(
-            f"{what}: not a SIF file", hint="sif: reads what apptainer build makes"
+            f"{subject}: not a SIF file", hint="sif: reads the files that apptainer build writes"
         )
     if version != _VERSION:
-        raise UnsupportedError(f"{what}: version {version[:2]!r} of SIF, expected 01")
+        raise UnsupportedError(
+            f"{subject}: unknown SIF version (expected {_VERSION[:2]!r}, got {version[:2]!r})"
+        )
     if not 0 <= modified < _LATEST:
-        raise MalformedError(f"{what}: its header is damaged: {modified} is no date")
+        raise MalformedError(f"{subject}: damaged header: {modified} is not a date")
     _, total, start, *_ = rest
-    objects = _objects(file, total, start, what)
-    system = _only_system(objects, what)
+    code = int(architecture[:2]) if architecture[:2].isdigit() else 0
+    objects = _read_objects(file, total, start, subject)
+    system = _find_root_partition(objects, subject)
     return SifFile(
-        architecture=_architecture(architecture),
+        architecture=_ARCHITECTURES[code if code < len(_ARCHITECTURES) else 0],
         id=str(uuid.UUID(bytes=identity)),
         modified=modified,
-        definition=_definition(file, objects, what),
+        definition=_read_definition(file, objects, subject),
         offset=system.offset,
         size=system.size,
     )
@@ -92,59 +96,57 @@ def read(file: RegularFile) -> SifFile:
 class _Object:
     """A data object."""
 
-    kind: int
+    type: int
     offset: int
     size: int
     extra: bytes
 
 
-def _objects(file: RegularFile, total: int, start: int, what: str) -> list[_Object]:
+def _read_objects(file: RegularFile, total: int, start: int, subject: str) -> list[_Object]:
     if total > _MAX_DESCRIPTORS:
-        raise LimitError(f"{what}: more than {_MAX_DESCRIPTORS:,} data objects")
+        raise LimitError(f"{subject}: more than {_MAX_DESCRIPTORS:,} data objects")
     if total < 0 or not _HEADER.size <= start <= file.size:
-        raise MalformedError(f"{what}: its header is damaged")
+        raise MalformedError(f"{subject}: damaged header")
     raw = FileSlice(file, start, total * _DESCRIPTOR.size).read()
     if len(raw) < total * _DESCRIPTOR.size:
-        raise MalformedError(f"{what}: it ends within its descriptors")
+        raise MalformedError(f"{subject}: truncated within its descriptors")
     found = []
-    for kind, used, _, _, _, offset, size, *_, extra in _DESCRIPTOR.iter_unpack(raw):
+    for object_type, used, _, _, _, offset, size, *_, extra in _DESCRIPTOR.iter_unpack(raw):
         if not used:
             continue
         if offset < 0 or size < 0 or offset + size > file.size:
-            raise MalformedError(f"{what}: a data object ends behind the file's end")
-        found.append(_Object(kind, offset, size, extra))
+            raise MalformedError(f"{subject}: a data object extends beyond the end of the file")
+        found.append(_Object(object_type, offset, size, extra))
     return found
 
 
-def _only_system(objects: list[_Object], what: str) -> _Object:
+def _find_root_partition(objects: list[_Object], subject: str) -> _Object:
     found = []
-    for one in objects:
-        if one.kind == _PARTITION_TYPE:
-            kind, purpose, _ = _PARTITION.unpack_from(one.extra)
+    for item in objects:
+        if item.type == _PARTITION_TYPE:
+            file_system, purpose, _ = _PARTITION.unpack_from(item.extra)
             if purpose == _PRIMARY_SYSTEM:
-                found.append((kind, one))
+                found.append((file_system, item))
     if len(found) != 1:
-        raise UnsupportedError(f"{what}: {len(found)} primary partitions, expected one")
-    ((kind, system),) = found
-    if kind != _SQUASHFS:
         raise UnsupportedError(
-            f"{what}: its root directory is no plain squashfs",
-            hint="encrypted and writable images have to be built anew as read-only ones",
+            f"{subject}: wrong number of primary partitions (expected 1, got {len(found)})"
         )
-    return system
+    ((file_system, partition),) = found
+    if file_system != _SQUASHFS:
+        raise UnsupportedError(
+            f"{subject}: its root directory is not an unencrypted squashfs",
+            hint="rebuild an encrypted or writable image as a read-only one",
+        )
+    return partition
 
 
-def _definition(file: RegularFile, objects: list[_Object], what: str) -> bytes:
-    found = [one for one in objects if one.kind == _DEFINITION]
-    if len(found) != 1:  # of several nobody knows which one counts
+def _read_definition(file: RegularFile, objects: list[_Object], subject: str) -> bytes:
+    found = [item for item in objects if item.type == _DEFINITION]
+    if len(found) != 1:  # which one of several applies is undefined
         return b""
-    (one,) = found
-    if one.size > _MAX_DEFINITION:
-        raise LimitError(f"{what}: a definition file of {one.size:,} bytes")
-    return FileSlice(file, one.offset, one.size).read()
-
-
-def _architecture(field: bytes) -> str:
-    digits = field[:2]
-    number = int(digits) if digits.isdigit() else 0
-    return _ARCHITECTURES[number] if number < len(_ARCHITECTURES) else _ARCHITECTURES[0]
+    if found[0].size > _MAX_DEFINITION:
+        raise LimitError(
+            f"{subject}: the definition file has {found[0].size:,} bytes, more than the"
+            f" {_MAX_DEFINITION:,} allowed"
+        )
+    return FileSlice(file, found[0].offset, found[0].size).read()

@@ -1,7 +1,7 @@
-"""``sif:FILE``: an image of Apptainer or Singularity, as one layer; for reading only.
+"""``sif:FILE``: an image of Apptainer or Singularity, for reading only.
 
-Its root directory becomes the layer, and what its definition file says of an environment and of a
-runscript becomes a program in it. The config is made here as containers/image makes it.
+The root directory becomes the only layer. The environment and the runscript of the definition file
+become a program in it. Layer and config are the same that containers/image creates.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _SCRIPT = "podman/runscript"
 
 
 class SifSource(SyntheticSource):
-    """Reads a SIF file; its files are packed into a layer when the image is first asked for.
+    """Source of the image in a SIF file.
 
     Raises:
-        MalformedError, UnsupportedError: it is none, or has no root directory to read.
-        NotFoundError, MediumError: it cannot be read.
+        MalformedError, UnsupportedError: not a SIF file, or without a readable root directory.
+        NotFoundError, MediumError: the file cannot be read.
     """
 
     def __init__(self, reference: UnnamedReference, options: OpenOptions) -> None:
@@ -48,8 +48,8 @@ class SifSource(SyntheticSource):
             super().__init__(reference, options, opened.pop_all())
 
     def create(self) -> SyntheticImage:
-        """Pack the files into a layer."""
-        script = _script(self._sif.definition)
+        """Convert the root directory to a layer, and create the image."""
+        script = _create_script(self._sif.definition)
         programs = {} if script is None else {_SCRIPT: script}
         layer = squashfs_layer.create_layer(self._file, self._sif, programs, self.options)
         self.resources.enter_context(layer)
@@ -58,30 +58,39 @@ class SifSource(SyntheticSource):
         blob = content.descriptor()
         entry = Descriptor(media_types.OCI_LAYER, blob.digest, blob.size)
         command = "bash" if script is None else f"/{_SCRIPT}"
-        return SyntheticImage.create(_config(self._sif, command, blob.digest), [(entry, layer)])
+        return SyntheticImage.create(
+            _create_config(self._sif, command, blob.digest), [(entry, layer)]
+        )
 
 
 class SifTransport(ReadOnlyTransport):
-    """``sif:``."""
+    """The transport ``sif:``."""
 
     hint = (
-        "write docker-archive:FILE, and build from that: apptainer build NEW.sif "
+        "write docker-archive:FILE, and build an image from it: apptainer build NEW.sif "
         "docker-archive:FILE"
     )
 
     def parse(self, text: str, /) -> UnnamedReference:
-        """Read ``FILE``."""
+        """Parse ``FILE``.
+
+        Raises:
+            InvalidReferenceError: there is no file.
+        """
         if not text or "\0" in text:
             raise InvalidReferenceError(f"sif:{text[:200]}: no file", hint="write sif:FILE")
         return UnnamedReference("sif", text)
 
     def source(self, reference: UnnamedReference, options: OpenOptions, /) -> SifSource:
-        """Open a file for reading."""
+        """Open the file for reading."""
         return SifSource(reference, options)
 
 
-def _script(definition: bytes) -> bytes | None:
-    """What a definition's ``%environment`` and ``%runscript`` say, as a program; None: nothing."""
+def _create_script(definition: bytes) -> bytes | None:
+    """Return the sections ``%environment`` and ``%runscript`` as a script; None if both are empty.
+
+    The sections are parsed as by containers/image, comments within ``%runscript`` included.
+    """
     sections: dict[str, list[str]] = {"%environment": [], "%runscript": []}
     section: list[str] | None = None
     for line in definition.removesuffix(b"\n").decode("utf-8", "surrogateescape").split("\n"):
@@ -94,11 +103,11 @@ def _script(definition: bytes) -> bytes | None:
             section.append(text)
     if not any(sections.values()):
         return None
-    said = "\n".join("\n".join(lines) for lines in sections.values())
-    return f"#!/bin/bash\n{said}\n".encode("utf-8", "surrogateescape")
+    body = "\n".join("\n".join(lines) for lines in sections.values())
+    return f"#!/bin/bash\n{body}\n".encode("utf-8", "surrogateescape")
 
 
-def _config(sif: SifFile, command: str, diff_id: Digest) -> dict[str, object]:
+def _create_config(sif: SifFile, command: str, diff_id: Digest) -> dict[str, object]:
     created = timestamps.format_nanoseconds(sif.modified * 10**9)
     return {
         "created": created,

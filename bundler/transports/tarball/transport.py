@@ -1,8 +1,8 @@
-"""``tarball:FILE[:FILE...]``: an image of one layer for each file; for reading only.
+"""``tarball:FILE[:FILE...]``: an image with one layer for each file, for reading only.
 
-A file is a tar archive, compressed or not, and goes into the image as it is; ``-`` is stdin. The
-config is made here as containers/image makes it, from the files' contents and dates, so both make
-the same image of the same files. Dates are told in UTC, wherever this machine stands.
+A file is a tar archive, compressed or not, and becomes a layer unchanged; ``-`` is standard input.
+The config is created as by containers/image, from the contents and the modification times of the
+files, so both create the same image. Times are in UTC.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _STDIN = "-"
 _COMMENT = "imported from tarball"
 _LAYER_TYPES = {None: media_types.OCI_LAYER, "zstd": media_types.OCI_LAYER_ZSTD}
-# What Go calls a machine whose kernel calls it otherwise.
+# Go's names of architectures that the kernel calls otherwise.
 _ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
@@ -52,10 +52,12 @@ _ARCHITECTURES = {
 
 
 class TarballSource(SyntheticSource):
-    """Reads the files; each is read to its end once, to make the image, and again as a layer.
+    """Source of the image made of tar archives.
+
+    Each file is read twice: to compute its digests, and as a layer.
 
     Raises:
-        NotFoundError, MediumError: one of them cannot be read.
+        NotFoundError, MediumError: a file cannot be read.
     """
 
     def __init__(self, reference: UnnamedReference, options: OpenOptions) -> None:
@@ -69,42 +71,50 @@ class TarballSource(SyntheticSource):
             super().__init__(reference, options, opened.pop_all())
 
     def create(self) -> SyntheticImage:
-        """Read all files."""
+        """Compute the digests of all files, and create the image."""
         layers = [self._read_layer(file) for file in self._files]
         entries = [layer.entry for layer in layers]
-        return SyntheticImage.create(_config(layers), list(zip(entries, self._files, strict=True)))
+        return SyntheticImage.create(
+            _create_config(layers), list(zip(entries, self._files, strict=True))
+        )
 
     def _read_layer(self, file: RegularFile) -> _Layer:
-        """Read a file to its end, as it is and as it is uncompressed."""
+        """Compute the digests of a file, compressed and uncompressed."""
         subject = f"{self.subject}: {file.path}"
         stored = self.verified_reader(file, subject)
-        kind = decompress.detect(FileSlice(file, 0, decompress.MAGIC_SIZE).read())
+        compression = decompress.detect(FileSlice(file, 0, decompress.MAGIC_SIZE).read())
         plain = stored
-        if kind is not None:
-            unpacked = DecompressingReader(stored, kind, subject)
+        if compression is not None:
+            unpacked = DecompressingReader(stored, compression, subject)
             plain = VerifiedReader(unpacked, subject, digest=None, size=None)
         drain(plain)
-        # What bzip2 and xz pack has no media type of its own; nobody minds if it is called gzip.
-        media_type = _LAYER_TYPES.get(kind, media_types.OCI_LAYER_GZIP)
+        # bzip2 and xz have no media type; container engines detect the compression themselves.
+        media_type = _LAYER_TYPES.get(compression, media_types.OCI_LAYER_GZIP)
         blob = stored.descriptor()
         entry = Descriptor(media_type, blob.digest, blob.size)
         return _Layer(entry, plain.descriptor().digest, os.fstat(file.fileno()).st_mtime_ns)
 
 
 class TarballTransport(ReadOnlyTransport):
-    """``tarball:``."""
+    """The transport ``tarball:``."""
 
     hint = "write oci:DIRECTORY, docker-archive:FILE, or push to a registry"
 
     def parse(self, text: str, /) -> UnnamedReference:
-        """Read ``FILE[:FILE...]``."""
+        """Parse ``FILE[:FILE...]``.
+
+        Raises:
+            InvalidReferenceError: a file is missing, or standard input is named twice.
+        """
         paths = text.split(":")
         if not all(paths) or "\0" in text:
             raise InvalidReferenceError(
-                f"tarball:{text[:200]}: no file", hint="write tarball:FILE, or several, FILE:FILE"
+                f"tarball:{text[:200]}: no file", hint="write tarball:FILE or tarball:FILE:FILE"
             )
         if paths.count(_STDIN) > 1:
-            raise InvalidReferenceError(f"tarball:{text[:200]}: stdin can be read once only")
+            raise InvalidReferenceError(
+                f"tarball:{text[:200]}: standard input can be read only once"
+            )
         return UnnamedReference("tarball", text)
 
     def source(self, reference: UnnamedReference, options: OpenOptions, /) -> TarballSource:
@@ -114,14 +124,15 @@ class TarballTransport(ReadOnlyTransport):
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """One file: how the manifest tells of it, what is in it, and its date in nanoseconds."""
+    """A file, as a layer."""
 
     entry: Descriptor
     diff_id: Digest
     modified: int
+    """Modification time, in nanoseconds since 1970."""
 
 
-def _config(layers: Sequence[_Layer]) -> dict[str, object]:
+def _create_config(layers: Sequence[_Layer]) -> dict[str, object]:
     machine = os.uname().machine
     return {
         "created": timestamps.format_nanoseconds(max(layer.modified for layer in layers)),

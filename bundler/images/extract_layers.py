@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bundler import transports
 from bundler.content.streams.verified import VerifiedReader
+from bundler.images.inspect import read_root, select_image
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import children
@@ -17,29 +24,66 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.images.inspect import ImageRoot
     from bundler.oci.manifest import ImageManifest
-    from bundler.ports import Destination
+    from bundler.oci.platform import Platform
+    from bundler.ports import Destination, OpenOptions, PolicyCheck, Reference
+
+
+@dataclass(frozen=True, slots=True)
+class LayersRequest:
+    """The layers to extract."""
+
+    reference: Reference
+    platform: Platform
+    """Selects the image of an index."""
+    digests: tuple[Digest, ...] = ()
+    """The blobs to extract, which need not be part of the image; empty: all of the image."""
 
 
 def extract_layers(
+    request: LayersRequest,
+    reading: OpenOptions,
+    writing: OpenOptions,
+    policy_check: PolicyCheck | None = None,
+) -> Path:
+    """Write layers and the manifest to a new directory ``layers-...``; return its path.
+
+    Args:
+        request: the layers.
+        reading: how to open the source.
+        writing: how to open the new directory, which is a child of the current one.
+        policy_check: the check that the image has to pass.
+
+    Raises:
+        NotFoundError: the image does not exist, or a blob is not at the source.
+        IntegrityError: a blob does not match its digest.
+        RejectedByPolicyError: ``policy_check`` rejects the image.
+    """
+    reference = request.reference
+    with ExitStack() as stack:
+        source = transports.open_source(reference, reading)
+        stack.enter_context(closing(source))
+        root = read_root(source, reference)
+        if policy_check is not None:
+            policy_check(source, str(reference), root.root, root.raw)
+        image = select_image(root, request.platform)
+        directory = Path(tempfile.mkdtemp(prefix="layers-", dir="."))
+        with ExitStack() as undo:
+            undo.callback(shutil.rmtree, directory)
+            target = transports.parse(f"dir:{directory}")
+            with closing(transports.open_destination(target, writing)) as destination:
+                _write(root, image, request.digests, destination, reading.cancellation)
+            undo.pop_all()
+    return directory
+
+
+def _write(
     root: ImageRoot,
     image: ImageManifest,
     digests: Sequence[Digest],
     destination: Destination,
     cancellation: Cancellation,
 ) -> None:
-    """Write the blobs with ``digests``, or all blobs if empty, and the manifest of an image.
-
-    Args:
-        root: where the image is read from.
-        image: the image that contains the blobs.
-        digests: the blobs to write; they need not be part of the image.
-        destination: receives the blobs, and is committed.
-        cancellation: checked for every chunk.
-
-    Raises:
-        NotFoundError: a blob is not at the source.
-        IntegrityError: a blob does not match its digest.
-    """
+    """Write the blobs with ``digests``, or all blobs if empty, and the manifest of an image."""
     known = {child.digest: Node.of(child, kind) for child, kind in children(image)}
     nodes = [
         known.get(digest, Node("layer", "application/octet-stream", digest)) for digest in digests

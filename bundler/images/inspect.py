@@ -5,9 +5,11 @@ For an index, the inspected image is the one of a platform, shown with the diges
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bundler import transports
 from bundler.copy import platform_selection
 from bundler.copy.manifest_reader import MAX_DEPTH, fetch
 from bundler.errors import DeniedError, LimitError, NotFoundError, UnsupportedError
@@ -22,6 +24,7 @@ from bundler.gocompat.values import (
     string_map,
     strings,
 )
+from bundler.images.format_output import format_struct
 from bundler.oci import config_struct, manifest, media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
@@ -32,9 +35,54 @@ from bundler.ports import KeepsOriginalManifests, ListsTags, RegistryRepository,
 if TYPE_CHECKING:
     from bundler.events import Emit
     from bundler.oci.platform import Platform
-    from bundler.ports import Reference, Source
+    from bundler.ports import OpenOptions, Reference, Source
 
 _GO_NOT_FOUND_PAGE = "404 page not found"
+
+
+@dataclass(frozen=True, slots=True)
+class InspectRequest:
+    """An image, and what to print of it."""
+
+    reference: Reference
+    platform: Platform
+    """Selects the image of an index."""
+    raw: bool = False
+    """Print the bytes of the manifest, or with ``config`` of the config."""
+    config: bool = False
+    """Print the config."""
+    template: str | None = None
+    """A Go template to print with; None: indented JSON."""
+    tags: bool = True
+    """List the tags of the repository."""
+    algorithm: str | None = None
+    """The algorithm of the printed digest; None: the root's own."""
+    raw_of_platform: bool = False
+    """With ``raw``: print the manifest for ``platform`` instead of the index."""
+
+
+def inspect_image(request: InspectRequest, options: OpenOptions) -> bytes:
+    """Return what ``inspect`` prints of an image or artifact.
+
+    Raises:
+        NotFoundError: the image does not exist, or not for the platform.
+        UnsupportedError: the image has no such part.
+        UsageError: the template is invalid.
+    """
+    reference, platform = request.reference, request.platform
+    with closing(transports.open_source(reference, options)) as source:
+        root = read_root(source, reference)
+        if request.raw and not request.config:
+            return select_image(root, platform).raw if request.raw_of_platform else root.raw
+        if not request.config:
+            manifest = select_manifest(root, platform)
+            tags = list_repository_tags(source, options.emit) if request.tags else []
+            summary = create_summary(root, manifest, tags, request.algorithm)
+            return format_struct(summary, request.template)
+        image = select_image(root, platform)
+        if request.raw:
+            return root.read_config(image)
+        return format_struct(read_config(root, image), request.template)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from bundler import transports
 from bundler.errors import UnsupportedError, UsageError
 from bundler.gocompat.values import Member, Struct, strings
+from bundler.images.format_output import format_struct
 from bundler.ports import ListsTags, RegistryRepository, RepositoryReference
 
 if TYPE_CHECKING:
-    from bundler.ports import Reference, Source
+    from bundler.ports import OpenOptions, Reference, Source
 
 
-def list_tags(source: Source, reference: Reference) -> Struct:
-    """List the names in ``source``, with the name of the repository if it is one.
+def list_tags(reference: Reference, options: OpenOptions) -> bytes:
+    """Return the names in a repository, an archive or a layout as a JSON document.
 
     Raises:
         UnsupportedError: images of this transport have no names.
         UsageError: ``reference`` names one image instead of a repository.
     """
+    with closing(transports.open_source(reference, options)) as source:
+        return format_struct(_read_names(source, reference))
+
+
+def _read_names(source: Source, reference: Reference) -> Struct:
     if not isinstance(source, ListsTags):
         raise UnsupportedError(
             f"{reference}: images in {reference.transport}: have no names to list",

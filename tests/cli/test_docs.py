@@ -14,7 +14,7 @@ import pytest
 
 from bundler import errors
 from bundler.bundle.manifest import load as manifest
-from bundler.cli import main
+from bundler.cli.frontends.native import commands as native
 from bundler.cli.options.command import Command
 from tests.fakes import images
 
@@ -37,7 +37,7 @@ def docs() -> ModuleType:
 
 
 def load(name: str) -> click.Command:
-    found = main.airbundle.get_command(click.Context(main.airbundle), name)
+    found = native.airbundle.get_command(click.Context(native.airbundle), name)
     assert found is not None
     return found
 
@@ -47,7 +47,7 @@ def test_the_page_of_the_command_line_is_up_to_date(docs: ModuleType) -> None:
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == docs.document()
 
 
-@pytest.mark.parametrize("name", main.COMMANDS)
+@pytest.mark.parametrize("name", native.COMMANDS)
 def test_every_command_has_one_form(name: str) -> None:
     command = load(name)
     assert isinstance(command, Command)
@@ -58,13 +58,13 @@ def test_every_command_has_one_form(name: str) -> None:
             assert (param.help or "").endswith("."), param.opts
 
 
-@pytest.mark.parametrize("name", main.COMMANDS)
+@pytest.mark.parametrize("name", native.COMMANDS)
 def test_every_command_speaks_json(name: str) -> None:
     spellings = {opt for param in load(name).params for opt in param.opts}
     assert "--json" in spellings or name in {"inspect", "list-tags", "login", "logout"}
 
 
-@pytest.mark.parametrize("name", main.COMMANDS)
+@pytest.mark.parametrize("name", native.COMMANDS)
 def test_every_command_ends_its_help_with_an_example(name: str) -> None:
     assert f"$ airbundle {name} " in (load(name).help or "")
 

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from bundler.cli import main as program
+from bundler.cli.frontends.native.commands import COMMANDS
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> type[Failing]:
     """A command ``fail`` that raises what the test likes."""
-    monkeypatch.setitem(program.COMMANDS, "fail", (f"{__name__}:_fail", "Fail."))
+    monkeypatch.setitem(COMMANDS, "fail", (f"{__name__}:_fail", "Fail."))
     monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
     return Failing
 
@@ -59,7 +60,7 @@ def test_the_version(run_airbundle: RunAirbundle) -> None:
 def test_help_lists_every_command(run_airbundle: RunAirbundle, flag: str) -> None:
     outcome = run_airbundle(flag)
     assert outcome.status == 0
-    for name, (_, line) in program.COMMANDS.items():
+    for name, (_, line) in COMMANDS.items():
         assert f"  {name}" in outcome.stdout
         assert line in outcome.stdout
 
@@ -174,11 +175,11 @@ def loaded_by(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_help_and_version_import_no_command(flag: str) -> None:
-    commands = {target.partition(":")[0] for target, _ in program.COMMANDS.values()}
+    commands = {target.partition(":")[0] for target, _ in COMMANDS.values()}
     assert not loaded_by(flag) & (commands | HEAVY | {"json", "dataclasses"})
 
 
-@pytest.mark.parametrize("name", program.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_a_command_imports_nothing_that_only_work_needs(name: str) -> None:
     assert not loaded_by(name, "--help") & HEAVY
 

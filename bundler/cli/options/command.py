@@ -32,7 +32,7 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments, with boolean options in Go's syntax."""
         rest = super().parse_args(ctx, add_values(args, self.params))
-        global_options.said(ctx).check()
+        global_options.read(ctx).check()
         return rest
 
     def sections(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:

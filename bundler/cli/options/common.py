@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bundler.cli.options import global_options
 from bundler.cli.options.group import option
 
 if TYPE_CHECKING:
@@ -46,8 +45,3 @@ def digestfile(effect: str) -> Callable[[Any], Any]:
 def passphrase_file(effect: str) -> Callable[[Any], Any]:
     """``--passphrase-file``, in the parameter ``passphrase_file``; None if unset."""
     return option("--passphrase-file", type=PATH, help=effect)
-
-
-def quiet() -> bool:
-    """Whether nothing but errors is written to stderr."""
-    return global_options.said().quiet

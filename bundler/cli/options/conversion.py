@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import click
 
-from bundler.cli.options.go_bool import GoBoolOption
 from bundler.cli.options.group import option_group, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from bundler.cli.runtime.environment import Environment
     from bundler.content.streams.reader import Reader
     from bundler.copy.convert.options import (
         Algorithm,
@@ -41,7 +40,7 @@ class ConversionFlags:
     compress_format: str | None = None
     compress_level: int | None = None
     force_compress_format: bool = False
-    compress_uncompressed: bool | None = None
+    compress_uncompressed: bool = False
     oci_accept_uncompressed_layers: bool = False
     precompute_digests: bool = False
     encryption_keys: tuple[str, ...] = ()
@@ -55,8 +54,11 @@ class ConversionFlags:
             return "none"
         return "images" if self.remove_list_signatures else "all"
 
-    def options(self) -> ConversionOptions:
+    def options(self, environment: Environment) -> ConversionOptions:
         """Return the same as a value for the engine.
+
+        Args:
+            environment: locates the configuration of the programs that wrap keys.
 
         Raises:
             UsageError: if options exclude one another.
@@ -72,6 +74,7 @@ class ConversionFlags:
             raise UsageError("--dest-decompress and --dest-compress exclude one another")
         if self.force_compress_format and self.compress_format is None:
             raise UsageError("--dest-force-compress-format needs --dest-compress-format")
+        key_providers = environment.path("OCICRYPT_KEYPROVIDER_CONFIG")
         compression = "none" if self.decompress else self.compress_format
         return ConversionOptions(
             manifest_format=cast("ManifestFormat | None", self.manifest_format),
@@ -79,29 +82,31 @@ class ConversionFlags:
             only_uncompressed=wanted and self.compress_format is None,
             level=self.compress_level,
             force_compression=self.force_compress_format,
-            compress_uncompressed=bool(self.compress_uncompressed),
+            compress_uncompressed=self.compress_uncompressed,
             accept_uncompressed=self.oci_accept_uncompressed_layers,
             precompute=self.precompute_digests,
-            encryption=self._encryption(),
-            decryption=self._decryption(),
+            encryption=self._encryption(key_providers),
+            decryption=self._decryption(key_providers),
             fixed_reason="instructed to preserve digests" if self.preserve_digests else None,
         )
 
-    def _encryption(self) -> Encryption | None:
+    def _encryption(self, key_providers: Path | None) -> Encryption | None:
         if not self.encryption_keys:
             return None
         from bundler.copy.convert.options import Encryption  # noqa: PLC0415 - as above
         from bundler.trust.ocicrypt import recipients  # noqa: PLC0415 - loads cryptography
 
-        seal = recipients.create_encryptor(self.encryption_keys, _key_providers())
+        seal = recipients.create_encryptor(self.encryption_keys, key_providers)
         return Encryption(seal, self.encrypted_layers)
 
-    def _decryption(self) -> Callable[[Reader, Descriptor], Reader] | None:
+    def _decryption(
+        self, key_providers: Path | None
+    ) -> Callable[[Reader, Descriptor], Reader] | None:
         if not self.decryption_keys:
             return None
         from bundler.trust.ocicrypt import recipients  # noqa: PLC0415 - loads cryptography
 
-        return recipients.create_decryptor(self.decryption_keys, _key_providers())
+        return recipients.create_decryptor(self.decryption_keys, key_providers)
 
 
 def convert_manifests(function: Decorated) -> Decorated:
@@ -113,12 +118,6 @@ def convert_images(function: Decorated) -> Decorated:
     """Add the options that convert manifests and layers; their values are in ``conversion``."""
     options = {**_MANIFESTS, **_LAYERS, **_ENCRYPTION}
     return option_group(ConversionFlags, "conversion", _SECTION, options)(function)
-
-
-def _key_providers() -> Path | None:
-    """The file that says which programs wrap keys."""
-    path = os.environ.get("OCICRYPT_KEYPROVIDER_CONFIG")  # noqa: TID251 - the command line's task
-    return Path(path) if path else None
 
 
 _SECTION = "Conversion"
@@ -167,11 +166,6 @@ _LAYERS = {
         "--dest-force-compress-format",
         is_flag=True,
         help="Recompress even if the destination has the layer with another compression.",
-    ),
-    "compress_uncompressed": spec(
-        "--dest-compress-uncompressed",
-        cls=GoBoolOption,
-        hidden=True,
     ),
     "oci_accept_uncompressed_layers": spec(
         "--dest-oci-accept-uncompressed-layers",

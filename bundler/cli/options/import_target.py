@@ -15,7 +15,7 @@ from bundler.bundle.importing.targets import registry_host
 from bundler.cli.output import text
 from bundler.content.files import atomic_write
 from bundler.copy.target_names import NameMapping, parse_moves
-from bundler.errors import MediumError, TrustError, UsageError
+from bundler.errors import ConfigError, MediumError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.import_bundle import Existing, ImportRequest
     from bundler.cli.options.names import NamingOptions
     from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.runtime.context import CommandContext
+    from bundler.cli.runtime.context import CommandRun
+    from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
 
 
@@ -37,7 +38,9 @@ class ImportTarget:
     overrides: Mapping[str, RegistryOverride]
 
 
-def goal(target: str, naming: NamingOptions, access: AccessOptions) -> ImportTarget:
+def goal(
+    target: str, naming: NamingOptions, access: AccessOptions, environment: Environment
+) -> ImportTarget:
     """Read a target file, where ``target`` is one; the command line comes before it.
 
     Raises:
@@ -51,7 +54,7 @@ def goal(target: str, naming: NamingOptions, access: AccessOptions) -> ImportTar
     if target.endswith((".yaml", ".yml")):
         from bundler.bundle.importing import target_file  # noqa: PLC0415 - loads yaml and jsonschema
 
-        file = target_file.load(Path(target), environment=os.environ)  # noqa: TID251 - the command line's task
+        file = target_file.load(Path(target), environment=environment.variables)
         target = file.target
         known = {source for source, _ in moves}
         rest = tuple(move for move in file.names if move[0] not in known)
@@ -76,7 +79,7 @@ def patterns(texts: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
         raise UsageError(f"--only {error.pattern!r}: {error}") from None
 
 
-def verify_first(order: ImportRequest, work: CommandContext) -> None:
+def verify_first(order: ImportRequest, run: CommandRun) -> None:
     """Read all of the bundle before anything else.
 
     Raises:
@@ -84,14 +87,14 @@ def verify_first(order: ImportRequest, work: CommandContext) -> None:
     """
     from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only when asked for
 
-    verification = verify(order.bundle, order.keys, cancellation=work.cancellation, emit=work.emit)
+    verification = verify(order.bundle, order.keys, cancellation=run.cancellation, emit=run.emit)
     try:
         verification.check()
     except TrustError:
         return  # the import itself decides about trust
 
 
-def receipts(path: Path | None) -> Path:
+def receipts(path: Path | None, environment: Environment) -> Path:
     """Where the receipt goes: the file ``path``, or the directory of the user's other receipts.
 
     Asked for before the first push: an import that cannot be accounted for should not begin.
@@ -99,17 +102,15 @@ def receipts(path: Path | None) -> Path:
     Raises:
         MediumError: nothing can be written there.
     """
-    environment = os.environ  # noqa: TID251 - the command line's task
     folder = path.parent if path else None
     try:
         if folder is None:
-            state = environment.get("XDG_STATE_HOME") or Path.home() / ".local/state"  # noqa: TID251
-            folder = Path(state) / "airbundle" / "receipts"
+            folder = environment.state_directory / "airbundle" / "receipts"
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except (OSError, RuntimeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "the home directory is unknown"
+    except (OSError, ConfigError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.message
         raise MediumError(
             f"{folder or 'receipts'}: the receipt cannot be written there: {why}",
             hint="name a file that can be written: --receipt FILE",
@@ -117,13 +118,13 @@ def receipts(path: Path | None) -> Path:
     return path or folder
 
 
-def keep(receipt: dict[str, object], place: Path) -> None:
+def keep(receipt: dict[str, object], place: Path, *, quiet: bool) -> None:
     """Write the receipt to the file ``place``, or under a new name in that directory."""
     if place.is_dir():
         name = f"{receipt['stream']}-{receipt['serial']}-{receipt['ended']}.json"
         place = _unused(place / name.replace(":", ""))
     atomic_write.write_bytes(place, json.dumps(receipt, indent=2).encode() + b"\n")
-    text.aside(f"receipt: {place}")
+    text.aside(f"receipt: {place}", quiet=quiet)
 
 
 def _unused(path: Path) -> Path:

@@ -6,7 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bundler.cli.frontends import frontend
+import click
+
 from bundler.cli.options import common
 from bundler.cli.options.group import option_group, spec
 from bundler.cli.output import text as render
@@ -60,15 +61,24 @@ def ask(username: str | None, password: str | None, *, from_stdin: bool) -> Cred
             raise UsageError("--password and --password-stdin exclude one another")
         if username is None:
             raise UsageError("--password-stdin needs --username")
-        raw = sys.stdin.buffer.read(_MAX_PASSWORD + 1)
-        if len(raw) > _MAX_PASSWORD:
-            raise UsageError(f"the password is longer than {_MAX_PASSWORD:,} bytes")
-        password = os.fsdecode(raw).rstrip("\r\n")
+        password = read_password()
     if username is None:
-        username = frontend.current().ask("username")
+        username = click.prompt("Username", err=True)
     if password is None:
-        password = frontend.current().ask("password", username=username)
+        password = click.prompt(f"Password of {username}", hide_input=True, err=True)
     return Credentials(username=username, password=password)
+
+
+def read_password() -> str:
+    """Read a password from standard input.
+
+    Raises:
+        UsageError: it is longer than a password or token can be.
+    """
+    raw = sys.stdin.buffer.read(_MAX_PASSWORD + 1)
+    if len(raw) > _MAX_PASSWORD:
+        raise UsageError(f"the password is longer than {_MAX_PASSWORD:,} bytes")
+    return os.fsdecode(raw).rstrip("\r\n")
 
 
 def say(value: dict[str, str | None], text: str, *, as_json: bool) -> None:

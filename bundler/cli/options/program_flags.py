@@ -22,17 +22,15 @@ def flags(*, hidden: bool) -> list[click.Parameter]:
         _flag("-q", "--quiet", is_flag=True, help="Print only errors on stderr."),
         _flag("--debug", is_flag=True, help="Print a traceback for errors."),
         *(_flag(*names, hidden=hidden, **rest) for names, rest in _SHOWN_ONCE),
-        *(_flag(*names, hidden=True, **rest) for names, rest in _NEVER_SHOWN),
         click.Option(
             ["--registries.d", "_"], hidden=True, expose_value=False, callback=_refuse_registries_d
         ),
     ]
 
 
-def given(context: click.Context | None = None) -> dict[str, Any]:
-    """The flags given so far, by name, in the run of ``context`` or of this thread's command."""
-    context = context or click.get_current_context(silent=True)
-    return {} if context is None else dict(context.meta.get(_KEY, {}))
+def given(context: click.Context) -> dict[str, Any]:
+    """Return the flags that were parsed so far in ``context`` and its parents, by name."""
+    return dict(context.meta.get(_KEY, {}))
 
 
 _SHOWN_ONCE: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
@@ -81,11 +79,6 @@ _SHOWN_ONCE: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         ("--user-agent-prefix",),
         {"metavar": "TEXT", "help": "Prefix of the User-Agent header."},
     ),
-)
-_NEVER_SHOWN: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("--user-agent",), {}),
-    (("--policy-must-exist",), {"is_flag": True}),
-    (("--ignore-unused-options",), {"is_flag": True}),
 )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bundler.cli.options import global_options
 from bundler.cli.options.common import PATH
 from bundler.cli.options.go_bool import GoBoolOption
 from bundler.cli.options.group import OptionSpec, option, option_group, spec
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bundler.cli.runtime.access import AccessSettings
     from bundler.config.registry_access import Credentials, RegistryOverride
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
@@ -72,6 +72,36 @@ class AccessOptions:
             cert_dir=self.cert_dir,
         )
 
+    def settings(self) -> AccessSettings:
+        """Return the settings for opening references.
+
+        Raises:
+            UsageError: if options exclude one another.
+        """
+        from bundler.cli.runtime.access import AccessSettings  # noqa: PLC0415 - not for --help
+
+        return AccessSettings(self.override(), self.daemon_host, self.shared_blob_dir)
+
+    def settings_for(self, text: str) -> AccessSettings:
+        """Return the settings for opening the reference ``text``.
+
+        Raises:
+            UsageError: if options exclude one another, or cannot concern such a reference.
+        """
+        transport = text.partition(":")[0]
+        if self.shared_blob_dir is not None and transport != "oci":
+            raise UsageError(
+                f"{text[:200]!r} names no image layout that --shared-blob-dir could be for"
+            )
+        if self.daemon_host is not None and transport != "docker-daemon":
+            raise UsageError(
+                f"{text[:200]!r} names no container engine that --daemon-host could be for"
+            )
+        settings = self.settings()
+        if self.given and transport != "docker" and self.daemon_host is None:
+            raise UsageError(f"{text[:200]!r} names no registry that these options could be for")
+        return settings
+
     @classmethod
     def complete(cls, **values: Any) -> AccessOptions:  # noqa: ANN401 - click's
         """Return the options with the values that click parsed, after a prompt for a password.
@@ -83,8 +113,7 @@ class AccessOptions:
         options._refuse_conflicts()
         if options.creds is None or ":" in options.creds:
             return options
-        password = click.prompt(f"Password of {options.creds}", hide_input=True, err=True)
-        return replace(options, creds=f"{options.creds}:{password}")
+        return replace(options, creds=f"{options.creds}:{ask_for_password(options.creds)}")
 
     def _credentials(self) -> Credentials | None:
         from bundler.config.registry_access import ANONYMOUS, Credentials  # noqa: PLC0415 - as above
@@ -97,9 +126,7 @@ class AccessOptions:
         if self.username is not None:
             return Credentials(username=self.username, password=self.password)
         if self.creds is None:
-            missing = self.authfile is not None and not self.authfile.exists()
-            lenient = global_options.said().ignore_unused_options
-            return ANONYMOUS if missing and lenient else None
+            return None
         username, _, password = self.creds.partition(":")
         return Credentials(username=username, password=password)
 
@@ -107,7 +134,7 @@ class AccessOptions:
         present = {
             "--creds": self.creds is not None,
             "--username": self.username is not None,
-            "--registry-token": self._token_counts(),
+            "--registry-token": self.registry_token is not None,
             "--no-creds": self.no_creds,
         }
         given = [name for name, there in present.items() if there]
@@ -120,9 +147,11 @@ class AccessOptions:
         if self.password is not None and self.username is None:
             raise UsageError("--password needs --username")
 
-    def _token_counts(self) -> bool:
-        """A token leaves no use for other credentials, which may be wanted all the same."""
-        return self.registry_token is not None and not global_options.said().ignore_unused_options
+
+def ask_for_password(username: str) -> str:
+    """Prompt for a password on the terminal."""
+    password: str = click.prompt(f"Password of {username}", hide_input=True, err=True)
+    return password
 
 
 def registry_access(subject: str) -> Callable[[Decorated], Decorated]:

@@ -1,4 +1,4 @@
-"""What ``sync`` makes of its command line, and what it tells of its work."""
+"""The options of ``sync`` for its source and destination."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bundler.cli.frontends import frontend
 from bundler.cli.options.group import option_group, spec
-from bundler.cli.output import text as render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.runtime.context import CommandContext
+    from bundler.cli.runtime.context import CommandRun
     from bundler.images.sync.destinations import DestinationKind, Naming
-    from bundler.images.sync.report import SyncReport
     from bundler.images.sync.sources import SourceKind, SyncSource
     from bundler.ports import OpenOptions
 
@@ -30,7 +26,6 @@ DEFAULT_JOBS = 8
 """Small images are more questions than bytes, and most of the time is waiting for answers."""
 
 _REMOTE = ("docker", "yaml")
-_STATES = {"new": "to copy", "present": "already there", "copied": "copied", "failed": "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +37,13 @@ class SyncOptions:
     scoped: bool = False
     suffix: str = ""
     moves: tuple[str, ...] = ()
-    lenient: bool = False
-    refuse_existing: bool = False
 
     def question(self, text: str, access: AccessOptions) -> SyncSource:
         """Where to look for images."""
         from bundler.images.sync.sources import SyncSource  # noqa: PLC0415 - not for --help
 
         said = access.override() if self.source_kind in _REMOTE else None
-        return SyncSource(self.source_kind, text, said, self.lenient)
+        return SyncSource(self.source_kind, text, said)
 
     def naming(self, text: str) -> Naming:
         """How names at the destination are made."""
@@ -60,39 +53,24 @@ class SyncOptions:
         names = NameMapping(parse_moves(self.moves))
         return Naming(self.destination_kind, text, self.scoped, self.suffix, names)
 
-    def reading(self, work: CommandContext, text: str, access: AccessOptions) -> OpenOptions:
+    def reading(self, run: CommandRun, text: str, access: AccessOptions) -> OpenOptions:
         """How to open the sources; what was said of registries goes with the question."""
         if self.source_kind in _REMOTE:
-            return work.options()
-        return work.opening(f"{self.source_kind}:{text}", access)
+            return run.open_options()
+        text = f"{self.source_kind}:{text}"
+        return run.open_options_for(text, access.settings_for(text))
 
-    def writing(self, work: CommandContext, text: str, access: AccessOptions) -> OpenOptions:
+    def writing(self, run: CommandRun, text: str, access: AccessOptions) -> OpenOptions:
         """How to open the destination; ``text`` is the front of a reference there."""
         if self.destination_kind == "docker":
             text = f"//{text.rstrip('/')}/image"
-        return work.opening(f"{self.destination_kind}:{text}", access)
+        text = f"{self.destination_kind}:{text}"
+        return run.open_options_for(text, access.settings_for(text))
 
 
 def endpoints(function: Decorated) -> Decorated:
     """Add the options of source and destination; their values are in ``endpoints``."""
     return option_group(SyncOptions, "endpoints", "Source and destination", _OPTIONS)(function)
-
-
-def told(report: SyncReport, digestfile: Path | None, *, as_json: bool, dry_run: bool) -> None:
-    """Print what a sync did, or would do, and write the digests down."""
-    if digestfile is not None and not dry_run:
-        lines = [f"{line.digest} {line.destination}\n" for line in report.lines if line.digest]
-        digestfile.write_text("".join(lines))
-    if as_json:
-        render.document(report.to_json() | {"dryRun": dry_run})
-        return
-    if not frontend.current().tells_outcomes:
-        return
-    rows = [(line.source, line.destination, _STATES[line.state]) for line in report.lines]
-    render.table(("IMAGE", "DESTINATION", "OUTCOME"), rows)
-    if not dry_run:
-        moved, there = render.size(report.size("push")), render.size(report.size("present"))
-        render.line(f"moved: {moved}; there already: {there}")
 
 
 _OPTIONS = {
@@ -122,6 +100,4 @@ _OPTIONS = {
         metavar="FROM=TO",
         help="Replace the prefix FROM of references by TO. May be repeated.",
     ),
-    "lenient": spec("--lenient", is_flag=True, hidden=True),
-    "refuse_existing": spec("--refuse-existing", is_flag=True, hidden=True),
 }

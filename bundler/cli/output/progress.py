@@ -17,7 +17,7 @@ from bundler.cli.output import text as render
 from bundler.cli.output.progress_state import ActiveBlob, ProgressState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bundler.events import Event
 
@@ -59,9 +59,12 @@ class Progress:
         self._ticker = threading.Thread(target=self._tick, daemon=True)
 
     @classmethod
-    def on_stderr(cls, *, quiet: bool) -> Progress:
-        """With the display that suits where stderr goes."""
-        return cls(sys.stderr, None if quiet else _display(sys.stderr))
+    def on_stderr(cls, variables: Mapping[str, str], *, quiet: bool) -> Progress:
+        """Return a progress display on stderr; with ``quiet`` it shows nothing.
+
+        TERM and CI among the environment's ``variables`` select lines in place of bars.
+        """
+        return cls(sys.stderr, None if quiet else _display(sys.stderr, variables))
 
     def emit(self, event: Event, /) -> None:
         """Take an event, from any thread."""
@@ -194,9 +197,8 @@ def _joined(lines: Sequence[str]) -> str:
     return "".join(f"{render.plain(line)}\n" for line in lines)
 
 
-def _display(stream: TextIO) -> Display:
-    environment = os.environ  # noqa: TID251 - the terminal is the command line's
-    dumb = environment.get("TERM", "dumb") == "dumb" or "CI" in environment
+def _display(stream: TextIO, variables: Mapping[str, str]) -> Display:
+    dumb = variables.get("TERM", "dumb") == "dumb" or "CI" in variables
     if dumb or not stream.isatty():
         return LogDisplay(time.monotonic())
 

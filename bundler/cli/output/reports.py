@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends import frontend
 from bundler.cli.output import text
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from bundler.bundle.importing.report import ImportReport
     from bundler.copy.plan import Action, Plan
     from bundler.images.copy_image import CopyReport
+    from bundler.images.sync.report import SyncReport
     from bundler.ports import Holdings
 
 _WORDS = {
@@ -28,6 +28,8 @@ _WORDS = {
     "conflict": "conflict",
     "failed": "failed",
 }
+
+_STATES = {"new": "to copy", "present": "already there", "copied": "copied", "failed": "failed"}
 
 
 def estimated(numbers: Estimate, *, as_json: bool) -> None:
@@ -75,8 +77,8 @@ def estimated(numbers: Estimate, *, as_json: bool) -> None:
             text.line(f"a blob is larger than {medium.file_system} can hold in one file")
 
 
-def exported(report: ExportReport, *, as_json: bool) -> None:
-    """Print what an export did."""
+def exported(report: ExportReport, *, as_json: bool, quiet: bool) -> None:
+    """Print what an export did; with ``quiet`` nothing on stderr."""
     contents, plan, written = report.inventory, report.plan, report.medium
     if as_json:
         text.document(report.to_json())
@@ -103,14 +105,14 @@ def exported(report: ExportReport, *, as_json: bool) -> None:
             f"medium: {written.device or 'device unknown'} ({written.file_system or 'disk'})"
             f" at {written.mount_point}, {text.size(written.free)} free"
         )
-    text.aside(written.farewell)
+    text.aside(written.farewell, quiet=quiet)
 
 
-def farewell(bundle: Path) -> None:
+def farewell(bundle: Path, *, quiet: bool) -> None:
     """Tell whoever carries the bundle that all of it is written."""
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - only who writes needs it
 
-    text.aside(filesystem.inspect(bundle).farewell)
+    text.aside(filesystem.inspect(bundle).farewell, quiet=quiet)
 
 
 def imported(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:
@@ -133,13 +135,23 @@ def copied(report: CopyReport, *, as_json: bool, dry_run: bool) -> None:
     if as_json:
         text.document(report.to_json() | {"dryRun": dry_run})
         return
-    if not frontend.current().tells_outcomes:
-        return
     text.line(f"{report.destination} {report.root.digest}")
     if dry_run:
         moves, stays = _blobs(report.plan, "push"), _blobs(report.plan, "present")
         text.line(f"{moves}, to move")
         text.line(f"{stays}, there already")
+
+
+def synced(report: SyncReport, *, as_json: bool, dry_run: bool) -> None:
+    """Print what a sync did, or would do."""
+    if as_json:
+        text.document(report.to_json() | {"dryRun": dry_run})
+        return
+    rows = [(line.source, line.destination, _STATES[line.state]) for line in report.lines]
+    text.table(("IMAGE", "DESTINATION", "OUTCOME"), rows)
+    if not dry_run:
+        moved, present = text.size(report.size("push")), text.size(report.size("present"))
+        text.line(f"moved: {moved}; there already: {present}")
 
 
 def _shares(plan: Plan[Holdings]) -> str:

@@ -9,7 +9,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bundler.cli.options import common
 from bundler.errors.counts import count as count  # noqa: PLC0414 - one of the forms of output
 
 if TYPE_CHECKING:
@@ -41,9 +40,9 @@ def note(text: str) -> None:
     sys.stderr.write(plain(text) + "\n")
 
 
-def aside(text: str) -> None:
-    """Write one line for the user to stderr, unless ``--quiet`` was said."""
-    if not common.quiet():
+def aside(text: str, *, quiet: bool) -> None:
+    """Write one line for the user to stderr, unless ``quiet``."""
+    if not quiet:
         note(text)
 
 

@@ -1,28 +1,35 @@
-"""What all commands that move bytes have in common: signals, progress, and opened places."""
+"""The context of a command: environment, global options, settings; and the command at work.
+
+``CommandContext`` is what the front end gives every command. ``CommandContext.run`` starts the
+work: signals cancel it, progress is shown, threads are at hand.
+"""
 
 from __future__ import annotations
 
-import os
+import functools
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from bundler.cli.frontends import frontend
-from bundler.cli.options import common, global_options
-from bundler.cli.options import retry as retrying
+import click
+
+from bundler import __version__
+from bundler.cli.options import global_options
+from bundler.cli.options.retry import retrying
 from bundler.cli.runtime.signals import interruptible
-from bundler.errors import BundlerError, CancelledError, ConfigError, TimeLimitError, UsageError
+from bundler.errors import BundlerError, CancelledError, TimeLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from bundler.cancel import Cancellation
+    from bundler.cli.frontends.frontend import Frontend
     from bundler.cli.options.global_options import ProgramOptions
-    from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.options.retry import Retry
+    from bundler.cli.runtime.access import AccessSettings
+    from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
     from bundler.config.settings import Settings
     from bundler.copy.engine import EngineOptions
@@ -30,22 +37,140 @@ if TYPE_CHECKING:
     from bundler.oci.platform import Platform
     from bundler.ports import OpenOptions, PolicyCheck
 
+Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 DEFAULT_JOBS = 6
-"""As many blobs at once as other tools move."""
+"""The number of blobs that move at once; other tools have the same default."""
+
+
+@dataclass(frozen=True)
+class CommandContext:
+    """What a command gets from the process that runs it."""
+
+    environment: Environment
+    frontend: Frontend
+    options: ProgramOptions
+    user_agent: str | None = None
+    """The name of this program in requests; None: its own."""
+    policy_required: bool = False
+    """Whether a missing policy.json is an error; else every image is accepted then."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether only errors are written to stderr."""
+        return self.options.quiet
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """The user's configuration, from the environment, files and global options.
+
+        Raises:
+            ConfigError: a file is invalid, or the home directory is unknown.
+        """
+        from bundler.config.paths import ConfigPathOverrides  # noqa: PLC0415 - as below
+        from bundler.config.settings import Settings  # noqa: PLC0415 - not for --help
+
+        user_agent, prefix = self.user_agent, self.options.user_agent_prefix
+        if prefix:
+            user_agent = f"{prefix} {user_agent or f'airbundle/{__version__}'}"
+        return Settings.load(
+            self.environment.variables,
+            self.environment.home,
+            self.environment.uid,
+            ConfigPathOverrides(
+                registries_conf=self.options.registries_conf,
+                policy_json=self.options.policy,
+                tls_details=self.options.tls_details,
+            ),
+            user_agent=user_agent,
+        )
+
+    def platform(self) -> Platform:
+        """Return the platform of this machine, or the one of ``--override-*``.
+
+        An overridden architecture comes without this machine's variant.
+        """
+        from bundler.cli.runtime import host_platform  # noqa: PLC0415 - loads the data model
+
+        options, found = self.options, host_platform.platform()
+        if options.override_arch:
+            found = replace(found, architecture=options.override_arch, variant=None)
+        return replace(
+            found,
+            os=options.override_os or found.os,
+            variant=options.override_variant or found.variant,
+        )
+
+    def policy_check(self) -> PolicyCheck | None:
+        """Return the check that every image has to pass; None if no policy is configured.
+
+        Raises:
+            PolicyFileError: policy.json is invalid, or is required and missing.
+        """
+        from bundler.cli.runtime import policy  # noqa: PLC0415 - only who copies images asks
+
+        return policy.policy_check(self.settings, self.options, required=self.policy_required)
+
+    @property
+    def scratch(self) -> Path | None:
+        """The directory for temporary files; None if each transport chooses its own."""
+        return self.options.tmpdir or self.environment.path("TMPDIR")
+
+    @contextmanager
+    def run(self, jobs: int | None = None) -> Iterator[CommandRun]:
+        """Cancel the block on signals and show its progress; ``jobs`` threads do the work.
+
+        Ask the user everything before: a question would disturb the progress display.
+
+        Raises:
+            TimeLimitError: it took longer than ``--command-timeout``.
+        """
+        progress = self.frontend.show_progress(quiet=self.quiet)
+        with interruptible(progress.last_words, self.frontend.report_error) as cancellation:
+            try:
+                with (
+                    _time_limit(self.options.command_timeout, cancellation),
+                    progress,
+                    _threads(jobs or DEFAULT_JOBS) as executor,
+                ):
+                    yield CommandRun(self, cancellation, progress.emit, executor)
+            except CancelledError:
+                progress.last_words()
+                raise
+
+
+def pass_context(
+    function: Callable[Concatenate[CommandContext, Parameters], Result],
+) -> Callable[Parameters, Result]:
+    """Decorate a click command: pass its ``CommandContext`` as the first argument.
+
+    The object of its click context is the front end.
+    """
+
+    @functools.wraps(function)
+    def call(*arguments: Parameters.args, **given: Parameters.kwargs) -> Result:
+        parsed = click.get_current_context()
+        frontend: Frontend = parsed.obj
+        context = CommandContext(frontend.environment, frontend, global_options.read(parsed))
+        return function(context, *arguments, **given)
+
+    return call
 
 
 @dataclass(frozen=True, slots=True)
-class CommandContext:
-    """One command at work."""
+class CommandRun:
+    """A command at work."""
 
+    context: CommandContext
     cancellation: Cancellation
     emit: Emit
     executor: Executor
 
-    def engine(self, *, keep_going: bool = False, read_everything: bool = False) -> EngineOptions:
-        """How the engine is to go about its work."""
+    def engine_options(
+        self, *, keep_going: bool = False, read_everything: bool = False
+    ) -> EngineOptions:
+        """Return the options of the copy engine."""
         from bundler.copy.engine import EngineOptions  # noqa: PLC0415 - not every command moves blobs
 
         return EngineOptions(
@@ -54,10 +179,10 @@ class CommandContext:
             self.emit,
             keep_going=keep_going,
             read_everything=read_everything,
-            scratch=_scratch(),
+            scratch=self.context.scratch,
         )
 
-    def options(
+    def open_options(
         self,
         overrides: Mapping[str, RegistryOverride] | None = None,
         daemon_host: str | None = None,
@@ -65,168 +190,42 @@ class CommandContext:
         shared_blob_dir: Path | None = None,
         duplicate_blobs: bool = False,
     ) -> OpenOptions:
-        """How to open a place; ``overrides`` by the host[:port] that the user named."""
+        """Return the options for opening sources and destinations.
+
+        Args:
+            overrides: settings by the registry's host[:port], as the user wrote it.
+            daemon_host: the address of the container engine of ``docker-daemon:``.
+            shared_blob_dir: the blob directory that layouts of ``oci:`` share.
+            duplicate_blobs: store a shared blob several times where hard links are not possible.
+        """
         from bundler.ports import OpenOptions  # noqa: PLC0415 - after the arguments are known to be good
 
         return OpenOptions(
-            settings(),
+            self.context.settings,
             overrides=overrides or {},
             duplicate_blobs=duplicate_blobs,
             daemon_host=daemon_host,
             shared_blob_dir=shared_blob_dir,
-            scratch=_scratch(),
+            scratch=self.context.scratch,
             cancellation=self.cancellation,
             emit=self.emit,
         )
 
-    def opening(self, text: str, access: AccessOptions) -> OpenOptions:
-        """How to open the place that the reference ``text`` names.
+    def open_options_for(self, text: str, access: AccessSettings) -> OpenOptions:
+        """Return the options for opening the reference ``text``.
 
-        Raises:
-            UsageError: something was said that cannot concern such a place.
+        Settings in ``access`` that do not concern its transport have no effect.
         """
-        shared = access.shared_blob_dir
-        if shared is not None and not text.startswith("oci:"):
-            _refuse(f"{text[:200]!r} names no image layout that --shared-blob-dir could be for")
-        host = daemon_host(text, access.daemon_host)
-        return self.options(overrides(text, access), host, shared_blob_dir=shared)
+        transport = text.partition(":")[0]
+        return self.open_options(
+            access.overrides(text),
+            access.daemon_host if transport == "docker-daemon" else None,
+            shared_blob_dir=access.shared_blob_dir if transport == "oci" else None,
+        )
 
-    def admit(self) -> PolicyCheck | None:
-        """Who decides whether an image is trusted; None: nobody, every image is.
-
-        Raises:
-            ConfigError: policy.json is not in order, or is missing where there has to be one.
-        """
-        from bundler.cli.runtime import policy  # noqa: PLC0415 - only who copies images asks
-
-        return policy.admit(settings(), global_options.said())
-
-    def retrying(self, retry: Retry, body: Callable[[], Result]) -> Result:
-        """As ``bundler.cli.options.retry``, for all that this command does."""
-        return retrying.retrying(retry, self.cancellation, self.emit, body)
-
-
-@contextmanager
-def running(jobs: int | None = None) -> Iterator[CommandContext]:
-    """Stop on signals and show progress until the block ends; ``jobs`` threads do the work.
-
-    Ask all questions before: they cannot be answered once the progress is shown.
-
-    Raises:
-        TimeLimitError: it took longer than ``--command-timeout``.
-    """
-    progress = frontend.current().showing(quiet=common.quiet())
-    with interruptible(progress.last_words) as cancellation:
-        try:
-            with (
-                _time_limit(global_options.said().command_timeout, cancellation),
-                progress,
-                _threads(jobs or DEFAULT_JOBS) as executor,
-            ):
-                yield CommandContext(cancellation, progress.emit, executor)
-        except CancelledError:
-            progress.last_words()
-            raise
-
-
-def overrides(text: str, access: AccessOptions) -> dict[str, RegistryOverride]:
-    """The settings in ``access``, by the registry or engine that the reference ``text`` names.
-
-    Raises:
-        UsageError: an option for this side needs a registry, but ``text`` names none.
-    """
-    override = access.override()
-    if override is None:
-        return {}
-    if text.startswith("docker-daemon:") and access.daemon_host is not None:
-        return {access.daemon_host: override}
-    transport, _, rest = text.partition("://")
-    if transport != "docker":
-        if access.given:
-            _refuse(f"{text[:200]!r} names no registry that these options could be for")
-        return {}
-    from bundler.oci.reference import ImageReference  # noqa: PLC0415 - loads hashlib
-
-    return {ImageReference.parse(rest).domain: override}
-
-
-def daemon_host(text: str, host: str | None) -> str | None:
-    """``host``, if the reference ``text`` names an image of a container engine.
-
-    Raises:
-        UsageError: it does not.
-    """
-    if host is not None and not text.startswith("docker-daemon:"):
-        _refuse(f"{text[:200]!r} names no container engine that --daemon-host could be for")
-        return None
-    return host
-
-
-def platform() -> Platform:
-    """This machine's platform, or the one that the user wants in its place.
-
-    An architecture that the user names comes without this machine's variant.
-    """
-    from bundler.cli.runtime import host_platform  # noqa: PLC0415 - loads the data model
-
-    said, found = global_options.said(), host_platform.platform()
-    if said.override_arch:
-        found = replace(found, architecture=said.override_arch, variant=None)
-    return replace(
-        found,
-        os=said.override_os or found.os,
-        variant=said.override_variant or found.variant,
-    )
-
-
-def settings() -> Settings:
-    """What the environment, the user's files and the program's flags say.
-
-    Raises:
-        ConfigError: a file that cannot be understood, or nobody knows where home is.
-    """
-    return _settings(global_options.said())
-
-
-@cache
-def _settings(said: ProgramOptions) -> Settings:
-    """The same for one set of flags.
-
-    Raises:
-        ConfigError: a file that cannot be understood, or nobody knows where home is.
-    """
-    from bundler.config.paths import ConfigPathOverrides  # noqa: PLC0415 - not for --help
-    from bundler.config.settings import Settings  # noqa: PLC0415 - not for --help
-
-    try:
-        home = Path.home()  # noqa: TID251 - the command line's task
-    except RuntimeError:
-        raise ConfigError("the home directory is unknown", hint="set HOME") from None
-    environment = os.environ  # noqa: TID251 - the command line's task
-    return Settings.load(
-        environment,
-        home,
-        os.getuid(),
-        ConfigPathOverrides(
-            registries_conf=said.registries_conf,
-            policy_json=said.policy,
-            tls_details=said.tls_details,
-        ),
-        user_agent=said.full_user_agent,
-    )
-
-
-def _refuse(why: str) -> None:
-    if not global_options.said().ignore_unused_options:
-        raise UsageError(why)
-
-
-def _scratch() -> Path | None:
-    """Where the user wants temporary files; None: where each place sees fit."""
-    if (said := global_options.said().tmpdir) is not None:
-        return said
-    folder = os.environ.get("TMPDIR")  # noqa: TID251 - the command line's task
-    return Path(folder) if folder else None
+    def retry(self, retry: Retry, body: Callable[[], Result]) -> Result:
+        """Call ``body`` again after temporary failures, as ``retry`` says; return its result."""
+        return retrying(retry, self.cancellation, self.emit, body)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import Format
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.bundle.manifest.lockfile import Lock
+    from bundler.cli.runtime.environment import Environment
     from bundler.copy.request import ImageRequest
     from bundler.events import Emit
     from bundler.ports import OpenOptions
@@ -63,7 +63,7 @@ class ManifestInput:
         return expand(self.manifest, partial(list_tags, options=options), emit)
 
 
-def load(path: Path, *, locked: bool = False) -> ManifestInput:
+def load(path: Path, environment: Environment, *, locked: bool = False) -> ManifestInput:
     """Read the bundle manifest at ``path``, and with ``locked`` the lock beside it.
 
     Raises:
@@ -71,7 +71,7 @@ def load(path: Path, *, locked: bool = False) -> ManifestInput:
         NotFoundError: one of the files is not there.
         ConflictError: the manifest is not the one that was locked.
     """
-    manifest = manifests.load(path, environment=os.environ)  # noqa: TID251 - the command line's task
+    manifest = manifests.load(path, environment=environment.variables)
     if not locked:
         return ManifestInput(manifest, None)
     lock = locks.read(locks.lock_path(path))

@@ -1,4 +1,4 @@
-"""Who says whether an image may be copied: policy.json, and the flags that go before it."""
+"""The check of images against policy.json, and the global options that override it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,24 @@ if TYPE_CHECKING:
     from bundler.ports import PolicyCheck, Source
 
 
-def admit(settings: Settings, said: ProgramOptions) -> PolicyCheck | None:
-    """What to ask of every image's manifest; None: nothing, for no policy was written.
+def policy_check(
+    settings: Settings, options: ProgramOptions, *, required: bool
+) -> PolicyCheck | None:
+    """Return the check that every image's manifest has to pass; None if every image is accepted.
+
+    Args:
+        settings: locates policy.json.
+        options: ``--insecure-policy`` and ``--require-signed``.
+        required: whether a missing policy.json is an error.
 
     Raises:
-        PolicyFileError: policy.json is not in order, or is missing where there has to be one.
+        PolicyFileError: policy.json is invalid, or is required and missing.
     """
-    if said.insecure_policy:
+    if options.insecure_policy:
         return None
     policy = settings.policy()
     if policy is None:
-        if said.policy_must_exist or said.require_signed:
+        if required or options.require_signed:
             places = ", ".join(map(str, settings.paths.policy_json))
             raise PolicyFileError(
                 f"no policy.json says which images to trust; there could be one at {places}",
@@ -41,7 +48,7 @@ def admit(settings: Settings, said: ProgramOptions) -> PolicyCheck | None:
                 policy,
                 transports.parse(reference),
                 policies.refuse_signature,
-                require_signed=said.require_signed,
+                require_signed=options.require_signed,
             )
             admitted.add(reference)
 

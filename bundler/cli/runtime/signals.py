@@ -16,11 +16,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from bundler.cancel import Cancellation
-from bundler.cli.frontends import frontend
 from bundler.errors import CancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from bundler.errors import BundlerError
 
 GRACE = 1.5
 """Seconds between the first signal and the end of the process."""
@@ -30,7 +31,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def interruptible(last_words: Callable[[], None]) -> Iterator[Cancellation]:
+def interruptible(
+    last_words: Callable[[], None], report_error: Callable[[BundlerError], object]
+) -> Iterator[Cancellation]:
     """A cancellation that SIGINT, SIGTERM and SIGHUP request; only from the main thread.
 
     ``last_words`` tells what was done and what was not, if the process has to be ended without
@@ -41,7 +44,7 @@ def interruptible(last_words: Callable[[], None]) -> Iterator[Cancellation]:
     os.set_blocking(writer, False)
     ended = threading.Event()
     watcher = threading.Thread(
-        target=_watch, args=(reader, cancellation, ended, last_words), daemon=True
+        target=_watch, args=(reader, cancellation, ended, last_words, report_error), daemon=True
     )
     watcher.start()
     former_writer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -64,7 +67,11 @@ def interruptible(last_words: Callable[[], None]) -> Iterator[Cancellation]:
 
 
 def _watch(
-    reader: int, cancellation: Cancellation, ended: threading.Event, last_words: Callable[[], None]
+    reader: int,
+    cancellation: Cancellation,
+    ended: threading.Event,
+    last_words: Callable[[], None],
+    report_error: Callable[[BundlerError], object],
 ) -> None:
     """Wait for a signal, then for the end; the pipe's closing means that there was none."""
     number = _next_signal(reader)
@@ -77,7 +84,7 @@ def _watch(
     _exit_after(_SPEECH, status)
     if not ended.is_set():
         last_words()
-        frontend.current().failure(CancelledError(signal_number=number))
+        report_error(CancelledError(signal_number=number))
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

@@ -54,6 +54,10 @@ class SyncReport:
         """The bytes that moved, or need not."""
         return sum(made.size(action) for made in self.plans)
 
+    def digest_lines(self) -> str:
+        """Return a line ``DIGEST DESTINATION`` for each image at the destination."""
+        return "".join(f"{line.digest} {line.destination}\n" for line in self.lines if line.digest)
+
     def check(self) -> None:
         """Return if all that was asked for is done.
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 @common.as_json
 def pull(**given: Any) -> None:
     """Pull."""
-    click.get_current_context().obj.update(given, quiet=common.quiet())
+    context = click.get_current_context()
+    context.obj.update(given, quiet=global_options.read(context).quiet)
 
 
 def parse(arguments: Sequence[str]) -> dict[str, Any]:
@@ -151,13 +152,13 @@ def test_credentials_and_credentials_files_replace_each_other() -> None:
 def test_global_options_become_one_value() -> None:
     @command("look")
     def look() -> None:
-        click.get_current_context().obj.append(global_options.said())
+        context = click.get_current_context()
+        context.obj.append(global_options.read(context))
 
     found: list[ProgramOptions] = []
     arguments = ["--override-arch", "arm", "--command-timeout=1m", "--tmpdir", "d"]
     assert CliRunner().invoke(look, arguments, obj=found, catch_exceptions=False).exit_code == 0
     assert found == [ProgramOptions(override_arch="arm", command_timeout=60.0, tmpdir=Path("d"))]
-    assert global_options.said() == ProgramOptions()
 
 
 @pytest.mark.parametrize(

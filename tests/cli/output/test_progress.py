@@ -218,12 +218,12 @@ def test_a_stream_that_went_away_does_not_stop_the_work() -> None:
 
 
 _ON_TERMINAL = """
+import os
 import time
-import pytest
 
 from bundler import events
 from bundler.cli.output.progress import Progress
-with Progress.on_stderr(quiet=False) as progress:
+with Progress.on_stderr(os.environ, quiet=False) as progress:
     progress.emit(events.Planned(1, 4, 0, 0))
     progress.emit(events.BlobStarted("sha256:" + "a" * 64, 4, "copy"))
     time.sleep(0.35)

@@ -12,44 +12,49 @@ import pytest
 
 _PREPARE = """
 import sys, threading, time
-from bundler.cli import run
-from bundler.cli import voice
+from bundler.cli.frontends.native.frontend import NativeFrontend
+from bundler.cli.options.global_options import ProgramOptions
+from bundler.cli.runtime.context import CommandContext
+from bundler.cli.runtime.environment import read_environment
 from bundler.errors import CancelledError
+environment = read_environment()
+frontend = NativeFrontend(environment)
+context = CommandContext(environment, frontend, ProgramOptions())
 def ready():
     print("ready", flush=True)
 """
 
 _OBEDIENT = """
 try:
-    with run.running() as work:
+    with context.run() as run:
         ready()
         while True:
-            work.cancellation.sleep(60)
+            run.cancellation.sleep(60)
 except CancelledError as error:
-    sys.exit(voice.current().failure(error))
+    sys.exit(frontend.report_error(error))
 """
 
 _HANGING_WORKER = """
 def hang():
     time.sleep(60)
 try:
-    with run.running() as work:
+    with context.run() as run:
         threading.Thread(target=hang).start()
         ready()
-        work.cancellation.sleep(60)
+        run.cancellation.sleep(60)
 except CancelledError as error:
-    sys.exit(voice.current().failure(error))
+    sys.exit(frontend.report_error(error))
 """
 
 _HANGING = """
-with run.running() as work:
+with context.run() as run:
     ready()
     while True:
         time.sleep(60)
 """
 
 _UNAWARE = """
-with run.running() as work:
+with context.run() as run:
     pass
 ready()
 time.sleep(60)

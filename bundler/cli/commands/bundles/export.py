@@ -10,7 +10,8 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.group import option
 from bundler.cli.output import reports
-from bundler.cli.runtime import context, signing_keys
+from bundler.cli.runtime import signing_keys
+from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ if TYPE_CHECKING:
 @common.dry_run("Print what would be exported; write nothing.")
 @common.jobs()
 @common.as_json
+@pass_context
 def export(
+    context: CommandContext,
     manifest: Path,
     destination: Path,
     *,
@@ -87,21 +90,21 @@ def export(
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
-    asked = manifest_input.load(manifest, locked=locked)
-    with context.running(jobs) as work:
+    asked = manifest_input.load(manifest, context.environment, locked=locked)
+    with context.run(jobs) as run:
         request = asked.request(
-            work.options(asked.manifest.registries, duplicate_blobs=duplicate_blobs),
-            work.emit,
+            run.open_options(asked.manifest.registries, duplicate_blobs=duplicate_blobs),
+            run.emit,
             destination,
             kind,
             signing,
             parents=parents,
             on_system_disk=on_system_disk,
         )
-        engine = work.engine(keep_going=keep_going)
+        engine = run.engine_options(keep_going=keep_going)
         if dry_run:
             reports.estimated(estimate(request, engine), as_json=as_json)
             return
         report = exporting.export(request, engine)
-    reports.exported(report, as_json=as_json)
+    reports.exported(report, as_json=as_json, quiet=context.quiet)
     report.check()

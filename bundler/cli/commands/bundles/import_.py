@@ -12,7 +12,8 @@ from bundler.cli.options.group import option
 from bundler.cli.options.names import naming
 from bundler.cli.options.registry_access import registry_access
 from bundler.cli.output import reports
-from bundler.cli.runtime import context, signing_keys
+from bundler.cli.runtime import signing_keys
+from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,9 @@ if TYPE_CHECKING:
 @registry_access("the target's registry")
 @common.jobs()
 @common.as_json
+@pass_context
 def import_(
+    context: CommandContext,
     bundle: Path,
     target: str,
     *,
@@ -80,7 +83,7 @@ def import_(
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
     from bundler.cli.options import import_target  # noqa: PLC0415 - as above
 
-    goal = import_target.goal(target, naming, access)
+    goal = import_target.goal(target, naming, access, context.environment)
     order = import_bundle.ImportRequest(
         bundle,
         goal.target,
@@ -91,14 +94,14 @@ def import_(
         only=import_target.patterns(only),
         existing=goal.existing,
     )
-    account = None if dry_run else import_target.receipts(receipt)
-    with context.running(jobs) as work:
+    account = None if dry_run else import_target.receipts(receipt, context.environment)
+    with context.run(jobs) as run:
         if verify_first:
-            import_target.verify_first(order, work)
-        engine = work.engine(keep_going=keep_going, read_everything=True)
-        places = work.options(goal.overrides)
-        report = import_bundle.import_bundle(order, places, engine, dry_run=dry_run)
+            import_target.verify_first(order, run)
+        engine = run.engine_options(keep_going=keep_going, read_everything=True)
+        options = run.open_options(goal.overrides)
+        report = import_bundle.import_bundle(order, options, engine, dry_run=dry_run)
     reports.imported(report, as_json=as_json, dry_run=dry_run)
     if account is not None:
-        import_target.keep(report.to_json(), account)
+        import_target.keep(report.to_json(), account, quiet=context.quiet)
     report.check()

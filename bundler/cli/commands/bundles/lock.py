@@ -9,7 +9,7 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.output import text
-from bundler.cli.runtime import context
+from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @click.argument("manifest", type=common.PATH)
 @common.jobs()
 @common.as_json
-def lock(manifest: Path, *, jobs: int | None, as_json: bool) -> None:
+@pass_context
+def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: bool) -> None:
     """Pin every image of MANIFEST to its digest, in a lock file beside it.
 
     Prints which images moved, are new or are gone since the last lock file. ``airbundle export
@@ -29,16 +30,16 @@ def lock(manifest: Path, *, jobs: int | None, as_json: bool) -> None:
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
-    asked = manifest_input.load(manifest)
+    asked = manifest_input.load(manifest, context.environment)
     path = locks.lock_path(manifest)
     try:
         old = locks.read(path)
     except NotFoundError:
         old = None
-    with context.running(jobs) as work:
-        settings = work.options(asked.manifest.registries)
-        images = asked.images(settings, work.emit)
-        new = locks.create(asked.manifest, images, settings, work.engine())
+    with context.run(jobs) as run:
+        options = run.open_options(asked.manifest.registries)
+        images = asked.images(options, run.emit)
+        new = locks.create(asked.manifest, images, options, run.engine_options())
     if old is not None:
         new = locks.keep_times(old, new)
     locks.write(path, new)

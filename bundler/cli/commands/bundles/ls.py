@@ -9,6 +9,7 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,8 @@ _SHORT = 19  # "sha256:" and twelve digits, as other tools show a digest
 @command("ls", "airbundle ls /media/stick/plant-7")
 @click.argument("bundle", type=common.PATH)
 @common.as_json
-def ls(bundle: Path, *, as_json: bool) -> None:
+@pass_context
+def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
     """List the images of BUNDLE with platforms, sizes and shared bytes.
 
     Only the manifests are verified; airbundle verify checks everything.
@@ -33,10 +35,10 @@ def ls(bundle: Path, *, as_json: bool) -> None:
     if as_json:
         text.document(listing.to_json())
     else:
-        _show(listing)
+        _show(listing, quiet=context.quiet)
 
 
-def _show(listing: Listing) -> None:
+def _show(listing: Listing, *, quiet: bool) -> None:
     rows = [
         (
             str(image.reference),
@@ -60,9 +62,10 @@ def _show(listing: Listing) -> None:
     text.aside(
         f"{known.stream} {known.serial}: {text.count(len(rows), 'image')}, "
         f"{text.size(listing.total.size)} in {text.count(listing.total.blobs, 'blob')}, "
-        f"created {known.created:%Y-%m-%d %H:%M}Z{until}"
+        f"created {known.created:%Y-%m-%d %H:%M}Z{until}",
+        quiet=quiet,
     )
     if not known.complete:
-        text.aside("not complete: its export left out what could not be had")
+        text.aside("not complete: its export left out what could not be had", quiet=quiet)
     if not listing.signatures:
-        text.aside("not signed")
+        text.aside("not signed", quiet=quiet)

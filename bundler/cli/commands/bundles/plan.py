@@ -10,7 +10,7 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.group import option
 from bundler.cli.output import reports
-from bundler.cli.runtime import context
+from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @option("--keep-going", is_flag=True, help="List images that fail, and plan the rest.")
 @common.jobs()
 @common.as_json
+@pass_context
 def plan(
+    context: CommandContext,
     manifest: Path,
     destination: Path | None,
     *,
@@ -48,10 +50,10 @@ def plan(
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
-    asked = manifest_input.load(manifest, locked=locked)
-    with context.running(jobs) as work:
-        options = work.options(asked.manifest.registries)
-        request = asked.request(options, work.emit, destination, kind)
-        engine = work.engine(keep_going=keep_going)
+    asked = manifest_input.load(manifest, context.environment, locked=locked)
+    with context.run(jobs) as run:
+        options = run.open_options(asked.manifest.registries)
+        request = asked.request(options, run.emit, destination, kind)
+        engine = run.engine_options(keep_going=keep_going)
         numbers = estimate(request, engine, compare=destination is not None)
     reports.estimated(numbers, as_json=as_json)

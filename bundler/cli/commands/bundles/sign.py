@@ -11,6 +11,7 @@ from bundler.cli.options.command import command
 from bundler.cli.options.group import option
 from bundler.cli.output import reports, text
 from bundler.cli.runtime import signing_keys
+from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +29,14 @@ if TYPE_CHECKING:
 )
 @common.passphrase_file("Read the passphrase of the keys from the first line of this file.")
 @common.as_json
+@pass_context
 def sign(
-    bundle: Path, *, key_files: tuple[Path, ...], passphrase_file: Path | None, as_json: bool
+    context: CommandContext,
+    bundle: Path,
+    *,
+    key_files: tuple[Path, ...],
+    passphrase_file: Path | None,
+    as_json: bool,
 ) -> None:
     """Add a signature to BUNDLE; existing signatures are kept.
 
@@ -44,4 +51,4 @@ def sign(
         text.document({"bundle": str(bundle), "signatures": names})
     else:
         text.line(f"{bundle}: signed: {' '.join(names)}")
-    reports.farewell(bundle)
+    reports.farewell(bundle, quiet=context.quiet)

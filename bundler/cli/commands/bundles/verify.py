@@ -10,7 +10,8 @@ from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.group import option
 from bundler.cli.output import text
-from bundler.cli.runtime import context, signing_keys
+from bundler.cli.runtime import signing_keys
+from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,15 @@ if TYPE_CHECKING:
 )
 @common.jobs("Number of files read in parallel (default: one per core).")
 @common.as_json
-def verify(bundle: Path, *, key_files: tuple[Path, ...], jobs: int | None, as_json: bool) -> None:
+@pass_context
+def verify(
+    context: CommandContext,
+    bundle: Path,
+    *,
+    key_files: tuple[Path, ...],
+    jobs: int | None,
+    as_json: bool,
+) -> None:
     """Read all of BUNDLE, and report damage and signers.
 
     The exit status is 0 if it is whole and signed by a given key, 3 if it is damaged, and 4 if it
@@ -38,9 +47,9 @@ def verify(bundle: Path, *, key_files: tuple[Path, ...], jobs: int | None, as_js
     trusted = signing_keys.public_keys(key_files)
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
 
-    with context.running(1) as work:
+    with context.run(1) as run:
         verification = verifying.verify(
-            bundle, trusted, jobs=jobs, cancellation=work.cancellation, emit=work.emit
+            bundle, trusted, jobs=jobs, cancellation=run.cancellation, emit=run.emit
         )
     if as_json:
         text.document(verification.to_json())

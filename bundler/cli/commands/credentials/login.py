@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.frontends import frontend
 from bundler.cli.options import common
 from bundler.cli.options import login as accounts
 from bundler.cli.options.command import command
 from bundler.cli.options.go_bool import GoBoolOption
 from bundler.cli.options.group import option
-from bundler.cli.runtime import context
+from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 @option("-v", "--verbose", is_flag=True, help="Print where the credentials are stored.")
 @accounts.credential_store
 @common.as_json
+@pass_context
 def login(
+    context: CommandContext,
     registry: str,
     *,
     username: str | None,
@@ -62,7 +64,7 @@ def login(
     from bundler.images import login as logins  # noqa: PLC0415 - as above
 
     target = logins.Registry.parse(registry)
-    settings = context.settings()
+    settings = context.settings
     if get_login:
         user = logins.find_username(target, settings, store)
         accounts.say({"registry": str(target), "username": user}, user, as_json=as_json)
@@ -71,16 +73,16 @@ def login(
     kept = logins.read_credentials(target, settings, store)
     renew = username is None and password is None and not password_stdin and not kept.anonymous
     credentials = kept if renew else accounts.ask(username, password, from_stdin=password_stdin)
-    with context.running() as work:
-        verify = functools.partial(logins.ping, cancellation=work.cancellation, emit=work.emit)
-        frontend.current().logging_in(str(target), again=renew)
+    with context.run() as run:
+        verify = functools.partial(logins.ping, cancellation=run.cancellation, emit=run.emit)
         if renew:
             logins.check_credentials(target, credentials, settings, verify, override=said)
-            where, text = None, f"Existing credentials are valid. Already logged in to {target}"
+            where = None
+            message = f"Existing credentials are valid. Already logged in to {target}"
         else:
             where = logins.login(target, credentials, settings, verify, override=said, store=store)
-            text = "Login Succeeded!"
+            message = "Login Succeeded!"
     if verbose and where is not None and not as_json:
-        frontend.current().kept(where)
+        text.line(f"Used: {where}")
     value = {"registry": str(target), "username": credentials.username, "stored": where}
-    accounts.say(value, text, as_json=as_json)
+    accounts.say(value, message, as_json=as_json)

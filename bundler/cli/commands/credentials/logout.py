@@ -9,7 +9,7 @@ import click
 from bundler.cli.options import common, login
 from bundler.cli.options.command import command
 from bundler.cli.options.group import option
-from bundler.cli.runtime import context
+from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 @option("-a", "--all", "everything", is_flag=True, help="Forget all registries.")
 @login.credential_store
 @common.as_json
+@pass_context
 def logout(
-    registry: str | None, *, everything: bool, store: CredentialStore, as_json: bool
+    context: CommandContext,
+    registry: str | None,
+    *,
+    everything: bool,
+    store: CredentialStore,
+    as_json: bool,
 ) -> None:
     """Remove the stored credentials for REGISTRY, which is written as for login."""
     from bundler.images import login as logins  # noqa: PLC0415 - not for --help
@@ -30,10 +36,10 @@ def logout(
     if everything == (registry is not None):
         raise UsageError("give either a registry or --all")
     if registry is None:
-        logins.logout_all(context.settings(), store)
+        logins.logout_all(context.settings, store)
         what = "all registries"
     else:
         target = logins.Registry.parse(registry)
-        logins.logout(target, context.settings(), store)
+        logins.logout(target, context.settings, store)
         what = str(target)
     login.say({"removed": what}, f"Removed login credentials for {what}", as_json=as_json)

@@ -14,7 +14,7 @@ from bundler.cli.options.platforms import platforms
 from bundler.cli.options.registry_access import both_sides
 from bundler.cli.options.retry import retry_options
 from bundler.cli.output import reports
-from bundler.cli.runtime import context
+from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 @retry_options
 @common.jobs()
 @common.as_json
+@pass_context
 def copy(
+    context: CommandContext,
     source: str,
     destination: str,
     *,
@@ -70,20 +72,24 @@ def copy(
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images.copy_image import CopyRequest, copy_image  # noqa: PLC0415 - as above
 
-    order = CopyRequest(
+    request = CopyRequest(
         transports.parse(source),
         transports.parse(destination),
         platforms.selection(context.platform),
         referrers,
-        conversion.options(),
+        conversion.options(context.environment),
         tags,
         conversion.signatures,
     )
-    with context.running(jobs) as work:
-        reading, writing = work.opening(source, src_access), work.opening(destination, dest_access)
-        places = reading, writing, work.engine()
-        report = work.retrying(
-            retry, lambda: copy_image(order, *places, policy_check=work.admit(), dry_run=dry_run)
+    with context.run(jobs) as run:
+        reading = run.open_options_for(source, src_access.settings_for(source))
+        writing = run.open_options_for(destination, dest_access.settings_for(destination))
+        engine, check = run.engine_options(), context.policy_check()
+        report = run.retry(
+            retry,
+            lambda: copy_image(
+                request, reading, writing, engine, policy_check=check, dry_run=dry_run
+            ),
         )
     if digestfile is not None and not dry_run:
         digestfile.write_text(str(report.root.digest))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import global_options
 from bundler.cli.options.command import command
 from bundler.cli.options.group import option
 from bundler.cli.options.registry_access import access
 from bundler.cli.options.retry import retry_options
-from bundler.cli.runtime import context
+from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +40,9 @@ if TYPE_CHECKING:
 )
 @access("the registry")
 @retry_options
+@pass_context
 def inspect(
+    context: CommandContext,
     image: str,
     *,
     raw: bool,
@@ -61,38 +61,23 @@ def inspect(
     """
     if raw and template is not None:
         raise UsageError("--raw and --format exclude one another")
-    unused = algorithm is not None and (raw or config)
-    if unused and not global_options.said().ignore_unused_options:
+    if algorithm is not None and (raw or config):
         raise UsageError("--manifest-digest has no effect on --raw and --config")
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.images import inspect as inspection  # noqa: PLC0415 - as above
-    from bundler.images.format_output import format_struct  # noqa: PLC0415 - as above
+    from bundler.images.inspect import InspectRequest, inspect_image  # noqa: PLC0415 - as above
     from bundler.oci.platform import Platform  # noqa: PLC0415 - as above
 
-    reference = transports.parse(image)
-    wanted = context.platform() if platform is None else Platform.parse(platform)
-    with context.running(1) as work:
-        opening = work.opening(image, access)
-
-        def read() -> bytes:
-            with closing(transports.open_source(reference, opening)) as place:
-                found = inspection.read_root(place, reference)
-                if raw and not config:
-                    return (
-                        found.raw
-                        if platform is None
-                        else inspection.select_image(found, wanted).raw
-                    )
-                if not config:
-                    some = inspection.select_manifest(found, wanted)
-                    tags = [] if no_tags else inspection.list_repository_tags(place, work.emit)
-                    return format_struct(
-                        inspection.create_summary(found, some, tags, algorithm), template
-                    )
-                one = inspection.select_image(found, wanted)
-                if raw:
-                    return found.read_config(one)
-                return format_struct(inspection.read_config(found, one), template)
-
-        output = work.retrying(retry, read)
+    request = InspectRequest(
+        transports.parse(image),
+        context.platform() if platform is None else Platform.parse(platform),
+        raw=raw,
+        config=config,
+        template=template,
+        tags=not no_tags,
+        algorithm=algorithm,
+        raw_of_platform=platform is not None,
+    )
+    with context.run(1) as run:
+        options = run.open_options_for(image, access.settings_for(image))
+        output = run.retry(retry, lambda: inspect_image(request, options))
     sys.stdout.buffer.write(output)

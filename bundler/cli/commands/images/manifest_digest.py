@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.output import text
-from bundler.errors import LimitError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @command("manifest-digest", "airbundle manifest-digest manifest.json")
@@ -18,20 +19,12 @@ from bundler.errors import LimitError
 @common.as_json
 def manifest_digest(file: Path, *, as_json: bool) -> None:
     """Print the digest by which registries identify the manifest in FILE (- for stdin)."""
-    from bundler.content.files.os_errors import explained  # noqa: PLC0415 - not for --help
-    from bundler.oci.manifest import MAX_MANIFEST  # noqa: PLC0415 - as above
+    from bundler.cli.runtime.manifest_file import read_manifest  # noqa: PLC0415 - not for --help
     from bundler.oci.manifest_digest import manifest_digest as digest_of  # noqa: PLC0415 - as above
 
-    what = "standard input" if file == Path("-") else str(file)
-    try:
-        with sys.stdin.buffer if file == Path("-") else file.open("rb") as stream:
-            raw = stream.read(MAX_MANIFEST + 1)
-    except OSError as error:
-        raise explained(error, file, "cannot read") from error
-    if len(raw) > MAX_MANIFEST:
-        raise LimitError(f"{what}: more than the {MAX_MANIFEST:,} bytes that a manifest may have")
-    digest = digest_of(raw, subject=what)
+    raw, subject = read_manifest(file)
+    digest = str(digest_of(raw, subject=subject))
     if as_json:
-        text.document({"file": what, "digest": str(digest)})
+        text.document({"file": subject, "digest": digest})
     else:
-        text.line(str(digest))
+        text.line(digest)

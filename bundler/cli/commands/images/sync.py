@@ -14,7 +14,8 @@ from bundler.cli.options.group import option
 from bundler.cli.options.platforms import platforms
 from bundler.cli.options.registry_access import both_sides
 from bundler.cli.options.retry import retry_options
-from bundler.cli.runtime import context
+from bundler.cli.output import reports
+from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
 @retry_options
 @common.jobs(f"Number of parallel transfers (default: {syncing.DEFAULT_JOBS}).")
 @common.as_json
+@pass_context
 def sync(
+    context: CommandContext,
     source: str,
     destination: str,
     *,
@@ -68,21 +71,23 @@ def sync(
     """
     from bundler.images.sync.sync import SyncRequest, sync_images  # noqa: PLC0415 - not for --help
 
-    order = SyncRequest(
+    request = SyncRequest(
         endpoints.question(source, src_access),
         endpoints.naming(destination),
         platforms.selection(context.platform),
         referrers,
-        conversion.options(),
+        conversion.options(context.environment),
         conversion.signatures,
-        endpoints.refuse_existing,
     )
-    with context.running(jobs or syncing.DEFAULT_JOBS) as work:
-        reading = endpoints.reading(work, source, src_access)
-        writing = endpoints.writing(work, destination, dest_access)
-        places = reading, writing, work.engine(keep_going=keep_going)
-        report = work.retrying(
-            retry, lambda: sync_images(order, *places, admit=work.admit(), dry_run=dry_run)
+    with context.run(jobs or syncing.DEFAULT_JOBS) as run:
+        reading = endpoints.reading(run, source, src_access)
+        writing = endpoints.writing(run, destination, dest_access)
+        engine, check = run.engine_options(keep_going=keep_going), context.policy_check()
+        report = run.retry(
+            retry,
+            lambda: sync_images(request, reading, writing, engine, admit=check, dry_run=dry_run),
         )
-    syncing.told(report, digestfile, as_json=as_json, dry_run=dry_run)
+    if digestfile is not None and not dry_run:
+        digestfile.write_text(report.digest_lines())
+    reports.synced(report, as_json=as_json, dry_run=dry_run)
     report.check()

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.cli.frontends.skopeo import local_errors, reference_checks
+from bundler.cli.frontends.skopeo import local_errors, logrus, reference_checks
 from bundler.errors import UsageError
 from bundler.gocompat.quoting import quote
 
@@ -40,6 +40,35 @@ def check(line: CommandLine) -> None:
         found(line)
 
 
+def warn(line: CommandLine) -> None:
+    """Log the warnings about flags that have no effect, or another one soon."""
+    command = line.command.name
+    if command in ("copy", "sync") and "tls-verify" in line.flags:
+        logrus.log(
+            "warning",
+            "'--tls-verify' is deprecated, instead use: --src-tls-verify, --dest-tls-verify",
+        )
+    if command == "copy" and not line.arguments[1].startswith("dir:"):
+        for name in ("dest-compress", "dest-decompress"):
+            if line.says(name):
+                logrus.log(
+                    "warning", f"--{name} can only be used if the destination transport is 'dir'"
+                )
+    if line.text("registries.d"):
+        logrus.log("warning", "--registries.d has no effect yet: the signatures are not read")
+
+
+def check_supported(line: CommandLine) -> None:
+    """Look for flags that this program does not have: those that sign.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for name in line.flags:
+        if name.startswith("sign-"):
+            raise UsageError(f"--{name} is not supported by this program")
+
+
 def _copy(line: CommandLine) -> None:
     for text, side in zip(line.arguments, ("source", "destination"), strict=True):
         if (reason := reference_checks.why_not(text)) is not None:
@@ -47,7 +76,7 @@ def _copy(line: CommandLine) -> None:
     _access(line, "src-")
     _access(line, "dest-")
     _compression(line)
-    for name in _list(line, "additional-tag"):
+    for name in line.items("additional-tag"):
         _additional_tag(name)
     if line.text("multi-arch") and line.says("all"):
         raise UsageError("Cannot use --all and --multi-arch flags together")
@@ -176,6 +205,15 @@ def _layers(line: CommandLine) -> None:
         raise UsageError("Usage: layers imageReference [layer...]")
 
 
+def _completion(line: CommandLine) -> None:
+    _count(line, 1, f"accepts 1 arg(s), received {len(line.arguments)}")
+
+
+def _image_proxy(line: CommandLine) -> None:
+    _count(line, 0, f"accepts 0 arg(s), received {len(line.arguments)}")
+    _access(line)
+
+
 def _count(line: CommandLine, wanted: int, reason: str) -> None:
     if len(line.arguments) != wanted:
         raise UsageError(reason)
@@ -203,6 +241,8 @@ def _access(line: CommandLine, prefix: str = "") -> None:
         raise UsageError("creds and username cannot be specified at the same time")
     if username is not None and not line.text(f"{prefix}password"):
         raise UsageError("password must be specified when username is specified")
+    if username is None and line.get(f"{prefix}password") is not None:
+        raise UsageError("username must be specified when password is specified")
     if isinstance(creds, str):
         if not creds:
             raise UsageError("credentials can't be empty")
@@ -238,22 +278,19 @@ def _compression(line: CommandLine) -> None:
 
 
 def _encryption(line: CommandLine) -> None:
-    if _list(line, "encryption-key") and _list(line, "decryption-key"):
+    if line.items("encryption-key") and line.items("decryption-key"):
         raise UsageError("--encryption-key and --decryption-key cannot be specified together")
-    if _list(line, "encrypt-layer") and not _list(line, "encryption-key"):
+    if line.items("encrypt-layer") and not line.items("encryption-key"):
         raise UsageError("--encrypt-layer can only be used with --encryption-key")
-
-
-def _list(line: CommandLine, name: str) -> list[str]:
-    value = line.get(name)
-    return value if isinstance(value, list) else []
 
 
 _COUNTED = {"copy": (2, _TWO), "list-tags": (1, _ONE), "sync": (2, _TWO)}
 
 _CHECKS: dict[str, Callable[[CommandLine], None]] = {
+    "completion": _completion,
     "copy": _copy,
     "delete": _delete,
+    "experimental-image-proxy": _image_proxy,
     "inspect": _inspect,
     "layers": _layers,
     "list-tags": _list_tags,

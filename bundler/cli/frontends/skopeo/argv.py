@@ -7,6 +7,7 @@ https://pkg.go.dev/github.com/spf13/pflag#hdr-Command_line_flag_syntax
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo import flag_values
@@ -46,6 +47,26 @@ class CommandLine:
         """The value of ``name``; empty, if it was not said."""
         value = self.get(name)
         return value if isinstance(value, str) else ""
+
+    def path(self, name: str) -> Path | None:
+        """Return the path that is the value of ``name``; None if unset or empty."""
+        text = self.text(name)
+        return Path(text) if text else None
+
+    def number(self, name: str) -> int | None:
+        """Return the number that is the value of ``name``; None if unset."""
+        value = self.get(name)
+        return value if isinstance(value, int) else None
+
+    def seconds(self, name: str) -> float:
+        """Return the duration that is the value of ``name``; 0 if unset or negative."""
+        value = self.get(name)
+        return max(0.0, value) if isinstance(value, float) else 0.0
+
+    def items(self, name: str) -> list[str]:
+        """Return the values of the repeatable flag ``name``."""
+        value = self.get(name)
+        return value if isinstance(value, list) else []
 
 
 def parse(typed: Sequence[str]) -> CommandLine:

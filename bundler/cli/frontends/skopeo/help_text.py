@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bundler.cli.frontends.native.commands import airbundle
 from bundler.cli.frontends.skopeo.flag_tables import COMMANDS, PROGRAM, Command, Flag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def text(command: Command, group: click.Group) -> str:
-    """The help for ``command``, in the words of our own help."""
+def text(command: Command) -> str:
+    """Return the help for ``command``, with the texts of the native help."""
+    group = airbundle
     context = click.Context(group)
     if command is PROGRAM:
         says = _said(group)

@@ -124,7 +124,8 @@ def test_mistakes_in_the_file_stop_it_before_anything_moves(
     assert "sync.yml:4:" in done.stderr
     assert "sync.yml:5:" in done.stderr
     assert not target.repositories
-    lenient = run_airbundle(*arguments, "--lenient", target.host)
+    skopeo = ("--as", "skopeo", "--insecure-policy")
+    lenient = run_airbundle(*skopeo, *arguments, "--all", target.host)
     assert lenient.status == 0, lenient.stderr
     assert target.repository("multi").tags == {"1": INDEX.digest}
 
@@ -163,9 +164,10 @@ def test_a_run_again_moves_only_what_a_directory_lacks(run_airbundle, source, tm
     assert again.status == 0, again.stderr
     assert source.count("GET", "/blobs/") == 1
     assert (tmp_path / "out" / "app:v3" / "manifest.json").is_file()
-    refused = run_airbundle(*arguments, "--refuse-existing", f"{source.host}/team/app", "out")
-    assert refused.status == 10
-    assert "out/app:v0: this directory exists" in refused.stderr
+    skopeo = ("--as", "skopeo", "--insecure-policy")
+    refused = run_airbundle(*skopeo, *arguments, f"{source.host}/team/app", "out")
+    assert refused.status == 1
+    assert "out/app:v0" in refused.stderr
 
 
 @pytest.mark.parametrize("kind", ["oci", "oci-archive", "dir"])

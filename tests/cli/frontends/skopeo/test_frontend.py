@@ -6,17 +6,33 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.cli import main as program
 from bundler.cli.frontends import frontend
-from bundler.cli.frontends.skopeo import argv, flag_tables, flag_values, logrus, progress, translate
-from bundler.cli.main import airbundle
+from bundler.cli.frontends.native.frontend import NativeFrontend
+from bundler.cli.frontends.skopeo import (
+    argument_checks,
+    argv,
+    commands,
+    flag_tables,
+    flag_values,
+    logrus,
+    progress,
+    requests,
+)
+from bundler.cli.frontends.skopeo.frontend import SkopeoFrontend
+from bundler.cli.options.global_options import ProgramOptions
+from bundler.cli.runtime import host_platform
+from bundler.cli.runtime.access import AccessSettings
+from bundler.cli.runtime.context import CommandContext
+from bundler.cli.runtime.environment import Environment
+from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
+from bundler.copy.platform_selection import EVERYTHING, Selection
 from bundler.errors import BundlerError, UsageError
 from bundler.events import (
     BlobFinished,
@@ -32,6 +48,7 @@ from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
+    from bundler.images.copy_image import CopyRequest
     from tests.cli.conftest import RunAirbundle
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -41,12 +58,18 @@ def parsed(*words: str) -> argv.CommandLine:
     return argv.parse(words)
 
 
-def ours(*words: str) -> list[str]:
-    """Our own command line for Skopeo's."""
-    line = parsed(*words)
-    command = airbundle.get_command(click.Context(airbundle), line.command.name)
-    assert command is not None
-    return translate.translated(line, command, version="1")
+ENVIRONMENT = Environment({}, 0)
+HERE = host_platform.platform()
+
+
+def context_of(line: argv.CommandLine) -> CommandContext:
+    options = requests.global_options(line)
+    return CommandContext(ENVIRONMENT, SkopeoFrontend(ENVIRONMENT), options)
+
+
+def copy_request(*words: str) -> CopyRequest:
+    line = parsed("copy", *words)
+    return requests.copy_request(line, context_of(line))
 
 
 # --- The command line.
@@ -212,63 +235,137 @@ def test_an_entry_has_its_zone_and_its_fields_in_order() -> None:
     )
 
 
-# --- What it becomes in our own words.
+# --- Requests.
 
 
-def test_the_image_for_this_machine_is_copied_where_nothing_is_said() -> None:
-    assert "--multi-arch=system" in ours("copy", "dir:a", "dir:b")
-    assert "--multi-arch=system" not in ours("copy", "-a", "dir:a", "dir:b")
-    assert "--multi-arch=all" in ours("copy", "--multi-arch", "all", "dir:a", "dir:b")
+def test_copy_selects_image_of_this_machine_by_default() -> None:
+    assert copy_request("dir:a", "dir:b").selection == Selection(best=HERE)
+    assert copy_request("-a", "dir:a", "dir:b").selection == EVERYTHING
+    assert copy_request("--multi-arch", "all", "dir:a", "dir:b").selection == EVERYTHING
+    index = copy_request("--multi-arch", "index-only", "dir:a", "dir:b").selection
+    assert index == Selection(index_only=True)
 
 
-def test_a_layout_gets_oci_manifests_unless_digests_are_to_stay() -> None:
-    assert "--format=oci" in ours("copy", "dir:a", "oci:b")
-    assert "--format=oci" in ours("copy", "--format=v2s2", "dir:a", "oci-archive:b")
-    assert "--format=oci" not in ours("copy", "--preserve-digests", "dir:a", "oci:b")
-    assert "--format=v2s2" in ours("copy", "--format=v2s2", "dir:a", "dir:b")
+@pytest.mark.parametrize(
+    ("words", "manifest_format"),
+    [
+        (["dir:a", "oci:b"], "oci"),
+        (["--format=v2s2", "dir:a", "oci-archive:b"], "oci"),
+        (["--preserve-digests", "dir:a", "oci:b"], None),
+        (["--format=v2s2", "dir:a", "dir:b"], "v2s2"),
+        (["--format=", "dir:a", "dir:b"], None),
+    ],
+)
+def test_layouts_get_oci_manifests_unless_digests_are_preserved(
+    words: list[str], manifest_format: str | None
+) -> None:
+    assert copy_request(*words).conversion.manifest_format == manifest_format
 
 
-def test_layers_are_compressed_where_skopeo_does_so() -> None:
-    compressed = "--dest-compress-uncompressed=true"
-    plain = "--dest-oci-accept-uncompressed-layers"
-    assert compressed in ours("copy", "dir:a", "docker://b/c")
-    assert compressed in ours("copy", "dir:a", "oci:b")
-    assert compressed not in ours("copy", plain, "dir:a", "oci:b")
-    assert compressed not in ours("copy", "dir:a", "dir:b")
+@pytest.mark.parametrize(
+    ("words", "compresses"),
+    [
+        (["dir:a", "docker://b/c"], True),
+        (["dir:a", "oci:b"], True),
+        (["--dest-oci-accept-uncompressed-layers", "dir:a", "oci:b"], False),
+        (["--dest-oci-accept-uncompressed-layers", "dir:a", "docker://b/c"], True),
+        (["dir:a", "dir:b"], False),
+    ],
+)
+def test_uncompressed_layers_are_compressed_for_registries_and_layouts(
+    words: list[str], compresses: bool
+) -> None:
+    assert copy_request(*words).conversion.compress_uncompressed is compresses
 
 
-def test_flags_without_a_side_are_for_both(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ours(
-        "copy", "--authfile=a", "--tls-verify=false", "--dest-authfile=b", "dir:a", "dir:b"
-    )
-    assert {"--src-authfile=a", "--dest-authfile=b"} <= {*words}
-    assert {"--src-tls-verify=false", "--dest-tls-verify=false"} <= {*words}
+def test_compression_flags_have_no_effect_where_skopeo_does_not_compress() -> None:
+    flags = ("--dest-compress-format=zstd", "--dest-compress-level=3")
+    to_archive = copy_request(*flags, "dir:a", "docker-archive:b").conversion
+    assert (to_archive.compression, to_archive.level) == (None, None)
+    to_directory = copy_request("--dest-compress", *flags, "dir:a", "dir:b").conversion
+    assert (to_directory.compression, to_directory.level) == ("zstd", 3)
+    to_registry = copy_request("--dest-decompress", "dir:a", "docker://b/c").conversion
+    assert to_registry.compression is None
+
+
+def test_flags_without_a_side_apply_to_both(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--authfile=a", "--tls-verify=false", "--dest-authfile=b", "dir:a", "dir:b")
+    line = parsed("copy", *words)
+    source, destination = (requests.access(line, side).registry for side in ("src-", "dest-"))
+    assert source == RegistryOverride(ANONYMOUS, authfile=Path("a"), tls_verify=False)
+    assert destination == RegistryOverride(ANONYMOUS, authfile=Path("b"), tls_verify=False)
+    argument_checks.warn(line)
     assert "'--tls-verify' is deprecated, instead use: --src-tls-verify" in capsys.readouterr().err
 
 
-def test_registries_d_has_no_effect_but_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ours("--registries.d=d", "copy", "dir:a", "dir:b")
-    assert not any("registries.d" in word for word in words)
+def test_registries_d_logs_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    argument_checks.warn(parsed("--registries.d=d", "copy", "dir:a", "dir:b"))
     logged = capsys.readouterr().err
     assert "level=warning" in logged
     assert "--registries.d has no effect yet" in logged
 
 
+def test_compression_of_other_destinations_than_directories_logs_a_warning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = ("--dest-compress", "--dest-decompress")
+    argument_checks.warn(parsed("copy", *flags, "dir:a", "dir:b"))
+    assert capsys.readouterr().err == ""
+    argument_checks.warn(parsed("copy", *flags, "dir:a", "oci:b"))
+    assert capsys.readouterr().err.count("can only be used if the destination transport") == 2
+
+
 @pytest.mark.parametrize(
-    "words", [("logout", "--tls-verify=false", "a.b"), ("completion", "bash", "--no-descriptions")]
+    ("words", "credentials"),
+    [
+        (["--creds=a:b:c"], Credentials("a", "b:c")),
+        (["--username=a", "--password=b"], Credentials("a", "b")),
+        (["--registry-token=t", "--username=a", "--password=b"], Credentials(registry_token="t")),
+        (["--no-creds"], ANONYMOUS),
+        (["--authfile=/none"], ANONYMOUS),
+        (["--authfile=/dev/null"], None),
+        (["--cert-dir=/"], None),
+    ],
 )
-def test_flags_without_effect_in_skopeo_are_dropped(words: tuple[str, ...]) -> None:
-    assert not any(word.startswith(("--tls", "--no-")) for word in ours(*words))
+def test_credentials_of_a_registry(words: list[str], credentials: Credentials | None) -> None:
+    registry = requests.access(parsed("inspect", *words, "docker://a/b")).registry
+    assert registry is not None
+    assert registry.credentials == credentials
 
 
-def test_old_names_of_credentials() -> None:
-    words = ours("copy", "--screds=a:b", "--dcreds=c:d", "dir:a", "dir:b")
-    assert {"--src-creds=a:b", "--dest-creds=c:d"} <= {*words}
+def test_copy_accepts_old_names_of_credentials() -> None:
+    line = parsed("copy", "--screds=a:b", "--dcreds=c:d", "dir:a", "dir:b")
+    for side, credentials in (("src-", Credentials("a", "b")), ("dest-", Credentials("c", "d"))):
+        assert requests.access(line, side) == AccessSettings(RegistryOverride(credentials))
 
 
-def test_what_cannot_be_done_is_refused_in_one_line() -> None:
+def test_missing_certificate_directory_is_ignored() -> None:
+    assert requests.access(parsed("inspect", "--cert-dir=/none", "docker://a/b")).registry is None
+
+
+def test_sync_ignores_mistakes_in_its_file_and_refuses_existing_directories() -> None:
+    line = parsed("sync", "--src=yaml", "--dest=dir", "--append-suffix=-x", "file", "to")
+    request = requests.sync_request(line, context_of(line))
+    assert request.question.lenient
+    assert request.refuse_existing
+    assert (request.naming.destination, request.naming.suffix) == ("to", "-x")
+
+
+def test_global_options_stand_before_or_after_the_command() -> None:
+    words = ("--override-arch=arm", "--command-timeout=2s", "--tmpdir=d")
+    options = ProgramOptions(override_arch="arm", command_timeout=2.0, tmpdir=Path("d"))
+    assert requests.global_options(parsed(*words, "inspect", "x")) == options
+    assert requests.global_options(parsed("inspect", "x", *words)) == options
+
+
+def test_password_without_username_is_refused_in_skopeos_words() -> None:
+    with pytest.raises(UsageError, match="username must be specified when password"):
+        argument_checks.check(parsed("inspect", "--password=x", "docker://a/b"))
+
+
+def test_flags_that_sign_are_refused() -> None:
     with pytest.raises(UsageError, match="--sign-by is not supported by this program"):
-        ours("copy", "--sign-by=x", "dir:a", "dir:b")
+        argument_checks.check_supported(parsed("copy", "--sign-by=x", "dir:a", "dir:b"))
 
 
 # --- What is shown.
@@ -379,22 +476,23 @@ def test_the_images_of_a_sync_are_logged_by_number(
 # --- Whose voice it is.
 
 
-def test_the_name_of_the_program_or_the_first_argument_choose_the_voice(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(frontend, "_current", frontend.current())
-    for started, typed, rest, own in (
-        ("/usr/bin/skopeo", ["copy"], ["copy"], False),
-        ("airbundle", ["--as", "skopeo", "copy"], ["copy"], False),
-        ("airbundle", ["--as=skopeo"], [], False),
-        ("skopeo", ["--as", "airbundle", "ls"], ["ls"], True),
-        ("python", ["copy", "--as", "skopeo"], ["copy", "--as", "skopeo"], True),
+def test_front_end_is_selected_by_the_first_argument_or_the_name_of_the_program() -> None:
+    for program, arguments, rest, selected in (
+        ("/usr/bin/skopeo", ["copy"], ["copy"], SkopeoFrontend),
+        ("airbundle", ["--as", "skopeo", "copy"], ["copy"], SkopeoFrontend),
+        ("airbundle", ["--as=skopeo"], [], SkopeoFrontend),
+        ("skopeo", ["--as", "airbundle", "ls"], ["ls"], NativeFrontend),
+        ("python", ["copy", "--as", "skopeo"], ["copy", "--as", "skopeo"], NativeFrontend),
     ):
-        assert frontend.choose(started, typed) == rest
-        assert isinstance(frontend.current(), frontend.NativeFrontend) is own
-    for wrong in (["--as"], ["--as", "podman"]):
-        with pytest.raises(UsageError, match="none of airbundle, skopeo"):
-            frontend.choose("airbundle", wrong)
+        chosen, others = frontend.select(program, arguments, ENVIRONMENT)
+        assert (type(chosen), others) == (selected, rest)
+
+
+@pytest.mark.parametrize("arguments", [["--as", "podman", "ls"], ["--as=podman"]])
+def test_unknown_front_end_is_refused(run_airbundle: RunAirbundle, arguments: list[str]) -> None:
+    outcome = run_airbundle(*arguments)
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert "--as: 'podman' is none of airbundle, skopeo" in outcome.stderr
 
 
 def test_the_choice_of_a_voice_comes_first(run_airbundle: RunAirbundle) -> None:
@@ -407,7 +505,7 @@ def test_our_own_voice_loads_nothing_of_skopeos(run_airbundle: RunAirbundle) -> 
     outcome = run_airbundle("ls", "--help", env={"PYTHONPROFILEIMPORTTIME": "1"})
     assert outcome.status == 0
     assert "bundler.cli.frontends.frontend" in outcome.stderr
-    assert "bundler.cli.skopeo" not in outcome.stderr
+    assert "bundler.cli.frontends.skopeo" not in outcome.stderr
 
 
 def test_an_error_inside_is_one_line_too(run_airbundle: RunAirbundle) -> None:
@@ -420,23 +518,30 @@ def test_an_error_inside_is_one_line_too(run_airbundle: RunAirbundle) -> None:
     )
 
 
-def test_every_command_of_skopeo_that_we_have_takes_its_flags() -> None:
-    """Only what signs is missing; and nothing of ours is left of Skopeo's that is not told."""
-    known = {name for name in flag_tables.COMMANDS if name in program.COMMANDS}
-    assert {"copy", "delete", "inspect", "list-tags", "login", "logout", "sync"} <= known
-    missing = set()
-    for name in known:
-        for flag in flag_tables.COMMANDS[name].find().values():
-            value = {"bool": True, "int": 1, "uint": 1, "duration": 1.0}.get(flag.kind, "x")
-            given = [value] if flag.kind in ("strings", "ints") else value
-            line = argv.CommandLine(flag_tables.COMMANDS[name], {}, {flag.name: given}, ["", ""])
-            command = airbundle.get_command(click.Context(airbundle), name)
-            assert command is not None
-            try:
-                translate.translated(line, command, version="1")
-            except UsageError:
-                missing.add(flag.name)
-    assert sorted(name for name in missing - {"help"} if not name.startswith("sign-")) == []
+def test_commands_that_both_front_ends_have_are_complete() -> None:
+    """Only commands about signatures are missing."""
+    assert commands.COMMANDS.keys() <= flag_tables.COMMANDS.keys()
+    missing = flag_tables.COMMANDS.keys() - commands.COMMANDS.keys()
+    assert missing == {
+        "generate-sigstore-key",
+        "standalone-sign",
+        "standalone-verify",
+        "untrusted-signature-dump-without-verification",
+    }
+
+
+@pytest.mark.parametrize("name", ["standalone-sign", "generate-sigstore-key"])
+def test_commands_about_signatures_are_refused(run_airbundle: RunAirbundle, name: str) -> None:
+    outcome = run_airbundle("--as", "skopeo", name)
+    assert (outcome.status, outcome.stdout) == (1, "")
+    assert f"`skopeo {name}` is not supported by this program" in outcome.stderr
+
+
+@pytest.mark.parametrize("words", [["completion"], ["completion", "bash", "x"]])
+def test_completion_takes_one_shell(run_airbundle: RunAirbundle, words: list[str]) -> None:
+    outcome = run_airbundle("--as", "skopeo", *words)
+    assert (outcome.status, outcome.stdout) == (1, "")
+    assert f"accepts 1 arg(s), received {len(words) - 1}" in outcome.stderr
 
 
 def test_a_missing_file_of_credentials_is_one_without_any(run_airbundle, tmp_path):

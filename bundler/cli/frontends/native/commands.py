@@ -1,0 +1,161 @@
+"""The commands of airbundle as a click group that imports a command only to run it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+import click
+
+from bundler import __version__
+from bundler.cli.frontends.frontend import NAMES
+from bundler.cli.options import program_flags
+from bundler.errors import UsageError
+
+PROGRAM = NAMES[0]
+
+SECTIONS = {
+    "Bundles": {
+        "export": (
+            "bundler.cli.commands.bundles.export:export",
+            "Write a signed bundle from a bundle manifest.",
+        ),
+        "verify": (
+            "bundler.cli.commands.bundles.verify:verify",
+            "Check a bundle and its signatures.",
+        ),
+        "import": (
+            "bundler.cli.commands.bundles.import_:import_",
+            "Push the images of a bundle to a target.",
+        ),
+        "plan": ("bundler.cli.commands.bundles.plan:plan", "Show what an export would transfer."),
+        "lock": (
+            "bundler.cli.commands.bundles.lock:lock",
+            "Pin the images of a bundle manifest to their digests.",
+        ),
+        "ls": ("bundler.cli.commands.bundles.ls:ls", "List the images of a bundle."),
+        "sign": ("bundler.cli.commands.bundles.sign:sign", "Add a signature to a bundle."),
+    },
+    "Images": {
+        "copy": ("bundler.cli.commands.images.copy:copy", "Copy one image."),
+        "sync": (
+            "bundler.cli.commands.images.sync:sync",
+            "Copy many images, only those that are missing.",
+        ),
+        "inspect": (
+            "bundler.cli.commands.images.inspect:inspect",
+            "Show the properties of an image or artifact.",
+        ),
+        "list-tags": (
+            "bundler.cli.commands.images.list_tags:list_tags",
+            "List the tags of a repository.",
+        ),
+        "delete": (
+            "bundler.cli.commands.images.delete:delete",
+            "Delete an image from a registry or a layout.",
+        ),
+        "manifest-digest": (
+            "bundler.cli.commands.images.manifest_digest:manifest_digest",
+            "Compute the digest of a manifest in a file.",
+        ),
+    },
+    "Registries and keys": {
+        "login": (
+            "bundler.cli.commands.credentials.login:login",
+            "Store the credentials for a registry.",
+        ),
+        "logout": (
+            "bundler.cli.commands.credentials.logout:logout",
+            "Remove the credentials for a registry.",
+        ),
+        "keygen": (
+            "bundler.cli.commands.credentials.keygen:keygen",
+            "Create a key pair for signing bundles.",
+        ),
+    },
+}
+"""The sections of ``--help``: each command with its ``module:attribute`` and its summary."""
+
+COMMANDS = {name: item for section in SECTIONS.values() for name, item in section.items()}
+
+HIDDEN = {
+    "completion": "bundler.cli.commands.completion:completion",
+    "experimental-image-proxy": "bundler.cli.commands.images.image_proxy:image_proxy",
+    "layers": "bundler.cli.commands.images.layers:layers",
+}
+"""Commands for other programs and old scripts, which ``--help`` does not list."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command."""
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN:
+            return None
+        location = HIDDEN[cmd_name] if cmd_name in HIDDEN else COMMANDS[cmd_name][0]
+        module, _, attribute = location.partition(":")
+        return cast("click.Command", getattr(import_module(module), attribute))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that ``args`` begin with.
+
+        Raises:
+            UsageError: there is none; the hint names the nearest.
+        """
+        if args[0] not in {*COMMANDS, *HIDDEN} and not ctx.resilient_parsing:
+            raise UsageError(f"there is no command {args[0][:80]!r}", hint=_nearest(args[0]))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands by section, without importing them."""
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, summary) for name, (_, summary) in commands.items()])
+
+
+def _refuse_frontend(context: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001 - click's signature
+    """Refuse ``--as`` that ``frontend.select`` did not take."""
+    if value is None:
+        return
+    if value not in NAMES:
+        raise UsageError(f"--as: {value[:80]!r} is none of {', '.join(NAMES)}")
+    raise UsageError("--as has to stand before everything else")
+
+
+@click.group(
+    name=PROGRAM,
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Each command has a --help of its own.",
+    params=program_flags.flags(hidden=False),
+)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+@click.option(
+    "--as",
+    "name",
+    metavar=f"[{'|'.join(NAMES[1:])}]",
+    expose_value=False,
+    callback=_refuse_frontend,
+    help="Behave as this program; must be the first argument.",
+)
+@click.pass_context
+def airbundle(ctx: click.Context) -> None:
+    """Carry container images, with their signatures and SBOMs, across an air gap."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(UsageError.exit_status)
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only a slip of the pen needs it
+
+    found = get_close_matches(name, COMMANDS, n=1)
+    return f"did you mean {found[0]!r}?" if found else f"{PROGRAM} --help lists them"

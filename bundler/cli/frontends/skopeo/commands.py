@@ -1,0 +1,230 @@
+"""The commands of Skopeo that this program has: each builds a request and calls one function.
+
+The command lines are checked before; see ``argument_checks``.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.cli.frontends.skopeo import logrus, prompts, requests
+from bundler.cli.output import text
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bundler.cli.frontends.skopeo.argv import CommandLine
+    from bundler.cli.runtime.context import CommandContext
+
+_ALGORITHMS = ("sha256", "sha512")
+
+
+def copy(context: CommandContext, line: CommandLine) -> None:
+    """Copy an image; the progress is the only output."""
+    from bundler.images.copy_image import copy_image  # noqa: PLC0415 - loads the engine
+
+    source, destination = line.arguments
+    from_source, to_destination = requests.access(line, "src-"), requests.access(line, "dest-")
+    request = requests.copy_request(line, context)
+    with context.run(requests.jobs(line)) as run:
+        reading = run.open_options_for(source, from_source)
+        writing = run.open_options_for(destination, to_destination)
+        engine, check = run.engine_options(), context.policy_check()
+        report = run.retry(
+            requests.retry(line),
+            lambda: copy_image(request, reading, writing, engine, policy_check=check),
+        )
+    if digestfile := line.path("digestfile"):
+        digestfile.write_text(str(report.root.digest))
+
+
+def sync(context: CommandContext, line: CommandLine) -> None:
+    """Copy images that are missing at the destination; the log is the only output."""
+    from bundler.cli.options.sync import DEFAULT_JOBS  # noqa: PLC0415 - as above
+    from bundler.images.sync.sync import sync_images  # noqa: PLC0415
+
+    source, destination = line.arguments
+    if line.text("src") == "docker":
+        tagged = ":" in source.rpartition("/")[2] or "@" in source
+        logrus.log("info", "Tag presence check", imagename=source, tagged=tagged)
+    target = f"{line.text('dest')}:{destination}"
+    if line.text("dest") == "docker":
+        target = f"docker://{destination.rstrip('/')}/image"
+    request, to_destination = requests.sync_request(line, context), requests.access(line, "dest-")
+    dry_run = line.says("dry-run")
+    with context.run(DEFAULT_JOBS) as run:
+        reading, writing = run.open_options(), run.open_options_for(target, to_destination)
+        engine = run.engine_options(keep_going=line.says("keep-going"))
+        check = context.policy_check()
+        report = run.retry(
+            requests.retry(line),
+            lambda: sync_images(request, reading, writing, engine, admit=check, dry_run=dry_run),
+        )
+    if (digestfile := line.path("digestfile")) and not dry_run:
+        digestfile.write_text(report.digest_lines())
+    report.check()
+
+
+def inspect(context: CommandContext, line: CommandLine) -> None:
+    """Print what an image is."""
+    from bundler.images.inspect import InspectRequest, inspect_image  # noqa: PLC0415 - as above
+
+    algorithm = line.text("manifest-digest") or None
+    if algorithm not in (None, *_ALGORITHMS):
+        known = ", ".join(map(repr, _ALGORITHMS))
+        raise UsageError(
+            f"Invalid value for '--manifest-digest': {algorithm!r} is not one of {known}."
+        )
+    image, access = line.arguments[0], requests.access(line)
+    request = InspectRequest(
+        requests.reference(image),
+        context.platform(),
+        raw=line.says("raw"),
+        config=line.says("config"),
+        template=line.text("format") or None,
+        tags=not line.says("no-tags"),
+        algorithm=algorithm,
+    )
+    with context.run(1) as run:
+        options = run.open_options_for(image, access)
+        output = run.retry(requests.retry(line), lambda: inspect_image(request, options))
+    sys.stdout.buffer.write(output)
+
+
+def list_tags(context: CommandContext, line: CommandLine) -> None:
+    """Print the tags of a repository, or the names in an archive."""
+    from bundler.images import list_tags as tags  # noqa: PLC0415 - as above
+
+    repository, access = line.arguments[0], requests.access(line)
+    reference = requests.reference(repository)
+    with context.run(1) as run:
+        options = run.open_options_for(repository, access)
+        output = run.retry(requests.retry(line), lambda: tags.list_tags(reference, options))
+    sys.stdout.buffer.write(output)
+
+
+def delete(context: CommandContext, line: CommandLine) -> None:
+    """Delete an image; nothing is printed."""
+    from bundler.images.delete import DeleteRequest, delete_image  # noqa: PLC0415 - as above
+
+    image, access = line.arguments[0], requests.access(line)
+    request = DeleteRequest(requests.reference(image))
+    with context.run(1) as run:
+        options = run.open_options_for(image, access)
+        run.retry(requests.retry(line), lambda: delete_image(request, options))
+
+
+def layers(context: CommandContext, line: CommandLine) -> None:
+    """Write layers to a new directory; nothing is printed."""
+    from bundler.images.extract_layers import LayersRequest, extract_layers  # noqa: PLC0415
+    from bundler.oci.digest import Digest  # noqa: PLC0415
+
+    image, *digests = line.arguments
+    access = requests.access(line)
+    request = LayersRequest(
+        requests.reference(image),
+        context.platform(),
+        tuple(Digest(one if ":" in one else f"sha256:{one}") for one in digests),
+    )
+    with context.run(1) as run:
+        reading, writing = run.open_options_for(image, access), run.open_options()
+        check = context.policy_check()
+        run.retry(requests.retry(line), lambda: extract_layers(request, reading, writing, check))
+
+
+def manifest_digest(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
+    """Print the digest of a manifest in a file."""
+    from bundler.cli.runtime.manifest_file import read_manifest  # noqa: PLC0415
+    from bundler.oci.manifest_digest import manifest_digest as digest_of  # noqa: PLC0415
+
+    raw, subject = read_manifest(Path(line.arguments[0]))
+    text.line(str(digest_of(raw, subject=subject)))
+
+
+def login(context: CommandContext, line: CommandLine) -> None:
+    """Check credentials with a registry and store them."""
+    from bundler.cli.options.login import read_password  # noqa: PLC0415
+    from bundler.config.registry_access import Credentials, RegistryOverride  # noqa: PLC0415
+    from bundler.images import login as logins  # noqa: PLC0415
+
+    registry = logins.Registry.parse(line.arguments[0])
+    store, settings = requests.credential_store(line), context.settings
+    if line.says("get-login"):
+        text.line(logins.find_username(registry, settings, store))
+        return
+    override = RegistryOverride(
+        tls_verify=requests.tls_verify(line), cert_dir=requests.certificate_directory(line)
+    )
+    username, password = line.text("username") or None, line.text("password") or None
+    stored = logins.read_credentials(registry, settings, store)
+    from_stdin = line.says("password-stdin")
+    renews = username is None and password is None and not from_stdin and not stored.anonymous
+    credentials = stored
+    if not renews:
+        if from_stdin:
+            password = read_password()
+        username = prompts.ask_username() if username is None else username
+        password = prompts.ask_password() if password is None else password
+        credentials = Credentials(username=username, password=password)
+    with context.run() as run:
+        verify = functools.partial(logins.ping, cancellation=run.cancellation, emit=run.emit)
+        if renews:
+            text.line(f"Authenticating with existing credentials for {registry}")
+            sys.stdout.flush()
+            logins.check_credentials(registry, credentials, settings, verify, override=override)
+            text.line(f"Existing credentials are valid. Already logged in to {registry}")
+        else:
+            path = logins.login(
+                registry, credentials, settings, verify, override=override, store=store
+            )
+            if line.says("verbose"):
+                text.line(f"Used:  {path}")
+            text.line("Login Succeeded!")
+
+
+def logout(context: CommandContext, line: CommandLine) -> None:
+    """Remove credentials."""
+    from bundler.images import login as logins  # noqa: PLC0415
+
+    store = requests.credential_store(line)
+    if line.says("all"):
+        logins.logout_all(context.settings, store)
+        subject = "all registries"
+    else:
+        registry = logins.Registry.parse(line.arguments[0])
+        logins.logout(registry, context.settings, store)
+        subject = str(registry)
+    text.line(f"Removed login credentials for {subject}")
+
+
+def image_proxy(context: CommandContext, line: CommandLine) -> None:
+    """Serve images to another program."""
+    from bundler.cli.runtime.image_proxy import serve_images  # noqa: PLC0415
+
+    serve_images(context, max(0, line.number("sockfd") or 0), requests.access(line))
+
+
+def completion(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
+    """Print a script with which a shell completes this command line."""
+    from bundler.cli.runtime.completion import script  # noqa: PLC0415
+
+    sys.stdout.write(script(line.arguments[0], "skopeo"))
+
+
+COMMANDS: dict[str, Callable[[CommandContext, CommandLine], None]] = {
+    "completion": completion,
+    "copy": copy,
+    "delete": delete,
+    "experimental-image-proxy": image_proxy,
+    "inspect": inspect,
+    "layers": layers,
+    "list-tags": list_tags,
+    "login": login,
+    "logout": logout,
+    "manifest-digest": manifest_digest,
+    "sync": sync,
+}

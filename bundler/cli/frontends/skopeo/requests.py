@@ -1,0 +1,227 @@
+"""The requests that a command line of Skopeo stands for.
+
+Most flags mean what the options of the same name mean; the functions here also apply Skopeo's
+defaults where the command line specifies nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bundler.cli.options.conversion import ConversionFlags
+from bundler.cli.options.global_options import ProgramOptions
+from bundler.cli.options.platforms import PlatformOptions
+from bundler.cli.options.registry_access import ask_for_password
+from bundler.cli.options.retry import Retry
+from bundler.cli.runtime.access import AccessSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.cli.frontends.skopeo.argv import CommandLine
+    from bundler.cli.runtime.context import CommandContext
+    from bundler.config.registry_access import Credentials
+    from bundler.copy.platform_selection import Selection
+    from bundler.images.copy_image import CopyRequest
+    from bundler.images.login import CredentialStore
+    from bundler.images.sync.destinations import DestinationKind
+    from bundler.images.sync.sources import SourceKind
+    from bundler.images.sync.sync import SyncRequest
+    from bundler.ports import Reference
+
+_MOST_JOBS = 64
+_COMPRESSING = ("docker", "oci", "oci-archive", "atomic")
+"""Destinations for which Skopeo compresses layers that are not compressed."""
+
+
+def global_options(line: CommandLine) -> ProgramOptions:
+    """Return the options that every command has.
+
+    Raises:
+        UsageError: options that exclude one another.
+    """
+    options = ProgramOptions(
+        quiet=line.says("quiet"),
+        debug=line.says("debug"),
+        command_timeout=line.seconds("command-timeout") or None,
+        override_arch=line.text("override-arch") or None,
+        override_os=line.text("override-os") or None,
+        override_variant=line.text("override-variant") or None,
+        policy=line.path("policy"),
+        insecure_policy=line.says("insecure-policy"),
+        require_signed=line.says("require-signed"),
+        registries_conf=line.path("registries-conf"),
+        tls_details=line.path("tls-details"),
+        tmpdir=line.path("tmpdir"),
+        user_agent_prefix=line.text("user-agent-prefix"),
+    )
+    options.check()
+    return options
+
+
+def retry(line: CommandLine) -> Retry:
+    """Return how often to run the command again after temporary failures."""
+    return Retry(max(0, line.number("retry-times") or 0), line.seconds("retry-delay"))
+
+
+def reference(text: str) -> Reference:
+    """Parse a reference; ``dir:`` alone is the current directory."""
+    from bundler import transports  # noqa: PLC0415 - not before the arguments are checked
+
+    return transports.parse("dir:." if text == "dir:" else text)
+
+
+def access(line: CommandLine, side: str = "") -> AccessSettings:
+    """Return the settings of one side: ``src-``, ``dest-``, or of the only one.
+
+    Raises:
+        UsageError: a password cannot be asked for.
+    """
+    from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - as above
+
+    authfile = line.path(f"{side}authfile") or line.path("authfile")
+    override = RegistryOverride(
+        credentials=_credentials(line, side, authfile),
+        authfile=authfile,
+        tls_verify=tls_verify(line, side),
+        cert_dir=certificate_directory(line, side),
+    )
+    return AccessSettings(
+        None if override == RegistryOverride() else override,
+        line.text(f"{side}daemon-host") or None,
+        line.path(f"{side}shared-blob-dir"),
+    )
+
+
+def tls_verify(line: CommandLine, side: str = "") -> bool | None:
+    """Return whether the certificate of a registry is verified; None if unset."""
+    for name in (f"{side}tls-verify", "tls-verify"):
+        if (value := line.get(name)) is not None:
+            return value is True
+    return None
+
+
+def certificate_directory(line: CommandLine, side: str = "") -> Path | None:
+    """Return the directory of ``--cert-dir``; None if there is no such directory."""
+    directory = line.path(f"{side}cert-dir")
+    return directory if directory is not None and directory.is_dir() else None
+
+
+def credential_store(line: CommandLine) -> CredentialStore:
+    """Return the file of ``login`` and ``logout``."""
+    from bundler.images.login import CredentialStore  # noqa: PLC0415 - as above
+
+    compatible = line.path("compat-auth-file")
+    return CredentialStore(line.path("authfile") or compatible, compatible is not None)
+
+
+def copy_request(line: CommandLine, context: CommandContext) -> CopyRequest:
+    """Return the request of ``copy``."""
+    from bundler.images.copy_image import CopyRequest  # noqa: PLC0415 - as above
+
+    source, destination = map(reference, line.arguments)
+    flags = _conversion_flags(line, destination.transport)
+    return CopyRequest(
+        source,
+        destination,
+        _selection(line, context),
+        conversion=flags.options(context.environment),
+        additional_names=tuple(line.items("additional-tag")),
+        signatures=flags.signatures,
+    )
+
+
+def sync_request(line: CommandLine, context: CommandContext) -> SyncRequest:
+    """Return the request of ``sync``."""
+    from bundler.images.sync.destinations import Naming  # noqa: PLC0415 - as above
+    from bundler.images.sync.sources import SyncSource  # noqa: PLC0415
+    from bundler.images.sync.sync import SyncRequest  # noqa: PLC0415
+
+    source, destination = line.arguments
+    flags = ConversionFlags(
+        manifest_format=line.text("format") or None,
+        preserve_digests=line.says("preserve-digests"),
+        remove_signatures=line.says("remove-signatures"),
+        remove_list_signatures=line.says("remove-list-signatures"),
+    )
+    kind = cast("SourceKind", line.text("src"))
+    registry = None if kind == "dir" else access(line, "src-").registry
+    return SyncRequest(
+        SyncSource(kind, source, registry, lenient=True),
+        Naming(
+            cast("DestinationKind", line.text("dest")),
+            destination,
+            scoped=line.says("scoped"),
+            suffix=line.text("append-suffix"),
+        ),
+        _selection(line, context),
+        changes=flags.options(context.environment),
+        signatures=flags.signatures,
+        refuse_existing=True,
+    )
+
+
+def jobs(line: CommandLine) -> int | None:
+    """Return how many blobs ``copy`` moves at once; None if unset."""
+    return min(line.number("image-parallel-copies") or 0, _MOST_JOBS) or None
+
+
+def _credentials(line: CommandLine, side: str, authfile: Path | None) -> Credentials | None:
+    """Return the credentials of one side; None if they come from files.
+
+    A token has precedence over other credentials. A missing credentials file is an empty one.
+    """
+    from bundler.config.registry_access import ANONYMOUS, Credentials  # noqa: PLC0415 - as above
+
+    if token := line.text(f"{side}registry-token"):
+        return Credentials(registry_token=token)
+    if line.says(f"{side}no-creds"):
+        return ANONYMOUS
+    if username := line.text(f"{side}username"):
+        return Credentials(username=username, password=line.text(f"{side}password"))
+    alias = {"src-": "screds", "dest-": "dcreds"}.get(side, f"{side}creds")
+    if creds := line.text(alias) or line.text(f"{side}creds"):
+        username, colon, password = creds.partition(":")
+        return Credentials(
+            username=username, password=password if colon else ask_for_password(username)
+        )
+    return ANONYMOUS if authfile is not None and not authfile.exists() else None
+
+
+def _selection(line: CommandLine, context: CommandContext) -> Selection:
+    """Return the images of an index to copy: that of this machine by default."""
+    everything = line.says("all")
+    return PlatformOptions(
+        everything=everything,
+        multi_arch=None if everything else line.text("multi-arch") or "system",
+        strip_removed_platforms=line.says("strip-removed-platforms"),
+    ).selection(context.platform)
+
+
+def _conversion_flags(line: CommandLine, transport: str) -> ConversionFlags:
+    """Return the conversions of ``copy`` to a destination of ``transport``."""
+    to_directory = transport == "dir"
+    compress = to_directory and line.says("dest-compress")
+    compresses = transport in _COMPRESSING or compress
+    accepts_uncompressed = line.says("dest-oci-accept-uncompressed-layers")
+    if line.says("preserve-digests"):
+        manifest_format = None
+    else:
+        manifest_format = "oci" if transport in ("oci", "oci-archive") else line.text("format")
+    return ConversionFlags(
+        manifest_format=manifest_format or None,
+        preserve_digests=line.says("preserve-digests"),
+        remove_signatures=line.says("remove-signatures"),
+        remove_list_signatures=line.says("remove-list-signatures"),
+        compress=compress,
+        decompress=to_directory and line.says("dest-decompress"),
+        compress_format=(line.text("dest-compress-format") or None) if compresses else None,
+        compress_level=line.number("dest-compress-level") if compresses else None,
+        force_compress_format=compresses and line.says("dest-force-compress-format"),
+        compress_uncompressed=transport in _COMPRESSING
+        and not (accepts_uncompressed and transport != "docker"),
+        precompute_digests=line.says("dest-precompute-digests"),
+        encryption_keys=tuple(line.items("encryption-key")),
+        encrypted_layers=tuple(map(int, line.items("encrypt-layer"))),
+        decryption_keys=tuple(line.items("decryption-key")),
+    )

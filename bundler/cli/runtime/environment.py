@@ -1,0 +1,57 @@
+"""The environment variables, home directory and user of the process.
+
+No other module reads them; they are passed on as an ``Environment``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from bundler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class Environment(NamedTuple):
+    """The variables of the process, and its user."""
+
+    variables: Mapping[str, str]
+    uid: int
+
+    @property
+    def home(self) -> Path:
+        """The user's home directory.
+
+        Raises:
+            ConfigError: it is unknown.
+        """
+        from pathlib import Path  # noqa: PLC0415 - not for --help
+
+        try:
+            return Path.home()  # noqa: TID251 - read here for all other modules
+        except RuntimeError:
+            raise ConfigError("the home directory is unknown", hint="set HOME") from None
+
+    def path(self, name: str) -> Path | None:
+        """The path in the variable ``name``; None if unset or empty."""
+        from pathlib import Path  # noqa: PLC0415 - not for --help
+
+        text = self.variables.get(name)
+        return Path(text) if text else None
+
+    @property
+    def state_directory(self) -> Path:
+        """The directory for state that outlives a run.
+
+        Raises:
+            ConfigError: neither XDG_STATE_HOME is set nor the home directory known.
+        """
+        return self.path("XDG_STATE_HOME") or self.home / ".local/state"
+
+
+def read_environment() -> Environment:
+    """Return the environment of this process."""
+    return Environment(os.environ, os.getuid())  # noqa: TID251 - read here for all other modules

@@ -1,0 +1,49 @@
+"""Delete an image from its registry or layout, or only one of its names."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler import transports
+from bundler.errors import UnsupportedError
+from bundler.ports import Deletes, DeletesTags
+
+if TYPE_CHECKING:
+    from bundler.oci.descriptor import Descriptor
+    from bundler.ports import OpenOptions, Reference
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRequest:
+    """The image to delete."""
+
+    reference: Reference
+    tag_only: bool = False
+    """Delete only the tag; the image itself stays."""
+
+
+def delete_image(request: DeleteRequest, options: OpenOptions) -> Descriptor:
+    """Delete an image or a tag; return the descriptor that the name resolved to.
+
+    Raises:
+        UnsupportedError: the transport does not delete images, or not tags alone.
+        UsageError: only a tag is to be deleted, and the reference has none.
+        NotFoundError: the image or the tag does not exist.
+    """
+    reference = request.reference
+    with closing(transports.open_destination(reference, options)) as destination:
+        if request.tag_only:
+            if isinstance(destination, DeletesTags):
+                return destination.untag(reference.name)
+            raise UnsupportedError(
+                f"{reference}: a tag cannot be deleted without its image in {reference.transport}:",
+                hint="without --tag-only the image is deleted, unless it has another name",
+            )
+        if isinstance(destination, Deletes):
+            return destination.delete(reference.name)
+        raise UnsupportedError(
+            f"{reference}: images cannot be deleted in {reference.transport}:",
+            hint="remove the file or the directory itself",
+        )

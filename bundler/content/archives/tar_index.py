@@ -1,10 +1,8 @@
-"""Read tar archives strictly: where each member lies, never what its name would do to a disk.
+"""Index tar archives strictly, without extracting them.
 
-Headers are read, members are skipped, nothing is extracted. What an archive should not hold
-(absolute and parent names, devices, sparse files, two members of one name) is refused rather than
-interpreted; so is anything after which another reader might see another archive.
-
-POSIX.1-2017 pax (ustar and extended headers) and GNU's long names.
+Headers are read, contents are skipped. What an archive should not contain (absolute names, names
+with parent directories, devices, sparse files, two members with one name) is refused, as is
+everything that another reader might read as another archive.
 """
 
 from __future__ import annotations
@@ -13,6 +11,8 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bundler.content.archives import tar_header
+from bundler.content.archives.tar_header import BLOCK
 from bundler.content.files.safe_directory import FileSlice
 from bundler.errors import LimitError, MalformedError, NotFoundError
 
@@ -22,49 +22,52 @@ if TYPE_CHECKING:
     from bundler.content.files.safe_directory import RegularFile
 
 MAX_MEMBERS = 200_000
-BLOCK = 512
 _MAX_EXTENSION = 1024 * 1024
 _MAX_NAME = 4096
-_MAX_HOPS = 16
-_MAX_SIZE = 2**62
+_MAX_LINKS = 16
 
-_FILES = frozenset(b"0\0007")
-_DIRECTORY = ord("5")
-_LINKS = {ord("1"): "hard", ord("2"): "symbolic"}
+_LINKS = (tar_header.HARD_LINK, tar_header.SYMBOLIC_LINK)
+_EXTENDED = (
+    tar_header.PAX,
+    tar_header.GLOBAL_PAX,
+    tar_header.LONG_NAME,
+    tar_header.LONG_LINK,
+)
+_USED_PAX = ("path", "linkpath", "size")
 _IGNORED_PAX = frozenset(
     {"mtime", "atime", "ctime", "uid", "gid", "uname", "gname", "comment", "hdrcharset", "charset"}
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A file or a link in an archive; directories are not kept."""
+class ArchiveMember:
+    """A file or a link in an archive."""
 
     name: str
-    """Relative, with slashes, without ``.`` and ``..``."""
+    """Relative, without ``.`` and ``..``."""
     kind: Literal["file", "link"]
     offset: int
-    """Where its content begins in the archive."""
+    """Position of the content in the archive, in bytes."""
     size: int
     target: str = ""
-    """Of a link: the name of another member."""
+    """For a link: the name of another member."""
 
 
-def index(file: RegularFile, *, links: bool = False) -> dict[str, Member]:
-    """All members of the archive ``file`` by their names.
+def index(file: RegularFile, *, links: bool = False) -> dict[str, ArchiveMember]:
+    """Return all files and links of an archive by name.
 
     Args:
         file: an uncompressed archive.
-        links: whether links are allowed; they are not followed here, see ``find``.
+        links: whether links are allowed; ``find`` follows them.
 
     Raises:
-        MalformedError: not an archive, a truncated one, or one that holds what it should not.
+        MalformedError: not an archive, a truncated one, or one with a forbidden member.
         LimitError: too many members.
     """
-    members: dict[str, Member] = {}
+    members: dict[str, ArchiveMember] = {}
     subject = str(file.path)
-    for header in _headers(file, subject):
-        member = _member(header, subject, links=links)
+    for header in _read_headers(file, subject):
+        member = _create_member(header, subject, links=links)
         if member is None:
             continue
         if member.name in members:
@@ -75,15 +78,15 @@ def index(file: RegularFile, *, links: bool = False) -> dict[str, Member]:
     return members
 
 
-def find(members: Mapping[str, Member], name: str, subject: str) -> Member:
-    """The file that ``name`` is, or leads to by links.
+def find(members: Mapping[str, ArchiveMember], name: str, subject: str) -> ArchiveMember:
+    """Return the file called ``name``, following links.
 
     Raises:
-        NotFoundError: there is none.
-        MalformedError: a link leads out of the archive, or in a circle.
+        NotFoundError: the file does not exist.
+        MalformedError: a link leads out of the archive, or links form a cycle.
     """
-    current = normal(name, subject)
-    for _ in range(_MAX_HOPS):
+    current = normalize_name(name, subject)
+    for _ in range(_MAX_LINKS):
         member = members.get(current)
         if member is None:
             raise NotFoundError(f"{subject}: it has no member {current[:160]!r}")
@@ -93,97 +96,39 @@ def find(members: Mapping[str, Member], name: str, subject: str) -> Member:
     raise MalformedError(f"{subject}: the links of {name[:160]!r} lead nowhere")
 
 
-def open_member(file: RegularFile, member: Member, offset: int = 0) -> FileSlice:
-    """The content of a file in the archive, from ``offset`` on; ``file`` must stay open."""
+def open_member(file: RegularFile, member: ArchiveMember, offset: int = 0) -> FileSlice:
+    """Open the content of a file from ``offset`` on; ``file`` must stay open."""
     return FileSlice(file, member.offset + offset, member.size - offset)
 
 
-def normal(name: str, subject: str, *, below: str = "") -> str:
-    """``name`` as members are kept; relative to the directory ``below``.
+def normalize_name(name: str, subject: str, *, directory: str = "") -> str:
+    """Return ``name``, relative to ``directory``, as the index spells it.
 
     Raises:
-        MalformedError: it is absolute, or leads out of the archive.
+        MalformedError: the name is absolute, or leads out of the archive.
     """
-    joined = posixpath.normpath(posixpath.join(below, name))
+    joined = posixpath.normpath(posixpath.join(directory, name))
     if not name or name.startswith("/") or "\0" in name or "\\" in name:
         raise MalformedError(f"{subject}: {name[:160]!r} is not the name of a member")
     if joined == ".." or joined.startswith("../"):
         raise MalformedError(f"{subject}: {name[:160]!r} leads out of the archive")
-    if not below and ".." in name.split("/"):
+    if not directory and ".." in name.split("/"):
         raise MalformedError(f"{subject}: {name[:160]!r} has a parent directory in it")
     return joined
 
 
-def check_sum(block: bytes, where: str) -> None:
-    """Return if a header is whole.
-
-    It holds the sum of its bytes, with that field as blanks; old tools added signed bytes.
-
-    Raises:
-        MalformedError: another sum.
-    """
-    told = block[148:156].strip(b" \0").lstrip(b"0")
-    counted = block[:148] + b" " * 8 + block[156:]
-    signed = sum(counted) - 256 * sum(byte >= 128 for byte in counted)
-    if told not in [b"%o" % total for total in (sum(counted), signed)]:
-        raise MalformedError(f"{where}: its header is damaged, or this is no tar archive")
-
-
-def number(field: bytes, where: str) -> int:
-    """A header's number: octal digits, or GNU's binary form for what these cannot hold.
-
-    Raises:
-        MalformedError: no number, or one out of range.
-    """
-    if field[0] & 0x80:
-        value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
-        if field[0] == 0xFF or value > _MAX_SIZE:
-            raise MalformedError(f"{where}: a number in its header is out of range")
-        return value
-    digits = field.strip(b" \0")
-    if not digits:
-        return 0
-    if not all(byte in b"01234567" for byte in digits):
-        raise MalformedError(f"{where}: a number in its header is none")
-    return int(digits, 8)
-
-
-def records(data: bytes, where: str) -> Iterator[tuple[str, bytes]]:
-    """The keys and values of an extended header.
-
-    ``LENGTH KEY=VALUE`` and a line feed each, the length counting all of it.
-
-    Raises:
-        MalformedError: it has another form, or a key twice.
-    """
-    seen: set[str] = set()
-    start = 0
-    while start < len(data):
-        digits, blank, _ = data[start : start + 24].partition(b" ")
-        if not blank or not digits.isdigit() or not len(digits) < int(digits) <= len(data) - start:
-            raise MalformedError(f"{where}: its extended header is damaged")
-        end = start + int(digits)
-        record, start = data[start + len(digits) + 1 : end], end
-        key, equals, value = record.partition(b"=")
-        name = key.decode("utf-8", "replace")
-        if not equals or not value.endswith(b"\n") or name in seen:
-            raise MalformedError(f"{where}: its extended header is damaged")
-        seen.add(name)
-        yield name, value[:-1]
-
-
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """A member's header, with what extended headers said before it."""
+    """The header of a member, combined with the extended headers before it."""
 
     name: str
     link: str
-    kind: int
+    typeflag: int
     offset: int
     size: int
 
 
-def _headers(file: RegularFile, subject: str) -> Iterator[_Header]:
+def _read_headers(file: RegularFile, subject: str) -> Iterator[_Header]:
     position = 0
     extended: dict[str, str] = {}
     while True:
@@ -192,93 +137,84 @@ def _headers(file: RegularFile, subject: str) -> Iterator[_Header]:
             raise MalformedError(f"{subject}: the archive ends early, at byte {position:,}")
         if not any(block):
             if extended:
-                raise MalformedError(f"{subject}: the archive ends with half a member")
+                raise MalformedError(f"{subject}: the archive ends after an extended header")
             return
-        where = f"{subject}: the member at byte {position:,}"
-        check_sum(block, where)
-        kind = block[156]
-        size = number(block[124:136], where)
+        member = f"{subject}: the member at byte {position:,}"
+        tar_header.verify_checksum(block, member)
+        typeflag = block[156]
+        size = tar_header.read_size(block, member)
         position += BLOCK
-        if kind in b"xgLK":
+        if typeflag in _EXTENDED:
             if size > _MAX_EXTENSION:
-                raise LimitError(f"{where}: an extended header of {size:,} bytes")
-            _extend(extended, kind, FileSlice(file, position, size).read(), where)
+                raise LimitError(f"{member}: an extended header of {size:,} bytes")
+            _extend(extended, typeflag, FileSlice(file, position, size).read(), member)
         else:
-            size = _size(size, extended, where)
-            name = extended.get("path") or _name(block, where)
-            link = extended.get("linkpath") or _text(block[157:257], where)
-            if kind in _LINKS or kind == _DIRECTORY:
+            if "size" in extended:
+                size = _parse_size(extended["size"], member)
+            name = extended.get("path") or _decode(tar_header.read_name(block), member)
+            link = extended.get("linkpath") or _decode(tar_header.read_link(block), member)
+            if typeflag in _LINKS or typeflag == tar_header.DIRECTORY:
                 size = 0
-            yield _Header(name, link, kind, position, size)
+            yield _Header(name, link, typeflag, position, size)
             extended = {}
-        position += -(-size // BLOCK) * BLOCK
+        position += tar_header.padded(size)
         if position > file.size:
-            raise MalformedError(f"{where}: it ends behind the archive's end")
+            raise MalformedError(f"{member}: it ends after the end of the archive")
 
 
-def _member(header: _Header, subject: str, *, links: bool) -> Member | None:
+def _create_member(header: _Header, subject: str, *, links: bool) -> ArchiveMember | None:
+    """Return a file or link; None for a directory."""
     if len(header.name) > _MAX_NAME:
         raise LimitError(f"{subject}: a name of {len(header.name):,} characters")
-    name = normal(header.name, subject)
-    if header.kind == _DIRECTORY or (header.kind in _FILES and header.name.endswith("/")):
+    name = normalize_name(header.name, subject)
+    is_file = header.typeflag in tar_header.REGULAR_FILES
+    if header.typeflag == tar_header.DIRECTORY or (is_file and header.name.endswith("/")):
         return None
     if name == ".":
         raise MalformedError(f"{subject}: {header.name!r} is not the name of a file")
-    if header.kind in _FILES:
-        return Member(name, "file", header.offset, header.size)
-    if header.kind in _LINKS and links:
-        below = "" if _LINKS[header.kind] == "hard" else posixpath.dirname(name)
-        return Member(name, "link", header.offset, 0, normal(header.link, subject, below=below))
+    if is_file:
+        return ArchiveMember(name, "file", header.offset, header.size)
+    if header.typeflag in _LINKS and links:
+        is_hard = header.typeflag == tar_header.HARD_LINK
+        directory = "" if is_hard else posixpath.dirname(name)
+        target = normalize_name(header.link, subject, directory=directory)
+        return ArchiveMember(name, "link", header.offset, 0, target)
     raise MalformedError(
-        f"{subject}: {name!r} is neither a file nor a directory (type {chr(header.kind)!r})"
+        f"{subject}: {name!r} is neither a file nor a directory (type {chr(header.typeflag)!r})"
     )
 
 
-def _name(block: bytes, where: str) -> str:
-    name = _text(block[:100], where)
-    prefix = _text(block[345:500], where) if block[257:263] == b"ustar\0" else ""
-    return f"{prefix}/{name}" if prefix else name
-
-
-def _text(field: bytes, where: str) -> str:
-    try:
-        return field.partition(b"\0")[0].decode("utf-8")
-    except UnicodeDecodeError:
-        raise MalformedError(f"{where}: a name that is not UTF-8") from None
-
-
-def _size(size: int, extended: Mapping[str, str], where: str) -> int:
-    text = extended.get("size")
-    if text is None:
-        return size
-    if not (text.isascii() and text.isdigit() and len(text) <= 19) or int(text) > _MAX_SIZE:
-        raise MalformedError(f"{where}: {text[:40]!r} is not a size")
-    return int(text)
-
-
-def _extend(extended: dict[str, str], kind: int, data: bytes, where: str) -> None:
-    """Add what an extended header says of the next member to ``extended``."""
-    if kind in b"LK":
-        said = {"path" if kind == ord("L") else "linkpath": _text(data, where)}
+def _extend(extended: dict[str, str], typeflag: int, data: bytes, member: str) -> None:
+    """Add the records of an extended header for the next member to ``extended``."""
+    if typeflag in (tar_header.LONG_NAME, tar_header.LONG_LINK):
+        key = "path" if typeflag == tar_header.LONG_NAME else "linkpath"
+        records = {key: _decode(data.partition(b"\0")[0], member)}
     else:
-        said = dict(_said(data, where))
-        if kind == ord("g"):
-            said = {key: value for key, value in said.items() if key not in _IGNORED_PAX}
-            if said:
-                raise MalformedError(f"{where}: a global header changes {', '.join(said)[:80]}")
-    if any(key.startswith("GNU.sparse.") for key in said):
-        raise MalformedError(f"{where}: sparse files are not supported")
-    for key in ("path", "linkpath", "size"):
-        if key in said and extended.setdefault(key, said[key]) != said[key]:
-            raise MalformedError(f"{where}: two extended headers disagree on its {key}")
+        records = {}
+        for key, value in tar_header.parse_pax(data, member):
+            if key in _USED_PAX and b"\0" in value:
+                raise MalformedError(f"{member}: its extended header is damaged")
+            records[key] = _decode(value, member) if key in _USED_PAX else ""
+        if typeflag == tar_header.GLOBAL_PAX:
+            records = {key: value for key, value in records.items() if key not in _IGNORED_PAX}
+            if records:
+                raise MalformedError(f"{member}: a global header changes {', '.join(records)[:80]}")
+    if any(map(tar_header.is_sparse, records)):
+        raise MalformedError(f"{member}: sparse files are not supported")
+    for key in _USED_PAX:
+        if key in records and extended.setdefault(key, records[key]) != records[key]:
+            raise MalformedError(f"{member}: two extended headers disagree on its {key}")
 
 
-def _said(data: bytes, where: str) -> Iterator[tuple[str, str]]:
-    """The records of an extended header, with the values of those that change what is read."""
-    for name, value in records(data, where):
-        if name not in ("path", "linkpath", "size"):
-            yield name, ""
-        elif b"\0" in value:
-            raise MalformedError(f"{where}: its extended header is damaged")
-        else:
-            yield name, _text(value, where)
+def _decode(field: bytes, member: str) -> str:
+    try:
+        return field.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedError(f"{member}: a name that is not UTF-8") from None
+
+
+def _parse_size(text: str, member: str) -> int:
+    valid = text.isascii() and text.isdigit() and len(text) <= 19
+    if not valid or int(text) > tar_header.MAX_NUMBER:
+        raise MalformedError(f"{member}: {text[:40]!r} is not a size")
+    return int(text)

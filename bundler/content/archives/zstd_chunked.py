@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from bundler.content.archives.tar_stream import Entry
+    from bundler.content.archives.tar_stream import TarEntry
     from bundler.content.streams.reader import Reader
 
 _PREFIX = "io.github.containers.zstd-chunked."
@@ -109,7 +109,7 @@ class ChunkedEncoder:
         self._contents.close()
         yield from self._tables(self._contents, split)
 
-    def _content(self, entry: Entry, see: Callable[[memoryview], None]) -> Iterator[bytes]:
+    def _content(self, entry: TarEntry, see: Callable[[memoryview], None]) -> Iterator[bytes]:
         """A frame of the entry's content."""
         frame = self._zstd.compressobj(size=entry.size)
         for piece in self._entries.pieces(entry.name):
@@ -196,7 +196,7 @@ class _CompressedLines:
         return f"sha256:{hashlib.sha256(self.data).hexdigest()}"
 
 
-def _member(entry: Entry) -> dict[str, Any]:
+def _member(entry: TarEntry) -> dict[str, Any]:
     """The entry as the table of contents has it; what is nothing is left out."""
     device = entry.format in (stat.S_IFCHR, stat.S_IFBLK)
     said = {

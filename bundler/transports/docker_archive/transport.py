@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from bundler.content.archives.tar_index import Member
+    from bundler.content.archives.tar_index import ArchiveMember
     from bundler.content.files.safe_directory import RegularFile
     from bundler.content.streams.reader import Content, Reader
     from bundler.ports import Node, OpenOptions, Publication
@@ -115,7 +115,7 @@ class DockerArchiveSource(SynthesizesManifests):
 
     def __init__(self, archive: Path | RegularFile, options: OpenOptions) -> None:
         self._making = threading.Lock()
-        self._contents: dict[Digest, bytes | Member] = {}
+        self._contents: dict[Digest, bytes | ArchiveMember] = {}
         self._roots: dict[int, Descriptor] = {}
         self._sizes: dict[int, int] = {}
         with ExitStack() as opened:
@@ -184,7 +184,7 @@ class DockerArchiveSource(SynthesizesManifests):
                 self._roots[position] = self._make_manifest(self._images[position])
             return self._roots[position]
 
-    def _content(self, target: Node) -> bytes | Member:
+    def _content(self, target: Node) -> bytes | ArchiveMember:
         if target.digest is None:
             raise NotFoundError(f"{self._what}: a blob without a digest is nowhere")
         for position in range(len(self._images)):
@@ -222,7 +222,7 @@ class DockerArchiveSource(SynthesizesManifests):
         self._contents[root.digest] = raw
         return root
 
-    def _size(self, member: Member) -> int:
+    def _size(self, member: ArchiveMember) -> int:
         """The size of a layer as it will be read; one that is compressed has to be read for it."""
         if self._compression(member) is None:
             return member.size
@@ -230,11 +230,11 @@ class DockerArchiveSource(SynthesizesManifests):
             self._sizes[member.offset] = _skip(self._layer_stream(member), None)
         return self._sizes[member.offset]
 
-    def _compression(self, member: Member) -> decompress.Compression | None:
+    def _compression(self, member: ArchiveMember) -> decompress.Compression | None:
         head = tar_index.open_member(self._file, member).read(decompress.MAGIC_SIZE)
         return decompress.detect(head)
 
-    def _layer_stream(self, member: Member) -> DecompressingReader:
+    def _layer_stream(self, member: ArchiveMember) -> DecompressingReader:
         kind = self._compression(member)
         if kind is None:
             raise MalformedError(f"{self._what}: {member.name!r} has changed")

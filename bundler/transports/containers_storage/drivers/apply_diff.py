@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from bundler.content.archives.tar_split import SplitWriter
-    from bundler.content.archives.tar_stream import Entry
+    from bundler.content.archives.tar_stream import TarEntry
     from bundler.content.streams.reader import Reader
 
 Write = Callable[[memoryview], None]
@@ -128,7 +128,7 @@ class _Unpacking:
             self._set_time(parts, mtime)
         return self._owners
 
-    def _take(self, entry: Entry, parts: Parts, entries: TarEntries) -> None:
+    def _take(self, entry: TarEntry, parts: Parts, entries: TarEntries) -> None:
         base = parts[-1] if parts else ""
         if not base.startswith(_PREFIX):
             self._owners.uids.add(entry.uid)
@@ -147,7 +147,7 @@ class _Unpacking:
             self._make(entry, parts)
         self._split.empty(entry.name)
 
-    def _remove(self, entry: Entry, parts: Parts) -> None:
+    def _remove(self, entry: TarEntry, parts: Parts) -> None:
         base = parts[-1]
         if base == _OPAQUE:
             self._removals.empty(self._tree, parts[:-1], self._own)
@@ -161,7 +161,7 @@ class _Unpacking:
                 )
             self._removals.remove(self._tree, (*parts[:-1], name), (entry.uid, entry.gid))
 
-    def _file(self, entry: Entry, parts: Parts, content: Callable[[Write], None] | None) -> None:
+    def _file(self, entry: TarEntry, parts: Parts, content: Callable[[Write], None] | None) -> None:
         folder = self._clear(parts)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(parts[-1], flags, 0o600, dir_fd=folder)
@@ -175,7 +175,7 @@ class _Unpacking:
         finally:
             os.close(fd)
 
-    def _make(self, entry: Entry, parts: Parts) -> None:
+    def _make(self, entry: TarEntry, parts: Parts) -> None:
         """Anything that has no content: directories, links, devices, pipes."""
         match entry.format:
             case stat.S_IFDIR:
@@ -191,7 +191,7 @@ class _Unpacking:
             case _:
                 self._device(entry, parts)
 
-    def _directory(self, entry: Entry, parts: Parts) -> None:
+    def _directory(self, entry: TarEntry, parts: Parts) -> None:
         status = self._tree.status(parts)
         if status is None or not stat.S_ISDIR(status.st_mode):
             folder = self._clear(parts)
@@ -203,7 +203,7 @@ class _Unpacking:
         self._set_xattrs(fd, entry)
         self._times.append((parts, entry.mtime))
 
-    def _hard_link(self, entry: Entry, parts: Parts) -> None:
+    def _hard_link(self, entry: TarEntry, parts: Parts) -> None:
         folder = os.dup(self._clear(parts))
         name = parts[-1]
         try:
@@ -217,7 +217,7 @@ class _Unpacking:
         finally:
             os.close(folder)
 
-    def _link(self, entry: Entry, parts: Parts, folder: int) -> None:
+    def _link(self, entry: TarEntry, parts: Parts, folder: int) -> None:
         target = clean(entry.target, self._what)
         try:
             below = self._tree.directory(target[:-1])
@@ -229,7 +229,7 @@ class _Unpacking:
                 "and this is no file in the layer"
             ) from error
 
-    def _device(self, entry: Entry, parts: Parts) -> None:
+    def _device(self, entry: TarEntry, parts: Parts) -> None:
         folder = self._clear(parts)
         if self._in_userns and entry.format != stat.S_IFIFO:
             return  # as all tools do there: a container has its own /dev
@@ -252,13 +252,13 @@ class _Unpacking:
             self._own.add(parts)
             parts = parts[:-1]
 
-    def _chown(self, fd: int, entry: Entry) -> None:
+    def _chown(self, fd: int, entry: TarEntry) -> None:
         os.fchown(fd, entry.uid, entry.gid)
 
-    def _chown_in(self, folder: int, name: str, entry: Entry) -> None:
+    def _chown_in(self, folder: int, name: str, entry: TarEntry) -> None:
         os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
 
-    def _set_xattrs(self, fd: int, entry: Entry) -> None:
+    def _set_xattrs(self, fd: int, entry: TarEntry) -> None:
         for name, value in entry.xattrs.items():
             if name in _REFUSED_XATTRS or name.startswith(_REFUSED_PREFIXES):
                 continue
@@ -280,7 +280,7 @@ class _Unpacking:
         except OSError as error:
             raise explained(error, self._tree.path, "cannot set a time") from error
 
-    def _explained(self, error: OSError, entry: Entry) -> Exception:
+    def _explained(self, error: OSError, entry: TarEntry) -> Exception:
         name = f"{self._what}: {entry.name[:160]!r}"
         reason = (error.strerror or str(error)).lower()
         if self._in_userns and error.errno == errno.EINVAL:

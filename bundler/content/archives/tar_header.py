@@ -1,0 +1,117 @@
+"""Decode the headers of tar archives.
+
+POSIX.1-2017 pax (ustar and extended headers) and GNU's long names.
+
+https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.errors import MalformedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOCK = 512
+MAX_NUMBER = 2**62
+
+HARD_LINK = ord("1")
+SYMBOLIC_LINK = ord("2")
+DIRECTORY = ord("5")
+GLOBAL_PAX = ord("g")
+PAX = ord("x")
+LONG_NAME = ord("L")
+LONG_LINK = ord("K")
+REGULAR_FILES = frozenset(b"0\0007")
+"""``0`` and the obsolete types of regular files."""
+
+
+def padded(size: int) -> int:
+    """Return the number of bytes that a member's content takes up, in whole blocks."""
+    return size + -size % BLOCK
+
+
+def verify_checksum(block: bytes, subject: str) -> None:
+    """Verify the sum of a header's bytes, in which the field of the sum counts as spaces.
+
+    Old programs added signed bytes, which is accepted too.
+
+    Raises:
+        MalformedError: the sum differs.
+    """
+    recorded = block[148:156].strip(b" \0").lstrip(b"0")
+    counted = block[:148] + b" " * 8 + block[156:]
+    signed = sum(counted) - 256 * sum(byte >= 128 for byte in counted)
+    if recorded not in [b"%o" % total for total in (sum(counted), signed)]:
+        raise MalformedError(f"{subject}: its header is damaged, or this is no tar archive")
+
+
+def read_size(block: bytes, subject: str) -> int:
+    """Return the size in bytes that a header records."""
+    return parse_number(block[124:136], subject)
+
+
+def read_name(block: bytes) -> bytes:
+    """Return the name of a header: its two parts joined, not decoded."""
+    name = _cut(block[:100])
+    prefix = _cut(block[345:500]) if block[257:263] == b"ustar\0" else b""
+    return prefix + b"/" + name if prefix else name
+
+
+def read_link(block: bytes) -> bytes:
+    """Return the target of a link, not decoded."""
+    return _cut(block[157:257])
+
+
+def parse_number(field: bytes, subject: str) -> int:
+    """Parse octal digits, or GNU's binary form of larger numbers.
+
+    Raises:
+        MalformedError: the field is not a number, or out of range.
+    """
+    if field[0] & 0x80:
+        value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
+        if field[0] == 0xFF or value > MAX_NUMBER:
+            raise MalformedError(f"{subject}: a number in its header is out of range")
+        return value
+    digits = field.strip(b" \0")
+    if not digits:
+        return 0
+    if not all(byte in b"01234567" for byte in digits):
+        raise MalformedError(f"{subject}: a number in its header is not octal")
+    return int(digits, 8)
+
+
+def parse_pax(data: bytes, subject: str) -> Iterator[tuple[str, bytes]]:
+    """Parse the keys and values of an extended header.
+
+    A record is ``LENGTH KEY=VALUE`` and a line feed; the length counts the whole record.
+
+    Raises:
+        MalformedError: a record is malformed, or a key is repeated.
+    """
+    seen: set[str] = set()
+    start = 0
+    while start < len(data):
+        digits, blank, _ = data[start : start + 24].partition(b" ")
+        if not blank or not digits.isdigit() or not len(digits) < int(digits) <= len(data) - start:
+            raise MalformedError(f"{subject}: its extended header is damaged")
+        end = start + int(digits)
+        record, start = data[start + len(digits) + 1 : end], end
+        key, equals, value = record.partition(b"=")
+        name = key.decode("utf-8", "replace")
+        if not equals or not value.endswith(b"\n") or name in seen:
+            raise MalformedError(f"{subject}: its extended header is damaged")
+        seen.add(name)
+        yield name, value[:-1]
+
+
+def is_sparse(key: str) -> bool:
+    """Return whether a key of an extended header belongs to a sparse file of GNU tar."""
+    return key.startswith("GNU.sparse.")
+
+
+def _cut(field: bytes) -> bytes:
+    return field.partition(b"\0")[0]

@@ -1,7 +1,7 @@
-"""Where the blobs of a layout lie: in its own ``blobs``, or in a directory that layouts share.
+"""Blobs of a layout, in its own directory ``blobs`` or in a directory that layouts share.
 
-A blob is ``<algorithm>/<hex>`` there. What is shared is never removed: nobody knows all layouts
-that need it.
+A blob is the file ``<algorithm>/<hex>`` there. Shared blobs are never removed, because the layouts
+that need them are unknown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import MAX_MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -30,140 +30,133 @@ _ALGORITHMS = ("sha256", "sha512")
 
 
 class Files(Protocol):
-    """The files of a layout, in a directory or elsewhere; the methods are those of Directory."""
+    """The files of a layout, in a directory or an archive; ``Directory`` has these methods."""
 
     path: Path
 
     def names(self) -> list[str]:
-        """What lies at the top."""
+        """Return the names at the top level; an archive returns the names of all members."""
         ...
 
     def open_file(self, *names: str, offset: int = 0) -> AbstractContextManager[Reader]:
-        """One file's bytes, ``offset`` bytes in."""
+        """Open the file whose path has the components ``names``, at ``offset``."""
         ...
 
     def read(self, *names: str, limit: int) -> bytes:
-        """All of a small file."""
+        """Read a file of at most ``limit`` bytes."""
         ...
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         ...
 
 
 class LayoutBlobs:
-    """The blobs below ``files``, for reading; ``files`` stays its owner's."""
+    """Reader of the blobs below ``files``, which their owner closes."""
 
     def __init__(self, files: Files, *, shared: bool) -> None:
         self._files = files
-        self._above = () if shared else (_BLOBS,)
+        self._parents = () if shared else (_BLOBS,)
 
     def open(self, target: Node, offset: int) -> AbstractContextManager[Reader]:
-        """One blob's bytes, ``offset`` bytes in.
+        """Open a blob at ``offset``.
 
         Raises:
-            NotFoundError: it is not there.
-            MalformedError: it is no plain file.
+            NotFoundError: it is absent.
+            MalformedError: it is not a regular file.
         """
         if target.digest is None:
-            raise NotFoundError(f"{self._files.path}: a blob without a digest is nowhere")
+            raise NotFoundError(f"{self._files.path}: no blob without a digest")
         return self._files.open_file(*self.path(target.digest), offset=offset)
 
-    def manifest(self, digest: Digest) -> bytes:
-        """All of a manifest; raises as ``open`` does, and LimitError for one that is too large."""
+    def read_manifest(self, digest: Digest) -> bytes:
+        """Read a manifest.
+
+        Raises:
+            NotFoundError: it is absent.
+            MalformedError: it is not a regular file.
+            LimitError: it is too large.
+        """
         return self._files.read(*self.path(digest), limit=MAX_MANIFEST)
 
     def path(self, digest: Digest) -> tuple[str, ...]:
-        """The way to a blob, name by name."""
-        return *self._above, digest.algorithm, digest.hex
+        """Return the components of the path of a blob."""
+        return *self._parents, digest.algorithm, digest.hex
 
 
 class BlobStore:
-    """The blobs of a layout, for writing; ``layout`` stays its owner's, who has locked it.
+    """Writer of the blobs of a layout.
 
     Args:
-        layout: the layout's directory.
-        shared: the directory that holds the blobs instead; it is made if it is not there.
+        layout: the directory of the layout, which the caller has locked and closes.
+        shared: the directory of the blobs, which is created if it is absent; None: the layout.
 
     Raises:
-        MediumError: the shared directory cannot be made or opened.
+        MediumError: the shared directory cannot be created or opened.
     """
 
     def __init__(self, layout: Directory, shared: Path | None) -> None:
-        self._made = safe_directory.make_directory(shared) if shared else []
-        self._layout = layout
+        self._created = safe_directory.make_directory(shared) if shared else []
+        self._is_shared = shared is not None
         self._root = Directory.open(shared) if shared else layout
-        self._above = () if shared else (_BLOBS,)
-        self._folders: dict[str, Directory] = {}
-        self._making = threading.Lock()
-        self.reading = LayoutBlobs(self._root, shared=self._is_shared)
-        """The same blobs, to be read back."""
+        self._parents = () if shared else (_BLOBS,)
+        self._directories: dict[str, Directory] = {}
+        self._lock = threading.Lock()
+        self.reader = LayoutBlobs(self._root, shared=self._is_shared)
+        """Reader of the same blobs."""
 
     def has(self, target: Node) -> bool:
-        """Whether a plain file of that name and size is there."""
+        """Report whether a regular file with the name and size of ``target`` exists."""
         if target.digest is None:
             return False
-        size = self._root.size(*self.reading.path(target.digest))
+        size = self._root.size(*self.reader.path(target.digest))
         return size is not None and target.size in (None, size)
 
     def push(self, target: Node, content: Content) -> Descriptor:
         """Store a blob; its name becomes durable with ``sync``."""
-        folder = self._folder(target.digest.algorithm if target.digest else "sha256")
+        algorithm = target.digest.algorithm if target.digest else "sha256"
+        with self._lock:
+            directory = self._directories.get(algorithm)
+            if directory is None:
+                directory = self._root.enter(*self._parents, algorithm, make=True)
+                self._directories[algorithm] = directory
         stored = atomic_write.write_content(
-            folder, lambda made: made.digest.hex, content, durable_name=False
+            directory, lambda blob: blob.digest.hex, content, durable_name=False
         )
         return Descriptor(target.media_type, stored.digest, stored.size)
 
     def sync(self) -> None:
-        """Make every name durable, and the directories that were made."""
-        for folder in self._folders.values():
-            atomic_write.sync_directory(folder)
-        if self._folders:
-            with self._root.enter(*self._above) as above:
+        """Make the names of all blobs durable, and the directories that were created."""
+        for directory in self._directories.values():
+            atomic_write.sync_directory(directory)
+        if self._directories:
+            with self._root.enter(*self._parents) as above:
                 atomic_write.sync_directory(above)
-        for path in self._made:
+        for path in self._created:
             atomic_write.sync_directory(path.parent)
 
     def sweep(self) -> None:
-        """Remove what a stopped run left; others may be writing to a shared directory just now."""
-        if not self._is_shared:
-            for folder, _ in self._opened_folders():
-                atomic_write.sweep(folder)
+        """Remove temporary files of an interrupted run, unless the directory is shared."""
+        if self._is_shared:
+            return  # another process may be writing there
+        for algorithm in _ALGORITHMS:
+            with suppress(NotFoundError), self._root.enter(*self._parents, algorithm) as directory:
+                atomic_write.sweep(directory)
 
     def remove(self, digests: Iterable[Digest]) -> None:
-        """Remove these blobs, as far as they are here."""
+        """Remove the blobs that are present, unless the directory is shared."""
         if self._is_shared:
             return
         for digest in digests:
-            *folders, name = self.reading.path(digest)
-            with suppress(NotFoundError), self._root.enter(*folders) as folder:
-                folder.remove(name)
+            *parents, name = self.reader.path(digest)
+            with suppress(NotFoundError), self._root.enter(*parents) as directory:
+                directory.remove(name)
 
     def close(self) -> None:
-        """Let go of all directories; one that was made for nothing is removed."""
-        for folder in self._folders.values():
-            folder.close()
-        self._folders.clear()
+        """Close all directories; one that was created and stayed empty is removed."""
+        for directory in self._directories.values():
+            directory.close()
+        self._directories.clear()
         if self._is_shared:
             self._root.close()
-        safe_directory.unmake_directories(self._made)
-
-    @property
-    def _is_shared(self) -> bool:
-        return self._root is not self._layout
-
-    def _folder(self, algorithm: str) -> Directory:
-        with self._making:
-            folder = self._folders.get(algorithm)
-            if folder is None:
-                folder = self._root.enter(*self._above, algorithm, make=True)
-                self._folders[algorithm] = folder
-            return folder
-
-    def _opened_folders(self) -> Iterator[tuple[Directory, str]]:
-        for algorithm in _ALGORITHMS:
-            with (
-                suppress(NotFoundError),
-                self._root.enter(*self._above, algorithm) as folder,
-            ):
-                yield folder, algorithm
+        safe_directory.unmake_directories(self._created)

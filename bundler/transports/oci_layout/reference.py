@@ -1,35 +1,29 @@
-"""How users and ``index.json`` name an image in a layout, be it a directory or an archive."""
+"""References of the transports ``oci:`` and ``oci-archive:``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from bundler.errors import InvalidReferenceError
-from bundler.oci import image_layout
 from bundler.transports.shared.path_reference import check_index
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Publication
 
 
 @dataclass(frozen=True, slots=True)
 class LayoutReference:
-    """``TRANSPORT:PATH``, ``…:NAME`` or, for reading, ``…:@N``: the entry in place N."""
+    """``TRANSPORT:PATH``, ``TRANSPORT:PATH:NAME`` or ``TRANSPORT:PATH:@N``."""
 
     transport: str
     path: str
     name: str | None = None
+    """Name of the image, or ``@N`` for the entry at index N; None if unset."""
 
     @classmethod
     def parse(cls, transport: str, text: str) -> Self:
-        """Read what stands after ``transport:``; the path ends at the first colon.
+        """Parse ``PATH[:NAME]``; the path ends at the first colon.
 
         Raises:
-            InvalidReferenceError: with the part that is wrong.
+            InvalidReferenceError: the path is missing, or the name is invalid.
         """
         path, _, name = text.partition(":")
         if not path or "\0" in path:
@@ -39,7 +33,7 @@ class LayoutReference:
             )
         if not all(char.isprintable() and char != " " for char in name):
             raise InvalidReferenceError(
-                f"{transport}:{path[:200]}: {name[:80]!r} is not an image's name"
+                f"{transport}:{path[:200]}: {name[:80]!r} is not a valid image name"
             )
         if name.startswith("@"):
             check_index(f"{transport}:{text}", name)
@@ -48,10 +42,3 @@ class LayoutReference:
     def __str__(self) -> str:
         name = "" if self.name is None else f":{self.name}"
         return f"{self.transport}:{self.path}{name}"
-
-
-def index_entries(images: Sequence[Publication]) -> Iterator[Descriptor]:
-    """What ``index.json`` lists for ``images``: each root once for each of its names."""
-    for image in images:
-        for name in image.names or (None,):
-            yield image_layout.named(image.root, name, dict(image.annotations))

@@ -1,8 +1,8 @@
 """``oci:PATH[:NAME]``: an OCI image layout, a directory of blobs with an index of roots.
 
-Blobs go to ``blobs/<algorithm>/<hex>``, or to a directory that several layouts share, each durable
-before ``index.json`` names what needs it. So a run that is stopped leaves the former layout, and
-blobs that the next run finds.
+Blobs are stored as ``blobs/<algorithm>/<hex>``, or in a directory that several layouts share. All
+of them are durable before ``index.json`` refers to them, so an interrupted run leaves the former
+layout, and blobs that the next run finds.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 """
@@ -16,19 +16,18 @@ from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, file_lock, safe_directory
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import (
-    BundlerError,
-    IntegrityError,
-    MissingFileError,
-    NotFoundError,
-)
+from bundler.errors import BundlerError, NotFoundError
 from bundler.oci import image_layout, media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
-from bundler.oci.image_layout import LayoutIndex
 from bundler.oci.json.table import Table
-from bundler.ports import Capabilities, Node
-from bundler.transports.oci_layout import reference as layout_entries
+from bundler.ports import Capabilities
 from bundler.transports.oci_layout.blobs import BlobStore, Files, LayoutBlobs
+from bundler.transports.oci_layout.index import (
+    add_images,
+    create_index,
+    read_index,
+    read_index_if_present,
+)
 from bundler.transports.oci_layout.reference import LayoutReference
 from bundler.transports.shared.path_transport import PathTransport
 from bundler.transports.shared.reachability import Reachable, find_reachable
@@ -39,77 +38,80 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Content, Reader
     from bundler.oci.digest import Digest
-    from bundler.ports import OpenOptions, Publication
+    from bundler.ports import Node, OpenOptions, Publication
 
 
 class LayoutSource:
-    """Reads a layout; lists its names, and the roots that refer to others.
+    """Source of the images in a layout.
 
-    The layout is the directory at a path, or open files that from now on are this source's. Its
-    blobs lie there too, or in the directory ``shared``.
+    Args:
+        layout: the directory, or open files, which this source closes.
+        shared: the directory of the blobs; None: the layout contains them.
+
+    Raises:
+        MissingFileError, MalformedError, UnsupportedError: not a layout.
     """
 
     def __init__(self, layout: Path | Files, shared: Path | None = None) -> None:
         with ExitStack() as opened:
-            self._root = Directory.open(layout) if isinstance(layout, Path) else layout
-            opened.callback(self._root.close)
-            elsewhere = opened.enter_context(Directory.open(shared)) if shared else None
-            self._blobs = LayoutBlobs(elsewhere or self._root, shared=elsewhere is not None)
-            index = _read_index(self._root)
-            if index is None:
-                raise _not_a_layout(self._root)
-            self._index = index
+            files = Directory.open(layout) if isinstance(layout, Path) else layout
+            opened.callback(files.close)
+            blobs = opened.enter_context(Directory.open(shared)) if shared else files
+            self._blobs = LayoutBlobs(blobs, shared=shared is not None)
+            self._index = read_index(files)
             self._opened = opened.pop_all()
-        self._subjects: dict[str, list[Descriptor]] | None = None
+        self._referrers: dict[str, list[Descriptor]] | None = None
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """The root called ``name``, the only one, or with ``@N`` the one in that place."""
+        """Return the root called ``name``, the root at index N for ``@N``, or the only root."""
         return self._index.find(name)
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """A blob; one that is no plain file is a MalformedError."""
+        """Open a blob.
+
+        Raises:
+            MalformedError: it is not a regular file.
+        """
         return self._blobs.open(target, offset)
 
     def tags(self) -> list[str]:
-        """Every name, in the order of ``index.json``."""
+        """Return all names, in the order of ``index.json``."""
         return self._index.names()
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
-        """The roots whose ``subject`` is that one."""
-        if self._subjects is None:
-            self._subjects = self._read_subjects()
-        return self._subjects.get(subject.text, [])
+        """Return the roots with this ``subject``; a root that cannot be read has none."""
+        if self._referrers is None:
+            found: dict[str, dict[Digest, Descriptor]] = {}
+            for entry in self._index.entries:
+                with suppress(BundlerError):
+                    raw = self._blobs.read_manifest(entry.digest)
+                    refers_to = Table.parse(raw, "manifest").table("subject").value
+                    found.setdefault(str(refers_to.get("digest")), {})[entry.digest] = entry
+            self._referrers = {key: list(entries.values()) for key, entries in found.items()}
+        return self._referrers.get(subject.text, [])
 
     def close(self) -> None:
-        """Let go of the directory."""
+        """Close the layout."""
         self._opened.close()
-
-    def _read_subjects(self) -> dict[str, list[Descriptor]]:
-        """Look into every root; one that cannot be read refers to nothing."""
-        found: dict[str, dict[Digest, Descriptor]] = {}
-        for entry in self._index.entries:
-            with suppress(BundlerError):
-                raw = self._blobs.manifest(entry.digest)
-                subject = Table.parse(raw, "manifest").table("subject").value
-                found.setdefault(str(subject.get("digest")), {})[entry.digest] = entry
-        return {subject: list(entries.values()) for subject, entries in found.items()}
 
 
 class LayoutDestination:
-    """Writes a layout, alone: it is locked until ``close``. Many blobs may be pushed at once.
+    """Destination that writes a layout and locks it until ``close``.
+
+    Many blobs may be pushed at once.
 
     Raises:
-        LockedError: somebody else is writing there.
-        MediumError: the directory cannot be made or read.
+        LockedError: another process is writing the layout.
+        MediumError: the directory cannot be created or read.
     """
 
     def __init__(self, path: Path, options: OpenOptions | None = None) -> None:
-        self._made = safe_directory.make_directory(path)
+        self._created = safe_directory.make_directory(path)
         with ExitStack() as opened:
-            opened.callback(safe_directory.unmake_directories, self._made)
+            opened.callback(safe_directory.unmake_directories, self._created)
             self._root = opened.enter_context(Directory.open(path))
             file_lock.lock(self._root)
-            _read_index(self._root)  # an index that is not one is said before the first byte
+            read_index_if_present(self._root)  # report a damaged index before the first push
             self._blobs = BlobStore(self._root, options.shared_blob_dir if options else None)
             opened.callback(self._blobs.close)
             atomic_write.sweep(self._root)
@@ -118,11 +120,11 @@ class LayoutDestination:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Anything: manifests are stored as they are."""
+        """Everything that is addressed by a digest."""
         return Capabilities(media_types.BY_DIGEST, foreign_urls=True, layers="compressed")
 
     def has(self, target: Node, /) -> bool:
-        """Whether a plain file of that name and size is there."""
+        """Report whether a regular file with the name and size of ``target`` exists."""
         return self._blobs.has(target)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
@@ -130,119 +132,91 @@ class LayoutDestination:
         return self._blobs.push(target, content)
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """A blob that is here, as the source would read it."""
-        return self._blobs.reading.open(target, offset)
+        """Open a blob as ``LayoutSource.open`` does."""
+        return self._blobs.reader.open(target, offset)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """What ``name`` stands for here now.
+        """Return the root that is called ``name`` now.
 
         Raises:
-            NotFoundError: nothing.
+            NotFoundError: no root has this name.
         """
-        return (_read_index(self._root) or LayoutIndex.empty(self._what())).find(name)
+        index = read_index_if_present(self._root) or create_index(self._root.path)
+        return index.find(name)
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Write ``index.json``, if anything in it changes.
+        """Write ``index.json``, unless it stays the same.
 
         Raises:
-            ConflictError: two of ``images`` want one name.
-            IntegrityError: a root is not here.
+            ConflictError: two images have the same name.
+            IntegrityError: a root was not pushed.
         """
-        former = _read_index(self._root)
-        index = self._indexed(former, images)
-        self._settle()
+        former = read_index_if_present(self._root)
+        index = add_images(former or create_index(self._root.path), images, self.has)
+        self._sync()
         if former is None or index.raw_entries != former.raw_entries:
             atomic_write.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
 
     def prepare(self, images: Sequence[Publication], /) -> bytes:
-        """Make everything durable but ``index.json``; its bytes, were it to list only ``images``.
+        """Make all content durable; return an unwritten ``index.json`` of ``images`` only.
 
         Raises:
-            ConflictError, IntegrityError: as ``commit``.
+            ConflictError: two images have the same name.
+            IntegrityError: a root was not pushed.
         """
-        index = self._indexed(None, images)
-        self._settle()
+        index = add_images(create_index(self._root.path), images, self.has)
+        self._sync()
         return index.encode()
 
     def delete(self, name: str | None = None, /) -> Descriptor:
-        """Durably drop an image's entry, and what no other entry needs; its other names stay.
+        """Durably remove the entry of an image, and the content that no other entry needs.
+
+        Other names of the image stay.
 
         Raises:
             NotFoundError: there is no such image.
-            LimitError, MalformedError, UnsupportedError: a manifest that stays cannot be
-                understood; nothing was removed.
+            LimitError, MalformedError, UnsupportedError: a manifest that stays cannot be parsed;
+                nothing was removed.
         """
-        former = _read_index(self._root)
-        if former is None:
-            raise _not_a_layout(self._root)
+        former = read_index(self._root)
         found = former.find(name)
         index = former.without(
-            lambda entry: entry.digest == found.digest and _is_called(entry, name)
+            lambda entry: entry.digest == found.digest and _has_name(entry, name)
         )
-        wanted = find_reachable(index.entries, self._read_manifest)
-        gone = Reachable({found.digest: found})
+        needed = find_reachable(index.entries, self._read_manifest)
+        unneeded = Reachable({found.digest: found})
         with suppress(BundlerError):  # a damaged image can be deleted too
-            gone = find_reachable([found], self._read_manifest)
+            unneeded = find_reachable([found], self._read_manifest)
         atomic_write.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
-        unwanted = [digest for digest in (*gone.manifests, *gone.blobs) if digest not in wanted]
-        self._blobs.remove(unwanted)
+        self._blobs.remove(
+            digest for digest in (*unneeded.manifests, *unneeded.blobs) if digest not in needed
+        )
         return found
 
     def close(self) -> None:
-        """Unlock; a directory that was made for nothing is removed."""
+        """Unlock the layout; a directory that was created and stayed empty is removed."""
         self._opened.close()
 
-    def _indexed(self, former: LayoutIndex | None, images: Sequence[Publication]) -> LayoutIndex:
-        """``former`` with ``images`` in it, all of which must be here."""
-        for image in images:
-            if not self.has(Node.of(image.root, "manifest")):
-                raise IntegrityError(f"{self._root.path}: {image.root.digest} did not arrive")
-        return (former or LayoutIndex.empty(self._what())).published(
-            layout_entries.index_entries(images)
-        )
-
-    def _settle(self) -> None:
-        """Make every blob durable, and the directory a layout."""
-        self._sync()
+    def _sync(self) -> None:
+        """Make all blobs and all new directories durable, and mark the directory as a layout."""
+        self._blobs.sync()
+        atomic_write.sync_directory(self._root)
+        for path in self._created:
+            atomic_write.sync_directory(path.parent)
         if self._root.size(image_layout.MARK_FILE) is None:
             atomic_write.write_bytes_in(self._root, image_layout.MARK_FILE, image_layout.MARK)
 
-    def _sync(self) -> None:
-        """Make every name below the directory durable, and the directories that were made."""
-        self._blobs.sync()
-        atomic_write.sync_directory(self._root)
-        for path in self._made:
-            atomic_write.sync_directory(path.parent)
-
     def _read_manifest(self, entry: Descriptor) -> bytes | None:
         try:
-            return self._blobs.reading.manifest(entry.digest)
+            return self._blobs.reader.read_manifest(entry.digest)
         except NotFoundError:
             return None
 
-    def _what(self) -> str:
-        return str(self._root.path / image_layout.INDEX_FILE)
 
-
-def _is_called(entry: Descriptor, name: str | None) -> bool:
-    """Whether an entry gives its root that name; without a name, any."""
+def _has_name(entry: Descriptor, name: str | None) -> bool:
+    """Report whether an entry gives its root this name; every entry has the name None."""
     names = (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME)
     return name is None or name in [entry.annotations.get(key) for key in names]
-
-
-def _read_index(root: Files) -> LayoutIndex | None:
-    """The layout's index; None where nothing has been published yet."""
-    if image_layout.MARK_FILE in (names := root.names()):
-        mark = root.read(image_layout.MARK_FILE, limit=image_layout.MAX_MARK)
-        image_layout.check_mark(mark, str(root.path / image_layout.MARK_FILE))
-    if image_layout.INDEX_FILE not in names:
-        return None
-    raw = root.read(image_layout.INDEX_FILE, limit=image_layout.MAX_INDEX)
-    return LayoutIndex.parse(raw, str(root.path / image_layout.INDEX_FILE))
-
-
-def _not_a_layout(root: Files) -> MissingFileError:
-    return MissingFileError(str(root.path / image_layout.INDEX_FILE), part_of="an OCI image layout")
 
 
 TRANSPORT = PathTransport(

@@ -349,7 +349,7 @@ def test_a_directory_that_is_not_there_is_told(tmp_path):
 def test_a_root_that_did_not_arrive_is_told(tmp_path, store):
     with (
         closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination,
-        pytest.raises(IntegrityError, match="did not arrive"),
+        pytest.raises(IntegrityError, match="was not pushed"),
     ):
         destination.commit([Publication(store.names["app"], ("app",))])
     assert list(tmp_path.iterdir()) == []

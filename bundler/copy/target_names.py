@@ -1,33 +1,32 @@
-"""What an image is called inside: one table, printed by a dry run and used by the import.
+"""Target names: how the name of an image changes on its way to a target.
 
-A name inside is ``path:tag``, or ``path@digest`` for an image that has no tag.
+Import and sync use the same mapping. A dry run prints it.
 """
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from bundler.errors import InvalidReferenceError, MalformedError, UsageError
+from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.digest import Digest
-from bundler.oci.reference import ImageReference, is_repository_path, is_tag
+from bundler.oci.reference import is_repository_path, is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bundler.oci.reference import ImageReference
+
 
 @dataclass(frozen=True, slots=True)
 class TargetName:
-    """A name without a host."""
+    """A name without a host: ``path:tag``, or ``path@digest`` for an image that has no tag."""
 
     path: str
     tag: str | None
     digest: Digest | None = None
-
-    def below(self, prefix: str) -> TargetName:
-        """The same name under ``prefix``, which may be empty."""
-        return TargetName(f"{prefix}/{self.path}", self.tag, self.digest) if prefix else self
 
     def __str__(self) -> str:
         return f"{self.path}:{self.tag}" if self.tag else f"{self.path}@{self.digest}"
@@ -35,83 +34,92 @@ class TargetName:
 
 @dataclass(frozen=True, slots=True)
 class NameMapping:
-    """How names are made.
+    """The rules for target names.
 
-    ``moves`` are pairs of FROM and TO: the longest FROM that a full reference begins with, up to
-    a ``/``, ``:`` or ``@``, is replaced by TO. After those comes what the bundle manifest wished,
-    and else the reference without its host, or with it (``keep_host``; a port follows a hyphen).
+    A rename rule of the command line comes first, then a rename of the bundle manifest, then
+    ``default``. ``prefix`` and ``suffix`` are added to the result.
     """
 
-    moves: tuple[tuple[str, str], ...] = ()
-    keep_host: bool = False
+    rules: tuple[tuple[str, str], ...] = ()
+    """Pairs of FROM and TO: the longest FROM that a name begins with is replaced by TO. It has to
+    be followed by the end of the name, or by ``/``, ``:`` or ``@``."""
+    default: Literal["path", "host-path", "full", "basename"] = "path"
+    """The part of a name to keep: all but the host; all, with the host as a component of the
+    path; all, unchanged; or the part after the last slash."""
     prefix: str = ""
+    suffix: str = ""
 
-    def inside(self, reference: str, root: Digest, rename: str | None) -> TargetName:
-        """The name of an image; ``root`` stands in for a tag that is not there.
+    def map_name(self, name: str, rename: str | None = None) -> str:
+        """Return the target name of the image ``name``; ``rename`` is the bundle manifest's."""
+        mapped = self._apply_rules(name)
+        if mapped is None:
+            mapped = rename
+        if mapped is None:
+            domain, _, path = name.partition("/")
+            match self.default:
+                case "path":
+                    mapped = path
+                case "host-path":
+                    mapped = f"{_to_component(domain)}/{path}"
+                case "full":
+                    mapped = name
+                case "basename":
+                    mapped = posixpath.basename(name)
+        return f"{self.prefix}/{mapped}{self.suffix}" if self.prefix else f"{mapped}{self.suffix}"
+
+    def map_reference(
+        self, image: ImageReference, root: Digest, rename: str | None = None
+    ) -> TargetName:
+        """Return the target name of ``image``, with its tag, or with the digest ``root``.
 
         Raises:
-            MalformedError: ``reference``, which the bundle brought, cannot be an image's name.
-            InvalidReferenceError: a replacement makes something that cannot be a name.
+            InvalidReferenceError: a rule creates an invalid name.
         """
-        try:
-            image = ImageReference.parse(reference)
-        except InvalidReferenceError as error:
-            raise MalformedError(f"the bundle names an image {error.message}") from None
-        full = f"{image.repository}:{image.tag}" if image.tag else f"{image.repository}@{root}"
-        moved = self.moved(full)
-        if moved is None and rename is not None:
-            moved = rename
-        if moved is None:
-            host = f"{_as_component(image.domain)}/" if self.keep_host else ""
-            moved = f"{host}{full.removeprefix(f'{image.domain}/')}"
-        return _parse(moved, image.tag, root, reference).below(self.prefix)
+        version = f":{image.tag}" if image.tag else f"@{root}"
+        text = self.map_name(f"{image.repository}{version}", rename)
+        rest, at, digest = text.partition("@")
+        path, colon, tag = rest.partition(":")
+        if not is_repository_path(path) or (colon and not is_tag(tag)):
+            raise InvalidReferenceError(
+                f"{image}: {text[:200]!r} is not a valid target name",
+                hint="check --names and the bundle manifest's rename",
+            )
+        if colon:
+            return TargetName(path, tag)
+        if at or image.tag is None:
+            return TargetName(path, None, Digest(digest) if at else root)
+        return TargetName(path, image.tag)
 
-    def moved(self, full: str) -> str | None:
-        """What ``moves`` make of a whole name; None where none of them applies."""
-        for source, target in sorted(self.moves, key=lambda move: -len(move[0])):
-            rest = full.removeprefix(source)
-            if rest != full and (rest[:1] in ("", "/", ":", "@") or source.endswith("/")):
+    def _apply_rules(self, name: str) -> str | None:
+        for source, target in sorted(self.rules, key=lambda rule: -len(rule[0])):
+            rest = name.removeprefix(source)
+            if rest != name and (rest[:1] in ("", "/", ":", "@") or source.endswith("/")):
                 return (target + rest).lstrip("/")
         return None
 
 
-def parse_moves(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Read ``FROM=TO`` for each of ``texts``.
+def parse_rules(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Parse rename rules of the form ``FROM=TO``.
 
     Raises:
-        UsageError: one is of another form, or two have the same FROM.
+        UsageError: a rule has another form, or two rules have the same FROM.
     """
-    moves: dict[str, str] = {}
+    rules: dict[str, str] = {}
     for text in texts:
         source, equals, target = text.partition("=")
         if not equals or not source:
             raise UsageError(
-                f"{text[:200]!r} does not say what becomes of what",
+                f"--names {text[:200]!r}: not a rename rule",
                 hint="write --names FROM=TO, as in --names docker.io/library=mirror",
             )
-        if moves.setdefault(source, target) != target:
-            raise UsageError(f"--names says two things of {source[:200]!r}")
-    return tuple(moves.items())
+        if rules.setdefault(source, target) != target:
+            raise UsageError(f"--names: two rules for {source[:200]!r}")
+    return tuple(rules.items())
 
 
-def _as_component(domain: str) -> str:
-    """A registry's ``host[:port]`` as the first component of a path."""
+def _to_component(domain: str) -> str:
+    """Return a registry's ``host[:port]`` in a form that is valid in a path."""
     if domain.startswith("["):
         address, _, port = domain[1:].partition("]")
         domain = f"{IPv6Address(address).exploded}{port}"
     return domain.replace(":", "-")
-
-
-def _parse(text: str, tag: str | None, root: Digest, reference: str) -> TargetName:
-    rest, at, digest = text.partition("@")
-    path, colon, own_tag = rest.partition(":")
-    if not is_repository_path(path) or (colon and not is_tag(own_tag)):
-        raise InvalidReferenceError(
-            f"{reference}: {text[:200]!r} cannot be its name inside",
-            hint="check --names and the bundle manifest's rename",
-        )
-    if colon:
-        return TargetName(path, own_tag)
-    if at or tag is None:
-        return TargetName(path, None, Digest(digest) if at else root)
-    return TargetName(path, tag)

@@ -133,7 +133,7 @@ def test_what_is_exported_verifies_and_imports_with_the_same_digests(place, kind
     found = names_in(place.path / "inside")
     assert found["team/app:1"] == place.images["app"].digest
     assert found["library/multi:2"] == place.images["multi"].digest
-    assert {line.action for line in report.lines} == {"new"}
+    assert {line.action for line in report.images} == {"new"}
 
 
 def test_signatures_and_sboms_arrive_with_their_image(place):
@@ -285,7 +285,7 @@ def test_a_name_that_holds_something_else_is_a_conflict(place):
     with pytest.raises(ConflictError, match="team/app:1"):
         place.import_(target)
     skipped = place.import_(target, existing="skip")
-    assert [line.action for line in skipped.lines] == ["skipped"]
+    assert [line.action for line in skipped.images] == ["skipped"]
     assert names_in(place.path / "inside")["team/app:1"] == place.images["app"].digest
     place.import_(target, existing="overwrite")
     assert names_in(place.path / "inside")["team/app:1"] == place.images["multi"].digest
@@ -297,7 +297,7 @@ def test_importing_again_leaves_names_alone(place):
     place.import_(target)
     before = snapshot(place.path / "inside")
     report = place.import_(target)
-    assert {line.action for line in report.lines} == {"same"}
+    assert {line.action for line in report.images} == {"same"}
     assert snapshot(place.path / "inside") == before
 
 
@@ -307,7 +307,7 @@ def test_a_dry_run_shows_what_would_be_a_conflict(place):
     place.import_(target)
     place.export(place.wanted(APP, "multi"), place.wanted(MULTI, "multi"))
     report = place.import_(target, dry_run=True)
-    assert [line.action for line in report.lines] == ["conflict", "same"]
+    assert [line.action for line in report.images] == ["conflict", "same"]
 
 
 def test_a_directory_without_a_finished_bundle_is_called_that(place):
@@ -341,7 +341,7 @@ def test_only_some_images_are_imported(place):
 
 def test_a_tree_of_dir_images_has_each_at_its_name(place):
     place.export()
-    place.import_(f"dir:{place.path / 'tree'}", names=NameMapping(keep_host=True))
+    place.import_(f"dir:{place.path / 'tree'}", names=NameMapping(default="host-path"))
     manifest = place.path / "tree/docker.io/library/multi/2/manifest.json"
     assert manifest.read_bytes() == place.images["multi"].root.data
 

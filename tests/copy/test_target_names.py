@@ -1,90 +1,101 @@
-"""Names inside."""
+"""The mapping of names to target names."""
 
 from __future__ import annotations
 
 import pytest
 
-from bundler.copy.target_names import NameMapping, parse_moves
-from bundler.errors import InvalidReferenceError, MalformedError, UsageError
+from bundler.copy.target_names import NameMapping, parse_rules
+from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.digest import Digest
+from bundler.oci.reference import ImageReference
 
 ROOT = Digest("sha256:" + "a" * 64)
 
 
-def inside(reference, rename=None, moves=(), **settings):
-    return str(NameMapping(parse_moves(moves), **settings).inside(reference, ROOT, rename))
+def map_reference(reference, rename=None, rules=(), **settings):
+    mapping = NameMapping(parse_rules(rules), **settings)
+    return str(mapping.map_reference(ImageReference.parse(reference), ROOT, rename))
 
 
-def test_the_host_is_left_out():
-    assert inside("docker.io/library/nginx:1.27") == "library/nginx:1.27"
+def test_host_is_removed_by_default():
+    assert map_reference("docker.io/library/nginx:1.27") == "library/nginx:1.27"
 
 
-def test_the_host_can_be_kept_with_its_port_after_a_hyphen():
-    assert inside("reg.corp:5000/a/b:1", keep_host=True) == "reg.corp-5000/a/b:1"
+def test_host_can_be_kept_with_its_port_after_a_hyphen():
+    mapped = map_reference("reg.corp:5000/a/b:1", default="host-path")
+    assert mapped == "reg.corp-5000/a/b:1"
 
 
-def test_an_ipv6_address_is_kept_in_full_with_hyphens() -> None:
+def test_ipv6_address_is_kept_in_full_with_hyphens():
     """A path has neither colons nor brackets, and hyphens only between other characters."""
     full = "0000-0000-0000-0000-0000-0000-0000-0001"
-    assert inside("[::1]:5000/a:1", keep_host=True) == f"{full}-5000/a:1"
-    assert inside("[0:0::1]/a:1", keep_host=True) == f"{full}/a:1"
-    with pytest.raises(MalformedError, match="is not a registry's host"):
-        inside("[:::]/a:1", keep_host=True)
+    assert map_reference("[::1]:5000/a:1", default="host-path") == f"{full}-5000/a:1"
+    assert map_reference("[0:0::1]/a:1", default="host-path") == f"{full}/a:1"
 
 
-def test_a_wish_of_the_bundle_manifest_comes_before_that():
-    assert inside("ghcr.io/org/app:v2.1", rename="infra/app:v2.1") == "infra/app:v2.1"
+@pytest.mark.parametrize(
+    ("default", "mapped"), [("full", "quay.io/a/app:1-x"), ("basename", "app:1-x")]
+)
+def test_names_of_a_sync_are_kept_or_shortened_and_get_a_suffix(default, mapped):
+    assert NameMapping(default=default, suffix="-x").map_name("quay.io/a/app:1") == mapped
 
 
-def test_the_command_line_comes_before_the_bundle_manifest():
-    moves = ["ghcr.io/org=team"]
-    assert inside("ghcr.io/org/app:v2", rename="infra/app:v2", moves=moves) == "team/app:v2"
+def test_rules_come_before_the_default():
+    mapping = NameMapping((("quay.io/a", "b"),), "basename")
+    assert mapping.map_name("quay.io/a/app:1") == "b/app:1"
+    assert mapping.map_name("quay.io/c/app:1") == "app:1"
 
 
-def test_the_longest_beginning_wins():
-    moves = ["docker.io=hub", "docker.io/library=lib", "docker.io/library/nginx=web"]
-    assert inside("docker.io/library/nginx:1", moves=moves) == "web:1"
-    assert inside("docker.io/library/redis:1", moves=moves) == "lib/redis:1"
-    assert inside("docker.io/org/x:1", moves=moves) == "hub/org/x:1"
+def test_rename_of_the_bundle_manifest_comes_before_the_default():
+    assert map_reference("ghcr.io/org/app:v2.1", rename="infra/app:v2.1") == "infra/app:v2.1"
 
 
-def test_a_beginning_ends_at_a_separator():
-    assert inside("docker.io/libraryx/y:1", moves=["docker.io/library=no"]) == "libraryx/y:1"
+def test_rules_come_before_the_bundle_manifest():
+    rules = ["ghcr.io/org=team"]
+    mapped = map_reference("ghcr.io/org/app:v2", rename="infra/app:v2", rules=rules)
+    assert mapped == "team/app:v2"
 
 
-def test_a_whole_name_can_be_given_another_tag():
-    moves = ["docker.io/library/nginx:1.27=web/nginx:stable"]
-    assert inside("docker.io/library/nginx:1.27", moves=moves) == "web/nginx:stable"
+def test_longest_match_wins():
+    rules = ["docker.io=hub", "docker.io/library=lib", "docker.io/library/nginx=web"]
+    assert map_reference("docker.io/library/nginx:1", rules=rules) == "web:1"
+    assert map_reference("docker.io/library/redis:1", rules=rules) == "lib/redis:1"
+    assert map_reference("docker.io/org/x:1", rules=rules) == "hub/org/x:1"
 
 
-def test_an_image_without_a_tag_keeps_its_digest():
-    assert inside(f"quay.io/a/b@{ROOT}") == f"a/b@{ROOT}"
+def test_match_ends_at_a_separator():
+    rules = ["docker.io/library=no"]
+    assert map_reference("docker.io/libraryx/y:1", rules=rules) == "libraryx/y:1"
 
 
-def test_a_tag_and_a_digest_together_are_called_by_the_tag():
-    assert inside(f"quay.io/a/b:1@{ROOT}") == "a/b:1"
+def test_rule_can_change_the_tag():
+    rules = ["docker.io/library/nginx:1.27=web/nginx:stable"]
+    assert map_reference("docker.io/library/nginx:1.27", rules=rules) == "web/nginx:stable"
 
 
-def test_a_prefix_comes_before_everything():
-    assert inside("quay.io/a/b:1", prefix="mirror/x") == "mirror/x/a/b:1"
+def test_image_without_a_tag_keeps_its_digest():
+    assert map_reference(f"quay.io/a/b@{ROOT}") == f"a/b@{ROOT}"
 
 
-def test_an_impossible_name_is_refused():
-    with pytest.raises(InvalidReferenceError, match="cannot be its name inside"):
-        inside("quay.io/a/b:1", moves=["quay.io/a=UPPER"])
+def test_tag_is_preferred_to_the_digest():
+    assert map_reference(f"quay.io/a/b:1@{ROOT}") == "a/b:1"
+
+
+def test_prefix_comes_first():
+    assert map_reference("quay.io/a/b:1", prefix="mirror/x") == "mirror/x/a/b:1"
+
+
+def test_invalid_target_name_is_refused():
+    with pytest.raises(InvalidReferenceError, match="not a valid target name"):
+        map_reference("quay.io/a/b:1", rules=["quay.io/a=UPPER"])
 
 
 @pytest.mark.parametrize("text", ["", "nothing", "=x"])
-def test_a_move_without_its_parts_is_refused(text):
-    with pytest.raises(UsageError, match="what becomes"):
-        parse_moves([text])
+def test_malformed_rule_is_refused(text):
+    with pytest.raises(UsageError, match="not a rename rule"):
+        parse_rules([text])
 
 
-def test_two_moves_of_one_beginning_are_refused():
-    with pytest.raises(UsageError, match="two things"):
-        parse_moves(["a=b", "a=c"])
-
-
-def test_a_reference_of_the_bundle_that_is_none_is_damage():
-    with pytest.raises(MalformedError, match="not a repository's name"):
-        inside("docker.io/../../etc:1")
+def test_contradicting_rules_are_refused():
+    with pytest.raises(UsageError, match="two rules for 'a'"):
+        parse_rules(["a=b", "a=c"])

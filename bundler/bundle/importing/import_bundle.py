@@ -12,12 +12,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from bundler.bundle.format import store
 from bundler.bundle.format.authenticate import open_bundle
-from bundler.bundle.importing.report import ImportReport, Line
-from bundler.bundle.importing.targets import Placed, Placement, place
+from bundler.bundle.importing.report import ImportedImage, ImportReport
+from bundler.bundle.importing.targets import (
+    DirectoryTarget,
+    HoldingsT,
+    MappedImage,
+    RegistryTarget,
+    open_target,
+    parse_target,
+    survey_target,
+)
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.engine import EngineOptions, ExecutionResult, execute
@@ -27,6 +35,7 @@ from bundler.copy.plan import Target, create_plan
 from bundler.copy.request import ImageRequest, PinnedReferrer
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import NameMapping
+from bundler.copy.targets import compare_with_target
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,
@@ -46,7 +55,6 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.bundle.importing.report import Action
-    from bundler.copy.plan import Plan
     from bundler.ports import Destination, Holdings, OpenOptions
     from bundler.trust.keys import PublicKey
 
@@ -74,47 +82,66 @@ class ImportRequest:
 
 
 def import_bundle(
-    order: ImportRequest, options: OpenOptions, running: EngineOptions, *, dry_run: bool = False
+    request: ImportRequest, options: OpenOptions, engine: EngineOptions, *, dry_run: bool = False
 ) -> ImportReport:
     """Import a bundle.
 
+    Args:
+        request: what to import, and where to.
+        options: how to open the target.
+        engine: how to execute the plan.
+        dry_run: create the plan, but do not execute it.
+
     Raises:
-        InvalidSignatureError, UnauthenticatedError, ExpiredError: it is not to be trusted.
-        DamagedBundleError: parts are missing or of the wrong size; nothing was pushed.
-        IntegrityError: a blob turned out to be damaged; no name has changed.
-        ConflictError: names at the target hold something else; nothing was pushed.
+        InvalidSignatureError, UnauthenticatedError, ExpiredError: the bundle is not trusted.
+        DamagedBundleError: content is missing or has the wrong size; nothing was pushed.
+        IntegrityError: a blob is damaged; no name has changed.
+        ConflictError: target names point to other digests; nothing was pushed.
     """
     started = datetime.now(UTC)
     opened = open_bundle(
-        order.bundle,
-        order.keys,
-        allow_unsigned=order.allow_unsigned,
-        allow_expired=order.allow_expired,
+        request.bundle,
+        request.keys,
+        allow_unsigned=request.allow_unsigned,
+        allow_expired=request.allow_expired,
     )
-    chosen = _chosen(opened.contents, order.only)
-    with _damage_explained(order.bundle), ExitStack() as stack:
-        source = store.BundleSource(order.bundle, opened.contents)
+    chosen = _chosen(opened.contents, request.only)
+    with _damage_explained(request.bundle), ExitStack() as stack:
+        source = store.BundleSource(request.bundle, opened.contents)
         stack.callback(source.close)
-        images = _resolve(chosen, source, running)
-        _look_for_blobs(order.bundle, source, images)
-        placement = place(order.target, chosen, order.names, options, stack, writable=not dry_run)
-        answers = _compare(placement, order.existing, running, dry_run=dry_run)
-        lines = [answer.line for answer in answers]
-        targets = _targets(images, placement, answers)
-        made = create_plan(targets, running.executor, running.cancellation)
+        images = _resolve(chosen, source, engine)
+        _look_for_blobs(request.bundle, source, images)
+        target = parse_target(request.target)
         if dry_run:
-            now = datetime.now(UTC)
-            return ImportReport(opened, order.target, tuple(lines), made, started, now)
-        if placement.directory is not None:
-            medium = filesystem.inspect(placement.directory)
-            filesystem.check_free_space(
-                placement.directory, medium, made.size("push"), made.largest
+            surveyed = survey_target(target, chosen, request.names, options, stack)
+            comparisons = _compare(surveyed, request.existing, engine)
+            if request.existing == "error" and any(item.conflicts for item in comparisons):
+                engine.emit(
+                    WarningIssued("target names point to other digests, which fails the import")
+                )
+            preview = create_plan(
+                _create_targets(images, surveyed, comparisons, target),
+                engine.executor,
+                engine.cancellation,
             )
+            results = tuple(item.result for item in comparisons)
+            now = datetime.now(UTC)
+            return ImportReport(opened, request.target, results, preview, started, now)
+        mapped = open_target(target, chosen, request.names, options, stack)
+        comparisons = _compare(mapped, request.existing, engine)
+        if request.existing == "error":
+            _check_conflicts(comparisons)
+        targets = _create_targets(images, mapped, comparisons, target)
+        plan = create_plan(targets, engine.executor, engine.cancellation)
+        if isinstance(target, DirectoryTarget):
+            medium = filesystem.inspect(target.directory)
+            size = plan.size("push")
+            filesystem.check_free_space(target.directory, medium, size, plan.largest)
         else:
-            _ask_for_sparse(targets, chosen)
-        outcome = execute(cast("Plan[Destination]", made), running)
-        done = tuple(_told(line, outcome) for line in lines)
-        return ImportReport(opened, order.target, done, made, started, datetime.now(UTC))
+            _push_sparse_indexes(targets, chosen)
+        executed = execute(plan, engine)
+        results = tuple(_add_error(item.result, executed) for item in comparisons)
+        return ImportReport(opened, request.target, results, plan, started, datetime.now(UTC))
 
 
 @contextmanager
@@ -146,14 +173,14 @@ def _chosen(contents: Inventory, only: Sequence[re.Pattern[str]]) -> list[Bundle
 
 
 def _resolve(
-    images: Sequence[BundledImage], source: store.BundleSource, running: EngineOptions
+    images: Sequence[BundledImage], source: store.BundleSource, engine: EngineOptions
 ) -> list[ResolvedImage]:
     """Read and check every manifest against the inventory's digests, each root once."""
     requests = [_request(image) for image in images]
     distinct = {_root_key(request): request for request in requests}
     tasks = [partial(resolve, request, source) for request in distinct.values()]
     resolved = dict(
-        zip(distinct, run_all(running.executor, tasks, running.cancellation), strict=True)
+        zip(distinct, run_all(engine.executor, tasks, engine.cancellation), strict=True)
     )
     return [replace(resolved[_root_key(request)], request=request) for request in requests]
 
@@ -189,81 +216,88 @@ def _look_for_blobs(bundle: Path, source: Holdings, images: Sequence[ResolvedIma
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What the target says of one image's names, its referrers' tags included."""
+class _Comparison:
+    """One image, compared with the target."""
 
-    line: Line
+    result: ImportedImage
     conflicts: tuple[str, ...]
-    """Names that hold something else, and what."""
+    """Names that point to other digests, for a message."""
     same: frozenset[str]
-    """Names that stand for the right thing already."""
+    """Names that point to the right digest already."""
     kept: frozenset[str]
-    """Referrers' tags that hold something else, and may not be changed."""
+    """Referrers' tags that point to other digests and must not be changed."""
 
 
 def _compare(
-    placement: Placement, existing: Existing, running: EngineOptions, *, dry_run: bool
-) -> list[_Answer]:
-    """Ask the target what each name stands for; all conflicts are told at once."""
-    tasks = [partial(_ask, placed, existing) for placed in placement.images]
-    answers = run_all(running.executor, tasks, running.cancellation)
-    conflicts = [told for answer in answers for told in answer.conflicts]
-    if existing != "error" or not conflicts:
-        return answers
-    if not dry_run:
+    mapped: Sequence[MappedImage[Holdings]], existing: Existing, engine: EngineOptions
+) -> list[_Comparison]:
+    """Resolve all names at the target, for all images in parallel."""
+    tasks = [partial(_compare_image, item, existing) for item in mapped]
+    return run_all(engine.executor, tasks, engine.cancellation)
+
+
+def _compare_image(item: MappedImage[Holdings], existing: Existing) -> _Comparison:
+    action: Action = "new"
+    former = None
+    conflicts = []
+    same: set[str] = set()
+    kept: set[str] = set()
+    for state in compare_with_target(item.list_names(), item.resolver):
+        if state.is_same:
+            same.add(state.name)
+        if state.name == item.name:
+            if state.is_same:
+                action = "same"
+            elif state.current is not None:
+                action, former = _ACTIONS[existing], state.current.text
+                conflicts.append(f"{item.display} points to {former}, not {state.expected}")
+        elif state.is_conflict:
+            conflicts.append(
+                f"{state.name}, a referrer of {item.display}, points to {state.current},"
+                f" not {state.expected}"
+            )
+            if existing == "skip":
+                kept.add(state.name)
+    result = ImportedImage(item.image, item.display, action, former)
+    return _Comparison(result, tuple(conflicts), frozenset(same), frozenset(kept))
+
+
+def _check_conflicts(comparisons: Sequence[_Comparison]) -> None:
+    conflicts = [conflict for item in comparisons for conflict in item.conflicts]
+    if conflicts:
         raise ConflictError(
-            "\n".join(["names at the target hold something else; nothing was pushed", *conflicts]),
+            "\n".join(["target names point to other digests; nothing was pushed", *conflicts]),
             hint="--existing overwrite replaces them, --existing skip leaves them as they are",
         )
-    running.emit(
-        WarningIssued("names at the target hold something else, which would stop the import")
-    )
-    return answers
 
 
-def _ask(placed: Placed, existing: Existing) -> _Answer:
-    line = _line(placed, existing)
-    conflicts = [f"{line.name} holds {line.former}, not {line.image.digest}"] if line.former else []
-    same = set(placed.names) if line.action == "same" else set()
-    kept = set()
-    for digest, names in placed.referrer_names.items():
-        for name in names:
-            held = placed.held_by(name)
-            if held == digest:
-                same.add(name)
-            elif held is not None:
-                conflicts.append(f"{name}, beside {line.name}, holds {held}, not {digest}")
-                if existing == "skip":
-                    kept.add(name)
-    return _Answer(line, tuple(conflicts), frozenset(same), frozenset(kept))
+def _create_targets(
+    images: Sequence[ResolvedImage],
+    mapped: Sequence[MappedImage[HoldingsT]],
+    comparisons: Sequence[_Comparison],
+    target: RegistryTarget | DirectoryTarget,
+) -> list[Target[HoldingsT]]:
+    """Return the targets of all images that are not skipped.
+
+    A registry gets no name again that is right already; in a directory that costs nothing.
+    """
+    targets = []
+    for image, item, comparison in zip(images, mapped, comparisons, strict=True):
+        if comparison.result.action != "skipped":
+            unchanged = comparison.kept
+            if isinstance(target, RegistryTarget):
+                unchanged |= comparison.same
+            targets.append(item.create_target(image, unchanged=unchanged))
+    return targets
 
 
-def _line(placed: Placed, existing: Existing) -> Line:
-    held = placed.current()
-    if held is None:
-        return Line(placed.image, placed.shown, "new")
-    if held == placed.image.digest:
-        return Line(placed.image, placed.shown, "same")
-    return Line(placed.image, placed.shown, _ACTIONS[existing], held.text)
-
-
-def _targets(
-    images: Sequence[ResolvedImage], placement: Placement, answers: Sequence[_Answer]
-) -> list[Target[Holdings]]:
-    """A local place is given a name that is right once more: it costs nothing there."""
-    local = placement.directory is not None
-    return [
-        placed.target(image, settled=answer.kept if local else answer.kept | answer.same)
-        for image, placed, answer in zip(images, placement.images, answers, strict=True)
-        if answer.line.action != "skipped"
-    ]
-
-
-def _ask_for_sparse(targets: Sequence[Target[Holdings]], images: Sequence[BundledImage]) -> None:
-    """Not every registry takes an index whose manifests are not all there: ask before the rest.
+def _push_sparse_indexes(
+    targets: Sequence[Target[Destination]], images: Sequence[BundledImage]
+) -> None:
+    """Push sparse indexes before anything else: not every registry accepts them.
 
     Raises:
-        UnsupportedError: the target does not.
+        UnsupportedError: the target rejects one.
     """
     sparse = {image.digest for image in images if image.index == "sparse"}
     for target in targets:
@@ -271,19 +305,17 @@ def _ask_for_sparse(targets: Sequence[Target[Holdings]], images: Sequence[Bundle
         if root.descriptor.digest not in sparse:
             continue
         try:
-            push_manifest(root, cast("Destination", target.destination))
+            push_manifest(root, target.destination)
         except RegistryError as error:
             if error.status is None or not 400 <= error.status < 500 or error.exit_status != 6:
                 raise
             raise UnsupportedError(
-                f"{target.image.label}: the target does not take an index with platforms"
-                f" missing ({', '.join(error.codes) or error.status}); nothing was pushed",
+                f"{target.image.label}: the target rejects an index with missing platforms"
+                f" ({', '.join(error.codes) or error.status}); nothing was pushed",
                 hint="export it with index: strip, or with all platforms",
             ) from error
 
 
-def _told(line: Line, outcome: ExecutionResult) -> Line:
-    error = outcome.failed.get(str(line.image.reference))
-    if error is None:
-        return line
-    return Line(line.image, line.name, "failed", line.former, str(error))
+def _add_error(result: ImportedImage, executed: ExecutionResult) -> ImportedImage:
+    error = executed.failed.get(str(result.image.reference))
+    return result if error is None else replace(result, action="failed", error=str(error))

@@ -21,8 +21,8 @@ Action = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What becomes of one image."""
+class ImportedImage:
+    """The result for one image; in a dry run, the expected one."""
 
     image: BundledImage
     name: str
@@ -54,15 +54,15 @@ class ImportReport:
 
     opened: OpenedBundle
     target: str
-    lines: tuple[Line, ...]
+    images: tuple[ImportedImage, ...]
     plan: Plan[Holdings]
     started: datetime
     ended: datetime
 
     @property
-    def failed(self) -> tuple[Line, ...]:
+    def failed(self) -> tuple[ImportedImage, ...]:
         """The images that did not arrive."""
-        return tuple(line for line in self.lines if line.action == "failed")
+        return tuple(image for image in self.images if image.action == "failed")
 
     def check(self) -> None:
         """Return if every image arrived.
@@ -92,5 +92,5 @@ class ImportReport:
                 "present": self.plan.size("present"),
                 "mounted": self.plan.size("mount"),
             },
-            "images": [line.to_json() for line in self.lines],
+            "images": [image.to_json() for image in self.images],
         }

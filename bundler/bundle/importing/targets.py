@@ -1,23 +1,24 @@
-"""Where each image of a bundle goes: one place and one name for every image at the target.
+"""The target of an import: the destination and the name of each image.
 
 A target is a registry (``docker://host[:port][/prefix]``), an image layout (``oci:DIR``), or a
-tree of ``dir:`` images (``dir:DIR``), in which an image lies at ``path/tag``.
+tree of ``dir:`` images (``dir:DIR``), in which an image is stored at ``path/tag``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bundler import transports
 from bundler.bundle.format import directory as layout
 from bundler.bundle.format import store
 from bundler.copy.plan import Target
 from bundler.copy.target_names import NameMapping, TargetName
-from bundler.errors import InvalidReferenceError, NotFoundError, UsageError
+from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.reference import domain_of, is_domain, is_repository_path
-from bundler.ports import Destination, TagResolver
+from bundler.ports import Destination, Holdings, TagResolver
+from bundler.transports.target_reference import create_target
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -26,177 +27,203 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import BundledImage, Format
     from bundler.copy.graph import ResolvedImage
     from bundler.oci.digest import Digest
-    from bundler.ports import Holdings, OpenOptions
+    from bundler.ports import OpenOptions
 
-    _Opened = tuple[Holdings, TagResolver | None]
+HoldingsT = TypeVar("HoldingsT", bound=Holdings)
+HoldingsT_co = TypeVar("HoldingsT_co", bound=Holdings, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """One image's place: ``names`` is what ``commit`` gets, ``shown`` what people read."""
+class MappedImage(Generic[HoldingsT_co]):
+    """One image of the bundle, its destination, and its names there."""
 
     image: BundledImage
-    destination: Holdings
+    destination: HoldingsT_co
     resolver: TagResolver | None
-    names: tuple[str, ...]
-    shown: str
-    referrer_names: Mapping[Digest, tuple[str, ...]]
+    """Resolves names at the destination; None: it has none."""
+    name: str | None
+    """None: the image is published by its digest only."""
+    display: str
+    """The whole target name, for messages and reports."""
+    referrer_names: Mapping[Digest, str]
+    """The names of the referrers that get one, by the digest of their root."""
 
-    def current(self) -> Digest | None:
-        """What the name stands for at the target now; None: nothing."""
-        return self.held_by(self.names[0]) if self.names else None
+    def list_names(self) -> list[tuple[str, Digest]]:
+        """Return all names, and the digest to publish under each: the image first."""
+        names = [] if self.name is None else [(self.name, self.image.digest)]
+        return names + [(name, digest) for digest, name in self.referrer_names.items()]
 
-    def held_by(self, name: str) -> Digest | None:
-        """What ``name``, the image's or a referrer's, stands for at the target now."""
-        if self.resolver is None:
-            return None
-        try:
-            return self.resolver.resolve(name).digest
-        except NotFoundError:
-            return None
-
-    def target(self, image: ResolvedImage, *, settled: Collection[str]) -> Target[Holdings]:
-        """What the engine has to do; the names in ``settled`` stay as they are."""
-        referrers = {
-            digest: tuple(name for name in names if name not in settled)
-            for digest, names in self.referrer_names.items()
-        }
-        names = tuple(name for name in self.names if name not in settled)
+    def create_target(
+        self, image: ResolvedImage, *, unchanged: Collection[str]
+    ) -> Target[HoldingsT_co]:
+        """Return the target of ``image``; the names in ``unchanged`` are not published."""
+        names = () if self.name is None or self.name in unchanged else (self.name,)
+        referrers: dict[Digest, tuple[str, ...]] = {}
+        for item in self.image.referrers:
+            name = self.referrer_names.get(item.digest)
+            referrers[item.digest] = () if name is None or name in unchanged else (name,)
         return Target(image, self.destination, names, {}, referrers)
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """All images' places; ``directory`` is set where the target is on a local disk."""
+class RegistryTarget:
+    """A registry, and the prefix of all names in it."""
 
-    images: tuple[Placed, ...]
-    directory: Path | None
+    host: str
+    prefix: str
 
 
-def place(
-    target: str,
-    images: Sequence[BundledImage],
-    names: NameMapping,
-    options: OpenOptions,
-    stack: ExitStack,
-    *,
-    writable: bool,
-) -> Placement:
-    """Open what ``target`` names, and give each image its place in it.
+@dataclass(frozen=True, slots=True)
+class DirectoryTarget:
+    """A directory that becomes an image layout or a tree of ``dir:`` images."""
 
-    Args:
-        target: as the user wrote it.
-        images: what is to be placed.
-        names: how names are made; a prefix in ``target`` comes before them.
-        options: how to open the target.
-        stack: closes what is opened.
-        writable: False for a dry run, which makes and locks nothing.
+    format: Format
+    directory: Path
+
+
+def parse_target(text: str) -> RegistryTarget | DirectoryTarget:
+    """Parse the target of an import.
 
     Raises:
-        InvalidReferenceError: not a target, or a name that cannot be.
-        UsageError: the target is a bundle.
-        LockedError, MediumError: a local target cannot be written.
+        InvalidReferenceError: ``text`` is not a target.
     """
-    transport, _, rest = target.partition(":")
+    transport, _, rest = text.partition(":")
     if transport == "docker" and rest.startswith("//"):
-        return _in_registry(rest[2:], images, names, options, stack)
+        host, _, prefix = rest[2:].rstrip("/").partition("/")
+        # Without a dot, a port or that very name, a host would be parsed as a path at Docker Hub.
+        is_host = is_domain(host) and (not {".", ":"}.isdisjoint(host) or host == "localhost")
+        if not is_host or (prefix and not is_repository_path(prefix)):
+            raise InvalidReferenceError(
+                f"docker:{rest[:200]} is not a registry",
+                hint="write docker://HOST:PORT[/PREFIX], the prefix in lower case",
+            )
+        return RegistryTarget(host, prefix)
     if rest and transport in ("oci", "dir"):
-        kind: Format = "dir" if transport == "dir" else "oci"
-        opened = _open_directory(kind, Path(rest), options, stack, writable=writable)
-        return _in_directory(kind, Path(rest), images, names, opened)
+        return DirectoryTarget("dir" if transport == "dir" else "oci", Path(rest))
     raise InvalidReferenceError(
-        f"{target[:200]!r} is not a place to import into",
+        f"{text[:200]!r} is not a target of an import",
         hint="write docker://HOST[:PORT][/PREFIX], oci:DIR, dir:DIR, or name a target file",
     )
 
 
-def registry_host(target: str) -> str | None:
-    """The ``host[:port]`` of a target in a registry, as in references; None for a local one."""
+def find_registry_host(target: str) -> str | None:
+    """Return the ``host[:port]`` of a target, as in references; None if it is no registry."""
     if not target.startswith("docker://"):
         return None
     return domain_of(target.removeprefix("docker://").partition("/")[0])
 
 
-def _in_registry(
-    rest: str,
+def open_target(
+    target: RegistryTarget | DirectoryTarget,
     images: Sequence[BundledImage],
     names: NameMapping,
     options: OpenOptions,
     stack: ExitStack,
-) -> Placement:
-    host, _, prefix = rest.rstrip("/").partition("/")
-    # A host without a dot, a port or that very name would be read as a path at Docker Hub.
-    is_host = is_domain(host) and (not {".", ":"}.isdisjoint(host) or host == "localhost")
-    if not is_host or (prefix and not is_repository_path(prefix)):
-        raise InvalidReferenceError(
-            f"docker://{rest[:200]} is not a registry",
-            hint="write docker://HOST:PORT[/PREFIX], the prefix in lower case",
-        )
-    below = replace(names, prefix=prefix)
-    opened: dict[str, Destination] = {}
-    placed = []
+) -> list[MappedImage[Destination]]:
+    """Open a target for writing, and map each image to its place in it.
+
+    Args:
+        target: the target.
+        images: the images to import.
+        names: the mapping of names; a prefix of the target is added.
+        options: how to open the target.
+        stack: closes the destinations.
+
+    Raises:
+        InvalidReferenceError: a target name is invalid.
+        UsageError: the target is a bundle.
+        LockedError, MediumError: a directory cannot be written.
+    """
+    if isinstance(target, RegistryTarget):
+        return _map_to_registry(target, images, names, options, stack)
+    _check_not_a_bundle(target.directory)
+    destination = store.open_for_writing(target.directory, target.format, options)
+    stack.callback(destination.close)
+    return _map_to_directory(target, images, names, destination, destination)
+
+
+def survey_target(
+    target: RegistryTarget | DirectoryTarget,
+    images: Sequence[BundledImage],
+    names: NameMapping,
+    options: OpenOptions,
+    stack: ExitStack,
+) -> Sequence[MappedImage[Holdings]]:
+    """As ``open_target``, but do not create or lock a directory."""
+    if isinstance(target, RegistryTarget):
+        return _map_to_registry(target, images, names, options, stack)
+    _check_not_a_bundle(target.directory)
+    holdings = store.DirectoryHoldings(target.directory, target.format)
+    source = None
+    if target.directory.exists():
+        source = store.open_for_reading(target.directory, target.format)
+        stack.callback(source.close)
+    return _map_to_directory(target, images, names, holdings, source)
+
+
+def _map_to_registry(
+    target: RegistryTarget,
+    images: Sequence[BundledImage],
+    names: NameMapping,
+    options: OpenOptions,
+    stack: ExitStack,
+) -> list[MappedImage[Destination]]:
+    names = replace(names, prefix=target.prefix)
+    destinations: dict[str, Destination] = {}
+    mapped = []
     for image in images:
-        inside = below.inside(str(image.reference), image.digest, image.rename)
-        if inside.path not in opened:
-            reference = transports.parse(f"docker://{host}/{inside.path}")
-            opened[inside.path] = transports.open_destination(reference, options)
-            stack.callback(opened[inside.path].close)
-        destination = opened[inside.path]
-        placed.append(
-            Placed(
+        name = names.map_reference(image.reference, image.digest, image.rename)
+        location = create_target("docker", target.host, str(name))
+        destination = destinations.get(location.scope)
+        if destination is None:
+            destination = transports.open_destination(location.reference, options)
+            destinations[location.scope] = destination
+            stack.callback(destination.close)
+        mapped.append(
+            MappedImage(
                 image,
                 destination,
                 destination if isinstance(destination, TagResolver) else None,
-                (inside.tag,) if inside.tag else (),
-                f"{host}/{inside}",
-                {item.digest: (item.tag,) if item.tag else () for item in image.referrers},
+                name.tag,
+                f"{target.host}/{name}",
+                {item.digest: item.tag for item in image.referrers if item.tag},
             )
         )
-    return Placement(tuple(placed), None)
+    return mapped
 
 
-def _in_directory(
-    kind: Format,
-    directory: Path,
+def _map_to_directory(
+    target: DirectoryTarget,
     images: Sequence[BundledImage],
     names: NameMapping,
-    opened: _Opened,
-) -> Placement:
-    naming = _path if kind == "dir" else str
-    placed = []
+    destination: HoldingsT,
+    resolver: TagResolver | None,
+) -> list[MappedImage[HoldingsT]]:
+    format_name = _to_path if target.format == "dir" else str
+    mapped = []
     for image in images:
-        inside = names.inside(str(image.reference), image.digest, image.rename)
-        name = naming(inside)
+        name = names.map_reference(image.reference, image.digest, image.rename)
         referrers = {
-            item.digest: (naming(TargetName(inside.path, item.tag, item.digest)),)
+            item.digest: format_name(TargetName(name.path, item.tag, item.digest))
             for item in image.referrers
         }
-        shown = f"{kind}:{directory}:{name}"
-        placed.append(Placed(image, *opened, (name,), shown, referrers))
-    return Placement(tuple(placed), directory)
+        display = f"{target.format}:{target.directory}:{format_name(name)}"
+        mapped.append(
+            MappedImage(image, destination, resolver, format_name(name), display, referrers)
+        )
+    return mapped
 
 
-def _open_directory(
-    kind: Format, directory: Path, options: OpenOptions, stack: ExitStack, *, writable: bool
-) -> _Opened:
+def _check_not_a_bundle(directory: Path) -> None:
     if (directory / layout.INVENTORY).exists():
         raise UsageError(
-            f"{directory}: is a bundle, and importing into it would damage it",
-            hint="name another directory",
+            f"{directory}: is a bundle, which an import would damage",
+            hint="specify another directory",
         )
-    if writable:
-        destination = store.open_for_writing(directory, kind, options)
-        stack.callback(destination.close)
-        return destination, destination
-    if not directory.exists():
-        return store.DirectoryHoldings(directory, kind), None
-    source = store.open_for_reading(directory, kind)
-    stack.callback(source.close)
-    return store.DirectoryHoldings(directory, kind), source
 
 
-def _path(inside: TargetName) -> str:
-    """Where a ``dir:`` image lies in its tree; FAT knows no colon."""
-    if inside.tag:
-        return f"{inside.path}/{inside.tag}"
-    return f"{inside.path}/{str(inside.digest).replace(':', '-')}"
+def _to_path(name: TargetName) -> str:
+    """Return the directory of an image in a tree, without colons, which FAT does not support."""
+    if name.tag:
+        return f"{name.path}/{name.tag}"
+    return f"{name.path}/{str(name.digest).replace(':', '-')}"

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bundler.bundle.importing.targets import registry_host
+from bundler.bundle.importing.targets import find_registry_host
 from bundler.cli.output import text
 from bundler.content.files import atomic_write
-from bundler.copy.target_names import NameMapping, parse_moves
+from bundler.copy.target_names import NameMapping, parse_rules
 from bundler.errors import ConfigError, MediumError, TrustError, UsageError
 
 if TYPE_CHECKING:
@@ -47,21 +47,21 @@ def goal(
         UsageError: an option that makes no sense for this target.
         InvalidBundleManifestError: with every mistake in the file.
     """
-    moves = parse_moves(naming.moves)
+    rules, keep_host = parse_rules(naming.moves), naming.keep_host
     existing = cast("Existing", naming.existing or "error")
-    names = NameMapping(moves, naming.keep_host)
     override = access.override()
     if target.endswith((".yaml", ".yml")):
         from bundler.bundle.importing import target_file  # noqa: PLC0415 - loads yaml and jsonschema
 
         file = target_file.load(Path(target), environment=environment.variables)
         target = file.target
-        known = {source for source, _ in moves}
-        rest = tuple(move for move in file.names if move[0] not in known)
-        names = NameMapping((*moves, *rest), naming.keep_host or file.keep_host)
+        known = {source for source, _ in rules}
+        rules = (*rules, *(rule for rule in file.names if rule[0] not in known))
+        keep_host = keep_host or file.keep_host
         existing = cast("Existing", naming.existing or file.existing)
         override = file.override if override is None else override.with_defaults(file.override)
-    host = registry_host(target)
+    names = NameMapping(rules, "host-path" if keep_host else "path")
+    host = find_registry_host(target)
     if host is None and access.given:
         raise UsageError(f"{target[:200]!r} is no registry that these options could be for")
     return ImportTarget(target, names, existing, {host: override} if host and override else {})

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.context import CommandRun
-    from bundler.images.sync.destinations import DestinationKind, Naming
     from bundler.images.sync.sources import SourceKind, SyncSource
+    from bundler.images.sync.targets import DestinationTransport, SyncDestination
     from bundler.ports import OpenOptions
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
@@ -33,7 +33,7 @@ class SyncOptions:
     """What the command line says of both ends."""
 
     source_kind: SourceKind
-    destination_kind: DestinationKind
+    destination_kind: DestinationTransport
     scoped: bool = False
     suffix: str = ""
     moves: tuple[str, ...] = ()
@@ -45,13 +45,15 @@ class SyncOptions:
         said = access.override() if self.source_kind in _REMOTE else None
         return SyncSource(self.source_kind, text, said)
 
-    def naming(self, text: str) -> Naming:
-        """How names at the destination are made."""
-        from bundler.copy.target_names import NameMapping, parse_moves  # noqa: PLC0415 - as above
-        from bundler.images.sync.destinations import Naming  # noqa: PLC0415 - not for --help
+    def create_destination(self, text: str) -> SyncDestination:
+        """Return the destination, with the mapping of target names."""
+        from bundler.copy.target_names import NameMapping, parse_rules  # noqa: PLC0415 - as above
+        from bundler.images.sync.targets import SyncDestination  # noqa: PLC0415 - not for --help
 
-        names = NameMapping(parse_moves(self.moves))
-        return Naming(self.destination_kind, text, self.scoped, self.suffix, names)
+        names = NameMapping(
+            parse_rules(self.moves), "full" if self.scoped else "basename", suffix=self.suffix
+        )
+        return SyncDestination(self.destination_kind, text, names)
 
     def reading(self, run: CommandRun, text: str, access: AccessOptions) -> OpenOptions:
         """How to open the sources; what was said of registries goes with the question."""

@@ -122,7 +122,7 @@ def imported(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:
         return
     rows = [
         (str(line.image.reference), line.name, _WORDS[line.action], line.former or "")
-        for line in report.lines
+        for line in report.images
     ]
     text.table(("OLD NAME", "NEW NAME", "OUTCOME", "HELD BEFORE"), rows)
     text.line(f"{'to push' if dry_run else 'pushed'}: {_shares(report.plan)}")
@@ -147,7 +147,7 @@ def synced(report: SyncReport, *, as_json: bool, dry_run: bool) -> None:
     if as_json:
         text.document(report.to_json() | {"dryRun": dry_run})
         return
-    rows = [(line.source, line.destination, _STATES[line.state]) for line in report.lines]
+    rows = [(line.source, line.destination, _STATES[line.state]) for line in report.images]
     text.table(("IMAGE", "DESTINATION", "OUTCOME"), rows)
     if not dry_run:
         moved, present = text.size(report.size("push")), text.size(report.size("present"))

@@ -1,4 +1,4 @@
-"""What a sync is to copy: the images of a repository, a tree, a layout, or of a list in YAML."""
+"""List the images to sync: of a repository, a directory tree, a layout, or a YAML file."""
 
 from __future__ import annotations
 
@@ -41,107 +41,108 @@ SourceKind = Literal[
     "containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml"
 ]
 
-ANY = "localhost/any"
-"""Stands for whatever image of a storage where a reference to the storage itself is needed."""
-
+_ANY_IMAGE = "localhost/any"
+"""A valid name of an image, for a reference to a whole containers-storage."""
 _MAX_IMAGES = 100_000
-_EVERYTHING = Select()
+_ALL_TAGS = Select()
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSource:
+    """Where to list images, and how to treat errors."""
+
+    kind: SourceKind
+    location: str
+    """A repository or image, a directory, a layout or archive, or the path of a YAML file."""
+    access: RegistryOverride | None = None
+    """The access options of the command line, for all registries that are read."""
+    lenient: bool = False
+    """Report mistakes in the YAML file, and repositories without selected tags, but continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncImage:
     """One image to copy: a ``Reference`` to it, and the source that it shares with others."""
 
-    place: Reference
-    """What to open: a repository, a layout, a directory."""
+    source: Reference
+    """The reference to open: a repository, a layout, a directory."""
     name: str | None
-    """The image's name there."""
+    """The name of the image there."""
     label: str
-    """The whole reference."""
-    path: str
-    """What its name at the destination is made of: ``host/repository:tag``, or a relative path."""
+    """The whole reference, for messages and reports."""
+    target_name: str
+    """The name that the target name is made from: ``host/repository:tag``, or a relative path."""
 
     @property
     def transport(self) -> str:
         """The transport of the source."""
-        return self.place.transport
+        return self.source.transport
 
     def __str__(self) -> str:
         return self.label
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Something that was asked for and cannot be looked for, and why."""
+class UnlistedImage:
+    """A requested image or repository that could not be listed, and why."""
 
-    what: str
+    subject: str
     error: BundlerError
 
 
 @dataclass(frozen=True, slots=True)
 class SyncListing:
-    """All that is to be copied."""
+    """The images to copy."""
 
     images: tuple[SyncImage, ...] = ()
-    sources: int = 1
-    """How many repositories, trees or layouts they come from."""
-    left_out: tuple[LeftOut, ...] = ()
-    options: Mapping[str, RegistryOverride] = field(default_factory=dict)
-    """How to reach registries, by host; what the file says goes before what was said before."""
+    source_count: int = 1
+    """The number of repositories, trees or layouts that contain the images."""
+    unlisted: tuple[UnlistedImage, ...] = ()
+    overrides: Mapping[str, RegistryOverride] = field(default_factory=dict)
+    """How to access registries, by host: the YAML file first, then the command line."""
 
 
-@dataclass(frozen=True, slots=True)
-class SyncSource:
-    """Where to look, and how to deal with what cannot be found there."""
-
-    kind: SourceKind
-    text: str
-    access: RegistryOverride | None = None
-    """What the user says of all registries that are read."""
-    lenient: bool = False
-    """Leave out mistakes of the file too, and a repository with nothing that was asked for."""
-
-
-def find(
-    question: SyncSource, options: OpenOptions, running: EngineOptions, stack: ExitStack
+def list_images(
+    source: SyncSource, options: OpenOptions, engine: EngineOptions, stack: ExitStack
 ) -> SyncListing:
-    """Look for all images; repositories are asked for their tags in parallel.
+    """List all images to copy; the tags of several repositories are listed in parallel.
 
     Args:
-        question: where to look.
-        options: how to open places.
-        running: with ``keep_going``, what cannot be listed is returned instead of raised.
-        stack: closes registries in the end: who copies from them goes on in their sessions.
+        source: where to list images.
+        options: how to open the source.
+        engine: with ``keep_going``, listing errors are returned instead of raised.
+        stack: closes the registries, whose sessions the copy uses as well.
 
     Raises:
-        UsageError: a reference, or the file, is not in order.
-        NotFoundError: there is nothing to copy.
+        UsageError: a reference or the YAML file is invalid.
+        NotFoundError: there are no images.
     """
-    match question.kind:
+    match source.kind:
         case "dir":
-            return _in_tree(Path(question.text))
+            return _list_tree(Path(source.location))
         case "yaml":
-            return _in_file(question, options, running, stack)
+            return _list_file(source, options, engine, stack)
         case "docker":
-            image = ImageReference.parse(question.text)
-            said = {image.domain: question.access} if question.access else {}
-            options = replace(options, overrides={**options.overrides, **said})
+            image = ImageReference.parse(source.location)
+            overrides = {image.domain: source.access} if source.access else {}
             if image.version is not None:
-                return SyncListing((_sought(image),), options=said)
-            images = _selected(image, _EVERYTHING, options, stack)
-            return SyncListing(tuple(images), options=said)
+                return SyncListing((_create_image(image),), overrides=overrides)
+            options = replace(options, overrides={**options.overrides, **overrides})
+            images = _list_repository(image, _ALL_TAGS, options, stack)
+            return SyncListing(tuple(images), overrides=overrides)
         case kind:
-            return SyncListing(tuple(_in_place(kind, question.text, options)))
+            return SyncListing(tuple(_list_location(kind, source.location, options)))
 
 
-def _in_tree(base: Path) -> SyncListing:
-    """Every directory with an image, in the order of names; none is looked for inside another."""
+def _list_tree(base: Path) -> SyncListing:
+    """List the directories below ``base`` that contain an image, sorted by name."""
     if not base.is_dir():
         raise NotFoundError(f"{base}: no such directory")
     images = []
     for path in find_image_directories(base):
-        relative = path.relative_to(base).as_posix()
-        name = PurePath(os.path.abspath(base)).name if relative == "." else relative  # noqa: PTH100 - links stay
+        name = path.relative_to(base).as_posix()
+        if name == ".":
+            name = PurePath(os.path.abspath(base)).name  # noqa: PTH100 - keep symbolic links
         reference = transports.parse(f"dir:{path}")
         images.append(SyncImage(reference, None, str(reference), name))
         if len(images) > _MAX_IMAGES:
@@ -151,28 +152,27 @@ def _in_tree(base: Path) -> SyncListing:
     return SyncListing(tuple(images))
 
 
-def _in_place(kind: str, text: str, options: OpenOptions) -> Iterator[SyncImage]:
-    """The image that was named, or all that a layout, an archive or a storage holds."""
-    whole = kind == "containers-storage" and not text.rpartition("]")[2]
-    reference = transports.parse(f"{kind}:{text}{ANY if whole else ''}")
-    path = text.partition(":")[0]
+def _list_location(kind: str, location: str, options: OpenOptions) -> Iterator[SyncImage]:
+    """List the named image, or all images of a layout, an archive or a storage."""
+    is_storage = kind == "containers-storage" and not location.rpartition("]")[2]
+    reference = transports.parse(f"{kind}:{location}{_ANY_IMAGE if is_storage else ''}")
+    path = location.partition(":")[0]
     names: Sequence[str | None] = [reference.name]
-    if whole or reference.name is None:
-        source = transports.open_source(reference, options)
-        with closing(source):
+    if is_storage or reference.name is None:
+        with closing(transports.open_source(reference, options)) as source:
             if not isinstance(source, ListsTags):
                 raise UnsupportedError(f"{reference}: images in {kind}: have no names to list")
             names = source.tags() or [None]
-        if whole and names == [None]:
-            raise NotFoundError(f"{kind}:{text}: no images with names")
+        if is_storage and names == [None]:
+            raise NotFoundError(f"{kind}:{location}: no images with names")
     for name in names:
-        front = f"{kind}:{text}" if whole else f"{reference}:"
-        label = str(reference) if name in (None, reference.name) else f"{front}{name}"
-        yield SyncImage(reference, name, label, _path(name or "", path))
+        prefix = f"{kind}:{location}" if is_storage else f"{reference}:"
+        label = str(reference) if name in (None, reference.name) else f"{prefix}{name}"
+        yield SyncImage(reference, name, label, _create_target_name(name or "", path))
 
 
-def _path(name: str, path: str) -> str:
-    """A bare word is a tag of what the file or directory is called."""
+def _create_target_name(name: str, path: str) -> str:
+    """Return a name with a tag; a single word is the tag of an image named after ``path``."""
     derived = derived_name(path, name)
     if derived is not None:
         return ":".join(derived)
@@ -180,80 +180,80 @@ def _path(name: str, path: str) -> str:
     return name + version
 
 
-def _in_file(
-    question: SyncSource, options: OpenOptions, running: EngineOptions, stack: ExitStack
+def _list_file(
+    source: SyncSource, options: OpenOptions, engine: EngineOptions, stack: ExitStack
 ) -> SyncListing:
-    said, mistakes = _read_file(question)
+    """List the images of a YAML file in Skopeo's format."""
+    file, mistakes = _read_file(source)
     overrides = {
-        host: override.with_defaults(question.access or RegistryOverride())
-        for host, override in said.registries.items()
+        host: override.with_defaults(source.access or RegistryOverride())
+        for host, override in file.registries.items()
     }
     options = replace(options, overrides={**options.overrides, **overrides})
-    tasks = [partial(_listed, item, options, stack) for item in said.images]
-    keep_going = running.keep_going or question.lenient
-    results = (run_collecting_errors if keep_going else run_all)(
-        running.executor, tasks, running.cancellation
-    )
+    tasks = [partial(_list_entry, entry, options, stack) for entry in file.images]
+    run = run_collecting_errors if engine.keep_going or source.lenient else run_all
+    results = run(engine.executor, tasks, engine.cancellation)
     images: list[SyncImage] = []
-    left_out = list(mistakes)
-    for item, result in zip(said.images, results, strict=True):
+    unlisted = list(mistakes)
+    for entry, result in zip(file.images, results, strict=True):
         if isinstance(result, BundlerError):
-            left_out.append(LeftOut(str(item.image), result))
+            unlisted.append(UnlistedImage(str(entry.image), result))
         else:
             images += result
-    repositories = {image.place for image in images}
-    return SyncListing(tuple(images), len(repositories), tuple(left_out), overrides)
+    repositories = {image.source for image in images}
+    return SyncListing(tuple(images), len(repositories), tuple(unlisted), overrides)
 
 
-def _read_file(question: SyncSource) -> tuple[skopeo_sync.SyncFile, list[LeftOut]]:
-    """What the file says; with ``lenient``, its mistakes are left out one by one."""
-    path = Path(question.text)
+def _read_file(source: SyncSource) -> tuple[skopeo_sync.SyncFile, list[UnlistedImage]]:
+    """Parse a YAML file; with ``lenient``, return its mistakes instead of raising them."""
+    path = Path(source.location)
     findings = Findings()
     text = document.decode(document.read_bytes(path), str(path))
     value = document.parse(text, str(path), findings)
-    # Skopeo looks for certificates from where it was started.
-    said = skopeo_sync.read(value, YamlContext(str(path), Path(), {}, findings))
+    # As in Skopeo, paths in the file are relative to the working directory.
+    file = skopeo_sync.read(value, YamlContext(str(path), Path(), {}, findings))
     try:
         findings.raise_if_any()
     except InvalidBundleManifestError as error:
-        if not question.lenient:
+        if not source.lenient:
             raise
-        return said, [
-            LeftOut(str(path), InvalidBundleManifestError([one])) for one in error.findings
+        return file, [
+            UnlistedImage(str(path), InvalidBundleManifestError([finding]))
+            for finding in error.findings
         ]
-    if not said.images and not question.lenient:
-        raise NotFoundError(f"{path}: no image is asked for")
-    return said, []
+    if not file.images and not source.lenient:
+        raise NotFoundError(f"{path}: lists no images")
+    return file, []
 
 
-def _listed(item: SyncEntry, options: OpenOptions, stack: ExitStack) -> list[SyncImage]:
-    if item.select is None:
-        return [_sought(item.image)]
+def _list_entry(entry: SyncEntry, options: OpenOptions, stack: ExitStack) -> list[SyncImage]:
+    if entry.select is None:
+        return [_create_image(entry.image)]
     try:
-        return _selected(item.image, item.select, options, stack)
+        return _list_repository(entry.image, entry.select, options, stack)
     except BundlerError as error:
-        error.add_note(f"asked for by {item.at}")
+        error.add_note(f"requested by {entry.at}")
         raise
 
 
-def _selected(
+def _list_repository(
     repository: ImageReference, select: Select, options: OpenOptions, stack: ExitStack
 ) -> list[SyncImage]:
-    """The tags that are meant, in the registry's order."""
+    """List the selected tags, in the registry's order."""
     options.emit(ListingTags(repository.repository))
     reference = transports.parse(f"docker://{repository.repository}")
     source = transports.open_source(reference, options)
     stack.callback(source.close)
     offered = source.tags() if isinstance(source, ListsTags) else []
     try:
-        chosen = set(choose(select, offered))
+        selected = set(choose(select, offered))
     except NotFoundError as error:
         raise NotFoundError(f"{repository}: {error.message}", hint=error.hint) from None
-    tags = dict.fromkeys(tag for tag in offered if tag in chosen)
-    return [_sought(replace(repository, tag=tag)) for tag in tags]
+    tags = dict.fromkeys(tag for tag in offered if tag in selected)
+    return [_create_image(replace(repository, tag=tag)) for tag in tags]
 
 
-def _sought(image: ImageReference) -> SyncImage:
-    whole = transports.parse(f"docker://{image}")
-    place = transports.parse(f"docker://{image.repository}")
-    return SyncImage(place, whole.name, str(whole), str(image))
+def _create_image(image: ImageReference) -> SyncImage:
+    reference = transports.parse(f"docker://{image}")
+    repository = transports.parse(f"docker://{image.repository}")
+    return SyncImage(repository, reference.name, str(reference), str(image))

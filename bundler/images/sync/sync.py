@@ -1,8 +1,8 @@
-"""Copy many images at once, and only what the destination has not yet.
+"""Copy many images, and only what is missing at the destination.
 
-All images of a wave go through the engine as one plan: their manifests are read in parallel, a
-blob that several of them share moves once, and no image waits for another. A wave bounds how many
-manifests are in memory and how many directories are open.
+All images of a batch are copied by one plan: their manifests are read in parallel, and a blob that
+several of them share is copied once. The size of a batch limits the number of manifests in memory
+and of open directories.
 """
 
 from __future__ import annotations
@@ -22,245 +22,248 @@ from bundler.copy.platform_selection import EVERYTHING, Selection
 from bundler.copy.request import ImageRequest, SignaturePolicy
 from bundler.copy.resolve import resolve
 from bundler.copy.resolved_event import create_resolved_event
-from bundler.errors import BundlerError, NotFoundError
-from bundler.images.sync import destinations, sources
-from bundler.images.sync.report import Line, SyncReport
+from bundler.copy.targets import compare_with_target
+from bundler.errors import BundlerError
+from bundler.images.sync import sources, targets
+from bundler.images.sync.report import SyncedImage, SyncReport
 from bundler.ports import Destination, ReadableDestination, Source, TagResolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bundler.copy.engine import EngineOptions, ExecutionResult
+    from bundler.copy.engine import EngineOptions
     from bundler.copy.plan import Plan
-    from bundler.images.sync.destinations import Naming, Placed
-    from bundler.images.sync.sources import SyncListing, SyncSource
+    from bundler.images.sync.report import State
+    from bundler.images.sync.sources import SyncSource, UnlistedImage
+    from bundler.images.sync.targets import SyncDestination, SyncTarget
     from bundler.oci.digest import Digest
     from bundler.ports import OpenOptions, PolicyCheck, Reference
+    from bundler.transports.target_reference import TargetReference
 
-_WAVE = 256
+_BATCH_SIZE = 256
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
     """What to copy, and where to."""
 
-    question: SyncSource
-    naming: Naming
+    source: SyncSource
+    destination: SyncDestination
     selection: Selection = EVERYTHING
     referrers: bool = False
-    changes: ConversionOptions = NO_CONVERSION
+    conversion: ConversionOptions = NO_CONVERSION
     signatures: SignaturePolicy = "all"
     refuse_existing: bool = False
-    """Copy nothing if one of the directories is there already."""
+    """Copy nothing if the directory of an image exists."""
 
 
 def sync_images(
-    order: SyncRequest,
+    request: SyncRequest,
     reading: OpenOptions,
     writing: OpenOptions,
-    running: EngineOptions,
+    engine: EngineOptions,
     *,
-    admit: PolicyCheck | None = None,
+    policy_check: PolicyCheck | None = None,
     dry_run: bool = False,
 ) -> SyncReport:
-    """Copy all images that ``order`` asks for; with ``dry_run`` only find out which these are.
+    """Copy all images of the source that are missing at the destination.
 
     Args:
-        order: what to copy.
-        reading: how to open the sources; what a file says of its registries is added.
+        request: what to copy.
+        reading: how to open the sources; access settings of a YAML file are added.
         writing: how to open the destination.
-        running: how to go about it; with ``keep_going``, what fails is in the report.
-        admit: says whether an image may be copied; None: every one.
-        dry_run: whether nothing is to be moved.
+        engine: how to execute plans; with ``keep_going``, failures are in the report.
+        policy_check: rejects images; None: all are accepted.
+        dry_run: only find out which images would be copied.
 
     Raises:
-        BundlerError: the first failure; images of earlier waves are copied, and a re-run goes on.
+        BundlerError: the first failure; the images of earlier batches are copied.
     """
     with ExitStack() as stack:
-        found = sources.find(order.question, reading, running, stack)
-        left_out = _left_out(order, found, running)
-        reading = replace(reading, overrides={**reading.overrides, **found.options})
-        placed = _placed(order, found)
-        work = _Work(order, reading, writing, running, admit, len(placed), dry_run=dry_run)
-        size = max(_WAVE, len(placed)) if destinations.written_once(order.naming) else _WAVE
-        for start in range(0, len(placed), size):
-            work.wave(placed[start : start + size])
-    report = SyncReport(tuple(work.lines), left_out, tuple(work.plans))
-    done = len(report.lines) - report.count("failed")
-    running.emit(events.SyncFinished(done, found.sources))
+        listing = sources.list_images(request.source, reading, engine, stack)
+        unlisted = _report_unlisted(request, listing.unlisted, engine)
+        reading = replace(reading, overrides={**reading.overrides, **listing.overrides})
+        mapped = targets.map_targets(listing.images, request.destination)
+        if request.refuse_existing:
+            targets.check_not_existing(mapped)
+        mapped = targets.merge_duplicates(mapped, last_wins=request.source.lenient)
+        sync = _Sync(request, reading, writing, engine, policy_check, len(mapped), dry_run)
+        commits_once = any(item.target.commits_once for item in mapped)
+        size = max(1, len(mapped)) if commits_once else _BATCH_SIZE
+        for start in range(0, len(mapped), size):
+            sync.copy_batch(mapped[start : start + size])
+    report = SyncReport(tuple(sync.images), unlisted, tuple(sync.plans))
+    done = len(report.images) - report.count("failed")
+    engine.emit(events.SyncFinished(done, listing.source_count))
     return report
 
 
-def _placed(order: SyncRequest, found: SyncListing) -> list[Placed]:
-    """The place of each image; all that can be wrong with them is known before one moves."""
-    lenient = order.question.lenient
-    wanted = [destinations.place(item, order.naming) for item in found.images]
-    if order.refuse_existing:
-        destinations.refuse_existing(wanted)
-    return destinations.distinct(wanted, last_wins=lenient)
-
-
-def _left_out(
-    order: SyncRequest, found: SyncListing, running: EngineOptions
-) -> tuple[sources.LeftOut, ...]:
-    """What could not be listed and counts as a failure; with ``lenient`` it is only told."""
-    if not order.question.lenient:
-        return found.left_out
-    for item in found.left_out:
-        running.emit(events.Skipped(item.what, str(item.error), item.error))
+def _report_unlisted(
+    request: SyncRequest, unlisted: tuple[UnlistedImage, ...], engine: EngineOptions
+) -> tuple[UnlistedImage, ...]:
+    """Return what counts as a failure; with ``lenient``, emit events instead."""
+    if not request.source.lenient:
+        return unlisted
+    for item in unlisted:
+        engine.emit(events.Skipped(item.subject, str(item.error), item.error))
     return ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Inspected:
-    """An image as it is at its source, and what is to be done for it."""
+class _Resolved:
+    """An image at its source, and its target."""
 
     digest: Digest
     target: Target[Destination] | None
-    """None: the destination has it, or nothing is to be moved."""
-    parts: events.ImageResolved
+    """None: the image is present, or this is a dry run."""
+    event: events.ImageResolved
     present: bool = False
 
 
 @dataclass(slots=True)
-class _Work:
-    order: SyncRequest
-    reading: OpenOptions
-    writing: OpenOptions
-    running: EngineOptions
-    admit: PolicyCheck | None
-    count: int
-    dry_run: bool
-    lines: list[Line] = field(default_factory=list)
+class _Sync:
+    """Copies one batch after the other, and collects the results."""
+
+    _request: SyncRequest
+    _reading: OpenOptions
+    _writing: OpenOptions
+    _engine: EngineOptions
+    _policy_check: PolicyCheck | None
+    _total: int
+    _dry_run: bool
+    images: list[SyncedImage] = field(default_factory=list)
     plans: list[Plan[Destination]] = field(default_factory=list)
 
-    def wave(self, placed: Sequence[Placed]) -> None:
-        """Copy some of the images, all at once."""
-        with ExitStack() as stack:
-            opened = _OpenEndpoints(self.reading, self.writing, stack)
-            tasks = [partial(self._look, item, opened) for item in placed]
-            looked = run_collecting_errors(self.running.executor, tasks, self.running.cancellation)
-            self._tell(placed, looked)
-            targets = [
-                item.target for item in looked if isinstance(item, _Inspected) and item.target
-            ]
-            outcome = self._copy(targets)
-        published = () if outcome is None else outcome.published
-        roots = {one.image.label: one.image.graph.root.digest for one in published}
-        for item, result in zip(placed, looked, strict=True):
-            line = _line(item, result, outcome, roots)
-            self.lines.append(line)
-            if line.error is not None:
-                self.running.emit(events.Skipped(line.source, str(line.error), line.error))
-
-    def _tell(self, placed: Sequence[Placed], looked: Sequence[_Inspected | BundlerError]) -> None:
-        """Say of each image what is to come, in their order, before anything moves.
+    def copy_batch(self, batch: Sequence[SyncTarget]) -> None:
+        """Copy some of the images, all with one plan.
 
         Raises:
-            BundlerError: the first that cannot be copied, unless the others are to be.
+            BundlerError: the first failure, unless ``keep_going``.
         """
-        emit = self.running.emit
-        for number, (item, result) in enumerate(zip(placed, looked, strict=True), len(self.lines)):
-            emit(events.ImageStarted(item.sought.label, item.shown, number + 1, self.count))
-            if isinstance(result, BundlerError) and not self.running.keep_going:
-                raise result
-        for item, found in zip(placed, looked, strict=True):
-            if isinstance(found, BundlerError):
-                continue
-            if found.present:
-                emit(events.ImagePresent(item.shown, found.digest.text, found.parts))
-            elif found.target is not None:
-                emit(found.parts)
+        with ExitStack() as stack:
+            endpoints = _OpenEndpoints(self._reading, self._writing, stack)
+            tasks = [partial(self._resolve, item, endpoints) for item in batch]
+            resolved = run_collecting_errors(
+                self._engine.executor, tasks, self._engine.cancellation
+            )
+            self._report_resolved(batch, resolved)
+            to_copy = [
+                item.target for item in resolved if isinstance(item, _Resolved) and item.target
+            ]
+            executed = None
+            if to_copy:
+                plan = create_plan(to_copy, self._engine.executor, self._engine.cancellation)
+                self.plans.append(plan)
+                executed = execute(plan, self._engine)
+        published = {
+            target.image.label: target.image.graph.root.digest
+            for target in (executed.published if executed else ())
+        }
+        failed = executed.failed if executed else {}
+        for item, result in zip(batch, resolved, strict=True):
+            image = _create_result(item, result, published, failed)
+            self.images.append(image)
+            if image.error is not None:
+                self._engine.emit(events.Skipped(image.source, str(image.error), image.error))
 
-    def _look(self, item: Placed, opened: _OpenEndpoints) -> _Inspected:
-        """Find out what is to be done for an image."""
-        sought, order = item.sought, self.order
-        source = opened.source(sought.place)
-        request = ImageRequest(
-            sought,
-            selection=order.selection,
-            referrers="all" if order.referrers else "none",
-            signatures=order.signatures,
+    def _resolve(self, item: SyncTarget, endpoints: _OpenEndpoints) -> _Resolved:
+        """Read the graph of an image, and compare it with the target."""
+        request = self._request
+        source = endpoints.open_source(item.image.source)
+        image_request = ImageRequest(
+            item.image,
+            selection=request.selection,
+            referrers="all" if request.referrers else "none",
+            signatures=request.signatures,
             reads_platform=False,
         )
-        image = resolve(request, source, self.admit)
-        root, parts = image.graph.root.digest, create_resolved_event(image.graph)
-        if self.dry_run and not item.remote:
-            return _Inspected(root, None, parts)
-        destination = opened.destination(item.place)
-        changes = order.changes.for_endpoints(source, item.image)
-        more = image.referrers or image.signatures or changes.changes_images
-        if not more and _holds(destination, item.name, root):
-            return _Inspected(root, None, parts, present=True)
+        image = resolve(image_request, source, self._policy_check)
+        root, event = image.graph.root.digest, create_resolved_event(image.graph)
+        if self._dry_run and not item.is_remote:
+            return _Resolved(root, None, event)
+        destination = endpoints.open_destination(item.target)
+        options = request.conversion.for_endpoints(source, item.target_name)
+        # A registry is responsible for the content below a name; a local destination may contain
+        # half of an image, so its blobs are compared one by one.
+        if (
+            item.name is not None
+            and isinstance(destination, TagResolver)
+            and not isinstance(destination, ReadableDestination)
+            and not (image.referrers or image.signatures or options.changes_images)
+        ):
+            (state,) = compare_with_target([(item.name, root)], destination)
+            if state.is_same:
+                return _Resolved(root, None, event, present=True)
         names = () if item.name is None else (item.name,)
-        target = Target(image, destination, names, options=changes)
-        return _Inspected(root, None if self.dry_run else target, parts)
+        target = Target(image, destination, names, options=options)
+        return _Resolved(root, None if self._dry_run else target, event)
 
-    def _copy(self, targets: Sequence[Target[Destination]]) -> ExecutionResult | None:
-        if not targets:
-            return None
-        made = create_plan(targets, self.running.executor, self.running.cancellation)
-        self.plans.append(made)
-        return execute(made, self.running)
+    def _report_resolved(
+        self, batch: Sequence[SyncTarget], resolved: Sequence[_Resolved | BundlerError]
+    ) -> None:
+        """Emit events about each image, in order, before anything is copied.
+
+        Raises:
+            BundlerError: the first image that failed, unless ``keep_going``.
+        """
+        emit = self._engine.emit
+        for number, (item, result) in enumerate(
+            zip(batch, resolved, strict=True), len(self.images) + 1
+        ):
+            emit(events.ImageStarted(item.image.label, str(item), number, self._total))
+            if isinstance(result, BundlerError) and not self._engine.keep_going:
+                raise result
+        for item, result in zip(batch, resolved, strict=True):
+            if isinstance(result, BundlerError):
+                continue
+            if result.present:
+                emit(events.ImagePresent(str(item), result.digest.text, result.event))
+            elif result.target is not None:
+                emit(result.event)
 
 
 class _OpenEndpoints:
-    """The places of one wave, each opened once, by whoever comes first."""
+    """The sources and destinations of one batch, each opened once, by any thread."""
 
     def __init__(self, reading: OpenOptions, writing: OpenOptions, stack: ExitStack) -> None:
         self._reading = reading
         self._writing = writing
         self._stack = stack
         self._lock = threading.Lock()
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[Reference, Source] = {}
         self._destinations: dict[str, Destination] = {}
 
-    def source(self, reference: Reference) -> Source:
-        """The place that ``reference`` names, for reading."""
-        key = str(reference)
+    def open_source(self, reference: Reference) -> Source:
         with self._lock:
-            if key not in self._sources:
-                opened = transports.open_source(reference, self._reading)
-                self._sources[key] = opened
-                self._stack.callback(opened.close)
-            return self._sources[key]
+            source = self._sources.get(reference)
+            if source is None:
+                source = transports.open_source(reference, self._reading)
+                self._sources[reference] = source
+                self._stack.callback(source.close)
+            return source
 
-    def destination(self, reference: Reference) -> Destination:
-        """The place that ``reference`` names, for writing."""
-        key = str(reference)
+    def open_destination(self, target: TargetReference) -> Destination:
         with self._lock:
-            if key not in self._destinations:
-                opened = transports.open_destination(reference, self._writing)
-                self._destinations[key] = opened
-                self._stack.callback(opened.close)
-            return self._destinations[key]
+            destination = self._destinations.get(target.scope)
+            if destination is None:
+                destination = transports.open_destination(target.reference, self._writing)
+                self._destinations[target.scope] = destination
+                self._stack.callback(destination.close)
+            return destination
 
 
-def _line(
-    item: Placed,
-    looked: _Inspected | BundlerError,
-    outcome: ExecutionResult | None,
-    roots: Mapping[str, Digest],
-) -> Line:
-    """What became of an image; ``roots`` are what was published, by the labels of images."""
-    source, shown = item.sought.label, item.shown
-    if isinstance(looked, BundlerError):
-        return Line(source, shown, "failed", error=looked)
-    if looked.target is None or outcome is None:
-        return Line(source, shown, "present" if looked.present else "new", looked.digest)
-    if source in outcome.failed:
-        return Line(source, shown, "failed", error=outcome.failed[source])
-    return Line(source, shown, "copied", roots[source])
-
-
-def _holds(destination: Destination, name: str | None, root: Digest) -> bool:
-    """Whether a registry has the very image under that name; it vouches for all below it.
-
-    What lies in a local place is compared blob by blob, and hashed: it may be half an image.
-    """
-    if not isinstance(destination, TagResolver) or isinstance(destination, ReadableDestination):
-        return False
-    try:
-        return destination.resolve(name).digest == root
-    except NotFoundError:
-        return False
+def _create_result(
+    item: SyncTarget,
+    resolved: _Resolved | BundlerError,
+    published: Mapping[str, Digest],
+    failed: Mapping[str, BundlerError],
+) -> SyncedImage:
+    source, destination = item.image.label, str(item)
+    if isinstance(resolved, BundlerError):
+        return SyncedImage(source, destination, "failed", error=resolved)
+    if resolved.target is None:
+        state: State = "present" if resolved.present else "new"
+        return SyncedImage(source, destination, state, resolved.digest)
+    if source in failed:
+        return SyncedImage(source, destination, "failed", error=failed[source])
+    return SyncedImage(source, destination, "copied", published[source])

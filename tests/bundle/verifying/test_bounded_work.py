@@ -123,5 +123,5 @@ def test_an_image_under_many_names_is_held_once(tmp_path: Path):
     finally:
         tracemalloc.stop()
 
-    assert len(report.lines) == 200
+    assert len(report.images) == 200
     assert most < 60 << 20

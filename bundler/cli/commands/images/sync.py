@@ -73,7 +73,7 @@ def sync(
 
     request = SyncRequest(
         endpoints.question(source, src_access),
-        endpoints.naming(destination),
+        endpoints.create_destination(destination),
         platforms.selection(context.platform),
         referrers,
         conversion.options(context.environment),
@@ -85,7 +85,9 @@ def sync(
         engine, check = run.engine_options(keep_going=keep_going), context.policy_check()
         report = run.retry(
             retry,
-            lambda: sync_images(request, reading, writing, engine, admit=check, dry_run=dry_run),
+            lambda: sync_images(
+                request, reading, writing, engine, policy_check=check, dry_run=dry_run
+            ),
         )
     if digestfile is not None and not dry_run:
         digestfile.write_text(report.digest_lines())

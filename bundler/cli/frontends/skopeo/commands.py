@@ -62,7 +62,9 @@ def sync(context: CommandContext, line: CommandLine) -> None:
         check = context.policy_check()
         report = run.retry(
             requests.retry(line),
-            lambda: sync_images(request, reading, writing, engine, admit=check, dry_run=dry_run),
+            lambda: sync_images(
+                request, reading, writing, engine, policy_check=check, dry_run=dry_run
+            ),
         )
     if (digestfile := line.path("digestfile")) and not dry_run:
         digestfile.write_text(report.digest_lines())

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from bundler.copy.platform_selection import Selection
     from bundler.images.copy_image import CopyRequest
     from bundler.images.login import CredentialStore
-    from bundler.images.sync.destinations import DestinationKind
     from bundler.images.sync.sources import SourceKind
     from bundler.images.sync.sync import SyncRequest
+    from bundler.images.sync.targets import DestinationTransport
     from bundler.ports import Reference
 
 _MOST_JOBS = 64
@@ -133,9 +133,10 @@ def copy_request(line: CommandLine, context: CommandContext) -> CopyRequest:
 
 def sync_request(line: CommandLine, context: CommandContext) -> SyncRequest:
     """Return the request of ``sync``."""
-    from bundler.images.sync.destinations import Naming  # noqa: PLC0415 - as above
+    from bundler.copy.target_names import NameMapping  # noqa: PLC0415 - as above
     from bundler.images.sync.sources import SyncSource  # noqa: PLC0415
     from bundler.images.sync.sync import SyncRequest  # noqa: PLC0415
+    from bundler.images.sync.targets import SyncDestination  # noqa: PLC0415
 
     source, destination = line.arguments
     flags = ConversionFlags(
@@ -144,18 +145,16 @@ def sync_request(line: CommandLine, context: CommandContext) -> SyncRequest:
         remove_signatures=line.says("remove-signatures"),
         remove_list_signatures=line.says("remove-list-signatures"),
     )
+    names = NameMapping(
+        default="full" if line.says("scoped") else "basename", suffix=line.text("append-suffix")
+    )
     kind = cast("SourceKind", line.text("src"))
     registry = None if kind == "dir" else access(line, "src-").registry
     return SyncRequest(
         SyncSource(kind, source, registry, lenient=True),
-        Naming(
-            cast("DestinationKind", line.text("dest")),
-            destination,
-            scoped=line.says("scoped"),
-            suffix=line.text("append-suffix"),
-        ),
+        SyncDestination(cast("DestinationTransport", line.text("dest")), destination, names),
         _selection(line, context),
-        changes=flags.options(context.environment),
+        conversion=flags.options(context.environment),
         signatures=flags.signatures,
         refuse_existing=True,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.bundle.importing.targets import registry_host
+from bundler.bundle.importing.targets import find_registry_host
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,6 @@ from bundler.bundle.importing.targets import registry_host
         ("oci:registry.inside", None),
     ],
 )
-def test_the_registry_of_a_target_is_named_as_in_references(target: str, host: str | None) -> None:
-    """Options for it, such as credentials, are looked up by that name."""
-    assert registry_host(target) == host
+def test_registry_host_is_written_as_in_references(target: str, host: str | None) -> None:
+    """Access options are found by this host."""
+    assert find_registry_host(target) == host

@@ -19,7 +19,7 @@ from bundler.errors import IntegrityError, MediumError, NoSpaceError
 from bundler.errors.counts import shortlist
 from bundler.oci import image_layout
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
-from bundler.transports.directory import tree
+from bundler.transports.directory.staging import STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -242,8 +242,7 @@ def _refuse_foreign(bundle: Path, better: Path) -> None:
             f"{bundle}: holds an image layout that is not a bundle",
             hint=f"name a directory of its own for the bundle, such as {better}",
         )
-    ours = tree.STAGING
-    foreign = [name for name in names if not (name == ours or layout.may_be_left_over(name))]
+    foreign = [name for name in names if not (name == STAGING or layout.may_be_left_over(name))]
     if layout.IMAGES in names:
         images = _names(bundle / layout.IMAGES)
         foreign += [f"{layout.IMAGES}/{name}" for name in images if not layout.is_image(name)]

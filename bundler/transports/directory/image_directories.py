@@ -1,4 +1,4 @@
-"""The ``dir:`` images below a directory, found by their manifests."""
+"""Find the ``dir:`` images below a directory, by their manifests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bundler.errors import LimitError
-from bundler.transports.directory.transport import MANIFEST
+from bundler.transports.directory.image_files import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,25 +15,21 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 32
 
 
-def find_image_directories(base: Path) -> Iterator[Path]:
-    """Yield every directory that holds an image, in the order of names.
+def find_image_directories(base: Path, depth: int = 0) -> Iterator[Path]:
+    """Yield every directory that contains an image, sorted by name.
 
-    No image is looked for inside another, and no link to a directory is followed.
+    Directories inside an image are not searched, and links to directories are not followed.
 
     Raises:
         LimitError: directories are nested too deeply.
     """
-    yield from _below(base, 0)
-
-
-def _below(folder: Path, depth: int) -> Iterator[Path]:
     if depth > _MAX_DEPTH:
-        raise LimitError(f"{folder}: nested deeper than {_MAX_DEPTH} levels")
-    with os.scandir(folder) as items:
+        raise LimitError(f"{base}: nested deeper than {_MAX_DEPTH} levels")
+    with os.scandir(base) as items:
         entries = sorted(items, key=lambda item: item.name)
     if any(item.name == MANIFEST and not item.is_dir() for item in entries):
-        yield folder
+        yield base
         return
     for item in entries:
         if item.is_dir(follow_symlinks=False):
-            yield from _below(folder / item.name, depth + 1)
+            yield from find_image_directories(base / item.name, depth + 1)

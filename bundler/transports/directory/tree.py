@@ -1,329 +1,253 @@
-"""A tree of ``dir:`` images that share their blobs: one blob lies on the medium once.
+"""A tree of ``dir:`` images that share their blobs by hard links.
 
-A name is a relative path such as ``images/<hex>``, and each holds a complete image as ``dir:``
-reads it. What arrives lies in a hidden folder until ``commit`` links it into every image that
-needs it; then the folder is gone. An image whose ``manifest.json`` is missing was interrupted, and
-its blobs are found by the next run.
+The name of an image is a relative path such as ``images/<hex>``, a directory that ``dir:`` can
+read. Pushed parts stay in a staging directory until ``commit`` links them into every image that
+needs them. An image without a ``manifest.json`` was interrupted; the next run finds its blobs.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import threading
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write, file_lock, safe_directory
-from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.content.streams.verified import VerifiedReader
-from bundler.errors import (
-    ConflictError,
-    IntegrityError,
-    MissingFileError,
-    NotFoundError,
-    UnsupportedError,
-)
+from bundler.errors import ConflictError, IntegrityError, MissingFileError, NotFoundError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Capabilities, Node
-from bundler.transports.directory.transport import (
+from bundler.transports.directory.hard_links import is_same_file, replace_by_link
+from bundler.transports.directory.image_files import (
     MANIFEST,
     describe_root,
     part_name,
-    prune,
     read_root,
+    remove_unneeded,
     write_version,
 )
+from bundler.transports.directory.staging import STAGING, Staging, hard_links_required
 from bundler.transports.directory.tree_index import TreeIndex, parse_image_path
 from bundler.transports.shared.reachability import Reachable, find_reachable, read_manifest
 
 if TYPE_CHECKING:
-    import pathlib
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from bundler.content.streams.reader import Content
     from bundler.ports import OpenOptions, Publication
     from bundler.transports.directory.tree_index import Components
 
-STAGING = ".airbundle-staging"
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
-
 
 class DirectoryTreeSource:
-    """Reads images by their relative paths; a blob is taken from whichever image has it."""
+    """Source of the images in a tree, by their paths; a blob is read from any image."""
 
-    def __init__(self, path: pathlib.Path) -> None:
+    def __init__(self, path: Path) -> None:
         with ExitStack() as undo:
-            self._root = undo.enter_context(Directory.open(path))
-            self._found = TreeIndex.scan(self._root)
+            self._tree = undo.enter_context(Directory.open(path))
+            self._index = TreeIndex.scan(self._tree)
             undo.pop_all()
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """The image in the directory ``name``."""
-        return _resolve(self._root, name)
+        """Return the root of the image in the directory ``name``."""
+        return _resolve(self._tree, name)
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
-        """A part of any image; one that is no plain file is a MalformedError."""
-        return self._root.open_file(*self._found.locate(target, self._root), offset=offset)
+        """Open a part of any image.
+
+        Raises:
+            MalformedError: it is not a regular file.
+        """
+        return self._tree.open_file(*self._index.locate(target, self._tree), offset=offset)
 
     def tags(self) -> list[str]:
-        """The relative path of every complete image, sorted."""
-        return sorted("/".join(path) for path in self._found.complete)
+        """Return the relative path of every complete image, sorted."""
+        return sorted("/".join(path) for path in self._index.complete)
 
     def close(self) -> None:
-        """Let go of the directory."""
-        self._root.close()
+        """Close the directory."""
+        self._tree.close()
 
 
 class DirectoryTreeDestination:
-    """Writes many images below a directory, alone: it is locked until ``close``.
+    """Destination that writes images into a tree, and locks the tree until ``close``.
 
     Raises:
-        LockedError: somebody else is writing there.
-        MediumError: the directory cannot be made or read.
+        LockedError: another process is writing there.
+        MediumError: the directory cannot be created or read.
     """
 
-    def __init__(self, path: pathlib.Path, options: OpenOptions | None = None) -> None:
+    def __init__(self, path: Path, options: OpenOptions | None = None) -> None:
         self._may_copy = options is not None and options.duplicate_blobs
-        self._staging: Directory | None = None
-        self._staged: set[str] = set()
-        self._preparing = threading.Lock()
-        self._made = safe_directory.make_directory(path)
+        self._created = safe_directory.make_directory(path)
         with ExitStack() as undo:
-            undo.callback(safe_directory.unmake_directories, self._made)
-            self._root = undo.enter_context(Directory.open(path))
-            file_lock.lock(self._root)
-            atomic_write.sweep(self._root)
-            self._found = TreeIndex.scan(self._root)
-            with suppress(NotFoundError):
-                self._use(self._root.enter(STAGING))
+            undo.callback(safe_directory.unmake_directories, self._created)
+            self._tree = undo.enter_context(Directory.open(path))
+            file_lock.lock(self._tree)
+            atomic_write.sweep(self._tree)
+            self._index = TreeIndex.scan(self._tree)
+            self._staging = Staging(self._tree, may_copy=self._may_copy)
             undo.pop_all()
 
     @property
     def capabilities(self) -> Capabilities:
-        """Anything: manifests are stored as they are."""
+        """Everything that is addressed by a digest."""
         return Capabilities(media_types.BY_DIGEST)
 
     def has(self, target: Node, /) -> bool:
-        """Whether a plain file of that name and size is in any image, or waits for ``commit``."""
+        """Report whether any image or the staging directory contains ``target``, by its size."""
         try:
-            size = self._root.size(*self._place(target))
+            size = self._tree.size(*self._locate(target))
         except NotFoundError:
             return False
         return size is not None and target.size in (None, size)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Keep a blob or manifest until ``commit`` puts it where it belongs.
+        """Store a blob or a manifest in the staging directory.
 
         Raises:
-            UnsupportedError: the medium has no hard links, and copies were not asked for.
+            UnsupportedError: the medium has no hard links, and copies are not permitted.
         """
         stored = atomic_write.write_content(
-            self._prepared(),
-            lambda made: part_name(Node.of(made, target.kind)),
+            self._staging.open(),
+            lambda blob: part_name(Node.of(blob, target.kind)),
             content,
             durable_name=False,
         )
-        self._staged.add(part_name(Node.of(stored, target.kind)))
+        self._staging.names.add(part_name(Node.of(stored, target.kind)))
         return Descriptor(target.media_type, stored.digest, stored.size)
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
-        """A part that is here, as the source would read it."""
-        return self._root.open_file(*self._place(target), offset=offset)
+        """Open a part of any image, or one in the staging directory."""
+        return self._tree.open_file(*self._locate(target), offset=offset)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """The image that is in the directory ``name`` now."""
-        return _resolve(self._root, name)
+        """Return the root of the image that is in the directory ``name`` now."""
+        return _resolve(self._tree, name)
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Make every name of ``images`` a complete image.
+        """Write a complete image for every name.
 
         Raises:
-            ConflictError: two images want one directory.
-            IntegrityError: a part of an image is not here.
+            ConflictError: two images have the same name.
+            IntegrityError: a root was not pushed.
         """
-        wanted = _by_path(images)
+        roots = _map_roots_by_path(images)
         needed = {
-            root: find_reachable([root], partial(read_manifest, self)) for root in wanted.values()
+            root: find_reachable([root], partial(read_manifest, self)) for root in roots.values()
         }
         uses = Counter(
             part_name(node)
-            for root in wanted.values()
-            for node in (Node.of(root, "manifest"), *_parts(root, needed[root]))
+            for root in roots.values()
+            for node in (Node.of(root, "manifest"), *_list_parts(root, needed[root]))
         )
-        if self._staging is not None:
-            atomic_write.sync_directory(self._staging)
-        for path, root in wanted.items():
+        self._staging.sync()
+        for path, root in roots.items():
             self._publish(path, root, needed[root], uses)
-        for above in sorted({path[:depth] for path in wanted for depth in range(len(path))}):
-            with self._root.enter(*above) as folder:
-                atomic_write.sync_directory(folder)
-        for made in self._made:
-            atomic_write.sync_directory(made.parent)
-        self._drop_staging()
+        for parents in sorted({path[:depth] for path in roots for depth in range(len(path))}):
+            with self._tree.enter(*parents) as directory:
+                atomic_write.sync_directory(directory)
+        for created in self._created:
+            atomic_write.sync_directory(created.parent)
+        self._staging.remove()
 
     def close(self) -> None:
-        """Unlock; a directory that was made for nothing is removed."""
-        if self._staging is not None:
-            self._staging.close()
-        self._root.close()
-        safe_directory.unmake_directories(self._made)
+        """Unlock the tree; a directory that was created and stayed empty is removed."""
+        self._staging.close()
+        self._tree.close()
+        safe_directory.unmake_directories(self._created)
 
     def _publish(
         self, path: Components, root: Descriptor, needed: Reachable, uses: Counter[str]
     ) -> None:
-        with self._root.enter(*path, make=True) as folder:
-            atomic_write.sweep(folder)
-            former = read_root(folder)
-            same = former is not None and root.digest.matches(former)
-            write_version(folder, needed)
-            for node in _parts(root, needed):
-                self._put(node, folder, part_name(node), uses)
-            atomic_write.sync_directory(folder)
-            self._put(Node.of(root, "manifest"), folder, MANIFEST, uses)
-            prune(folder, needed, signatures=same)
-            folder.remove(part_name(Node.of(root, "manifest")))
-            atomic_write.sync_directory(folder)
-            self._found.add(folder, path)
+        """Write the image ``root`` to the directory at ``path``, its manifest last."""
+        with self._tree.enter(*path, make=True) as directory:
+            atomic_write.sweep(directory)
+            former = read_root(directory)
+            is_same = former is not None and root.digest.matches(former)
+            write_version(directory, needed)
+            for node in _list_parts(root, needed):
+                self._write_part(node, directory, part_name(node), uses)
+            atomic_write.sync_directory(directory)
+            self._write_part(Node.of(root, "manifest"), directory, MANIFEST, uses)
+            remove_unneeded(directory, needed, keep_signatures=is_same)
+            directory.remove(part_name(Node.of(root, "manifest")))
+            atomic_write.sync_directory(directory)
+            self._index.add(directory, path)
 
-    def _put(self, node: Node, folder: Directory, name: str, uses: Counter[str]) -> None:
-        """Make ``name`` in ``folder`` be ``node``: a link, a copy or, at its last use, itself."""
+    def _write_part(self, node: Node, directory: Directory, name: str, uses: Counter[str]) -> None:
+        """Write ``node`` as ``name`` in ``directory``: by a link, by its last use, or as a copy.
+
+        ``uses`` counts the files that are still to be written for each part.
+        """
         part = part_name(node)
         uses[part] -= 1
         try:
-            *above, origin = self._place(node)
+            *parents, source_name = self._locate(node)
         except NotFoundError:
             if name == MANIFEST:
-                raise IntegrityError(f"{folder.path}: {node.digest} did not arrive") from None
+                raise IntegrityError(f"{directory.path}: {node.digest} was not pushed") from None
             return  # a foreign layer, or a platform that was left out
-        with self._root.enter(*above) as place:
-            if part not in self._staged and folder.size(name) == node.size:
+        is_staged = part in self._staging.names
+        with self._tree.enter(*parents) as source:
+            if not is_staged and directory.size(name) == node.size:
                 return
-            if _same_file(place, origin, folder, name) or _link(place, origin, folder, name):
+            if is_same_file(source, source_name, directory, name):
                 return
-            if uses[part] == 0 and part in self._staged:
-                place.rename(origin, name, to=folder)
-                self._staged.discard(part)
-                self._found.add(folder, tuple(folder.path.relative_to(self._root.path).parts))
+            if replace_by_link(source, source_name, directory, name):
+                return
+            if uses[part] == 0 and is_staged:
+                source.rename(source_name, name, to=directory)
+                self._staging.names.discard(part)
+                path = directory.path.relative_to(self._tree.path)
+                self._index.add(directory, path.parts)
                 return
         if not self._may_copy:
-            raise _no_links(self._root.path)
+            raise hard_links_required(self._tree.path)
         with self.open(node) as file:
             content = VerifiedReader(
                 file, str(file.path), digest=node.digest, size=node.size, limit=file.size
             )
-            atomic_write.write_content(folder, name, content)
+            atomic_write.write_content(directory, name, content)
 
-    def _place(self, target: Node) -> Components:
+    def _locate(self, target: Node) -> Components:
         name = part_name(target)
-        return (STAGING, name) if name in self._staged else self._found.locate(target, self._root)
-
-    def _prepared(self) -> Directory:
-        with self._preparing:
-            staging = self._staging
-            if staging is None:
-                staging = self._root.enter(STAGING, make=True)
-                self._use(staging)
-                if not self._may_copy and not _has_links(staging):
-                    self._drop_staging()
-                    raise _no_links(self._root.path)
-            return staging
-
-    def _use(self, staging: Directory) -> None:
-        atomic_write.sweep(staging)
-        self._staged = set(staging.names())
-        self._staging = staging
-
-    def _drop_staging(self) -> None:
-        if self._staging is None:
-            return
-        for name in self._staging.names():
-            self._staging.remove(name)
-        self._staging.close()
-        self._staging = None
-        self._staged = set()
-        with suppress(OSError):  # swept by the next run
-            os.rmdir(STAGING, dir_fd=self._root.fd)
-        atomic_write.sync_directory(self._root)
+        if name in self._staging.names:
+            return STAGING, name
+        return self._index.locate(target, self._tree)
 
 
 def _resolve(tree: Directory, name: str | None) -> Descriptor:
     if name is None:
-        raise NotFoundError(f"{tree.path}: many images, and none was named")
-    with tree.enter(*parse_image_path(name)) as folder:
-        root = read_root(folder)
+        raise NotFoundError(f"{tree.path}: the tree contains many images, and no name is given")
+    with tree.enter(*parse_image_path(name)) as directory:
+        root = read_root(directory)
         if root is None:
-            raise MissingFileError(str(folder.path / MANIFEST), part_of="an image")
-        return describe_root(root, folder.path / MANIFEST)
+            raise MissingFileError(str(directory.path / MANIFEST), part_of="an image")
+        return describe_root(root, directory.path / MANIFEST)
 
 
-def _by_path(images: Sequence[Publication]) -> dict[Components, Descriptor]:
-    wanted: dict[Components, Descriptor] = {}
-    folded: dict[str, Descriptor] = {}
+def _map_roots_by_path(images: Sequence[Publication]) -> dict[Components, Descriptor]:
+    roots: dict[Components, Descriptor] = {}
+    case_folded: dict[str, Descriptor] = {}
     for image in images:
         for name in image.names:
             path = parse_image_path(name)
-            other = folded.setdefault(name.casefold(), image.root)
+            other = case_folded.setdefault(name.casefold(), image.root)
             if other.digest != image.root.digest:
-                raise ConflictError(f"{name}: is wanted by {other.digest} and {image.root.digest}")
-            wanted[path] = image.root
-    return wanted
+                raise ConflictError(
+                    f"{name}: two images have this name: {other.digest} and {image.root.digest}"
+                )
+            roots[path] = image.root
+    return roots
 
 
-def _parts(root: Descriptor, needed: Reachable) -> Iterator[Node]:
-    """All that ``root`` needs but itself."""
+def _list_parts(root: Descriptor, needed: Reachable) -> Iterator[Node]:
+    """Yield everything that ``root`` needs, but not itself."""
     for item in needed.manifests.values():
         if item.digest != root.digest:
             yield Node.of(item, "manifest")
     for item in needed.blobs.values():
         yield Node.of(item, "layer")
-
-
-def _same_file(place: Directory, origin: str, folder: Directory, name: str) -> bool:
-    try:
-        there = os.stat(name, dir_fd=folder.fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(os.stat(origin, dir_fd=place.fd, follow_symlinks=False), there)
-
-
-def _link(place: Directory, origin: str, folder: Directory, name: str) -> bool:
-    """Link ``name`` to ``origin``, in place of what it may be; False where there are no links."""
-    temporary = atomic_write.new_part()
-    try:
-        os.link(
-            origin,
-            temporary,
-            src_dir_fd=place.fd,
-            dst_dir_fd=folder.fd,
-            follow_symlinks=False,
-        )
-    except OSError as error:
-        if error.errno in _NO_LINKS:
-            return False
-        raise explained(error, folder.path / name, "cannot link") from error
-    folder.rename(temporary, name)
-    return True
-
-
-def _has_links(folder: Directory) -> bool:
-    """Try it: file systems do not tell."""
-    probe, second = atomic_write.new_part(), atomic_write.new_part()
-    atomic_write.write_bytes_in(folder, probe, b"")
-    try:
-        if linked := _link(folder, probe, folder, second):
-            folder.remove(second)
-        return linked
-    finally:
-        folder.remove(probe)
-
-
-def _no_links(path: pathlib.Path) -> UnsupportedError:
-    return UnsupportedError(
-        f"{path}: the medium has no hard links, and images share blobs",
-        hint="use --format oci, which needs none, or --duplicate-blobs to store a blob per image",
-    )

@@ -1,7 +1,6 @@
-"""Where images lie in a tree of ``dir:`` images, and which paths they may have.
+"""Index of the images in a tree, by the names of their files.
 
-Everything found is somebody else's claim: a link is not followed, and a name that another file
-system could not hold is passed by.
+The tree is untrusted: links are not followed, and names that are not portable are skipped.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from bundler.content.files.portable_names import is_portable
 from bundler.errors import BundlerError, LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
-from bundler.transports.directory.transport import MANIFEST, VERSION, part_name, read_root
+from bundler.transports.directory.image_files import MANIFEST, VERSION, part_name, read_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,59 +25,64 @@ _MAX_DEPTH = 4
 _MAX_FILES = 2_000_000
 
 Components = tuple[str, ...]
+"""The components of a path relative to the tree."""
 
 
 @dataclass(slots=True)
 class TreeIndex:
-    """Where the parts of images lie below a directory, by the names of their files."""
+    """The images below a directory, and the directories that contain their parts."""
 
-    folders: set[Components] = field(default_factory=set)
     complete: set[Components] = field(default_factory=set)
+    """Directories with a root."""
     by_name: dict[str, Components] = field(default_factory=dict)
+    """The first directory that contains a file, by the file's name."""
     roots: dict[Digest, Components] = field(default_factory=dict)
 
     @classmethod
-    def scan(cls, root: Directory) -> TreeIndex:
-        """Look into every directory that says it holds an image."""
-        found = cls()
-        for path in _folders(root, ()):
-            with root.enter(*path) as folder:
-                found.add(folder, path)
-        return found
+    def scan(cls, tree: Directory) -> TreeIndex:
+        """Index every directory that contains an image, complete or not."""
+        index = cls()
+        for path in _find_images(tree, ()):
+            with tree.enter(*path) as directory:
+                index.add(directory, path)
+        return index
 
-    def add(self, folder: Directory, path: Components) -> None:
-        """Remember what ``folder`` holds; what was found before stays."""
-        self.folders.add(path)
-        for name in folder.names():
+    def add(self, directory: Directory, path: Components) -> None:
+        """Add the files of ``directory``, which is at ``path``; existing entries stay.
+
+        Raises:
+            LimitError: the tree contains too many files.
+        """
+        for name in directory.names():
             self.by_name.setdefault(name, path)
         if len(self.by_name) > _MAX_FILES:
-            raise LimitError(f"{folder.path}: more than {_MAX_FILES:,} files")
+            raise LimitError(f"{directory.path}: more than {_MAX_FILES:,} files")
         with suppress(LimitError, MalformedError):
-            root = read_root(folder)
+            root = read_root(directory)
             if root is not None:
                 self.complete.add(path)
                 for algorithm in ("sha256", "sha512"):
                     self.roots.setdefault(Digest.of(root, algorithm), path)
 
-    def locate(self, target: Node, root: Directory) -> Components:
-        """The path of a part of any image.
+    def locate(self, target: Node, tree: Directory) -> Components:
+        """Return the path of a part of any image.
 
         Raises:
-            NotFoundError: no image has it.
+            NotFoundError: no image contains it.
         """
         name = part_name(target)
         if target.kind == "manifest" and target.digest in self.roots:
             return *self.roots[target.digest], MANIFEST
         if name not in self.by_name:
-            raise NotFoundError(f"{root.path}: no image holds {target.digest}")
+            raise NotFoundError(f"{tree.path}: no image contains {target.digest}")
         return *self.by_name[name], name
 
 
 def parse_image_path(name: str) -> Components:
-    """The components of a name that any file system can hold, and that leads nowhere else.
+    """Parse the name of an image, a relative path that every file system can store.
 
     Raises:
-        MalformedError: another name.
+        MalformedError: not such a path.
     """
     path = tuple(name.split("/"))
     if len(path) > _MAX_DEPTH or not all(map(is_portable, path)):
@@ -86,16 +90,15 @@ def parse_image_path(name: str) -> Components:
     return path
 
 
-def _folders(root: Directory, path: Components) -> Iterator[Components]:
-    """Every directory that may hold an image; links are not followed."""
-    with root.enter(*path) as folder:
-        if path and folder.size(VERSION) is not None:
+def _find_images(tree: Directory, path: Components) -> Iterator[Components]:
+    with tree.enter(*path) as directory:
+        if path and directory.size(VERSION) is not None:
             yield path
             return
-        with os.scandir(folder.fd) as items:
+        with os.scandir(directory.fd) as items:
             names = sorted(item.name for item in items if item.is_dir(follow_symlinks=False))
     if len(path) < _MAX_DEPTH:
         for name in names:
             if is_portable(name):
-                with suppress(BundlerError):  # a system's own directory that nobody may read
-                    yield from _folders(root, (*path, name))
+                with suppress(BundlerError):  # for example an unreadable directory of the system
+                    yield from _find_images(tree, (*path, name))

@@ -1,0 +1,119 @@
+"""The files of an image in a directory, as containers/image names them.
+
+version                    the version of this format
+manifest.json              the root
+<hex>                      a config or layer; ``sha512-<hex>`` if the digest is a sha512
+<hex>.manifest.json        another manifest that the root needs
+signature-N                a signature of the root; ``<hex>.signature-N`` of another manifest
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from bundler.content.files import atomic_write
+from bundler.errors import LimitError, MalformedError, NotAnImageDirectoryError, NotFoundError
+from bundler.oci import manifest
+from bundler.oci.descriptor import Descriptor
+from bundler.oci.manifest import MAX_MANIFEST
+from bundler.oci.manifest_digest import manifest_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.content.files.safe_directory import Directory
+    from bundler.oci.digest import Digest
+    from bundler.ports import Node
+    from bundler.transports.shared.reachability import Reachable
+
+MANIFEST = "manifest.json"
+VERSION = "version"
+VERSION_1_1 = b"Directory Transport Version: 1.1\n"
+VERSION_1_2 = b"Directory Transport Version: 1.2\n"
+
+_MAX_VERSION = 1024
+_PART = re.compile(r"(?:[0-9a-f]{64}|sha512-[0-9a-f]{128})(?:\.manifest\.json)?")
+_SIGNATURE = re.compile(r"(?:((?:sha512-)?[0-9a-f]+)\.)?signature-[0-9]+")
+
+
+def part_name(target: Node) -> str:
+    """Return the name of the file of a blob, or of a manifest that is not the root.
+
+    Raises:
+        NotFoundError: ``target`` has no digest.
+    """
+    if target.digest is None:
+        raise NotFoundError("a blob without a digest has no name")
+    suffix = ".manifest.json" if target.kind == "manifest" else ""
+    return f"{stem(target.digest)}{suffix}"
+
+
+def stem(digest: Digest) -> str:
+    """Return the first part of the names of all files for ``digest``."""
+    return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
+
+
+def read_root(directory: Directory) -> bytes | None:
+    """Read ``manifest.json``; None if nothing has been committed."""
+    try:
+        return directory.read(MANIFEST, limit=MAX_MANIFEST)
+    except NotFoundError:
+        return None
+
+
+def describe_root(root: bytes, path: Path) -> Descriptor:
+    """Return the descriptor of the bytes of ``manifest.json``; ``path`` is its name in messages.
+
+    Raises:
+        MalformedError, UnsupportedError: not a manifest.
+    """
+    media_type = manifest.parse(root, None, subject=str(path)).media_type
+    return Descriptor(media_type, manifest_digest(root, subject=str(path)), len(root))
+
+
+def check_reusable(directory: Directory) -> None:
+    """Check that ``directory`` is empty or contains an image.
+
+    Raises:
+        NotAnImageDirectoryError: it contains something else.
+    """
+    if all(atomic_write.is_part(name) for name in directory.names()):
+        return
+    with suppress(LimitError, MalformedError, NotFoundError):
+        if directory.read(VERSION, limit=_MAX_VERSION) in (VERSION_1_1, VERSION_1_2):
+            return
+    raise NotAnImageDirectoryError(str(directory.path))
+
+
+def write_version(directory: Directory, needed: Reachable) -> None:
+    """Write ``version`` for an image with the parts ``needed``, unless it is right already."""
+    digests = {*needed.manifests, *needed.blobs}
+    only_sha256 = all(digest.algorithm == "sha256" for digest in digests)
+    version = VERSION_1_1 if only_sha256 else VERSION_1_2
+    with suppress(LimitError, NotFoundError):
+        if directory.read(VERSION, limit=_MAX_VERSION) == version:
+            return
+    atomic_write.write_bytes_in(directory, VERSION, version)
+
+
+def remove_unneeded(directory: Directory, needed: Reachable, *, keep_signatures: bool) -> None:
+    """Remove the files of former images; files that belong to no image stay.
+
+    Args:
+        directory: the directory of an image.
+        needed: the parts of the image.
+        keep_signatures: keep the signatures of its manifests.
+    """
+    kept = {stem(digest) for digest in needed.blobs}
+    kept |= {f"{stem(digest)}.manifest.json" for digest in needed.manifests}
+    signed = {stem(digest) for digest in needed.manifests}
+    for name in directory.names():
+        signature = _SIGNATURE.fullmatch(name)
+        if signature:
+            stays = keep_signatures and (signature[1] is None or signature[1] in signed)
+        else:
+            stays = name in kept or _PART.fullmatch(name) is None
+        if not stays:
+            directory.remove(name)

@@ -1,0 +1,90 @@
+"""The hidden directory of a tree that contains pushed parts until they are committed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from bundler.content.files import atomic_write
+from bundler.errors import NotFoundError, UnsupportedError
+from bundler.transports.directory.hard_links import supports_links
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.content.files.safe_directory import Directory
+
+STAGING = ".airbundle-staging"
+
+
+class Staging:
+    """The staging directory below ``tree``; the parts of an interrupted run are found again.
+
+    Args:
+        tree: the directory of the tree, which the caller has locked and closes.
+        may_copy: use a file system without hard links; shared parts are copied there.
+    """
+
+    def __init__(self, tree: Directory, *, may_copy: bool) -> None:
+        self._tree = tree
+        self._may_copy = may_copy
+        self._lock = threading.Lock()
+        self._directory: Directory | None = None
+        self.names: set[str] = set()
+        """Names of the parts that wait for a commit."""
+        with suppress(NotFoundError):
+            self._use(tree.enter(STAGING))
+
+    def open(self) -> Directory:
+        """Return the directory, which is created at the first call.
+
+        Raises:
+            UnsupportedError: the file system has no hard links, and copies are not permitted.
+        """
+        with self._lock:
+            if self._directory is not None:
+                return self._directory
+            directory = self._tree.enter(STAGING, make=True)
+            self._use(directory)
+            if not self._may_copy and not supports_links(directory):
+                self.remove()
+                raise hard_links_required(self._tree.path)
+            return directory
+
+    def sync(self) -> None:
+        """Make the names of all parts durable."""
+        if self._directory is not None:
+            atomic_write.sync_directory(self._directory)
+
+    def remove(self) -> None:
+        """Remove the directory with all parts."""
+        if self._directory is None:
+            return
+        for name in self._directory.names():
+            self._directory.remove(name)
+        self._directory.close()
+        self._directory = None
+        self.names = set()
+        with suppress(OSError):  # the next run removes it
+            os.rmdir(STAGING, dir_fd=self._tree.fd)
+        atomic_write.sync_directory(self._tree)
+
+    def close(self) -> None:
+        """Close the directory; its parts stay for the next run."""
+        if self._directory is not None:
+            self._directory.close()
+
+    def _use(self, directory: Directory) -> None:
+        atomic_write.sweep(directory)
+        self.names = set(directory.names())
+        self._directory = directory
+
+
+def hard_links_required(path: Path) -> UnsupportedError:
+    """Return the error for a medium that cannot share blobs between images."""
+    return UnsupportedError(
+        f"{path}: the medium has no hard links, and images share blobs",
+        hint="use --format oci, which needs none, or --duplicate-blobs to store a blob per image",
+    )

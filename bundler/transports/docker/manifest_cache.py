@@ -1,4 +1,4 @@
-"""Manifests that were just read or written, so that they need not be fetched again."""
+"""Cache of manifests that were just read or written, so that they are not fetched again."""
 
 from __future__ import annotations
 
@@ -11,36 +11,37 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
 
 LIMIT = 32 * 1024 * 1024
+"""Maximum size of all manifests together, in bytes."""
 
 
 class ManifestCache:
-    """The latest ``LIMIT`` bytes of manifests; for any number of threads."""
+    """The most recent manifests, up to ``LIMIT`` bytes. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: OrderedDict[Digest, bytes] = OrderedDict()
+        self._manifests: OrderedDict[Digest, bytes] = OrderedDict()
         self._size = 0
 
     def put(self, descriptor: Descriptor, raw: bytes) -> None:
-        """Keep ``raw``; the oldest ones may have to go for it."""
+        """Add a manifest; the oldest ones are removed to make room."""
         with self._lock:
-            self._drop(descriptor.digest)
-            self._held[descriptor.digest] = raw
+            self._remove(descriptor.digest)
+            self._manifests[descriptor.digest] = raw
             self._size += len(raw)
             while self._size > LIMIT:
-                self._drop(next(iter(self._held)))
+                self._remove(next(iter(self._manifests)))
 
     def get(self, digest: Digest) -> bytes | None:
-        """The bytes, if they are still here."""
+        """Return a manifest; None if it is not cached."""
         with self._lock:
-            return self._held.get(digest)
+            return self._manifests.get(digest)
 
     def take(self, digest: Digest) -> bytes | None:
-        """As ``get``, and forget it."""
+        """Remove and return a manifest; None if it is not cached."""
         with self._lock:
-            return self._drop(digest)
+            return self._remove(digest)
 
-    def _drop(self, digest: Digest) -> bytes | None:
-        raw = self._held.pop(digest, None)
+    def _remove(self, digest: Digest) -> bytes | None:
+        raw = self._manifests.pop(digest, None)
         self._size -= len(raw or b"")
         return raw

@@ -1,4 +1,4 @@
-"""List what refers to a manifest by the tag of a fallback, where a registry has no referrers API.
+"""The referrers tag scheme, for registries without a referrers API.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
 """
@@ -19,9 +19,9 @@ MAY_HAVE_SUBJECT = (media_types.OCI_MANIFEST, media_types.OCI_INDEX)
 
 
 def list_by_tag(repository: Repository, root: Descriptor, raw: bytes) -> None:
-    """Add ``root``, whose bytes are ``raw``, to the index of its subject's referrers.
+    """Add the manifest ``raw`` to the index of its subject's referrers, under the fallback tag.
 
-    Nothing is written if ``root`` has no subject, or the registry lists it already.
+    Nothing is written if the manifest has no subject, or the registry already lists it.
 
     Raises:
         RegistryError, ConflictError: the index cannot be read or written.
@@ -34,13 +34,11 @@ def list_by_tag(repository: Repository, root: Descriptor, raw: bytes) -> None:
     if root.digest in known or repository.has_referrers_api:
         return
     index = repository.get_fallback_index(subject)
-    value: dict[str, Any] = {
-        "schemaVersion": 2,
-        "mediaType": media_types.OCI_INDEX,
-        "manifests": [],
-    }
-    if index is not None:
-        value = json.loads(index.raw)
+    value: dict[str, Any] = (
+        {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": []}
+        if index is None
+        else json.loads(index.raw)
+    )
     entry = Descriptor(
         root.media_type,
         root.digest,

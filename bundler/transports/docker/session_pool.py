@@ -1,6 +1,6 @@
-"""One session for each way to reach a registry, shared by all who use it in one run.
+"""Pool of sessions: one for each way to access a registry, shared within a run.
 
-So tokens, connections and limits are shared as well, whatever the number of repositories.
+This way, tokens, connections and rate limits are shared by all repositories of a registry.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from bundler.registry.session import Session
 
 _lock = threading.Lock()
-_open: dict[tuple[RegistryAccess, int], tuple[Session, int]] = {}
-"""Each session, and how many use it; by its access and its run's cancellation."""
+_sessions: dict[tuple[RegistryAccess, int], tuple[Session, int]] = {}
+"""Each session with the number of its users, by its access and the cancellation of its run."""
 
 
 @contextmanager
 def acquire_session(access: RegistryAccess, options: OpenOptions) -> Iterator[Session]:
-    """The session for ``access`` in the run of ``options``; the last one to leave closes it."""
+    """Use the session for ``access`` in the run of ``options``; its last user closes it."""
     from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
 
     key = (access, id(options.cancellation))
     with _lock:
-        session, users = _open.get(key) or (
+        session, users = _sessions.get(key) or (
             Session(access, cancellation=options.cancellation, emit=options.emit),
             0,
         )
-        _open[key] = (session, users + 1)
+        _sessions[key] = (session, users + 1)
     try:
         yield session
     finally:
         with _lock:
-            session, users = _open.pop(key)
+            session, users = _sessions.pop(key)
             if users > 1:
-                _open[key] = (session, users - 1)
+                _sessions[key] = (session, users - 1)
         if users == 1:
             session.close()

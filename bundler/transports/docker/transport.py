@@ -1,8 +1,8 @@
 """``docker://HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]``: a repository in a registry.
 
-A source may be served by the mirrors that registries.conf names. A destination is the registry
-itself. With tag and digest together the tag must stand for that digest, both when it is read and
-when it is written.
+A source may be served by the mirrors in registries.conf; a destination is the registry itself. If a
+reference has both a tag and a digest, the tag must point to that digest, in a source and in a
+destination.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bundler.oci.manifest import MAX_MANIFEST
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.ports import Capabilities
 from bundler.transports.docker.manifest_cache import ManifestCache
-from bundler.transports.docker.mirrors import MirrorEndpoint, Mirrors
+from bundler.transports.docker.mirrors import Mirrors, open_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
     from bundler.ports import Node, OpenOptions, Publication
 
 
-_TAGS_AT_ONCE = 8
+_PARALLEL_TAGS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class DockerReference:
-    """An image as its user wrote it, with Docker's defaults for host and path, not for the tag."""
+    """``docker://IMAGE``, with Docker's defaults for the host and the path, but not the tag."""
 
     image: ImageReference
 
     @property
     def transport(self) -> str:
-        """``docker``."""
+        """Return ``docker``."""
         return "docker"
 
     @property
@@ -60,7 +60,7 @@ class DockerReference:
 
     @property
     def name(self) -> str:
-        """The tag (``latest`` where nothing is said), the digest, or ``tag@digest``."""
+        """The tag (``latest`` if unset), the digest, or ``tag@digest``."""
         tag, digest = self.image.tag, self.image.digest
         if digest is None:
             return tag or DEFAULT_TAG
@@ -71,10 +71,10 @@ class DockerReference:
 
 
 class DockerSource:
-    """A repository, read from the first of its mirrors that has what is asked for, or itself.
+    """Source of a repository, read from its first mirror with the content, or from itself.
 
     Raises:
-        ConfigError: the registry is blocked, or a file that says how to reach it is not in order.
+        ConfigError: the registry is blocked, or the configuration of the access is invalid.
     """
 
     def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
@@ -82,50 +82,50 @@ class DockerSource:
         with ExitStack() as opened:
             self._mirrors = Mirrors(reference.image, options, opened)
             self._opened = opened.pop_all()
-        self._itself = self._mirrors.primary
+        self._primary = self._mirrors.primary
         self._manifests = ManifestCache()
 
     @property
     def served_by(self) -> str | None:
-        """The mirror that was used last, as ``host/path``; None: the registry itself."""
+        """The mirror that answered last, as ``host/path``; None: the registry itself."""
         return self._mirrors.served_by
 
     @property
     def mount_scope(self) -> str:
-        """The registry's address."""
-        return self._itself.session.address
+        """The address of the registry."""
+        return self._primary.session.address
 
     @property
     def repository(self) -> str:
-        """The repository's path."""
-        return self._itself.path
+        """The path of the repository."""
+        return self._primary.path
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """What a tag, a digest or ``tag@digest`` stands for now.
+        """Return the root of a tag, a digest or ``tag@digest``.
 
         Raises:
-            ConflictError: the tag does not stand for the digest any more.
-            DigestMismatchError: the registry sent something else than the digest says.
+            ConflictError: the tag does not point to the digest.
+            DigestMismatchError: the registry sent other content than that of the digest.
         """
-        tag, digest = _split(name or self._default)
-        asked: str | Digest | None = tag or digest
-        assert asked is not None  # noqa: S101 - _split returns one of them
-        descriptor, raw = self._mirrors.query(lambda repository: repository.get_manifest(asked))
-        if tag is None and digest is not None:
-            manifest.check(raw, descriptor, f"{self._itself.name}@{digest}")
-        elif digest not in (None, descriptor.digest):
+        wanted = _Name.parse(name or self._default)
+        descriptor, raw = self._mirrors.query(
+            lambda repository: repository.get_manifest(wanted.version)
+        )
+        if wanted.tag is None and wanted.digest is not None:
+            manifest.check(raw, descriptor, f"{self._primary.name}@{wanted.digest}")
+        elif wanted.digest not in (None, descriptor.digest):
             raise ConflictError(
-                f"{self._itself.name}:{tag}: the tag has moved: "
-                f"expected {digest}, it is {descriptor.digest} now",
-                hint="look at what is new, then name the new digest; or name the digest alone",
+                f"{self._primary.name}:{wanted.tag}: the tag has moved "
+                f"(expected {wanted.digest}, got {descriptor.digest})",
+                hint="review the new image, then specify its digest, or only the former digest",
             )
         self._manifests.put(descriptor, raw)
         return descriptor
 
     @contextmanager
     def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
-        """The bytes of a manifest or blob, unverified."""
-        digest = _digest(target)
+        """Open a manifest or a blob."""
+        digest = _get_digest(target)
         if target.kind == "manifest":
             raw = self._manifests.take(digest)
             if raw is None:
@@ -140,23 +140,23 @@ class DockerSource:
             )
 
     def tags(self) -> list[str]:
-        """Every tag, from the registry itself."""
-        return self._itself.list_tags()
+        """Return all tags, from the registry itself."""
+        return self._primary.list_tags()
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
-        """What refers to ``subject``; a mirror that knows of nothing may just not tell."""
+        """Return the referrers of ``subject``, from the first mirror that lists any."""
         return self._mirrors.query_list(lambda repository: repository.list_referrers(subject))
 
     def close(self) -> None:
-        """Let go of the connections that nobody else uses."""
+        """Release the sessions."""
         self._opened.close()
 
 
 class DockerDestination:
-    """A repository to write to; many blobs may be pushed at once.
+    """Destination that writes to a repository; many blobs may be pushed at once.
 
     Raises:
-        ConfigError: the registry is blocked, or a file that says how to reach it is not in order.
+        ConfigError: the registry is blocked, or the configuration of the access is invalid.
     """
 
     def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
@@ -166,41 +166,38 @@ class DockerDestination:
         self._cancellation = options.cancellation
         with ExitStack() as opened:
             endpoint = options.settings.primary(reference.image)
-            place = MirrorEndpoint.open(endpoint, options, opened, writable=True)
+            self._repository = open_repository(endpoint, options, opened, writable=True)
             self._opened = opened.pop_all()
-        self._repository = place.repository
-        self._uploads = Uploads(place.repository)
+        self._uploads = Uploads(self._repository)
         self._manifests = ManifestCache()
         self._listed: set[Digest] = set()
-        """Manifests that the registry itself lists as referrers of their subjects."""
+        """Manifests that the registry itself lists as referrers."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything, as many blobs at once as the engine likes."""
+        """Everything, with any number of parallel pushes."""
         return Capabilities(foreign_urls=True, layers="compressed")
 
     @property
     def mount_scope(self) -> str:
-        """The registry's address."""
+        """The address of the registry."""
         return self._repository.session.address
 
     @property
     def repository(self) -> str:
-        """The repository's path."""
+        """The path of the repository."""
         return self._repository.path
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """What a tag or digest stands for here, now, as the registry says."""
-        tag, digest = _split(name or self._default)
-        asked: str | Digest | None = tag or digest
-        assert asked is not None  # noqa: S101 - _split returns one of them
-        found = self._repository.head_manifest(asked)
+        """Return the root of a tag or digest, as the registry reports it."""
+        version = _Name.parse(name or self._default).version
+        found = self._repository.head_manifest(version)
         if found is None:
-            raise NotFoundError(f"{self._repository.name}: there is no {asked}")
+            raise NotFoundError(f"{self._repository.name}: there is no {version}")
         return found
 
     def has(self, target: Node, /) -> bool:
-        """Whether the registry says that it is there."""
+        """Report whether the registry contains ``target``."""
         if target.digest is None:
             return False
         if target.kind == "manifest":
@@ -208,7 +205,7 @@ class DockerDestination:
         return self._repository.has_blob(target.digest, target.size)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Store a blob, or a manifest by its digest."""
+        """Store a blob, or a manifest without a tag."""
         if target.kind != "manifest":
             return self._uploads.push(target.digest, content)
         raw = content.read(MAX_MANIFEST + 1)
@@ -218,119 +215,121 @@ class DockerDestination:
             raise LimitError(f"manifest {target.digest}: more than {MAX_MANIFEST:,} bytes")
         digest = content.descriptor().digest
         descriptor = Descriptor(target.media_type, digest, len(raw))
-        received = self._repository.put_manifest(digest, target.media_type, raw)
-        if received.subject is not None:
-            self._listed.add(digest)
+        self._put_manifest(digest, descriptor, raw)
         self._manifests.put(descriptor, raw)
         return descriptor
 
     def mount(self, target: Node, repository: str, /) -> bool:
-        """Have the registry take a blob from its ``repository``."""
-        return self._uploads.mount(_digest(target), repository)
+        """Mount a blob from ``repository``; False if the registry refuses."""
+        return self._uploads.mount(_get_digest(target), repository)
 
     def offset(self, target: Node, /) -> int:
-        """How much of a blob whose push broke off is there."""
+        """Return how many bytes of an interrupted push the registry has stored."""
         return 0 if target.digest is None else self._uploads.find_offset(target.digest)
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Let tags stand for their images; list referrers where the registry does not.
+        """Set all tags, and list referrers if the registry does not.
 
         Raises:
-            ConflictError: a tag is immutable, is wanted by two images, or came with a digest
-                that is not the image's.
+            ConflictError: a tag is immutable, or two images have the same one.
+            DigestConflictError: a name contains a digest that is not the image's.
         """
-        tags = self._tags(images)
-        with ThreadPoolExecutor(_TAGS_AT_ONCE) as threads:
-            for _ in threads.map(self._tag, tags.keys(), tags.values()):
+        roots = self._map_roots_by_tag(images)
+        with ThreadPoolExecutor(_PARALLEL_TAGS) as threads:
+            for _ in threads.map(
+                lambda tag: self._put_manifest(tag, roots[tag], self._read_manifest(roots[tag])),
+                roots,
+            ):
                 pass
         for image in images:
             self._list_as_referrer(image.root)
 
     def delete(self, name: str | None = None, /) -> Descriptor:
-        """Delete a manifest, and with it all its tags; its blobs are the registry's to clean up.
+        """Delete a manifest, and with it all its tags; the registry removes the blobs later.
 
         Raises:
-            ConflictError: the tag does not stand for the digest beside it.
-            UnsupportedError: the registry does not delete.
+            ConflictError: the name contains a digest that the tag does not point to.
+            UnsupportedError: the registry does not support it.
         """
-        found = self._as_written(name)
+        found = self._resolve_for_deletion(name)
         self._repository.delete_manifest(found.digest)
         return found
 
     def untag(self, name: str | None = None, /) -> Descriptor:
-        """Delete a tag alone.
+        """Delete a tag, but not its manifest.
 
         Raises:
-            ConflictError: the tag does not stand for the digest beside it.
-            UnsupportedError: the registry does not delete, or not a tag alone.
+            ConflictError: the name contains a digest that the tag does not point to.
+            UnsupportedError: the registry does not support it.
+            UsageError: the name contains no tag.
         """
-        tag, _ = _split(name or self._default)
+        tag = _Name.parse(name or self._default).tag
         if tag is None:
             raise UsageError(
-                f"{self._repository.name}: a digest, and a tag is to be deleted",
-                hint="name the tag, or delete the image with all its tags",
+                f"{self._repository.name}: a digest (expected a tag to delete)",
+                hint="specify the tag, or delete the image with all its tags",
             )
-        found = self._as_written(name)
+        found = self._resolve_for_deletion(name)
         try:
             self._repository.delete_manifest(tag)
         except (RegistryError, UnsupportedError) as error:
-            # 400: registries of the time before tags could be deleted expect a digest there.
+            # 400: a registry older than the deletion of tags expects a digest.
             if isinstance(error, RegistryError) and error.status != 400:
                 raise
             raise UnsupportedError(
                 f"{self._repository.name}:{tag}: the registry does not delete a tag alone",
-                hint="without --tag-only the image goes, with all its tags",
+                hint="without --tag-only the image is deleted, with all its tags",
             ) from None
         return found
 
     def close(self) -> None:
-        """Have the registry drop unfinished uploads, and let go of the connections."""
+        """Cancel unfinished uploads, and release the session."""
         if not self._cancellation.requested:
             self._uploads.close()
         self._opened.close()
 
-    def _as_written(self, name: str | None) -> Descriptor:
-        """What a name stands for, if its tag and its digest agree."""
-        tag, digest = _split(name or self._default)
+    def _resolve_for_deletion(self, name: str | None) -> Descriptor:
+        """Resolve a name; its tag and its digest must agree."""
+        wanted = _Name.parse(name or self._default)
         found = self.resolve(name)
-        if digest not in (None, found.digest):
+        if wanted.digest not in (None, found.digest):
             raise ConflictError(
-                f"{self._repository.name}:{tag}: expected {digest}, it is {found.digest}",
-                hint="look at what it is now, then name that digest",
+                f"{self._repository.name}:{wanted.tag}: the tag has moved "
+                f"(expected {wanted.digest}, got {found.digest})",
+                hint="review the new image, then specify its digest",
             )
         return found
 
-    def _tags(self, images: Sequence[Publication]) -> dict[str, Descriptor]:
-        """What each tag is to stand for; known before the first one changes."""
-        wanted: dict[str, Descriptor] = {}
+    def _map_roots_by_tag(self, images: Sequence[Publication]) -> dict[str, Descriptor]:
+        """Check all names before the first tag changes."""
+        roots: dict[str, Descriptor] = {}
         for image in images:
-            for name in image.names:
-                tag, digest = _split(name)
-                if digest is not None and digest != image.root.digest:
+            for name in map(_Name.parse, image.names):
+                if name.digest is not None and name.digest != image.root.digest:
                     raise DigestConflictError(
                         f"{self._repository.name}: {name}",
-                        expected=digest.text,
+                        expected=name.digest.text,
                         got=image.root.digest.text,
                         hint="leave the digest out of the destination",
                     )
-                if tag is None:
+                if name.tag is None:
                     continue
-                other = wanted.setdefault(tag, image.root)
+                other = roots.setdefault(name.tag, image.root)
                 if other.digest != image.root.digest:
                     raise ConflictError(
-                        f"{self._repository.name}:{tag} is wanted by {other.digest} "
-                        f"and {image.root.digest}"
+                        f"{self._repository.name}:{name.tag}: two images have this tag: "
+                        f"{other.digest} and {image.root.digest}"
                     )
-        return wanted
+        return roots
 
-    def _tag(self, tag: str, root: Descriptor) -> None:
-        raw = self._raw(root)
-        received = self._repository.put_manifest(tag, root.media_type, raw)
-        if received.subject is not None:
+    def _put_manifest(self, version: str | Digest, root: Descriptor, raw: bytes) -> None:
+        """Write a manifest to its digest or a tag, and note if the registry lists referrers."""
+        result = self._repository.put_manifest(version, root.media_type, raw)
+        if result.subject is not None:
             self._listed.add(root.digest)
 
-    def _raw(self, root: Descriptor) -> bytes:
-        """A manifest that was pushed, or was here before."""
+    def _read_manifest(self, root: Descriptor) -> bytes:
+        """Return the bytes of a manifest, from the cache or the registry."""
         raw = self._manifests.get(root.digest)
         if raw is None:
             found, raw = self._repository.get_manifest(root.digest)
@@ -342,14 +341,18 @@ class DockerDestination:
         from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - loads requests
 
         if root.media_type in referrers_tag.MAY_HAVE_SUBJECT and root.digest not in self._listed:
-            referrers_tag.list_by_tag(self._repository, root, self._raw(root))
+            referrers_tag.list_by_tag(self._repository, root, self._read_manifest(root))
 
 
 class DockerTransport:
-    """Opens sources and destinations that share sessions, and with them tokens and limits."""
+    """The transport ``docker:``. No request is sent while a repository is opened."""
 
     def parse(self, text: str, /) -> DockerReference:
-        """Read ``//host/path:tag@digest``."""
+        """Parse ``//HOST/PATH[:TAG][@DIGEST]``.
+
+        Raises:
+            InvalidReferenceError: the slashes are missing, or the rest is invalid.
+        """
         if not text.startswith("//"):
             raise InvalidReferenceError(
                 f"docker:{text[:200]!r} needs two slashes", hint=f"write docker://{text[:80]}"
@@ -357,26 +360,41 @@ class DockerTransport:
         return DockerReference(ImageReference.parse(text[2:]))
 
     def source(self, reference: DockerReference, options: OpenOptions, /) -> DockerSource:
-        """The repository and its mirrors, for reading; nothing is asked of them yet."""
+        """Open the repository and its mirrors for reading."""
         return DockerSource(reference, options)
 
     def destination(self, reference: DockerReference, options: OpenOptions, /) -> DockerDestination:
-        """The repository, for writing; nothing is asked of it yet."""
+        """Open the repository for writing."""
         return DockerDestination(reference, options)
 
 
-TRANSPORT = DockerTransport()
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A tag, a digest, or ``tag@digest``."""
+
+    tag: str | None
+    digest: Digest | None
+    version: str | Digest
+    """The tag, or else the digest."""
+
+    @classmethod
+    def parse(cls, text: str) -> _Name:
+        tag, at, digest = text.partition("@")
+        if at and tag:
+            return cls(tag, Digest(digest), tag)
+        if at or ":" in text:
+            found = Digest(digest or text)
+            return cls(None, found, found)
+        return cls(text, None, text)
+
+    def __str__(self) -> str:
+        return f"{self.tag}@{self.digest}" if self.tag and self.digest else str(self.version)
 
 
-def _split(name: str) -> tuple[str | None, Digest | None]:
-    """Tag and digest of ``tag``, ``sha256:…`` or ``tag@sha256:…``."""
-    tag, at, digest = name.partition("@")
-    if at:
-        return tag, Digest(digest)
-    return (None, Digest(name)) if ":" in name else (name, None)
-
-
-def _digest(target: Node) -> Digest:
+def _get_digest(target: Node) -> Digest:
     if target.digest is None:
-        raise NotFoundError("a registry knows its content by digest only")
+        raise NotFoundError("content in a registry can only be found by its digest")
     return target.digest
+
+
+TRANSPORT = DockerTransport()

@@ -318,7 +318,7 @@ class TestCommit:
         target = destination(registry, "a/app")
         push(target, one)
         push(target, other)
-        with pytest.raises(ConflictError, match="wanted by"):
+        with pytest.raises(ConflictError, match="two images"):
             target.commit([Publication(root_of(each), ("1",)) for each in (one, other)])
         assert registry.repositories["a/app"].tags == {}
         target.close()

@@ -405,7 +405,7 @@ def test_mounts_within_a_registry(registry):
 
 def test_one_session_for_all_repositories(registry):
     """One token service, one set of limits; it goes when the last one is closed."""
-    before = len(session_pool._open)
+    before = len(session_pool._sessions)
     registry.auth = "basic"
     user = RegistryOverride(credentials=Credentials("user", "password"), plain_http=True)
     shared = OpenOptions(Settings(), overrides={registry.host: user})
@@ -418,11 +418,11 @@ def test_one_session_for_all_repositories(registry):
         origin.resolve()
         origin.close()
     assert sum("authorization" not in request.headers for request in registry.requests) == 1
-    assert len(session_pool._open) == before
+    assert len(session_pool._sessions) == before
 
 
 def test_a_blocked_registry_is_not_opened(registry, tmp_path):
-    before = len(session_pool._open)
+    before = len(session_pool._sessions)
     file = tmp_path / "registries.conf"
     file.write_text(f'[[registry]]\nlocation = "{registry.host}"\nblocked = true\n')
     blocked = OpenOptions(
@@ -432,4 +432,4 @@ def test_a_blocked_registry_is_not_opened(registry, tmp_path):
     for open_it in (TRANSPORT.source, TRANSPORT.destination):
         with pytest.raises(ConfigError, match="blocked"):
             open_it(reference, blocked)
-    assert len(session_pool._open) == before
+    assert len(session_pool._sessions) == before

@@ -1,5 +1,13 @@
-"""``containers-storage:``: the local image store of podman, buildah and CRI-O.
+"""``containers-storage:``: the local image store of Podman, Buildah and CRI-O.
 
-Read ``transport`` first, then ``storage``. ``drivers/`` holds the graph drivers that unpack
-layers.
+``transport`` parses a reference, ``select_storage`` combines it with the configuration, and
+``source`` and ``destination`` read and write the storage. They use
+
+- ``storage``: the directories of a storage and the records in it,
+- ``image_store`` and ``layer_store``: publish and delete images and layers,
+- ``metadata`` and ``lockfile``: the files of records and their locks,
+- ``readback_manifest`` and ``signatures``: how manifests and signatures are stored,
+- ``drivers``: the graph drivers, which unpack layers.
+
+Read ``transport`` first, then ``destination``.
 """

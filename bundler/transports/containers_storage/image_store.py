@@ -1,4 +1,4 @@
-"""Publish images in a storage under their names, and take names and images away."""
+"""Find, publish, untag and delete the images of a storage."""
 
 from __future__ import annotations
 
@@ -8,115 +8,164 @@ from typing import TYPE_CHECKING, Any
 from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import ConflictError, NoSuchImageError, NotFoundError
-from bundler.transports.containers_storage import layer_store
-from bundler.transports.containers_storage import metadata as records
-from bundler.transports.containers_storage import storage as store
+from bundler.errors.counts import shortlist
+from bundler.transports.containers_storage import layer_store, metadata
 from bundler.transports.containers_storage.drivers.rooted_tree import remove_tree
-from bundler.transports.containers_storage.metadata import ImageRecord
+from bundler.transports.containers_storage.metadata import ImageRecord, LayerRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bundler.transports.containers_storage.metadata import LayerRecord
+    from bundler.transports.containers_storage.reference import ImageName
     from bundler.transports.containers_storage.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
 class NewImage:
-    """An image to publish."""
+    """An image to publish, whose layers are stored already."""
 
     id: str
     top_layer: str | None
     created: str | None
-    """When it was made, as its config says."""
+    """The time of creation in the config."""
     items: dict[str, bytes]
     names: tuple[str, ...]
     metadata: str
-    """What its record says of its signatures."""
+    """The member ``metadata`` of its record, which describes its signatures."""
+
+
+def find(storage: Storage, name: ImageName, images: Sequence[ImageRecord]) -> ImageRecord:
+    """Return the image that ``name`` identifies.
+
+    An ID, or an unambiguous beginning of one, has precedence over a name, and a name over a digest.
+
+    Raises:
+        NotFoundError: there is no such image, or several IDs have this beginning.
+    """
+    image_id = name.id or name.possible_id
+    matches = [image for image in images if image_id and image.id.startswith(image_id)]
+    if len(matches) == 1 and (name.possible_id or _is_in_repository(matches[0], name)):
+        return matches[0]
+    if name.reference is not None and name.id is None:
+        for image in images:
+            if str(name.reference) in image.names:
+                return image
+        digest = name.reference.digest
+        for image in images:
+            if digest and digest.text in image.manifests and _is_in_repository(image, name):
+                return image
+    raise NoSuchImageError(storage.subject, str(name), hint=list_names_as_hint(images))
+
+
+def list_names_as_hint(images: Sequence[ImageRecord]) -> str:
+    """Return a hint that lists some names of ``images``."""
+    names = [name for image in images for name in image.names]
+    return f"it holds {shortlist(names, 10) or 'no images with names'}"
 
 
 def publish(storage: Storage, images: Sequence[NewImage]) -> None:
-    """Let names stand for images, all at once; an image that is there gets them in addition.
+    """Publish images and their names, all at once.
 
-    A name that another image had moves to this one; that image stays, maybe without a name.
+    An image with the same ID keeps its names and gets the new ones in addition. A name that points
+    to another image moves; the other image stays, even if it has no name left.
 
     Raises:
-        ConflictError: an image of that id is there, and consists of other layers.
-        NotFoundError: a layer was removed meanwhile.
+        ConflictError: an image with the same ID and other layers exists.
+        NotFoundError: another process removed a layer in the meantime.
         MediumError, NoSpaceError: no name has changed.
     """
-    what = str(storage.images.folder)
-    with storage.layers.changing() as layer_changes, storage.images.changing() as changes:
-        listed = store.layer_records(layer_changes.values, storage.what)
-        present = {layer.id for layer in listed if layer.complete}
+    subject = str(storage.images.directory)
+    with storage.layers.edit() as layer_changes, storage.images.edit() as changes:
+        layers = [LayerRecord.parse(value, storage.subject) for value in layer_changes.values]
+        complete = {layer.id for layer in layers if layer.complete}
         for new in images:
-            if new.top_layer is not None and new.top_layer not in present:
-                raise NotFoundError(f"{storage.what}: layer {new.top_layer} was removed meanwhile")
-            known = {str(value.get("id")): value for value in changes.values}
-            value = known.get(new.id)
-            if value is not None and ImageRecord.of(value, what).top_layer != new.top_layer:
+            if new.top_layer is not None and new.top_layer not in complete:
+                raise NotFoundError(
+                    f"{storage.subject}: layer {new.top_layer} was removed meanwhile"
+                )
+            existing = {str(value.get("id")): value for value in changes.values}.get(new.id)
+            if (
+                existing is not None
+                and ImageRecord.parse(existing, subject).top_layer != new.top_layer
+            ):
                 raise ConflictError(
-                    f"{storage.what}: an image {new.id} with other layers is there",
+                    f"{storage.subject}: an image {new.id} with other layers is there",
                     hint=f"remove it first: airbundle delete containers-storage:@{new.id}",
                 )
-            records.write_items(storage.images.folder, new.id, new.items)
-            fresh = value is None
-            made = records.with_items(
-                value or records.new_image(new.id, new.top_layer, new.created), new.items
-            )
-            made["metadata"] = new.metadata
+            metadata.write_items(storage.images.directory, new.id, new.items)
+            record = existing or metadata.create_image_record(new.id, new.top_layer, new.created)
+            record = metadata.add_items(record, new.items)
+            record["metadata"] = new.metadata
             for other in changes.values:
-                _rename(other, [one for one in other.get("names") or () if one not in new.names])
-            _rename(made, dict.fromkeys([*new.names, *(made.get("names") or ())]))
-            if fresh:
-                changes.add(made)
-            elif value is not None:
-                value.update(made)
+                _set_names(
+                    other, [name for name in other.get("names") or () if name not in new.names]
+                )
+            _set_names(record, dict.fromkeys([*new.names, *(record.get("names") or ())]))
+            if existing is None:
+                changes.add(record)
+            else:
+                existing.update(record)
         changes.save()
 
 
 def untag(storage: Storage, name: str) -> None:
-    """Take ``name`` away from whatever image has it."""
-    with storage.images.changing() as changes:
+    """Remove ``name`` from the image that has it."""
+    with storage.images.edit() as changes:
         for value in changes.values:
-            _rename(value, [one for one in value.get("names") or () if one != name])
+            _set_names(value, [one for one in value.get("names") or () if one != name])
         changes.save()
 
 
 def delete(storage: Storage, image_id: str) -> None:
-    """Remove an image, and the layers that nothing else needs.
+    """Delete an image, and the layers that nothing else needs.
 
     Raises:
-        ConflictError: a container needs it, or it is mounted.
-        NotFoundError: it is not there.
+        ConflictError: a container uses the image, or it is mounted.
+        NotFoundError: the image does not exist.
     """
-    with storage.layers.changing() as layer_changes, storage.images.changing() as image_changes:
-        images = [ImageRecord.of(value, storage.what) for value in image_changes.values]
+    with storage.layers.edit() as layer_changes, storage.images.edit() as image_changes:
+        images = [ImageRecord.parse(value, storage.subject) for value in image_changes.values]
         image = next((one for one in images if one.id == image_id), None)
         if image is None:
-            raise NoSuchImageError(storage.what, image_id)
+            raise NoSuchImageError(storage.subject, image_id)
         containers = storage.containers.read()
-        _refuse_used(storage, image, containers)
-        others = [one for one in images if one.id != image_id]
-        listed = store.layer_records(layer_changes.values, storage.what)
-        unneeded = _unneeded(image, others, containers, listed)
-        if storage.mounted() & set(unneeded):
+        users = [value for value in containers if value.get("image") == image.id]
+        if users:
+            names = users[0].get("names") or [users[0].get("id")]
+            more = f" and {len(users) - 1} more" if len(users) > 1 else ""
             raise ConflictError(
-                f"{storage.what}: image {image_id} is mounted",
+                f"{storage.subject}: image {image.id} is used by the container {names[0]}{more}",
+                hint=f"remove the container first: podman rm {names[0]}",
+            )
+        others = [one for one in images if one.id != image_id]
+        layers = [LayerRecord.parse(value, storage.subject) for value in layer_changes.values]
+        unneeded = _find_unneeded_layers(image, others, containers, layers)
+        if storage.list_mounted_layers() & set(unneeded):
+            raise ConflictError(
+                f"{storage.subject}: image {image_id} is mounted",
                 hint="unmount it first: podman image unmount",
             )
-        image_changes.drop([image_id])
+        image_changes.remove([image_id])
         image_changes.save()
         try:
-            with Directory.open(storage.images.folder) as folder:
-                remove_tree(image_id, folder.fd)
+            with Directory.open(storage.images.directory) as directory:
+                remove_tree(image_id, directory.fd)
         except OSError as error:
-            raise explained(error, storage.images.folder / image_id, "cannot remove") from error
+            path = storage.images.directory / image_id
+            raise explained(error, path, "cannot remove") from error
         layer_store.remove(storage, layer_changes, unneeded)
 
 
-def _rename(value: dict[str, Any], names: Iterable[str]) -> None:
-    """Give a record its names; those it ever had are remembered, the latest first."""
+def _is_in_repository(image: ImageRecord, name: ImageName) -> bool:
+    """Return whether ``image`` has a name in the repository of ``name``, if ``name`` has one."""
+    if name.reference is None:
+        return True
+    repository = name.reference.repository
+    return any(one.startswith((f"{repository}:", f"{repository}@")) for one in image.names)
+
+
+def _set_names(value: dict[str, Any], names: Iterable[str]) -> None:
+    """Set the names in a record, and put new ones at the front of its history of names."""
     names = list(names)
     if names == (value.get("names") or []):
         return
@@ -128,38 +177,25 @@ def _rename(value: dict[str, Any], names: Iterable[str]) -> None:
         value.pop("names", None)
 
 
-def _refuse_used(
-    storage: Storage, image: ImageRecord, containers: Sequence[dict[str, Any]]
-) -> None:
-    users = [value for value in containers if value.get("image") == image.id]
-    if users:
-        names = users[0].get("names") or [users[0].get("id")]
-        more = f" and {len(users) - 1} more" if len(users) > 1 else ""
-        raise ConflictError(
-            f"{storage.what}: image {image.id} is used by the container {names[0]}{more}",
-            hint=f"remove the container first: podman rm {names[0]}",
-        )
-
-
-def _unneeded(
+def _find_unneeded_layers(
     image: ImageRecord,
     others: Sequence[ImageRecord],
     containers: Sequence[dict[str, Any]],
-    listed: Sequence[LayerRecord],
+    layers: Sequence[LayerRecord],
 ) -> list[str]:
-    """The image's layers that nothing else is made of, the topmost first."""
+    """Return the layers of ``image`` that no other image, container or layer needs, top first."""
     needed = {one.top_layer for one in others} | {value.get("layer") for value in containers}
     needed |= {mapped for one in others for mapped in one.mapped_layers}
-    by_id = {layer.id: layer for layer in listed}
+    by_id = {layer.id: layer for layer in layers}
     children: dict[str | None, set[str]] = {}
-    for layer in listed:
+    for layer in layers:
         children.setdefault(layer.parent, set()).add(layer.id)
-    gone: list[str] = []
+    unneeded: list[str] = []
     for start in (*image.mapped_layers, image.top_layer):
         current = start
         while current in by_id and current not in needed and not children.get(current):
-            gone.append(current)
+            unneeded.append(current)
             parent = by_id[current].parent
             children[parent].discard(current)
             current = parent
-    return gone
+    return unneeded

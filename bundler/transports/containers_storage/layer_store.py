@@ -1,8 +1,9 @@
-"""Add layers to a storage, and take them away: nobody ever sees half of one.
+"""Add and remove the layers of a storage; no other process ever sees an incomplete layer.
 
-A layer is unpacked in a directory of this run without any lock. Under the lock it is only moved to
-its place: first it is listed as incomplete, which every user of the storage removes who finds it
-so, and last as what it is.
+A layer is unpacked in a temporary directory without any lock. Under the lock, its record is first
+written with the flag ``incomplete``, then its directory is moved to the final path, and last the
+flag is removed. Every user of a storage removes layers with this flag, so an interrupted run leaves
+nothing behind.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from bundler.content.files.os_errors import explained
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import NotFoundError
 from bundler.oci.digest import Digest
-from bundler.transports.containers_storage import storage as store
-from bundler.transports.containers_storage.drivers.apply_diff import OwnerIds, unpack
-from bundler.transports.containers_storage.drivers.rooted_tree import Tree
-from bundler.transports.containers_storage.metadata import COMPRESSIONS, LayerRecord, now
+from bundler.transports.containers_storage.drivers.apply_diff import apply_diff
+from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
+from bundler.transports.containers_storage.metadata import (
+    COMPRESSIONS,
+    LayerRecord,
+    format_current_time,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -33,19 +37,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NewLayer:
-    """A layer to add; ``diff_id`` is what its tar must be."""
+    """A layer to add."""
 
     id: str
     parent: str | None
     diff_id: Digest
     blob: Digest
-    """Of the bytes it came as, which may be compressed."""
+    """Digest of the blob as it was pushed, possibly compressed."""
     blob_size: int
     compression: Compression | None
 
 
-def chain_id(parent: str | None, diff_id: Digest) -> str:
-    """The id of a layer that holds ``diff_id`` on ``parent``, as all tools compute it."""
+def compute_chain_id(parent: str | None, diff_id: Digest) -> str:
+    """Return the ID of a layer that contains ``diff_id`` on ``parent``, as all tools compute it."""
     if parent is None:
         return diff_id.hex
     return Digest.of(f"{parent}+{diff_id.hex}".encode()).hex
@@ -58,50 +62,68 @@ def add(
     stream: Reader,
     observe: Callable[[int], None],
 ) -> None:
-    """Unpack the uncompressed tar in ``stream`` as ``layer``, unless others were faster.
+    """Unpack a layer and publish it, unless another process has published it in the meantime.
 
     Args:
-        storage: where to.
-        staging: the directories of this run in the storage.
-        layer: what it is; its parent must be there.
-        stream: read to its end; its owner closes it.
-        observe: is told the number of bytes after each piece, and may raise to stop.
+        storage: contains the parent of the layer.
+        staging: the temporary directories of this run.
+        layer: the layer's IDs and digests.
+        stream: the uncompressed tar, which is read to its end; the caller closes it.
+        observe: called with the number of bytes after each chunk; may raise to cancel.
 
     Raises:
-        IntegrityError: it is not ``layer.diff_id``, or no layer; nothing of it stays.
-        MediumError, NoSpaceError: the disk fails.
+        IntegrityError: the tar does not match ``layer.diff_id``; nothing is stored.
+        MalformedError, UnsupportedError, LimitError: the tar cannot be unpacked.
+        MediumError, NoSpaceError: the disk failed.
     """
-    what = f"layer {layer.diff_id}"
+    subject = f"layer {layer.diff_id}"
     staged, split = staging.trees / layer.id, staging.files / f"{layer.id}.split"
     try:
         staged.mkdir(0o700)
         root = storage.driver.stage(staged, layer.parent)
-        content = VerifiedReader(stream, what, digest=layer.diff_id, size=None, observe=observe)
-        with Tree.open(root) as tree, split.open("wb") as file:
+        content = VerifiedReader(stream, subject, digest=layer.diff_id, size=None, observe=observe)
+        with RootedTree.open(root) as tree, split.open("wb") as file:
             split.chmod(0o600)
             writer = SplitWriter(file)
-            owners = unpack(
-                content, tree, writer, storage.driver.removals, what, in_userns=storage.in_userns
+            owners = apply_diff(
+                content,
+                tree,
+                writer,
+                storage.driver.whiteouts,
+                subject,
+                in_userns=storage.in_userns,
             )
             writer.close()
     except OSError as error:
         raise explained(error, staged, "cannot unpack here") from error
-    value = _record(layer, content.position, owners)
-    _publish(storage, layer, value, staged, split)
+    record = {
+        "id": layer.id,
+        "parent": layer.parent,
+        "created": format_current_time(),
+        "compressed-diff-digest": layer.blob.text,
+        "compressed-size": layer.blob_size,
+        "diff-digest": layer.diff_id.text,
+        "diff-size": content.position,
+        "compression": COMPRESSIONS[layer.compression],
+        "uidset": sorted(owners.uids),
+        "gidset": sorted(owners.gids),
+    }
+    record = {key: value for key, value in record.items() if value not in (None, 0, [])}
+    _publish(storage, layer, record, staged, split)
 
 
-def clean_up(storage: Storage) -> None:
-    """Remove the layers that somebody began and never finished."""
-    what = str(storage.layers.folder)
-    if all(layer.complete for layer in store.layer_records(storage.layers.read(), what)):
+def remove_incomplete(storage: Storage) -> None:
+    """Remove the layers that interrupted processes left incomplete."""
+    subject = str(storage.layers.directory)
+    if all(LayerRecord.parse(value, subject).complete for value in storage.layers.read()):
         return
-    with storage.layers.changing() as changes:
-        left = [one for one in store.layer_records(changes.values, what) if not one.complete]
-        remove(storage, changes, [layer.id for layer in left])
+    with storage.layers.edit() as changes:
+        layers = [LayerRecord.parse(value, subject) for value in changes.values]
+        remove(storage, changes, [layer.id for layer in layers if not layer.complete])
 
 
 def remove(storage: Storage, changes: RecordTransaction, ids: Collection[str]) -> None:
-    """Remove layers that nobody needs; ``changes`` are those of the layers' list."""
+    """Remove layers and their records; ``changes`` is the open transaction of the layers."""
     if not ids:
         return
     for value in changes.values:
@@ -112,50 +134,34 @@ def remove(storage: Storage, changes: RecordTransaction, ids: Collection[str]) -
         storage.driver.remove(layer)
         with suppress(FileNotFoundError):
             storage.split_path(layer).unlink()
-    changes.drop(ids)
+    changes.remove(ids)
     changes.save()
 
 
-def _record(layer: NewLayer, size: int, owners: OwnerIds) -> dict[str, Any]:
-    value: dict[str, Any] = {
-        "id": layer.id,
-        "parent": layer.parent,
-        "created": now(),
-        "compressed-diff-digest": layer.blob.text,
-        "compressed-size": layer.blob_size,
-        "diff-digest": layer.diff_id.text,
-        "diff-size": size,
-        "compression": COMPRESSIONS[layer.compression],
-        "uidset": sorted(owners.uids),
-        "gidset": sorted(owners.gids),
-    }
-    return {key: member for key, member in value.items() if member not in (None, 0, [])}
-
-
 def _publish(
-    storage: Storage, layer: NewLayer, value: dict[str, Any], staged: Path, split: Path
+    storage: Storage, layer: NewLayer, record: dict[str, Any], staged: Path, split: Path
 ) -> None:
-    with storage.layers.changing() as changes:
-        known = {
-            one.id: one for one in store.layer_records(changes.values, str(storage.layers.folder))
-        }
-        present: LayerRecord | None = known.get(layer.id)
+    with storage.layers.edit() as changes:
+        subject = str(storage.layers.directory)
+        layers = [LayerRecord.parse(value, subject) for value in changes.values]
+        by_id = {one.id: one for one in layers}
+        present = by_id.get(layer.id)
         if present is not None and present.complete:
             return
-        if layer.parent is not None and layer.parent not in known:
+        if layer.parent is not None and layer.parent not in by_id:
             raise NotFoundError(
-                f"{storage.what}: layer {layer.parent} was removed meanwhile",
+                f"{storage.subject}: layer {layer.parent} was removed meanwhile",
                 hint="run it again: it is copied anew then",
             )
         if present is not None:
             remove(storage, changes, [layer.id])
-        changes.add(value | {"flags": {"incomplete": True}})
+        changes.add(record | {"flags": {"incomplete": True}})
         changes.save()
         storage.driver.publish(staged, layer.id)
         try:
             split.replace(storage.split_path(layer.id))
         except OSError as error:
             raise explained(error, split, "cannot move this file") from error
-        changes.drop([layer.id])
-        changes.add(value)
+        changes.remove([layer.id])
+        changes.add(record)
         changes.save()

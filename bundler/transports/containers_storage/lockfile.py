@@ -1,7 +1,7 @@
-"""The locks that all users of a storage share: one file each, locked from end to end.
+"""The locks that all users of a storage share: one file per list of records, locked as a whole.
 
-Who changes what a lock guards leaves a new token in the file: others that have read the old state
-see that it is old. The tokens are 64 bytes, as all versions write them.
+A process that changes the records writes a new token into the lock file. Another process that has
+read the former records notices the change by the token. All versions write tokens of 64 bytes.
 
 https://github.com/containers/storage/blob/v1.59.1/pkg/lockfile/lastwrite.go
 """
@@ -24,23 +24,27 @@ if TYPE_CHECKING:
 
     from bundler.cancel import Cancellation
 
-PATIENCE = 60.0
-"""Seconds to wait for a lock; others hold one while they write a layer."""
+TIMEOUT = 60.0
+"""Seconds to wait for a lock. Other tools hold a lock while they write a layer."""
 
-_TOKEN = 64
+_TOKEN_SIZE = 64
 
 
-class Lock:
-    """One lock that is held; ``touch`` tells the others of a change."""
+class StorageLock:
+    """A lock that this process holds."""
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
         self.fd = fd
 
     def touch(self) -> None:
-        """Say that what the lock guards has changed; only for who holds it for writing."""
+        """Write a new token, which announces a change. Requires a lock for writing.
+
+        Raises:
+            MediumError, NoSpaceError: the token cannot be written.
+        """
         token = struct.pack("<QQI", time.time_ns(), 0, os.getpid())
-        token += secrets.token_bytes(_TOKEN - len(token))
+        token += secrets.token_bytes(_TOKEN_SIZE - len(token))
         try:
             os.pwrite(self.fd, token, 0)
         except OSError as error:
@@ -48,44 +52,40 @@ class Lock:
 
 
 @contextmanager
-def held(
-    path: Path, stop: Cancellation, *, write: bool, patience: float | None = None
-) -> Iterator[Lock]:
-    """Hold the lock at ``path`` until the block ends; the file is made where it is missing.
+def acquire_lock(
+    path: Path, cancellation: Cancellation, *, write: bool, timeout: float | None = None
+) -> Iterator[StorageLock]:
+    """Hold the lock at ``path`` until the block ends.
 
     Args:
-        path: the lock's file.
-        stop: ends the waiting.
-        write: alone, or together with others that only read.
-        patience: seconds to wait for others; None: ``PATIENCE``.
+        path: the lock file, which is created if it does not exist.
+        cancellation: ends the wait for the lock.
+        write: acquire the lock exclusively; otherwise other readers may hold it, too.
+        timeout: seconds to wait; None: ``TIMEOUT``.
 
     Raises:
-        LockedError: others hold it for longer than that.
+        LockedError: another process holds the lock for longer than ``timeout``.
         MediumError: the file cannot be opened or locked.
     """
-    fd = _opened(path, write=write)
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        lock = Lock(path, fd)
+        try:
+            fd = os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o644)
+        except PermissionError:
+            if write:
+                raise
+            fd = os.open(path, flags | os.O_RDONLY)
+    except OSError as error:
+        raise explained(error, path, "cannot open") from error
+    try:
+        lock = StorageLock(path, fd)
         file_lock.lock(
             lock,
             method="fcntl",
             shared=not write,
-            timeout=PATIENCE if patience is None else patience,
-            cancellation=stop,
+            timeout=TIMEOUT if timeout is None else timeout,
+            cancellation=cancellation,
         )
         yield lock
     finally:
         os.close(fd)
-
-
-def _opened(path: Path, *, write: bool) -> int:
-    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        try:
-            return os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o644)
-        except PermissionError:
-            if write:
-                raise
-            return os.open(path, flags | os.O_RDONLY)
-    except OSError as error:
-        raise explained(error, path, "cannot open") from error

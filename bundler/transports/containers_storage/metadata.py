@@ -1,7 +1,7 @@
-"""The three lists of a storage (images, layers, containers), as JSON files under their locks.
+"""The records of a storage: images, layers and containers, in JSON files with a lock each.
 
-Records are kept as they were read, so that members of other versions survive; what this program
-understands of one is a view of it.
+Records are kept as parsed JSON, so that members that this program does not know survive.
+``ImageRecord`` and ``LayerRecord`` are views of them.
 
 https://github.com/containers/storage/blob/v1.59.1/images.go
 https://github.com/containers/storage/blob/v1.59.1/layers.go
@@ -22,7 +22,7 @@ from bundler.errors import MalformedError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.oci.json import base64_strict, strict, timestamps
 from bundler.oci.json.table import Table
-from bundler.transports.containers_storage import lockfile
+from bundler.transports.containers_storage.lockfile import StorageLock, acquire_lock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.content.compression.decompress import Compression
 
-MAX_LIST = 512 * 1024 * 1024
 MANIFEST = "manifest"
-"""The item that holds an image's latest manifest; ``manifest-DIGEST`` holds the one of a digest."""
+"""Key of the item with an image's latest manifest; the key of any other is ``manifest-DIGEST``."""
 
 COMPRESSIONS: dict[Compression | None, int] = {
     None: 0,
@@ -43,45 +42,50 @@ COMPRESSIONS: dict[Compression | None, int] = {
     "xz": 3,
     "zstd": 4,
 }
-"""The numbers that stand for them in the records of layers."""
+"""The numbers of the compressions in the records of layers."""
 
+_MAX_LIST = 512 * 1024 * 1024
 _PLAIN_KEY = frozenset("0123456789abcdefghijklmnopqrstuvwxyz.")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One image; ``value`` is the truth, the rest are views of it."""
+    """View of the record of an image."""
 
     value: dict[str, Any]
+    """The record."""
     id: str
     names: tuple[str, ...]
     top_layer: str | None
     mapped_layers: tuple[str, ...]
+    """Copies of the top layer with other user IDs."""
     items: tuple[str, ...]
+    """The keys of its items: manifests, the config, signatures."""
     sizes: dict[str, Any]
+    """The sizes of its items."""
 
     @classmethod
-    def of(cls, value: dict[str, Any], what: str) -> ImageRecord:
-        """Read a record.
+    def parse(cls, value: dict[str, Any], subject: str) -> ImageRecord:
+        """Validate a record.
 
         Raises:
-            MalformedError: a member has the wrong type, or an id would lead elsewhere.
+            MalformedError: a member has the wrong type, or an ID is invalid.
         """
-        table = Table(value, what)
+        table = Table(value, subject)
         top = table.optional_text("layer")
         return cls(
             value,
-            checked_id(table.optional_text("id"), what),
+            parse_id(table.optional_text("id"), subject),
             table.texts("names"),
-            None if top is None else checked_id(top, what),
-            tuple(checked_id(one, what) for one in table.texts("mapped-layers")),
+            None if top is None else parse_id(top, subject),
+            tuple(parse_id(one, subject) for one in table.texts("mapped-layers")),
             table.texts("big-data-names"),
             dict(table.table("big-data-sizes").value),
         )
 
     @property
     def manifests(self) -> dict[str, str]:
-        """The item that holds each of its manifests, by digest."""
+        """The keys of the items with its manifests, by digest."""
         digests = Table(self.value, self.id).text_map("big-data-digests")
         return {
             digest: key
@@ -92,38 +96,40 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class LayerRecord:
-    """One layer; ``value`` is the truth, the rest are views of it."""
+    """View of the record of a layer."""
 
     value: dict[str, Any]
+    """The record."""
     id: str
     parent: str | None
     diff_digest: str | None
-    """Of the uncompressed tar."""
+    """Digest of the uncompressed tar."""
     diff_size: int
+    """Size of the uncompressed tar; -1 if unknown."""
     compressed_digest: str | None
-    """Of the blob it came as."""
+    """Digest of the blob that was unpacked."""
     compressed_size: int
     complete: bool
 
     @property
     def compression(self) -> Compression | None:
-        """How that blob was compressed."""
-        kind = self.value.get("compression", 0)
-        return next((name for name, number in COMPRESSIONS.items() if number == kind), None)
+        """The compression of the blob that was unpacked."""
+        recorded = self.value.get("compression", 0)
+        return next((name for name, number in COMPRESSIONS.items() if number == recorded), None)
 
     @classmethod
-    def of(cls, value: dict[str, Any], what: str) -> LayerRecord:
-        """Read a record.
+    def parse(cls, value: dict[str, Any], subject: str) -> LayerRecord:
+        """Validate a record.
 
         Raises:
-            MalformedError: a member has the wrong type, or an id would lead elsewhere.
+            MalformedError: a member has the wrong type, or an ID is invalid.
         """
-        table = Table(value, what)
+        table = Table(value, subject)
         parent = table.optional_text("parent")
         return cls(
             value,
-            checked_id(table.optional_text("id"), what),
-            None if parent is None else checked_id(parent, what),
+            parse_id(table.optional_text("id"), subject),
+            None if parent is None else parse_id(parent, subject),
             table.optional_text("diff-digest"),
             -1 if value.get("diff-size") == -1 else table.integer("diff-size", 0),
             table.optional_text("compressed-diff-digest"),
@@ -133,144 +139,144 @@ class LayerRecord:
 
 
 class RecordStore:
-    """One kind of records: a directory, its lock, and one or two JSON files in it."""
+    """All records of one kind: a directory with a lock and one or two JSON files."""
 
-    def __init__(self, folder: Path, kind: str, stop: Cancellation) -> None:
-        self.folder = folder
+    def __init__(self, directory: Path, kind: str, cancellation: Cancellation) -> None:
+        self.directory = directory
         self.kind = kind
-        self._stop = stop
+        self._cancellation = cancellation
 
     def read(self) -> list[dict[str, Any]]:
-        """All records, under the lock for as long as it takes to read them; none: no directory.
+        """Return all records; none if the directory does not exist.
 
         Raises:
-            LockedError, MalformedError, MediumError: they cannot be read.
+            LockedError, MalformedError, MediumError: the records cannot be read.
         """
-        if not self.folder.is_dir():
+        if not self.directory.is_dir():
             return []
-        with self._locked(write=False):
+        with self._lock(write=False):
             return [value for _, values in self._load() for value in values]
 
     @contextmanager
-    def changing(self) -> Iterator[RecordTransaction]:
-        """Hold the lock alone; what ``save`` is given is there for everybody afterwards.
+    def edit(self) -> Iterator[RecordTransaction]:
+        """Hold the lock for writing until the block ends; ``save`` writes the changes.
 
         Raises:
-            LockedError, MalformedError, MediumError: they cannot be read or locked.
+            LockedError, MalformedError, MediumError: the records cannot be locked or read.
         """
-        with self._locked(write=True) as lock:
-            changes = RecordTransaction(self, lock, dict(self._load()))
-            yield changes
+        with self._lock(write=True) as lock:
+            yield RecordTransaction(self, lock, dict(self._load()))
 
-    def _locked(self, *, write: bool) -> AbstractContextManager[lockfile.Lock]:
-        return lockfile.held(self.folder / f"{self.kind}.lock", self._stop, write=write)
+    def _lock(self, *, write: bool) -> AbstractContextManager[StorageLock]:
+        return acquire_lock(self.directory / f"{self.kind}.lock", self._cancellation, write=write)
 
     def _load(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        """Each file's records; what was made to be forgotten lies in a file of its own."""
-        with Directory.open(self.folder) as folder:
+        """Yield the records by file. Records that need not survive a reboot have their own file."""
+        with Directory.open(self.directory) as directory:
             for name in (f"{self.kind}.json", f"volatile-{self.kind}.json"):
                 try:
-                    raw = folder.read(name, limit=MAX_LIST)
+                    raw = directory.read(name, limit=_MAX_LIST)
                 except NotFoundError:
                     yield name, []
                     continue
-                what = str(self.folder / name)
-                values = strict.loads(raw or b"[]", subject=what, limit=MAX_LIST)
-                tables = Table({self.kind: values}, what).tables(self.kind)
+                subject = str(self.directory / name)
+                values = strict.loads(raw or b"[]", subject=subject, limit=_MAX_LIST)
+                tables = Table({self.kind: values}, subject).tables(self.kind)
                 yield name, [dict(table.value) for table in tables]
 
 
 class RecordTransaction:
-    """The records while their lock is held alone."""
+    """The records while their lock is held for writing."""
 
     def __init__(
-        self, owner: RecordStore, lock: lockfile.Lock, files: dict[str, list[dict[str, Any]]]
+        self, store: RecordStore, lock: StorageLock, files: dict[str, list[dict[str, Any]]]
     ) -> None:
-        self._owner = owner
+        self._store = store
         self._lock = lock
         self._files = files
-        self._saved = {name: _dumped(values) for name, values in files.items()}
+        self._saved = {name: _encode(values) for name, values in files.items()}
 
     @property
     def values(self) -> list[dict[str, Any]]:
-        """All records."""
+        """All records; the caller may change them."""
         return [value for values in self._files.values() for value in values]
 
     def add(self, value: dict[str, Any]) -> None:
-        """One more record."""
-        self._files[f"{self._owner.kind}.json"].append(value)
+        """Add a record."""
+        self._files[f"{self._store.kind}.json"].append(value)
 
-    def drop(self, ids: Collection[str]) -> None:
-        """Records less."""
+    def remove(self, ids: Collection[str]) -> None:
+        """Remove records by ID."""
         for values in self._files.values():
             values[:] = [value for value in values if value.get("id") not in ids]
 
     def save(self) -> None:
-        """Make the records durable as they are now, and tell the others.
+        """Write the records durably, and announce the change to other processes.
 
         Raises:
-            MediumError, NoSpaceError: the former ones stay.
+            MediumError, NoSpaceError: the former records are kept.
         """
-        with Directory.open(self._owner.folder) as folder:
+        with Directory.open(self._store.directory) as directory:
             for name, values in self._files.items():
-                raw = _dumped(values)
+                raw = _encode(values)
                 if raw != self._saved.get(name, b"[]"):
                     self._lock.touch()
-                    write_bytes_in(folder, name, raw, mode=0o600)
+                    write_bytes_in(directory, name, raw, mode=0o600)
                     self._saved[name] = raw
 
 
-def checked_id(text: str | None, what: str) -> str:
-    """An id as it becomes the name of a directory.
+def parse_id(text: str | None, subject: str) -> str:
+    """Return an ID, which is safe to use as the name of a directory.
 
     Raises:
-        MalformedError: it is none.
+        MalformedError: ``text`` is not an ID.
     """
     if text is None or len(text) != 64 or set(text) - set("0123456789abcdef"):
-        raise MalformedError(f"{what}: {str(text)[:80]!r} is not an id of 64 hexadecimal digits")
+        raise MalformedError(f"{subject}: {str(text)[:80]!r} is not an id of 64 hexadecimal digits")
     return text
 
 
-def item_file(key: str) -> str:
-    """The name of the file that holds the item ``key`` of an image."""
+def encode_item_key(key: str) -> str:
+    """Return the file name of an item, as containers/storage derives it from the key."""
     return key if set(key) <= _PLAIN_KEY else "=" + base64_strict.encode(key.encode())
 
 
-def read_item(folder: Path, image: str, key: str) -> bytes:
-    """An item of an image whose records lie in ``folder``.
+def read_item(directory: Path, image: str, key: str) -> bytes:
+    """Read an item of an image; ``directory`` contains the records of the images.
 
     Raises:
-        NotFoundError, LimitError, MediumError: it cannot be read.
+        NotFoundError, LimitError, MediumError: the item cannot be read.
     """
-    with Directory.open(folder / image) as opened:
-        return opened.read(item_file(key), limit=strict.MAX_DOCUMENT)
+    with Directory.open(directory / image) as items:
+        return items.read(encode_item_key(key), limit=strict.MAX_DOCUMENT)
 
 
-def write_items(folder: Path, image: str, items: dict[str, bytes]) -> None:
-    """Store items of an image, replacing those of the same keys.
+def write_items(directory: Path, image: str, items: dict[str, bytes]) -> None:
+    """Write items of an image, replacing those with the same keys.
 
     Raises:
-        MediumError, NoSpaceError: not all of them are stored.
+        MediumError, NoSpaceError: some items were not written.
     """
+    path = directory / image
     try:
-        (folder / image).mkdir(0o700, exist_ok=True)
+        path.mkdir(0o700, exist_ok=True)
     except OSError as error:
-        raise explained(error, folder / image, "cannot make this directory") from error
-    with Directory.open(folder / image) as opened:
+        raise explained(error, path, "cannot make this directory") from error
+    with Directory.open(path) as image_directory:
         for key, data in items.items():
-            write_bytes_in(opened, item_file(key), data, mode=0o600)
+            write_bytes_in(image_directory, encode_item_key(key), data, mode=0o600)
 
 
-def new_image(image: str, top_layer: str | None, created: str | None) -> dict[str, Any]:
-    """A record without names and items, its members in the usual order."""
+def create_image_record(image: str, top_layer: str | None, created: str | None) -> dict[str, Any]:
+    """Create the record of an image without names and items."""
     value: dict[str, Any] = {"id": image}
     if top_layer is not None:
         value["layer"] = top_layer
-    return value | {"created": created or now()}
+    return value | {"created": created or format_current_time()}
 
 
-def with_items(value: dict[str, Any], items: dict[str, bytes]) -> dict[str, Any]:
-    """The record of an image that now has ``items`` too."""
+def add_items(value: dict[str, Any], items: dict[str, bytes]) -> dict[str, Any]:
+    """Return a copy of the record of an image that lists ``items``, too."""
     digests = {key: Digest.of(data).text for key, data in items.items()}
     names = dict.fromkeys([*(value.get("big-data-names") or ()), *items])
     return value | {
@@ -282,10 +288,10 @@ def with_items(value: dict[str, Any], items: dict[str, bytes]) -> dict[str, Any]
     }
 
 
-def now() -> str:
-    """The time as records have it."""
+def format_current_time() -> str:
+    """Return the current time in the format of the records."""
     return timestamps.format_nanoseconds(time.time_ns())
 
 
-def _dumped(values: list[dict[str, Any]]) -> bytes:
+def _encode(values: list[dict[str, Any]]) -> bytes:
     return json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()

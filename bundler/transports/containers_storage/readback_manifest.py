@@ -1,7 +1,8 @@
-"""How an image reads that lies in a storage: its manifest names layers that are no longer there.
+"""Manifests of stored images.
 
-A storage keeps the manifest as it came, and its layers unpacked. What can be copied out is an
-image of the same type whose layers are the uncompressed ones, by their diff ids.
+A storage keeps the original manifest of an image, but its layers only unpacked. To copy an image
+out, its manifest is rewritten: the same type, with the uncompressed layers instead of the original
+ones.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.manifest import ImageManifest
-from bundler.transports.containers_storage import storage as store
 from bundler.transports.containers_storage.metadata import MANIFEST
 
 if TYPE_CHECKING:
@@ -34,75 +34,72 @@ _LAYER_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class ManifestAndDescriptor:
-    """A manifest that can be read, and its descriptor."""
+    """The bytes of a manifest, and its descriptor."""
 
-    root: Descriptor
+    descriptor: Descriptor
     raw: bytes
 
 
-def as_stored(storage: Storage, image: ImageRecord, digest: Digest | None) -> ManifestAndDescriptor:
-    """The manifest that came with ``image``: the one of ``digest`` if that is kept, else the last.
+def read_stored_manifest(
+    storage: Storage, image: ImageRecord, digest: Digest | None
+) -> ManifestAndDescriptor:
+    """Read the original manifest ``digest`` of ``image``, or the latest one.
 
     Raises:
-        NotFoundError, IntegrityError: it cannot be read.
+        NotFoundError, MalformedError: the manifest cannot be read.
     """
     key = image.manifests.get(digest.text, MANIFEST) if digest else MANIFEST
-    raw = storage.item(image, key)
-    parsed = manifest.parse(raw, None, subject=_what(storage, image))
+    raw = storage.read_item(image, key)
+    parsed = manifest.parse(raw, None, subject=f"{storage.subject}: image {image.id}")
     return ManifestAndDescriptor(Descriptor(parsed.media_type, Digest.of(raw), len(raw)), raw)
 
 
-def for_copy(
+def create_readback_manifest(
     storage: Storage, image: ImageRecord, layers: Mapping[str, LayerRecord]
 ) -> ManifestAndDescriptor:
-    """The manifest of ``image`` with the layers that can be read here.
+    """Create the manifest of ``image`` with uncompressed layers.
 
-    It is the one that is stored, byte for byte, where that names them already.
+    The stored manifest is returned unchanged if its layers are uncompressed already.
 
     Raises:
-        MalformedError: manifest and layers do not belong together.
+        MalformedError: the manifest does not match the stored layers.
     """
-    what = _what(storage, image)
-    stored = as_stored(storage, image, None)
-    parsed = manifest.parse(stored.raw, stored.root.media_type, subject=what)
+    subject = f"{storage.subject}: image {image.id}"
+    stored = read_stored_manifest(storage, image, None)
+    parsed = manifest.parse(stored.raw, stored.descriptor.media_type, subject=subject)
     if not isinstance(parsed, ImageManifest):
-        raise MalformedError(f"{what}: its own manifest is a {parsed.media_type}")
-    readable = [_descriptor(layer, parsed, what) for layer in store.chain(storage, image, layers)]
+        raise MalformedError(f"{subject}: its own manifest is a {parsed.media_type}")
+    readable = []
+    for layer in storage.list_layers_of(image, layers):
+        if layer.diff_digest is None or layer.diff_size < 0:
+            raise MalformedError(f"{subject}: layer {layer.id} does not say what its tar was")
+        media_type = _LAYER_TYPES[parsed.media_type]
+        readable.append(Descriptor(media_type, Digest(layer.diff_digest), layer.diff_size))
     if len(readable) != len(parsed.layers):
         raise MalformedError(
-            f"{what}: it names {len(parsed.layers)} layers, and {len(readable)} are stored"
+            f"{subject}: it names {len(parsed.layers)} layers, and {len(readable)} are stored"
         )
     if [layer.digest for layer in readable] == [layer.digest for layer in parsed.layers]:
         return stored
-    raw = _with_layers(parsed, readable, what)
+    raw = _replace_layers(parsed, readable, subject)
     return ManifestAndDescriptor(Descriptor(parsed.media_type, Digest.of(raw), len(raw)), raw)
 
 
-def _what(storage: Storage, image: ImageRecord) -> str:
-    return f"{storage.what}: image {image.id}"
-
-
-def _descriptor(layer: LayerRecord, parsed: ImageManifest, what: str) -> Descriptor:
-    if layer.diff_digest is None or layer.diff_size < 0:
-        raise MalformedError(f"{what}: layer {layer.id} does not say what its tar was")
-    return Descriptor(_LAYER_TYPES[parsed.media_type], Digest(layer.diff_digest), layer.diff_size)
-
-
-def _with_layers(parsed: ImageManifest, layers: Sequence[Descriptor], what: str) -> bytes:
-    """The manifest anew, its members in the order in which containers/image writes them."""
-    value: dict[str, Any] = strict.load_object(parsed.raw, subject=what)
-    value["layers"] = [
-        {"mediaType": layer.media_type, "digest": layer.digest.text, "size": layer.size}
-        if parsed.media_type == media_types.OCI_MANIFEST
-        else {"mediaType": layer.media_type, "size": layer.size, "digest": layer.digest.text}
-        for layer in layers
-    ]
-    if parsed.media_type == media_types.DOCKER_MANIFEST:
-        value["config"] = _docker_order(value["config"])
+def _replace_layers(parsed: ImageManifest, layers: Sequence[Descriptor], subject: str) -> bytes:
+    """Encode a manifest with other layers, with members in the order of containers/image."""
+    value: dict[str, Any] = strict.load_object(parsed.raw, subject=subject)
+    if parsed.media_type == media_types.OCI_MANIFEST:
+        value["layers"] = [
+            {"mediaType": layer.media_type, "digest": layer.digest.text, "size": layer.size}
+            for layer in layers
+        ]
+    else:
+        value["layers"] = [
+            {"mediaType": layer.media_type, "size": layer.size, "digest": layer.digest.text}
+            for layer in layers
+        ]
+        config = value["config"]
+        first = {key: config[key] for key in ("mediaType", "size", "digest") if key in config}
+        value["config"] = first | config
     known = {key: value[key] for key in _ORDER if key in value}
     return json_encoding.dumps(known | value)
-
-
-def _docker_order(config: dict[str, Any]) -> dict[str, Any]:
-    first = {key: config[key] for key in ("mediaType", "size", "digest") if key in config}
-    return first | config

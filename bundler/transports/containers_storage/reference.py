@@ -1,7 +1,7 @@
-"""What stands after ``containers-storage:``: which storage, and which image in it.
+"""References of ``containers-storage:``.
 
-``[[DRIVER@]ROOT[+RUNROOT][:OPTION,…]]NAME[:TAG][@DIGEST][@ID]``, the first brackets being there or
-not, the second ones as they stand. See containers-transports(5).
+``[[DRIVER@]ROOT[+RUNROOT][:OPTION,…]]NAME[:TAG][@DIGEST][@ID]``; the brackets around the storage
+are literal, the others mark optional parts. See containers-transports(5).
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bundler.errors import InvalidReferenceError, MalformedError
+from bundler.errors import InvalidReferenceError, MalformedError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _HEX = re.compile(r"[0-9a-f]{3,64}")
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -20,7 +24,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class StorageLocation:
-    """The storage that a reference names; what is None stands in storage.conf."""
+    """The storage in a reference. For a value that is None, storage.conf applies."""
 
     driver: str | None
     root: Path
@@ -33,35 +37,79 @@ class StorageLocation:
         options = f":{','.join(self.options)}" if self.options else ""
         return f"[{driver}{self.root}{run_root}{options}]"
 
+    def parse_options(self) -> Mapping[str, str]:
+        """Return the driver options by name, such as ``overlay.mount_program``.
+
+        Raises:
+            UsageError: an option has no value.
+        """
+        parsed = {}
+        for option in self.options:
+            key, equals, value = option.partition("=")
+            if not equals:
+                raise UsageError(
+                    f"containers-storage: the option {option[:80]!r} has no value",
+                    hint="write it as overlay.mount_program=/usr/bin/fuse-overlayfs",
+                )
+            parsed[key.strip().removeprefix("storage.").lower()] = value.strip()
+        return parsed
+
 
 @dataclass(frozen=True, slots=True)
 class ImageName:
-    """How an image is called: by name, by id, or by what may be either."""
+    """The part of a reference that identifies an image: a name, an ID, or both."""
 
-    named: ImageReference | None
-    """With a tag or a digest."""
+    reference: ImageReference | None
+    """With a tag or a digest; None if only an ID is given."""
     id: str | None = None
-    """Or the beginning of one."""
-    either: str | None = None
-    """A name that is at the same time the beginning of an id; the id goes first."""
+    """An image ID or the beginning of one."""
+    possible_id: str | None = None
+    """A name that may also be the beginning of an ID. An image with such an ID has precedence."""
 
     def __str__(self) -> str:
-        name = self.either or str(self.named or "")
+        name = self.possible_id or str(self.reference or "")
         return f"{name}@{self.id}" if self.id else name
 
 
-def split(text: str) -> tuple[StorageLocation | None, str]:
-    """The storage that ``text`` names, if it does, and the rest.
+@dataclass(frozen=True, slots=True)
+class StorageReference:
+    """``containers-storage:[[DRIVER@]ROOT[+RUNROOT][:OPTIONS]]NAME[@ID]`` or ``…@ID``."""
+
+    location: StorageLocation | None
+    """None: the storage that storage.conf specifies."""
+    image_name: ImageName
+
+    @property
+    def transport(self) -> str:
+        """``containers-storage``."""
+        return "containers-storage"
+
+    @property
+    def name(self) -> str:
+        """The image without its storage."""
+        return str(self.image_name)
+
+    @property
+    def image(self) -> ImageReference | None:
+        """The name; None if only an ID is given."""
+        return self.image_name.reference
+
+    def __str__(self) -> str:
+        return f"containers-storage:{self.location or ''}{self.image_name}"
+
+
+def parse(text: str) -> StorageReference:
+    """Parse the part of a reference after ``containers-storage:``.
 
     Raises:
-        InvalidReferenceError: the brackets hold something else.
+        InvalidReferenceError: the storage or the name is invalid.
     """
     if not text.startswith("["):
-        return None, text
-    inner, bracket, rest = text[1:].partition("]")
-    driver, at, place = inner.rpartition("@") if "@" in inner else ("", "", inner)
-    place, colon, options = place.partition(":")
-    root, _, run_root = place.partition("+")
+        return StorageReference(None, parse_image_name(text))
+    storage, bracket, name = text[1:].partition("]")
+    driver, at, paths = storage.rpartition("@")
+    paths, _, options = paths.partition(":")
+    root, _, run_root = paths.partition("+")
     if not bracket or (at and not driver) or not root:
         raise InvalidReferenceError(
             f"containers-storage:{text[:200]}: no storage stands in the brackets",
@@ -72,16 +120,20 @@ def split(text: str) -> tuple[StorageLocation | None, str]:
             raise InvalidReferenceError(
                 f"containers-storage:{text[:200]}: {path[:120]!r} is not an absolute path"
             )
-    given = tuple(options.split(",")) if colon and options else ()
-    found = StorageLocation(driver or None, Path(root), Path(run_root) if run_root else None, given)
-    return found, rest
+    location = StorageLocation(
+        driver or None,
+        Path(root),
+        Path(run_root) if run_root else None,
+        tuple(options.split(",")) if options else (),
+    )
+    return StorageReference(location, parse_image_name(name))
 
 
-def parse_name(text: str) -> ImageName:
-    """Read the part behind the storage.
+def parse_image_name(text: str) -> ImageName:
+    """Parse the part of a reference after the storage.
 
     Raises:
-        InvalidReferenceError: it is neither a name nor an id.
+        InvalidReferenceError: ``text`` is neither a name nor an ID.
     """
     front, at, last = text.rpartition("@")
     image_id = None
@@ -99,9 +151,9 @@ def parse_name(text: str) -> ImageName:
         return ImageName(None, image_id)
     if image_id is None and _ID.fullmatch(text):
         return ImageName(None, text)
-    named = ImageReference.parse(text).with_default_tag()
-    either = text if image_id is None and _HEX.fullmatch(text) else None
-    return ImageName(named, image_id, either)
+    reference = ImageReference.parse(text).with_default_tag()
+    possible_id = text if image_id is None and _HEX.fullmatch(text) else None
+    return ImageName(reference, image_id, possible_id)
 
 
 def _is_digest(text: str) -> bool:

@@ -1,4 +1,7 @@
-"""Signatures in a storage: those of a manifest one behind the other, their sizes told elsewhere.
+"""Simple signatures in a storage.
+
+All signatures of a manifest are concatenated in one item of the image. The record of the image
+contains their sizes.
 
 https://github.com/containers/image/blob/v5.36.2/storage/storage_image.go
 """
@@ -21,43 +24,42 @@ if TYPE_CHECKING:
 _LATEST = "signatures"
 
 
-def items(of: Digest, signatures: Sequence[bytes]) -> dict[str, bytes]:
-    """The items in which the signatures of the manifest ``of`` are kept."""
+def create_items(manifest: Digest, signatures: Sequence[bytes]) -> dict[str, bytes]:
+    """Return the items that store the signatures of ``manifest``."""
     joined = b"".join(signatures)
     latest = {_LATEST: joined} if joined else {}
-    return {**latest, _key(of): joined}
+    return {**latest, f"signature-{manifest.hex}": joined}
 
 
-def metadata(of: Digest, signatures: Sequence[bytes]) -> str:
-    """What an image's record says of the signatures of its latest manifest."""
-    sizes = [len(one) for one in signatures]
+def create_metadata(manifest: Digest, signatures: Sequence[bytes]) -> str:
+    """Return the member ``metadata`` of an image's record, with the sizes of its signatures."""
+    sizes = [len(signature) for signature in signatures]
     latest = {"signature-sizes": sizes} if sizes else {}
-    return json.dumps({**latest, "signatures-sizes": {of.text: sizes}}, separators=(",", ":"))
+    return json.dumps({**latest, "signatures-sizes": {manifest.text: sizes}}, separators=(",", ":"))
 
 
-def read(storage: Storage, image: ImageRecord, of: Digest) -> list[bytes]:
-    """The signatures of one manifest of ``image``.
+def read(storage: Storage, image: ImageRecord, manifest: Digest) -> list[bytes]:
+    """Return the signatures of one manifest of ``image``.
 
     Raises:
-        MalformedError: they are not as long as is told.
+        MalformedError: the signatures do not match their recorded sizes.
     """
-    what = f"{storage.what}: image {image.id}: signatures"
-    key = _key(of)
+    subject = f"{storage.subject}: image {image.id}: signatures"
+    key = f"signature-{manifest.hex}"
     if key not in image.items:
         return []
-    text = Table(image.value, what).optional_text("metadata") or "{}"
-    sizes = Table.parse(text.encode(), what).table("signatures-sizes").value.get(of.text) or []
-    joined = storage.item(image, key)
+    text = Table(image.value, subject).optional_text("metadata") or "{}"
+    table = Table.parse(text.encode(), subject).table("signatures-sizes")
+    sizes = table.value.get(manifest.text) or []
+    joined = storage.read_item(image, key)
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
-        raise MalformedError(f"{what}: their sizes are no numbers")
+        raise MalformedError(f"{subject}: their sizes are no numbers")
     if min(sizes, default=0) < 0 or sum(sizes) != len(joined):
-        raise MalformedError(f"{what}: {sum(sizes)} bytes were told, and {len(joined)} are there")
-    found = []
+        raise MalformedError(
+            f"{subject}: {sum(sizes)} bytes were told, and {len(joined)} are there"
+        )
+    signatures = []
     for size in sizes:
-        found.append(joined[:size])
+        signatures.append(joined[:size])
         joined = joined[size:]
-    return found
-
-
-def _key(of: Digest) -> str:
-    return f"signature-{of.hex}"
+    return signatures

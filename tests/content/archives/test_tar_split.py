@@ -17,7 +17,7 @@ from bundler.content.archives.tar_split import AssembledTar, SplitWriter
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.files.safe_directory import RegularFile
 from bundler.errors import BundlerError, MalformedError
-from bundler.transports.containers_storage.drivers.rooted_tree import Tree
+from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
 from tests.fakes.tars import directory, member, pack, symlink
 
 
@@ -68,7 +68,7 @@ def split(tar, folder):
 def assembled(record, folder, tmp_path):
     (tmp_path / "record").write_bytes(record)
     opened = RegularFile.open(tmp_path / "record")
-    with Tree.open(folder) as tree, AssembledTar(opened, tree, "record") as tar:
+    with RootedTree.open(folder) as tree, AssembledTar(opened, tree, "record") as tar:
         return tar.read()
 
 

@@ -20,7 +20,7 @@ from bundler.transports.containers_storage.drivers.rooted_tree import remove_tre
     ],
 )
 def test_items_lie_in_files_that_are_called_as_others_do(key, name):
-    assert metadata.item_file(key) == name
+    assert metadata.encode_item_key(key) == name
 
 
 def test_a_tree_that_is_removed_takes_nothing_else_with_it(tmp_path):

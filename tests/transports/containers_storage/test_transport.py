@@ -87,7 +87,7 @@ class Place:
         """Where the layer lies that is made of ``diff_ids``."""
         current = None
         for diff_id in diff_ids:
-            current = layer_store.chain_id(current, diff_id)
+            current = layer_store.compute_chain_id(current, diff_id)
         if self.driver == "vfs":
             return self.root / "vfs/dir" / current
         return self.root / "overlay" / current / "diff"
@@ -374,14 +374,14 @@ def test_an_id_that_another_image_has_is_refused(place):
 
 def test_a_locked_storage_is_waited_for_and_then_named(place, monkeypatch):
     place.add(pack(member("a", b"1")))
-    monkeypatch.setattr(lockfile, "PATIENCE", 0.2)
+    monkeypatch.setattr(lockfile, "TIMEOUT", 0.2)
     lock = place.root / f"{place.driver}-images/images.lock"
-    with lockfile.held(lock, Cancellation(), write=True):
+    with lockfile.acquire_lock(lock, Cancellation(), write=True):
         with pytest.raises(LockedError, match=r"images\.lock: locked by another process"):
             place.source().resolve("example.com/app:1")
         stop = Cancellation()
         stop.request()
-        with pytest.raises(CancelledError), lockfile.held(lock, stop, write=False):
+        with pytest.raises(CancelledError), lockfile.acquire_lock(lock, stop, write=False):
             pass
 
 
@@ -391,7 +391,7 @@ def test_a_lock_that_is_let_go_is_taken(place):
     taken = threading.Event()
 
     def hold():
-        with lockfile.held(lock, Cancellation(), write=True):
+        with lockfile.acquire_lock(lock, Cancellation(), write=True):
             taken.set()
             time.sleep(0.3)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.errors import UnsupportedError, UsageError
-from bundler.transports.containers_storage.drivers.overlay import Overlay
-from bundler.transports.containers_storage.drivers.vfs import Vfs
+from bundler.transports.containers_storage.drivers.overlay import OverlayDriver
+from bundler.transports.containers_storage.drivers.vfs import VfsDriver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,9 +46,9 @@ def choose_driver(name: str | None, root: Path) -> str:
 def create_driver(name: str, root: Path, options: Mapping[str, str], *, in_userns: bool) -> Driver:
     """Create the driver ``name`` for the storage at ``root``."""
     if name == "vfs":
-        return Vfs(root)
+        return VfsDriver(root)
     program = options.get("overlay.mount_program") or options.get("mount_program")
-    return Overlay(root, as_files=bool(program), in_userns=in_userns)
+    return OverlayDriver(root, keep_whiteouts=bool(program), in_userns=in_userns)
 
 
 def in_user_namespace() -> bool:

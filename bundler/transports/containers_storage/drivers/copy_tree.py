@@ -1,4 +1,4 @@
-"""Copy a tree of a layer with all that belongs to it, by descriptors and following nothing."""
+"""Copy the tree of a layer with all metadata, through descriptors and without following links."""
 
 from __future__ import annotations
 
@@ -9,97 +9,99 @@ import stat
 from contextlib import suppress
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CLONE = 0x40049409  # FICLONE: both files share their blocks until one is written
-_PIECE = 1 << 30
+_FICLONE = 0x40049409  # both files share their blocks until one of them is written
+_MAX_CHUNK = 1 << 30
 _NO_XATTRS = frozenset({errno.ENOTSUP, errno.EPERM})
+_NO_COPY_FILE_RANGE = frozenset({errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 
 
 def copy_tree(source: int, target: int) -> None:
-    """Copy what is in the open directory ``source``, and what it says of itself, to ``target``.
+    """Copy the content and the metadata of the open directory ``source`` to ``target``.
 
-    Owners, modes, times, attributes, devices and hard links are kept.
+    Owners, modes, times, extended attributes, devices and hard links are preserved.
 
     Raises:
-        OSError: something cannot be read or written.
+        OSError: a file cannot be read or written.
     """
-    copying = _Copying()
-    try:
-        copying.directory(source, target)
-    finally:
-        copying.close()
+    _TreeCopier(target).copy(source)
 
 
-class _Copying:
-    def __init__(self) -> None:
-        self._links: dict[tuple[int, int], str] = {}
-        self._pool = -1
+class _TreeCopier:
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._first_paths: dict[tuple[int, int], str] = {}
+        """The first path of each file that has hard links, by device and inode."""
 
-    def directory(self, source: int, target: int) -> None:
-        """Depth first, with a list of what is open: a tree may be deeper than Python's stack."""
-        self._pool = os.dup(target)
-        way = [(os.dup(source), os.dup(target), self._inner(source, target, ""), "")]
+    def copy(self, source: int) -> None:
+        """Copy depth first, with a stack: the tree may be deeper than Python's own stack."""
+        source, target = os.dup(source), os.dup(self._target)
+        stack: list[tuple[int, int, list[str], str]] = [(source, target, [], "")]
         try:
-            while way:
-                below, copy, inner, path = way[-1]
-                if inner:
-                    name = inner.pop()
-                    os.mkdir(name, 0o700, dir_fd=copy)
-                    fd = os.open(name, _DIRECTORY, dir_fd=below)
-                    new = os.open(name, _DIRECTORY, dir_fd=copy)
-                    way.append((fd, new, [], f"{path}{name}/"))
-                    way[-1] = (fd, new, self._inner(fd, new, f"{path}{name}/"), f"{path}{name}/")
+            stack[0] = (source, target, self._copy_files(source, target, ""), "")
+            while stack:
+                source, target, pending, path = stack[-1]
+                if pending:
+                    name = pending.pop()
+                    path = f"{path}{name}/"
+                    os.mkdir(name, 0o700, dir_fd=target)
+                    source = os.open(name, _DIRECTORY, dir_fd=source)
+                    target = os.open(name, _DIRECTORY, dir_fd=target)
+                    stack.append((source, target, [], path))
+                    stack[-1] = (source, target, self._copy_files(source, target, path), path)
                 else:
-                    _copy_facts(below, copy, os.fstat(below))
-                    way.pop()
-                    os.close(below)
-                    os.close(copy)
+                    _copy_metadata(source, target, os.fstat(source))
+                    stack.pop()
+                    os.close(source)
+                    os.close(target)
         finally:
-            for below, copy, _, _ in way:
-                os.close(below)
-                os.close(copy)
+            for source, target, _, _ in stack:
+                os.close(source)
+                os.close(target)
 
-    def close(self) -> None:
-        if self._pool >= 0:
-            os.close(self._pool)
-
-    def _inner(self, source: int, target: int, path: str) -> list[str]:
-        """Copy what is no directory; the directories are left for later."""
-        inner = []
+    def _copy_files(self, source: int, target: int, path: str) -> list[str]:
+        """Copy everything in ``source`` except directories; return the directories' names."""
+        directories = []
         for name in os.listdir(source):
             status = os.stat(name, dir_fd=source, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
-                inner.append(name)
-            elif not self._linked(status, target, name, path):
-                _copy_one(name, status, source, target)
-        return inner
+                directories.append(name)
+                continue
+            if status.st_nlink > 1:
+                key = (status.st_dev, status.st_ino)
+                first = self._first_paths.setdefault(key, path + name)
+                if first != path + name:
+                    # No other process writes to the copy, and no directory in ``first`` is a link.
+                    os.link(
+                        first,
+                        name,
+                        src_dir_fd=self._target,
+                        dst_dir_fd=target,
+                        follow_symlinks=False,
+                    )
+                    continue
+            if stat.S_ISREG(status.st_mode):
+                _copy_regular_file(name, status, source, target)
+            else:
+                _copy_special_file(name, status, source, target)
+        return directories
 
-    def _linked(self, status: os.stat_result, target: int, name: str, path: str) -> bool:
-        if status.st_nlink < 2:
-            return False
-        key = (status.st_dev, status.st_ino)
-        first = self._links.setdefault(key, path + name)
-        if first == path + name:
-            return False
-        # The copy is ours alone, and nothing in its directories' names is a link.
-        os.link(first, name, src_dir_fd=self._pool, dst_dir_fd=target, follow_symlinks=False)
-        return True
 
-
-def _copy_one(name: str, status: os.stat_result, source: int, target: int) -> None:
-    times = (status.st_atime_ns, status.st_mtime_ns)
-    if stat.S_ISREG(status.st_mode):
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
+def _copy_regular_file(name: str, status: os.stat_result, source: int, target: int) -> None:
+    source_fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=source)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        target_fd = os.open(name, flags, 0o600, dir_fd=target)
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            new = os.open(name, flags, 0o600, dir_fd=target)
-            try:
-                _copy_content(fd, new, status.st_size)
-                _copy_facts(fd, new, status)
-            finally:
-                os.close(new)
+            _copy_content(source_fd, target_fd, status.st_size)
+            _copy_metadata(source_fd, target_fd, status)
         finally:
-            os.close(fd)
-        return
+            os.close(target_fd)
+    finally:
+        os.close(source_fd)
+
+
+def _copy_special_file(name: str, status: os.stat_result, source: int, target: int) -> None:
+    """Copy a symbolic link, a device, a pipe or a socket."""
     if stat.S_ISLNK(status.st_mode):
         os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
     else:
@@ -107,27 +109,29 @@ def _copy_one(name: str, status: os.stat_result, source: int, target: int) -> No
     os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
     if not stat.S_ISLNK(status.st_mode):
         os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=target)
+    times = (status.st_atime_ns, status.st_mtime_ns)
     os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
 
 
 def _copy_content(source: int, target: int, size: int) -> None:
+    """Share the blocks if the file system can, else copy in the kernel."""
     with suppress(OSError):
-        fcntl.ioctl(target, _CLONE, source)
+        fcntl.ioctl(target, _FICLONE, source)
         return
     left = size
     while left:
         try:
-            count = os.copy_file_range(source, target, min(left, _PIECE))
+            count = os.copy_file_range(source, target, min(left, _MAX_CHUNK))
         except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+            if error.errno not in _NO_COPY_FILE_RANGE:
                 raise
-            count = os.sendfile(target, source, None, min(left, _PIECE))
+            count = os.sendfile(target, source, None, min(left, _MAX_CHUNK))
         if not count:
             break
         left -= count
 
 
-def _copy_facts(source: int, target: int, status: os.stat_result) -> None:
+def _copy_metadata(source: int, target: int, status: os.stat_result) -> None:
     os.fchown(target, status.st_uid, status.st_gid)
     os.fchmod(target, stat.S_IMODE(status.st_mode))
     for name in os.listxattr(source):

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.transports.containers_storage.drivers.apply_diff import WhiteoutHandler
-    from bundler.transports.containers_storage.drivers.rooted_tree import Tree
+    from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
 
 ROOT_MODE = 0o555
 """Mode of the root directory of a base layer, unless the layer sets another one."""
@@ -23,7 +23,7 @@ class Driver(Protocol):
         ...
 
     @property
-    def removals(self) -> WhiteoutHandler:
+    def whiteouts(self) -> WhiteoutHandler:
         """The representation of removed files."""
         ...
 
@@ -42,6 +42,6 @@ class Driver(Protocol):
         """Remove the files of a layer, if any. The caller holds the lock of the layers."""
         ...
 
-    def files(self, layer: str) -> Tree:
+    def open_tree(self, layer: str) -> RootedTree:
         """Open the tree with the files of a layer's tar; the caller closes it."""
         ...

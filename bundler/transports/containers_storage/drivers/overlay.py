@@ -1,7 +1,8 @@
-"""The driver ``overlay``: each layer's own files in a directory, put over another by the kernel.
+"""The driver ``overlay``: each layer has a directory of its own files, which overlayfs combines.
 
-``overlay/ID/diff`` holds the files, ``link`` a short name, ``lower`` the short names of all layers
-below; ``overlay/l/SHORT`` are links to them, since a mount's options have to fit in one page.
+``overlay/ID/diff`` contains the files, ``link`` a short name of the layer, and ``lower`` the short
+names of all layers below. ``overlay/l/SHORT`` is a link to ``diff``: with short names, the options
+of a mount of many layers fit into one page, which is the kernel's limit.
 
 https://docs.kernel.org/filesystems/overlayfs.html
 """
@@ -18,28 +19,38 @@ from bundler.content.files.os_errors import explained
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import MalformedError
 from bundler.transports.containers_storage.drivers.driver import ROOT_MODE
-from bundler.transports.containers_storage.drivers.rooted_tree import Parts, Tree, remove_tree
+from bundler.transports.containers_storage.drivers.rooted_tree import (
+    Parts,
+    RootedTree,
+    remove_tree,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-_SHORT = 26
-_SHORT_LETTERS = string.ascii_uppercase + string.digits
+_SHORT_NAME_SIZE = 26
+_SHORT_NAME_LETTERS = string.ascii_uppercase + string.digits
 _MAX_LOWER = 64 * 1024
 
 
-class Overlay:
-    """Layers below ``root``; ``as_files`` where a program mounts them that reads ``.wh.`` names."""
+class OverlayDriver:
+    """Stores layers in ``overlay`` below ``root``. Implements ``Driver``.
 
-    def __init__(self, root: Path, *, as_files: bool, in_userns: bool) -> None:
+    Args:
+        root: the root of the storage.
+        keep_whiteouts: store whiteouts as ``.wh.`` files, for a mount program that reads them.
+        in_userns: whether this process runs in a user namespace.
+    """
+
+    def __init__(self, root: Path, *, keep_whiteouts: bool, in_userns: bool) -> None:
         self.home = root / "overlay"
-        self.removals = _Removals(as_files=as_files, in_userns=in_userns)
+        self.whiteouts = _OverlayWhiteouts(keep_as_files=keep_whiteouts, in_userns=in_userns)
 
     def stage(self, staging: Path, parent: str | None) -> Path:
-        """As the protocol has it."""
+        """Create the directories and files of a layer in the staging directory."""
         diff = staging / "diff"
-        short = "".join(secrets.choice(_SHORT_LETTERS) for _ in range(_SHORT))
+        short = "".join(secrets.choice(_SHORT_NAME_LETTERS) for _ in range(_SHORT_NAME_SIZE))
         try:
             for name in ("diff", "work", "merged", *(() if parent else ("empty",))):
                 (staging / name).mkdir(0o700)
@@ -47,30 +58,30 @@ class Overlay:
             if parent is None:
                 diff.chmod(ROOT_MODE)
             else:
-                (staging / "lower").write_text(self._lower(parent), encoding="ascii")
-                above = os.lstat(self.home / parent / "diff")
-                os.chown(diff, above.st_uid, above.st_gid)
-                diff.chmod(stat.S_IMODE(above.st_mode))
+                (staging / "lower").write_text(self._list_lower(parent), encoding="ascii")
+                status = os.lstat(self.home / parent / "diff")
+                os.chown(diff, status.st_uid, status.st_gid)
+                diff.chmod(stat.S_IMODE(status.st_mode))
         except OSError as error:
             raise explained(error, staging, "cannot make a layer here") from error
         return diff
 
     def publish(self, staging: Path, layer: str) -> None:
-        """As the protocol has it."""
+        """Create the link with the short name, and rename the staging directory."""
         links = self.home / "l"
         try:
             links.mkdir(0o755, parents=True, exist_ok=True)
-            short = self._read(staging, "link").strip()
+            short = _read_file(staging, "link").strip()
             (links / short).symlink_to(f"../{layer}/diff")
             staging.rename(self.home / layer)
         except OSError as error:
             raise explained(error, self.home / layer, "cannot write") from error
 
     def remove(self, layer: str) -> None:
-        """As the protocol has it."""
+        """Remove the directory and the link of a layer, if they exist."""
         try:
             with Directory.open(self.home) as home:
-                short = self._short(layer)
+                short = self._read_short_name(layer)
                 if short is not None and (self.home / "l").is_dir():
                     with home.enter("l") as links:
                         links.remove(short)
@@ -78,50 +89,53 @@ class Overlay:
         except OSError as error:
             raise explained(error, self.home / layer, "cannot remove") from error
 
-    def files(self, layer: str) -> Tree:
-        """As the protocol has it."""
-        return Tree.open(self.home / layer / "diff")
+    def open_tree(self, layer: str) -> RootedTree:
+        """Open the files of a layer; the caller closes the tree."""
+        return RootedTree.open(self.home / layer / "diff")
 
-    def _lower(self, parent: str) -> str:
-        """The short names of all layers below a child of ``parent``, the nearest first."""
-        short = self._short(parent)
+    def _list_lower(self, parent: str) -> str:
+        """Return the content of ``lower`` for a child of ``parent``, the nearest layer first."""
+        short = self._read_short_name(parent)
         if short is None:
             raise MalformedError(f"{self.home / parent}: a layer without its short name")
         names = [f"l/{short}"]
         if (self.home / parent / "lower").exists():
-            names.append(self._read(self.home / parent, "lower"))
+            names.append(_read_file(self.home / parent, "lower"))
         return ":".join(names)
 
-    def _short(self, layer: str) -> str | None:
+    def _read_short_name(self, layer: str) -> str | None:
         if not (self.home / layer / "link").exists():
             return None
-        short = self._read(self.home / layer, "link").strip()
+        short = _read_file(self.home / layer, "link").strip()
         if not short.isalnum() or not short.isascii():
             raise MalformedError(f"{self.home / layer / 'link'}: {short[:40]!r} is no short name")
         return short
 
-    def _read(self, folder: Path, name: str) -> str:
-        with Directory.open(folder) as opened:
-            return opened.read(name, limit=_MAX_LOWER).decode("ascii", "replace")
 
+class _OverlayWhiteouts:
+    """Writes whiteouts as overlayfs does.
 
-class _Removals:
-    """Removals in overlayfs's own form: a device 0:0, and an attribute of an emptied directory."""
+    A removed file is a device 0:0, and an opaque directory has an extended attribute.
+    """
 
-    def __init__(self, *, as_files: bool, in_userns: bool) -> None:
-        self.as_files = as_files
+    def __init__(self, *, keep_as_files: bool, in_userns: bool) -> None:
+        self.keep_as_files = keep_as_files
         self._opaque = f"{'user' if in_userns else 'trusted'}.overlay.opaque"
 
-    def remove(self, tree: Tree, parts: Parts, owner: tuple[int, int]) -> None:
+    def remove(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:
         try:
-            folder = tree.directory(parts[:-1], make=True)
+            directory = tree.open_directory(parts[:-1], create=True)
         except NotADirectoryError:
-            return  # some tools remove what is in a directory that they have removed already
-        name = parts[-1]
+            return  # some tools also write whiteouts for the content of a removed directory
         if tree.status(parts) is not None:
-            return  # what this layer brought itself hides what is below
-        os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=folder)
-        os.chown(name, *owner, dir_fd=folder, follow_symlinks=False)
+            return  # a file of this layer hides the one below already
+        os.mknod(parts[-1], stat.S_IFCHR, os.makedev(0, 0), dir_fd=directory)
+        os.chown(parts[-1], *owner, dir_fd=directory, follow_symlinks=False)
 
-    def empty(self, tree: Tree, parts: Parts, own: Collection[Parts]) -> None:  # noqa: ARG002 - the protocol's form
-        os.setxattr(tree.directory(parts, make=True), self._opaque, b"y")
+    def make_opaque(self, tree: RootedTree, parts: Parts, own: Collection[Parts]) -> None:  # noqa: ARG002 - the protocol's form
+        os.setxattr(tree.open_directory(parts, create=True), self._opaque, b"y")
+
+
+def _read_file(directory: Path, name: str) -> str:
+    with Directory.open(directory) as opened:
+        return opened.read(name, limit=_MAX_LOWER).decode("ascii", "replace")

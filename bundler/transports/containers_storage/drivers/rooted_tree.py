@@ -1,8 +1,8 @@
-"""A directory tree that is as hostile as the layer it came from, and never left.
+"""Access to the directory tree of a layer, whose names and links are hostile.
 
-Every name is walked from the tree's root, one component after the other, by descriptors and without
-following what the kernel would follow. A link in the middle of a name leads to where it would lead
-in a container whose root this is: its ``/`` is this root, and ``..`` ends there.
+Every path is resolved from the root of the tree, one component after the other, through descriptors
+and without links that the kernel would follow. A link inside a path leads to where it leads in a
+container with this root: ``/`` is this root, and ``..`` does not leave it.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_MAX_LINKS = 40  # as Linux follows
+_MAX_LINKS = 40  # the limit of Linux
 _MAX_DEPTH = 1024
-_KEPT_OPEN = 32
+_MAX_OPEN_DIRECTORIES = 32
 
 Parts = tuple[str, ...]
+"""The components of a path below the root of a tree."""
 
 
-class Tree:
-    """The tree below the open directory ``fd``, which it closes. For one thread.
+class RootedTree:
+    """The tree below the open directory ``fd``, which it owns. Not thread-safe.
 
-    ``path`` is for messages.
+    ``path`` is for messages only.
     """
 
     def __init__(self, path: Path, fd: int) -> None:
@@ -42,22 +43,24 @@ class Tree:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open the tree at ``path``, whose own name is the storage's.
+        """Open the tree at ``path``, whose last component is not a link.
 
         Raises:
-            NotFoundError, MalformedError, MediumError: it cannot be opened.
+            NotFoundError, MalformedError, MediumError: the directory cannot be opened.
         """
         try:
             return cls(path, os.open(path, _DIRECTORY))
         except OSError as error:
             raise explained(error, path, "cannot open") from error
 
-    def directory(self, parts: Parts, *, make: bool = False) -> int:
-        """A descriptor of the directory ``parts``, this tree's own and good until the next call.
+    def open_directory(self, parts: Parts, *, create: bool = False) -> int:
+        """Return a descriptor of a directory. The tree owns it, and may close it in the next call.
+
+        With ``create``, missing directories are created.
 
         Raises:
-            OSError: it is not there, or no directory.
-            LimitError: too deep, or too many links on the way.
+            OSError: the directory does not exist, or is not a directory.
+            LimitError: the path has too many components, or leads through too many links.
         """
         if not parts:
             return self.fd
@@ -65,59 +68,56 @@ class Tree:
         if known is not None:
             self._open.move_to_end(parts)
             return known
-        found = self._walk(parts, make=make)
-        self._open[parts] = found
-        if len(self._open) > _KEPT_OPEN:
+        fd = self._resolve(parts, create=create)
+        self._open[parts] = fd
+        if len(self._open) > _MAX_OPEN_DIRECTORIES:
             os.close(self._open.popitem(last=False)[1])
-        return found
+        return fd
 
     def status(self, parts: Parts) -> os.stat_result | None:
-        """What lies at ``parts``; a link itself, not its target. None: nothing."""
+        """Return the status of a file, or of a link itself; None if it does not exist."""
         try:
-            folder = self.directory(parts[:-1])
-            return os.stat(parts[-1] if parts else ".", dir_fd=folder, follow_symlinks=False)
+            directory = self.open_directory(parts[:-1])
+            return os.stat(parts[-1] if parts else ".", dir_fd=directory, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
     def remove(self, parts: Parts) -> None:
-        """Remove what lies at ``parts``, with all that is below it, if it is there."""
+        """Remove a file, or a directory with all its content, if it exists."""
         try:
-            folder = self.directory(parts[:-1])
-            status = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+            directory = self.open_directory(parts[:-1])
+            status = os.stat(parts[-1], dir_fd=directory, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return
         if stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode):
-            folder = os.dup(folder)
+            directory = os.dup(directory)
             try:
-                self.forget()
-                remove_tree(parts[-1], folder)
+                # Some open directories may now be removed, or be behind this link.
+                self._close_directories()
+                remove_tree(parts[-1], directory)
             finally:
-                os.close(folder)
+                os.close(directory)
         else:
-            os.unlink(parts[-1], dir_fd=folder)
+            os.unlink(parts[-1], dir_fd=directory)
 
     def open_file(self, name: str) -> RegularFile:
-        """Open the plain file that a tar calls ``name``; the caller closes it.
+        """Open the regular file of a tar member; the caller closes it.
 
         Raises:
-            MalformedError: it is not there as it was.
+            MalformedError: the file does not exist, or is not a regular file.
         """
-        parts = clean(name, str(self.path))
+        parts = parse_member_name(name, str(self.path))
         path = self.path.joinpath(*parts)
         try:
-            fd = os.open(parts[-1] if parts else ".", _FILE, dir_fd=self.directory(parts[:-1]))
+            directory = self.open_directory(parts[:-1])
+            fd = os.open(parts[-1] if parts else ".", _FILE, dir_fd=directory)
         except OSError as error:
             raise MalformedError(f"{path}: not the file that was unpacked: {error}") from error
         return RegularFile(path, fd)
 
-    def forget(self) -> None:
-        """Look at every directory anew: one has gone, or a link leads elsewhere."""
-        while self._open:
-            os.close(self._open.popitem()[1])
-
     def close(self) -> None:
-        """Let go of the tree."""
-        self.forget()
+        """Close all directories."""
+        self._close_directories()
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -128,115 +128,123 @@ class Tree:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _walk(self, parts: Parts, *, make: bool) -> int:
-        """Descend by descriptors; those above stay open, for ``..`` is a step back along them."""
-        way = [os.dup(self.fd)]
-        ahead = deque(parts)
+    def _close_directories(self) -> None:
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _resolve(self, parts: Parts, *, create: bool) -> int:
+        """Open a directory through all directories above it, which stay open for ``..``."""
+        opened = [os.dup(self.fd)]
+        pending = deque(parts)
         links = 0
         try:
-            while ahead:
-                name = ahead.popleft()
+            while pending:
+                name = pending.popleft()
                 if name == "..":
-                    if len(way) > 1:
-                        os.close(way.pop())
+                    if len(opened) > 1:
+                        os.close(opened.pop())
                     continue
-                target = _enter(way, name, make=make)
+                target = _enter(opened, name, create=create)
                 if target is None:
                     continue
                 links += 1
-                if links > _MAX_LINKS or len(ahead) > _MAX_DEPTH:
+                if links > _MAX_LINKS or len(pending) > _MAX_DEPTH:
                     raise LimitError(f"{self.path}: too many links lead to {'/'.join(parts)!r}")
                 if target.startswith("/"):
-                    while len(way) > 1:
-                        os.close(way.pop())
-                ahead.extendleft(
+                    while len(opened) > 1:
+                        os.close(opened.pop())
+                pending.extendleft(
                     reversed([part for part in target.split("/") if part not in ("", ".")])
                 )
-            return way.pop()
+            return opened.pop()
         finally:
-            for fd in way:
+            for fd in opened:
                 os.close(fd)
 
 
-def clean(name: str, what: str) -> Parts:
-    """The components of a member's name; none: the root itself.
+def parse_member_name(name: str, subject: str) -> Parts:
+    """Split the name of a tar member into components; the root itself has none.
 
     Raises:
-        MalformedError: it leads out of the layer, or is no name.
-        LimitError: it is too deep.
+        MalformedError: the name leads out of the layer, or contains a NUL byte.
+        LimitError: the name has too many components.
     """
     parts: list[str] = []
     for part in name.split("/"):
         if (part == ".." and not parts) or "\0" in part:
-            raise MalformedError(f"{what}: {name[:160]!r} leads out of the layer")
+            raise MalformedError(f"{subject}: {name[:160]!r} leads out of the layer")
         if part == "..":
             parts.pop()
         elif part not in ("", "."):
             parts.append(part)
     if len(parts) > _MAX_DEPTH:
-        raise LimitError(f"{what}: a name of {len(parts):,} components")
+        raise LimitError(f"{subject}: a name of {len(parts):,} components")
     return tuple(parts)
 
 
-def remove_tree(name: str, folder: int) -> None:
-    """Remove ``name`` in the directory ``folder``, and all below it, following nothing."""
+def remove_tree(name: str, directory: int) -> None:
+    """Remove ``name`` from the open ``directory`` with all its content, without following links.
+
+    Raises:
+        OSError: a file cannot be removed. A missing ``name`` is no error.
+    """
     try:
-        os.unlink(name, dir_fd=folder)
+        os.unlink(name, dir_fd=directory)
     except IsADirectoryError:
         pass
     except FileNotFoundError:
         return
     else:
         return
-    # A list instead of recursion: a hostile tree may be deeper than Python's stack.
-    way = [(name, *_emptied(name, folder))]
+    # A stack instead of recursion: a hostile tree may be deeper than Python's stack.
+    stack = [(name, *_remove_files(name, directory))]
     try:
-        while way:
-            current, fd, inner = way[-1]
-            if inner:
-                below = inner.pop()
-                way.append((below, *_emptied(below, fd)))
+        while stack:
+            current, fd, pending = stack[-1]
+            if pending:
+                child = pending.pop()
+                stack.append((child, *_remove_files(child, fd)))
             else:
-                os.close(way.pop()[1])
-                os.rmdir(current, dir_fd=way[-1][1] if way else folder)
+                os.close(stack.pop()[1])
+                os.rmdir(current, dir_fd=stack[-1][1] if stack else directory)
     finally:
-        for _, fd, _ in way:
+        for _, fd, _ in stack:
             os.close(fd)
 
 
-def _emptied(name: str, folder: int) -> tuple[int, list[str]]:
-    """A directory without its files: its descriptor, and the directories that are left in it."""
-    fd = os.open(name, _DIRECTORY, dir_fd=folder)
-    inner = []
+def _remove_files(name: str, parent: int) -> tuple[int, list[str]]:
+    """Remove the files of a directory; return its descriptor and the directories in it."""
+    fd = os.open(name, _DIRECTORY, dir_fd=parent)
+    directories = []
     try:
         with os.scandir(fd) as found:
             entries = list(found)
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                inner.append(entry.name)
+                directories.append(entry.name)
             else:
                 os.unlink(entry.name, dir_fd=fd)
     except BaseException:
         os.close(fd)
         raise
-    return fd, inner
+    return fd, directories
 
 
-def _enter(way: list[int], name: str, *, make: bool) -> str | None:
-    """Go into the directory ``name``; or, if it is a link, only say where it leads."""
+def _enter(opened: list[int], name: str, *, create: bool) -> str | None:
+    """Append the directory ``name`` to ``opened``; if it is a link, only return its target."""
     for _ in range(2):
         try:
-            way.append(os.open(name, _DIRECTORY, dir_fd=way[-1]))
+            opened.append(os.open(name, _DIRECTORY, dir_fd=opened[-1]))
         except FileNotFoundError:
-            if not make:
+            if not create:
                 raise
-            os.mkdir(name, 0o755, dir_fd=way[-1])
-            os.chmod(name, 0o755, dir_fd=way[-1])  # noqa: S103 - as others do, whatever the umask is
+            os.mkdir(name, 0o755, dir_fd=opened[-1])
+            os.chmod(name, 0o755, dir_fd=opened[-1])  # noqa: S103 - as other tools do, whatever the umask
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise
             try:
-                return os.readlink(name, dir_fd=way[-1])
+                return os.readlink(name, dir_fd=opened[-1])
             except OSError:
                 raise error from None
         else:

@@ -1,0 +1,322 @@
+"""Write images into a storage.
+
+Blobs are pushed to temporary files of this run. ``commit`` unpacks the layers of each image from
+the lowest to the topmost, reuses layers that the storage has already, and publishes the images and
+their names last.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundler.content.compression import decompress
+from bundler.content.compression.decompress import DecompressingReader
+from bundler.content.files.atomic_write import new_part
+from bundler.content.files.os_errors import explained
+from bundler.content.files.safe_directory import Directory
+from bundler.content.streams.reader import copy_to_fd, drain
+from bundler.content.streams.verified import VerifiedReader
+from bundler.errors import (
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    UnsupportedError,
+    UsageError,
+)
+from bundler.oci import image_config, manifest, media_types
+from bundler.oci.json import strict
+from bundler.oci.manifest import ImageManifest
+from bundler.ports import Capabilities
+from bundler.transports.containers_storage import image_store, layer_store, signatures
+from bundler.transports.containers_storage.image_store import NewImage
+from bundler.transports.containers_storage.layer_store import NewLayer
+from bundler.transports.containers_storage.metadata import MANIFEST
+from bundler.transports.containers_storage.readback_manifest import read_stored_manifest
+from bundler.transports.containers_storage.reference import parse_image_name
+from bundler.transports.containers_storage.source import StorageSource
+from bundler.transports.containers_storage.storage import create_staging
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bundler.content.compression.decompress import Compression
+    from bundler.content.streams.reader import Content, Reader
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
+    from bundler.ports import Node, OpenOptions, Publication
+    from bundler.transports.containers_storage.metadata import LayerRecord
+    from bundler.transports.containers_storage.storage import Storage
+
+_MANIFESTS = frozenset({media_types.OCI_MANIFEST, media_types.DOCKER_MANIFEST})
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class StorageDestination:
+    """Writes a storage. ``has`` and ``push`` may be called from several threads.
+
+    ``close`` removes everything that was pushed and not published.
+    """
+
+    def __init__(self, storage: Storage, options: OpenOptions) -> None:
+        self._storage = storage
+        self._cancellation = options.cancellation
+        self._signatures: dict[Digest, Sequence[bytes]] = {}
+        layer_store.remove_incomplete(storage)
+        with ExitStack() as stack:
+            self._staging = stack.enter_context(create_staging(storage))
+            spool = self._staging.files / "blobs"
+            try:
+                if options.scratch is not None:
+                    scratch = tempfile.TemporaryDirectory(prefix=".airbundle-", dir=options.scratch)
+                    spool = Path(stack.enter_context(scratch)) / "blobs"
+                spool.mkdir(0o700)
+            except OSError as error:
+                raise explained(error, spool, "cannot keep temporary files here") from error
+            self._spool = stack.enter_context(Directory.open(spool))
+            self._images = storage.list_images()
+            self._layers = storage.list_layers()
+            self._resources = stack.pop_all()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Single images, with layers in any form."""
+        return Capabilities(manifests=_MANIFESTS, indexes=False)
+
+    def has(self, target: Node, /) -> bool:
+        """Return whether this run pushed ``target``, or the storage had it when it was opened."""
+        if target.digest is None:
+            return False
+        size = self._spool.size(target.digest.hex)
+        if size is not None:
+            return target.size in (None, size)
+        text = target.digest.text
+        match target.kind:
+            case "manifest":
+                return any(text in image.manifests for image in self._images)
+            case "config":
+                sizes = [image.sizes.get(text) for image in self._images if text in image.items]
+                return bool(sizes) and target.size in (None, *sizes)
+            case "layer":
+                layer = self._find_layer(target.digest)
+                if layer is None:
+                    return False
+                compressed = text == layer.compressed_digest
+                size = layer.compressed_size if compressed else layer.diff_size
+                return target.size in (None, size)
+
+    def push(self, target: Node, content: Content, /) -> Descriptor:
+        """Store a blob in a temporary file."""
+        part = new_part()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            fd = os.open(part, flags, 0o600, dir_fd=self._spool.fd)
+            try:
+                copy_to_fd(content, fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            self._spool.remove(part)
+            raise explained(error, self._spool.path, "cannot write here") from error
+        except BaseException:
+            self._spool.remove(part)
+            raise
+        stored = content.descriptor()
+        self._spool.rename(part, stored.digest.hex)
+        return type(stored)(target.media_type, stored.digest, stored.size)
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """Return the manifest as which the image that ``name`` points to was written."""
+        return StorageSource(self._storage).stored_manifest(name)
+
+    def commit(self, images: Sequence[Publication], /) -> None:
+        """Unpack the pushed layers, then publish images and names.
+
+        Raises:
+            UnsupportedError: a manifest is not one of a container image.
+            IntegrityError: a layer does not match the config.
+            ConflictError: two images have the same name, or a name contains another digest.
+        """
+        digests: dict[str, Digest] = {}
+        for image in images:
+            for name in image.names:
+                if digests.setdefault(name, image.root.digest) != image.root.digest:
+                    raise ConflictError(
+                        f"{self._storage.subject}: two images want the name {name!r}"
+                    )
+        new = [self._unpack_image(image) for image in images]
+        self._storage.sync()
+        image_store.publish(self._storage, new)
+
+    def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
+        """Store the signatures of a manifest that this run pushes, in place of former ones."""
+        self._signatures[manifest] = list(signatures)
+
+    def delete(self, name: str | None = None, /) -> Descriptor:
+        """Remove an image with all its names, and the layers that nothing else needs."""
+        image_name = parse_image_name(name or "")
+        image = image_store.find(self._storage, image_name, self._storage.list_images())
+        removed = read_stored_manifest(self._storage, image, None).descriptor
+        image_store.delete(self._storage, image.id)
+        return removed
+
+    def untag(self, name: str | None = None, /) -> Descriptor:
+        """Remove a name; its image stays."""
+        image_name = parse_image_name(name or "")
+        if image_name.reference is None:
+            raise UsageError(f"{self._storage.subject}: {name} is no name that could be removed")
+        image = image_store.find(self._storage, image_name, self._storage.list_images())
+        image_store.untag(self._storage, str(image_name.reference))
+        return read_stored_manifest(self._storage, image, None).descriptor
+
+    def close(self) -> None:
+        """Remove the temporary files of this run."""
+        self._resources.close()
+
+    def _unpack_image(self, image: Publication) -> NewImage:
+        """Unpack the layers of an image that the storage does not have; the image to publish."""
+        digest = image.root.digest
+        subject = f"{self._storage.subject}: manifest {digest}"
+        raw = self._read(digest, subject)
+        parsed = manifest.parse(raw, image.root.media_type, subject=subject)
+        if not isinstance(parsed, ImageManifest) or parsed.is_artifact:
+            raise UnsupportedError(
+                f"{subject}: not a container image", hint="oci: and dir: keep anything"
+            )
+        config_raw = self._read(parsed.config.digest, f"{subject}: its config")
+        config = image_config.parse(config_raw, subject=f"{subject}: its config")
+        if len(config.diff_ids) != len(parsed.layers):
+            raise MalformedError(
+                f"{subject}: {len(parsed.layers)} layers, "
+                f"and its config names {len(config.diff_ids)}"
+            )
+        if any(one.algorithm != "sha256" for one in (parsed.config.digest, *config.diff_ids)):
+            raise UnsupportedError(f"{subject}: a storage names images and layers by sha256 only")
+        top: str | None = None
+        for layer, diff_id in zip(parsed.layers, config.diff_ids, strict=True):
+            top = self._unpack_layer(layer, diff_id, top)
+        names = _Names.of(image)
+        own = self._signatures.get(digest, ())
+        return NewImage(
+            names.id or parsed.config.digest.hex,
+            top,
+            _time(config.created),
+            {
+                parsed.config.digest.text: config_raw,
+                f"{MANIFEST}-{digest}": raw,
+                MANIFEST: raw,
+                **signatures.create_items(digest, own),
+            },
+            names.names,
+            signatures.create_metadata(digest, own),
+        )
+
+    def _unpack_layer(self, layer: Descriptor, diff_id: Digest, parent: str | None) -> str:
+        """Return the ID of the stored layer that contains ``diff_id`` on ``parent``."""
+        layer_id = layer_store.compute_chain_id(parent, diff_id)
+        present = layer_id in self._storage.list_layers()
+        pushed = self._spool.size(layer.digest.hex) is not None
+        if present and not pushed:
+            return layer_id
+        with ExitStack() as stack:
+            if pushed:
+                stream, compression = self._open_pushed(layer, stack)
+            else:
+                stream, compression = self._open_stored(layer, stack)
+            if present:
+                drain(VerifiedReader(stream, str(layer.digest), digest=diff_id, size=None))
+            else:
+                new = NewLayer(layer_id, parent, diff_id, layer.digest, layer.size, compression)
+                layer_store.add(
+                    self._storage,
+                    self._staging,
+                    new,
+                    stream,
+                    lambda _: self._cancellation.check(),
+                )
+        return layer_id
+
+    def _open_pushed(
+        self, layer: Descriptor, stack: ExitStack
+    ) -> tuple[Reader, Compression | None]:
+        file = stack.enter_context(self._spool.open_file(layer.digest.hex))
+        compression = decompress.detect(file.read(decompress.MAGIC_SIZE))
+        file.seek(0)
+        if compression is None:
+            return file, None
+        return DecompressingReader(file, compression, f"layer {layer.digest}"), compression
+
+    def _open_stored(
+        self, layer: Descriptor, stack: ExitStack
+    ) -> tuple[Reader, Compression | None]:
+        """Open a layer that the storage has on another parent."""
+        stored = self._find_layer(layer.digest)
+        if stored is None:
+            raise NotFoundError(f"{self._storage.subject}: layer {layer.digest} did not arrive")
+        return stack.enter_context(self._storage.open_layer_tar(stored)), stored.compression
+
+    def _find_layer(self, digest: Digest) -> LayerRecord | None:
+        for layer in self._layers.values():
+            if digest.text in (layer.compressed_digest, layer.diff_digest):
+                return layer
+        return None
+
+    def _read(self, digest: Digest, subject: str) -> bytes:
+        """Read and verify a manifest or config that was pushed or is stored."""
+        if self._spool.size(digest.hex) is not None:
+            raw = self._spool.read(digest.hex, limit=strict.MAX_DOCUMENT)
+        else:
+            stored = self._storage.find_item(digest, self._images)
+            if stored is None:
+                raise NotFoundError(f"{subject} did not arrive")
+            raw = stored
+        digest.check(raw, subject)
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The names of a publication, and the ID that one of them specifies."""
+
+    names: tuple[str, ...]
+    id: str | None
+
+    @classmethod
+    def of(cls, image: Publication) -> _Names:
+        names: list[str] = []
+        image_id: str | None = None
+        for text in image.names:
+            name = parse_image_name(text)
+            digest = name.reference.digest if name.reference else None
+            if digest not in (None, image.root.digest):
+                raise ConflictError(
+                    f"{text}: the image that is to have this name is {image.root.digest}",
+                    hint="name a tag, or that digest",
+                )
+            if name.reference is not None:
+                names.append(str(name.reference))
+            image_id = name.id or image_id
+        if image_id is not None and len(image_id) != 64:
+            raise ConflictError(f"@{image_id}: a new image needs a whole id of 64 digits")
+        return cls(tuple(names), image_id)
+
+
+def _time(text: str | None) -> str | None:
+    """Return a time that every user of the storage can parse, or None.
+
+    One invalid time in ``images.json`` makes the list unreadable for other tools.
+    """
+    found = _TIME.fullmatch(text or "")
+    if found is None:
+        return None
+    try:
+        datetime.fromisoformat(f"{found[1]}+00:00")
+    except ValueError:
+        return None
+    return text

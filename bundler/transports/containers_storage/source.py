@@ -1,0 +1,122 @@
+"""Read images from a storage."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from bundler.errors import AmbiguousImageError, NotFoundError
+from bundler.events import Emit, WarningIssued, discard
+from bundler.ports import SynthesizesManifests
+from bundler.transports.containers_storage import image_store, signatures
+from bundler.transports.containers_storage.readback_manifest import (
+    ManifestAndDescriptor,
+    create_readback_manifest,
+    read_stored_manifest,
+)
+from bundler.transports.containers_storage.reference import parse_image_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bundler.content.streams.reader import Reader
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
+    from bundler.ports import Node
+    from bundler.transports.containers_storage.metadata import ImageRecord
+    from bundler.transports.containers_storage.storage import Storage
+
+
+class StorageSource(SynthesizesManifests):
+    """Reads a storage. Layers are returned uncompressed, and manifests describe them that way."""
+
+    def __init__(self, storage: Storage, emit: Emit = discard) -> None:
+        self._storage = storage
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._manifests: dict[Digest, bytes] = {}
+        """Manifests that were returned by this source, by digest."""
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """Return the manifest of the image that ``name`` points to, with uncompressed layers.
+
+        A warning is emitted if the image is signed and this manifest is not the signed one.
+        """
+        image = self._find_image(name)
+        readback = create_readback_manifest(self._storage, image, self._storage.list_layers())
+        if readback.descriptor.digest.text not in image.manifests:
+            stored = read_stored_manifest(self._storage, image, None).descriptor.digest
+            if signatures.read(self._storage, image, stored):
+                self._emit(
+                    WarningIssued(
+                        f"{self._storage.subject}: image {image.id} is signed, but not in the form "
+                        "in which it can be copied: its signatures stay behind"
+                    )
+                )
+        return self._remember(readback)
+
+    def stored_manifest(self, name: str | None = None, /) -> Descriptor:
+        """Return the original manifest or index of the image that ``name`` points to."""
+        reference = None if name is None else parse_image_name(name).reference
+        digest = None if reference is None else reference.digest
+        return self._remember(read_stored_manifest(self._storage, self._find_image(name), digest))
+
+    @contextmanager
+    def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
+        """Open a manifest, a config, or the uncompressed tar of a layer."""
+        if target.digest is None:
+            raise NotFoundError(f"{self._storage.subject}: a blob without a digest is nowhere")
+        if target.kind != "manifest":
+            for layer in self._storage.list_layers().values():
+                if layer.diff_digest == target.digest.text:
+                    with self._storage.open_layer_tar(layer) as tar:
+                        tar.skip(offset)
+                        yield tar
+                    return
+        yield BytesIO(self._read_document(target.digest)[offset:])
+
+    def signatures(self, manifest: Digest, /) -> list[bytes]:
+        """Return the signatures of a stored manifest; a synthesized one has none."""
+        for image in self._storage.list_images():
+            if manifest.text in image.manifests:
+                return signatures.read(self._storage, image, manifest)
+        return []
+
+    def tags(self) -> list[str]:
+        """Return all names of all images."""
+        return [name for image in self._storage.list_images() for name in image.names]
+
+    def close(self) -> None:
+        """Do nothing: no file stays open between two calls."""
+
+    def _find_image(self, name: str | None) -> ImageRecord:
+        images = self._storage.list_images()
+        if name is not None:
+            return image_store.find(self._storage, parse_image_name(name), images)
+        if len(images) == 1:
+            return images[0]
+        hint = image_store.list_names_as_hint(images)
+        raise AmbiguousImageError(self._storage.subject, len(images), hint=hint)
+
+    def _remember(self, found: ManifestAndDescriptor) -> Descriptor:
+        with self._lock:
+            self._manifests[found.descriptor.digest] = found.raw
+        return found.descriptor
+
+    def _read_document(self, digest: Digest) -> bytes:
+        """Read a manifest or a config; manifests that were returned before go first."""
+        with self._lock:
+            if digest in self._manifests:
+                return self._manifests[digest]
+        images = self._storage.list_images()
+        stored = self._storage.find_item(digest, images)
+        if stored is not None:
+            return stored
+        layers = self._storage.list_layers()
+        for image in images:
+            readback = create_readback_manifest(self._storage, image, layers)
+            if readback.descriptor.digest == digest:
+                return readback.raw
+        raise NotFoundError(f"{self._storage.subject}: it does not hold {digest}")

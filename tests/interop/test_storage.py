@@ -286,7 +286,7 @@ def test_in_a_user_namespace_an_image_of_its_own_user_is_unpacked(airbundle, tmp
     assert not list((tmp_path / "root/overlay").glob("*/diff/null"))
     refused = inner("copy", f"oci:{written}:other", f"containers-storage:{place}other:1")
     assert refused.returncode == 5
-    assert "no user 5" in refused.stderr
+    assert "user ID 5" in refused.stderr
 
 
 def write_directory(path, one):

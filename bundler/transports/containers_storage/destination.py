@@ -11,7 +11,6 @@ import os
 import re
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,7 +77,7 @@ class StorageDestination:
                     spool = Path(stack.enter_context(scratch)) / "blobs"
                 spool.mkdir(0o700)
             except OSError as error:
-                raise explained(error, spool, "cannot keep temporary files here") from error
+                raise explained(error, spool, "cannot create temporary files") from error
             self._spool = stack.enter_context(Directory.open(spool))
             self._images = storage.list_images()
             self._layers = storage.list_layers()
@@ -123,7 +122,7 @@ class StorageDestination:
                 os.close(fd)
         except OSError as error:
             self._spool.remove(part)
-            raise explained(error, self._spool.path, "cannot write here") from error
+            raise explained(error, self._spool.path, "cannot write") from error
         except BaseException:
             self._spool.remove(part)
             raise
@@ -148,7 +147,7 @@ class StorageDestination:
             for name in image.names:
                 if digests.setdefault(name, image.root.digest) != image.root.digest:
                     raise ConflictError(
-                        f"{self._storage.subject}: two images want the name {name!r}"
+                        f"{self._storage.subject}: two images have the name {name!r}"
                     )
         new = [self._unpack_image(image) for image in images]
         self._storage.sync()
@@ -170,7 +169,7 @@ class StorageDestination:
         """Remove a name; its image stays."""
         image_name = parse_image_name(name or "")
         if image_name.reference is None:
-            raise UsageError(f"{self._storage.subject}: {name} is no name that could be removed")
+            raise UsageError(f"{self._storage.subject}: {name!r} is not a name but an ID")
         image = image_store.find(self._storage, image_name, self._storage.list_images())
         image_store.untag(self._storage, str(image_name.reference))
         return read_stored_manifest(self._storage, image, None).descriptor
@@ -180,40 +179,41 @@ class StorageDestination:
         self._resources.close()
 
     def _unpack_image(self, image: Publication) -> NewImage:
-        """Unpack the layers of an image that the storage does not have; the image to publish."""
+        """Unpack the layers of an image that are not stored; return the image to publish."""
         digest = image.root.digest
         subject = f"{self._storage.subject}: manifest {digest}"
         raw = self._read(digest, subject)
         parsed = manifest.parse(raw, image.root.media_type, subject=subject)
         if not isinstance(parsed, ImageManifest) or parsed.is_artifact:
             raise UnsupportedError(
-                f"{subject}: not a container image", hint="oci: and dir: keep anything"
+                f"{subject}: not a container image",
+                hint="copy it to oci: or dir:, which store any artifact",
             )
         config_raw = self._read(parsed.config.digest, f"{subject}: its config")
         config = image_config.parse(config_raw, subject=f"{subject}: its config")
         if len(config.diff_ids) != len(parsed.layers):
             raise MalformedError(
-                f"{subject}: {len(parsed.layers)} layers, "
-                f"and its config names {len(config.diff_ids)}"
+                f"{subject}: wrong number of diff IDs in the config "
+                f"(expected {len(parsed.layers)}, got {len(config.diff_ids)})"
             )
         if any(one.algorithm != "sha256" for one in (parsed.config.digest, *config.diff_ids)):
-            raise UnsupportedError(f"{subject}: a storage names images and layers by sha256 only")
+            raise UnsupportedError(f"{subject}: unsupported digest algorithm (expected sha256)")
+        image_id, names = _parse_names(image)
         top: str | None = None
         for layer, diff_id in zip(parsed.layers, config.diff_ids, strict=True):
             top = self._unpack_layer(layer, diff_id, top)
-        names = _Names.of(image)
         own = self._signatures.get(digest, ())
         return NewImage(
-            names.id or parsed.config.digest.hex,
+            image_id or parsed.config.digest.hex,
             top,
-            _time(config.created),
+            _check_time(config.created),
             {
                 parsed.config.digest.text: config_raw,
                 f"{MANIFEST}-{digest}": raw,
                 MANIFEST: raw,
                 **signatures.create_items(digest, own),
             },
-            names.names,
+            names,
             signatures.create_metadata(digest, own),
         )
 
@@ -221,14 +221,10 @@ class StorageDestination:
         """Return the ID of the stored layer that contains ``diff_id`` on ``parent``."""
         layer_id = layer_store.compute_chain_id(parent, diff_id)
         present = layer_id in self._storage.list_layers()
-        pushed = self._spool.size(layer.digest.hex) is not None
-        if present and not pushed:
+        if present and self._spool.size(layer.digest.hex) is None:
             return layer_id
         with ExitStack() as stack:
-            if pushed:
-                stream, compression = self._open_pushed(layer, stack)
-            else:
-                stream, compression = self._open_stored(layer, stack)
+            stream, compression = self._open_layer(layer, stack)
             if present:
                 drain(VerifiedReader(stream, str(layer.digest), digest=diff_id, size=None))
             else:
@@ -242,24 +238,19 @@ class StorageDestination:
                 )
         return layer_id
 
-    def _open_pushed(
-        self, layer: Descriptor, stack: ExitStack
-    ) -> tuple[Reader, Compression | None]:
+    def _open_layer(self, layer: Descriptor, stack: ExitStack) -> tuple[Reader, Compression | None]:
+        """Open the uncompressed tar of a layer that was pushed, or is stored on another parent."""
+        if self._spool.size(layer.digest.hex) is None:
+            stored = self._find_layer(layer.digest)
+            if stored is None:
+                raise NotFoundError(f"{self._storage.subject}: layer {layer.digest} was not pushed")
+            return stack.enter_context(self._storage.open_layer_tar(stored)), stored.compression
         file = stack.enter_context(self._spool.open_file(layer.digest.hex))
         compression = decompress.detect(file.read(decompress.MAGIC_SIZE))
         file.seek(0)
         if compression is None:
             return file, None
         return DecompressingReader(file, compression, f"layer {layer.digest}"), compression
-
-    def _open_stored(
-        self, layer: Descriptor, stack: ExitStack
-    ) -> tuple[Reader, Compression | None]:
-        """Open a layer that the storage has on another parent."""
-        stored = self._find_layer(layer.digest)
-        if stored is None:
-            raise NotFoundError(f"{self._storage.subject}: layer {layer.digest} did not arrive")
-        return stack.enter_context(self._storage.open_layer_tar(stored)), stored.compression
 
     def _find_layer(self, digest: Digest) -> LayerRecord | None:
         for layer in self._layers.values():
@@ -271,52 +262,48 @@ class StorageDestination:
         """Read and verify a manifest or config that was pushed or is stored."""
         if self._spool.size(digest.hex) is not None:
             raw = self._spool.read(digest.hex, limit=strict.MAX_DOCUMENT)
-        else:
-            stored = self._storage.find_item(digest, self._images)
-            if stored is None:
-                raise NotFoundError(f"{subject} did not arrive")
+        elif (stored := self._storage.find_item(digest, self._images)) is not None:
             raw = stored
+        else:
+            raise NotFoundError(f"{subject}: was not pushed")
         digest.check(raw, subject)
         return raw
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """The names of a publication, and the ID that one of them specifies."""
+def _parse_names(image: Publication) -> tuple[str | None, tuple[str, ...]]:
+    """Return the ID that the names of an image specify, if any, and the names without it.
 
-    names: tuple[str, ...]
-    id: str | None
-
-    @classmethod
-    def of(cls, image: Publication) -> _Names:
-        names: list[str] = []
-        image_id: str | None = None
-        for text in image.names:
-            name = parse_image_name(text)
-            digest = name.reference.digest if name.reference else None
-            if digest not in (None, image.root.digest):
-                raise ConflictError(
-                    f"{text}: the image that is to have this name is {image.root.digest}",
-                    hint="name a tag, or that digest",
-                )
-            if name.reference is not None:
-                names.append(str(name.reference))
-            image_id = name.id or image_id
-        if image_id is not None and len(image_id) != 64:
-            raise ConflictError(f"@{image_id}: a new image needs a whole id of 64 digits")
-        return cls(tuple(names), image_id)
+    Raises:
+        ConflictError: a name contains another digest than the image's, or an incomplete ID.
+    """
+    image_id: str | None = None
+    names: list[str] = []
+    for text in image.names:
+        name = parse_image_name(text)
+        digest = name.reference.digest if name.reference else None
+        if digest not in (None, image.root.digest):
+            raise ConflictError(
+                f"{text}: wrong digest (expected {image.root.digest}, got {digest})",
+                hint="use a tag, or the digest of the image",
+            )
+        if name.reference is not None:
+            names.append(str(name.reference))
+        image_id = name.id or image_id
+    if image_id is not None and len(image_id) != 64:
+        raise ConflictError(f"@{image_id}: incomplete image ID (expected 64 hexadecimal digits)")
+    return image_id, tuple(names)
 
 
-def _time(text: str | None) -> str | None:
-    """Return a time that every user of the storage can parse, or None.
+def _check_time(text: str | None) -> str | None:
+    """Return a time only if all users of the storage can parse it.
 
     One invalid time in ``images.json`` makes the list unreadable for other tools.
     """
-    found = _TIME.fullmatch(text or "")
-    if found is None:
+    matched = _TIME.fullmatch(text or "")
+    if matched is None:
         return None
     try:
-        datetime.fromisoformat(f"{found[1]}+00:00")
+        datetime.fromisoformat(f"{matched[1]}+00:00")
     except ValueError:
         return None
     return text

@@ -60,7 +60,7 @@ def find(storage: Storage, name: ImageName, images: Sequence[ImageRecord]) -> Im
 def list_names_as_hint(images: Sequence[ImageRecord]) -> str:
     """Return a hint that lists some names of ``images``."""
     names = [name for image in images for name in image.names]
-    return f"it holds {shortlist(names, 10) or 'no images with names'}"
+    return f"it contains {shortlist(names, 10) or 'no named images'}"
 
 
 def publish(storage: Storage, images: Sequence[NewImage]) -> None:
@@ -81,7 +81,8 @@ def publish(storage: Storage, images: Sequence[NewImage]) -> None:
         for new in images:
             if new.top_layer is not None and new.top_layer not in complete:
                 raise NotFoundError(
-                    f"{storage.subject}: layer {new.top_layer} was removed meanwhile"
+                    f"{storage.subject}: layer {new.top_layer} was removed by another process",
+                    hint="run the command again: it copies the layer again",
                 )
             existing = {str(value.get("id")): value for value in changes.values}.get(new.id)
             if (
@@ -89,8 +90,8 @@ def publish(storage: Storage, images: Sequence[NewImage]) -> None:
                 and ImageRecord.parse(existing, subject).top_layer != new.top_layer
             ):
                 raise ConflictError(
-                    f"{storage.subject}: an image {new.id} with other layers is there",
-                    hint=f"remove it first: airbundle delete containers-storage:@{new.id}",
+                    f"{storage.subject}: an image with the ID {new.id} and other layers exists",
+                    hint=f"delete it first: airbundle delete containers-storage:@{new.id}",
                 )
             metadata.write_items(storage.images.directory, new.id, new.items)
             record = existing or metadata.create_image_record(new.id, new.top_layer, new.created)

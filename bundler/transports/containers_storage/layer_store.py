@@ -95,7 +95,7 @@ def add(
             )
             writer.close()
     except OSError as error:
-        raise explained(error, staged, "cannot unpack here") from error
+        raise explained(error, staged, "cannot unpack") from error
     record = {
         "id": layer.id,
         "parent": layer.parent,
@@ -150,8 +150,8 @@ def _publish(
             return
         if layer.parent is not None and layer.parent not in by_id:
             raise NotFoundError(
-                f"{storage.subject}: layer {layer.parent} was removed meanwhile",
-                hint="run it again: it is copied anew then",
+                f"{storage.subject}: layer {layer.parent} was removed by another process",
+                hint="run the command again: it copies the layer again",
             )
         if present is not None:
             remove(storage, changes, [layer.id])
@@ -161,7 +161,7 @@ def _publish(
         try:
             split.replace(storage.split_path(layer.id))
         except OSError as error:
-            raise explained(error, split, "cannot move this file") from error
+            raise explained(error, split, "cannot rename") from error
         changes.remove([layer.id])
         changes.add(record)
         changes.save()

@@ -52,19 +52,16 @@ class StorageLock:
 
 
 @contextmanager
-def acquire_lock(
-    path: Path, cancellation: Cancellation, *, write: bool, timeout: float | None = None
-) -> Iterator[StorageLock]:
+def acquire_lock(path: Path, cancellation: Cancellation, *, write: bool) -> Iterator[StorageLock]:
     """Hold the lock at ``path`` until the block ends.
 
     Args:
         path: the lock file, which is created if it does not exist.
         cancellation: ends the wait for the lock.
         write: acquire the lock exclusively; otherwise other readers may hold it, too.
-        timeout: seconds to wait; None: ``TIMEOUT``.
 
     Raises:
-        LockedError: another process holds the lock for longer than ``timeout``.
+        LockedError: another process holds the lock for longer than ``TIMEOUT``.
         MediumError: the file cannot be opened or locked.
     """
     flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -83,7 +80,7 @@ def acquire_lock(
             lock,
             method="fcntl",
             shared=not write,
-            timeout=TIMEOUT if timeout is None else timeout,
+            timeout=TIMEOUT,
             cancellation=cancellation,
         )
         yield lock

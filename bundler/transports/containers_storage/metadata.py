@@ -232,7 +232,7 @@ def parse_id(text: str | None, subject: str) -> str:
         MalformedError: ``text`` is not an ID.
     """
     if text is None or len(text) != 64 or set(text) - set("0123456789abcdef"):
-        raise MalformedError(f"{subject}: {str(text)[:80]!r} is not an id of 64 hexadecimal digits")
+        raise MalformedError(f"{subject}: {str(text)[:80]!r} is not an ID of 64 hexadecimal digits")
     return text
 
 
@@ -261,7 +261,7 @@ def write_items(directory: Path, image: str, items: dict[str, bytes]) -> None:
     try:
         path.mkdir(0o700, exist_ok=True)
     except OSError as error:
-        raise explained(error, path, "cannot make this directory") from error
+        raise explained(error, path, "cannot create") from error
     with Directory.open(path) as image_directory:
         for key, data in items.items():
             write_bytes_in(image_directory, encode_item_key(key), data, mode=0o600)

@@ -68,16 +68,19 @@ def create_readback_manifest(
     stored = read_stored_manifest(storage, image, None)
     parsed = manifest.parse(stored.raw, stored.descriptor.media_type, subject=subject)
     if not isinstance(parsed, ImageManifest):
-        raise MalformedError(f"{subject}: its own manifest is a {parsed.media_type}")
+        raise MalformedError(
+            f"{subject}: unexpected media type of its manifest: {parsed.media_type}"
+        )
     readable = []
     for layer in storage.list_layers_of(image, layers):
         if layer.diff_digest is None or layer.diff_size < 0:
-            raise MalformedError(f"{subject}: layer {layer.id} does not say what its tar was")
+            raise MalformedError(f"{subject}: layer {layer.id} has no recorded digest")
         media_type = _LAYER_TYPES[parsed.media_type]
         readable.append(Descriptor(media_type, Digest(layer.diff_digest), layer.diff_size))
     if len(readable) != len(parsed.layers):
         raise MalformedError(
-            f"{subject}: it names {len(parsed.layers)} layers, and {len(readable)} are stored"
+            f"{subject}: wrong number of stored layers "
+            f"(expected {len(parsed.layers)}, got {len(readable)})"
         )
     if [layer.digest for layer in readable] == [layer.digest for layer in parsed.layers]:
         return stored

@@ -48,8 +48,8 @@ class StorageLocation:
             key, equals, value = option.partition("=")
             if not equals:
                 raise UsageError(
-                    f"containers-storage: the option {option[:80]!r} has no value",
-                    hint="write it as overlay.mount_program=/usr/bin/fuse-overlayfs",
+                    f"containers-storage: option {option[:80]!r} has no value",
+                    hint="write NAME=VALUE, such as overlay.mount_program=/usr/bin/fuse-overlayfs",
                 )
             parsed[key.strip().removeprefix("storage.").lower()] = value.strip()
         return parsed
@@ -112,7 +112,7 @@ def parse(text: str) -> StorageReference:
     root, _, run_root = paths.partition("+")
     if not bracket or (at and not driver) or not root:
         raise InvalidReferenceError(
-            f"containers-storage:{text[:200]}: no storage stands in the brackets",
+            f"containers-storage:{text[:200]}: invalid storage in the brackets",
             hint="write containers-storage:[DRIVER@ROOT+RUNROOT]NAME",
         )
     for path in (root, *([run_root] if run_root else [])):
@@ -137,16 +137,20 @@ def parse_image_name(text: str) -> ImageName:
     """
     front, at, last = text.rpartition("@")
     image_id = None
-    if at and not _is_digest(last):
-        if _HEX.fullmatch(last) is None:
-            raise InvalidReferenceError(
-                f"containers-storage: {last[:120]!r} is neither a digest nor the id of an image"
-            )
-        text, image_id = front, last
+    if at:
+        try:
+            Digest(last)
+        except MalformedError as error:
+            if _HEX.fullmatch(last) is None:
+                raise InvalidReferenceError(
+                    f"containers-storage: {last[:120]!r} is neither a digest nor an image ID"
+                ) from error
+            text, image_id = front, last
     if not text:
         if image_id is None:
             raise InvalidReferenceError(
-                "containers-storage: no image is named", hint="write containers-storage:NAME[:TAG]"
+                "containers-storage: no image name given",
+                hint="write containers-storage:NAME[:TAG]",
             )
         return ImageName(None, image_id)
     if image_id is None and _ID.fullmatch(text):
@@ -154,11 +158,3 @@ def parse_image_name(text: str) -> ImageName:
     reference = ImageReference.parse(text).with_default_tag()
     possible_id = text if image_id is None and _HEX.fullmatch(text) else None
     return ImageName(reference, image_id, possible_id)
-
-
-def _is_digest(text: str) -> bool:
-    try:
-        Digest(text)
-    except MalformedError:
-        return False
-    return True

@@ -53,10 +53,10 @@ def read(storage: Storage, image: ImageRecord, manifest: Digest) -> list[bytes]:
     sizes = table.value.get(manifest.text) or []
     joined = storage.read_item(image, key)
     if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
-        raise MalformedError(f"{subject}: their sizes are no numbers")
+        raise MalformedError(f"{subject}: their recorded sizes are not numbers")
     if min(sizes, default=0) < 0 or sum(sizes) != len(joined):
         raise MalformedError(
-            f"{subject}: {sum(sizes)} bytes were told, and {len(joined)} are there"
+            f"{subject}: wrong size (expected {sum(sizes)} bytes, got {len(joined)})"
         )
     signatures = []
     for size in sizes:

@@ -51,8 +51,8 @@ class StorageSource(SynthesizesManifests):
             if signatures.read(self._storage, image, stored):
                 self._emit(
                     WarningIssued(
-                        f"{self._storage.subject}: image {image.id} is signed, but not in the form "
-                        "in which it can be copied: its signatures stay behind"
+                        f"{self._storage.subject}: image {image.id}: signatures are not copied, "
+                        "because the manifest changes with the uncompressed layers"
                     )
                 )
         return self._remember(readback)
@@ -67,7 +67,7 @@ class StorageSource(SynthesizesManifests):
     def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
         """Open a manifest, a config, or the uncompressed tar of a layer."""
         if target.digest is None:
-            raise NotFoundError(f"{self._storage.subject}: a blob without a digest is nowhere")
+            raise NotFoundError(f"{self._storage.subject}: cannot open a blob without a digest")
         if target.kind != "manifest":
             for layer in self._storage.list_layers().values():
                 if layer.diff_digest == target.digest.text:
@@ -119,4 +119,4 @@ class StorageSource(SynthesizesManifests):
             readback = create_readback_manifest(self._storage, image, layers)
             if readback.descriptor.digest == digest:
                 return readback.raw
-        raise NotFoundError(f"{self._storage.subject}: it does not hold {digest}")
+        raise NotFoundError(f"{self._storage.subject}: {digest} not found")

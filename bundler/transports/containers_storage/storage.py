@@ -80,7 +80,9 @@ class Storage:
         while current is not None:
             layer = layers.get(current)
             if layer is None or len(chain) >= _MAX_LAYERS:
-                raise MalformedError(f"{self.subject}: image {image.id} has no layer {current}")
+                raise MalformedError(
+                    f"{self.subject}: image {image.id}: layer {current} is missing"
+                )
             chain.append(layer)
             current = layer.parent
         return chain[::-1]
@@ -128,8 +130,8 @@ class Storage:
             record = RegularFile.open(path)
         except NotFoundError:
             raise UnsupportedError(
-                f"{self.subject}: layer {layer.id}: how its tar was packed is not kept",
-                hint="copy the image from where it came from",
+                f"{self.subject}: layer {layer.id}: no tar-split record",
+                hint="copy the image from its registry or archive instead",
             ) from None
         return AssembledTar(record, self.driver.open_tree(layer.id), str(path))
 
@@ -146,7 +148,7 @@ class Storage:
         with Directory.open(self.root) as root:
             if ctypes.CDLL(None, use_errno=True).syncfs(root.fd) != 0:
                 error = OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-                raise explained(error, self.root, "cannot make its files durable")
+                raise explained(error, self.root, "cannot synchronize")
 
 
 def open_storage(config: StorageConfig, cancellation: Cancellation, *, write: bool) -> Storage:
@@ -161,7 +163,7 @@ def open_storage(config: StorageConfig, cancellation: Cancellation, *, write: bo
     name = choice.choose_driver(config.driver, root)
     if not write and not (root / f"{name}-images").is_dir():
         raise NotFoundError(
-            f"containers-storage:[{name}@{root}]: there is no such storage, or it holds no image"
+            f"containers-storage:[{name}@{root}]: the storage does not exist or has no images"
         )
     kinds = ("images", "layers", "containers")
     if write:
@@ -239,4 +241,4 @@ def _make_directory(path: Path) -> None:
             make_directory(path.parent)
             path.mkdir(0o700, exist_ok=True)
     except OSError as error:
-        raise explained(error, path, "cannot make this directory") from error
+        raise explained(error, path, "cannot create") from error

@@ -125,15 +125,21 @@ class _DiffApplier:
         for entry in entries:
             parts = parse_member_name(entry.name, self._subject)
             if parts in self._seen:
-                raise MalformedError(
-                    f"{self._subject}: two members are called {entry.name[:160]!r}"
-                )
+                raise MalformedError(f"{self._subject}: duplicate member {entry.name[:160]!r}")
             self._seen.add(parts)
             try:
                 self._apply_entry(entry, parts, entries)
             except OSError as error:
                 raise self._convert_error(error, entry) from error
-        self._set_directory_times()
+        # Creating files in a directory has changed its time.
+        for parts, mtime in reversed(self._directory_times):
+            status = self._tree.status(parts)
+            if status is None or not stat.S_ISDIR(status.st_mode):
+                continue  # a later member has replaced it
+            try:
+                os.utime(self._tree.open_directory(parts), ns=(mtime, mtime))
+            except OSError as error:
+                raise explained(error, self._tree.path, "cannot set the time") from error
         return self._owners
 
     def _apply_entry(self, entry: TarEntry, parts: Parts, entries: TarEntries) -> None:
@@ -144,9 +150,7 @@ class _DiffApplier:
         hidden = is_whiteout or (parts and parts[0].startswith(_RESERVED))
         if hidden and not self._whiteouts.keep_as_files:
             if entry.size:
-                raise MalformedError(
-                    f"{self._subject}: {entry.name!r} has content, and removes files"
-                )
+                raise MalformedError(f"{self._subject}: whiteout {entry.name[:160]!r} has content")
             self._apply_whiteout(entry, parts)
         elif entry.size:
             self._create_file(entry, parts, lambda write: entries.content(entry.name, write))
@@ -164,7 +168,11 @@ class _DiffApplier:
                 case 0:
                     self._create_hard_link(entry, parts)
                 case _:
-                    self._create_device(entry, parts)
+                    directory = self._prepare_parent(parts)
+                    # Devices are left out as by other tools: a container has its own /dev.
+                    if entry.format == stat.S_IFIFO or not self._in_userns:
+                        os.mknod(parts[-1], entry.format | 0o600, entry.device, dir_fd=directory)
+                        _set_metadata(directory, parts[-1], entry)
         self._split.empty(entry.name)
 
     def _apply_whiteout(self, entry: TarEntry, parts: Parts) -> None:
@@ -175,7 +183,7 @@ class _DiffApplier:
             name = base.removeprefix(_PREFIX)
             if name in ("", ".", ".."):
                 raise MalformedError(
-                    f"{self._subject}: {entry.name!r} removes nothing that has a name"
+                    f"{self._subject}: whiteout {entry.name[:160]!r} has no file name"
                 )
             owner = (entry.uid, entry.gid)
             self._whiteouts.remove(self._tree, (*parts[:-1], name), owner)
@@ -223,25 +231,18 @@ class _DiffApplier:
                 )
             except (FileNotFoundError, PermissionError) as error:
                 raise MalformedError(
-                    f"{self._subject}: {entry.name[:160]!r} is a hard link to "
-                    f"{entry.target[:160]!r}, and this is no file in the layer"
+                    f"{self._subject}: hard link {entry.name[:160]!r}: target "
+                    f"{entry.target[:160]!r} is not a file in the layer"
                 ) from error
             # The header of the link repeats the owner and mode of the file; the last one applies.
             _set_metadata(directory, parts[-1], entry)
         finally:
             os.close(directory)
 
-    def _create_device(self, entry: TarEntry, parts: Parts) -> None:
-        directory = self._prepare_parent(parts)
-        if self._in_userns and entry.format != stat.S_IFIFO:
-            return  # as other tools do: a container has its own /dev
-        os.mknod(parts[-1], entry.format | 0o600, entry.device, dir_fd=directory)
-        _set_metadata(directory, parts[-1], entry)
-
     def _prepare_parent(self, parts: Parts) -> int:
         """Remove ``parts`` if it exists; return its directory, valid until the next call."""
         if not parts:
-            raise MalformedError(f"{self._subject}: its root is no directory")
+            raise MalformedError(f"{self._subject}: the root is not a directory")
         self._tree.open_directory(parts[:-1], create=True)
         self._tree.remove(parts)
         self._record_own(parts)
@@ -264,31 +265,20 @@ class _DiffApplier:
                 ):
                     raise
 
-    def _set_directory_times(self) -> None:
-        """Set the times of directories, which creating files in them has changed."""
-        for parts, mtime in reversed(self._directory_times):
-            status = self._tree.status(parts)
-            if status is None or not stat.S_ISDIR(status.st_mode):
-                continue  # a later member has replaced it
-            try:
-                os.utime(self._tree.open_directory(parts), ns=(mtime, mtime))
-            except OSError as error:
-                raise explained(error, self._tree.path, "cannot set a time") from error
-
     def _convert_error(self, error: OSError, entry: TarEntry) -> Exception:
         name = f"{self._subject}: {entry.name[:160]!r}"
         reason = (error.strerror or str(error)).lower()
         if self._in_userns and error.errno == errno.EINVAL:
             return MediumError(
-                f"{name}: there is no user {entry.uid} or no group {entry.gid} here: {reason}",
-                hint="give your user more ids in /etc/subuid and /etc/subgid, or run it as root",
+                f"{name}: user ID {entry.uid} or group ID {entry.gid} is not mapped: {reason}",
+                hint="add IDs to /etc/subuid and /etc/subgid for your user, or run this as root",
             )
         if error.errno in _INVALID_PATH:
-            return MalformedError(f"{name} has no place: {reason}")
+            return MalformedError(f"{name}: invalid path: {reason}")
         path = self._tree.path.joinpath(*parse_member_name(entry.name, ""))
         converted = explained(error, path, "cannot unpack")
         if error.errno == errno.EPERM and os.geteuid() != 0:
-            converted.hint = "only root can give files away: run it as root, or in 'podman unshare'"
+            converted.hint = "only root can change owners: run this as root, or in 'podman unshare'"
         return converted
 
 

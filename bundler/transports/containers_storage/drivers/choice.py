@@ -29,16 +29,16 @@ def choose_driver(name: str | None, root: Path) -> str:
         used = [one for one in (*_SUPPORTED, *_UNSUPPORTED) if (root / one).is_dir()]
         if len(used) > 1:
             raise UsageError(
-                f"{root}: holds the storages of several drivers: {', '.join(used)}",
-                hint=f"name one, as in containers-storage:[{used[0]}@{root}]NAME",
+                f"{root}: several drivers are in use: {', '.join(used)}",
+                hint=f"specify one: containers-storage:[{used[0]}@{root}]NAME",
             )
         name = used[0] if used else "overlay"
     elif name == "overlay2":
         name = "overlay"
     if name not in _SUPPORTED:
         raise UnsupportedError(
-            f"{root}: the storage driver {name[:40]!r} is not supported",
-            hint="overlay and vfs are",
+            f"{root}: unsupported storage driver {name[:40]!r}",
+            hint="use overlay or vfs",
         )
     return name
 

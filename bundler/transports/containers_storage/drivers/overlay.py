@@ -58,12 +58,18 @@ class OverlayDriver:
             if parent is None:
                 diff.chmod(ROOT_MODE)
             else:
-                (staging / "lower").write_text(self._list_lower(parent), encoding="ascii")
+                parent_short = self._read_short_name(parent)
+                if parent_short is None:
+                    raise MalformedError(f"{self.home / parent}: the layer has no short name")
+                lower = [f"l/{parent_short}"]
+                if (self.home / parent / "lower").exists():
+                    lower.append(_read_file(self.home / parent, "lower"))
+                (staging / "lower").write_text(":".join(lower), encoding="ascii")
                 status = os.lstat(self.home / parent / "diff")
                 os.chown(diff, status.st_uid, status.st_gid)
                 diff.chmod(stat.S_IMODE(status.st_mode))
         except OSError as error:
-            raise explained(error, staging, "cannot make a layer here") from error
+            raise explained(error, staging, "cannot create a layer") from error
         return diff
 
     def publish(self, staging: Path, layer: str) -> None:
@@ -93,22 +99,14 @@ class OverlayDriver:
         """Open the files of a layer; the caller closes the tree."""
         return RootedTree.open(self.home / layer / "diff")
 
-    def _list_lower(self, parent: str) -> str:
-        """Return the content of ``lower`` for a child of ``parent``, the nearest layer first."""
-        short = self._read_short_name(parent)
-        if short is None:
-            raise MalformedError(f"{self.home / parent}: a layer without its short name")
-        names = [f"l/{short}"]
-        if (self.home / parent / "lower").exists():
-            names.append(_read_file(self.home / parent, "lower"))
-        return ":".join(names)
-
     def _read_short_name(self, layer: str) -> str | None:
         if not (self.home / layer / "link").exists():
             return None
         short = _read_file(self.home / layer, "link").strip()
         if not short.isalnum() or not short.isascii():
-            raise MalformedError(f"{self.home / layer / 'link'}: {short[:40]!r} is no short name")
+            raise MalformedError(
+                f"{self.home / layer / 'link'}: {short[:40]!r} is not a short name"
+            )
         return short
 
 

@@ -112,7 +112,7 @@ class RootedTree:
             directory = self.open_directory(parts[:-1])
             fd = os.open(parts[-1] if parts else ".", _FILE, dir_fd=directory)
         except OSError as error:
-            raise MalformedError(f"{path}: not the file that was unpacked: {error}") from error
+            raise MalformedError(f"{path}: cannot read the unpacked file: {error}") from error
         return RegularFile(path, fd)
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class RootedTree:
                     continue
                 links += 1
                 if links > _MAX_LINKS or len(pending) > _MAX_DEPTH:
-                    raise LimitError(f"{self.path}: too many links lead to {'/'.join(parts)!r}")
+                    raise LimitError(f"{self.path}: too many links in {'/'.join(parts)[:160]!r}")
                 if target.startswith("/"):
                     while len(opened) > 1:
                         os.close(opened.pop())
@@ -178,7 +178,9 @@ def parse_member_name(name: str, subject: str) -> Parts:
         elif part not in ("", "."):
             parts.append(part)
     if len(parts) > _MAX_DEPTH:
-        raise LimitError(f"{subject}: a name of {len(parts):,} components")
+        raise LimitError(
+            f"{subject}: path too deep (limit {_MAX_DEPTH} components, got {len(parts):,})"
+        )
     return tuple(parts)
 
 

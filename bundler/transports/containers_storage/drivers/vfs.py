@@ -43,7 +43,7 @@ class VfsDriver:
                 ):
                     copy_tree(below.fd, copy.fd)
         except OSError as error:
-            raise explained(error, staging, "cannot copy a layer here") from error
+            raise explained(error, staging, "cannot copy the parent layer") from error
         return tree
 
     def publish(self, staging: Path, layer: str) -> None:

@@ -1,1 +1,4 @@
-"""``docker-archive:``: the tar archives of ``docker save``. Read ``transport`` first."""
+"""``docker-archive:``: the archives of ``docker save`` and ``docker load``.
+
+Read ``transport`` first; ``docker_daemon`` uses its source and the ``writer``.
+"""

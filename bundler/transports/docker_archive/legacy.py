@@ -1,7 +1,7 @@
-"""What Docker wrote of each layer before an archive had a manifest.json, as old readers want it.
+"""The directories of layers in archives for versions of Docker older than ``manifest.json``.
 
-Every layer is an image of its own there, with the layer below as its parent. Ids are made as
-containers/image makes them, so both write the same archive of one image.
+Each layer is an image there, whose parent is the layer below. IDs are computed as by
+containers/image, so both write the same archive.
 
 https://github.com/moby/docker-image-spec/blob/v1.2.0/v1.md
 """
@@ -18,7 +18,7 @@ from bundler.oci.json import strict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_OF_THE_TOP = (
+_TOP_LAYER_MEMBERS = (
     "architecture",
     "config",
     "container",
@@ -31,39 +31,45 @@ _OF_THE_TOP = (
 
 @dataclass(frozen=True, slots=True)
 class LegacyLayer:
-    """A directory ``id`` with a link to ``layer`` and a document that is called ``json``."""
+    """A directory ``id`` with a link to ``layer`` and a file ``json``."""
 
     id: str
     layer: Digest
     json: bytes
 
 
-def create_legacy_layers(layers: Sequence[Digest], config: bytes, what: str) -> list[LegacyLayer]:
-    """The directories of an image, from the lowest of its ``layers`` up.
+def create_legacy_layers(
+    layers: Sequence[Digest], config: bytes, subject: str
+) -> list[LegacyLayer]:
+    """Return the directories of an image, from the lowest layer to the top.
 
     Args:
-        layers: the digests of the layers as they lie in the archive.
-        config: the image's config; the top layer's document repeats part of it.
-        what: how messages name the config.
+        layers: the digests of the layers in the archive.
+        config: the config of the image, part of which is repeated for the top layer.
+        subject: the config's name in messages.
 
     Raises:
-        LimitError, MalformedError: the config is no JSON object.
+        LimitError, MalformedError: the config is not a JSON object.
     """
-    made: list[LegacyLayer] = []
+    created: list[LegacyLayer] = []
     chain = ""
     for position, layer in enumerate(layers):
-        members = {"parent": _encoded(made[-1].id)} if made else {}
+        members = {"parent": _encode(created[-1].id)} if created else {}
         if position == len(layers) - 1:
-            strict.load_object(config, subject=what)
-            said = json_encoding.split(config)
-            members |= {name: said.get(name, "null") for name in _OF_THE_TOP}
+            strict.load_object(config, subject=subject)
+            config_members = json_encoding.split(config)
+            members |= {name: config_members.get(name, "null") for name in _TOP_LAYER_MEMBERS}
         chain = Digest.of(f"{chain} {layer}".encode()).text if chain else layer.text
-        identity = Digest.of(json_encoding.join(members | {"layer_id": _encoded(chain)})).hex
-        made.append(
-            LegacyLayer(identity, layer, json_encoding.join(members | {"id": _encoded(identity)}))
+        identity = Digest.of(json_encoding.join(members | {"layer_id": _encode(chain)})).hex
+        created.append(
+            LegacyLayer(
+                identity,
+                layer,
+                json_encoding.join(members | {"id": _encode(identity)}),
+            )
         )
-    return made
+    return created
 
 
-def _encoded(text: str) -> str:
+def _encode(text: str) -> str:
     return json_encoding.dumps(text).decode()

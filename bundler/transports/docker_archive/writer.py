@@ -1,8 +1,8 @@
-"""Write the archive that ``docker load`` takes, from its first byte to its last.
+"""Writer of archives for ``docker load``, from start to end.
 
-Layers and configs stand in it as they arrive. What a manifest says beyond its config and layers is
-not kept: the format has no place for it. Members, their order and their names are those of
-containers/image, so one image gives the same archive.
+Layers and configs are written in the order of their pushes. Of a manifest, only the config and the
+layers are stored. Members, their order and their names are those of containers/image, so both write
+the same archive of an image.
 
 https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
 """
@@ -29,6 +29,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import strict
 from bundler.oci.manifest import ImageManifest
 from bundler.oci.reference import ImageReference
+from bundler.transports.docker_archive.archived_image import MANIFEST
 from bundler.transports.docker_archive.legacy import LegacyLayer, create_legacy_layers
 
 if TYPE_CHECKING:
@@ -42,40 +43,44 @@ if TYPE_CHECKING:
 
 
 class DockerArchiveWriter:
-    """Images in the open, empty file ``fd``, whose owner closes it; one push at a time.
+    """Writer of images; blobs are pushed one at a time.
 
-    Messages name the place as ``what``; ``path`` is where the file lies. With ``uncompressed`` no
-    layer may be anything but the one that its config tells of.
+    Args:
+        fd: an empty file, which the caller closes.
+        path: the path of the file.
+        subject: the name of the archive in messages.
+        uncompressed: refuse layers whose digest is not their diff ID.
     """
 
     def __init__(self, fd: int, path: Path, subject: str, *, uncompressed: bool) -> None:
         self._fd = fd
-        self._what = subject
+        self._subject = subject
         self._uncompressed = uncompressed
         self._archive = TarWriter(fd, path, mode=0o444)
         self._parts: dict[str, _Part] = {}
-        self._images: dict[Digest, _Image] = {}
-        self._legacy: set[str] = set()
-        self._pushing = threading.Lock()
+        self._images: dict[Digest, _PushedImage] = {}
+        self._legacy_ids: set[str] = set()
+        self._lock = threading.Lock()
 
     def has(self, target: Node, /) -> bool:
-        """Whether it was pushed already."""
+        """Report whether ``target`` was pushed."""
         if target.digest is None:
             return False
         if target.kind == "manifest":
             image = self._images.get(target.digest)
             return image is not None and target.size in (None, image.size)
-        part = self._parts.get(_name(target.kind, target.digest))
+        part = self._parts.get(_file_name(target.kind, target.digest))
         return part is not None and target.size in (None, part.size)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Add a layer or a config; with a manifest, what old readers want of its layers.
+        """Append a layer or a config, or for a manifest the directories of its layers.
 
         Raises:
-            IntegrityError: part of a manifest has not arrived.
-            UnsupportedError: a manifest of something else than a container image.
+            DigestMismatchError: a layer of a manifest does not match the config.
+            IntegrityError: a part of a manifest was not pushed.
+            UnsupportedError: a manifest of an artifact, or an index.
         """
-        with self._pushing:
+        with self._lock:
             if target.kind == "manifest":
                 raw = content.read()
                 stored = content.descriptor()
@@ -85,42 +90,48 @@ class DockerArchiveWriter:
         return Descriptor(target.media_type, stored.digest, stored.size)
 
     def finish(self, images: Sequence[Publication], /) -> int:
-        """End the archive with the names of ``images``; its size in bytes.
+        """Append the names of ``images``, and return the size of the archive in bytes.
 
         Raises:
-            ConflictError: two of ``images`` want one name.
-            IntegrityError: the manifest of one did not arrive.
-            InvalidReferenceError: a name that is not one of an image.
+            ConflictError: two images have the same name.
+            IntegrityError: a root was not pushed.
+            InvalidReferenceError: a name is not that of an image.
         """
-        entries: dict[str, _Entry] = {}
-        names: dict[ImageReference, _Image] = {}
+        entries: dict[str, _ManifestEntry] = {}
+        names: dict[ImageReference, _PushedImage] = {}
         for publication in images:
-            image = self._image(publication.root)
-            entry: _Entry = {"Config": image.config, "RepoTags": [], "Layers": list(image.layers)}
+            image = self._get_image(publication.root)
+            entry: _ManifestEntry = {
+                "Config": image.config,
+                "RepoTags": [],
+                "Layers": list(image.layers),
+            }
             entry = entries.setdefault(image.config, entry)
-            for name in map(_tagged, publication.names):
-                holder = names.setdefault(name, image)
-                if holder.config != image.config:
+            for name in map(_parse_tag, publication.names):
+                other = names.setdefault(name, image)
+                if other.config != image.config:
                     raise ConflictError(
-                        f"{self._what}: {name} is wanted by {holder.digest} and {image.digest}"
+                        f"{self._subject}: two images have the name {name}: "
+                        f"{other.digest} and {image.digest}"
                     )
                 if str(name) not in entry["RepoTags"]:
                     entry["RepoTags"].append(str(name))
-        self._archive.add_bytes("manifest.json", _encoded(list(entries.values())))
-        self._archive.add_bytes("repositories", _encoded(_repositories(names)))
+        self._archive.add_bytes(MANIFEST, _encode(list(entries.values())))
+        self._archive.add_bytes("repositories", _encode(_list_repositories(names)))
         return self._archive.end()
 
     def config_digest(self, root: Descriptor) -> Digest:
-        """The digest of the config of an image that was pushed."""
-        return self._image(root).config_digest
+        """Return the digest of the config of an image that was pushed."""
+        return self._get_image(root).config_digest
 
     def _add_part(self, target: Node, content: Content) -> Descriptor:
-        kind, start = target.kind, self._archive.position
-        digest = target.digest
+        kind, digest = target.kind, target.digest
+        start = self._archive.position
         stored = self._archive.add(
-            _name(kind, digest) if digest else lambda made: _name(kind, made.digest), content
+            _file_name(kind, digest) if digest else lambda blob: _file_name(kind, blob.digest),
+            content,
         )
-        part = _name(kind, stored.digest)
+        part = _file_name(kind, stored.digest)
         if part in self._parts:
             self._archive.rewind(start)
         else:
@@ -132,23 +143,26 @@ class DockerArchiveWriter:
         parsed = manifest.parse(raw, root.media_type)
         if not isinstance(parsed, ImageManifest) or parsed.is_artifact:
             raise UnsupportedError(
-                f"{self._what}: {root.digest} is no container image",
-                hint="nothing else goes into a Docker archive: write oci:, or push to a registry",
+                f"{self._subject}: {root.digest} is not a container image",
+                hint="write oci:, or push to a registry",
             )
         layers = [layer.digest for layer in parsed.layers]
-        image = _Image(
+        image = _PushedImage(
             root.digest,
             root.size,
             parsed.config.digest,
-            tuple(_name("layer", layer) for layer in layers),
+            tuple(_file_name("layer", layer) for layer in layers),
         )
         for part in (image.config, *image.layers):
             if part not in self._parts:
-                raise IntegrityError(f"{self._what}: {part}, part of {root.digest}, did not arrive")
+                raise IntegrityError(
+                    f"{self._subject}: {part}, a part of {root.digest}, was not pushed"
+                )
         config = self._read_config(image.config)
-        what = f"{self._what}: config {image.config_digest}"
-        self._check_layers(layers, config, what)
-        for layer in create_legacy_layers(layers, config, what):
+        subject = f"{self._subject}: config {image.config_digest}"
+        if self._uncompressed:
+            _check_layers(layers, config, subject)
+        for layer in create_legacy_layers(layers, config, subject):
             self._add_legacy(layer)
             image = replace(image, top=layer.id)
         self._images[root.digest] = image
@@ -156,40 +170,29 @@ class DockerArchiveWriter:
     def _read_config(self, name: str) -> bytes:
         part = self._parts[name]
         if part.size > strict.MAX_DOCUMENT:
-            raise LimitError(f"{self._what}: {name}: {part.size:,} bytes are no config")
+            raise LimitError(
+                f"{self._subject}: {name}: more than the {strict.MAX_DOCUMENT:,} bytes allowed"
+            )
         return os.pread(self._fd, part.size, part.offset)
 
-    def _check_layers(self, layers: Sequence[Digest], config: bytes, what: str) -> None:
-        """A layer that is not the one that the config tells of makes an archive nobody can load."""
-        if not self._uncompressed:
-            return
-        diff_ids = image_config.parse(config, subject=what).diff_ids
-        if len(layers) != len(diff_ids):
-            raise IntegrityError(f"{what}: {len(diff_ids)} layers, its manifest {len(layers)}")
-        for position, (layer, diff_id) in enumerate(zip(layers, diff_ids, strict=True), 1):
-            if layer != diff_id:
-                raise DigestMismatchError(
-                    f"{what}: layer {position}, uncompressed",
-                    expected=diff_id.text,
-                    got=layer.text,
-                )
-
     def _add_legacy(self, layer: LegacyLayer) -> None:
-        if layer.id not in self._legacy:
-            self._legacy.add(layer.id)
-            self._archive.add_link(f"{layer.id}/layer.tar", f"../{_name('layer', layer.layer)}")
+        if layer.id not in self._legacy_ids:
+            self._legacy_ids.add(layer.id)
+            self._archive.add_link(
+                f"{layer.id}/layer.tar", f"../{_file_name('layer', layer.layer)}"
+            )
             self._archive.add_bytes(f"{layer.id}/VERSION", b"1.0")
             self._archive.add_bytes(f"{layer.id}/json", layer.json)
 
-    def _image(self, root: Descriptor) -> _Image:
+    def _get_image(self, root: Descriptor) -> _PushedImage:
         try:
             return self._images[root.digest]
         except KeyError:
-            raise IntegrityError(f"{self._what}: {root.digest} did not arrive") from None
+            raise IntegrityError(f"{self._subject}: {root.digest} was not pushed") from None
 
 
-class _Entry(TypedDict):
-    """An image in manifest.json; one config is one image, however many manifests name it."""
+class _ManifestEntry(TypedDict):
+    """An image in manifest.json; manifests with the same config are the same image."""
 
     Config: str
     RepoTags: list[str]
@@ -198,42 +201,60 @@ class _Entry(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Where a layer or config lies in the archive."""
+    """The position of a layer or a config in the archive, in bytes."""
 
     offset: int
     size: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Image:
-    """A manifest that was pushed, as manifest.json tells it."""
+class _PushedImage:
+    """A manifest that was pushed."""
 
     digest: Digest
     size: int
     config_digest: Digest
     layers: tuple[str, ...]
     top: str | None = None
-    """The directory of the top layer; None: there are no layers."""
+    """The directory of the top layer; None if there are no layers."""
 
     @property
     def config(self) -> str:
-        """The config's name in the archive."""
-        return _name("config", self.config_digest)
+        """The name of the config in the archive."""
+        return _file_name("config", self.config_digest)
 
 
-def _name(kind: Kind, digest: Digest) -> str:
+def _check_layers(layers: Sequence[Digest], config: bytes, subject: str) -> None:
+    """Check that the layers are those of the config, or container engines refuse the archive."""
+    diff_ids = image_config.parse(config, subject=subject).diff_ids
+    if len(layers) != len(diff_ids):
+        raise IntegrityError(
+            f"{subject}: wrong number of layers (expected {len(layers)}, got {len(diff_ids)})"
+        )
+    for position, (layer, diff_id) in enumerate(zip(layers, diff_ids, strict=True), 1):
+        if layer != diff_id:
+            raise DigestMismatchError(
+                f"{subject}: layer {position}, uncompressed",
+                expected=diff_id.text,
+                got=layer.text,
+            )
+
+
+def _file_name(kind: Kind, digest: Digest) -> str:
     return f"{digest.hex}.{'json' if kind == 'config' else 'tar'}"
 
 
-def _tagged(text: str) -> ImageReference:
+def _parse_tag(text: str) -> ImageReference:
     name = ImageReference.parse(text).with_default_tag()
     if name.tag is None:
-        raise InvalidReferenceError(f"{text}: a Docker archive knows no digests", hint="name a tag")
+        raise InvalidReferenceError(
+            f"{text}: a digest cannot be a name in a Docker archive", hint="specify a tag"
+        )
     return name
 
 
-def _repositories(names: Mapping[ImageReference, _Image]) -> dict[str, dict[str, str]]:
-    """What old readers want instead of manifest.json: the top layers of repositories' tags."""
+def _list_repositories(names: Mapping[ImageReference, _PushedImage]) -> dict[str, dict[str, str]]:
+    """Return the top layers by repository and tag, for readers that know no manifest.json."""
     found: dict[str, dict[str, str]] = {}
     for name, image in names.items():
         if image.top is not None and name.tag is not None:
@@ -241,5 +262,5 @@ def _repositories(names: Mapping[ImageReference, _Image]) -> dict[str, dict[str,
     return {repository: dict(sorted(found[repository].items())) for repository in sorted(found)}
 
 
-def _encoded(value: object) -> bytes:
+def _encode(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()

@@ -190,7 +190,7 @@ def test_what_is_no_image_is_refused(tmp_path, store):
     store.add_artifact("app")
     with (
         closing(DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination,
-        pytest.raises(UnsupportedError, match="no container image"),
+        pytest.raises(UnsupportedError, match="not a container image"),
     ):
         contents.push_all(destination, store)
 

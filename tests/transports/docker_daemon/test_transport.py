@@ -309,9 +309,9 @@ def test_an_image_without_a_layer_is_not_loaded(engine, options):
     store = MemoryStore()
     root = store.add_image("app", layers=[b"one"])
     with closing(DaemonDestination(options)) as destination:
-        with pytest.raises(IntegrityError, match="did not arrive"):
+        with pytest.raises(IntegrityError, match="was not pushed"):
             contents.push(destination, store, root.digest)
-        with pytest.raises(IntegrityError, match="did not arrive"):
+        with pytest.raises(IntegrityError, match="was not pushed"):
             destination.commit([Publication(root, ("app:1",))])
     assert engine.requests == []
 
@@ -319,7 +319,7 @@ def test_an_image_without_a_layer_is_not_loaded(engine, options):
 def test_an_artifact_is_no_image(engine, options):
     store = MemoryStore()
     store.add_artifact("app")
-    with pytest.raises(UnsupportedError, match="no container image"):
+    with pytest.raises(UnsupportedError, match="not a container image"):
         publish(options, store, "app:1")
     assert engine.requests == []
 

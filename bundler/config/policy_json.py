@@ -1,32 +1,40 @@
-"""policy.json: which images may be used, by where they come from.
+"""Reader of policy.json: the requirements that images have to meet, by transport and scope.
 
-containers-policy.json(5). The file decides about trust, so nothing in it is overlooked: a key that
-is unknown, there twice or in another case is an error, as is a requirement that contradicts itself.
+The format is that of containers-policy.json(5). Because the file decides about trust, the reader
+refuses unknown keys, duplicate keys, keys in another case and contradictory requirements.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from bundler.config import bounded_read
 from bundler.errors import BundlerError, ConfigError, InvalidReferenceError, PolicyFileError
 from bundler.oci.json import strict
+from bundler.oci.json.table import Table
 from bundler.oci.reference import ImageReference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 KeyType = Literal["GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs"]
+IdentityType = Literal[
+    "matchExact",
+    "matchRepoDigestOrExact",
+    "matchRepository",
+    "exactReference",
+    "exactRepository",
+    "remapIdentity",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Public keys or certificates; any one of them will do."""
+    """Alternative public keys or certificates: files, or their contents."""
 
     paths: tuple[str, ...] = ()
     data: tuple[bytes, ...] = ()
@@ -37,19 +45,16 @@ NO_KEYS = Keys()
 
 @dataclass(frozen=True, slots=True)
 class SignedIdentity:
-    """Which name a signature must be for; by default the image's own, with a tag or by digest."""
+    """The image name that a signature must contain.
 
-    kind: Literal[
-        "matchExact",
-        "matchRepoDigestOrExact",
-        "matchRepository",
-        "exactReference",
-        "exactRepository",
-        "remapIdentity",
-    ] = "matchRepoDigestOrExact"
+    By default the name of the image; if it is a digest, the repository is sufficient.
+    """
+
+    type: IdentityType = "matchRepoDigestOrExact"
     name: str = ""
-    """Of ``exactReference`` and ``exactRepository``."""
+    """The reference or repository of ``exactReference`` and ``exactRepository``."""
     prefix: str = ""
+    """With ``signed_prefix``: the replacement of ``remapIdentity``."""
     signed_prefix: str = ""
 
 
@@ -58,17 +63,17 @@ OWN_NAME = SignedIdentity()
 
 @dataclass(frozen=True, slots=True)
 class InsecureAcceptAnything:
-    """Any image will do."""
+    """Every image is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """No image will do."""
+    """No image is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedBy:
-    """A simple signature by one of these keys."""
+    """A simple signature by one of the keys is required."""
 
     key_type: KeyType
     keys: Keys
@@ -77,7 +82,7 @@ class SignedBy:
 
 @dataclass(frozen=True, slots=True)
 class Fulcio:
-    """A certificate of a Fulcio that ``authority`` signed, for who logged in somewhere."""
+    """A certificate that a Fulcio server issued to a user of an OIDC provider."""
 
     authority: Keys
     oidc_issuer: str
@@ -86,7 +91,7 @@ class Fulcio:
 
 @dataclass(frozen=True, slots=True)
 class Pki:
-    """A certificate of an authority of one's own, for a host or an address."""
+    """A certificate of a private authority for a host name or an email address."""
 
     roots: Keys
     intermediates: Keys = NO_KEYS
@@ -96,7 +101,7 @@ class Pki:
 
 @dataclass(frozen=True, slots=True)
 class SigstoreSigned:
-    """A sigstore signature by ``signer``, and in the log of one of the ``rekor`` keys, if any."""
+    """A sigstore signature by ``signer`` is required, logged by one of the ``rekor`` keys if any."""
 
     signer: Keys | Fulcio | Pki
     rekor: Keys = NO_KEYS
@@ -105,25 +110,25 @@ class SigstoreSigned:
 
 Requirement = InsecureAcceptAnything | Reject | SignedBy | SigstoreSigned
 Requirements = tuple[Requirement, ...]
-"""All of them must be met; there is at least one."""
+"""At least one requirement; an image has to meet all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A whole file."""
+    """Content of one policy.json."""
 
     origin: str
-    """The file, for messages."""
+    """The path of the file, for messages."""
     default: Requirements
     transports: Mapping[str, Mapping[str, Requirements]] = field(default_factory=dict, hash=False)
-    """By a transport's name without colon, then by scope; the scope ``""`` is all the rest."""
+    """By transport without colon, then by scope. The scope ``""`` covers all other images."""
 
 
 def read(path: Path, *, required: bool = False) -> Policy | None:
-    """The policy in ``path``; None if it does not exist and is not ``required``.
+    """Read the policy in ``path``. None if the file does not exist and is not ``required``.
 
     Raises:
-        PolicyFileError: it cannot be read, is not in order, or is required and does not exist.
+        PolicyFileError: the file cannot be read, is invalid, or is required and does not exist.
     """
     try:
         raw = bounded_read.read(path, required=required)
@@ -133,131 +138,117 @@ def read(path: Path, *, required: bool = False) -> Policy | None:
 
 
 def parse(raw: bytes, origin: str) -> Policy:
-    """Read a whole file; ``origin`` names it in messages.
+    """Parse a policy; ``origin`` is the subject of error messages.
 
     Raises:
-        PolicyFileError: with the place in the file that is not in order.
+        PolicyFileError: the policy is invalid; the message names the part of the file.
     """
     try:
         value = strict.loads(raw, subject=origin, limit=bounded_read.MAX_SIZE)
     except BundlerError as error:
         raise PolicyFileError(error.message) from None
-    top = _Object.of(value, origin, ("default", "transports"))
-    if "default" not in top.members:
-        raise PolicyFileError(f"{origin}: there is no default")
-    transports = _named(top.members.get("transports", {}), f"{origin}: transports")
+    document = Table.of(value, origin, error=PolicyFileError)
+    document.refuse_unknown(("default", "transports"))
     return Policy(
         origin,
-        _requirements(top.members["default"], f"{origin}: default"),
+        _parse_requirements(document.value.get("default"), f"{origin}: default"),
         {
-            transport: {
-                _scope(transport, scope, where): _requirements(item, f"{where}: {scope!r}")
-                for scope, item in _named(scopes, where).items()
-            }
-            for transport, scopes in transports.items()
-            for where in [f"{origin}: {transport}"]
+            transport: _parse_scopes(
+                transport, Table.of(scopes, f"{origin}: {transport}", error=PolicyFileError)
+            )
+            for transport, scopes in document.table("transports").value.items()
         },
     )
 
 
-# The transports that know files: a scope is a path, and of archives also a path with a name.
-_PATHS = frozenset({"dir", "oci", "oci-archive", "sif", "ostree"})
-_UNSCOPED = frozenset({"docker-archive", "tarball"})
+# The scope of these transports is a path; that of oci: and oci-archive: may end in :NAME.
+_PATH_TRANSPORTS = frozenset({"dir", "oci", "oci-archive", "sif", "ostree"})
+_UNSCOPED_TRANSPORTS = frozenset({"docker-archive", "tarball"})
 
 
-def _scope(transport: str, scope: str, what: str) -> str:
-    if not scope:
-        return scope
-    if transport in _UNSCOPED:
-        raise PolicyFileError(f'{what}: {scope!r}: only the scope "" is known there')
-    if transport in _PATHS:
-        path = scope if transport in ("dir", "sif") else scope.partition(":")[0]
-        parts = path.split("/")
-        if parts[0] or any(part in ("", ".", "..") for part in parts[1:]):
-            raise PolicyFileError(f"{what}: {scope!r} is not an absolute path without . and ..")
-    return scope
+def _parse_scopes(transport: str, table: Table) -> dict[str, Requirements]:
+    found = {}
+    for scope, requirements in table.value.items():
+        if scope and transport in _UNSCOPED_TRANSPORTS:
+            raise table.problem(f"{scope!r}: this transport has only the empty scope")
+        if scope and transport in _PATH_TRANSPORTS:
+            path = scope if transport in ("dir", "sif") else scope.partition(":")[0]
+            parts = path.split("/")
+            if parts[0] or any(part in ("", ".", "..") for part in parts[1:]):
+                raise table.problem(f"{scope!r}: not an absolute path without . and ..")
+        found[scope] = _parse_requirements(requirements, f"{table.subject}: {scope!r}")
+    return found
 
 
-def _requirements(value: object, what: str) -> Requirements:
+def _parse_requirements(value: object, subject: str) -> Requirements:
     if not isinstance(value, list) or not value:
-        raise PolicyFileError(f"{what}: expected a list of at least one requirement")
-    return tuple(_requirement(item, f"{what}[{index}]") for index, item in enumerate(value))
+        raise PolicyFileError(f"{subject}: expected a list of at least one requirement")
+    return tuple(
+        _parse_requirement(Table.of(item, f"{subject}[{index}]", error=PolicyFileError))
+        for index, item in enumerate(value)
+    )
 
 
-def _requirement(value: object, what: str) -> Requirement:
-    kind = _named(value, what).get("type")
-    read = _REQUIREMENTS.get(kind) if isinstance(kind, str) else None
-    if read is None:
-        raise PolicyFileError(f"{what}: unknown type of requirement {str(kind)[:80]!r}")
-    return read(value, what)
+def _parse_requirement(table: Table) -> Requirement:
+    match table.value.get("type"):
+        case "insecureAcceptAnything":
+            table.refuse_unknown(("type",))
+            return InsecureAcceptAnything()
+        case "reject":
+            table.refuse_unknown(("type",))
+            return Reject()
+        case "signedBy":
+            names = ("keyPath", "keyPaths", "keyData")
+            table.refuse_unknown(("type", "keyType", "signedIdentity", *names))
+            key_type = table.one_of("keyType", get_args(KeyType))
+            return SignedBy(
+                cast("KeyType", key_type), _require_keys(table, names), _parse_identity(table)
+            )
+        case "sigstoreSigned":
+            return _parse_sigstore_signed(table)
+        case other:
+            raise table.problem(f"unknown type of requirement {str(other)[:80]!r}")
 
 
-def _insecure_accept_anything(value: object, what: str) -> Requirement:
-    _Object.of(value, what, ("type",))
-    return InsecureAcceptAnything()
-
-
-def _reject(value: object, what: str) -> Requirement:
-    _Object.of(value, what, ("type",))
-    return Reject()
-
-
-def _signed_by(value: object, what: str) -> Requirement:
-    names = ("keyPath", "keyPaths", "keyData")
-    found = _Object.of(value, what, ("type", "keyType", "signedIdentity", *names))
-    kind = found.text("keyType")
-    if kind not in ("GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs"):
-        raise PolicyFileError(f"{what}: unknown keyType {kind[:80]!r}")
-    return SignedBy(cast("KeyType", kind), found.one_of(*names), found.identity())
-
-
-def _sigstore_signed(value: object, what: str) -> Requirement:
-    own = ("keyPath", "keyPaths", "keyData", "keyDatas")
+def _parse_sigstore_signed(table: Table) -> SigstoreSigned:
+    names = ("keyPath", "keyPaths", "keyData", "keyDatas")
     logs = tuple(f"rekorPublicKey{suffix}" for suffix in ("Path", "Paths", "Data", "Datas"))
-    known = ("type", *own, "fulcio", "pki", *logs, "signedIdentity")
-    found = _Object.of(value, what, known)
-    if sum(name in found.members for name in (*own, "fulcio", "pki")) != 1:
-        raise PolicyFileError(f"{what}: exactly one of {', '.join(own)}, fulcio and pki is wanted")
-    rekor = found.at_most_one_of(*logs)
+    table.refuse_unknown(("type", *names, "fulcio", "pki", *logs, "signedIdentity"))
+    if sum(name in table.value for name in (*names, "fulcio", "pki")) != 1:
+        raise table.problem(f"expected exactly one of {', '.join(names)}, fulcio and pki")
+    rekor = _read_keys(table, logs)
     signer: Keys | Fulcio | Pki
-    if "fulcio" in found.members:
+    if "fulcio" in table.value:
         if rekor == NO_KEYS:
-            raise PolicyFileError(f"{what}: fulcio needs a {logs[0]} too")
-        signer = _fulcio(found.members["fulcio"], f"{what}.fulcio")
-    elif "pki" in found.members:
+            raise table.problem(f"fulcio requires {logs[0]}")
+        signer = _parse_fulcio(_nested(table, "fulcio"))
+    elif "pki" in table.value:
         if rekor != NO_KEYS:
-            raise PolicyFileError(f"{what}: pki goes without a {logs[0]}")
-        signer = _pki(found.members["pki"], f"{what}.pki")
+            raise table.problem(f"pki excludes {logs[0]}")
+        signer = _parse_pki(_nested(table, "pki"))
     else:
-        signer = found.one_of(*own)
-    return SigstoreSigned(signer, rekor, found.identity())
+        signer = _require_keys(table, names)
+    return SigstoreSigned(signer, rekor, _parse_identity(table))
 
 
-_REQUIREMENTS: dict[str, Callable[[object, str], Requirement]] = {
-    "insecureAcceptAnything": _insecure_accept_anything,
-    "reject": _reject,
-    "signedBy": _signed_by,
-    "sigstoreSigned": _sigstore_signed,
-}
+def _parse_fulcio(table: Table) -> Fulcio:
+    table.refuse_unknown(("caPath", "caData", "oidcIssuer", "subjectEmail"))
+    authority = _require_keys(table, ("caPath", "caData"))
+    return Fulcio(authority, table.text("oidcIssuer"), table.text("subjectEmail"))
 
 
-def _fulcio(value: object, what: str) -> Fulcio:
-    found = _Object.of(value, what, ("caPath", "caData", "oidcIssuer", "subjectEmail"))
-    authority = found.one_of("caPath", "caData")
-    return Fulcio(authority, found.text("oidcIssuer"), found.text("subjectEmail"))
-
-
-def _pki(value: object, what: str) -> Pki:
-    roots, between = ("caRootsPath", "caRootsData"), ("caIntermediatesPath", "caIntermediatesData")
+def _parse_pki(table: Table) -> Pki:
+    roots = ("caRootsPath", "caRootsData")
+    intermediates = ("caIntermediatesPath", "caIntermediatesData")
     subjects = ("subjectHostname", "subjectEmail")
-    found = _Object.of(value, what, (*roots, *between, *subjects))
-    named = [found.text(name) if name in found.members else "" for name in subjects]
-    if not any(named):
-        raise PolicyFileError(f"{what}: at least one of {' and '.join(subjects)} is wanted")
-    return Pki(found.one_of(*roots), found.at_most_one_of(*between), *named)
+    table.refuse_unknown((*roots, *intermediates, *subjects))
+    names = [table.text(key) if key in table.value else "" for key in subjects]
+    if not any(names):
+        raise table.problem(f"expected at least one of {' and '.join(subjects)}")
+    return Pki(_require_keys(table, roots), _read_keys(table, intermediates), *names)
 
 
-_IDENTITIES: dict[str, tuple[str, ...]] = {
+_IDENTITY_KEYS: dict[str, tuple[str, ...]] = {
     "matchExact": (),
     "matchRepoDigestOrExact": (),
     "matchRepository": (),
@@ -268,89 +259,59 @@ _IDENTITIES: dict[str, tuple[str, ...]] = {
 _PREFIX = re.compile(r"[A-Za-z0-9.:\[\]-]+(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 
 
-def _identity(value: object, what: str) -> SignedIdentity:
-    kind = _named(value, what).get("type")
-    if not isinstance(kind, str) or kind not in _IDENTITIES:
-        raise PolicyFileError(f"{what}: unknown type of signedIdentity {str(kind)[:80]!r}")
-    found = _Object.of(value, what, ("type", *_IDENTITIES[kind]))
-    made = cast("Any", kind)
-    if kind == "remapIdentity":
-        prefixes = [found.text(name) for name in _IDENTITIES[kind]]
+def _parse_identity(requirement: Table) -> SignedIdentity:
+    if requirement.value.get("signedIdentity") is None:
+        return OWN_NAME
+    table = _nested(requirement, "signedIdentity")
+    name = table.value.get("type")
+    if not isinstance(name, str) or name not in _IDENTITY_KEYS:
+        raise table.problem(f"unknown type of signedIdentity {str(name)[:80]!r}")
+    keys, identity_type = _IDENTITY_KEYS[name], cast("IdentityType", name)
+    table.refuse_unknown(("type", *keys))
+    if identity_type == "remapIdentity":
+        prefixes = [table.text(key) for key in keys]
         for prefix in prefixes:
             if not _PREFIX.fullmatch(prefix):
-                raise PolicyFileError(f"{what}: {prefix[:200]!r} is not a registry or a repository")
-        return SignedIdentity(made, prefix=prefixes[0], signed_prefix=prefixes[1])
-    if not _IDENTITIES[kind]:
-        return SignedIdentity(made)
-    text = found.text(_IDENTITIES[kind][0])
+                raise table.problem(f"{prefix[:200]!r} is not a registry or a repository")
+        return SignedIdentity(identity_type, prefix=prefixes[0], signed_prefix=prefixes[1])
+    if not keys:
+        return SignedIdentity(identity_type)
+    text = table.text(keys[0])
     try:
         image = ImageReference.parse(text)
     except InvalidReferenceError as error:
-        raise PolicyFileError(f"{what}: {error}") from None
-    if (image.version is None) != (kind == "exactRepository"):
-        expected = "a repository" if kind == "exactRepository" else "a tag or a digest too"
-        raise PolicyFileError(f"{what}: {text[:200]!r}: expected {expected}")
-    return SignedIdentity(made, name=str(image))
+        raise table.problem(error.message) from None
+    if (image.version is None) != (identity_type == "exactRepository"):
+        expected = "a repository" if keys[0] == "dockerRepository" else "a tag or a digest as well"
+        raise table.problem(f"{text[:200]!r}: expected {expected}")
+    return SignedIdentity(identity_type, name=str(image))
 
 
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """A JSON object all of whose keys are known, and where it stands."""
+def _require_keys(table: Table, names: tuple[str, ...]) -> Keys:
+    keys = _read_keys(table, names)
+    if keys == NO_KEYS:
+        raise table.problem(f"expected exactly one of {', '.join(names)}")
+    return keys
 
-    what: str
-    members: Mapping[str, Any]
 
-    @classmethod
-    def of(cls, value: object, what: str, known: tuple[str, ...]) -> _Object:
-        members = _named(value, what)
-        for key in members:
-            if key not in known:
-                raise PolicyFileError(f"{what}: unknown key {key[:80]!r}")
-        return cls(what, members)
-
-    def text(self, name: str) -> str:
-        value = self.members.get(name)
-        if not isinstance(value, str) or not value:
-            raise PolicyFileError(f"{self.what}: {name} is missing, or not a text")
-        return value
-
-    def one_of(self, *names: str) -> Keys:
-        found = self.at_most_one_of(*names)
-        if found == NO_KEYS:
-            raise PolicyFileError(f"{self.what}: exactly one of {', '.join(names)} is wanted")
-        return found
-
-    def at_most_one_of(self, *names: str) -> Keys:
-        """The keys under one of ``names``; a plural holds a list, data are in base64."""
-        given = [name for name in names if name in self.members]
-        if len(given) > 1:
-            raise PolicyFileError(f"{self.what}: {given[0]} and {given[1]} exclude one another")
-        for name in given:
-            value = self.members[name] if name.endswith("s") else [self.members[name]]
-            whole = isinstance(value, list) and all(
-                isinstance(item, str) and item for item in value
-            )
-            if not whole or not value:
-                raise PolicyFileError(f"{self.what}: {name} is empty, or no text")
-            if "Data" not in name:
-                return Keys(paths=tuple(value))
-            return Keys(data=tuple(_decoded(item, f"{self.what}: {name}") for item in value))
+def _read_keys(table: Table, names: tuple[str, ...]) -> Keys:
+    """Read at most one of the members ``names``. A plural has a list; data are base64."""
+    present = [name for name in names if name in table.value]
+    if len(present) > 1:
+        raise table.problem(f"{present[0]} and {present[1]} exclude each other")
+    if not present:
         return NO_KEYS
-
-    def identity(self) -> SignedIdentity:
-        if self.members.get("signedIdentity") is None:
-            return OWN_NAME
-        return _identity(self.members["signedIdentity"], f"{self.what}.signedIdentity")
-
-
-def _named(value: object, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise PolicyFileError(f"{what}: expected an object")
-    return value
-
-
-def _decoded(text: str, what: str) -> bytes:
+    name = present[0]
+    values = table.texts(name) if name.endswith("s") else (table.text(name),)
+    if not values or not all(values):
+        raise table.problem(f"{name} is empty")
+    if "Data" not in name:
+        return Keys(paths=values)
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise PolicyFileError(f"{what}: not base64") from None
+        return Keys(data=tuple(base64.b64decode(value, validate=True) for value in values))
+    except ValueError:
+        raise table.problem(f"{name} is not base64") from None
+
+
+def _nested(table: Table, key: str) -> Table:
+    return Table.of(table.value[key], f"{table.subject}.{key}", error=PolicyFileError)

@@ -109,20 +109,20 @@ def test_whose_name_a_signature_may_be_for(identity: Any, read: SignedIdentity) 
         ({"type": "trustMe"}, "unknown type of requirement 'trustMe'"),
         ({}, "unknown type of requirement"),
         ({"Type": "reject"}, "unknown type of requirement"),
-        ("reject", "expected an object"),
+        ("reject", "not an object"),
         ({"type": "reject", "keyPath": "/k"}, "unknown key 'keyPath'"),
         (gpg(), "exactly one of keyPath, keyPaths, keyData"),
-        (gpg(keyPath="/k", keyData=KEY), "exclude one another"),
+        (gpg(keyPath="/k", keyData=KEY), "exclude each other"),
         (gpg(keyPaths=[]), "keyPaths is empty"),
-        (gpg(keyPath=""), "keyPath is empty"),
+        (gpg(keyPath=""), "keyPath is missing or empty"),
         (gpg(keyData="!"), "not base64"),
-        (gpg(keyPath="/k", keyType="none"), "unknown keyType 'none'"),
+        (gpg(keyPath="/k", keyType="none"), "keyType is not one of"),
         (sigstore(), "exactly one of"),
         (sigstore(keyPath="/k", pki=PKI), "exactly one of"),
-        (sigstore(fulcio=FULCIO), "fulcio needs a rekorPublicKeyPath"),
+        (sigstore(fulcio=FULCIO), "fulcio requires rekorPublicKeyPath"),
         (sigstore(fulcio={**FULCIO, "subjectEmail": ""}, **REKOR), "subjectEmail is missing"),
         (sigstore(pki={"caRootsPath": "/r"}), "at least one of subjectHostname"),
-        (sigstore(pki=PKI, **REKOR), "pki goes without"),
+        (sigstore(pki=PKI, **REKOR), "pki excludes"),
         (gpg(keyPath="/k", signedIdentity={"type": "any"}), "unknown type of signedIdentity"),
         (
             gpg(keyPath="/k", signedIdentity={"type": "exactReference", "dockerReference": "a/b"}),
@@ -152,8 +152,8 @@ def test_a_requirement_that_is_not_in_order_is_refused(requirement: Any, why: st
     ("text", "why"),
     [
         ("", "not JSON"),
-        ("[]", "expected an object"),
-        ("{}", "there is no default"),
+        ("[]", "not an object"),
+        ("{}", "default: expected"),
         ('{"default": []}', "at least one requirement"),
         ('{"default": null}', "at least one requirement"),
         ('{"default": [{"type": "reject"}], "Transports": {}}', "unknown key 'Transports'"),
@@ -176,7 +176,7 @@ def test_a_path_that_matches_nothing_is_refused(transport: str, scope: str) -> N
 
 
 def test_what_is_no_place_has_no_scopes() -> None:
-    with pytest.raises(ConfigError, match='only the scope ""'):
+    with pytest.raises(ConfigError, match="only the empty scope"):
         policy(ANYTHING, **{"docker-archive": {"/a": [ANYTHING]}})
 
 

@@ -101,7 +101,7 @@ class Pki:
 
 @dataclass(frozen=True, slots=True)
 class SigstoreSigned:
-    """A sigstore signature by ``signer`` is required, logged by one of the ``rekor`` keys if any."""
+    """A sigstore signature by ``signer`` is required, and a log entry by one of ``rekor``."""
 
     signer: Keys | Fulcio | Pki
     rekor: Keys = NO_KEYS

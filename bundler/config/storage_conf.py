@@ -1,55 +1,58 @@
-"""Where the images of this machine's containers lie: storage.conf, and what goes before it.
+"""Location of the local image store: storage.conf, and the variables that override it.
 
-See containers-storage.conf(5). Without any file there are the usual places: one for root, and one
-for each other user below the home directory.
+The format is that of containers-storage.conf(5). Without a file, root has one default location, and
+each other user has one below the home directory.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bundler.config import bounded_read
+from bundler.config import bounded_read, toml
 from bundler.config.paths import NO_OVERRIDES, ConfigPathOverrides
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CONTAINERS = Path("var/lib/containers/storage")
+    from bundler.oci.json.table import Table
+
+_ROOT = Path("/var/lib/containers/storage")
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A storage of containers' images."""
+    """The location and the driver of an image store."""
 
     root: Path
     run_root: Path
     driver: str | None = None
-    """None: the one that was used there before."""
+    """None: the driver that the store was created with."""
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """By names such as ``overlay.mount_program``."""
+    """Driver options by name, such as ``overlay.mount_program``."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorageConfPaths:
-    """The files that may name the storage of one user, and what holds without them."""
+    """Candidates of storage.conf for one user, and the settings that do not come from a file."""
 
-    usual: Storage
+    default: Storage
+    """Applies to all settings that no file has."""
     files: tuple[Path, ...] = ()
-    """The first that exists holds."""
+    """The first existing file is read."""
     required: bool = False
-    """Whether the user named the file, so that its absence is a mistake."""
+    """Whether the file was specified by the user, so that its absence is an error."""
     own: Path | None = None
-    """The one of ``files`` that is the user's own: others name root's places."""
+    """The file of the user. The locations in other files are those of root."""
     rootless: bool = False
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """What may stand in a path as ``$NAME``."""
+    """Values for ``$NAME`` in paths."""
     driver: str | None = None
-    """What goes before the file."""
+    """Overrides the driver of the file; None if unset."""
     options: tuple[str, ...] = ()
-    """As ``driver``."""
+    """Override the options of the file: ``NAME=VALUE``; empty if unset."""
 
 
 def locate(
@@ -66,16 +69,16 @@ def locate(
         root / "containers/storage.conf" for root in (overrides.etc, overrides.usr_share)
     )
     if uid == 0:
-        usual = Storage(Path("/") / _CONTAINERS, run / "containers/storage")
+        default = Storage(_ROOT, run / "containers/storage")
         files: tuple[Path, ...] = system
     else:
         data = Path(environment.get("XDG_DATA_HOME") or home / ".local/share")
         runtime = Path(environment.get("XDG_RUNTIME_DIR") or run / "user" / str(uid))
-        usual = Storage(data / "containers/storage", runtime / "containers")
+        default = Storage(data / "containers/storage", runtime / "containers")
         files = (own, *system)
     options = environment.get("STORAGE_OPTS") or ""
     return StorageConfPaths(
-        usual,
+        default,
         (Path(named),) if named else files,
         required=bool(named),
         own=Path(named) if named else own,
@@ -86,87 +89,59 @@ def locate(
     )
 
 
-def load(locations: StorageConfPaths) -> Storage:
-    """The storage that is meant where none is named.
+def load(paths: StorageConfPaths) -> Storage:
+    """Read the first existing file and apply the overrides.
 
     Raises:
-        ConfigError: a file cannot be read or understood, or one that was named is not there.
+        ConfigError: a file is unreadable or invalid, or a specified file does not exist.
     """
-    found = locations.usual
-    for path in locations.files:
+    storage = paths.default
+    for path in paths.files:
         raw = bounded_read.read(path)
         if raw is not None:
-            found = _from_file(_parsed(raw, path), path, locations)
+            storage = _parse(raw, path, paths)
             break
-        if locations.required:
+        if paths.required:
             raise ConfigError(
-                f"{path}: there is no such file", hint="it is named by CONTAINERS_STORAGE_CONF"
+                f"{path}: no such file", hint="correct or unset CONTAINERS_STORAGE_CONF"
             )
-    if locations.driver is not None:
-        found = replace(found, driver=locations.driver, options={})
-    if locations.options:
-        pairs = (option.partition("=") for option in locations.options)
-        found = replace(found, options={key.strip(): value.strip() for key, _, value in pairs})
-    return found
+    if paths.driver is not None:
+        storage = replace(storage, driver=paths.driver, options={})
+    if paths.options:
+        pairs = (option.partition("=") for option in paths.options)
+        storage = replace(storage, options={key.strip(): value.strip() for key, _, value in pairs})
+    return storage
 
 
-def _parsed(raw: bytes, path: Path) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - not where there is no such file
-
-    try:
-        document = tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from None
-    section = document.get("storage", {})
-    if not isinstance(section, dict):
-        raise ConfigError(f"{path}: storage is not a table")
-    return section
-
-
-def _from_file(section: dict[str, Any], path: Path, locations: StorageConfPaths) -> Storage:
-    """A file of the administrator tells a user without privileges the driver, and no places."""
-    usual = locations.usual
-    root, run_root = (
-        _path(section, key, path, locations.variables) for key in ("graphroot", "runroot")
-    )
-    if locations.rootless and path != locations.own:
-        root = _path(section, "rootless_storage_path", path, locations.variables)
+def _parse(raw: bytes, path: Path, paths: StorageConfPaths) -> Storage:
+    """Parse a file. For users without privileges, only their own file specifies locations."""
+    table = toml.parse(raw, path).table("storage")
+    if paths.rootless and path != paths.own:
+        root = _expand_path(table, "rootless_storage_path", paths.variables)
         run_root = None
+    else:
+        root = _expand_path(table, "graphroot", paths.variables)
+        run_root = _expand_path(table, "runroot", paths.variables)
+    options: dict[str, str] = {}
+    for key, value in table.table("options").value.items():
+        if isinstance(value, dict):
+            options |= {f"{key}.{name}": str(setting) for name, setting in value.items()}
+        elif isinstance(value, str):
+            options[key] = value
     return Storage(
-        root or usual.root,
-        run_root or usual.run_root,
-        _text(section, "driver", path),
-        dict(_options(section.get("options", {}), path)),
+        root or paths.default.root,
+        run_root or paths.default.run_root,
+        table.optional_text("driver"),
+        options,
     )
 
 
-def _options(table: object, path: Path) -> list[tuple[str, str]]:
-    if not isinstance(table, dict):
-        raise ConfigError(f"{path}: storage.options is not a table")
-    found = []
-    for key, value in table.items():
-        if isinstance(value, dict):
-            found += [(f"{key}.{inner}", str(one)) for inner, one in value.items()]
-        elif isinstance(value, str):
-            found.append((key, value))
-    return found
-
-
-def _path(
-    section: dict[str, Any], key: str, path: Path, variables: Mapping[str, str]
-) -> Path | None:
-    text = _text(section, key, path)
+def _expand_path(table: Table, key: str, variables: Mapping[str, str]) -> Path | None:
+    text = table.optional_text(key)
     if text is None:
         return None
     for name, value in variables.items():
         text = text.replace(f"${{{name}}}", value).replace(f"${name}", value)
     if not text.startswith("/"):
-        raise ConfigError(f"{path}: {key} is not an absolute path: {text[:120]!r}")
+        raise table.problem(f"{key}: not an absolute path: {text[:120]!r}")
     return Path(text)
-
-
-def _text(section: dict[str, Any], key: str, path: Path) -> str | None:
-    value = section.get(key)
-    if value is not None and not isinstance(value, str):
-        raise ConfigError(f"{path}: {key} is not a string")
-    return value or None

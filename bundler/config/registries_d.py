@@ -1,7 +1,7 @@
-"""registries.d: where the signatures of images lie, by registry, namespace and image.
+"""Reader of registries.d: the locations of simple signatures, by registry, namespace and image.
 
-containers-registries.d(5). All ``*.yaml`` files of one directory count, in any order; a scope may
-stand in one of them only.
+The format is that of containers-registries.d(5). All files ``*.yaml`` of one directory are read; a
+scope may appear in one of them only.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from bundler.config.yaml import fields
-from bundler.config.yaml.document import MappingNode, ScalarNode
+from bundler.config.yaml import table
 from bundler.errors import ConfigError
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from bundler.config.yaml.document import Value
     from bundler.oci.reference import ImageReference
 
 MAX_FILES = 1000
@@ -35,7 +34,7 @@ _SCHEMES = ("file", "http", "https")
 
 @dataclass(frozen=True, slots=True)
 class LookasideConfig:
-    """What is said of one scope; None: nothing, so that the nearest scope above it holds."""
+    """Settings of one scope. A setting that is None is taken from the next wider scope."""
 
     lookaside: str | None = None
     """The URL that signatures are read from."""
@@ -46,17 +45,17 @@ class LookasideConfig:
 
 @dataclass(frozen=True, slots=True)
 class RegistriesD:
-    """A whole directory."""
+    """Content of one directory."""
 
     default: LookasideConfig | None = None
     scopes: Mapping[str, LookasideConfig] = field(default_factory=dict, hash=False)
 
     def find_lookaside(self, image: ImageReference, to: Literal["read", "write"]) -> str | None:
-        """The URL below which signatures of ``image`` are; None where nobody said.
+        """Return the base URL for the signatures of ``image``; None if none is configured.
 
-        A scope that has a place to write to is written there, else where it is read.
+        The URL to write to is the staging URL, if the scope has one.
         """
-        for section in self._sections(image):
+        for section in self._list_scopes(image):
             if to == "write" and section.lookaside_staging is not None:
                 return section.lookaside_staging
             if section.lookaside is not None:
@@ -64,14 +63,14 @@ class RegistriesD:
         return None
 
     def uses_sigstore_attachments(self, image: ImageReference) -> bool:
-        """Whether sigstore's signatures beside ``image`` count."""
-        for section in self._sections(image):
+        """Return whether sigstore signatures that are stored with ``image`` are used."""
+        for section in self._list_scopes(image):
             if section.use_sigstore_attachments is not None:
                 return section.use_sigstore_attachments
         return False
 
-    def _sections(self, image: ImageReference) -> Iterable[LookasideConfig]:
-        """From the image itself up to its registry, then the default."""
+    def _list_scopes(self, image: ImageReference) -> Iterable[LookasideConfig]:
+        """Yield the settings from the narrowest scope to the default."""
         separator = "@" if image.digest is not None else ":"
         scope = f"{image.repository}{separator}{image.with_default_tag().version}"
         if scope in self.scopes:
@@ -86,10 +85,10 @@ class RegistriesD:
 
 
 def load(directories: Iterable[Path]) -> RegistriesD:
-    """What the first of ``directories`` that exists says.
+    """Read the first existing directory.
 
     Raises:
-        ConfigError: a file cannot be read or is not in order, or a scope stands in two of them.
+        ConfigError: a file is unreadable or invalid, or a scope appears in two files.
     """
     for directory in directories:
         try:
@@ -100,65 +99,61 @@ def load(directories: Iterable[Path]) -> RegistriesD:
             raise ConfigError(f"{directory}: cannot be read: {error.strerror}") from None
         if len(entries) > MAX_FILES:
             raise ConfigError(f"{directory}: more than {MAX_FILES:,} files")
-        return _merged(entries)
+        return _read_files(entries)
     return RegistriesD()
 
 
-def _merged(files: Iterable[Path]) -> RegistriesD:
+def _read_files(files: Iterable[Path]) -> RegistriesD:
     default: LookasideConfig | None = None
     scopes: dict[str, LookasideConfig] = {}
     origins: dict[str, Path] = {}
     for path in files:
-        found = fields.read(path) or MappingNode()
-        fields.fields(found, str(path), ("default-docker", "docker"))
-        if "default-docker" in found:
-            _claim("default-docker", path, origins)
-            default = _section(found["default-docker"], f"{path}: default-docker")
-        for scope, value in _mapping(found.get("docker"), f"{path}: docker").items():
-            _claim(f"docker {scope}", path, origins)
-            scopes[scope] = _section(value, f"{path}: docker {scope}")
+        document = table.read(path)
+        document.refuse_unknown(("default-docker", "docker"))
+        sections = {
+            f"docker {scope}": Table.of(
+                {} if value is None else value,
+                f"{path}: docker {scope}",
+                error=ConfigError,
+                noun="mapping",
+            )
+            for scope, value in document.table("docker").value.items()
+        }
+        if "default-docker" in document.value:
+            sections["default-docker"] = document.table("default-docker")
+        for name, section in sections.items():
+            if name in origins:
+                raise document.problem(f"{name} appears in {origins[name]} as well")
+            origins[name] = path
+            if name == "default-docker":
+                default = _parse_section(section)
+            else:
+                scopes[name.removeprefix("docker ")] = _parse_section(section)
     return RegistriesD(default, scopes)
 
 
-def _claim(name: str, path: Path, origins: dict[str, Path]) -> None:
-    if name in origins:
-        raise ConfigError(f"{path}: {name} stands in {origins[name]} too")
-    origins[name] = path
-
-
-def _section(value: Value, what: str) -> LookasideConfig:
-    found = fields.fields(_mapping(value, what), what, _KEYS)
-    attachments = found.get("use-sigstore-attachments")
+def _parse_section(section: Table) -> LookasideConfig:
+    section.refuse_unknown(_KEYS)
+    attachments = None
+    if "use-sigstore-attachments" in section:
+        attachments = section.one_of("use-sigstore-attachments", ("true", "false")) == "true"
     return LookasideConfig(
-        _url(found, "lookaside", "sigstore", what),
-        _url(found, "lookaside-staging", "sigstore-staging", what),
-        None if attachments is None else _switch(attachments, f"{what}: use-sigstore-attachments"),
+        _read_url(section, "lookaside", "sigstore"),
+        _read_url(section, "lookaside-staging", "sigstore-staging"),
+        attachments,
     )
 
 
-def _mapping(value: Value | None, what: str) -> MappingNode:
-    if value is None or (isinstance(value, ScalarNode) and value.is_null):
-        return MappingNode()
-    return fields.fields(value, what)
-
-
-def _url(found: MappingNode, name: str, former_name: str, what: str) -> str | None:
-    """The URL under ``name``; the name that it had before counts where this one is not there."""
-    given = [key for key in (name, former_name) if key in found]
-    if not given:
+def _read_url(section: Table, key: str, former_key: str) -> str | None:
+    """Read a URL. The former name of the member is used only if the current one is absent."""
+    present = [name for name in (key, former_key) if name in section.value]
+    if not present:
         return None
-    text = fields.text(found[given[0]], f"{what}: {given[0]}")
+    text = section.text(present[0])
     try:
-        parts = urlsplit(text)
+        scheme = urlsplit(text).scheme
     except ValueError:
-        parts = None
-    if parts is None or parts.scheme not in _SCHEMES:
-        raise ConfigError(f"{what}: {given[0]}: expected a URL with {', '.join(_SCHEMES)}")
+        scheme = ""
+    if scheme not in _SCHEMES:
+        raise section.problem(f"{present[0]}: expected a URL with {', '.join(_SCHEMES)}")
     return text
-
-
-def _switch(value: Value, what: str) -> bool:
-    text = fields.text(value, what)
-    if text not in ("true", "false"):
-        raise ConfigError(f"{what}: expected true or false, got {text[:80]!r}")
-    return text == "true"

@@ -1,43 +1,36 @@
-"""Which versions, ciphers and groups TLS may use: the file that ``--tls-details`` names.
+"""Reader of the file that ``--tls-details`` names: versions, ciphers and groups of TLS.
 
-containers-tls-details.yaml(5)
+The format is that of containers-tls-details.yaml(5).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.config import bounded_read
 from bundler.config.registry_access import TlsDetails
-from bundler.config.yaml import fields
-from bundler.errors import ConfigError
+from bundler.config.yaml import table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_KEYS = ("minVersion", "cipherSuites", "namedGroups")
-_VERSIONS = ("1.2", "1.3")
-
 
 def read(path: Path) -> TlsDetails:
-    """What ``path`` says.
+    """Read the file.
 
     Raises:
-        ConfigError: it is not there, cannot be read, or is not in order.
+        ConfigError: the file does not exist, cannot be read, or is invalid.
     """
-    found = fields.parse(bounded_read.read(path, required=True), str(path))
-    fields.fields(found, str(path), _KEYS)
-    version = found.get("minVersion")
-    lists = {key: fields.texts(found[key], f"{path}: {key}") for key in _KEYS[1:] if key in found}
+    document = table.read(path)
+    document.refuse_unknown(("minVersion", "cipherSuites", "namedGroups"))
+    for key, value in document.value.items():
+        if value is None:  # not the same as no restriction
+            raise document.problem(f"{key} is empty")
+    version = None
+    if "minVersion" in document:
+        version = document.one_of("minVersion", ("1.2", "1.3"))
     return TlsDetails(
         str(path),
-        None if version is None else _version(fields.text(version, f"{path}: minVersion"), path),
-        lists.get("cipherSuites"),
-        lists.get("namedGroups"),
+        version,
+        document.texts("cipherSuites") if "cipherSuites" in document else None,
+        document.texts("namedGroups") if "namedGroups" in document else None,
     )
-
-
-def _version(text: str, path: Path) -> str:
-    if text not in _VERSIONS:
-        raise ConfigError(f"{path}: minVersion: expected {' or '.join(_VERSIONS)}, got {text!r}")
-    return text

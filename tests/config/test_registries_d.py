@@ -67,20 +67,20 @@ docker:
 
 def test_a_scope_stands_in_one_file_only(tmp_path: Path) -> None:
     same = "docker: {a.b: {lookaside: 'file:///x'}}"
-    with pytest.raises(ConfigError, match=r"b.yaml: docker a.b stands in .*a.yaml too"):
+    with pytest.raises(ConfigError, match=r"b.yaml: docker a.b appears in .*a.yaml as well"):
         directory(tmp_path / "d", a=same, b=same)
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("docker: [a]", "expected a mapping"),
+        ("docker: [a]", "not a mapping"),
         ("dockers: {}", "unknown key 'dockers'"),
         ("docker: {a: {lookasides: x}}", "unknown key 'lookasides'"),
         ("docker: {a: {}, a: {}}", "a"),
         ("docker: {a: {lookaside: /var}}", "expected a URL"),
         ("docker: {a: {lookaside: 'ftp://x'}}", "expected a URL"),
-        ("docker: {a: {use-sigstore-attachments: maybe}}", "expected true or false"),
+        ("docker: {a: {use-sigstore-attachments: maybe}}", "not one of true, false"),
     ],
 )
 def test_what_is_not_in_order_is_refused(tmp_path: Path, text: str, why: str) -> None:

@@ -13,7 +13,7 @@ from bundler.config import tls_details
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.registry_access import TlsDetails
 from bundler.config.settings import Settings
-from bundler.config.yaml import fields
+from bundler.config.yaml import table
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,13 +37,14 @@ def test_all_of_it_is_optional(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("minVersion: 1.1", "expected 1.2 or 1.3"),
-        ("minVersion:", "expected text"),
+        ("minVersion: 1.1", "minVersion is not one of 1.2, 1.3"),
+        ("minVersion:", "minVersion is empty"),
+        ("cipherSuites: ~", "cipherSuites is empty"),
         ("minversion: '1.2'", "unknown key 'minversion'"),
-        ("namedGroups: x25519", "expected a list"),
-        ("namedGroups: [[a]]", "expected text"),
+        ("namedGroups: x25519", "not an array of strings"),
+        ("namedGroups: [[a]]", "not an array of strings"),
         ("cipherSuites: [a]\ncipherSuites: [b]", "cipherSuites"),
-        ("- a", "expected a mapping"),
+        ("- a", "not a mapping"),
         ("{", "tls.yaml:2:1: not YAML"),
         ("a: &x [*x]", "tls.yaml:1:"),
     ],
@@ -69,4 +70,4 @@ def test_it_reaches_every_registry(tmp_path: Path) -> None:
 @given(st.binary(max_size=100) | st.text("ab:-[]{}&*'\n ,", max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(ConfigError):
-        fields.parse(raw, "x.yaml")
+        table.parse(raw, "x.yaml")

@@ -1,4 +1,4 @@
-"""Registry credentials: auth.json, credential helpers, and which of them applies to a repository.
+"""Registry credentials: authfiles, credential helpers, and the order in which they apply.
 
 Read ``lookup`` first.
 """

@@ -1,19 +1,20 @@
-"""auth.json and config.json: credentials by registry or namespace, and whom else to ask for them.
+"""Reader of authfiles: auth.json, Docker's config.json and .dockercfg.
 
-containers-auth.json(5). A file that does not parse is an error, never "anonymous".
+The format is that of containers-auth.json(5). An invalid file is an error and never read as if it
+had no credentials.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bundler.config import bounded_read
 from bundler.config.registry_access import ANONYMOUS, Credentials
 from bundler.errors import ConfigError, LimitError, MalformedError
 from bundler.oci.json import strict
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,27 +23,27 @@ if TYPE_CHECKING:
     from bundler.config.paths import AuthLocation
 
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"
-"""What docker writes, and asks helpers for, where others write ``docker.io``."""
+"""The name of ``docker.io`` in entries that Docker writes, and in its requests to helpers."""
 TOKEN_USER = "<token>"  # noqa: S105 - not a secret
-"""The user name that marks a secret as an identity token."""
+"""The user name with which a secret is an identity token."""
 
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 
 
 @dataclass(frozen=True, slots=True)
 class AuthFile:
-    """One file's content; entries are only decoded when they are looked up."""
+    """Content of one file. Entries are decoded when they are looked up."""
 
     path: Path
     entries: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     helpers: dict[str, str] = field(default_factory=dict)
-    """``credHelpers``: registry to name of helper."""
+    """``credHelpers``: the name of the helper for each registry."""
     store: str | None = None
-    """``credsStore``: the helper for registries that have none of their own."""
+    """``credsStore``: the helper for all other registries; None if unset."""
     legacy: bool = False
 
     def find_helper(self, host: str) -> tuple[str, str] | None:
-        """The helper for ``host`` and the name it knows the registry by."""
+        """Return the helper for ``host``, and the name of the registry to use with it."""
         for key in (
             host,
             *(key for key in self.helpers if normalize_host(key) == normalize_host(host)),
@@ -52,10 +53,10 @@ class AuthFile:
         return None
 
     def find_credentials(self, host: str, path: str) -> Credentials:
-        """The entry for the longest namespace of ``host/path``, else for ``host`` in any form.
+        """Return the entry with the longest prefix of ``host/path``, or any entry for ``host``.
 
         Raises:
-            ConfigError: the entry cannot be decoded.
+            ConfigError: the entry is invalid.
         """
         exact = (
             []
@@ -64,139 +65,117 @@ class AuthFile:
         )
         for key in (*exact, *self.find_keys(host)):
             found = _decode(self.entries[key], f"{self.path}: the entry {normalize_host(key)!r}")
-            if not found.anonymous:  # docker leaves empty entries where a helper is used
+            if not found.anonymous:  # Docker writes empty entries for registries with a helper
                 return found
         return ANONYMOUS
 
     def find_keys(self, host: str) -> list[str]:
-        """The entries for ``host`` itself, however it is written."""
-        return [key for key in self.entries if self._host_of(key) == normalize_host(host)]
-
-    def _host_of(self, key: str) -> str | None:
-        """The host that ``key`` stands for; None where it stands for a namespace of one."""
-        is_url = key.startswith(("http://", "https://"))
-        return normalize_host(key) if is_url or self.legacy or "/" not in key else None
+        """Return the keys of all entries for ``host`` itself, not for a namespace in it."""
+        return [
+            key
+            for key in self.entries
+            if normalize_host(key) == normalize_host(host)
+            and (self.legacy or "/" not in key or key.startswith(("http://", "https://")))
+        ]
 
 
 def read(location: AuthLocation) -> AuthFile:
-    """Read a file; one that is not there, and need not be, is empty.
+    """Read a file. A missing file is empty unless the user specified it.
 
     Raises:
-        ConfigError: it cannot be read or believed, or was named and is not there.
+        ConfigError: the file is unreadable or invalid, or was specified and does not exist.
     """
     raw = bounded_read.read(location.path)
     if raw is None:
         if location.required:
             raise ConfigError(
-                f"{location.path}: there is no such file of credentials",
-                hint=f"airbundle login --authfile {location.path} REGISTRY makes it",
+                f"{location.path}: no such authfile",
+                hint=f"airbundle login --authfile {location.path} REGISTRY creates it",
             )
         return AuthFile(location.path, legacy=location.legacy)
     return parse(raw, location.path, legacy=location.legacy)
 
 
 def parse(raw: bytes, path: Path, *, legacy: bool = False) -> AuthFile:
-    """Read a file's bytes.
+    """Parse the content of a file.
 
     Raises:
-        ConfigError: with the path, and the line where it is not JSON.
+        ConfigError: the content is invalid; the message names the line if it is not JSON.
     """
     return from_document(load_document(raw, path), path, legacy=legacy)
 
 
 def from_document(document: dict[str, Any], path: Path, *, legacy: bool = False) -> AuthFile:
-    """View a file's JSON object; the same dictionaries, not copies of them.
+    """Create a view of a JSON object. Entries are shared with ``document``, not copied.
 
     Raises:
         ConfigError: a member has the wrong type.
     """
-    auths = document if legacy else _mapping(document, "auths", path)
-    helpers = {} if legacy else _mapping(document, "credHelpers", path)
-    store = None if legacy else document.get("credsStore")
-    if store is not None and not isinstance(store, str):
-        raise ConfigError(f"{path}: credsStore is not a string")
+    table = Table(document, str(path), ConfigError)
+    auths = document if legacy else cast("dict[str, Any]", table.table("auths").value)
     for key, value in auths.items():
         if not isinstance(value, dict):
-            raise ConfigError(f"{path}: the entry {normalize_host(key)!r} is not an object")
-    for key, value in helpers.items():
-        if not isinstance(value, str):
-            raise ConfigError(f"{path}: credHelpers: {normalize_host(key)!r} is not a string")
-    return AuthFile(path, auths, helpers, store or None, legacy)
+            raise table.problem(f"the entry {normalize_host(key)!r} is not an object")
+    if legacy:
+        return AuthFile(path, auths, legacy=True)
+    return AuthFile(path, auths, table.text_map("credHelpers"), table.optional_text("credsStore"))
 
 
 def load_document(raw: bytes, path: Path) -> dict[str, Any]:
-    """The file's JSON object.
+    """Parse the JSON object of a file.
 
     Raises:
-        ConfigError: it is not one.
+        ConfigError: the content is not a JSON object.
     """
     try:
         return strict.load_object(raw, subject=str(path), limit=bounded_read.MAX_SIZE)
     except (MalformedError, LimitError) as error:
         raise ConfigError(
-            error.message, hint="mend the file, or name another with --authfile"
+            error.message, hint="correct the file, or specify another one with --authfile"
         ) from None
 
 
 def list_key_candidates(host: str, path: str) -> Iterator[str]:
-    """``host/a/b``, ``host/a``, ``host``: the names of an entry, most specific first."""
+    """Yield the possible keys of an entry, longest first: ``host/a/b``, ``host/a``, ``host``."""
     parts = [part for part in path.split("/") if part]
     for length in range(len(parts), -1, -1):
         yield "/".join([host, *parts[:length]])
 
 
 def normalize_host(key: str) -> str:
-    """The registry that a key or URL stands for, without what may be secret in a URL."""
+    """Return the registry of a key or URL, without the path and credentials of the URL."""
     bare = key.removeprefix("https://").removeprefix("http://")
     host = bare.split("/", 1)[0].rpartition("@")[2]
     return "docker.io" if host in _DOCKER_HUB else host
 
 
 def to_server_name(host: str) -> str:
-    """The name by which docker has a ``credsStore`` keep the credentials for ``host``."""
+    """Return the name of ``host`` in the helper that ``credsStore`` names."""
     return DOCKER_HUB_KEY if host in _DOCKER_HUB else host
 
 
 def to_credentials(username: str, secret: str) -> Credentials:
-    """What a name and a secret mean together, in a file or from a helper."""
+    """Create credentials from a user name and a secret of a file or a helper."""
     if username == TOKEN_USER:
         return Credentials(identity_token=secret)
     return Credentials(username=username, password=secret)
 
 
-def _decode(entry: dict[str, Any], what: str) -> Credentials:
-    auth, identity, bearer = (
-        _text(entry, key, what) for key in ("auth", "identitytoken", "registrytoken")
-    )
-    username, password = _text(entry, "username", what), _text(entry, "password", what)
+def _decode(entry: dict[str, Any], subject: str) -> Credentials:
+    table = Table(entry, subject, ConfigError)
+    username, password = table.optional_text("username"), table.optional_text("password")
+    auth = table.optional_text("auth")
     if auth:
         try:
-            username, colon, password = (
-                base64.b64decode(auth, validate=True).decode().partition(":")
-            )
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            raise ConfigError(f"{what}: auth is not base64 text") from None
+            pair = base64.b64decode(auth, validate=True).decode()
+        except ValueError:
+            raise table.problem("auth is not base64 text") from None
+        username, colon, password = pair.partition(":")
         if not colon:
-            raise ConfigError(f"{what}: auth does not hold user:password")
+            raise table.problem("auth is not user:password")
         password = password.strip("\0")
-    if identity or bearer:
-        return Credentials(username or None, password or None, identity or None, bearer or None)
-    return to_credentials(username, password) if username else ANONYMOUS
-
-
-def _text(entry: dict[str, Any], key: str, what: str) -> str:
-    value = entry.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ConfigError(f"{what}: {key} is not a string")
-    return value
-
-
-def _mapping(document: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
-    value = document.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: {key} is not an object")
-    return value
+    identity_token = table.optional_text("identitytoken")
+    registry_token = table.optional_text("registrytoken")
+    if identity_token or registry_token:
+        return Credentials(username or None, password or None, identity_token, registry_token)
+    return to_credentials(username, password or "") if username else ANONYMOUS

@@ -1,7 +1,7 @@
-"""Writes credentials to a file of them, or has the helper keep them that the file names.
+"""Store and remove credentials, in an authfile or in the credential helper that it names.
 
-A file is replaced as a whole, readable by its owner only, with everything in it kept that is not
-ours. A path that is a link stays one: the file that it leads to is replaced.
+A file is replaced atomically, is readable by its owner only, and keeps its unknown members. If the
+path is a symbolic link, the file that it points to is replaced.
 """
 
 from __future__ import annotations
@@ -26,73 +26,74 @@ if TYPE_CHECKING:
     from bundler.config.registry_access import Credentials
 
 LOCK_TIMEOUT = 10.0
-"""Seconds to wait for another process that writes in the same directory."""
+"""Seconds to wait for another process that writes to the same directory."""
 
 
 def store(path: Path, key: str, credentials: Credentials, environment: Mapping[str, str]) -> str:
-    """Keep ``credentials`` for ``key``; where they are kept now, for a person to read.
+    """Store ``credentials`` for ``key``; return the place where they are stored, for messages.
 
     Args:
-        path: the file; it and its directory are made if need be.
-        key: ``host[:port]``, ``host[:port]/namespace``, or docker's URL for its hub.
-        credentials: a user's name and password, or an identity token.
-        environment: for helpers.
+        path: the authfile; it and its directory are created if necessary.
+        key: ``host[:port]``, ``host[:port]/namespace``, or Docker's URL for Docker Hub.
+        credentials: a user name and a password, or an identity token.
+        environment: the environment of helpers.
 
     Raises:
-        ConfigError: the file is not in order or cannot be written, or the helper refuses.
-        LockedError: another process holds its directory.
+        ConfigError: the file is invalid or cannot be written, or the helper fails.
+        LockedError: another process holds the lock of the directory.
     """
-    host, namespaced = _host(key)
-    with _edited(path) as document:
+    host, namespaced = _split_key(key)
+    with _edit(path) as document:
         file = auth_file.from_document(document, path)
         helper = file.find_helper(host)
         if helper is None and file.store is not None and not namespaced:
             helper = (file.store, auth_file.to_server_name(host))
-            _enter(document, file, helper[1], {})  # docker's mark
+            _set_entry(document, file, helper[1], {})  # the mark that Docker sets
         elif helper is None:
-            _enter(document, file, key, _entry(credentials))
+            _set_entry(document, file, key, _to_entry(credentials))
             return str(path)
         name, server = helper
         if namespaced:
             raise ConfigError(
-                f"{path}: the credential helper {name} keeps registries, not namespaces",
-                hint=f"log in to {host}, or name another file with --authfile",
+                f"{path}: the credential helper {name} stores credentials for registries only, "
+                "not for namespaces",
+                hint=f"log in to {host}, or specify another file with --authfile",
             )
         credential_helper.store(name, server, credentials, environment)
         return f"credential helper {name}"
 
 
 def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
-    """Forget ``key`` in the file and its helpers; whether it was known.
+    """Remove ``key`` from the file and its helpers; return whether it was stored.
 
     Raises:
-        ConfigError, LockedError: as ``store``.
+        ConfigError, LockedError: as for ``store``.
     """
     if bounded_read.read(path) is None:
         return False
-    host, namespaced = _host(key)
-    with _edited(path) as document:
+    host, namespaced = _split_key(key)
+    with _edit(path) as document:
         file = auth_file.from_document(document, path)
         names = {key} if namespaced else {key, *file.find_keys(host)}
-        gone = [file.entries.pop(name) for name in names & file.entries.keys()]
-        known = any(gone)
+        removed = [file.entries.pop(name) for name in names & file.entries.keys()]
+        was_stored = any(removed)
         if namespaced:
-            return known
+            return was_stored
         helper = file.find_helper(host)
         if helper is None and file.store is not None:
             helper = (file.store, auth_file.to_server_name(host))
-        return (helper is not None and credential_helper.erase(*helper, environment)) or known
+        return (helper is not None and credential_helper.erase(*helper, environment)) or was_stored
 
 
 def remove_all(path: Path, environment: Mapping[str, str]) -> None:
-    """Forget every registry in the file and its helpers.
+    """Remove all registries from the file and its helpers.
 
     Raises:
-        ConfigError, LockedError: as ``store``.
+        ConfigError, LockedError: as for ``store``.
     """
     if bounded_read.read(path) is None:
         return
-    with _edited(path) as document:
+    with _edit(path) as document:
         file = auth_file.from_document(document, path)
         for server, name in file.helpers.items():
             credential_helper.erase(name, server, environment)
@@ -102,9 +103,9 @@ def remove_all(path: Path, environment: Mapping[str, str]) -> None:
         document["auths"] = {}
 
 
-def _enter(document: dict[str, Any], file: AuthFile, key: str, entry: dict[str, str]) -> None:
-    """Set an entry; other spellings of the same registry go, which might be read before it."""
-    host, namespaced = _host(key)
+def _set_entry(document: dict[str, Any], file: AuthFile, key: str, entry: dict[str, str]) -> None:
+    """Set an entry, and remove entries for other spellings of the same registry."""
+    host, namespaced = _split_key(key)
     for name in file.find_keys(host):
         if name != key and not namespaced:
             del file.entries[name]
@@ -112,8 +113,8 @@ def _enter(document: dict[str, Any], file: AuthFile, key: str, entry: dict[str, 
     document["auths"] = file.entries
 
 
-def _host(key: str) -> tuple[str, bool]:
-    """The registry that ``key`` is for, and whether it is for a namespace in it."""
+def _split_key(key: str) -> tuple[str, bool]:
+    """Return the registry of ``key``, and whether ``key`` is a namespace in it."""
     if key == auth_file.DOCKER_HUB_KEY:
         return auth_file.normalize_host(key), False
     host, slash, _ = key.partition("/")
@@ -121,14 +122,14 @@ def _host(key: str) -> tuple[str, bool]:
 
 
 @contextmanager
-def _edited(path: Path) -> Iterator[dict[str, Any]]:
-    """The file's document; written back at the end if it was changed and nothing was raised."""
+def _edit(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the document of the file, and write it if the block changed it and did not raise."""
     try:
         target = path.resolve()
         _make_private(target.parent)
     except (OSError, RuntimeError) as error:
         raise _unwritable(path, error) from None
-    with _locked(target.parent, path):
+    with _lock(target.parent, path):
         raw = bounded_read.read(target)
         document = auth_file.load_document(raw, path) if raw is not None else {}
         before = json.dumps(document)
@@ -150,8 +151,8 @@ def _make_private(directory: Path) -> None:
 
 
 @contextmanager
-def _locked(directory: Path, path: Path) -> Iterator[None]:
-    """Exclude other processes that write credentials in ``directory``."""
+def _lock(directory: Path, path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the directory, as Podman and Skopeo do."""
     try:
         opened = Directory.open(directory)
     except BundlerError as error:
@@ -161,23 +162,19 @@ def _locked(directory: Path, path: Path) -> Iterator[None]:
         yield
 
 
-def _entry(credentials: Credentials) -> dict[str, str]:
-    username = credentials.username or ""
-    if credentials.identity_token is not None:
-        return {
-            "auth": _encoded(username or auth_file.TOKEN_USER, ""),
-            "identitytoken": credentials.identity_token,
-        }
-    return {"auth": _encoded(username, credentials.password or "")}
-
-
-def _encoded(username: str, password: str) -> str:
-    return base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+def _to_entry(credentials: Credentials) -> dict[str, str]:
+    username, token = credentials.username or "", credentials.identity_token
+    if token is not None:
+        pair = f"{username or auth_file.TOKEN_USER}:"
+    else:
+        pair = f"{username}:{credentials.password or ''}"
+    entry = {"auth": base64.b64encode(pair.encode()).decode("ascii")}
+    return entry if token is None else {**entry, "identitytoken": token}
 
 
 def _unwritable(path: Path, error: Exception) -> ConfigError:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return ConfigError(
-        f"{path}: credentials cannot be written there: {reason}",
-        hint="name another file with --authfile, or set REGISTRY_AUTH_FILE",
+        f"{path}: credentials cannot be written: {reason}",
+        hint="specify another file with --authfile or REGISTRY_AUTH_FILE",
     )

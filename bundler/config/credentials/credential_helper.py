@@ -1,7 +1,9 @@
-"""Speaks with ``docker-credential-NAME`` programs, which keep secrets in somebody's keychain.
+"""Client of credential helpers: the programs ``docker-credential-NAME``.
 
-https://github.com/docker/docker-credential-helpers#development: the verb is the argument, the
-registry or a JSON document goes in, a JSON document or an error text comes out.
+A helper receives the verb as its argument and the registry or a JSON document on stdin. It prints a
+JSON document or an error message.
+
+https://github.com/docker/docker-credential-helpers#development
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ from typing import IO, TYPE_CHECKING, cast
 from bundler.config.credentials.auth_file import TOKEN_USER, to_credentials
 from bundler.config.registry_access import ANONYMOUS, Credentials
 from bundler.errors import BundlerError, ConfigError
-from bundler.oci.json import fields, strict
+from bundler.oci.json import strict
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TIMEOUT = 60.0
-"""Seconds; long enough for somebody to unlock a keychain."""
+"""Seconds, enough for a user to unlock a keychain."""
 MAX_ANSWER = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOT_FOUND = "credentials not found"
@@ -33,16 +36,16 @@ _NOT_FOUND = "credentials not found"
 def get(
     name: str, server: str, environment: Mapping[str, str], *, timeout: float = TIMEOUT
 ) -> Credentials:
-    """What the helper ``name`` keeps for ``server``; anonymous if it keeps nothing.
+    """Return the credentials for ``server``, anonymous if the helper has none.
 
     Args:
-        name: what follows ``docker-credential-``.
-        server: the registry by the name that the helper knows.
-        environment: the program's variables; it is looked for on their PATH.
-        timeout: seconds until it is stopped.
+        name: the name of the helper, without ``docker-credential-``.
+        server: the name of the registry in the helper.
+        environment: the environment of the helper; its PATH is searched for the program.
+        timeout: seconds after which the helper is killed.
 
     Raises:
-        ConfigError: there is no such program, it fails, or its answer is not understood.
+        ConfigError: the program does not exist, fails, or prints something else than expected.
     """
     status, answer = _run(name, "get", server.encode(), environment, timeout)
     if status != 0:
@@ -50,15 +53,15 @@ def get(
             return ANONYMOUS
         raise _failed(name, "get", status, answer)
     try:
-        document = strict.load_object(answer)
-        username = fields.text(document, "Username", "it")
-        secret = fields.text(document, "Secret", "it")
+        document = Table.parse(answer, name)
+        username = document.optional_text("Username")
+        secret = document.optional_text("Secret")
     except BundlerError:
-        # The answer may hold the secret, so nothing of it is shown.
+        # The output may contain the secret, so the message does not quote it.
         raise ConfigError(
             f"docker-credential-{name} get: expected JSON with Username and Secret, got other text"
         ) from None
-    # docker-credential-pass says an empty name, and no error, for a registry it does not know.
+    # For an unknown registry, docker-credential-pass prints an empty name instead of an error.
     return to_credentials(username, secret or "") if username else ANONYMOUS
 
 
@@ -70,10 +73,10 @@ def store(
     *,
     timeout: float = TIMEOUT,
 ) -> None:
-    """Have the helper ``name`` keep ``credentials`` for ``server``.
+    """Store ``credentials`` for ``server``; arguments as for ``get``.
 
     Raises:
-        ConfigError: it does not.
+        ConfigError: the helper fails.
     """
     document = {
         "ServerURL": server,
@@ -88,27 +91,27 @@ def store(
 def erase(
     name: str, server: str, environment: Mapping[str, str], *, timeout: float = TIMEOUT
 ) -> bool:
-    """Have the helper ``name`` forget ``server``; whether it knew it.
+    """Remove the credentials for ``server``; return whether the helper had some.
 
     Raises:
-        ConfigError: it fails for another reason.
+        ConfigError: the helper fails.
     """
-    known = not get(name, server, environment, timeout=timeout).anonymous
+    was_stored = not get(name, server, environment, timeout=timeout).anonymous
     status, answer = _run(name, "erase", server.encode(), environment, timeout)
     if status != 0:
         if _NOT_FOUND in answer.decode("utf-8", "replace").lower():
             return False
         raise _failed(name, "erase", status, answer)
-    return known
+    return was_stored
 
 
 def list_servers(
     name: str, environment: Mapping[str, str], *, timeout: float = TIMEOUT
 ) -> list[str]:
-    """The registries that the helper ``name`` keeps credentials for.
+    """List the registries for which the helper has credentials.
 
     Raises:
-        ConfigError: it does not say.
+        ConfigError: the helper fails, or does not print JSON.
     """
     status, answer = _run(name, "list", b"", environment, timeout)
     if status != 0:
@@ -116,20 +119,20 @@ def list_servers(
     try:
         return list(strict.load_object(answer))
     except BundlerError:
-        raise ConfigError(f"docker-credential-{name} list: its answer is not JSON") from None
+        raise ConfigError(f"docker-credential-{name} list: expected JSON, got other text") from None
 
 
 def _run(
-    name: str, verb: str, given: bytes, environment: Mapping[str, str], timeout: float
+    name: str, verb: str, data: bytes, environment: Mapping[str, str], timeout: float
 ) -> tuple[int, bytes]:
     program = f"docker-credential-{name}"
     if _NAME.fullmatch(name) is None:
-        raise ConfigError(f"{name[:80]!r} cannot be the name of a credential helper")
+        raise ConfigError(f"{name[:80]!r} is not a valid name of a credential helper")
     found = shutil.which(program, path=environment.get("PATH", os.defpath))
     if found is None:
         raise ConfigError(
-            f"{program}: a file of credentials or registries.conf names it, but it is not on PATH",
-            hint="install it, or take credHelpers, credsStore or credential-helpers out",
+            f"{program}: named by an authfile or registries.conf, but not found on PATH",
+            hint="install it, or remove it from credHelpers, credsStore or credential-helpers",
         )
     deadline = time.monotonic() + timeout
     try:
@@ -145,9 +148,9 @@ def _run(
         raise ConfigError(f"{program}: cannot be started: {error.strerror}") from None
     with process:
         try:
-            answer = _exchange(process, given, deadline)
+            answer = _communicate(process, data, deadline)
             if len(answer) > MAX_ANSWER:
-                raise ConfigError(f"{program} {verb}: answers more than {MAX_ANSWER:,} bytes")
+                raise ConfigError(f"{program} {verb}: printed more than {MAX_ANSWER:,} bytes")
             return process.wait(max(0.0, deadline - time.monotonic())), answer
         except (TimeoutError, subprocess.TimeoutExpired):
             raise ConfigError(f"{program} {verb}: no answer within {timeout:g} seconds") from None
@@ -155,11 +158,11 @@ def _run(
             process.kill()
 
 
-def _exchange(process: subprocess.Popen[bytes], given: bytes, deadline: float) -> bytes:
-    """Write and read at once: a helper may answer, or leave, without reading what it is given.
+def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float) -> bytes:
+    """Write ``data`` and read the output at the same time, until ``deadline``.
 
-    The end of its output is waited for no longer than ``deadline``: a process that the helper
-    left behind may hold the pipe open.
+    The helper may print its output or exit before it has read its input, and a background process
+    of the helper may keep the pipe open.
     """
     stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
     os.set_blocking(stdin.fileno(), False)
@@ -178,19 +181,14 @@ def _exchange(process: subprocess.Popen[bytes], given: bytes, deadline: float) -
                         return answer
                     answer += chunk
                 else:
-                    given = _write(stdin.fileno(), given)
-                    if not given:
+                    try:
+                        data = data[os.write(stdin.fileno(), data) :]
+                    except BrokenPipeError:
+                        data = b""
+                    if not data:
                         selector.unregister(stdin)
                         stdin.close()
     return answer
-
-
-def _write(descriptor: int, data: bytes) -> bytes:
-    """What is left to write; nothing where nobody reads any more."""
-    try:
-        return data[os.write(descriptor, data) :]
-    except BrokenPipeError:
-        return b""
 
 
 def _failed(name: str, verb: str, status: int, answer: bytes) -> ConfigError:

@@ -1,4 +1,4 @@
-"""Finds credentials: through the helpers of registries.conf and the files of credentials."""
+"""Find the credentials for a repository in authfiles and credential helpers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 
 class CredentialLookup:
-    """Answers with the first credentials found; reads each file and asks each helper once.
+    """Finds credentials, and caches the content of files and the answers of helpers.
 
-    Safe to use from several threads, which wait for one another while a helper is asked: it
-    may be asking the user.
+    Thread-safe. Only one helper runs at a time, because it may ask the user.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -33,50 +32,49 @@ class CredentialLookup:
     def find(
         self, host: str, path: str, locations: Sequence[AuthLocation], helpers: Sequence[str]
     ) -> Credentials:
-        """The credentials for the repository ``path`` at ``host``; anonymous if there are none.
+        """Return the first credentials for ``path`` at ``host``, anonymous if there are none.
 
         Args:
             host: ``host[:port]`` as users write it.
-            path: the repository, or empty for the registry itself.
-            locations: the files of credentials, in order.
-            helpers: names of helpers, in order; ``AUTH_FILES`` stands for the files.
+            path: the repository or namespace; empty for the registry itself.
+            locations: the authfiles, in order.
+            helpers: the names of helpers, in order; ``AUTH_FILES`` means the authfiles.
 
         Raises:
-            ConfigError: a file or a helper that has to be asked does not answer properly.
+            ConfigError: a file is invalid, or a helper fails.
         """
         with self._lock:
             for name in helpers:
                 if name == AUTH_FILES:
-                    found = self._in_files(host, path, locations)
+                    found = self._find_in_files(host, path, locations)
                 else:
-                    found = self._ask(name, host)
+                    found = self._run_helper(name, host)
                 if not found.anonymous:
                     return found
         return ANONYMOUS
 
-    def _in_files(self, host: str, path: str, locations: Sequence[AuthLocation]) -> Credentials:
+    def _find_in_files(
+        self, host: str, path: str, locations: Sequence[AuthLocation]
+    ) -> Credentials:
         for location in locations:
             file = self._files.get(location.path)
             if file is None:
                 file = self._files[location.path] = auth_file.read(location)
-            found = self._in_file(file, host, path)
+            helper = file.find_helper(host)
+            if helper is not None:
+                found = self._run_helper(*helper)
+            else:
+                found = file.find_credentials(host, path)
+                if found.anonymous and file.store is not None:
+                    found = self._run_helper(file.store, auth_file.to_server_name(host))
             if not found.anonymous:
                 return found
         return ANONYMOUS
 
-    def _in_file(self, file: AuthFile, host: str, path: str) -> Credentials:
-        helper = file.find_helper(host)
-        if helper is not None:
-            return self._ask(*helper)
-        found = file.find_credentials(host, path)
-        if found.anonymous and file.store is not None:
-            return self._ask(file.store, auth_file.to_server_name(host))
-        return found
-
-    def _ask(self, helper: str, server: str) -> Credentials:
+    def _run_helper(self, helper: str, server: str) -> Credentials:
         key = (helper, server)
         if key not in self._answers:
-            from bundler.config.credentials import credential_helper  # noqa: PLC0415 - few have helpers
+            from bundler.config.credentials import credential_helper  # noqa: PLC0415 - few users have helpers
 
             self._answers[key] = credential_helper.get(helper, server, self._environment)
         return self._answers[key]

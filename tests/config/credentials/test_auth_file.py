@@ -88,7 +88,7 @@ def test_credentials_of_an_override_go_before_any_file_even_a_broken_one(world: 
 
 
 def test_an_authfile_that_is_not_there_is_an_error_and_not_anonymous(world: World):
-    with pytest.raises(ConfigError, match="no such file of credentials"):
+    with pytest.raises(ConfigError, match="no such authfile"):
         found(world.settings(authfile=world.root / "none"), "a.b")
 
 
@@ -176,7 +176,7 @@ def test_name_and_password_may_stand_in_clear():
         ('{"auths": []}', "auths is not an object"),
         ('{"auths": {"a.b": "x"}}', "the entry 'a.b' is not an object"),
         ('{"auths": {"a.b": {}, "a.b": {}}}', "duplicate key"),
-        ('{"credHelpers": {"a.b": 1}}', "credHelpers: 'a.b' is not a string"),
+        ('{"credHelpers": {"a.b": 1}}', "credHelpers is not an object of strings"),
         ('{"credsStore": 1}', "credsStore is not a string"),
         ("[" * 100_000, "nested deeper"),
         ('{"auths": {"a.b": {"auth": "' + "A" * 5_000_000 + '"}}}', "larger than"),
@@ -196,7 +196,7 @@ def test_a_file_that_does_not_parse_is_an_error_that_names_it(
     ("broken", "message"),
     [
         ({"auth": "%%%"}, "auth is not base64 text"),
-        ({"auth": "c2VjcmV0"}, "auth does not hold user:password"),
+        ({"auth": "c2VjcmV0"}, "auth is not user:password"),
         ({"auth": base64.b64encode(b"\xff\xfe:\xff").decode()}, "auth is not base64 text"),
         ({"auth": 7}, "auth is not a string"),
     ],

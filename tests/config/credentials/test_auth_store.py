@@ -125,7 +125,7 @@ def test_the_null_device_is_not_replaced():
 
 def test_a_directory_that_cannot_be_made_is_an_error_with_a_way_out(world: World):
     world.write("file", "x")
-    with pytest.raises(ConfigError, match="cannot be written there") as error:
+    with pytest.raises(ConfigError, match="credentials cannot be written") as error:
         auth_store.store(world.root / "file" / "auth.json", "a.b", ME, {})
     assert "--authfile" in (error.value.hint or "")
 
@@ -212,7 +212,7 @@ def test_entries_that_are_null_are_none(world: World):
 def test_a_helper_takes_no_namespace(world: World):
     world.helper("h", KEEPING_HELPER)
     path = world.write("auth.json", {"credHelpers": {"a.b": "h"}})
-    with pytest.raises(ConfigError, match="keeps registries, not namespaces"):
+    with pytest.raises(ConfigError, match="for registries only, not for namespaces"):
         auth_store.store(path, "a.b/team", ME, world.environment)
 
 

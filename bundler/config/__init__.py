@@ -1,6 +1,6 @@
-"""Users' configuration files, read into frozen values.
+"""Configuration of the user and the administrator, read into frozen values.
 
-The containers tools' files under /etc and in the home directory, credentials, certificates,
-proxies. Imports ``oci``, ``content``, ``gocompat`` and ``errors``. Never reads the environment
-itself: paths and variables are arguments. Read ``settings`` first.
+The files of the containers tools in /etc and the home directory, credentials, certificates and
+proxies. Environment variables and paths are arguments; nothing here reads the environment. Imports
+``oci``, ``content``, ``gocompat`` and ``errors``. Read ``settings`` first.
 """

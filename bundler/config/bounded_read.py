@@ -1,4 +1,4 @@
-"""Reads a configuration file without trusting that it is one: bounded, and never waiting."""
+"""Bounded, non-blocking reads of configuration files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_SIZE = 4 * 1024 * 1024
-_NULL_DEVICE = os.makedev(1, 3)  # what people name to say "no file"; read as empty
+_NULL_DEVICE = os.makedev(1, 3)  # used to specify "no file"; read as empty
 
 
 @overload
@@ -25,25 +25,23 @@ def read(path: Path, *, required: bool = False) -> bytes | None: ...
 
 
 def read(path: Path, *, required: bool = False) -> bytes | None:
-    """The file's bytes; None if it does not exist and is not ``required``.
+    """Return the content of a file. None if it does not exist and is not ``required``.
 
-    Symbolic links are followed: secrets are often mounted as links.
+    Symbolic links are followed, because secrets are often mounted as links.
 
     Raises:
-        ConfigError: it cannot be read, is larger than ``MAX_SIZE``, is no regular file, or is
+        ConfigError: the file is unreadable, larger than ``MAX_SIZE`` or not a regular file, or is
             required and does not exist.
     """
     try:
-        # A FIFO without a writer would keep an ordinary open waiting for ever.
+        # Without O_NONBLOCK, opening a FIFO that has no writer would never return.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError) as error:
         if not required:
             return None
-        raise ConfigError(
-            f"{path}: there is no such file", path=str(path), os_error=error
-        ) from None
+        raise ConfigError(f"{path}: no such file", path=str(path), os_error=error) from None
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
+        raise _to_config_error(path, error) from None
     try:
         status = os.fstat(descriptor)
         if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL_DEVICE:
@@ -53,7 +51,7 @@ def read(path: Path, *, required: bool = False) -> bytes | None:
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(MAX_SIZE + 1)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise _to_config_error(path, error) from None
     finally:
         os.close(descriptor)
     if len(data) > MAX_SIZE:
@@ -61,15 +59,12 @@ def read(path: Path, *, required: bool = False) -> bytes | None:
     return data
 
 
-def _unreadable(path: Path, error: OSError | ValueError) -> ConfigError:
-    return ConfigError(
-        f"{path}: cannot be read: {_reason(error)}",
-        path=str(path),
-        os_error=error if isinstance(error, OSError) else None,
-    )
-
-
-def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
-        return "it is a link to itself" if error.errno == errno.ELOOP else os.strerror(error.errno)
-    return "its name is not a path"
+def _to_config_error(path: Path, error: OSError | ValueError) -> ConfigError:
+    os_error = error if isinstance(error, OSError) else None
+    if os_error is None or os_error.errno is None:
+        reason = "not a valid path"
+    elif os_error.errno == errno.ELOOP:
+        reason = "it is a link to itself"
+    else:
+        reason = os.strerror(os_error.errno)
+    return ConfigError(f"{path}: cannot be read: {reason}", path=str(path), os_error=os_error)

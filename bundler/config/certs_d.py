@@ -1,6 +1,7 @@
-"""A registry's own authorities and our certificate for it, from a directory.
+"""Reader of certs.d: authorities and client certificates for single registries.
 
-containers-certs.d(5): ``*.crt`` are authorities; ``X.cert`` and ``X.key`` are a pair.
+In the format of containers-certs.d(5), ``*.crt`` are authorities, and ``X.cert`` with ``X.key`` is
+a client certificate.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """What a directory holds; the files themselves are not read here."""
+    """Paths of the certificates in a directory, which are not read here."""
 
     ca_files: tuple[Path, ...] = ()
     client_certificate: Path | None = None
@@ -25,47 +26,45 @@ class Certificates:
 
 
 def find(directories: Iterable[Path], host: str) -> Certificates:
-    """What the first of ``directories`` with one for ``host[:port]`` holds."""
+    """Read the first of ``directories`` that has a directory for ``host[:port]``."""
     for directory in directories:
         candidate = directory / host
         try:
             candidate.stat()
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            continue  # others may not look into an administrator's directory; so does Skopeo
+            continue  # as Skopeo does, ignore directories that only root may read
         return read(candidate)
     return Certificates()
 
 
 def read(directory: Path) -> Certificates:
-    """What ``directory`` holds.
+    """List the certificates in ``directory``.
 
     Raises:
-        ConfigError: it cannot be read, a certificate lacks its key or a key its certificate,
-            or there are several pairs.
+        ConfigError: the directory is unreadable, has a certificate without key or a key without
+            certificate, or has several client certificates.
     """
     try:
         names = sorted(entry.name for entry in directory.iterdir())
     except OSError as error:
-        raise ConfigError(
-            f"{directory}: no directory of certificates that can be read: {error.strerror}"
-        ) from None
+        raise ConfigError(f"{directory}: cannot be read: {error.strerror}") from None
     for name in names:
         if name.endswith((".crt", ".cert", ".key")) and not (directory / name).is_file():
-            raise ConfigError(f"{directory / name}: not a file that can be read")
+            raise ConfigError(f"{directory / name}: not a readable file")
     pairs = [name[:-5] for name in names if name.endswith(".cert")]
     for stem in pairs:
         if f"{stem}.key" not in names:
             raise ConfigError(
                 f"{directory / stem}.cert: its key {stem}.key is missing",
-                hint="a certificate of an authority ends with .crt",
+                hint="the name of an authority's certificate ends with .crt",
             )
     for name in names:
         if name.endswith(".key") and name[:-4] not in pairs:
             raise ConfigError(f"{directory / name}: its certificate {name[:-4]}.cert is missing")
     if len(pairs) > 1:
         raise ConfigError(
-            f"{directory}: {len(pairs)} client certificates, but only one can be sent",
-            hint="name a directory with one pair by --cert-dir",
+            f"{directory}: {len(pairs)} client certificates (expected at most one)",
+            hint="specify a directory with one pair by --cert-dir",
         )
     return Certificates(
         ca_files=tuple(directory / name for name in names if name.endswith(".crt")),

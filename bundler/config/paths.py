@@ -1,7 +1,7 @@
-"""Where the files are that users and administrators write; every candidate, computed once.
+"""Paths of configuration files: all candidates, in order of precedence.
 
 The orders are those of containers-auth.json(5), containers-registries.conf(5) and
-containers-certs.d(5). Nothing here looks at a disk.
+containers-certs.d(5). No function here accesses the file system.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AuthLocation:
-    """A file that may hold credentials."""
+    """A possible authfile."""
 
     path: Path
     legacy: bool = False
-    """``.dockercfg``: no ``auths`` around the entries, and URLs for their keys."""
+    """``.dockercfg``: the entries are the members of the document, with URLs as keys."""
     required: bool = False
-    """Whether the user named it, so that its absence is a mistake."""
+    """Whether the file was specified by the user, so that its absence is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +55,24 @@ NO_OVERRIDES = ConfigPathOverrides()
 
 @dataclass(frozen=True, slots=True)
 class ConfigPaths:
-    """Candidates in the order in which they are tried. Without any: no file is ever read."""
+    """Candidates in order of precedence. An empty value reads no file at all."""
 
     auth: tuple[AuthLocation, ...] = ()
-    """The first is also where ``login`` writes."""
+    """``login`` writes the first one."""
     registries_conf: tuple[Path, ...] = ()
-    """The first that exists is the main file."""
+    """The first existing one is the main file."""
     registries_conf_required: bool = False
     registries_conf_d: tuple[Path, ...] = ()
-    """Of files with one name, that in the last directory holds; then they go by name."""
+    """Files are read in the order of their names; of equal names, the last directory applies."""
     registries_conf_override: Path | None = None
-    """Read after everything else; must exist."""
+    """Read after all other files; must exist."""
     certs_d: tuple[Path, ...] = ()
-    """The first with a directory for the host holds."""
+    """The first one with a directory for the host applies."""
     policy_json: tuple[Path, ...] = ()
-    """The first that exists holds."""
+    """The first existing one applies."""
     policy_json_required: bool = False
     registries_d: tuple[Path, ...] = ()
-    """The first directory that exists holds."""
+    """The first existing directory applies."""
     tls_details: Path | None = None
     """Must exist."""
 
@@ -104,12 +104,12 @@ def locate(
     else:
         main = tuple(root / "registries.conf" for root in (config, *reversed(system)))
     return ConfigPaths(
-        auth=_auth(environment, home, uid, overrides),
+        auth=_locate_authfiles(environment, home, uid, overrides),
         registries_conf=main,
         registries_conf_required=bool(overrides.registries_conf or named),
         registries_conf_d=()
         if named and overrides.registries_conf is None
-        else (*_drop_ins(system, uid), config / "registries.conf.d"),
+        else (*_locate_drop_ins(system, uid), config / "registries.conf.d"),
         registries_conf_override=Path(override) if override else None,
         certs_d=(
             config / "certs.d",
@@ -128,7 +128,7 @@ def locate(
     )
 
 
-def _auth(
+def _locate_authfiles(
     environment: Mapping[str, str], home: Path, uid: int, overrides: ConfigPathOverrides
 ) -> tuple[AuthLocation, ...]:
     if overrides.authfile is not None:
@@ -148,7 +148,7 @@ def _auth(
     )
 
 
-def _drop_ins(roots: tuple[Path, ...], uid: int) -> list[Path]:
+def _locate_drop_ins(roots: tuple[Path, ...], uid: int) -> list[Path]:
     directories = []
     for root in roots:
         directories.append(root / "registries.conf.d")

@@ -1,9 +1,10 @@
-"""Which proxy a request goes through, by HTTP_PROXY, HTTPS_PROXY and NO_PROXY as Go reads them.
+"""Proxies from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, by the rules of Go.
 
-https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config says the rules: the upper-case name of
-a variable goes before the lower-case one, ALL_PROXY is not read, and ``localhost`` and loopback
-addresses are never sent through a proxy. Unlike there, a proxy that cannot be understood is an
-error: a request that goes out directly where a proxy was asked for may not be what was allowed.
+The upper-case name of a variable has precedence over the lower-case one, ALL_PROXY is ignored, and
+no proxy is used for ``localhost`` and loopback addresses. Unlike in Go, an invalid proxy is an
+error, because a direct request may not be allowed where a proxy is configured.
+
+https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config
 """
 
 from __future__ import annotations
@@ -33,47 +34,47 @@ _PORTS = {"http": "80", "https": "443"}
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """The proxies of one environment; safe to ask from several threads."""
+    """The proxies of one environment; thread-safe."""
 
     http: str = field(default="", repr=False)
     https: str = field(default="", repr=False)
     exceptions: tuple[_Exception, ...] = ()
     cgi: bool = False
-    """Whether a web server started us: then HTTP_PROXY may be a client's ``Proxy:`` header."""
+    """Whether this is a CGI program, whose HTTP_PROXY may be the header ``Proxy`` of a client."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Proxies:
-        """Read the variables; nothing is an error until a proxy is asked for."""
+        """Read the variables. They are checked when a proxy is used."""
         return cls(
-            http=_either(environment, "HTTP_PROXY"),
-            https=_either(environment, "HTTPS_PROXY"),
-            exceptions=_exceptions(_either(environment, "NO_PROXY")),
+            http=_read_variable(environment, "HTTP_PROXY"),
+            https=_read_variable(environment, "HTTPS_PROXY"),
+            exceptions=_parse_exceptions(_read_variable(environment, "NO_PROXY")),
             cgi=bool(environment.get("REQUEST_METHOD")),
         )
 
     def find_proxy(self, scheme: Scheme, host: str) -> str | None:
-        """The proxy's URL for requests to ``scheme://host[:port]``; None: go there directly.
+        """Return the URL of the proxy for ``scheme://host[:port]``; None: no proxy.
 
         Raises:
-            ConfigError: the proxy that would be used is not one.
+            ConfigError: the URL of the proxy is invalid or not supported.
         """
         value = self.https if scheme == "https" else self.http
         if not value or not self._may_proxy(*_split_port(host.strip().lower()), scheme):
             return None
         if scheme == "http" and self.cgi:
             raise ConfigError(
-                "HTTP_PROXY is not believed where REQUEST_METHOD is set (a CGI environment)",
+                "HTTP_PROXY is refused because REQUEST_METHOD is set (a CGI environment)",
                 hint="unset one of the two",
             )
-        return _proxy_url(value, f"{scheme.upper()}_PROXY")
+        return _parse_proxy(value, f"{scheme.upper()}_PROXY")
 
     def _may_proxy(self, host: str, port: str, scheme: Scheme) -> bool:
         if host == "localhost":
             return False
-        address = _address(host)
+        address = _parse_address(host)
         if address is not None and address.is_loopback:
             return False
-        name = _ascii(host)
+        name = _to_ascii(host)
         port = port or _PORTS[scheme]
         return not any(rule.covers(name, port, address) for rule in self.exceptions)
 
@@ -86,9 +87,9 @@ class _Exception:
     network: IPv4Network | IPv6Network | None = None
     address: _Address | None = None
     suffix: str = ""
-    """Begins with a dot."""
+    """A domain with a leading dot."""
     itself: bool = False
-    """Whether the domain of ``suffix`` is meant beside what is below it."""
+    """Whether the domain of ``suffix`` matches as well, not only its subdomains."""
     port: str = ""
 
     def covers(self, host: str, port: str, address: _Address | None) -> bool:
@@ -106,35 +107,35 @@ class _Exception:
 DIRECT = Proxies()
 
 
-def _either(environment: Mapping[str, str], name: str) -> str:
+def _read_variable(environment: Mapping[str, str], name: str) -> str:
     return environment.get(name) or environment.get(name.lower()) or ""
 
 
-def _exceptions(text: str) -> tuple[_Exception, ...]:
+def _parse_exceptions(text: str) -> tuple[_Exception, ...]:
     entries = [entry.strip().lower() for entry in text.split(",")]
     if "*" in entries:
         return (_Exception(everything=True),)
-    rules = [_exception(entry) for entry in entries if entry]
+    rules = [_parse_exception(entry) for entry in entries if entry]
     return tuple(rule for rule in rules if rule is not None)
 
 
-def _exception(entry: str) -> _Exception | None:
-    network = _network(entry)
+def _parse_exception(entry: str) -> _Exception | None:
+    network = _parse_network(entry)
     if network is not None:
         return _Exception(network=network)
     host, port = _split_port(entry)
-    address = _address(host)
+    address = _parse_address(host)
     if address is not None:
         return _Exception(address=address, port=port)
     host = host.removeprefix("*") if host.startswith("*.") else host
     if not host:
         return None
     itself = not host.startswith(".")
-    return _Exception(suffix=f".{_ascii(host.removeprefix('.'))}", itself=itself, port=port)
+    return _Exception(suffix=f".{_to_ascii(host.removeprefix('.'))}", itself=itself, port=port)
 
 
 def _split_port(text: str) -> tuple[str, str]:
-    """``host:port`` or ``[address]:port``; the port is empty where there is none."""
+    """Split ``host:port`` or ``[address]:port``; the port is empty if absent."""
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if bracket and (not rest or rest.startswith(":")):
@@ -146,7 +147,7 @@ def _split_port(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def _address(text: str) -> _Address | None:
+def _parse_address(text: str) -> _Address | None:
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
@@ -155,17 +156,17 @@ def _address(text: str) -> _Address | None:
     return mapped or address
 
 
-def _network(text: str) -> IPv4Network | IPv6Network | None:
+def _parse_network(text: str) -> IPv4Network | IPv6Network | None:
     _, slash, bits = text.partition("/")
     if not slash or not (bits.isascii() and bits.isdigit()):
-        return None  # a netmask in place of the number of bits is not CIDR notation
+        return None  # CIDR notation has a number of bits, not a netmask
     try:
         return ip_network(text, strict=False)
     except ValueError:
         return None
 
 
-def _ascii(host: str) -> str:
+def _to_ascii(host: str) -> str:
     if host.isascii():
         return host
     try:
@@ -174,7 +175,7 @@ def _ascii(host: str) -> str:
         return host
 
 
-def _proxy_url(value: str, variable: str) -> str:
+def _parse_proxy(value: str, variable: str) -> str:
     text = value if "://" in value else f"http://{value}"
     scheme, _, _ = text.partition("://")
     try:
@@ -185,12 +186,12 @@ def _proxy_url(value: str, variable: str) -> str:
         usable, authority = False, ""
     if not usable or any(char.isspace() or not char.isprintable() for char in text):
         raise ConfigError(
-            f"{variable} does not hold a proxy's URL",
-            hint="write http://[user:password@]host[:port]",
+            f"{variable}: not the URL of a proxy",
+            hint="set it to http://[user:password@]host[:port]",
         )
     if scheme.lower() not in ("http", "https"):
         raise ConfigError(
             f"{variable}: {scheme[:20]} proxies are not supported",
-            hint="name an http or https proxy",
+            hint="use an http or https proxy",
         )
     return f"{scheme.lower()}://{authority}"

@@ -1,6 +1,6 @@
-"""What a registry's client is given: who to be, how to connect, and where; plain values.
+"""Input of the registry client as plain values: credentials, TLS, limits, proxies.
 
-``Settings`` makes them; nothing that takes them looks at a file or at the environment.
+``Settings`` creates these values. The registry client reads no configuration itself.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from bundler.config.proxy_env import DIRECT, Proxies
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Docker Hub is the one registry whose name is not its address. The name without a port only:
-# every other client connects to docker.io:443 as it is written.
+# Docker Hub is the only registry whose name is not its address. This applies to the name without a
+# port; all clients connect to docker.io:443 as written.
 _ADDRESSES = {"docker.io": "registry-1.docker.io"}
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who somebody is to a registry; never shown. All None: anonymous."""
+    """Credentials for a registry; anonymous if all fields are None. Secrets are not in the repr."""
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     identity_token: str | None = field(default=None, repr=False)
     """An OAuth2 refresh token."""
     registry_token: str | None = field(default=None, repr=False)
-    """A bearer token to send as it is."""
+    """A bearer token, sent unchanged."""
 
     @property
     def anonymous(self) -> bool:
-        """Whether there is nothing to send."""
+        """Whether there are no credentials."""
         return self == ANONYMOUS
 
 
@@ -40,10 +40,10 @@ ANONYMOUS = Credentials()
 
 @dataclass(frozen=True, slots=True)
 class TlsDetails:
-    """What TLS may use, by IANA's names; None: whatever is sound."""
+    """Restrictions of TLS, by the names of IANA. None: the defaults of Python and OpenSSL."""
 
     origin: str = ""
-    """The file that says so, for messages."""
+    """The file that contains the restrictions, for messages."""
     min_version: str | None = None
     """``1.2`` or ``1.3``."""
     cipher_suites: tuple[str, ...] | None = None
@@ -55,30 +55,31 @@ ANY_DETAILS = TlsDetails()
 
 @dataclass(frozen=True, slots=True)
 class TlsConfig:
-    """How to recognise a registry, and how to be recognised."""
+    """Verification of a registry's certificate, and the client certificate."""
 
     verify: bool = True
     ca_files: tuple[Path, ...] = ()
-    """Added to the system's authorities."""
+    """Trusted in addition to the authorities of the system."""
     client_certificate: Path | None = None
     client_key: Path | None = None
     plain_http: bool = False
-    """Speak HTTP at once. With ``verify`` off, HTTPS is tried first and HTTP after it."""
+    """Use HTTP. If False and ``verify`` is off, HTTPS is tried first and HTTP after it."""
     details: TlsDetails = ANY_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What a registry may be asked to bear."""
+    """Limits of the load on a registry."""
 
     parallel: int | None = None
-    """Connections at once; None: what the run uses."""
+    """Maximum number of connections; None: as many as the run uses."""
     requests_per_second: float | None = None
+    """None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryOverride:
-    """What a command line or a bundle manifest says of one registry; None: not said."""
+    """Settings of one registry from the command line or a bundle manifest; None if unset."""
 
     credentials: Credentials | None = None
     authfile: Path | None = None
@@ -91,9 +92,9 @@ class RegistryOverride:
     limits: RateLimits | None = None
 
     def with_defaults(self, defaults: RegistryOverride) -> RegistryOverride:
-        """These settings, completed by those of ``below`` where unset.
+        """Return these settings, with unset ones taken from ``defaults``.
 
-        Credentials and a credentials file replace each other, and so do TLS and plain HTTP.
+        Credentials and an authfile replace each other, and so do TLS and plain HTTP.
         """
         if self.credentials is not None or self.authfile is not None:
             defaults = replace(defaults, credentials=None, authfile=None)
@@ -107,29 +108,29 @@ class RegistryOverride:
 
 @dataclass(frozen=True, slots=True)
 class RegistryAccess:
-    """All that a client needs to speak with one registry about one repository."""
+    """Complete input of a client for one repository."""
 
     host: str
-    """``host[:port]`` as users write it: in references, configuration files and messages."""
+    """``host[:port]`` as users write it in references and configuration files."""
     credentials: Credentials = ANONYMOUS
     tls: TlsConfig = field(default_factory=TlsConfig)
     limits: RateLimits = field(default_factory=RateLimits)
     proxy: str | None = field(default=None, repr=False)
-    """The URL of the proxy to ``host``; it may hold a password."""
+    """The URL of the proxy to ``host``, which may contain a password; None: no proxy."""
     user_agent: str | None = None
-    """What a client calls itself; None: this program and its version."""
+    """The ``User-Agent``; None: the program and its version."""
     proxies: Proxies = field(default=DIRECT, repr=False)
-    """For the other hosts that a registry sends a client to: its token service, its storage."""
+    """The proxies to other hosts: the token service and the object store of the registry."""
 
     @property
     def address(self) -> str:
-        """``host[:port]`` to connect to: for Docker Hub ``registry-1.docker.io``, else ``host``."""
+        """``host[:port]`` to connect to: ``registry-1.docker.io`` for Docker Hub, else ``host``."""
         return address_of(self.host)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One place to pull from: where a repository (or a mirror of it) really is."""
+    """A registry or mirror that a repository is pulled from."""
 
     host: str
     path: str
@@ -138,5 +139,5 @@ class Endpoint:
 
 
 def address_of(host: str) -> str:
-    """The ``host[:port]`` to connect to for a registry that users call ``host[:port]``."""
+    """Return the ``host[:port]`` to connect to for a registry that users call ``host``."""
     return _ADDRESSES.get(host, host)

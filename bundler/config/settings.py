@@ -1,6 +1,7 @@
-"""What the environment and the users' files say, answered by host.
+"""Settings: the configuration of one user, by registry.
 
-Files are read when they are first needed, and once; a client is given one ``ProxyContext``.
+Each file is read when it is needed for the first time. Registry clients receive plain values, as
+``RegistryAccess``.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ if TYPE_CHECKING:
     from bundler.config.storage_conf import Storage, StorageConfPaths
     from bundler.oci.reference import ImageReference
 
-_NOTHING = RegistryOverride()
+_NO_OVERRIDE = RegistryOverride()
 
 
 class Settings:
-    """Everything read from the environment and from users' files; safe to share among threads.
+    """Configuration from the environment and from files; thread-safe.
 
-    Made without arguments it knows nothing: anonymous, no files, no proxy.
+    Without arguments: no files, no credentials, no proxies.
     """
 
     def __init__(
@@ -55,11 +56,11 @@ class Settings:
     ) -> None:
         self.paths = locations or ConfigPaths()
         self.environment = dict(environment or {})
-        """Handed on to credential helpers."""
+        """The environment of credential helpers."""
         self.proxies = Proxies.from_environment(self.environment)
         self.user_agent = user_agent
-        """What to call this program before registries; None: as it calls itself."""
-        self._keychain = CredentialLookup(self.environment)
+        """The ``User-Agent`` of requests to registries; None: the program and its version."""
+        self._credential_lookup = CredentialLookup(self.environment)
         self._lock = threading.Lock()
         self._registries: RegistriesConf | None = None
         self._storage = storage
@@ -98,97 +99,96 @@ class Settings:
         *,
         insecure: bool = False,
     ) -> RegistryAccess:
-        """All that a client needs for the repository ``path`` at ``host[:port]``.
+        """Return the credentials, TLS files, limits and proxy for a repository.
 
         Args:
-            host: as users write it; Docker Hub is ``docker.io``.
+            host: ``host[:port]`` as users write it; ``docker.io`` for Docker Hub.
             path: the repository or namespace; empty for the registry itself.
-            override: what a command line or a bundle manifest says; it goes before files.
-            insecure: what ``Endpoint.insecure`` says, where one led here.
+            override: settings of the command line or a bundle manifest, which have precedence.
+            insecure: the setting of the endpoint, if the registry is one of ``endpoints``.
 
         Raises:
-            ConfigError: the registry is blocked, or a file or helper that has to be asked is
-                not in order.
-            InvalidReferenceError: ``host`` is not a registry's name.
+            ConfigError: the registry is blocked, a file is invalid, or a helper fails.
+            InvalidReferenceError: ``host`` is not the name of a registry.
         """
         if not is_domain(host):
-            raise InvalidReferenceError(f"{host[:80]!r} is not a registry's host[:port]")
-        said = override or _NOTHING
-        registry = self._registry(f"{host}/{path}" if path else host)
-        tls = self._tls(
-            host, said, insecure=insecure or (registry is not None and registry.insecure)
+            raise InvalidReferenceError(f"{host[:80]!r}: not a registry (expected host[:port])")
+        override = override or _NO_OVERRIDE
+        registry = self._find_registry(f"{host}/{path}" if path else host)
+        tls = self._find_tls(
+            host, override, insecure=insecure or (registry is not None and registry.insecure)
         )
         return RegistryAccess(
             host=host,
-            credentials=self._credentials(host, path, said),
+            credentials=self._find_credentials(host, path, override),
             tls=tls,
-            limits=said.limits or RateLimits(),
+            limits=override.limits or RateLimits(),
             proxy=self.proxies.find_proxy("http" if tls.plain_http else "https", address_of(host)),
             user_agent=self.user_agent,
             proxies=self.proxies,
         )
 
     def storage(self) -> Storage:
-        """Where the images of this machine's containers lie.
+        """Return the location of the local image store.
 
         Raises:
-            ConfigError: storage.conf is not in order, or nobody knows whose it would be.
+            ConfigError: storage.conf is invalid, or no location is known.
         """
         if self._storage is None:
-            raise ConfigError("no storage of containers is configured")
+            raise ConfigError("no containers-storage is configured")
         return storage_conf.load(self._storage)
 
     def endpoints(self, image: ImageReference) -> list[Endpoint]:
-        """The places to pull ``image`` from, in order: mirrors, then the registry itself.
+        """Return the endpoints to pull ``image`` from, in order: mirrors, then the registry.
 
         Raises:
-            ConfigError: the registry is blocked, or registries.conf is not in order.
+            ConfigError: the registry is blocked, or registries.conf is invalid.
         """
-        registry = self._registry(registries_conf.to_lookup_name(image))
+        registry = self._find_registry(registries_conf.to_lookup_name(image))
         if registry is None:
             return [Endpoint(image.domain, image.path, insecure=False, is_mirror=False)]
         found = []
         for mirror in registry.mirrors:
             if mirror.serves(image):
-                there = registry.rewrite(mirror.location, image)
-                found.append(Endpoint(there.domain, there.path, mirror.insecure, is_mirror=True))
-        there = registry.rewrite(registry.location, image) if registry.location else image
-        found.append(Endpoint(there.domain, there.path, registry.insecure, is_mirror=False))
+                name = registry.rewrite(mirror.location, image)
+                found.append(Endpoint(name.domain, name.path, mirror.insecure, is_mirror=True))
+        name = registry.rewrite(registry.location, image) if registry.location else image
+        found.append(Endpoint(name.domain, name.path, registry.insecure, is_mirror=False))
         return found
 
     def primary(self, image: ImageReference) -> Endpoint:
-        """The place that ``image`` names, for everything but pulls: neither mirror nor rewrite.
+        """Return the endpoint for everything but pulls: no mirror, and not rewritten.
 
         Raises:
-            ConfigError: the registry is blocked, or registries.conf is not in order.
+            ConfigError: the registry is blocked, or registries.conf is invalid.
         """
-        registry = self._registry(registries_conf.to_lookup_name(image))
+        registry = self._find_registry(registries_conf.to_lookup_name(image))
         insecure = registry is not None and registry.insecure
         return Endpoint(image.domain, image.path, insecure, is_mirror=False)
 
     def credentials(
         self, host: str, path: str = "", locations: Sequence[AuthLocation] | None = None
     ) -> Credentials:
-        """What is kept for the repository or namespace ``path`` at ``host[:port]``.
+        """Return the stored credentials for a repository or namespace.
 
         Args:
-            host: as users write it.
-            path: empty for the registry itself.
-            locations: the files to look into; None: those that were found at the start.
+            host: ``host[:port]`` as users write it.
+            path: the repository or namespace; empty for the registry itself.
+            locations: the authfiles to read; None: the default ones.
 
         Raises:
-            ConfigError: a file or a helper that has to be asked is not in order.
+            ConfigError: a file is invalid, or a helper fails.
         """
         files = self.paths.auth if locations is None else locations
-        return self._keychain.find(host, path, files, self.credential_helpers)
+        return self._credential_lookup.find(host, path, files, self.credential_helpers)
 
     def policy(self) -> Policy | None:
-        """Which images may be used; None where nobody wrote that down.
+        """Return the policy of policy.json; None if there is no such file.
 
         Raises:
-            PolicyFileError: the file cannot be read, is invalid, or was named and does not exist.
+            PolicyFileError: the file is unreadable or invalid, or was specified and does not exist.
         """
-        from bundler.config import policy_json  # noqa: PLC0415 - only who copies images asks
+        from bundler.config import policy_json  # noqa: PLC0415 - only for copying images
 
         required = self.paths.policy_json_required
         for path in self.paths.policy_json:
@@ -198,10 +198,10 @@ class Settings:
 
     @cached_property
     def registries_d(self) -> RegistriesD:
-        """Where signatures of images lie.
+        """The locations of simple signatures.
 
         Raises:
-            ConfigError: a file is not in order.
+            ConfigError: a file is invalid.
         """
         from bundler.config import registries_d  # noqa: PLC0415 - loads yaml; for signatures only
 
@@ -209,23 +209,23 @@ class Settings:
 
     @cached_property
     def tls_details(self) -> TlsDetails:
-        """What TLS may use.
+        """The restrictions of TLS.
 
         Raises:
-            ConfigError: the file is not there, or not in order.
+            ConfigError: the file does not exist or is invalid.
         """
         if self.paths.tls_details is None:
             return ANY_DETAILS
-        from bundler.config import tls_details  # noqa: PLC0415 - loads yaml, and few have such a file
+        from bundler.config import tls_details  # noqa: PLC0415 - loads yaml; rarely used
 
         return tls_details.read(self.paths.tls_details)
 
     @property
     def credential_helpers(self) -> tuple[str, ...]:
-        """Whom registries.conf has asked for credentials, in order."""
+        """The credential helpers of registries.conf, in order."""
         return self._load_registries().credential_helpers
 
-    def _registry(self, name: str) -> Registry | None:
+    def _find_registry(self, name: str) -> Registry | None:
         registry = self._load_registries().find(name)
         if registry is not None and registry.blocked:
             raise ConfigError(
@@ -239,24 +239,26 @@ class Settings:
                 self._registries = registries_conf.load(self.paths)
             return self._registries
 
-    def _credentials(self, host: str, path: str, said: RegistryOverride) -> Credentials:
-        if said.credentials is not None:
-            return said.credentials
-        if said.authfile is not None:
-            return self.credentials(host, path, (AuthLocation(said.authfile, required=True),))
+    def _find_credentials(self, host: str, path: str, override: RegistryOverride) -> Credentials:
+        if override.credentials is not None:
+            return override.credentials
+        if override.authfile is not None:
+            return self.credentials(host, path, (AuthLocation(override.authfile, required=True),))
         return self.credentials(host, path)
 
-    def _tls(self, host: str, said: RegistryOverride, *, insecure: bool) -> TlsConfig:
-        if said.cert_dir is not None:
-            found = certs_d.read(said.cert_dir)
+    def _find_tls(self, host: str, override: RegistryOverride, *, insecure: bool) -> TlsConfig:
+        if override.cert_dir is not None:
+            found = certs_d.read(override.cert_dir)
         else:
             found = certs_d.find(self.paths.certs_d, host)
-        own_pair = said.client_certificate is not None
+        certificate, key = found.client_certificate, found.client_key
+        if override.client_certificate is not None:
+            certificate, key = override.client_certificate, override.client_key
         return TlsConfig(
-            verify=not insecure if said.tls_verify is None else said.tls_verify,
-            ca_files=(*found.ca_files, *said.ca_files),
-            client_certificate=said.client_certificate if own_pair else found.client_certificate,
-            client_key=said.client_key if own_pair else found.client_key,
-            plain_http=bool(said.plain_http),
+            verify=not insecure if override.tls_verify is None else override.tls_verify,
+            ca_files=(*found.ca_files, *override.ca_files),
+            client_certificate=certificate,
+            client_key=key,
+            plain_http=bool(override.plain_http),
             details=self.tls_details,
         )

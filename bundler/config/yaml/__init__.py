@@ -1,4 +1,5 @@
-"""YAML with positions: every value knows its file, line and column, and mistakes are collected.
+"""YAML parser whose values have positions, and whose errors are collected.
 
-Read ``document`` first. ``skopeo_sync`` reads the YAML file of ``skopeo sync``.
+Read ``document`` first. ``table`` reads configuration files without positions, ``skopeo_sync`` the
+file of ``skopeo sync --src yaml``.
 """

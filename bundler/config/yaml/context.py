@@ -1,4 +1,4 @@
-"""What a YAML file's words are read in the light of: its folder, the environment, the findings."""
+"""Context of a YAML file that a user wrote: its directory, the environment, the findings."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _MAX_SECRET = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class YamlContext:
-    """What a file's words are read in the light of."""
+    """Context in which the values of one file are interpreted. Mistakes become findings."""
 
     file: str
-    """Relative to the bundle manifest's folder, as origins name it."""
+    """The path for origins, relative to the directory of the bundle manifest."""
     folder: Path
-    """Paths are relative to it."""
+    """The directory that paths in the file are relative to."""
     environment: Mapping[str, str]
     findings: Findings
 
     def format_origin(self, at: Position) -> str:
-        """``file:line``, as a bundle records what asked for an image."""
+        """Return ``file:line``, the origin of an image request."""
         return f"{self.file}:{at.line}"
 
     def resolve_path(self, value: Value | None) -> Path | None:
-        """The existing file or folder that ``value`` names; None where it is not said."""
+        """Return the existing file or directory that ``value`` names; None if it is absent."""
         if not isinstance(value, ScalarNode) or not value:
             return None
         home = self.environment.get("HOME")
@@ -42,7 +42,7 @@ class YamlContext:
         return path
 
     def read_variable(self, value: Value | None) -> str | None:
-        """What the environment variable that ``value`` names holds."""
+        """Return the content of the environment variable that ``value`` names; None if unset."""
         if not isinstance(value, ScalarNode):
             return None
         content = self.environment.get(value)
@@ -51,7 +51,7 @@ class YamlContext:
         return content
 
     def read_secret(self, value: Value | None) -> str | None:
-        """What the file that ``value`` names holds, without the newline at its end."""
+        """Return the only line of the file that ``value`` names; None if there is a finding."""
         path = self.resolve_path(value)
         if path is None or not isinstance(value, ScalarNode) or not path.exists():
             return None

@@ -1,8 +1,8 @@
-"""YAML with positions: every value knows the file, line and column it stands at.
+"""YAML parser whose values have positions: file, line and column.
 
-Scalars stay the text that was written, so ``1.10`` is "1.10"; what is a number or a switch is
-for the schema to say. The subset is what a person writes by hand: one document, text as keys,
-no tags, no merge keys. Aliases are followed, but what they add up to is bounded.
+Scalars remain text, so ``1.10`` is "1.10"; the schema decides which of them are numbers or
+booleans. The supported subset is what people write by hand: one document, keys that are text, no
+tags, no merge keys. Aliases are supported, within a limit of the expanded size.
 
 https://yaml.org/spec/1.2.2/
 """
@@ -45,7 +45,7 @@ _NULL = ("", "~", "null", "Null", "NULL")
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a file; lines and columns count from 1."""
+    """A position in a file; lines and columns count from 1."""
 
     file: str
     line: int
@@ -56,7 +56,7 @@ class Position:
 
 
 class ScalarNode(str):
-    """A scalar as it was written; ``plain`` tells that it had no quotes."""
+    """A scalar as text; ``plain`` if it was written without quotes."""
 
     __slots__ = ("at", "plain")
     at: Position
@@ -64,7 +64,7 @@ class ScalarNode(str):
 
     @property
     def is_null(self) -> bool:
-        """Whether nothing was written, or one of YAML's words for it."""
+        """Whether the scalar is empty or another YAML null."""
         return self.plain and self in _NULL
 
 
@@ -76,7 +76,7 @@ class SequenceNode(list["Value"]):
 
 
 class MappingNode(dict[str, "Value"]):
-    """A mapping; ``key_at`` tells where each key stands."""
+    """A mapping; ``key_at`` has the position of each key."""
 
     __slots__ = ("at", "key_at")
     at: Position
@@ -87,21 +87,21 @@ Value = ScalarNode | SequenceNode | MappingNode
 
 
 class Findings:
-    """The mistakes found so far, over all files of one run."""
+    """Collected mistakes of all files of one run."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Position, str], None] = {}
 
     def add(self, at: Position, text: str) -> None:
-        """Note a mistake; what a terminal could take for a command is written out."""
+        """Add a mistake. Unprintable characters of ``text`` are escaped."""
         safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
         self._found[at, safe] = None
 
     def raise_if_any(self, hint: str | None = None) -> None:
-        """Go on only if there is none.
+        """Raise one error with all findings, if there are any.
 
         Raises:
-            InvalidBundleManifestError: with all of them, file by file, in the order of lines.
+            InvalidBundleManifestError: the findings, ordered by file and line.
         """
         if not self._found:
             return
@@ -111,17 +111,17 @@ class Findings:
         )
         shown = [f"{at}: {text}" for at, text in ordered[:MAX_FINDINGS]]
         if len(ordered) > MAX_FINDINGS:
-            shown.append(f"and more; mend these {MAX_FINDINGS} first")
+            shown.append(f"and more; correct these {MAX_FINDINGS} first")
         raise InvalidBundleManifestError(shown, hint=hint)
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """The content of a file that a person wrote.
+    """Return the content of a file.
 
     Raises:
-        NotFoundError: there is none.
-        InvalidBundleManifestError: it cannot be read.
-        LimitError: it is too large.
+        NotFoundError: the file does not exist.
+        InvalidBundleManifestError: the file cannot be read.
+        LimitError: the file is larger than ``limit`` bytes.
     """
     try:
         with path.open("rb") as stream:
@@ -129,7 +129,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     except FileNotFoundError:
         raise NotFoundError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a file's name"
+        reason = error.strerror if isinstance(error, OSError) else "not a valid path"
         raise InvalidBundleManifestError([f"{path}: cannot be read: {reason}"]) from None
     if len(data) > limit:
         raise LimitError(f"{path}: larger than {limit:,} bytes")
@@ -137,10 +137,10 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 
 def decode(data: bytes, file: str) -> str:
-    """The text of a file.
+    """Decode the content of a file.
 
     Raises:
-        InvalidBundleManifestError: it is not UTF-8, or holds control characters.
+        InvalidBundleManifestError: the content is not UTF-8, or has control characters.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -160,11 +160,11 @@ def decode(data: bytes, file: str) -> str:
 
 
 def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VALUES) -> Value:
-    """The value that ``text`` holds; ``file`` names it in messages.
+    """Parse a document; ``file`` is used for positions. Duplicate keys become findings.
 
     Raises:
-        InvalidBundleManifestError: the text is not YAML, or more of it than is taken here.
-        LimitError: too deep, or aliases that expand to too much.
+        InvalidBundleManifestError: the text is not YAML, or not in the supported subset.
+        LimitError: nested too deeply, or too many values after the expansion of aliases.
     """
     events = yaml.parse(text, Loader=_LOADER)
     try:
@@ -178,12 +178,12 @@ def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VAL
 
 
 def get_member(fields: Value | None, key: str) -> Value | None:
-    """The member ``key`` of ``fields``, if that is a mapping that has it."""
+    """Return the member ``key`` of ``fields``; None if it is absent or ``fields`` is no mapping."""
     return fields.get(key) if isinstance(fields, MappingNode) else None
 
 
 def suggest_word(word: str, known: list[str]) -> str:
-    """What to say of the known word most like ``word``: a question, or nothing."""
+    """Return ``; did you mean …`` with the most similar known word, or an empty text."""
     close = get_close_matches(word, known, n=1, cutoff=0.6) or [
         name for name in known if name.lower() == word.lower().replace("-", "").replace("_", "")
     ]
@@ -191,20 +191,20 @@ def suggest_word(word: str, known: list[str]) -> str:
 
 
 def describe(value: Value) -> str:
-    """What ``value`` is, in a few words."""
+    """Describe ``value`` for a message."""
     if isinstance(value, ScalarNode):
         return "nothing" if value.is_null else repr(str(value[:60]))
     return "a list" if isinstance(value, SequenceNode) else "a mapping"
 
 
 def is_true(value: Value | None) -> bool:
-    """Whether a switch is on."""
+    """Return whether a scalar is ``true``."""
     return isinstance(value, ScalarNode) and value.lower() == "true"
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """A value, and how many values and levels it has once its aliases are written out."""
+class _Composed:
+    """A value, with the number of its values and levels after the expansion of aliases."""
 
     value: Value
     values: int = 1
@@ -212,7 +212,7 @@ class _Made:
 
 
 class _Composer:
-    """Builds values from events."""
+    """Builds values from parser events."""
 
     def __init__(
         self, file: str, events: Iterator[Event], findings: Findings, max_values: int
@@ -221,84 +221,84 @@ class _Composer:
         self._max_values = max_values
         self._events = events
         self._findings = findings
-        self._anchors: dict[str | None, _Made] = {}
+        self._anchors: dict[str | None, _Composed] = {}
 
     def document(self) -> Value:
-        made: _Made | None = None
+        made: _Composed | None = None
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
                 if made is not None:
-                    raise self._mistake(event, "a second document begins here; one file holds one")
-                made = self._make(next(self._events), 1)
+                    raise self._error(event, "a second document (expected one per file)")
+                made = self._compose_or_alias(next(self._events), 1)
         if made is None:
             raise InvalidBundleManifestError([f"{self._file}:1:1: the file is empty"])
         return made.value
 
-    def _make(self, event: Event, depth: int) -> _Made:
+    def _compose_or_alias(self, event: Event, depth: int) -> _Composed:
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
-                raise self._mistake(event, f"nothing before this is called &{event.anchor}")
+                raise self._error(event, f"no anchor &{event.anchor} before this alias")
             made = self._anchors[event.anchor]
         else:
             made = self._compose(event, depth)
             self._anchors[getattr(event, "anchor", None)] = made
-        self._bound(event, made.values, depth + made.levels - 1)
+        self._check_limits(event, made.values, depth + made.levels - 1)
         return made
 
-    def _compose(self, event: Event, depth: int) -> _Made:
-        self._bound(event, 1, depth)
+    def _compose(self, event: Event, depth: int) -> _Composed:
+        self._check_limits(event, 1, depth)
         tag = getattr(event, "tag", None)
         if tag not in (None, "!", "tag:yaml.org,2002:str"):
-            raise self._mistake(event, f"a tag such as {tag[:80]} has no meaning here")
+            raise self._error(event, f"the tag {tag[:80]} is not supported")
         if isinstance(event, SequenceStartEvent):
-            return self._items(event, depth)
+            return self._compose_sequence(event, depth)
         if isinstance(event, MappingStartEvent):
-            return self._fields(event, depth)
+            return self._compose_mapping(event, depth)
         text = ScalarNode(getattr(event, "value", ""))
-        text.at = self._at(event)
+        text.at = self._position(event)
         text.plain = not getattr(event, "style", None) and tag is None
-        return _Made(text)
+        return _Composed(text)
 
-    def _items(self, start: Event, depth: int) -> _Made:
+    def _compose_sequence(self, start: Event, depth: int) -> _Composed:
         items, values, levels = SequenceNode(), 1, 1
-        items.at = self._at(start)
+        items.at = self._position(start)
         while not isinstance(event := next(self._events), SequenceEndEvent):
-            item = self._make(event, depth + 1)
+            item = self._compose_or_alias(event, depth + 1)
             items.append(item.value)
             values, levels = values + item.values, max(levels, item.levels + 1)
-            self._bound(event, values, depth)
-        return _Made(items, values, levels)
+            self._check_limits(event, values, depth)
+        return _Composed(items, values, levels)
 
-    def _fields(self, start: Event, depth: int) -> _Made:
+    def _compose_mapping(self, start: Event, depth: int) -> _Composed:
         fields, values, levels = MappingNode(), 1, 1
-        fields.at, fields.key_at = self._at(start), {}
+        fields.at, fields.key_at = self._position(start), {}
         while not isinstance(event := next(self._events), MappingEndEvent):
-            key = self._key(event, fields, depth)
-            member = self._make(next(self._events), depth + 1)
+            key = self._compose_key(event, fields, depth)
+            member = self._compose_or_alias(next(self._events), depth + 1)
             fields.setdefault(key, member.value)
             values, levels = values + member.values + 1, max(levels, member.levels + 1)
-            self._bound(event, values, depth)
-        return _Made(fields, values, levels)
+            self._check_limits(event, values, depth)
+        return _Composed(fields, values, levels)
 
-    def _key(self, event: Event, fields: MappingNode, depth: int) -> str:
-        key = self._make(event, depth + 1).value
+    def _compose_key(self, event: Event, fields: MappingNode, depth: int) -> str:
+        key = self._compose_or_alias(event, depth + 1).value
         if not isinstance(key, ScalarNode):
-            raise self._mistake(event, "a key has to be text")
+            raise self._error(event, "a key must be text")
         if key == "<<" and key.plain:
-            raise self._mistake(event, "merge keys (<<) have no meaning here; repeat the keys")
-        first = fields.key_at.setdefault(str(key), self._at(event))
+            raise self._error(event, "merge keys (<<) are not supported; repeat the keys")
+        first = fields.key_at.setdefault(str(key), self._position(event))
         if key in fields:
-            text = f"`{str(key)[:80]}` is here already, in line {first.line}"
-            self._findings.add(self._at(event), text)
+            text = f"duplicate key `{str(key)[:80]}`, first in line {first.line}"
+            self._findings.add(self._position(event), text)
         return str(key)
 
-    def _bound(self, event: Event, values: int, depth: int) -> None:
+    def _check_limits(self, event: Event, values: int, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise LimitError(f"{self._at(event)}: nested deeper than {MAX_DEPTH} levels")
+            raise LimitError(f"{self._position(event)}: nested deeper than {MAX_DEPTH} levels")
         if values > self._max_values:
-            raise LimitError(f"{self._at(event)}: more than {self._max_values:,} values")
+            raise LimitError(f"{self._position(event)}: more than {self._max_values:,} values")
 
-    def _at(self, event: Event) -> Position:
+    def _position(self, event: Event) -> Position:
         mark = event.start_mark
         return (
             Position(self._file, mark.line + 1, mark.column + 1)
@@ -306,8 +306,8 @@ class _Composer:
             else Position(self._file, 1, 1)
         )
 
-    def _mistake(self, event: Event, text: str) -> InvalidBundleManifestError:
-        return InvalidBundleManifestError([f"{self._at(event)}: {text}"])
+    def _error(self, event: Event, text: str) -> InvalidBundleManifestError:
+        return InvalidBundleManifestError([f"{self._position(event)}: {text}"])
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, at: Position) -> str:

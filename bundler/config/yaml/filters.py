@@ -1,4 +1,4 @@
-"""Conditions on names and tags as a person writes them in YAML; mistakes become findings."""
+"""Parse regular expressions and version ranges in YAML files; mistakes become findings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MAX_EXPRESSION = 512
 
 
 def parse_expression(value: Value | None, findings: Findings) -> re.Pattern[str] | None:
-    """A regular expression that a person wrote, compiled; None where it is a mistake."""
+    """Compile a regular expression; None if it is invalid or absent."""
     if not isinstance(value, ScalarNode) or not 0 < len(value) <= MAX_EXPRESSION:
-        return None  # the schema has found it already
+        return None  # reported by the schema
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a later Python may read differently
+            warnings.simplefilter("ignore")  # about syntax that may change in Python
             return re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
         findings.add(value.at, f"{str(value[:80])!r} is not a regular expression: {error}")
@@ -30,13 +30,13 @@ def parse_expression(value: Value | None, findings: Findings) -> re.Pattern[str]
 
 
 def parse_expressions(value: Value | None, findings: Findings) -> tuple[re.Pattern[str], ...]:
-    """A list of regular expressions."""
+    """Compile a list of regular expressions."""
     items = value if isinstance(value, SequenceNode) else ()
     return tuple(filter(None, (parse_expression(item, findings) for item in items)))
 
 
 def read_range(value: Value | None, findings: Findings) -> str | None:
-    """A range of versions; None where it is a mistake, or absent."""
+    """Check a version range; None if it is invalid or absent."""
     if not isinstance(value, ScalarNode) or value.is_null:
         return None
     try:

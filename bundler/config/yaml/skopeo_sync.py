@@ -1,4 +1,4 @@
-"""The file that ``skopeo sync --src yaml`` takes: registries, their repositories, and which tags.
+"""Reader of the file of ``skopeo sync --src yaml``: registries, repositories and tags.
 
 https://github.com/containers/skopeo/blob/v1.18.0/docs/skopeo-sync.1.md#yaml-file-content
 """
@@ -39,12 +39,12 @@ KEYS = (
 )
 T = TypeVar("T")
 
-_SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True, slots=True)
 class SyncEntry:
-    """An image, or with ``select`` a repository of which some tags are meant."""
+    """An image; with ``select``, the selected tags of a repository."""
 
     image: ImageReference
     at: Position
@@ -53,66 +53,70 @@ class SyncEntry:
 
 @dataclass(slots=True)
 class SyncFile:
-    """What the file says; ``registries`` by ``host[:port]``, with secrets."""
+    """Content of a file; ``registries`` by ``host[:port]``, with credentials."""
 
     images: list[SyncEntry] = field(default_factory=list)
     registries: dict[str, RegistryOverride] = field(default_factory=dict)
 
 
-def read(value: Value, around: YamlContext) -> SyncFile:
-    """What ``value`` says; mistakes become findings."""
-    said = SyncFile()
-    for registry, wants in value.items() if isinstance(value, MappingNode) else ():
-        if not isinstance(wants, MappingNode):
-            at = wants.at
-            around.findings.add(at, f"`{registry}`: expected a mapping, got {describe(wants)}")
+def read(value: Value, context: YamlContext) -> SyncFile:
+    """Read a parsed file. Mistakes become findings."""
+    content = SyncFile()
+    for registry, members in value.items() if isinstance(value, MappingNode) else ():
+        if not isinstance(members, MappingNode):
+            at = members.at
+            context.findings.add(at, f"`{registry}`: expected a mapping, got {describe(members)}")
             continue
-        for key in wants:
+        for key in members:
             if key not in KEYS:
                 close = suggest_word(key, list(KEYS))
-                around.findings.add(wants.key_at[key], f"unknown key `{key}`{close}")
+                context.findings.add(members.key_at[key], f"unknown key `{key}`{close}")
         host = registry.partition("/")[0]
-        said.registries[domain_of(host)] = _override(wants, around)
-        said.images += _Repositories(registry, around).read(wants)
-    return said
+        content.registries[domain_of(host)] = _read_override(members, context)
+        content.images += _Repositories(registry, context).read(members)
+    return content
 
 
 @dataclass(frozen=True, slots=True)
 class _Repositories:
-    """Reads the repositories of one registry."""
+    """Reader of the repositories of one registry."""
 
     registry: str
-    around: YamlContext
+    context: YamlContext
 
-    def read(self, wants: MappingNode) -> Iterator[SyncEntry]:
-        for repository, value, at in self._members(wants, "images"):
-            yield from self._named(repository, value, at)
-        for repository, value, at in self._members(wants, "images-by-tag-regex"):
+    def read(self, members: MappingNode) -> Iterator[SyncEntry]:
+        for repository, value, at in self._iterate_repositories(members, "images"):
+            yield from self._read_tags(repository, value, at)
+        for repository, value, at in self._iterate_repositories(members, "images-by-tag-regex"):
             pattern = self._read(value, GoExpression.parse)
             if pattern is not None:
                 yield SyncEntry(repository, at, Select(include=(pattern,)))
-        for repository, value, at in self._members(wants, "images-by-semver"):
+        for repository, value, at in self._iterate_repositories(members, "images-by-semver"):
             versions = self._read(value, Constraint.parse)
             if versions is not None:
                 yield SyncEntry(repository, at, Select(constraint=versions))
 
-    def _members(
-        self, wants: MappingNode, key: str
+    def _iterate_repositories(
+        self, members: MappingNode, key: str
     ) -> Iterator[tuple[ImageReference, Value, Position]]:
-        members = wants.get(key)
-        if isinstance(members, MappingNode):
-            for name, value in members.items():
-                image = self._parse(f"{self.registry}/{name}", members.key_at[name])
+        repositories = members.get(key)
+        if isinstance(repositories, MappingNode):
+            for name, value in repositories.items():
+                image = self._parse(f"{self.registry}/{name}", repositories.key_at[name])
                 if image is not None:
-                    yield image, value, members.key_at[name]
-        elif members is not None and not (isinstance(members, ScalarNode) and members.is_null):
-            text = f"`{key}`: expected a mapping of repositories, got {describe(members)}"
-            self.around.findings.add(members.at, text)
+                    yield image, value, repositories.key_at[name]
+        elif repositories is not None and not (
+            isinstance(repositories, ScalarNode) and repositories.is_null
+        ):
+            text = f"`{key}`: expected a mapping of repositories, got {describe(repositories)}"
+            self.context.findings.add(repositories.at, text)
 
-    def _named(self, repository: ImageReference, value: Value, at: Position) -> Iterator[SyncEntry]:
+    def _read_tags(
+        self, repository: ImageReference, value: Value, at: Position
+    ) -> Iterator[SyncEntry]:
         if isinstance(value, MappingNode) or (isinstance(value, ScalarNode) and not value.is_null):
             text = f"expected a list of tags (an empty one means all), got {describe(value)}"
-            self.around.findings.add(value.at, text)
+            self.context.findings.add(value.at, text)
         elif isinstance(value, ScalarNode) or not value:
             yield SyncEntry(repository, at, Select())
         else:
@@ -129,41 +133,41 @@ class _Repositories:
         try:
             return None if text is None else parse(text)
         except UsageError as error:
-            self.around.findings.add(value.at, error.message)
+            self.context.findings.add(value.at, error.message)
             return None
 
     def _parse(self, text: str, at: Position) -> ImageReference | None:
         try:
             return ImageReference.parse(text)
         except InvalidReferenceError as error:
-            self.around.findings.add(at, error.message)
+            self.context.findings.add(at, error.message)
             return None
 
     def _text(self, value: Value) -> ScalarNode | None:
         if isinstance(value, ScalarNode) and not value.is_null:
             return value
-        self.around.findings.add(value.at, f"expected text, got {describe(value)}")
+        self.context.findings.add(value.at, f"expected text, got {describe(value)}")
         return None
 
 
-def _override(wants: MappingNode, around: YamlContext) -> RegistryOverride:
-    verify = wants.get("tls-verify")
-    switch = _SWITCHES.get(verify.lower()) if isinstance(verify, ScalarNode) else None
-    if verify is not None and switch is None:
+def _read_override(members: MappingNode, context: YamlContext) -> RegistryOverride:
+    verify = members.get("tls-verify")
+    verify_tls = _BOOLEANS.get(verify.lower()) if isinstance(verify, ScalarNode) else None
+    if verify is not None and verify_tls is None:
         text = f"`tls-verify`: expected true or false, got {describe(verify)}"
-        around.findings.add(verify.at, text)
+        context.findings.add(verify.at, text)
     return RegistryOverride(
-        credentials=_credentials(wants.get("credentials"), around),
-        tls_verify=switch,
-        cert_dir=around.resolve_path(wants.get("cert-dir")),
+        credentials=_read_credentials(members.get("credentials"), context),
+        tls_verify=verify_tls,
+        cert_dir=context.resolve_path(members.get("cert-dir")),
     )
 
 
-def _credentials(value: Value | None, around: YamlContext) -> Credentials | None:
+def _read_credentials(value: Value | None, context: YamlContext) -> Credentials | None:
     if value is None:
         return None
     username, password = get_member(value, "username"), get_member(value, "password")
     if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
         return Credentials(username=str(username), password=str(password))
-    around.findings.add(value.at, "`credentials`: expected username and password")
+    context.findings.add(value.at, "`credentials`: expected username and password")
     return None

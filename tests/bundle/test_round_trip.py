@@ -15,6 +15,7 @@ from bundler import transports
 from bundler.bundle.exporting import export as exporting
 from bundler.bundle.format import signatures
 from bundler.bundle.importing import import_bundle
+from bundler.bundle.importing.target import parse_target
 from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
@@ -98,10 +99,17 @@ class Place:
             return exporting.export(request, running)
 
     def import_(self, target, *, dry_run=False, trusted=(KEY.public,), **more):
-        order = import_bundle.ImportRequest(self.bundle, target, tuple(trusted), **more)
+        request = import_bundle.ImportRequest(
+            self.bundle,
+            parse_target(target),
+            self.options,
+            tuple(trusted),
+            dry_run=dry_run,
+            **more,
+        )
         with ThreadPoolExecutor(4) as executor:
             running = EngineOptions(executor, read_everything=True)
-            return import_bundle.import_bundle(order, self.options, running, dry_run=dry_run)
+            return import_bundle.import_bundle(request, running)
 
 
 @pytest.fixture
@@ -133,7 +141,7 @@ def test_what_is_exported_verifies_and_imports_with_the_same_digests(place, kind
     found = names_in(place.path / "inside")
     assert found["team/app:1"] == place.images["app"].digest
     assert found["library/multi:2"] == place.images["multi"].digest
-    assert {line.action for line in report.images} == {"new"}
+    assert {result.action for result in report.images} == {"new"}
 
 
 def test_signatures_and_sboms_arrive_with_their_image(place):
@@ -285,7 +293,7 @@ def test_a_name_that_holds_something_else_is_a_conflict(place):
     with pytest.raises(ConflictError, match="team/app:1"):
         place.import_(target)
     skipped = place.import_(target, existing="skip")
-    assert [line.action for line in skipped.images] == ["skipped"]
+    assert [result.action for result in skipped.images] == ["skipped"]
     assert names_in(place.path / "inside")["team/app:1"] == place.images["app"].digest
     place.import_(target, existing="overwrite")
     assert names_in(place.path / "inside")["team/app:1"] == place.images["multi"].digest
@@ -297,7 +305,7 @@ def test_importing_again_leaves_names_alone(place):
     place.import_(target)
     before = snapshot(place.path / "inside")
     report = place.import_(target)
-    assert {line.action for line in report.images} == {"same"}
+    assert {result.action for result in report.images} == {"same"}
     assert snapshot(place.path / "inside") == before
 
 
@@ -307,7 +315,7 @@ def test_a_dry_run_shows_what_would_be_a_conflict(place):
     place.import_(target)
     place.export(place.wanted(APP, "multi"), place.wanted(MULTI, "multi"))
     report = place.import_(target, dry_run=True)
-    assert [line.action for line in report.images] == ["conflict", "same"]
+    assert [result.action for result in report.images] == ["conflict", "same"]
 
 
 def test_a_directory_without_a_finished_bundle_is_called_that(place):

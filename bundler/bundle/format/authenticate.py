@@ -1,4 +1,4 @@
-"""Open a bundle to be used: its inventory is authenticated as bytes, and only then parsed."""
+"""Authenticate a bundle: verify the signatures of ``bundle.json`` before it is parsed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import inventory, signatures
-from bundler.errors import ExpiredError, UnauthenticatedError
+from bundler.errors import (
+    BundlerError,
+    ExpiredError,
+    IntegrityError,
+    LimitError,
+    MediumError,
+    NotFoundError,
+    TrustError,
+    UnauthenticatedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,14 +27,40 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedBundle:
-    """A bundle that was authenticated, as far as was asked for."""
+class Authentication:
+    """The bytes of ``bundle.json``, not parsed, and the result of verifying their signatures."""
+
+    raw: bytes
+    signers: tuple[PublicKey, ...]
+    """The given keys that signed it."""
+    refusal: BundlerError | None
+    """The reason why it is not authenticated: a TrustError, or a signature cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatedBundle:
+    """An inventory that may be used."""
 
     raw: bytes
     """The bytes of ``bundle.json``."""
-    contents: Inventory
+    inventory: Inventory
     signers: tuple[PublicKey, ...]
-    """The given keys that signed it; empty only where that was allowed."""
+    """The given keys that signed it; empty only if unsigned bundles are allowed."""
+
+
+def authenticate(bundle: Path, keys: Sequence[PublicKey]) -> Authentication:
+    """Read ``bundle.json`` and verify its signatures; a refusal is returned, not raised.
+
+    Raises:
+        NotFoundError: the directory contains no complete bundle.
+        MalformedError, LimitError, MediumError: ``bundle.json`` cannot be read.
+    """
+    raw = signatures.read_raw_inventory(bundle)
+    try:
+        check = signatures.authenticate(raw, signatures.read_signatures(bundle), keys)
+    except (TrustError, IntegrityError, NotFoundError, LimitError, MediumError) as error:
+        return Authentication(raw, (), error)
+    return Authentication(raw, check.signers, None)
 
 
 def open_bundle(
@@ -34,31 +69,31 @@ def open_bundle(
     *,
     allow_unsigned: bool = False,
     allow_expired: bool = False,
-) -> OpenedBundle:
-    """Read the inventory, and decide whether it may be believed.
+) -> AuthenticatedBundle:
+    """Read the inventory of a bundle, if the bundle may be used.
 
     Raises:
         InvalidSignatureError: a signature by a given key does not verify.
-        UnauthenticatedError: not signed by a given key, and that was not allowed.
-        ExpiredError: past its date, and that was not allowed.
-        NotFoundError: there is no finished bundle.
+        UnauthenticatedError: not signed by a given key, and unsigned bundles are not allowed.
+        ExpiredError: expired, and expired bundles are not allowed.
+        NotFoundError: the directory contains no complete bundle.
         MediumError: it cannot be read.
-        MalformedError, LimitError, UnsupportedError: as ``inventory.parse``.
+        MalformedError, LimitError, UnsupportedError: ``inventory.parse`` raised it.
     """
-    raw = signatures.read_raw_inventory(bundle)
-    signers: tuple[PublicKey, ...] = ()
-    try:
-        signers = signatures.authenticate(raw, signatures.read_signatures(bundle), keys).signers
-    except UnauthenticatedError as error:
+    authentication = authenticate(bundle, keys)
+    refusal = authentication.refusal
+    if isinstance(refusal, UnauthenticatedError):
         if not allow_unsigned:
             raise UnauthenticatedError(
-                f"{bundle}: {error.message}",
-                hint=f"{error.hint}; or take it as it is with --allow-unsigned",
-            ) from None
-    contents = inventory.parse(raw)
+                f"{bundle}: {refusal.message}",
+                hint=f"{refusal.hint}; or take it as it is with --allow-unsigned",
+            )
+    elif refusal is not None:
+        raise refusal
+    contents = inventory.parse(authentication.raw)
     if contents.expired(datetime.now(UTC)) and not allow_expired:
         raise ExpiredError(
             f"{bundle}: expired on {contents.expires:%Y-%m-%d %H:%M} UTC",
             hint="have a newer bundle made, or take this one with --allow-expired",
         )
-    return OpenedBundle(raw, contents, signers)
+    return AuthenticatedBundle(authentication.raw, contents, authentication.signers)

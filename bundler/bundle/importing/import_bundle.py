@@ -1,9 +1,9 @@
-"""Import: what a bundle holds goes where it belongs, and nothing that is not vouched for gets in.
+"""Import a bundle: authenticate it, check it, then push its images to a target.
 
-Order of reading: ``bundle.json`` is read once, authenticated, and only then parsed. All manifests
-are read and checked, all blobs looked for, and all names asked for at the target before the first
-byte is pushed. Each blob is hashed as it streams into its upload; names change when everything
-has arrived. No registry but the target is ever spoken to.
+``bundle.json`` is read once, authenticated, and only then parsed. All manifests are read and
+verified, all blobs are looked up, and all target names are compared before the first byte is
+pushed. Each blob is hashed while it is pushed; names change when everything has been pushed. No
+registry but the target is accessed.
 """
 
 from __future__ import annotations
@@ -12,26 +12,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from bundler.bundle.format import store
 from bundler.bundle.format.authenticate import open_bundle
-from bundler.bundle.importing.report import ImportedImage, ImportReport
-from bundler.bundle.importing.targets import (
-    DirectoryTarget,
-    HoldingsT,
-    MappedImage,
-    RegistryTarget,
-    open_target,
-    parse_target,
-    survey_target,
-)
+from bundler.bundle.importing.report import ImageResult, ImportReport
+from bundler.bundle.importing.target import open_target
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
-from bundler.copy.engine import EngineOptions, ExecutionResult, execute
+from bundler.copy.engine import EngineOptions, execute
 from bundler.copy.graph import ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
-from bundler.copy.plan import Target, create_plan
+from bundler.copy.plan import Plan, Target, create_plan
 from bundler.copy.request import ImageRequest, PinnedReferrer
 from bundler.copy.resolve import resolve
 from bundler.copy.target_names import NameMapping
@@ -55,6 +47,8 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
     from bundler.bundle.importing.report import Action
+    from bundler.bundle.importing.target import ImportTarget, OpenTarget
+    from bundler.copy.target_names import TargetName
     from bundler.ports import Destination, Holdings, OpenOptions
     from bundler.trust.keys import PublicKey
 
@@ -68,85 +62,84 @@ _ACTIONS: dict[Existing, Action] = {
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What to import, whom to trust, and where it goes."""
+    """The bundle to import, the keys to trust, and the target."""
 
     bundle: Path
-    target: str
+    target: ImportTarget
+    options: OpenOptions
+    """How to open the target."""
     keys: tuple[PublicKey, ...] = ()
     allow_unsigned: bool = False
     allow_expired: bool = False
     names: NameMapping = field(default_factory=NameMapping)
     only: tuple[re.Pattern[str], ...] = ()
-    """Images in whose full reference one of these is found; empty: all."""
+    """Import images whose full name contains a match of one of these; empty: all."""
     existing: Existing = "error"
+    """What to do if a target name points to something else."""
+    dry_run: bool = False
+    """Compare and plan; create, lock and push nothing."""
 
 
-def import_bundle(
-    request: ImportRequest, options: OpenOptions, engine: EngineOptions, *, dry_run: bool = False
-) -> ImportReport:
+def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport:
     """Import a bundle.
-
-    Args:
-        request: what to import, and where to.
-        options: how to open the target.
-        engine: how to execute the plan.
-        dry_run: create the plan, but do not execute it.
 
     Raises:
         InvalidSignatureError, UnauthenticatedError, ExpiredError: the bundle is not trusted.
         DamagedBundleError: content is missing or has the wrong size; nothing was pushed.
         IntegrityError: a blob is damaged; no name has changed.
-        ConflictError: target names point to other digests; nothing was pushed.
+        ConflictError: target names point to something else; nothing was pushed.
     """
     started = datetime.now(UTC)
-    opened = open_bundle(
+    bundle = open_bundle(
         request.bundle,
         request.keys,
         allow_unsigned=request.allow_unsigned,
         allow_expired=request.allow_expired,
     )
-    chosen = _chosen(opened.contents, request.only)
-    with _damage_explained(request.bundle), ExitStack() as stack:
-        source = store.BundleSource(request.bundle, opened.contents)
+    selected = _select(bundle.inventory, request.only)
+    with _hint_at_verify(request.bundle), ExitStack() as stack:
+        source = store.BundleSource(request.bundle, bundle.inventory)
         stack.callback(source.close)
-        images = _resolve(chosen, source, engine)
-        _look_for_blobs(request.bundle, source, images)
-        target = parse_target(request.target)
-        if dry_run:
-            surveyed = survey_target(target, chosen, request.names, options, stack)
-            comparisons = _compare(surveyed, request.existing, engine)
-            if request.existing == "error" and any(item.conflicts for item in comparisons):
-                engine.emit(
-                    WarningIssued("target names point to other digests, which fails the import")
-                )
-            preview = create_plan(
-                _create_targets(images, surveyed, comparisons, target),
-                engine.executor,
-                engine.cancellation,
-            )
-            results = tuple(item.result for item in comparisons)
-            now = datetime.now(UTC)
-            return ImportReport(opened, request.target, results, preview, started, now)
-        mapped = open_target(target, chosen, request.names, options, stack)
-        comparisons = _compare(mapped, request.existing, engine)
-        if request.existing == "error":
-            _check_conflicts(comparisons)
-        targets = _create_targets(images, mapped, comparisons, target)
+        images = _resolve(selected, source, engine)
+        _check_blobs(request.bundle, source, images)
+        target = open_target(request.target, request.options, stack, writable=not request.dry_run)
+        names = replace(request.names, prefix=request.target.prefix)
+        tasks = []
+        for listed, image in zip(selected, images, strict=True):
+            name = names.map_reference(listed.reference, listed.digest, listed.rename)
+            item = target.create_target(image, name)
+            tasks.append(partial(_compare, listed, name, item, target, request.existing))
+        comparisons = run_all(engine.executor, tasks, engine.cancellation)
+        _report_conflicts([line for *_, lines in comparisons for line in lines], request, engine)
+        results = [result for result, *_ in comparisons]
+        targets = [item for result, item, _ in comparisons if result.action != "skipped"]
         plan = create_plan(targets, engine.executor, engine.cancellation)
-        if isinstance(target, DirectoryTarget):
-            medium = filesystem.inspect(target.directory)
-            size = plan.size("push")
-            filesystem.check_free_space(target.directory, medium, size, plan.largest)
-        else:
-            _push_sparse_indexes(targets, chosen)
-        executed = execute(plan, engine)
-        results = tuple(_add_error(item.result, executed) for item in comparisons)
-        return ImportReport(opened, request.target, results, plan, started, datetime.now(UTC))
+        if not request.dry_run:
+            if target.directory is not None:
+                medium = filesystem.inspect(target.directory)
+                filesystem.check_free_space(
+                    target.directory, medium, plan.size("push"), plan.largest
+                )
+            else:
+                _probe_sparse_indexes(targets, selected)
+            failed = execute(cast("Plan[Destination]", plan), engine).failed
+            for position, result in enumerate(results):
+                error = failed.get(str(result.image.reference))
+                if error is not None:
+                    results[position] = replace(result, action="failed", error=str(error))
+    return ImportReport(
+        bundle=bundle,
+        target=str(request.target),
+        images=tuple(results),
+        plan=plan,
+        started=started,
+        ended=datetime.now(UTC),
+    )
 
 
 @contextmanager
-def _damage_explained(bundle: Path) -> Iterator[None]:
-    """One damaged part stops an import; who has to mend it wants to know of all."""
+def _hint_at_verify(bundle: Path) -> Iterator[None]:
+    """Add a hint to an IntegrityError: an import reports only the first damaged part."""
     try:
         yield
     except IntegrityError as error:
@@ -155,53 +148,51 @@ def _damage_explained(bundle: Path) -> Iterator[None]:
         raise
 
 
-def _chosen(contents: Inventory, only: Sequence[re.Pattern[str]]) -> list[BundledImage]:
-    if not only:
-        return list(contents.images)
-    chosen = [
+def _select(inventory: Inventory, only: Sequence[re.Pattern[str]]) -> list[BundledImage]:
+    selected = [
         image
-        for image in contents.images
-        if any(pattern.search(str(image.reference)) for pattern in only)
+        for image in inventory.images
+        if not only or any(pattern.search(str(image.reference)) for pattern in only)
     ]
-    if not chosen:
+    if only and not selected:
         patterns = ", ".join(repr(pattern.pattern) for pattern in only)
         raise NotFoundError(
-            f"none of {count(len(contents.images), 'image')} matches {patterns}",
+            f"none of {count(len(inventory.images), 'image')} matches {patterns}",
             hint="airbundle ls shows their names",
         )
-    return chosen
+    return selected
 
 
 def _resolve(
-    images: Sequence[BundledImage], source: store.BundleSource, engine: EngineOptions
+    selected: Sequence[BundledImage], source: store.BundleSource, engine: EngineOptions
 ) -> list[ResolvedImage]:
-    """Read and check every manifest against the inventory's digests, each root once."""
-    requests = [_request(image) for image in images]
-    distinct = {_root_key(request): request for request in requests}
+    """Read and verify every manifest; images that differ only in their names are read once."""
+    requests = [
+        ImageRequest(
+            source=store.BundleReference(image.digest),
+            reference=image.reference,
+            selection=store.selection(image),
+            referrers=tuple(PinnedReferrer(item.digest, item.tag) for item in image.referrers),
+            pin=image.digest,
+        )
+        for image in selected
+    ]
+    keys = [(request.pin, request.selection, request.referrers) for request in requests]
+    distinct = dict(zip(keys, requests, strict=True))
     tasks = [partial(resolve, request, source) for request in distinct.values()]
-    resolved = dict(
-        zip(distinct, run_all(engine.executor, tasks, engine.cancellation), strict=True)
-    )
-    return [replace(resolved[_root_key(request)], request=request) for request in requests]
+    images = run_all(engine.executor, tasks, engine.cancellation)
+    resolved = dict(zip(distinct, images, strict=True))
+    return [
+        replace(resolved[key], request=request) for key, request in zip(keys, requests, strict=True)
+    ]
 
 
-def _request(image: BundledImage) -> ImageRequest:
-    return ImageRequest(
-        source=store.BundleReference(image.digest),
-        reference=image.reference,
-        selection=store.selection(image),
-        referrers=tuple(PinnedReferrer(item.digest, item.tag) for item in image.referrers),
-        pin=image.digest,
-    )
+def _check_blobs(bundle: Path, source: Holdings, images: Sequence[ResolvedImage]) -> None:
+    """Return if the bundle has every blob with its size.
 
-
-def _root_key(request: ImageRequest) -> tuple[object, ...]:
-    """Equal for images that differ in their names only."""
-    return request.pin, request.selection, request.referrers
-
-
-def _look_for_blobs(bundle: Path, source: Holdings, images: Sequence[ResolvedImage]) -> None:
-    """Every blob must be there with its size before the first one is pushed."""
+    Raises:
+        DamagedBundleError: blobs are missing.
+    """
     absent = [
         node
         for node in find_unique_blobs(images).values()
@@ -215,89 +206,77 @@ def _look_for_blobs(bundle: Path, source: Holdings, images: Sequence[ResolvedIma
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Comparison:
-    """One image, compared with the target."""
-
-    result: ImportedImage
-    conflicts: tuple[str, ...]
-    """Names that point to other digests, for a message."""
-    same: frozenset[str]
-    """Names that point to the right digest already."""
-    kept: frozenset[str]
-    """Referrers' tags that point to other digests and must not be changed."""
-
-
 def _compare(
-    mapped: Sequence[MappedImage[Holdings]], existing: Existing, engine: EngineOptions
-) -> list[_Comparison]:
-    """Resolve all names at the target, for all images in parallel."""
-    tasks = [partial(_compare_image, item, existing) for item in mapped]
-    return run_all(engine.executor, tasks, engine.cancellation)
+    image: BundledImage,
+    name: TargetName,
+    item: Target[Holdings],
+    target: OpenTarget,
+    existing: Existing,
+) -> tuple[ImageResult, Target[Holdings], list[str]]:
+    """Compare the names of an image and its referrers with the target.
 
-
-def _compare_image(item: MappedImage[Holdings], existing: Existing) -> _Comparison:
-    action: Action = "new"
-    former = None
-    conflicts = []
-    same: set[str] = set()
-    kept: set[str] = set()
-    for state in compare_with_target(item.list_names(), item.resolver):
-        if state.is_same:
-            same.add(state.name)
-        if state.name == item.name:
+    Returns:
+        The result of the image, the target without names that stay unchanged, and the conflicts.
+    """
+    full_name = target.format_name(name)
+    names = [(own, image.digest) for own in item.names]
+    names += [(tag, digest) for digest, tags in item.referrer_names.items() for tag in tags]
+    result = ImageResult(image, full_name, "new")
+    conflicts: list[str] = []
+    unchanged: set[str] = set()
+    for state in compare_with_target(names, target.find_resolver(item)):
+        if state.is_same and target.directory is None:
+            unchanged.add(state.name)  # a request at a registry; in a directory it costs nothing
+        if state.name in item.names:
             if state.is_same:
-                action = "same"
-            elif state.current is not None:
-                action, former = _ACTIONS[existing], state.current.text
-                conflicts.append(f"{item.display} points to {former}, not {state.expected}")
+                result = replace(result, action="same")
+            elif state.is_conflict:
+                former = str(state.current)
+                result = replace(result, action=_ACTIONS[existing], former=former)
+                conflicts.append(f"{full_name} points to {former}, not {state.expected}")
         elif state.is_conflict:
             conflicts.append(
-                f"{state.name}, a referrer of {item.display}, points to {state.current},"
+                f"{state.name}, a referrer of {full_name}, points to {state.current},"
                 f" not {state.expected}"
             )
             if existing == "skip":
-                kept.add(state.name)
-    result = ImportedImage(item.image, item.display, action, former)
-    return _Comparison(result, tuple(conflicts), frozenset(same), frozenset(kept))
+                unchanged.add(state.name)
+    item = replace(
+        item,
+        names=tuple(name for name in item.names if name not in unchanged),
+        referrer_names={
+            digest: tuple(tag for tag in tags if tag not in unchanged)
+            for digest, tags in item.referrer_names.items()
+        },
+    )
+    return result, item, conflicts
 
 
-def _check_conflicts(comparisons: Sequence[_Comparison]) -> None:
-    conflicts = [conflict for item in comparisons for conflict in item.conflicts]
-    if conflicts:
+def _report_conflicts(
+    conflicts: Sequence[str], request: ImportRequest, engine: EngineOptions
+) -> None:
+    """Return if the import may continue.
+
+    Raises:
+        ConflictError: the request does not allow conflicts; all of them are named.
+    """
+    if not conflicts or request.existing != "error":
+        return
+    if not request.dry_run:
         raise ConflictError(
             "\n".join(["target names point to other digests; nothing was pushed", *conflicts]),
             hint="--existing overwrite replaces them, --existing skip leaves them as they are",
         )
+    engine.emit(WarningIssued("target names point to other digests, which fails the import"))
 
 
-def _create_targets(
-    images: Sequence[ResolvedImage],
-    mapped: Sequence[MappedImage[HoldingsT]],
-    comparisons: Sequence[_Comparison],
-    target: RegistryTarget | DirectoryTarget,
-) -> list[Target[HoldingsT]]:
-    """Return the targets of all images that are not skipped.
-
-    A registry gets no name again that is right already; in a directory that costs nothing.
-    """
-    targets = []
-    for image, item, comparison in zip(images, mapped, comparisons, strict=True):
-        if comparison.result.action != "skipped":
-            unchanged = comparison.kept
-            if isinstance(target, RegistryTarget):
-                unchanged |= comparison.same
-            targets.append(item.create_target(image, unchanged=unchanged))
-    return targets
-
-
-def _push_sparse_indexes(
-    targets: Sequence[Target[Destination]], images: Sequence[BundledImage]
+def _probe_sparse_indexes(
+    targets: Sequence[Target[Holdings]], images: Sequence[BundledImage]
 ) -> None:
-    """Push sparse indexes before anything else: not every registry accepts them.
+    """Push sparse indexes first, since some registries refuse indexes with missing manifests.
 
     Raises:
-        UnsupportedError: the target rejects one.
+        UnsupportedError: the target refuses one.
     """
     sparse = {image.digest for image in images if image.index == "sparse"}
     for target in targets:
@@ -305,7 +284,7 @@ def _push_sparse_indexes(
         if root.descriptor.digest not in sparse:
             continue
         try:
-            push_manifest(root, target.destination)
+            push_manifest(root, cast("Destination", target.destination))
         except RegistryError as error:
             if error.status is None or not 400 <= error.status < 500 or error.exit_status != 6:
                 raise
@@ -314,8 +293,3 @@ def _push_sparse_indexes(
                 f" ({', '.join(error.codes) or error.status}); nothing was pushed",
                 hint="export it with index: strip, or with all platforms",
             ) from error
-
-
-def _add_error(result: ImportedImage, executed: ExecutionResult) -> ImportedImage:
-    error = executed.failed.get(str(result.image.reference))
-    return result if error is None else replace(result, action="failed", error=str(error))

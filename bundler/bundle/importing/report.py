@@ -1,4 +1,4 @@
-"""What an import did, or would do: told to its user, and kept as its receipt."""
+"""The report of an import, which is also its receipt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bundler.oci.json import timestamps
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bundler.bundle.format.authenticate import OpenedBundle
+    from bundler.bundle.format.authenticate import AuthenticatedBundle
     from bundler.bundle.format.inventory import BundledImage
     from bundler.copy.plan import Plan
     from bundler.ports import Holdings
@@ -21,20 +21,20 @@ Action = Literal["new", "same", "replaced", "skipped", "conflict", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class ImportedImage:
-    """The result for one image; in a dry run, the expected one."""
+class ImageResult:
+    """The result of one image."""
 
     image: BundledImage
     name: str
-    """The full name at the target."""
+    """The full target name."""
     action: Action
     former: str | None = None
-    """The digest that the name stood for before, where that was another one."""
+    """The digest that the name pointed to before, if it was another one."""
     error: str | None = None
-    """Why it did not arrive."""
+    """Why the image was not imported."""
 
     def to_json(self) -> dict[str, Any]:
-        """The same for machines; ``former`` and ``error`` only where there is one."""
+        """Return the result as JSON; ``former`` and ``error`` are absent if unset."""
         value = {
             "reference": str(self.image.reference),
             "name": self.name,
@@ -50,47 +50,47 @@ class ImportedImage:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """All of it; times are UTC."""
+    """The result of an import, or of a dry run; times are UTC."""
 
-    opened: OpenedBundle
+    bundle: AuthenticatedBundle
     target: str
-    images: tuple[ImportedImage, ...]
+    images: tuple[ImageResult, ...]
     plan: Plan[Holdings]
     started: datetime
     ended: datetime
 
     @property
-    def failed(self) -> tuple[ImportedImage, ...]:
-        """The images that did not arrive."""
-        return tuple(image for image in self.images if image.action == "failed")
+    def failed(self) -> tuple[ImageResult, ...]:
+        """The images that were not imported."""
+        return tuple(result for result in self.images if result.action == "failed")
 
     def check(self) -> None:
-        """Return if every image arrived.
+        """Return if every image was imported.
 
         Raises:
-            PartialError: some did not.
+            PartialError: some images failed.
         """
         if self.failed:
-            lines = [f"{line.name}: {line.error}" for line in self.failed]
+            lines = [f"{result.name}: {result.error}" for result in self.failed]
             raise PartialError("not everything arrived", lines)
 
     def to_json(self) -> dict[str, Any]:
-        """The receipt; sizes in bytes."""
-        contents = self.opened.contents
+        """Return the receipt; sizes in bytes."""
+        inventory = self.bundle.inventory
         return {
             "_type": "airbundle/receipt/v1",
-            "stream": contents.stream,
-            "serial": contents.serial,
-            "inventory": Digest.of(self.opened.raw).text,
-            "signedBy": [key.id for key in self.opened.signers],
+            "stream": inventory.stream,
+            "serial": inventory.serial,
+            "inventory": Digest.of(self.bundle.raw).text,
+            "signedBy": [key.id for key in self.bundle.signers],
             "target": self.target,
             "started": timestamps.format_utc(self.started),
             "ended": timestamps.format_utc(self.ended),
-            "complete": contents.complete and not self.failed,
+            "complete": inventory.complete and not self.failed,
             "bytes": {
                 "pushed": self.plan.size("push"),
                 "present": self.plan.size("present"),
                 "mounted": self.plan.size("mount"),
             },
-            "images": [image.to_json() for image in self.images],
+            "images": [result.to_json() for result in self.images],
         }

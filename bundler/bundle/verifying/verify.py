@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format import checksums, directory, inventory, store
-from bundler.bundle.format import signatures as signing
+from bundler.bundle.format.authenticate import authenticate
 from bundler.bundle.verifying import image_tree, parallel_hash
 from bundler.cancel import Cancellation
 from bundler.errors import (
@@ -273,32 +273,23 @@ def _read_inventory(
     check: _Check, keys: Sequence[PublicKey]
 ) -> tuple[Inventory | None, TrustError | None, tuple[PublicKey, ...]]:
     """Authenticate the bytes of ``bundle.json``, then parse them."""
+    path = directory.INVENTORY
     try:
-        raw = directory.read_file(check.bundle, directory.INVENTORY, inventory.MAX_INVENTORY)
+        authentication = authenticate(check.bundle, keys)
     except NotFoundError:
-        check.add("missing", directory.INVENTORY, "missing: the export or the copy did not end")
+        check.add("missing", path, "missing: the export or the copy did not end")
         return None, None, ()
     except (IntegrityError, LimitError, MediumError) as error:
-        check.add(
-            "unreadable", directory.INVENTORY, _reason(error, check.bundle, directory.INVENTORY)
-        )
+        check.add("unreadable", path, _reason(error, check.bundle, path))
         return None, None, ()
-    distrust: TrustError | None = None
-    signers: tuple[PublicKey, ...] = ()
+    distrust = authentication.refusal
+    if distrust is not None and not isinstance(distrust, TrustError):
+        distrust = TrustError(f"a signature cannot be read: {distrust.message}")
     try:
-        signatures = signing.read_signatures(check.bundle)
-        signers = signing.authenticate(raw, signatures, keys).signers
-    except TrustError as error:
-        distrust = error
-    except (IntegrityError, NotFoundError, LimitError, MediumError) as error:
-        distrust = TrustError(f"a signature cannot be read: {error.message}")
-    try:
-        return inventory.parse(raw), distrust, signers
+        return inventory.parse(authentication.raw), distrust, authentication.signers
     except (IntegrityError, LimitError) as error:
-        check.add(
-            "malformed", directory.INVENTORY, _reason(error, check.bundle, directory.INVENTORY)
-        )
-        return None, distrust, signers
+        check.add("malformed", path, _reason(error, check.bundle, path))
+        return None, distrust, authentication.signers
 
 
 def _read_sums(check: _Check, known: Inventory | None) -> _Listed:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bundler.bundle.importing.targets import find_registry_host
+from bundler.bundle.importing.target import RegistryTarget, parse_target
 from bundler.cli.output import text
 from bundler.content.files import atomic_write
 from bundler.copy.target_names import NameMapping, parse_rules
@@ -20,19 +20,21 @@ from bundler.errors import ConfigError, MediumError, TrustError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bundler.bundle.importing.import_bundle import Existing, ImportRequest
+    from bundler.bundle.importing.import_bundle import Existing
+    from bundler.bundle.importing.target import ImportTarget
     from bundler.cli.options.names import NamingOptions
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.context import CommandRun
     from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
+    from bundler.trust.keys import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
-class ImportTarget:
+class TargetOptions:
     """The target, from the command line and from its file, if there is one."""
 
-    target: str
+    target: ImportTarget
     names: NameMapping
     existing: Existing
     overrides: Mapping[str, RegistryOverride]
@@ -40,7 +42,7 @@ class ImportTarget:
 
 def goal(
     target: str, naming: NamingOptions, access: AccessOptions, environment: Environment
-) -> ImportTarget:
+) -> TargetOptions:
     """Read a target file, where ``target`` is one; the command line comes before it.
 
     Raises:
@@ -51,20 +53,22 @@ def goal(
     existing = cast("Existing", naming.existing or "error")
     override = access.override()
     if target.endswith((".yaml", ".yml")):
-        from bundler.bundle.importing import target_file  # noqa: PLC0415 - loads yaml and jsonschema
+        from bundler.bundle.manifest import target_file  # noqa: PLC0415 - loads yaml and jsonschema
 
         file = target_file.load(Path(target), environment=environment.variables)
-        target = file.target
+        location = file.target
         known = {source for source, _ in rules}
         rules = (*rules, *(rule for rule in file.names if rule[0] not in known))
         keep_host = keep_host or file.keep_host
         existing = cast("Existing", naming.existing or file.existing)
         override = file.override if override is None else override.with_defaults(file.override)
+    else:
+        location = parse_target(target)
     names = NameMapping(rules, "host-path" if keep_host else "path")
-    host = find_registry_host(target)
+    host = location.domain if isinstance(location, RegistryTarget) else None
     if host is None and access.given:
         raise UsageError(f"{target[:200]!r} is no registry that these options could be for")
-    return ImportTarget(target, names, existing, {host: override} if host and override else {})
+    return TargetOptions(location, names, existing, {host: override} if host and override else {})
 
 
 def patterns(texts: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
@@ -79,7 +83,7 @@ def patterns(texts: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
         raise UsageError(f"--only {error.pattern!r}: {error}") from None
 
 
-def verify_first(order: ImportRequest, run: CommandRun) -> None:
+def verify_first(bundle: Path, keys: tuple[PublicKey, ...], run: CommandRun) -> None:
     """Read all of the bundle before anything else.
 
     Raises:
@@ -87,7 +91,7 @@ def verify_first(order: ImportRequest, run: CommandRun) -> None:
     """
     from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only when asked for
 
-    verification = verify(order.bundle, order.keys, cancellation=run.cancellation, emit=run.emit)
+    verification = verify(bundle, keys, cancellation=run.cancellation, emit=run.emit)
     try:
         verification.check()
     except TrustError:

@@ -101,7 +101,7 @@ def test_a_later_signature_joins_the_others(tmp_path: Path):
     assert signing.sign_bundle(bundle, [OTHER]) == [name(OTHER)]
     opened = open_bundle(bundle, [KEY.public, OTHER.public])
     assert opened.raw == before
-    assert opened.contents.stream == "plant-7"
+    assert opened.inventory.stream == "plant-7"
     assert set(opened.signers) == {KEY.public, OTHER.public}
 
 

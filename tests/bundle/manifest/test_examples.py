@@ -11,8 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 import bundler
-from bundler.bundle.importing import target_file
-from bundler.bundle.manifest import load
+from bundler.bundle.manifest import load, target_file
 from bundler.bundle.manifest.expand import expand
 from bundler.oci.platform import Platform
 
@@ -91,7 +90,7 @@ def test_workshop_names_what_lies_on_disk():
 
 def test_inside_is_a_target():
     target = target_file.load(FOLDER / "inside.target.yaml", environment=ENVIRONMENT)
-    assert target.target == "docker://registry.plant.example:5000/airgap"
+    assert str(target.target) == "docker://registry.plant.example:5000/airgap"
     assert target.override.credentials is not None
     assert target.override.credentials.password == "swordfish"
     assert target.names == (("docker.io/library", "base"), ("quay.io/prometheus", "monitoring"))

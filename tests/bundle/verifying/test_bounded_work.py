@@ -13,6 +13,7 @@ import pytest
 
 from bundler.bundle.format import signatures
 from bundler.bundle.importing import import_bundle
+from bundler.bundle.importing.target import parse_target
 from bundler.bundle.verifying import image_tree
 from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides
@@ -110,15 +111,16 @@ def test_an_image_under_many_names_is_held_once(tmp_path: Path):
     (image,) = value["images"]
     value["images"] = [image | {"reference": f"docker.io/library/a:{at}"} for at in range(200)]
     bundles.finish(bundle, value, (KEY,))
-    order = import_bundle.ImportRequest(bundle, f"oci:{tmp_path / 'in'}", (KEY.public,))
     options = OpenOptions(
         Settings.load({}, tmp_path, 1000, ConfigPathOverrides(etc=tmp_path, usr_share=tmp_path))
     )
+    target = parse_target(f"oci:{tmp_path / 'in'}")
+    request = import_bundle.ImportRequest(bundle, target, options, (KEY.public,))
 
     tracemalloc.start()
     try:
         with ThreadPoolExecutor(4) as executor:
-            report = import_bundle.import_bundle(order, options, EngineOptions(executor))
+            report = import_bundle.import_bundle(request, EngineOptions(executor))
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

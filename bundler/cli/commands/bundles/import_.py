@@ -84,23 +84,25 @@ def import_(
     from bundler.cli.options import import_target  # noqa: PLC0415 - as above
 
     goal = import_target.goal(target, naming, access, context.environment)
-    order = import_bundle.ImportRequest(
-        bundle,
-        goal.target,
-        public,
-        allow_unsigned=allow_unsigned,
-        allow_expired=allow_expired,
-        names=goal.names,
-        only=import_target.patterns(only),
-        existing=goal.existing,
-    )
+    patterns = import_target.patterns(only)
     account = None if dry_run else import_target.receipts(receipt, context.environment)
     with context.run(jobs) as run:
         if verify_first:
-            import_target.verify_first(order, run)
+            import_target.verify_first(bundle, public, run)
+        request = import_bundle.ImportRequest(
+            bundle=bundle,
+            target=goal.target,
+            options=run.open_options(goal.overrides),
+            keys=public,
+            allow_unsigned=allow_unsigned,
+            allow_expired=allow_expired,
+            names=goal.names,
+            only=patterns,
+            existing=goal.existing,
+            dry_run=dry_run,
+        )
         engine = run.engine_options(keep_going=keep_going, read_everything=True)
-        options = run.open_options(goal.overrides)
-        report = import_bundle.import_bundle(order, options, engine, dry_run=dry_run)
+        report = import_bundle.import_bundle(request, engine)
     reports.imported(report, as_json=as_json, dry_run=dry_run)
     if account is not None:
         import_target.keep(report.to_json(), account, quiet=context.quiet)

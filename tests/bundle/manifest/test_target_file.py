@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.bundle.importing import target_file
+from bundler.bundle.importing.target import parse_target
+from bundler.bundle.manifest import target_file
 from bundler.config.registry_access import RateLimits, RegistryOverride
 from bundler.errors import InvalidBundleManifestError
 
@@ -24,7 +25,7 @@ def load(tmp_path, monkeypatch):
 def test_a_target_alone_is_enough(load):
     target = load("target: docker://registry.inside:5000/a/b")
     assert target == target_file.TargetFile(
-        "docker://registry.inside:5000/a/b",
+        parse_target("docker://registry.inside:5000/a/b"),
         RegistryOverride(),
         (),
         keep_host=False,
@@ -56,7 +57,7 @@ def test_every_key_is_read(load, tmp_path):
 def test_a_folder_lies_beside_the_file(load, tmp_path):
     path = tmp_path / "t.yaml"
     path.write_text("target: oci:./inside")
-    assert target_file.load(path, environment={}).target == f"oci:{tmp_path}/inside"
+    assert target_file.load(path, environment={}).target == parse_target(f"oci:{tmp_path}/inside")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_a_folder_lies_beside_the_file(load, tmp_path):
         ("existing: skip", "t.yaml:1:1: `target` is missing"),
         ("target: registry.inside", "t.yaml:1:9: `target`: expected a place such as docker://"),
         ("target: docker://Registry/UP", "expected docker://host[:port][/prefix] in lower case"),
-        ("target: docker://u:hunter2@h/a", "got one with credentials"),
+        ("target: docker://u:hunter2@h/a", "a text with credentials is not a registry"),
         ("target: oci:a\ntls: {plainHttp: true}", "t.yaml:1:1: oci:a is no registry"),
         ("target: oci:a\nexisting: skp", "did you mean `skip`?"),
         ("target: oci:a\nnames: [a=b]", "`names`: expected a mapping, got a list"),

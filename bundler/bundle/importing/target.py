@@ -1,0 +1,206 @@
+"""The target of an import: where it is, its destinations, and what its names point to.
+
+A target is a registry (``docker://host[:port][/prefix]``), an image layout (``oci:DIR``), or a
+tree of ``dir:`` images (``dir:DIR``), in which an image is stored at ``path/tag``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
+
+from bundler import transports
+from bundler.bundle.format import directory as layout
+from bundler.bundle.format import store
+from bundler.copy.plan import Target
+from bundler.copy.target_names import TargetName
+from bundler.errors import InvalidReferenceError, UsageError
+from bundler.oci.reference import domain_of, is_domain, is_repository_path
+from bundler.ports import Destination, TagResolver
+from bundler.transports.target_reference import create_target
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from bundler.bundle.format.inventory import Format
+    from bundler.copy.graph import ResolvedImage
+    from bundler.ports import Holdings, OpenOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryTarget:
+    """A registry, or a part of one."""
+
+    text: str
+    """The target as the user wrote it."""
+    host: str
+    prefix: str
+    """The first part of every target name; empty: none."""
+
+    @property
+    def domain(self) -> str:
+        """The registry as it is called in references."""
+        return domain_of(self.host)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTarget:
+    """A directory with an image layout or a tree of ``dir:`` images."""
+
+    text: str
+    """The target as the user wrote it."""
+    format: Format
+    directory: Path
+    prefix: ClassVar[str] = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+ImportTarget: TypeAlias = RegistryTarget | DirectoryTarget
+
+
+def parse_target(text: str) -> ImportTarget:
+    """Parse a target.
+
+    Raises:
+        InvalidReferenceError: not a target.
+    """
+    transport, _, rest = text.partition(":")
+    if transport == "docker" and rest.startswith("//"):
+        host, slash, prefix = rest[2:].rstrip("/").partition("/")
+        # A host without a dot, a port or that very name would be read as a path at Docker Hub.
+        is_host = is_domain(host) and (not {".", ":"}.isdisjoint(host) or host == "localhost")
+        if not is_host or (slash and not is_repository_path(prefix)):
+            shown = "a text with credentials" if "@" in rest else text[:200]
+            raise InvalidReferenceError(
+                f"{shown} is not a registry (expected docker://host[:port][/prefix] in lower case)",
+                hint="write docker://HOST:PORT[/PREFIX], the prefix in lower case",
+            )
+        return RegistryTarget(text, host, prefix)
+    if rest and transport in ("oci", "dir"):
+        return DirectoryTarget(text, cast("Format", transport), Path(rest))
+    raise InvalidReferenceError(
+        f"{text[:200]!r} is not a target of an import",
+        hint="write docker://HOST[:PORT][/PREFIX], oci:DIR, dir:DIR, or name a target file",
+    )
+
+
+class OpenRegistry:
+    """A registry that is open: a destination for each repository, opened when it is needed."""
+
+    directory = None
+
+    def __init__(self, target: RegistryTarget, options: OpenOptions, stack: ExitStack) -> None:
+        self._target = target
+        self._options = options
+        self._stack = stack
+        self._repositories: dict[str, Destination] = {}
+
+    def create_target(self, image: ResolvedImage, name: TargetName) -> Target[Holdings]:
+        """Return the task to push ``image`` under ``name``, its referrers under their tags."""
+        return Target(
+            image,
+            self._open(name),
+            (name.tag,) if name.tag else (),
+            referrer_names={
+                item.graph.root.digest: (item.tag,) if item.tag else () for item in image.referrers
+            },
+        )
+
+    def format_name(self, name: TargetName) -> str:
+        """Return the full target name."""
+        return f"{self._target.host}/{name}"
+
+    def find_resolver(self, target: Target[Holdings]) -> TagResolver | None:
+        """Return the resolver of the names of ``target``."""
+        return target.destination if isinstance(target.destination, TagResolver) else None
+
+    def _open(self, name: TargetName) -> Destination:
+        location = create_target("docker", self._target.host, str(name))
+        if location.scope not in self._repositories:
+            destination = transports.open_destination(location.reference, self._options)
+            self._repositories[location.scope] = destination
+            self._stack.callback(destination.close)
+        return self._repositories[location.scope]
+
+
+class OpenDirectory:
+    """A directory that is open; for a dry run it is read only, and need not exist."""
+
+    def __init__(
+        self, target: DirectoryTarget, options: OpenOptions, stack: ExitStack, *, writable: bool
+    ) -> None:
+        self._format = target.format
+        self.directory = target.directory
+        if (self.directory / layout.INVENTORY).exists():
+            raise UsageError(
+                f"{self.directory}: is a bundle, which an import would damage",
+                hint="specify another directory",
+            )
+        self._resolver: TagResolver | None = None
+        if writable:
+            destination = store.open_for_writing(self.directory, self._format, options)
+            stack.callback(destination.close)
+            self._holdings: Holdings = destination
+            self._resolver = destination
+            return
+        self._holdings = store.DirectoryHoldings(self.directory, self._format)
+        if self.directory.exists():
+            source = store.open_for_reading(self.directory, self._format)
+            stack.callback(source.close)
+            self._resolver = source
+
+    def create_target(self, image: ResolvedImage, name: TargetName) -> Target[Holdings]:
+        """Return the task to write ``image`` and its referrers, each under a name of its own."""
+        referrers = {
+            item.graph.root.digest: TargetName(name.path, item.tag, item.graph.root.digest)
+            for item in image.referrers
+        }
+        return Target(
+            image,
+            self._holdings,
+            (self._local_name(name),),
+            referrer_names={
+                digest: (self._local_name(referrer),) for digest, referrer in referrers.items()
+            },
+        )
+
+    def format_name(self, name: TargetName) -> str:
+        """Return the full target name."""
+        return f"{self._format}:{self.directory}:{self._local_name(name)}"
+
+    def find_resolver(self, target: Target[Holdings]) -> TagResolver | None:  # noqa: ARG002 - as in a registry
+        """Return the resolver of all names; None if the directory does not exist."""
+        return self._resolver
+
+    def _local_name(self, name: TargetName) -> str:
+        """Return the name of an image in the directory; FAT allows no colon in paths."""
+        if self._format == "oci":
+            return str(name)
+        return f"{name.path}/{name.tag or str(name.digest).replace(':', '-')}"
+
+
+OpenTarget: TypeAlias = OpenRegistry | OpenDirectory
+
+
+def open_target(
+    target: ImportTarget,
+    options: OpenOptions,
+    stack: ExitStack,
+    *,
+    writable: bool,
+) -> OpenTarget:
+    """Open a target; ``stack`` closes it. With ``writable`` unset, nothing is created or locked.
+
+    Raises:
+        UsageError: the target is a bundle.
+        LockedError, MediumError: a directory cannot be written.
+    """
+    if isinstance(target, RegistryTarget):
+        return OpenRegistry(target, options, stack)
+    return OpenDirectory(target, options, stack, writable=writable)

@@ -1,0 +1,89 @@
+"""Target files: a YAML file that describes the target of an import."""
+
+from __future__ import annotations
+
+import os.path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from bundler.bundle.importing.target import DirectoryTarget, parse_target
+from bundler.bundle.manifest.registry_overrides import read_override
+from bundler.bundle.manifest.schema_validation import validate
+from bundler.config.registry_access import RegistryOverride
+from bundler.config.yaml import document
+from bundler.config.yaml.context import YamlContext
+from bundler.config.yaml.document import (
+    Findings,
+    MappingNode,
+    ScalarNode,
+    Value,
+    get_member,
+    is_true,
+)
+from bundler.errors import InvalidReferenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bundler.bundle.importing.import_bundle import Existing
+    from bundler.bundle.importing.target import ImportTarget
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFile:
+    """The target of an import, how to access it, and the target names."""
+
+    target: ImportTarget
+    override: RegistryOverride
+    names: tuple[tuple[str, str], ...]
+    """Pairs of FROM and TO, in the order of the file."""
+    keep_host: bool
+    existing: Existing
+
+
+def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
+    """Read a target file.
+
+    Raises:
+        InvalidBundleManifestError: contains every mistake as ``path:line:column: text``.
+        LimitError: the file is too large or too deep, or expands to too much.
+        NotFoundError: the file does not exist.
+    """
+    findings = Findings()
+    text = document.decode(document.read_bytes(path), str(path))
+    value = document.parse(text, str(path), findings)
+    validate(value, "import-target", findings)
+    around = YamlContext(path.name, path.parent, environment, findings)
+    target = _read_target(get_member(value, "target"), around)
+    override = read_override(value, around)
+    if override != RegistryOverride() and isinstance(target, DirectoryTarget):
+        findings.add(value.at, f"{target} is no registry that credentials, tls or limits are for")
+    findings.raise_if_any()
+    assert target is not None  # noqa: S101 - else there is a finding
+    names = get_member(value, "names")
+    return TargetFile(
+        target=target,
+        override=override,
+        names=tuple((source, str(name)) for source, name in names.items())
+        if isinstance(names, MappingNode)
+        else (),
+        keep_host=is_true(get_member(value, "keepHost")),
+        existing=cast("Existing", str(get_member(value, "existing") or "error")),
+    )
+
+
+def _read_target(value: Value | None, around: YamlContext) -> ImportTarget | None:
+    """Parse the target; None if there is a finding. A local path is relative to the file."""
+    if not isinstance(value, ScalarNode):
+        return None
+    transport, _, path = value.partition(":")
+    if transport in ("oci", "dir"):
+        return parse_target(f"{transport}:{os.path.normpath(around.folder / path)}")
+    if transport != "docker":
+        return None  # the schema validation has found it
+    try:
+        return parse_target(str(value))
+    except InvalidReferenceError as error:
+        around.findings.add(value.at, error.message)
+        return None

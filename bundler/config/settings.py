@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bundler.config.policy_json import Policy
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.config.registries_d import RegistriesD
-    from bundler.config.storage_conf import Storage, StorageConfPaths
+    from bundler.config.storage_conf import StorageConfig, StorageConfPaths
     from bundler.oci.reference import ImageReference
 
 _NO_OVERRIDE = RegistryOverride()
@@ -128,7 +128,7 @@ class Settings:
             proxies=self.proxies,
         )
 
-    def storage(self) -> Storage:
+    def storage(self) -> StorageConfig:
         """Return the location of the local image store.
 
         Raises:

@@ -23,7 +23,7 @@ _ROOT = Path("/var/lib/containers/storage")
 
 
 @dataclass(frozen=True, slots=True)
-class Storage:
+class StorageConfig:
     """The location and the driver of an image store."""
 
     root: Path
@@ -38,7 +38,7 @@ class Storage:
 class StorageConfPaths:
     """Candidates of storage.conf for one user, and the settings that do not come from a file."""
 
-    default: Storage
+    default: StorageConfig
     """Applies to all settings that no file has."""
     files: tuple[Path, ...] = ()
     """The first existing file is read."""
@@ -69,12 +69,12 @@ def locate(
         root / "containers/storage.conf" for root in (overrides.etc, overrides.usr_share)
     )
     if uid == 0:
-        default = Storage(_ROOT, run / "containers/storage")
+        default = StorageConfig(_ROOT, run / "containers/storage")
         files: tuple[Path, ...] = system
     else:
         data = Path(environment.get("XDG_DATA_HOME") or home / ".local/share")
         runtime = Path(environment.get("XDG_RUNTIME_DIR") or run / "user" / str(uid))
-        default = Storage(data / "containers/storage", runtime / "containers")
+        default = StorageConfig(data / "containers/storage", runtime / "containers")
         files = (own, *system)
     options = environment.get("STORAGE_OPTS") or ""
     return StorageConfPaths(
@@ -89,7 +89,7 @@ def locate(
     )
 
 
-def load(paths: StorageConfPaths) -> Storage:
+def load(paths: StorageConfPaths) -> StorageConfig:
     """Read the first existing file and apply the overrides.
 
     Raises:
@@ -113,7 +113,7 @@ def load(paths: StorageConfPaths) -> Storage:
     return storage
 
 
-def _parse(raw: bytes, path: Path, paths: StorageConfPaths) -> Storage:
+def _parse(raw: bytes, path: Path, paths: StorageConfPaths) -> StorageConfig:
     """Parse a file. For users without privileges, only their own file specifies locations."""
     table = toml.parse(raw, path).table("storage")
     if paths.rootless and path != paths.own:
@@ -128,7 +128,7 @@ def _parse(raw: bytes, path: Path, paths: StorageConfPaths) -> Storage:
             options |= {f"{key}.{name}": str(setting) for name, setting in value.items()}
         elif isinstance(value, str):
             options[key] = value
-    return Storage(
+    return StorageConfig(
         root or paths.default.root,
         run_root or paths.default.run_root,
         table.optional_text("driver"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.config.storage_conf import Storage as StorageConfig
+from bundler.config.storage_conf import StorageConfig
 
 if TYPE_CHECKING:
     from bundler.config.settings import Settings

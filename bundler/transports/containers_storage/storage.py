@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.cancel import Cancellation
-    from bundler.config.storage_conf import Storage as StorageConfig
+    from bundler.config.storage_conf import StorageConfig
     from bundler.oci.digest import Digest
     from bundler.transports.containers_storage.drivers.driver import Driver
 

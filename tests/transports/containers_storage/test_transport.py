@@ -16,7 +16,7 @@ import pytest
 from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.config.settings import Settings
-from bundler.config.storage_conf import Storage, StorageConfPaths
+from bundler.config.storage_conf import StorageConfig, StorageConfPaths
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import (
     CancelledError,
@@ -465,7 +465,7 @@ def test_what_is_no_reference_is_refused(text):
 
 @pytest.mark.kernel("owners")
 def test_the_settings_say_where_the_storage_is(tmp_path):
-    usual = Storage(tmp_path / "root", tmp_path / "run", "vfs")
+    usual = StorageConfig(tmp_path / "root", tmp_path / "run", "vfs")
     options = OpenOptions(settings=Settings(storage=StorageConfPaths(usual)))
     transport = transports.find_transport("containers-storage")
     reference = transports.parse("containers-storage:example.com/app:1")
@@ -483,7 +483,7 @@ def test_the_settings_say_where_the_storage_is(tmp_path):
 def test_the_driver_that_was_used_before_is_used(tmp_path):
     Place(tmp_path, "vfs").add(pack(member("a", b"1")))
     options = OpenOptions(
-        settings=Settings(storage=StorageConfPaths(Storage(Path("/x"), tmp_path)))
+        settings=Settings(storage=StorageConfPaths(StorageConfig(Path("/x"), tmp_path)))
     )
     reference = transports.parse(f"containers-storage:[{tmp_path}/root]example.com/app:1")
     transport = transports.find_transport("containers-storage")

@@ -1,4 +1,4 @@
-"""``docker-daemon:``: images of a container engine, over the Docker Engine API.
+"""``docker-daemon:``: the images of a container engine, over the Docker Engine API.
 
-Read ``transport`` first.
+Read ``transport`` first, then ``engine_api``.
 """

@@ -1,8 +1,9 @@
 """``docker-daemon:NAME`` or ``docker-daemon:sha256:HEX``: the images of a container engine.
 
-An engine hands out and takes Docker archives only. An image is read into a file without a name,
-and from there as ``docker-archive:`` is; it is written into one, layers as they are, and loaded
-with the last step. Its config keeps its digest, which is the engine's image id.
+An engine saves and loads images as Docker archives only. An image is saved to a temporary file and
+read as by ``docker-archive:``. New images are written to a temporary archive, with layers as they
+are, which the engine loads when they are committed. The digest of the config, which is the
+engine's image ID, is preserved.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from bundler.oci.reference import DEFAULT_DOMAIN, ImageReference
 from bundler.ports import Capabilities, SynthesizesManifests
 from bundler.transports.docker_archive.transport import DockerArchiveSource
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
-from bundler.transports.docker_daemon.engine_api import DEFAULT_HOST, Engine, EngineTls
+from bundler.transports.docker_daemon.connection import EngineTls
+from bundler.transports.docker_daemon.engine_api import DEFAULT_HOST, Engine
 from bundler.transports.shared.scratch_file import ScratchFile, copy_to_scratch
 
 if TYPE_CHECKING:
@@ -44,23 +46,24 @@ _ALGORITHMS = ("sha256", "sha512")
 
 @dataclass(frozen=True, slots=True)
 class DaemonReference:
-    """``docker-daemon:NAME`` (``latest`` if no tag is told) or, for reading, an image id."""
+    """``docker-daemon:NAME``, or for a source ``docker-daemon:ALGORITHM:HEX``, an image ID."""
 
     name: str
+    """A name with a tag or a digest, or an image ID."""
 
     @property
     def transport(self) -> str:
-        """``docker-daemon``."""
+        """Return ``docker-daemon``."""
         return "docker-daemon"
 
     @property
     def image(self) -> ImageReference | None:
-        """The name; None: it is an image id."""
+        """The parsed name; None for an image ID."""
         return None if self.is_id else ImageReference.parse(self.name)
 
     @property
     def is_id(self) -> bool:
-        """Whether it is an image id."""
+        """Whether the name is an image ID."""
         return self.name.partition(":")[0] in _ALGORITHMS
 
     def __str__(self) -> str:
@@ -68,25 +71,25 @@ class DaemonReference:
 
 
 class DaemonSource(SynthesizesManifests):
-    """Reads images of an engine, each fetched once, when it is first asked for."""
+    """Source of the images of an engine; each one is saved when it is first read."""
 
     def __init__(self, reference: DaemonReference, options: OpenOptions) -> None:
         self._reference = reference
         self._options = options
-        self._engine = _engine(options)
-        self._fetching = threading.Lock()
-        self._fetched: dict[str, DockerArchiveSource] = {}
+        self._engine = _open_engine(options)
+        self._lock = threading.Lock()
+        self._saved: dict[str, DockerArchiveSource] = {}
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """The image called ``name``, or the one that the reference names."""
-        return self._image(name or self._reference.name).resolve()
+        """Return the root of the image ``name``, by default that of the reference."""
+        return self._get_image(name or self._reference.name).resolve()
 
     @contextmanager
     def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
-        """A part of an image that was resolved, or of the one that the reference names."""
-        if not self._fetched:
-            self._image(self._reference.name)
-        for image in list(self._fetched.values()):
+        """Open a part of an image that was resolved, by default that of the reference."""
+        if not self._saved:
+            self._get_image(self._reference.name)
+        for image in list(self._saved.values()):
             if image.has(target):
                 with image.open(target, offset) as stream:
                     yield stream
@@ -94,87 +97,84 @@ class DaemonSource(SynthesizesManifests):
         raise NotFoundError(f"{self._reference}: it does not hold {target.digest}")
 
     def close(self) -> None:
-        """Let go of what was fetched."""
-        for image in self._fetched.values():
+        """Remove the temporary files."""
+        for image in self._saved.values():
             image.close()
-        self._fetched.clear()
+        self._saved.clear()
 
-    def _image(self, name: str) -> DockerArchiveSource:
-        with self._fetching:
-            if name not in self._fetched:
-                self._fetched[name] = self._fetch(name)
-            return self._fetched[name]
-
-    def _fetch(self, name: str) -> DockerArchiveSource:
-        path = Path(f"docker-daemon:{name}")
-        with self._engine.save(_familiar(name)) as stream:
-            archive = copy_to_scratch(stream, path, self._options, limit=_MAX_ARCHIVE)
-        return DockerArchiveSource(archive, self._options)
+    def _get_image(self, name: str) -> DockerArchiveSource:
+        with self._lock:
+            if name not in self._saved:
+                path = Path(f"docker-daemon:{name}")
+                with self._engine.save(_shorten(name)) as stream:
+                    archive = copy_to_scratch(stream, path, self._options, limit=_MAX_ARCHIVE)
+                self._saved[name] = DockerArchiveSource(archive, self._options)
+            return self._saved[name]
 
 
 class DaemonDestination:
-    """Gathers images in an archive, and has the engine load it with ``commit``."""
+    """Destination that collects images in an archive, which the engine loads with ``commit``."""
 
     def __init__(self, options: OpenOptions) -> None:
-        self._engine = _engine(options)
+        self._engine = _open_engine(options)
         self._file = ScratchFile(options)
-        self._images = DockerArchiveWriter(
+        self._writer = DockerArchiveWriter(
             self._file.fd, self._file.path, self._engine.host, uncompressed=False
         )
 
     @property
     def capabilities(self) -> Capabilities:
-        """Single images, one blob after the other."""
+        """Single images, one blob at a time."""
         return Capabilities(manifests=media_types.IMAGE_MANIFESTS, indexes=False, writers=1)
 
     def has(self, target: Node, /) -> bool:
-        """Whether it was pushed already; what the engine has is not asked."""
-        return self._images.has(target)
+        """Report whether ``target`` was pushed; the engine is not queried."""
+        return self._writer.has(target)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Add a config or a layer to the archive; a manifest ties them together.
+        """Append a config or a layer; a manifest combines them to an image.
 
         Raises:
-            IntegrityError: part of a manifest has not arrived.
-            UnsupportedError: a manifest of something else than a container image.
+            IntegrityError: a part of a manifest was not pushed.
+            UnsupportedError: a manifest of an artifact, or an index.
         """
         if target.kind == "layer" and target.media_type.endswith("zstd"):
-            content = _Unpacked(content, f"layer {target.digest}")
-        return self._images.push(target, content)
+            content = _DecompressedLayer(content, f"layer {target.digest}")
+        return self._writer.push(target, content)
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Have the engine load ``images``, and see that it did.
+        """Let the engine load ``images``, and check that it has them.
 
         Raises:
-            ConflictError: two of ``images`` want one name.
-            IntegrityError: one of them is not here.
-            RegistryError: the engine does not take them.
+            ConflictError: two images have the same name.
+            IntegrityError: a root was not pushed.
+            RegistryError: the engine cannot be reached, or rejects an image.
         """
-        size = self._images.finish(images)
+        size = self._writer.finish(images)
         with self._file.reader() as archive:
             self._engine.load(archive, size)
         for image in images:
-            config = self._images.config_digest(image.root)
+            config = self._writer.config_digest(image.root)
             if not self._engine.has(config.text):
                 raise RegistryError(
-                    f"{self._engine.host}: the engine took the image, but does not have {config}"
+                    f"{self._engine.host}: the engine loaded the image, but does not have {config}"
                 )
 
     def close(self) -> None:
-        """Let go of the archive."""
+        """Close the archive."""
         self._file.close()
 
 
-class _Unpacked:
-    """A layer without its compression, under the digest of the compressed one.
+class _DecompressedLayer:
+    """The decompressed content of a zstd layer, with the descriptor of the compressed one.
 
-    Docker's engine learned to read zstd with version 23. What it compares is the diff ID, so it
-    does not matter what the layer is called.
+    Docker Engine reads zstd since version 23. It compares the diff ID only, so the layer may have
+    the digest of the compressed content.
     """
 
-    def __init__(self, content: Content, what: str) -> None:
+    def __init__(self, content: Content, subject: str) -> None:
         self._content = content
-        self._plain = DecompressingReader(content, "zstd", what)
+        self._plain = DecompressingReader(content, "zstd", subject)
         self.read = self._plain.read
         self.readinto = self._plain.readinto
         self.descriptor = content.descriptor
@@ -189,50 +189,58 @@ class _Unpacked:
 
 
 class DaemonTransport:
-    """``docker-daemon:``."""
+    """The transport ``docker-daemon:``."""
 
     def parse(self, text: str, /) -> DaemonReference:
-        """Read a name in Docker's grammar, or an image id with its algorithm."""
+        """Parse ``NAME[:TAG]`` or an image ID; the default tag is ``latest``.
+
+        Raises:
+            InvalidReferenceError: the name or the image ID is invalid.
+        """
         if text.partition(":")[0] in _ALGORITHMS:
             try:
                 return DaemonReference(Digest(text).text)
             except MalformedError as error:
                 raise InvalidReferenceError(
                     f"docker-daemon:{text[:200]}: {error.message}",
-                    hint="an image id is told in full, or by a name",
+                    hint="specify the whole image ID, or a name",
                 ) from None
         if not text:
             raise InvalidReferenceError(
-                "docker-daemon: names no image", hint="write docker-daemon:NAME:TAG"
+                "docker-daemon: no image", hint="write docker-daemon:NAME:TAG"
             )
         return DaemonReference(str(ImageReference.parse(text).with_default_tag()))
 
     def source(self, reference: DaemonReference, options: OpenOptions, /) -> DaemonSource:
-        """Get ready to read; the engine is asked for the first image that is wanted."""
+        """Open the engine for reading; no request is sent until an image is resolved."""
         return DaemonSource(reference, options)
 
     def destination(self, reference: DaemonReference, options: OpenOptions, /) -> DaemonDestination:
-        """Get ready to gather images."""
+        """Open the engine for writing; no request is sent until the commit.
+
+        Raises:
+            UnsupportedError: the name is an image ID, or contains a digest.
+        """
         if reference.is_id or (reference.image and reference.image.digest):
             raise UnsupportedError(
-                f"{reference}: an engine computes digests by itself",
-                hint="name a tag: docker-daemon:NAME:TAG",
+                f"{reference}: a digest cannot be written, an engine computes it",
+                hint="specify a tag: docker-daemon:NAME:TAG",
             )
         return DaemonDestination(options)
 
 
-def _engine(options: OpenOptions) -> Engine:
+def _open_engine(options: OpenOptions) -> Engine:
     host = options.daemon_host or DEFAULT_HOST
     tls = EngineTls()
     if not host.startswith(("unix:", "http:")):
-        said = options.overrides.get(host) or RegistryOverride()
-        verify = said.tls_verify is not False
-        tls = EngineTls(verify, said.cert_dir, options.settings.tls_details)
+        override = options.overrides.get(host) or RegistryOverride()
+        verify = override.tls_verify is not False
+        tls = EngineTls(verify, override.cert_dir, options.settings.tls_details)
     return Engine(host, options.cancellation, tls)
 
 
-def _familiar(name: str) -> str:
-    """A name as people write it: Podman finds ``app`` among its own, but not by its full name."""
+def _shorten(name: str) -> str:
+    """Remove Docker's default domain and path; Podman finds its own ``app`` only as ``app``."""
     short = name.removeprefix(f"{DEFAULT_DOMAIN}/")
     return short.removeprefix("library/") if name != short and short.count("/") == 1 else short
 

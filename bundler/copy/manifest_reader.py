@@ -47,7 +47,7 @@ def fetch(
     with source.open(Node.of(descriptor, kind)) as stream:
         if descriptor.media_type in media_types.SCHEMA1:
             raw = stream.read(manifest.MAX_MANIFEST + 1)
-            manifest.check(raw, descriptor, subject)
+            manifest.verify(raw, descriptor, subject)
             return raw
         reader = VerifiedReader(stream, subject, digest=descriptor.digest, size=descriptor.size)
         return reader.read()
@@ -134,13 +134,13 @@ class _GraphBuilder:
             for child in select_children(parsed, selection, self._label):
                 if child.platform is not None and child.platform.os not in ("", "unknown"):
                     self.platforms[child.platform] = None
-                kind = manifest.child_kind(child)
+                kind = manifest.get_child_kind(child)
                 if kind == "manifest":
                     depth = max(depth, self.visit(child, EVERYTHING, level + 1) + 1)
                 else:
                     self._add_blob(Node.of(child, kind))
         else:
-            for child, kind in manifest.children(parsed):
+            for child, kind in manifest.list_children(parsed):
                 self._add_blob(Node.of(child, kind))
         self.manifests[descriptor.digest] = GraphManifest(descriptor, raw, depth)
         return depth

@@ -30,7 +30,7 @@ def create_resolved_event(graph: Graph) -> ImageResolved:
 
     def list_children(visit: Visit) -> Sequence[tuple[Descriptor, Kind]]:
         parsed = manifests.get(visit.descriptor.digest)
-        return manifest.children(parsed) if isinstance(parsed, Index) else ()
+        return manifest.list_children(parsed) if isinstance(parsed, Index) else ()
 
     images = []
     for visit in walk([graph.root], list_children):

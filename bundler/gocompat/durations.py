@@ -29,7 +29,7 @@ def parse(text: str) -> float:
     return -seconds if text.startswith("-") else seconds
 
 
-def text(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """The duration as Go prints it."""
     nanoseconds = round(abs(seconds) * 10**9)
     sign = "-" if seconds < 0 and nanoseconds else ""

@@ -88,7 +88,7 @@ ZERO_TIME = Time("0001-01-01", "00:00:00")
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class StructField:
     """One member of a struct."""
 
     name: str
@@ -114,7 +114,7 @@ class Struct:
     """A struct; ``type`` is what messages call it."""
 
     type: str
-    members: tuple[Member, ...]
+    members: tuple[StructField, ...]
 
     @property
     def names(self) -> list[str]:
@@ -137,7 +137,7 @@ class Struct:
 Value = Union[bool, int, float, str, Time, Nil, Struct, "list[Value]", "dict[str, Value]"]
 
 
-def text(value: Value) -> str:
+def format_value(value: Value) -> str:
     """``value`` as ``%v`` prints it."""
     match value:
         case bool():
@@ -151,11 +151,11 @@ def text(value: Value) -> str:
         case Nil():
             return value.text
         case list():
-            return f"[{' '.join(map(text, value))}]"
+            return f"[{' '.join(map(format_value, value))}]"
         case dict():
-            return f"map[{' '.join(f'{key}:{text(value[key])}' for key in sorted(value))}]"
+            return f"map[{' '.join(f'{key}:{format_value(value[key])}' for key in sorted(value))}]"
         case Struct():
-            return f"{{{' '.join(text(member.value) for member in value.members)}}}"
+            return f"{{{' '.join(format_value(member.value) for member in value.members)}}}"
 
 
 def is_empty(value: Value) -> bool:
@@ -170,7 +170,7 @@ def is_zero(value: Value) -> bool:
     return not isinstance(value, Time | list | dict) and is_empty(value)
 
 
-def encode(value: Value, *, indent: int | None = None, escape_markup: bool = True) -> str:
+def encode_json(value: Value, *, indent: int | None = None, escape_markup: bool = True) -> str:
     """``value`` in JSON; what could steer a terminal is escaped, as well as ``<``, ``>``, ``&``.
 
     Args:
@@ -179,7 +179,7 @@ def encode(value: Value, *, indent: int | None = None, escape_markup: bool = Tru
         escape_markup: whether the three characters are escaped.
     """
     separators = (",", ":") if indent is None else (",", ": ")
-    raw = json.dumps(plain(value), indent=indent, separators=separators, ensure_ascii=False)
+    raw = json.dumps(to_plain(value), indent=indent, separators=separators, ensure_ascii=False)
     if escape_markup:
         raw = raw.translate(_MARKUP)
     if raw.isprintable():
@@ -187,7 +187,7 @@ def encode(value: Value, *, indent: int | None = None, escape_markup: bool = Tru
     return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in raw)
 
 
-def plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
+def to_plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
     """``value`` as ``json.dumps`` takes it, its members as the encoder of Go has them."""
     match value:
         case Nil():
@@ -197,27 +197,27 @@ def plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
         case float() if value.is_integer():
             return int(value)
         case list():
-            return [plain(item) for item in value]
+            return [to_plain(item) for item in value]
         case dict():
-            return {key: plain(value[key]) for key in sorted(value)}
+            return {key: to_plain(value[key]) for key in sorted(value)}
         case Struct():
             result: dict[str, Any] = {}
             for member in value.members:
                 if member.embedded:
-                    result |= plain(member.value)
+                    result |= to_plain(member.value)
                 elif not member.is_left_out:
-                    result[member.key or member.name] = plain(member.value)
+                    result[member.key or member.name] = to_plain(member.value)
             return result
         case _:
             return value
 
 
-def strings(items: Sequence[str]) -> list[Value]:
+def to_slice(items: Sequence[str]) -> list[Value]:
     """A slice of strings."""
     return list(items)
 
 
-def string_map(items: Mapping[str, str]) -> Value:
+def to_map(items: Mapping[str, str]) -> Value:
     """A map of strings, which is nil if it is empty."""
     return dict(items) if items else NIL_MAP
 

@@ -15,7 +15,7 @@ from bundler.content.streams.verified import VerifiedReader
 from bundler.images.inspect import read_root, select_image
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import children
+from bundler.oci.manifest import list_children
 from bundler.ports import Node, Publication
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _write(
     cancellation: Cancellation,
 ) -> None:
     """Write the blobs with ``digests``, or all blobs if empty, and the manifest of an image."""
-    known = {child.digest: Node.of(child, kind) for child, kind in children(image)}
+    known = {child.digest: Node.of(child, kind) for child, kind in list_children(image)}
     nodes = [
         known.get(digest, Node("layer", "application/octet-stream", digest)) for digest in digests
     ]

@@ -31,7 +31,7 @@ def format_struct(value: Struct, template: str | None = None) -> bytes:
         UsageError: the template is invalid, or refers to a field that does not exist.
     """
     if not template or _IS_JSON.fullmatch(template):
-        return f"{values.encode(value, indent=_INDENT)}\n".encode()
+        return f"{values.encode_json(value, indent=_INDENT)}\n".encode()
     from bundler.gocompat.template import execute  # noqa: PLC0415 - not for JSON
 
     source = "".join(

@@ -18,11 +18,11 @@ from bundler.gocompat.values import (
     NIL,
     NIL_SLICE,
     ZERO_TIME,
-    Member,
     Struct,
+    StructField,
     Value,
-    string_map,
-    strings,
+    to_map,
+    to_slice,
 )
 from bundler.images.format_output import format_struct
 from bundler.oci import config_struct, manifest, media_types
@@ -185,26 +185,26 @@ def create_summary(
     """
     named = root.reference.image if isinstance(root.reference, RepositoryReference) else None
     head = (
-        Member("Name", "" if named is None else named.repository, omit_empty=True),
-        Member("Tag", image.tag if isinstance(image, Schema1) else "", omit_empty=True),
-        Member("Digest", root.compute_digest(algorithm).text),
-        Member("RepoTags", tags),
+        StructField("Name", "" if named is None else named.repository, omit_empty=True),
+        StructField("Tag", image.tag if isinstance(image, Schema1) else "", omit_empty=True),
+        StructField("Digest", root.compute_digest(algorithm).text),
+        StructField("RepoTags", tags),
     )
     if isinstance(image, Schema1):
         return _summarize_schema1(head, image, str(root.reference))
     annotated = image.media_type == media_types.OCI_MANIFEST
     layers_data: Value = [_describe_layer(layer, annotated=annotated) for layer in image.layers]
     layers = (
-        Member("Layers", strings([layer.digest.text for layer in image.layers])),
-        Member("LayersData", layers_data, omit_empty=True),
+        StructField("Layers", to_slice([layer.digest.text for layer in image.layers])),
+        StructField("LayersData", layers_data, omit_empty=True),
     )
     if image.is_artifact:
         subject = "" if image.subject is None else image.subject.digest.text
         members = (
-            Member("ArtifactType", _artifact_type(image)),
-            Member("ConfigType", image.config.media_type),
-            Member("Subject", subject, omit_empty=True),
-            Member("Annotations", string_map(image.annotations)),
+            StructField("ArtifactType", _artifact_type(image)),
+            StructField("ConfigType", image.config.media_type),
+            StructField("Subject", subject, omit_empty=True),
+            StructField("Annotations", to_map(image.annotations)),
         )
         return Struct("inspect.Artifact", (*head, *members, *layers))
     config, docker_version = _parse_config(root, image)
@@ -221,7 +221,7 @@ def list_repository_tags(source: Source, emit: Emit) -> Value:
     if not (isinstance(source, RegistryRepository) and isinstance(source, ListsTags)):
         return []
     try:
-        return strings(source.tags())
+        return to_slice(source.tags())
     except (DeniedError, NotFoundError) as error:
         if not _refuses_listing(error):
             raise
@@ -240,26 +240,28 @@ def _get(struct: Struct, name: str) -> Value:
 
 
 def _create_output(
-    head: tuple[Member, ...],
+    head: tuple[StructField, ...],
     config: Struct,
     docker_version: str,
-    layers: tuple[Member, ...],
+    layers: tuple[StructField, ...],
     *,
     created: Value | None = None,
 ) -> Struct:
     inner = _get(config, "Config")
     assert isinstance(inner, Struct)  # noqa: S101 - config_struct creates it
     members = (
-        Member("Created", _get(config, "Created") if created is None else created),
-        Member("DockerVersion", docker_version),
-        Member("Labels", _get(inner, "Labels")),
-        Member("Architecture", _get(config, "Architecture")),
-        Member("Os", _get(config, "OS")),
+        StructField("Created", _get(config, "Created") if created is None else created),
+        StructField("DockerVersion", docker_version),
+        StructField("Labels", _get(inner, "Labels")),
+        StructField("Architecture", _get(config, "Architecture")),
+        StructField("Os", _get(config, "OS")),
     )
-    return Struct("inspect.Output", (*head, *members, *layers, Member("Env", _get(inner, "Env"))))
+    return Struct(
+        "inspect.Output", (*head, *members, *layers, StructField("Env", _get(inner, "Env")))
+    )
 
 
-def _summarize_schema1(head: tuple[Member, ...], image: Schema1, subject: str) -> Struct:
+def _summarize_schema1(head: tuple[StructField, ...], image: Schema1, subject: str) -> Struct:
     """Create the output from the history entry of the topmost layer, which acts as the config."""
     config, docker_version = config_struct.parse(image.entries[-1].v1.encode(), subject=subject)
     blobs = [entry.blob for entry in image.entries]
@@ -267,8 +269,8 @@ def _summarize_schema1(head: tuple[Member, ...], image: Schema1, subject: str) -
         _describe_layer(Descriptor("", blob, SIZE_UNKNOWN), annotated=False) for blob in blobs
     ]
     layers = (
-        Member("Layers", strings([blob.text for blob in blobs])),
-        Member("LayersData", layers_data),
+        StructField("Layers", to_slice([blob.text for blob in blobs])),
+        StructField("LayersData", layers_data),
     )
     created = ZERO_TIME if _get(config, "Created") is NIL else None
     return _create_output(head, config, docker_version, layers, created=created)
@@ -282,10 +284,10 @@ def _describe_layer(layer: Descriptor, *, annotated: bool) -> Struct:
     return Struct(
         "types.ImageInspectLayer",
         (
-            Member("MIMEType", layer.media_type),
-            Member("Digest", layer.digest.text),
-            Member("Size", layer.size),
-            Member("Annotations", string_map(layer.annotations if annotated else {})),
+            StructField("MIMEType", layer.media_type),
+            StructField("Digest", layer.digest.text),
+            StructField("Size", layer.size),
+            StructField("Annotations", to_map(layer.annotations if annotated else {})),
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.errors import UnsupportedError, UsageError
-from bundler.gocompat.values import Member, Struct, strings
+from bundler.gocompat.values import Struct, StructField, to_slice
 from bundler.images.format_output import format_struct
 from bundler.ports import ListsTags, RegistryRepository, RepositoryReference
 
@@ -45,7 +45,7 @@ def _read_names(source: Source, reference: Reference) -> Struct:
     return Struct(
         "tagListOutput",
         (
-            Member("Repository", repository, omit_empty=True),
-            Member("Tags", strings(source.tags())),
+            StructField("Repository", repository, omit_empty=True),
+            StructField("Tags", to_slice(source.tags())),
         ),
     )

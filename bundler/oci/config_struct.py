@@ -8,7 +8,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/specs-go/v1/config.go
 
 from __future__ import annotations
 
-from bundler.gocompat.values import NIL_SLICE, Member, Struct, Value
+from bundler.gocompat.values import NIL_SLICE, Struct, StructField, Value
 from bundler.oci.json import go_struct
 from bundler.oci.json.go_struct import Field, Fields
 from bundler.oci.json.table import Table
@@ -36,10 +36,10 @@ def parse(raw: bytes, *, subject: str) -> tuple[Struct, str]:
         "v1.Image",
         (
             *go_struct.read_members(_HEAD, table),
-            Member("Platform", platform, embedded=True),
-            Member("Config", config, "config", omit_zero=True),
-            Member("RootFS", rootfs, "rootfs"),
-            Member("History", history, "history", omit_empty=True),
+            StructField("Platform", platform, embedded=True),
+            StructField("Config", config, "config", omit_zero=True),
+            StructField("RootFS", rootfs, "rootfs"),
+            StructField("History", history, "history", omit_empty=True),
         ),
     )
     return struct, table.optional_text("docker_version") or ""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.errors import CannotConvertError
 from bundler.gocompat import json_encoding
-from bundler.gocompat.values import plain
+from bundler.gocompat.values import to_plain
 from bundler.oci import config_struct, image_config, media_types
 from bundler.oci.json.table import Table
 from bundler.oci.platform import Platform
@@ -42,7 +42,7 @@ def to_oci_config(raw: bytes, *, subject: str) -> bytes:
         LimitError: larger or deeper than allowed.
         MalformedError: not an image's config.
     """
-    return json_encoding.dumps(plain(config_struct.parse(raw, subject=subject)[0]))
+    return json_encoding.dumps(to_plain(config_struct.parse(raw, subject=subject)[0]))
 
 
 def to_docker_config(raw: bytes, *, subject: str) -> bytes:
@@ -108,7 +108,7 @@ def to_docker_manifest(
     )
 
 
-def same_manifest(
+def replace_layers(
     manifest: ImageManifest, config: Descriptor, layers: Sequence[Descriptor]
 ) -> bytes:
     """The manifest in its own format, with ``config`` and with what its layers became.

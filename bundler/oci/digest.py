@@ -54,7 +54,7 @@ class Digest:
         """Whether ``data`` has this digest."""
         return Digest.of(data, self.algorithm) == self
 
-    def check(self, data: bytes, subject: str) -> None:
+    def verify(self, data: bytes, subject: str) -> None:
         """Verify that ``data`` has this digest.
 
         Raises:

@@ -86,9 +86,9 @@ class LayoutIndex:
             tuple(map(Descriptor.from_json, items)),
         )
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Every name, in order, each once."""
-        return list(dict.fromkeys(filter(None, map(name_of, self.entries))))
+        return list(dict.fromkeys(filter(None, map(get_name, self.entries))))
 
     def find(self, name: str | None) -> Descriptor:
         """The root called ``name``, or the only one; ``@N`` is the entry in that place.
@@ -118,7 +118,7 @@ class LayoutIndex:
                 return found[0]
         raise NoSuchImageError(self.subject, name, hint=self._what_there_is())
 
-    def published(self, entries: Iterable[Descriptor]) -> LayoutIndex:
+    def with_entries(self, entries: Iterable[Descriptor]) -> LayoutIndex:
         """The index with ``entries`` in it; one with the name of a former entry takes its place.
 
         An entry without a name takes the place of the one without a name that has its digest.
@@ -129,7 +129,7 @@ class LayoutIndex:
         wanted: dict[str, Descriptor] = {}
         placed: set[str] = set()
         for entry in entries:
-            key = name_of(entry) or entry.digest.text
+            key = get_name(entry) or entry.digest.text
             former = wanted.setdefault(key, entry)
             if former.digest != entry.digest:
                 raise ConflictError(
@@ -137,7 +137,7 @@ class LayoutIndex:
                 )
         kept: list[tuple[dict[str, Any], Descriptor]] = []
         for raw, entry in zip(self.raw_entries, self.entries, strict=True):
-            key = name_of(entry) or entry.digest.text
+            key = get_name(entry) or entry.digest.text
             replacement = wanted.get(key)
             if replacement is None:
                 kept.append((raw, entry))
@@ -181,18 +181,18 @@ class LayoutIndex:
         return self.entries[int(number)]
 
     def _what_there_is(self) -> str:
-        names = [name_of(entry) or f"@{index}" for index, entry in enumerate(self.entries)]
+        names = [get_name(entry) or f"@{index}" for index, entry in enumerate(self.entries)]
         return f"it holds {shortlist(names, _SHOWN_NAMES) or 'nothing'}"
 
 
-def named(root: Descriptor, name: str | None, annotations: dict[str, str]) -> Descriptor:
+def create_entry(root: Descriptor, name: str | None, annotations: dict[str, str]) -> Descriptor:
     """The entry that makes ``name`` stand for ``root``; its own annotations stay behind."""
     if name is not None:
         annotations = annotations | {ANNOTATION_REF_NAME: name}
     return replace(root, annotations=annotations)
 
 
-def name_of(entry: Descriptor) -> str | None:
+def get_name(entry: Descriptor) -> str | None:
     """The name that an entry gives its root."""
     return entry.annotations.get(ANNOTATION_REF_NAME) or None
 

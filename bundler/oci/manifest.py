@@ -118,13 +118,13 @@ def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> M
     raise UnsupportedError(f"{subject}: {actual!r} is not the media type of a manifest")
 
 
-def children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
+def list_children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
     """What a manifest consists of, and as what, in its order; its subject is no part of it.
 
     The sizes of the layers of schema 1 are ``SIZE_UNKNOWN``.
     """
     if isinstance(parsed, Index):
-        return tuple((child, child_kind(child)) for child in parsed.manifests)
+        return tuple((child, get_child_kind(child)) for child in parsed.manifests)
     if isinstance(parsed, Schema1):
         layers = dict.fromkeys(parsed.blobs)
         kind = media_types.DOCKER_LAYER_GZIP
@@ -132,12 +132,12 @@ def children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
     return ((parsed.config, "config"), *((layer, "layer") for layer in parsed.layers))
 
 
-def child_kind(entry: Descriptor) -> Kind:
+def get_child_kind(entry: Descriptor) -> Kind:
     """What an index's entry is: it may list manifests, and any other content."""
     return "manifest" if entry.media_type in media_types.MANIFESTS else "layer"
 
 
-def listed_type(parsed: Manifest) -> str | None:
+def get_artifact_type(parsed: Manifest) -> str | None:
     """The artifact type that a list of referrers tells of a manifest.
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
@@ -147,7 +147,7 @@ def listed_type(parsed: Manifest) -> str | None:
     return parsed.config.media_type
 
 
-def check(raw: bytes, descriptor: Descriptor, subject: str) -> None:
+def verify(raw: bytes, descriptor: Descriptor, subject: str) -> None:
     """Verify that ``raw`` is the manifest that ``descriptor`` refers to.
 
     The digest of a signed manifest of schema 1 is that of what is signed.
@@ -158,7 +158,7 @@ def check(raw: bytes, descriptor: Descriptor, subject: str) -> None:
     if len(raw) != descriptor.size:
         raise SizeMismatchError(subject, expected=descriptor.size, got=str(len(raw)))
     if descriptor.media_type not in media_types.SCHEMA1:
-        descriptor.digest.check(raw, subject)
+        descriptor.digest.verify(raw, subject)
     elif (got := manifest_digest(raw, subject=subject)) != descriptor.digest:
         raise DigestMismatchError(subject, expected=descriptor.digest.text, got=got.text)
 

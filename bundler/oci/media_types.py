@@ -89,7 +89,7 @@ ACCEPT_MANIFESTS = (
 )
 
 
-def essence(content_type: str) -> str:
+def parse_content_type(content_type: str) -> str:
     """Return the media type of a Content-Type header, without parameters and in lower case."""
     return content_type.partition(";")[0].strip().lower()
 
@@ -99,7 +99,7 @@ def is_foreign(media_type: str, urls: Collection[str]) -> bool:
     return media_type in FOREIGN_LAYERS and bool(urls)
 
 
-def layer_media_type(media_type: str, manifest_type: str, compression: str | None) -> str:
+def convert_layer_type(media_type: str, manifest_type: str, compression: str | None) -> str:
     """Return the media type of a layer after conversion; the result is not encrypted.
 
     Args:

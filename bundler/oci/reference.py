@@ -91,7 +91,7 @@ def is_domain(text: str) -> bool:
     return match["ipv6"] is None or _is_ipv6(match["ipv6"])
 
 
-def domain_of(host: str) -> str:
+def normalize_domain(host: str) -> str:
     """The domain in references to the registry ``host[:port]``: Docker Hub has a former name."""
     return DEFAULT_DOMAIN if host == _FORMER_DOMAIN else host
 
@@ -116,7 +116,7 @@ def _split_domain(name: str) -> tuple[str, str]:
     )
     if not is_domain_part:
         return DEFAULT_DOMAIN, name
-    return domain_of(first), rest
+    return normalize_domain(first), rest
 
 
 def _check(text: str, domain: str, path: str, tag: str | None) -> None:

@@ -73,7 +73,7 @@ class Select:
     latest: Latest | None = None
 
     @property
-    def everything(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether there is no condition."""
         return self == Select()
 
@@ -93,7 +93,7 @@ class Select:
         return " and ".join(words) or "every tag"
 
 
-def checked_range(text: str) -> str:
+def parse_range(text: str) -> str:
     """A range of versions in node-semver's grammar, where a comma means what a space does.
 
     https://github.com/npm/node-semver/tree/v7.6.3#ranges

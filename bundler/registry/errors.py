@@ -29,7 +29,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.oci.json import strict
-from bundler.oci.media_types import essence
+from bundler.oci.media_types import parse_content_type
 from bundler.registry import certificates
 from bundler.registry.origin import Origin, redact
 
@@ -128,7 +128,10 @@ def from_html_response(url: str, *, status: int | None = None) -> RegistryError:
 
 def is_html(headers: Mapping[str, str]) -> bool:
     """Whether the body is a web page."""
-    return essence(headers.get("Content-Type", "")) in ("text/html", "application/xhtml+xml")
+    return parse_content_type(headers.get("Content-Type", "")) in (
+        "text/html",
+        "application/xhtml+xml",
+    )
 
 
 def speaks_plain_http(error: Exception) -> bool:
@@ -286,7 +289,7 @@ def _errors(body: bytes, headers: Mapping[str, str]) -> tuple[tuple[str, ...], s
         ": ".join(_clean(str(entry[key])) for key in ("code", "message") if entry.get(key))
         for entry in entries
     ]
-    if not texts and essence(headers.get("Content-Type", "")) == "text/plain":
+    if not texts and parse_content_type(headers.get("Content-Type", "")) == "text/plain":
         texts = [_clean(body[:_LONGEST_DETAIL].decode("utf-8", "replace"))]
     text = "; ".join(text for text in texts[:3] if text)[:_LONGEST_DETAIL]
     return codes, f" ({text})" if text else ""

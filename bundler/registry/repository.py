@@ -118,7 +118,7 @@ class Repository:
         if answer.status == 404:
             return None
         if told and digest is not None and answer.length is not None:
-            media_type = media_types.essence(answer.headers.get("Content-Type", ""))
+            media_type = media_types.parse_content_type(answer.headers.get("Content-Type", ""))
             return Descriptor(media_type, digest, answer.length)
         try:
             return self.get_manifest(reference)[0]
@@ -247,7 +247,7 @@ class Repository:
         for answer, body in pagination.iterate_pages(
             self.session, url, subject=what, scopes=self.scopes, allow=_NO_REFERRERS_API
         ):
-            media_type = media_types.essence(answer.headers.get("Content-Type", ""))
+            media_type = media_types.parse_content_type(answer.headers.get("Content-Type", ""))
             if answer.status != 200 or media_type != media_types.OCI_INDEX:
                 if found:
                     raise RegistryError(f"{what}: the registry lists only a part of them")
@@ -354,7 +354,7 @@ def _check_range(answer: Response, offset: int, what: str) -> None:
 
 def _manifest_type(answer: Response, raw: bytes, what: str) -> str:
     """What the registry says it is; a body that says otherwise is refused by whoever parses it."""
-    told = media_types.essence(answer.headers.get("Content-Type", ""))
+    told = media_types.parse_content_type(answer.headers.get("Content-Type", ""))
     if told in media_types.MANIFESTS:
         return told
     # Some registries serve every manifest as application/json or text/plain.

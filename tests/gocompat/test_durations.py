@@ -57,13 +57,13 @@ def test_what_is_none(text: str) -> None:
     ],
 )
 def test_how_go_prints_them(seconds: float, text: str) -> None:
-    assert durations.text(seconds) == text
+    assert durations.format_duration(seconds) == text
 
 
 @given(st.integers(0, 10**15))
 def test_what_is_printed_is_read_back(nanoseconds: int) -> None:
     seconds = nanoseconds / 10**9
-    assert durations.parse(durations.text(seconds)) == pytest.approx(seconds)
+    assert durations.parse(durations.format_duration(seconds)) == pytest.approx(seconds)
 
 
 @given(st.text("0123456789.hmsunµ+-", max_size=30))

@@ -6,16 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.gocompat.values import NIL, NIL_MAP, NIL_SLICE, Member, Struct, Time, encode
+from bundler.gocompat.values import NIL, NIL_MAP, NIL_SLICE, Struct, StructField, Time, encode_json
 from bundler.images.format_output import format_struct
 
 DATA = Struct(
     "test",
     (
-        Member("Os", "linux"),
-        Member("Gone", "", omit_empty=True),
-        Member("Layers", ["sha256:1", "sha256:22"]),
-        Member("Inner", Struct("inner", (Member("A", 1), Member("B", NIL_MAP))), embedded=True),
+        StructField("Os", "linux"),
+        StructField("Gone", "", omit_empty=True),
+        StructField("Layers", ["sha256:1", "sha256:22"]),
+        StructField(
+            "Inner",
+            Struct("inner", (StructField("A", 1), StructField("B", NIL_MAP))),
+            embedded=True,
+        ),
     ),
 )
 
@@ -63,7 +67,7 @@ def test_a_table_has_aligned_columns(template: str, printed: str) -> None:
 
 
 def test_what_could_steer_a_terminal_is_spelled_out() -> None:
-    hostile = Struct("test", (Member("A", "a\x1b[2J\u202e\x9b\nb\tü<&>"),))
+    hostile = Struct("test", (StructField("A", "a\x1b[2J\u202e\x9b\nb\tü<&>"),))
     assert format_struct(hostile, "{{.A}}").decode() == "a\\x1b[2J\\u202e\\x9b\nb\tü<&>\n"
     shown = format_struct(hostile).decode()
     assert r'"a\u001b[2J\u202e\u009b\nb\tü\u003c\u0026\u003e"' in shown
@@ -73,7 +77,7 @@ def test_what_could_steer_a_terminal_is_spelled_out() -> None:
 @given(st.dictionaries(st.text(), st.text() | st.lists(st.text()) | st.integers(-9, 9)))
 def test_json_says_the_same_and_nothing_that_a_terminal_obeys(value: dict[str, str]) -> None:
     for indent in (None, 4):
-        encoded = encode(dict(value), indent=indent)
+        encoded = encode_json(dict(value), indent=indent)
         assert json.loads(encoded) == value
         assert all(char.isprintable() or char == "\n" for char in encoded)
         assert not set(encoded) & set("<>&")
@@ -116,4 +120,4 @@ def test_other_times_are_refused(text: str) -> None:
 
 
 def test_all_kinds_of_nothing_are_null_in_json() -> None:
-    assert encode([NIL, NIL_MAP, NIL_SLICE, [], {}]) == "[null,null,null,[],{}]"
+    assert encode_json([NIL, NIL_MAP, NIL_SLICE, [], {}]) == "[null,null,null,[],{}]"

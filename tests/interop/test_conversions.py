@@ -212,7 +212,7 @@ def retyped(parsed: ImageManifest, manifest_type: str) -> list[Descriptor]:
     """The layers of an image with the types that they have in another manifest."""
     return [
         Descriptor(
-            media_types.layer_media_type(
+            media_types.convert_layer_type(
                 layer.media_type,
                 manifest_type,
                 "gzip" if layer.media_type.endswith("gzip") else None,

@@ -146,7 +146,7 @@ def test_an_image_of_schema_1_travels_and_gets_its_name(
     # The registry signs anew whenever it is asked; a copy gets its name from its place.
     for place, name, tag in (first, "team/old", "1"), (second, "other", "2"):
         there = parsed(skopeo("inspect", "--raw", "--tls-verify=false", place).encode())
-        expected = schema1.renamed(held, name=name, tag=tag)
+        expected = schema1.rename(held, name=name, tag=tag)
         assert signed_part(there) == expected.decode()
         assert there.digest == Digest.of(expected)
     theirs = json.loads(skopeo("inspect", "--tls-verify=false", first))

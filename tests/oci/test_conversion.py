@@ -71,7 +71,7 @@ def test_an_oci_manifest_keeps_what_oci_knows():
     before["config"]["data"] = "e30="
     before["layers"][0] |= {"data": "e30=", "annotations": {"x": "y"}}
     was = manifest.parse(images.dump(before), media_types.OCI_MANIFEST)
-    after = json.loads(conversion.same_manifest(was, was.config, was.layers))
+    after = json.loads(conversion.replace_layers(was, was.config, was.layers))
     del before["later"], before["layers"][0]["data"]
     assert after == before
     assert list(after) == [
@@ -83,7 +83,7 @@ def test_an_oci_manifest_keeps_what_oci_knows():
         "subject",
         "annotations",
     ]
-    other = json.loads(conversion.same_manifest(was, CONFIG, [LAYER]))
+    other = json.loads(conversion.replace_layers(was, CONFIG, [LAYER]))
     assert other["config"] == CONFIG.to_json()
     assert other["layers"] == [LAYER.to_json()]
 
@@ -129,33 +129,35 @@ def test_encrypted_layers_are_only_for_oci():
 @pytest.mark.parametrize("compression", [None, "gzip", "zstd"])
 @pytest.mark.parametrize("media_type", [media_types.OCI_LAYER, media_types.DOCKER_FOREIGN_LAYER])
 def test_a_layer_s_type_tells_its_format_and_compression(media_type, compression):
-    oci = media_types.layer_media_type(media_type, media_types.OCI_MANIFEST, compression)
+    oci = media_types.convert_layer_type(media_type, media_types.OCI_MANIFEST, compression)
     assert oci.endswith(f"tar+{compression}" if compression else "tar")
     assert ("nondistributable" in oci) == (media_type == media_types.DOCKER_FOREIGN_LAYER)
-    back = media_types.layer_media_type(f"{oci}+encrypted", media_types.OCI_MANIFEST, compression)
+    back = media_types.convert_layer_type(f"{oci}+encrypted", media_types.OCI_MANIFEST, compression)
     assert back == oci
     if compression == "zstd":
         with pytest.raises(CannotConvertError, match="zstd"):
-            media_types.layer_media_type(oci, media_types.DOCKER_MANIFEST, compression)
+            media_types.convert_layer_type(oci, media_types.DOCKER_MANIFEST, compression)
         return
-    docker = media_types.layer_media_type(oci, media_types.DOCKER_MANIFEST, compression)
+    docker = media_types.convert_layer_type(oci, media_types.DOCKER_MANIFEST, compression)
     assert docker.endswith("tar.gzip" if compression else "tar")
     assert ("foreign" in docker) == (media_type == media_types.DOCKER_FOREIGN_LAYER)
 
 
 def test_chunked_zstd_is_zstd():
-    found = media_types.layer_media_type(LAYER.media_type, media_types.OCI_MANIFEST, "zstd:chunked")
+    found = media_types.convert_layer_type(
+        LAYER.media_type, media_types.OCI_MANIFEST, "zstd:chunked"
+    )
     assert found == media_types.OCI_LAYER_ZSTD
 
 
 def test_content_that_is_no_layer_stays_in_oci_and_cannot_leave():
-    assert media_types.layer_media_type("a/b", media_types.OCI_MANIFEST, None) == "a/b"
+    assert media_types.convert_layer_type("a/b", media_types.OCI_MANIFEST, None) == "a/b"
     for manifest_type, compression in (
         (media_types.DOCKER_MANIFEST, None),
         (media_types.OCI_MANIFEST, "gzip"),
     ):
         with pytest.raises(CannotConvertError):
-            media_types.layer_media_type("a/b", manifest_type, compression)
+            media_types.convert_layer_type("a/b", manifest_type, compression)
 
 
 INDEX = parsed(images.multi_platform("a", "linux/amd64", "linux/arm64"))

@@ -22,7 +22,7 @@ def test_no_type_is_both_an_image_and_an_index():
     ],
 )
 def test_the_essence_of_a_header_has_no_parameters(header, essence):
-    assert media_types.essence(header) == essence
+    assert media_types.parse_content_type(header) == essence
 
 
 @pytest.mark.parametrize("media_type", sorted(media_types.FOREIGN_LAYERS))

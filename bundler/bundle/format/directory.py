@@ -236,7 +236,7 @@ def remove_signatures(bundle: Path) -> None:
         MediumError: one of them cannot be removed.
     """
     with Directory.open(bundle) as directory:
-        for name in filter(signing_key, directory.names()):
+        for name in filter(signing_key, directory.list_names()):
             directory.remove(name)
         atomic_write.sync_directory(directory)
 

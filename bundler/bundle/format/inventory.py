@@ -89,7 +89,7 @@ class BundledReferrer:
             media_type=root.media_type,
             size=root.size,
             subject=referrer.subject,
-            artifact_type=manifest.listed_type(parsed),
+            artifact_type=manifest.get_artifact_type(parsed),
             tag=referrer.tag,
         )
 

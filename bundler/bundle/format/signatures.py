@@ -85,7 +85,7 @@ def read_signatures(bundle: Path) -> dict[str, bytes]:
         NotFoundError, MalformedError, MediumError: one cannot be read.
     """
     with Directory.open(bundle) as directory:
-        names = [name for name in directory.names() if layout.signing_key(name)]
+        names = [name for name in directory.list_names() if layout.signing_key(name)]
     if len(names) > MAX_SIGNATURES:
         raise LimitError(f"{bundle}: {len(names)} signatures, more than {MAX_SIGNATURES}")
     return {name: layout.read_file(bundle, name, MAX_SIGNATURE) for name in names}

@@ -16,7 +16,7 @@ from bundler.bundle.format import store
 from bundler.copy.plan import Target
 from bundler.copy.target_names import TargetName
 from bundler.errors import InvalidReferenceError, UsageError
-from bundler.oci.reference import domain_of, is_domain, is_repository_path
+from bundler.oci.reference import is_domain, is_repository_path, normalize_domain
 from bundler.ports import Destination, TagResolver
 from bundler.transports.target_reference import create_target
 
@@ -41,7 +41,7 @@ class RegistryTarget:
     @property
     def domain(self) -> str:
         """The registry as it is called in references."""
-        return domain_of(self.host)
+        return normalize_domain(self.host)
 
     def __str__(self) -> str:
         return self.text

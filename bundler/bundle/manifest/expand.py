@@ -77,7 +77,7 @@ def _select_tags(
         except NotFoundError as error:
             failures.append(f"{entry.origin}: {entry.reference}: {error.message}")
             continue
-        if entry.select.everything:
+        if entry.select.is_empty:
             taken = f"all tags are taken: {count(len(tags), 'tag')}"
             emit(Notice(f"{entry.origin}: {entry.reference}: {taken}"))
         references = [replace(entry.reference, tag=tag) for tag in tags]

@@ -38,7 +38,7 @@ from bundler.config.yaml.document import (
 from bundler.config.yaml.filters import parse_expression, parse_expressions
 from bundler.errors import BundlerError, InvalidBundleManifestError, UsageError
 from bundler.oci.digest import Digest
-from bundler.oci.reference import domain_of, is_domain
+from bundler.oci.reference import is_domain, normalize_domain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -189,7 +189,7 @@ def _registries(value: Value | None, around: YamlContext) -> dict[str, RegistryO
         if isinstance(value, MappingNode) and not is_domain(host):
             text = f"{host[:80]!r} is not a registry's host[:port]"
             around.findings.add(value.key_at[host], text)
-        registries[domain_of(host)] = read_override(said, around)
+        registries[normalize_domain(host)] = read_override(said, around)
     return registries
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format import directory as layout
-from bundler.content.files.os_errors import explained, free_space
+from bundler.content.files.os_errors import get_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import IntegrityError, MediumError, NoSpaceError
 from bundler.errors.counts import shortlist
@@ -91,7 +91,7 @@ def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
         device=mount.device,
         file_system=mount.file_system,
         read_only=mount.read_only or _read_only(existing),
-        free=free_space(existing),
+        free=get_free_space(existing),
     )
 
 
@@ -179,7 +179,7 @@ def _read_only(existing: Path) -> bool:
     try:
         return bool(os.statvfs(existing).f_flag & os.ST_RDONLY)
     except OSError as error:
-        raise explained(error, existing, "cannot look at its file system") from error
+        raise to_bundler_error(error, existing, "cannot look at its file system") from error
 
 
 def _mount_of(existing: Path, mountinfo: Path) -> _Mount:
@@ -267,4 +267,4 @@ def _is_foreign_layout(bundle: Path) -> bool:
 
 def _names(directory: Path) -> list[str]:
     with Directory.open(directory) as opened:
-        return [name for name in opened.names() if not layout.is_system_file(name)]
+        return [name for name in opened.list_names() if not layout.is_system_file(name)]

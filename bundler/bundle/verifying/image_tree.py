@@ -149,5 +149,5 @@ def read_children(bundle: Path, path: str, target: Descriptor) -> Children:
         DigestMismatchError, MalformedError, UnsupportedError: it is not the expected manifest.
     """
     raw = directory.read_file(bundle, path, manifest.MAX_MANIFEST)
-    target.digest.check(raw, path)
-    return manifest.children(manifest.parse(raw, target.media_type, subject=path))
+    target.digest.verify(raw, path)
+    return manifest.list_children(manifest.parse(raw, target.media_type, subject=path))

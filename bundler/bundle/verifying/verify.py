@@ -359,13 +359,13 @@ def _compare_index(check: _Check, known: Inventory) -> None:
         check.add("malformed", directory.INDEX, _reason(error, check.bundle, directory.INDEX))
         return
     for entry in entries:
-        name = image_layout.name_of(entry)
+        name = image_layout.get_name(entry)
         if entry.digest != roots[name] if name in roots else entry.digest not in allowed:
             text = (
                 f"{name or 'an entry without a name'} is {entry.digest}, which is not inventoried"
             )
             check.add("index", directory.INDEX, text)
-    named = {image_layout.name_of(entry) for entry in entries}
+    named = {image_layout.get_name(entry) for entry in entries}
     for name in (name for name in roots if name not in named):
         check.add("index", directory.INDEX, f"{name} is missing from it")
 

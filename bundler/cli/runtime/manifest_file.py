@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import LimitError
 from bundler.oci.manifest import MAX_MANIFEST
 
@@ -24,7 +24,7 @@ def read_manifest(path: Path) -> tuple[bytes, str]:
         with sys.stdin.buffer if path == _STANDARD_INPUT else path.open("rb") as stream:
             raw = stream.read(MAX_MANIFEST + 1)
     except OSError as error:
-        raise explained(error, path, "cannot read") from error
+        raise to_bundler_error(error, path, "cannot read") from error
     if len(raw) > MAX_MANIFEST:
         raise LimitError(
             f"{subject}: more than the {MAX_MANIFEST:,} bytes that a manifest may have"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler.config.yaml.document import ScalarNode, SequenceNode, Value
 from bundler.errors import UsageError
-from bundler.oci.tag_filter import checked_range
+from bundler.oci.tag_filter import parse_range
 
 if TYPE_CHECKING:
     from bundler.config.yaml.document import Findings
@@ -40,7 +40,7 @@ def read_range(value: Value | None, findings: Findings) -> str | None:
     if not isinstance(value, ScalarNode) or value.is_null:
         return None
     try:
-        return checked_range(value)
+        return parse_range(value)
     except UsageError as error:
         findings.add(value.at, error.message)
         return None

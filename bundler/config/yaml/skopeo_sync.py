@@ -21,7 +21,7 @@ from bundler.config.yaml.document import (
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.gocompat.masterminds_semver import Constraint
 from bundler.gocompat.regexp import GoExpression
-from bundler.oci.reference import ImageReference, domain_of
+from bundler.oci.reference import ImageReference, normalize_domain
 from bundler.oci.tag_filter import Select
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def read(value: Value, context: YamlContext) -> SyncFile:
                 close = suggest_word(key, list(KEYS))
                 context.findings.add(members.key_at[key], f"unknown key `{key}`{close}")
         host = registry.partition("/")[0]
-        content.registries[domain_of(host)] = _read_override(members, context)
+        content.registries[normalize_domain(host)] = _read_override(members, context)
         content.images += _Repositories(registry, context).read(members)
     return content
 

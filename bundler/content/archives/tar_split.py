@@ -63,14 +63,14 @@ class SplitWriter:
         self._pending = bytearray()
         self._position = 0
 
-    def raw(self, data: bytes | memoryview) -> None:
+    def write_raw(self, data: bytes | memoryview) -> None:
         """Bytes that are no file's content."""
         self._pending += data
         if len(self._pending) > _LONGEST:
             self._flush()
 
     @contextmanager
-    def file(self, name: str, size: int) -> Iterator[Callable[[memoryview], None]]:
+    def start_file(self, name: str, size: int) -> Iterator[Callable[[memoryview], None]]:
         """A file of ``size`` bytes; its content has to be shown to what this yields."""
         crc = 0
 
@@ -82,7 +82,7 @@ class SplitWriter:
         payload = base64_strict.encode(crc.to_bytes(8, "big"))
         self._write({"type": _FILE, **_named(name), "size": size, "payload": payload})
 
-    def empty(self, name: str) -> None:
+    def write_empty_file(self, name: str) -> None:
         """A member without content."""
         self._write({"type": _FILE, **_named(name), "payload": None})
 

@@ -68,11 +68,13 @@ class TarEntry:
 class TarRecorder(Protocol):
     """Receives the parts of a tar, such as ``SplitWriter``."""
 
-    def raw(self, data: bytes | memoryview, /) -> None:
+    def write_raw(self, data: bytes | memoryview, /) -> None:
         """Receive bytes that are not the content of a file."""
         ...
 
-    def file(self, name: str, size: int, /) -> AbstractContextManager[Callable[[memoryview], None]]:
+    def start_file(
+        self, name: str, size: int, /
+    ) -> AbstractContextManager[Callable[[memoryview], None]]:
         """Start a file; the callable receives its content."""
         ...
 
@@ -130,7 +132,7 @@ class TarEntries:
         if extended:
             raise MalformedError(f"{self._subject}: the archive ends after an extended header")
         for chunk in read_chunks(self._stream):
-            self._recorder.raw(chunk)
+            self._recorder.write_raw(chunk)
 
     def content(self, name: str, write: Callable[[memoryview], None]) -> None:
         """Pass the content of the current entry to ``write``."""
@@ -139,7 +141,7 @@ class TarEntries:
 
     def pieces(self, name: str) -> Iterator[memoryview]:
         """Iterate over the content of the current entry; each piece is valid until the next."""
-        with self._recorder.file(name, self._unread) as record:
+        with self._recorder.start_file(name, self._unread) as record:
             while self._unread:
                 count = self._stream.readinto(self._buffer[: self._unread])
                 if not count:
@@ -147,7 +149,7 @@ class TarEntries:
                 record(self._buffer[:count])
                 self._unread -= count
                 yield self._buffer[:count]
-        self._recorder.raw(self._read_exactly(self._padding))
+        self._recorder.write_raw(self._read_exactly(self._padding))
 
     def _read_header(self) -> bytes | None:
         """Read a header; None at the end, whose first block is recorded."""
@@ -156,7 +158,7 @@ class TarEntries:
             return None  # some programs write no end mark
         if len(block) < BLOCK:
             raise MalformedError(f"{self._subject}: the archive ends early")
-        self._recorder.raw(block)
+        self._recorder.write_raw(block)
         if not any(block):
             return None
         name = block[:100].partition(b"\0")[0].decode("utf-8", "replace")
@@ -170,7 +172,7 @@ class TarEntries:
         if size > _MAX_EXTENSION:
             raise LimitError(f"{self._member}: an extended header of {size:,} bytes")
         data = self._read_exactly(tar_header.padded(size))
-        self._recorder.raw(data)
+        self._recorder.write_raw(data)
         return data[:size]
 
     def _create_entry(self, block: bytes, typeflag: int, extended: Mapping[str, bytes]) -> TarEntry:

@@ -12,7 +12,7 @@ import os
 import tarfile
 from typing import TYPE_CHECKING
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams.reader import read_chunks
 
 if TYPE_CHECKING:
@@ -83,10 +83,10 @@ class TarWriter:
         try:
             os.ftruncate(self._fd, position)
         except OSError as error:
-            raise explained(error, self._path, "cannot write") from error
+            raise to_bundler_error(error, self._path, "cannot write") from error
         self.position = position
 
-    def end(self) -> int:
+    def finish(self) -> int:
         """End the archive; its size in bytes."""
         self._put(_END, self.position)
         self.position += len(_END)
@@ -117,7 +117,7 @@ class TarWriter:
                 count = os.pwrite(self._fd, left, position)
                 left, position = left[count:], position + count
         except OSError as error:
-            raise explained(error, self._path, "cannot write") from error
+            raise to_bundler_error(error, self._path, "cannot write") from error
 
 
 def _member(

@@ -99,7 +99,7 @@ class ChunkedEncoder:
                 member["digest"] = f"sha256:{digest.hexdigest()}"
                 member["endOffset"] = self._position
             else:
-                self._gaps.empty(entry.name)
+                self._gaps.write_empty_file(entry.name)
             self._contents.write((separator + json.dumps(member, separators=(",", ":"))).encode())
             separator = ","
         yield self._gaps.taken()
@@ -143,19 +143,21 @@ class _NonContent:
         self._gap = bytearray()
         self._made = bytearray()
 
-    def raw(self, data: bytes | memoryview, /) -> None:
-        self._split.raw(data)
+    def write_raw(self, data: bytes | memoryview, /) -> None:
+        self._split.write_raw(data)
         self._gap += data
         if len(self._gap) > _GAP:
             self._squeeze()
         if len(self._made) + len(self._lines.data) > _MAX_WAITING:
             raise LimitError(f"{_WHAT}: too much of it is neither a file's content nor its header")
 
-    def file(self, name: str, size: int, /) -> AbstractContextManager[Callable[[memoryview], None]]:
-        return self._split.file(name, size)
+    def start_file(
+        self, name: str, size: int, /
+    ) -> AbstractContextManager[Callable[[memoryview], None]]:
+        return self._split.start_file(name, size)
 
-    def empty(self, name: str) -> None:
-        self._split.empty(name)
+    def write_empty_file(self, name: str) -> None:
+        self._split.write_empty_file(name)
 
     def taken(self) -> bytes:
         """The frames of what came since the last call."""

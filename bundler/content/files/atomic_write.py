@@ -16,7 +16,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Self
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.content.streams.reader import read_chunks, write_all
 from bundler.errors import MediumError
@@ -92,10 +92,12 @@ def sync_directory(directory: Directory | Path) -> None:
             os.fsync(folder.fd)
         except OSError as error:
             if error.errno not in _NO_DIRECTORY_SYNC:
-                raise explained(error, folder.path, "cannot make its names durable") from error
+                raise to_bundler_error(
+                    error, folder.path, "cannot make its names durable"
+                ) from error
 
 
-def new_part() -> str:
+def create_part_name() -> str:
     """A fresh name for a file that is not finished."""
     return f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
 
@@ -105,9 +107,9 @@ def is_part(name: str) -> bool:
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
-def sweep(directory: Directory) -> None:
+def remove_parts(directory: Directory) -> None:
     """Remove what earlier runs left unfinished; only for the holder of the lock."""
-    for name in directory.names():
+    for name in directory.list_names():
         if is_part(name):
             directory.remove(name)
 
@@ -117,13 +119,13 @@ class _Part:
 
     def __init__(self, directory: Directory, mode: int) -> None:
         self._directory = directory
-        self._name = new_part()
+        self._name = create_part_name()
         self._published = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self._fd = os.open(self._name, flags, 0o600, dir_fd=directory.fd)
         except OSError as error:
-            raise explained(error, directory.path, "cannot write here") from error
+            raise to_bundler_error(error, directory.path, "cannot write here") from error
         with contextlib.suppress(OSError):  # some file systems have no modes
             os.fchmod(self._fd, mode)
 
@@ -131,7 +133,7 @@ class _Part:
         try:
             write_all(self._fd, data)
         except OSError as error:
-            raise explained(error, self._directory.path, "cannot write here") from error
+            raise to_bundler_error(error, self._directory.path, "cannot write here") from error
 
     def publish(self, name: str, size: int) -> None:
         """Give the file its name once its ``size`` bytes are durable."""
@@ -143,7 +145,7 @@ class _Part:
             folder = self._directory.fd
             os.rename(self._name, name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as error:
-            raise explained(error, path, "cannot write") from error
+            raise to_bundler_error(error, path, "cannot write") from error
         self._published = True
 
     def __enter__(self) -> Self:

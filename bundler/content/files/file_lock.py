@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import LockedError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def lock(
             else:
                 cancellation.sleep(_CHECK_INTERVAL)
         except OSError as error:
-            raise explained(error, target.path, "cannot lock") from error
+            raise to_bundler_error(error, target.path, "cannot lock") from error
         else:
             return None
 

@@ -29,14 +29,14 @@ _HINTS = {
 _NOT_PLAIN = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR})
 
 
-def explained(error: OSError, path: Path, doing: str) -> BundlerError:
+def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
     """The error to raise for ``error``, met while ``doing`` ("cannot write") at ``path``.
 
     A name that is a link, a device or a directory where a plain file belongs is not the medium's
     failure: it is content that is not what it should be.
     """
     if error.errno in _FULL:
-        return NoSpaceError(str(path), needed=None, free=free_space(path), os_error=error)
+        return NoSpaceError(str(path), needed=None, free=get_free_space(path), os_error=error)
     if error.errno == errno.ENOENT:
         return MissingFileError(str(path), os_error=error)
     if error.errno in _NOT_PLAIN:
@@ -47,14 +47,14 @@ def explained(error: OSError, path: Path, doing: str) -> BundlerError:
         )
     reason = (error.strerror or str(error)).lower()
     return MediumError(
-        f"{path}: {doing}: {reason}",
+        f"{path}: {problem}: {reason}",
         path=str(path),
         os_error=error,
         hint=_HINTS.get(error.errno or 0),
     )
 
 
-def free_space(path: Path) -> int:
+def get_free_space(path: Path) -> int:
     """How many bytes an ordinary user may still write where ``path`` is, or would be."""
     for place in (path, *path.parents):
         try:

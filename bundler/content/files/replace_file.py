@@ -12,7 +12,7 @@ import stat
 from typing import TYPE_CHECKING, Self
 
 from bundler.content.files import atomic_write, file_lock
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import MalformedError, MediumError, UsageError
 
@@ -65,7 +65,7 @@ class FileReplacement:
             os.fsync(self.fd)
             os.rename(self._name, self._final, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as error:
-            raise explained(error, self.path, "cannot write") from error
+            raise to_bundler_error(error, self.path, "cannot write") from error
         self._published = True
         atomic_write.sync_directory(self._directory)
 
@@ -88,7 +88,7 @@ class FileReplacement:
             try:
                 self.fd = os.open(self._name, _FLAGS, 0o644, dir_fd=self._directory.fd)
             except OSError as error:
-                raise explained(error, self.path, "cannot write here") from error
+                raise to_bundler_error(error, self.path, "cannot write here") from error
             file_lock.lock(self)
             if not self._is_still_there():
                 os.close(self.fd)

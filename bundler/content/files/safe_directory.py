@@ -14,7 +14,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.errors import (
     LimitError,
     MalformedError,
@@ -55,9 +55,9 @@ class Directory:
         except OSError as error:
             if error.errno == errno.ENOTDIR:
                 raise MissingFileError(str(path), os_error=error) from error
-            raise explained(error, path, "cannot open") from error
+            raise to_bundler_error(error, path, "cannot open") from error
 
-    def enter(self, *names: str, make: bool = False) -> Directory:
+    def enter(self, *names: str, create: bool = False) -> Directory:
         """Open the directory below this one; ``make`` makes what is missing.
 
         Raises:
@@ -70,11 +70,11 @@ class Directory:
             _check_name(name, self.path)
             path = current.path / name
             try:
-                if make:
+                if create:
                     _make(name, current.fd)
                 fd = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=current.fd)
             except OSError as error:
-                raise explained(error, path, "cannot open") from error
+                raise to_bundler_error(error, path, "cannot open") from error
             finally:
                 current.close()
             current = Directory(path, fd)
@@ -95,10 +95,10 @@ class Directory:
             try:
                 fd = os.open(name, _FILE, dir_fd=folder.fd)
             except OSError as error:
-                raise explained(error, path, "cannot open") from error
+                raise to_bundler_error(error, path, "cannot open") from error
         return RegularFile(path, fd, offset)
 
-    def size(self, *names: str) -> int | None:
+    def get_size(self, *names: str) -> int | None:
         """The size in bytes of a plain file below this directory; None: there is none."""
         *folders, name = names
         _check_name(name, self.path)
@@ -108,7 +108,7 @@ class Directory:
         except (FileNotFoundError, MalformedError, NotFoundError):
             return None
         except OSError as error:
-            raise explained(error, self.path.joinpath(*names), "cannot look at") from error
+            raise to_bundler_error(error, self.path.joinpath(*names), "cannot look at") from error
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def read(self, *names: str, limit: int) -> bytes:
@@ -127,7 +127,7 @@ class Directory:
                 data += chunk
             raise LimitError(f"{file.path}: more than the {limit:,} bytes allowed")
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """What the directory holds, sorted."""
         try:
             # A descriptor has one reading position for all threads, so each listing opens its own.
@@ -137,7 +137,7 @@ class Directory:
             finally:
                 os.close(fresh)
         except OSError as error:
-            raise explained(error, self.path, "cannot list") from error
+            raise to_bundler_error(error, self.path, "cannot list") from error
 
     def remove(self, name: str) -> None:
         """Remove a file or link, if it is there."""
@@ -147,7 +147,7 @@ class Directory:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise explained(error, self.path / name, "cannot remove") from error
+            raise to_bundler_error(error, self.path / name, "cannot remove") from error
 
     def rename(self, name: str, new: str, *, to: Directory | None = None) -> None:
         """Call a file ``new``, in this directory or in ``to``, in place of what is there."""
@@ -157,7 +157,7 @@ class Directory:
         try:
             os.rename(name, new, src_dir_fd=self.fd, dst_dir_fd=target.fd)
         except OSError as error:
-            raise explained(error, target.path / new, "cannot write") from error
+            raise to_bundler_error(error, target.path / new, "cannot write") from error
 
     def close(self) -> None:
         """Let go of the directory."""
@@ -201,7 +201,7 @@ class RegularFile:
         try:
             fd = os.open(path, _FILE & ~os.O_NOFOLLOW)
         except OSError as error:
-            raise explained(error, path, "cannot open") from error
+            raise to_bundler_error(error, path, "cannot open") from error
         return cls(path, fd, offset)
 
     def read(self, size: int = -1, /) -> bytes:
@@ -209,14 +209,14 @@ class RegularFile:
         try:
             return self._file.read(size) or b""
         except OSError as error:
-            raise explained(error, self.path, "cannot read") from error
+            raise to_bundler_error(error, self.path, "cannot read") from error
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill part of ``buffer``; 0 at the end."""
         try:
             return self._file.readinto(buffer) or 0
         except OSError as error:
-            raise explained(error, self.path, "cannot read") from error
+            raise to_bundler_error(error, self.path, "cannot read") from error
 
     def seek(self, offset: int) -> None:
         """Go on reading ``offset`` bytes from the beginning."""
@@ -266,7 +266,7 @@ class FileSlice:
         try:
             count = os.preadv(self._file.fileno(), [room], self._position)
         except OSError as error:
-            raise explained(error, self._file.path, "cannot read") from error
+            raise to_bundler_error(error, self._file.path, "cannot read") from error
         self._position += count
         return count
 
@@ -277,7 +277,7 @@ class FileSlice:
         """The file stays open."""
 
 
-def make_directory(path: Path) -> list[Path]:
+def create_directories(path: Path) -> list[Path]:
     """Make ``path`` and what is missing above it; what was made, from the top down.
 
     Raises:
@@ -290,11 +290,11 @@ def make_directory(path: Path) -> list[Path]:
     except FileExistsError:
         raise UsageError(f"{path}: is a file, and a directory is to be written there") from None
     except OSError as error:
-        raise explained(error, path, "cannot make this directory") from error
+        raise to_bundler_error(error, path, "cannot make this directory") from error
     return missing[::-1]
 
 
-def unmake_directories(made: Sequence[Path]) -> None:
+def remove_directories(made: Sequence[Path]) -> None:
     """Remove what ``make_directory`` made, as far as nothing lies in it."""
     with suppress(OSError):  # not empty: it is wanted
         for path in reversed(made):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams.reader import Reader, drain, read_chunks
 from bundler.content.streams.verified import VerifiedReader
 from bundler.copy import blob_transfer
@@ -276,4 +276,4 @@ def _push_from_file(
             content = VerifiedReader(file, f"layer {new.digest}", digest=new.digest, size=new.size)
             return destination.push(new_node, content)
     except OSError as error:
-        raise explained(error, directory, "cannot write temporary files") from error
+        raise to_bundler_error(error, directory, "cannot write temporary files") from error

@@ -98,7 +98,7 @@ class _Rewriter:
             new_digest = manifest_digest(raw, subject=self._label) if signed else Digest.of(raw)
             new = replace(new, media_type=media_type, digest=new_digest, size=len(raw))
         self.replaced[digest] = new
-        for child, kind in manifest.children(manifest.parse(raw, media_type)):
+        for child, kind in manifest.list_children(manifest.parse(raw, media_type)):
             if kind != "manifest":
                 self.blobs.setdefault(child.digest, Node.of(child, kind))
         return GraphManifest(new, raw, item.depth)
@@ -115,7 +115,7 @@ class _Rewriter:
             return _create_manifest(parsed, config, layers, media_type)
         if layers == list(parsed.layers):
             return parsed.raw
-        return conversion.same_manifest(parsed, parsed.config, layers)
+        return conversion.replace_layers(parsed, parsed.config, layers)
 
     def _convert_schema1(
         self, image: ImageConversion, parsed: Schema1, layers: list[Descriptor]
@@ -136,7 +136,7 @@ class _Rewriter:
 
         parsed = image.parsed
         if isinstance(parsed, Schema1):
-            return sign(schema1.renamed(parsed, name=self._name, tag=self._tag or parsed.tag))
+            return sign(schema1.rename(parsed, name=self._name, tag=self._tag or parsed.tag))
         layers = self._rewrite_layers(image, media_types.DOCKER_MANIFEST)
         config = conversion.to_docker_config(
             self._plan.configs[parsed.config.digest], subject=self._label
@@ -174,7 +174,9 @@ class _Rewriter:
                 converted = self._converted[layer.digest, layer_conversion]
                 new, compression = converted.descriptor, converted.compression
                 encrypted = converted.encrypted
-            media_type = media_types.layer_media_type(layer.media_type, manifest_type, compression)
+            media_type = media_types.convert_layer_type(
+                layer.media_type, manifest_type, compression
+            )
             if encrypted:
                 media_type = f"{media_type}+encrypted"
             layers.append(replace(new, media_type=media_type))

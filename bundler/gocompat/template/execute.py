@@ -23,8 +23,8 @@ from bundler.gocompat.template.parse import (
     Variable,
     parse,
 )
-from bundler.gocompat.template.printf import type_of
-from bundler.gocompat.values import NIL, NIL_MAP, Nil, Struct, is_empty, text
+from bundler.gocompat.template.printf import get_type_name
+from bundler.gocompat.values import NIL, NIL_MAP, Nil, Struct, format_value, is_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +74,7 @@ class _Run:
                 case Pipeline():
                     value = self._pipeline(tree, dot)
                     if not tree.variables:
-                        self._print(text(value))
+                        self._print(format_value(value))
         del self._variables[known:]
 
     def _block(self, block: Block, dot: Value) -> None:
@@ -212,7 +212,7 @@ def _items(value: Value) -> Iterator[tuple[Value, Value]]:
         case Nil() if value != NIL:
             return
         case _:
-            raise TemplateError(f"range can't iterate over {text(value)[:80]}")
+            raise TemplateError(f"range can't iterate over {format_value(value)[:80]}")
 
 
 def _member(value: Value, name: str) -> Value:
@@ -229,6 +229,6 @@ def _member(value: Value, name: str) -> Value:
     if found is None:
         known = f"it has {', '.join(value.names)}" if isinstance(value, Struct) else None
         raise TemplateError(
-            f"can't evaluate field {name[:80]} in type {type_of(value)}", hint=known
+            f"can't evaluate field {name[:80]} in type {get_type_name(value)}", hint=known
         )
     return found

@@ -8,8 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bundler.errors import TemplateError, TemplateLimitError
-from bundler.gocompat.template.printf import MAX_WIDTH, sprint, sprintf, type_of
-from bundler.gocompat.values import NIL_MAP, NIL_SLICE, Nil, Struct, Time, encode, is_empty, text
+from bundler.gocompat.template.printf import MAX_WIDTH, get_type_name, sprint, sprintf
+from bundler.gocompat.values import (
+    NIL_MAP,
+    NIL_SLICE,
+    Nil,
+    Struct,
+    Time,
+    encode_json,
+    format_value,
+    is_empty,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,13 +58,13 @@ def call(name: str, function: Implementation, arguments: Sequence[Value]) -> Val
 
 def _text(value: Value) -> str:
     if not isinstance(value, str):
-        raise _ArgumentError(f"wrong type; expected string; got {type_of(value)}")
+        raise _ArgumentError(f"wrong type; expected string; got {get_type_name(value)}")
     return value
 
 
 def _whole(value: Value) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise _ArgumentError(f"wrong type; expected int; got {type_of(value)}")
+        raise _ArgumentError(f"wrong type; expected int; got {get_type_name(value)}")
     return value
 
 
@@ -64,7 +73,7 @@ def _join(items: Value, separator: Value) -> Value:
     if items is NIL_SLICE:
         return ""
     if not isinstance(items, list):
-        raise _ArgumentError(f"wrong type; expected []string; got {type_of(items)}")
+        raise _ArgumentError(f"wrong type; expected []string; got {get_type_name(items)}")
     texts = [_text(item) for item in items]
     if sum(map(len, texts)) + len(texts) * len(mark) > MAX_TEXT:
         raise TemplateLimitError(f"join: more than {MAX_TEXT:,} characters")
@@ -109,7 +118,7 @@ def _len(value: Value) -> Value:
         return len(value)
     if isinstance(value, Nil) and value.text in ("[]", "map[]"):
         return 0
-    raise _ArgumentError(f"len of type {type_of(value)}")
+    raise _ArgumentError(f"len of type {get_type_name(value)}")
 
 
 def _index(value: Value, *keys: Value) -> Value:
@@ -120,10 +129,10 @@ def _index(value: Value, *keys: Value) -> Value:
 
 def _entry(value: Value, key: Value) -> Value:
     if isinstance(value, dict) or (isinstance(value, Nil) and value.text == "map[]"):
-        zero = Struct("struct {}", ()) if "struct" in type_of(value) else ""
+        zero = Struct("struct {}", ()) if "struct" in get_type_name(value) else ""
         return (value if isinstance(value, dict) else {}).get(_text(key), zero)
     if not isinstance(value, str | list) and value is not NIL_SLICE:
-        raise _ArgumentError(f"can't index item of type {type_of(value)}")
+        raise _ArgumentError(f"can't index item of type {get_type_name(value)}")
     items = value.encode() if isinstance(value, str) else value if isinstance(value, list) else ()
     if not 0 <= _whole(key) < len(items):
         raise _ArgumentError(f"index out of range: {key}")
@@ -132,7 +141,7 @@ def _entry(value: Value, key: Value) -> Value:
 
 def _slice(value: Value, *bounds: Value) -> Value:
     if not isinstance(value, str | list) and value is not NIL_SLICE:
-        raise _ArgumentError(f"can't slice item of type {type_of(value)}")
+        raise _ArgumentError(f"can't slice item of type {get_type_name(value)}")
     if isinstance(value, str) and len(bounds) > 2:
         raise _ArgumentError("cannot 3-index slice a string")
     items = value.encode() if isinstance(value, str) else value if isinstance(value, list) else []
@@ -153,7 +162,7 @@ def _equal(first: Value, *others: Value) -> Value:
 def _same(first: Value, second: Value) -> bool:
     for value in (first, second):
         if isinstance(value, list | dict | Struct) or value in (NIL_SLICE, NIL_MAP):
-            raise _ArgumentError(f"non-comparable type {type_of(value)}")
+            raise _ArgumentError(f"non-comparable type {get_type_name(value)}")
     if isinstance(first, Nil) or isinstance(second, Nil):
         return isinstance(first, Nil) and isinstance(second, Nil)
     if isinstance(first, Time) and isinstance(second, Time):
@@ -181,7 +190,7 @@ def _comparable(first: Value, second: Value) -> None:
 
 
 def _json(value: Value) -> Value:
-    return encode(value, escape_markup=False)
+    return encode_json(value, escape_markup=False)
 
 
 FUNCTIONS: dict[str, Implementation] = {
@@ -200,7 +209,7 @@ FUNCTIONS: dict[str, Implementation] = {
     "pad": _pad,
     "print": lambda *values: sprint(values),
     "printf": lambda template, *values: sprintf(_text(template), values),
-    "println": lambda *values: " ".join(map(text, values)) + "\n",
+    "println": lambda *values: " ".join(map(format_value, values)) + "\n",
     "slice": _slice,
     "split": _split,
     "title": _title,

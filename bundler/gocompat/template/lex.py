@@ -52,7 +52,7 @@ class Token:
         return until == (self.text if self.kind == "mark" else self.kind)
 
 
-def tokens(text: str) -> Iterator[Token]:
+def tokenize(text: str) -> Iterator[Token]:
     """Plain text, and the parts of each action up to its ``end``.
 
     Raises:
@@ -99,7 +99,7 @@ def _inside(text: str, position: int) -> Iterator[tuple[Token, int]]:
             return
 
 
-def constant(token: Token) -> str | float:
+def parse_constant(token: Token) -> str | float:
     """The value of a string, a character (its number) or a number.
 
     Raises:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Union
 
 from bundler.errors import TemplateError, TemplateLimitError
-from bundler.gocompat.template.lex import constant, tokens
+from bundler.gocompat.template.lex import parse_constant, tokenize
 
 if TYPE_CHECKING:
     from bundler.gocompat.template.lex import Token
@@ -93,7 +93,7 @@ def parse(text: str) -> tuple[Tree, ...]:
     """
     if len(text) > MAX_TEMPLATE:
         raise TemplateLimitError(f"more than the {MAX_TEMPLATE:,} characters allowed")
-    parser = _Parser(list(tokens(text)))
+    parser = _Parser(list(tokenize(text)))
     trees, end = parser.body(0)
     if end is not None:
         raise TemplateError(f"line {end.line}: unexpected {{{{{end.text}}}}}")
@@ -242,7 +242,7 @@ class _Parser:
             case "word", name:
                 return Function(name)
             case "string" | "char" | "number", _:
-                return Constant(constant(token))
+                return Constant(parse_constant(token))
             case _:
                 raise self._unexpected(token)
         names = self._fields()

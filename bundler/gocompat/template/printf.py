@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import TemplateError, TemplateLimitError
 from bundler.gocompat import quoting
-from bundler.gocompat.values import Nil, Struct, Time, text
+from bundler.gocompat.values import Nil, Struct, Time, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def sprintf(template: str, arguments: Sequence[Value]) -> str:
 
     result = _VERB.sub(formatted, template)
     if left:
-        extra = ", ".join(f"{type_of(value)}={text(value)}" for value in left)
+        extra = ", ".join(f"{get_type_name(value)}={format_value(value)}" for value in left)
         result += f"%!(EXTRA {extra})"
     return result
 
@@ -57,11 +57,11 @@ def sprint(arguments: Sequence[Value]) -> str:
         both = position and not isinstance(value, str)
         if both and not isinstance(arguments[position - 1], str):
             parts.append(" ")
-        parts.append(text(value))
+        parts.append(format_value(value))
     return "".join(parts)
 
 
-def type_of(value: Value) -> str:
+def get_type_name(value: Value) -> str:
     """What Go calls the type of ``value``."""
     match value:
         case bool():
@@ -77,9 +77,9 @@ def type_of(value: Value) -> str:
         case Struct():
             return value.type
         case list():
-            return f"[]{type_of(value[0]) if value else 'string'}"
+            return f"[]{get_type_name(value[0]) if value else 'string'}"
         case dict():
-            inner = type_of(next(iter(value.values()))) if value else "string"
+            inner = get_type_name(next(iter(value.values()))) if value else "string"
             return f"map[string]{inner}"
         case Nil():
             return {"[]": "[]string", "map[]": "map[string]string"}.get(value.text, "<nil>")
@@ -114,7 +114,7 @@ class _Verb:
                 return self._scalar(value)
 
     def _scalar(self, value: Value) -> str:
-        plain = text(value)
+        plain = format_value(value)
         match value, self._verb:
             case bool(), "v" | "t":
                 return self._padded(plain)
@@ -143,7 +143,7 @@ class _Verb:
             case int(), verb if verb in _WHOLE:
                 return self._whole(value, _WHOLE[verb])
             case float(), "v" | "g" if self._precision is None:
-                return self._padded(self._signed(text(value)))
+                return self._padded(self._signed(format_value(value)))
             case float(), "v" | "g" | "G":
                 raise TemplateError("printf: %g of that precision is not supported")
             case float(), verb if verb in _BROKEN:
@@ -154,7 +154,7 @@ class _Verb:
 
     def _mistaken(self, value: Value) -> str:
         """A value that the verb is not for."""
-        return f"%!{self._verb}({type_of(value)}={self._padded(text(value))})"
+        return f"%!{self._verb}({get_type_name(value)}={self._padded(format_value(value))})"
 
     def _whole(self, value: int, spelled: str) -> str:
         digits = format(abs(value), spelled)

@@ -68,13 +68,13 @@ class OpenImage:
         Raises:
             UnsupportedError: it is an artifact, which has none.
         """
-        return json_encoding.dumps(values.plain(inspect.read_config(self._found, self._image)))
+        return json_encoding.dumps(values.to_plain(inspect.read_config(self._found, self._image)))
 
     def read_runtime_config(self) -> bytes:
         """The part of the configuration that says how to run it."""
         inner = inspect.read_config(self._found, self._image).get("Config")
         assert inner is not None  # noqa: S101 - oci_config makes it one
-        return json_encoding.dumps(values.plain(inner))
+        return json_encoding.dumps(values.to_plain(inner))
 
     def describe_layers(self) -> list[JSON]:
         """Its layers as they can be had, the base first."""
@@ -157,7 +157,7 @@ def open_image(found: ImageRoot, platform: Platform, policy_check: PolicyCheck |
 def _oci_layer(layer: Descriptor) -> Descriptor:
     """A layer of a Docker manifest, under the name that OCI has for what it is."""
     compression = "gzip" if layer.media_type.endswith("gzip") else None
-    named = media_types.layer_media_type(layer.media_type, media_types.OCI_MANIFEST, compression)
+    named = media_types.convert_layer_type(layer.media_type, media_types.OCI_MANIFEST, compression)
     return replace(layer, media_type=named)
 
 

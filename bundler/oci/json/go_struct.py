@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bundler.gocompat.values import NIL, NIL_MAP, NIL_SLICE, ZERO_TIME, Member, Struct, Time, Value
+from bundler.gocompat.values import (
+    NIL,
+    NIL_MAP,
+    NIL_SLICE,
+    ZERO_TIME,
+    Struct,
+    StructField,
+    Time,
+    Value,
+)
 from bundler.oci.json.table import Table
 
 Read = Callable[[Table, str], Value]
@@ -33,11 +42,13 @@ def read_struct(type_name: str, known: Fields, table: Table) -> Struct:
     return Struct(type_name, read_members(known, table))
 
 
-def read_members(known: Fields, table: Table) -> tuple[Member, ...]:
+def read_members(known: Fields, table: Table) -> tuple[StructField, ...]:
     """Read the ``known`` fields in their order; an absent one gets the zero value of its type."""
     table.refuse_other_case(field.key for field in known)
     return tuple(
-        Member(field.name, field.read(table, field.key), field.key, omit_empty=field.omit_empty)
+        StructField(
+            field.name, field.read(table, field.key), field.key, omit_empty=field.omit_empty
+        )
         for field in known
     )
 

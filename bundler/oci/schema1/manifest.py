@@ -49,7 +49,7 @@ _FIRST_PLAIN_VERSION = (1, 8, 3)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Schema1Entry:
     """One layer with its history."""
 
     blob: Digest
@@ -76,14 +76,14 @@ class Schema1:
     architecture: str
     blobs: tuple[Digest, ...]
     """All layers from bottom to top; one may stand there many times."""
-    entries: tuple[Entry, ...]
+    entries: tuple[Schema1Entry, ...]
     """Those from bottom to top that are not repeated at once."""
     artifact_type: None = None
     subject: Descriptor | None = None
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
-    def layers(self) -> tuple[Entry, ...]:
+    def layers(self) -> tuple[Schema1Entry, ...]:
         """The entries whose layers change files."""
         return tuple(entry for entry in self.entries if not entry.throwaway)
 
@@ -206,7 +206,7 @@ def from_config(
     )
 
 
-def renamed(manifest: Schema1, *, name: str, tag: str) -> bytes:
+def rename(manifest: Schema1, *, name: str, tag: str) -> bytes:
     """The document, still to be signed, of the same image under another name."""
     entries = manifest.entries[::-1]
     return json_encoding.dumps(
@@ -221,7 +221,7 @@ def renamed(manifest: Schema1, *, name: str, tag: str) -> bytes:
     )
 
 
-def _read_entry(layer: Table, item: Table) -> Entry:
+def _read_entry(layer: Table, item: Table) -> Schema1Entry:
     layer.refuse_other_case(("blobSum",))
     item.refuse_other_case(("v1Compatibility",))
     v1 = item.text("v1Compatibility")
@@ -235,7 +235,7 @@ def _read_entry(layer: Table, item: Table) -> Entry:
     container.refuse_other_case(("Cmd",))
     command = " ".join(container.texts("Cmd"))
     history = {**table.value, "created_by": command, "empty_layer": throwaway}
-    return Entry(
+    return Schema1Entry(
         layer.digest("blobSum"),
         v1,
         identity,
@@ -245,7 +245,7 @@ def _read_entry(layer: Table, item: Table) -> Entry:
     )
 
 
-def _linked(entries: tuple[Entry, ...], subject: str) -> tuple[Entry, ...]:
+def _linked(entries: tuple[Schema1Entry, ...], subject: str) -> tuple[Schema1Entry, ...]:
     """Each entry's parent is the one below it; one that is repeated at once counts once."""
     if entries[0].parent:
         raise MalformedError(f"{subject}: the lowest layer has a parent")
@@ -316,7 +316,7 @@ def _top(manifest: Schema1, subject: str) -> bytes:
     version = table.optional_text("docker_version")
     if version is None or _version(version) >= _FIRST_PLAIN_VERSION:
         return raw
-    return json_encoding.dumps(values.plain(docker_config.parse(table)))
+    return json_encoding.dumps(values.to_plain(docker_config.parse(table)))
 
 
 def _id_of(blob: Digest, *others: str) -> str:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
-from bundler.content.files.atomic_write import new_part
-from bundler.content.files.os_errors import explained
+from bundler.content.files.atomic_write import create_part_name
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.content.streams.reader import copy_to_fd, drain
 from bundler.content.streams.verified import VerifiedReader
@@ -77,7 +77,7 @@ class StorageDestination:
                     spool = Path(stack.enter_context(scratch)) / "blobs"
                 spool.mkdir(0o700)
             except OSError as error:
-                raise explained(error, spool, "cannot create temporary files") from error
+                raise to_bundler_error(error, spool, "cannot create temporary files") from error
             self._spool = stack.enter_context(Directory.open(spool))
             self._images = storage.list_images()
             self._layers = storage.list_layers()
@@ -92,7 +92,7 @@ class StorageDestination:
         """Return whether this run pushed ``target``, or the storage had it when it was opened."""
         if target.digest is None:
             return False
-        size = self._spool.size(target.digest.hex)
+        size = self._spool.get_size(target.digest.hex)
         if size is not None:
             return target.size in (None, size)
         text = target.digest.text
@@ -112,7 +112,7 @@ class StorageDestination:
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
         """Store a blob in a temporary file."""
-        part = new_part()
+        part = create_part_name()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             fd = os.open(part, flags, 0o600, dir_fd=self._spool.fd)
@@ -122,7 +122,7 @@ class StorageDestination:
                 os.close(fd)
         except OSError as error:
             self._spool.remove(part)
-            raise explained(error, self._spool.path, "cannot write") from error
+            raise to_bundler_error(error, self._spool.path, "cannot write") from error
         except BaseException:
             self._spool.remove(part)
             raise
@@ -221,7 +221,7 @@ class StorageDestination:
         """Return the ID of the stored layer that contains ``diff_id`` on ``parent``."""
         layer_id = layer_store.compute_chain_id(parent, diff_id)
         present = layer_id in self._storage.list_layers()
-        if present and self._spool.size(layer.digest.hex) is None:
+        if present and self._spool.get_size(layer.digest.hex) is None:
             return layer_id
         with ExitStack() as stack:
             stream, compression = self._open_layer(layer, stack)
@@ -240,7 +240,7 @@ class StorageDestination:
 
     def _open_layer(self, layer: Descriptor, stack: ExitStack) -> tuple[Reader, Compression | None]:
         """Open the uncompressed tar of a layer that was pushed, or is stored on another parent."""
-        if self._spool.size(layer.digest.hex) is None:
+        if self._spool.get_size(layer.digest.hex) is None:
             stored = self._find_layer(layer.digest)
             if stored is None:
                 raise NotFoundError(f"{self._storage.subject}: layer {layer.digest} was not pushed")
@@ -260,13 +260,13 @@ class StorageDestination:
 
     def _read(self, digest: Digest, subject: str) -> bytes:
         """Read and verify a manifest or config that was pushed or is stored."""
-        if self._spool.size(digest.hex) is not None:
+        if self._spool.get_size(digest.hex) is not None:
             raw = self._spool.read(digest.hex, limit=strict.MAX_DOCUMENT)
         elif (stored := self._storage.find_item(digest, self._images)) is not None:
             raw = stored
         else:
             raise NotFoundError(f"{subject}: was not pushed")
-        digest.check(raw, subject)
+        digest.verify(raw, subject)
         return raw
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import ConflictError, NoSuchImageError, NotFoundError
 from bundler.errors.counts import shortlist
@@ -153,7 +153,7 @@ def delete(storage: Storage, image_id: str) -> None:
                 remove_tree(image_id, directory.fd)
         except OSError as error:
             path = storage.images.directory / image_id
-            raise explained(error, path, "cannot remove") from error
+            raise to_bundler_error(error, path, "cannot remove") from error
         layer_store.remove(storage, layer_changes, unneeded)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.content.archives.tar_split import SplitWriter
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import NotFoundError
 from bundler.oci.digest import Digest
@@ -95,7 +95,7 @@ def add(
             )
             writer.close()
     except OSError as error:
-        raise explained(error, staged, "cannot unpack") from error
+        raise to_bundler_error(error, staged, "cannot unpack") from error
     record = {
         "id": layer.id,
         "parent": layer.parent,
@@ -161,7 +161,7 @@ def _publish(
         try:
             split.replace(storage.split_path(layer.id))
         except OSError as error:
-            raise explained(error, split, "cannot rename") from error
+            raise to_bundler_error(error, split, "cannot rename") from error
         changes.remove([layer.id])
         changes.add(record)
         changes.save()

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bundler.content.files import file_lock
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ class StorageLock:
         try:
             os.pwrite(self.fd, token, 0)
         except OSError as error:
-            raise explained(error, self.path, "cannot write") from error
+            raise to_bundler_error(error, self.path, "cannot write") from error
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def acquire_lock(path: Path, cancellation: Cancellation, *, write: bool) -> Iter
                 raise
             fd = os.open(path, flags | os.O_RDONLY)
     except OSError as error:
-        raise explained(error, path, "cannot open") from error
+        raise to_bundler_error(error, path, "cannot open") from error
     try:
         lock = StorageLock(path, fd)
         file_lock.lock(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.content.files.atomic_write import write_bytes_in
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import MalformedError, NotFoundError
 from bundler.oci.digest import Digest
@@ -261,7 +261,7 @@ def write_items(directory: Path, image: str, items: dict[str, bytes]) -> None:
     try:
         path.mkdir(0o700, exist_ok=True)
     except OSError as error:
-        raise explained(error, path, "cannot create") from error
+        raise to_bundler_error(error, path, "cannot create") from error
     with Directory.open(path) as image_directory:
         for key, data in items.items():
             write_bytes_in(image_directory, encode_item_key(key), data, mode=0o600)

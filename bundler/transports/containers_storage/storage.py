@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from bundler.content.archives.tar_split import AssembledTar
 from bundler.content.files import file_lock
-from bundler.content.files.os_errors import explained
-from bundler.content.files.safe_directory import Directory, RegularFile, make_directory
+from bundler.content.files.os_errors import to_bundler_error
+from bundler.content.files.safe_directory import Directory, RegularFile, create_directories
 from bundler.errors import LockedError, MalformedError, NotFoundError, UnsupportedError
 from bundler.oci.json import strict
 from bundler.transports.containers_storage.drivers import choice
@@ -148,7 +148,7 @@ class Storage:
         with Directory.open(self.root) as root:
             if ctypes.CDLL(None, use_errno=True).syncfs(root.fd) != 0:
                 error = OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-                raise explained(error, self.root, "cannot synchronize")
+                raise to_bundler_error(error, self.root, "cannot synchronize")
 
 
 def open_storage(config: StorageConfig, cancellation: Cancellation, *, write: bool) -> Storage:
@@ -204,7 +204,7 @@ def create_staging(storage: Storage) -> Iterator[Staging]:
 
 def _remove_abandoned_staging(storage: Storage) -> None:
     with Directory.open(storage.root) as root:
-        names = [name for name in root.names() if name.startswith(_STAGING)]
+        names = [name for name in root.list_names() if name.startswith(_STAGING)]
         for name in names:
             with suppress(LockedError, NotFoundError), root.enter(name) as abandoned:
                 file_lock.lock(abandoned)
@@ -231,14 +231,14 @@ def _remove_tree(path: Path) -> None:
         with Directory.open(path.parent) as parent:
             remove_tree(path.name, parent.fd)
     except OSError as error:
-        raise explained(error, path, "cannot remove") from error
+        raise to_bundler_error(error, path, "cannot remove") from error
 
 
 def _make_directory(path: Path) -> None:
     """Create a directory that only its owner can enter, as all directories of a storage are."""
     try:
         if not path.is_dir():
-            make_directory(path.parent)
+            create_directories(path.parent)
             path.mkdir(0o700, exist_ok=True)
     except OSError as error:
-        raise explained(error, path, "cannot create") from error
+        raise to_bundler_error(error, path, "cannot create") from error

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bundler.content.files import atomic_write
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 
 if TYPE_CHECKING:
     from bundler.content.files.safe_directory import Directory
@@ -17,7 +17,7 @@ _NOT_SUPPORTED = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLI
 
 def supports_links(directory: Directory) -> bool:
     """Report whether the file system of ``directory`` supports hard links, by creating one."""
-    probe, second = atomic_write.new_part(), atomic_write.new_part()
+    probe, second = atomic_write.create_part_name(), atomic_write.create_part_name()
     atomic_write.write_bytes_in(directory, probe, b"")
     try:
         if linked := replace_by_link(directory, probe, directory, second):
@@ -35,7 +35,7 @@ def replace_by_link(source: Directory, name: str, target: Directory, link: str) 
     Raises:
         MediumError, NoSpaceError: the link cannot be created for another reason.
     """
-    temporary = atomic_write.new_part()
+    temporary = atomic_write.create_part_name()
     try:
         os.link(
             name,
@@ -47,7 +47,7 @@ def replace_by_link(source: Directory, name: str, target: Directory, link: str) 
     except OSError as error:
         if error.errno in _NOT_SUPPORTED:
             return False
-        raise explained(error, target.path / link, "cannot link") from error
+        raise to_bundler_error(error, target.path / link, "cannot link") from error
     target.rename(temporary, link)
     return True
 

@@ -79,7 +79,7 @@ def check_reusable(directory: Directory) -> None:
     Raises:
         NotAnImageDirectoryError: it contains something else.
     """
-    if all(atomic_write.is_part(name) for name in directory.names()):
+    if all(atomic_write.is_part(name) for name in directory.list_names()):
         return
     with suppress(LimitError, MalformedError, NotFoundError):
         if directory.read(VERSION, limit=_MAX_VERSION) in (VERSION_1_1, VERSION_1_2):
@@ -109,7 +109,7 @@ def remove_unneeded(directory: Directory, needed: Reachable, *, keep_signatures:
     kept = {stem(digest) for digest in needed.blobs}
     kept |= {f"{stem(digest)}.manifest.json" for digest in needed.manifests}
     signed = {stem(digest) for digest in needed.manifests}
-    for name in directory.names():
+    for name in directory.list_names():
         signature = _SIGNATURE.fullmatch(name)
         if signature:
             stays = keep_signatures and (signature[1] is None or signature[1] in signed)

@@ -46,7 +46,7 @@ class Staging:
         with self._lock:
             if self._directory is not None:
                 return self._directory
-            directory = self._tree.enter(STAGING, make=True)
+            directory = self._tree.enter(STAGING, create=True)
             self._use(directory)
             if not self._may_copy and not supports_links(directory):
                 self.remove()
@@ -62,7 +62,7 @@ class Staging:
         """Remove the directory with all parts."""
         if self._directory is None:
             return
-        for name in self._directory.names():
+        for name in self._directory.list_names():
             self._directory.remove(name)
         self._directory.close()
         self._directory = None
@@ -77,8 +77,8 @@ class Staging:
             self._directory.close()
 
     def _use(self, directory: Directory) -> None:
-        atomic_write.sweep(directory)
-        self.names = set(directory.names())
+        atomic_write.remove_parts(directory)
+        self.names = set(directory.list_names())
         self._directory = directory
 
 

@@ -127,16 +127,16 @@ class DirectoryDestination:
     """
 
     def __init__(self, path: Path, options: OpenOptions | None = None) -> None:  # noqa: ARG002 - as every destination
-        self._created = safe_directory.make_directory(path)
+        self._created = safe_directory.create_directories(path)
         self._lock = threading.Lock()
         self._has_version = False
         self._signatures: dict[Digest, Sequence[bytes]] = {}
         with ExitStack() as undo:
-            undo.callback(safe_directory.unmake_directories, self._created)
+            undo.callback(safe_directory.remove_directories, self._created)
             self._directory = undo.enter_context(Directory.open(path))
             file_lock.lock(self._directory)
             check_reusable(self._directory)
-            atomic_write.sweep(self._directory)
+            atomic_write.remove_parts(self._directory)
             self._root = read_root(self._directory)
             undo.pop_all()
 
@@ -151,13 +151,13 @@ class DirectoryDestination:
             return False
         if self._is_root(target):
             return True
-        size = self._directory.size(part_name(target))
+        size = self._directory.get_size(part_name(target))
         return size is not None and target.size in (None, size)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
         """Store a blob or a manifest; its name becomes durable with ``commit``."""
         with self._lock:  # the file identifies the directory, so that a re-run may reuse it
-            if not self._has_version and self._directory.size(VERSION) is None:
+            if not self._has_version and self._directory.get_size(VERSION) is None:
                 atomic_write.write_bytes_in(self._directory, VERSION, VERSION_1_1)
             self._has_version = True
         stored = atomic_write.write_content(
@@ -196,7 +196,7 @@ class DirectoryDestination:
     def close(self) -> None:
         """Unlock the directory; one that was created and stayed empty is removed."""
         self._directory.close()
-        safe_directory.unmake_directories(self._created)
+        safe_directory.remove_directories(self._created)
 
     def _publish(self, root: Descriptor) -> None:
         node = Node.of(root, "manifest")

@@ -81,12 +81,12 @@ class DirectoryTreeDestination:
 
     def __init__(self, path: Path, options: OpenOptions | None = None) -> None:
         self._may_copy = options is not None and options.duplicate_blobs
-        self._created = safe_directory.make_directory(path)
+        self._created = safe_directory.create_directories(path)
         with ExitStack() as undo:
-            undo.callback(safe_directory.unmake_directories, self._created)
+            undo.callback(safe_directory.remove_directories, self._created)
             self._tree = undo.enter_context(Directory.open(path))
             file_lock.lock(self._tree)
-            atomic_write.sweep(self._tree)
+            atomic_write.remove_parts(self._tree)
             self._index = TreeIndex.scan(self._tree)
             self._staging = Staging(self._tree, may_copy=self._may_copy)
             undo.pop_all()
@@ -99,7 +99,7 @@ class DirectoryTreeDestination:
     def has(self, target: Node, /) -> bool:
         """Report whether any image or the staging directory contains ``target``, by its size."""
         try:
-            size = self._tree.size(*self._locate(target))
+            size = self._tree.get_size(*self._locate(target))
         except NotFoundError:
             return False
         return size is not None and target.size in (None, size)
@@ -157,14 +157,14 @@ class DirectoryTreeDestination:
         """Unlock the tree; a directory that was created and stayed empty is removed."""
         self._staging.close()
         self._tree.close()
-        safe_directory.unmake_directories(self._created)
+        safe_directory.remove_directories(self._created)
 
     def _publish(
         self, path: Components, root: Descriptor, needed: Reachable, uses: Counter[str]
     ) -> None:
         """Write the image ``root`` to the directory at ``path``, its manifest last."""
-        with self._tree.enter(*path, make=True) as directory:
-            atomic_write.sweep(directory)
+        with self._tree.enter(*path, create=True) as directory:
+            atomic_write.remove_parts(directory)
             former = read_root(directory)
             is_same = former is not None and root.digest.matches(former)
             write_version(directory, needed)
@@ -192,7 +192,7 @@ class DirectoryTreeDestination:
             return  # a foreign layer, or a platform that was left out
         is_staged = part in self._staging.names
         with self._tree.enter(*parents) as source:
-            if not is_staged and directory.size(name) == node.size:
+            if not is_staged and directory.get_size(name) == node.size:
                 return
             if is_same_file(source, source_name, directory, name):
                 return

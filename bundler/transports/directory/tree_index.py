@@ -53,7 +53,7 @@ class TreeIndex:
         Raises:
             LimitError: the tree contains too many files.
         """
-        for name in directory.names():
+        for name in directory.list_names():
             self.by_name.setdefault(name, path)
         if len(self.by_name) > _MAX_FILES:
             raise LimitError(f"{directory.path}: more than {_MAX_FILES:,} files")
@@ -92,7 +92,7 @@ def parse_image_path(name: str) -> Components:
 
 def _find_images(tree: Directory, path: Components) -> Iterator[Components]:
     with tree.enter(*path) as directory:
-        if path and directory.size(VERSION) is not None:
+        if path and directory.get_size(VERSION) is not None:
             yield path
             return
         with os.scandir(directory.fd) as items:

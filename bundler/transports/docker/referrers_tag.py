@@ -44,7 +44,7 @@ def list_by_tag(repository: Repository, root: Descriptor, raw: bytes) -> None:
         root.digest,
         root.size,
         annotations=parsed.annotations,
-        artifact_type=manifest.listed_type(parsed),
+        artifact_type=manifest.get_artifact_type(parsed),
     )
     value["manifests"].append(entry.to_json())
     encoded = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

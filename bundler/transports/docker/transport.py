@@ -112,7 +112,7 @@ class DockerSource:
             lambda repository: repository.get_manifest(wanted.version)
         )
         if wanted.tag is None and wanted.digest is not None:
-            manifest.check(raw, descriptor, f"{self._primary.name}@{wanted.digest}")
+            manifest.verify(raw, descriptor, f"{self._primary.name}@{wanted.digest}")
         elif wanted.digest not in (None, descriptor.digest):
             raise ConflictError(
                 f"{self._primary.name}:{wanted.tag}: the tag has moved "
@@ -333,7 +333,7 @@ class DockerDestination:
         raw = self._manifests.get(root.digest)
         if raw is None:
             found, raw = self._repository.get_manifest(root.digest)
-            manifest.check(raw, found, f"{self._repository.name}@{root.digest}")
+            manifest.verify(raw, found, f"{self._repository.name}@{root.digest}")
             self._manifests.put(root, raw)
         return raw
 

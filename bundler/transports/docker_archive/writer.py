@@ -118,7 +118,7 @@ class DockerArchiveWriter:
                     entry["RepoTags"].append(str(name))
         self._archive.add_bytes(MANIFEST, _encode(list(entries.values())))
         self._archive.add_bytes("repositories", _encode(_list_repositories(names)))
-        return self._archive.end()
+        return self._archive.finish()
 
     def config_digest(self, root: Descriptor) -> Digest:
         """Return the digest of the config of an image that was pushed."""

@@ -61,7 +61,7 @@ class ArchivedFiles:
                 raise MalformedError(f"{path}: {link.name!r} is a link")
             self._opened = opened.pop_all()
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return the names of all members."""
         return list(self._members)
 
@@ -137,7 +137,7 @@ class OciArchiveDestination:
         index = add_images(create_index(self._path), images, self.has)
         self._archive.add_bytes(image_layout.INDEX_FILE, index.encode())
         self._archive.add_bytes(image_layout.MARK_FILE, image_layout.MARK)
-        self._file.publish(self._archive.end())
+        self._file.publish(self._archive.finish())
 
     def close(self) -> None:
         """Close the file; an archive that was not committed is removed."""

@@ -34,7 +34,7 @@ class Files(Protocol):
 
     path: Path
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return the names at the top level; an archive returns the names of all members."""
         ...
 
@@ -96,7 +96,7 @@ class BlobStore:
     """
 
     def __init__(self, layout: Directory, shared: Path | None) -> None:
-        self._created = safe_directory.make_directory(shared) if shared else []
+        self._created = safe_directory.create_directories(shared) if shared else []
         self._is_shared = shared is not None
         self._root = Directory.open(shared) if shared else layout
         self._parents = () if shared else (_BLOBS,)
@@ -109,7 +109,7 @@ class BlobStore:
         """Report whether a regular file with the name and size of ``target`` exists."""
         if target.digest is None:
             return False
-        size = self._root.size(*self.reader.path(target.digest))
+        size = self._root.get_size(*self.reader.path(target.digest))
         return size is not None and target.size in (None, size)
 
     def push(self, target: Node, content: Content) -> Descriptor:
@@ -118,7 +118,7 @@ class BlobStore:
         with self._lock:
             directory = self._directories.get(algorithm)
             if directory is None:
-                directory = self._root.enter(*self._parents, algorithm, make=True)
+                directory = self._root.enter(*self._parents, algorithm, create=True)
                 self._directories[algorithm] = directory
         stored = atomic_write.write_content(
             directory, lambda blob: blob.digest.hex, content, durable_name=False
@@ -141,7 +141,7 @@ class BlobStore:
             return  # another process may be writing there
         for algorithm in _ALGORITHMS:
             with suppress(NotFoundError), self._root.enter(*self._parents, algorithm) as directory:
-                atomic_write.sweep(directory)
+                atomic_write.remove_parts(directory)
 
     def remove(self, digests: Iterable[Digest]) -> None:
         """Remove the blobs that are present, unless the directory is shared."""
@@ -159,4 +159,4 @@ class BlobStore:
         self._directories.clear()
         if self._is_shared:
             self._root.close()
-        safe_directory.unmake_directories(self._created)
+        safe_directory.remove_directories(self._created)

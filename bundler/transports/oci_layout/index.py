@@ -40,7 +40,7 @@ def read_index_if_present(files: Files) -> LayoutIndex | None:
     Raises:
         LimitError, MalformedError, UnsupportedError: not a layout of a supported version.
     """
-    names = files.names()
+    names = files.list_names()
     if image_layout.MARK_FILE in names:
         mark = files.read(image_layout.MARK_FILE, limit=image_layout.MAX_MARK)
         image_layout.check_mark(mark, str(files.path / image_layout.MARK_FILE))
@@ -67,8 +67,8 @@ def add_images(
     for image in images:
         if not has(Node.of(image.root, "manifest")):
             raise IntegrityError(f"{index.subject}: {image.root.digest} was not pushed")
-    return index.published(
-        image_layout.named(image.root, name, dict(image.annotations))
+    return index.with_entries(
+        image_layout.create_entry(image.root, name, dict(image.annotations))
         for image in images
         for name in image.names or (None,)
     )

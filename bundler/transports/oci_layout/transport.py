@@ -76,7 +76,7 @@ class LayoutSource:
 
     def tags(self) -> list[str]:
         """Return all names, in the order of ``index.json``."""
-        return self._index.names()
+        return self._index.list_names()
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """Return the roots with this ``subject``; a root that cannot be read has none."""
@@ -106,15 +106,15 @@ class LayoutDestination:
     """
 
     def __init__(self, path: Path, options: OpenOptions | None = None) -> None:
-        self._created = safe_directory.make_directory(path)
+        self._created = safe_directory.create_directories(path)
         with ExitStack() as opened:
-            opened.callback(safe_directory.unmake_directories, self._created)
+            opened.callback(safe_directory.remove_directories, self._created)
             self._root = opened.enter_context(Directory.open(path))
             file_lock.lock(self._root)
             read_index_if_present(self._root)  # report a damaged index before the first push
             self._blobs = BlobStore(self._root, options.shared_blob_dir if options else None)
             opened.callback(self._blobs.close)
-            atomic_write.sweep(self._root)
+            atomic_write.remove_parts(self._root)
             self._blobs.sweep()
             self._opened = opened.pop_all()
 
@@ -203,7 +203,7 @@ class LayoutDestination:
         atomic_write.sync_directory(self._root)
         for path in self._created:
             atomic_write.sync_directory(path.parent)
-        if self._root.size(image_layout.MARK_FILE) is None:
+        if self._root.get_size(image_layout.MARK_FILE) is None:
             atomic_write.write_bytes_in(self._root, image_layout.MARK_FILE, image_layout.MARK)
 
     def _read_manifest(self, entry: Descriptor) -> bytes | None:

@@ -12,7 +12,7 @@ import select
 import stat
 from typing import TYPE_CHECKING, Self
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams.reader import BUFFER_SIZE, write_all
 from bundler.transports.shared.scratch_file import ScratchFile
 
@@ -55,7 +55,7 @@ class PipeReader:
             else:
                 self._fd = os.dup(standard)
         except OSError as error:
-            raise explained(error, path, "cannot read") from error
+            raise to_bundler_error(error, path, "cannot read") from error
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
 
@@ -77,7 +77,7 @@ class PipeReader:
                 self._cancellation.check()
             return os.readv(self._fd, [buffer])
         except OSError as error:
-            raise explained(error, self._path, "cannot read") from error
+            raise to_bundler_error(error, self._path, "cannot read") from error
 
     def close(self) -> None:
         """Close the pipe."""
@@ -122,7 +122,7 @@ class PipeWriter:
             finally:
                 os.close(pipe)
         except OSError as error:
-            raise explained(error, self._pipe_path, "cannot write") from error
+            raise to_bundler_error(error, self._pipe_path, "cannot write") from error
 
     def close(self) -> None:
         """Discard the file."""

@@ -47,7 +47,7 @@ def find_reachable(
         if raw is None:
             return ()
         parsed = manifest.parse(raw, found.media_type, subject=f"manifest {found.digest}")
-        return manifest.children(parsed)
+        return manifest.list_children(parsed)
 
     found = Reachable()
     for visit in walk(roots, list_children):

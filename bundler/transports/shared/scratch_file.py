@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import RegularFile
 from bundler.content.streams.reader import read_chunks, write_all
 from bundler.errors import LimitError
@@ -37,7 +37,7 @@ class ScratchFile:
         try:
             self._file = tempfile.TemporaryFile(dir=self.path, buffering=0)  # noqa: SIM115 - until close
         except OSError as error:
-            raise explained(error, self.path, "cannot write a temporary file") from error
+            raise to_bundler_error(error, self.path, "cannot write a temporary file") from error
         self.fd = self._file.fileno()
 
     def reader(self, path: Path | None = None) -> RegularFile:
@@ -84,5 +84,5 @@ def copy_to_scratch(
                     raise LimitError(f"{path}: more than the {limit:,} bytes allowed")
                 write_all(file.fd, chunk)
         except OSError as error:
-            raise explained(error, file.path, "cannot write a temporary file") from error
+            raise to_bundler_error(error, file.path, "cannot write a temporary file") from error
         return file.reader(path)

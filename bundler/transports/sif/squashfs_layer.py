@@ -21,7 +21,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
 
 from bundler.content.compression.decompress import FREE_OUTPUT, MAX_RATIO
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import FileSlice
 from bundler.content.streams.reader import read_chunks
 from bundler.errors import LimitError, MalformedError, UnsupportedError
@@ -98,7 +98,7 @@ class _Conversion:
                         self._write_member(output, member, BytesIO(data))
                     output.write(bytes(2 * tarfile.BLOCKSIZE))
             except OSError as error:
-                raise explained(error, layer.path, "cannot write") from error
+                raise to_bundler_error(error, layer.path, "cannot write") from error
             return layer.reader()
 
     def _run_unsquashfs(self, output: int) -> None:

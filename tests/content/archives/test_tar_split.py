@@ -60,7 +60,7 @@ def split(tar, folder):
             with path.open("wb") as file:
                 entries.content(entry.name, file.write)
         else:
-            writer.empty(entry.name)
+            writer.write_empty_file(entry.name)
     writer.close()
     return record.getvalue()
 

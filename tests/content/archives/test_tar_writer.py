@@ -43,7 +43,7 @@ def test_others_find_what_was_written(tmp_path):
         stored = archive.add("d/large", stream(b"x" * 5000))
         archive.add(LONG, stream(b"long"))
         archive.add_bytes("empty", b"")
-        size = archive.end()
+        size = archive.finish()
     assert (stored.digest, stored.size) == (Digest.of(b"x" * 5000), 5000)
     assert (tmp_path / "a.tar").stat().st_size == size
     listed = subprocess.run(
@@ -65,7 +65,7 @@ def test_our_reader_finds_every_member(tmp_path_factory, files):
     with writing(path) as archive:
         for number, (data, long) in enumerate(files):
             archive.add(f"{LONG if long else 'f'}{number}", stream(data))
-        archive.end()
+        archive.finish()
     with RegularFile.open(path) as file:
         members = tar_index.index(file)
         found = [tar_index.open_member(file, one).read() for one in members.values()]
@@ -78,7 +78,7 @@ def test_links_and_modes_are_as_they_were_asked_for(tmp_path):
         archive = TarWriter(fd, tmp_path / "a.tar", mode=0o444)
         archive.add_bytes("file", b"x")
         archive.add_link("d/link", "../file")
-        archive.end()
+        archive.finish()
     finally:
         os.close(fd)
     with tarfile.open(tmp_path / "a.tar") as found:
@@ -92,7 +92,7 @@ def test_links_and_modes_are_as_they_were_asked_for(tmp_path):
 def test_a_name_may_come_from_the_content(tmp_path):
     with writing(tmp_path / "a.tar") as archive:
         archive.add(lambda made: made.digest.hex, stream(b"made"))
-        archive.end()
+        archive.finish()
     with tarfile.open(tmp_path / "a.tar") as found:
         assert found.getnames() == [Digest.of(b"made").hex]
 
@@ -113,7 +113,7 @@ def test_a_file_that_broke_off_leaves_nothing(tmp_path):
             )
         for one in (archive, same):
             one.add("second", stream(b"22"))
-            one.end()
+            one.finish()
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "same.tar").read_bytes()
 
 
@@ -131,7 +131,7 @@ def test_a_file_larger_than_octal_digits_can_say(tmp_path):
     try:
         archive = Sparse(fd, tmp_path / "a.tar")
         archive.add("huge", stream(b""))
-        archive.end()
+        archive.finish()
     finally:
         os.close(fd)
     with RegularFile.open(tmp_path / "a.tar") as file:

@@ -165,5 +165,5 @@ def test_what_was_left_unfinished_is_swept_and_nothing_else(tmp_path):
     for name in (".airbundle-01.part", "name", ".airbundle-x", "x.part"):
         (tmp_path / name).write_bytes(b"")
     with Directory.open(tmp_path) as directory:
-        atomic_write.sweep(directory)
+        atomic_write.remove_parts(directory)
     assert set(listing(tmp_path)) == {"name", ".airbundle-x", "x.part"}

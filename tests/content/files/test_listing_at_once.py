@@ -12,5 +12,5 @@ def test_threads_that_list_one_directory_all_see_all_of_it(tmp_path):
     for name in names:
         (tmp_path / name).touch()
     with Directory.open(tmp_path) as directory, ThreadPoolExecutor(8) as executor:
-        seen = list(executor.map(lambda _: directory.names(), range(400)))
+        seen = list(executor.map(lambda _: directory.list_names(), range(400)))
     assert all(one == names for one in seen)

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bundler.content.files.safe_directory import Directory, FileSlice, RegularFile, make_directory
+from bundler.content.files.safe_directory import (
+    Directory,
+    FileSlice,
+    RegularFile,
+    create_directories,
+)
 from bundler.errors import (
     LimitError,
     MalformedError,
@@ -44,7 +49,7 @@ def test_readinto_fills_the_callers_buffer(root):
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "x\0", "/etc"])
 def test_a_name_is_one_component(root, name):
-    for use in (root.open_file, root.enter, root.size, root.remove):
+    for use in (root.open_file, root.enter, root.get_size, root.remove):
         with pytest.raises(MalformedError):
             use(name)
 
@@ -56,7 +61,7 @@ def test_a_link_to_a_directory_is_not_entered(root, tmp_path):
             use()
         assert raised.value.path == str(root.path / "link")
         assert raised.value.os_error is not None
-    assert root.size("link", "b", "file") is None
+    assert root.get_size("link", "b", "file") is None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +79,7 @@ def test_what_is_no_plain_file_is_not_read(root, tmp_path, make):
     with pytest.raises(NotPlainFileError) as raised:
         root.open_file("a", "b", "special")
     assert raised.value.path == str(root.path / "a/b/special")
-    assert root.size("a", "b", "special") is None
+    assert root.get_size("a", "b", "special") is None
 
 
 def test_a_device_is_not_read():
@@ -90,7 +95,7 @@ def test_what_is_not_there_is_told_with_its_path(root):
     with pytest.raises(MissingFileError) as raised:
         root.enter("x", "y")
     assert raised.value.path == str(root.path / "x")
-    assert root.size("a", "nothing") is None
+    assert root.get_size("a", "nothing") is None
 
 
 def test_a_small_file_is_read_up_to_its_limit(root):
@@ -100,7 +105,7 @@ def test_a_small_file_is_read_up_to_its_limit(root):
 
 
 def test_a_directory_is_made_where_it_is_missing(root, tmp_path):
-    with root.enter("new", "deep", make=True) as deep:
+    with root.enter("new", "deep", create=True) as deep:
         assert deep.path == tmp_path / "root/new/deep"
     assert (tmp_path / "root/new/deep").is_dir()
 
@@ -128,16 +133,16 @@ def test_a_slice_ends_with_its_file(tmp_path):
 
 
 def test_directories_that_were_made_are_told_from_the_top(tmp_path):
-    assert make_directory(tmp_path / "a/b") == [tmp_path / "a", tmp_path / "a/b"]
-    assert make_directory(tmp_path / "a/b") == []
+    assert create_directories(tmp_path / "a/b") == [tmp_path / "a", tmp_path / "a/b"]
+    assert create_directories(tmp_path / "a/b") == []
 
 
 def test_a_file_in_the_way_is_told(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError):
-        make_directory(tmp_path / "file")
+        create_directories(tmp_path / "file")
     with pytest.raises((MalformedError, MediumError)):
-        make_directory(tmp_path / "file/below")
+        create_directories(tmp_path / "file/below")
     with pytest.raises(MissingFileError) as raised:
         Directory.open(tmp_path / "file")
     assert isinstance(raised.value.os_error, NotADirectoryError)

@@ -8,26 +8,30 @@ from hypothesis import strategies as st
 
 from bundler.errors import BundlerError, LimitError, TemplateError, UsageError
 from bundler.gocompat.template.execute import render
-from bundler.gocompat.values import NIL, NIL_MAP, NIL_SLICE, Member, Struct, Time, Value
+from bundler.gocompat.values import NIL, NIL_MAP, NIL_SLICE, Struct, StructField, Time, Value
 
 LAYER = Struct(
     "types.Layer",
-    (Member("Digest", "sha256:1"), Member("Size", 12), Member("Annotations", NIL_MAP)),
+    (
+        StructField("Digest", "sha256:1"),
+        StructField("Size", 12),
+        StructField("Annotations", NIL_MAP),
+    ),
 )
 DATA = Struct(
     "inspect.Output",
     (
-        Member("Name", "example.com/app"),
-        Member("Tag", ""),
-        Member("Created", Time.parse("2020-01-02T03:04:05.120Z", "test")),
-        Member("Never", NIL),
-        Member("Labels", {"b": "<1>", "a": 'ü"', "org.x": "y"}),
-        Member("NoLabels", NIL_MAP),
-        Member("Os", "linux"),
-        Member("Layers", ["sha256:1", "sha256:22"]),
-        Member("LayersData", [LAYER]),
-        Member("Env", ["PATH=/bin", 'A="q"']),
-        Member("NoEnv", NIL_SLICE),
+        StructField("Name", "example.com/app"),
+        StructField("Tag", ""),
+        StructField("Created", Time.parse("2020-01-02T03:04:05.120Z", "test")),
+        StructField("Never", NIL),
+        StructField("Labels", {"b": "<1>", "a": 'ü"', "org.x": "y"}),
+        StructField("NoLabels", NIL_MAP),
+        StructField("Os", "linux"),
+        StructField("Layers", ["sha256:1", "sha256:22"]),
+        StructField("LayersData", [LAYER]),
+        StructField("Env", ["PATH=/bin", 'A="q"']),
+        StructField("NoEnv", NIL_SLICE),
     ),
 )
 
@@ -293,11 +297,11 @@ def test_any_text_is_printed_or_one_of_our_errors(template: str) -> None:
 def test_any_verb_is_printed_or_one_of_our_errors(verbs: str) -> None:
     template = "{{printf .Verbs .Text .Number .Map .Never 1.5 true}}"
     members = (
-        Member("Verbs", f"%{verbs}"),
-        Member("Text", verbs),
-        Member("Number", -3),
-        Member("Map", {verbs: verbs}),
-        Member("Never", NIL),
+        StructField("Verbs", f"%{verbs}"),
+        StructField("Text", verbs),
+        StructField("Number", -3),
+        StructField("Map", {verbs: verbs}),
+        StructField("Never", NIL),
     )
     _try(template, Struct("test", members))
 

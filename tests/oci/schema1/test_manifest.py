@@ -63,7 +63,7 @@ def test_layers_stand_from_bottom_to_top():
     assert found.blobs == (LAYERS[0], schema1.EMPTY_LAYER_DIGEST, LAYERS[1])
     assert [entry.blob for entry in found.layers] == LAYERS
     assert (found.name, found.tag, found.architecture) == ("team/app", "1", "arm64")
-    assert manifest.children(found) == tuple(
+    assert manifest.list_children(found) == tuple(
         (Descriptor(media_types.DOCKER_LAYER_GZIP, digest, SIZE_UNKNOWN), "layer")
         for digest in found.blobs
     )
@@ -76,11 +76,11 @@ def test_a_signature_does_not_change_the_digest():
     assert parse(PAYLOAD).media_type == media_types.DOCKER_SCHEMA1
     assert found.digest == parse(PAYLOAD).digest == Digest.of(PAYLOAD)
     descriptor = Descriptor(found.media_type, found.digest, len(signed))
-    manifest.check(signed, descriptor, "image")
+    manifest.verify(signed, descriptor, "image")
     with pytest.raises(SizeMismatchError):
-        manifest.check(signed + b" ", descriptor, "image")
+        manifest.verify(signed + b" ", descriptor, "image")
     with pytest.raises(DigestMismatchError):
-        manifest.check(signed.replace(b"team/app", b"team/apq"), descriptor, "image")
+        manifest.verify(signed.replace(b"team/app", b"team/apq"), descriptor, "image")
 
 
 def test_an_image_gets_its_config_back():
@@ -95,7 +95,7 @@ def test_an_image_gets_its_config_back():
 
 
 def test_a_new_name_changes_nothing_else():
-    found = parse(schema1.renamed(parse(PAYLOAD), name="other", tag="2"))
+    found = parse(schema1.rename(parse(PAYLOAD), name="other", tag="2"))
     assert (found.name, found.tag) == ("other", "2")
     assert found.entries == parse(PAYLOAD).entries
 

@@ -175,14 +175,16 @@ def _end(resolved: events.ImageResolved) -> frozenset[str]:
 
 
 def _again(event: events.Retrying, reason: str) -> str:
-    wait = durations.text(event.wait)
+    wait = durations.format_duration(event.wait)
     return f"Failed, retrying in {wait} ... ({event.attempt}/{event.repeats}). Error: {reason}"
 
 
 def _debugging(event: events.Retrying | events.Notice) -> str:
     if isinstance(event, events.Notice):
         return event.text
-    return f"{event.subject}: {event.reason}; trying again in {durations.text(event.wait)}"
+    return (
+        f"{event.subject}: {event.reason}; trying again in {durations.format_duration(event.wait)}"
+    )
 
 
 class _SyncLog:

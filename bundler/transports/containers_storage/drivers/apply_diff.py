@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bundler.content.archives.tar_stream import TarEntries
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams.reader import write_all
 from bundler.errors import MalformedError, MediumError
 from bundler.transports.containers_storage.drivers.rooted_tree import (
@@ -139,7 +139,7 @@ class _DiffApplier:
             try:
                 os.utime(self._tree.open_directory(parts), ns=(mtime, mtime))
             except OSError as error:
-                raise explained(error, self._tree.path, "cannot set the time") from error
+                raise to_bundler_error(error, self._tree.path, "cannot set the time") from error
         return self._owners
 
     def _apply_entry(self, entry: TarEntry, parts: Parts, entries: TarEntries) -> None:
@@ -173,7 +173,7 @@ class _DiffApplier:
                     if entry.format == stat.S_IFIFO or not self._in_userns:
                         os.mknod(parts[-1], entry.format | 0o600, entry.device, dir_fd=directory)
                         _set_metadata(directory, parts[-1], entry)
-        self._split.empty(entry.name)
+        self._split.write_empty_file(entry.name)
 
     def _apply_whiteout(self, entry: TarEntry, parts: Parts) -> None:
         base = parts[-1]
@@ -276,7 +276,7 @@ class _DiffApplier:
         if error.errno in _INVALID_PATH:
             return MalformedError(f"{name}: invalid path: {reason}")
         path = self._tree.path.joinpath(*parse_member_name(entry.name, ""))
-        converted = explained(error, path, "cannot unpack")
+        converted = to_bundler_error(error, path, "cannot unpack")
         if error.errno == errno.EPERM and os.geteuid() != 0:
             converted.hint = "only root can change owners: run this as root, or in 'podman unshare'"
         return converted

@@ -15,7 +15,7 @@ import stat
 import string
 from typing import TYPE_CHECKING
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import MalformedError
 from bundler.transports.containers_storage.drivers.driver import ROOT_MODE
@@ -69,7 +69,7 @@ class OverlayDriver:
                 os.chown(diff, status.st_uid, status.st_gid)
                 diff.chmod(stat.S_IMODE(status.st_mode))
         except OSError as error:
-            raise explained(error, staging, "cannot create a layer") from error
+            raise to_bundler_error(error, staging, "cannot create a layer") from error
         return diff
 
     def publish(self, staging: Path, layer: str) -> None:
@@ -81,7 +81,7 @@ class OverlayDriver:
             (links / short).symlink_to(f"../{layer}/diff")
             staging.rename(self.home / layer)
         except OSError as error:
-            raise explained(error, self.home / layer, "cannot write") from error
+            raise to_bundler_error(error, self.home / layer, "cannot write") from error
 
     def remove(self, layer: str) -> None:
         """Remove the directory and the link of a layer, if they exist."""
@@ -93,7 +93,7 @@ class OverlayDriver:
                         links.remove(short)
                 remove_tree(layer, home.fd)
         except OSError as error:
-            raise explained(error, self.home / layer, "cannot remove") from error
+            raise to_bundler_error(error, self.home / layer, "cannot remove") from error
 
     def open_tree(self, layer: str) -> RootedTree:
         """Open the files of a layer; the caller closes the tree."""

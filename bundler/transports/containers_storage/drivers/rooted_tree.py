@@ -13,7 +13,7 @@ import stat
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Self
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import RegularFile
 from bundler.errors import LimitError, MalformedError
 
@@ -51,7 +51,7 @@ class RootedTree:
         try:
             return cls(path, os.open(path, _DIRECTORY))
         except OSError as error:
-            raise explained(error, path, "cannot open") from error
+            raise to_bundler_error(error, path, "cannot open") from error
 
     def open_directory(self, parts: Parts, *, create: bool = False) -> int:
         """Return a descriptor of a directory. The tree owns it, and may close it in the next call.

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from bundler.content.files.os_errors import explained
+from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.transports.containers_storage.drivers.copy_tree import copy_tree
 from bundler.transports.containers_storage.drivers.driver import ROOT_MODE
@@ -43,7 +43,7 @@ class VfsDriver:
                 ):
                     copy_tree(below.fd, copy.fd)
         except OSError as error:
-            raise explained(error, staging, "cannot copy the parent layer") from error
+            raise to_bundler_error(error, staging, "cannot copy the parent layer") from error
         return tree
 
     def publish(self, staging: Path, layer: str) -> None:
@@ -52,7 +52,7 @@ class VfsDriver:
             self._layers.mkdir(0o700, parents=True, exist_ok=True)
             (staging / "tree").rename(self._layers / layer)
         except OSError as error:
-            raise explained(error, self._layers / layer, "cannot write") from error
+            raise to_bundler_error(error, self._layers / layer, "cannot write") from error
 
     def remove(self, layer: str) -> None:
         """Remove the tree of a layer, if it exists."""
@@ -60,7 +60,7 @@ class VfsDriver:
             with Directory.open(self._layers) as layers:
                 remove_tree(layer, layers.fd)
         except OSError as error:
-            raise explained(error, self._layers / layer, "cannot remove") from error
+            raise to_bundler_error(error, self._layers / layer, "cannot remove") from error
 
     def open_tree(self, layer: str) -> RootedTree:
         """Open the tree of a layer; the caller closes it."""

@@ -31,7 +31,7 @@ class ProgressView(Protocol):
         """Show an event; may be called from any thread."""
         ...
 
-    def last_words(self) -> None:
+    def show_interruption(self) -> None:
         """Report what a cancelled command did and did not do; never raises."""
         ...
 

@@ -84,7 +84,7 @@ class Progress:
             self._notes.clear()
         self._write(text)
 
-    def last_words(self) -> None:
+    def show_interruption(self) -> None:
         """Say what was done and what was not, of work that was stopped; never raises."""
         with self._lock:
             text = self._tally.so_far()

@@ -16,7 +16,7 @@ import click
 from bundler import __version__
 from bundler.cli.options import global_options
 from bundler.cli.options.retry import retrying
-from bundler.cli.runtime.signals import interruptible
+from bundler.cli.runtime.signals import handle_signals
 from bundler.errors import BundlerError, CancelledError, TimeLimitError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class CommandContext:
         """
         from bundler.cli.runtime import host_platform  # noqa: PLC0415 - loads the data model
 
-        options, found = self.options, host_platform.platform()
+        options, found = self.options, host_platform.detect_platform()
         if options.override_arch:
             found = replace(found, architecture=options.override_arch, variant=None)
         return replace(
@@ -110,7 +110,9 @@ class CommandContext:
         """
         from bundler.cli.runtime import policy  # noqa: PLC0415 - only who copies images asks
 
-        return policy.policy_check(self.settings, self.options, required=self.policy_required)
+        return policy.create_policy_check(
+            self.settings, self.options, required=self.policy_required
+        )
 
     @property
     def scratch(self) -> Path | None:
@@ -127,7 +129,7 @@ class CommandContext:
             TimeLimitError: it took longer than ``--command-timeout``.
         """
         progress = self.frontend.show_progress(quiet=self.quiet)
-        with interruptible(progress.last_words, self.frontend.report_error) as cancellation:
+        with handle_signals(progress.show_interruption, self.frontend.report_error) as cancellation:
             try:
                 with (
                     _time_limit(self.options.command_timeout, cancellation),
@@ -136,7 +138,7 @@ class CommandContext:
                 ):
                     yield CommandRun(self, cancellation, progress.emit, executor)
             except CancelledError:
-                progress.last_words()
+                progress.show_interruption()
                 raise
 
 
@@ -230,7 +232,7 @@ class CommandRun:
 
 @contextmanager
 def _time_limit(seconds: float | None, cancellation: Cancellation) -> Iterator[None]:
-    """Stop the block after so long; what stops it is told apart from the user's own Ctrl-C."""
+    """Cancel the block after ``seconds``; raise TimeLimitError, not CancelledError."""
     if not seconds:
         yield
         return

@@ -1,4 +1,4 @@
-"""The platform of the machine that this program runs on, as images are labelled."""
+"""The platform of this machine, in the words of image configs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _ARCHITECTURES = {
     "i686": ("386", None),
     "loongarch64": ("loong64", None),
 }
-"""What the kernel calls a processor, where images call it something else."""
+"""Architecture and variant by the machine name of the kernel, where they differ."""
 
 
-def platform() -> Platform:
-    """This machine's operating system, architecture and variant."""
+def detect_platform() -> Platform:
+    """Return the operating system, architecture and variant of this machine."""
     system = os.uname()
-    return named(system.sysname, system.machine)
+    return create_platform(system.sysname, system.machine)
 
 
-def named(system: str, machine: str) -> Platform:
-    """The platform that a kernel describes with these two words."""
+def create_platform(system: str, machine: str) -> Platform:
+    """Return the platform for the names that ``uname`` prints."""
     architecture, variant = _ARCHITECTURES.get(machine, (machine, None))
     return Platform(system.lower(), architecture, variant)

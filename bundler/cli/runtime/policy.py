@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bundler.ports import PolicyCheck, Source
 
 
-def policy_check(
+def create_policy_check(
     settings: Settings, options: ProgramOptions, *, required: bool
 ) -> PolicyCheck | None:
     """Return the check that every image's manifest has to pass; None if every image is accepted.
@@ -33,23 +33,23 @@ def policy_check(
     policy = settings.policy()
     if policy is None:
         if required or options.require_signed:
-            places = ", ".join(map(str, settings.paths.policy_json))
+            paths = ", ".join(map(str, settings.paths.policy_json))
             raise PolicyFileError(
-                f"no policy.json says which images to trust; there could be one at {places}",
+                f"no policy.json says which images to trust; there could be one at {paths}",
                 hint="write one of them, name one with --policy, or trust every image with "
                 "--insecure-policy",
             )
         return None
-    admitted: set[str] = set()
+    accepted: set[str] = set()
 
-    def decide(source: Source, reference: str, descriptor: Descriptor, raw: bytes) -> None:  # noqa: ARG001 - signatures will need them
-        if reference not in admitted:
+    def check(source: Source, reference: str, descriptor: Descriptor, raw: bytes) -> None:  # noqa: ARG001 - signatures will need them
+        if reference not in accepted:
             policies.check(
                 policy,
                 transports.parse(reference),
                 policies.refuse_signature,
                 require_signed=options.require_signed,
             )
-            admitted.add(reference)
+            accepted.add(reference)
 
-    return decide
+    return check

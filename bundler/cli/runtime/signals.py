@@ -1,8 +1,8 @@
-"""Ctrl-C and SIGTERM: the work is asked to stop, and the program ends within two seconds.
+"""SIGINT, SIGTERM and SIGHUP: cancel the command, and end the process within two seconds.
 
-A thread waits for the signals, because the main thread may be held by a lock or inside C code
-when one arrives. The first signal requests the cancellation. If the work has not wound down
-after a grace time (some thread hangs in a read), or at the second signal, the process ends.
+A thread waits for the signals, because the main thread may be blocked by a lock or in C code when
+one arrives. The first signal requests the cancellation. If the command has not ended after a grace
+period (a thread may hang in a read), or at the second signal, the process ends.
 """
 
 from __future__ import annotations
@@ -23,33 +23,39 @@ if TYPE_CHECKING:
 
     from bundler.errors import BundlerError
 
-GRACE = 1.5
+GRACE_PERIOD = 1.5
 """Seconds between the first signal and the end of the process."""
 
-_SPEECH = 0.4  # seconds to say why, should the terminal not take it
+_OUTPUT_TIMEOUT = 0.4  # seconds for the terminal to accept the final message
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def interruptible(
-    last_words: Callable[[], None], report_error: Callable[[BundlerError], object]
+def handle_signals(
+    show_interruption: Callable[[], None], report_error: Callable[[BundlerError], object]
 ) -> Iterator[Cancellation]:
-    """A cancellation that SIGINT, SIGTERM and SIGHUP request; only from the main thread.
+    """Provide a cancellation that the signals request; only for the main thread.
 
-    ``last_words`` tells what was done and what was not, if the process has to be ended without
-    the main thread. A signal that was ignored before, as under nohup, stays ignored.
+    A signal that was ignored before, as under nohup, stays ignored.
+
+    Args:
+        show_interruption: called if the process has to end without the main thread, to report what
+            was done; must not raise.
+        report_error: called after it with the error to report.
     """
     cancellation = Cancellation()
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     ended = threading.Event()
     watcher = threading.Thread(
-        target=_watch, args=(reader, cancellation, ended, last_words, report_error), daemon=True
+        target=_watch,
+        args=(reader, cancellation, ended, show_interruption, report_error),
+        daemon=True,
     )
     watcher.start()
     former_writer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     former = {
-        number: signal.signal(number, _nothing)
+        number: signal.signal(number, _ignore)
         for number in _SIGNALS
         if signal.getsignal(number) is not signal.SIG_IGN
     }
@@ -70,20 +76,20 @@ def _watch(
     reader: int,
     cancellation: Cancellation,
     ended: threading.Event,
-    last_words: Callable[[], None],
+    show_interruption: Callable[[], None],
     report_error: Callable[[BundlerError], object],
 ) -> None:
-    """Wait for a signal, then for the end; the pipe's closing means that there was none."""
+    """Wait for a signal, then for the end of the command; a closed pipe means no signal."""
     number = _next_signal(reader)
     if number is None:
         return
     status = 128 + number
-    _exit_after(GRACE + _SPEECH, status)
+    _exit_after(GRACE_PERIOD + _OUTPUT_TIMEOUT, status)
     cancellation.request(number)
-    select.select([reader], [], [], GRACE)
-    _exit_after(_SPEECH, status)
+    select.select([reader], [], [], GRACE_PERIOD)
+    _exit_after(_OUTPUT_TIMEOUT, status)
     if not ended.is_set():
-        last_words()
+        show_interruption()
         report_error(CancelledError(signal_number=number))
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -99,11 +105,11 @@ def _next_signal(reader: int) -> int | None:
 
 
 def _exit_after(seconds: float, status: int) -> None:
-    """Whatever hangs until then, even a terminal that takes no more text."""
+    """End the process after a time, even if the terminal accepts no more output."""
     timer = threading.Timer(seconds, os._exit, [status])
     timer.daemon = True
     timer.start()
 
 
-def _nothing(number: int, frame: object) -> None:
-    """Python writes to the wake-up pipe only for signals that have a handler."""
+def _ignore(number: int, frame: object) -> None:
+    """Do nothing; Python writes only signals with a handler to the wake-up pipe."""

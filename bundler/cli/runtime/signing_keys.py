@@ -1,4 +1,4 @@
-"""Keys and passphrases, asked for before anything else happens."""
+"""Read signing keys, and ask for their passphrases before the command starts."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PrivateKey, PublicKey
 
 
-def private_keys(paths: Sequence[Path], passphrase_file: Path | None) -> tuple[PrivateKey, ...]:
-    """Read the keys to sign with; on a terminal, ask for each passphrase that is needed.
+def read_private_keys(
+    paths: Sequence[Path], passphrase_file: Path | None
+) -> tuple[PrivateKey, ...]:
+    """Read private keys; prompt for each passphrase that no file provides.
 
     Raises:
-        UsageError: a passphrase is needed and nobody is there to be asked, or it is wrong.
-        NotFoundError, ConfigError, UnsupportedError: a file that holds no such key.
+        UsageError: a passphrase is wrong, or is needed without a terminal.
+        NotFoundError, ConfigError, UnsupportedError: a file contains no private key.
     """
-    given = None if passphrase_file is None else first_line(passphrase_file)
+    file_passphrase = None if passphrase_file is None else read_passphrase(passphrase_file)
     if not paths:
         return ()
     from bundler.trust import keys  # noqa: PLC0415 - loads cryptography
 
-    found = []
+    private_keys = []
     for path in paths:
         pem = keys.read_key_file(path)
-        passphrase = given
-        if given is None and keys.needs_passphrase(pem):
-            passphrase = ask(f"Passphrase of {path}")
-        found.append(keys.parse_private_key(pem, passphrase, str(path)))
-    return tuple(found)
+        passphrase = file_passphrase
+        if passphrase is None and keys.needs_passphrase(pem):
+            passphrase = ask_for_passphrase(f"Passphrase of {path}")
+        private_keys.append(keys.parse_private_key(pem, passphrase, str(path)))
+    return tuple(private_keys)
 
 
-def public_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
-    """Read the keys to trust.
+def read_public_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
+    """Read public keys.
 
     Raises:
-        NotFoundError, ConfigError, UnsupportedError: a file that holds no such key.
+        NotFoundError, ConfigError, UnsupportedError: a file contains no public key.
     """
     if not paths:
         return ()
@@ -51,8 +53,8 @@ def public_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
     return tuple(keys.read_public_key(path) for path in paths)
 
 
-def first_line(path: Path) -> bytes:
-    """The passphrase in a file: its first line, without the line's end.
+def read_passphrase(path: Path) -> bytes:
+    """Read a passphrase from the first line of a file, without the line end.
 
     Raises:
         ConfigError: the file cannot be read, or its first line is empty.
@@ -67,15 +69,15 @@ def first_line(path: Path) -> bytes:
     return line
 
 
-def ask(question: str, *, twice: bool = False) -> bytes:
-    """Ask on the terminal, without showing the answer.
+def ask_for_passphrase(prompt: str, *, twice: bool = False) -> bytes:
+    """Prompt on the terminal, without echo; ``twice`` requires the same answer again.
 
     Raises:
-        UsageError: there is no terminal.
+        UsageError: standard input is not a terminal.
     """
     if not sys.stdin.isatty():
         raise UsageError(
-            f"{question}: there is no terminal to ask on", hint="give --passphrase-file FILE"
+            f"{prompt}: there is no terminal to ask on", hint="give --passphrase-file FILE"
         )
-    answer: str = click.prompt(question, hide_input=True, confirmation_prompt=twice, err=True)
+    answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
     return answer.encode()

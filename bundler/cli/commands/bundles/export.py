@@ -85,7 +85,7 @@ def export(
             "--sign-key and --unsigned exclude one another" if unsigned else "no key to sign with",
             hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
         )
-    signing = signing_keys.private_keys(sign_keys, passphrase_file)
+    signing = signing_keys.read_private_keys(sign_keys, passphrase_file)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415

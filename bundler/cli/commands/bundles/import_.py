@@ -79,7 +79,7 @@ def import_(
     TARGET is docker://HOST[:PORT][/PREFIX], oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
     these and further settings.
     """
-    public = signing_keys.public_keys(trusted)
+    public = signing_keys.read_public_keys(trusted)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
     from bundler.cli.options import import_target  # noqa: PLC0415 - as above
 

@@ -44,7 +44,7 @@ def verify(
     The exit status is 0 if it is whole and signed by a given key, 3 if it is damaged, and 4 if it
     is whole but not signed by a given key, or expired.
     """
-    trusted = signing_keys.public_keys(key_files)
+    trusted = signing_keys.read_public_keys(key_files)
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
 
     with context.run(1) as run:

@@ -70,9 +70,9 @@ def _passphrase(file: Path | None, *, no_passphrase: bool) -> bytes | None:
             raise UsageError("--passphrase-file and --no-passphrase exclude one another")
         return None
     if file is not None:
-        return signing_keys.first_line(file)
+        return signing_keys.read_passphrase(file)
     try:
-        return signing_keys.ask("New passphrase", twice=True)
+        return signing_keys.ask_for_passphrase("New passphrase", twice=True)
     except UsageError as error:
         raise UsageError(
             error.message, hint="use --passphrase-file FILE, or --no-passphrase"

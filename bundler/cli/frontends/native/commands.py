@@ -107,7 +107,7 @@ class LazyGroup(click.Group):
         """Find the command that ``args`` begin with.
 
         Raises:
-            UsageError: there is none; the hint names the nearest.
+            UsageError: there is no such command; the hint names a similar one.
         """
         if args[0] not in {*COMMANDS, *HIDDEN} and not ctx.resilient_parsing:
             raise UsageError(f"there is no command {args[0][:80]!r}", hint=_nearest(args[0]))

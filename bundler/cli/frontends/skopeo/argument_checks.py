@@ -1,4 +1,7 @@
-"""What Skopeo finds wrong in a command line before it looks at anything else, in its words."""
+"""Checks of a command line before its command runs, with Skopeo's messages.
+
+The order of the checks is Skopeo's.
+"""
 
 from __future__ import annotations
 
@@ -15,33 +18,49 @@ if TYPE_CHECKING:
 
     from bundler.cli.frontends.skopeo.argv import CommandLine
 
-_ONE = "Exactly one non-option argument expected"
-_TWO = "Exactly two arguments expected"
+_USAGE_COUNTS = {
+    "copy": (2, "Exactly two arguments expected"),
+    "list-tags": (1, "Exactly one non-option argument expected"),
+    "sync": (2, "Exactly two arguments expected"),
+}
+"""Numbers of arguments; if they are wrong, the usage is printed before the message."""
+_COUNTS = {
+    "completion": (1, "accepts 1 arg(s), received {}"),
+    "delete": (1, "Usage: delete imageReference"),
+    "experimental-image-proxy": (0, "accepts 0 arg(s), received {}"),
+    "inspect": (1, "Exactly one argument expected"),
+    "manifest-digest": (1, "Usage: skopeo manifest-digest manifest"),
+}
+"""Numbers of arguments of other commands, with the message if they are wrong."""
 _FORMATS = ("oci", "v2s1", "v2s2")
 _COMPRESSIONS = ("gzip", "zstd", "zstd:chunked")
 
 
-def wants_usage(line: CommandLine) -> str | None:
-    """Why the command's usage is to be shown: the number of arguments is not what it takes."""
-    wanted, reason = _COUNTED.get(line.command.name, (None, ""))
-    return None if wanted in (None, len(line.arguments)) else reason
+def find_count_problem(line: CommandLine) -> str | None:
+    """Return the message that follows the usage if the number of arguments is wrong; else None."""
+    count, message = _USAGE_COUNTS.get(line.command.name, (None, ""))
+    return None if count in (None, len(line.arguments)) else message
 
 
 def check(line: CommandLine) -> None:
-    """Look for what contradicts, in the order in which Skopeo does.
+    """Check the flags and arguments of a command.
 
     Raises:
-        UsageError: the first that is found.
+        UsageError: the first mistake.
     """
-    if line.says("insecure-policy") and line.says("require-signed"):
+    if line.is_set("insecure-policy") and line.is_set("require-signed"):
         raise UsageError("--insecure-policy and --require-signed are mutually exclusive")
-    found = _CHECKS.get(line.command.name)
-    if found is not None:
-        found(line)
+    number = len(line.arguments)
+    count, message = _COUNTS.get(line.command.name, (number, ""))
+    if count != number:
+        raise UsageError(message.format(number))
+    check_command = _CHECKS.get(line.command.name)
+    if check_command is not None:
+        check_command(line)
 
 
-def warn(line: CommandLine) -> None:
-    """Log the warnings about flags that have no effect, or another one soon."""
+def log_warnings(line: CommandLine) -> None:
+    """Log warnings about flags that are deprecated or have no effect."""
     command = line.command.name
     if command in ("copy", "sync") and "tls-verify" in line.flags:
         logrus.log(
@@ -50,7 +69,7 @@ def warn(line: CommandLine) -> None:
         )
     if command == "copy" and not line.arguments[1].startswith("dir:"):
         for name in ("dest-compress", "dest-decompress"):
-            if line.says(name):
+            if line.is_set(name):
                 logrus.log(
                     "warning", f"--{name} can only be used if the destination transport is 'dir'"
                 )
@@ -59,26 +78,26 @@ def warn(line: CommandLine) -> None:
 
 
 def check_supported(line: CommandLine) -> None:
-    """Look for flags that this program does not have: those that sign.
+    """Check that no flag requests a signature, which this program does not create.
 
     Raises:
-        UsageError: there is one.
+        UsageError: there is such a flag.
     """
     for name in line.flags:
         if name.startswith("sign-"):
             raise UsageError(f"--{name} is not supported by this program")
 
 
-def _copy(line: CommandLine) -> None:
+def _check_copy(line: CommandLine) -> None:
     for text, side in zip(line.arguments, ("source", "destination"), strict=True):
-        if (reason := reference_checks.why_not(text)) is not None:
+        if (reason := reference_checks.find_reference_problem(text)) is not None:
             raise UsageError(f"Invalid {side} name {text}: {reason}")
-    _access(line, "src-")
-    _access(line, "dest-")
-    _compression(line)
+    _check_credentials(line, "src-")
+    _check_credentials(line, "dest-")
+    _check_compression(line)
     for name in line.items("additional-tag"):
-        _additional_tag(name)
-    if line.text("multi-arch") and line.says("all"):
+        _check_additional_tag(name)
+    if line.text("multi-arch") and line.is_set("all"):
         raise UsageError("Cannot use --all and --multi-arch flags together")
     choice = line.text("multi-arch")
     if choice and choice not in ("system", "all", "index-only") and "/" not in choice:
@@ -86,10 +105,10 @@ def _copy(line: CommandLine) -> None:
             f"unknown multi-arch option {quote(choice)}. Choose one of the supported options:"
             " 'system', 'all', or 'index-only'"
         )
-    _format(line)
-    _encryption(line)
+    _check_format(line)
+    _check_encryption(line)
     destination = line.arguments[1]
-    both = line.says("dest-compress") and line.says("dest-decompress")
+    both = line.is_set("dest-compress") and line.is_set("dest-decompress")
     if both and destination.startswith("dir:"):
         raise UsageError(
             f"initializing destination {destination}:"
@@ -97,7 +116,7 @@ def _copy(line: CommandLine) -> None:
         )
 
 
-def _sync(line: CommandLine) -> None:
+def _check_sync(line: CommandLine) -> None:
     source, destination = line.text("src"), line.text("dest")
     if not source:
         raise UsageError("A source transport must be specified")
@@ -109,50 +128,48 @@ def _sync(line: CommandLine) -> None:
         raise UsageError(f"{quote(destination)} is not a valid destination transport")
     if source == destination == "dir":
         raise UsageError("sync from 'dir' to 'dir' not implemented, consider using rsync instead")
-    _format(line)
-    _access(line, "src-")
-    _access(line, "dest-")
-    _sync_source(source, line.arguments[0])
+    _check_format(line)
+    _check_credentials(line, "src-")
+    _check_credentials(line, "dest-")
+    _check_sync_source(source, line.arguments[0])
 
 
-def _sync_source(transport: str, text: str) -> None:
-    reason = reference_checks.why_no_image(text)
+def _check_sync_source(transport: str, text: str) -> None:
+    reason = reference_checks.find_image_name_problem(text)
     if transport == "docker" and reason is not None:
         raise UsageError(
             'Cannot obtain a valid image reference for transport "docker" and reference'
             f" {quote(text)}: {reason}"
         )
-    unreadable = local_errors.why_unreadable(text) if transport != "docker" else None
+    unreadable = local_errors.find_open_error(text) if transport != "docker" else None
     if unreadable is not None and transport == "dir":
         raise UsageError(f"Invalid source directory specified: stat {text}: {unreadable}")
     if unreadable is not None:
         raise UsageError(f"open {text}: {unreadable}")
 
 
-def _inspect(line: CommandLine) -> None:
-    _count(line, 1, "Exactly one argument expected")
-    if line.says("raw") and line.text("format"):
+def _check_inspect(line: CommandLine) -> None:
+    if line.is_set("raw") and line.text("format"):
         raise UsageError("raw output does not support format option")
-    _access(line)
+    _check_credentials(line)
     text = line.arguments[0]
-    if (reason := reference_checks.why_not(text)) is not None:
+    if (reason := reference_checks.find_reference_problem(text)) is not None:
         raise UsageError(f"Error parsing image name {quote(text)}: {reason}")
 
 
-def _delete(line: CommandLine) -> None:
-    _count(line, 1, "Usage: delete imageReference")
+def _check_delete(line: CommandLine) -> None:
     text = line.arguments[0]
-    if (reason := reference_checks.why_not(text)) is not None:
+    if (reason := reference_checks.find_reference_problem(text)) is not None:
         raise UsageError(f"Invalid source name {text}: {reason}")
-    _access(line)
+    _check_credentials(line)
     transport = text.partition(":")[0]
     if transport not in ("docker", "oci", "containers-storage", "atomic"):
         shown = "oci" if transport == "oci-archive" else transport
         raise UsageError(f"Deleting images not implemented for {shown}: images")
 
 
-def _list_tags(line: CommandLine) -> None:
-    _access(line)
+def _check_list_tags(line: CommandLine) -> None:
+    _check_credentials(line)
     text = line.arguments[0]
     transport, _, rest = text.partition(":")
     if transport not in transports.names() or transport == text:
@@ -162,64 +179,46 @@ def _list_tags(line: CommandLine) -> None:
             f"Unsupported transport '{transport}' for tag listing."
             " Only supported: docker, docker-archive"
         )
-    if (reason := reference_checks.why_not(text)) is not None:
+    if (reason := reference_checks.find_reference_problem(text)) is not None:
         raise UsageError(reason)
     if transport == "docker" and ("@" in rest or ":" in rest.rpartition("/")[2]):
         raise UsageError("No tag or digest allowed in reference")
 
 
-def _login(line: CommandLine) -> None:
+def _check_login(line: CommandLine) -> None:
     if not line.arguments:
         raise UsageError("please provide a registry to log in to")
     if len(line.arguments) > 1:
         raise UsageError("login accepts only one registry to log in to")
-    _account(line)
-    if line.says("password-stdin"):
+    _check_credentials_files(line)
+    if line.is_set("password-stdin"):
         if line.text("password"):
             raise UsageError("can't specify both --password-stdin and --password")
         if not line.text("username"):
             raise UsageError("must provide --username with --password-stdin")
 
 
-def _logout(line: CommandLine) -> None:
-    if line.says("all"):
+def _check_logout(line: CommandLine) -> None:
+    if line.is_set("all"):
         if line.arguments:
             raise UsageError("--all takes no arguments")
     elif not line.arguments:
         raise UsageError("please provide a registry to log out from")
     elif len(line.arguments) > 1:
         raise UsageError("logout accepts only one registry to log out from")
-    _account(line)
+    _check_credentials_files(line)
     path = line.text("authfile")
-    if path and (reason := local_errors.why_unreadable(path)) is not None:
+    if path and (reason := local_errors.find_open_error(path)) is not None:
         raise UsageError(f"credential file is not accessible: faccessat {path}: {reason}")
 
 
-def _manifest_digest(line: CommandLine) -> None:
-    _count(line, 1, "Usage: skopeo manifest-digest manifest")
-
-
-def _layers(line: CommandLine) -> None:
+def _check_layers(line: CommandLine) -> None:
     sys.stderr.write("DEPRECATED: skopeo layers is deprecated in favor of skopeo copy\n")
     if not line.arguments:
         raise UsageError("Usage: layers imageReference [layer...]")
 
 
-def _completion(line: CommandLine) -> None:
-    _count(line, 1, f"accepts 1 arg(s), received {len(line.arguments)}")
-
-
-def _image_proxy(line: CommandLine) -> None:
-    _count(line, 0, f"accepts 0 arg(s), received {len(line.arguments)}")
-    _access(line)
-
-
-def _count(line: CommandLine, wanted: int, reason: str) -> None:
-    if len(line.arguments) != wanted:
-        raise UsageError(reason)
-
-
-def _account(line: CommandLine) -> None:
+def _check_credentials_files(line: CommandLine) -> None:
     if line.text("authfile") and line.text("compat-auth-file"):
         raise UsageError(
             "options for paths to the credential file and to the Docker-compatible credential file"
@@ -227,21 +226,21 @@ def _account(line: CommandLine) -> None:
         )
 
 
-def _access(line: CommandLine, prefix: str = "") -> None:
-    """Who to be for the registry on one side."""
-    creds, username = line.get(f"{prefix}creds"), line.get(f"{prefix}username")
+def _check_credentials(line: CommandLine, side: str = "") -> None:
+    """Check the credentials flags of one side."""
+    creds, username = line.get(f"{side}creds"), line.get(f"{side}username")
     aliases = {"src-": "screds", "dest-": "dcreds"}
     if creds is None:
-        creds = line.get(aliases.get(prefix, prefix))
-    if creds is not None and line.says(f"{prefix}no-creds"):
+        creds = line.get(aliases.get(side, side))
+    if creds is not None and line.is_set(f"{side}no-creds"):
         raise UsageError("creds and no-creds cannot be specified at the same time")
-    if username is not None and line.says(f"{prefix}no-creds"):
+    if username is not None and line.is_set(f"{side}no-creds"):
         raise UsageError("username and no-creds cannot be specified at the same time")
     if creds is not None and username is not None:
         raise UsageError("creds and username cannot be specified at the same time")
-    if username is not None and not line.text(f"{prefix}password"):
+    if username is not None and not line.text(f"{side}password"):
         raise UsageError("password must be specified when username is specified")
-    if username is None and line.get(f"{prefix}password") is not None:
+    if username is None and line.get(f"{side}password") is not None:
         raise UsageError("username must be specified when password is specified")
     if isinstance(creds, str):
         if not creds:
@@ -250,14 +249,14 @@ def _access(line: CommandLine, prefix: str = "") -> None:
             raise UsageError("username can't be empty")
 
 
-def _additional_tag(text: str) -> None:
-    if (reason := reference_checks.why_no_image(text)) is not None:
+def _check_additional_tag(text: str) -> None:
+    if (reason := reference_checks.find_image_name_problem(text)) is not None:
         raise UsageError(f"error parsing additional-tag '{text}': {reason}")
     if ":" not in text.rpartition("/")[2]:
         raise UsageError(f"additional-tag '{text}' must be a tagged reference")
 
 
-def _format(line: CommandLine) -> None:
+def _check_format(line: CommandLine) -> None:
     text = line.text("format")
     if text and text not in _FORMATS:
         raise UsageError(
@@ -266,7 +265,7 @@ def _format(line: CommandLine) -> None:
         )
 
 
-def _compression(line: CommandLine) -> None:
+def _check_compression(line: CommandLine) -> None:
     text = line.text("dest-compress-format")
     if text and text not in _COMPRESSIONS:
         raise UsageError(f"cannot find compressor for {quote(text)}")
@@ -277,25 +276,21 @@ def _compression(line: CommandLine) -> None:
         )
 
 
-def _encryption(line: CommandLine) -> None:
+def _check_encryption(line: CommandLine) -> None:
     if line.items("encryption-key") and line.items("decryption-key"):
         raise UsageError("--encryption-key and --decryption-key cannot be specified together")
     if line.items("encrypt-layer") and not line.items("encryption-key"):
         raise UsageError("--encrypt-layer can only be used with --encryption-key")
 
 
-_COUNTED = {"copy": (2, _TWO), "list-tags": (1, _ONE), "sync": (2, _TWO)}
-
 _CHECKS: dict[str, Callable[[CommandLine], None]] = {
-    "completion": _completion,
-    "copy": _copy,
-    "delete": _delete,
-    "experimental-image-proxy": _image_proxy,
-    "inspect": _inspect,
-    "layers": _layers,
-    "list-tags": _list_tags,
-    "login": _login,
-    "logout": _logout,
-    "manifest-digest": _manifest_digest,
-    "sync": _sync,
+    "copy": _check_copy,
+    "delete": _check_delete,
+    "experimental-image-proxy": _check_credentials,
+    "inspect": _check_inspect,
+    "layers": _check_layers,
+    "list-tags": _check_list_tags,
+    "login": _check_login,
+    "logout": _check_logout,
+    "sync": _check_sync,
 }

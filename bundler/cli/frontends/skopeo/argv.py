@@ -11,40 +11,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo import flag_values
-from bundler.cli.frontends.skopeo.flag_tables import COMMANDS, PROGRAM, Command, Flag
+from bundler.cli.frontends.skopeo.flag_tables import COMMANDS, PROGRAM, Flag, SkopeoCommand
 from bundler.errors import UsageError
 from bundler.gocompat.quoting import quote, quote_rune
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.cli.frontends.skopeo.flag_values import Value
+    from bundler.cli.frontends.skopeo.flag_values import FlagValue
 
 _HELP = "help"
-_LIKE = 2  # edits between a name and one that is offered in its place
+_MAX_EDITS = 2  # edits between a name and one that is offered in its place
 
 
 @dataclass(slots=True)
 class CommandLine:
-    """What was typed."""
+    """A parsed command line."""
 
-    command: Command
-    program: dict[str, Value] = field(default_factory=dict)
-    """What was said before the command, by the flags' names; of a repeated flag the last value."""
-    flags: dict[str, Value] = field(default_factory=dict)
-    """What was said after it."""
+    command: SkopeoCommand
+    global_flags: dict[str, FlagValue] = field(default_factory=dict)
+    """The flags before the command by name; the last value of a repeated flag."""
+    flags: dict[str, FlagValue] = field(default_factory=dict)
+    """The flags after the command."""
     arguments: list[str] = field(default_factory=list)
 
-    def get(self, name: str) -> Value | None:
-        """The value of a flag; None: not said."""
-        return self.flags.get(name, self.program.get(name))
+    def get(self, name: str) -> FlagValue | None:
+        """Return the value of a flag; None if unset."""
+        return self.flags.get(name, self.global_flags.get(name))
 
-    def says(self, name: str) -> bool:
-        """Whether the switch ``name`` is on."""
+    def is_set(self, name: str) -> bool:
+        """Return whether the boolean flag ``name`` is true."""
         return self.get(name) is True
 
     def text(self, name: str) -> str:
-        """The value of ``name``; empty, if it was not said."""
+        """Return the text that is the value of ``name``; empty if unset."""
         value = self.get(name)
         return value if isinstance(value, str) else ""
 
@@ -69,49 +69,44 @@ class CommandLine:
         return value if isinstance(value, list) else []
 
 
-def parse(typed: Sequence[str]) -> CommandLine:
-    """Read a whole command line, without the program's name.
+def parse_command_line(arguments: Sequence[str]) -> CommandLine:
+    """Parse a command line, without the program's name.
 
     Raises:
-        UsageError: in Skopeo's words.
+        UsageError: with Skopeo's message.
     """
     line = CommandLine(PROGRAM)
-    words = list(typed)
-    at = _position_of_command(words)
+    words = list(arguments)
+    at = _find_command(words)
     if at is None:
-        _read(PROGRAM, words, line.program, line.arguments)
+        _parse_words(PROGRAM, words, line.global_flags, line.arguments)
         return line
-    _read(PROGRAM, words[:at], line.program, [])
+    _parse_words(PROGRAM, words[:at], line.global_flags, [])
     if words[at] == _HELP:
-        return _asked_for_help(line, words[at + 1 :])
+        line.command = COMMANDS.get(next(iter(words[at + 1 :]), ""), PROGRAM)
+        line.flags[_HELP] = True
+        return line
     line.command = COMMANDS[words[at]]
-    _read(line.command, words[at + 1 :], line.flags, line.arguments)
+    _parse_words(line.command, words[at + 1 :], line.flags, line.arguments)
     return line
 
 
-def not_a_command(arguments: Sequence[str]) -> UsageError:
-    """The error for a command line without a command."""
+def create_unknown_command_error(arguments: Sequence[str]) -> UsageError:
+    """Return the error for a command line without a known command."""
     ending = "Try 'skopeo --help' for more information"
     if not arguments:
         return UsageError(f"Missing command 'skopeo COMMAND'\n{ending}")
     name = arguments[0]
-    near = sorted(known.name for known in COMMANDS.values() if _like(name, known))
+    near = sorted(known.name for known in COMMANDS.values() if _is_similar(name, known))
     offer = "\nDid you mean this?\n\t{}\n\n".format("\n\t".join(near)) if near else ""
     return UsageError(f"Unrecognized command `skopeo {name}`\n{offer}{ending}")
 
 
-def _asked_for_help(line: CommandLine, words: Sequence[str]) -> CommandLine:
-    """``help COMMAND`` is ``COMMAND --help``."""
-    line.command = COMMANDS.get(next(iter(words), ""), PROGRAM)
-    line.flags[_HELP] = True
-    return line
-
-
-def _position_of_command(words: Sequence[str]) -> int | None:
-    """Where the first word is that is neither a flag nor a flag's value, if it is a command."""
-    flags = PROGRAM.find().values()
-    alone = {f"--{flag.name}" for flag in flags if flag.kind == "bool"}
-    alone |= {f"-{flag.short}" for flag in flags if flag.short and flag.kind == "bool"}
+def _find_command(words: Sequence[str]) -> int | None:
+    """Return the position of the first word that is no flag or value, if it is a command."""
+    flags = PROGRAM.find_flags().values()
+    alone = {f"--{flag.name}" for flag in flags if flag.type == "bool"}
+    alone |= {f"-{flag.short}" for flag in flags if flag.short and flag.type == "bool"}
     awaits_value = False
     for at, word in enumerate(words):
         if "=" not in word and (word.startswith("--") or (len(word) == 2 and word[0] == "-")):
@@ -123,30 +118,34 @@ def _position_of_command(words: Sequence[str]) -> int | None:
     return None
 
 
-def _read(command: Command, words: list[str], said: dict[str, Value], rest: list[str]) -> None:
-    """Put flags into ``said`` and arguments into ``rest``."""
-    reading = _ArgvParser(command, list(words), said)
-    while reading.words:
-        word = reading.words.pop(0)
+def _parse_words(
+    command: SkopeoCommand, words: list[str], flags: dict[str, FlagValue], arguments: list[str]
+) -> None:
+    """Parse the words for a command into ``flags`` and ``arguments``."""
+    parser = _ArgvParser(command, list(words), flags)
+    while parser.words:
+        word = parser.words.pop(0)
         if word == "--":
-            rest += reading.words
+            arguments += parser.words
             return
         if word.startswith("--"):
-            reading.long(word)
+            parser.long(word)
         elif word.startswith("-") and word != "-":
-            reading.short(word[1:])
+            parser.short(word[1:])
         else:
-            rest.append(word)
+            arguments.append(word)
 
 
 class _ArgvParser:
-    """One pass over the words for a command; ``words`` are those that are still to be read."""
+    """One pass over the words for a command; ``words`` are those not parsed yet."""
 
-    def __init__(self, command: Command, words: list[str], said: dict[str, Value]) -> None:
-        self._flags = command.find()
+    def __init__(
+        self, command: SkopeoCommand, words: list[str], values: dict[str, FlagValue]
+    ) -> None:
+        self._flags = command.find_flags()
         self._letters = {flag.short: flag for flag in self._flags.values() if flag.short}
         self.words = words
-        self._said = said
+        self._values = values
 
     def long(self, word: str) -> None:
         name, equals, value = word[2:].partition("=")
@@ -168,41 +167,41 @@ class _ArgvParser:
                 raise UsageError(f"unknown shorthand flag: {letter} in -{here}")
             if len(here) > 2 and here[1] == "=":
                 value, letters = here[2:], ""
-            elif letters and flag.kind != "bool":
+            elif letters and flag.type != "bool":
                 value, letters = letters, ""
             else:
                 value = self._value(flag, f"{letter} in -{here}")
             self._set(flag, value)
 
-    def _value(self, flag: Flag, shown: str) -> str:
-        if flag.kind == "bool":
+    def _value(self, flag: Flag, spelling: str) -> str:
+        if flag.type == "bool":
             return "true"
         if not self.words:
-            raise UsageError(f"flag needs an argument: {shown}")
+            raise UsageError(f"flag needs an argument: {spelling}")
         return self.words.pop(0)
 
     def _set(self, flag: Flag, text: str) -> None:
         try:
-            value = flag_values.PARSERS[flag.kind](text)
+            value = flag_values.PARSERS[flag.type](text)
         except ValueError as error:
             raise UsageError(
                 f"invalid argument {quote(text)} for {quote(flag.spelling)} flag: {error}"
             ) from None
-        former = self._said.get(flag.name)
+        former = self._values.get(flag.name)
         if isinstance(value, list) and isinstance(former, list):
             value = former + value
-        self._said[flag.name] = value
+        self._values[flag.name] = value
 
 
-def _like(name: str, known: Command) -> bool:
-    if known.hidden:
+def _is_similar(name: str, command: SkopeoCommand) -> bool:
+    if command.hidden:
         return False
     name = name.lower()
-    return known.name.startswith(name) or _edits(name, known.name) <= _LIKE
+    return command.name.startswith(name) or _count_edits(name, command.name) <= _MAX_EDITS
 
 
-def _edits(one: str, other: str) -> int:
-    """How many letters have to be put in, left out or replaced."""
+def _count_edits(one: str, other: str) -> int:
+    """Return the edit distance of two words."""
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):
         corner, row[0] = row[0], i

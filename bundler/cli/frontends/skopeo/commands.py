@@ -55,10 +55,10 @@ def sync(context: CommandContext, line: CommandLine) -> None:
     if line.text("dest") == "docker":
         target = f"docker://{destination.rstrip('/')}/image"
     request, to_destination = requests.sync_request(line, context), requests.access(line, "dest-")
-    dry_run = line.says("dry-run")
+    dry_run = line.is_set("dry-run")
     with context.run(DEFAULT_JOBS) as run:
         reading, writing = run.open_options(), run.open_options_for(target, to_destination)
-        engine = run.engine_options(keep_going=line.says("keep-going"))
+        engine = run.engine_options(keep_going=line.is_set("keep-going"))
         check = context.policy_check()
         report = run.retry(
             requests.retry(line),
@@ -85,10 +85,10 @@ def inspect(context: CommandContext, line: CommandLine) -> None:
     request = InspectRequest(
         requests.reference(image),
         context.platform(),
-        raw=line.says("raw"),
-        config=line.says("config"),
+        raw=line.is_set("raw"),
+        config=line.is_set("config"),
         template=line.text("format") or None,
-        tags=not line.says("no-tags"),
+        tags=not line.is_set("no-tags"),
         algorithm=algorithm,
     )
     with context.run(1) as run:
@@ -155,7 +155,7 @@ def login(context: CommandContext, line: CommandLine) -> None:
 
     registry = logins.Registry.parse(line.arguments[0])
     store, settings = requests.credential_store(line), context.settings
-    if line.says("get-login"):
+    if line.is_set("get-login"):
         text.line(logins.find_username(registry, settings, store))
         return
     override = RegistryOverride(
@@ -163,7 +163,7 @@ def login(context: CommandContext, line: CommandLine) -> None:
     )
     username, password = line.text("username") or None, line.text("password") or None
     stored = logins.read_credentials(registry, settings, store)
-    from_stdin = line.says("password-stdin")
+    from_stdin = line.is_set("password-stdin")
     renews = username is None and password is None and not from_stdin and not stored.anonymous
     credentials = stored
     if not renews:
@@ -183,7 +183,7 @@ def login(context: CommandContext, line: CommandLine) -> None:
             path = logins.login(
                 registry, credentials, settings, verify, override=override, store=store
             )
-            if line.says("verbose"):
+            if line.is_set("verbose"):
                 text.line(f"Used:  {path}")
             text.line("Login Succeeded!")
 
@@ -193,7 +193,7 @@ def logout(context: CommandContext, line: CommandLine) -> None:
     from bundler.images import login as logins  # noqa: PLC0415
 
     store = requests.credential_store(line)
-    if line.says("all"):
+    if line.is_set("all"):
         logins.logout_all(context.settings, store)
         subject = "all registries"
     else:

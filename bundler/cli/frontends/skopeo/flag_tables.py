@@ -1,4 +1,4 @@
-"""Every command and flag of Skopeo 1.22, as tables; see its manual pages for what they mean."""
+"""All commands and flags of Skopeo 1.22; its manual pages describe them."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-Kind = Literal["bool", "string", "strings", "int", "uint", "ints", "duration"]
+FlagType = Literal["bool", "string", "strings", "int", "uint", "ints", "duration"]
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag; ``short`` is its letter, ``value`` what help calls its value."""
+    """A flag; ``short`` is its letter, ``value`` the name of its value in help."""
 
     name: str
-    kind: Kind
+    type: FlagType
     short: str = ""
     value: str = ""
     hidden: bool = False
 
     @property
     def spelling(self) -> str:
-        """As messages name it."""
+        """The flag as messages name it."""
         return f"-{self.short}, --{self.name}" if self.short else f"--{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """One command; ``arguments`` is what follows its flags."""
+class SkopeoCommand:
+    """A command; ``arguments`` describes its arguments in help."""
 
     name: str
     arguments: str
     flags: tuple[str, ...] = ()
     hidden: bool = False
 
-    def find(self) -> dict[str, Flag]:
-        """Its flags and the program's, by their names."""
-        return _parsed((*self.flags, *_GLOBAL, "-h --help bool"))
+    def find_flags(self) -> dict[str, Flag]:
+        """Return the flags of the command and the global ones, by name."""
+        return _parse_flags((*self.flags, *_GLOBAL, "-h --help bool"))
 
 
-def _access(prefix: str = "", *, local: bool = True) -> tuple[str, ...]:
-    """The flags that tell how to reach the images of one side."""
+def _create_access_flags(prefix: str = "", *, local: bool = True) -> tuple[str, ...]:
+    """Create the flags for access to one side."""
     flags = (
         "authfile string FILE",
         "cert-dir string DIRECTORY",
@@ -80,8 +80,8 @@ _SIGN = (
     "--sign-passphrase-file string FILE",
 )
 _COPIES = (
-    *_access("src-", local=False),
-    *_access("dest-", local=False),
+    *_create_access_flags("src-", local=False),
+    *_create_access_flags("dest-", local=False),
     *_RETRY,
     *_SIGN,
     "-a --all bool",
@@ -101,7 +101,7 @@ _ACCOUNT = (
 COMMANDS = {
     command.name: command
     for command in (
-        Command(
+        SkopeoCommand(
             "copy",
             "SOURCE-IMAGE DESTINATION-IMAGE",
             (
@@ -130,15 +130,15 @@ COMMANDS = {
                 "--screds string (hidden)",
             ),
         ),
-        Command("delete", "IMAGE-NAME", (*_access(), *_RETRY)),
-        Command(
+        SkopeoCommand("delete", "IMAGE-NAME", (*_create_access_flags(), *_RETRY)),
+        SkopeoCommand(
             "generate-sigstore-key", "", ("--output-prefix string", "--passphrase-file string")
         ),
-        Command(
+        SkopeoCommand(
             "inspect",
             "IMAGE-NAME",
             (
-                *_access(),
+                *_create_access_flags(),
                 *_RETRY,
                 "--config bool",
                 "-f --format string",
@@ -147,8 +147,8 @@ COMMANDS = {
                 "--raw bool",
             ),
         ),
-        Command("list-tags", "SOURCE-IMAGE", (*_access(local=False), *_RETRY)),
-        Command(
+        SkopeoCommand("list-tags", "SOURCE-IMAGE", (*_create_access_flags(local=False), *_RETRY)),
+        SkopeoCommand(
             "login",
             "REGISTRY",
             (
@@ -161,19 +161,19 @@ COMMANDS = {
                 "-v --verbose bool",
             ),
         ),
-        Command("logout", "REGISTRY", (*_ACCOUNT, "-a --all bool")),
-        Command("manifest-digest", "MANIFEST-FILE"),
-        Command(
+        SkopeoCommand("logout", "REGISTRY", (*_ACCOUNT, "-a --all bool")),
+        SkopeoCommand("manifest-digest", "MANIFEST-FILE"),
+        SkopeoCommand(
             "standalone-sign",
             "MANIFEST DOCKER-REFERENCE KEY-FINGERPRINT",
             ("-o --output string SIGNATURE", "--passphrase-file string FILE"),
         ),
-        Command(
+        SkopeoCommand(
             "standalone-verify",
             "MANIFEST DOCKER-REFERENCE KEY-FINGERPRINTS SIGNATURE",
             ("--public-key-file string FILE",),
         ),
-        Command(
+        SkopeoCommand(
             "sync",
             "SOURCE DESTINATION",
             (
@@ -186,23 +186,27 @@ COMMANDS = {
                 "-s --src string",
             ),
         ),
-        Command("completion", "SHELL", ("--no-descriptions bool",), hidden=True),
-        Command("experimental-image-proxy", "", (*_access(), "--sockfd int"), hidden=True),
-        Command("layers", "IMAGE-NAME [LAYER...]", (*_access(), *_RETRY), hidden=True),
-        Command("untrusted-signature-dump-without-verification", "SIGNATURE", hidden=True),
+        SkopeoCommand("completion", "SHELL", ("--no-descriptions bool",), hidden=True),
+        SkopeoCommand(
+            "experimental-image-proxy", "", (*_create_access_flags(), "--sockfd int"), hidden=True
+        ),
+        SkopeoCommand(
+            "layers", "IMAGE-NAME [LAYER...]", (*_create_access_flags(), *_RETRY), hidden=True
+        ),
+        SkopeoCommand("untrusted-signature-dump-without-verification", "SIGNATURE", hidden=True),
     )
 }
-"""The commands by their names; those that lists leave out are at the end."""
+"""The commands by name; the hidden ones are last."""
 
-PROGRAM = Command("", "COMMAND", ("-v --version bool",))
+PROGRAM = SkopeoCommand("", "COMMAND", ("-v --version bool",))
 
 
 @cache
-def _parsed(lines: tuple[str, ...]) -> dict[str, Flag]:
-    return {flag.name: flag for flag in map(_flag, lines)}
+def _parse_flags(lines: tuple[str, ...]) -> dict[str, Flag]:
+    return {flag.name: flag for flag in map(_parse_flag, lines)}
 
 
-def _flag(line: str) -> Flag:
+def _parse_flag(line: str) -> Flag:
     """Read ``[-SHORT] --NAME KIND [VALUE] [(hidden)]``."""
     words = line.split()
     short = words.pop(0)[1:] if not words[0].startswith("--") else ""

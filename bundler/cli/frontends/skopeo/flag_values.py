@@ -1,6 +1,6 @@
-"""Values of flags as Go's ``strconv``, ``time`` and ``encoding/csv`` read them.
+"""Parsers for flag values, as Go's ``strconv``, ``time`` and ``encoding/csv``.
 
-Each function raises ``ValueError`` with Go's own words.
+Each raises ``ValueError`` with Go's message.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from bundler.gocompat.quoting import quote
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.cli.frontends.skopeo.flag_tables import Kind
+    from bundler.cli.frontends.skopeo.flag_tables import FlagType
 
-Value = bool | int | str | float | list[str]
+FlagValue = bool | int | str | float | list[str]
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
@@ -33,50 +33,52 @@ _UNITS = frozenset(
 _PART = re.compile(r"([0-9]*\.?[0-9]*)([^0-9.]*)")
 
 
-def boolean(text: str) -> bool:
-    """As ``strconv.ParseBool``."""
+def parse_bool(text: str) -> bool:
+    """Parse a boolean, as ``strconv.ParseBool``."""
     if text not in _TRUE | _FALSE:
         raise ValueError(f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
     return text in _TRUE
 
 
-def integer(text: str) -> int:
-    """As ``strconv.ParseInt`` of any base into 64 bits."""
-    return _whole(text, "ParseInt", -(2**63), 2**63 - 1)
+def parse_int(text: str) -> int:
+    """Parse a signed 64-bit integer of any base, as ``strconv.ParseInt``."""
+    return _parse_integer(text, "ParseInt", -(2**63), 2**63 - 1)
 
 
-def unsigned(text: str) -> int:
-    """As ``strconv.ParseUint`` of any base into 64 bits."""
+def parse_uint(text: str) -> int:
+    """Parse an unsigned 64-bit integer of any base, as ``strconv.ParseUint``."""
     if text[:1] in ("+", "-"):
         raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
-    return _whole(text, "ParseUint", 0, 2**64 - 1)
+    return _parse_integer(text, "ParseUint", 0, 2**64 - 1)
 
 
-def duration(text: str) -> float:
-    """As ``time.ParseDuration``, in seconds.
+def parse_duration(text: str) -> float:
+    """Parse a duration in seconds, as ``time.ParseDuration``.
 
     https://pkg.go.dev/time#ParseDuration
     """
     try:
         return durations.parse(text)
     except ValueError:
-        raise ValueError(_why_no_duration(text)) from None
+        raise ValueError(_describe_duration_error(text)) from None
 
 
-def fields(text: str) -> list[str]:
-    """The comma separated fields of one line, as ``encoding/csv`` finds them."""
+def parse_csv(text: str) -> list[str]:
+    """Parse the comma-separated fields of one line, as ``encoding/csv``."""
     if '"' not in text:
         return text.splitlines()[0].split(",") if text else []
     found: list[str] = []
     at = 0
     while True:
         if text[at : at + 1] == '"':
-            field, at = _quoted_field(text, at)
+            field, at = _parse_quoted_field(text, at)
         else:
             end = text.find(",", at)
             field = text[at:] if end < 0 else text[at:end]
             if '"' in field:
-                raise ValueError(_csv(at + field.index('"'), 'bare " in non-quote-field'))
+                raise ValueError(
+                    _describe_csv_error(at + field.index('"'), 'bare " in non-quoted-field')
+                )
             at += len(field)
         found.append(field)
         if at >= len(text):
@@ -84,31 +86,27 @@ def fields(text: str) -> list[str]:
         at += 1
 
 
-def integers(text: str) -> list[str]:
-    """A comma separated list of numbers, each as ``strconv.Atoi`` reads it."""
+def parse_ints(text: str) -> list[str]:
+    """Parse a comma-separated list of integers, each as ``strconv.Atoi``; return their texts."""
     for number in text.split(","):
         if not re.fullmatch(r"[+-]?[0-9]+", number):
             raise ValueError(f"strconv.Atoi: parsing {quote(number)}: invalid syntax")
     return text.split(",")
 
 
-def _as_it_is(text: str) -> str:
-    return text
-
-
-PARSERS: dict[Kind, Callable[[str], Value]] = {
-    "bool": boolean,
-    "string": _as_it_is,
-    "strings": fields,
-    "int": integer,
-    "uint": unsigned,
-    "ints": integers,
-    "duration": duration,
+PARSERS: dict[FlagType, Callable[[str], FlagValue]] = {
+    "bool": parse_bool,
+    "string": str,
+    "strings": parse_csv,
+    "int": parse_int,
+    "uint": parse_uint,
+    "ints": parse_ints,
+    "duration": parse_duration,
 }
-"""How each kind of flag reads its value."""
+"""The parser for each type of flag."""
 
 
-def _why_no_duration(text: str) -> str:
+def _describe_duration_error(text: str) -> str:
     rest = text[1:] if text[:1] in ("+", "-") else text
     for number, unit in _PART.findall(rest):
         if number in ("", "."):
@@ -120,12 +118,12 @@ def _why_no_duration(text: str) -> str:
     return f"time: invalid duration {quote(text)}"
 
 
-def _whole(text: str, function: str, least: int, most: int) -> int:
+def _parse_integer(text: str, function: str, least: int, most: int) -> int:
     negative = text.startswith("-")
     body = (text[1:] if text[:1] in ("+", "-") else text).lower()
     prefix = next((key for key in _DIGITS if body.startswith(key) and body != key), "")
     base, digits = _DIGITS[prefix]
-    # A digit may follow an underscore only where the base is told by a prefix.
+    # Underscores may separate digits only after a prefix.
     pattern = f"_?[{digits}]+(_[{digits}]+)*" if prefix else f"[{digits}]+"
     if not re.fullmatch(pattern, body[len(prefix) :]):
         raise ValueError(f"strconv.{function}: parsing {quote(text)}: invalid syntax")
@@ -136,13 +134,15 @@ def _whole(text: str, function: str, least: int, most: int) -> int:
     return number
 
 
-def _quoted_field(text: str, start: int) -> tuple[str, int]:
-    """The field that begins with the quote at ``start``, and where it ends."""
+def _parse_quoted_field(text: str, start: int) -> tuple[str, int]:
+    """Parse the field that begins with the quote at ``start``; return it and its end."""
     field, at = "", start + 1
     while True:
         end = text.find('"', at)
         if end < 0:
-            raise ValueError(_csv(len(text), 'extraneous or missing " in quote-field'))
+            raise ValueError(
+                _describe_csv_error(len(text), 'extraneous or missing " in quoted-field')
+            )
         field += text[at:end]
         following = text[end + 1 : end + 2]
         if following == '"':
@@ -150,8 +150,8 @@ def _quoted_field(text: str, start: int) -> tuple[str, int]:
         elif following in ("", ","):
             return field, end + 1
         else:
-            raise ValueError(_csv(end, 'extraneous or missing " in quote-field'))
+            raise ValueError(_describe_csv_error(end, 'extraneous or missing " in quoted-field'))
 
 
-def _csv(position: int, what: str) -> str:
+def _describe_csv_error(position: int, what: str) -> str:
     return f"parse error on line 1, column {position + 1}: {what}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bundler.cli.frontends.frontend import ProgressView
     from bundler.cli.frontends.skopeo.argv import CommandLine
     from bundler.cli.frontends.skopeo.error_messages import SkopeoMessage
-    from bundler.cli.frontends.skopeo.progress import Lines
+    from bundler.cli.frontends.skopeo.progress import SkopeoProgress
     from bundler.cli.runtime.environment import Environment
     from bundler.errors import BundlerError
 
@@ -29,33 +29,33 @@ class SkopeoFrontend:
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self._line: CommandLine | None = None  # set once it is checked
-        self._lines: Lines | None = None  # the progress of the last attempt
+        self._lines: SkopeoProgress | None = None  # the progress of the last attempt
 
     def run(self, arguments: Sequence[str], /) -> int:
         """Run a command of Skopeo's, or print help or the version."""
-        line = argv.parse(arguments)
-        if line.says("help"):
+        line = argv.parse_command_line(arguments)
+        if line.is_set("help"):
             from bundler.cli.frontends.skopeo import help_text  # noqa: PLC0415 - only for --help
 
-            sys.stdout.write(help_text.text(line.command))
+            sys.stdout.write(help_text.format_help(line.command))
             return 0
         if line.command is PROGRAM:
-            if not line.says("version"):
-                raise argv.not_a_command(line.arguments)
+            if not line.is_set("version"):
+                raise argv.create_unknown_command_error(line.arguments)
             sys.stdout.write(f"skopeo version {VERSION}\n")
             return 0
-        if "tls-verify" in line.program:
+        if "tls-verify" in line.global_flags:
             logrus.log(
                 "warning",
                 "'--tls-verify' is deprecated, please set this on the specific subcommand",
             )
-        if (reason := argument_checks.wants_usage(line)) is not None:
+        if (reason := argument_checks.find_count_problem(line)) is not None:
             from bundler.cli.frontends.skopeo import help_text  # noqa: PLC0415 - as above
 
-            sys.stderr.write(f"{help_text.text(line.command)}\n")
+            sys.stderr.write(f"{help_text.format_help(line.command)}\n")
             raise UsageError(reason)
         argument_checks.check(line)
-        argument_checks.warn(line)
+        argument_checks.log_warnings(line)
         argument_checks.check_supported(line)
         from bundler.cli.frontends.skopeo import commands, requests  # noqa: PLC0415 - as above
         from bundler.cli.runtime.context import CommandContext  # noqa: PLC0415 - as above
@@ -76,24 +76,24 @@ class SkopeoFrontend:
 
     def complete(self, instruction: str, /) -> int:
         """Print completions of all that Skopeo has, supported or not."""
-        from bundler.cli.frontends.skopeo.completion import grammar  # noqa: PLC0415 - only for shells
+        from bundler.cli.frontends.skopeo.completion import create_group  # noqa: PLC0415 - only for shells
         from bundler.cli.runtime.completion import complete  # noqa: PLC0415 - as above
 
-        return complete(grammar(), instruction)
+        return complete(create_group(), instruction)
 
     def show_progress(self, *, quiet: bool) -> ProgressView:
         """Return lines on stdout; warnings go to the log."""
-        from bundler.cli.frontends.skopeo.progress import Lines  # noqa: PLC0415 - not for --help
+        from bundler.cli.frontends.skopeo.progress import SkopeoProgress  # noqa: PLC0415 - not for --help
 
         line = self._line
-        debug, dry_run = (line is not None and line.says(name) for name in ("debug", "dry-run"))
-        self._lines = Lines(
+        debug, dry_run = (line is not None and line.is_set(name) for name in ("debug", "dry-run"))
+        self._lines = SkopeoProgress(
             sys.stdout,
             lambda error: self._message(error).cause,
             quiet=quiet,
             debug=debug,
             dry_run=dry_run,
-            signatures=line is None or not line.says("remove-signatures"),
+            copies_signatures=line is None or not line.is_set("remove-signatures"),
         )
         return self._lines
 
@@ -117,4 +117,4 @@ class SkopeoFrontend:
 
         assert self._line is not None  # noqa: S101 - a command has run
         first_blob = None if self._lines is None else self._lines.first_blob
-        return error_messages.told(error, self._line, first_blob)
+        return error_messages.describe_error(error, self._line, first_blob)

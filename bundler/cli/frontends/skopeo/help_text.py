@@ -1,4 +1,4 @@
-"""Help, in the form that Skopeo's users know."""
+"""Help in Skopeo's form, with the texts of the native help."""
 
 from __future__ import annotations
 
@@ -7,50 +7,46 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.frontends.native.commands import airbundle
-from bundler.cli.frontends.skopeo.flag_tables import COMMANDS, PROGRAM, Command, Flag
+from bundler.cli.frontends.skopeo.flag_tables import COMMANDS, PROGRAM, Flag, SkopeoCommand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def text(command: Command) -> str:
-    """Return the help for ``command``, with the texts of the native help."""
-    group = airbundle
-    context = click.Context(group)
+def format_help(command: SkopeoCommand) -> str:
+    """Return the help for ``command``, which may be the program itself."""
+    context = click.Context(airbundle)
     if command is PROGRAM:
-        says = _said(group)
-        commands = _commands(group, context)
-        return f"Usage:\n  skopeo COMMAND [flags]\n\nCommands:\n{commands}\n{_flags(command, says)}"
-    ours = group.get_command(context, command.name)
+        rows = [
+            (name, native.get_short_help_str(200))
+            for name, listed in COMMANDS.items()
+            if not listed.hidden and (native := airbundle.get_command(context, name)) is not None
+        ]
+        width = max(len(name) for name, _ in rows) + 2
+        commands = "".join(f"  {name:<{width}}{text}\n" for name, text in rows)
+        flags = _format_flags(command, _find_help_texts(airbundle))
+        return f"Usage:\n  skopeo COMMAND [flags]\n\nCommands:\n{commands}\n{flags}"
+    native = airbundle.get_command(context, command.name)
     usage = " ".join(filter(None, ("skopeo", command.name, "[flags]", command.arguments)))
-    about = f"{ours.get_short_help_str(200)}\n\n" if ours else ""
-    return f"{about}Usage:\n  {usage}\n\n{_flags(command, _said(ours) if ours else {})}"
+    summary = f"{native.get_short_help_str(200)}\n\n" if native else ""
+    flags = _format_flags(command, _find_help_texts(native) if native else {})
+    return f"{summary}Usage:\n  {usage}\n\n{flags}"
 
 
-def _commands(group: click.Group, context: click.Context) -> str:
-    rows = [
-        (name, ours.get_short_help_str(200))
-        for name, command in COMMANDS.items()
-        if not command.hidden and (ours := group.get_command(context, name)) is not None
-    ]
-    width = max(len(name) for name, _ in rows) + 2
-    return "".join(f"  {name:<{width}}{says}\n" for name, says in rows)
-
-
-def _flags(command: Command, says: Mapping[str, str]) -> str:
-    shown = sorted(command.find().values(), key=lambda flag: flag.name)
-    rows = [(_spelled(flag), says.get(flag.name, "")) for flag in shown if not flag.hidden]
-    width = max(len(spelled) for spelled, _ in rows) + 3
+def _format_flags(command: SkopeoCommand, texts: Mapping[str, str]) -> str:
+    shown = sorted(command.find_flags().values(), key=lambda flag: flag.name)
+    rows = [(_format_flag(flag), texts.get(flag.name, "")) for flag in shown if not flag.hidden]
+    width = max(len(spelling) for spelling, _ in rows) + 3
     return "Flags:\n" + "".join(f"{left:<{width}}{right}".rstrip() + "\n" for left, right in rows)
 
 
-def _spelled(flag: Flag) -> str:
+def _format_flag(flag: Flag) -> str:
     short = f"-{flag.short}, " if flag.short else "    "
-    value = "" if flag.kind == "bool" else f" {flag.value or flag.kind}"
+    value = "" if flag.type == "bool" else f" {flag.value or flag.type}"
     return f"  {short}--{flag.name}{value}"
 
 
-def _said(command: click.Command) -> dict[str, str]:
-    """What our own help says of each option."""
+def _find_help_texts(command: click.Command) -> dict[str, str]:
+    """Return the native help text of each option by its long name."""
     options = [param for param in command.params if isinstance(param, click.Option)]
     return {name[2:]: param.help or "" for param in options for name in param.opts}

@@ -1,4 +1,4 @@
-"""Failures of a registry, and of the way to it, as Go's libraries and Skopeo put them."""
+"""Skopeo's messages for errors of a registry and of the connection to it."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ from bundler.registry.errors import iterate_causes, speaks_plain_http
 if TYPE_CHECKING:
     from bundler.errors import BundlerError, CertificateSummary, HttpExchange
 
-_RESOLVERS = Path("/etc/resolv.conf")
-_MOST_BODY = 50
+_RESOLV_CONF = Path("/etc/resolv.conf")
+_MAX_BODY = 50
 _TOKEN = "unable to retrieve auth token: invalid username/password: "  # noqa: S105 - no password
 
 
-def unreachable(error: BundlerError, host: str, *, verified: bool) -> str:
-    """That nobody can talk to the registry at ``host``, and why.
+def describe_unreachable(error: BundlerError, host: str, *, verifies_tls: bool) -> str:
+    """Describe that no connection to the registry at ``host`` is possible.
 
     Args:
-        error: what went wrong.
-        host: with its port, if it has one of its own.
-        verified: whether it must prove who it is; if not, plain HTTP is the last thing tried.
+        error: the failure.
+        host: the host name, with its port if that is not the default.
+        verifies_tls: whether certificates are verified; if not, plain HTTP is tried last.
     """
-    url = f"{'https' if verified else 'http'}://{host}/v2/"
-    return f"pinging container registry {host}: Get {quote(url)}: {_why(error, host)}"
+    url = f"{'https' if verifies_tls else 'http'}://{host}/v2/"
+    return f"pinging container registry {host}: Get {quote(url)}: {_describe_cause(error, host)}"
 
 
 def is_refused_token(exchange: HttpExchange) -> bool:
-    """Whether it was a token service that said no."""
+    """Return whether a token service refused a token."""
     return exchange.status in (401, 403) and "/v2/" not in exchange.url
 
 
-def refused_token(exchange: HttpExchange) -> str:
-    """What a token service said."""
+def describe_refused_token(exchange: HttpExchange) -> str:
+    """Describe the answer of a token service that refused a token."""
     if not exchange.entries:
-        return f"{_TOKEN}{answer(exchange)}"
+        return f"{_TOKEN}{describe_answer(exchange)}"
     code, message = exchange.entries[0]
     return f"{_TOKEN}{code.lower().replace('_', ' ')}: {message}"
 
 
-def answer(exchange: HttpExchange) -> str:
-    """What a registry said."""
+def describe_answer(exchange: HttpExchange) -> str:
+    """Describe the answer of a registry that refused a request."""
     status = exchange.status or 0
     if not 400 <= status < 500:
-        return f"received unexpected HTTP status: {_named(status)}"
+        return f"received unexpected HTTP status: {_format_status(status)}"
     if exchange.entries:
         code, message = exchange.entries[0]
         return message or code.lower().replace("_", " ")
@@ -61,58 +61,58 @@ def answer(exchange: HttpExchange) -> str:
         return {401: "authentication required", 403: "denied"}.get(
             status, f"StatusCode: {status}, {quote('')}"
         )
-    shown = exchange.body[:_MOST_BODY]
+    shown = exchange.body[:_MAX_BODY]
     return f"StatusCode: {status}, {quote(shown)}"
 
 
-def _why(error: BundlerError, host: str) -> str:
+def _describe_cause(error: BundlerError, host: str) -> str:
     causes = list(iterate_causes(error))
     for cause in causes:
         match cause:
             case socket.gaierror():
                 name = host.rpartition(":")[0] or host
-                trouble = (
+                problem = (
                     "no such host" if cause.errno != socket.EAI_AGAIN else "server misbehaving"
                 )
-                return f"dial tcp: lookup {name}{_resolver()}: {trouble}"
+                return f"dial tcp: lookup {name}{_describe_name_server()}: {problem}"
             case CertificateError():
-                return f"tls: failed to verify certificate: x509: {_distrust(cause)}"
+                return f"tls: failed to verify certificate: x509: {_describe_certificate(cause)}"
             case ssl.SSLError() if speaks_plain_http(cause):
                 return "http: server gave HTTP response to HTTPS client"
             case ssl.SSLError():
                 return f"remote error: tls: {(cause.reason or 'handshake failure').lower()}"
-            case OSError(errno=number) if number in _DIALLED:
-                return f"dial tcp {_address(host)}: connect: {_DIALLED[number]}"
+            case OSError(errno=number) if number in _DIAL_ERRORS:
+                return f"dial tcp {_resolve_address(host)}: connect: {_DIAL_ERRORS[number]}"
             case ConnectionResetError():
                 return "read: connection reset by peer"
             case TimeoutError():
-                return f"dial tcp {_address(host)}: i/o timeout"
+                return f"dial tcp {_resolve_address(host)}: i/o timeout"
             case _:
                 pass
     return "EOF" if any(isinstance(one, ConnectionError) for one in causes) else str(error)
 
 
-_DIALLED = {
+_DIAL_ERRORS = {
     errno.ECONNREFUSED: "connection refused",
     errno.EHOSTUNREACH: "no route to host",
     errno.ENETUNREACH: "network is unreachable",
 }
 
 
-def _distrust(error: CertificateError) -> str:
+def _describe_certificate(error: CertificateError) -> str:
     certificate = error.certificate
     match error.problem:
         case CertificateProblem.EXPIRED | CertificateProblem.NOT_YET_VALID:
-            return f"certificate has expired or is not yet valid{_dates(certificate)}"
+            return f"certificate has expired or is not yet valid{_describe_validity(certificate)}"
         case CertificateProblem.NAME_MISMATCH if certificate is not None:
-            return _mismatch(error.host, certificate.names)
+            return _describe_mismatch(error.host, certificate.names)
         case CertificateProblem.NAME_MISMATCH:
             return f"certificate is not valid: {error.verify_message}"
         case _:
             return "certificate signed by unknown authority"
 
 
-def _dates(certificate: CertificateSummary | None) -> str:
+def _describe_validity(certificate: CertificateSummary | None) -> str:
     now = datetime.now().astimezone()
     if certificate is None or certificate.not_before <= now <= certificate.not_after:
         return ""
@@ -124,8 +124,8 @@ def _dates(certificate: CertificateSummary | None) -> str:
     return f": current time {shown} is before {before}"
 
 
-def _mismatch(host: str, names: tuple[str, ...]) -> str:
-    """Names the host names of a certificate, or its IP addresses, as ``host`` is one or other."""
+def _describe_mismatch(host: str, names: tuple[str, ...]) -> str:
+    """List the names of a certificate that are of the kind of ``host``: IP addresses or not."""
     valid = [name for name in names if _is_address(name) == _is_address(host)]
     if valid:
         return f"certificate is valid for {', '.join(valid)}, not {host}"
@@ -142,8 +142,8 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _address(host: str) -> str:
-    """The first address that a connection is tried to."""
+def _resolve_address(host: str) -> str:
+    """Return the first address of a host, to which Go connects first."""
     name, colon, port = host.rpartition(":")
     if not colon:
         name, port = host, "443"
@@ -154,10 +154,10 @@ def _address(host: str) -> str:
     return f"[{address[0]}]:{port}" if family == socket.AF_INET6 else f"{address[0]}:{port}"
 
 
-def _resolver() -> str:
-    """Who was asked for the address of a host."""
+def _describe_name_server() -> str:
+    """Describe the name server that Go asks."""
     try:
-        lines = _RESOLVERS.read_text(errors="replace").splitlines()
+        lines = _RESOLV_CONF.read_text(errors="replace").splitlines()
     except OSError:
         return ""
     servers = [
@@ -166,7 +166,7 @@ def _resolver() -> str:
     return f" on {servers[0]}:53" if servers else ""
 
 
-def _named(status: int) -> str:
+def _format_status(status: int) -> str:
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -1,7 +1,7 @@
-"""The lines that Skopeo writes to stdout while it copies, and its warnings in the log.
+"""Progress in Skopeo's form: lines on stdout, and log entries.
 
-Skopeo copies the images of a list one after the other; we copy them at once. The lines keep its
-order all the same: those of an image wait until the one before is done.
+Skopeo copies the images of an index one after another; this program copies them in parallel. The
+lines keep Skopeo's order: those of an image wait until the image before it is done.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     from bundler.events import Event
 
 
-class Lines:
-    """Shows the work of one command; takes events from any thread."""
+class SkopeoProgress:
+    """The progress of one command; takes events from any thread."""
 
     first_blob: str | None = None
-    """Of what is copied, once that is known."""
+    """The digest of the first blob to copy; None if unknown."""
 
     def __init__(
         self,
         stream: TextIO,
-        phrase: Callable[[BundlerError], str],
+        describe_error: Callable[[BundlerError], str],
         *,
         quiet: bool,
         debug: bool,
         dry_run: bool,
-        signatures: bool = True,
+        copies_signatures: bool = True,
     ) -> None:
-        self._signatures = signatures
+        self._copies_signatures = copies_signatures
         self._stream = stream
-        self._phrase = phrase
+        self._describe_error = describe_error
         self._quiet = quiet
         self._debug = debug
         self._log = _SyncLog(dry_run=dry_run)
@@ -53,26 +53,26 @@ class Lines:
         """Take an event, from any thread."""
         match event:
             case events.ImageResolved():
-                self._begin(event)
+                self._add_image(event)
             case events.Planned():
                 self._start()
             case events.BlobFinished(failed=False):
                 self._finish(event.digest)
             case events.ImagePresent():
-                self._begin_present(event.parts)
+                self._add_present_image(event.parts)
             case events.WarningIssued():
                 logrus.log("warning", event.text)
             case events.Retrying(repeats=int()):
-                self._give_up()
-                reason = event.reason if event.error is None else self._phrase(event.error)
+                self._discard()
+                reason = event.reason if event.error is None else self._describe_error(event.error)
                 logrus.log("warning", _again(event, reason))
             case events.Retrying() | events.Notice() if self._debug:
-                logrus.log("debug", _debugging(event))
+                logrus.log("debug", _format_debug_entry(event))
             case _:
-                self._log.add(event, self._phrase)
+                self._log.add(event, self._describe_error)
 
-    def last_words(self) -> None:
-        """There are none."""
+    def show_interruption(self) -> None:
+        """Write nothing, as Skopeo."""
 
     def __enter__(self) -> Self:
         return self
@@ -82,33 +82,33 @@ class Lines:
         with self._lock:
             if kind is None or exchange is not None:
                 self._started = True
-            self._release(whatever=kind is None)
+            self._write_ready(everything=kind is None)
 
-    def _begin(self, resolved: events.ImageResolved) -> None:
+    def _add_image(self, resolved: events.ImageResolved) -> None:
         with self._lock:
             self.first_blob = next((blob for one in resolved.images for blob in one.layers), None)
-            self._release(whatever=True)  # of an image before this one, which is done
+            self._write_ready(everything=True)  # the image before this one is done
             self._waiting.extend(
                 line
-                for line in _lines(resolved)
-                if self._signatures or not line[0].startswith("Getting image ")
+                for line in _format_lines(resolved)
+                if self._copies_signatures or not line[0].startswith("Getting image ")
             )
-            self._release()
+            self._write_ready()
 
-    def _begin_present(self, resolved: events.ImageResolved) -> None:
+    def _add_present_image(self, resolved: events.ImageResolved) -> None:
         with self._lock:
-            self._release(whatever=True)
-            self._waiting.extend((line, frozenset()) for line in _present(resolved))
-            self._release()
+            self._write_ready(everything=True)
+            self._waiting.extend((line, frozenset()) for line in _format_present_lines(resolved))
+            self._write_ready()
 
     def _start(self) -> None:
-        """It is known that the images can be copied."""
+        """Write lines from now on: the images can be copied."""
         with self._lock:
             self._started = True
-            self._release()
+            self._write_ready()
 
-    def _give_up(self) -> None:
-        """What was to come of an attempt that failed never will."""
+    def _discard(self) -> None:
+        """Discard the lines of an attempt that failed."""
         with self._lock:
             self._waiting.clear()
             self._started = False
@@ -116,23 +116,24 @@ class Lines:
     def _finish(self, digest: str) -> None:
         with self._lock:
             self._done.add(digest)
-            self._release()
+            self._write_ready()
 
-    def _release(self, *, whatever: bool = False) -> None:
-        """Write what waits for nothing any more."""
-        while self._started and self._waiting and (whatever or self._waiting[0][1] <= self._done):
+    def _write_ready(self, *, everything: bool = False) -> None:
+        """Write the lines whose blobs are done, or ``everything``."""
+        while self._started and self._waiting and (everything or self._waiting[0][1] <= self._done):
             line, _ = self._waiting.popleft()
             if not self._quiet:
                 self._stream.write(line + "\n")
         self._stream.flush()
 
 
-_AT_THE_END = frozenset({""})  # nothing that ever is done has this digest
+_AT_THE_END = frozenset({""})  # the digest of no blob: such lines wait for the end
 
 
-def _lines(resolved: events.ImageResolved) -> Iterator[tuple[str, frozenset[str]]]:
-    """Each line with the digests of what has to be done before it is written."""
+def _format_lines(resolved: events.ImageResolved) -> Iterator[tuple[str, frozenset[str]]]:
+    """Return each line with the digests of the blobs that have to be done before it."""
     before: frozenset[str] = frozenset()
+    end = frozenset[str]() if resolved.listed is not None else _AT_THE_END  # its manifest is last
     if resolved.listed is not None:
         count = len(resolved.images)
         yield "Getting image list signatures", before
@@ -147,14 +148,14 @@ def _lines(resolved: events.ImageResolved) -> Iterator[tuple[str, frozenset[str]
             before |= {*image.layers}
             yield f"Copying config {image.config}", before
             before |= {image.config}
-        yield "Writing manifest to image destination", before | _end(resolved)
+        yield "Writing manifest to image destination", before | end
     if resolved.listed is not None:
         yield "Writing manifest list to image destination", _AT_THE_END
         yield "Storing list signatures", _AT_THE_END
 
 
-def _present(resolved: events.ImageResolved) -> Iterator[str]:
-    """The lines of what is there already: each image is passed over, a list is written again."""
+def _format_present_lines(resolved: events.ImageResolved) -> Iterator[str]:
+    """Return the lines for images that the destination has: only an index is written again."""
     count = len(resolved.images)
     if resolved.listed is not None:
         yield "Getting image list signatures"
@@ -169,17 +170,12 @@ def _present(resolved: events.ImageResolved) -> Iterator[str]:
         yield "Storing list signatures"
 
 
-def _end(resolved: events.ImageResolved) -> frozenset[str]:
-    """A single image's manifest is written last of all."""
-    return _AT_THE_END if resolved.listed is None else frozenset()
-
-
 def _again(event: events.Retrying, reason: str) -> str:
     wait = durations.format_duration(event.wait)
     return f"Failed, retrying in {wait} ... ({event.attempt}/{event.repeats}). Error: {reason}"
 
 
-def _debugging(event: events.Retrying | events.Notice) -> str:
+def _format_debug_entry(event: events.Retrying | events.Notice) -> str:
     if isinstance(event, events.Notice):
         return event.text
     return (
@@ -188,16 +184,16 @@ def _debugging(event: events.Retrying | events.Notice) -> str:
 
 
 class _SyncLog:
-    """What Skopeo's sync tells in the log, whoever wants it or not; images by their numbers."""
+    """The log entries of Skopeo's sync; images in the order of their numbers."""
 
     def __init__(self, *, dry_run: bool) -> None:
         self._dry_run = dry_run
         self._early: dict[int, events.ImageStarted] = {}
-        self._told = 0
+        self._logged = 0
         self._lock = threading.Lock()
 
-    def add(self, event: Event, phrase: Callable[[BundlerError], str]) -> None:
-        """Take an event, from any thread; ``phrase`` has the words for what went wrong."""
+    def add(self, event: Event, describe_error: Callable[[BundlerError], str]) -> None:
+        """Log an event; ``describe_error`` returns the message for an error."""
         would = "Would have " if self._dry_run else ""
         match event:
             case events.ListingTags():
@@ -205,10 +201,10 @@ class _SyncLog:
             case events.ImageStarted():
                 with self._lock:
                     self._early[event.number] = event
-                    while (following := self._early.pop(self._told + 1, None)) is not None:
-                        self._tell(following)
+                    while (following := self._early.pop(self._logged + 1, None)) is not None:
+                        self._log_start(following)
             case events.Skipped(what, error=BundlerError() as error):
-                logrus.log("error", f"Error copying ref {quote(what)}", error=phrase(error))
+                logrus.log("error", f"Error copying ref {quote(what)}", error=describe_error(error))
             case events.Skipped():
                 logrus.log("error", event.reason)
             case events.SyncFinished():
@@ -217,10 +213,10 @@ class _SyncLog:
             case _:
                 pass
 
-    def _tell(self, event: events.ImageStarted) -> None:
-        if self._dry_run and not self._told:
+    def _log_start(self, event: events.ImageStarted) -> None:
+        if self._dry_run and not self._logged:
             logrus.log("warning", "Running in dry-run mode")
-        self._told += 1
+        self._logged += 1
         does = "Would have copied" if self._dry_run else "Copying"
         sides = {"from": event.source, "to": event.destination}
         logrus.log("info", f"{does} image ref {event.number}/{event.count}", **sides)

@@ -1,4 +1,4 @@
-"""References as Skopeo shows them in its messages: complete, and as short as may be."""
+"""References as Skopeo writes them in messages: with the default tag, without the default host."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _DOCKER_HUB = "docker.io"
 
 @dataclass(frozen=True, slots=True)
 class DisplayReference:
-    """A reference as it was typed, and what its parts are."""
+    """A reference of the command line, and its parts."""
 
     transport: str
     rest: str
     image: ImageReference | None = None
-    """With its tag or digest, where the place knows images by such names."""
+    """The name of the image with its tag or digest; None if the transport has no such names."""
 
     @classmethod
-    def of(cls, text: str) -> DisplayReference:
-        """Take a reference that was found to be one."""
+    def parse(cls, text: str) -> DisplayReference:
+        """Parse a reference that ``reference_checks`` found valid."""
         transport, _, rest = text.partition(":")
         named = {
             "docker": rest[2:],
@@ -36,9 +36,9 @@ class DisplayReference:
 
     def __str__(self) -> str:
         if self.transport == "docker" and self.image is not None:
-            return f"docker://{_familiar(self.image)}"
+            return f"docker://{_shorten(self.image)}"
         if self.transport == "docker-daemon" and self.image is not None:
-            return f"docker-daemon:{_familiar(self.image)}"
+            return f"docker-daemon:{_shorten(self.image)}"
         if self.transport == "docker-archive" and self.image is not None:
             return f"docker-archive:{self.path}:{self.image}"
         if self.transport == "containers-storage":
@@ -49,7 +49,7 @@ class DisplayReference:
 
     @property
     def storage(self) -> tuple[str, str]:
-        """Which storage of images it is, and what is looked for there."""
+        """The storage in brackets, and the name of the image in it."""
         rest = self.rest
         where, bracket, name = rest.rpartition("]")
         if not bracket:
@@ -62,37 +62,37 @@ class DisplayReference:
 
     @property
     def path(self) -> str:
-        """Of places on the disk."""
+        """The path of a local file or directory."""
         return self.rest.partition(":")[0] if self.transport != "dir" else self.rest
 
     @property
     def name(self) -> str:
-        """Of an image among others in such a place; empty, where none is named."""
+        """The name of the image in an archive or layout; empty if unset."""
         return self.rest.partition(":")[2] if self.transport != "dir" else ""
 
     @property
     def host(self) -> str:
-        """Of a registry, as requests go to it."""
+        """The host of the registry to which requests are sent."""
         domain = self.image.domain if self.image else ""
         return f"registry-1.{domain}" if domain == _DOCKER_HUB else domain
 
     @property
     def version(self) -> str:
-        """The tag or the digest."""
+        """The tag or digest."""
         return (self.image.version if self.image else None) or ""
 
     @property
     def repository(self) -> str:
-        """With its host."""
+        """The repository with its host."""
         return self.image.repository if self.image else ""
 
     @property
     def url_path(self) -> str:
-        """Where requests for it begin."""
+        """The beginning of the paths of requests for the repository."""
         return f"/v2/{self.image.path}/" if self.image else ""
 
 
-def _familiar(image: ImageReference) -> str:
+def _shorten(image: ImageReference) -> str:
     text = str(image)
     for front in (f"{_DOCKER_HUB}/library/", f"{_DOCKER_HUB}/"):
         text = text.removeprefix(front)

@@ -41,15 +41,15 @@ def global_options(line: CommandLine) -> ProgramOptions:
         UsageError: options that exclude one another.
     """
     options = ProgramOptions(
-        quiet=line.says("quiet"),
-        debug=line.says("debug"),
+        quiet=line.is_set("quiet"),
+        debug=line.is_set("debug"),
         command_timeout=line.seconds("command-timeout") or None,
         override_arch=line.text("override-arch") or None,
         override_os=line.text("override-os") or None,
         override_variant=line.text("override-variant") or None,
         policy=line.path("policy"),
-        insecure_policy=line.says("insecure-policy"),
-        require_signed=line.says("require-signed"),
+        insecure_policy=line.is_set("insecure-policy"),
+        require_signed=line.is_set("require-signed"),
         registries_conf=line.path("registries-conf"),
         tls_details=line.path("tls-details"),
         tmpdir=line.path("tmpdir"),
@@ -141,12 +141,12 @@ def sync_request(line: CommandLine, context: CommandContext) -> SyncRequest:
     source, destination = line.arguments
     flags = ConversionFlags(
         manifest_format=line.text("format") or None,
-        preserve_digests=line.says("preserve-digests"),
-        remove_signatures=line.says("remove-signatures"),
-        remove_list_signatures=line.says("remove-list-signatures"),
+        preserve_digests=line.is_set("preserve-digests"),
+        remove_signatures=line.is_set("remove-signatures"),
+        remove_list_signatures=line.is_set("remove-list-signatures"),
     )
     names = NameMapping(
-        default="full" if line.says("scoped") else "basename", suffix=line.text("append-suffix")
+        default="full" if line.is_set("scoped") else "basename", suffix=line.text("append-suffix")
     )
     kind = cast("SourceKind", line.text("src"))
     registry = None if kind == "dir" else access(line, "src-").registry
@@ -174,7 +174,7 @@ def _credentials(line: CommandLine, side: str, authfile: Path | None) -> Credent
 
     if token := line.text(f"{side}registry-token"):
         return Credentials(registry_token=token)
-    if line.says(f"{side}no-creds"):
+    if line.is_set(f"{side}no-creds"):
         return ANONYMOUS
     if username := line.text(f"{side}username"):
         return Credentials(username=username, password=line.text(f"{side}password"))
@@ -189,37 +189,37 @@ def _credentials(line: CommandLine, side: str, authfile: Path | None) -> Credent
 
 def _selection(line: CommandLine, context: CommandContext) -> Selection:
     """Return the images of an index to copy: that of this machine by default."""
-    everything = line.says("all")
+    everything = line.is_set("all")
     return PlatformOptions(
         everything=everything,
         multi_arch=None if everything else line.text("multi-arch") or "system",
-        strip_removed_platforms=line.says("strip-removed-platforms"),
+        strip_removed_platforms=line.is_set("strip-removed-platforms"),
     ).selection(context.platform)
 
 
 def _conversion_flags(line: CommandLine, transport: str) -> ConversionFlags:
     """Return the conversions of ``copy`` to a destination of ``transport``."""
     to_directory = transport == "dir"
-    compress = to_directory and line.says("dest-compress")
+    compress = to_directory and line.is_set("dest-compress")
     compresses = transport in _COMPRESSING or compress
-    accepts_uncompressed = line.says("dest-oci-accept-uncompressed-layers")
-    if line.says("preserve-digests"):
+    accepts_uncompressed = line.is_set("dest-oci-accept-uncompressed-layers")
+    if line.is_set("preserve-digests"):
         manifest_format = None
     else:
         manifest_format = "oci" if transport in ("oci", "oci-archive") else line.text("format")
     return ConversionFlags(
         manifest_format=manifest_format or None,
-        preserve_digests=line.says("preserve-digests"),
-        remove_signatures=line.says("remove-signatures"),
-        remove_list_signatures=line.says("remove-list-signatures"),
+        preserve_digests=line.is_set("preserve-digests"),
+        remove_signatures=line.is_set("remove-signatures"),
+        remove_list_signatures=line.is_set("remove-list-signatures"),
         compress=compress,
-        decompress=to_directory and line.says("dest-decompress"),
+        decompress=to_directory and line.is_set("dest-decompress"),
         compress_format=(line.text("dest-compress-format") or None) if compresses else None,
         compress_level=line.number("dest-compress-level") if compresses else None,
-        force_compress_format=compresses and line.says("dest-force-compress-format"),
+        force_compress_format=compresses and line.is_set("dest-force-compress-format"),
         compress_uncompressed=transport in _COMPRESSING
         and not (accepts_uncompressed and transport != "docker"),
-        precompute_digests=line.says("dest-precompute-digests"),
+        precompute_digests=line.is_set("dest-precompute-digests"),
         encryption_keys=tuple(line.items("encryption-key")),
         encrypted_layers=tuple(map(int, line.items("encrypt-layer"))),
         decryption_keys=tuple(line.items("decryption-key")),

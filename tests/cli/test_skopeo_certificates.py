@@ -32,7 +32,7 @@ def reported(
         verify_message="OpenSSL's",
         certificate=CertificateSummary(names, "CN=ca", *dates),
     )
-    text = network_errors.unreachable(error, f"{host}:5000", verified=True)
+    text = network_errors.describe_unreachable(error, f"{host}:5000", verifies_tls=True)
     front = FRONT.format(f"{host}:5000")
     assert text.startswith(front)
     return text.removeprefix(front)

@@ -206,7 +206,7 @@ def test_a_quiet_run_writes_nothing() -> None:
     with Progress(stream, None) as progress:
         progress.emit(planned())
         progress.emit(events.WarningIssued("unheard"))
-    progress.last_words()
+    progress.show_interruption()
     assert stream.getvalue() == ""
 
 

@@ -353,7 +353,7 @@ def test_the_digest_by_another_algorithm(run_airbundle: RunAirbundle, layout: Pa
     ],
 )
 def test_a_machine_is_called_as_images_call_it(system: str, processor: str, platform: str) -> None:
-    assert host_platform.named(system, processor) == Platform.parse(platform)
+    assert host_platform.create_platform(system, processor) == Platform.parse(platform)
 
 
 def test_looking_at_a_layout_loads_no_registry_client(layout: Path) -> None:

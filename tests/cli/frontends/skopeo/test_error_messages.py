@@ -26,7 +26,7 @@ def missing(path: str) -> BundlerError:
 
 
 def phrase(error: BundlerError, *typed: str) -> tuple[int, str]:
-    told = error_messages.told(error, argv.parse(typed))
+    told = error_messages.describe_error(error, argv.parse_command_line(typed))
     return told.status, told.message
 
 

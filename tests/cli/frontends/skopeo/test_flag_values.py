@@ -1,0 +1,81 @@
+"""Values of Skopeo's flags."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundler.cli.frontends.skopeo import (
+    flag_values,
+)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_integers_of_every_base(number: int) -> None:
+    sign, size = "-" if number < 0 else "", abs(number)
+    for text in (f"{number}", f"{sign}{size:#x}", f"{sign}{size:#o}", f"{sign}{size:#b}"):
+        assert flag_values.parse_int(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "-", "1_0", "0x", "0x_", "1__0", "0_x1", "08", "x", "1.0"])
+def test_malformed_integers_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid syntax"):
+        flag_values.parse_int(text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("0x_1f", 31), ("0_17", 15), ("0b1_1", 3), ("+7", 7)])
+def test_underscores_separate_digits_after_a_prefix(text: str, number: int) -> None:
+    assert flag_values.parse_int(text) == number
+
+
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs", "Cc"])), min_size=1))
+def test_csv_fields_round_trip(items: list[str]) -> None:
+    out = io.StringIO()
+    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="").writerow(items)
+    assert flag_values.parse_csv(out.getvalue()) == items
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('a"b', 'parse error on line 1, column 2: bare " in non-quoted-field'),
+        ('"a', 'parse error on line 1, column 3: extraneous or missing " in quoted-field'),
+        ('"a"b', 'parse error on line 1, column 3: extraneous or missing " in quoted-field'),
+    ],
+)
+def test_unmatched_csv_quotes_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        flag_values.parse_csv(text)
+    assert str(refused.value) == reason
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
+def test_durations_are_sums_of_their_parts(
+    hours: int, minutes: int, seconds: int, millis: int
+) -> None:
+    whole = hours * 3600 + minutes * 60 + seconds + millis / 1000
+    text = f"{hours}h{minutes}m{seconds}.{millis:03}s"
+    assert flag_values.parse_duration(text) == pytest.approx(whole)
+    assert flag_values.parse_duration(f"-{text}") == pytest.approx(-whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", 'time: invalid duration ""'),
+        ("-", 'time: invalid duration "-"'),
+        (".s", 'time: invalid duration ".s"'),
+        ("5", 'time: missing unit in duration "5"'),
+        ("1h5", 'time: missing unit in duration "1h5"'),
+        ("5d", 'time: unknown unit "d" in duration "5d"'),
+        ("9999999h", 'time: invalid duration "9999999h"'),
+    ],
+)
+def test_malformed_durations_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        flag_values.parse_duration(text)
+    assert str(refused.value) == reason

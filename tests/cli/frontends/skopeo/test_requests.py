@@ -1,0 +1,174 @@
+"""The requests that command lines of Skopeo stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundler.cli.frontends.skopeo import (
+    argument_checks,
+    argv,
+    requests,
+)
+from bundler.cli.frontends.skopeo.frontend import SkopeoFrontend
+from bundler.cli.options.global_options import ProgramOptions
+from bundler.cli.runtime import host_platform
+from bundler.cli.runtime.access import AccessSettings
+from bundler.cli.runtime.context import CommandContext
+from bundler.cli.runtime.environment import Environment
+from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
+from bundler.copy.platform_selection import EVERYTHING, Selection
+from bundler.errors import UsageError
+
+if TYPE_CHECKING:
+    from bundler.images.copy_image import CopyRequest
+
+
+def parsed(*words: str) -> argv.CommandLine:
+    return argv.parse_command_line(words)
+
+
+ENVIRONMENT = Environment({}, 0)
+HERE = host_platform.detect_platform()
+
+
+def context_of(line: argv.CommandLine) -> CommandContext:
+    options = requests.global_options(line)
+    return CommandContext(ENVIRONMENT, SkopeoFrontend(ENVIRONMENT), options)
+
+
+def copy_request(*words: str) -> CopyRequest:
+    line = parsed("copy", *words)
+    return requests.copy_request(line, context_of(line))
+
+
+def test_copy_selects_image_of_this_machine_by_default() -> None:
+    assert copy_request("dir:a", "dir:b").selection == Selection(best=HERE)
+    assert copy_request("-a", "dir:a", "dir:b").selection == EVERYTHING
+    assert copy_request("--multi-arch", "all", "dir:a", "dir:b").selection == EVERYTHING
+    index = copy_request("--multi-arch", "index-only", "dir:a", "dir:b").selection
+    assert index == Selection(index_only=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "manifest_format"),
+    [
+        (["dir:a", "oci:b"], "oci"),
+        (["--format=v2s2", "dir:a", "oci-archive:b"], "oci"),
+        (["--preserve-digests", "dir:a", "oci:b"], None),
+        (["--format=v2s2", "dir:a", "dir:b"], "v2s2"),
+        (["--format=", "dir:a", "dir:b"], None),
+    ],
+)
+def test_layouts_get_oci_manifests_unless_digests_are_preserved(
+    words: list[str], manifest_format: str | None
+) -> None:
+    assert copy_request(*words).conversion.manifest_format == manifest_format
+
+
+@pytest.mark.parametrize(
+    ("words", "compresses"),
+    [
+        (["dir:a", "docker://b/c"], True),
+        (["dir:a", "oci:b"], True),
+        (["--dest-oci-accept-uncompressed-layers", "dir:a", "oci:b"], False),
+        (["--dest-oci-accept-uncompressed-layers", "dir:a", "docker://b/c"], True),
+        (["dir:a", "dir:b"], False),
+    ],
+)
+def test_uncompressed_layers_are_compressed_for_registries_and_layouts(
+    words: list[str], compresses: bool
+) -> None:
+    assert copy_request(*words).conversion.compress_uncompressed is compresses
+
+
+def test_compression_flags_have_no_effect_where_skopeo_does_not_compress() -> None:
+    flags = ("--dest-compress-format=zstd", "--dest-compress-level=3")
+    to_archive = copy_request(*flags, "dir:a", "docker-archive:b").conversion
+    assert (to_archive.compression, to_archive.level) == (None, None)
+    to_directory = copy_request("--dest-compress", *flags, "dir:a", "dir:b").conversion
+    assert (to_directory.compression, to_directory.level) == ("zstd", 3)
+    to_registry = copy_request("--dest-decompress", "dir:a", "docker://b/c").conversion
+    assert to_registry.compression is None
+
+
+def test_flags_without_a_side_apply_to_both(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--authfile=a", "--tls-verify=false", "--dest-authfile=b", "dir:a", "dir:b")
+    line = parsed("copy", *words)
+    source, destination = (requests.access(line, side).registry for side in ("src-", "dest-"))
+    assert source == RegistryOverride(ANONYMOUS, authfile=Path("a"), tls_verify=False)
+    assert destination == RegistryOverride(ANONYMOUS, authfile=Path("b"), tls_verify=False)
+    argument_checks.log_warnings(line)
+    assert "'--tls-verify' is deprecated, instead use: --src-tls-verify" in capsys.readouterr().err
+
+
+def test_registries_d_logs_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    argument_checks.log_warnings(parsed("--registries.d=d", "copy", "dir:a", "dir:b"))
+    logged = capsys.readouterr().err
+    assert "level=warning" in logged
+    assert "--registries.d has no effect yet" in logged
+
+
+def test_compression_of_other_destinations_than_directories_logs_a_warning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = ("--dest-compress", "--dest-decompress")
+    argument_checks.log_warnings(parsed("copy", *flags, "dir:a", "dir:b"))
+    assert capsys.readouterr().err == ""
+    argument_checks.log_warnings(parsed("copy", *flags, "dir:a", "oci:b"))
+    assert capsys.readouterr().err.count("can only be used if the destination transport") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "credentials"),
+    [
+        (["--creds=a:b:c"], Credentials("a", "b:c")),
+        (["--username=a", "--password=b"], Credentials("a", "b")),
+        (["--registry-token=t", "--username=a", "--password=b"], Credentials(registry_token="t")),
+        (["--no-creds"], ANONYMOUS),
+        (["--authfile=/none"], ANONYMOUS),
+        (["--authfile=/dev/null"], None),
+        (["--cert-dir=/"], None),
+    ],
+)
+def test_credentials_of_a_registry(words: list[str], credentials: Credentials | None) -> None:
+    registry = requests.access(parsed("inspect", *words, "docker://a/b")).registry
+    assert registry is not None
+    assert registry.credentials == credentials
+
+
+def test_copy_accepts_old_names_of_credentials() -> None:
+    line = parsed("copy", "--screds=a:b", "--dcreds=c:d", "dir:a", "dir:b")
+    for side, credentials in (("src-", Credentials("a", "b")), ("dest-", Credentials("c", "d"))):
+        assert requests.access(line, side) == AccessSettings(RegistryOverride(credentials))
+
+
+def test_missing_certificate_directory_is_ignored() -> None:
+    assert requests.access(parsed("inspect", "--cert-dir=/none", "docker://a/b")).registry is None
+
+
+def test_sync_ignores_mistakes_in_its_file_and_refuses_existing_directories() -> None:
+    line = parsed("sync", "--src=yaml", "--dest=dir", "--append-suffix=-x", "file", "to")
+    request = requests.sync_request(line, context_of(line))
+    assert request.source.lenient
+    assert request.refuse_existing
+    assert (request.destination.location, request.destination.names.suffix) == ("to", "-x")
+
+
+def test_global_options_stand_before_or_after_the_command() -> None:
+    words = ("--override-arch=arm", "--command-timeout=2s", "--tmpdir=d")
+    options = ProgramOptions(override_arch="arm", command_timeout=2.0, tmpdir=Path("d"))
+    assert requests.global_options(parsed(*words, "inspect", "x")) == options
+    assert requests.global_options(parsed("inspect", "x", *words)) == options
+
+
+def test_password_without_username_is_refused_in_skopeos_words() -> None:
+    with pytest.raises(UsageError, match="username must be specified when password"):
+        argument_checks.check(parsed("inspect", "--password=x", "docker://a/b"))
+
+
+def test_flags_that_sign_are_refused() -> None:
+    with pytest.raises(UsageError, match="--sign-by is not supported by this program"):
+        argument_checks.check_supported(parsed("copy", "--sign-by=x", "dir:a", "dir:b"))

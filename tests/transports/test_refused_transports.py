@@ -17,7 +17,7 @@ def test_ostree_is_not_available():
     assert raised.value.transport == "ostree"
 
 
-def test_an_image_stream_is_known_and_refused():
+def test_image_stream_is_parsed_and_refused():
     reference = transports.parse("atomic:example.com:8443/project/stream:1")
     assert transports.parse(str(reference)) == reference
     transport = transports.find_transport("atomic")
@@ -28,6 +28,6 @@ def test_an_image_stream_is_known_and_refused():
 
 
 @pytest.mark.parametrize("rest", ["", "h/ns/stream", "h/a/b/c:1", "h/a/b@sha256:0"])
-def test_what_is_no_image_stream_is_told(rest):
+def test_invalid_image_stream_is_refused(rest):
     with pytest.raises(InvalidReferenceError):
         transports.parse(f"atomic:{rest}")

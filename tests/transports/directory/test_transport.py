@@ -92,7 +92,7 @@ def files(path):
     return {one.name: one.read_bytes() for one in path.iterdir()}
 
 
-def test_a_reference_is_a_path_with_all_its_colons():
+def test_path_may_contain_colons():
     reference = transports.parse("dir:/a:b")
     assert reference == UnnamedReference("dir", "/a:b")
     assert (str(reference), reference.name, reference.transport) == ("dir:/a:b", None, "dir")
@@ -100,12 +100,12 @@ def test_a_reference_is_a_path_with_all_its_colons():
         transports.parse("dir:")
 
 
-def test_files_are_those_of_such_a_directory(tmp_path, store):
+def test_commit_writes_the_files_of_the_format(tmp_path, store):
     publish(tmp_path / "d", store)
     assert files(tmp_path / "d") == files(write(tmp_path / "by-hand", store))
 
 
-def test_instances_of_an_index_stand_beside_it(tmp_path):
+def test_manifests_of_an_index_are_stored_as_files(tmp_path):
     store = MemoryStore()
     image = store.add_image(layers=[b"one"])
     store.add_index("app", manifests=[image])
@@ -114,7 +114,7 @@ def test_instances_of_an_index_stand_beside_it(tmp_path):
     assert f"{image.digest.hex}.manifest.json" in files(tmp_path / "d")
 
 
-def test_a_sha512_needs_the_later_version(tmp_path):
+def test_sha512_digest_needs_version_1_2(tmp_path):
     store = MemoryStore()
     image = store.add_image(layers=[b"one"], algorithm="sha512")
     store.add_index("app", manifests=[image])
@@ -126,7 +126,7 @@ def test_a_sha512_needs_the_later_version(tmp_path):
     assert files(tmp_path / "d") == files(write(tmp_path / "by-hand", other))
 
 
-def test_what_only_the_former_image_needed_is_removed(tmp_path, store):
+def test_commit_removes_files_of_the_former_image(tmp_path, store):
     publish(tmp_path / "d", store)
     (tmp_path / "d/signature-1").write_bytes(b"of the former image")
     (tmp_path / "d/notes.txt").write_bytes(b"somebody else's")
@@ -135,7 +135,7 @@ def test_what_only_the_former_image_needed_is_removed(tmp_path, store):
     assert files(tmp_path / "d") == expected
 
 
-def test_signatures_stay_with_the_same_image(tmp_path, store):
+def test_commit_of_the_same_image_keeps_signatures(tmp_path, store):
     publish(tmp_path / "d", store)
     (tmp_path / "d/signature-1").write_bytes(b"signed")
     (tmp_path / "d" / f"{'0' * 64}.signature-1").write_bytes(b"of something that is not here")
@@ -144,7 +144,7 @@ def test_signatures_stay_with_the_same_image(tmp_path, store):
     assert f"{'0' * 64}.signature-1" not in files(tmp_path / "d")
 
 
-def test_until_the_commit_the_former_image_is_whole(tmp_path, store):
+def test_former_image_is_complete_until_the_commit(tmp_path, store):
     publish(tmp_path / "d", store)
     before = files(tmp_path / "d")
     with closing(DirectoryDestination(tmp_path / "d")) as destination:
@@ -153,7 +153,7 @@ def test_until_the_commit_the_former_image_is_whole(tmp_path, store):
     assert after.items() >= before.items()
 
 
-def test_several_images_do_not_fit(tmp_path, store):
+def test_commit_refuses_several_images(tmp_path, store):
     other = store.add_image(layers=[b"other"])
     with closing(DirectoryDestination(tmp_path / "d")) as destination:
         contents.push_all(destination, store)
@@ -171,7 +171,7 @@ def test_several_images_do_not_fit(tmp_path, store):
         ("manifest.json", b"{}"),
     ],
 )
-def test_a_directory_of_something_else_is_left_as_it_is(tmp_path, name, data):
+def test_directory_with_other_files_is_refused(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(NotAnImageDirectoryError) as raised:
         DirectoryDestination(tmp_path)
@@ -179,23 +179,23 @@ def test_a_directory_of_something_else_is_left_as_it_is(tmp_path, name, data):
     assert files(tmp_path) == {name: data}
 
 
-def test_one_writer_at_a_time(tmp_path):
+def test_second_writer_is_refused(tmp_path):
     with closing(DirectoryDestination(tmp_path)), pytest.raises(LockedError):
         DirectoryDestination(tmp_path)
 
 
-def test_a_destination_that_was_opened_for_nothing_leaves_nothing(tmp_path):
+def test_unused_destination_leaves_no_files(tmp_path):
     DirectoryDestination(tmp_path / "a" / "b").close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_leftovers_of_a_killed_run_are_swept(tmp_path):
+def test_temporary_files_of_a_killed_run_are_removed(tmp_path):
     (tmp_path / ".airbundle-00.part").write_bytes(b"half")
     DirectoryDestination(tmp_path).close()
     assert files(tmp_path) == {}
 
 
-def test_a_damaged_root_is_not_had(tmp_path, store):
+def test_damaged_root_is_pushed_again(tmp_path, store):
     path = write(tmp_path / "d", store)
     raw = (path / "manifest.json").read_bytes()
     (path / "manifest.json").write_bytes(raw[:-1] + b" ")
@@ -205,14 +205,14 @@ def test_a_damaged_root_is_not_had(tmp_path, store):
     assert (path / "manifest.json").read_bytes() == raw
 
 
-def test_a_directory_without_an_image_is_told(tmp_path):
+def test_directory_without_an_image_is_reported(tmp_path):
     with closing(DirectorySource(tmp_path)) as source, pytest.raises(MissingFileError) as raised:
         source.resolve()
     assert raised.value.path == str(tmp_path / "manifest.json")
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "blob"])
-def test_a_pipe_is_not_waited_for(tmp_path, store, name):
+def test_pipe_in_place_of_a_manifest_is_refused(tmp_path, store, name):
     path = write(tmp_path / "d", store)
     digest = next(iter(store.blobs))
     name = digest.hex if name == "blob" else name
@@ -223,7 +223,7 @@ def test_a_pipe_is_not_waited_for(tmp_path, store, name):
         source.open(target)
 
 
-def test_a_huge_manifest_is_not_read(tmp_path, store):
+def test_size_of_the_manifest_is_limited(tmp_path, store):
     path = write(tmp_path / "d", store)
     with (path / "manifest.json").open("r+b") as file:
         file.truncate(5 * 1024 * 1024)

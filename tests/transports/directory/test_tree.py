@@ -128,7 +128,7 @@ def inodes(path):
     return {one.stat().st_ino for one in path.rglob("*") if one.is_file() and one.name != "version"}
 
 
-def test_every_image_is_complete_by_itself(tmp_path, store):
+def test_every_image_is_complete(tmp_path, store):
     publish(tmp_path / "t", store)
     for root in store.names.values():
         with closing(DirectorySource(tmp_path / "t/images" / root.digest.hex)) as source:
@@ -141,24 +141,24 @@ def test_every_image_is_complete_by_itself(tmp_path, store):
     )
 
 
-def test_a_blob_lies_on_the_disk_once(tmp_path, store):
+def test_shared_blob_is_stored_once(tmp_path, store):
     publish(tmp_path / "t", store)
     assert len(inodes(tmp_path / "t")) == len(store.blobs)
 
 
-def test_nothing_of_the_writing_stays(tmp_path, store):
+def test_commit_removes_the_staging_directory(tmp_path, store):
     publish(tmp_path / "t", store)
     assert [one.name for one in (tmp_path / "t").iterdir()] == ["images"]
 
 
-def test_a_medium_without_links_is_refused_before_the_first_byte(tmp_path, store, no_links):
+def test_medium_without_hard_links_is_refused_before_the_first_blob(tmp_path, store, no_links):
     with pytest.raises(UnsupportedError) as raised:
         publish(tmp_path / "t", store)
     assert "--duplicate-blobs" in raised.value.hint
     assert not (tmp_path / "t").exists()
 
 
-def test_copies_are_made_where_they_were_asked_for(tmp_path, store, no_links):
+def test_shared_blobs_are_copied_if_permitted(tmp_path, store, no_links):
     publish(tmp_path / "linked", store, COPIES)
     assert len(inodes(tmp_path / "linked")) == len(paths(tmp_path / "linked")) - 3
     before = times(tmp_path / "linked/images")
@@ -169,7 +169,7 @@ def test_copies_are_made_where_they_were_asked_for(tmp_path, store, no_links):
     } == before
 
 
-def test_a_run_that_ended_before_the_commit_goes_on(tmp_path, store):
+def test_rerun_resumes_an_uncommitted_run(tmp_path, store):
     with closing(DirectoryTreeDestination(tmp_path / "t")) as destination:
         contents.push_all(destination, store)
     with closing(DirectoryTreeDestination(tmp_path / "t")) as destination:
@@ -180,9 +180,7 @@ def test_a_run_that_ended_before_the_commit_goes_on(tmp_path, store):
 
 @pytest.mark.parametrize("links_before", range(9))
 @pytest.mark.parametrize("copies", [False, True], ids=["links", "copies"])
-def test_a_commit_that_was_cut_off_is_completed_by_the_next_run(
-    tmp_path, store, monkeypatch, links_before, copies
-):
+def test_rerun_completes_an_interrupted_commit(tmp_path, store, monkeypatch, links_before, copies):
     with monkeypatch.context() as patch:
         _cut_after(patch, links_before, copies=copies)
         with pytest.raises(KeyboardInterrupt):
@@ -210,7 +208,7 @@ def _cut_after(patch, count, *, copies):
     patch.setattr(os, "link", link)
 
 
-def test_a_blob_that_was_pushed_anew_replaces_the_damaged_one_everywhere(tmp_path, store):
+def test_blob_pushed_again_replaces_every_damaged_copy(tmp_path, store):
     publish(tmp_path / "t", store)
     shared = Digest.of(gzip.compress(b"shared" * 100, mtime=0))
     damaged = list((tmp_path / "t").rglob(shared.hex))
@@ -225,7 +223,7 @@ def test_a_blob_that_was_pushed_anew_replaces_the_damaged_one_everywhere(tmp_pat
     "name",
     ["../x", "/x", "images/../../x", "images//x", "", "con", "images/aux.txt", "a:b", "x.", ".git"],
 )
-def test_a_path_that_leads_elsewhere_or_fits_no_medium_is_refused(tmp_path, store, name):
+def test_unsafe_or_unportable_name_is_refused(tmp_path, store, name):
     with closing(DirectoryTreeDestination(tmp_path / "t")) as destination:
         contents.push_all(destination, store)
         with pytest.raises(MalformedError):
@@ -234,7 +232,7 @@ def test_a_path_that_leads_elsewhere_or_fits_no_medium_is_refused(tmp_path, stor
         source.resolve(name)
 
 
-def test_paths_that_differ_by_case_alone_are_a_conflict(tmp_path, store):
+def test_names_that_differ_only_by_case_conflict(tmp_path, store):
     with closing(DirectoryTreeDestination(tmp_path / "t")) as destination:
         contents.push_all(destination, store)
         with pytest.raises(ConflictError):
@@ -246,7 +244,7 @@ def test_paths_that_differ_by_case_alone_are_a_conflict(tmp_path, store):
             )
 
 
-def test_a_link_to_an_image_elsewhere_is_not_followed(tmp_path, store):
+def test_link_to_an_image_is_not_followed(tmp_path, store):
     write(tmp_path / "elsewhere", store)
     (tmp_path / "t").mkdir()
     (tmp_path / "t/images").symlink_to(tmp_path / "elsewhere/images")
@@ -256,11 +254,11 @@ def test_a_link_to_an_image_elsewhere_is_not_followed(tmp_path, store):
             source.resolve(f"images/{store.names['a'].digest.hex}")
 
 
-def test_one_writer_at_a_time(tmp_path):
+def test_second_writer_is_refused(tmp_path):
     with closing(DirectoryTreeDestination(tmp_path)), pytest.raises(LockedError):
         DirectoryTreeDestination(tmp_path)
 
 
-def test_a_destination_that_was_opened_for_nothing_leaves_nothing(tmp_path):
+def test_unused_destination_leaves_no_files(tmp_path):
     DirectoryTreeDestination(tmp_path / "a" / "b").close()
     assert list(tmp_path.iterdir()) == []

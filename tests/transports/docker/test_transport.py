@@ -90,7 +90,7 @@ def test_reference_needs_slashes():
         TRANSPORT.parse("example.com/app:1")
 
 
-def test_pushes_and_reads_back(registry):
+def test_pushed_index_can_be_read_back(registry):
     image = images.multi_platform("app", "linux/amd64", "linux/arm64")
     target = destination(registry, "a/app")
     push(target, image)
@@ -110,13 +110,13 @@ def test_pushes_and_reads_back(registry):
 
 
 @pytest.mark.parametrize("data", [b"", b"small", LARGE])
-def test_pushes_blobs_of_every_size(registry, data):
+def test_push_accepts_blobs_of_any_size(registry, data):
     target = destination(registry, "app")
     assert target.push(layer(data), content(data)).digest == Digest.of(data)
     target.close()
 
 
-def test_a_blob_of_another_size_is_not_the_blob(registry):
+def test_blob_of_another_size_is_pushed_again(registry):
     """What a power cut left of a blob is pushed again."""
     registry.repository("a/app").blobs[str(Digest.of(b"whole"))] = b"who"
     target = destination(registry, "a/app")
@@ -127,20 +127,20 @@ def test_a_blob_of_another_size_is_not_the_blob(registry):
 
 
 class TestResolve:
-    def test_absent(self, registry):
+    def test_absent_tag_is_not_found(self, registry):
         registry.repository("library/app")
         origin = source(registry, "library/app:9")
         with pytest.raises(NotFoundError, match="library/app:9"):
             origin.resolve()
         origin.close()
 
-    def test_a_tag_that_still_stands_for_its_digest(self, registry):
+    def test_tag_that_points_to_its_digest_resolves(self, registry):
         digest = registry.add_image("library/app", "1")
         origin = source(registry, f"library/app:1@{digest}")
         assert origin.resolve().digest.text == digest
         origin.close()
 
-    def test_a_tag_that_has_moved(self, registry):
+    def test_moved_tag_is_a_conflict(self, registry):
         before = registry.add_image("library/app", "1", [b"old"])
         after = registry.add_image("library/app", "1", [b"new"])
         origin = source(registry, f"library/app:1@{before}")
@@ -150,7 +150,7 @@ class TestResolve:
         assert after in str(caught.value)
         origin.close()
 
-    def test_a_digest_is_compared_at_once(self, registry):
+    def test_resolve_compares_the_digest(self, registry):
         digest = registry.add_image("library/app", "1")
         registry.fail("GET", wrong_bytes=True)
         origin = source(registry, f"library/app@{digest}")
@@ -158,7 +158,7 @@ class TestResolve:
             origin.resolve()
         origin.close()
 
-    def test_a_manifest_is_fetched_once(self, registry):
+    def test_manifest_is_fetched_once(self, registry):
         registry.add_image("library/app", "1")
         origin = source(registry, "library/app:1")
         root = origin.resolve()
@@ -197,7 +197,7 @@ class TestMirrors:
     def open(self, registry, options, text="library/app:1"):
         return TRANSPORT.source(TRANSPORT.parse(f"//{registry.host}/{text}"), options)
 
-    def test_a_mirror_is_asked_first(self, registry, mirror, configured):
+    def test_mirror_is_queried_first(self, registry, mirror, configured):
         options, told = configured
         digest = mirror.add_image("copies/library/app", "1", [b"layer"])
         origin = self.open(registry, options)
@@ -213,7 +213,7 @@ class TestMirrors:
         assert (origin.mount_scope, origin.repository) == (registry.host, "library/app")
         origin.close()
 
-    def test_the_registry_has_what_a_mirror_lacks(self, registry, mirror, configured):
+    def test_registry_serves_content_that_the_mirror_lacks(self, registry, mirror, configured):
         options, _ = configured
         mirror.add_blob("copies/library/app", b"layer")
         digest = registry.add_image("library/app", "1", [b"layer", b"another"])
@@ -227,7 +227,7 @@ class TestMirrors:
         assert registry.count("GET", "/blobs/") == 1
         origin.close()
 
-    def test_a_mirror_in_trouble_is_left_out(self, registry, mirror, configured):
+    def test_failing_mirror_is_left_out(self, registry, mirror, configured):
         options, told = configured
         registry.add_image("library/app", "1", [b"layer"])
         mirror.fail(path="copies", status=403, times=None)
@@ -240,20 +240,20 @@ class TestMirrors:
         assert "is left out" in told[0].text
         origin.close()
 
-    def test_when_nobody_has_it_the_registry_is_named(self, registry, mirror, configured):
+    def test_content_that_no_endpoint_has_is_reported(self, registry, mirror, configured):
         origin = self.open(registry, configured[0])
         with pytest.raises(NotFoundError, match=f"{registry.host}/library/app:1"):
             origin.resolve()
         origin.close()
 
-    def test_tags_come_from_the_registry(self, registry, mirror, configured):
+    def test_tags_are_listed_by_the_registry(self, registry, mirror, configured):
         registry.add_image("library/app", "real")
         mirror.add_image("copies/library/app", "stale")
         origin = self.open(registry, configured[0])
         assert origin.tags() == ["real"]
         origin.close()
 
-    def test_credentials_do_not_go_to_mirrors(self, registry, mirror, configured):
+    def test_credentials_are_not_sent_to_mirrors(self, registry, mirror, configured):
         registry.auth = mirror.auth = "basic"
         registry.add_image("library/app", "1")
         user = RegistryOverride(credentials=Credentials("user", "password"), plain_http=True)
@@ -264,7 +264,7 @@ class TestMirrors:
         assert all("authorization" not in request.headers for request in mirror.requests)
         origin.close()
 
-    def test_pushes_go_to_the_registry(self, registry, mirror, configured):
+    def test_push_goes_to_the_registry(self, registry, mirror, configured):
         target = TRANSPORT.destination(TRANSPORT.parse(f"//{registry.host}/app"), configured[0])
         push(target, images.image())
         target.close()
@@ -272,7 +272,7 @@ class TestMirrors:
 
 
 class TestCommit:
-    def test_a_digest_needs_no_name(self, registry):
+    def test_commit_accepts_an_image_without_a_tag(self, registry):
         image = images.image()
         target = destination(registry, "app")
         push(target, image)
@@ -282,7 +282,7 @@ class TestCommit:
         assert registry.repositories["app"].tags == {}
         target.close()
 
-    def test_another_digest_than_was_named(self, registry):
+    def test_commit_refuses_another_digest_than_in_the_name(self, registry):
         image, other = images.image(), images.image(platform="linux/arm64")
         target = destination(registry, "a/app")
         push(target, image)
@@ -295,7 +295,7 @@ class TestCommit:
         assert registry.repositories["a/app"].tags == {"1": image.digest}
         target.close()
 
-    def test_an_image_that_was_there_before(self, registry):
+    def test_commit_tags_an_image_that_was_not_pushed(self, registry):
         """Nothing of it is pushed in this run; its manifest is read back, and compared."""
         image = images.image()
         first = destination(registry, "a/app")
@@ -313,7 +313,7 @@ class TestCommit:
             target.resolve("2")
         target.close()
 
-    def test_a_tag_that_two_images_want(self, registry):
+    def test_commit_refuses_one_tag_for_two_images(self, registry):
         one, other = images.image(), images.image(platform="linux/arm64")
         target = destination(registry, "a/app")
         push(target, one)
@@ -323,7 +323,7 @@ class TestCommit:
         assert registry.repositories["a/app"].tags == {}
         target.close()
 
-    def test_an_immutable_tag(self, registry):
+    def test_commit_reports_an_immutable_tag(self, registry):
         registry.immutable_tags = True
         target = destination(registry, "a/app")
         for platform in ("linux/amd64", "linux/arm64"):
@@ -341,7 +341,7 @@ class TestReferrers:
         with FakeRegistry(referrers=request.param) as running:
             yield running
 
-    def test_are_listed_afterwards(self, registry):
+    def test_referrer_is_listed_under_the_fallback_tag(self, registry):
         image = images.image()
         notes = [
             images.artifact("application/x.note", text, subject=image, annotations={"n": "1"})
@@ -362,7 +362,7 @@ class TestReferrers:
         tags = registry.repositories["a/app"].tags
         assert list(tags) == ([] if registry.referrers else [f"sha256-{image.digest[7:]}"])
 
-    def test_are_listed_once(self, registry):
+    def test_referrer_is_listed_once(self, registry):
         image = images.image()
         note = images.artifact("application/x.note", b"one", subject=image)
         for _ in range(3):
@@ -375,7 +375,7 @@ class TestReferrers:
         assert len(origin.referrers(Digest(image.digest))) == 1
         origin.close()
 
-    def test_a_run_that_stopped_before_the_list_is_healed(self, registry):
+    def test_rerun_lists_a_referrer_of_an_interrupted_run(self, registry):
         image = images.image()
         note = images.artifact("application/x.note", b"one", subject=image)
         stopped = destination(registry, "a/app")
@@ -390,7 +390,7 @@ class TestReferrers:
         origin.close()
 
 
-def test_mounts_within_a_registry(registry):
+def test_mount_within_a_registry(registry):
     origin = source(registry, "base/os:1")
     target = destination(registry, "a/app")
     digest = Digest(registry.add_blob("base/os", b"layer"))
@@ -403,7 +403,7 @@ def test_mounts_within_a_registry(registry):
     target.close()
 
 
-def test_one_session_for_all_repositories(registry):
+def test_repositories_of_a_registry_share_one_session(registry):
     """One token service, one set of limits; it goes when the last one is closed."""
     before = len(session_pool._sessions)
     registry.auth = "basic"
@@ -421,7 +421,7 @@ def test_one_session_for_all_repositories(registry):
     assert len(session_pool._sessions) == before
 
 
-def test_a_blocked_registry_is_not_opened(registry, tmp_path):
+def test_blocked_registry_opens_no_session(registry, tmp_path):
     before = len(session_pool._sessions)
     file = tmp_path / "registries.conf"
     file.write_text(f'[[registry]]\nlocation = "{registry.host}"\nblocked = true\n')

@@ -120,7 +120,7 @@ def _unpacked(data):
         ("docker-archive:b.tar:@2", "docker-archive:b.tar:@2"),
     ],
 )
-def test_a_name_is_completed_as_docker_does(text, whole):
+def test_name_is_normalized_like_docker(text, whole):
     reference = transports.parse(text)
     assert str(reference) == whole
     assert transports.parse(whole) == reference
@@ -129,12 +129,12 @@ def test_a_name_is_completed_as_docker_does(text, whole):
 @pytest.mark.parametrize(
     "rest", ["", ":x", "f:@x", "f:UPPER", "f:app@sha256:" + "0" * 64, "f:@99999999999"]
 )
-def test_what_names_no_image_is_refused(rest):
+def test_invalid_reference_is_refused(rest):
     with pytest.raises(InvalidReferenceError):
         transports.parse(f"docker-archive:{rest}")
 
 
-def test_layers_go_by_their_diff_ids(opened):
+def test_layers_are_named_by_their_diff_ids(opened):
     source = opened(pack(image(b"one" * 1000, b"two")))
     assert isinstance(source, SynthesizesManifests)
     root = source.resolve()
@@ -147,7 +147,7 @@ def test_layers_go_by_their_diff_ids(opened):
     ]
 
 
-def test_a_name_is_found_however_it_is_written(opened):
+def test_name_is_found_in_any_spelling(opened):
     source = opened(pack(image(b"x", tags=["docker.io/library/app:1", "app:2", "app"])))
     for name in ("app:1", "docker.io/library/app:1", "index.docker.io/library/app:2", "app"):
         assert source.resolve(name).size
@@ -162,7 +162,7 @@ def test_a_name_is_found_however_it_is_written(opened):
     [gzip.compress, bz2.compress, lzma.compress, zstandard.compress],
     ids=["gzip", "bzip2", "xz", "zstd"],
 )
-def test_a_compressed_archive_is_the_same_image(opened, tmp_path, compress):
+def test_compressed_archive_contains_the_same_image(opened, tmp_path, compress):
     data = pack(image(b"layer" * 10_000))
     plain = opened(data).resolve()
     scratch = tmp_path / "scratch"
@@ -173,7 +173,7 @@ def test_a_compressed_archive_is_the_same_image(opened, tmp_path, compress):
     assert list(scratch.iterdir()) == []
 
 
-def test_a_layer_that_is_compressed_in_the_archive_is_given_uncompressed(opened):
+def test_compressed_layer_is_decompressed(opened):
     layer = b"layer" * 10_000
     source = opened(pack(image(layer, stored=[gzip.compress(layer)])))
     target = Node("layer", "x", Digest.of(layer))
@@ -203,7 +203,7 @@ def test_links_are_resolved_inside_the_archive(opened):
     ],
     ids=["parent", "absolute", "circle"],
 )
-def test_a_link_that_leads_elsewhere_is_refused(opened, links):
+def test_link_out_of_the_archive_is_refused(opened, links):
     members = image(b"layer", entry={"Layers": ["a/layer.tar"]})
     with pytest.raises(MalformedError):
         opened(pack(members, links=links)).resolve()
@@ -223,50 +223,50 @@ def test_a_link_that_leads_elsewhere_is_refused(opened, links):
     ],
     ids=["fewer", "missing", "parent", "no-config", "null", "tag", "many", "case"],
 )
-def test_an_archive_that_contradicts_itself_is_refused(opened, entry, error):
+def test_inconsistent_archive_is_refused(opened, entry, error):
     with pytest.raises(error, match="archive"):
         opened(pack(image(b"layer", entry=entry))).resolve()
 
 
-def test_something_else_in_a_tar_is_told(opened):
+def test_tar_without_images_is_refused(opened):
     with pytest.raises(NotADockerArchiveError):
         opened(pack({"index.json": b"{}"}))
 
 
-def test_what_is_no_archive_is_told(opened):
+def test_file_that_is_not_an_archive_is_refused(opened):
     with pytest.raises(MalformedError, match="no tar archive"):
         opened(b"\x7fELF" + b"x" * 1000)
 
 
-def test_an_archive_that_was_cut_is_told(opened):
+def test_truncated_archive_is_refused(opened):
     data = pack(image(b"layer" * 10_000))
     for end in (600, 5000, 30_000, len(data) - 10_240):
         with pytest.raises(MalformedError):
             opened(data[:end])
 
 
-def test_a_bomb_is_stopped(opened, tmp_path):
+def test_decompression_is_limited(opened, tmp_path):
     bomb = gzip.compress(pack({"zeros": bytes(70 * 1024 * 1024)}), 9)
     with pytest.raises(LimitError, match="200 bytes come out"):
         opened(bomb)
     assert [one.name for one in tmp_path.iterdir()] == ["archive"]
 
 
-def test_a_layer_that_is_a_bomb_is_stopped(opened):
+def test_decompression_of_a_layer_is_limited(opened):
     zeros = bytes(70 * 1024 * 1024)
     source = opened(pack(image(zeros, stored=[gzip.compress(zeros, 9)])))
     with pytest.raises(LimitError, match="200 bytes come out"):
         source.resolve()
 
 
-def test_a_layer_that_was_cut_is_told(opened):
+def test_truncated_layer_is_refused(opened):
     layer = b"layer" * 10_000
     source = opened(pack(image(layer, stored=[gzip.compress(layer)[:-20]])))
     with pytest.raises(MalformedError, match="ends early"):
         source.resolve()
 
 
-def test_an_image_without_a_name_is_had_by_its_place(opened):
+def test_image_without_a_name_is_resolved_by_its_index(opened):
     members = image(b"x", tags=[])
     source = opened(pack(members))
     assert source.resolve("@0") == source.resolve()
@@ -275,7 +275,7 @@ def test_an_image_without_a_name_is_had_by_its_place(opened):
     assert (raised.value.index, raised.value.count) == (1, 1)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_missing_file_is_reported(tmp_path):
     with pytest.raises(MissingFileError) as raised:
         DockerArchiveSource(tmp_path / "none.tar", OPTIONS)
     assert raised.value.path == str(tmp_path / "none.tar")

@@ -76,7 +76,7 @@ def members(path):
         return {one.name: opened.extractfile(one).read() if one.isfile() else b"" for one in opened}
 
 
-def test_images_and_their_names_stand_in_the_order_of_the_run(tmp_path, store):
+def test_images_and_names_are_listed_in_order(tmp_path, store):
     first, second = image(store), image(store, b"one" * 900)
     write(
         tmp_path / "a.tar",
@@ -99,7 +99,7 @@ def test_images_and_their_names_stand_in_the_order_of_the_run(tmp_path, store):
         assert source.resolve("@1") != source.resolve("app")
 
 
-def test_two_manifests_of_one_config_are_one_image(tmp_path, store):
+def test_manifests_with_the_same_config_are_one_image(tmp_path, store):
     """An archive cannot tell them apart."""
     first = image(store)
     raw = store.blobs[first.digest].replace(b'"schemaVersion"', b' "schemaVersion"')
@@ -113,7 +113,7 @@ def test_two_manifests_of_one_config_are_one_image(tmp_path, store):
     assert entry["RepoTags"] == ["docker.io/library/app:1", "docker.io/library/app:2"]
 
 
-def test_an_archive_that_is_there_stays_as_it_is(tmp_path, store):
+def test_existing_archive_is_refused(tmp_path, store):
     root = image(store)
     path = tmp_path / "a.tar"
     path.touch()
@@ -125,7 +125,7 @@ def test_an_archive_that_is_there_stays_as_it_is(tmp_path, store):
     assert path.read_bytes() == before
 
 
-def test_a_run_that_stops_leaves_nothing(tmp_path, store):
+def test_uncommitted_archive_is_removed(tmp_path, store):
     image(store)
     with closing(DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination:
         contents.push_all(destination, store)
@@ -134,7 +134,7 @@ def test_a_run_that_stops_leaves_nothing(tmp_path, store):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_directory_no_archive(tmp_path):
+def test_missing_directory_is_reported(tmp_path):
     with pytest.raises(NotFoundError):
         DockerArchiveDestination(tmp_path / "none" / "a.tar", OPTIONS)
 
@@ -144,7 +144,7 @@ def test_no_directory_no_archive(tmp_path):
     [([b"one", b"other"], DigestMismatchError), ([b"one"], IntegrityError)],
     ids=["another", "fewer"],
 )
-def test_layers_that_are_not_those_of_the_config_are_refused(tmp_path, store, diff_ids, error):
+def test_layers_that_do_not_match_the_config_are_refused(tmp_path, store, diff_ids, error):
     layers = [store.add_blob(data) for data in (b"one", b"two")]
     config = json.dumps(
         {"rootfs": {"type": "layers", "diff_ids": [Digest.of(one).text for one in diff_ids]}}
@@ -177,7 +177,7 @@ def manifest_of(store, config, layers):
     return store
 
 
-def test_a_compressed_layer_is_refused(tmp_path, store):
+def test_compressed_layer_is_refused(tmp_path, store):
     store.add_image(layers=[b"x"], docker=True)
     with (
         closing(DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination,
@@ -186,7 +186,7 @@ def test_a_compressed_layer_is_refused(tmp_path, store):
         contents.push_all(destination, store)
 
 
-def test_what_is_no_image_is_refused(tmp_path, store):
+def test_artifact_is_refused(tmp_path, store):
     store.add_artifact("app")
     with (
         closing(DockerArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination,
@@ -196,21 +196,21 @@ def test_what_is_no_image_is_refused(tmp_path, store):
 
 
 @pytest.mark.parametrize("name", ["UPPER", "app@sha256:" + "0" * 64])
-def test_a_name_that_is_none_is_refused(tmp_path, store, name):
+def test_invalid_name_is_refused(tmp_path, store, name):
     root = image(store)
     with pytest.raises(InvalidReferenceError):
         write(tmp_path / "a.tar", store, (root, (name,)))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_is_not_written(tmp_path):
+def test_index_in_a_destination_is_refused(tmp_path):
     with pytest.raises(UnsupportedError, match="read, not written"):
         transports.open_destination(
             transports.parse(f"docker-archive:{tmp_path}/a.tar:@1"), OPTIONS
         )
 
 
-def test_a_pipe_is_written_and_read(tmp_path, store):
+def test_archive_can_be_written_to_and_read_from_a_pipe(tmp_path, store):
     """What goes in comes out, and no file is left."""
     root = image(store)
     write(tmp_path / "a.tar", store, (root, ("app",)))
@@ -231,7 +231,7 @@ def test_a_pipe_is_written_and_read(tmp_path, store):
     assert list(scratch.iterdir()) == []
 
 
-def test_a_pipe_that_nobody_reads_is_told(tmp_path, store):
+def test_pipe_closed_by_its_reader_is_reported(tmp_path, store):
     root = image(store, os.urandom(300_000))
     os.mkfifo(tmp_path / "pipe")
 
@@ -257,7 +257,7 @@ def write_app(path, store, root, *, options):
 
 
 @pytest.mark.parametrize("do", [read, write_app])
-def test_waiting_for_a_pipe_can_be_stopped(tmp_path, store, do):
+def test_waiting_for_a_pipe_can_be_cancelled(tmp_path, store, do):
     root = image(store)
     os.mkfifo(tmp_path / "pipe")
     cancellation = Cancellation()
@@ -269,14 +269,14 @@ def test_waiting_for_a_pipe_can_be_stopped(tmp_path, store, do):
     timer.join()
 
 
-def test_the_same_images_give_the_same_bytes(tmp_path, store):
+def test_archive_is_reproducible(tmp_path, store):
     root = image(store)
     for name in ("a", "b"):
         write(tmp_path / name, store, (root, ("app",)))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_members_are_read_only_and_from_1970(tmp_path, store):
+def test_members_are_read_only_and_dated_1970(tmp_path, store):
     root = image(store)
     write(tmp_path / "a.tar", store, (root, ("app",)))
     with tarfile.open(fileobj=io.BytesIO((tmp_path / "a.tar").read_bytes())) as opened:

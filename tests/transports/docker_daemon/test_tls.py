@@ -55,20 +55,20 @@ def resolve(host, scratch, *, settings=None, **said):
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "https"])
-def test_both_sides_prove_who_they_are(engine, certificates, tmp_path, scheme):
+def test_both_sides_authenticate_by_certificates(engine, certificates, tmp_path, scheme):
     host = engine.host.replace("tcp", scheme)
     with pytest.raises(NotFoundError, match="app"):
         resolve(host, tmp_path, cert_dir=certificates)
 
 
-def test_an_engine_whose_authority_nobody_knows_is_not_spoken_to(engine, tmp_path):
+def test_engine_with_an_unknown_issuer_is_refused(engine, tmp_path):
     with pytest.raises(RegistryError, match="its issuer is unknown") as raised:
         resolve(engine.host, tmp_path)
     assert "cert-dir" in raised.value.hint
     assert engine.requests == []
 
 
-def test_without_verification_our_own_certificate_is_still_sent(engine, certificates, tmp_path):
+def test_client_certificate_is_sent_without_verification(engine, certificates, tmp_path):
     (tmp_path / "pair").mkdir()
     for name in ("cert.pem", "key.pem"):
         (tmp_path / "pair" / name).write_bytes((certificates / name).read_bytes())
@@ -76,7 +76,7 @@ def test_without_verification_our_own_certificate_is_still_sent(engine, certific
         resolve(engine.host, tmp_path, cert_dir=tmp_path / "pair", tls_verify=False)
 
 
-def test_a_client_without_a_certificate_is_told(engine, tmp_path):
+def test_missing_client_certificate_is_reported(engine, tmp_path):
     with pytest.raises(RegistryError):
         resolve(engine.host, tmp_path, tls_verify=False)
     assert engine.requests == []
@@ -84,7 +84,7 @@ def test_a_client_without_a_certificate_is_told(engine, tmp_path):
 
 @pytest.mark.parametrize("broken", ["ca.pem", "cert.pem", "key.pem"])
 @pytest.mark.parametrize("content", [None, b"no certificate"])
-def test_a_file_that_cannot_be_used_is_told(certificates, tmp_path, broken, content):
+def test_unusable_certificate_file_is_reported(certificates, tmp_path, broken, content):
     for path in certificates.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / broken).unlink()
@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_used_is_told(certificates, tmp_path, broken, cont
         resolve("tcp://127.0.0.1:1", tmp_path, cert_dir=tmp_path)
 
 
-def test_what_the_user_allows_of_tls_holds_here_too(engine, certificates, tmp_path):
+def test_tls_restrictions_apply_to_engines(engine, certificates, tmp_path):
     engine.context.maximum_version = ssl.TLSVersion.TLSv1_2
     (tmp_path / "tls.yaml").write_text('minVersion: "1.3"\n')
     settings = Settings.load(

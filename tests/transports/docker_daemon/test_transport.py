@@ -42,7 +42,7 @@ def engine():
         yield running
 
 
-def test_an_engine_may_listen_on_a_port(tmp_path):
+def test_engine_can_listen_on_a_port(tmp_path):
     store = MemoryStore()
     root = store.add_image("app", layers=[b"one" * 9000])
     with FakeEngine(tcp=True) as engine:
@@ -125,20 +125,20 @@ class TestDestination(DestinationContract):
         ("sha256:" + "0" * 64, "docker-daemon:sha256:" + "0" * 64),
     ],
 )
-def test_a_name_is_completed_as_docker_does(text, whole):
+def test_name_is_normalized_like_docker(text, whole):
     reference = transports.parse(f"docker-daemon:{text}")
     assert str(reference) == whole
     assert transports.parse(whole) == reference
 
 
 @pytest.mark.parametrize("rest", ["", "UPPER", "sha256:abc", "sha256:" + "g" * 64, "0" * 64])
-def test_what_names_no_image_is_refused(rest):
+def test_invalid_reference_is_refused(rest):
     with pytest.raises(InvalidReferenceError):
         transports.parse(f"docker-daemon:{rest}")
 
 
 @pytest.mark.parametrize("rest", ["sha256:" + "0" * 64, "app@sha256:" + "0" * 64])
-def test_a_digest_is_not_written(options, rest):
+def test_digest_in_a_destination_is_refused(options, rest):
     reference = transports.parse(f"docker-daemon:{rest}")
     with pytest.raises(UnsupportedError) as raised:
         transports.open_destination(reference, options)
@@ -155,7 +155,7 @@ def test_a_digest_is_not_written(options, rest):
         ("sha256:" + "1" * 64, "sha256:" + "1" * 64),
     ],
 )
-def test_an_engine_is_asked_by_the_name_that_people_write(engine, options, text, asked):
+def test_engine_is_queried_by_the_short_name(engine, options, text, asked):
     with closing(source(text, options)) as opened, pytest.raises(NotFoundError, match=asked):
         opened.resolve()
     assert engine.requests == [f"GET /images/{asked}/get"]
@@ -169,7 +169,7 @@ def store(engine):
     return store
 
 
-def test_an_image_is_fetched_once_and_leaves_no_file(engine, options, store):
+def test_image_is_saved_once_and_leaves_no_file(engine, options, store):
     with closing(source("app", options)) as opened:
         root = opened.resolve()
         assert Digest.of(read(opened, Node.of(root, "manifest"))) == root.digest
@@ -178,14 +178,14 @@ def test_an_image_is_fetched_once_and_leaves_no_file(engine, options, store):
     assert len(engine.requests) == 1
 
 
-def test_an_image_is_had_by_its_id(engine, options, store):
+def test_image_can_be_read_by_its_id(engine, options, store):
     identity = next(name for name in engine.images if name.startswith("sha256:"))
     with closing(source(identity, options)) as opened:
         parsed = manifest.parse(read(opened, Node.of(opened.resolve(), "manifest")), None)
         assert parsed.config.digest.text == identity
 
 
-def test_a_daemon_that_is_not_there_is_told_with_its_socket(tmp_path):
+def test_missing_socket_is_reported(tmp_path):
     options = OpenOptions(
         settings=None, daemon_host=f"unix://{tmp_path}/none.sock", scratch=tmp_path
     )
@@ -197,7 +197,7 @@ def test_a_daemon_that_is_not_there_is_told_with_its_socket(tmp_path):
     assert raised.value.exit_status == 6
 
 
-def test_a_socket_that_nobody_listens_on_is_told():
+def test_socket_without_a_listener_is_reported():
     with tempfile.TemporaryDirectory() as home, socket.socket(socket.AF_UNIX) as stale:
         stale.bind(f"{home}/stale.sock")
         options = OpenOptions(settings=None, daemon_host=f"unix://{home}/stale.sock")
@@ -221,14 +221,14 @@ def test_a_socket_that_nobody_listens_on_is_told():
         "ftp://h",
     ],
 )
-def test_a_host_that_cannot_be_meant_is_refused(host):
+def test_invalid_host_is_refused(host):
     with pytest.raises(InvalidReferenceError) as raised:
         source("app", OpenOptions(settings=Settings(), daemon_host=host))
     assert raised.value.hint
     assert "secret" not in str(raised.value)
 
 
-def test_what_an_engine_says_of_a_failure_is_told_on_one_line(engine, options, store):
+def test_message_of_the_engine_is_printed_on_one_line(engine, options, store):
     engine.status, engine.message = 500, "disk \x1b[31mon\nfire"
     with closing(source("app", options)) as opened, pytest.raises(RegistryError) as raised:
         opened.resolve()
@@ -237,7 +237,7 @@ def test_what_an_engine_says_of_a_failure_is_told_on_one_line(engine, options, s
 
 
 @pytest.mark.parametrize("cut", [0, 1000, 20_000])
-def test_an_archive_that_breaks_off_is_told(engine, options, store, cut):
+def test_interrupted_response_is_a_temporary_error(engine, options, store, cut):
     engine.cut = cut
     with closing(source("app", options)) as opened, pytest.raises(RegistryError) as raised:
         opened.resolve()
@@ -245,13 +245,13 @@ def test_an_archive_that_breaks_off_is_told(engine, options, store, cut):
     assert list(options.scratch.iterdir()) == []
 
 
-def test_what_is_no_archive_is_told(engine, options):
+def test_response_that_is_not_an_archive_is_refused(engine, options):
     engine.images["app:latest"] = b"not an archive" * 100
     with closing(source("app", options)) as opened, pytest.raises(MalformedError, match="app"):
         opened.resolve()
 
 
-def test_a_silent_engine_is_left_as_soon_as_work_has_to_stop(engine, options, store):
+def test_waiting_for_an_engine_can_be_cancelled(engine, options, store):
     engine.silent = True
     stop = Cancellation()
     options = OpenOptions(settings=None, daemon_host=engine.host, cancellation=stop)
@@ -268,7 +268,7 @@ def publish(options, store, *names):
         destination.commit([Publication(store.names["app"], names)])
 
 
-def test_a_loaded_image_keeps_its_config_and_its_layers(engine, options):
+def test_loaded_image_keeps_config_and_layers(engine, options):
     store = MemoryStore()
     root = store.add_image("app", layers=[b"one" * 9000, b"two"])
     publish(options, store, "docker.io/library/app:1", "example.com/app:1")
@@ -291,7 +291,7 @@ def test_nothing_is_loaded_before_commit(engine, options):
     assert engine.requests == []
 
 
-def test_an_image_that_the_engine_refuses_is_told(engine, options):
+def test_image_that_the_engine_rejects_is_reported(engine, options):
     engine.refuses = "no space\nleft"
     store = MemoryStore()
     store.add_image("app", layers=[b"one"])
@@ -299,7 +299,7 @@ def test_an_image_that_the_engine_refuses_is_told(engine, options):
         publish(options, store, "app:1")
 
 
-def test_an_image_that_the_engine_loses_is_told(engine, options):
+def test_image_that_the_engine_does_not_have_after_loading_is_reported(engine, options):
     engine.forgets = True
     store = MemoryStore()
     store.add_image("app", layers=[b"one"])
@@ -307,7 +307,7 @@ def test_an_image_that_the_engine_loses_is_told(engine, options):
         publish(options, store, "app:1")
 
 
-def test_an_image_without_a_layer_is_not_loaded(engine, options):
+def test_image_with_an_absent_layer_is_refused(engine, options):
     store = MemoryStore()
     root = store.add_image("app", layers=[b"one"])
     with closing(DaemonDestination(options)) as destination:
@@ -318,7 +318,7 @@ def test_an_image_without_a_layer_is_not_loaded(engine, options):
     assert engine.requests == []
 
 
-def test_an_artifact_is_no_image(engine, options):
+def test_artifact_is_refused(engine, options):
     store = MemoryStore()
     store.add_artifact("app")
     with pytest.raises(UnsupportedError, match="not a container image"):
@@ -326,7 +326,7 @@ def test_an_artifact_is_no_image(engine, options):
     assert engine.requests == []
 
 
-def test_two_images_cannot_have_one_name(engine, options):
+def test_commit_refuses_one_name_for_two_images(engine, options):
     store = MemoryStore()
     roots = [store.add_image(layers=[data]) for data in (b"1", b"2")]
     with closing(DaemonDestination(options)) as destination:
@@ -336,6 +336,6 @@ def test_two_images_cannot_have_one_name(engine, options):
     assert engine.requests == []
 
 
-def test_no_directory_for_large_files_has_to_be_named(engine, store):
+def test_default_directory_for_temporary_files(engine, store):
     with closing(source("app", OpenOptions(settings=None, daemon_host=engine.host))) as opened:
         assert opened.resolve()

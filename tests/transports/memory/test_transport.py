@@ -36,7 +36,7 @@ class TestDestination(DestinationContract):
         return store.source
 
 
-def test_the_nth_read_fails_and_the_next_does_not():
+def test_fault_affects_only_the_nth_read():
     store = MemoryStore(Fault("read", nth=2, after=3))
     root = store.add_image("app")
     target = Node.of(root, "manifest")
@@ -51,7 +51,7 @@ def test_the_nth_read_fails_and_the_next_does_not():
 
 
 @pytest.mark.parametrize(("effect", "size"), [("short", 2), ("wrong", 5), ("long", 6)])
-def test_a_stream_is_not_what_it_should_be(effect, size):
+def test_fault_changes_the_content(effect, size):
     store = MemoryStore(Fault("open", effect, after=2))
     target = Node("layer", "application/x", store.add_blob(b"bytes"), 5)
     with store.source().open(target) as stream:
@@ -68,6 +68,6 @@ def test_referrers_are_found_by_their_subject():
     assert store.source().referrers(artifact.digest) == []
 
 
-def test_no_name_needs_one_image():
+def test_resolve_without_name_needs_an_image():
     with pytest.raises(NotFoundError):
         MemoryStore().source().resolve()

@@ -124,19 +124,19 @@ def archive(tmp_path, store):
         ("oci-archive:f:@0", "f", "@0"),
     ],
 )
-def test_a_path_ends_at_the_first_colon(text, path, name):
+def test_path_ends_at_the_first_colon(text, path, name):
     reference = transports.parse(text)
     assert reference == LayoutReference("oci-archive", path, name)
     assert transports.parse(str(reference)) == reference
 
 
 @pytest.mark.parametrize("rest", ["", ":x", "f:@x", "f:a b", "f:\n"])
-def test_what_names_no_image_is_refused(rest):
+def test_invalid_reference_is_refused(rest):
     with pytest.raises(InvalidReferenceError, match="oci-archive:"):
         transports.parse(f"oci-archive:{rest}")
 
 
-def test_a_place_is_not_written(tmp_path):
+def test_index_in_a_destination_is_refused(tmp_path):
     reference = transports.parse(f"oci-archive:{tmp_path}/f:@0")
     with pytest.raises(UnsupportedError) as raised:
         transports.open_destination(reference, OPTIONS)
@@ -144,7 +144,7 @@ def test_a_place_is_not_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_entry_is_had_by_its_place(archive, store):
+def test_resolve_accepts_an_index(archive, store):
     with closing(opened_source(archive)) as source:
         assert source.resolve("@0").digest == store.names["app"].digest
         with pytest.raises(IndexOutOfRangeError) as raised:
@@ -157,9 +157,7 @@ def test_an_entry_is_had_by_its_place(archive, store):
     [gzip.compress, bz2.compress, lzma.compress, zstandard.compress],
     ids=["gzip", "bzip2", "xz", "zstd"],
 )
-def test_a_compressed_archive_is_read_through_a_file_that_vanishes(
-    archive, store, tmp_path, compress
-):
+def test_compressed_archive_is_decompressed_to_a_temporary_file(archive, store, tmp_path, compress):
     archive.write_bytes(compress(archive.read_bytes()))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -169,13 +167,13 @@ def test_a_compressed_archive_is_read_through_a_file_that_vanishes(
         assert list(scratch.iterdir()) == []
 
 
-def test_a_bomb_is_stopped(tmp_path):
+def test_decompression_is_limited(tmp_path):
     (tmp_path / "a").write_bytes(gzip.compress(pack({"zeros": bytes(70 << 20)}), 9))
     with pytest.raises(LimitError, match="200 bytes come out"):
         opened_source(tmp_path / "a")
 
 
-def test_referrers_are_found_in_an_archive(tmp_path):
+def test_referrers_are_listed(tmp_path):
     store = MemoryStore()
     subject = store.add_image("app", layers=[b"x"])
     artifact = store.add_artifact("sbom", subject=subject)
@@ -188,7 +186,7 @@ def test_referrers_are_found_in_an_archive(tmp_path):
     ("kind", "target"),
     [(tarfile.SYMTYPE, "/etc/passwd"), (tarfile.SYMTYPE, "x"), (tarfile.LNKTYPE, "index.json")],
 )
-def test_links_are_refused(tmp_path, store, kind, target):
+def test_archive_with_links_is_refused(tmp_path, store, kind, target):
     data = pack(members_of(store), links=[("blobs/sha256/link", target, kind)])
     (tmp_path / "a.tar").write_bytes(data)
     with pytest.raises(MalformedError, match=r"is a link|not the name of a member"):
@@ -212,7 +210,7 @@ def test_links_are_refused(tmp_path, store, kind, target):
     ],
     ids=["no-index", "empty", "traversal", "huge", "version", "huge-mark", "parent", "absolute"],
 )
-def test_an_archive_that_is_no_layout_is_refused(tmp_path, store, change, error):
+def test_archive_without_a_layout_is_refused(tmp_path, store, change, error):
     members = {**members_of(store), **change}
     data = pack({name: data for name, data in members.items() if data is not None})
     (tmp_path / "a.tar").write_bytes(data)
@@ -220,14 +218,14 @@ def test_an_archive_that_is_no_layout_is_refused(tmp_path, store, change, error)
         opened_source(tmp_path / "a.tar")
 
 
-def test_a_docker_archive_is_told_by_its_name(tmp_path):
+def test_docker_archive_is_refused_with_a_hint(tmp_path):
     (tmp_path / "a.tar").write_bytes(pack({"manifest.json": b"[]"}))
     with pytest.raises(UnsupportedError) as raised:
         opened_source(tmp_path / "a.tar")
     assert "docker-archive:" in raised.value.hint
 
 
-def test_an_archive_that_was_cut_is_told(archive):
+def test_truncated_archive_is_refused(archive):
     data = archive.read_bytes()
     whole = data.index(MARK) + 512
     for end in (600, 5000, whole - 512, whole):
@@ -236,7 +234,7 @@ def test_an_archive_that_was_cut_is_told(archive):
             opened_source(archive)
 
 
-def test_members_come_in_the_order_and_form_of_a_layout(tmp_path, store):
+def test_archive_contains_the_members_of_a_layout(tmp_path, store):
     publish(tmp_path / "ours.tar", store, "app")
     with tarfile.open(tmp_path / "ours.tar") as found:
         members = found.getmembers()
@@ -252,12 +250,12 @@ def test_members_come_in_the_order_and_form_of_a_layout(tmp_path, store):
     assert [one["annotations"] for one in index["manifests"]] == [{REF_NAME: "app"}]
 
 
-def test_the_same_images_give_the_same_bytes(tmp_path, store):
+def test_archive_is_reproducible(tmp_path, store):
     first = publish(tmp_path / "1.tar", store, "app").read_bytes()
     assert publish(tmp_path / "2.tar", store, "app").read_bytes() == first
 
 
-def test_an_archive_is_replaced_as_a_whole(tmp_path, store):
+def test_commit_replaces_the_archive(tmp_path, store):
     other = MemoryStore()
     other.add_image("app", layers=[b"former"])
     publish(tmp_path / "a.tar", other, "former")
@@ -268,7 +266,7 @@ def test_an_archive_is_replaced_as_a_whole(tmp_path, store):
             pass
 
 
-def test_what_was_not_committed_leaves_the_former_archive_and_nothing_else(tmp_path, store):
+def test_uncommitted_archive_is_removed(tmp_path, store):
     (tmp_path / "a.tar").write_bytes(b"former")
     with closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination:
         contents.push_all(destination, store)
@@ -277,7 +275,7 @@ def test_what_was_not_committed_leaves_the_former_archive_and_nothing_else(tmp_p
     assert (tmp_path / "a.tar").read_bytes() == b"former"
 
 
-def test_what_a_killed_run_left_is_taken_over(tmp_path, store):
+def test_rerun_reuses_the_file_of_a_killed_run(tmp_path, store):
     leftover = tmp_path / ".a.tar.airbundle-part"
     leftover.write_bytes(b"x" * 1_000_000)
     publish(tmp_path / "a.tar", store, "app")
@@ -286,7 +284,7 @@ def test_what_a_killed_run_left_is_taken_over(tmp_path, store):
         assert source.resolve("app")
 
 
-def test_one_writer_at_a_time(tmp_path, store):
+def test_second_writer_is_refused(tmp_path, store):
     with closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)):
         with pytest.raises(LockedError):
             OciArchiveDestination(tmp_path / "a.tar", OPTIONS)
@@ -295,7 +293,7 @@ def test_one_writer_at_a_time(tmp_path, store):
     publish(tmp_path / "a.tar", store, "app")
 
 
-def test_an_archive_that_was_just_published_is_not_emptied(tmp_path, store, monkeypatch):
+def test_published_archive_is_not_truncated_by_the_next_writer(tmp_path, store, monkeypatch):
     """Whoever opened the growing file before its owner published it begins one of his own."""
     winner = OciArchiveDestination(tmp_path / "a.tar", OPTIONS)
     contents.push_all(winner, store)
@@ -315,14 +313,14 @@ def test_an_archive_that_was_just_published_is_not_emptied(tmp_path, store, monk
         assert source.resolve("app")
 
 
-def test_what_is_no_plain_file_is_not_replaced(tmp_path):
+def test_special_file_is_not_replaced(tmp_path):
     (tmp_path / "a.tar").mkdir()
     with pytest.raises(UsageError, match="plain file"):
         OciArchiveDestination(tmp_path / "a.tar", OPTIONS)
     assert [one.name for one in tmp_path.iterdir()] == ["a.tar"]
 
 
-def test_a_link_of_the_user_stays(tmp_path, store):
+def test_symbolic_link_of_the_user_is_kept(tmp_path, store):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "a.tar").symlink_to("elsewhere/b.tar")
     publish(tmp_path / "a.tar", store, "app")
@@ -331,7 +329,7 @@ def test_a_link_of_the_user_stays(tmp_path, store):
 
 
 @pytest.mark.parametrize("plant", [os.symlink, os.link])
-def test_a_link_in_the_growing_files_place_is_not_followed(tmp_path, store, plant):
+def test_link_at_the_temporary_name_is_not_followed(tmp_path, store, plant):
     victim = tmp_path / "victim"
     victim.write_text("untouched")
     plant(victim, tmp_path / ".a.tar.airbundle-part")
@@ -340,13 +338,13 @@ def test_a_link_in_the_growing_files_place_is_not_followed(tmp_path, store, plan
     assert victim.read_text() == "untouched"
 
 
-def test_a_directory_that_is_not_there_is_told(tmp_path):
+def test_missing_directory_is_reported(tmp_path):
     with pytest.raises(MissingFileError) as raised:
         OciArchiveDestination(tmp_path / "nowhere" / "a.tar", OPTIONS)
     assert raised.value.path == str(tmp_path / "nowhere")
 
 
-def test_a_root_that_did_not_arrive_is_told(tmp_path, store):
+def test_commit_refuses_a_root_that_was_not_pushed(tmp_path, store):
     with (
         closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination,
         pytest.raises(IntegrityError, match="was not pushed"),
@@ -355,7 +353,7 @@ def test_a_root_that_did_not_arrive_is_told(tmp_path, store):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_blob_that_comes_twice_lies_there_once(tmp_path):
+def test_blob_pushed_twice_is_stored_once(tmp_path):
     store = MemoryStore()
     digest = store.add_blob(b"twice")
     with closing(OciArchiveDestination(tmp_path / "a.tar", OPTIONS)) as destination:
@@ -366,7 +364,7 @@ def test_a_blob_that_comes_twice_lies_there_once(tmp_path):
         assert found.getnames().count(f"blobs/sha256/{Digest.of(b'twice').hex}") == 1
 
 
-def test_a_pipe_is_written_and_read(tmp_path):
+def test_archive_can_be_written_to_and_read_from_a_pipe(tmp_path):
     store = MemoryStore()
     root = store.add_image("app", layers=[b"x" * 100_000], compress=False)
     scratch = tmp_path / "scratch"

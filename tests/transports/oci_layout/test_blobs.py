@@ -60,7 +60,7 @@ def blobs(directory):
     return {path.name for path in directory.rglob("*") if path.is_file()}
 
 
-def test_blobs_lie_in_the_shared_directory_only(tmp_path, layouts):
+def test_blobs_are_stored_in_the_shared_directory(tmp_path, layouts):
     wanted = {digest.hex for store in layouts.values() for digest in store.blobs}
     assert blobs(tmp_path / "shared") == wanted
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"index.json", "oci-layout"}
@@ -68,7 +68,7 @@ def test_blobs_lie_in_the_shared_directory_only(tmp_path, layouts):
         assert all(opened.has(contents.node(layouts["b"], one)) for one in layouts["b"].blobs)
 
 
-def test_what_is_shared_is_never_removed(tmp_path, layouts):
+def test_delete_keeps_shared_blobs(tmp_path, layouts):
     before = blobs(tmp_path / "shared")
     for name in ("a", "b"):
         with closing(destination(tmp_path / name, tmp_path / "shared")) as opened:
@@ -82,14 +82,14 @@ def test_what_is_shared_is_never_removed(tmp_path, layouts):
             source.resolve(name)
 
 
-def test_what_another_process_is_writing_is_left_alone(tmp_path, layouts):
+def test_temporary_files_in_the_shared_directory_stay(tmp_path, layouts):
     part = tmp_path / "shared" / "sha256" / ".airbundle-other.part"
     part.write_bytes(b"half")
     destination(tmp_path / "c", tmp_path / "shared").close()
     assert part.exists()
 
 
-def test_two_layouts_are_written_at_once(tmp_path):
+def test_two_layouts_can_be_written_at_once(tmp_path):
     store = MemoryStore()
     store.add_image("app", layers=[b"x" * 5000])
     shared = tmp_path / "shared"
@@ -104,12 +104,12 @@ def test_two_layouts_are_written_at_once(tmp_path):
         assert_whole(lambda name=name: LayoutSource(tmp_path / name, shared), store)
 
 
-def test_a_directory_that_is_not_there_is_told(tmp_path, layouts):
+def test_missing_directory_is_reported(tmp_path, layouts):
     with pytest.raises(MissingFileError) as raised:
         LayoutSource(tmp_path / "a", tmp_path / "elsewhere")
     assert raised.value.path == str(tmp_path / "elsewhere")
 
 
-def test_directories_that_were_made_for_nothing_are_removed(tmp_path):
+def test_unused_new_directories_are_removed(tmp_path):
     destination(tmp_path / "l", tmp_path / "s" / "hared").close()
     assert list(tmp_path.iterdir()) == []

@@ -108,7 +108,7 @@ def index(path):
         ("oci:d:@0", "d", "@0"),
     ],
 )
-def test_a_path_ends_at_the_first_colon(text, path, name):
+def test_path_ends_at_the_first_colon(text, path, name):
     reference = transports.parse(text)
     assert reference == LayoutReference("oci", path, name)
     assert transports.parse(str(reference)) == reference
@@ -117,19 +117,19 @@ def test_a_path_ends_at_the_first_colon(text, path, name):
 @pytest.mark.parametrize(
     "text", ["oci:", "oci::x", "oci:d:@x", "oci:d:a b", "oci:d:a\nb", "oci:d:@"]
 )
-def test_what_names_no_place_is_refused(text):
+def test_invalid_reference_is_refused(text):
     with pytest.raises(InvalidReferenceError):
         transports.parse(text)
 
 
-def test_a_place_in_the_index_cannot_be_written(tmp_path):
+def test_index_in_a_destination_is_refused(tmp_path):
     with pytest.raises(UnsupportedError):
         transports.open_destination(
             LayoutReference("oci", str(tmp_path), "@0"), OpenOptions(settings=None)
         )
 
 
-def test_files_are_those_of_a_layout(tmp_path, store):
+def test_commit_writes_the_files_of_a_layout(tmp_path, store):
     publish(tmp_path / "l", store, "app")
     root = store.names["app"]
     files = {str(p.relative_to(tmp_path / "l")) for p in (tmp_path / "l").rglob("*")}
@@ -152,7 +152,7 @@ def test_files_are_those_of_a_layout(tmp_path, store):
     }
 
 
-def test_annotations_and_platform_stand_beside_the_name(tmp_path, store):
+def test_entry_has_platform_and_annotations(tmp_path, store):
     publish(tmp_path / "l", store, "app", annotations={"io.containerd.image.name": "docker.io/a:1"})
     (entry,) = index(tmp_path / "l")["manifests"]
     assert entry["annotations"]["io.containerd.image.name"] == "docker.io/a:1"
@@ -161,7 +161,7 @@ def test_annotations_and_platform_stand_beside_the_name(tmp_path, store):
         assert source.resolve("docker.io/a:1").digest == store.names["app"].digest
 
 
-def test_an_entry_that_is_not_touched_stays_as_it_was(layout):
+def test_commit_keeps_other_entries_unchanged(layout):
     document = index(layout)
     document["manifests"][0] |= {"org.example.unknown": [1.5, {"é<": None}], "annotations": {}}
     document["annotations"] = {"of": "the index"}
@@ -175,7 +175,7 @@ def test_an_entry_that_is_not_touched_stays_as_it_was(layout):
     assert len(after["manifests"]) == 2
 
 
-def test_a_replaced_name_keeps_its_place_and_leaves_no_entry_behind(layout):
+def test_commit_replaces_the_entry_of_a_name_in_place(layout):
     other = MemoryStore()
     other.add_image("app", layers=[b"other"])
     publish(layout, other, "second")
@@ -186,14 +186,14 @@ def test_a_replaced_name_keeps_its_place_and_leaves_no_entry_behind(layout):
     assert names == ["app", "second"]
 
 
-def test_an_image_without_a_name_is_entered_once(tmp_path, store):
+def test_image_without_a_name_gets_one_entry(tmp_path, store):
     publish(tmp_path / "l", store)
     publish(tmp_path / "l", store)
     (entry,) = index(tmp_path / "l")["manifests"]
     assert "annotations" not in entry
 
 
-def test_nothing_changed_is_nothing_written(tmp_path, store):
+def test_unchanged_index_is_not_written(tmp_path, store):
     publish(tmp_path / "l", store, "app")
     before = (tmp_path / "l/index.json").stat()
     with closing(LayoutDestination(tmp_path / "l")) as destination:
@@ -202,7 +202,7 @@ def test_nothing_changed_is_nothing_written(tmp_path, store):
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
-def test_a_root_that_did_not_arrive_gets_no_name(tmp_path, store):
+def test_commit_refuses_a_root_that_was_not_pushed(tmp_path, store):
     image = Publication(store.names["app"], ("app",))
     with (
         closing(LayoutDestination(tmp_path / "l")) as destination,
@@ -212,25 +212,25 @@ def test_a_root_that_did_not_arrive_gets_no_name(tmp_path, store):
     assert not (tmp_path / "l").exists()
 
 
-def test_one_writer_at_a_time(tmp_path):
+def test_second_writer_is_refused(tmp_path):
     held = f"locked by another process .{os.getpid()}, "
     with closing(LayoutDestination(tmp_path)), pytest.raises(LockedError, match=held):
         LayoutDestination(tmp_path)
     LayoutDestination(tmp_path).close()
 
 
-def test_a_destination_that_was_opened_for_nothing_leaves_nothing(tmp_path):
+def test_unused_destination_leaves_no_files(tmp_path):
     LayoutDestination(tmp_path / "a" / "b").close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_the_way_is_told(tmp_path):
+def test_file_at_the_path_is_refused(tmp_path):
     (tmp_path / "f").write_text("")
     with pytest.raises(UsageError, match="f: is a file"):
         LayoutDestination(tmp_path / "f")
 
 
-def test_leftovers_of_a_killed_run_are_swept(layout):
+def test_temporary_files_of_a_killed_run_are_removed(layout):
     parts = [layout / ".airbundle-00.part", layout / "blobs/sha256/.airbundle-11.part"]
     for part in parts:
         part.write_bytes(b"half")
@@ -238,7 +238,7 @@ def test_leftovers_of_a_killed_run_are_swept(layout):
     assert not any(part.exists() for part in parts)
 
 
-def test_several_images_and_no_name_lists_the_names(layout, store):
+def test_ambiguous_reference_is_refused_with_the_names(layout, store):
     other = MemoryStore()
     other.add_image("app", layers=[b"other"])
     publish(layout, other, "second")
@@ -253,7 +253,7 @@ def test_several_images_and_no_name_lists_the_names(layout, store):
         assert (beyond.value.index, beyond.value.count) == (2, 2)
 
 
-def test_roots_that_refer_to_another_are_found(layout, store):
+def test_referrers_are_listed(layout, store):
     image = store.names["app"]
     other = MemoryStore()
     artifact = other.add_artifact("app", subject=image)
@@ -264,7 +264,7 @@ def test_roots_that_refer_to_another_are_found(layout, store):
         assert source.referrers(artifact.digest) == []
 
 
-def test_a_directory_that_is_no_layout_is_told(tmp_path):
+def test_directory_without_a_layout_is_refused(tmp_path):
     with pytest.raises(MissingFileError) as raised:
         LayoutSource(tmp_path)
     assert raised.value.path == str(tmp_path / "index.json")
@@ -289,7 +289,7 @@ def blob(layout, store):
     ],
     ids=["symlink", "dangling", "pipe", "directory", "socket"],
 )
-def test_a_blob_that_is_no_plain_file_is_refused_at_once(layout, store, make):
+def test_special_file_in_place_of_a_blob_is_refused(layout, store, make):
     path, target = blob(layout, store)
     path.unlink()
     make(path)
@@ -302,7 +302,7 @@ def test_a_blob_that_is_no_plain_file_is_refused_at_once(layout, store, make):
         assert not destination.has(target)
 
 
-def test_a_directory_of_blobs_that_is_a_link_is_not_followed(layout, store, tmp_path):
+def test_link_in_place_of_a_blob_directory_is_not_followed(layout, store, tmp_path):
     _, target = blob(layout, store)
     (layout / "blobs/sha256").rename(tmp_path / "elsewhere")
     (layout / "blobs/sha256").symlink_to(tmp_path / "elsewhere")
@@ -316,7 +316,7 @@ def test_a_directory_of_blobs_that_is_a_link_is_not_followed(layout, store, tmp_
     assert sorted((tmp_path / "elsewhere").iterdir()) == before
 
 
-def test_a_link_where_a_blob_goes_is_replaced_not_followed(tmp_path, store):
+def test_link_at_the_path_of_a_blob_is_replaced(tmp_path, store):
     path = write(tmp_path / "l", store)
     victim = tmp_path / "victim"
     victim.write_text("untouched")
@@ -350,7 +350,7 @@ def document_with(**members):
         pytest.param(document_with(Manifests=[]), id="other-case-above"),
     ],
 )
-def test_an_index_that_is_none_is_refused(layout, change):
+def test_invalid_index_is_refused(layout, change):
     document = index(layout)
     change(document)
     (layout / "index.json").write_text(json.dumps(document))
@@ -359,7 +359,7 @@ def test_an_index_that_is_none_is_refused(layout, change):
             opened(layout)
 
 
-def test_a_name_for_two_images_is_refused_when_it_is_asked_for(layout, store):
+def test_name_of_two_images_is_refused_when_resolved(layout, store):
     document = index(layout)
     second = document["manifests"][0] | {"digest": str(Digest.of(b"second"))}
     document["manifests"].append(second)
@@ -370,33 +370,33 @@ def test_a_name_for_two_images_is_refused_when_it_is_asked_for(layout, store):
         assert source.resolve("@0").digest == store.names["app"].digest
 
 
-def test_a_huge_index_is_not_read(layout):
+def test_size_of_the_index_is_limited(layout):
     with (layout / "index.json").open("r+b") as file:
         file.truncate(17 * 1024 * 1024)
     with pytest.raises(LimitError):
         LayoutSource(layout)
 
 
-def test_duplicate_members_are_refused(layout):
+def test_duplicate_json_members_are_refused(layout):
     raw = (layout / "index.json").read_bytes()
     (layout / "index.json").write_bytes(raw[:-1] + b', "manifests": []}')
     with pytest.raises(MalformedError, match="duplicate"):
         LayoutSource(layout)
 
 
-def test_a_later_version_of_the_layout_is_refused(layout):
+def test_unknown_layout_version_is_refused(layout):
     (layout / "oci-layout").write_bytes(b'{"imageLayoutVersion":"2.0.0"}')
     with pytest.raises(UnsupportedError):
         LayoutSource(layout)
 
 
-def test_what_a_browser_might_take_for_markup_is_escaped_as_go_does(tmp_path, store):
+def test_index_escapes_html_characters_like_go(tmp_path, store):
     publish(tmp_path / "l", store, "a<b>&c\u2028é")
     raw = (tmp_path / "l/index.json").read_bytes()
     assert b"a\\u003cb\\u003e\\u0026c\\u2028\xc3\xa9" in raw
 
 
-def test_an_artifact_without_platform_has_none_in_its_entry(tmp_path):
+def test_entry_of_an_artifact_has_no_platform(tmp_path):
     store = MemoryStore()
     store.add_artifact("app")
     publish(tmp_path / "l", store, "app")
@@ -406,6 +406,6 @@ def test_an_artifact_without_platform_has_none_in_its_entry(tmp_path):
     assert isinstance(Descriptor.from_json(Table(entry, "entry")), Descriptor)
 
 
-def test_a_blob_without_a_digest_is_not_there(layout):
+def test_has_reports_false_without_a_digest(layout):
     with closing(LayoutSource(layout)) as source, pytest.raises(NotFoundError):
         source.open(Node("layer", "application/x"))

@@ -42,7 +42,7 @@ def places(tmp_path: Path) -> Path:
         ("docker-archive:file", "fetch or make it again"),
     ],
 )
-def test_the_hint_names_what_lies_there(places: Path, named: str, meant: str) -> None:
+def test_hint_names_the_transport_that_reads_the_path(places: Path, named: str, meant: str) -> None:
     error = _failure(places, named)
 
     assert error.hint is not None
@@ -50,7 +50,7 @@ def test_the_hint_names_what_lies_there(places: Path, named: str, meant: str) ->
 
 
 @pytest.mark.parametrize("named", ["dir:empty", "oci:empty", "dir:nothing", "oci-archive:nothing"])
-def test_nothing_is_guessed(places: Path, named: str) -> None:
+def test_no_hint_for_unknown_content(places: Path, named: str) -> None:
     assert _failure(places, named).hint is None
 
 

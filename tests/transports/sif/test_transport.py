@@ -109,7 +109,7 @@ class TestSource(SourceContract):
         assert [len(read(opened, Node.of(one, "layer"))) for one in layers] == [layers[0].size]
 
 
-def test_the_layer_holds_what_the_squashfs_holds(packed, tree, tmp_path):
+def test_layer_contains_the_files_of_the_squashfs(packed, tree, tmp_path):
     with closing(source(packed())) as opened:
         assert isinstance(opened, SynthesizesManifests)
         found = layer_of(opened, tmp_path)
@@ -127,7 +127,7 @@ def test_the_layer_holds_what_the_squashfs_holds(packed, tree, tmp_path):
     assert found["pipe"][0].isfifo()
 
 
-def test_the_config_tells_where_it_comes_from(packed):
+def test_config_has_uuid_and_date_of_the_file(packed):
     with closing(source(packed())) as opened:
         config, (layer,) = parts(opened)
     created = "2020-09-13T12:26:40Z"
@@ -152,7 +152,7 @@ def test_the_config_tells_where_it_comes_from(packed):
     }
 
 
-def test_a_runscript_becomes_the_command(packed, tmp_path):
+def test_runscript_becomes_the_command(packed, tmp_path):
     with closing(source(packed(sif.definition(SCRIPTED)))) as opened:
         config, _ = parts(opened)
         found = layer_of(opened, tmp_path)
@@ -163,26 +163,26 @@ def test_a_runscript_becomes_the_command(packed, tmp_path):
     assert found["podman"][0].isdir()
 
 
-def test_a_definition_without_a_script_changes_nothing(packed):
+def test_definition_without_runscript_adds_no_program(packed):
     with closing(source(packed(sif.definition("Bootstrap: docker\n%post\n true\n")))) as opened:
         assert parts(opened)[0]["config"] == {"Cmd": ["bash"]}
 
 
-def test_what_the_image_holds_itself_stays(packed, tree, tmp_path):
+def test_program_of_the_squashfs_is_not_replaced(packed, tree, tmp_path):
     (tree / "podman").mkdir()
     (tree / "podman" / "runscript").write_bytes(b"its own")
     with closing(source(packed(sif.definition(SCRIPTED)))) as opened:
         assert layer_of(opened, tmp_path)["podman/runscript"][1] == b"its own"
 
 
-def test_something_else_in_the_way_is_told(packed, tree):
+def test_runscript_over_a_file_of_another_type_is_refused(packed, tree):
     (tree / "podman").write_bytes(b"")
     path = packed(sif.definition(SCRIPTED))
     with closing(source(path)) as opened, pytest.raises(UnsupportedError, match="in the way"):
         opened.resolve()
 
 
-def test_the_same_file_gives_the_same_image_and_leaves_nothing(packed, tmp_path):
+def test_image_is_reproducible_and_leaves_no_files(packed, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     path, roots = packed(), set()
@@ -213,7 +213,7 @@ def test_the_same_file_gives_the_same_image_and_leaves_nothing(packed, tmp_path)
         ),
     ],
 )
-def test_a_file_that_is_no_image_is_told(tmp_path, objects, fields, error, told):
+def test_invalid_file_is_refused(tmp_path, objects, fields, error, told):
     (tmp_path / "a.sif").write_bytes(sif.pack(*objects, **fields))
     with pytest.raises(error, match=told):
         source(tmp_path / "a.sif")
@@ -222,7 +222,7 @@ def test_a_file_that_is_no_image_is_told(tmp_path, objects, fields, error, told)
 @pytest.mark.parametrize(
     ("place", "number"), [(72, 2**63 - 1), (72, -(2**63)), (72, 2**40), (96, 2**63 - 1)]
 )
-def test_numbers_far_away_are_told(tmp_path, place, number):
+def test_numbers_out_of_range_are_refused(tmp_path, place, number):
     """The date at 72, and at 96 where the descriptors begin."""
     data = bytearray(sif.pack(sif.partition(b"x")))
     data[place : place + 8] = number.to_bytes(8, "little", signed=True)
@@ -231,7 +231,7 @@ def test_numbers_far_away_are_told(tmp_path, place, number):
         source(tmp_path / "a.sif")
 
 
-def test_a_file_that_was_cut_is_told(packed):
+def test_truncated_file_is_refused(packed):
     path = packed()
     data = path.read_bytes()
     for end in (0, 100, 5000, len(data) - 5000):
@@ -240,7 +240,7 @@ def test_a_file_that_was_cut_is_told(packed):
             source(path)
 
 
-def test_a_squashfs_that_is_none_is_told(tmp_path):
+def test_damaged_squashfs_is_refused(tmp_path):
     (tmp_path / "a.sif").write_bytes(sif.pack(sif.partition(b"hsqs" + b"x" * 5000)))
     with (
         closing(source(tmp_path / "a.sif")) as opened,
@@ -249,7 +249,7 @@ def test_a_squashfs_that_is_none_is_told(tmp_path):
         opened.resolve()
 
 
-def test_a_bomb_is_stopped(packed, tree):
+def test_decompression_is_limited(packed, tree):
     with (tree / "zeros").open("wb") as file:
         file.truncate(200 << 20)
     with (
@@ -259,7 +259,7 @@ def test_a_bomb_is_stopped(packed, tree):
         opened.resolve()
 
 
-def test_packing_can_be_stopped(packed):
+def test_conversion_can_be_cancelled(packed):
     cancellation = Cancellation()
     options = OpenOptions(settings=None, cancellation=cancellation)
     with closing(source(packed(), options)) as opened:
@@ -268,14 +268,14 @@ def test_packing_can_be_stopped(packed):
             opened.resolve()
 
 
-def test_a_name_with_a_line_break_is_told(packed, tree):
+def test_name_with_a_line_break_is_refused(packed, tree):
     (tree / "a\nb R 1 644 0 0 9 0").write_bytes(b"")
     with closing(source(packed())) as opened, pytest.raises(UnsupportedError) as raised:
         opened.resolve()
     assert "line breaks" in raised.value.hint
 
 
-def test_without_unsquashfs_a_person_is_told_what_to_install(packed, monkeypatch):
+def test_missing_unsquashfs_is_reported_with_a_hint(packed, monkeypatch):
     path = packed()
     monkeypatch.setenv("PATH", "/nowhere")
     with closing(source(path)) as opened, pytest.raises(UnsupportedError) as raised:
@@ -283,7 +283,7 @@ def test_without_unsquashfs_a_person_is_told_what_to_install(packed, monkeypatch
     assert "squashfs-tools" in raised.value.hint
 
 
-def test_references_and_what_is_not_written():
+def test_references_round_trip_and_cannot_be_written():
     reference = transports.parse("sif:/a:b.sif")
     assert transports.parse(str(reference)) == reference
     with pytest.raises(ReadOnlyTransportError) as raised:

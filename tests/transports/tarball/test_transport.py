@@ -74,7 +74,7 @@ def parsed(opened):
     ],
     ids=["tar", "gzip", "zstd", "bzip2", "xz"],
 )
-def test_a_file_goes_in_as_it_is(tmp_path, pack, media_type):
+def test_file_becomes_a_layer_unchanged(tmp_path, pack, media_type):
     layer = b"layer" * 100_000
     (tmp_path / "a").write_bytes(pack(layer))
     with closing(source(tmp_path / "a")) as opened:
@@ -85,7 +85,7 @@ def test_a_file_goes_in_as_it_is(tmp_path, pack, media_type):
     assert config["rootfs"]["diff_ids"] == [Digest.of(layer).text]
 
 
-def test_the_config_tells_of_every_file(tmp_path):
+def test_config_lists_every_file(tmp_path):
     for name, date in {"a": 1_600_000_000_000_000_000, "b": 1_600_000_000_120_000_000}.items():
         (tmp_path / name).write_bytes(name.encode())
         os.utime(tmp_path / name, ns=(date, date))
@@ -104,13 +104,13 @@ def test_the_config_tells_of_every_file(tmp_path):
     assert image_config.parse(raw).platform.os == "linux"
 
 
-def test_one_file_twice_is_two_layers(tmp_path):
+def test_repeated_file_becomes_two_layers(tmp_path):
     (tmp_path / "a").write_bytes(b"a")
     with closing(source(tmp_path / "a", tmp_path / "a")) as opened:
         assert len(parsed(opened)[0].layers) == 2
 
 
-def test_a_pipe_is_read_once(tmp_path):
+def test_pipe_is_read_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"x" * 100_000,))
     writer.start()
@@ -132,13 +132,13 @@ def test_a_pipe_is_read_once(tmp_path):
     ],
     ids=["cut", "trailing", "bomb"],
 )
-def test_a_damaged_file_is_told(tmp_path, data, error):
+def test_damaged_file_is_refused(tmp_path, data, error):
     (tmp_path / "a").write_bytes(data)
     with closing(source(tmp_path / "a")) as opened, pytest.raises(error, match="tarball:"):
         opened.resolve()
 
 
-def test_a_file_that_changes_meanwhile_is_noticed(tmp_path):
+def test_file_changed_during_the_copy_is_detected(tmp_path):
     (tmp_path / "a").write_bytes(b"former")
     with closing(source(tmp_path / "a")) as opened:
         layer = Node.of(parsed(opened)[0].layers[0], "layer")
@@ -148,19 +148,19 @@ def test_a_file_that_changes_meanwhile_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("rest", ["", "a:", ":a", "-:-"])
-def test_what_names_no_file_is_refused(rest):
+def test_invalid_reference_is_refused(rest):
     with pytest.raises(InvalidReferenceError):
         transports.parse(f"tarball:{rest}")
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_missing_file_is_reported(tmp_path):
     (tmp_path / "a").touch()
     with pytest.raises(MissingFileError) as raised:
         source(tmp_path / "a", tmp_path / "none")
     assert raised.value.path == str(tmp_path / "none")
 
 
-def test_it_is_not_written():
+def test_destination_is_refused():
     reference = transports.parse("tarball:a:b")
     assert str(reference) == "tarball:a:b"
     with pytest.raises(ReadOnlyTransportError) as raised:

@@ -1,0 +1,62 @@
+"""The driver that a storage gets."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bundler import transports
+from bundler.config.settings import Settings
+from bundler.config.storage_conf import StorageConfig, StorageConfPaths
+from bundler.errors import UnsupportedError, UsageError
+from bundler.ports import OpenOptions
+from bundler.transports.containers_storage.drivers import choice
+from bundler.transports.containers_storage.transport import TRANSPORT
+from tests.transports.containers_storage.sample_storage import NAME, SampleStorage
+
+
+@pytest.mark.parametrize(
+    ("name", "used", "expected"),
+    [
+        (None, [], "overlay"),
+        ("", ["vfs"], "vfs"),
+        (None, ["vfs"], "vfs"),
+        ("overlay", ["vfs"], "overlay"),
+        ("overlay2", [], "overlay"),
+        ("vfs", ["vfs", "overlay"], "vfs"),
+    ],
+)
+def test_driver_is_the_given_one_the_used_one_or_overlay(tmp_path, name, used, expected):
+    for driver in used:
+        (tmp_path / driver).mkdir()
+    assert choice.choose_driver(name, tmp_path) == expected
+
+
+@pytest.mark.parametrize(("name", "used"), [("zfs", []), (None, ["btrfs"]), ("../x", [])])
+def test_unsupported_driver_is_refused(tmp_path, name, used):
+    for driver in used:
+        (tmp_path / driver).mkdir()
+    with pytest.raises(UnsupportedError):
+        choice.choose_driver(name, tmp_path)
+
+
+def test_driver_in_use_is_used_and_several_are_ambiguous(tmp_path):
+    SampleStorage(tmp_path, "vfs").add_image()
+    configured = StorageConfig(Path("/x"), tmp_path)
+    options = OpenOptions(settings=Settings(storage=StorageConfPaths(configured)))
+    reference = transports.parse(f"containers-storage:[{tmp_path}/root]{NAME}")
+    with closing(TRANSPORT.source(reference, options)) as source:
+        assert source.tags() == [NAME]
+    (tmp_path / "root/overlay").mkdir()
+    with pytest.raises(UsageError, match="overlay, vfs"):
+        TRANSPORT.source(reference, options)
+
+
+def test_mount_program_keeps_whiteouts_as_files(tmp_path):
+    options = {"overlay.mount_program": "/usr/bin/fuse-overlayfs"}
+    with_program = choice.create_driver("overlay", tmp_path, options, in_userns=True)
+    without = choice.create_driver("overlay", tmp_path, {}, in_userns=True)
+    assert with_program.whiteouts.keep_as_files
+    assert not without.whiteouts.keep_as_files

@@ -1,0 +1,117 @@
+"""Reading images: manifests that match the uncompressed layers, names, warnings."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from bundler.errors import AmbiguousImageError, NotFoundError, UnsupportedError
+from bundler.oci import manifest
+from bundler.oci.digest import Digest
+from bundler.ports import Node
+from tests.contracts import contents
+from tests.contracts.source import read
+from tests.fakes.tars import TarStore, directory, hard_link, member, pack, symlink
+from tests.transports.containers_storage.sample_storage import NAME, OPTIONS, image_id
+
+
+def test_layers_are_read_back_byte_for_byte(storage):
+    tars = [
+        pack(
+            directory("etc", mode=0o700),
+            member("etc/os-release", b"ID=test\n" * 5000, mode=0o640),
+            hard_link("etc/again", "etc/os-release", mode=0o640),
+            symlink("etc/soft", "os-release"),
+            member("long/" + "n" * 150, b"x"),
+            member("caf\udce9", b"not UTF-8"),
+            member("empty"),
+        ),
+        pack(member("etc/.wh.soft"), member("late", b"2")) + bytes(20_000),
+    ]
+    root = storage.add_tars(*tars)
+    with closing(storage.source()) as source:
+        resolved = source.resolve(NAME)
+        parsed = manifest.parse(read(source, Node.of(resolved, "manifest")), resolved.media_type)
+        assert [read(source, Node.of(layer, "layer")) for layer in parsed.layers] == tars
+        assert {layer.media_type for layer in parsed.layers} == {
+            "application/vnd.oci.image.layer.v1.tar"
+        }
+        assert source.stored_manifest(NAME).digest == root.digest
+
+
+def test_stored_manifest_with_uncompressed_layers_is_returned_unchanged(storage):
+    store = TarStore()
+    root = store.add_image(layers=[b"1"], compress=False)
+    storage.copy(store, root, NAME)
+    with closing(storage.source()) as source:
+        assert source.resolve(NAME).digest == root.digest
+
+
+def test_manifest_is_readable_by_its_digest_in_another_source(storage):
+    storage.add_image()
+    with closing(storage.source()) as source:
+        resolved = source.resolve(NAME)
+        raw = read(source, Node.of(resolved, "manifest"))
+    with closing(storage.source()) as source:
+        assert read(source, Node.of(resolved, "manifest")) == raw
+        with pytest.raises(NotFoundError):
+            read(source, Node("manifest", resolved.media_type, Digest.of(b"missing")))
+
+
+def test_layer_without_a_tar_split_record_is_refused(storage):
+    storage.add_image()
+    for record in storage.record_directory("layers").glob("*.tar-split.gz"):
+        record.unlink()
+    (layer,) = storage.read_records("layers")
+    with closing(storage.source()) as source, pytest.raises(UnsupportedError):
+        read(source, Node("layer", "application/x", Digest(layer["diff-digest"])))
+
+
+def test_image_is_found_by_name_id_and_digest(storage):
+    root, image = storage.add_image()
+    with closing(storage.source()) as source:
+        resolved = source.resolve(NAME)
+        for name in (
+            f"@{image}",
+            f"@{image[:12]}",
+            image,
+            f"{NAME}@{image}",
+            f"example.com/app@{root.digest}",
+        ):
+            assert source.resolve(name) == resolved
+        for name in (f"@{'0' * 64}", f"example.com/other@{image}", f"other@{root.digest}"):
+            with pytest.raises(NotFoundError):
+                source.resolve(name)
+
+
+def test_image_without_a_name_is_the_only_one_or_ambiguous(storage):
+    storage.add_image(b"1")
+    with closing(storage.source()) as source:
+        assert source.resolve() == source.resolve(NAME)
+        storage.add_image(b"2", name="example.com/other:1")
+        with pytest.raises(AmbiguousImageError) as caught:
+            source.resolve()
+    assert caught.value.count == 2
+
+
+def test_beginning_of_an_id_has_precedence_over_a_name(storage):
+    root, image = storage.add_image(b"1")
+    storage.add_image(b"2", name=image[:12])
+    with closing(storage.source()) as source:
+        assert source.stored_manifest(image[:12]).digest == root.digest
+
+
+def test_signatures_that_cannot_be_copied_cause_a_warning(storage):
+    store = TarStore()
+    root = store.add_image()
+    with closing(storage.destination()) as destination:
+        contents.push_all(destination, store)
+        destination.push_signatures(root.digest, [b"one"])
+        contents.publish(destination, root, NAME)
+    events = []
+    with closing(storage.source(replace(OPTIONS, emit=events.append))) as source:
+        assert source.signatures(source.resolve(NAME).digest) == []
+    (warning,) = events
+    assert image_id(store, root) in warning.text

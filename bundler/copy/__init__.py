@@ -1,5 +1,5 @@
-"""The engine: resolve, plan, execute.
+"""The engine: resolve requests, plan, execute.
 
-``copy``, ``sync``, ``export`` and ``import`` are requests to this one engine. Imports ``ports``
-and what lies below; never a transport. Read ``engine`` first, then ``plan`` and ``resolve``.
+Copy, sync, export and import are front ends of this one engine. Imports ``ports`` and the layers
+below it, never a transport. Read ``engine`` first, then ``plan`` and ``resolve``.
 """

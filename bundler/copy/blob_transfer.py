@@ -1,7 +1,7 @@
-"""Move one blob: verified, resumed where a connection broke, pushed anew where that is needed.
+"""Transfer one blob: verify it, resume it after a broken connection, or push it again.
 
-What broke off in the middle is repeated here. A request that could not even begin was repeated
-by the place it went to, so its failure is final.
+Only transfers that were interrupted are retried here. The transport has already retried a request
+that failed before its first byte, so that failure is final.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ def push_blob(
     cancellation: Cancellation,
     emit: Emit,
 ) -> None:
-    """Bring ``node`` from ``source`` to ``destination``; progress is told by events.
+    """Push a blob from ``source`` to ``destination``; emits events about the progress.
 
     Raises:
-        IntegrityError: the source's bytes are not the promised ones; nothing was kept.
-        RegistryError: temporary failures went on for longer than was worth waiting for.
+        IntegrityError: the blob does not match its digest or size; nothing was stored.
+        RegistryError: temporary failures continued after all retries.
     """
     with report_blob(node, "copy", emit):
         attempts = new_attempts(node, cancellation, emit)
@@ -52,15 +52,15 @@ def push_blob(
             progress = BlobProgress(node, cancellation, emit)
             stream = ResumingReader(node, source, cancellation, emit)
             with closing(stream):
-                content = _content(node, stream, progress)
+                content = _create_content(node, stream, progress)
                 if attempt > 1 and isinstance(destination, ResumesPush):
                     content.skip(destination.offset(node))
                 start = content.position
                 try:
                     destination.push(node, content)
                 except RegistryError as error:
-                    broke_off = content.position > start and not stream.failed
-                    if not broke_off:
+                    interrupted = content.position > start and not stream.failed
+                    if not interrupted:
                         raise
                     attempts.fail(error)
                     progress.undo()
@@ -70,12 +70,12 @@ def push_blob(
 
 
 def push_manifest(item: GraphManifest, destination: Destination) -> None:
-    """Bring a manifest to ``destination``, unless it is there, whole."""
+    """Push a manifest, unless ``destination`` has it undamaged."""
     push_bytes(Node.of(item.descriptor, "manifest"), item.raw, destination)
 
 
 def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
-    """Bring something small to ``destination``, unless it is there, whole."""
+    """Push content that is in memory, unless ``destination`` has it undamaged."""
     if destination.has(node) and (
         not isinstance(destination, ReadableDestination)
         or is_intact(node, destination, Cancellation(), events.discard)
@@ -96,26 +96,26 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
 
 
 def check_blob(node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
-    """Read ``node`` from ``source`` to its end, for its digest only.
+    """Read a blob from ``source`` only to verify it.
 
     Raises:
-        IntegrityError: it is not what it should be.
+        IntegrityError: the blob does not match its digest or size.
     """
     with (
         report_blob(node, "check", emit),
         closing(ResumingReader(node, source, cancellation, emit)) as stream,
     ):
-        _drain(node, stream, cancellation, emit)
+        _verify(node, stream, cancellation, emit)
 
 
 def is_intact(
-    node: Node, place: ReadableDestination, cancellation: Cancellation, emit: Emit
+    node: Node, destination: ReadableDestination, cancellation: Cancellation, emit: Emit
 ) -> bool:
-    """Whether what ``place`` has under the name of ``node`` really is it."""
+    """Whether ``destination`` has ``node``, and its content matches the digest."""
     with report_blob(node, "check", emit):
         try:
-            with place.open(node) as stream:
-                _drain(node, stream, cancellation, emit)
+            with destination.open(node) as stream:
+                _verify(node, stream, cancellation, emit)
         except (IntegrityError, NotFoundError):
             return False
     return True
@@ -127,7 +127,10 @@ def new_attempts(node: Node, cancellation: Cancellation, emit: Emit) -> Attempts
 
 
 class ResumingReader:
-    """A stream that reopens its source where it broke off; failures of the source end here."""
+    """A reader that reopens the source after an interruption, at the offset that it has reached.
+
+    ``failed`` is set if the source failed finally, as opposed to the destination that reads.
+    """
 
     def __init__(self, node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
         self._node = node
@@ -147,33 +150,33 @@ class ResumingReader:
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """As ``Reader.readinto``, over all interruptions."""
+        """As ``Reader.readinto``, with retries."""
         while True:
             try:
                 if self._stream is None:
-                    opened = self._source.open(self._node, self._position)
-                    self._stream = self._stack.enter_context(opened)
+                    context = self._source.open(self._node, self._position)
+                    self._stream = self._stack.enter_context(context)
                 count = self._stream.readinto(buffer)
             except RegistryError as error:
-                self._recover(error, begun=self._stream is not None)
+                self._recover(error, was_open=self._stream is not None)
             else:
                 self._position += count
                 self._progressed += count
                 return count
 
     def close(self) -> None:
-        """Let go of the source's stream."""
+        """Close the stream of the source."""
         self._stack.close()
 
-    def _recover(self, error: RegistryError, *, begun: bool) -> None:
-        """A mebibyte of progress since the last failure earns a new set of attempts."""
+    def _recover(self, error: RegistryError, *, was_open: bool) -> None:
+        """Wait before the next attempt; the number of attempts starts again after one MiB."""
         self._stack.close()
         self._stream = None
         if self._progressed >= BUFFER_SIZE:
             self._attempts = self._new_attempts()
         self._progressed = 0
         self.failed = True
-        if not begun:
+        if not was_open:
             raise error
         self._attempts.fail(error)
         self.failed = False
@@ -186,41 +189,41 @@ class ResumingReader:
 
 
 class BlobProgress:
-    """Looks at the cancellation after each chunk; tells of progress once for each mebibyte."""
+    """Checks the cancellation after each chunk, and emits one event per MiB."""
 
     def __init__(self, node: Node, cancellation: Cancellation, emit: Emit) -> None:
         self._name = str(node.digest)
         self._cancellation = cancellation
         self._emit = emit
-        self._gathered = 0
-        self._told = 0
+        self._unreported = 0
+        self._reported = 0
 
     def __call__(self, count: int) -> None:
-        """Take note of ``count`` more bytes.
+        """Count ``count`` more bytes.
 
         Raises:
-            CancelledError: somebody wants to stop.
+            CancelledError: the run is cancelled.
         """
         self._cancellation.check()
-        self._gathered += count
-        if self._gathered >= BUFFER_SIZE:
+        self._unreported += count
+        if self._unreported >= BUFFER_SIZE:
             self.report()
 
     def report(self) -> None:
-        """Tell of what went by since the last time."""
-        if self._gathered:
-            self._emit(events.BlobProgressed(self._name, self._gathered))
-        self._told += self._gathered
-        self._gathered = 0
+        """Emit an event about the bytes since the last one."""
+        if self._unreported:
+            self._emit(events.BlobProgressed(self._name, self._unreported))
+        self._reported += self._unreported
+        self._unreported = 0
 
     def undo(self) -> None:
-        """What was told of an attempt that failed did not happen."""
-        if self._told:
-            self._emit(events.BlobProgressed(self._name, -self._told))
-        self._told = self._gathered = 0
+        """Emit an event that takes back the progress of a failed attempt."""
+        if self._reported:
+            self._emit(events.BlobProgressed(self._name, -self._reported))
+        self._reported = self._unreported = 0
 
 
-def _content(node: Node, stream: Reader, progress: BlobProgress) -> VerifiedReader:
+def _create_content(node: Node, stream: Reader, progress: BlobProgress) -> VerifiedReader:
     return VerifiedReader(
         stream,
         str(node.digest),
@@ -231,16 +234,15 @@ def _content(node: Node, stream: Reader, progress: BlobProgress) -> VerifiedRead
     )
 
 
-def _drain(node: Node, stream: Reader, cancellation: Cancellation, emit: Emit) -> None:
+def _verify(node: Node, stream: Reader, cancellation: Cancellation, emit: Emit) -> None:
     progress = BlobProgress(node, cancellation, emit)
-    content = _content(node, stream, progress)
-    drain(content)
+    drain(_create_content(node, stream, progress))
     progress.report()
 
 
 @contextmanager
 def report_blob(node: Node, activity: events.Activity, emit: Emit) -> Iterator[None]:
-    """Tell when the work on ``node`` begins, and how it ends."""
+    """Emit events when the work on ``node`` begins and ends."""
     name = str(node.digest)
     emit(events.BlobStarted(name, node.size, activity))
     try:

@@ -1,6 +1,6 @@
-"""Run independent tasks on an executor, stopping soon when one fails or the user says so.
+"""Run independent tasks on an executor until one fails or the run is cancelled.
 
-No task waits for another task, so nothing can deadlock however small the pool is.
+No task waits for another one, so a pool of any size cannot deadlock.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LOOK = 0.1  # seconds between looks at the cancellation
-_WIND_DOWN_CANCELLED = 1.0  # seconds that running tasks get to end when the user waits
+_POLL_INTERVAL = 0.1  # seconds between checks of the cancellation
+_WIND_DOWN_CANCELLED = 1.0  # seconds for running tasks to end, while the user waits
 _WIND_DOWN_FAILED = 10.0
 
 
@@ -30,24 +30,24 @@ def run_all(
     """Run ``tasks`` and return their results in order.
 
     Args:
-        executor: where they run.
-        tasks: independent of one another; each looks at ``cancellation`` while it works.
-        cancellation: looked at here too, and requested when a task fails, so that the others end.
+        executor: runs the tasks.
+        tasks: independent of each other; each checks ``cancellation`` while it runs.
+        cancellation: checked here as well, and requested when a task fails, to end the others.
 
     Raises:
-        CancelledError: ``cancellation`` was requested; tasks that had not begun never run.
+        CancelledError: ``cancellation`` was requested; tasks that have not started never run.
         BaseException: the first error of a task.
     """
-    ended: SimpleQueue[Future[T]] = SimpleQueue()
+    done: SimpleQueue[Future[T]] = SimpleQueue()
     futures = [executor.submit(task) for task in tasks]
     for future in futures:
-        future.add_done_callback(ended.put)
+        future.add_done_callback(done.put)
     left = len(futures)
     try:
         while left:
             cancellation.check()
             try:
-                ended.get(timeout=_LOOK).result()
+                done.get(timeout=_POLL_INTERVAL).result()
             except Empty:
                 continue
             left -= 1
@@ -60,7 +60,7 @@ def run_all(
 def run_collecting_errors(
     executor: Executor, tasks: Sequence[Callable[[], T]], cancellation: Cancellation
 ) -> list[T | BundlerError]:
-    """As ``run``, but a task's BundlerError is its result, and the others go on."""
+    """As ``run_all``, but return the BundlerError of a task as its result, and continue."""
 
     def guarded(task: Callable[[], T]) -> Callable[[], T | BundlerError]:
         def call() -> T | BundlerError:
@@ -77,7 +77,7 @@ def run_collecting_errors(
 
 
 def _wind_down(futures: Sequence[Future[T]], cancellation: Cancellation) -> None:
-    """Let running tasks end at their next chunk; their own errors are echoes of the first."""
-    patience = _WIND_DOWN_CANCELLED if cancellation.requested else _WIND_DOWN_FAILED
+    """Cancel all tasks, and wait for running ones; their errors follow from the first one."""
+    timeout = _WIND_DOWN_CANCELLED if cancellation.requested else _WIND_DOWN_FAILED
     cancellation.request()
-    wait([future for future in futures if not future.cancel()], timeout=patience)
+    wait([future for future in futures if not future.cancel()], timeout=timeout)

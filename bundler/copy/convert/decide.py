@@ -119,7 +119,7 @@ class _Decider:
         if not self._capabilities.indexes:
             raise SingleImageDestinationError(
                 self._label,
-                hint="choose one image with --platform OS/ARCH, or --multi-arch system",
+                hint="select one image with --platform OS/ARCH, or --multi-arch system",
             )
         media_type = self._find_index_type(images)
         if all(index.media_type == media_type or media_type is None for index in indexes):
@@ -157,7 +157,7 @@ class _Decider:
                     self._label,
                     feature=oci_feature,
                     media_type=media_type,
-                    hint="leave --format out, or ask for --format oci",
+                    hint="use --format oci, or no --format",
                 )
         elif oci_feature:
             media_type = media_types.OCI_MANIFEST
@@ -170,8 +170,8 @@ class _Decider:
             media_type = parsed.media_type
         if accepted is not None and media_type not in accepted:
             raise CannotConvertError(
-                f"{self._label}: the destination does not take {media_type}",
-                reason="there is no form of it that the destination takes",
+                f"{self._label}: the destination does not support {media_type}",
+                reason="no format of the image is supported there",
             )
         if media_type != parsed.media_type:
             self._check_may_change(f"its manifest would become {media_type}")
@@ -194,7 +194,7 @@ class _Decider:
             raise CannotConvertError(
                 f"{self._label}: an artifact ({parsed.artifact_type or parsed.config.media_type})",
                 reason="only images can be converted",
-                hint="copy it as it is, to a registry, a layout or a directory",
+                hint="copy it unchanged, to a registry, a layout or a directory",
             )
 
     def _decide_layer(self, layer: Descriptor, position: int, count: int) -> LayerConversion | None:

@@ -1,5 +1,5 @@
-"""Operations on images: copy, sync, inspect, list tags, delete, login, image proxy.
+"""Operations on images: copy, sync, inspect, list tags, delete, extract layers, log in, proxy.
 
-Imports ``copy``, ``trust``, ``transports`` and below. One function per command; read
-``copy_image`` first.
+Each operation is one module with a request and one public function. Imports ``copy``, ``trust``,
+``transports`` and the layers below them. Read ``copy_image`` first.
 """

@@ -1,4 +1,4 @@
-"""``experimental-image-proxy``: serves images to another process over a socket.
+"""The server of ``experimental-image-proxy``, which serves images to another process on a socket.
 
-Read ``server`` first.
+Imports ``images.inspect`` and the layers below ``images``. Read ``server`` first, then ``session``.
 """

@@ -1,4 +1,4 @@
-"""An image that a client of the image proxy has opened: that of one platform, shown as OCI has it.
+"""An image that a client of the image proxy has opened, served in OCI format.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
 """
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _AsOci:
-    """A manifest and its config as OCI has them."""
+class _ConvertedImage:
+    """A manifest and its config, converted to OCI format."""
 
     manifest: bytes
     config: bytes
@@ -42,89 +42,92 @@ class _AsOci:
 
 
 class OpenImage:
-    """One image of a source, which it does not close.
+    """One image of an open source, whose owner closes it.
 
-    Its bytes are asked for by one thread; the streams may be read by others.
+    Not thread-safe, but the streams that it returns may be read by other threads.
     """
 
-    def __init__(self, found: ImageRoot, image: ImageManifest) -> None:
-        self._found = found
+    def __init__(self, root: ImageRoot, image: ImageManifest) -> None:
+        self._root = root
         self._image = image
 
     @property
     def digest(self) -> Digest:
-        """The image's own, in whatever format it lies there."""
+        """The digest of the manifest at the source, whatever its format."""
         return Digest.of(self._image.raw)
 
     def read_manifest(self) -> bytes:
-        """Its manifest in OCI's format."""
+        """Return the manifest in OCI format."""
         if self._image.media_type == media_types.OCI_MANIFEST:
             return self._image.raw
         return self._converted.manifest
 
     def read_config(self) -> bytes:
-        """What OCI's format knows of its configuration.
+        """Return the config, with the fields of the OCI format.
 
         Raises:
-            UnsupportedError: it is an artifact, which has none.
+            UnsupportedError: the image is an artifact, which has no image config.
         """
-        return json_encoding.dumps(values.to_plain(inspect.read_config(self._found, self._image)))
+        return json_encoding.dumps(values.to_plain(inspect.read_config(self._root, self._image)))
 
     def read_runtime_config(self) -> bytes:
-        """The part of the configuration that says how to run it."""
-        inner = inspect.read_config(self._found, self._image).get("Config")
-        assert inner is not None  # noqa: S101 - oci_config makes it one
-        return json_encoding.dumps(values.to_plain(inner))
+        """Return the part of the config that describes how to run a container."""
+        config = inspect.read_config(self._root, self._image).get("Config")
+        assert config is not None  # noqa: S101 - config_struct creates it
+        return json_encoding.dumps(values.to_plain(config))
 
     def describe_layers(self) -> list[JSON]:
-        """Its layers as they can be had, the base first."""
+        """Return the layers as they are at the source, the base layer first."""
         return [
-            {"digest": one.digest.text, "size": one.size, "media_type": one.media_type}
-            for one in self._image.layers
+            {"digest": layer.digest.text, "size": layer.size, "media_type": layer.media_type}
+            for layer in self._image.layers
         ]
 
     def find_size(self, digest: Digest) -> int | None:
-        """A blob's size, where the manifest tells."""
-        return self._node(digest).size
+        """Return the size of a blob; None if the manifest does not list it."""
+        return self._find_node(digest).size
 
     @contextmanager
     def open_blob(self, digest: Digest, size: int) -> Iterator[Reader]:
-        """A blob's bytes, which prove to be those of ``digest`` before they end.
+        """Open a blob; reading it fails at the end if digest or size do not match.
 
         Raises:
-            NotFoundError: it is not there.
+            NotFoundError: the blob does not exist.
         """
         with self.open_raw_blob(digest) as stream:
-            what = f"{self._found.reference}: blob {digest}"
-            yield VerifiedReader(stream, what, digest=digest, size=size)
+            subject = f"{self._root.reference}: blob {digest}"
+            yield VerifiedReader(stream, subject, digest=digest, size=size)
 
     def open_raw_blob(self, digest: Digest) -> AbstractContextManager[Reader]:
-        """A blob's bytes as they come.
+        """Open a blob without verification.
 
         Raises:
-            NotFoundError: it is not there.
+            NotFoundError: the blob does not exist.
         """
-        if self._is_made_config(digest):
-            return BytesIO(self._converted.config)
-        return self._found.source.open(self._node(digest))
+        # The digest of a converted config is known only to clients that read the manifest.
+        converted = self.__dict__.get("_converted")
+        if converted is not None and digest == converted.config_digest:
+            return BytesIO(converted.config)
+        return self._root.source.open(self._find_node(digest))
 
     @cached_property
-    def _converted(self) -> _AsOci:
-        from bundler.oci import conversion  # noqa: PLC0415 - only for Docker's own format
+    def _converted(self) -> _ConvertedImage:
+        from bundler.oci import conversion  # noqa: PLC0415 - only for Docker's format
 
-        what = f"{self._found.reference}: config {self._image.config.digest}"
-        config = conversion.to_oci_config(self._found.read_config(self._image), subject=what)
+        subject = f"{self._root.reference}: config {self._image.config.digest}"
+        config = conversion.to_oci_config(self._root.read_config(self._image), subject=subject)
         descriptor = Descriptor(media_types.OCI_CONFIG, Digest.of(config), len(config))
-        layers = [_oci_layer(layer) for layer in self._image.layers]
-        made = conversion.to_oci_manifest(self._image, descriptor, layers)
-        return _AsOci(made, config, descriptor.digest)
+        layers = []
+        for layer in self._image.layers:
+            compression = "gzip" if layer.media_type.endswith("gzip") else None
+            media_type = media_types.convert_layer_type(
+                layer.media_type, media_types.OCI_MANIFEST, compression
+            )
+            layers.append(replace(layer, media_type=media_type))
+        manifest = conversion.to_oci_manifest(self._image, descriptor, layers)
+        return _ConvertedImage(manifest, config, descriptor.digest)
 
-    def _is_made_config(self, digest: Digest) -> bool:
-        """Whether a client asks for the config that only our manifest names."""
-        made = self.__dict__.get("_converted")
-        return made is not None and digest == made.config_digest
-
-    def _node(self, digest: Digest) -> Node:
+    def _find_node(self, digest: Digest) -> Node:
         if digest == self._image.config.digest:
             return Node.of(self._image.config, "config")
         for layer in self._image.layers:
@@ -133,40 +136,33 @@ class OpenImage:
         return Node("layer", "application/octet-stream", digest)
 
 
-def open_image(found: ImageRoot, platform: Platform, policy_check: PolicyCheck | None) -> OpenImage:
-    """The image that was found, or of a list the one that runs best on ``platform``.
+def open_image(root: ImageRoot, platform: Platform, policy_check: PolicyCheck | None) -> OpenImage:
+    """Open an image, or the one of an index that runs best on ``platform``.
 
-    Of a list, it is enough that ``admit`` takes the list or the image.
+    An image of an index is accepted if the policy accepts the index or the image.
 
     Raises:
-        NotFoundError: none runs there.
-        TrustError: it is not admitted.
+        NotFoundError: no image runs on ``platform``.
+        TrustError: the policy rejects the image.
     """
-    refusal = _refusal(found, found.root, found.raw, policy_check)
-    if refusal is not None and found.root.media_type not in media_types.INDEXES:
-        raise refusal
-    image = inspect.select_image(found, platform)
-    if refusal is not None:
+    rejection = _find_rejection(root, root.root, root.raw, policy_check)
+    if rejection is not None and root.root.media_type not in media_types.INDEXES:
+        raise rejection
+    image = inspect.select_image(root, platform)
+    if rejection is not None:
         descriptor = Descriptor(image.media_type, Digest.of(image.raw), len(image.raw))
-        refusal = _refusal(found, descriptor, image.raw, policy_check)
-        if refusal is not None:
-            raise refusal
-    return OpenImage(found, image)
+        rejection = _find_rejection(root, descriptor, image.raw, policy_check)
+        if rejection is not None:
+            raise rejection
+    return OpenImage(root, image)
 
 
-def _oci_layer(layer: Descriptor) -> Descriptor:
-    """A layer of a Docker manifest, under the name that OCI has for what it is."""
-    compression = "gzip" if layer.media_type.endswith("gzip") else None
-    named = media_types.convert_layer_type(layer.media_type, media_types.OCI_MANIFEST, compression)
-    return replace(layer, media_type=named)
-
-
-def _refusal(
-    found: ImageRoot, descriptor: Descriptor, raw: bytes, admit: PolicyCheck | None
+def _find_rejection(
+    root: ImageRoot, descriptor: Descriptor, raw: bytes, policy_check: PolicyCheck | None
 ) -> TrustError | None:
     try:
-        if admit is not None:
-            admit(found.source, str(found.reference), descriptor, raw)
+        if policy_check is not None:
+            policy_check(root.source, str(root.reference), descriptor, raw)
     except TrustError as error:
         return error
     return None

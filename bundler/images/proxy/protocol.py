@@ -1,10 +1,9 @@
-"""The packets of the image proxy: one JSON document each, with descriptors of pipes beside it.
+"""The packets of the image proxy: one JSON document each, with the file descriptors of pipes.
 
     request   {"method": "GetBlob", "args": [1, "sha256:…", 123]}
-    answer    {"success": true, "value": 123, "pipeid": 4, "error_code": "", "error": ""}
+    reply     {"success": true, "value": 123, "pipeid": 4, "error_code": "", "error": ""}
 
-Requests come from a program that may have lost its way: whatever is wrong with one is told as a
-UsageError, which names the part.
+Requests are untrusted and validated strictly; a UsageError names the invalid part.
 """
 
 from __future__ import annotations
@@ -31,35 +30,35 @@ if TYPE_CHECKING:
     from bundler.oci.json.strict import JSON
 
 MAX_REQUEST = 32 * 1024
-MAX_NUMBER = 2**53 - 1  # what a JSON number can hold in every language
+MAX_NUMBER = 2**53 - 1  # the largest integer of a JSON number that every language can represent
 
 _CONTROL_CHARACTERS = {ord(char): " " for char in map(chr, range(32))}
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyRequest:
-    """What the client asks for."""
+    """A request of the client."""
 
     method: str
     arguments: tuple[JSON, ...]
 
     def check_arguments(self, *names: str) -> None:
-        """Refuse any other number of arguments than these.
+        """Check the number of arguments.
 
         Raises:
-            UsageError: there are more or fewer.
+            UsageError: there are more or fewer than ``names``.
         """
         if len(self.arguments) != len(names):
             expected = ", ".join(names) or "none"
             raise UsageError(
-                f"{self.method}: expected the arguments ({expected}), got {len(self.arguments)}"
+                f"{self.method}: wrong arguments (expected {expected}; got {len(self.arguments)})"
             )
 
     def get_text(self, position: int) -> str:
-        """The argument at ``position``.
+        """Return the argument at ``position``, a string.
 
         Raises:
-            UsageError: it is not a string.
+            UsageError: the argument is not a string.
         """
         value = self.arguments[position]
         if not isinstance(value, str):
@@ -67,24 +66,24 @@ class ProxyRequest:
         return value
 
     def get_number(self, position: int) -> int:
-        """The argument at ``position``, 0 or more.
+        """Return the argument at ``position``, an integer from 0 to ``MAX_NUMBER``.
 
         Raises:
-            UsageError: it is not a whole number in the range that JSON can carry.
+            UsageError: the argument is not such a number.
         """
         value = self.arguments[position]
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # to JSON, 1.0 is 1
+            value = int(value)  # in JSON, 1.0 equals 1
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
             raise UsageError(
-                f"{self.method}: argument {position + 1} is not a whole number up to {MAX_NUMBER}"
+                f"{self.method}: argument {position + 1} is not an integer from 0 to {MAX_NUMBER}"
             )
         return value
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyReply:
-    """What the client gets; ``descriptors`` of pipes travel beside it and are closed here."""
+    """A reply to the client; ``descriptors`` of pipes are sent with it, and closed afterwards."""
 
     value: JSON = None
     pipe: int = 0
@@ -92,24 +91,24 @@ class ProxyReply:
 
 
 def receive_request(channel: socket.socket) -> ProxyRequest | None:
-    """The next request; None: the client has gone.
+    """Wait for a request; None if the client has disconnected.
 
     Raises:
-        UsageError: it is no request.
-        LimitError: it is longer or deeper than allowed.
+        UsageError: the packet is not a request.
+        LimitError: the packet is larger or deeper than allowed.
     """
     packet, _, flags, _ = channel.recvmsg(MAX_REQUEST)
     if flags & socket.MSG_TRUNC:
-        raise LimitError(f"the request is longer than the {MAX_REQUEST:,} bytes allowed")
+        raise LimitError(f"the request: too large (at most {MAX_REQUEST:,} bytes)")
     return parse_request(packet) if packet else None
 
 
 def parse_request(packet: bytes) -> ProxyRequest:
-    """Read a request.
+    """Parse a request.
 
     Raises:
-        UsageError: it is none.
-        LimitError: it is longer or deeper than allowed.
+        UsageError: ``packet`` is not a request.
+        LimitError: ``packet`` is larger or deeper than allowed.
     """
     try:
         value = strict.load_object(packet, subject="the request", limit=MAX_REQUEST)
@@ -123,33 +122,34 @@ def parse_request(packet: bytes) -> ProxyRequest:
     return ProxyRequest(method, tuple(arguments or ()))
 
 
-def send_reply(channel: socket.socket, answer: ProxyReply) -> None:
-    """Send an answer and close our copies of its descriptors.
+def send_reply(channel: socket.socket, reply: ProxyReply) -> None:
+    """Send a reply, and close its file descriptors.
 
     Raises:
-        LimitError: it does not fit into a packet; nothing was sent.
-        OSError: the client has gone.
+        LimitError: the reply does not fit into a packet; nothing was sent.
+        OSError: the client has disconnected.
     """
-    packet = {"success": True, "value": answer.value, "pipeid": answer.pipe}
+    packet = {"success": True, "value": reply.value, "pipeid": reply.pipe}
     try:
-        _send(channel, {**packet, "error_code": "", "error": ""}, answer.descriptors)
+        _send(channel, {**packet, "error_code": "", "error": ""}, reply.descriptors)
     finally:
-        for descriptor in answer.descriptors:
+        for descriptor in reply.descriptors:
             os.close(descriptor)
 
 
 def send_error(channel: socket.socket, error: Exception) -> None:
-    """Tell the client of a failure.
+    """Send an error as the reply.
 
     Raises:
-        OSError: the client has gone.
+        OSError: the client has disconnected.
     """
-    said = {"error_code": find_error_code(error), "error": format_error(error)[: MAX_REQUEST // 2]}
-    _send(channel, {"success": False, "value": None, "pipeid": 0, **said}, ())
+    message = format_error(error)[: MAX_REQUEST // 2]
+    packet = {"success": False, "value": None, "pipeid": 0}
+    _send(channel, {**packet, "error_code": find_error_code(error), "error": message}, ())
 
 
 def find_error_code(error: Exception) -> str:
-    """What kind of failure it is: ``EPIPE``, ``retryable`` or ``other``."""
+    """Return the protocol's code for an error: ``EPIPE``, ``retryable`` or ``other``."""
     match error:
         case BrokenPipeError():
             return "EPIPE"
@@ -160,12 +160,12 @@ def find_error_code(error: Exception) -> str:
 
 
 def format_error(error: Exception) -> str:
-    """The failure in one line."""
+    """Return the message of an error in one line."""
     match error:
         case BundlerError():
             return error.message.translate(_CONTROL_CHARACTERS)
         case BrokenPipeError():
-            return "the client closed the pipe before it had read everything"
+            return "the client closed the pipe before it read everything"
         case OSError():
             return error.strerror or str(error)
         case _:
@@ -180,6 +180,6 @@ def _send(channel: socket.socket, document: dict[str, JSON], descriptors: Sequen
         if error.errno != errno.EMSGSIZE:
             raise
         raise LimitError(
-            f"the answer of {len(packet):,} bytes does not fit into a packet",
-            hint="ask for it through a pipe",
+            f"the reply: too large for a packet ({len(packet):,} bytes)",
+            hint="request it through a pipe",
         ) from None

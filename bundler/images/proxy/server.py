@@ -1,7 +1,7 @@
-"""Serve images to another program: small things in packets of JSON, large ones through pipes.
+"""Serve images to another program: small values in JSON packets, large ones through pipes.
 
-One client, one request at a time; what it asked for streams while it asks for more. ``bootc`` and
-``ostree`` fetch their images in this way.
+One client and one request at a time; blobs stream while the client sends further requests.
+``bootc`` and ``ostree`` fetch their images in this way.
 
 https://github.com/containers/skopeo/blob/main/docs-experimental/skopeo-experimental-image-proxy.1.md
 """
@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bundler.errors import CancelledError
-from bundler.images.proxy import protocol as messages
+from bundler.images.proxy import protocol
 from bundler.images.proxy.pipes import Pipes
 from bundler.images.proxy.session import ProxySession
 
@@ -24,58 +24,54 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.images.proxy.session import ProxyContext
 
-_LOOK = 200  # milliseconds between looks at whether the work has to stop
+_POLL_INTERVAL = 200  # milliseconds between checks of the cancellation
 
 
 def serve(
     channel: socket.socket, begin: Callable[[], ProxyContext], cancellation: Cancellation
 ) -> None:
-    """Answer requests until the client goes or ends it.
+    """Handle requests until the client disconnects or sends ``Shutdown``.
 
     Args:
-        channel: a socket of type ``SOCK_SEQPACKET``, connected to the client; its owner closes it.
-        begin: called once, when the client begins; what it raises is told to the client.
-        cancellation: stops it.
+        channel: a socket of type ``SOCK_SEQPACKET``, connected to the client; the caller closes it.
+        begin: called once, for the request ``Initialize``; its errors are sent to the client.
+        cancellation: ends the server.
 
     Raises:
-        CancelledError: it was stopped.
+        CancelledError: the server was cancelled.
     """
-    client = ProxySession(begin, Pipes(cancellation, lambda: _check(channel, cancellation)))
-    try:
-        with suppress(ConnectionError):  # the client has gone: nobody wants an answer
-            while _wait(channel, cancellation) and _serve_one(channel, client):
-                pass
-    finally:
-        client.close()
-
-
-def _wait(channel: socket.socket, cancellation: Cancellation) -> bool:
-    """Wait for a request, or for the client's end; True."""
+    session = ProxySession(begin, Pipes(cancellation, lambda: _check(channel, cancellation)))
     ready = select.poll()
     ready.register(channel, select.POLLIN)
-    while not ready.poll(_LOOK):
-        cancellation.check()
-    return True
-
-
-def _serve_one(channel: socket.socket, client: ProxySession) -> bool:
-    """Answer one request; whether there may be another."""
     try:
-        request = messages.receive_request(channel)
+        with suppress(ConnectionError):  # the client has disconnected
+            while True:
+                while not ready.poll(_POLL_INTERVAL):
+                    cancellation.check()
+                if not _handle_request(channel, session):
+                    return
+    finally:
+        session.close()
+
+
+def _handle_request(channel: socket.socket, session: ProxySession) -> bool:
+    """Handle one request; returns whether the client may send another one."""
+    try:
+        request = protocol.receive_request(channel)
         if request is None or request.method == "Shutdown":
             return False
-        messages.send_reply(channel, client.handle(request))
+        protocol.send_reply(channel, session.handle(request))
     except CancelledError:
         raise
-    except Exception as error:  # noqa: BLE001 - the client is told, whatever it is
-        messages.send_error(channel, error)
+    except Exception as error:  # noqa: BLE001 - any error is sent to the client
+        protocol.send_error(channel, error)
     return True
 
 
 def _check(channel: socket.socket, cancellation: Cancellation) -> None:
-    """Raise if nobody waits any more for what we wait for."""
+    """Raise if the run is cancelled, or the client has disconnected."""
     cancellation.check()
-    hung_up = select.poll()
-    hung_up.register(channel, 0)
-    if hung_up.poll(0):
-        raise ConnectionResetError("the client has gone")
+    poll = select.poll()
+    poll.register(channel, 0)
+    if poll.poll(0):
+        raise ConnectionResetError("the client has disconnected")

@@ -1,4 +1,4 @@
-"""What a client of the image proxy can ask for, and what it has open."""
+"""The methods of the image proxy, and the images and pipes that one client has open."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
 PROTOCOL = "0.2.8"
 MAX_IMAGES = 1_000
 
-_NO_IMAGE = 0  # in place of an image's number
+_NO_IMAGE = 0  # instead of the number of an image
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyContext:
-    """How images are reached; ``open`` takes what a client calls an image."""
+    """How to open images and check them."""
 
     open_image: Callable[[str], tuple[Reference, Source]]
     platform: Platform
-    """Which image of a list to take."""
+    """Selects the image of an index."""
     policy_check: PolicyCheck | None = None
 
 
 class ProxySession:
-    """One client and all it has open; for one thread."""
+    """One client, with its open images and pipes. Not thread-safe."""
 
     def __init__(self, begin: Callable[[], ProxyContext], pipes: Pipes) -> None:
         self._begin = begin
         self._pipes = pipes
-        self._access: ProxyContext | None = None
+        self._context: ProxyContext | None = None
         self._numbers = count(_NO_IMAGE + 1)
         self._images: dict[int, tuple[Source, OpenImage]] = {}
 
     def handle(self, request: ProxyRequest) -> ProxyReply:
-        """Do what is asked for.
+        """Carry out a request.
 
         Raises:
-            UsageError: there is something wrong with the request.
-            BundlerError, OSError: it cannot be done.
+            UsageError: the request is invalid.
+            BundlerError, OSError: the request failed.
         """
         method = _METHODS.get(request.method)
         if method is None:
@@ -68,139 +68,139 @@ class ProxySession:
         return method(self, request)
 
     def close(self) -> None:
-        """Stop all that streams, and let go of all images."""
+        """Close all pipes and images."""
         self._pipes.close()
         for source, _ in self._images.values():
             source.close()
         self._images.clear()
 
     def initialize(self, request: ProxyRequest) -> ProxyReply:
-        """Begin; the value is the protocol's version."""
+        """Start the session; the value is the version of the protocol."""
         request.check_arguments()
-        if self._access is not None:
-            raise UsageError("Initialize: this was done before")
-        self._access = self._begin()
+        if self._context is not None:
+            raise UsageError("Initialize: the session is already initialized")
+        self._context = self._begin()
         return ProxyReply(PROTOCOL)
 
     def open_image(self, request: ProxyRequest) -> ProxyReply:
         """Open an image; the value is its number."""
         request.check_arguments("image")
-        access = self._ready(request)
-        source, found = _find(access, request.get_text(0))
-        return ProxyReply(self._keep(source, found, access))
+        context = self._require_context(request)
+        return self._add_image(_read_root(context, request.get_text(0)), context)
 
     def open_image_optional(self, request: ProxyRequest) -> ProxyReply:
-        """As ``open_image``, but the value is 0 where there is no such image."""
+        """As ``open_image``, but the value is 0 if the image does not exist."""
         request.check_arguments("image")
-        access = self._ready(request)
+        context = self._require_context(request)
         try:
-            source, found = _find(access, request.get_text(0))
+            root = _read_root(context, request.get_text(0))
         except NotFoundError:
             return ProxyReply(_NO_IMAGE)
-        return ProxyReply(self._keep(source, found, access))
+        return self._add_image(root, context)
 
     def close_image(self, request: ProxyRequest) -> ProxyReply:
-        """Let go of an image; what streams from it may break off."""
+        """Close an image; pipes that stream from it may fail."""
         request.check_arguments("image")
-        self._image(request)
+        self._find_image(request)
         source, _ = self._images.pop(request.get_number(0))
         source.close()
         return ProxyReply()
 
     def get_manifest(self, request: ProxyRequest) -> ProxyReply:
-        """Stream the manifest in OCI's format; the value is the digest of what it was made of."""
+        """Stream the manifest in OCI format; the value is the digest of the original."""
         request.check_arguments("image")
-        image = self._image(request)
-        return self._bytes(image.read_manifest(), image.digest.text)
+        image = self._find_image(request)
+        return self._stream(image.read_manifest(), image.digest.text)
 
     def get_full_config(self, request: ProxyRequest) -> ProxyReply:
-        """Stream the configuration in OCI's format."""
+        """Stream the config in OCI format."""
         request.check_arguments("image")
-        return self._bytes(self._image(request).read_config())
+        return self._stream(self._find_image(request).read_config())
 
     def get_config(self, request: ProxyRequest) -> ProxyReply:
-        """Stream the part of the configuration that is for a container's start."""
+        """Stream the part of the config that describes how to run a container."""
         request.check_arguments("image")
-        return self._bytes(self._image(request).read_runtime_config())
+        return self._stream(self._find_image(request).read_runtime_config())
 
     def get_layer_info(self, request: ProxyRequest) -> ProxyReply:
-        """The value is a list of the layers."""
+        """Return the list of layers as the value."""
         request.check_arguments("image")
-        return ProxyReply(self._image(request).describe_layers())
+        return ProxyReply(self._find_image(request).describe_layers())
 
     def get_layer_info_piped(self, request: ProxyRequest) -> ProxyReply:
-        """Stream a list of the layers, which may be too long for a packet."""
+        """Stream the list of layers, which may be too large for a packet."""
         request.check_arguments("image")
-        layers = self._image(request).describe_layers()
-        return self._bytes(json.dumps(layers, separators=(",", ":")).encode())
+        layers = self._find_image(request).describe_layers()
+        return self._stream(json.dumps(layers, separators=(",", ":")).encode())
 
     def get_blob(self, request: ProxyRequest) -> ProxyReply:
-        """Stream a blob whose digest and size are proven by the end; the value is its size."""
+        """Stream a blob, verified at its end; the value is its size."""
         request.check_arguments("image", "digest", "size")
-        image, digest, size = self._image(request), _digest(request), request.get_number(2)
+        image, digest, size = (
+            self._find_image(request),
+            _parse_digest(request),
+            request.get_number(2),
+        )
         pipe, reading = self._pipes.open_checked(image.open_blob(digest, size))
         known = image.find_size(digest)
         return ProxyReply(size if known is None else known, pipe, (reading,))
 
     def get_raw_blob(self, request: ProxyRequest) -> ProxyReply:
-        """Stream a blob as it comes, and what goes wrong; the value is its size, -1 if unknown."""
+        """Stream an unverified blob, and its failure; the value is its size, -1 if unknown."""
         request.check_arguments("image", "digest")
-        image, digest = self._image(request), _digest(request)
+        image, digest = self._find_image(request), _parse_digest(request)
         descriptors = self._pipes.open_raw(image.open_raw_blob(digest))
         known = image.find_size(digest)
         return ProxyReply(-1 if known is None else known, descriptors=descriptors)
 
     def finish_pipe(self, request: ProxyRequest) -> ProxyReply:
-        """Wait until a pipe is written, end it, and tell of what went wrong."""
+        """Wait until everything is written to a pipe, and close it; fails if writing failed."""
         request.check_arguments("pipe")
         self._pipes.finish(request.get_number(0))
         return ProxyReply()
 
-    def _ready(self, request: ProxyRequest) -> ProxyContext:
-        if self._access is None:
-            raise UsageError(f"{request.method}: Initialize must come first")
-        return self._access
+    def _require_context(self, request: ProxyRequest) -> ProxyContext:
+        if self._context is None:
+            raise UsageError(f"{request.method}: the session is not initialized")
+        return self._context
 
-    def _image(self, request: ProxyRequest) -> OpenImage:
-        self._ready(request)
+    def _find_image(self, request: ProxyRequest) -> OpenImage:
+        self._require_context(request)
         number = request.get_number(0)
         if number not in self._images:
             raise UsageError(f"{request.method}: there is no open image {number}")
         return self._images[number][1]
 
-    def _keep(self, source: Source, found: ImageRoot, access: ProxyContext) -> int:
-        """The number of an image that is open from now on."""
+    def _add_image(self, root: ImageRoot, context: ProxyContext) -> ProxyReply:
+        """Open the image below ``root``; if that fails, close its source."""
         with ExitStack() as undo:
-            undo.callback(source.close)
-            self._make_room()
-            image = open_image(found, access.platform, access.policy_check)
+            undo.callback(root.source.close)
+            if len(self._images) >= MAX_IMAGES:
+                raise LimitError(
+                    f"too many open images (at most {MAX_IMAGES:,})", hint="close some of them"
+                )
+            image = open_image(root, context.platform, context.policy_check)
             undo.pop_all()
         number = next(self._numbers)
-        self._images[number] = source, image
-        return number
+        self._images[number] = root.source, image
+        return ProxyReply(number)
 
-    def _make_room(self) -> None:
-        if len(self._images) >= MAX_IMAGES:
-            raise LimitError(
-                f"{MAX_IMAGES:,} images are open, and there cannot be more",
-                hint="close some of them",
-            )
-
-    def _bytes(self, data: bytes, value: str | None = None) -> ProxyReply:
+    def _stream(self, data: bytes, value: str | None = None) -> ProxyReply:
         pipe, reading = self._pipes.open_checked(BytesIO(data))
         return ProxyReply(value, pipe, (reading,))
 
 
-def _find(access: ProxyContext, text: str) -> tuple[Source, ImageRoot]:
-    reference, source = access.open_image(text)
+def _read_root(context: ProxyContext, text: str) -> ImageRoot:
+    """Open the source that ``text`` names, and read the root; the caller closes the source."""
+    reference, source = context.open_image(text)
     with ExitStack() as undo:
         undo.callback(source.close)
-        found = inspect.read_root(source, reference)
+        root = inspect.read_root(source, reference)
         undo.pop_all()
-    return source, found
+    return root
 
 
-def _digest(request: ProxyRequest) -> Digest:
+def _parse_digest(request: ProxyRequest) -> Digest:
     try:
         return Digest(request.get_text(1))
     except MalformedError as error:

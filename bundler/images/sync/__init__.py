@@ -1,4 +1,4 @@
-"""``sync``: many images at once, from a registry, a directory or a YAML file.
+"""The command ``sync``: copy many images from a registry, a directory or a YAML file.
 
-Read ``sync`` first.
+Imports ``copy``, ``transports`` and the layers below them. Read ``sync`` first.
 """

@@ -130,7 +130,7 @@ def test_an_answer_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         _, piped, _ = proxy.fetch("GetLayerInfoPiped", image)
 
     assert not reply.success
-    assert "does not fit into a packet" in reply.error
+    assert "too large for a packet" in reply.error
     assert len(json.loads(piped)) == 1500
 
 

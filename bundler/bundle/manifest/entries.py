@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import os.path
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from bundler.bundle.manifest.rename_rules import is_target_name
-from bundler.bundle.manifest.source_reference import parse_source
+from bundler import transports
 from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, Value, get_member
 from bundler.config.yaml.filters import parse_expressions, read_range
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.platform import Platform
-from bundler.oci.reference import is_tag
+from bundler.oci.reference import ImageReference, is_repository_path, is_tag
 from bundler.oci.tag_filter import Latest, Select
 from bundler.ports import RegistryReference
+from bundler.transports.shared.path_reference import derived_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bundler.config.yaml.context import YamlContext
     from bundler.config.yaml.document import Findings
     from bundler.oci.manifest import IndexMode
-    from bundler.oci.reference import ImageReference
     from bundler.ports import Reference
+
+
+_DOCKER = "docker://"
+_LOCAL_DOMAIN = "localhost"
+_ELSEWHERE = ("containers-storage", "docker-daemon", "ostree", "sif", "tarball")
+_CREDENTIALS = re.compile(r"^(?:[a-z][a-z-]*://)?[^/@\s]*:[^/@\s]*@(?!sha(?:256|512):)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,9 @@ def read_options(value: Value | None, default: ImageOptions, findings: Findings)
     )
     options = default
     if isinstance(platforms, SequenceNode):
-        read = (_platform(item, findings) for item in platforms if isinstance(item, ScalarNode))
+        read = (
+            _read_platform(item, findings) for item in platforms if isinstance(item, ScalarNode)
+        )
         options = replace(options, platforms=tuple(dict.fromkeys(filter(None, read))))
     elif platforms == "all":
         options = replace(options, platforms=())
@@ -73,81 +83,121 @@ def read_options(value: Value | None, default: ImageOptions, findings: Findings)
 
 
 def read_images(
-    value: Value | None, defaults: ImageOptions, around: YamlContext
+    value: Value | None, defaults: ImageOptions, context: YamlContext
 ) -> Iterator[ManifestEntry]:
     """Read the entries of an ``images`` list; mistakes become findings."""
     for item in value if isinstance(value, SequenceNode) else ():
         if isinstance(item, ScalarNode):
-            made = _image(item, item, defaults, around)
+            entry = _read_image(item, item, defaults, context)
         elif isinstance(item, MappingNode) and "repo" in item:
-            made = _repository(item, defaults, around)
+            entry = _read_repository(item, defaults, context)
         else:
-            made = _image(get_member(item, "ref"), item, defaults, around)
-        if made is not None:
-            yield made
+            entry = _read_image(get_member(item, "ref"), item, defaults, context)
+        if entry is not None:
+            yield entry
 
 
-def _image(
+def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
+    """Parse a reference in a bundle manifest; return the name of the image and its source.
+
+    A plain name refers to a registry; a local path is relative to ``folder``. An image in a layout
+    or an archive keeps its name there, with the domain ``localhost`` unless the name has another.
+
+    Raises:
+        InvalidReferenceError: names the invalid part, but never credentials.
+    """
+    if _CREDENTIALS.match(text):
+        raise InvalidReferenceError("a reference must not hold credentials; use `registries`")
+    if text.startswith(_DOCKER):
+        return _in_registry(text.removeprefix(_DOCKER))
+    transport, colon, rest = text.partition(":")
+    if colon and transport in _ELSEWHERE:
+        known = [name for name in transports.names() if name not in _ELSEWHERE]
+        raise InvalidReferenceError(
+            f"{transport}: is not a transport that bundles are made from; known are"
+            f" {', '.join(known)}"
+        )
+    if colon and transport in transports.names():
+        return _in_local_path(transport, rest, folder)
+    if "://" in text:
+        raise InvalidReferenceError(
+            f"{text[:200]!r}: write the plain name, {text.partition('://')[2][:200]}"
+        )
+    return _in_registry(text)
+
+
+def registry_source(image: ImageReference) -> Reference:
+    """Return the source of an image in a registry: by tag if it has one, else by digest."""
+    return transports.parse(f"{_DOCKER}{replace(image, digest=None) if image.tag else image}")
+
+
+def is_target_name(text: str) -> bool:
+    """Whether ``text`` can be the target name of an entry: ``path[:tag]``."""
+    path, colon, tag = text.partition(":")
+    return is_repository_path(path) and (not colon or is_tag(tag))
+
+
+def _read_image(
     ref: Value | None,
     item: ScalarNode | SequenceNode | MappingNode,
     defaults: ImageOptions,
-    around: YamlContext,
+    context: YamlContext,
 ) -> ManifestEntry | None:
     if not isinstance(ref, ScalarNode) or ref.is_null:
         return None  # the schema has found it already
-    options = read_options(item, defaults, around.findings)
-    rename = _rename(get_member(item, "rename"), around.findings)
-    parsed = _parse_source(ref, around)
+    options = read_options(item, defaults, context.findings)
+    rename = _read_rename(get_member(item, "rename"), context.findings)
+    parsed = _parse_source(ref, context)
     if parsed is None:
         return None
     reference, source = parsed
     if reference.version is None:
-        around.findings.add(
+        context.findings.add(
             ref.at, f"{ref!s} has no tag; add a tag or a digest, or write repo: and select:"
         )
         return None
     if reference.digest and len(options.platforms) > 1 and options.index == "strip":
-        around.findings.add(
+        context.findings.add(
             ref.at,
             f"{ref!s}: a digest is asked for, but leaving platforms out makes another;"
             " say platforms: all, or index: sparse",
         )
-    return ManifestEntry(reference, source, around.format_origin(ref.at), options, rename=rename)
+    return ManifestEntry(reference, source, context.format_origin(ref.at), options, rename=rename)
 
 
-def _repository(
-    item: MappingNode, defaults: ImageOptions, around: YamlContext
+def _read_repository(
+    item: MappingNode, defaults: ImageOptions, context: YamlContext
 ) -> ManifestEntry | None:
-    options = read_options(item, defaults, around.findings)
-    rename = _rename(get_member(item, "rename"), around.findings)
-    select = _select(get_member(item, "select"), around.findings)
+    options = read_options(item, defaults, context.findings)
+    rename = _read_rename(get_member(item, "rename"), context.findings)
+    select = _read_select(get_member(item, "select"), context.findings)
     repo = item["repo"]
-    parsed = _parse_source(repo, around) if isinstance(repo, ScalarNode) else None
+    parsed = _parse_source(repo, context) if isinstance(repo, ScalarNode) else None
     if parsed is None:
         return None
     reference, source = parsed
     if not isinstance(source, RegistryReference) or reference.version is not None:
-        around.findings.add(
+        context.findings.add(
             repo.at, f"{repo!s}: expected a repository without tag; for one image write ref:"
         )
         return None
-    return ManifestEntry(reference, source, around.format_origin(repo.at), options, select, rename)
+    return ManifestEntry(reference, source, context.format_origin(repo.at), options, select, rename)
 
 
-def _select(value: Value | None, findings: Findings) -> Select | None:
+def _read_select(value: Value | None, findings: Findings) -> Select | None:
     if not isinstance(value, MappingNode):
         return None
     regex, latest = get_member(value, "regex"), get_member(value, "latest")
     return Select(
-        tags=_tags(get_member(value, "tags"), findings),
+        tags=_read_tags(get_member(value, "tags"), findings),
         semver=read_range(get_member(value, "semver"), findings),
         include=parse_expressions(get_member(regex, "include"), findings),
         exclude=parse_expressions(get_member(regex, "exclude"), findings),
-        latest=_latest(latest),
+        latest=_read_latest(latest),
     )
 
 
-def _tags(value: Value | None, findings: Findings) -> tuple[str, ...]:
+def _read_tags(value: Value | None, findings: Findings) -> tuple[str, ...]:
     tags = (
         [item for item in value if isinstance(item, ScalarNode)]
         if isinstance(value, SequenceNode)
@@ -159,14 +209,14 @@ def _tags(value: Value | None, findings: Findings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(str, tags)))
 
 
-def _latest(value: Value | None) -> Latest | None:
+def _read_latest(value: Value | None) -> Latest | None:
     count = get_member(value, "count")
     if not isinstance(count, ScalarNode) or not count.isdecimal():
         return None  # the schema has found it already
     return Latest(int(count), "tag" if get_member(value, "by") == "tag" else "semver")
 
 
-def _platform(text: ScalarNode, findings: Findings) -> Platform | None:
+def _read_platform(text: ScalarNode, findings: Findings) -> Platform | None:
     try:
         return Platform.parse(text)
     except UsageError as error:
@@ -174,7 +224,7 @@ def _platform(text: ScalarNode, findings: Findings) -> Platform | None:
         return None
 
 
-def _rename(value: Value | None, findings: Findings) -> str | None:
+def _read_rename(value: Value | None, findings: Findings) -> str | None:
     if not isinstance(value, ScalarNode):
         return None
     if not is_target_name(value):
@@ -182,9 +232,38 @@ def _rename(value: Value | None, findings: Findings) -> str | None:
     return str(value)
 
 
-def _parse_source(text: ScalarNode, around: YamlContext) -> tuple[ImageReference, Reference] | None:
+def _parse_source(
+    text: ScalarNode, context: YamlContext
+) -> tuple[ImageReference, Reference] | None:
     try:
-        return parse_source(text, around.folder)
+        return parse_source(text, context.folder)
     except InvalidReferenceError as error:
-        around.findings.add(text.at, error.message)
+        context.findings.add(text.at, error.message)
         return None
+
+
+def _in_registry(text: str) -> tuple[ImageReference, Reference]:
+    image = ImageReference.parse(text)
+    return image, registry_source(image)
+
+
+def _in_local_path(transport: str, rest: str, folder: Path) -> tuple[ImageReference, Reference]:
+    path, colon, name = rest.partition(":")
+    if rest.startswith("//") or not path:
+        raise InvalidReferenceError(
+            f"'{transport}:{rest[:200]}': after {transport}: comes a path; "
+            "for an artifact in a registry write its plain name, host/path:tag"
+        )
+    source = transports.parse(f"{transport}:{os.path.normpath(folder / path)}{colon}{name}")
+    return _local_name(path, name), source
+
+
+def _local_name(path: str, name: str) -> ImageReference:
+    """Return the full name of an image at a local path; a bare word is a tag of the path's stem."""
+    derived = derived_name(os.path.normpath(path), name)
+    if derived is not None:
+        return ImageReference(_LOCAL_DOMAIN, *derived)
+    image = ImageReference.parse(name).with_default_tag()
+    if image.repository.startswith("docker.io/") and not name.startswith("docker.io/"):
+        return replace(image, domain=_LOCAL_DOMAIN, path=image.path.removeprefix("library/"))
+    return image

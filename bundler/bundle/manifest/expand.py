@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bundler.bundle.manifest.rename_rules import target_name
-from bundler.bundle.manifest.source_reference import registry_source
+from bundler.bundle.manifest.entries import is_target_name, registry_source
 from bundler.copy.platform_selection import Selection
 from bundler.copy.request import ImageRequest
-from bundler.errors import ConflictError, NotFoundError
+from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError
 from bundler.errors.counts import count
 from bundler.events import Emit, Notice, discard
+from bundler.oci.reference import is_repository_path
 from bundler.oci.tag_filter import choose
 
 if TYPE_CHECKING:
@@ -21,6 +22,31 @@ if TYPE_CHECKING:
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.oci.reference import ImageReference
     from bundler.ports import Reference
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class RenameRule:
+    """A rule that creates the target name of an image from its full name."""
+
+    match: re.Pattern[str]
+    """Searched in the full name, without the digest if the name has a tag."""
+    to: str
+    """The target name, with the named groups of ``match`` as placeholders. In the group ``host``,
+    the colon before a port becomes a hyphen, which is valid in a path."""
+    origin: str
+    """``file:line`` of the rule."""
+
+    def apply(self, name: str) -> str | None:
+        """Return the target name for ``name``; None if the rule does not match."""
+        found = self.match.search(name)
+        if found is None:
+            return None
+        groups = {group: text or "" for group, text in found.groupdict().items()}
+        if "host" in groups:
+            groups["host"] = groups["host"].replace(":", "-")
+        return _PLACEHOLDER.sub(lambda placeholder: groups[placeholder[1]], self.to)
 
 
 def expand(
@@ -43,7 +69,7 @@ def expand(
     """
     images = _select_tags(manifest.images, list_tags, emit)
     requests = [
-        _request(entry, reference, source, manifest)
+        _create_request(entry, reference, source, manifest)
         for entry, reference, source in images
         if not any(pattern.search(str(reference)) for pattern in manifest.exclude)
     ]
@@ -54,6 +80,54 @@ def expand(
     merged = _merge(requests)
     _refuse_collisions(merged)
     return merged
+
+
+def target_name(
+    image: ImageReference, rename: str | None, rules: Sequence[RenameRule]
+) -> str | None:
+    """Return the target name of ``image`` that the bundle manifest specifies.
+
+    Args:
+        image: the full name, with host and tag or digest.
+        rename: the target name in the entry; without a tag, the tag or digest is kept.
+        rules: the rename rules; without ``rename``, the first one that matches applies.
+
+    Returns:
+        ``path:tag`` or ``path@digest``; None if nothing is specified.
+
+    Raises:
+        InvalidReferenceError: a rule creates an invalid name.
+    """
+    version = f":{image.tag}" if image.tag else f"@{image.digest}"
+    if rename is not None:
+        return rename if ":" in rename else rename + version
+    for rule in rules:
+        name = rule.apply(image.repository + version)
+        if name is not None:
+            complete = _add_version(name, version)
+            if complete is None:
+                raise InvalidReferenceError(
+                    f"{rule.origin}: the rename rule makes {name[:300]!r} of {image},"
+                    " which cannot be a name"
+                )
+            return complete
+    return None
+
+
+def check_template(template: str, match: re.Pattern[str]) -> None:
+    """Return if every placeholder of ``template`` is a named group of ``match``.
+
+    Raises:
+        UsageError: names the unknown group or the misplaced brace.
+    """
+    unknown = [name for name in _PLACEHOLDER.findall(template) if name not in match.groupindex]
+    if unknown:
+        groups = ", ".join(f"{{{name}}}" for name in match.groupindex) or "none"
+        raise UsageError(
+            f"`match` has no group for {{{unknown[0]}}}; its named groups are {groups}"
+        )
+    if set("{}") & set(_PLACEHOLDER.sub("", template)):
+        raise UsageError("a brace may only stand around the name of a group, as in {path}")
 
 
 def _select_tags(
@@ -87,7 +161,7 @@ def _select_tags(
     return images
 
 
-def _request(
+def _create_request(
     entry: ManifestEntry, reference: ImageReference, source: Reference, manifest: BundleManifest
 ) -> ImageRequest:
     options = entry.options
@@ -145,3 +219,11 @@ def _refuse_collisions(requests: Iterable[ImageRequest]) -> None:
                 f" would both be called {request.rename}",
                 hint="change `rename` so that each image has a name of its own",
             )
+
+
+def _add_version(name: str, version: str) -> str | None:
+    if name.endswith(version):
+        return name if is_repository_path(name.removesuffix(version)) else None
+    if not is_target_name(name):
+        return None
+    return name if ":" in name else name + version

@@ -1,9 +1,9 @@
-"""The bundle manifest: a YAML file that says what a bundle is to hold.
+"""Load a bundle manifest: the YAML file in which a user lists the images of a bundle.
 
-In its place, and in its ``include``, a file of one reference per line and a ``skopeo sync`` file
-are taken as they are. What included files say comes after what the including file says; its
-``defaults`` hold for them where they are silent, and its word on a registry goes before theirs.
-Every mistake in all of them is found before anything else happens.
+A file with one reference per line or a ``skopeo sync`` file can replace the manifest, or be
+included. Entries of included files follow those of the including file. Included files inherit its
+``defaults`` unless they set their own, and its settings for a registry override theirs. All
+mistakes in all files are collected before an error is raised.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bundler.bundle.manifest.entries import ImageOptions, read_images, read_options
-from bundler.bundle.manifest.external_lists import (
-    is_list,
-    is_skopeo_sync,
-    read_list,
-    read_skopeo_sync,
+from bundler.bundle.manifest.entries import (
+    ImageOptions,
+    ManifestEntry,
+    read_images,
+    read_options,
+    registry_source,
 )
+from bundler.bundle.manifest.expand import RenameRule, check_template
 from bundler.bundle.manifest.registry_overrides import read_override
-from bundler.bundle.manifest.rename_rules import RenameRule, check_template
 from bundler.bundle.manifest.schema_validation import validate
-from bundler.config.yaml import document
+from bundler.config.yaml import document, skopeo_sync
 from bundler.config.yaml.context import YamlContext
 from bundler.config.yaml.document import (
     Findings,
@@ -41,10 +41,9 @@ from bundler.oci.digest import Digest
 from bundler.oci.reference import is_domain, normalize_domain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from bundler.bundle.manifest.entries import ManifestEntry
     from bundler.config.registry_access import RegistryOverride
 
 MAX_INCLUDE_DEPTH = 8
@@ -53,11 +52,14 @@ MAX_FILES = 256
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_YAML_LINE = re.compile(r"---|[-?\[{&*!|>'\"%@]|[^#]*:(?:\s|$)")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_KEYS = {"name", "expires", "registries", "defaults", "images", "exclude", "rename", "include"}
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestFile:
-    """A file that was read, ``path`` relative to the bundle manifest's folder."""
+    """A file that was read; ``path`` is relative to the directory of the bundle manifest."""
 
     path: str
     digest: Digest
@@ -65,54 +67,65 @@ class ManifestFile:
 
 @dataclass(frozen=True, slots=True)
 class BundleManifest:
-    """What to carry, under which name, and how to reach the registries it comes from."""
+    """The images of a bundle, and how to access their registries."""
 
     name: str
-    """The stream: bundles of one name follow one another."""
+    """The stream to which the bundles of this manifest belong."""
     expires: timedelta | None
-    """How long a bundle may be imported once it is made; None: for ever."""
+    """How long a bundle may be imported after its export; None: without limit."""
     registries: Mapping[str, RegistryOverride]
-    """By ``host[:port]``; holds secrets, and never goes into a bundle or a lock."""
+    """Settings by ``host[:port]``. They contain secrets, and are never written to a bundle or a
+    lock file."""
     images: tuple[ManifestEntry, ...]
     exclude: tuple[re.Pattern[str], ...]
-    """An image goes where one of them is found in its full reference."""
+    """An image is left out if one of these matches in its full name."""
     rename: tuple[RenameRule, ...]
     files: tuple[ManifestFile, ...]
-    """This file first, then what it includes."""
+    """The bundle manifest, followed by the files it includes."""
 
 
 def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
-    """Read a bundle manifest, or a foreign list, with all that it includes.
+    """Read a bundle manifest, or another list of images, with all included files.
 
     Args:
-        path: the file; paths in it are relative to its folder.
-        environment: where ``usernameEnv`` and ``passwordEnv`` are looked up.
+        path: the file; paths in it are relative to its directory.
+        environment: the variables to which ``usernameEnv`` and ``passwordEnv`` refer.
 
     Raises:
-        InvalidBundleManifestError: with every mistake as ``path:line:column: text``.
-        LimitError: the file is too large, too deep, or expands to too much.
-        NotFoundError: there is no such file.
+        InvalidBundleManifestError: contains every mistake as ``path:line:column: text``.
+        LimitError: a file is too large or too deep, or expands to too much.
+        NotFoundError: the file does not exist.
     """
-    loading = _Loading(path, environment)
-    head = loading.read(path, document.read_bytes(path), ImageOptions(), ())
-    name = _name(get_member(head, "name"), path, loading.findings)
-    loading.findings.raise_if_any()
-    if not loading.entries:
-        loading.findings.add(Position(str(path), 1, 1), "no image is asked for")
-        loading.findings.raise_if_any()
+    loader = _Loader(path, environment)
+    head = loader.read(path, document.read_bytes(path), ImageOptions(), ())
+    name = _read_name(get_member(head, "name"), path, loader.findings)
+    loader.findings.raise_if_any()
+    if not loader.entries:
+        loader.findings.add(Position(str(path), 1, 1), "no image is asked for")
+        loader.findings.raise_if_any()
+    expires = get_member(head, "expires")
+    match = _DURATION.fullmatch(expires) if isinstance(expires, ScalarNode) else None
     return BundleManifest(
         name=name,
-        expires=_expires(get_member(head, "expires")),
-        registries=loading.registries,
-        images=tuple(loading.entries),
-        exclude=tuple(loading.exclude),
-        rename=tuple(loading.rename),
-        files=tuple(loading.files),
+        expires=int(match[1]) * _UNITS[match[2]] if match else None,
+        registries=loader.registries,
+        images=tuple(loader.entries),
+        exclude=tuple(loader.exclude),
+        rename=tuple(loader.rename),
+        files=tuple(loader.files),
     )
 
 
-class _Loading:
-    """What the files of one bundle manifest add up to."""
+def is_list(text: str) -> bool:
+    """Whether ``text`` is a list of references: its first line with content is not YAML."""
+    for line in text.splitlines():
+        if content := _COMMENT.sub("", line).strip():
+            return _YAML_LINE.match(content) is None
+    return False
+
+
+class _Loader:
+    """Collects the content of a bundle manifest and of all included files."""
 
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
         self.findings = Findings()
@@ -125,41 +138,52 @@ class _Loading:
         self._folder = path.parent
 
     def read(
-        self, path: Path, data: bytes, options: ImageOptions, above: tuple[Path, ...]
+        self, path: Path, data: bytes, options: ImageOptions, parents: tuple[Path, ...]
     ) -> Value | None:
-        """Add what ``path`` says; what it holds, if it is YAML. ``above`` are its includers."""
-        shown = os.path.relpath(path, self._folder) if above else path.name
-        self.files.append(ManifestFile(shown, Digest.of(data)))
-        around = YamlContext(shown, path.parent, self._environment, self.findings)
+        """Add the content of a file; ``parents`` are the files that include it.
+
+        Returns:
+            The parsed YAML; None if the file is a list.
+        """
+        relative = os.path.relpath(path, self._folder) if parents else path.name
+        self.files.append(ManifestFile(relative, Digest.of(data)))
+        context = YamlContext(relative, path.parent, self._environment, self.findings)
         text = document.decode(data, str(path))
         if is_list(text):
-            self.entries += read_list(text, options, around, str(path))
+            self.entries += _read_list(text, options, context, str(path))
             return None
         value = document.parse(text, str(path), self.findings)
-        if is_skopeo_sync(value):
-            sync = read_skopeo_sync(value, options, around)
-            self.entries += sync.entries
-            self._add_registries(sync.registries)
+        if _is_skopeo_sync(value):
+            self._add_skopeo_sync(value, options, context)
         else:
             validate(value, "bundle-manifest", self.findings)
-            self._add(value, options, around, (*above, path))
+            self._add_manifest(value, options, context, (*parents, path))
         return value
 
-    def _add(
-        self, value: Value, options: ImageOptions, around: YamlContext, files: tuple[Path, ...]
+    def _add_manifest(
+        self, value: Value, options: ImageOptions, context: YamlContext, files: tuple[Path, ...]
     ) -> None:
         options = read_options(get_member(value, "defaults"), options, self.findings)
-        self._add_registries(_registries(get_member(value, "registries"), around))
-        self.entries += read_images(get_member(value, "images"), options, around)
-        self.exclude += parse_expressions(
-            get_member(get_member(value, "exclude"), "images"), self.findings
-        )
-        self.rename += _rename_rules(get_member(value, "rename"), around)
-        included = get_member(value, "include")
-        for item in included if isinstance(included, SequenceNode) else ():
+        registries = _read_registries(get_member(value, "registries"), context)
+        self.registries = {**registries, **self.registries}
+        self.entries += read_images(get_member(value, "images"), options, context)
+        exclude = get_member(get_member(value, "exclude"), "images")
+        self.exclude += parse_expressions(exclude, self.findings)
+        self.rename += _read_rename_rules(get_member(value, "rename"), context)
+        include = get_member(value, "include")
+        for item in include if isinstance(include, SequenceNode) else ():
             name = get_member(item, "path") if isinstance(item, MappingNode) else item
             if isinstance(name, ScalarNode) and not name.is_null:
-                self._include(name, around.folder / name, options, files)
+                self._include(name, context.folder / name, options, files)
+
+    def _add_skopeo_sync(self, value: Value, options: ImageOptions, context: YamlContext) -> None:
+        """Add the images of a ``skopeo sync`` file, and its settings for registries."""
+        content = skopeo_sync.read(value, context)
+        self.registries = {**content.registries, **self.registries}
+        for item in content.images:
+            source = registry_source(item.image)
+            origin = context.format_origin(item.at)
+            self.entries.append(ManifestEntry(item.image, source, origin, options, item.select))
 
     def _include(
         self, name: ScalarNode, path: Path, options: ImageOptions, files: tuple[Path, ...]
@@ -179,22 +203,49 @@ class _Loading:
         except BundlerError as error:
             self.findings.add(name.at, error.message)
 
-    def _add_registries(self, more: Mapping[str, RegistryOverride]) -> None:
-        self.registries = {**more, **self.registries}
+
+def _read_list(
+    text: str, options: ImageOptions, context: YamlContext, file: str
+) -> Iterator[ManifestEntry]:
+    """Read a list with one reference per line, in which ``#`` begins a comment."""
+    references = SequenceNode()
+    for number, line in enumerate(text.splitlines(), 1):
+        content = _COMMENT.sub("", line)
+        word = ScalarNode(content.strip())
+        if not word:
+            continue
+        word.at = Position(file, number, len(content) - len(content.lstrip()) + 1)
+        word.plain = True
+        if len(word.split()) > 1:
+            context.findings.add(word.at, "expected one reference in a line, got several words")
+        else:
+            references.append(word)
+    return read_images(references, options, context)
 
 
-def _registries(value: Value | None, around: YamlContext) -> dict[str, RegistryOverride]:
+def _is_skopeo_sync(value: Value) -> bool:
+    return (
+        isinstance(value, MappingNode)
+        and not _KEYS & set(value)
+        and any(
+            isinstance(part, MappingNode) and set(skopeo_sync.KEYS) & set(part)
+            for part in value.values()
+        )
+    )
+
+
+def _read_registries(value: Value | None, context: YamlContext) -> dict[str, RegistryOverride]:
     registries = {}
-    for host, said in value.items() if isinstance(value, MappingNode) else ():
+    for host, settings in value.items() if isinstance(value, MappingNode) else ():
         if isinstance(value, MappingNode) and not is_domain(host):
             text = f"{host[:80]!r} is not a registry's host[:port]"
-            around.findings.add(value.key_at[host], text)
-        registries[normalize_domain(host)] = read_override(said, around)
+            context.findings.add(value.key_at[host], text)
+        registries[normalize_domain(host)] = read_override(settings, context)
     return registries
 
 
-def _rename_rules(value: Value | None, around: YamlContext) -> list[RenameRule]:
-    rules, findings = [], around.findings
+def _read_rename_rules(value: Value | None, context: YamlContext) -> list[RenameRule]:
+    rules, findings = [], context.findings
     for item in value if isinstance(value, SequenceNode) else ():
         match, to = parse_expression(get_member(item, "match"), findings), get_member(item, "to")
         if match is None or not isinstance(to, ScalarNode):
@@ -203,11 +254,11 @@ def _rename_rules(value: Value | None, around: YamlContext) -> list[RenameRule]:
             check_template(to, match)
         except UsageError as error:
             findings.add(to.at, error.message)
-        rules.append(RenameRule(match, str(to), around.format_origin(item.at)))
+        rules.append(RenameRule(match, str(to), context.format_origin(item.at)))
     return rules
 
 
-def _name(value: Value | None, path: Path, findings: Findings) -> str:
+def _read_name(value: Value | None, path: Path, findings: Findings) -> str:
     if isinstance(value, ScalarNode):
         return str(value)
     if _NAME.fullmatch(path.stem) is None:
@@ -217,8 +268,3 @@ def _name(value: Value | None, path: Path, findings: Findings) -> str:
             " lower-case letters, digits, '.', '_' and '-'",
         )
     return path.stem
-
-
-def _expires(value: Value | None) -> timedelta | None:
-    match = _DURATION.fullmatch(value) if isinstance(value, ScalarNode) else None
-    return int(match[1]) * _UNITS[match[2]] if match else None

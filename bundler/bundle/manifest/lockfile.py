@@ -16,9 +16,9 @@ import yaml
 
 from bundler import transports
 from bundler.bundle.exporting.resolve import resolve_all
+from bundler.bundle.manifest.entries import registry_source
 from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.schema_validation import validate
-from bundler.bundle.manifest.source_reference import registry_source
 from bundler.config.yaml import document
 from bundler.config.yaml.document import Findings, ScalarNode, SequenceNode, Value, get_member
 from bundler.content.files import atomic_write

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.bundle.manifest import load
-from bundler.bundle.manifest.expand import expand
-from bundler.bundle.manifest.rename_rules import RenameRule, target_name
+from bundler.bundle.manifest.expand import RenameRule, expand, target_name
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError
 from bundler.oci.reference import ImageReference
 from bundler.oci.tag_filter import Latest, Select, choose, natural_key, parse_range

@@ -6,7 +6,7 @@ import pytest
 
 from bundler.bundle.manifest import load as manifest
 from bundler.bundle.manifest.expand import expand
-from bundler.bundle.manifest.external_lists import is_list
+from bundler.bundle.manifest.load import is_list
 from bundler.errors import InvalidBundleManifestError
 from bundler.events import Notice
 from bundler.gocompat.masterminds_semver import Constraint

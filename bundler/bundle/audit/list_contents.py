@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format import directory, signatures
-from bundler.bundle.format.sizes import Sizes, sharing
+from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.verifying import image_tree
 from bundler.errors import DamagedBundleError
 from bundler.oci.json import timestamps
@@ -68,7 +68,7 @@ def list_bundle(bundle: Path) -> Listing:
             [error.message for _, error in sorted(walked.problems.items())],
             hint=f"airbundle verify {bundle} names all that is damaged",
         )
-    present = directory.find(bundle).entries
+    present = directory.scan(bundle).entries
     contents = [
         {
             part.descriptor.digest: part.descriptor.size
@@ -78,7 +78,7 @@ def list_bundle(bundle: Path) -> Listing:
         }
         for _, trees in walked.images
     ]
-    sizes, total = sharing(contents)
+    sizes, total = compute_sizes(contents)
     return Listing(
         inventory=inventory,
         images=tuple(zip(inventory.images, sizes, strict=True)),
@@ -86,9 +86,9 @@ def list_bundle(bundle: Path) -> Listing:
         signatures=tuple(
             key
             for name in signatures.read_signatures(bundle)
-            if (key := directory.signing_key(name))
+            if (key := directory.parse_signature_name(name))
         ),
-        expired=inventory.expired(datetime.now(UTC)),
+        expired=inventory.is_expired(datetime.now(UTC)),
     )
 
 

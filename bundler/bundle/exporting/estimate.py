@@ -10,7 +10,7 @@ from bundler.bundle.exporting.export import check_destination
 from bundler.bundle.exporting.resolve import resolve_all
 from bundler.bundle.format import store
 from bundler.bundle.format.inventory import BundledImage
-from bundler.bundle.format.sizes import Sizes, sharing
+from bundler.bundle.format.sizes import Sizes, compute_sizes
 from bundler.bundle.media import filesystem
 from bundler.copy.plan import Plan, create_plan
 from bundler.errors import MediumError
@@ -98,12 +98,12 @@ class Estimate:
         }
 
 
-def estimate(request: ExportRequest, running: EngineOptions, *, compare: bool = True) -> Estimate:
+def estimate(request: ExportRequest, engine: EngineOptions, *, compare: bool = True) -> Estimate:
     """Resolve and plan an export, without creating or changing anything.
 
     Args:
         request: the export.
-        running: with ``keep_going``, images that cannot be resolved are returned as missing.
+        engine: with ``keep_going``, images that cannot be resolved are returned as missing.
         compare: whether the bundle's directory is specified, so that its medium is checked.
 
     Raises:
@@ -116,15 +116,15 @@ def estimate(request: ExportRequest, running: EngineOptions, *, compare: bool = 
     except MediumError as error:
         refusal = error
     with ExitStack() as stack:
-        images, missing = resolve_all(request.images, request.options, running, stack)
+        images, missing = resolve_all(request.images, request.options, engine, stack)
         listed = [BundledImage.from_resolved(image) for image in images]
         destination = store.DirectoryHoldings(request.bundle, request.format)
         targets = [
             store.create_target(bundled, image, destination, request.format)
             for bundled, image in zip(listed, images, strict=True)
         ]
-        work = create_plan(targets, running.executor, running.cancellation)
-    sizes, total = sharing([_content(image) for image in images])
+        work = create_plan(targets, engine.executor, engine.cancellation)
+    sizes, total = compute_sizes([_list_content(image) for image in images])
     return Estimate(
         images=tuple(zip(listed, sizes, strict=True)),
         total=total,
@@ -135,7 +135,7 @@ def estimate(request: ExportRequest, running: EngineOptions, *, compare: bool = 
     )
 
 
-def _content(image: ResolvedImage) -> dict[Digest, int]:
+def _list_content(image: ResolvedImage) -> dict[Digest, int]:
     """Return the size of each blob and manifest."""
     content: dict[Digest, int] = {}
     for graph in image.graphs:

@@ -131,7 +131,7 @@ class ExportReport:
         }
 
 
-def export(request: ExportRequest, running: EngineOptions) -> ExportReport:
+def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
     """Create or renew the bundle.
 
     Raises:
@@ -144,7 +144,7 @@ def export(request: ExportRequest, running: EngineOptions) -> ExportReport:
     check_destination(request, filesystem.inspect(bundle))
     former = _read_former(request)
     with ExitStack() as stack:
-        images, missing = resolve_all(request.images, request.options, running, stack)
+        images, missing = resolve_all(request.images, request.options, engine, stack)
         if not images:
             lines = [error.message_about(name) for name, error in missing.items()]
             raise PartialError("nothing could be resolved", lines)
@@ -157,15 +157,15 @@ def export(request: ExportRequest, running: EngineOptions) -> ExportReport:
             store.create_target(listed[image.label], image, destination, request.format)
             for image in images
         ]
-        work = create_plan(targets, running.executor, running.cancellation)
+        work = create_plan(targets, engine.executor, engine.cancellation)
         if former is not None and not missing and work.count("push") == 0:
-            report = _report_unchanged(request, former, tuple(listed.values()), work, running)
+            report = _report_unchanged(request, former, tuple(listed.values()), work, engine)
             if report is not None:
                 return report
         manifests = sum(len(task.manifest.raw) for task in work.manifests)
         needed = work.size("push") + manifests + _SLACK
         filesystem.check_free_space(bundle, medium, needed, work.largest)
-        result = execute(work, running)
+        result = execute(work, engine)
         missing |= result.failed
         if not result.published:
             lines = [error.message_about(name) for name, error in result.failed.items()]
@@ -178,7 +178,7 @@ def export(request: ExportRequest, running: EngineOptions) -> ExportReport:
         contents = Inventory(
             format=request.format,
             stream=request.stream,
-            serial=inventory.next_serial(former.serial if former else None, created),
+            serial=inventory.create_serial(former.serial if former else None, created),
             created=created,
             tool=Producer("airbundle", __version__),
             sums=seal.sums,
@@ -257,7 +257,7 @@ def _report_unchanged(
     former: Inventory,
     images: tuple[BundledImage, ...],
     work: Plan[Holdings],
-    running: EngineOptions,
+    engine: EngineOptions,
 ) -> ExportReport | None:
     """Return a report if the former bundle is the requested one and verifies; else None.
 
@@ -268,14 +268,14 @@ def _report_unchanged(
         former.images != images
         or not former.complete
         or lifetime != request.expires
-        or former.expired(datetime.now(UTC))
+        or former.is_expired(datetime.now(UTC))
     ):
         return None
     bundle = request.bundle
     keys = [key.public for key in request.keys]
-    verified = verify(bundle, keys, cancellation=running.cancellation, emit=running.emit)
+    verified = verify(bundle, keys, cancellation=engine.cancellation, emit=engine.emit)
     if not verified.whole:
-        running.emit(Notice(f"{bundle} is damaged: what is damaged is written anew"))
+        engine.emit(Notice(f"{bundle} is damaged: what is damaged is written anew"))
         return None
     if verified.unlisted:
         sealing.prune(bundle, checksums.read(bundle))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def resolve_all(
     requests: Sequence[ImageRequest],
     options: OpenOptions,
-    running: EngineOptions,
+    engine: EngineOptions,
     stack: ExitStack,
 ) -> tuple[list[ResolvedImage], dict[str, BundlerError]]:
     """Resolve every request, in parallel.
@@ -32,7 +32,7 @@ def resolve_all(
     Args:
         requests: the images.
         options: how to open the sources.
-        running: with ``keep_going``, failures are returned instead of raised.
+        engine: with ``keep_going``, failures are returned instead of raised.
         stack: closes the sources.
 
     Returns:
@@ -42,11 +42,11 @@ def resolve_all(
         BundlerError: the first failure, with the origin of its request as a note.
     """
     tasks = [partial(_resolve, request, options, stack) for request in requests]
-    if not running.keep_going:
-        return run_all(running.executor, tasks, running.cancellation), {}
+    if not engine.keep_going:
+        return run_all(engine.executor, tasks, engine.cancellation), {}
     images: list[ResolvedImage] = []
     failed: dict[str, BundlerError] = {}
-    results = run_collecting_errors(running.executor, tasks, running.cancellation)
+    results = run_collecting_errors(engine.executor, tasks, engine.cancellation)
     for request, result in zip(requests, results, strict=True):
         if isinstance(result, BundlerError):
             failed[request.label] = result

@@ -53,7 +53,7 @@ def prepare(
         IntegrityError, NotFoundError, MediumError: content is missing, damaged or unreadable.
     """
     files = {**index, directory.GUIDE: instructions_text}
-    paths = _content(bundle, bundle_format, images) - set(files)
+    paths = _list_paths(bundle, bundle_format, images) - set(files)
     raw, sums = checksums.create(bundle, sorted(paths), files)
     return Seal({**files, directory.SUMS: raw}, sums, frozenset(paths | set(files)))
 
@@ -86,12 +86,12 @@ def prune(bundle: Path, listed: Collection[str]) -> None:
     Raises:
         MediumError: a file cannot be removed.
     """
-    paths = directory.find(bundle).entries
+    paths = directory.scan(bundle).entries
     unlisted = [path for path in paths if path not in listed and directory.is_content(path)]
     directory.remove_files(bundle, unlisted)
 
 
-def _content(bundle: Path, bundle_format: Format, images: Sequence[BundledImage]) -> set[str]:
+def _list_paths(bundle: Path, bundle_format: Format, images: Sequence[BundledImage]) -> set[str]:
     """Return the paths to list: the content of ``images``, and files that are not content."""
     walked = image_tree.walk(bundle, bundle_format, images)
     for error in walked.problems.values():
@@ -99,9 +99,9 @@ def _content(bundle: Path, bundle_format: Format, images: Sequence[BundledImage]
     trees = [tree for _, trees in walked.images for tree in trees]
     needed = {part.path for tree in trees for part in tree.parts}
     if bundle_format == "dir":
-        needed |= {directory.version_path(tree.root.digest) for tree in trees}
+        needed |= {directory.find_version_path(tree.root.digest) for tree in trees}
     return {
         path
-        for path in directory.find(bundle).entries
+        for path in directory.scan(bundle).entries
         if directory.is_listed(path) and (path in needed or not directory.is_content(path))
     }

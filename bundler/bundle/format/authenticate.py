@@ -91,7 +91,7 @@ def open_bundle(
     elif refusal is not None:
         raise refusal
     contents = inventory.parse(authentication.raw)
-    if contents.expired(datetime.now(UTC)) and not allow_expired:
+    if contents.is_expired(datetime.now(UTC)) and not allow_expired:
         raise ExpiredError(
             f"{bundle}: expired on {contents.expires:%Y-%m-%d %H:%M} UTC",
             hint="have a newer bundle made, or take this one with --allow-expired",

@@ -110,7 +110,7 @@ def _check(listed: Mapping[str, Digest], subject: str = directory.SUMS) -> None:
 
 
 def _digest_of(bundle: Path, path: str) -> Digest:
-    named = directory.digest_in_name(path)
+    named = directory.parse_digest(path)
     if named is not None and named.algorithm == "sha256":
         return named
     hasher = new_hasher("sha256")

@@ -80,12 +80,12 @@ class DirectoryScan:
     """How many other things: a stick's system files, somebody's notes."""
 
 
-def signature_name(key_id: str) -> str:
+def format_signature_name(key_id: str) -> str:
     """The name of the signature by the key with this id."""
     return f"{INVENTORY}.{key_id[:16]}.sig"
 
 
-def signing_key(name: str) -> str | None:
+def parse_signature_name(name: str) -> str | None:
     """The first 16 digits of the key id that a signature's file name tells; None: another file."""
     match = _SIGNATURE.fullmatch(name)
     return match[1] if match else None
@@ -93,42 +93,42 @@ def signing_key(name: str) -> str | None:
 
 def is_listed(path: str) -> bool:
     """Whether SHA256SUMS lists this file of a bundle: all but itself and what signs it."""
-    return path not in (INVENTORY, SUMS) and signing_key(path) is None
+    return path not in (INVENTORY, SUMS) and parse_signature_name(path) is None
 
 
-def blob_path(digest: Digest) -> str:
+def find_blob_path(digest: Digest) -> str:
     """Where format ``oci`` keeps a blob or manifest."""
     return f"{BLOBS}/{digest.algorithm}/{digest.hex}"
 
 
-def image_path(root: Digest) -> str:
+def find_image_path(root: Digest) -> str:
     """The directory where format ``dir`` keeps an image."""
     return f"{IMAGES}/{root.hex}"
 
 
-def part_path(root: Digest, digest: Digest, *, manifest: bool) -> str:
+def find_part_path(root: Digest, digest: Digest, *, manifest: bool) -> str:
     """Where format ``dir`` keeps one part of the image ``root``."""
     if digest == root:
-        return f"{image_path(root)}/manifest.json"
+        return f"{find_image_path(root)}/manifest.json"
     prefix = "" if digest.algorithm == "sha256" else f"{digest.algorithm}-"
-    return f"{image_path(root)}/{prefix}{digest.hex}{'.manifest.json' if manifest else ''}"
+    return f"{find_image_path(root)}/{prefix}{digest.hex}{'.manifest.json' if manifest else ''}"
 
 
-def version_path(root: Digest) -> str:
+def find_version_path(root: Digest) -> str:
     """The file by which ``dir:`` knows the form of the image ``root``."""
-    return f"{image_path(root)}/version"
+    return f"{find_image_path(root)}/version"
 
 
-def digest_in_name(path: str) -> Digest | None:
+def parse_digest(path: str) -> Digest | None:
     """The digest that a file's path promises; None where it promises none."""
     match path.split("/"):
         case ["blobs", ("sha256" | "sha512") as algorithm, name]:
-            return _digest(algorithm, name)
+            return _parse_hex(algorithm, name)
         case ["images", root, "manifest.json"]:
-            return _digest("sha512" if len(root) == 128 else "sha256", root)
+            return _parse_hex("sha512" if len(root) == 128 else "sha256", root)
         case ["images", _, name]:
             part = _DIR_PART.fullmatch(name)
-            return _digest(part[1] or "sha256", part[2]) if part else None
+            return _parse_hex(part[1] or "sha256", part[2]) if part else None
         case _:
             return None
 
@@ -138,7 +138,7 @@ def is_content(path: str) -> bool:
 
     Such a file may be unlisted: an interrupted renewal leaves it beside the former bundle.
     """
-    if digest_in_name(path) is not None:
+    if parse_digest(path) is not None:
         return True
     match path.split("/"):
         case ["blobs", "sha256" | "sha512", name]:
@@ -161,7 +161,7 @@ def is_image(name: str) -> bool:
 
 def may_be_left_over(name: str) -> bool:
     """Whether an interrupted export may have left this name at the top of its directory."""
-    return name in _TOP or signing_key(name) is not None or atomic_write.is_part(name)
+    return name in _TOP or parse_signature_name(name) is not None or atomic_write.is_part(name)
 
 
 def is_path(text: str) -> bool:
@@ -169,7 +169,7 @@ def is_path(text: str) -> bool:
     return len(text) <= MAX_PATH and all(map(is_portable, text.split("/")))
 
 
-def find(bundle: Path) -> DirectoryScan:
+def scan(bundle: Path) -> DirectoryScan:
     """Everything in the bundle's directory; follows no link and opens no file.
 
     Raises:
@@ -182,14 +182,14 @@ def find(bundle: Path) -> DirectoryScan:
     pending = [""]
     while pending:
         below = pending.pop()
-        for item in _scan(bundle, below):
+        for item in _list_directory(bundle, below):
             path = f"{below}{item.name}"
             if _is_foreign(path, item.name):
                 ignored += 1
             elif item.is_dir(follow_symlinks=False) and path.count("/") < _MAX_DEPTH:
                 pending.append(f"{path}/")
             else:
-                entries[path] = _entry(path, item)
+                entries[path] = _create_entry(path, item)
             if len(entries) + len(pending) > MAX_ENTRIES:
                 raise LimitError(f"{bundle}: more than the {MAX_ENTRIES:,} files allowed")
     return DirectoryScan(entries, ignored)
@@ -206,7 +206,7 @@ def open_file(bundle: Path, path: str) -> RegularFile:
         MediumError: it cannot be read.
     """
     with Directory.open(bundle) as directory:
-        return directory.open_file(*_components(path))
+        return directory.open_file(*_split_path(path))
 
 
 def read_file(bundle: Path, path: str, limit: int) -> bytes:
@@ -217,7 +217,7 @@ def read_file(bundle: Path, path: str, limit: int) -> bytes:
         NotFoundError, MalformedError, MediumError: as ``open_file``.
     """
     with Directory.open(bundle) as directory:
-        return directory.read(*_components(path), limit=limit)
+        return directory.read(*_split_path(path), limit=limit)
 
 
 def write_file(bundle: Path, name: str, data: bytes) -> None:
@@ -236,7 +236,7 @@ def remove_signatures(bundle: Path) -> None:
         MediumError: one of them cannot be removed.
     """
     with Directory.open(bundle) as directory:
-        for name in filter(signing_key, directory.list_names()):
+        for name in filter(parse_signature_name, directory.list_names()):
             directory.remove(name)
         atomic_write.sync_directory(directory)
 
@@ -264,7 +264,7 @@ def remove_files(bundle: Path, paths: Iterable[str]) -> None:
                 atomic_write.sync_directory(parent)
 
 
-def _scan(bundle: Path, below: str) -> list[os.DirEntry[str]]:
+def _list_directory(bundle: Path, below: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(bundle / below) as items:
             return list(items)
@@ -280,21 +280,21 @@ def _is_foreign(path: str, name: str) -> bool:
     """Whether something is not a bundle's: by its place at the top, elsewhere by its name."""
     if "/" in path:
         return is_system_file(name)
-    return name not in _TOP and signing_key(name) is None
+    return name not in _TOP and parse_signature_name(name) is None
 
 
-def _entry(path: str, item: os.DirEntry[str]) -> BundleFile:
+def _create_entry(path: str, item: os.DirEntry[str]) -> BundleFile:
     status = item.stat(follow_symlinks=False)
     kind: EntryKind = "file" if stat.S_ISREG(status.st_mode) else "special"
     shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
     return BundleFile(path, kind, status.st_size, shared)
 
 
-def _digest(algorithm: str, text: str) -> Digest | None:
+def _parse_hex(algorithm: str, text: str) -> Digest | None:
     return Digest(f"{algorithm}:{text}") if _HEX[algorithm].fullmatch(text) else None
 
 
-def _components(path: str) -> list[str]:
+def _split_path(path: str) -> list[str]:
     if not is_path(path):
         raise MalformedError(f"{path[:MAX_PATH]!r} cannot be the name of a bundle's file")
     return path.split("/")

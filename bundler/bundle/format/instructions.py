@@ -70,7 +70,7 @@ there is a file {name}.<16 digits of the key's id>.sig beside it, and this verif
     for key in keys:
         lines += [
             f"Signed by the key with the fingerprint (SHA-256 of its DER form):\n{key.fingerprint}",
-            f"\n{_openssl(directory.signature_name(key.id), key.algorithm)}\n",
+            f"\n{_openssl(directory.format_signature_name(key.id), key.algorithm)}\n",
         ]
     lines.append(
         "The fingerprint of the public key that you have:\n\n"
@@ -107,7 +107,7 @@ def _images(images: Sequence[BundledImage], bundle_format: Format) -> str:
         "",
     ]
     for image in images[:_MAX_IMAGES]:
-        name = store.image_name(image, bundle_format)
+        name = store.format_image_name(image, bundle_format)
         source = f"dir:{name}" if bundle_format == "dir" else f"oci:.:{name}"
         reference = image.reference
         tag = reference.tag or f"sha256-{image.digest.hex[:12]}"

@@ -168,7 +168,7 @@ class Inventory:
     complete: bool = True
     """False: the export left out images that failed."""
 
-    def expired(self, now: datetime) -> bool:
+    def is_expired(self, now: datetime) -> bool:
         """Whether the bundle has expired at ``now``, which has a time zone."""
         return self.expires is not None and now >= self.expires
 
@@ -177,7 +177,7 @@ class Inventory:
         return strict.dumps(_to_json(self)) + b"\n"
 
 
-def next_serial(previous: int | None, now: datetime) -> int:
+def create_serial(previous: int | None, now: datetime) -> int:
     """Return the serial of a new bundle of a stream: the time in seconds, or the next number.
 
     No counter is needed: without the former bundle, the clock orders the bundles of a stream.
@@ -226,7 +226,7 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
 
 
 def _to_json(inventory: Inventory) -> strict.JSON:
-    return _without_none(
+    return _omit_none(
         _type=TYPE,
         format=inventory.format,
         stream=inventory.stream,
@@ -246,7 +246,7 @@ def _to_json(inventory: Inventory) -> strict.JSON:
 
 
 def _image_to_json(image: BundledImage) -> strict.JSON:
-    return _without_none(
+    return _omit_none(
         reference=str(image.reference),
         digest=image.digest.text,
         mediaType=image.media_type,
@@ -262,7 +262,7 @@ def _image_to_json(image: BundledImage) -> strict.JSON:
 
 
 def _referrer_to_json(referrer: BundledReferrer) -> strict.JSON:
-    return _without_none(
+    return _omit_none(
         digest=referrer.digest.text,
         mediaType=referrer.media_type,
         size=referrer.size,
@@ -272,7 +272,7 @@ def _referrer_to_json(referrer: BundledReferrer) -> strict.JSON:
     )
 
 
-def _without_none(**values: strict.JSON) -> strict.JSON:
+def _omit_none(**values: strict.JSON) -> strict.JSON:
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -307,7 +307,9 @@ def _read_expiry(table: Table) -> datetime | None:
 
 def _read_image(table: Table) -> BundledImage:
     table.refuse_other_case(_IMAGE_FIELDS)
-    platforms = tuple(_printable(text, table, "platforms") for text in table.texts("platforms"))
+    platforms = tuple(
+        _check_printable(text, table, "platforms") for text in table.texts("platforms")
+    )
     index = table.one_of("index", get_args(IndexMode)) if "index" in table else None
     return BundledImage(
         reference=_read_reference(table),
@@ -363,14 +365,14 @@ def _read_media_type(table: Table) -> str:
 
 
 def _read_text(table: Table, key: str) -> str:
-    return _printable(table.text(key), table, key)
+    return _check_printable(table.text(key), table, key)
 
 
 def _read_optional_text(table: Table, key: str) -> str | None:
     return _read_text(table, key) if table.optional_text(key) else None
 
 
-def _printable(text: str, table: Table, key: str) -> str:
+def _check_printable(text: str, table: Table, key: str) -> str:
     """Refuse text that could steer the terminal on which it is shown."""
     if len(text) > MAX_TEXT or not text.isprintable():
         raise table.problem(f"{key} is not printable text of at most {MAX_TEXT:,} characters")

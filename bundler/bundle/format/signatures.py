@@ -44,7 +44,7 @@ class SignatureCheck:
 
 def sign(raw: bytes, keys: Sequence[PrivateKey]) -> dict[str, bytes]:
     """A signature over ``raw`` by each key, by its file's name."""
-    return {layout.signature_name(key.public.id): key.sign(raw) for key in keys}
+    return {layout.format_signature_name(key.public.id): key.sign(raw) for key in keys}
 
 
 def authenticate(
@@ -65,7 +65,7 @@ def authenticate(
     signers: list[PublicKey] = []
     unknown: list[str] = []
     for name, signature in sorted(signatures.items()):
-        named = [key for key in keys if layout.signature_name(key.id) == name]
+        named = [key for key in keys if layout.format_signature_name(key.id) == name]
         if not named:
             unknown.append(name)
             continue
@@ -73,7 +73,7 @@ def authenticate(
             _verify(key, signature, raw, name)
         signers += [key for key in named if key not in signers]
     if not signers:
-        raise _unauthenticated(unknown, keys)
+        raise _create_refusal(unknown, keys)
     return SignatureCheck(tuple(signers), tuple(unknown))
 
 
@@ -85,7 +85,7 @@ def read_signatures(bundle: Path) -> dict[str, bytes]:
         NotFoundError, MalformedError, MediumError: one cannot be read.
     """
     with Directory.open(bundle) as directory:
-        names = [name for name in directory.list_names() if layout.signing_key(name)]
+        names = [name for name in directory.list_names() if layout.parse_signature_name(name)]
     if len(names) > MAX_SIGNATURES:
         raise LimitError(f"{bundle}: {len(names)} signatures, more than {MAX_SIGNATURES}")
     return {name: layout.read_file(bundle, name, MAX_SIGNATURE) for name in names}
@@ -167,7 +167,7 @@ def _verify(key: PublicKey, signature: bytes, raw: bytes, name: str) -> None:
         ) from None
 
 
-def _unauthenticated(unknown: Sequence[str], keys: Sequence[PublicKey]) -> UnauthenticatedError:
+def _create_refusal(unknown: Sequence[str], keys: Sequence[PublicKey]) -> UnauthenticatedError:
     if not keys:
         return UnauthenticatedError(
             "no key was given, so nobody can tell who made this bundle",
@@ -179,7 +179,7 @@ def _unauthenticated(unknown: Sequence[str], keys: Sequence[PublicKey]) -> Unaut
             f"the bundle is not signed; wanted: a signature by {given}",
             hint="have it signed: airbundle sign BUNDLE --key FILE.key",
         )
-    signed = ", ".join(layout.signing_key(name) or name for name in unknown)
+    signed = ", ".join(layout.parse_signature_name(name) or name for name in unknown)
     return UnauthenticatedError(
         f"signed by {signed}, but not by a given key ({given})",
         hint="compare the fingerprints, and give the right public key: --key FILE.pub",

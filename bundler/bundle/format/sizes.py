@@ -28,7 +28,7 @@ class Sizes:
         return self.size - self.unique
 
 
-def sharing(images: Sequence[Mapping[Digest, int]]) -> tuple[list[Sizes], Sizes]:
+def compute_sizes(images: Sequence[Mapping[Digest, int]]) -> tuple[list[Sizes], Sizes]:
     """Compute the sizes of each image and of all together, given the sizes of their content."""
     users = Counter(digest for content in images for digest in content)
     everything = {digest: size for content in images for digest, size in content.items()}

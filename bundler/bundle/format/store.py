@@ -150,43 +150,45 @@ class BundleSource:
         self._content.close()
 
 
-def selection(image: BundledImage) -> Selection:
+def find_selection(image: BundledImage) -> Selection:
     """Return the platforms that the bundle contains of an index: all, unless it is sparse."""
     if image.index != "sparse":
         return EVERYTHING
     return Selection(tuple(Platform.parse(text) for text in image.platforms), "sparse")
 
 
-def image_name(image: BundledImage, bundle_format: Format) -> str:
+def format_image_name(image: BundledImage, bundle_format: Format) -> str:
     """Return the name of an image in the bundle."""
-    return _name(image, image.digest, image.reference.tag, bundle_format)
+    return _format_name(image, image.digest, image.reference.tag, bundle_format)
 
 
-def referrer_name(image: BundledImage, referrer: BundledReferrer, bundle_format: Format) -> str:
+def format_referrer_name(
+    image: BundledImage, referrer: BundledReferrer, bundle_format: Format
+) -> str:
     """Return the name of a referrer of ``image`` in the bundle."""
-    return _name(image, referrer.digest, referrer.tag, bundle_format)
+    return _format_name(image, referrer.digest, referrer.tag, bundle_format)
 
 
 def create_target(
     listed: BundledImage, image: ResolvedImage, destination: HoldingsT, bundle_format: Format
 ) -> Target[HoldingsT]:
     """Return the task to write ``image`` to the bundle, where it is ``listed`` in the inventory."""
-    name = image_name(listed, bundle_format)
+    name = format_image_name(listed, bundle_format)
     return Target(
         image,
         destination,
         (name,),
         {ANNOTATION_CONTAINERD_NAME: name} if bundle_format == "oci" else {},
         {
-            referrer.digest: (referrer_name(listed, referrer, bundle_format),)
+            referrer.digest: (format_referrer_name(listed, referrer, bundle_format),)
             for referrer in listed.referrers
         },
     )
 
 
-def _name(image: BundledImage, root: Digest, tag: str | None, bundle_format: Format) -> str:
+def _format_name(image: BundledImage, root: Digest, tag: str | None, bundle_format: Format) -> str:
     if bundle_format == "dir":
-        return layout.image_path(root)
+        return layout.find_image_path(root)
     repository = image.reference.repository
     return f"{repository}:{tag}" if tag else f"{repository}@{root}"
 
@@ -229,7 +231,7 @@ class DirectoryHoldings:
         if self._sizes is not None:
             return self._sizes.get(target.digest) == target.size
         try:
-            found = os.lstat(self._directory / layout.blob_path(target.digest))
+            found = os.lstat(self._directory / layout.find_blob_path(target.digest))
         except OSError:
             return False
         return stat.S_ISREG(found.st_mode) and found.st_size == target.size
@@ -240,8 +242,8 @@ def _find_sizes_in_tree(directory: Path) -> dict[Digest, int]:
     if not (directory / layout.IMAGES).is_dir():
         return {}
     sizes = {}
-    for entry in layout.find(directory).entries.values():
-        digest = layout.digest_in_name(entry.path)
+    for entry in layout.scan(directory).entries.values():
+        digest = layout.parse_digest(entry.path)
         if digest is not None and entry.kind == "file":
             sizes[digest] = entry.size
     return sizes

@@ -171,7 +171,7 @@ def _resolve(
         ImageRequest(
             source=store.BundleReference(image.digest),
             reference=image.reference,
-            selection=store.selection(image),
+            selection=store.find_selection(image),
             referrers=tuple(PinnedReferrer(item.digest, item.tag) for item in image.referrers),
             pin=image.digest,
         )

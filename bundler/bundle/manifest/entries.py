@@ -109,7 +109,7 @@ def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
     if _CREDENTIALS.match(text):
         raise InvalidReferenceError("a reference must not hold credentials; use `registries`")
     if text.startswith(_DOCKER):
-        return _in_registry(text.removeprefix(_DOCKER))
+        return _parse_registry_source(text.removeprefix(_DOCKER))
     transport, colon, rest = text.partition(":")
     if colon and transport in _ELSEWHERE:
         known = [name for name in transports.names() if name not in _ELSEWHERE]
@@ -118,15 +118,15 @@ def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
             f" {', '.join(known)}"
         )
     if colon and transport in transports.names():
-        return _in_local_path(transport, rest, folder)
+        return _parse_local_source(transport, rest, folder)
     if "://" in text:
         raise InvalidReferenceError(
             f"{text[:200]!r}: write the plain name, {text.partition('://')[2][:200]}"
         )
-    return _in_registry(text)
+    return _parse_registry_source(text)
 
 
-def registry_source(image: ImageReference) -> Reference:
+def create_registry_reference(image: ImageReference) -> Reference:
     """Return the source of an image in a registry: by tag if it has one, else by digest."""
     return transports.parse(f"{_DOCKER}{replace(image, digest=None) if image.tag else image}")
 
@@ -242,12 +242,14 @@ def _parse_source(
         return None
 
 
-def _in_registry(text: str) -> tuple[ImageReference, Reference]:
+def _parse_registry_source(text: str) -> tuple[ImageReference, Reference]:
     image = ImageReference.parse(text)
-    return image, registry_source(image)
+    return image, create_registry_reference(image)
 
 
-def _in_local_path(transport: str, rest: str, folder: Path) -> tuple[ImageReference, Reference]:
+def _parse_local_source(
+    transport: str, rest: str, folder: Path
+) -> tuple[ImageReference, Reference]:
     path, colon, name = rest.partition(":")
     if rest.startswith("//") or not path:
         raise InvalidReferenceError(
@@ -255,10 +257,10 @@ def _in_local_path(transport: str, rest: str, folder: Path) -> tuple[ImageRefere
             "for an artifact in a registry write its plain name, host/path:tag"
         )
     source = transports.parse(f"{transport}:{os.path.normpath(folder / path)}{colon}{name}")
-    return _local_name(path, name), source
+    return _create_local_name(path, name), source
 
 
-def _local_name(path: str, name: str) -> ImageReference:
+def _create_local_name(path: str, name: str) -> ImageReference:
     """Return the full name of an image at a local path; a bare word is a tag of the path's stem."""
     derived = derived_name(os.path.normpath(path), name)
     if derived is not None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bundler.bundle.manifest.entries import is_target_name, registry_source
+from bundler.bundle.manifest.entries import create_registry_reference, is_target_name
 from bundler.copy.platform_selection import Selection
 from bundler.copy.request import ImageRequest
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError
@@ -82,7 +82,7 @@ def expand(
     return merged
 
 
-def target_name(
+def find_target_name(
     image: ImageReference, rename: str | None, rules: Sequence[RenameRule]
 ) -> str | None:
     """Return the target name of ``image`` that the bundle manifest specifies.
@@ -155,7 +155,9 @@ def _select_tags(
             taken = f"all tags are taken: {count(len(tags), 'tag')}"
             emit(Notice(f"{entry.origin}: {entry.reference}: {taken}"))
         references = [replace(entry.reference, tag=tag) for tag in tags]
-        images += [(entry, reference, registry_source(reference)) for reference in references]
+        images += [
+            (entry, reference, create_registry_reference(reference)) for reference in references
+        ]
     if failures:
         raise NotFoundError("\n".join(failures))
     return images
@@ -171,7 +173,7 @@ def _create_request(
         selection=Selection(options.platforms, options.index if options.platforms else "all"),
         referrers="all" if options.referrers else "none",
         pin=reference.digest,
-        rename=target_name(reference, entry.rename, manifest.rename),
+        rename=find_target_name(reference, entry.rename, manifest.rename),
         origin=entry.origin,
     )
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from bundler.bundle.manifest.entries import (
     ImageOptions,
     ManifestEntry,
+    create_registry_reference,
     read_images,
     read_options,
-    registry_source,
 )
 from bundler.bundle.manifest.expand import RenameRule, check_template
 from bundler.bundle.manifest.registry_overrides import read_override
@@ -181,7 +181,7 @@ class _Loader:
         content = skopeo_sync.read(value, context)
         self.registries = {**content.registries, **self.registries}
         for item in content.images:
-            source = registry_source(item.image)
+            source = create_registry_reference(item.image)
             origin = context.format_origin(item.at)
             self.entries.append(ManifestEntry(item.image, source, origin, options, item.select))
 

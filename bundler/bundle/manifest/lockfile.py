@@ -16,7 +16,7 @@ import yaml
 
 from bundler import transports
 from bundler.bundle.exporting.resolve import resolve_all
-from bundler.bundle.manifest.entries import registry_source
+from bundler.bundle.manifest.entries import create_registry_reference
 from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
@@ -87,7 +87,7 @@ class Lock:
         return tuple(path for path in {**now, **locked} if now.get(path) != locked.get(path))
 
 
-def lock_path(manifest: Path) -> Path:
+def find_lock_path(manifest: Path) -> Path:
     """Where the lock of a bundle manifest lies.
 
     ``plant.yaml`` has ``plant.lock.yaml``; ``images.txt``, which is no YAML, has
@@ -101,7 +101,7 @@ def create(
     manifest: BundleManifest,
     requests: Sequence[ImageRequest],
     options: OpenOptions,
-    running: EngineOptions,
+    engine: EngineOptions,
 ) -> Lock:
     """Resolve ``requests``, the images of ``manifest``, and lock what they resolve to.
 
@@ -110,8 +110,10 @@ def create(
     """
     time = datetime.now(UTC).replace(microsecond=0)
     with ExitStack() as stack:
-        images, _ = resolve_all(requests, options, replace(running, keep_going=False), stack)
-        return Lock(manifest.name, manifest.files, tuple(_lock(image, time) for image in images))
+        images, _ = resolve_all(requests, options, replace(engine, keep_going=False), stack)
+        return Lock(
+            manifest.name, manifest.files, tuple(_lock_image(image, time) for image in images)
+        )
 
 
 def read(path: Path) -> Lock:
@@ -140,7 +142,9 @@ def read(path: Path) -> Lock:
         seen.add(image.label)
         images.append(image)
     findings.raise_if_any(hint=_AGAIN)
-    return Lock(_text(value, "name") or "", _files(get_member(value, "files")), tuple(images))
+    return Lock(
+        _read_text(value, "name") or "", _read_files(get_member(value, "files")), tuple(images)
+    )
 
 
 def write(path: Path, lock: Lock) -> None:
@@ -166,13 +170,13 @@ def dump(lock: Lock, folder: Path) -> bytes:
 
 def compare(old: Lock, new: Lock) -> LockChanges:
     """Return the images that moved, were added and were removed from ``old`` to ``new``."""
-    before = {image.label: _locked(image) for image in old.images}
-    after = {image.label: _locked(image) for image in new.images}
+    before = {image.label: _get_locked(image) for image in old.images}
+    after = {image.label: _get_locked(image) for image in new.images}
     return LockChanges(
         moved=tuple(
             name
             for name, locked in after.items()
-            if name in before and _moved(before[name], locked)
+            if name in before and _has_moved(before[name], locked)
         ),
         new=tuple(name for name in after if name not in before),
         gone=tuple(name for name in before if name not in after),
@@ -181,23 +185,23 @@ def compare(old: Lock, new: Lock) -> LockChanges:
 
 def keep_times(old: Lock, new: Lock) -> Lock:
     """Return ``new`` with the times of ``old`` for images that have not moved."""
-    before = {image.label: _locked(image) for image in old.images}
+    before = {image.label: _get_locked(image) for image in old.images}
     images = tuple(
         replace(image, locked=before[image.label])
-        if image.label in before and not _moved(before[image.label], _locked(image))
+        if image.label in before and not _has_moved(before[image.label], _get_locked(image))
         else image
         for image in new.images
     )
     return replace(new, images=images)
 
 
-def _lock(image: ResolvedImage, time: datetime) -> ImageRequest:
+def _lock_image(image: ResolvedImage, time: datetime) -> ImageRequest:
     """Return the request that resolves to the same image again."""
     request, root = image.request, image.graph.root
     locked = LockedRoot(Descriptor(root.media_type, root.digest, root.size), image.replaces, time)
     source = request.source
     if isinstance(source, RegistryReference) and request.reference is not None:
-        source = _source_by_digest(request.reference, locked)
+        source = _create_pinned_source(request.reference, locked)
     return replace(
         request,
         source=source,
@@ -209,21 +213,21 @@ def _lock(image: ResolvedImage, time: datetime) -> ImageRequest:
     )
 
 
-def _locked(image: ImageRequest) -> LockedRoot:
+def _get_locked(image: ImageRequest) -> LockedRoot:
     assert image.locked is not None  # noqa: S101 - every image of a lock file has it
     return image.locked
 
 
-def _moved(old: LockedRoot, new: LockedRoot) -> bool:
+def _has_moved(old: LockedRoot, new: LockedRoot) -> bool:
     return (old.root.digest, old.replaces) != (new.root.digest, new.replaces)
 
 
 def _dump_image(image: ImageRequest, folder: Path) -> dict[str, Any]:
-    locked = _locked(image)
+    locked = _get_locked(image)
     value: dict[str, Any] = {"reference": image.label}
     if not isinstance(image.source, RegistryReference):
         source = str(image.source)
-        value["source"] = _with_path(source, lambda path: os.path.relpath(path, folder))
+        value["source"] = _replace_path(source, lambda path: os.path.relpath(path, folder))
     value |= {
         "digest": locked.root.digest.text,
         "mediaType": locked.root.media_type,
@@ -245,59 +249,61 @@ def _dump_image(image: ImageRequest, folder: Path) -> dict[str, Any]:
     return value | {"origin": image.origin, "time": timestamps.format_utc(locked.time)}
 
 
-def _with_path(source: str, convert: Callable[[str], str]) -> str:
+def _replace_path(source: str, convert: Callable[[str], str]) -> str:
     """Replace the path of a local source."""
     transport, _, rest = source.partition(":")
     path, colon, name = rest.partition(":")
     return f"{transport}:{convert(path)}{colon}{name}"
 
 
-def _files(value: Value | None) -> tuple[ManifestFile, ...]:
+def _read_files(value: Value | None) -> tuple[ManifestFile, ...]:
     items = value if isinstance(value, SequenceNode) else ()
     return tuple(
-        ManifestFile(_text(item, "path") or "", Digest(_text(item, "digest") or ""))
+        ManifestFile(_read_text(item, "path") or "", Digest(_read_text(item, "digest") or ""))
         for item in items
     )
 
 
 def _read_image(value: Value, folder: Path) -> ImageRequest:
-    reference = ImageReference.parse(_text(value, "reference") or "")
-    source, replaces = _text(value, "source"), _text(value, "replaces")
+    reference = ImageReference.parse(_read_text(value, "reference") or "")
+    source, replaces = _read_text(value, "source"), _read_text(value, "replaces")
     referrers, platforms = get_member(value, "referrers"), get_member(value, "platforms")
     root = Descriptor(
-        media_type=_text(value, "mediaType") or "",
-        digest=Digest(_text(value, "digest") or ""),
-        size=int(_text(value, "size") or 0),
+        media_type=_read_text(value, "mediaType") or "",
+        digest=Digest(_read_text(value, "digest") or ""),
+        size=int(_read_text(value, "size") or 0),
     )
-    time = timestamps.parse_utc(_text(value, "time") or "", "time")
+    time = timestamps.parse_utc(_read_text(value, "time") or "", "time")
     locked = LockedRoot(root, None if replaces is None else Digest(replaces), time)
     return ImageRequest(
         source=(
-            _source_by_digest(reference, locked)
+            _create_pinned_source(reference, locked)
             if source is None
-            else transports.parse(_with_path(source, lambda path: os.path.normpath(folder / path)))
+            else transports.parse(
+                _replace_path(source, lambda path: os.path.normpath(folder / path))
+            )
         ),
         reference=reference,
         selection=Selection(
             tuple(Platform.parse(str(item)) for item in platforms or ()),
-            cast("IndexMode", _text(value, "index") or "all"),
+            cast("IndexMode", _read_text(value, "index") or "all"),
         ),
         referrers=tuple(
-            PinnedReferrer(Digest(_text(item, "digest") or ""), _text(item, "tag"))
+            PinnedReferrer(Digest(_read_text(item, "digest") or ""), _read_text(item, "tag"))
             for item in (referrers if isinstance(referrers, SequenceNode) else ())
         ),
         pin=locked.replaces or root.digest,
         locked=locked,
-        rename=_text(value, "rename"),
-        origin=_text(value, "origin") or "",
+        rename=_read_text(value, "rename"),
+        origin=_read_text(value, "origin") or "",
     )
 
 
-def _source_by_digest(reference: ImageReference, locked: LockedRoot) -> Reference:
+def _create_pinned_source(reference: ImageReference, locked: LockedRoot) -> Reference:
     digest = locked.replaces or locked.root.digest
-    return registry_source(replace(reference, tag=None, digest=digest))
+    return create_registry_reference(replace(reference, tag=None, digest=digest))
 
 
-def _text(value: Value, key: str) -> str | None:
+def _read_text(value: Value, key: str) -> str | None:
     member = get_member(value, key)
     return str(member) if isinstance(member, ScalarNode) else None

@@ -47,13 +47,13 @@ _WORDS = {
 
 def validate(value: Value, schema: str, findings: Findings) -> None:
     """Note every way in which ``value`` is not what the schema called ``schema`` asks for."""
-    for error in islice(_validator(schema).iter_errors(value), _MAX_ERRORS):
+    for error in islice(_create_validator(schema).iter_errors(value), _MAX_ERRORS):
         for at, text in _explain(_Mistake.of(error)):
             findings.add(at, text)
 
 
 @cache
-def _validator(name: str) -> Any:  # noqa: ANN401 - jsonschema makes its classes at run time
+def _create_validator(name: str) -> Any:  # noqa: ANN401 - jsonschema makes its classes at run time
     text = files("bundler").joinpath("schemas", f"{name}.schema.json").read_text("utf-8")
     return _VALIDATOR(json.loads(text))
 
@@ -155,7 +155,7 @@ def _explain(mistake: _Mistake) -> Iterator[Finding]:
         case "additionalProperties":
             known = sorted(mistake.schema.get("properties", {}))
             unknown = [key for key in value if key not in known]
-            yield from ((value.key_at[key], _unknown(key, known)) for key in unknown)
+            yield from ((value.key_at[key], _format_unknown_key(key, known)) for key in unknown)
         case "required":
             missing = [key for key in wanted if key not in value]
             yield from ((value.at, f"{mistake.label}`{key}` is missing") for key in missing)
@@ -166,7 +166,7 @@ def _explain(mistake: _Mistake) -> Iterator[Finding]:
         case "anyOf":
             yield from _explain_any(mistake)
         case _:
-            yield value.at, mistake.label + _mismatch(mistake)
+            yield value.at, mistake.label + _format_mismatch(mistake)
 
 
 def _explain_any(mistake: _Mistake) -> Iterator[Finding]:
@@ -183,7 +183,7 @@ def _explain_any(mistake: _Mistake) -> Iterator[Finding]:
     yield mistake.value.at, mistake.label + mistake.expected(mistake.schema["title"])
 
 
-def _unknown(key: str, known: list[str]) -> str:
+def _format_unknown_key(key: str, known: list[str]) -> str:
     if key.lower() in _SECRETS:
         return (
             f"`{key}`: a secret has no place in this file; "
@@ -194,7 +194,7 @@ def _unknown(key: str, known: list[str]) -> str:
     )
 
 
-def _mismatch(mistake: _Mistake) -> str:
+def _format_mismatch(mistake: _Mistake) -> str:
     value, wanted = mistake.value, mistake.wanted
     words = [wanted] if isinstance(wanted, str) else wanted
     match mistake.keyword:

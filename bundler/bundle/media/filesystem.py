@@ -62,7 +62,7 @@ class Medium:
     @property
     def removable(self) -> bool:
         """Whether the medium seems to be a portable one."""
-        return self.file_system in _PORTABLE or _media_root(self.mount_point) is not None
+        return self.file_system in _PORTABLE or _find_media_root(self.mount_point) is not None
 
     @property
     def farewell(self) -> str:
@@ -84,13 +84,13 @@ class Medium:
 
 def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
     """Return the medium that contains ``path``, or would contain it if it existed."""
-    existing = _nearest_existing(path)
-    mount = _mount_of(existing, mountinfo)
+    existing = _find_nearest_existing(path)
+    mount = _find_mount(existing, mountinfo)
     return Medium(
         mount_point=mount.point,
         device=mount.device,
         file_system=mount.file_system,
-        read_only=mount.read_only or _read_only(existing),
+        read_only=mount.read_only or _is_read_only(existing),
         free=get_free_space(existing),
     )
 
@@ -116,7 +116,7 @@ def check_directory(
         MediumError: read-only, not a directory, contains other files, is in a directory that does
             not exist, or seems to be a mount point on which nothing is mounted.
     """
-    existing = _nearest_existing(bundle)
+    existing = _find_nearest_existing(bundle)
     if not existing.is_dir():
         raise MediumError(
             f"{existing}: not a directory", hint="name a directory; it is made if it is missing"
@@ -170,19 +170,19 @@ class _Mount:
     read_only: bool
 
 
-def _nearest_existing(path: Path) -> Path:
+def _find_nearest_existing(path: Path) -> Path:
     path = path.absolute()
     return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
-def _read_only(existing: Path) -> bool:
+def _is_read_only(existing: Path) -> bool:
     try:
         return bool(os.statvfs(existing).f_flag & os.ST_RDONLY)
     except OSError as error:
         raise to_bundler_error(error, existing, "cannot look at its file system") from error
 
 
-def _mount_of(existing: Path, mountinfo: Path) -> _Mount:
+def _find_mount(existing: Path, mountinfo: Path) -> _Mount:
     """Return the last mount on the longest path above ``existing``, which hides earlier ones."""
     resolved = existing.resolve()
     above = {resolved, *resolved.parents}
@@ -191,34 +191,34 @@ def _mount_of(existing: Path, mountinfo: Path) -> _Mount:
         lines = mountinfo.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return found
-    for mount in _mounts(lines):
+    for mount in _parse_mounts(lines):
         if mount.point in above and len(mount.point.parts) >= len(found.point.parts):
             found = mount
     return found
 
 
-def _mounts(lines: Iterable[str]) -> Iterable[_Mount]:
+def _parse_mounts(lines: Iterable[str]) -> Iterable[_Mount]:
     for line in lines:
         # 36 35 98:0 /root /mount/point rw,noatime master:1 - ext3 /dev/sda1 rw,errors=continue
         before, _, after = line.partition(" - ")
         left, right = before.split(), after.split()
         if len(left) >= 6 and len(right) >= 3:
             options = {*left[5].split(","), *right[2].split(",")}
-            point, device = Path(_unescaped(left[4])), _unescaped(right[1])
+            point, device = Path(_unescape(left[4])), _unescape(right[1])
             yield _Mount(point, device, right[0], "ro" in options)
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
 
 
 def _refuse_unmounted(existing: Path, medium: Medium) -> None:
     """Refuse a mount point without a mount, since the bundle would fill the system disk."""
-    root = _media_root(existing.resolve())
+    root = _find_media_root(existing.resolve())
     mounts_known = bool(medium.file_system)
     if root is None or not mounts_known or medium.mount_point.is_relative_to(root):
         return
-    if not _names(existing):
+    if not _list_names(existing):
         raise MediumError(
             f"{existing}: no medium is mounted there, it is an empty directory of the file system"
             f" at {medium.mount_point}",
@@ -227,14 +227,14 @@ def _refuse_unmounted(existing: Path, medium: Medium) -> None:
         )
 
 
-def _media_root(path: Path) -> Path | None:
+def _find_media_root(path: Path) -> Path | None:
     """Return the directory for mounts that contains ``path``, if one does."""
     return next((root for root in MEDIA_ROOTS if path.is_relative_to(root)), None)
 
 
 def _refuse_foreign(bundle: Path, better: Path) -> None:
     """Refuse a directory with files that no export created, which an export would remove."""
-    names = _names(bundle)
+    names = _list_names(bundle)
     if not {layout.INVENTORY, layout.SUMS, layout.GUIDE}.isdisjoint(names):
         return
     if layout.INDEX in names and _is_foreign_layout(bundle):
@@ -244,7 +244,7 @@ def _refuse_foreign(bundle: Path, better: Path) -> None:
         )
     foreign = [name for name in names if not (name == STAGING or layout.may_be_left_over(name))]
     if layout.IMAGES in names:
-        images = _names(bundle / layout.IMAGES)
+        images = _list_names(bundle / layout.IMAGES)
         foreign += [f"{layout.IMAGES}/{name}" for name in images if not layout.is_image(name)]
     if foreign:
         raise MediumError(
@@ -265,6 +265,6 @@ def _is_foreign_layout(bundle: Path) -> bool:
     )
 
 
-def _names(directory: Path) -> list[str]:
+def _list_names(directory: Path) -> list[str]:
     with Directory.open(directory) as opened:
         return [name for name in opened.list_names() if not layout.is_system_file(name)]

@@ -71,8 +71,8 @@ def walk(bundle: Path, bundle_format: Format, images: Iterable[BundledImage]) ->
         (
             image,
             (
-                walker.tree(image.root, sparse=image.index == "sparse"),
-                *(walker.tree(referrer.root) for referrer in image.referrers),
+                walker.get_tree(image.root, sparse=image.index == "sparse"),
+                *(walker.get_tree(referrer.root) for referrer in image.referrers),
             ),
         )
         for image in images
@@ -89,18 +89,18 @@ class _Walker:
     _trees: dict[tuple[Digest, str, int, bool], ImageTree] = field(default_factory=dict)
     _parts_so_far: int = 0
 
-    def tree(self, root: Descriptor, *, sparse: bool = False) -> ImageTree:
+    def get_tree(self, root: Descriptor, *, sparse: bool = False) -> ImageTree:
         """The tree of ``root``; images with the same root share it."""
         key = (root.digest, root.media_type, root.size, sparse)
         tree = self._trees.get(key)
         if tree is None:
-            tree = self._trees[key] = self._grow(root, sparse=sparse)
+            tree = self._trees[key] = self._walk(root, sparse=sparse)
         self._parts_so_far += len(tree.parts)
         if self._parts_so_far > MAX_PARTS:
             raise LimitError(f"{self.bundle}: its images have more than {MAX_PARTS:,} parts")
         return tree
 
-    def _grow(self, root: Descriptor, *, sparse: bool) -> ImageTree:
+    def _walk(self, root: Descriptor, *, sparse: bool) -> ImageTree:
         parts: dict[str, TreeNode] = {}
         for visit in graph_walk.walk([root], partial(self._list_children, root, sparse=sparse)):
             part = self._create_node(root, visit, sparse=sparse)
@@ -114,9 +114,11 @@ class _Walker:
     def _create_node(self, root: Descriptor, visit: Visit, *, sparse: bool) -> TreeNode:
         descriptor, kind, depth = visit
         if self.bundle_format == "oci":
-            path = directory.blob_path(descriptor.digest)
+            path = directory.find_blob_path(descriptor.digest)
         else:
-            path = directory.part_path(root.digest, descriptor.digest, manifest=kind == "manifest")
+            path = directory.find_part_path(
+                root.digest, descriptor.digest, manifest=kind == "manifest"
+            )
         stripped = sparse and depth > 0 and kind == "manifest"
         foreign = media_types.is_foreign(descriptor.media_type, descriptor.urls)
         return TreeNode(path, kind, descriptor, required=not stripped and not foreign)

@@ -46,7 +46,7 @@ class HashJob:
     names: tuple[ExpectedFile, ...]
 
 
-def readings(
+def create_jobs(
     expected: Mapping[str, tuple[Digest, ...]], found: Iterable[BundleFile]
 ) -> list[HashJob]:
     """The contents behind the paths in ``expected``, in the order in which to read them."""
@@ -63,7 +63,7 @@ def readings(
     return sorted(grouped, key=lambda content: -content.size)
 
 
-def check_all(
+def hash_all(
     bundle: Path, work: Sequence[HashJob], jobs: int | None, stop: Cancellation, emit: Emit
 ) -> dict[str, BundlerError]:
     """Hash everything in ``work``; by path why a file is not what it must be.

@@ -174,26 +174,27 @@ def verify(
         MediumError: a directory cannot be read.
         CancelledError: ``cancellation`` was requested.
     """
-    check = _Check(bundle, directory.find(bundle))
+    check = _Check(bundle, directory.scan(bundle))
     known, distrust, signers = _read_inventory(check, keys)
     listed = _read_sums(check, known)
     if known is not None:
-        _follow_images(check, known)
-    check.surplus(listed, known)
-    check.oversized(listed)
-    work = check.contents(listed)
+        _check_images(check, known)
+    check.compare_listed(listed, known)
+    check.check_sizes(listed)
+    work = check.create_jobs(listed)
     size = sum(content.size for content in work)
     emit(Planned(len(work), size, 0, 0, "check"))
-    faults = parallel_hash.check_all(bundle, work, jobs, cancellation or Cancellation(), emit)
+    faults = parallel_hash.hash_all(bundle, work, jobs, cancellation or Cancellation(), emit)
     for path, error in faults.items():
         _add_fault(check, path, error)
     moment = now or datetime.now(UTC)
-    expired = known is not None and known.expired(moment)
+    expired = known is not None and known.is_expired(moment)
     return Verification(
-        findings=check.sorted_findings(),
+        findings=check.list_findings(),
         inventory=known,
         signers=signers,
-        distrust=distrust or (_expiry(known) if known is not None and expired else None),
+        distrust=distrust
+        or (_create_expired_error(known) if known is not None and expired else None),
         expired=expired,
         files=sum(len(content.names) for content in work),
         size=size,
@@ -217,7 +218,7 @@ class _Check:
         """Keep the first finding of a path: it is the one that explains the others."""
         self.findings.setdefault(path, Finding(code, path, text))
 
-    def surplus(self, listed: _Listed, known: Inventory | None) -> None:
+    def compare_listed(self, listed: _Listed, known: Inventory | None) -> None:
         """Find what is there and not listed, or listed and not there.
 
         Content that is not listed is no damage: it is what a renewal that did not reach its seal
@@ -239,15 +240,15 @@ class _Check:
             if path not in self.found.entries:
                 self.add("missing", path, "missing")
 
-    def oversized(self, listed: _Listed) -> None:
+    def check_sizes(self, listed: _Listed) -> None:
         """Find files that no manifest measures, and that are larger than such a file ever is."""
         for path in listed:
             entry = self.found.entries.get(path)
-            measured = path in self.images or directory.digest_in_name(path) is not None
+            measured = path in self.images or directory.parse_digest(path) is not None
             if entry is not None and entry.size > _MAX_UNMEASURED and not measured:
                 self.add("size", path, f"{entry.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed")
 
-    def contents(self, listed: _Listed) -> list[parallel_hash.HashJob]:
+    def create_jobs(self, listed: _Listed) -> list[parallel_hash.HashJob]:
         """What is to be hashed: each listed file that is there and has a digest to be held to.
 
         What is known to be wrong already is not read: it may be of any size.
@@ -256,12 +257,12 @@ class _Check:
             path: digests
             for path, digest in listed.items()
             if path not in self.findings
-            and (digests := _distinct(digest, directory.digest_in_name(path)))
+            and (digests := _unique(digest, directory.parse_digest(path)))
         }
         files = [entry for entry in self.found.entries.values() if entry.kind == "file"]
-        return parallel_hash.readings(expected, files)
+        return parallel_hash.create_jobs(expected, files)
 
-    def sorted_findings(self) -> tuple[Finding, ...]:
+    def list_findings(self) -> tuple[Finding, ...]:
         """All findings by path, each with the images that it concerns."""
         return tuple(
             Finding(item.code, path, item.text, tuple(self.images.get(path, ())))
@@ -280,7 +281,7 @@ def _read_inventory(
         check.add("missing", path, "missing: the export or the copy did not end")
         return None, None, ()
     except (IntegrityError, LimitError, MediumError) as error:
-        check.add("unreadable", path, _reason(error, check.bundle, path))
+        check.add("unreadable", path, _format_reason(error, check.bundle, path))
         return None, None, ()
     distrust = authentication.refusal
     if distrust is not None and not isinstance(distrust, TrustError):
@@ -288,7 +289,7 @@ def _read_inventory(
     try:
         return inventory.parse(authentication.raw), distrust, authentication.signers
     except (IntegrityError, LimitError) as error:
-        check.add("malformed", path, _reason(error, check.bundle, path))
+        check.add("malformed", path, _format_reason(error, check.bundle, path))
         return None, distrust, authentication.signers
 
 
@@ -305,7 +306,7 @@ def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
         check.add("missing", directory.SUMS, "missing")
         return there
     except (IntegrityError, LimitError, MediumError) as error:
-        check.add("malformed", directory.SUMS, _reason(error, check.bundle, directory.SUMS))
+        check.add("malformed", directory.SUMS, _format_reason(error, check.bundle, directory.SUMS))
         return there
     if known is not None and len(listed) != known.sums.count:
         files = count(len(listed), "file")
@@ -314,7 +315,7 @@ def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
     return dict(listed)
 
 
-def _follow_images(check: _Check, known: Inventory) -> None:
+def _check_images(check: _Check, known: Inventory) -> None:
     """Walk every image: what it needs must be there, in the size that its manifest says."""
     walked = image_tree.walk(check.bundle, known.format, known.images)
     for image, trees in walked.images:
@@ -340,14 +341,14 @@ def _add_fault(check: _Check, path: str, error: BundlerError) -> None:
             text = f"its digest is {error.got} instead of {error.expected}"
             check.add("damaged", path, text)
         case MediumError():
-            check.add("unreadable", path, _reason(error, check.bundle, path))
+            check.add("unreadable", path, _format_reason(error, check.bundle, path))
         case _:
-            check.add("malformed", path, _reason(error, check.bundle, path))
+            check.add("malformed", path, _format_reason(error, check.bundle, path))
 
 
 def _compare_index(check: _Check, known: Inventory) -> None:
     """index.json is what other tools go by: it must name the inventory's images and no others."""
-    roots = {store.image_name(image, "oci"): image.digest for image in known.images}
+    roots = {store.format_image_name(image, "oci"): image.digest for image in known.images}
     allowed = {*roots.values(), *(item.digest for one in known.images for item in one.referrers)}
     try:
         raw = directory.read_file(check.bundle, directory.INDEX, image_layout.MAX_INDEX)
@@ -356,7 +357,9 @@ def _compare_index(check: _Check, known: Inventory) -> None:
         check.add("missing", directory.INDEX, "missing")
         return
     except (IntegrityError, LimitError, MediumError) as error:
-        check.add("malformed", directory.INDEX, _reason(error, check.bundle, directory.INDEX))
+        check.add(
+            "malformed", directory.INDEX, _format_reason(error, check.bundle, directory.INDEX)
+        )
         return
     for entry in entries:
         name = image_layout.get_name(entry)
@@ -370,11 +373,11 @@ def _compare_index(check: _Check, known: Inventory) -> None:
         check.add("index", directory.INDEX, f"{name} is missing from it")
 
 
-def _distinct(*digests: Digest | None) -> tuple[Digest, ...]:
+def _unique(*digests: Digest | None) -> tuple[Digest, ...]:
     return tuple(dict.fromkeys(digest for digest in digests if digest is not None))
 
 
-def _expiry(known: Inventory) -> ExpiredError:
+def _create_expired_error(known: Inventory) -> ExpiredError:
     when = "" if known.expires is None else timestamps.format_utc(known.expires)
     return ExpiredError(
         f"the bundle expired at {when}",
@@ -382,6 +385,6 @@ def _expiry(known: Inventory) -> ExpiredError:
     )
 
 
-def _reason(error: BundlerError, bundle: Path, path: str) -> str:
+def _format_reason(error: BundlerError, bundle: Path, path: str) -> str:
     """An error's message without the path that a finding begins with already."""
     return error.message_without(f"{bundle}/", f"{path}: ")

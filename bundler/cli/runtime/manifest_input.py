@@ -74,7 +74,7 @@ def load(path: Path, environment: Environment, *, locked: bool = False) -> Manif
     manifest = manifests.load(path, environment=environment.variables)
     if not locked:
         return ManifestInput(manifest, None)
-    lock = locks.read(locks.lock_path(path))
+    lock = locks.read(locks.find_lock_path(path))
     changed = lock.changed_files(manifest)
     if changed:
         raise ConflictError(

@@ -20,12 +20,12 @@ A, LONG = Digest.of(b"a"), Digest.of(b"a", "sha512")
 @pytest.mark.parametrize("digest", [A, LONG])
 def test_a_files_path_tells_its_digest(digest: Digest):
     root = Digest.of(b"root")
-    assert directory.digest_in_name(directory.blob_path(digest)) == digest
+    assert directory.parse_digest(directory.find_blob_path(digest)) == digest
     for manifest in (False, True):
-        path = directory.part_path(root, digest, manifest=manifest)
-        assert directory.digest_in_name(path) == digest
+        path = directory.find_part_path(root, digest, manifest=manifest)
+        assert directory.parse_digest(path) == digest
         assert directory.is_path(path)
-    assert directory.digest_in_name(directory.part_path(digest, digest, manifest=True)) == digest
+    assert directory.parse_digest(directory.find_part_path(digest, digest, manifest=True)) == digest
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_files_path_tells_its_digest(digest: Digest):
     ],
 )
 def test_other_paths_tell_none(path: str):
-    assert directory.digest_in_name(path) is None
+    assert directory.parse_digest(path) is None
 
 
 @given(st.text(max_size=40))
@@ -55,10 +55,10 @@ def test_whatever_is_a_path_stays_below_and_has_one_spelling(text: str):
 
 
 def test_a_signature_is_named_after_its_key():
-    name = directory.signature_name(A.hex)
+    name = directory.format_signature_name(A.hex)
     assert name == f"bundle.json.{A.hex[:16]}.sig"
-    assert directory.signing_key(name) == A.hex[:16]
-    assert directory.signing_key("bundle.json") is None
+    assert directory.parse_signature_name(name) == A.hex[:16]
+    assert directory.parse_signature_name("bundle.json") is None
 
 
 def test_what_is_found_is_neither_followed_nor_opened(tmp_path: Path):
@@ -68,7 +68,7 @@ def test_what_is_found_is_neither_followed_nor_opened(tmp_path: Path):
     os.mkfifo(tmp_path / "blobs/pipe")
     (tmp_path / "blobs/loop").symlink_to("..")
     (tmp_path / "holiday.jpg").write_bytes(b"")
-    found = directory.find(tmp_path)
+    found = directory.scan(tmp_path)
     kinds = {path: (entry.kind, entry.size) for path, entry in found.entries.items()}
     assert kinds["blobs/sha256/x"] == ("file", 3)
     assert {path for path, (kind, _) in kinds.items() if kind == "special"} == {
@@ -99,7 +99,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path):
 
 def test_signatures_alone_are_removed(tmp_path: Path):
     kept = ["SHA256SUMS", "index.json", "bundle.json", "bundle.json.backup"]
-    for name in (*kept, directory.signature_name(A.hex)):
+    for name in (*kept, directory.format_signature_name(A.hex)):
         (tmp_path / name).write_bytes(b"x")
     directory.remove_signatures(tmp_path)
     directory.remove_signatures(tmp_path)

@@ -199,16 +199,16 @@ def test_any_member_of_any_form_is_read_or_refused(value, member):
 
 def test_a_serial_is_the_time_and_always_larger_than_the_former():
     seconds = int(CREATED.timestamp())
-    assert inventory.next_serial(None, CREATED) == seconds
-    assert inventory.next_serial(seconds - 5, CREATED) == seconds
-    assert inventory.next_serial(seconds, CREATED) == seconds + 1
-    assert inventory.next_serial(seconds + 1000, CREATED) == seconds + 1001
+    assert inventory.create_serial(None, CREATED) == seconds
+    assert inventory.create_serial(seconds - 5, CREATED) == seconds
+    assert inventory.create_serial(seconds, CREATED) == seconds + 1
+    assert inventory.create_serial(seconds + 1000, CREATED) == seconds + 1001
 
 
 def test_a_bundle_expires_at_its_date():
-    assert not FULL.expired(FULL.expires - timedelta(seconds=1))
-    assert FULL.expired(FULL.expires)
-    assert not PLAIN.expired(CREATED + timedelta(days=36500))
+    assert not FULL.is_expired(FULL.expires - timedelta(seconds=1))
+    assert FULL.is_expired(FULL.expires)
+    assert not PLAIN.is_expired(CREATED + timedelta(days=36500))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.bundle.manifest import load
-from bundler.bundle.manifest.expand import RenameRule, expand, target_name
+from bundler.bundle.manifest.expand import RenameRule, expand, find_target_name
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError
 from bundler.oci.reference import ImageReference
 from bundler.oci.tag_filter import Latest, Select, choose, natural_key, parse_range
@@ -179,13 +179,13 @@ RULES = (
     ],
 )
 def test_the_name_inside_is_the_entrys_or_the_first_rules(reference, rename, rules, expected):
-    assert target_name(ImageReference.parse(reference), rename, rules) == expected
+    assert find_target_name(ImageReference.parse(reference), rename, rules) == expected
 
 
 def test_a_rule_that_makes_no_name_is_named():
     rules = (RenameRule(re.compile("(?P<x>:.*)?"), "A{x}", "m.yaml:9"),)
     with pytest.raises(InvalidReferenceError, match=r"^m\.yaml:9: the rename rule makes 'A'"):
-        target_name(ImageReference.parse("quay.io/a/b:1"), None, rules)
+        find_target_name(ImageReference.parse("quay.io/a/b:1"), None, rules)
 
 
 @pytest.fixture

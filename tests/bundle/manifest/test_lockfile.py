@@ -87,7 +87,7 @@ FULL = image(
     ],
 )
 def test_the_lock_lies_beside_its_manifest(name, expected):
-    assert locks.lock_path(Path("a") / name) == Path("a") / expected
+    assert locks.find_lock_path(Path("a") / name) == Path("a") / expected
 
 
 def test_what_was_written_is_read_again(tmp_path):

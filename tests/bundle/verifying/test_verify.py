@@ -175,7 +175,7 @@ def test_content_too_much_is_counted_and_anything_else_is_found(bundle: Path):
 
 def test_content_of_the_other_format_is_too_much(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
-    path = directory.version_path(Digest(images.sha256(b"root")))
+    path = directory.find_version_path(Digest(images.sha256(b"root")))
     (bundle / path).parent.mkdir(parents=True)
     (bundle / path).touch()
     assert findings(bundle) == {path: ("surplus", ())}

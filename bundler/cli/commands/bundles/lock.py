@@ -31,7 +31,7 @@ def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: 
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     asked = manifest_input.load(manifest, context.environment)
-    path = locks.lock_path(manifest)
+    path = locks.find_lock_path(manifest)
     try:
         old = locks.read(path)
     except NotFoundError:

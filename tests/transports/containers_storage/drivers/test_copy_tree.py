@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import closing
 
 import pytest
 
 from bundler.transports.containers_storage.drivers.copy_tree import copy_tree
+from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
 
 
 @pytest.fixture
@@ -79,7 +81,8 @@ def test_owners_and_devices_are_preserved(source):
     assert (target / "null").stat().st_rdev == os.makedev(1, 3)
 
 
-def test_deep_tree_is_copied(source):
+def test_deep_tree_is_copied_and_removed(source):
+    """The depth is larger than the recursion limit of Python."""
     fd = os.open(source, os.O_RDONLY)
     for _ in range(1500):
         os.mkdir("d", dir_fd=fd)
@@ -87,11 +90,18 @@ def test_deep_tree_is_copied(source):
         os.close(fd)
         fd = below
     os.close(fd)
-    target = copy(source)
-    depth, fd = 0, os.open(target, os.O_RDONLY)
-    while "d" in os.listdir(fd):  # noqa: PTH208 - by descriptor
-        below = os.open("d", os.O_RDONLY, dir_fd=fd)
+    try:
+        target = copy(source)
+        depth, fd = 0, os.open(target, os.O_RDONLY)
+        while "d" in os.listdir(fd):  # noqa: PTH208 - by descriptor
+            below = os.open("d", os.O_RDONLY, dir_fd=fd)
+            os.close(fd)
+            depth, fd = depth + 1, below
         os.close(fd)
-        depth, fd = depth + 1, below
-    os.close(fd)
+    finally:
+        with closing(RootedTree.open(source.parent)) as parent:
+            parent.remove(("source",))
+            parent.remove(("target",))
     assert depth == 1500
+    assert not source.exists()
+    assert not target.exists()

@@ -1,4 +1,4 @@
-"""CRC-64 of ISO 3309, which tar-split keeps for each file; fast without a compiled extension.
+"""CRC-64 of ISO 3309, which tar-split records for each file; fast without a compiled extension.
 
 The polynomial P = x^64 + x^4 + x^3 + x + 1 has few terms, so for s a power of two
 x^(64 s) = x^(4 s) + x^(3 s) + x^s + 1 (mod P): a message as one large number is halved by a few
@@ -9,17 +9,17 @@ every checksum that begins with the lowest bit of a byte.
 from __future__ import annotations
 
 _ONES = (1 << 64) - 1
-_PIECE = 64 * 1024  # what stays in a processor's cache is fastest
+_PIECE = 64 * 1024  # fits in a processor's cache
 
 
 def update(crc: int, data: memoryview) -> int:
-    """The checksum of what ``crc`` (0 at the beginning) stands for, and ``data`` behind it."""
+    """Continue the checksum ``crc``, which is 0 at first, with ``data``."""
     for start in range(0, len(data), _PIECE):
-        crc = _reduced(crc, data[start : start + _PIECE])
+        crc = _reduce(crc, data[start : start + _PIECE])
     return crc
 
 
-def _reduced(crc: int, piece: memoryview) -> int:
+def _reduce(crc: int, piece: memoryview) -> int:
     value = int.from_bytes(piece, "little") ^ crc ^ _ONES
     width = 8 * len(piece) + 64
     while width > 64:

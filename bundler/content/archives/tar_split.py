@@ -1,6 +1,7 @@
-"""What is left of a layer's tar once its files lie in a tree, and the way back to the same bytes.
+"""Record a layer's tar without the contents of its files, and assemble the same tar again.
 
-Lines of JSON in a gzip file: segments of bytes, and files with their size and CRC-64, in order.
+The record is a gzip file with lines of JSON, in order: segments of bytes, and files with their size
+and CRC-64.
 
 https://github.com/vbatts/tar-split/blob/v0.12.1/tar/storage/entry.go
 """
@@ -31,22 +32,22 @@ _MAX_LINE = 32 * 1024 * 1024
 
 
 class FileLookup(Protocol):
-    """Where the files of a layer lie."""
+    """Finds the files of a layer."""
 
     def open_file(self, name: str) -> RegularFile:
-        """The plain file that the tar calls ``name``."""
+        """Open the plain file that the tar calls ``name``."""
         ...
 
 
 class LineSink(Protocol):
-    """What takes the lines of a record."""
+    """Receives the lines of a record."""
 
     def write(self, data: bytes, /) -> int:
-        """Take all of ``data``."""
+        """Write all of ``data``."""
         ...
 
     def close(self) -> None:
-        """There are no more."""
+        """End the record."""
         ...
 
 
@@ -54,8 +55,8 @@ class SplitWriter:
     """Writes the record of one tar into ``file``, whose owner closes it after ``close``.
 
     Args:
-        file: gets the record in gzip.
-        lines: gets its lines as they are, in the place of ``file``.
+        file: receives the record in gzip.
+        lines: receives its uncompressed lines instead of ``file``.
     """
 
     def __init__(self, file: BinaryIO | None, lines: LineSink | None = None) -> None:
@@ -64,30 +65,30 @@ class SplitWriter:
         self._position = 0
 
     def write_raw(self, data: bytes | memoryview) -> None:
-        """Bytes that are no file's content."""
+        """Record bytes that are not the content of a file."""
         self._pending += data
         if len(self._pending) > _LONGEST:
             self._flush()
 
     @contextmanager
     def start_file(self, name: str, size: int) -> Iterator[Callable[[memoryview], None]]:
-        """A file of ``size`` bytes; its content has to be shown to what this yields."""
+        """Record a file of ``size`` bytes; the callable must receive its content."""
         crc = 0
 
-        def see(data: memoryview) -> None:
+        def update(data: memoryview) -> None:
             nonlocal crc
             crc = crc64.update(crc, data)
 
-        yield see
+        yield update
         payload = base64_strict.encode(crc.to_bytes(8, "big"))
-        self._write({"type": _FILE, **_named(name), "size": size, "payload": payload})
+        self._write({"type": _FILE, **_format_name(name), "size": size, "payload": payload})
 
     def write_empty_file(self, name: str) -> None:
-        """A member without content."""
-        self._write({"type": _FILE, **_named(name), "payload": None})
+        """Record a member without content."""
+        self._write({"type": _FILE, **_format_name(name), "payload": None})
 
     def close(self) -> None:
-        """Write what is left."""
+        """Complete the record."""
         self._flush()
         self._lines.close()
 
@@ -106,31 +107,30 @@ class SplitWriter:
 
 
 class AssembledTar:
-    """The tar whose record is ``record`` and whose files lie in ``files``, as a stream.
+    """The tar that is assembled from ``record`` and ``files``, as a stream. For one thread.
 
-    Nothing is verified here: whoever reads it knows the digest. A context manager that closes what
-    it opened, ``record`` too. Not for two threads at once.
+    Nothing is verified: the caller knows the digest. ``close`` also closes ``record``.
     """
 
     def __init__(self, record: RegularFile, files: FileLookup, subject: str) -> None:
         self._record = record
         self._lines = gzip.GzipFile(fileobj=record, mode="rb")
         self._files = files
-        self._what = subject
+        self._subject = subject
         self._segment = memoryview(b"")
         self._file: RegularFile | None = None
         self._left = 0
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill part of ``buffer``; 0 at the end.
+        """Read into ``buffer`` and return the number of bytes; 0 at the end.
 
         Raises:
-            MalformedError: the record is damaged, or a file is not there as it was.
+            MalformedError: the record is damaged, or a file has changed.
         """
         if not len(buffer):
             return 0
         while not self._segment and not self._left:
-            if not self._next():
+            if not self._start_entry():
                 return 0
         if self._segment:
             chunk, self._segment = self._segment[: len(buffer)], self._segment[len(buffer) :]
@@ -144,20 +144,20 @@ class AssembledTar:
         return count
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, or all that is left."""
+        """Read at most ``size`` bytes, or to the end."""
         if size < 0:
             return b"".join(iter(lambda: self.read(_LONGEST), b""))
         buffer = bytearray(size)
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def skip(self, count: int) -> None:
-        """Go on behind the next ``count`` bytes."""
+        """Skip the next ``count`` bytes."""
         buffer = memoryview(bytearray(_LONGEST))
         while count and (got := self.readinto(buffer[:count])):
             count -= got
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         self._close_file()
         self._lines.close()
         self._record.close()
@@ -168,12 +168,12 @@ class AssembledTar:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _next(self) -> bool:
+    def _start_entry(self) -> bool:
         self._close_file()
-        line = self._line()
+        line = self._read_line()
         if not line:
             return False
-        entry = Table.parse(line, self._what, limit=_MAX_LINE)
+        entry = Table.parse(line, self._subject, limit=_MAX_LINE)
         match entry.value.get("type"):
             case 2:
                 self._segment = memoryview(entry.base64("payload"))
@@ -182,18 +182,18 @@ class AssembledTar:
                 if self._left:
                     self._file = self._files.open_file(_read_name(entry))
             case _:
-                raise MalformedError(f"{self._what}: an entry of an unknown type")
+                raise MalformedError(f"{self._subject}: an entry of an unknown type")
         return True
 
-    def _line(self) -> bytes:
+    def _read_line(self) -> bytes:
         try:
             line = self._lines.readline(_MAX_LINE)
         except BundlerError:
             raise
         except (OSError, EOFError, zlib.error) as error:
-            raise MalformedError(f"{self._what}: not a record of a layer: {error}") from error
+            raise MalformedError(f"{self._subject}: not a record of a layer: {error}") from error
         if len(line) >= _MAX_LINE:
-            raise LimitError(f"{self._what}: a line of more than {_MAX_LINE:,} bytes")
+            raise LimitError(f"{self._subject}: a line of more than {_MAX_LINE:,} bytes")
         return line
 
     def _close_file(self) -> None:
@@ -202,7 +202,7 @@ class AssembledTar:
             self._file = None
 
 
-def _named(name: str) -> dict[str, str]:
+def _format_name(name: str) -> dict[str, str]:
     try:
         name.encode()
     except UnicodeEncodeError:

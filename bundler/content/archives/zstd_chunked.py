@@ -1,11 +1,11 @@
-"""Make zstd of a tar in such a way that each of its files can be had alone.
+"""Compress a tar with zstd so that each of its files can be fetched separately.
 
-    frames of headers and padding, and one frame for each file's content
-    skippable frame: the table of contents (JSON, zstd): each entry, and where its frame lies
-    skippable frame: what is left of the tar without its files (tar-split's form, zstd)
-    skippable frame: where the two others lie
+    frames with headers and padding, and one frame for the content of each file
+    skippable frame: the table of contents (JSON, zstd): each entry with the position of its frame
+    skippable frame: the tar without the contents of its files (tar-split's format, zstd)
+    skippable frame: the positions of the two others
 
-Any decompressor reads the whole as the tar. A file is one chunk here, however large it is.
+Any zstd decompressor reads the whole as the tar. A file of any size is one chunk here.
 
 https://github.com/containers/storage/blob/v1.59.0/pkg/chunked/internal/minimal/compression.go
 """
@@ -38,7 +38,7 @@ CHECKSUM = _PREFIX + "manifest-checksum"
 POSITION = _PREFIX + "manifest-position"
 SPLIT_POSITION = _PREFIX + "tarsplit-position"
 
-_WHAT = "the layer's tar"
+_SUBJECT = "the layer's tar"
 _SKIPPABLE = 0x184D2A50
 _FOOTER_MAGIC = b"GNUlInUx"
 _TYPE = 1
@@ -56,73 +56,77 @@ _TYPES = {
 
 
 class ChunkedEncoder:
-    """The form above of the tar ``source``, whose owner closes it. For one thread.
+    """Encoder of the tar ``source``, whose owner closes it. For one thread.
 
-    What is kept in memory until the end grows with the number of files, not with their size.
+    Memory grows with the number of files, not with their size.
     """
 
     def __init__(self, source: Reader, level: int) -> None:
         self._zstd = zstandard.ZstdCompressor(level=level)
         self._gaps = _NonContent(self._zstd)
         self._contents = _CompressedLines()
-        self._entries = TarEntries(source, self._gaps, _WHAT)
+        self._entries = TarEntries(source, self._gaps, _SUBJECT)
         self._position = 0
-        self._said: dict[str, str] = {}
+        self._annotations: dict[str, str] = {}
 
     def pieces(self) -> Iterator[bytes]:
-        """The compressed stream.
+        """Iterate over the compressed stream.
 
         Raises:
-            MalformedError: ``source`` is no tar.
-            LimitError: too much in it is no content.
+            MalformedError: ``source`` is not a tar.
+            LimitError: too much of it is neither a header nor the content of a file.
         """
         for piece in self._frames():
             self._position += len(piece)
             yield piece
 
     def annotations(self) -> Mapping[str, str]:
-        """Where the table of contents lies, and its digest; after the end."""
-        return self._said
+        """Return the position and digest of the table of contents; only after the end."""
+        return self._annotations
 
     def close(self) -> None:
-        """Nothing is held but memory."""
+        """Do nothing: only memory is used."""
 
     def _frames(self) -> Iterator[bytes]:
         separator = '{"version":1,"entries":['
         for entry in self._entries:
-            member = _member(entry)
+            member = _create_member(entry)
             if entry.size:
-                yield self._gaps.taken()
+                yield self._gaps.take_frames()
                 member["offset"] = self._position
                 digest = hashlib.sha256()
-                yield from self._content(entry, digest.update)
+                yield from self._compress_content(entry, digest.update)
                 member["digest"] = f"sha256:{digest.hexdigest()}"
                 member["endOffset"] = self._position
             else:
                 self._gaps.write_empty_file(entry.name)
             self._contents.write((separator + json.dumps(member, separators=(",", ":"))).encode())
             separator = ","
-        yield self._gaps.taken()
-        split = self._gaps.record()
+        yield self._gaps.take_frames()
+        split = self._gaps.finish_record()
         start = "" if separator == "," else separator
         self._contents.write(f'{start}],"tarSplitDigest":"{split.digest}"}}'.encode())
         self._contents.close()
-        yield from self._tables(self._contents, split)
+        yield from self._create_tables(self._contents, split)
 
-    def _content(self, entry: TarEntry, see: Callable[[memoryview], None]) -> Iterator[bytes]:
-        """A frame of the entry's content."""
+    def _compress_content(
+        self, entry: TarEntry, update: Callable[[memoryview], None]
+    ) -> Iterator[bytes]:
+        """Compress the content of an entry into a frame."""
         frame = self._zstd.compressobj(size=entry.size)
         for piece in self._entries.pieces(entry.name):
-            see(piece)
+            update(piece)
             yield frame.compress(piece)
         yield frame.flush()
 
-    def _tables(self, contents: _CompressedLines, split: _CompressedLines) -> Iterator[bytes]:
-        """The three frames at the end."""
+    def _create_tables(
+        self, contents: _CompressedLines, split: _CompressedLines
+    ) -> Iterator[bytes]:
+        """Create the three frames at the end."""
         header = struct.calcsize("<II")
         at = self._position + header
         split_at = at + len(contents.data) + header
-        self._said = {
+        self._annotations = {
             CHECKSUM: contents.digest,
             POSITION: f"{at}:{len(contents.data)}:{contents.size}:{_TYPE}",
             SPLIT_POSITION: f"{split_at}:{len(split.data)}:{split.size}",
@@ -134,22 +138,24 @@ class ChunkedEncoder:
 
 
 class _NonContent:
-    """What lies between the contents: goes into frames of its own, and into tar-split's record."""
+    """Writes everything except contents into frames, and into a record in tar-split's format."""
 
     def __init__(self, zstd: zstandard.ZstdCompressor) -> None:
         self._zstd = zstd
         self._lines = _CompressedLines()
         self._split = SplitWriter(None, self._lines)
         self._gap = bytearray()
-        self._made = bytearray()
+        self._frames = bytearray()
 
     def write_raw(self, data: bytes | memoryview, /) -> None:
         self._split.write_raw(data)
         self._gap += data
         if len(self._gap) > _GAP:
-            self._squeeze()
-        if len(self._made) + len(self._lines.data) > _MAX_WAITING:
-            raise LimitError(f"{_WHAT}: too much of it is neither a file's content nor its header")
+            self._compress_gap()
+        if len(self._frames) + len(self._lines.data) > _MAX_WAITING:
+            raise LimitError(
+                f"{_SUBJECT}: too much of it is neither a file's content nor its header"
+            )
 
     def start_file(
         self, name: str, size: int, /
@@ -159,25 +165,25 @@ class _NonContent:
     def write_empty_file(self, name: str) -> None:
         self._split.write_empty_file(name)
 
-    def taken(self) -> bytes:
-        """The frames of what came since the last call."""
-        self._squeeze()
-        made, self._made = bytes(self._made), bytearray()
-        return made
+    def take_frames(self) -> bytes:
+        """Return the frames since the last call."""
+        self._compress_gap()
+        frames, self._frames = bytes(self._frames), bytearray()
+        return frames
 
-    def record(self) -> _CompressedLines:
-        """What tar-split has of the whole."""
+    def finish_record(self) -> _CompressedLines:
+        """Complete the record in tar-split's format."""
         self._split.close()
         return self._lines
 
-    def _squeeze(self) -> None:
+    def _compress_gap(self) -> None:
         if self._gap:
-            self._made += self._zstd.compress(self._gap)
+            self._frames += self._zstd.compress(self._gap)
             self._gap.clear()
 
 
 class _CompressedLines:
-    """Lines that are compressed as they come, and kept so."""
+    """Lines that are compressed in memory."""
 
     def __init__(self) -> None:
         self._frame = zstandard.ZstdCompressor(level=3).compressobj()
@@ -194,15 +200,15 @@ class _CompressedLines:
 
     @property
     def digest(self) -> str:
-        """Of what is kept; after ``close``."""
+        """The digest of the compressed lines; only after ``close``."""
         return f"sha256:{hashlib.sha256(self.data).hexdigest()}"
 
 
-def _member(entry: TarEntry) -> dict[str, Any]:
-    """The entry as the table of contents has it; what is nothing is left out."""
+def _create_member(entry: TarEntry) -> dict[str, Any]:
+    """Return an entry of the table of contents; members that are 0 or empty are left out."""
     device = entry.format in (stat.S_IFCHR, stat.S_IFBLK)
-    said = {
-        "linkName": _text(entry.target),
+    members = {
+        "linkName": _decode_name(entry.target),
         "mode": entry.written_mode,
         "size": entry.size,
         "uid": entry.uid,
@@ -214,12 +220,12 @@ def _member(entry: TarEntry) -> dict[str, Any]:
         "devMinor": os.minor(entry.device) if device else 0,
         "xattrs": {key: base64_strict.encode(value) for key, value in entry.xattrs.items()},
     }
-    named = {"type": _TYPES[entry.format], "name": _text(entry.name)}
-    return named | {key: value for key, value in said.items() if value}
+    head = {"type": _TYPES[entry.format], "name": _decode_name(entry.name)}
+    return head | {key: value for key, value in members.items() if value}
 
 
-def _text(name: str) -> str:
-    """A name as Go writes it into JSON, where bytes that are not UTF-8 are lost."""
+def _decode_name(name: str) -> str:
+    """Decode a name as Go does for JSON: bytes that are not UTF-8 are replaced."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 

@@ -1,7 +1,7 @@
 """Compress a stream as it is read, on several cores.
 
-For the same input, algorithm and level the same bytes come out, however the input arrives in
-pieces and however many threads there are. The gzip stream is one member without a name or a time.
+The output depends only on the content, the algorithm and the level, not on the size of reads or the
+number of threads. The gzip stream is one member without a name or a time.
 
 https://www.rfc-editor.org/rfc/rfc1952, https://www.rfc-editor.org/rfc/rfc8878
 """
@@ -32,17 +32,17 @@ Algorithm = Literal["gzip", "zstd", "zstd:chunked"]
 GZIP_LEVELS = range(1, 10)
 ZSTD_LEVELS = range(1, 21)
 
-_MAX_THREADS = 8  # each holds two pieces; more of them wait for the disk
+_MAX_THREADS = 8  # each holds two pieces; more threads would wait for the disk
 _DEFAULT_ZSTD_LEVEL = 3
-_ZSTD_JOB = 1 << 20  # bytes that a thread takes at a time; left to itself the library takes 8 MiB
-_ZSTD_WINDOW_LOG = 23  # 8 MiB: what every decoder has to accept (RFC 8878, section 3.1.1.1.2)
+_ZSTD_JOB = 1 << 20  # bytes per job of a thread; the library's default is 8 MiB
+_ZSTD_WINDOW_LOG = 23  # 8 MiB, which every decoder must accept (RFC 8878, section 3.1.1.1.2)
 _COMMON_WINDOW_LOG = 21  # of the levels up to 8
 _GZIP_WINDOW = 32 * 1024
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # no name, no time, system unknown
 _GZIP_END = b"\x03\0"  # an empty last block
 
-# What a level of gzip costs and saves is that of the encoders people are used to, or better: ISA-L
-# for the fast ones, zlib for those that have time. docs/decisions/0011 has the measurements.
+# Each gzip level is as fast and as small as with the usual encoders, or better: ISA-L for the fast
+# levels, zlib for the others. docs/decisions/0011 has the measurements.
 _ISAL_LEVELS = {1: 1, 2: 1, 3: 2, 4: 2, 5: 3}
 _ZLIB_LEVELS = {6: 2, 7: 3, 8: 4, 9: 6}
 _DEFAULT_GZIP_LEVEL = 5
@@ -51,19 +51,19 @@ _DEFAULT_GZIP_LEVEL = 5
 class CompressingReader:
     """The compressed form of ``source``, whose owner closes it.
 
-    Memory is bounded by the threads and the level, whatever the length of the stream. An error of
-    ``source`` comes out of the read that met it, and no read ends the stream after that.
+    Memory depends on the number of threads and the level, not on the length of the stream. An error
+    of ``source`` is raised by the read that caused it; every further read raises RuntimeError.
 
-    Not for two threads at once. It has to be closed.
+    For one thread. The caller must close it.
 
     Args:
-        source: the bytes to compress, read by whoever reads this.
-        algorithm: which compression; ``zstd:chunked`` takes tar archives only.
-        level: gzip 1-9, zstd 1-20; None: a good middle.
-        threads: how many compress at once; None: one for each core.
+        source: the bytes to compress.
+        algorithm: ``zstd:chunked`` accepts tar archives only.
+        level: gzip 1-9, zstd 1-20; None: a default.
+        threads: the number of compressing threads; None: one for each core.
 
     Raises:
-        UsageError: there is no such level.
+        UsageError: the algorithm does not have this level.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class CompressingReader:
         self._failed = False
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill part of ``buffer``; 0 at the end."""
+        """Read into ``buffer`` and return the number of bytes; 0 at the end."""
         if not len(buffer):
             return 0
         while not self._rest and not self._ended:
@@ -101,26 +101,26 @@ class CompressingReader:
         return count
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, or all that is left."""
+        """Read at most ``size`` bytes, or to the end."""
         if size < 0:
             return b"".join(iter(lambda: self.read(BUFFER_SIZE), b""))
         buffer = bytearray(size)
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def annotations(self) -> Mapping[str, str]:
-        """What the descriptor of the result has to say of it; only after the end."""
+        """Return annotations for the descriptor of the result; only after the end."""
         if not self._ended:
             raise RuntimeError("the stream has not been read to its end")
         return self._encoder.annotations()
 
     def close(self) -> None:
-        """Stop the threads and let go of the memory; more than once does no harm."""
+        """Stop the threads and free the memory; may be called again."""
         self._encoder.close()
 
     def _next_piece(self) -> memoryview:
         if self._failed:
-            raise RuntimeError("the stream has failed, and cannot be read on")
-        self._failed = True  # until this piece is there
+            raise RuntimeError("the stream has failed")
+        self._failed = True  # until this piece is complete
         piece = next(self._pieces, None)
         self._failed = False
         self._ended = piece is None
@@ -128,10 +128,10 @@ class CompressingReader:
 
 
 def check_level(algorithm: Algorithm, level: int | None) -> None:
-    """Refuse a level that ``algorithm`` does not have.
+    """Check that ``algorithm`` has a compression level.
 
     Raises:
-        UsageError: with the levels that there are.
+        UsageError: it has not; the hint lists its levels.
     """
     levels = GZIP_LEVELS if algorithm == "gzip" else ZSTD_LEVELS
     if level is not None and level not in levels:
@@ -143,7 +143,7 @@ def check_level(algorithm: Algorithm, level: int | None) -> None:
 
 class _Encoder(Protocol):
     def pieces(self) -> Iterator[bytes]:
-        """The compressed stream; a piece may be empty."""
+        """Iterate over the compressed stream; a piece may be empty."""
         ...
 
     def annotations(self) -> Mapping[str, str]: ...
@@ -151,14 +151,14 @@ class _Encoder(Protocol):
 
 
 class _Gzip:
-    """Blocks are compressed side by side, each with the end of the former one as its dictionary.
+    """Blocks are compressed in parallel, each with the end of the previous one as dictionary.
 
-    Every block but the last ends on a byte, so together they are one deflate stream.
+    Every block ends on a byte boundary, so together they are one deflate stream.
     """
 
     def __init__(self, source: Reader, level: int, threads: int) -> None:
         self._source = source
-        self._compress = _deflating(level)
+        self._compress = _select_deflate(level)
         self._ahead = 2 * threads
         self._free = [new_buffer() for _ in range(self._ahead)]
         self._pool = ThreadPoolExecutor(threads, "gzip")
@@ -189,7 +189,7 @@ class _Gzip:
         self._free.clear()
 
     def _fill(self) -> bool:
-        """Give all threads work; whether there may be more of it."""
+        """Submit a block to each free buffer; return whether the stream may have more."""
         while self._free:
             buffer = self._free.pop()
             block = buffer[: _read_full(self._source, buffer)]
@@ -204,8 +204,8 @@ class _Gzip:
         return True
 
 
-def _deflating(level: int) -> Callable[[memoryview, bytes], bytes]:
-    """What makes raw deflate blocks that end on a byte from a piece and what went before it."""
+def _select_deflate(level: int) -> Callable[[memoryview, bytes], bytes]:
+    """Return a function that compresses a block, given a dictionary, up to a byte boundary."""
 
     def by_isal(block: memoryview, dictionary: bytes) -> bytes:
         deflate = isal_zlib.compressobj(_ISAL_LEVELS[level], wbits=-15, zdict=dictionary)
@@ -219,15 +219,17 @@ def _deflating(level: int) -> Callable[[memoryview, bytes], bytes]:
 
 
 class _Zstd:
-    """One frame; the library has threads of its own, even where there is only one core.
+    """One frame, compressed by threads of the library.
 
-    What it makes of a stream does not depend on their number, but on whether there are any.
+    The output does not depend on their number, but on whether threads are used at all, so even one
+    core uses a thread.
     """
 
     def __init__(self, source: Reader, level: int, threads: int) -> None:
         self._source = source
-        window_log = min(_ZSTD_WINDOW_LOG, _window_log(level))
-        # Who asks for a level with a large window asks for fewer bytes, not for less memory.
+        defaults = zstandard.ZstdCompressionParameters.from_level(level)
+        window_log = min(_ZSTD_WINDOW_LOG, defaults.window_log)
+        # Levels with a large window are chosen to save bytes, not memory.
         job_size = _ZSTD_JOB if window_log <= _COMMON_WINDOW_LOG else 1 << window_log
         parameters = zstandard.ZstdCompressionParameters.from_level(
             level, window_log=window_log, job_size=job_size, threads=threads
@@ -244,15 +246,11 @@ class _Zstd:
         return {}
 
     def close(self) -> None:
-        """The library's threads end with the compressor."""
-
-
-def _window_log(level: int) -> int:
-    return zstandard.ZstdCompressionParameters.from_level(level).window_log
+        """Do nothing: the threads end with the compressor."""
 
 
 def _read_full(source: Reader, buffer: memoryview) -> int:
-    """Fill all of ``buffer`` unless the stream ends; how many bytes."""
+    """Fill ``buffer`` completely unless the stream ends; return the number of bytes."""
     filled = 0
     while filled < len(buffer) and (count := source.readinto(buffer[filled:])):
         filled += count

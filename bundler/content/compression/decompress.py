@@ -1,7 +1,7 @@
-"""Tell compressed streams by their first bytes, and read what is in them without being flooded.
+"""Detect and decompress compressed streams.
 
-A few bytes can stand for very many. What comes out is bounded by what went in, and by an absolute
-limit if there is one.
+A few compressed bytes can expand to very many, so the output is limited in proportion to the input,
+and by an absolute limit if the caller sets one.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Compression = Literal["gzip", "zstd", "bzip2", "xz"]
 MAGIC_SIZE = 6
 MAX_RATIO = 200
 FREE_OUTPUT = 64 * 1024 * 1024
-"""This much may come out of any input; a ratio says nothing about small streams."""
+"""Output in bytes that is always allowed: a ratio is meaningless for small streams."""
 
-_MAX_EMPTY = 10_000  # streams that say nothing and cost time all the same
+_MAX_EMPTY = 10_000  # empty streams cost time too
 _INPUT = 256 * 1024
-_MAX_WINDOW = 128 * 1024 * 1024  # what zstd's own tool accepts without being asked
+_MAX_WINDOW = 128 * 1024 * 1024  # the default limit of the zstd program
 _MAGICS: dict[bytes, Compression] = {
     b"\x1f\x8b\x08": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -32,20 +32,20 @@ _MAGICS: dict[bytes, Compression] = {
 
 
 def detect(head: bytes) -> Compression | None:
-    """How a stream that begins with ``head`` is compressed; ``MAGIC_SIZE`` bytes are enough."""
+    """Return the compression of a stream that starts with ``head`` (``MAGIC_SIZE`` bytes)."""
     return next((name for magic, name in _MAGICS.items() if head.startswith(magic)), None)
 
 
 class DecompressingReader:
-    """What is in the compressed stream ``source``, whose owner closes it.
+    """The decompressed content of ``source``, whose owner closes it. For one thread.
 
-    Several streams one after another are one, as their tools have it. Not for two threads at once.
+    Concatenated streams are read as one, as the programs gzip, zstd, bzip2 and xz do.
 
     Args:
         source: the compressed bytes.
-        compression: as ``detect`` told.
+        compression: the result of ``detect``.
         subject: the stream's name in messages.
-        limit: the most bytes that may come out; None: only the ratio counts.
+        limit: the maximum number of decompressed bytes; None: only the ratio is limited.
     """
 
     def __init__(
@@ -53,35 +53,35 @@ class DecompressingReader:
     ) -> None:
         self._source = source
         self._compression = compression
-        self._what = subject
+        self._subject = subject
         self._limit = limit
         self._decoder: _Decoder | None = None
         self._pending = b""
-        self._taken = 0
-        self._given = 0
+        self._consumed = 0
+        self._produced = 0
         self._ended = False
         self._yielded = False
         self._empty = 0
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill part of ``buffer``; 0 at the end.
+        """Read into ``buffer`` and return the number of bytes; 0 at the end.
 
         Raises:
-            MalformedError: not such a stream, or it ends early.
-            LimitError: more comes out than is allowed.
+            MalformedError: the stream is not compressed this way, or ends early.
+            LimitError: the output exceeds a limit.
         """
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, or all that is left; raises as ``readinto`` does."""
+        """Read at most ``size`` bytes, or to the end; raises the errors of ``readinto``."""
         if size < 0:
             return b"".join(iter(lambda: self.read(_INPUT), b""))
         data = b""
         while size and not data and not self._ended:
             data = self._step(size)
-        self._given += len(data)
+        self._produced += len(data)
         self._check()
         return data
 
@@ -90,15 +90,15 @@ class DecompressingReader:
             if not self._next_stream():
                 return b""
         elif self._decoder.needs_input and not self._pending:
-            self._pending = self._take()
+            self._pending = self._read_input()
             if not self._pending:
-                raise MalformedError(f"{self._what}: the {self._compression} stream ends early")
+                raise MalformedError(f"{self._subject}: the {self._compression} stream ends early")
         decoder = self._decoder
         assert decoder is not None  # noqa: S101 - for the type checker
         try:
             data = decoder.decompress(self._pending, size)
         except _errors() as error:
-            raise MalformedError(f"{self._what}: not a {self._compression} stream") from error
+            raise MalformedError(f"{self._subject}: not a {self._compression} stream") from error
         self._pending = decoder.unused_data if decoder.eof else b""
         self._yielded = self._yielded or bool(data)
         return data
@@ -108,34 +108,34 @@ class DecompressingReader:
             self._empty += 1
             if self._empty > _MAX_EMPTY:
                 raise LimitError(
-                    f"{self._what}: more than the {_MAX_EMPTY:,} empty streams allowed"
+                    f"{self._subject}: more than the {_MAX_EMPTY:,} empty streams allowed"
                 )
         self._yielded = False
         if not self._pending:
-            self._pending = self._take()
-        if not self._pending and self._taken:
+            self._pending = self._read_input()
+        if not self._pending and self._consumed:
             self._ended = True
             return False
         self._decoder = _new_decoder(self._compression)
         return True
 
-    def _take(self) -> bytes:
+    def _read_input(self) -> bytes:
         data = self._source.read(_INPUT)
-        self._taken += len(data)
+        self._consumed += len(data)
         return data
 
     def _check(self) -> None:
-        if self._limit is not None and self._given > self._limit:
-            raise LimitError(f"{self._what}: more than {self._limit:,} bytes come out of it")
-        if self._given > max(FREE_OUTPUT, MAX_RATIO * self._taken):
+        if self._limit is not None and self._produced > self._limit:
+            raise LimitError(f"{self._subject}: it expands to more than {self._limit:,} bytes")
+        if self._produced > max(FREE_OUTPUT, MAX_RATIO * self._consumed):
             raise LimitError(
-                f"{self._what}: more than {MAX_RATIO} bytes come out of each byte",
-                hint="this is no ordinary archive; decompress it by hand if it is yours",
+                f"{self._subject}: it expands to more than {MAX_RATIO} times its size",
+                hint="decompress it by hand if you trust it",
             )
 
 
 class _Decoder(Protocol):
-    """What the decompressors of bz2 and lzma have in common."""
+    """The interface of the decompressors in bz2 and lzma."""
 
     @property
     def eof(self) -> bool: ...
@@ -149,14 +149,14 @@ class _Decoder(Protocol):
 class _ZstdDecoder:
     """zstandard's decompressor with the interface of the others.
 
-    Its output for one piece of input cannot be bounded, so input goes in by small pieces: four
-    bytes may stand for a block of 128 KiB, a piece for 32 MiB, which then wait here.
+    The output for one piece of input cannot be limited, so the input is passed in small pieces:
+    four bytes may expand to a block of 128 KiB, so a piece may expand to 32 MiB of memory.
     """
 
     _PIECE = 1024
 
     def __init__(self) -> None:
-        import zstandard  # noqa: PLC0415 - loaded only where a stream is zstd
+        import zstandard  # noqa: PLC0415 - only for zstd streams
 
         self._inner = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj()
         self._input = memoryview(b"")
@@ -187,7 +187,7 @@ class _ZstdDecoder:
 def _new_decoder(compression: Compression) -> _Decoder:
     match compression:
         case "gzip":
-            from isal import igzip_lib  # noqa: PLC0415 - loaded only where a stream is gzip
+            from isal import igzip_lib  # noqa: PLC0415 - only for gzip streams
 
             return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         case "zstd":
@@ -203,11 +203,11 @@ def _new_decoder(compression: Compression) -> _Decoder:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What decoders raise; called once something was raised, when they are loaded anyway."""
+    """Return the errors of the decoders; called only after an error, when they are loaded."""
     import lzma  # noqa: PLC0415
 
     import zstandard  # noqa: PLC0415
     from isal import igzip_lib  # noqa: PLC0415
 
-    isal_error = cast("type[Exception]", igzip_lib.error)  # its stub says an instance
+    isal_error = cast("type[Exception]", igzip_lib.error)  # the stub declares an instance
     return (isal_error, lzma.LZMAError, zstandard.ZstdError, OSError, EOFError, ValueError)

@@ -1,4 +1,4 @@
-"""Files and directories: atomic writes, safe access below a directory, locks, names.
+"""Files and directories: atomic writes, access without following links, locks, names.
 
 Read ``atomic_write`` first.
 """

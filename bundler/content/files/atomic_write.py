@@ -1,11 +1,11 @@
-"""Write a file whole, or not at all, and durably.
+"""Write files atomically and durably.
 
-A temporary name in the final directory, the bytes, a look at the length, fsync, rename, fsync of
-the directory. Stopped at any point there is the former file or none, and perhaps one called
-``.airbundle-….part``, which whoever holds the directory's lock sweeps away.
+The steps are: a temporary name in the final directory, the bytes, a check of the length, fsync,
+rename, fsync of the directory. If it is interrupted, the previous file remains, if any, and perhaps
+a file called ``.airbundle-….part``, which the next holder of the directory's lock removes.
 
-A file whose fsync failed is thrown away: the kernel may have dropped its pages, and a second fsync
-would not say so.
+A file is discarded if its fsync fails: the kernel may have dropped its pages, and a second fsync
+would not report that.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def write_content(
     *,
     durable_name: bool = True,
 ) -> Descriptor:
-    """Store all of ``content`` as a file in ``directory``; what was stored.
+    """Store all of ``content`` as a file in ``directory``, and return its descriptor.
 
     Args:
-        directory: where the file goes; it must exist.
-        name: the file's name, or what makes it once the content is known.
-        content: read to its end; an error that it raises leaves nothing behind.
-        durable_name: whether the directory is synchronised too. Who writes many files may do that
-            once, after the last, with ``sync_directory``.
+        directory: an existing directory.
+        name: the file's name, or a function that returns it once the content is known.
+        content: read to its end; no file is left if it raises an error.
+        durable_name: whether the directory is synchronised too. After many files it suffices to
+            call ``sync_directory`` once.
 
     Raises:
-        NoSpaceError, MediumError: the former file of that name, if any, is untouched.
+        NoSpaceError, MediumError: a previous file of that name is unchanged.
     """
-    with _opened(directory) as folder, _Part(folder, 0o644) as part:
+    with _open_directory(directory) as folder, _Part(folder, 0o644) as part:
         for chunk in read_chunks(content, content.size):
             part.write(chunk)
         stored = content.descriptor()
@@ -64,17 +64,17 @@ def write_content(
 
 
 def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Store ``data`` at ``path``, whose directory must exist, replacing what is there.
+    """Write a file in an existing directory, replacing a previous one.
 
     Raises:
-        NoSpaceError, MediumError: the former file, if any, is untouched.
+        NoSpaceError, MediumError: a previous file is unchanged.
     """
     with Directory.open(path.parent) as folder:
         write_bytes_in(folder, path.name, data, mode=mode)
 
 
 def write_bytes_in(directory: Directory, name: str, data: bytes, *, mode: int = 0o644) -> None:
-    """As ``write_bytes``, in a directory that is open already."""
+    """Write a file as ``write_bytes`` does, in an open directory."""
     with _Part(directory, mode) as part:
         part.write(memoryview(data))
         part.publish(name, len(data))
@@ -82,40 +82,40 @@ def write_bytes_in(directory: Directory, name: str, data: bytes, *, mode: int = 
 
 
 def sync_directory(directory: Directory | Path) -> None:
-    """Make the names in ``directory`` durable, where its file system can do that.
+    """Make the names in ``directory`` durable, if its file system supports that.
 
     Raises:
-        MediumError: it could, and failed.
+        MediumError: the synchronisation failed.
     """
-    with _opened(directory) as folder:
+    with _open_directory(directory) as folder:
         try:
             os.fsync(folder.fd)
         except OSError as error:
             if error.errno not in _NO_DIRECTORY_SYNC:
                 raise to_bundler_error(
-                    error, folder.path, "cannot make its names durable"
+                    error, folder.path, "cannot synchronise its names"
                 ) from error
 
 
 def create_part_name() -> str:
-    """A fresh name for a file that is not finished."""
+    """Create a random name for an unfinished file."""
     return f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
 
 
 def is_part(name: str) -> bool:
-    """Whether ``name`` is that of a file which was never finished."""
+    """Return whether ``name`` is that of an unfinished file."""
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
 def remove_parts(directory: Directory) -> None:
-    """Remove what earlier runs left unfinished; only for the holder of the lock."""
+    """Remove unfinished files of earlier runs; only the holder of the lock may call this."""
     for name in directory.list_names():
         if is_part(name):
             directory.remove(name)
 
 
 class _Part:
-    """A file under a temporary name; gone at the end, unless it was published."""
+    """A file with a temporary name, removed at the end unless it is published."""
 
     def __init__(self, directory: Directory, mode: int) -> None:
         self._directory = directory
@@ -136,7 +136,7 @@ class _Part:
             raise to_bundler_error(error, self._directory.path, "cannot write here") from error
 
     def publish(self, name: str, size: int) -> None:
-        """Give the file its name once its ``size`` bytes are durable."""
+        """Make the content durable, then give the file its name."""
         path = self._directory.path / name
         try:
             if os.fstat(self._fd).st_size != size:
@@ -154,12 +154,12 @@ class _Part:
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
         if not self._published:
-            with contextlib.suppress(OSError):  # what is left is swept by the next run
+            with contextlib.suppress(OSError):  # the next run removes it
                 os.unlink(self._name, dir_fd=self._directory.fd)
 
 
 @contextlib.contextmanager
-def _opened(directory: Directory | Path) -> Iterator[Directory]:
+def _open_directory(directory: Directory | Path) -> Iterator[Directory]:
     if isinstance(directory, Directory):
         yield directory
     else:

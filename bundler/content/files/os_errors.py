@@ -1,4 +1,4 @@
-"""What an operating system's error on a file means to the person who has to mend it."""
+"""Translate OSError into BundlerError."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _HINTS = {
     errno.EROFS: "mount it writable, or name another destination",
-    errno.EACCES: "look at the owner and the mode of the file and of the directories above it",
-    errno.EPERM: "look at the owner and the mode of the file and of the directories above it",
+    errno.EACCES: "check the owner and the mode of the file and of the directories above it",
+    errno.EPERM: "check the owner and the mode of the file and of the directories above it",
     errno.EIO: "the medium fails: plug it in again, or use another one; a re-run resumes",
     errno.EFBIG: "the file system cannot hold a file of this size: use exFAT or ext4, not FAT32",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
@@ -30,10 +30,10 @@ _NOT_PLAIN = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR})
 
 
 def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
-    """The error to raise for ``error``, met while ``doing`` ("cannot write") at ``path``.
+    """Return the error to raise for ``error``; ``problem`` is a phrase such as "cannot write".
 
-    A name that is a link, a device or a directory where a plain file belongs is not the medium's
-    failure: it is content that is not what it should be.
+    A link, a device or a directory in place of a plain file is wrong content, not a failure of
+    the medium.
     """
     if error.errno in _FULL:
         return NoSpaceError(str(path), needed=None, free=get_free_space(path), os_error=error)
@@ -55,10 +55,13 @@ def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
 
 
 def get_free_space(path: Path) -> int:
-    """How many bytes an ordinary user may still write where ``path`` is, or would be."""
-    for place in (path, *path.parents):
+    """Return the free space in bytes for ordinary users on the file system of ``path``.
+
+    ``path`` need not exist. The result is 0 if it is unknown.
+    """
+    for existing in (path, *path.parents):
         try:
-            status = os.statvfs(place)
+            status = os.statvfs(existing)
         except OSError:
             continue
         return status.f_bavail * status.f_frsize

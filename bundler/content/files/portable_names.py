@@ -1,4 +1,4 @@
-"""Names that any file system holds as they are: FAT32, exFAT and NTFS among them.
+"""File names that every file system can store unchanged, including FAT32, exFAT and NTFS.
 
 https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
 """
@@ -12,8 +12,8 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNOR
 
 
 def is_portable(name: str) -> bool:
-    """Whether one file or directory can be called ``name`` wherever it is carried.
+    """Return whether every file system can store a file or directory called ``name``.
 
-    Windows drops a full stop at the end, and keeps some names for devices, with any extension.
+    Windows drops a full stop at the end, and reserves some names for devices, with any extension.
     """
     return bool(_NAME.fullmatch(name)) and not name.endswith(".") and not _DEVICE.fullmatch(name)

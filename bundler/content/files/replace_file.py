@@ -1,7 +1,7 @@
-"""A large file that takes another's place as a whole, or does not.
+"""Atomically replace a large file.
 
-It grows beside that place, under a name made from the other's, and is locked meanwhile. What a
-run that was killed left there, the next one for the same place takes over and begins anew.
+The new file is written beside the old one, under a name derived from it, and is locked meanwhile.
+If a run is killed, the next run for the same path truncates its file and uses it.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class FileReplacement:
-    """What will be at ``path``, empty at first; its directory must exist.
+    """An empty file that will replace ``path``, whose directory must exist.
 
-    A link at ``path`` is the user's own: what it leads to is replaced. ``fd`` may be written at
-    will until ``publish`` or ``close``.
+    If ``path`` is a link, its target is replaced. The caller writes to ``fd`` until ``publish`` or
+    ``close``.
 
     Raises:
-        LockedError: another process is writing there.
-        NotFoundError: there is no such directory.
-        MediumError: it cannot be written.
-        UsageError: something is there that is no plain file.
+        LockedError: another process writes the same file.
+        NotFoundError: the directory does not exist.
+        MediumError: the file cannot be written.
+        UsageError: ``path`` exists and is not a plain file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        place = path.resolve()
-        if place.exists() and not place.is_file():
-            raise UsageError(f"{path}: is no plain file, and one is to be written there")
-        self._final = place.name
-        self._name = f".{place.name}{_SUFFIX}"
+        resolved = path.resolve()
+        if resolved.exists() and not resolved.is_file():
+            raise UsageError(f"{path}: cannot be replaced, since it is not a plain file")
+        self._final = resolved.name
+        self._name = f".{resolved.name}{_SUFFIX}"
         self._published = False
-        self._directory = Directory.open(place.parent)
+        self._directory = Directory.open(resolved.parent)
         self.fd = -1
         try:
             self._open()
         except BaseException:
-            self._let_go()
+            self._release()
             raise
 
     def publish(self, size: int) -> None:
-        """Put the file, durable and ``size`` bytes long, in its place.
+        """Replace the old file, once all ``size`` bytes of the new one are durable.
 
         Raises:
-            NoSpaceError, MediumError: what was there before still is.
+            NoSpaceError, MediumError: the old file is unchanged.
         """
         folder = self._directory.fd
         try:
@@ -70,33 +70,33 @@ class FileReplacement:
         atomic_write.sync_directory(self._directory)
 
     def close(self) -> None:
-        """Let go of the file; it is gone, unless it was published."""
+        """Close the file, and remove it unless it is published."""
         if self.fd >= 0 and not self._published:
-            with contextlib.suppress(OSError):  # the next run takes it over
+            with contextlib.suppress(OSError):  # the next run uses it
                 os.unlink(self._name, dir_fd=self._directory.fd)
-        self._let_go()
+        self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
         self._directory.close()
 
     def _open(self) -> None:
-        """Open and lock the growing file; one that its owner has just published is left alone."""
+        """Open and lock the file; start again if another run published it before the lock."""
         while self.fd < 0:
             try:
                 self.fd = os.open(self._name, _FLAGS, 0o644, dir_fd=self._directory.fd)
             except OSError as error:
                 raise to_bundler_error(error, self.path, "cannot write here") from error
             file_lock.lock(self)
-            if not self._is_still_there():
+            if not self._is_current():
                 os.close(self.fd)
                 self.fd = -1
         os.ftruncate(self.fd, 0)
 
-    def _is_still_there(self) -> bool:
-        """Whether the growing file is the one that was opened, and nothing but that."""
+    def _is_current(self) -> bool:
+        """Return whether the name still refers to the open file."""
         opened = os.fstat(self.fd)
         if not stat.S_ISREG(opened.st_mode) or opened.st_nlink > 1:
             raise MalformedError(
@@ -104,8 +104,8 @@ class FileReplacement:
                 hint="remove it, and run again",
             )
         with contextlib.suppress(FileNotFoundError):
-            there = os.stat(self._name, dir_fd=self._directory.fd, follow_symlinks=False)
-            return os.path.samestat(opened, there)
+            named = os.stat(self._name, dir_fd=self._directory.fd, follow_symlinks=False)
+            return os.path.samestat(opened, named)
         return False
 
     def __enter__(self) -> Self:

@@ -1,8 +1,8 @@
-"""Plain files below a directory, reached without following what somebody may have left there.
+"""Access plain files below a directory that may contain hostile links and devices.
 
-A directory is opened once and everything below it is named relative to it, component by component.
-No link is followed, no pipe or device is waited for, and the file that was looked at is the file
-that is read.
+A directory is opened once, and everything below it is opened relative to it, component by
+component. No link is followed, no pipe or device is opened, and the file that is checked is the
+file that is read.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Directory:
-    """A directory that is held open; ``close`` lets go of it, and of its lock if it has one.
+    """An open directory; ``close`` also releases its lock.
 
-    Safe for several threads. ``path`` is for messages only once the directory is open.
+    Safe for several threads. ``path`` is used in messages only.
     """
 
     def __init__(self, path: Path, fd: int) -> None:
@@ -44,10 +44,10 @@ class Directory:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open the directory that a user named; links in its path are the user's own.
+        """Open a directory that the user named; links in its path are followed.
 
         Raises:
-            NotFoundError: there is no such directory.
+            NotFoundError: the directory does not exist.
             MediumError: it cannot be read.
         """
         try:
@@ -58,12 +58,12 @@ class Directory:
             raise to_bundler_error(error, path, "cannot open") from error
 
     def enter(self, *names: str, create: bool = False) -> Directory:
-        """Open the directory below this one; ``make`` makes what is missing.
+        """Open a directory below this one; ``create`` creates missing ones.
 
         Raises:
-            MalformedError: one of ``names`` is a link, or no directory.
-            NotFoundError: it is not there.
-            MediumError, NoSpaceError: it cannot be read, or made.
+            MalformedError: one of ``names`` is not a directory, or is a link.
+            NotFoundError: the directory does not exist.
+            MediumError, NoSpaceError: it cannot be read or created.
         """
         current = Directory(self.path, os.dup(self.fd))
         for name in names:
@@ -71,7 +71,8 @@ class Directory:
             path = current.path / name
             try:
                 if create:
-                    _make(name, current.fd)
+                    with suppress(FileExistsError):
+                        os.mkdir(name, 0o755, dir_fd=current.fd)
                 fd = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=current.fd)
             except OSError as error:
                 raise to_bundler_error(error, path, "cannot open") from error
@@ -81,11 +82,11 @@ class Directory:
         return current
 
     def open_file(self, *names: str, offset: int = 0) -> RegularFile:
-        """Open a plain file below this directory, ``offset`` bytes in; the caller closes it.
+        """Open a plain file below this directory at ``offset``; the caller closes it.
 
         Raises:
             MalformedError: it is a link, a directory, a pipe or a device.
-            NotFoundError: it is not there.
+            NotFoundError: it does not exist.
             MediumError: it cannot be read.
         """
         *folders, name = names
@@ -99,7 +100,7 @@ class Directory:
         return RegularFile(path, fd, offset)
 
     def get_size(self, *names: str) -> int | None:
-        """The size in bytes of a plain file below this directory; None: there is none."""
+        """Return the size in bytes of a plain file; None if it does not exist."""
         *folders, name = names
         _check_name(name, self.path)
         try:
@@ -108,14 +109,14 @@ class Directory:
         except (FileNotFoundError, MalformedError, NotFoundError):
             return None
         except OSError as error:
-            raise to_bundler_error(error, self.path.joinpath(*names), "cannot look at") from error
+            raise to_bundler_error(error, self.path.joinpath(*names), "cannot examine") from error
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def read(self, *names: str, limit: int) -> bytes:
-        """All of a small plain file.
+        """Read all of a small plain file.
 
         Raises:
-            LimitError: it holds more than ``limit`` bytes.
+            LimitError: it has more than ``limit`` bytes.
             MalformedError, NotFoundError, MediumError: as ``open_file``.
         """
         with self.open_file(*names) as file:
@@ -128,9 +129,9 @@ class Directory:
             raise LimitError(f"{file.path}: more than the {limit:,} bytes allowed")
 
     def list_names(self) -> list[str]:
-        """What the directory holds, sorted."""
+        """Return the names in the directory, sorted."""
         try:
-            # A descriptor has one reading position for all threads, so each listing opens its own.
+            # Threads share the position of a descriptor, so each listing opens its own.
             fresh = os.open(".", _DIRECTORY, dir_fd=self.fd)
             try:
                 return sorted(os.listdir(fresh))  # noqa: PTH208 - by descriptor, not by path
@@ -140,7 +141,7 @@ class Directory:
             raise to_bundler_error(error, self.path, "cannot list") from error
 
     def remove(self, name: str) -> None:
-        """Remove a file or link, if it is there."""
+        """Remove a file or link, if it exists."""
         _check_name(name, self.path)
         try:
             os.unlink(name, dir_fd=self.fd)
@@ -150,7 +151,7 @@ class Directory:
             raise to_bundler_error(error, self.path / name, "cannot remove") from error
 
     def rename(self, name: str, new: str, *, to: Directory | None = None) -> None:
-        """Call a file ``new``, in this directory or in ``to``, in place of what is there."""
+        """Rename a file, in this directory or into ``to``, replacing a file called ``new``."""
         target = to or self
         _check_name(name, self.path)
         _check_name(new, target.path)
@@ -160,7 +161,7 @@ class Directory:
             raise to_bundler_error(error, target.path / new, "cannot write") from error
 
     def close(self) -> None:
-        """Let go of the directory."""
+        """Close the directory."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -173,7 +174,7 @@ class Directory:
 
 
 class RegularFile:
-    """A plain file as a stream; a context manager that closes it. Not for two threads at once."""
+    """A plain file as a stream, and a context manager that closes it. For one thread."""
 
     def __init__(self, path: Path, fd: int, offset: int = 0) -> None:
         self.path = path
@@ -191,11 +192,11 @@ class RegularFile:
 
     @classmethod
     def open(cls, path: Path, offset: int = 0) -> RegularFile:
-        """Open a file that a user named; links in its path are the user's own.
+        """Open a file that the user named; links in its path are followed.
 
         Raises:
             MalformedError: it is a directory, a pipe or a device.
-            NotFoundError: it is not there.
+            NotFoundError: it does not exist.
             MediumError: it cannot be read.
         """
         try:
@@ -205,29 +206,29 @@ class RegularFile:
         return cls(path, fd, offset)
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, or all that is left."""
+        """Read at most ``size`` bytes, or to the end."""
         try:
             return self._file.read(size) or b""
         except OSError as error:
             raise to_bundler_error(error, self.path, "cannot read") from error
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill part of ``buffer``; 0 at the end."""
+        """Read into ``buffer`` and return the number of bytes; 0 at the end."""
         try:
             return self._file.readinto(buffer) or 0
         except OSError as error:
             raise to_bundler_error(error, self.path, "cannot read") from error
 
     def seek(self, offset: int) -> None:
-        """Go on reading ``offset`` bytes from the beginning."""
+        """Continue at ``offset`` from the beginning."""
         self._file.seek(offset)
 
     def fileno(self) -> int:
-        """The file descriptor, still owned by this reader."""
+        """Return the file descriptor, which this reader owns."""
         return self._file.fileno()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -238,10 +239,10 @@ class RegularFile:
 
 
 class FileSlice:
-    """Part of an open file as a stream, with a position of its own; the file's owner closes it.
+    """Part of an open file as a stream with its own position; the file's owner closes it.
 
-    Many slices of one file may be read at once, each by one thread. A context manager, for the
-    sake of those who expect one.
+    Several slices of a file may be read at the same time, each by one thread. The context manager
+    does nothing.
     """
 
     def __init__(self, file: RegularFile, start: int, size: int) -> None:
@@ -250,7 +251,7 @@ class FileSlice:
         self._end = start + max(0, size)
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, or all that is left."""
+        """Read at most ``size`` bytes, or to the end."""
         left = self._end - self._position
         buffer = bytearray(left if size < 0 else min(size, left))
         filled = 0
@@ -259,7 +260,7 @@ class FileSlice:
         return bytes(buffer[:filled])
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill part of ``buffer``; 0 at the end."""
+        """Read into ``buffer`` and return the number of bytes; 0 at the end."""
         room = buffer[: max(0, self._end - self._position)]
         if not room:
             return 0
@@ -278,37 +279,30 @@ class FileSlice:
 
 
 def create_directories(path: Path) -> list[Path]:
-    """Make ``path`` and what is missing above it; what was made, from the top down.
+    """Create ``path`` and missing parents; return the created directories, parents first.
 
     Raises:
-        MediumError, NoSpaceError: it cannot be made.
-        UsageError: a file is in the way.
+        MediumError, NoSpaceError: a directory cannot be created.
+        UsageError: ``path`` is a file.
     """
-    missing = [one for one in (path, *path.parents) if not one.exists()]
+    missing = [each for each in (path, *path.parents) if not each.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise UsageError(f"{path}: is a file, and a directory is to be written there") from None
+        raise UsageError(f"{path}: is a file (expected a directory)") from None
     except OSError as error:
-        raise to_bundler_error(error, path, "cannot make this directory") from error
+        raise to_bundler_error(error, path, "cannot create this directory") from error
     return missing[::-1]
 
 
-def remove_directories(made: Sequence[Path]) -> None:
-    """Remove what ``make_directory`` made, as far as nothing lies in it."""
-    with suppress(OSError):  # not empty: it is wanted
-        for path in reversed(made):
+def remove_directories(created: Sequence[Path]) -> None:
+    """Remove directories that ``create_directories`` returned, unless they contain something."""
+    with suppress(OSError):  # not empty
+        for path in reversed(created):
             path.rmdir()
 
 
-def _make(name: str, fd: int) -> None:
-    try:
-        os.mkdir(name, 0o755, dir_fd=fd)
-    except FileExistsError:
-        return
-
-
 def _check_name(name: str, path: Path) -> None:
-    """The last line of defence: nothing that goes elsewhere is ever given to the system."""
+    """Refuse anything but the name of one directory entry."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise MalformedError(f"{path}: {name[:160]!r} is not the name of one file")

@@ -1,4 +1,4 @@
-"""Readers: the protocols, the reader that verifies, a reader of bytes in memory.
+"""Readers: protocols, reading loops, the reader that verifies, a reader of bytes in memory.
 
 Read ``reader`` first.
 """

@@ -1,4 +1,4 @@
-"""Bytes that are held and known already, as content to be stored."""
+"""Content in memory whose descriptor is known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class InMemoryContent:
-    """``raw``, which is what ``descriptor`` says; whoever makes this has seen to that.
+    """``raw`` as content; the caller has verified that it matches ``descriptor``.
 
-    For manifests of schema 1, whose digest is not that of all of their bytes.
+    Used for schema 1 manifests, whose digest is not the digest of all their bytes.
     """
 
     def __init__(self, raw: bytes, descriptor: Descriptor) -> None:
@@ -21,7 +21,7 @@ class InMemoryContent:
 
     @property
     def position(self) -> int:
-        """How many bytes were read so far."""
+        """The number of bytes read so far."""
         return self._stream.tell()
 
     @property
@@ -30,13 +30,13 @@ class InMemoryContent:
         return self._descriptor.size
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """As ``Reader.readinto``."""
+        """Read into ``buffer`` and return the number of bytes; 0 at the end."""
         return self._stream.readinto(buffer)
 
     def read(self, size: int = -1, /) -> bytes:
-        """As ``Reader.read``."""
+        """Read at most ``size`` bytes, or to the end."""
         return self._stream.read(size)
 
     def descriptor(self) -> Descriptor:
-        """What the bytes are."""
+        """Return the descriptor."""
         return self._descriptor

@@ -1,4 +1,4 @@
-"""What can be read, and the one buffer size that all streams move by."""
+"""Protocols of byte streams, and loops that read them."""
 
 from __future__ import annotations
 
@@ -14,40 +14,41 @@ BUFFER_SIZE = 1024 * 1024
 
 
 class Reader(Protocol):
-    """A stream of bytes; both methods return nothing at its end. Not for two threads at once."""
+    """A stream of bytes. For one thread."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, or all that is left."""
+        """Read at most ``size`` bytes, or to the end; empty at the end."""
         ...
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill part of ``buffer``; how many bytes, 0 at the end."""
+        """Read into ``buffer`` and return the number of bytes; 0 at the end."""
         ...
 
 
 class Content(Reader, Protocol):
-    """A stream to be stored, which verifies itself or computes its digest as it goes by.
+    """A stream to be stored, which verifies itself or computes its digest while it is read.
 
-    Who stores it reads it to its end, and keeps nothing if a read raises. Its maker owns it.
+    The destination reads it to its end, and stores nothing if a read raises an error. The caller
+    of the destination closes it.
     """
 
     @property
     def position(self) -> int:
-        """How many bytes went by already; more than 0 only where a push goes on."""
+        """The number of bytes that are read already; not 0 at first if a push resumes."""
         ...
 
     @property
     def size(self) -> int | None:
-        """The size of the whole in bytes; None while it is being made."""
+        """The size of the whole content in bytes; None if it is not known before the end."""
         ...
 
     def descriptor(self) -> Descriptor:
-        """What was read; only after the end."""
+        """Return the descriptor of the content; only after the end."""
         ...
 
 
 def new_buffer() -> memoryview:
-    """A fresh buffer to hand to ``readinto`` again and again."""
+    """Create a buffer for repeated calls of ``readinto``."""
     return memoryview(bytearray(BUFFER_SIZE))
 
 

@@ -1,8 +1,8 @@
-"""A reader that fails instead of ending when its bytes are not the ones that were promised.
+"""Reader that verifies size and digest.
 
-Where a size was promised it never hands out the last bytes before the digest of the whole was
-compared, so whoever writes while reading cannot finish a wrong file; where none was, it raises in
-place of the end. It reads at most ``size`` bytes, and one more to see that the stream ends there.
+If the size is known, the last bytes are returned only after the digest of the whole content is
+verified, so a writer cannot complete a wrong file; otherwise the error is raised at the end. At
+most ``size`` bytes are read, and one more to verify that the stream ends there.
 """
 
 from __future__ import annotations
@@ -21,19 +21,18 @@ if TYPE_CHECKING:
 
 
 class VerifiedReader:
-    """The bytes of ``source``, compared with ``digest`` and ``size`` as they go by.
+    """The bytes of ``source``, verified against ``digest`` and ``size`` while they are read.
 
     Args:
-        source: where the bytes come from; its owner closes it.
+        source: the stream to verify; its owner closes it.
         subject: the content's name in messages.
-        digest: the promised digest; None computes a sha256.
-        size: the promised size in bytes; None if none was promised.
-        limit: the most bytes to take where ``size`` is None.
-        observe: called with the number of bytes after each read; may raise to stop.
+        digest: the expected digest; None: compute a sha256.
+        size: the expected size in bytes; None if unknown.
+        limit: the maximum number of bytes if ``size`` is None.
+        observe: called with the number of bytes after each read; an error that it raises ends
+            the read.
 
-    After a failure it stays failed: a second read raises RuntimeError and never ends.
-
-    Not for two threads at once.
+    After an error, every further read raises RuntimeError. For one thread.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class VerifiedReader:
         observe: Callable[[int], None] | None = None,
     ) -> None:
         self._source = source
-        self._what = subject
+        self._subject = subject
         self._digest = digest
         self._size = size
         self._media_type = media_type
@@ -61,24 +60,24 @@ class VerifiedReader:
 
     @property
     def position(self) -> int:
-        """How many bytes were read so far."""
+        """The number of bytes read so far."""
         return self._position
 
     @property
     def size(self) -> int | None:
-        """The promised size in bytes."""
+        """The expected size in bytes; None if unknown."""
         return self._size
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill part of ``buffer``; 0 at the end.
+        """Read into ``buffer`` and return the number of bytes; 0 at the end.
 
         Raises:
-            DigestMismatchError: instead of handing out the last bytes.
-            SizeMismatchError: the stream is shorter or longer than promised.
+            DigestMismatchError: the digest differs; the last bytes are not returned.
+            SizeMismatchError: the stream is shorter or longer than expected.
             LimitError: more bytes than allowed.
         """
         if self._failed:
-            raise RuntimeError("the stream has failed, and cannot be read on")
+            raise RuntimeError("the stream has failed")
         if self._ended or (not len(buffer) and self._position != self._size):
             return 0
         self._failed = True  # until this read has succeeded
@@ -96,7 +95,7 @@ class VerifiedReader:
         return count
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, or all that is left; raises as ``readinto`` does."""
+        """Read at most ``size`` bytes, or to the end; raises the errors of ``readinto``."""
         if size < 0:
             chunks = []
             while chunk := self.read(BUFFER_SIZE):
@@ -107,18 +106,18 @@ class VerifiedReader:
         return bytes(buffer[:count]) if count != size else bytes(buffer)
 
     def skip(self, count: int) -> None:
-        """Read and hash ``count`` bytes without handing them out."""
+        """Read and hash ``count`` bytes without returning them."""
         buffer = memoryview(bytearray(min(count, BUFFER_SIZE)))
         while count:
             got = self.readinto(buffer[: min(count, len(buffer))])
             if not got:
                 raise SizeMismatchError(
-                    self._what, expected=self._position + count, got=f"only {self._position}"
+                    self._subject, expected=self._position + count, got=f"only {self._position}"
                 )
             count -= got
 
     def descriptor(self) -> Descriptor:
-        """What was read; only after the end."""
+        """Return the descriptor of the content; only after the end."""
         if self._failed or not self._ended:
             raise RuntimeError("the stream has not been read to its end")
         digest = self._digest or Digest(f"sha256:{self._hasher.hexdigest()}")
@@ -127,15 +126,17 @@ class VerifiedReader:
     def _check(self, count: int) -> None:
         if self._size is None:
             if self._limit is not None and self._position > self._limit:
-                raise LimitError(f"{self._what}: more than the {self._limit:,} bytes allowed")
+                raise LimitError(f"{self._subject}: more than the {self._limit:,} bytes allowed")
             if count == 0:
                 self._finish()
         elif self._position == self._size:
             if self._source.read(1):
-                raise SizeMismatchError(self._what, expected=self._size, got="more")
+                raise SizeMismatchError(self._subject, expected=self._size, got="more")
             self._finish()
         elif count == 0:
-            raise SizeMismatchError(self._what, expected=self._size, got=f"only {self._position}")
+            raise SizeMismatchError(
+                self._subject, expected=self._size, got=f"only {self._position}"
+            )
 
     def _finish(self) -> None:
         self._ended = True
@@ -143,4 +144,4 @@ class VerifiedReader:
             return
         got = f"{self._digest.algorithm}:{self._hasher.hexdigest()}"
         if got != self._digest.text:
-            raise DigestMismatchError(self._what, expected=self._digest.text, got=got)
+            raise DigestMismatchError(self._subject, expected=self._digest.text, got=got)

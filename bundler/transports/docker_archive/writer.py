@@ -15,7 +15,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict
 
-from bundler.content.archives.tar_writer import TarWriter, padded
+from bundler.content.archives.tar_header import padded
+from bundler.content.archives.tar_writer import TarWriter
 from bundler.errors import (
     ConflictError,
     DigestMismatchError,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -11,15 +13,22 @@ from bundler.cli.options.command import command
 from bundler.cli.options.group import option
 from bundler.cli.options.names import naming
 from bundler.cli.options.registry_access import registry_access
-from bundler.cli.output import reports
+from bundler.cli.output import receipts, reports
 from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import TrustError, UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
+    from bundler.bundle.importing.import_bundle import Existing
+    from bundler.bundle.importing.target import ImportTarget
     from bundler.cli.options.names import NamingOptions
     from bundler.cli.options.registry_access import AccessOptions
+    from bundler.cli.runtime.context import CommandRun
+    from bundler.config.registry_access import RegistryOverride
+    from bundler.copy.target_names import NameMapping
+    from bundler.trust.keys import PublicKey
 
 
 @command(
@@ -81,29 +90,91 @@ def import_(
     """
     public = signing_keys.read_public_keys(trusted)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
-    from bundler.cli.options import import_target  # noqa: PLC0415 - as above
 
-    goal = import_target.goal(target, naming, access, context.environment)
-    patterns = import_target.patterns(only)
-    account = None if dry_run else import_target.receipts(receipt, context.environment)
+    location, names, existing, overrides = _read_target(
+        target, naming, access, context.environment.variables
+    )
+    patterns = _compile_patterns(only)
+    receipt_path = None if dry_run else receipts.choose_path(receipt, context.environment)
     with context.run(jobs) as run:
         if verify_first:
-            import_target.verify_first(bundle, public, run)
+            _verify(bundle, public, run)
         request = import_bundle.ImportRequest(
             bundle=bundle,
-            target=goal.target,
-            options=run.open_options(goal.overrides),
+            target=location,
+            options=run.open_options(overrides),
             keys=public,
             allow_unsigned=allow_unsigned,
             allow_expired=allow_expired,
-            names=goal.names,
+            names=names,
             only=patterns,
-            existing=goal.existing,
+            existing=existing,
             dry_run=dry_run,
         )
         engine = run.engine_options(keep_going=keep_going, read_everything=True)
         report = import_bundle.import_bundle(request, engine)
     reports.imported(report, as_json=as_json, dry_run=dry_run)
-    if account is not None:
-        import_target.keep(report.to_json(), account, quiet=context.quiet)
+    if receipt_path is not None:
+        receipts.write(report.to_json(), receipt_path, quiet=context.quiet)
     report.check()
+
+
+def _read_target(
+    target: str, naming: NamingOptions, access: AccessOptions, variables: Mapping[str, str]
+) -> tuple[ImportTarget, NameMapping, Existing, Mapping[str, RegistryOverride]]:
+    """Combine the command line with the target file, if ``target`` is one.
+
+    Returns:
+        The target, the mapping of names, the handling of existing names, and the settings of the
+        target's registry by its host. The command line overrides the file.
+
+    Raises:
+        UsageError: if an option does not apply to the target.
+        InvalidBundleManifestError: with every mistake in the file.
+    """
+    from bundler.bundle.importing.target import RegistryTarget, parse_target  # noqa: PLC0415
+    from bundler.copy.target_names import NameMapping, parse_rules  # noqa: PLC0415
+
+    rules, keep_host = parse_rules(naming.moves), naming.keep_host
+    existing = naming.existing
+    override = access.override()
+    if target.endswith((".yaml", ".yml")):
+        from bundler.bundle.manifest import target_file  # noqa: PLC0415 - loads yaml and jsonschema
+
+        file = target_file.load(Path(target), environment=variables)
+        location = file.target
+        known = {source for source, _ in rules}
+        rules = (*rules, *(rule for rule in file.names if rule[0] not in known))
+        keep_host = keep_host or file.keep_host
+        existing = existing or file.existing
+        override = file.override if override is None else override.with_defaults(file.override)
+    else:
+        location = parse_target(target)
+    host = location.domain if isinstance(location, RegistryTarget) else None
+    if host is None and access.given:
+        raise UsageError(f"{target[:200]!r}: not a registry, so registry options do not apply")
+    names = NameMapping(rules, "host-path" if keep_host else "path")
+    overrides = {host: override} if host and override else {}
+    return location, names, cast("Existing", existing or "error"), overrides
+
+
+def _compile_patterns(texts: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    try:
+        return tuple(map(re.compile, texts))
+    except re.error as error:
+        raise UsageError(f"--only {error.pattern!r}: {error}") from None
+
+
+def _verify(bundle: Path, keys: tuple[PublicKey, ...], run: CommandRun) -> None:
+    """Read the whole bundle before anything is pushed.
+
+    Raises:
+        DamagedBundleError: if something in it is damaged.
+    """
+    from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with --verify-first
+
+    verification = verify(bundle, keys, cancellation=run.cancellation, emit=run.emit)
+    try:
+        verification.check()
+    except TrustError:
+        return  # the import decides about trust: it may allow an unsigned or expired bundle

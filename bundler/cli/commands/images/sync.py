@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.options import common
-from bundler.cli.options import sync as syncing
 from bundler.cli.options.command import command
 from bundler.cli.options.conversion import convert_manifests
-from bundler.cli.options.group import option
+from bundler.cli.options.group import option, option_group, spec
 from bundler.cli.options.platforms import platforms
 from bundler.cli.options.registry_access import both_sides
 from bundler.cli.options.retry import retry_options
@@ -24,7 +24,89 @@ if TYPE_CHECKING:
     from bundler.cli.options.platforms import PlatformOptions
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.options.retry import Retry
-    from bundler.cli.options.sync import SyncOptions
+    from bundler.cli.runtime.context import CommandRun
+    from bundler.images.sync.sources import SourceKind, SyncSource
+    from bundler.images.sync.targets import DestinationTransport, SyncDestination
+    from bundler.ports import OpenOptions
+
+_SOURCES = ("containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml")
+_DESTINATIONS = ("containers-storage", "dir", "docker", "oci", "oci-archive")
+DEFAULT_JOBS = 8
+"""More than for one image: syncs of small images mostly wait for responses."""
+
+_REMOTE = ("docker", "yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """The options of source and destination."""
+
+    source_kind: SourceKind
+    destination_kind: DestinationTransport
+    scoped: bool = False
+    suffix: str = ""
+    moves: tuple[str, ...] = ()
+
+    def create_source(self, text: str, access: AccessOptions) -> SyncSource:
+        """Return the source, with the settings of its registries."""
+        from bundler.images.sync.sources import SyncSource  # noqa: PLC0415 - not for --help
+
+        override = access.override() if self.source_kind in _REMOTE else None
+        return SyncSource(self.source_kind, text, override)
+
+    def create_destination(self, text: str) -> SyncDestination:
+        """Return the destination, with the mapping of target names."""
+        from bundler.copy.target_names import NameMapping, parse_rules  # noqa: PLC0415 - as above
+        from bundler.images.sync.targets import SyncDestination  # noqa: PLC0415 - not for --help
+
+        names = NameMapping(
+            parse_rules(self.moves), "full" if self.scoped else "basename", suffix=self.suffix
+        )
+        return SyncDestination(self.destination_kind, text, names)
+
+    def source_options(self, run: CommandRun, text: str, access: AccessOptions) -> OpenOptions:
+        """Return the options for opening the sources; settings of registries are in the source."""
+        if self.source_kind in _REMOTE:
+            return run.open_options()
+        text = f"{self.source_kind}:{text}"
+        return run.open_options_for(text, access.settings_for(text))
+
+    def destination_options(self, run: CommandRun, text: str, access: AccessOptions) -> OpenOptions:
+        """Return the options for opening the destination; ``text`` is the prefix of references."""
+        if self.destination_kind == "docker":
+            text = f"//{text.rstrip('/')}/image"
+        text = f"{self.destination_kind}:{text}"
+        return run.open_options_for(text, access.settings_for(text))
+
+
+_OPTIONS = {
+    "source_kind": spec(
+        "-s",
+        "--src",
+        required=True,
+        type=click.Choice(_SOURCES),
+        help="Transport of SOURCE, or yaml.",
+    ),
+    "destination_kind": spec(
+        "-d",
+        "--dest",
+        required=True,
+        type=click.Choice(_DESTINATIONS),
+        help="Transport of DESTINATION.",
+    ),
+    "scoped": spec(
+        "--scoped", is_flag=True, help="Keep the source registry and path in target names."
+    ),
+    "suffix": spec(
+        "--append-suffix", default="", metavar="TEXT", help="Append TEXT to each target name."
+    ),
+    "moves": spec(
+        "--names",
+        multiple=True,
+        metavar="FROM=TO",
+        help="Replace the prefix FROM of references by TO. May be repeated.",
+    ),
+}
 
 
 @command(
@@ -32,7 +114,7 @@ if TYPE_CHECKING:
 )
 @click.argument("source")
 @click.argument("destination")
-@syncing.endpoints
+@option_group(SyncOptions, "endpoints", "Source and destination", _OPTIONS)
 @platforms
 @option("--referrers", is_flag=True, help="Also copy signatures, attestations and SBOMs.")
 @convert_manifests
@@ -41,7 +123,7 @@ if TYPE_CHECKING:
 @common.dry_run("Print which images would be copied; write nothing.")
 @both_sides(local=False)
 @retry_options
-@common.jobs(f"Number of parallel transfers (default: {syncing.DEFAULT_JOBS}).")
+@common.jobs(f"Number of parallel transfers (default: {DEFAULT_JOBS}).")
 @common.as_json
 @pass_context
 def sync(
@@ -72,16 +154,16 @@ def sync(
     from bundler.images.sync.sync import SyncRequest, sync_images  # noqa: PLC0415 - not for --help
 
     request = SyncRequest(
-        endpoints.question(source, src_access),
+        endpoints.create_source(source, src_access),
         endpoints.create_destination(destination),
         platforms.selection(context.platform),
         referrers,
         conversion.options(context.environment),
         conversion.signatures,
     )
-    with context.run(jobs or syncing.DEFAULT_JOBS) as run:
-        reading = endpoints.reading(run, source, src_access)
-        writing = endpoints.writing(run, destination, dest_access)
+    with context.run(jobs or DEFAULT_JOBS) as run:
+        reading = endpoints.source_options(run, source, src_access)
+        writing = endpoints.destination_options(run, destination, dest_access)
         engine, check = run.engine_options(keep_going=keep_going), context.policy_check()
         report = run.retry(
             retry,

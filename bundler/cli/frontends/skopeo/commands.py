@@ -44,7 +44,7 @@ def copy(context: CommandContext, line: CommandLine) -> None:
 
 def sync(context: CommandContext, line: CommandLine) -> None:
     """Copy images that are missing at the destination; the log is the only output."""
-    from bundler.cli.options.sync import DEFAULT_JOBS  # noqa: PLC0415 - as above
+    from bundler.cli.commands.images.sync import DEFAULT_JOBS  # noqa: PLC0415 - as above
     from bundler.images.sync.sync import sync_images  # noqa: PLC0415
 
     source, destination = line.arguments

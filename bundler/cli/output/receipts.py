@@ -1,0 +1,61 @@
+"""Files for the receipts of imports."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+from typing import TYPE_CHECKING
+
+from bundler.cli.output import text
+from bundler.errors import ConfigError, MediumError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.cli.runtime.environment import Environment
+
+
+def choose_path(path: Path | None, environment: Environment) -> Path:
+    """Return the file ``path``, or the directory of receipts if it is None.
+
+    Called before the first push: an import whose receipt cannot be written does not begin.
+
+    Raises:
+        MediumError: if the receipt cannot be written there.
+    """
+    folder = path.parent if path else None
+    try:
+        if folder is None:
+            folder = environment.state_directory / "airbundle" / "receipts"
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ConfigError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.message
+        raise MediumError(
+            f"{folder or 'receipts'}: the receipt cannot be written: {reason}",
+            hint="choose a writable file with --receipt FILE",
+        ) from None
+    return path or folder
+
+
+def write(receipt: dict[str, object], path: Path, *, quiet: bool) -> None:
+    """Write the receipt to ``path``; in a directory, to a new file."""
+    from bundler.content.files import atomic_write  # noqa: PLC0415 - not for --help
+
+    if path.is_dir():
+        name = f"{receipt['stream']}-{receipt['serial']}-{receipt['ended']}.json"
+        path = _find_unused_name(path / name.replace(":", ""))
+    atomic_write.write_bytes(path, json.dumps(receipt, indent=2).encode() + b"\n")
+    text.aside(f"receipt: {path}", quiet=quiet)
+
+
+def _find_unused_name(path: Path) -> Path:
+    """Return ``path``, with a number if it exists: two imports may end in the same second."""
+    numbers = itertools.count(2)
+    found = path
+    while found.exists():
+        found = path.with_stem(f"{path.stem}-{next(numbers)}")
+    return found

@@ -5,7 +5,7 @@ Front ends create requests; ``resolve`` turns each of them into a ``ResolvedImag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bundler.copy.platform_selection import EVERYTHING, Selection
@@ -68,7 +68,9 @@ class ImageRequest:
     reads_platform: bool = True
     """Read the config of an image that is in no index to find its platform."""
 
-    @property
-    def label(self) -> str:
-        """The name of the image in messages and reports."""
-        return str(self.reference or self.source)
+    label: str = field(init=False, compare=False)
+    """The name of the image in messages and reports."""
+
+    def __post_init__(self) -> None:
+        """Format the label once: it is the key of an image in plans and reports."""
+        object.__setattr__(self, "label", str(self.reference or self.source))

@@ -1,1 +1,1 @@
-"""Export a bundle manifest into a bundle. Read ``export`` first."""
+"""Export images into a bundle. Read ``export`` first, then ``resolve`` and ``seal``."""

@@ -1,11 +1,11 @@
-"""A bundle's directory: the names in it, who may write there, and how to read it safely.
+"""The directory of a bundle: the names in it, and safe access to its files.
 
     bundle.json  bundle.json.<16 hex>.sig  SHA256SUMS  VERIFY.txt
     oci-layout  index.json  blobs/<algorithm>/<hex>              format oci
     images/<hex of the root>/…                                   format dir
 
-A medium comes from outside: a name in it is a path only after it passed ``is_path``, and a file
-is opened only if it and every directory above it, up to the bundle's, are what they seem.
+A medium is untrusted. A name is used as a path only after ``is_path`` accepted it, and a file is
+opened only if neither it nor a directory between it and the bundle is a symbolic link.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TOP = frozenset({INVENTORY, SUMS, GUIDE, MARKER, INDEX, BLOBS, IMAGES})
 _SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
 _HEX = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha512": re.compile(r"[0-9a-f]{128}")}
 _DIR_PART = re.compile(r"(?:(sha512)-)?([0-9a-f]+)(?:\.manifest\.json)?")
-# What operating systems leave on any medium that they mount.
+# Files that operating systems create on a medium that they mount.
 _SYSTEM = re.compile(
     r"\._.*|\.DS_Store|\.Trash.*|\.Spotlight-V100|\.fseventsd|\.TemporaryItems"
     r"|System Volume Information|\$RECYCLE\.BIN|Thumbs\.db|desktop\.ini|lost\+found"
@@ -58,13 +58,14 @@ EntryKind = Literal["file", "special"]
 
 @dataclass(frozen=True, slots=True)
 class BundleFile:
-    """Something found in a bundle's directory; ``size`` in bytes."""
+    """A file in the directory of a bundle; ``size`` in bytes."""
 
     path: str
-    """Relative, with slashes."""
+    """The relative path, with slashes."""
     kind: EntryKind
-    """``special``: a link, pipe, socket, device or a directory where a file belongs; neither
-    followed nor opened."""
+    """``special``: a link, pipe, socket or device, or a directory in place of a file; it is neither
+    followed nor opened.
+    """
     size: int
     shared: tuple[int, int] | None = None
     """Equal for the names of one file that has several (hard links)."""
@@ -72,42 +73,42 @@ class BundleFile:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryScan:
-    """All that lies in a bundle's directory."""
+    """The files in the directory of a bundle."""
 
     entries: dict[str, BundleFile]
-    """What belongs to a bundle, or lies where only a bundle's files may lie."""
+    """Files of the bundle, and other files in directories that only a bundle uses, by path."""
     ignored: int
-    """How many other things: a stick's system files, somebody's notes."""
+    """The number of other files, such as the system files of a stick."""
 
 
 def format_signature_name(key_id: str) -> str:
-    """The name of the signature by the key with this id."""
+    """Return the file name of the signature by the key with this ID."""
     return f"{INVENTORY}.{key_id[:16]}.sig"
 
 
 def parse_signature_name(name: str) -> str | None:
-    """The first 16 digits of the key id that a signature's file name tells; None: another file."""
+    """Return the first 16 digits of the key ID in a signature's file name; None: another file."""
     match = _SIGNATURE.fullmatch(name)
     return match[1] if match else None
 
 
 def is_listed(path: str) -> bool:
-    """Whether SHA256SUMS lists this file of a bundle: all but itself and what signs it."""
+    """Whether SHA256SUMS lists a file: all but itself, ``bundle.json`` and the signatures."""
     return path not in (INVENTORY, SUMS) and parse_signature_name(path) is None
 
 
 def find_blob_path(digest: Digest) -> str:
-    """Where format ``oci`` keeps a blob or manifest."""
+    """Return the path of a blob or manifest in format ``oci``."""
     return f"{BLOBS}/{digest.algorithm}/{digest.hex}"
 
 
 def find_image_path(root: Digest) -> str:
-    """The directory where format ``dir`` keeps an image."""
+    """Return the directory of an image in format ``dir``."""
     return f"{IMAGES}/{root.hex}"
 
 
 def find_part_path(root: Digest, digest: Digest, *, manifest: bool) -> str:
-    """Where format ``dir`` keeps one part of the image ``root``."""
+    """Return the path of content of the image ``root`` in format ``dir``."""
     if digest == root:
         return f"{find_image_path(root)}/manifest.json"
     prefix = "" if digest.algorithm == "sha256" else f"{digest.algorithm}-"
@@ -115,12 +116,12 @@ def find_part_path(root: Digest, digest: Digest, *, manifest: bool) -> str:
 
 
 def find_version_path(root: Digest) -> str:
-    """The file by which ``dir:`` knows the form of the image ``root``."""
+    """Return the path of the file with the version of the ``dir:`` format."""
     return f"{find_image_path(root)}/version"
 
 
 def parse_digest(path: str) -> Digest | None:
-    """The digest that a file's path promises; None where it promises none."""
+    """Return the digest in the path of a file; None if there is none."""
     match path.split("/"):
         case ["blobs", ("sha256" | "sha512") as algorithm, name]:
             return _parse_hex(algorithm, name)
@@ -134,7 +135,7 @@ def parse_digest(path: str) -> Digest | None:
 
 
 def is_content(path: str) -> bool:
-    """Whether an export gives this name to content: a blob, an image's file, or an unfinished one.
+    """Whether an export uses this path for content: a blob, a file of an image, or a partial one.
 
     Such a file may be unlisted: an interrupted renewal leaves it beside the former bundle.
     """
@@ -150,30 +151,30 @@ def is_content(path: str) -> bool:
 
 
 def is_system_file(name: str) -> bool:
-    """Whether an operating system leaves files of this name on whatever it mounts."""
+    """Whether operating systems create files of this name on a medium."""
     return _SYSTEM.fullmatch(name) is not None
 
 
 def is_image(name: str) -> bool:
-    """Whether ``images/`` may hold a directory of this name."""
+    """Whether a directory in ``images/`` may have this name."""
     return any(form.fullmatch(name) for form in _HEX.values()) or atomic_write.is_part(name)
 
 
 def may_be_left_over(name: str) -> bool:
-    """Whether an interrupted export may have left this name at the top of its directory."""
+    """Whether an interrupted export may leave this name at the top of its directory."""
     return name in _TOP or parse_signature_name(name) is not None or atomic_write.is_part(name)
 
 
 def is_path(text: str) -> bool:
-    """Whether ``text`` is a relative path that any file system can hold under that very name."""
+    """Whether ``text`` is a relative path that is valid on every file system."""
     return len(text) <= MAX_PATH and all(map(is_portable, text.split("/")))
 
 
 def scan(bundle: Path) -> DirectoryScan:
-    """Everything in the bundle's directory; follows no link and opens no file.
+    """List the files in the directory of a bundle; follows no link and opens no file.
 
     Raises:
-        NotFoundError: there is no such directory.
+        NotFoundError: the directory does not exist.
         MediumError: a directory cannot be read.
         LimitError: more entries than a bundle may have.
     """
@@ -196,13 +197,13 @@ def scan(bundle: Path) -> DirectoryScan:
 
 
 def open_file(bundle: Path, path: str) -> RegularFile:
-    """Open a plain file of the bundle; the caller closes it.
+    """Open a regular file of the bundle; the caller closes it.
 
     Neither it nor a directory between it and ``bundle`` may be a symbolic link.
 
     Raises:
-        NotFoundError: it is not there.
-        MalformedError: not a plain file, or reached through a link.
+        NotFoundError: it does not exist.
+        MalformedError: not a regular file, or reached through a link.
         MediumError: it cannot be read.
     """
     with Directory.open(bundle) as directory:
@@ -210,21 +211,21 @@ def open_file(bundle: Path, path: str) -> RegularFile:
 
 
 def read_file(bundle: Path, path: str, limit: int) -> bytes:
-    """All of a small file of the bundle; at most ``limit`` bytes.
+    """Read a small file of the bundle, of at most ``limit`` bytes.
 
     Raises:
         LimitError: it is larger.
-        NotFoundError, MalformedError, MediumError: as ``open_file``.
+        NotFoundError, MalformedError, MediumError: ``open_file`` raised it.
     """
     with Directory.open(bundle) as directory:
         return directory.read(*_split_path(path), limit=limit)
 
 
 def write_file(bundle: Path, name: str, data: bytes) -> None:
-    """Write a small file at the top of the bundle: durably, all of it or nothing.
+    """Atomically and durably write a small file at the top of the bundle.
 
     Raises:
-        NoSpaceError, MediumError: it cannot be written; what was there before still is.
+        NoSpaceError, MediumError: it cannot be written; the former file is unchanged.
     """
     atomic_write.write_bytes(bundle / name, data)
 
@@ -277,7 +278,7 @@ def _list_directory(bundle: Path, below: str) -> list[os.DirEntry[str]]:
 
 
 def _is_foreign(path: str, name: str) -> bool:
-    """Whether something is not a bundle's: by its place at the top, elsewhere by its name."""
+    """Whether a file does not belong to a bundle, judged by its name."""
     if "/" in path:
         return is_system_file(name)
     return name not in _TOP and parse_signature_name(name) is None

@@ -1,7 +1,7 @@
-"""Signatures on a bundle: over the exact bytes of ``bundle.json``, one file for each signer.
+"""Signatures of a bundle: each signs the exact bytes of ``bundle.json``, in a file of its own.
 
-A signature's file is named after its key, so that it can be found; that name is a hint. Only keys
-that the caller gives are ever trusted, and a bundle brings none.
+The file is named after the key, which is only a hint. Only keys that the caller provides are
+trusted; keys in a bundle are ignored.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ MAX_SIGNATURE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SignatureCheck:
-    """Who signed: proven for the keys that were given, hearsay for others."""
+    """The signers of a bundle."""
 
     signers: tuple[PublicKey, ...]
-    """The given keys whose signature verified; at least one."""
+    """The given keys whose signature was verified; at least one."""
     unknown: tuple[str, ...]
-    """File names of signatures by keys that were not given; they count for nothing."""
+    """The file names of signatures by other keys, which are ignored."""
 
 
 def sign(raw: bytes, keys: Sequence[PrivateKey]) -> dict[str, bytes]:
-    """A signature over ``raw`` by each key, by its file's name."""
+    """Sign ``raw`` with each key; return the signatures by file name."""
     return {layout.format_signature_name(key.public.id): key.sign(raw) for key in keys}
 
 
 def authenticate(
     raw: bytes, signatures: Mapping[str, bytes], keys: Sequence[PublicKey]
 ) -> SignatureCheck:
-    """Decide whether ``raw`` was signed by one of ``keys``.
+    """Verify that one of ``keys`` signed ``raw``.
 
     Args:
-        raw: the bytes of ``bundle.json``, not yet parsed.
-        signatures: each signature's bytes by its file's name.
+        raw: the bytes of ``bundle.json``, which are not parsed yet.
+        signatures: the signatures by file name.
         keys: the keys to trust.
 
     Raises:
-        InvalidSignatureError: a signature named after a given key does not verify, whatever the
+        InvalidSignatureError: a signature that is named after a given key does not verify, even if
             others do.
-        UnauthenticatedError: there is none by a given key.
+        UnauthenticatedError: there is no signature by a given key.
     """
     signers: list[PublicKey] = []
     unknown: list[str] = []
@@ -78,10 +78,10 @@ def authenticate(
 
 
 def read_signatures(bundle: Path) -> dict[str, bytes]:
-    """Every signature in the bundle, by its file's name.
+    """Read all signatures of a bundle, by file name.
 
     Raises:
-        LimitError: more of them, or larger ones, than allowed.
+        LimitError: too many signatures, or one that is too large.
         NotFoundError, MalformedError, MediumError: one cannot be read.
     """
     with Directory.open(bundle) as directory:
@@ -92,21 +92,21 @@ def read_signatures(bundle: Path) -> dict[str, bytes]:
 
 
 def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:
-    """The bytes of ``bundle.json`` and what they say; **not** authenticated.
+    """Read and parse ``bundle.json``; it is **not** authenticated.
 
     Raises:
         NotFoundError, MediumError: it cannot be read.
-        MalformedError, LimitError, UnsupportedError: as ``inventory.parse``.
+        MalformedError, LimitError, UnsupportedError: ``inventory.parse`` raised it.
     """
     raw = read_raw_inventory(bundle)
     return raw, inventory.parse(raw)
 
 
 def read_raw_inventory(bundle: Path) -> bytes:
-    """The bytes of ``bundle.json``, whatever they say.
+    """Read the bytes of ``bundle.json``.
 
     Raises:
-        NotFoundError: there is no such directory, or no finished bundle in it.
+        NotFoundError: the directory does not exist, or contains no complete bundle.
         MalformedError, LimitError, MediumError: it cannot be read.
     """
     try:
@@ -121,7 +121,7 @@ def read_raw_inventory(bundle: Path) -> bytes:
 
 
 def write_signatures(bundle: Path, raw: bytes, keys: Sequence[PrivateKey]) -> list[str]:
-    """Sign ``raw`` with each key and write the signatures durably; their file names.
+    """Sign ``raw`` with each key, and write the signatures durably; return their file names.
 
     Raises:
         MediumError: one cannot be written.
@@ -133,15 +133,14 @@ def write_signatures(bundle: Path, raw: bytes, keys: Sequence[PrivateKey]) -> li
 
 
 def sign_bundle(bundle: Path, keys: Sequence[PrivateKey]) -> list[str]:
-    """Add a signature by each key to a bundle that was finished earlier; their file names.
+    """Add a signature by each key to a complete bundle; return their file names.
 
-    Before that, ``bundle.json`` must parse, and SHA256SUMS be the one that it names. The files
-    themselves are not read.
+    ``bundle.json`` must parse, and SHA256SUMS must have the digest in it. Other files are not read.
 
     Raises:
-        NotFoundError: the directory holds no finished bundle.
-        DamagedBundleError: SHA256SUMS is not the one that ``bundle.json`` names.
-        LockedError: somebody is writing there.
+        NotFoundError: the directory contains no complete bundle.
+        DamagedBundleError: SHA256SUMS does not have the digest in ``bundle.json``.
+        LockedError: another process is writing there.
     """
     with Directory.open(bundle) as directory:
         lock(directory)

@@ -1,1 +1,1 @@
-"""Import a bundle into a registry or local storage. Read ``import_bundle`` first."""
+"""Import a bundle into a registry or a directory. Read ``import_bundle`` first, then ``target``."""

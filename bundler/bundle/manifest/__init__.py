@@ -1,4 +1,4 @@
-"""The bundle manifest that users write, and its pinned form, the lock file.
+"""The YAML files that users write: bundle manifests, their lock files, target files.
 
-Read ``load`` first.
+Read ``load`` first, then ``entries`` and ``expand``.
 """

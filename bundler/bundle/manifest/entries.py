@@ -144,7 +144,7 @@ def _read_image(
     context: YamlContext,
 ) -> ManifestEntry | None:
     if not isinstance(ref, ScalarNode) or ref.is_null:
-        return None  # the schema has found it already
+        return None  # the schema validation has found it
     options = read_options(item, defaults, context.findings)
     rename = _read_rename(get_member(item, "rename"), context.findings)
     parsed = _parse_source(ref, context)
@@ -212,7 +212,7 @@ def _read_tags(value: Value | None, findings: Findings) -> tuple[str, ...]:
 def _read_latest(value: Value | None) -> Latest | None:
     count = get_member(value, "count")
     if not isinstance(count, ScalarNode) or not count.isdecimal():
-        return None  # the schema has found it already
+        return None  # the schema validation has found it
     return Latest(int(count), "tag" if get_member(value, "by") == "tag" else "semver")
 
 

@@ -70,17 +70,17 @@ class Lock:
 
     name: str
     files: tuple[ManifestFile, ...]
-    """The bundle manifest and the files it included, as they were."""
+    """The bundle manifest and the files it included, with their digests."""
     images: tuple[ImageRequest, ...]
     """Requests for the locked digests, each with ``locked`` set.
 
     A registry is requested by digest; a local source must contain what was locked.
     """
 
-    def changed_files(self, manifest: BundleManifest) -> tuple[str, ...]:
-        """The files of ``manifest`` that are not as they were locked; empty: the lock holds.
+    def find_changed_files(self, manifest: BundleManifest) -> tuple[str, ...]:
+        """Return the files of ``manifest`` that differ from the locked ones, if any.
 
-        A file that was locked and is no longer included counts too.
+        Locked files that are no longer included count too.
         """
         locked = {file.path: file.digest for file in self.files}
         now = {file.path: file.digest for file in manifest.files}
@@ -88,9 +88,9 @@ class Lock:
 
 
 def find_lock_path(manifest: Path) -> Path:
-    """Where the lock of a bundle manifest lies.
+    """Return the path of the lock file of a bundle manifest.
 
-    ``plant.yaml`` has ``plant.lock.yaml``; ``images.txt``, which is no YAML, has
+    The lock file of ``plant.yaml`` is ``plant.lock.yaml``. A list, ``images.txt``, has
     ``images.txt.lock.yaml``.
     """
     yaml_file = manifest.suffix in (".yaml", ".yml")
@@ -117,12 +117,12 @@ def create(
 
 
 def read(path: Path) -> Lock:
-    """Read a lock.
+    """Read a lock file.
 
     Raises:
-        InvalidBundleManifestError: with every mistake as ``path:line:column: text``.
+        InvalidBundleManifestError: contains every mistake as ``path:line:column: text``.
         LimitError: the file is too large.
-        NotFoundError: there is no such file.
+        NotFoundError: the file does not exist.
     """
     findings = Findings()
     text = document.decode(document.read_bytes(path, MAX_BYTES), str(path))
@@ -148,16 +148,16 @@ def read(path: Path) -> Lock:
 
 
 def write(path: Path, lock: Lock) -> None:
-    """Replace the lock at ``path``, wholly or not at all.
+    """Atomically replace the lock file at ``path``.
 
     Raises:
-        MediumError, NoSpaceError: the former lock is untouched then.
+        MediumError, NoSpaceError: it cannot be written; the former file is unchanged.
     """
     atomic_write.write_bytes(path, dump(lock, path.parent))
 
 
 def dump(lock: Lock, folder: Path) -> bytes:
-    """The bytes of ``lock`` for a file in ``folder``."""
+    """Return the bytes of ``lock`` for a file in ``folder``."""
     value = {
         "format": FORMAT,
         "name": lock.name,

@@ -1,7 +1,7 @@
-"""How a bundle manifest or an import target says to reach a registry.
+"""Settings for a registry in a bundle manifest or a target file: TLS, credentials and limits.
 
-Secrets are named, not written: they are read here, when the file is, and go no further than the
-registry's client.
+The file refers to secrets by variables or files. They are read together with the file, and used by
+the registry client only.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
     from bundler.config.yaml.context import YamlContext
 
 
-def read_override(value: Value | None, around: YamlContext) -> RegistryOverride:
-    """What ``tls``, ``credentials`` and ``limits`` of ``value`` say; mistakes become findings."""
+def read_override(value: Value | None, context: YamlContext) -> RegistryOverride:
+    """Read ``tls``, ``credentials`` and ``limits`` of ``value``; mistakes become findings."""
     tls, secrets, limits = (get_member(value, key) for key in ("tls", "credentials", "limits"))
-    ca_file = around.resolve_path(get_member(tls, "caFile"))
+    ca_file = context.resolve_path(get_member(tls, "caFile"))
     return RegistryOverride(
-        credentials=_credentials(secrets, around),
-        authfile=around.resolve_path(get_member(secrets, "authfile")),
+        credentials=_credentials(secrets, context),
+        authfile=context.resolve_path(get_member(secrets, "authfile")),
         tls_verify=_switch(tls, "verify"),
         plain_http=_switch(tls, "plainHttp"),
         ca_files=() if ca_file is None else (ca_file,),
-        client_certificate=around.resolve_path(get_member(tls, "clientCert")),
-        client_key=around.resolve_path(get_member(tls, "clientKey")),
-        cert_dir=around.resolve_path(get_member(tls, "certDir")),
+        client_certificate=context.resolve_path(get_member(tls, "clientCert")),
+        client_key=context.resolve_path(get_member(tls, "clientKey")),
+        cert_dir=context.resolve_path(get_member(tls, "certDir")),
         limits=_limits(limits),
     )
 
 
-def _credentials(value: Value | None, around: YamlContext) -> Credentials | None:
+def _credentials(value: Value | None, context: YamlContext) -> Credentials | None:
     if not isinstance(value, MappingNode):
         return None
     users = [key for key in ("usernameEnv", "usernameFile") if key in value]
     words = [key for key in ("passwordEnv", "passwordFile") if key in value]
     ways = [bool(users or words), "authfile" in value, is_true(value.get("anonymous"))]
     if sum(ways) > 1 or len(users) > 1 or len(words) > 1 or len(users) != len(words):
-        around.findings.add(
+        context.findings.add(
             value.at,
             "`credentials`: expected one of usernameEnv and usernameFile with one of passwordEnv"
             " and passwordFile, or authfile alone, or anonymous alone",
@@ -49,10 +49,10 @@ def _credentials(value: Value | None, around: YamlContext) -> Credentials | None
         return ANONYMOUS
     if not users:
         return None
-    username = around.read_variable(value.get("usernameEnv")) or around.read_secret(
+    username = context.read_variable(value.get("usernameEnv")) or context.read_secret(
         value.get("usernameFile")
     )
-    password = around.read_variable(value.get("passwordEnv")) or around.read_secret(
+    password = context.read_variable(value.get("passwordEnv")) or context.read_secret(
         value.get("passwordFile")
     )
     return Credentials(username=username, password=password)
@@ -72,5 +72,5 @@ def _limits(value: Value | None) -> RateLimits | None:
             parallel=int(parallel) if isinstance(parallel, ScalarNode) else None,
             requests_per_second=float(rate) if isinstance(rate, ScalarNode) else None,
         )
-    except ValueError:  # the schema has found it already
+    except ValueError:  # the schema validation has found it
         return None

@@ -1,7 +1,7 @@
-"""Holds a file that a person wrote against its JSON Schema, and words each mistake for him.
+"""Validate a YAML file against its JSON Schema, and explain each mistake to its author.
 
-The same schemas serve editors, so they speak of numbers and switches; here every scalar is text,
-and counts as a number or a switch where it is written like one.
+Editors use the same schemas, in which numbers and booleans have their own types. Here every scalar
+is text, and counts as a number or a boolean if it is written like one.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _WORDS = {
 
 
 def validate(value: Value, schema: str, findings: Findings) -> None:
-    """Note every way in which ``value`` is not what the schema called ``schema`` asks for."""
+    """Add a finding for each violation of the schema called ``schema``."""
     for error in islice(_create_validator(schema).iter_errors(value), _MAX_ERRORS):
-        for at, text in _explain(_Mistake.of(error)):
+        for at, text in _explain(_Violation.of(error)):
             findings.add(at, text)
 
 
@@ -85,7 +85,7 @@ def _bound(
 
 
 def _pattern(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
-    """As JSON Schema, except that ``$`` is the end, and not a newline before it."""
+    """Match as JSON Schema does, but ``$`` does not match before a final newline."""
     exact = pattern.removeprefix("^").removesuffix("$")
     if isinstance(value, ScalarNode) and re.fullmatch(exact, value) is None:
         yield ValidationError("")
@@ -111,20 +111,20 @@ _VALIDATOR = extend(  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
-class _Mistake:
-    """A keyword of the schema that does not hold."""
+class _Violation:
+    """A keyword of the schema that is violated."""
 
     keyword: str
-    wanted: Any
-    """What the schema says after the keyword."""
+    constraint: Any
+    """The value of the keyword in the schema."""
     schema: dict[str, Any]
-    """The part of the schema that has the keyword."""
+    """The part of the schema that contains the keyword."""
     value: Any
     path: tuple[str | int, ...]
     error: ValidationError
 
     @classmethod
-    def of(cls, error: ValidationError) -> _Mistake:
+    def of(cls, error: ValidationError) -> _Violation:
         schema = error.schema if isinstance(error.schema, dict) else {}
         return cls(
             str(error.validator),
@@ -137,50 +137,50 @@ class _Mistake:
 
     @property
     def label(self) -> str:
-        """The nearest key, to begin a message with."""
+        """The nearest key, with which the message begins."""
         keys = [part for part in self.path if isinstance(part, str)]
         return f"`{keys[-1][:80]}`: " if keys else ""
 
-    def expected(self, what: str) -> str:
+    def expected(self, expectation: str) -> str:
         value = self.value
-        # A whole file that is one text may be a private key, named by mistake.
+        # A file that consists of one text may be a private key, specified by mistake.
         private = not self.path or "credentials" in self.path
         hidden = isinstance(value, ScalarNode) and not value.is_null and private
-        return f"expected {what}, got {'text' if hidden else describe(value)}"
+        return f"expected {expectation}, got {'text' if hidden else describe(value)}"
 
 
-def _explain(mistake: _Mistake) -> Iterator[Finding]:
-    value, wanted = mistake.value, mistake.wanted
-    match mistake.keyword:
+def _explain(violation: _Violation) -> Iterator[Finding]:
+    value, constraint = violation.value, violation.constraint
+    match violation.keyword:
         case "additionalProperties":
-            known = sorted(mistake.schema.get("properties", {}))
+            known = sorted(violation.schema.get("properties", {}))
             unknown = [key for key in value if key not in known]
             yield from ((value.key_at[key], _format_unknown_key(key, known)) for key in unknown)
         case "required":
-            missing = [key for key in wanted if key not in value]
-            yield from ((value.at, f"{mistake.label}`{key}` is missing") for key in missing)
+            missing = [key for key in constraint if key not in value]
+            yield from ((value.at, f"{violation.label}`{key}` is missing") for key in missing)
         case "dependentRequired":
-            for key, needed in wanted.items():
+            for key, needed in constraint.items():
                 for other in set(needed) - set(value) if key in value else ():
                     yield value.key_at[key], f"`{key}` needs `{other}` beside it"
         case "anyOf":
-            yield from _explain_any(mistake)
+            yield from _explain_any(violation)
         case _:
-            yield value.at, mistake.label + _format_mismatch(mistake)
+            yield value.at, violation.label + _format_mismatch(violation)
 
 
-def _explain_any(mistake: _Mistake) -> Iterator[Finding]:
-    """Explain by the alternative that has the type of what is written; else name them all."""
+def _explain_any(violation: _Violation) -> Iterator[Finding]:
+    """Explain by the alternative whose type matches the value; otherwise name all of them."""
     branches: dict[str | int, list[ValidationError]] = {}
-    for inner in mistake.error.context or ():
+    for inner in violation.error.context or ():
         branches.setdefault(inner.relative_schema_path[0], []).append(inner)
     for inners in branches.values():
         at_root = {inner.validator for inner in inners if not inner.relative_path}
         if not at_root & {"type", "const"}:
             for inner in inners:
-                yield from _explain(_Mistake.of(inner))
+                yield from _explain(_Violation.of(inner))
             return
-    yield mistake.value.at, mistake.label + mistake.expected(mistake.schema["title"])
+    yield violation.value.at, violation.label + violation.expected(violation.schema["title"])
 
 
 def _format_unknown_key(key: str, known: list[str]) -> str:
@@ -194,28 +194,28 @@ def _format_unknown_key(key: str, known: list[str]) -> str:
     )
 
 
-def _format_mismatch(mistake: _Mistake) -> str:
-    value, wanted = mistake.value, mistake.wanted
-    words = [wanted] if isinstance(wanted, str) else wanted
-    match mistake.keyword:
+def _format_mismatch(violation: _Violation) -> str:
+    value, constraint = violation.value, violation.constraint
+    words = [constraint] if isinstance(constraint, str) else constraint
+    match violation.keyword:
         case "type":
-            return mistake.expected(mistake.schema.get("title", _WORDS.get(words[0], words[0])))
+            return violation.expected(violation.schema.get("title", _WORDS.get(words[0], words[0])))
         case "enum" | "const":
             close = suggest_word(value, words) if isinstance(value, ScalarNode) else ""
-            return mistake.expected(" or ".join(f"`{word}`" for word in words)) + close
+            return violation.expected(" or ".join(f"`{word}`" for word in words)) + close
         case "pattern":
-            return mistake.expected(mistake.schema["title"])
+            return violation.expected(violation.schema["title"])
         case "oneOf":
-            keys = [f"`{branch['required'][0]}`" for branch in wanted]
+            keys = [f"`{branch['required'][0]}`" for branch in constraint]
             return f"exactly one of {' and '.join(keys)} is needed"
         case "minItems":
             return "the list is empty"
         case "minLength":
             return "expected text, got nothing"
         case "minProperties":
-            known = ", ".join(f"`{key}`" for key in mistake.schema["properties"])
+            known = ", ".join(f"`{key}`" for key in violation.schema["properties"])
             return f"at least one of {known} is needed"
         case "maxLength":
-            return f"longer than {wanted} characters"
+            return f"longer than {constraint} characters"
         case _:
-            return f"{mistake.error.message}, got {describe(value)}"
+            return f"{violation.error.message}, got {describe(value)}"

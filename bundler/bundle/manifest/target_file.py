@@ -54,9 +54,9 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
     text = document.decode(document.read_bytes(path), str(path))
     value = document.parse(text, str(path), findings)
     validate(value, "import-target", findings)
-    around = YamlContext(path.name, path.parent, environment, findings)
-    target = _read_target(get_member(value, "target"), around)
-    override = read_override(value, around)
+    context = YamlContext(path.name, path.parent, environment, findings)
+    target = _read_target(get_member(value, "target"), context)
+    override = read_override(value, context)
     if override != RegistryOverride() and isinstance(target, DirectoryTarget):
         findings.add(value.at, f"{target} is no registry that credentials, tls or limits are for")
     findings.raise_if_any()
@@ -73,17 +73,17 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
     )
 
 
-def _read_target(value: Value | None, around: YamlContext) -> ImportTarget | None:
+def _read_target(value: Value | None, context: YamlContext) -> ImportTarget | None:
     """Parse the target; None if there is a finding. A local path is relative to the file."""
     if not isinstance(value, ScalarNode):
         return None
     transport, _, path = value.partition(":")
     if transport in ("oci", "dir"):
-        return parse_target(f"{transport}:{os.path.normpath(around.folder / path)}")
+        return parse_target(f"{transport}:{os.path.normpath(context.folder / path)}")
     if transport != "docker":
         return None  # the schema validation has found it
     try:
         return parse_target(str(value))
     except InvalidReferenceError as error:
-        around.findings.add(value.at, error.message)
+        context.findings.add(value.at, error.message)
         return None

@@ -1,1 +1,1 @@
-"""Verify a bundle: signatures, checksums, the graph of every image. Read ``verify`` first."""
+"""Verify a bundle: signatures, checksums, the content of each image. Read ``verify`` first."""

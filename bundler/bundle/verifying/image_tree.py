@@ -1,7 +1,7 @@
-"""What the images of a bundle consist of: a walk from each root through the bundle's own files.
+"""Walk the manifests of a bundle, from the root of each image, through the files of the bundle.
 
-A manifest counts only after its bytes matched its digest. What cannot be walked is a problem of
-the file concerned, told as a value: the walk goes on with the rest.
+A manifest is parsed only if its bytes match its digest. A manifest that cannot be walked is
+recorded as a problem, and the walk continues with the others.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ Children: TypeAlias = "tuple[tuple[Descriptor, Kind], ...]"
 
 MAX_DEPTH = 8
 MAX_PARTS = 500_000
-"""Of all images together, one that several images share counting for each."""
+"""The limit for all images together; content that images share counts for each of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class TreeNode:
-    """One manifest, config or layer of an image."""
+    """A manifest, config or layer of an image."""
 
     path: str
-    """Where the bundle keeps it."""
+    """The path in the bundle."""
     kind: Kind
     descriptor: Descriptor
     required: bool
-    """False: it may be absent (a foreign layer, a platform left out)."""
+    """False: it may be absent (a foreign layer, or a manifest of a sparse index)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageTree:
-    """One root with all it needs, each path once, parents before children."""
+    """A root and its content, each path once, parents before children."""
 
     root: Descriptor
     parts: tuple[TreeNode, ...]
@@ -53,18 +53,18 @@ class ImageTree:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Every image of a bundle with its own tree and those of its referrers."""
+    """The images of a bundle, each with its own tree and those of its referrers."""
 
     images: tuple[tuple[BundledImage, tuple[ImageTree, ...]], ...]
     problems: dict[str, BundlerError]
-    """Why a manifest could not be walked, by its path."""
+    """The errors of manifests that cannot be walked, by path."""
 
 
 def walk(bundle: Path, bundle_format: Format, images: Iterable[BundledImage]) -> Contents:
-    """Walk ``images`` of a bundle; reads manifests only.
+    """Walk ``images`` of a bundle; only manifests are read.
 
     Raises:
-        LimitError: the images have more parts than a bundle may have.
+        LimitError: the images have more content than a bundle may have.
     """
     walker = _Walker(bundle, bundle_format)
     trees = tuple(
@@ -90,7 +90,7 @@ class _Walker:
     _parts_so_far: int = 0
 
     def get_tree(self, root: Descriptor, *, sparse: bool = False) -> ImageTree:
-        """The tree of ``root``; images with the same root share it."""
+        """Return the tree of ``root``; images with the same root share it."""
         key = (root.digest, root.media_type, root.size, sparse)
         tree = self._trees.get(key)
         if tree is None:

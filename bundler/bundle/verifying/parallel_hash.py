@@ -1,7 +1,7 @@
-"""Hash the files of a bundle in parallel: the largest first, and each content once.
+"""Hash the files of a bundle in parallel, the largest first.
 
-Files that are one on disk under several names (hard links, as format ``dir`` has them) are read
-once and held against what each name must be.
+A file with several names (hard links, as in format ``dir``) is read once and compared with the
+digests that each name requires.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedFile:
-    """A file's path, and every digest that it must have; at least one."""
+    """The path of a file and its expected digests; at least one."""
 
     path: str
     digests: tuple[Digest, ...]
@@ -40,7 +40,7 @@ class ExpectedFile:
 
 @dataclass(frozen=True, slots=True)
 class HashJob:
-    """One content, read once whatever the number of its names; ``size`` in bytes."""
+    """A file to read once, whatever the number of its names; ``size`` in bytes."""
 
     size: int
     names: tuple[ExpectedFile, ...]
@@ -49,7 +49,7 @@ class HashJob:
 def create_jobs(
     expected: Mapping[str, tuple[Digest, ...]], found: Iterable[BundleFile]
 ) -> list[HashJob]:
-    """The contents behind the paths in ``expected``, in the order in which to read them."""
+    """Return a job for each file with a path in ``expected``, the largest first."""
     together: dict[object, list[BundleFile]] = {}
     for entry in found:
         if entry.path in expected:
@@ -64,35 +64,35 @@ def create_jobs(
 
 
 def hash_all(
-    bundle: Path, work: Sequence[HashJob], jobs: int | None, stop: Cancellation, emit: Emit
+    bundle: Path, work: Sequence[HashJob], jobs: int | None, cancellation: Cancellation, emit: Emit
 ) -> dict[str, BundlerError]:
-    """Hash everything in ``work``; by path why a file is not what it must be.
+    """Hash the files of ``work``; return the errors of damaged files by path.
 
     Args:
         bundle: the directory.
-        work: what to read.
-        jobs: how many files are read at once; None: as many as there are cores.
-        stop: ends it soon.
-        emit: hears of each content as of a blob that moves.
+        work: the files to read.
+        jobs: the number of files to read in parallel; None: one per core.
+        cancellation: ends the run.
+        emit: receives the progress of each file, as of a blob.
 
     Raises:
-        CancelledError: ``stop`` was requested.
+        CancelledError: ``cancellation`` was requested.
     """
     workers = jobs or len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers, thread_name_prefix="hash") as executor:
-        tasks = [partial(_check, bundle, content, stop, emit) for content in work]
-        faults = parallel.run_all(executor, tasks, stop)
+        tasks = [partial(_check, bundle, content, cancellation, emit) for content in work]
+        faults = parallel.run_all(executor, tasks, cancellation)
     return {path: error for each in faults for path, error in each.items()}
 
 
 def _check(
-    bundle: Path, content: HashJob, stop: Cancellation, emit: Emit
+    bundle: Path, content: HashJob, cancellation: Cancellation, emit: Emit
 ) -> dict[str, BundlerError]:
     label = content.names[0].digests[0].text
     emit(BlobStarted(label, content.size, "check"))
     faults: dict[str, BundlerError] = {}
     try:
-        got = _hash(bundle, content, stop, partial(_advance, emit, label))
+        got = _hash(bundle, content, cancellation, partial(_advance, emit, label))
     except (IntegrityError, NotFoundError, MediumError) as error:
         faults = {name.path: error for name in content.names}
     else:
@@ -107,14 +107,14 @@ def _check(
 
 
 def _hash(
-    bundle: Path, content: HashJob, stop: Cancellation, advance: partial[None]
+    bundle: Path, content: HashJob, cancellation: Cancellation, advance: partial[None]
 ) -> dict[str, str]:
-    """The text of the content's digest by each algorithm that one of its names needs."""
+    """Return the digest of a file for each algorithm that one of its names requires."""
     algorithms = {digest.algorithm for name in content.names for digest in name.digests}
     hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
     with directory.open_file(bundle, content.names[0].path) as stream:
         for chunk in read_chunks(stream, content.size):
-            stop.check()
+            cancellation.check()
             for hasher in hashers.values():
                 hasher.update(chunk)
             advance(len(chunk))

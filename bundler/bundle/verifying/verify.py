@@ -1,15 +1,15 @@
-"""Verify a bundle where it lies: is it whole, and who signed it?
+"""Verify a bundle in its directory: is it complete and undamaged, and who signed it?
 
-Everything is read once and nothing is written. All that is wrong is collected:
+Every file is read once and nothing is written. All problems are collected:
 
-1. what lies in the directory, without following or opening anything;
+1. the files in the directory, none of which is followed or opened;
 2. ``bundle.json``: its signatures, then its members;
-3. SHA256SUMS, which ``bundle.json`` names;
-4. the manifests, from each image's root: which files an image needs;
+3. SHA256SUMS, whose digest is in ``bundle.json``;
+4. the manifests, from the root of each image: the files that an image needs;
 5. every listed file, hashed in parallel.
 
-Where ``bundle.json`` or SHA256SUMS is damaged, files are still held against the digests in their
-names, so that what is damaged can be told.
+If ``bundle.json`` or SHA256SUMS is damaged, files are still compared with the digests in their
+names, so that the damaged files are found.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PublicKey
 
 _MAX_NAMED = 3
-_MAX_UNMEASURED = image_layout.MAX_INDEX  # no other such file is as large as index.json may be
+_MAX_UNMEASURED = image_layout.MAX_INDEX  # index.json may be the largest one
 
 _Listed = dict[str, Digest | None]
-"""The sha256 that each file must have; None where only SHA256SUMS could have told."""
+"""The expected sha256 of each file; None if only SHA256SUMS specifies it and it is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong with one file."""
+    """A problem of one file."""
 
     code: str
     """missing, damaged, size, special, surplus, unreadable, malformed or index."""
     path: str
     text: str
     images: tuple[str, ...] = ()
-    """The references of the images that need the file."""
+    """The full names of the images that need the file."""
 
     def __str__(self) -> str:
         if not self.images:
@@ -73,37 +73,37 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The verdict on one bundle, with all that led to it."""
+    """The result of verifying a bundle."""
 
     findings: tuple[Finding, ...]
-    """Damage, by path."""
+    """Damaged, missing and unexpected files, sorted by path."""
     inventory: Inventory | None
     """None: ``bundle.json`` cannot be read."""
     signers: tuple[PublicKey, ...]
-    """The given keys that signed it."""
+    """The given keys that signed the bundle."""
     distrust: TrustError | None
-    """Why it is not authenticated, or is past its date; None: it is trusted."""
+    """The reason why the bundle is not trusted: not authenticated, or expired; None: it is."""
     expired: bool
     files: int
-    """How many files were hashed."""
+    """The number of files that were hashed."""
     size: int
-    """How many bytes were read for that: hard links of one file once."""
+    """The number of bytes that were hashed; hard links of one file count once."""
     ignored: int
-    """How many files lie there that are not the bundle's, such as a stick's system files."""
+    """The number of files that do not belong to the bundle, such as system files of a stick."""
     unlisted: int
-    """How many blobs and the like the bundle does not list: an interrupted renewal left them."""
+    """The number of content files that are not listed; an interrupted renewal leaves them."""
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is damaged, missing or too much."""
+        """Whether no file is damaged, missing or unexpected."""
         return not self.findings
 
     def check(self) -> None:
-        """Return if the bundle is whole and signed by a given key.
+        """Return if the bundle is undamaged and signed by a given key.
 
         Raises:
-            DamagedBundleError: it is damaged, signed or not.
-            TrustError: it is whole, but not authenticated, or past its date.
+            DamagedBundleError: it is damaged, whether it is signed or not.
+            TrustError: it is undamaged, but not authenticated, or expired.
         """
         if self.findings:
             raise DamagedBundleError(
@@ -115,7 +115,7 @@ class Verification:
             raise self.distrust
 
     def to_json(self) -> dict[str, Any]:
-        """The same for machines."""
+        """Return the result as JSON; sizes in bytes."""
         known = self.inventory
         return {
             "whole": self.whole,
@@ -157,18 +157,18 @@ def verify(
     emit: Emit = discard,
     now: datetime | None = None,
 ) -> Verification:
-    """Read all of a bundle and tell what is wrong with it; nothing raises for damage.
+    """Verify a bundle; damage is returned as findings, not raised.
 
     Args:
-        bundle: its directory.
-        keys: whose signatures count; none: nothing can be authenticated.
-        jobs: how many files are hashed at once; None: as many as there are cores.
-        cancellation: stops it soon.
-        emit: hears of each file as of a blob that moves.
-        now: the time to hold the date of expiry against; None: the clock's.
+        bundle: the directory of the bundle.
+        keys: the keys to trust; without a key, nothing can be authenticated.
+        jobs: the number of files to hash in parallel; None: one per core.
+        cancellation: ends the run.
+        emit: receives the progress of each file, as of a blob.
+        now: the time to compare with the expiry; None: the current time.
 
     Raises:
-        NotFoundError: there is no such directory.
+        NotFoundError: the directory does not exist.
         UnsupportedError: the bundle has a newer format.
         LimitError: more files than a bundle may have.
         MediumError: a directory cannot be read.
@@ -205,24 +205,24 @@ def verify(
 
 @dataclass(slots=True)
 class _Check:
-    """What was found so far; the threads that hash return their findings instead."""
+    """The findings so far. Hashing threads do not use it; they return their errors."""
 
     bundle: Path
     found: directory.DirectoryScan
     findings: dict[str, Finding] = field(default_factory=dict)
     images: dict[str, dict[str, None]] = field(default_factory=dict)
-    """For each path the references of the images that need it, in order."""
+    """The full names of the images that need a file, by path, in order."""
     unlisted: int = 0
 
     def add(self, code: str, path: str, text: str) -> None:
-        """Keep the first finding of a path: it is the one that explains the others."""
+        """Add a finding; only the first one of a path is kept, since it explains the others."""
         self.findings.setdefault(path, Finding(code, path, text))
 
     def compare_listed(self, listed: _Listed, known: Inventory | None) -> None:
-        """Find what is there and not listed, or listed and not there.
+        """Find files that are not listed, and listed files that do not exist.
 
-        Content that is not listed is no damage: it is what a renewal that did not reach its seal
-        fetched, no image leads to it, and nothing reads it.
+        Content that is not listed is no damage: it comes from a renewal that was interrupted before
+        its seal, and no image refers to it.
         """
         other = directory.BLOBS if known is not None and known.format == "dir" else directory.IMAGES
         for path, entry in self.found.entries.items():
@@ -241,7 +241,7 @@ class _Check:
                 self.add("missing", path, "missing")
 
     def check_sizes(self, listed: _Listed) -> None:
-        """Find files that no manifest measures, and that are larger than such a file ever is."""
+        """Find files whose size no manifest specifies, and that are larger than allowed."""
         for path in listed:
             entry = self.found.entries.get(path)
             measured = path in self.images or directory.parse_digest(path) is not None
@@ -249,9 +249,9 @@ class _Check:
                 self.add("size", path, f"{entry.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed")
 
     def create_jobs(self, listed: _Listed) -> list[parallel_hash.HashJob]:
-        """What is to be hashed: each listed file that is there and has a digest to be held to.
+        """Return the files to hash: listed files that exist and have an expected digest.
 
-        What is known to be wrong already is not read: it may be of any size.
+        A file that already has a finding is not read: it may have any size.
         """
         expected = {
             path: digests
@@ -263,7 +263,7 @@ class _Check:
         return parallel_hash.create_jobs(expected, files)
 
     def list_findings(self) -> tuple[Finding, ...]:
-        """All findings by path, each with the images that it concerns."""
+        """Return all findings by path, each with the images that need the file."""
         return tuple(
             Finding(item.code, path, item.text, tuple(self.images.get(path, ())))
             for path, item in sorted(self.findings.items())
@@ -294,20 +294,20 @@ def _read_inventory(
 
 
 def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
-    """The listed digests; where SHA256SUMS cannot be believed, whatever lies there."""
-    there: _Listed = dict.fromkeys(filter(directory.is_listed, check.found.entries))
+    """Read the listed digests; if SHA256SUMS is damaged, return all files without digests."""
+    unlisted: _Listed = dict.fromkeys(filter(directory.is_listed, check.found.entries))
     try:
         raw = directory.read_file(check.bundle, directory.SUMS, checksums.MAX_SUMS)
         if known is not None and checksums.describe(raw, known.sums.count) != known.sums:
             check.add("damaged", directory.SUMS, f"not the file that {directory.INVENTORY} names")
-            return there
+            return unlisted
         listed = checksums.parse(raw)
     except NotFoundError:
         check.add("missing", directory.SUMS, "missing")
-        return there
+        return unlisted
     except (IntegrityError, LimitError, MediumError) as error:
         check.add("malformed", directory.SUMS, _format_reason(error, check.bundle, directory.SUMS))
-        return there
+        return unlisted
     if known is not None and len(listed) != known.sums.count:
         files = count(len(listed), "file")
         text = f"lists {files}, but {directory.INVENTORY} counts {known.sums.count}"
@@ -316,7 +316,7 @@ def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
 
 
 def _check_images(check: _Check, known: Inventory) -> None:
-    """Walk every image: what it needs must be there, in the size that its manifest says."""
+    """Walk every image: each file that it needs must exist, with the size in its manifest."""
     walked = image_tree.walk(check.bundle, known.format, known.images)
     for image, trees in walked.images:
         for part in (part for tree in trees for part in tree.parts):
@@ -347,7 +347,7 @@ def _add_fault(check: _Check, path: str, error: BundlerError) -> None:
 
 
 def _compare_index(check: _Check, known: Inventory) -> None:
-    """index.json is what other tools go by: it must name the inventory's images and no others."""
+    """Compare ``index.json``, which other tools use, with the images of the inventory."""
     roots = {store.format_image_name(image, "oci"): image.digest for image in known.images}
     allowed = {*roots.values(), *(item.digest for one in known.images for item in one.referrers)}
     try:
@@ -386,5 +386,5 @@ def _create_expired_error(known: Inventory) -> ExpiredError:
 
 
 def _format_reason(error: BundlerError, bundle: Path, path: str) -> str:
-    """An error's message without the path that a finding begins with already."""
+    """Return the message of an error without the path, with which a finding begins already."""
     return error.message_without(f"{bundle}/", f"{path}: ")

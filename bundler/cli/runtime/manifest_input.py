@@ -75,7 +75,7 @@ def load(path: Path, environment: Environment, *, locked: bool = False) -> Manif
     if not locked:
         return ManifestInput(manifest, None)
     lock = locks.read(locks.find_lock_path(path))
-    changed = lock.changed_files(manifest)
+    changed = lock.find_changed_files(manifest)
     if changed:
         raise ConflictError(
             f"{path}: not as it was locked: {', '.join(changed)} changed since then",

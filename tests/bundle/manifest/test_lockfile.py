@@ -291,8 +291,8 @@ def test_a_changed_manifest_is_noticed_whichever_file_it_was(tmp_path):
         return manifest.load(main, environment={})
 
     held = Lock("m", load().files, ())
-    assert held.changed_files(load()) == ()
+    assert held.find_changed_files(load()) == ()
     included.write_text("b:2\n")
-    assert held.changed_files(load()) == ("list.txt",)
+    assert held.find_changed_files(load()) == ("list.txt",)
     main.write_text("images: [a:1]")
-    assert held.changed_files(load()) == ("m.yaml", "list.txt")
+    assert held.find_changed_files(load()) == ("m.yaml", "list.txt")

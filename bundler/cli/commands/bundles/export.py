@@ -87,7 +87,6 @@ def export(
         )
     signing = signing_keys.read_private_keys(sign_keys, passphrase_file)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
-    from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
     asked = manifest_input.load(manifest, context.environment, locked=locked)
@@ -103,6 +102,8 @@ def export(
         )
         engine = run.engine_options(keep_going=keep_going)
         if dry_run:
+            from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
+
             reports.estimated(estimate(request, engine), as_json=as_json)
             return
         report = exporting.export(request, engine)

@@ -44,14 +44,14 @@ def push(node, there, destination, emit=discard):
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"y" * 3_000_000])
-def test_a_blob_arrives(data):
+def test_blob_is_pushed(data):
     there, here = MemoryStore(), MemoryStore()
     push(blob(there, data), there, here.destination())
     assert here.blobs == there.blobs
 
 
 @pytest.mark.parametrize(("effect", "after"), [("short", 5), ("long", 0), ("wrong", 0)])
-def test_damage_at_the_source_is_not_tried_again(effect, after):
+def test_damaged_blob_at_the_source_is_not_retried(effect, after):
     there, here = MemoryStore(), MemoryStore()
     node = blob(there, b"0123456789")
     there.faults.append(Fault("open", effect, after=after, times=99))
@@ -62,7 +62,7 @@ def test_damage_at_the_source_is_not_tried_again(effect, after):
 
 
 @pytest.mark.parametrize("size", [9, 11, 0, 2**40])
-def test_a_lie_about_the_size_is_found(size):
+def test_wrong_size_is_refused(size):
     there, here = MemoryStore(), MemoryStore()
     digest = there.add_blob(b"0123456789")
     with pytest.raises(SizeMismatchError):
@@ -95,7 +95,7 @@ class Keeping(MemoryDestination):
         return content.descriptor()
 
 
-def test_a_push_that_broke_off_goes_on_where_it_stopped(quick):
+def test_interrupted_push_resumes_at_its_offset(quick):
     there, here = MemoryStore(), MemoryStore()
     node = blob(there, bytes(range(256)) * 40)
     destination = Keeping(here, breaks_after=4_000)
@@ -106,7 +106,7 @@ def test_a_push_that_broke_off_goes_on_where_it_stopped(quick):
     assert sum(e.advance for e in told if isinstance(e, events.BlobProgressed)) == node.size
 
 
-def test_temporary_failures_have_an_end(quick):
+def test_temporary_failures_are_retried_a_limited_number_of_times(quick):
     there, here = MemoryStore(), MemoryStore()
     node = blob(there, b"data")
     here.faults.append(Fault("push", times=10**6, error=TEMPORARY))
@@ -117,7 +117,7 @@ def test_temporary_failures_have_an_end(quick):
     assert told[-1] == events.BlobFinished(node.digest.text, failed=True)
 
 
-def test_a_lasting_refusal_is_not_tried_again():
+def test_permanent_failure_is_not_retried():
     there, here = MemoryStore(), MemoryStore()
     node = blob(there, b"data")
     here.faults.append(Fault("push", times=1, error=RegistryError("no", temporary=False)))
@@ -125,7 +125,7 @@ def test_a_lasting_refusal_is_not_tried_again():
         push(node, there, here.destination())
 
 
-def test_a_stop_in_the_middle_of_blobs_ends_the_run_within_a_second():
+def test_cancellation_ends_running_transfers_within_a_second():
     """No name is set, and what had begun to arrive is not there."""
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[bytes([n]) * 500_000 for n in range(8)], compress=False)
@@ -160,7 +160,7 @@ def test_a_stop_in_the_middle_of_blobs_ends_the_run_within_a_second():
     assert not here.names
 
 
-def test_what_the_destination_damaged_is_copied_anew():
+def test_blob_damaged_at_the_destination_is_copied_again():
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"layer"], compress=False)
     layer = next(digest for digest, data in there.blobs.items() if data == b"layer")

@@ -56,7 +56,7 @@ def copy(executor, source, destination, *names, selection=None, referrers=False,
     return made, execute(made, EngineOptions(executor, **running))
 
 
-def test_copies_an_image_byte_for_byte(executor):
+def test_image_is_copied_unchanged(executor):
     there, here = MemoryStore(), MemoryStore()
     root = there.add_image("app", layers=[b"one", b"two"])
     copy(executor, there.source(), here.destination(), "app")
@@ -64,7 +64,7 @@ def test_copies_an_image_byte_for_byte(executor):
     assert here.names["app"].digest == root.digest
 
 
-def test_moves_a_shared_blob_once(executor):
+def test_shared_blob_is_copied_once(executor):
     there, here = MemoryStore(), MemoryStore()
     for name in ("a", "b", "c"):
         there.add_image(name, layers=[b"shared", name.encode()])
@@ -74,7 +74,7 @@ def test_moves_a_shared_blob_once(executor):
     assert made.count("push") == 1 + 3 + 3  # the shared layer, three own ones, three configs
 
 
-def test_children_arrive_before_parents_and_names_change_last(executor):
+def test_children_are_pushed_before_parents_and_names_last(executor):
     there, here = MemoryStore(), MemoryStore()
     first = there.add_image(layers=[b"x"], platform=AMD64)
     second = there.add_image(layers=[b"y"], platform=ARM64)
@@ -87,7 +87,7 @@ def test_children_arrive_before_parents_and_names_change_last(executor):
     assert here.log[-1] == "commit all"
 
 
-def test_a_half_filled_destination_heals_itself(executor):
+def test_missing_blob_of_a_present_image_is_copied(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"one", b"two"])
     copy(executor, there.source(), here.destination(), "app")
@@ -97,7 +97,7 @@ def test_a_half_filled_destination_heals_itself(executor):
     assert here.blobs == there.blobs
 
 
-def test_nothing_is_pushed_again(executor):
+def test_second_copy_pushes_nothing(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app")
     copy(executor, there.source(), here.destination(), "app")
@@ -107,7 +107,7 @@ def test_nothing_is_pushed_again(executor):
     assert not [line for line in here.log if line.startswith("push ")]
 
 
-def test_wrong_bytes_are_never_published(executor):
+def test_image_with_a_damaged_blob_is_not_published(executor):
     there = MemoryStore()
     there.add_image("app", layers=[b"one"])
     layer = next(digest for digest, data in there.blobs.items() if data[:2] == b"\x1f\x8b")
@@ -119,7 +119,7 @@ def test_wrong_bytes_are_never_published(executor):
     assert not here.names
 
 
-def test_a_broken_stream_is_reopened_where_it_broke(executor):
+def test_interrupted_source_is_reopened_at_its_offset(executor):
     there = MemoryStore()
     there.add_image("app", layers=[b"z" * 3_000_000], compress=False)
     layer = max(there.blobs, key=lambda digest: len(there.blobs[digest]))
@@ -135,7 +135,7 @@ def test_a_broken_stream_is_reopened_where_it_broke(executor):
     assert any(isinstance(event, events.Retrying) for event in told)
 
 
-def test_a_temporary_failure_of_the_destination_is_tried_again(executor):
+def test_temporary_failure_of_the_destination_is_retried(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app")
     here.faults.append(Fault("push", times=2, error=RegistryError("busy", temporary=True)))
@@ -143,7 +143,7 @@ def test_a_temporary_failure_of_the_destination_is_tried_again(executor):
     assert here.blobs == there.blobs
 
 
-def test_a_lasting_failure_ends_the_run_without_names(executor):
+def test_permanent_failure_publishes_no_names(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app")
     here.faults.append(Fault("push", times=100, error=MediumError("broken")))
@@ -152,7 +152,7 @@ def test_a_lasting_failure_ends_the_run_without_names(executor):
     assert not here.names
 
 
-def test_keep_going_leaves_out_only_what_failed(executor):
+def test_keep_going_omits_only_failed_images(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("good", layers=[b"good"])
     there.add_image("bad", layers=[b"bad", b"b" * 99])
@@ -163,7 +163,7 @@ def test_keep_going_leaves_out_only_what_failed(executor):
     assert set(outcome.failed) == {"memory:bad"}
 
 
-def test_a_cancelled_run_raises_and_names_nothing(executor):
+def test_cancelled_run_publishes_no_names(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app")
     cancellation = Cancellation()
@@ -174,7 +174,7 @@ def test_a_cancelled_run_raises_and_names_nothing(executor):
     assert not here.names
 
 
-def test_one_platform_travels_as_its_own_manifest(executor):
+def test_one_platform_is_copied_as_its_own_manifest(executor):
     there, here = MemoryStore(), MemoryStore()
     amd = there.add_image(layers=[b"x"], platform=AMD64)
     arm = there.add_image(layers=[b"y"], platform=ARM64)
@@ -185,7 +185,7 @@ def test_one_platform_travels_as_its_own_manifest(executor):
     assert index.digest not in here.blobs
 
 
-def test_several_platforms_travel_in_a_smaller_index(executor):
+def test_several_platforms_are_copied_in_a_smaller_index(executor):
     there, here = MemoryStore(), MemoryStore()
     images = [
         there.add_image(layers=[platform.encode()], platform=Platform.parse(platform))
@@ -202,7 +202,7 @@ def test_several_platforms_travel_in_a_smaller_index(executor):
     assert b'"keep":"me"' in here.blobs[image.graph.root.digest]
 
 
-def test_an_absent_platform_is_named_with_what_is_offered(executor):
+def test_missing_platform_is_reported_with_the_offered_ones(executor):
     there = MemoryStore()
     there.add_index("app", manifests=[there.add_image(platform=AMD64)])
     request = ImageRequest(MemoryReference("app"), selection=Selection((ARM64,)))
@@ -212,7 +212,7 @@ def test_an_absent_platform_is_named_with_what_is_offered(executor):
     assert raised.value.offered == ("linux/amd64",)
 
 
-def test_a_single_image_of_another_platform_is_refused():
+def test_single_image_of_another_platform_is_refused():
     there = MemoryStore()
     there.add_image("app", platform=AMD64)
     request = ImageRequest(MemoryReference("app"), selection=Selection((ARM64,)))
@@ -222,7 +222,7 @@ def test_a_single_image_of_another_platform_is_refused():
     assert raised.value.offered == ("linux/amd64",)
 
 
-def test_referrers_and_cosign_tags_travel_along(executor):
+def test_referrers_and_cosign_tags_are_copied(executor):
     there, here = MemoryStore(), MemoryStore()
     root = there.add_image("app")
     sbom = there.add_artifact(subject=root)
@@ -236,7 +236,7 @@ def test_referrers_and_cosign_tags_travel_along(executor):
     assert tag in here.names
 
 
-def test_two_images_cannot_have_one_name(executor):
+def test_one_name_for_two_images_is_a_conflict(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("a", layers=[b"a"])
     there.add_image("b", layers=[b"b"])
@@ -249,7 +249,7 @@ def test_two_images_cannot_have_one_name(executor):
         create_plan(targets, executor, Cancellation())
 
 
-def test_progress_adds_up_to_the_plan(executor):
+def test_progress_events_add_up_to_the_plan(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"z" * 2_500_000], compress=False)
     told = []

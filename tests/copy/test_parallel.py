@@ -26,13 +26,13 @@ def failing(error):
     return task
 
 
-def test_results_come_in_the_order_of_the_tasks(executor):
+def test_results_are_in_the_order_of_the_tasks(executor):
     tasks = [lambda n=n: (time.sleep(0.01 * (5 - n)), n)[1] for n in range(5)]
     assert run_all(executor, tasks, Cancellation()) == [0, 1, 2, 3, 4]
     assert run_all(executor, [], Cancellation()) == []
 
 
-def test_the_first_failure_is_raised_and_the_queue_is_dropped(executor):
+def test_first_failure_is_raised_and_queued_tasks_never_run(executor):
     begun = []
 
     def task():
@@ -46,7 +46,7 @@ def test_the_first_failure_is_raised_and_the_queue_is_dropped(executor):
     assert len(begun) < 10
 
 
-def test_what_runs_when_one_fails_has_ended_when_the_failure_is_raised(executor):
+def test_running_tasks_have_ended_when_a_failure_is_raised(executor):
     stop, ended = Cancellation(), threading.Event()
 
     def careful():
@@ -61,7 +61,7 @@ def test_what_runs_when_one_fails_has_ended_when_the_failure_is_raised(executor)
     assert ended.is_set()
 
 
-def test_what_runs_when_the_user_stops_has_ended_when_that_is_raised(executor):
+def test_running_tasks_have_ended_when_a_cancellation_is_raised(executor):
     """A destination is closed next, which nobody may write to any more."""
     stop, ended = Cancellation(), threading.Event()
 
@@ -78,7 +78,7 @@ def test_what_runs_when_the_user_stops_has_ended_when_that_is_raised(executor):
     assert ended.is_set()
 
 
-def test_a_task_that_hangs_holds_a_stop_up_for_a_second_only():
+def test_hanging_task_delays_a_cancellation_by_one_second():
     stop, release = Cancellation(), threading.Event()
     with ThreadPoolExecutor(1) as pool:
         threading.Timer(0.05, stop.request).start()
@@ -89,7 +89,7 @@ def test_a_task_that_hangs_holds_a_stop_up_for_a_second_only():
         release.set()
 
 
-def test_nothing_begins_after_a_stop(executor):
+def test_no_task_starts_after_a_cancellation(executor):
     stop = Cancellation()
     stop.request()
     begun = []
@@ -99,7 +99,7 @@ def test_nothing_begins_after_a_stop(executor):
     assert len(begun) <= 4
 
 
-def test_each_tasks_own_error_is_its_result(executor):
+def test_errors_are_collected_as_results(executor):
     found = run_collecting_errors(
         executor, [lambda: 1, failing(NotFoundError("no")), lambda: 3], Cancellation()
     )
@@ -108,6 +108,6 @@ def test_each_tasks_own_error_is_its_result(executor):
 
 
 @pytest.mark.parametrize("error", [CancelledError(), ValueError("a defect")])
-def test_a_stop_or_a_defect_is_nobodys_result(executor, error):
+def test_cancellations_and_unexpected_errors_are_not_collected(executor, error):
     with pytest.raises(type(error)):
         run_collecting_errors(executor, [lambda: 1, failing(error)], Cancellation())

@@ -47,7 +47,7 @@ def lines(store, verb):
 
 
 @pytest.mark.parametrize("mounts", [True, False, "broken"])
-def test_repositories_of_one_registry_share_a_blob_by_mounting(executor, mounts):
+def test_blob_is_pushed_once_and_mounted_into_other_repositories(executor, mounts):
     """A registry that does not mount, or fails to, gets the blob by a push."""
     there, registry = MemoryStore(), Registry(mounts=mounts)
     for name in ("a", "b"):
@@ -69,7 +69,7 @@ def test_repositories_of_one_registry_share_a_blob_by_mounting(executor, mounts)
         )
 
 
-def test_what_several_repositories_have_is_read_once_and_missed_by_all(executor):
+def test_present_blob_is_read_once_for_all_repositories(executor):
     """An import hashes each blob of its medium once; one that is damaged fails every image."""
     there, registry = MemoryStore(), Registry()
     for name in ("a", "b"):
@@ -92,7 +92,7 @@ def test_what_several_repositories_have_is_read_once_and_missed_by_all(executor)
     assert fault.times == 1
 
 
-def test_a_blob_that_a_neighbour_has_is_mounted_from_there(executor):
+def test_blob_is_mounted_from_a_repository_that_has_it(executor):
     there, registry = MemoryStore(), Registry()
     there.add_image("a", layers=[b"x"])
     one, two = registry.repository("one"), registry.repository("two")
@@ -102,7 +102,7 @@ def test_a_blob_that_a_neighbour_has_is_mounted_from_there(executor):
     assert (made.count("push"), made.count("mount"), made.count("present")) == (0, 2, 2)
 
 
-def test_a_mounted_blob_whose_holder_failed_is_pushed(executor):
+def test_refused_mount_falls_back_to_a_push(executor):
     there, registry = MemoryStore(), Registry()
     there.add_image("a", layers=[b"shared"])
     one, two = registry.repository("one"), registry.repository("two")
@@ -118,7 +118,7 @@ def test_a_mounted_blob_whose_holder_failed_is_pushed(executor):
     assert two.store.blobs == there.blobs
 
 
-def test_a_place_for_one_writer_gets_one_blob_at_a_time(executor):
+def test_single_writer_gets_one_blob_at_a_time(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("a", layers=[bytes([n]) * 300_000 for n in range(12)], compress=False)
     destination = OneWriter(here)
@@ -146,7 +146,7 @@ def foreign_image(store, *, urls):
     return layer
 
 
-def test_a_foreign_layer_stays_away_where_its_urls_are_kept(executor):
+def test_foreign_layer_is_left_out_if_urls_are_accepted(executor):
     there = MemoryStore()
     layer = foreign_image(there, urls=("https://example.com/layer",))
     for capabilities, travels in ((Capabilities(), True), (Capabilities(foreign_urls=True), False)):
@@ -159,7 +159,7 @@ def test_a_foreign_layer_stays_away_where_its_urls_are_kept(executor):
         assert [node.digest for node in made.foreign] == ([] if travels else [layer.digest])
 
 
-def test_a_foreign_layer_without_urls_travels(executor):
+def test_foreign_layer_without_urls_is_copied(executor):
     there, here = MemoryStore(), MemoryStore()
     layer = foreign_image(there, urls=())
     destination = here.destination(Capabilities(foreign_urls=True))
@@ -170,7 +170,7 @@ def test_a_foreign_layer_without_urls_travels(executor):
     assert layer.digest in here.blobs
 
 
-def test_a_type_that_the_destination_does_not_take_is_refused_if_it_may_not_change(executor):
+def test_unsupported_manifest_type_is_refused_if_digests_are_fixed(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", docker=True)
     destination = here.destination(Capabilities(manifests=frozenset({media_types.OCI_MANIFEST})))
@@ -184,7 +184,7 @@ def order(made):
     return {task.manifest.descriptor.digest: task.stage for task in made.manifests}
 
 
-def test_a_referrers_part_is_still_earlier_than_its_parents_elsewhere(executor):
+def test_manifest_shared_with_a_referrer_is_pushed_before_all_its_parents(executor):
     """What is a referrer's child for one image may be another image's own."""
     there, here = MemoryStore(), MemoryStore()
     shared = there.add_image(layers=[b"shared"])
@@ -200,7 +200,7 @@ def test_a_referrers_part_is_still_earlier_than_its_parents_elsewhere(executor):
         assert stages[other.digest] < stages[late.digest]
 
 
-def test_referrers_come_after_their_subjects_and_beside_one_another(executor):
+def test_referrers_are_pushed_after_their_subjects(executor):
     there, here = MemoryStore(), MemoryStore()
     root = there.add_image("a")
     first = [there.add_artifact(subject=root, blobs=[bytes([n])]) for n in range(5)]
@@ -212,7 +212,7 @@ def test_referrers_come_after_their_subjects_and_beside_one_another(executor):
     assert stages[second.digest] == 2
 
 
-def test_two_images_cannot_disagree_about_a_blobs_size(executor):
+def test_different_sizes_of_one_blob_are_refused(executor):
     """One of them lies, and which one cannot be told before the bytes are read."""
     there, here = MemoryStore(), MemoryStore()
     there.add_image("honest", layers=[b"x"], compress=False)
@@ -223,7 +223,7 @@ def test_two_images_cannot_disagree_about_a_blobs_size(executor):
         new_plan(wanted(there, here.destination(), "honest", "liar"), executor)
 
 
-def test_ten_thousand_blobs_are_planned_and_moved_in_seconds(executor):
+def test_ten_thousand_blobs_are_planned_and_copied_in_seconds(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("a", layers=[b"%d" % n for n in range(9_999)], compress=False)
     begun = time.process_time()
@@ -235,7 +235,7 @@ def test_ten_thousand_blobs_are_planned_and_moved_in_seconds(executor):
     assert time.process_time() - begun < 10
 
 
-def test_a_failed_question_does_not_stop_the_program(executor):
+def test_failed_plan_does_not_cancel_the_program(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("a")
     destination = here.destination()

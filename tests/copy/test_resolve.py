@@ -69,7 +69,7 @@ def nested(store, levels, **entry):
     return root
 
 
-def test_a_pin_holds_or_tells_what_is_there_now(store):
+def test_pin_must_match_the_digest(store):
     root = store.add_image("app")
     assert resolve_app(store, pin=root.digest).graph.root.digest == root.digest
     other = Digest.of(b"other")
@@ -77,14 +77,14 @@ def test_a_pin_holds_or_tells_what_is_there_now(store):
         resolve_app(store, pin=other)
 
 
-def test_a_pin_is_of_the_index_that_the_name_stands_for(store):
+def test_pin_refers_to_the_index_before_platforms_are_selected(store):
     image = store.add_image(platform=AMD64)
     index = store.add_index("app", manifests=[image])
     found = resolve_app(store, pin=index.digest, selection=Selection((AMD64,)))
     assert (found.graph.root.digest, found.replaces) == (image.digest, index.digest)
 
 
-def test_everything_of_an_image_with_sha512_is_followed(store):
+def test_image_with_sha512_is_resolved(store):
     root = store.add_image(layers=[b"x"], algorithm="sha512")
     store.add_index("app", manifests=[root], algorithm="sha512")
     graph = resolve_app(store).graph
@@ -93,7 +93,7 @@ def test_everything_of_an_image_with_sha512_is_followed(store):
     assert {digest.algorithm for digest in found} == {"sha512"}
 
 
-def test_children_come_before_parents_each_once(store):
+def test_children_are_listed_before_parents_each_once(store):
     image = store.add_image(layers=[b"x"])
     inner = store.add_index(manifests=[image])
     outer = store.add_index("app", manifests=[image, inner, image])
@@ -103,12 +103,12 @@ def test_children_come_before_parents_each_once(store):
     ]  # fmt: skip
 
 
-def test_a_layer_that_is_named_twice_moves_once(store):
+def test_layer_that_is_listed_twice_is_one_blob(store):
     store.add_image("app", layers=[b"same", b"same", b""], compress=False)
     assert len(resolve_app(store).graph.blobs) == 3
 
 
-def test_strip_keeps_attestations_of_what_stays(store):
+def test_strip_keeps_attestations_of_selected_images(store):
     amd, arm = (store.add_image(layers=[str(p).encode()], platform=p) for p in (AMD64, ARM64))
     third = store.add_image(layers=[b"z"], platform=Platform("linux", "s390x"))
     attestations = [
@@ -131,7 +131,7 @@ def test_strip_keeps_attestations_of_what_stays(store):
     assert [item.descriptor.digest for item in single.manifests] == [amd.digest]
 
 
-def test_sparse_keeps_the_index_and_leaves_children_out(store):
+def test_sparse_keeps_the_index_and_omits_children(store):
     platforms = (AMD64, ARM64, Platform("linux", "s390x"))
     entries = [store.add_image(layers=[str(p).encode()], platform=p) for p in platforms]
     index = store.add_index("app", manifests=entries)
@@ -141,7 +141,7 @@ def test_sparse_keeps_the_index_and_leaves_children_out(store):
     assert entries[2].digest not in {item.descriptor.digest for item in found.graph.manifests}
 
 
-def test_an_image_that_does_not_say_where_it_runs_has_no_platform(store):
+def test_image_without_a_platform_in_its_config_has_none(store):
     config = {"mediaType": media_types.OCI_CONFIG, "digest": store.add_blob(b"{}").text, "size": 2}
     put(store, {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST, "config": config,
                 "layers": []})  # fmt: skip
@@ -158,7 +158,7 @@ def test_referrers_of_referrers_are_found_with_their_subjects(store):
     ]  # fmt: skip
 
 
-def test_what_a_registry_only_calls_a_referrer_does_not_travel(store):
+def test_listed_referrer_without_that_subject_is_ignored(store):
     store.add_image("app")
     stranger = store.add_image(layers=[b"unasked for"])
     source = store.source()
@@ -166,7 +166,7 @@ def test_what_a_registry_only_calls_a_referrer_does_not_travel(store):
     assert resolve_app(store, source=source, referrers="all").referrers == ()
 
 
-def test_a_registry_that_fails_when_asked_for_referrers_is_said_to_have_been(store):
+def test_failure_to_list_referrers_has_a_note(store):
     """The image itself may have come from a mirror."""
     store.add_image("app")
     source = store.source()
@@ -187,7 +187,7 @@ def test_a_registry_that_fails_when_asked_for_referrers_is_said_to_have_been(sto
     assert "`referrers: none`" in note
 
 
-def test_known_referrers_are_exactly_those(store):
+def test_pinned_referrers_are_copied_exactly(store):
     root = store.add_image("app")
     wanted = store.add_artifact(subject=root)
     store.add_artifact(subject=root, blobs=[b"newer"])
@@ -197,13 +197,13 @@ def test_known_referrers_are_exactly_those(store):
     assert resolve_app(store, referrers=()).referrers == ()
 
 
-def test_a_known_referrer_that_is_gone_is_missed(store):
+def test_missing_pinned_referrer_is_an_error(store):
     store.add_image("app")
     with pytest.raises(NotFoundError):
         resolve_app(store, referrers=(PinnedReferrer(Digest.of(b"gone")),))
 
 
-def test_a_known_referrer_is_the_one_of_its_digest(store):
+def test_pinned_referrer_must_match_its_digest(store):
     """A place may answer a digest with something else: a layout's names are anybody's."""
     root = store.add_image("app")
     wanted = store.add_artifact(subject=root)
@@ -212,7 +212,7 @@ def test_a_known_referrer_is_the_one_of_its_digest(store):
         resolve_app(store, referrers=(PinnedReferrer(wanted.digest),))
 
 
-def test_admit_sees_every_manifest_before_it_is_parsed(store):
+def test_policy_check_is_called_for_every_manifest_before_parsing(store):
     seen = []
 
     def admit(source, label, descriptor, raw):
@@ -237,7 +237,7 @@ def test_admit_sees_every_manifest_before_it_is_parsed(store):
 
 
 @pytest.mark.parametrize("platform", [None, AMD64])
-def test_depth_is_bounded(store, platform):
+def test_depth_is_limited(store, platform):
     nested(store, 8, platform=platform)
     selection = Selection((platform,) if platform else ())
     resolve_app(store, selection=selection)
@@ -246,7 +246,7 @@ def test_depth_is_bounded(store, platform):
         resolve_app(store, selection=selection)
 
 
-def test_ten_thousand_children_are_followed_and_one_more_is_refused(store):
+def test_number_of_children_is_limited(store):
     template = store.add_image(layers=[b"x"])
     body = store.blobs[template.digest]
     entries = []
@@ -262,7 +262,7 @@ def test_ten_thousand_children_are_followed_and_one_more_is_refused(store):
         resolve_app(store)
 
 
-def test_the_number_and_the_bytes_of_manifests_are_bounded(store, monkeypatch):
+def test_number_and_size_of_manifests_are_limited(store, monkeypatch):
     store.add_index("app", manifests=[store.add_image(layers=[bytes([n])]) for n in range(5)])
     monkeypatch.setattr(manifest_reader, "MAX_MANIFESTS", 5)
     with pytest.raises(LimitError, match="too many manifests"):
@@ -274,7 +274,7 @@ def test_the_number_and_the_bytes_of_manifests_are_bounded(store, monkeypatch):
         resolve_app(store)
 
 
-def test_the_number_of_referrers_is_bounded(store, monkeypatch):
+def test_number_of_referrers_is_limited(store, monkeypatch):
     root = store.add_image("app")
     for number in range(4):
         store.add_artifact(subject=root, blobs=[bytes([number])])
@@ -283,7 +283,7 @@ def test_the_number_of_referrers_is_bounded(store, monkeypatch):
         resolve_app(store, referrers="all")
 
 
-def test_what_calls_itself_too_large_is_not_even_opened(store):
+def test_manifest_with_a_too_large_size_is_not_opened(store):
     root = store.add_image("app")
     store.names["app"] = replace(root, size=5 * 2**30)
     with pytest.raises(LimitError, match="5,368,709,120"):
@@ -291,7 +291,7 @@ def test_what_calls_itself_too_large_is_not_even_opened(store):
     assert not [line for line in store.log if line.startswith("open")]
 
 
-def test_a_config_of_five_gibibytes_is_not_opened(store):
+def test_config_with_a_too_large_size_is_not_opened(store):
     digest = store.add_blob(b"{}")
     config = {"mediaType": media_types.OCI_CONFIG, "digest": digest.text, "size": 5 * 2**30}
     put(store, {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST, "config": config,
@@ -302,14 +302,14 @@ def test_a_config_of_five_gibibytes_is_not_opened(store):
 
 
 @pytest.mark.parametrize("difference", [-1, 1])
-def test_a_manifest_of_another_size_is_refused(store, difference):
+def test_manifest_of_another_size_is_refused(store, difference):
     root = store.add_image("app")
     store.names["app"] = replace(root, size=root.size + difference)
     with pytest.raises(SizeMismatchError):
         resolve_app(store)
 
 
-def test_a_manifest_of_another_digest_is_refused(store):
+def test_manifest_of_another_digest_is_refused(store):
     root = store.add_image("app")
     store.blobs[root.digest] = store.blobs[root.digest].replace(b"2", b"3", 1)
     with pytest.raises(DigestMismatchError):
@@ -320,7 +320,7 @@ def test_a_manifest_of_another_digest_is_refused(store):
     "second",
     [{"mediaType": media_types.DOCKER_MANIFEST}, {"mediaType": media_types.OCI_INDEX}, {"size": 5}],
 )
-def test_one_digest_cannot_be_two_things_in_one_index(store, second):
+def test_two_media_types_of_one_digest_are_refused(store, second):
     entry = {"mediaType": media_types.OCI_MANIFEST}
     child = put(store, {"schemaVersion": 2, "config": images.image().blobs[0].descriptor(),
                         "layers": []}, media_type=entry["mediaType"])  # fmt: skip
@@ -330,14 +330,14 @@ def test_one_digest_cannot_be_two_things_in_one_index(store, second):
         resolve_app(store)
 
 
-def test_an_index_that_is_announced_as_an_image_is_refused(store):
+def test_index_with_the_media_type_of_an_image_is_refused(store):
     root = store.add_index("app", manifests=[store.add_image()])
     store.names["app"] = replace(root, media_type=media_types.OCI_MANIFEST)
     with pytest.raises(MalformedError, match="announced"):
         resolve_app(store)
 
 
-def test_one_blob_cannot_have_two_sizes_in_one_image(store):
+def test_two_sizes_of_one_blob_are_refused(store):
     layer = {"mediaType": media_types.OCI_LAYER, "digest": store.add_blob(b"x").text, "size": 1}
     config = store.blobs[store.add_image(layers=[b"y"]).digest]
     body = {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST,
@@ -348,7 +348,7 @@ def test_one_blob_cannot_have_two_sizes_in_one_image(store):
         resolve_app(store)
 
 
-def test_a_manifest_that_claims_itself_as_child_cannot_be_made(store):
+def test_manifest_that_lists_itself_is_refused(store):
     """A digest covers what it names, so the nearest to a cycle is a lie, which is found."""
     digest = Digest.of(b"guess")
     entry = {"mediaType": media_types.OCI_INDEX, "digest": digest.text}

@@ -45,20 +45,20 @@ def signatures(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*signature-*")}
 
 
-def test_all_signatures_come_along(signed, tmp_path):
+def test_all_signatures_are_copied(signed, tmp_path):
     copy(f"dir:{signed}", f"dir:{tmp_path}/copy")
     assert len(signatures(signed)) == 3
     assert signatures(tmp_path / "copy") == signatures(signed)
 
 
-def test_those_of_the_list_or_all_stay_behind_when_told(signed, tmp_path):
+def test_signatures_of_the_index_or_all_can_be_left_out(signed, tmp_path):
     copy(f"dir:{signed}", f"dir:{tmp_path}/images", signatures="images")
     assert list(signatures(tmp_path / "images").values()) == [b"of an image"]
     copy(f"dir:{signed}", f"dir:{tmp_path}/none", signatures="none")
     assert not signatures(tmp_path / "none")
 
 
-def test_a_signed_image_keeps_its_form(signed, tmp_path):
+def test_signed_image_is_not_converted(signed, tmp_path):
     with pytest.raises(CannotConvertError, match="signed"):
         copy(
             f"dir:{signed}",
@@ -70,13 +70,13 @@ def test_a_signed_image_keeps_its_form(signed, tmp_path):
     assert not signatures(tmp_path / "copy")
 
 
-def test_a_place_without_signatures_takes_no_signed_image(signed, tmp_path):
+def test_destination_without_signatures_refuses_a_signed_image(signed, tmp_path):
     with pytest.raises(UnsupportedError, match="cannot store the signatures"):
         copy(f"dir:{signed}", f"oci:{tmp_path}/copy:app")
     assert not (tmp_path / "copy/index.json").exists()
 
 
-def test_a_signed_list_is_not_made_smaller(signed, tmp_path):
+def test_signed_index_is_not_stripped(signed, tmp_path):
     both = (Platform("linux", "amd64"),)
     smaller = Selection(both, "strip", variants=True)
     with pytest.raises(CannotConvertError, match="the index is signed"):
@@ -84,7 +84,7 @@ def test_a_signed_list_is_not_made_smaller(signed, tmp_path):
     copy(f"dir:{signed}", f"dir:{tmp_path}/copy", selection=smaller, signatures="images")
 
 
-def test_signatures_of_a_former_image_go(signed, tmp_path):
+def test_signatures_of_the_former_image_are_removed(signed, tmp_path):
     images.write_layout(tmp_path / "other", {"app": images.image()})
     copy(f"oci:{tmp_path}/other:app", f"dir:{signed}")
     assert not signatures(signed)

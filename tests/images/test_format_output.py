@@ -24,7 +24,7 @@ DATA = Struct(
 )
 
 
-def test_json_is_indented_by_four() -> None:
+def test_json_is_indented_by_four_spaces() -> None:
     expected = (
         b'{\n    "Os": "linux",\n    "Layers": [\n        "sha256:1",\n        "sha256:22"\n    ],'
         b'\n    "A": 1,\n    "B": null\n}\n'
@@ -37,13 +37,13 @@ def test_json_of_a_template_is_one_line() -> None:
     assert format_struct(DATA, "{{json .}}").count(b"\n") == 1
 
 
-def test_an_action_that_ends_lines_ends_the_last_one_too() -> None:
+def test_template_that_ends_lines_gets_no_other_line_end() -> None:
     assert format_struct(DATA, r'{{range .Layers}}{{.}}{{"\n"}}{{end}}') == b"sha256:1\nsha256:22\n"
     assert format_struct(DATA, r'{{.Os}}{{"\n"}}x') == b"linux\nx"
     assert format_struct(DATA, r"{{.Os}}{{println}}") == b"linux\n\n"
 
 
-def test_a_template_runs_once_for_the_data_and_ends_the_line() -> None:
+def test_template_is_executed_once_and_gets_a_line_end() -> None:
     assert format_struct(DATA, "{{.Os}}") == b"linux\n"
     assert format_struct(DATA, "{{.Os}}\n") == b"linux\n"
     assert format_struct(DATA, "{{range .}}<{{.Os}}>{{end}}") == b"<linux>\n"
@@ -62,11 +62,11 @@ def test_a_template_runs_once_for_the_data_and_ends_the_line() -> None:
         ("table {{.Os}}{{.Os}}{{.Os}} {{.A}}", "linuxlinuxlinux  1\n"),
     ],
 )
-def test_a_table_has_aligned_columns(template: str, printed: str) -> None:
+def test_table_has_aligned_columns(template: str, printed: str) -> None:
     assert format_struct(DATA, template).decode() == printed
 
 
-def test_what_could_steer_a_terminal_is_spelled_out() -> None:
+def test_control_characters_are_escaped() -> None:
     hostile = Struct("test", (StructField("A", "a\x1b[2J\u202e\x9b\nb\tü<&>"),))
     assert format_struct(hostile, "{{.A}}").decode() == "a\\x1b[2J\\u202e\\x9b\nb\tü<&>\n"
     shown = format_struct(hostile).decode()
@@ -75,7 +75,7 @@ def test_what_could_steer_a_terminal_is_spelled_out() -> None:
 
 
 @given(st.dictionaries(st.text(), st.text() | st.lists(st.text()) | st.integers(-9, 9)))
-def test_json_says_the_same_and_nothing_that_a_terminal_obeys(value: dict[str, str]) -> None:
+def test_json_is_equivalent_and_has_no_control_characters(value: dict[str, str]) -> None:
     for indent in (None, 4):
         encoded = encode_json(dict(value), indent=indent)
         assert json.loads(encoded) == value
@@ -94,7 +94,7 @@ def test_json_says_the_same_and_nothing_that_a_terminal_obeys(value: dict[str, s
         ("0001-01-01T00:00:00Z", None, "0001-01-01 00:00:00 +0000 UTC"),
     ],
 )
-def test_times_are_as_go_writes_them(text: str, in_json: str | None, printed: str | None) -> None:
+def test_times_are_formatted_as_in_go(text: str, in_json: str | None, printed: str | None) -> None:
     time = Time.parse(text, "test")
     assert time.rfc3339 == (in_json or text)
     assert printed in (None, str(time))
@@ -114,10 +114,10 @@ def test_times_are_as_go_writes_them(text: str, in_json: str | None, printed: st
         "٢٠٢٠-01-02T0Z",
     ],
 )
-def test_other_times_are_refused(text: str) -> None:
+def test_invalid_times_are_refused(text: str) -> None:
     with pytest.raises(Exception, match="time"):
         Time.parse(text, "test")
 
 
-def test_all_kinds_of_nothing_are_null_in_json() -> None:
+def test_nil_values_are_null_in_json() -> None:
     assert encode_json([NIL, NIL_MAP, NIL_SLICE, [], {}]) == "[null,null,null,[],{}]"

@@ -69,21 +69,21 @@ def entries(path: Path) -> dict[str, Any]:
         ("docker.io/library", "docker.io", "library"),
     ],
 )
-def test_a_registry_may_have_a_namespace(text: str, host: str, path: str):
+def test_registry_can_have_a_namespace(text: str, host: str, path: str):
     assert Registry.parse(text) == Registry(host, path)
 
 
 @pytest.mark.parametrize(
     "text", ["", "https://a.b", "a.b/x:1", "a.b/x@sha256:0", "a b", "a.b/UPPER", "../x", "a.b//x"]
 )
-def test_what_is_no_registry_is_refused_with_the_right_form(text: str):
+def test_invalid_registry_is_refused_with_a_hint(text: str):
     with pytest.raises(InvalidReferenceError) as error:
         Registry.parse(text)
     assert "host[:port]/namespace" in (error.value.hint or "")
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_a_registry_that_reads_back_or_is_refused(text: str):
+def test_any_text_is_refused_or_parsed_without_loss(text: str):
     try:
         registry = Registry.parse(text)
     except InvalidReferenceError:
@@ -91,7 +91,7 @@ def test_any_text_is_a_registry_that_reads_back_or_is_refused(text: str):
     assert Registry.parse(str(registry)) == registry
 
 
-def test_what_the_registry_takes_is_kept(world: World):
+def test_accepted_credentials_are_stored(world: World):
     verify = Verifier()
     settings = world.settings()
     where = logins.login(Registry("a.b", "team"), ME, settings, verify)
@@ -101,13 +101,13 @@ def test_what_the_registry_takes_is_kept(world: World):
     assert logins.find_username(Registry("a.b", "team"), world.settings()) == "user"
 
 
-def test_what_the_registry_does_not_take_is_not_kept(world: World):
+def test_rejected_credentials_are_not_stored(world: World):
     with pytest.raises(UnauthorizedError):
         logins.login(Registry("a.b"), ME, world.settings(), Verifier("other"))
     assert not world.auth_json.exists()
 
 
-def test_a_registry_that_fails_keeps_the_former_login(world: World):
+def test_failure_of_the_registry_keeps_the_former_login(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry("former")}})
 
     def broken(_: RegistryAccess) -> None:
@@ -118,7 +118,7 @@ def test_a_registry_that_fails_keeps_the_former_login(world: World):
     assert entries(world.auth_json) == {"a.b": entry("former")}
 
 
-def test_a_broken_file_is_not_asked_for_the_credentials_that_are_given(world: World):
+def test_login_with_given_credentials_does_not_read_the_authfile(world: World):
     """The new credentials are verified with what the override says, then the file is the error."""
     world.write(world.auth_json, "{")
     verify = Verifier()
@@ -127,14 +127,14 @@ def test_a_broken_file_is_not_asked_for_the_credentials_that_are_given(world: Wo
     assert world.auth_json.read_text() == "{"
 
 
-def test_what_the_override_says_reaches_the_registry(world: World):
+def test_override_applies_to_the_check(world: World):
     verify = Verifier()
     said = RegistryOverride(tls_verify=False)
     logins.login(Registry("a.b"), ME, world.settings(), verify, override=said)
     assert not verify.asked[0].tls.verify
 
 
-def test_a_blocked_registry_is_not_asked(world: World):
+def test_blocked_registry_is_not_contacted(world: World):
     world.write("etc/containers/registries.conf", '[[registry]]\nlocation="a.b"\nblocked=true\n')
     verify = Verifier()
     with pytest.raises(ConfigError, match="blocked"):
@@ -145,14 +145,14 @@ def test_a_blocked_registry_is_not_asked(world: World):
 @pytest.mark.parametrize(
     "odd", [Credentials("", "p"), Credentials("a:b", "p"), Credentials("u", "\udcff")]
 )
-def test_names_and_passwords_that_no_registry_takes_are_refused(world: World, odd: Credentials):
+def test_invalid_user_names_and_passwords_are_refused(world: World, odd: Credentials):
     verify = Verifier()
     with pytest.raises(UsageError):
         logins.login(Registry("a.b"), odd, world.settings(), verify)
     assert verify.asked == []
 
 
-def test_an_authfile_that_is_not_there_yet_is_made(world: World):
+def test_missing_authfile_is_created(world: World):
     path = world.root / "new" / "auth.json"
     place = CredentialStore(path)
     assert logins.read_credentials(Registry("a.b"), world.settings(), place).anonymous
@@ -161,7 +161,7 @@ def test_an_authfile_that_is_not_there_yet_is_made(world: World):
     assert not world.auth_json.exists()
 
 
-def test_dockers_file_gets_dockers_name_for_its_hub_and_no_namespaces(world: World):
+def test_compat_file_uses_dockers_key_and_refuses_namespaces(world: World):
     path = world.write("config.json", {"currentContext": "x"})
     place = CredentialStore(path, compat=True)
     logins.login(Registry("docker.io"), ME, world.settings(), Verifier(), store=place)
@@ -175,7 +175,7 @@ def test_dockers_file_gets_dockers_name_for_its_hub_and_no_namespaces(world: Wor
     assert entries(path) == {}
 
 
-def test_the_first_helper_of_registries_conf_that_can_keep_them_does(world: World):
+def test_first_working_helper_stores_the_credentials(world: World):
     program = world.helper("keeps", KEEPING_HELPER)
     world.helper("refuses", "echo not implemented; exit 1")
     world.write(
@@ -190,7 +190,7 @@ def test_the_first_helper_of_registries_conf_that_can_keep_them_does(world: Worl
     assert not world.auth_json.exists()
 
 
-def test_namespaces_pass_helpers_by(world: World):
+def test_namespaces_are_not_stored_by_helpers(world: World):
     world.helper("keeps", KEEPING_HELPER)
     world.write(
         "etc/containers/registries.conf", 'credential-helpers = ["keeps", "containers-auth.json"]\n'
@@ -199,7 +199,7 @@ def test_namespaces_pass_helpers_by(world: World):
     assert list(entries(world.auth_json)) == ["a.b/team"]
 
 
-def test_where_no_helper_can_keep_them_the_reason_is_said(world: World):
+def test_failure_of_all_helpers_is_reported(world: World):
     world.helper("refuses", "echo not implemented; exit 1")
     world.write("etc/containers/registries.conf", 'credential-helpers = ["refuses"]\n')
     with pytest.raises(ConfigError, match="refuses store: not implemented"):
@@ -208,13 +208,13 @@ def test_where_no_helper_can_keep_them_the_reason_is_said(world: World):
         logins.login(Registry("a.b", "x"), ME, world.settings(), Verifier())
 
 
-def test_get_login_without_login_says_so(world: World):
+def test_find_username_without_login_is_an_error(world: World):
     with pytest.raises(NotLoggedInError) as raised:
         logins.find_username(Registry("a.b"), world.settings())
     assert raised.value.registry == "a.b"
 
 
-def test_logout_forgets_one_registry(world: World):
+def test_logout_removes_one_registry(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry(), "c.d": entry()}})
     logins.logout(Registry("a.b"), world.settings())
     assert list(entries(world.auth_json)) == ["c.d"]
@@ -223,7 +223,7 @@ def test_logout_forgets_one_registry(world: World):
     assert raised.value.registry == "a.b"
 
 
-def test_logout_says_where_credentials_are_that_it_leaves(world: World):
+def test_logout_hints_at_another_file_with_credentials(world: World):
     path = world.write("home/.docker/config.json", {"auths": {"a.b": entry()}})
     with pytest.raises(NotFoundError) as error:
         logins.logout(Registry("a.b"), world.settings())
@@ -242,14 +242,14 @@ def test_logout_erases_from_every_helper(world: World):
     assert entries(world.auth_json) == {}
 
 
-def test_logout_all_forgets_everything(world: World):
+def test_logout_all_removes_everything(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry(), "c.d/x": entry()}, "zeta": 1})
     logins.logout_all(world.settings())
     assert json.loads(world.auth_json.read_bytes()) == {"auths": {}, "zeta": 1}
 
 
 @pytest.mark.parametrize("auth", ["basic", "bearer"])
-def test_a_registry_checks_the_password(world: World, auth: str):
+def test_registry_checks_the_password(world: World, auth: str):
     with FakeRegistry(auth=auth) as registry:
         target = Registry(registry.host)
         logins.login(target, ME, world.settings(), PING, override=PLAIN)

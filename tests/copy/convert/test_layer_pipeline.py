@@ -60,7 +60,7 @@ def parsed(store, root):
 
 
 @pytest.mark.parametrize("algorithm", ["gzip", "zstd"])
-def test_layers_are_compressed_and_hold_what_they_held(executor, algorithm):
+def test_layers_are_compressed_without_changing_their_content(executor, algorithm):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"one" * 100_000, b"two"], compress=False)
     root = copy(executor, there, here, ConversionOptions(compression=algorithm))
@@ -79,7 +79,7 @@ def test_layers_are_compressed_and_hold_what_they_held(executor, algorithm):
     assert here.names["app"].digest == root.digest
 
 
-def test_a_compressed_layer_is_uncompressed_and_must_be_what_the_config_says(executor):
+def test_decompressed_layers_match_the_diff_ids(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"one"])
     root = copy(executor, there, here, ConversionOptions(compression="none"))
@@ -88,14 +88,14 @@ def test_a_compressed_layer_is_uncompressed_and_must_be_what_the_config_says(exe
     assert digests == config["rootfs"]["diff_ids"]
 
 
-def test_what_is_compressed_so_already_stays_as_it_is(executor):
+def test_layers_with_the_requested_compression_are_unchanged(executor):
     there, here = MemoryStore(), MemoryStore()
     root = there.add_image("app", layers=[b"one", b"two"])
     assert copy(executor, there, here, ConversionOptions(compression="gzip")).digest == root.digest
     assert here.blobs == there.blobs
 
 
-def test_only_what_is_not_compressed_is_compressed_where_that_is_preferred(executor):
+def test_only_uncompressed_layers_are_compressed_if_the_destination_prefers_it(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("plain", layers=[b"one"], compress=False)
     root = there.add_image("packed", layers=[b"two"])
@@ -107,7 +107,7 @@ def test_only_what_is_not_compressed_is_compressed_where_that_is_preferred(execu
     assert copy(executor, there, MemoryStore(), wish, name="plain") == there.names["plain"]
 
 
-def test_a_place_without_compression_gets_none(executor):
+def test_destination_without_compression_gets_uncompressed_layers(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"one"], docker=True)
     root = copy(executor, there, here, ConversionOptions(), UNCOMPRESSED)
@@ -116,7 +116,7 @@ def test_a_place_without_compression_gets_none(executor):
     assert here.blobs[layer.digest] == b"one"
 
 
-def test_a_digest_that_may_not_change_does_not(executor):
+def test_conversion_is_refused_if_digests_are_fixed(executor):
     there = MemoryStore()
     there.add_image("app", layers=[b"one"])
     fixed = ConversionOptions(compression="zstd", fixed_reason="because I say so")
@@ -124,7 +124,7 @@ def test_a_digest_that_may_not_change_does_not(executor):
         copy(executor, there, MemoryStore(), fixed)
 
 
-def test_a_single_place_takes_no_index(executor):
+def test_index_is_refused_by_a_single_image_destination(executor):
     there = MemoryStore()
     there.add_index("app", manifests=[there.add_image(layers=[b"one"], docker=True)])
     with pytest.raises(SingleImageDestinationError):
@@ -132,7 +132,7 @@ def test_a_single_place_takes_no_index(executor):
 
 
 @pytest.mark.parametrize("capabilities", [UNCOMPRESSED, Capabilities()])
-def test_an_artifact_is_not_converted(executor, capabilities):
+def test_artifact_is_not_converted(executor, capabilities):
     there, here = MemoryStore(), MemoryStore()
     root = there.add_artifact("app")
     with pytest.raises(CannotConvertError, match="only images"):
@@ -140,7 +140,7 @@ def test_an_artifact_is_not_converted(executor, capabilities):
     assert copy(executor, there, here, ConversionOptions(compression="zstd")).digest == root.digest
 
 
-def test_a_layer_that_is_not_the_configs_is_refused(executor):
+def test_layer_that_does_not_match_its_diff_id_is_refused(executor):
     there, here = MemoryStore(), MemoryStore()
     good = there.add_image(layers=[b"one"])
     other = parsed(there, there.add_image(layers=[b"two"]))
@@ -153,14 +153,14 @@ def test_a_layer_that_is_not_the_configs_is_refused(executor):
     assert not here.names
 
 
-def test_a_bomb_is_refused(executor):
+def test_decompression_bomb_is_refused(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[bytes(300_000_000)])
     with pytest.raises(LimitError, match="come out"):
         copy(executor, there, here, ConversionOptions(compression="none"))
 
 
-def test_a_push_that_broke_off_is_made_anew(executor):
+def test_interrupted_push_of_a_converted_layer_is_repeated(executor):
     there, here = MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"one"], compress=False)
     cut = RegistryError("cut", temporary=True)
@@ -169,7 +169,7 @@ def test_a_push_that_broke_off_is_made_anew(executor):
     assert here.names["app"].digest == root.digest
 
 
-def test_precomputed_layers_are_the_same(executor):
+def test_precomputing_does_not_change_the_result(executor):
     there, here, again = MemoryStore(), MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"one"], compress=False)
     first = copy(executor, there, here, ConversionOptions(compression="gzip"))
@@ -179,7 +179,7 @@ def test_precomputed_layers_are_the_same(executor):
     )
 
 
-def test_indexes_follow_their_images(executor):
+def test_index_is_rewritten_for_converted_images(executor):
     there, here = MemoryStore(), MemoryStore()
     one = there.add_image(layers=[b"one"], compress=False)
     two = there.add_image(layers=[b"two"])
@@ -190,7 +190,7 @@ def test_indexes_follow_their_images(executor):
     assert changed.digest in here.blobs
 
 
-def test_the_tar_of_a_layer_survives_both_ways(executor):
+def test_recompressed_layer_has_the_same_diff_id(executor):
     there, here, back = MemoryStore(), MemoryStore(), MemoryStore()
     there.add_image("app", layers=[b"payload" * 1000])
     copy(executor, there, here, ConversionOptions(compression="none"))

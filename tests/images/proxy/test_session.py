@@ -51,7 +51,7 @@ def running(layout: Path) -> Iterator[Proxy]:
         yield proxy
 
 
-def test_a_client_that_closes_a_pipe_early_is_told_so(running: Proxy) -> None:
+def test_closed_pipe_is_reported_as_epipe(running: Proxy) -> None:
     reply = running.call("GetBlob", 1, LAYER.blob.digest, SIZE)
     os.close(reply.descriptors[0])
 
@@ -60,7 +60,7 @@ def test_a_client_that_closes_a_pipe_early_is_told_so(running: Proxy) -> None:
     assert (finished.success, finished.error_code) == (False, "EPIPE")
 
 
-def test_a_raw_blob_tells_of_its_failure_beside_it(running: Proxy) -> None:
+def test_failure_of_a_raw_blob_is_written_to_the_second_pipe(running: Proxy) -> None:
     reply = running.call("GetRawBlob", 1, LAYER.blob.digest)
     data, failure = reply.descriptors
     os.close(data)
@@ -68,14 +68,14 @@ def test_a_raw_blob_tells_of_its_failure_beside_it(running: Proxy) -> None:
     assert json.loads(read_all(failure))["code"] == "EPIPE"
 
 
-def test_a_pipe_is_finished_once(running: Proxy) -> None:
+def test_pipe_can_be_finished_once(running: Proxy) -> None:
     _, _, first = running.fetch("GetManifest", 1)
     second = running.call("FinishPipe", 1)
 
     assert (first.success, second.success) == (True, False)
 
 
-def test_pipes_are_limited_and_free_again(running: Proxy) -> None:
+def test_number_of_pipes_is_limited(running: Proxy) -> None:
     replies = [running.call("GetManifest", 1) for _ in range(MAX_PIPES)]
     refused = running.call("GetManifest", 1)
     for reply in replies:
@@ -88,7 +88,7 @@ def test_pipes_are_limited_and_free_again(running: Proxy) -> None:
     assert running.fetch("GetManifest", 1)[2].success
 
 
-def test_images_are_limited_and_free_again(running: Proxy, layout: Path) -> None:
+def test_number_of_images_is_limited(running: Proxy, layout: Path) -> None:
     opened = [running.value("OpenImage", f"oci:{layout}:app") for _ in range(MAX_IMAGES - 1)]
     refused = running.call("OpenImage", f"oci:{layout}:app")
     running.value("CloseImage", opened[0])
@@ -98,7 +98,7 @@ def test_images_are_limited_and_free_again(running: Proxy, layout: Path) -> None
 
 
 @pytest.mark.parametrize("method", ["GetBlob", "GetRawBlob"])
-def test_a_client_may_leave_with_pipes_that_it_never_read(layout: Path, method: str) -> None:
+def test_client_can_disconnect_without_reading_its_pipes(layout: Path, method: str) -> None:
     with _serving(_access) as proxy:
         proxy.value("Initialize")
         image = proxy.value("OpenImage", f"oci:{layout}:app")
@@ -109,7 +109,7 @@ def test_a_client_may_leave_with_pipes_that_it_never_read(layout: Path, method: 
         os.close(descriptor)
 
 
-def test_a_client_may_leave_while_it_is_waited_for(layout: Path) -> None:
+def test_client_can_disconnect_while_a_pipe_is_finished(layout: Path) -> None:
     with _serving(_access) as proxy:
         proxy.value("Initialize")
         image = proxy.value("OpenImage", f"oci:{layout}:app")
@@ -119,7 +119,7 @@ def test_a_client_may_leave_while_it_is_waited_for(layout: Path) -> None:
     os.close(reply.descriptors[0])
 
 
-def test_an_answer_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+def test_reply_that_is_too_large_for_a_packet_is_refused(tmp_path: Path) -> None:
     many = images.image(*[images.layer({str(number): b""}) for number in range(1500)])
     layout = images.write_layout(tmp_path / "many", {"many": many})
 
@@ -134,7 +134,7 @@ def test_an_answer_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     assert len(json.loads(piped)) == 1500
 
 
-def test_a_request_that_is_too_long_is_refused(running: Proxy) -> None:
+def test_request_that_is_too_large_is_refused(running: Proxy) -> None:
     running.send(b"[" * 40_000)
     reply = running.receive()
 
@@ -143,7 +143,7 @@ def test_a_request_that_is_too_long_is_refused(running: Proxy) -> None:
     assert "32,768" in reply.error
 
 
-def test_descriptors_that_a_client_sends_are_dropped(running: Proxy) -> None:
+def test_file_descriptors_from_the_client_are_closed(running: Proxy) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     packet = b'{"method": "CloseImage", "args": [7]}'
     with open(os.devnull, "rb") as file:  # noqa: PTH123 - a descriptor is wanted
@@ -154,7 +154,7 @@ def test_descriptors_that_a_client_sends_are_dropped(running: Proxy) -> None:
 
 
 @given(st.binary(min_size=1, max_size=200) | st.text(max_size=99).map(str.encode))
-def test_any_packet_is_a_request_or_an_error(packet: bytes) -> None:
+def test_any_packet_is_parsed_or_refused(packet: bytes) -> None:
     try:
         request = protocol.parse_request(packet)
     except BundlerError:
@@ -166,14 +166,14 @@ def test_any_packet_is_a_request_or_an_error(packet: bytes) -> None:
     st.sampled_from(["OpenImage", "GetBlob", "GetManifest", "FinishPipe", "GetRawBlob", "Shut"]),
     st.lists(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), max_size=4),
 )
-def test_any_arguments_are_answered(method: str, arguments: list[object]) -> None:
+def test_any_arguments_get_a_reply(method: str, arguments: list[object]) -> None:
     with _serving(_access) as proxy:
         proxy.value("Initialize")
 
         assert not proxy.call(method, *arguments).success
 
 
-def test_what_fails_at_the_beginning_is_told_and_can_be_tried_again() -> None:
+def test_failed_initialize_is_reported_and_can_be_repeated() -> None:
     attempts: list[int] = []
 
     def begin() -> ProxyContext:
@@ -193,7 +193,7 @@ def test_what_fails_at_the_beginning_is_told_and_can_be_tried_again() -> None:
     ("admitted", "works"),
     [({MULTI.digest}, True), ({MULTI.children[1].digest}, True), (set(), False)],
 )
-def test_of_a_list_it_or_the_image_must_be_admitted(
+def test_policy_must_accept_the_index_or_the_image(
     layout: Path, admitted: set[str], works: bool
 ) -> None:
     def admit(source: Source, label: str, descriptor: Descriptor, raw: bytes) -> None:
@@ -207,7 +207,7 @@ def test_of_a_list_it_or_the_image_must_be_admitted(
         assert not proxy.call("OpenImage", f"oci:{layout}:app").success
 
 
-def test_an_artifact_has_no_config_but_all_else(tmp_path: Path) -> None:
+def test_artifact_has_no_config(tmp_path: Path) -> None:
     artifact = images.artifact("application/x", b"data")
     layout = images.write_layout(tmp_path / "artifacts", {"a": artifact})
 
@@ -219,7 +219,7 @@ def test_an_artifact_has_no_config_but_all_else(tmp_path: Path) -> None:
         assert not proxy.call("GetFullConfig", image).success
 
 
-def test_it_stops_when_it_has_to() -> None:
+def test_cancellation_ends_the_server() -> None:
     cancellation = Cancellation()
     ours, theirs = pair()
     with ours, theirs:

@@ -149,7 +149,9 @@ class _Execution:
         needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
         parallel = [task for task in needed if task.destination.capabilities.writers != 1]
         serial = [task for task in needed if task.destination.capabilities.writers == 1]
-        serial.sort(key=_is_not_layer)  # archives store layers first
+        serial.sort(  # archives store layers first
+            key=lambda task: isinstance(task, BlobTask) and task.node.kind != "layer"
+        )
         queues = [[task] for task in parallel]
         queues += [queue for _, queue in _group_by_destination(serial)]
         calls = [partial(perform_all, queue) for queue in queues]
@@ -307,10 +309,6 @@ def _merge_reads(tasks: Iterable[BlobTask[Destination]]) -> list[BlobTask[Destin
             labels = dict.fromkeys((*known.labels, *task.labels))
             merged[key] = replace(known, labels=tuple(labels))
     return list(merged.values())
-
-
-def _is_not_layer(task: _Task) -> bool:
-    return isinstance(task, BlobTask) and task.node.kind != "layer"
 
 
 def _group_by_destination(items: Iterable[ItemT]) -> list[tuple[Destination, list[ItemT]]]:

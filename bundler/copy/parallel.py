@@ -52,7 +52,10 @@ def run_all(
                 continue
             left -= 1
     except BaseException:
-        _wind_down(futures, cancellation)
+        # Running tasks end at their next chunk; their errors follow from the first one.
+        timeout = _WIND_DOWN_CANCELLED if cancellation.requested else _WIND_DOWN_FAILED
+        cancellation.request()
+        wait([future for future in futures if not future.cancel()], timeout=timeout)
         raise
     return [future.result() for future in futures]
 
@@ -74,10 +77,3 @@ def run_collecting_errors(
         return call
 
     return run_all(executor, [guarded(task) for task in tasks], cancellation)
-
-
-def _wind_down(futures: Sequence[Future[T]], cancellation: Cancellation) -> None:
-    """Cancel all tasks, and wait for running ones; their errors follow from the first one."""
-    timeout = _WIND_DOWN_CANCELLED if cancellation.requested else _WIND_DOWN_FAILED
-    cancellation.request()
-    wait([future for future in futures if not future.cancel()], timeout=timeout)

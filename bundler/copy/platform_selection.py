@@ -68,7 +68,13 @@ def select_children(index: Index, selection: Selection, label: str) -> tuple[Des
     digests: set[Digest] = set()
     for platform in selection.platforms:
         if selection.variants:
-            found = [entry for entry in index.manifests if _is_variant(entry, platform)]
+            found = [
+                entry
+                for entry in index.manifests
+                if entry.platform is not None
+                and entry.platform.os == platform.os
+                and entry.platform.architecture == platform.architecture
+            ]
         else:
             images = [
                 entry for entry in index.manifests if entry.media_type in media_types.MANIFESTS
@@ -120,14 +126,6 @@ def check_platform(offered: Platform, selection: Selection, label: str) -> None:
     if all(choose(platform, [offered]) is None for platform in selection.platforms):
         wanted = [str(platform) for platform in selection.platforms]
         raise NoPlatformError(label, requested=wanted, offered=[str(offered)])
-
-
-def _is_variant(entry: Descriptor, platform: Platform) -> bool:
-    found = entry.platform
-    return found is not None and (found.os, found.architecture) == (
-        platform.os,
-        platform.architecture,
-    )
 
 
 def _no_platform(platform: Platform, index: Index, label: str) -> NoPlatformError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,13 +43,11 @@ def compare_with_target(
     Raises:
         RegistryError: the target cannot be asked.
     """
-    return [NameState(name, digest, _resolve(name, resolver)) for name, digest in names]
-
-
-def _resolve(name: str, resolver: TagResolver | None) -> Digest | None:
-    if resolver is None:
-        return None
-    try:
-        return resolver.resolve(name).digest
-    except NotFoundError:
-        return None
+    states = []
+    for name, expected in names:
+        current = None
+        if resolver is not None:
+            with suppress(NotFoundError):
+                current = resolver.resolve(name).digest
+        states.append(NameState(name, expected, current))
+    return states

@@ -106,18 +106,20 @@ def copy_image(
             referrers="all" if request.referrers else "none",
             signatures=request.signatures,
         )
-        image = _without_platform(resolve(image_request, source, policy_check))
+        image = resolve(image_request, source, policy_check)
+        # In an index.json, only entries that come from an index have a platform.
+        root = replace(image.graph.root, platform=None)
+        image = replace(image, graph=replace(image.graph, root=root))
         goal = request.destination
         destination = transports.open_destination(goal, writing)
         stack.enter_context(closing(destination))
         engine.emit(create_resolved_event(image.graph))
         target_name = goal.image if isinstance(goal, RepositoryReference) else None
-        root = image.graph.root.digest
-        if target_name is not None and target_name.digest not in (None, root):
+        if target_name is not None and target_name.digest not in (None, root.digest):
             raise DigestConflictError(
                 str(goal),
                 expected=str(target_name.digest),
-                got=root.text,
+                got=root.digest.text,
                 hint="remove the digest from the destination",
             )
         target = Target(
@@ -130,12 +132,6 @@ def copy_image(
         if not dry_run:
             image = _execute(plan, target, engine)
     return CopyReport(str(goal), image, plan)
-
-
-def _without_platform(image: ResolvedImage) -> ResolvedImage:
-    """Remove the platform of the root: only children of an index have one in an index.json."""
-    root = replace(image.graph.root, platform=None)
-    return replace(image, graph=replace(image.graph, root=root))
 
 
 def _execute(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bundler.copy.engine import EngineOptions
     from bundler.copy.plan import Plan
     from bundler.images.sync.report import State
-    from bundler.images.sync.sources import SyncSource, UnlistedImage
+    from bundler.images.sync.sources import SyncSource
     from bundler.images.sync.targets import SyncDestination, SyncTarget
     from bundler.oci.digest import Digest
     from bundler.ports import OpenOptions, PolicyCheck, Reference
@@ -81,7 +81,11 @@ def sync_images(
     """
     with ExitStack() as stack:
         listing = sources.list_images(request.source, reading, engine, stack)
-        unlisted = _report_unlisted(request, listing.unlisted, engine)
+        unlisted = listing.unlisted
+        if request.source.lenient:  # reported, but no failure
+            for item in unlisted:
+                engine.emit(events.Skipped(item.subject, str(item.error), item.error))
+            unlisted = ()
         reading = replace(reading, overrides={**reading.overrides, **listing.overrides})
         mapped = targets.map_targets(listing.images, request.destination)
         if request.refuse_existing:
@@ -96,17 +100,6 @@ def sync_images(
     done = len(report.images) - report.count("failed")
     engine.emit(events.SyncFinished(done, listing.source_count))
     return report
-
-
-def _report_unlisted(
-    request: SyncRequest, unlisted: tuple[UnlistedImage, ...], engine: EngineOptions
-) -> tuple[UnlistedImage, ...]:
-    """Return what counts as a failure; with ``lenient``, emit events instead."""
-    if not request.source.lenient:
-        return unlisted
-    for item in unlisted:
-        engine.emit(events.Skipped(item.subject, str(item.error), item.error))
-    return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,17 @@ def map_targets(images: Iterable[SyncImage], destination: SyncDestination) -> li
         InvalidReferenceError: a target name is not valid at the destination.
         UsageError: the location of the destination names one image.
     """
-    return [_map_target(image, destination) for image in images]
+    targets = []
+    for image in images:
+        name = destination.names.map_name(image.target_name)
+        try:
+            target = create_target(destination.transport, destination.location, name)
+        except InvalidReferenceError as error:
+            raise InvalidReferenceError(
+                f"{image.label}: {error.message}", hint=error.hint
+            ) from None
+        targets.append(SyncTarget(image, target))
+    return targets
 
 
 def merge_duplicates(targets: Sequence[SyncTarget], *, last_wins: bool = False) -> list[SyncTarget]:
@@ -99,12 +109,3 @@ def check_not_existing(targets: Iterable[SyncTarget]) -> None:
         directory = item.target.directory
         if directory is not None and os.path.lexists(directory):
             raise DirectoryExistsError(directory)
-
-
-def _map_target(image: SyncImage, destination: SyncDestination) -> SyncTarget:
-    name = destination.names.map_name(image.target_name)
-    try:
-        target = create_target(destination.transport, destination.location, name)
-    except InvalidReferenceError as error:
-        raise InvalidReferenceError(f"{image.label}: {error.message}", hint=error.hint) from None
-    return SyncTarget(image, target)

@@ -1,5 +1,6 @@
-"""The HTTP client for registries (OCI distribution specification).
+"""HTTP client for registries (OCI distribution specification).
 
-The only folder that imports requests. Gets plain values (credentials, TLS files, timeouts) and
-never reads configuration. Read ``repository`` first, then ``session``.
+This is the only folder that imports requests. Its input is plain values (credentials, TLS files,
+limits) from ``config.registry_access``; it reads no configuration. Read ``repository`` first, then
+``session``.
 """

@@ -1,7 +1,7 @@
-"""The reason why a server's certificate is not trusted, and the way to make it trusted.
+"""Errors for untrusted certificates: the reason, and the way to trust the server.
 
-The ssl module reports OpenSSL's verdict, and discards the certificate together with the failed
-handshake. A second handshake fetches it for the message; nothing is sent over that connection.
+The ssl module reports the reason of OpenSSL and discards the certificate of the failed handshake. A
+second handshake fetches the certificate for the message; nothing is sent over that connection.
 """
 
 from __future__ import annotations

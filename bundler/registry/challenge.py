@@ -1,4 +1,4 @@
-"""Parse WWW-Authenticate: which proofs a server takes.
+"""Parser of WWW-Authenticate.
 
 https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _MAX_LENGTH = 16 * 1024
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's word for a word
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the name in RFC 9110
 _PARAMETER = re.compile(
     rf"[ \t]*(?P<name>{_TOKEN})[ \t]*=[ \t]*"
     rf'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>{_TOKEN}))[ \t]*(?=,|$)'
@@ -25,16 +25,16 @@ _COMMAS = re.compile(r"[ \t,]*")
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One proof that is taken; ``scheme`` and the names of ``parameters`` are in lower case."""
+    """One accepted scheme; ``scheme`` and the names of ``parameters`` are in lower case."""
 
     scheme: str
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
-    """All challenges of WWW-Authenticate fields; one field may hold several.
+    """Parse the challenges in WWW-Authenticate fields; a field may contain several.
 
-    What cannot be parsed ends its field: the challenges before it still count.
+    A syntax error ends its field; the challenges before it are returned.
     """
     return [challenge for header in headers for challenge in _parse_one(header[:_MAX_LENGTH])]
 

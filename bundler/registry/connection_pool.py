@@ -1,7 +1,7 @@
-"""Connections of requests and urllib3, with nothing that they would do on their own.
+"""Connection pool of requests and urllib3 without their automatic features.
 
 No certifi, no netrc, no cookies, no proxies from the environment, no redirects, no retries. The
-TLS context is the caller's. Sockets are known, so that they can be cut.
+caller provides the TLS context. All sockets are tracked, so that they can be shut down.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _POOL_SIZE = 64
 
 
 class ConnectionPool(HTTPAdapter):
-    """A pool of connections; for any number of threads.
+    """Pool of connections; thread-safe.
 
     Args:
-        context: makes the TLS context, at the first use of HTTPS: reading all of the system's
-            authorities takes its time.
+        context: creates the TLS context at the first use of HTTPS, because loading the authorities
+            of the system is slow.
     """
 
     def __init__(self, context: Callable[[], ssl.SSLContext]) -> None:
         self._make_context = context
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         super().__init__(pool_connections=8, pool_maxsize=_POOL_SIZE)
-        pools = _tracking_pools(self._sockets)
+        pools = _create_pool_classes(self._sockets)
         self.poolmanager.pool_classes_by_scheme = pools
 
     @cached_property
@@ -48,9 +48,9 @@ class ConnectionPool(HTTPAdapter):
         return self._make_context()
 
     def abort(self) -> None:
-        """Cut every connection: whoever waits for one fails at once."""
+        """Shut down all connections: waiting threads fail at once."""
         for _ in range(3):
-            # The set may change meanwhile: a connection of another thread was made or freed.
+            # Another thread may change the set during the iteration.
             with contextlib.suppress(RuntimeError):
                 for one in list(self._sockets):
                     with contextlib.suppress(OSError):
@@ -60,22 +60,22 @@ class ConnectionPool(HTTPAdapter):
     def build_connection_pool_key_attributes(  # type: ignore[override]  # its types are private
         self, request: PreparedRequest, verify: bool, cert: None = None
     ) -> tuple[object, dict[str, Any]]:
-        """Let all connections use our context, and send in large pieces."""
+        """Use our TLS context and a large block size for all connections."""
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
         tls = {"ssl_context": self._context} if host["scheme"] == "https" else {}
         return host, {"blocksize": BUFFER_SIZE, **tls}
 
     def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
-        """Leave certificates to the context."""
+        """Do nothing: the TLS context has the certificates."""
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: object) -> ProxyManager:
-        """As the base, with known sockets."""
+        """Return the manager of the base class, with tracked sockets."""
         manager: ProxyManager = super().proxy_manager_for(proxy, **proxy_kwargs)
         manager.pool_classes_by_scheme = self.poolmanager.pool_classes_by_scheme
         return manager
 
 
-def _tracking_pools(
+def _create_pool_classes(
     sockets: weakref.WeakSet[socket.socket],
 ) -> dict[str, type[HTTPConnectionPool]]:
     class Http(HTTPConnection):
@@ -87,7 +87,7 @@ def _tracking_pools(
         def connect(self) -> None:
             super().connect()
             sockets.add(self.sock)
-            # urllib3 warns of what is not verified; here the user was asked.
+            # Suppress the warning of urllib3: the user has turned verification off.
             self.is_verified = True
 
     class HttpPool(HTTPConnectionPool):

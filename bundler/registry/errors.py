@@ -1,4 +1,4 @@
-"""What a refused or failed request means, as one error with one clear line.
+"""Translate failed requests into errors.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 """
@@ -9,6 +9,7 @@ import errno
 import socket
 import ssl
 import time
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -43,43 +44,41 @@ MAX_ERROR_BODY = 64 * 1024
 # OpenSSL's reasons for a handshake that a plain HTTP server answered.
 _PLAIN_HTTP = frozenset({"HTTP_REQUEST", "RECORD_LAYER_FAILURE", "WRONG_VERSION_NUMBER"})
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
-_LONGEST_DETAIL = 300
-_LONGEST_BODY = 50
+_MAX_DETAIL = 300
+_MAX_EXCHANGE_BODY = 50
 
 
-def from_response(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    request: tuple[str, str],
-    subject: str,
-    registry: str | None,
-) -> BundlerError:
-    """The error for an answer that is not the one hoped for.
+@dataclass(frozen=True, slots=True)
+class ErrorResponse:
+    """A response whose status is an error, and the request that it belongs to."""
 
-    Args:
-        status: the HTTP status.
-        headers: the answer's headers.
-        body: the beginning of its body, at most ``MAX_ERROR_BODY`` bytes.
-        request: method and URL.
-        subject: the content that was requested, for the message.
-        registry: the registry's name; None if another host answered, to which it redirected.
-    """
-    error = _refusal(status, headers, body, request=request, what=subject, registry=registry)
-    method, url = request
-    error.exchange = describe_exchange(status, body, method=method, url=url)
+    method: str
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    """The first bytes, at most ``MAX_ERROR_BODY``, without secrets."""
+    subject: str
+    """The requested content, for the message."""
+    registry: str | None
+    """The name of the registry; None if the response comes from another host."""
+
+    @property
+    def exchange(self) -> HttpExchange:
+        """The request and the response as the reason of an error."""
+        entries = tuple(
+            (_clean(str(entry.get("code", "")))[:80], _clean(str(entry.get("message", ""))))
+            for entry in _parse_entries(self.body)
+        )
+        text = "" if entries else _clean(self.body[:_MAX_EXCHANGE_BODY].decode("utf-8", "replace"))
+        return HttpExchange(self.method, redact(self.url), self.status, entries, text)
+
+
+def from_response(response: ErrorResponse) -> BundlerError:
+    """Create the error for a response, with its exchange."""
+    error = _classify_response(response)
+    error.exchange = response.exchange
     return error
-
-
-def describe_exchange(status: int, body: bytes, *, method: str, url: str) -> HttpExchange:
-    """What was asked, and the answer; ``body`` is its beginning, without secrets."""
-    entries = tuple(
-        (_clean(str(entry.get("code", "")))[:80], _clean(str(entry.get("message", ""))))
-        for entry in _entries(body)
-    )
-    beginning = "" if entries else _clean(body[:_LONGEST_BODY].decode("utf-8", "replace"))
-    return HttpExchange(method, redact(url), status, entries, beginning)
 
 
 def from_exception(
@@ -90,44 +89,47 @@ def from_exception(
     registry: str | None = None,
     certificate: Callable[[Origin], CertificateSummary | None] = lambda _: None,
 ) -> RegistryError:
-    """The error for a request, or a body, that broke off for a reason below HTTP.
+    """Create the error for a request or a body that failed below HTTP.
 
     Args:
         error: the exception.
-        url: the address of the request.
-        proxied: whether it went through a proxy.
-        registry: ``host[:port]`` of the registry that led to ``url``, as users write it;
-            None: the address's own.
-        certificate: reads the certificate that a server presents, where it is not trusted.
+        url: the URL of the request.
+        proxied: whether the request used a proxy.
+        registry: ``host[:port]`` of the registry that led to ``url``; None: the host of ``url``.
+        certificate: fetches the certificate of a server, if it is not trusted.
     """
     origin = Origin.of(url)
     causes = list(iterate_causes(error))
     refusal = certificates.find_refusal(causes)
     if proxied and any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
-        found = _of_proxy(causes, origin)
+        found = RegistryError(
+            f"{origin}: the proxy refuses or fails: {_describe(causes[-1])}",
+            temporary=True,
+            hint="check HTTPS_PROXY and NO_PROXY",
+        )
     elif refusal is not None:
         anchors = certificates.describe_anchors(registry or str(origin).partition("://")[2])
         found = certificates.create_error(
             refusal, str(origin), origin.host, certificate(origin), anchors=anchors
         )
     else:
-        found = _breakdown(causes, origin)
+        found = _classify_causes(causes, str(origin))
     found.exchange = HttpExchange("", redact(url))
     return found
 
 
 def from_html_response(url: str, *, status: int | None = None) -> RegistryError:
-    """The error for a web page where a registry's answer should be."""
+    """Create the error for a web page in the place of a registry's response."""
     return RegistryError(
-        f"{Origin.of(url)} answered with a web page (HTML): not a registry, or a login page or "
-        "proxy stands before it",
+        f"{Origin.of(url)}: responded with a web page (HTML): not a registry, or behind a login "
+        "page or a proxy",
         status=status,
-        hint="check the host and the port; open the same address in a browser to see the page",
+        hint="check the host and the port; a browser shows the page",
     )
 
 
 def is_html(headers: Mapping[str, str]) -> bool:
-    """Whether the body is a web page."""
+    """Return whether the body is a web page."""
     return parse_content_type(headers.get("Content-Type", "")) in (
         "text/html",
         "application/xhtml+xml",
@@ -135,7 +137,7 @@ def is_html(headers: Mapping[str, str]) -> bool:
 
 
 def speaks_plain_http(error: Exception) -> bool:
-    """Whether a TLS handshake failed since the server does not speak TLS at all."""
+    """Return whether a TLS handshake failed because the server does not use TLS."""
     return any(
         isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_HTTP
         for cause in iterate_causes(error)
@@ -143,12 +145,12 @@ def speaks_plain_http(error: Exception) -> bool:
 
 
 def is_connection_refused(error: Exception) -> bool:
-    """Whether nothing listens there."""
+    """Return whether no server listens on the port."""
     return any(isinstance(cause, ConnectionRefusedError) for cause in iterate_causes(error))
 
 
 def iterate_causes(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and all that it wraps, outermost first."""
+    """Yield ``error`` and the exceptions that it wraps, outermost first."""
     seen: list[BaseException] = []
     queue: list[object] = [error]
     while queue and len(seen) < 20:
@@ -160,120 +162,107 @@ def iterate_causes(error: BaseException) -> Iterator[BaseException]:
         queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
 
 
-def _refusal(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    request: tuple[str, str],
-    what: str,
-    registry: str | None,
-) -> BundlerError:
-    method, url = request
-    own = registry is not None
-    codes, detail = _errors(body, headers)
+def _classify_response(response: ErrorResponse) -> BundlerError:
+    status, method, subject = response.status, response.method, response.subject
+    origin, own = Origin.of(response.url), response.registry is not None
+    codes, detail = _read_error_document(response)
     if status == 429 or (400 <= status < 500 and "TOOMANYREQUESTS" in codes):
         return RateLimitedError(
-            f"{what}: {Origin.of(url)} is asked too often{detail}",
+            f"{subject}: {origin} limits the rate of requests{detail}",
             status=status,
             codes=codes,
-            retry_after=_retry_after(headers),
+            retry_after=_parse_retry_after(response.headers),
         )
     if own and status == 401:
         return UnauthorizedError(
-            f"{what}: {Origin.of(url)} wants other credentials{detail}",
+            f"{subject}: {origin} does not accept the credentials{detail}",
             status=status,
             codes=codes,
-            hint=f"airbundle login {registry}",
+            hint=f"airbundle login {response.registry}",
         )
-    if is_html(headers) and status < 500:
-        return from_html_response(url, status=status)
+    if is_html(response.headers) and status < 500:
+        return from_html_response(response.url, status=status)
     if method in ("PUT", "DELETE") and _is_immutable(status, codes, detail):
         return ConflictError(
-            f"{what}: the registry will not change it{detail}",
-            hint="it is immutable there: choose another tag, or allow changes in the registry",
+            f"{subject}: immutable in the registry{detail}",
+            hint="choose another tag, or allow changes in the registry",
         )
     if own and status == 403:
+        action = {"GET": "reading", "HEAD": "reading", "DELETE": "deleting"}.get(method, "writing")
         return DeniedError(
-            f"{what}: {Origin.of(url)} does not allow {_verb(method)}{detail}",
+            f"{subject}: {origin} does not allow {action}{detail}",
             status=status,
             codes=codes,
-            hint="ask for the right, or log in as somebody who has it",
+            hint="request the permission, or log in as a user who has it",
         )
     if status == 404:
-        return NotFoundError(f"{what}: not found{detail}", hint=_missing_hint(codes))
+        hint = None
+        if "NAME_UNKNOWN" in codes or "MANIFEST_UNKNOWN" in codes:
+            hint = "check the name; some registries show private repositories only after a login"
+        return NotFoundError(f"{subject}: not found{detail}", hint=hint)
     if status in (405, 501) or "UNSUPPORTED" in codes:
-        return UnsupportedError(f"{what}: {Origin.of(url)} does not do {method}{detail}")
-    # A signed URL that has run out answers 403; the registry signs a fresh one.
-    temporary = status in _TEMPORARY or (not own and status in (401, 403))
+        return UnsupportedError(f"{subject}: {origin} does not support {method}{detail}")
+    try:
+        phrase = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = str(status)
     return RegistryError(
-        f"{what}: {method} {redact(url)} was answered {_phrase(status)}{detail}",
+        f"{subject}: {method} {redact(response.url)} returned {phrase}{detail}",
         status=status,
         codes=codes,
-        temporary=temporary,
-        retry_after=_retry_after(headers) if status == 503 else None,
+        # An expired signed URL returns 403; the registry signs a new one.
+        temporary=status in _TEMPORARY or (not own and status in (401, 403)),
+        retry_after=_parse_retry_after(response.headers) if status == 503 else None,
     )
 
 
-def _of_proxy(causes: list[BaseException], origin: Origin) -> RegistryError:
-    return RegistryError(
-        f"{origin}: the proxy refuses or fails: {_words(causes[-1])}",
-        temporary=True,
-        hint="look at HTTPS_PROXY and NO_PROXY",
-    )
-
-
-def _breakdown(causes: list[BaseException], origin: Origin) -> RegistryError:
-    where = str(origin)
+def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
+    """Create the error for the outermost cause that is known."""
     for cause in causes:
-        found = _known(cause, where)
-        if found is not None:
-            return found
-    return RegistryError(f"{where}: the connection failed: {_words(causes[-1])}", temporary=True)
+        match cause:
+            case urllib3.exceptions.NewConnectionError():
+                continue  # a subclass of its TimeoutError; the wrapped cause is more specific
+            case socket.gaierror():
+                return RegistryError(
+                    f"{origin}: the host name cannot be resolved: {_describe(cause)}",
+                    temporary=cause.errno == socket.EAI_AGAIN,
+                    hint="check the spelling of the name, and DNS",
+                )
+            case ssl.SSLError() if speaks_plain_http(cause):
+                return RegistryError(
+                    f"{origin}: the server uses plain HTTP, not HTTPS",
+                    hint="use --tls-verify=false for this registry if its network is trusted",
+                )
+            case ssl.SSLError():
+                return RegistryError(
+                    f"{origin}: TLS failed: {cause.reason or _describe(cause)}",
+                    hint="check the client certificate (certs.d), which the registry may require",
+                )
+            case ConnectionRefusedError():
+                return RegistryError(
+                    f"{origin}: connection refused",
+                    temporary=True,
+                    hint="check the port, and that the registry is running",
+                )
+            case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
+                return RegistryError(
+                    f"{origin}: no route to the host",
+                    temporary=True,
+                    hint="check the network; behind a proxy set HTTPS_PROXY",
+                )
+            case TimeoutError() | urllib3.exceptions.TimeoutError():
+                return RegistryError(f"{origin}: no response in time", temporary=True)
+            case ConnectionError():
+                return RegistryError(f"{origin}: the connection was closed", temporary=True)
+            case _:
+                continue
+    return RegistryError(
+        f"{origin}: the connection failed: {_describe(causes[-1])}", temporary=True
+    )
 
 
-def _known(cause: BaseException, where: str) -> RegistryError | None:
-    match cause:
-        case urllib3.exceptions.NewConnectionError():
-            return None  # called a timeout there; what it wraps says more
-        case socket.gaierror():
-            return RegistryError(
-                f"{where}: the host name cannot be resolved: {_words(cause)}",
-                temporary=cause.errno == socket.EAI_AGAIN,
-                hint="check the name for typing mistakes, and DNS",
-            )
-        case ssl.SSLError() if speaks_plain_http(cause):
-            return RegistryError(
-                f"{where}: the server speaks plain HTTP, not HTTPS",
-                hint="--tls-verify=false for this registry, if its network can be trusted",
-            )
-        case ssl.SSLError():
-            return RegistryError(
-                f"{where}: TLS failed: {cause.reason or _words(cause)}",
-                hint="the registry may want a client certificate (certs.d), or refuse this one",
-            )
-        case ConnectionRefusedError():
-            return RegistryError(
-                f"{where}: nothing listens there (connection refused)",
-                temporary=True,
-                hint="check the port, and that the registry is running",
-            )
-        case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
-            return RegistryError(
-                f"{where}: there is no route to it",
-                temporary=True,
-                hint="check the network; behind a proxy set HTTPS_PROXY",
-            )
-        case TimeoutError() | urllib3.exceptions.TimeoutError():
-            return RegistryError(f"{where}: no answer in time", temporary=True)
-        case ConnectionError():
-            return RegistryError(f"{where}: the connection was cut", temporary=True)
-        case _:
-            return None
-
-
-def _words(error: BaseException) -> str:
-    """An exception's own words, without the objects' addresses that urllib3 puts before them."""
+def _describe(error: BaseException) -> str:
+    """Return the text of an exception, without the object addresses that urllib3 adds."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):
@@ -281,21 +270,21 @@ def _words(error: BaseException) -> str:
     return _clean(str(error)) or type(error).__name__
 
 
-def _errors(body: bytes, headers: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
-    """The codes of the specification's error document, and what to add to a message."""
-    entries = _entries(body)
+def _read_error_document(response: ErrorResponse) -> tuple[tuple[str, ...], str]:
+    """Return the error codes of the distribution specification, and the detail for a message."""
+    entries = _parse_entries(response.body)
     codes = tuple(_clean(str(entry.get("code", "")))[:80] for entry in entries)
     texts = [
         ": ".join(_clean(str(entry[key])) for key in ("code", "message") if entry.get(key))
         for entry in entries
     ]
-    if not texts and parse_content_type(headers.get("Content-Type", "")) == "text/plain":
-        texts = [_clean(body[:_LONGEST_DETAIL].decode("utf-8", "replace"))]
-    text = "; ".join(text for text in texts[:3] if text)[:_LONGEST_DETAIL]
+    if not texts and parse_content_type(response.headers.get("Content-Type", "")) == "text/plain":
+        texts = [_clean(response.body[:_MAX_DETAIL].decode("utf-8", "replace"))]
+    text = "; ".join(text for text in texts[:3] if text)[:_MAX_DETAIL]
     return codes, f" ({text})" if text else ""
 
 
-def _entries(body: bytes) -> list[dict[str, Any]]:
+def _parse_entries(body: bytes) -> list[dict[str, Any]]:
     try:
         value = strict.loads(body, limit=MAX_ERROR_BODY)
     except (BundlerError, RecursionError):
@@ -309,7 +298,10 @@ def _entries(body: bytes) -> list[dict[str, Any]]:
 
 
 def _is_immutable(status: int, codes: tuple[str, ...], detail: str) -> bool:
-    """Harbor answers 412, Quay and Artifactory 409, ECR 400; in words they all say it."""
+    """Return whether a write failed because the tag is immutable.
+
+    Harbor returns 412, Quay and Artifactory 409, ECR 400; the text of all of them names the reason.
+    """
     if status in (409, 412):
         return True
     return status in (400, 403, 405) and (
@@ -317,8 +309,8 @@ def _is_immutable(status: int, codes: tuple[str, ...], detail: str) -> bool:
     )
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until Retry-After; it is a number or a date."""
+def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until Retry-After, which is a number or a date."""
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal() and len(text) <= 9:
         return float(text)
@@ -328,29 +320,11 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _missing_hint(codes: tuple[str, ...]) -> str | None:
-    if "NAME_UNKNOWN" in codes or "MANIFEST_UNKNOWN" in codes:
-        return "check the name; some registries show what is private only after a login"
-    return None
-
-
-def _verb(method: str) -> str:
-    verbs = {"GET": "reading", "HEAD": "reading", "DELETE": "deleting"}
-    return verbs.get(method, "writing")
-
-
-def _phrase(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
-
-
 def _clean(text: str) -> str:
-    """Text from outside, on one line and without what a terminal would obey."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()[:_LONGEST_DETAIL]
+    """Return text from a server as one line without control characters."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()[:_MAX_DETAIL]
 
 
 def from_malformed_document(subject: str, error: MalformedError) -> RegistryError:
-    """A registry's own document (a list, a token) that cannot be read."""
-    return RegistryError(f"{subject}: the answer is not what a registry sends: {error.message}")
+    """Create the error for a list or a token that cannot be parsed."""
+    return RegistryError(f"{subject}: not the response of a registry: {error.message}")

@@ -1,7 +1,7 @@
-"""Origins: what a credential is bound to, and which places a registry may send its clients to.
+"""Origins: which hosts may see credentials, and to which hosts a registry may redirect.
 
-A registry names other places in redirects, in ``Location`` and as the realm of its token
-service. All of them are text from outside.
+A registry names other hosts in redirects, in ``Location`` and as the realm of its token service.
+All of these URLs are untrusted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _PORTS = {"http": 80, "https": 443}
 _VISIBLE = re.compile(r"[!-\[\]-~]+")
-_MAX_URL = 16 * 1024  # signed URLs of object stores have some 2,000 characters
+_MAX_URL = 16 * 1024  # signed URLs of object stores have about 2,000 characters
 
 # Docker Hub is so frequent that the list of public suffixes is not loaded for it.
 _KNOWN_SITES = frozenset({("registry-1.docker.io", "auth.docker.io")})
@@ -30,7 +30,7 @@ _KNOWN_SITES = frozenset({("registry-1.docker.io", "auth.docker.io")})
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port; equal origins may see the same credentials."""
+    """Scheme, host and port. Equal origins may see the same credentials."""
 
     scheme: str
     host: str
@@ -38,10 +38,10 @@ class Origin:
 
     @classmethod
     def of(cls, url: str) -> Origin:
-        """The origin of an absolute URL.
+        """Return the origin of an absolute URL.
 
         Raises:
-            RegistryError: not an http or https URL, or one that parsers could read differently.
+            RegistryError: not an http or https URL, or one that parsers interpret differently.
         """
         if len(url) > _MAX_URL or _VISIBLE.fullmatch(url) is None:
             raise RegistryError("the registry sent a URL that is too long or malformed")
@@ -51,7 +51,7 @@ class Origin:
         except ValueError:
             raise RegistryError("the registry sent a malformed URL") from None
         if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
-            raise RegistryError(f"{redact(url)} is not an http or https URL that can be used")
+            raise RegistryError(f"{redact(url)}: not a usable http or https URL")
         return cls(parts.scheme, parts.hostname.lower(), port or _PORTS[parts.scheme])
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class Origin:
 
 
 class AddressScope(Enum):
-    """How far an address reaches."""
+    """The network that an address belongs to."""
 
     PUBLIC = "public"
     PRIVATE = "private"
@@ -70,10 +70,10 @@ class AddressScope(Enum):
 
 
 def resolve_location(base: str, location: str) -> str:
-    """The absolute URL of ``location``, which a server gave in its answer to ``base``.
+    """Return the absolute URL of ``location`` in a response of ``base``.
 
     Raises:
-        RegistryError: it is no URL that can be used, or leads from HTTPS to HTTP.
+        RegistryError: ``location`` is not a usable URL, or leads from HTTPS to HTTP.
     """
     if _VISIBLE.fullmatch(location) is None:
         raise RegistryError(f"{Origin.of(base)} sent a malformed Location")
@@ -83,37 +83,39 @@ def resolve_location(base: str, location: str) -> str:
         raise RegistryError(f"{Origin.of(base)} sent a malformed Location") from None
     if Origin.of(url).scheme == "http" and Origin.of(base).scheme == "https":
         raise RegistryError(
-            f"{Origin.of(base)} sent its client on to {redact(url)}, without TLS: refused",
-            hint="a proxy before the registry must tell it of HTTPS (X-Forwarded-Proto)",
+            f"{Origin.of(base)}: refused its redirect to {redact(url)}, which is without TLS",
+            hint="set X-Forwarded-Proto in the proxy before the registry",
         )
     return url
 
 
 def redact(url: str) -> str:
-    """``url`` without user, query and fragment, which may hold secrets; for messages."""
+    """Return ``url`` without user, query and fragment, which may contain secrets."""
     plain = re.split(r"[?#]", url, maxsplit=1)[0]
     plain = re.sub(r"//[^/]*@", "//", plain)
     return "".join(char if char.isprintable() else "?" for char in plain[:300])
 
 
 def check_hop(registry: Origin, target: Origin, *, resolve: bool) -> None:
-    """Refuse a place that a registry must not send its clients to.
+    """Check that a registry may redirect to ``target``.
 
-    Link-local and unspecified addresses are refused always (cloud metadata services live there),
-    private ones unless the registry is private as well. ``resolve`` looks names up; without it
-    only addresses that are written out are seen.
+    Link-local and unspecified addresses are always refused, because cloud metadata services use
+    them; private addresses are refused unless the registry has one as well. With ``resolve``, host
+    names are resolved; otherwise only literal addresses are checked.
 
     Raises:
         RegistryError: ``target`` is refused.
     """
     if target.host == registry.host:
         return
-    reach = find_scope(target.host, resolve=resolve)
-    if reach is AddressScope.FORBIDDEN or (
-        reach is AddressScope.PRIVATE
+    scope = find_scope(target.host, resolve=resolve)
+    if scope is AddressScope.FORBIDDEN or (
+        scope is AddressScope.PRIVATE
         and find_scope(registry.host, resolve=resolve) is AddressScope.PUBLIC
     ):
-        raise RegistryError(f"{registry} sent its client on to {target}, a {reach.value} address")
+        raise RegistryError(
+            f"{registry}: refused its redirect to the {scope.value} address {target}"
+        )
 
 
 def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
@@ -125,41 +127,41 @@ def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
     ours, theirs = registry.host, target.host
     if ours == theirs or (_is_loopback(ours) and _is_loopback(theirs)):
         return True
-    if _address(ours) is not None or _address(theirs) is not None:
+    if _parse_address(ours) is not None or _parse_address(theirs) is not None:
         return False
     if (ours, theirs) in _KNOWN_SITES:
         return True
     domain = _registered_domain(ours)
     if domain is not None and domain == _registered_domain(theirs):
         return True
-    # registry.corp and login.corp: nobody sells names below a suffix of one's own network.
+    # registry.corp and login.corp: strangers cannot register names in a private network.
     return ours.rpartition(".")[2] == theirs.rpartition(".")[2] and all(
         find_scope(host, resolve=resolve) is AddressScope.PRIVATE for host in (ours, theirs)
     )
 
 
 def find_scope(host: str, *, resolve: bool) -> AddressScope:
-    """How far ``host`` reaches; of several addresses the most suspicious one counts."""
-    address = _address(host)
+    """Return the scope of ``host``; of several addresses, the least trusted one decides."""
+    address = _parse_address(host)
     if address is not None:
-        return _reach(address)
+        return _classify(address)
     if not resolve:
         return AddressScope.UNKNOWN
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return AddressScope.UNKNOWN
-    reaches = {_reach(ipaddress.ip_address(str(entry[4][0]))) for entry in found}
-    for reach in (AddressScope.FORBIDDEN, AddressScope.PRIVATE, AddressScope.PUBLIC):
-        if reach in reaches:
-            return reach
+    scopes = {_classify(ipaddress.ip_address(str(entry[4][0]))) for entry in found}
+    for scope in (AddressScope.FORBIDDEN, AddressScope.PRIVATE, AddressScope.PUBLIC):
+        if scope in scopes:
+            return scope
     return AddressScope.UNKNOWN
 
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def _address(host: str) -> _Address | None:
+def _parse_address(host: str) -> _Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -167,11 +169,11 @@ def _address(host: str) -> _Address | None:
 
 
 def _is_loopback(host: str) -> bool:
-    address = _address(host)
+    address = _parse_address(host)
     return host == "localhost" if address is None else address.is_loopback
 
 
-def _reach(address: _Address) -> AddressScope:
+def _classify(address: _Address) -> AddressScope:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if address.is_link_local or address.is_unspecified or address.is_multicast:

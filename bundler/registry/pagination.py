@@ -1,4 +1,4 @@
-"""Lists that come in pages: tags, repositories, referrers; bounded, and from one origin only.
+"""Paginated lists: tags, repositories, referrers. Bounded, and from one origin only.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
 """
@@ -16,16 +16,16 @@ from bundler.registry.origin import Origin, resolve_location
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from bundler.registry.request import Scopes
     from bundler.registry.response import Response
     from bundler.registry.session import Session
-    from bundler.registry.token_auth import Scopes
 
 PAGE_SIZE = 1000
 MAX_PAGE = 16 * 1024 * 1024
 MAX_PAGES = 10_000
 MAX_ENTRIES = 1_000_000
 
-# No link runs into the next one, so that a hostile header is read in one go.
+# The pattern cannot match across links, so a hostile header is matched in linear time.
 _NEXT = re.compile(r'<([^<>]*)>[^<,]*;\s*rel="?next"?', re.IGNORECASE)
 _MAX_NAME = 255  # of a repository; tags are shorter
 
@@ -33,10 +33,10 @@ _MAX_NAME = 255  # of a repository; tags are shorter
 def list_strings(
     session: Session, url: str, key: str, *, subject: str, scopes: Scopes
 ) -> Iterator[str]:
-    """The strings under ``key``, of all pages of a list."""
+    """Yield the strings of the member ``key`` of all pages."""
     total = 0
-    for answer, body in iterate_pages(session, url, subject=subject, scopes=scopes):
-        for entry in _entries(answer, body, key, subject):
+    for response, body in iterate_pages(session, url, subject=subject, scopes=scopes):
+        for entry in _parse_page(response, body, key, subject):
             total += 1
             if total > MAX_ENTRIES:
                 raise LimitError(f"{subject}: more than the {MAX_ENTRIES:,} entries allowed")
@@ -46,7 +46,7 @@ def list_strings(
 def iterate_pages(
     session: Session, url: str, *, subject: str, scopes: Scopes, allow: Collection[int] = ()
 ) -> Iterator[tuple[Response, bytes]]:
-    """Each page of a list; the next one must be at the same origin, and a new one."""
+    """Yield each page. The next page must have the same origin and a new URL."""
     seen: set[str] = set()
     following: str | None = url
     while following is not None:
@@ -55,28 +55,28 @@ def iterate_pages(
             raise LimitError(f"{subject}: more than the {MAX_PAGES:,} pages allowed")
         with session.request(
             "GET", following, subject=subject, scopes=scopes, allow=allow
-        ) as answer:
-            body = answer.read(MAX_PAGE, subject)
-        yield answer, body
-        link = _NEXT.search(answer.headers.get("Link", ""))
-        following = None if link is None else resolve_location(answer.url, link[1])
+        ) as response:
+            body = response.read(MAX_PAGE, subject)
+        yield response, body
+        link = _NEXT.search(response.headers.get("Link", ""))
+        following = None if link is None else resolve_location(response.url, link[1])
         if following is not None and Origin.of(following) != session.origin:
-            raise RegistryError(f"{subject}: the next page would be at {Origin.of(following)}")
+            raise RegistryError(f"{subject}: its next page is at {Origin.of(following)}")
         if following in seen:
-            raise RegistryError(f"{subject}: the list's pages go round in a circle")
+            raise RegistryError(f"{subject}: the pages of the list form a cycle")
 
 
-def _entries(answer: Response, body: bytes, key: str, what: str) -> list[str]:
-    if errors.is_html(answer.headers):
-        raise errors.from_html_response(answer.url, status=answer.status)
+def _parse_page(response: Response, body: bytes, key: str, subject: str) -> list[str]:
+    if errors.is_html(response.headers):
+        raise errors.from_html_response(response.url, status=response.status)
     try:
-        value = strict.load_object(body, subject=what, limit=MAX_PAGE).get(key)
+        value = strict.load_object(body, subject=subject, limit=MAX_PAGE).get(key)
     except MalformedError as error:
-        raise errors.from_malformed_document(what, error) from None
+        raise errors.from_malformed_document(subject, error) from None
     if value is None:
         return []
     if not isinstance(value, list) or not all(
         isinstance(entry, str) and len(entry) <= _MAX_NAME for entry in value
     ):
-        raise RegistryError(f"{what}: {key} is not a list of names")
+        raise RegistryError(f"{subject}: {key} is not a list of names")
     return value

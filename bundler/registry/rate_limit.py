@@ -1,4 +1,4 @@
-"""Limits of the requests to one registry: per second, and at once."""
+"""Limits for one registry: requests per second, and connections at the same time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 
 class RateLimiter:
-    """Spreads requests out to so many a second, and holds all of them back when told to.
-
-    For any number of threads.
-    """
+    """Limits the requests per second, and delays all of them on demand; thread-safe."""
 
     def __init__(self, requests_per_second: float | None) -> None:
         self._gap = 1 / requests_per_second if requests_per_second else 0.0
@@ -25,10 +22,10 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def wait(self, cancellation: Cancellation) -> None:
-        """Return when the next request may be made.
+        """Wait until the next request may be sent.
 
         Raises:
-            CancelledError: work has to stop.
+            CancelledError: the run was cancelled.
         """
         with self._lock:
             now = time.monotonic()
@@ -38,16 +35,16 @@ class RateLimiter:
             cancellation.sleep(turn - now)
 
     def hold(self, seconds: float) -> None:
-        """Let no request start for so long."""
+        """Delay all requests for ``seconds``, as ``Retry-After`` requires."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
 
 
 class ConnectionLimiter:
-    """So many connections at once; None: any number.
+    """Limits the number of threads with connections; None: no limit.
 
-    A thread that holds a slot gets further ones at once. Else a copy within one registry, which
-    reads from one connection and writes to another, could wait for itself.
+    A thread with a connection gets more without waiting. Otherwise a copy within one registry,
+    which reads from one connection and writes to another, would deadlock.
     """
 
     def __init__(self, count: int | None) -> None:
@@ -56,13 +53,13 @@ class ConnectionLimiter:
         self._changed = threading.Condition()
 
     def acquire(self, cancellation: Cancellation) -> Callable[[], None]:
-        """Wait for a slot; call what is returned, once, to give it back.
+        """Wait for a connection; return the function that releases it, to be called once.
 
         Raises:
-            CancelledError: work has to stop.
+            CancelledError: the run was cancelled.
         """
         if self._free is None:
-            return _nothing
+            return lambda: None
         thread = threading.get_ident()
         with self._changed:
             while not self._held[thread] and not self._free:
@@ -71,16 +68,12 @@ class ConnectionLimiter:
             if not self._held[thread]:
                 self._free -= 1
             self._held[thread] += 1
-        return lambda: self._give_back(thread)
+        return lambda: self._release(thread)
 
-    def _give_back(self, thread: int) -> None:
+    def _release(self, thread: int) -> None:
         with self._changed:
             self._held[thread] -= 1
             if not self._held[thread]:
                 del self._held[thread]
                 self._free = (self._free or 0) + 1
                 self._changed.notify()
-
-
-def _nothing() -> None:
-    """There is no slot to give back."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bundler.errors import (
@@ -20,7 +20,6 @@ from bundler.errors import (
     MalformedError,
     NotFoundError,
     RegistryError,
-    SizeMismatchError,
     UnsupportedError,
 )
 from bundler.oci import media_types
@@ -31,47 +30,48 @@ from bundler.oci.manifest import MAX_MANIFEST, Index, parse
 from bundler.oci.manifest_digest import manifest_digest
 from bundler.oci.reference import is_repository_path, is_tag
 from bundler.registry import errors, pagination
-from bundler.registry.session import BytesBody
+from bundler.registry.blob_stream import BlobStream
+from bundler.registry.request import BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from bundler.content.streams.reader import Reader
+    from bundler.registry.request import Scopes
     from bundler.registry.response import Response
     from bundler.registry.session import Session
-    from bundler.registry.token_auth import Scopes
 
 MAX_REFERRERS = 10_000
 
 _ACCEPT = ", ".join(media_types.ACCEPT_MANIFESTS)
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-# What registries without the referrers API answer; 404 is what the specification wants.
+# Statuses of registries without the referrers API. The specification requires 404.
 _NO_REFERRERS_API = frozenset({400, 404, 405, 406, 501})
 
 
 @dataclass(frozen=True, slots=True)
 class PutResult:
-    """What a registry says of a manifest that it took."""
+    """The response to the upload of a manifest."""
 
     subject: Digest | None
-    """The subject whose referrers now list it; None: the registry does not keep such lists."""
+    """The subject, if the registry has added the manifest to its referrers; None if it has not."""
 
 
 class Repository:
-    """Requests to one repository; for any number of threads.
+    """Requests to one repository; thread-safe.
 
     Args:
-        session: its registry.
-        path: its path there.
-        writable: whether it is going to be written to; tokens are asked for accordingly.
+        session: the session with the registry.
+        path: the path of the repository in the registry.
+        writable: whether tokens must allow writing.
 
     Raises:
-        InvalidReferenceError: ``path`` is no repository's path.
+        InvalidReferenceError: ``path`` is not the path of a repository.
     """
 
     def __init__(self, session: Session, path: str, *, writable: bool = False) -> None:
         if not is_repository_path(path):
-            raise InvalidReferenceError(f"{path[:80]!r} is not a repository's path")
+            raise InvalidReferenceError(f"{path[:80]!r}: not the path of a repository")
         self.session = session
         self.path = path
         self.name = f"{session.host}/{path}"
@@ -80,125 +80,124 @@ class Repository:
         self._referrers_api: bool | None = None
 
     def get_manifest(self, reference: str | Digest) -> tuple[Descriptor, bytes]:
-        """A manifest by tag or digest, of 4 MiB at most.
+        """Read a manifest by tag or digest, of at most 4 MiB.
 
-        The descriptor of one that was asked for by digest is what was asked for: the caller
-        compares the bytes with it.
+        With a digest, the descriptor contains the requested digest, and the caller verifies the
+        bytes.
 
         Raises:
-            NotFoundError: there is none.
-            DigestMismatchError: by tag: the registry announced another digest.
+            NotFoundError: the manifest does not exist.
+            DigestMismatchError: with a tag, the registry announced another digest.
         """
-        what = self._called(reference)
+        subject = self._to_subject(reference)
         headers = {"Accept": _ACCEPT}
         with self._request(
-            "GET", f"manifests/{reference}", what=what, headers=headers, allow=()
-        ) as answer:
-            if errors.is_html(answer.headers):
-                raise errors.from_html_response(answer.url, status=answer.status)
-            raw = answer.read(MAX_MANIFEST, what)
-        media_type = _manifest_type(answer, raw, what)
+            "GET", f"manifests/{reference}", subject=subject, headers=headers, allow=()
+        ) as response:
+            if errors.is_html(response.headers):
+                raise errors.from_html_response(response.url, status=response.status)
+            raw = response.read(MAX_MANIFEST, subject)
+        media_type = _find_media_type(response, raw, subject)
         if isinstance(reference, Digest):
             return Descriptor(media_type, reference, len(raw)), raw
-        announced = _announced_digest(answer)
-        digest = _digest_of(raw, media_type, announced, what)
+        announced = _read_digest(response)
+        digest = _compute_digest(raw, media_type, announced, subject)
         if announced not in (None, digest):
-            raise DigestMismatchError(what, expected=str(announced), got=str(digest))
+            raise DigestMismatchError(subject, expected=str(announced), got=str(digest))
         return Descriptor(media_type, digest, len(raw)), raw
 
     def head_manifest(self, reference: str | Digest) -> Descriptor | None:
-        """What a tag or digest stands for, as the registry says; None: nothing."""
-        what = self._called(reference)
+        """Return the descriptor that the registry reports; None if the manifest does not exist."""
+        subject = self._to_subject(reference)
         headers = {"Accept": _ACCEPT}
         with self._request(
-            "HEAD", f"manifests/{reference}", what=what, headers=headers, allow=(404, 405)
-        ) as answer:
-            digest = reference if isinstance(reference, Digest) else _announced_digest(answer)
-            told = answer.status != 405 and digest is not None and answer.length is not None
-        if answer.status == 404:
+            "HEAD", f"manifests/{reference}", subject=subject, headers=headers, allow=(404, 405)
+        ) as response:
+            digest = reference if isinstance(reference, Digest) else _read_digest(response)
+        if response.status == 404:
             return None
-        if told and digest is not None and answer.length is not None:
-            media_type = media_types.parse_content_type(answer.headers.get("Content-Type", ""))
-            return Descriptor(media_type, digest, answer.length)
+        if response.status != 405 and digest is not None and response.length is not None:
+            media_type = media_types.parse_content_type(response.headers.get("Content-Type", ""))
+            return Descriptor(media_type, digest, response.length)
         try:
             return self.get_manifest(reference)[0]
         except NotFoundError:
             return None
 
     def put_manifest(self, reference: str | Digest, media_type: str, raw: bytes) -> PutResult:
-        """Store a manifest, and let ``reference`` stand for it.
+        """Upload a manifest as ``reference``.
 
         Raises:
-            ConflictError: ``reference`` is immutable and stands for something else.
-            DigestMismatchError: the registry stored something else.
+            ConflictError: ``reference`` is an immutable tag of another manifest.
+            DigestMismatchError: the registry reports another digest.
         """
-        what = self._called(reference)
+        subject = self._to_subject(reference)
         with self._request(
             "PUT",
             f"manifests/{reference}",
-            what=what,
+            subject=subject,
             headers={"Content-Type": media_type},
             body=raw,
-        ) as answer:
-            stored = _announced_digest(answer)
-            subject = _digest(answer.headers.get("OCI-Subject"))
+        ) as response:
+            stored = _read_digest(response)
+            referred = _read_digest(response, "OCI-Subject")
         expected = (
             reference
             if isinstance(reference, Digest)
-            else _digest_of(raw, media_type, stored, what)
+            else _compute_digest(raw, media_type, stored, subject)
         )
         if stored is not None and stored.algorithm == expected.algorithm and stored != expected:
-            raise DigestMismatchError(what, expected=str(expected), got=str(stored))
-        return PutResult(subject)
+            raise DigestMismatchError(subject, expected=str(expected), got=str(stored))
+        return PutResult(referred)
 
     def delete_manifest(self, reference: str | Digest) -> None:
-        """Delete a manifest with all its tags, by digest; or one tag, where that is possible.
+        """Delete a manifest with all its tags by digest, or one tag if the registry supports that.
 
         Raises:
-            NotFoundError: there is none.
-            UnsupportedError: the registry does not delete.
+            NotFoundError: the manifest or tag does not exist.
+            UnsupportedError: the registry does not support deletion.
         """
-        self._delete(f"manifests/{reference}", self._called(reference))
+        self._delete(f"manifests/{reference}", self._to_subject(reference))
 
     def has_blob(self, digest: Digest, size: int | None = None) -> bool:
-        """Whether the registry says that it has a blob, of ``size`` bytes if that is known."""
+        """Return whether the registry reports a blob, of ``size`` bytes unless None."""
         with self._request(
-            "HEAD", f"blobs/{digest}", what=self._called(digest), allow=(404,)
-        ) as answer:
-            wrong_size = size is not None and answer.length not in (None, size)
-            return answer.status != 404 and not wrong_size
+            "HEAD", f"blobs/{digest}", subject=self._to_subject(digest), allow=(404,)
+        ) as response:
+            wrong_size = size is not None and response.length not in (None, size)
+            return response.status != 404 and not wrong_size
 
     @contextmanager
     def open_blob(self, digest: Digest, size: int | None, offset: int = 0) -> Iterator[Reader]:
-        """The bytes of a blob from ``offset`` on, unverified.
+        """Open a stream over the bytes of a blob from ``offset`` on, unverified.
 
-        A registry that does not heed the range is read from the beginning, up to ``offset``.
+        If the registry ignores the range, the first ``offset`` bytes are read and discarded.
 
         Raises:
-            NotFoundError: there is no such blob.
-            RegistryError: also while reading, temporary, where the stream broke off.
+            NotFoundError: the blob does not exist.
+            RegistryError: the request failed. Reads raise it, temporary, if the stream ends early.
         """
         if size is not None and offset >= size:
             yield BytesIO()
             return
-        what = self._called(digest)
+        subject = self._to_subject(digest)
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        with self._request("GET", f"blobs/{digest}", what=what, headers=headers) as answer:
-            if answer.status == 206:
-                _check_range(answer, offset, what)
-            elif errors.is_html(answer.headers):
-                raise errors.from_html_response(answer.url, status=answer.status)
-            stream = _BlobStream(answer, what, None if size is None else size - offset)
-            if answer.status != 206:
+        with self._request("GET", f"blobs/{digest}", subject=subject, headers=headers) as response:
+            if response.status == 206:
+                _check_range(response, offset, subject)
+            elif errors.is_html(response.headers):
+                raise errors.from_html_response(response.url, status=response.status)
+            stream = BlobStream(response, subject, None if size is None else size - offset)
+            if response.status != 206:
                 stream.skip(offset)
             yield stream
 
     def list_tags(self) -> list[str]:
-        """Every tag, in the order the registry gives them.
+        """Return all tags in the order of the registry.
 
         Raises:
-            NotFoundError: there is no such repository.
-            LimitError: more pages or tags than anybody has.
+            NotFoundError: the repository does not exist.
+            LimitError: more pages or tags than allowed.
         """
         url = f"/v2/{quote(self.path)}/tags/list?n={pagination.PAGE_SIZE}"
         pages = pagination.list_strings(
@@ -207,13 +206,13 @@ class Repository:
         tags = list(dict.fromkeys(pages))
         for tag in tags:
             if not is_tag(tag):
-                raise MalformedError(f"{self.name}: the registry lists {tag[:80]!r} as a tag")
+                raise MalformedError(f"{self.name}: invalid tag {tag[:80]!r} in the list of tags")
         return tags
 
     def list_referrers(self, subject: Digest) -> list[Descriptor]:
-        """What names ``subject`` as its subject: from the API, else from the fallback tag."""
+        """Return the referrers of ``subject``, from the API or else from the fallback tag."""
         if self._referrers_api is not False:
-            found = self._referrers_by_api(subject)
+            found = self._list_referrers_by_api(subject)
             if found is not None:
                 self._referrers_api = True
                 return found
@@ -223,11 +222,13 @@ class Repository:
 
     @property
     def has_referrers_api(self) -> bool:
-        """Whether the registry itself lists referrers; known once it was asked for some."""
+        """Whether the registry has the referrers API; False before the first request for them."""
         return self._referrers_api is True
 
     def get_fallback_index(self, subject: Digest) -> Index | None:
-        """The index that clients keep where a registry does not; None: there is none.
+        """Return the index of referrers that clients maintain in registries without the API.
+
+        None if it does not exist.
 
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
         """
@@ -236,37 +237,37 @@ class Repository:
             descriptor, raw = self.get_manifest(tag)
         except NotFoundError:
             return None
-        parsed = parse(raw, descriptor.media_type, subject=self._called(tag))
+        parsed = parse(raw, descriptor.media_type, subject=self._to_subject(tag))
         return parsed if isinstance(parsed, Index) else None
 
-    def _referrers_by_api(self, subject: Digest) -> list[Descriptor] | None:
-        """None: the registry has no such API."""
-        what = f"{self.name}: referrers of {subject}"
+    def _list_referrers_by_api(self, manifest: Digest) -> list[Descriptor] | None:
+        """Return the referrers from the API; None if the registry does not have it."""
+        subject = f"{self.name}: referrers of {manifest}"
         found: list[Descriptor] = []
-        url = f"/v2/{quote(self.path)}/referrers/{subject}"
-        for answer, body in pagination.iterate_pages(
-            self.session, url, subject=what, scopes=self.scopes, allow=_NO_REFERRERS_API
+        url = f"/v2/{quote(self.path)}/referrers/{manifest}"
+        for response, body in pagination.iterate_pages(
+            self.session, url, subject=subject, scopes=self.scopes, allow=_NO_REFERRERS_API
         ):
-            media_type = media_types.parse_content_type(answer.headers.get("Content-Type", ""))
-            if answer.status != 200 or media_type != media_types.OCI_INDEX:
+            media_type = media_types.parse_content_type(response.headers.get("Content-Type", ""))
+            if response.status != 200 or media_type != media_types.OCI_INDEX:
                 if found:
-                    raise RegistryError(f"{what}: the registry lists only a part of them")
+                    raise RegistryError(f"{subject}: the registry lists a part of them only")
                 return None
-            parsed = parse(body, media_type, subject=what)
+            parsed = parse(body, media_type, subject=subject)
             if isinstance(parsed, Index):
                 found += parsed.manifests
             if len(found) > MAX_REFERRERS:
-                raise LimitError(f"{what}: more than the {MAX_REFERRERS:,} allowed")
+                raise LimitError(f"{subject}: more than the {MAX_REFERRERS:,} allowed")
         return found
 
-    def _delete(self, path: str, what: str) -> None:
+    def _delete(self, path: str, subject: str) -> None:
         scopes = (*self.scopes, f"repository:{self.path}:delete")
         try:
-            self._request("DELETE", path, what=what, scopes=scopes).close()
+            self._request("DELETE", path, subject=subject, scopes=scopes).close()
         except UnsupportedError:
             raise UnsupportedError(
-                f"{what}: the registry does not delete",
-                hint="deletion has to be enabled in the registry's own configuration",
+                f"{subject}: the registry does not support deletion",
+                hint="enable deletion in the configuration of the registry",
             ) from None
 
     def _request(
@@ -274,7 +275,7 @@ class Repository:
         method: str,
         path: str,
         *,
-        what: str,
+        subject: str,
         headers: dict[str, str] | None = None,
         body: bytes | None = None,
         allow: Collection[int] = (),
@@ -283,105 +284,64 @@ class Repository:
         return self.session.request(
             method,
             f"/v2/{quote(self.path)}/{path}",
-            subject=what,
+            subject=subject,
             scopes=scopes or self.scopes,
             headers=headers,
             body=None if body is None else BytesBody(body),
             allow=allow,
         )
 
-    def _called(self, reference: str | Digest) -> str:
-        """How messages name a part of this repository; tags are checked on the way."""
+    def _to_subject(self, reference: str | Digest) -> str:
+        """Return the subject for messages.
+
+        Raises:
+            InvalidReferenceError: ``reference`` is not a valid tag.
+        """
         if isinstance(reference, Digest):
             return f"{self.name}@{reference}"
         if not is_tag(reference):
-            raise InvalidReferenceError(f"{reference[:160]!r} is not a tag")
+            raise InvalidReferenceError(f"{reference[:160]!r}: not a valid tag")
         return f"{self.name}:{reference}"
 
 
 def to_fallback_tag(subject: Digest) -> str:
-    """The tag under which clients list the referrers of ``subject``."""
+    """Return the tag of the index that lists the referrers of ``subject``."""
     return f"{subject.algorithm}-{subject.hex[:64]}"
 
 
-@dataclass(slots=True)
-class _BlobStream:
-    """An answer's body, of which ``left`` bytes are expected; None: nobody knows."""
-
-    answer: Response
-    what: str
-    left: int | None
-    declared: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        chunked = "chunked" in self.answer.headers.get("Transfer-Encoding", "").lower()
-        self.declared = self.answer.length is not None or chunked
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        count = self.answer.readinto(buffer)
-        if self.left is not None:
-            if not count and len(buffer) and self.left > 0 and not self.declared:
-                raise RegistryError(f"{self.what}: the stream broke off", temporary=True)
-            self.left -= count
-        return count
-
-    def read(self, size: int = -1, /) -> bytes:
-        """All that is left is one byte more than expected at most, and never without end."""
-        if size < 0:
-            limit = MAX_MANIFEST if self.left is None else self.left + 1
-            return self.answer.read(limit, self.what)
-        buffer = bytearray(size)
-        count = self.readinto(memoryview(buffer))
-        return bytes(buffer[:count])
-
-    def skip(self, count: int) -> None:
-        """Read past what was asked to be left out."""
-        self.left = None if self.left is None else self.left + count
-        buffer = memoryview(bytearray(min(count, 1024 * 1024)))
-        skipped = 0
-        while skipped < count:
-            got = self.readinto(buffer[: count - skipped])
-            if not got:
-                raise SizeMismatchError(self.what, expected=count, got=f"only {skipped}")
-            skipped += got
+def _check_range(response: Response, offset: int, subject: str) -> None:
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if found is None or int(found[1]) != offset:
+        raise RegistryError(f"{subject}: wrong range in the response (expected from {offset:,} on)")
 
 
-def _check_range(answer: Response, offset: int, what: str) -> None:
-    told = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-    if told is None or int(told[1]) != offset:
-        raise RegistryError(f"{what}: the registry sent another range than bytes {offset:,} on")
+def _find_media_type(response: Response, raw: bytes, subject: str) -> str:
+    """Return the media type of the header, or of the manifest if the header is too general.
 
-
-def _manifest_type(answer: Response, raw: bytes, what: str) -> str:
-    """What the registry says it is; a body that says otherwise is refused by whoever parses it."""
-    told = media_types.parse_content_type(answer.headers.get("Content-Type", ""))
-    if told in media_types.MANIFESTS:
-        return told
+    The parser of the manifest refuses a contradiction between them.
+    """
+    declared = media_types.parse_content_type(response.headers.get("Content-Type", ""))
+    if declared in media_types.MANIFESTS:
+        return declared
     # Some registries serve every manifest as application/json or text/plain.
     try:
-        own = _member(strict.load_object(raw, subject=what), "mediaType")
-        return own or parse(raw, None, subject=what).media_type
+        media_type = strict.load_object(raw, subject=subject).get("mediaType")
+        if isinstance(media_type, str) and media_type:
+            return media_type
+        return parse(raw, None, subject=subject).media_type
     except BundlerError:
-        return told or media_types.OCI_MANIFEST
+        return declared or media_types.OCI_MANIFEST
 
 
-def _member(value: dict[str, Any], key: str) -> str | None:
-    item = value.get(key)
-    return item if isinstance(item, str) else None
-
-
-def _digest_of(raw: bytes, media_type: str, announced: Digest | None, what: str) -> Digest:
-    """A manifest's digest, by the algorithm of the one that was announced."""
+def _compute_digest(raw: bytes, media_type: str, announced: Digest | None, subject: str) -> Digest:
+    """Compute the digest of a manifest with the algorithm of the announced one."""
     if media_type in media_types.SCHEMA1:
-        return manifest_digest(raw, subject=what)
+        return manifest_digest(raw, subject=subject)
     return Digest.of(raw, "sha256" if announced is None else announced.algorithm)
 
 
-def _announced_digest(answer: Response) -> Digest | None:
-    return _digest(answer.headers.get("Docker-Content-Digest"))
-
-
-def _digest(text: str | None) -> Digest | None:
+def _read_digest(response: Response, header: str = "Docker-Content-Digest") -> Digest | None:
+    text = response.headers.get(header)
     try:
         return None if text is None else Digest(text.strip())
     except MalformedError:

@@ -1,4 +1,4 @@
-"""One answer of a server, whose body is read once and within bounds."""
+"""HTTP response whose body is read once, with limits of size and time."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
 
 _SLICE = 64 * 1024
-_LONGEST_FILL = 0.5
-_LONGEST_DOCUMENT = 120.0
-_PATIENCE = 60.0
-_SLOWEST = 256  # bytes a second over all of the patience; no link that works is slower
-_WORTH_READING = 64 * 1024
+_MAX_FILL = 0.5  # seconds
+_MAX_DOCUMENT_TIME = 120.0  # seconds
+_MEASURED = 60.0  # seconds
+_MIN_SPEED = 256  # bytes per second, on average over _MEASURED
+_MAX_DRAIN = 64 * 1024
 
 NETWORK_ERRORS = (
     OSError,
-    ValueError,  # a file that another thread closed
+    ValueError,  # raised if another thread has closed the file
     http.client.HTTPException,
     urllib3.exceptions.HTTPError,
     requests.RequestException,
@@ -35,9 +35,9 @@ NETWORK_ERRORS = (
 
 
 class Response:
-    """Status, headers and body; a context manager that gives the connection back.
+    """Status, headers and body; a context manager that releases the connection.
 
-    Not for two threads at once.
+    Not thread-safe.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class Response:
         self.headers: Mapping[str, str] = response.headers
         self.url = response.url
         self.own = own
-        """Whether the registry itself answered, not a place that it sent us on to."""
+        """Whether the response is from the registry, not from a host that it redirected to."""
         self._raw = response.raw
         self._cancellation = cancellation
         self._on_close: list[Callable[[], None]] = []
         self._failure: RegistryError | None = None
         self._waited = 0.0
         self._gathered = 0
-        # Its file fills a caller's buffer; urllib3 only returns new bytes, at half the speed.
+        # Reading into the buffer of the caller is twice as fast as through urllib3.
         inner = getattr(response.raw, "_fp", None)
         self._inner = inner if isinstance(inner, http.client.HTTPResponse) else None
 
@@ -71,20 +71,20 @@ class Response:
 
     @property
     def length(self) -> int | None:
-        """The body's size in bytes as the server declared it; None: it did not."""
+        """The declared size of the body in bytes; None if it is not declared."""
         text = self.headers.get("Content-Length", "")
         return int(text) if text.isdecimal() and len(text) < 19 else None
 
     def on_close(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` when this is closed."""
+        """Call ``callback`` when the response is closed."""
         self._on_close.append(callback)
 
     def read(self, limit: int, subject: str) -> bytes:
-        """The whole body.
+        """Read the whole body.
 
         Raises:
-            LimitError: it is larger than ``limit`` bytes.
-            RegistryError: it broke off, or takes too long to come.
+            LimitError: the body is larger than ``limit`` bytes.
+            RegistryError: the body ended early, or is received too slowly.
         """
         body = self.read_prefix(limit + 1)
         if len(body) > limit:
@@ -92,25 +92,25 @@ class Response:
         return body
 
     def read_prefix(self, limit: int) -> bytes:
-        """The body's first bytes, at most ``limit``; raises as ``read`` does."""
+        """Read at most ``limit`` bytes; raises as ``read`` does."""
         body = bytearray()
         buffer = memoryview(bytearray(min(limit, _SLICE)))
-        deadline = time.monotonic() + _LONGEST_DOCUMENT
+        deadline = time.monotonic() + _MAX_DOCUMENT_TIME
         while len(body) < limit and (count := self.readinto(buffer[: limit - len(body)])):
             body += buffer[:count]
             if time.monotonic() > deadline:
                 raise RegistryError(
-                    f"{redact(self.url)}: the answer comes too slowly", temporary=True
+                    f"{redact(self.url)}: the response is received too slowly", temporary=True
                 )
         return bytes(body)
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill part of ``buffer``; 0 at the end.
+        """Fill a part of ``buffer``; return 0 at the end.
 
-        What arrived before a failure is handed out; the failure is raised by the next call.
+        Bytes received before a failure are returned; the next call raises the failure.
 
         Raises:
-            RegistryError: the body broke off; temporary.
+            RegistryError: the body ended early; temporary.
         """
         if self._failure is not None:
             raise self._failure
@@ -120,9 +120,9 @@ class Response:
             while count < len(buffer):
                 got = self._receive(buffer[count : count + _SLICE])
                 count += got
-                if not got or time.monotonic() > begun + _LONGEST_FILL:
+                if not got or time.monotonic() > begun + _MAX_FILL:
                     break
-            self._refuse_to_crawl(count, time.monotonic() - begun)
+            self._check_speed(count, time.monotonic() - begun)
         except NETWORK_ERRORS as error:
             self._cancellation.check()
             self._failure = errors.from_exception(error, self.url)
@@ -133,7 +133,7 @@ class Response:
         return count
 
     def close(self) -> None:
-        """Give the connection back if the body was read to its end, else close it."""
+        """Release the connection if the body is complete or nearly so, else close it."""
         try:
             if self._failure is None and self._is_short():
                 self._raw.read()
@@ -146,17 +146,17 @@ class Response:
             callback()
         self._on_close.clear()
 
-    def _refuse_to_crawl(self, count: int, seconds: float) -> None:
-        """Fail where a server sends just enough not to be silent; only its own time counts."""
+    def _check_speed(self, count: int, seconds: float) -> None:
+        """Raise TimeoutError if the server is too slow; the time between calls does not count."""
         self._gathered += count
         self._waited += seconds
-        if self._waited > _PATIENCE:
-            if self._gathered < _SLOWEST * self._waited:
+        if self._waited > _MEASURED:
+            if self._gathered < _MIN_SPEED * self._waited:
                 raise TimeoutError
             self._waited = self._gathered = 0
 
     def _receive(self, buffer: memoryview) -> int:
-        """What is there already, or else comes next; a server that drips is not waited for."""
+        """Read what one system call returns, without waiting for the buffer to fill."""
         inner = self._inner
         if inner is None:
             return _put(self._raw.read(len(buffer)), buffer)
@@ -164,16 +164,16 @@ class Response:
             return _put(inner.read1(len(buffer)), buffer)
         count: int = inner.fp.readinto1(buffer[: inner.length])
         inner.length -= count
-        # http.client takes an early end for the end.
+        # http.client does not report an early end.
         if not count and len(buffer):
             raise http.client.IncompleteRead(b"", inner.length)
         return count
 
     def _is_short(self) -> bool:
-        """Whether so little is left that reading it is cheaper than a new connection."""
+        """Return whether reading the rest is cheaper than a new connection."""
         if self._inner is None or self._inner.isclosed():
             return True
-        return self._inner.length is not None and self._inner.length <= _WORTH_READING
+        return self._inner.length is not None and self._inner.length <= _MAX_DRAIN
 
 
 def _put(data: bytes, buffer: memoryview) -> int:

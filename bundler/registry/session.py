@@ -1,18 +1,16 @@
-"""One registry, as all its repositories and all threads of a run see it.
+"""Session with one registry, shared by all its repositories and all threads of a run.
 
-A session starts requests: it proves who asks, follows redirects, waits its turn, and repeats what
-failed for now. It never goes on with a body that broke off.
+A session authenticates, follows redirects, respects the limits of the registry, and repeats
+requests that fail temporarily. It does not resume a body that was interrupted.
 
-Rules kept here: credentials go to the registry's own origin only; redirects are followed by hand,
-never from HTTPS to HTTP; TLS verification is off for the named registry only, never for a place
-that it names.
+Credentials are sent to the registry's own origin only. Redirects never lead from HTTPS to HTTP. If
+TLS verification is off, this applies to the registry alone, not to hosts that it redirects to.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import requests
 
@@ -20,7 +18,6 @@ from bundler import __version__
 from bundler.cancel import Cancellation
 from bundler.errors import (
     BundlerError,
-    ConfigError,
     HttpExchange,
     RateLimitedError,
     RegistryError,
@@ -29,27 +26,23 @@ from bundler.errors import (
 from bundler.events import Emit, discard
 from bundler.registry import certificates, errors
 from bundler.registry.connection_pool import ConnectionPool
+from bundler.registry.errors import ErrorResponse
 from bundler.registry.origin import Origin, check_hop, redact, resolve_location
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
+from bundler.registry.request import READ_TIMEOUT, Body, BytesBody, RequestSpec, Scopes
 from bundler.registry.response import NETWORK_ERRORS, Response
-from bundler.registry.tls_restrictions import unverified_context, verifying_context
-from bundler.registry.token_auth import Authenticator, Scopes
+from bundler.registry.tls_contexts import redirect_context, registry_context, unverified_context
+from bundler.registry.token_auth import Authenticator
 from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Collection, Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Mapping
 
     from bundler.config.registry_access import RegistryAccess, TlsConfig
-    from bundler.errors import CertificateSummary
 
 USER_AGENT = f"airbundle/{__version__}"
 
 CONNECT_TIMEOUT = 15.0
-READ_TIMEOUT = 60.0
-COMMIT_TIMEOUT = 600.0
-"""For answers that a registry gives only after it has moved or hashed what it was sent."""
 
 RETRY_POLICY = RetryPolicy(
     attempts=5,
@@ -57,71 +50,15 @@ RETRY_POLICY = RetryPolicy(
     backoff=Backoff(first=0.5, longest=30.0),
     budget=240.0,
 )
-"""Only the start of a request is repeated. A body that breaks off is up to the caller."""
+"""Applies until a response begins. A response body that is interrupted is up to the caller."""
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
 
 
-class Body(Protocol):
-    """What a request sends."""
-
-    @property
-    def size(self) -> int | None:
-        """In bytes; None: not known before its end."""
-        ...
-
-    @property
-    def spent(self) -> bool:
-        """Whether it cannot be sent once more."""
-        ...
-
-    def chunks(self) -> Iterable[memoryview]:
-        """Its bytes."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _RequestSpec:
-    """One request as its caller wants it."""
-
-    method: str
-    what: str
-    scopes: Scopes
-    headers: Mapping[str, str]
-    body: Body | None
-    allow: Collection[int]
-    read_timeout: float
-    once: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BytesBody:
-    """A body that is there as a whole, and can be sent again."""
-
-    data: bytes = field(repr=False)
-    spent = False
-    _SLICE = 256 * 1024  # one slice must be sent within the connect timeout
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return len(self.data)
-
-    def chunks(self) -> Iterable[memoryview]:
-        """Its bytes."""
-        view = memoryview(self.data)
-        for start in range(0, len(view), self._SLICE):
-            yield view[start : start + self._SLICE]
-
-
 class Session:
-    """Requests to one registry; for any number of threads.
-
-    Raises:
-        ConfigError: a certificate file cannot be used.
-    """
+    """Requests to one registry; thread-safe."""
 
     def __init__(
         self,
@@ -132,32 +69,36 @@ class Session:
         retry_policy: RetryPolicy = RETRY_POLICY,
     ) -> None:
         self.host = access.host
-        """As users name it."""
+        """``host[:port]`` as users write it."""
         self.address = access.address
-        """``host[:port]`` that requests are sent to."""
+        """``host[:port]`` to connect to."""
         self._access = access
         self._cancellation = cancellation or Cancellation()
         self._emit = emit
         self._retry_policy = retry_policy
-        self._pace = RateLimiter(access.limits.requests_per_second)
-        self._slots = ConnectionLimiter(access.limits.parallel)
-        self._own = ConnectionPool(lambda: _own_context(access.tls))
-        self._others = ConnectionPool(lambda: _others_context(access.tls))
-        self._scheme = _certain_scheme(access.tls)
+        self._rate = RateLimiter(access.limits.requests_per_second)
+        self._connections = ConnectionLimiter(access.limits.parallel)
+        self._own = ConnectionPool(lambda: registry_context(access.tls))
+        self._others = ConnectionPool(lambda: redirect_context(access.tls))
+        self._scheme: str | None = None
+        if access.tls.plain_http:
+            self._scheme = "http"
+        elif access.tls.verify:
+            self._scheme = "https"
         self._scheme_lock = threading.Lock()
-        # Behind a proxy, names often cannot be looked up here.
+        # Behind a proxy, DNS often does not resolve the names of other hosts.
         self._resolve = access.proxy is None
         self._authenticator = Authenticator(
-            access.credentials, self.host, self._ask_token_service, resolve=self._resolve
+            access.credentials, self.host, self._request_token, resolve=self._resolve
         )
         self._cancellation.on_request(self.abort)
 
     @property
     def origin(self) -> Origin:
-        """Where the registry is; found out first where TLS need not be verified.
+        """The origin of the registry. The first use may connect to find the scheme.
 
         Raises:
-            RegistryError: neither HTTPS nor HTTP is spoken there.
+            RegistryError: the registry supports neither HTTPS nor HTTP.
         """
         with self._scheme_lock:
             if self._scheme is None:
@@ -177,107 +118,113 @@ class Session:
         read_timeout: float = READ_TIMEOUT,
         once: bool = False,
     ) -> Response:
-        """Make a request; the caller closes the answer.
+        """Send a request. The caller closes the response.
 
         Args:
             method: the HTTP method.
-            target: a path from ``/`` on, or an absolute URL that the registry gave.
+            target: an absolute path, or an absolute URL from a response of the registry.
             subject: the content that is requested, for messages.
-            scopes: what a token must allow.
-            headers: beside those that every request has.
-            body: what to send; sent again on a retry unless it is spent.
-            allow: statuses that are not failures, beside 2xx.
-            read_timeout: how long the server may be silent, in seconds.
-            once: do not try again, whatever happens.
+            scopes: the access that the request needs.
+            headers: additional headers.
+            body: the body; a retry sends it again unless it is spent.
+            allow: statuses that are not errors, in addition to 2xx.
+            read_timeout: seconds that the server may be silent.
+            once: whether the request is not repeated after a failure.
 
         Raises:
-            BundlerError: whatever ``failures`` makes of an answer or of the lack of one.
-            CancelledError: work has to stop.
+            BundlerError: the request failed; see ``errors.from_response``.
+            CancelledError: the run was cancelled.
+            ConfigError: a certificate file cannot be used.
         """
-        call = _RequestSpec(method, subject, scopes, headers or {}, body, allow, read_timeout, once)
-        give_back = self._slots.acquire(self._cancellation)
+        spec = RequestSpec(method, subject, scopes, headers or {}, body, allow, read_timeout, once)
+        release = self._connections.acquire(self._cancellation)
         try:
-            answer = self._persist(call, target)
+            response = self._send_with_retries(spec, target)
         except BaseException:
-            give_back()
+            release()
             raise
-        answer.on_close(give_back)
-        return answer
+        response.on_close(release)
+        return response
 
     def ping(self) -> None:
-        """Make sure that this is a registry, and that it takes the credentials.
+        """Check that the host is a registry and accepts the credentials.
 
         Raises:
-            UnauthorizedError: it does not.
-            RegistryError: it is none, or cannot be reached.
+            UnauthorizedError: it does not accept the credentials.
+            RegistryError: it is not a registry, or cannot be reached.
         """
-        with self.request("GET", "/v2/", subject=self.host) as answer:
-            if errors.is_html(answer.headers):
-                raise errors.from_html_response(answer.url, status=answer.status)
+        with self.request("GET", "/v2/", subject=self.host) as response:
+            if errors.is_html(response.headers):
+                raise errors.from_html_response(response.url, status=response.status)
 
     def abort(self) -> None:
-        """Cut all connections, so that no thread waits for one any longer."""
+        """Shut down all connections, so that no thread waits for one."""
         self._own.abort()
         self._others.abort()
 
     def close(self) -> None:
-        """Close idle connections. The session stays usable: tokens and limits are kept."""
+        """Close idle connections. The session remains usable and keeps its tokens and limits."""
         self._own.close()
         self._others.close()
 
-    def _persist(self, call: _RequestSpec, target: str) -> Response:
-        attempts = Attempts(self._retry_policy, call.what, self._cancellation, self._emit)
+    def _send_with_retries(self, spec: RequestSpec, target: str) -> Response:
+        attempts = Attempts(self._retry_policy, spec.subject, self._cancellation, self._emit)
         for _ in attempts:
             try:
-                return self._once(call, target)
+                return self._send_authenticated(spec, target)
             except RegistryError as error:
-                if call.once or (call.body is not None and call.body.spent):
+                if spec.once or spec.is_spent:
                     raise
                 wait = attempts.fail(error)
                 if isinstance(error, RateLimitedError):
-                    self._pace.hold(wait)
+                    self._rate.hold(wait)
         raise AssertionError("an iteration over attempts has no end")
 
-    def _once(self, call: _RequestSpec, target: str) -> Response:
-        """One attempt; a 401 is answered with better proof as often as there may be some."""
+    def _send_authenticated(self, spec: RequestSpec, target: str) -> Response:
+        """Send one attempt, and up to twice again with other credentials after a 401."""
         origin = self.origin
         url = f"{origin}{target}" if target.startswith("/") else target
-        self._await_turn(url)  # before the token is taken, which might expire meanwhile
+        self._await_turn(url)  # before reading the token, which might expire during the wait
         for tries_left in (2, 1, 0):
-            proof = self._authenticator.get_authorization(call.scopes)
-            answer = self._follow(call, url, {} if proof is None else {"Authorization": proof})
-            fields = answer.challenges if answer.status == 401 and answer.own else []
+            authorization = self._authenticator.get_authorization(spec.scopes)
+            response = self._follow(
+                spec, url, {} if authorization is None else {"Authorization": authorization}
+            )
+            fields = response.challenges if response.status == 401 and response.own else []
             if not fields or not tries_left:
-                return self._accepted(call, answer)
-            answer.close()
-            if call.body is not None and call.body.spent:
-                self._authenticator.discard_token(call.scopes, proof)
-                message = f"{call.what}: the token expired before the upload began"
+                return self._check_status(spec, response)
+            response.close()
+            if spec.is_spent:
+                self._authenticator.discard_token(spec.scopes, authorization)
+                message = f"{spec.subject}: the token expired before the upload began"
                 raise RegistryError(message, status=401, temporary=True)
             self._await_turn(url)
             try:
-                self._authenticator.answer_challenge(origin, fields, call.scopes, proof)
+                self._authenticator.answer_challenge(origin, fields, spec.scopes, authorization)
             except UnauthorizedError as refusal:
-                refusal.exchange = refusal.exchange or HttpExchange(call.method, redact(url), 401)
+                refusal.exchange = refusal.exchange or HttpExchange(spec.method, redact(url), 401)
                 raise
         raise AssertionError("the last try returns or raises")
 
-    def _accepted(self, call: _RequestSpec, answer: Response) -> Response:
-        if 200 <= answer.status < 300 or answer.status in call.allow:
-            return answer
-        with answer:
-            body = b"" if call.method == "HEAD" else answer.read_prefix(errors.MAX_ERROR_BODY)
+    def _check_status(self, spec: RequestSpec, response: Response) -> Response:
+        if 200 <= response.status < 300 or response.status in spec.allow:
+            return response
+        with response:
+            body = b"" if spec.method == "HEAD" else response.read_prefix(errors.MAX_ERROR_BODY)
             raise errors.from_response(
-                answer.status,
-                answer.headers,
-                self._authenticator.redact_body(body),
-                request=(call.method, answer.url),
-                subject=call.what,
-                registry=self.host if answer.own else None,
+                ErrorResponse(
+                    spec.method,
+                    response.url,
+                    response.status,
+                    response.headers,
+                    self._authenticator.redact_body(body),
+                    subject=spec.subject,
+                    registry=self.host if response.own else None,
+                )
             )
 
-    def _follow(self, call: _RequestSpec, url: str, proof: Mapping[str, str]) -> Response:
-        """Send, and go where the registry sends us; ``proof`` goes to its own origin only."""
+    def _follow(self, spec: RequestSpec, url: str, authorization: Mapping[str, str]) -> Response:
+        """Send a request and follow redirects; only the registry receives ``authorization``."""
         origin = self.origin
         for hop in range(_MAX_REDIRECTS + 1):
             own = Origin.of(url) == origin
@@ -285,73 +232,73 @@ class Session:
                 self._await_turn(url)
             if not own:
                 check_hop(origin, Origin.of(url), resolve=self._resolve)
-            answer = self._send(call, url, proof if own else {}, own=own)
-            location = answer.headers.get("Location")
-            if answer.status not in _REDIRECTS or location is None:
-                return answer
-            answer.close()
+            response = self._send(spec, url, authorization if own else {}, own=own)
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or location is None:
+                return response
+            response.close()
             url = resolve_location(url, location)
-            self._check_redirect(call, answer)
-        raise RegistryError(f"{call.what}: {origin} redirects more than {_MAX_REDIRECTS} times")
+            self._check_redirect(spec, response)
+        raise RegistryError(f"{spec.subject}: {origin} redirects more than {_MAX_REDIRECTS} times")
 
     def _await_turn(self, url: str) -> None:
-        """The registry's limits hold for itself, not for where its blobs lie."""
+        """Respect the rate limit, which does not apply to hosts that the registry redirects to."""
         if Origin.of(url) == self.origin:
-            self._pace.wait(self._cancellation)
+            self._rate.wait(self._cancellation)
 
-    def _check_redirect(self, call: _RequestSpec, answer: Response) -> None:
-        if call.method in ("GET", "HEAD"):
+    def _check_redirect(self, spec: RequestSpec, response: Response) -> None:
+        if spec.method in ("GET", "HEAD"):
             return
-        if answer.status not in _KEEPS_METHOD or (call.body is not None and call.body.spent):
+        if response.status not in _KEEPS_METHOD or spec.is_spent:
             raise RegistryError(
-                f"{call.what}: {self.origin} redirects a {call.method} elsewhere",
-                status=answer.status,
-                hint="name the registry as it calls itself; it may want HTTPS",
+                f"{spec.subject}: {self.origin} redirects a {spec.method} to another location",
+                status=response.status,
+                hint="use the name and scheme that the registry redirects to; it may need HTTPS",
             )
 
-    def _ask_token_service(
+    def _request_token(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> Response:
-        """Redirects keep to the realm's rule; what proves who asks goes to its origin only."""
+        """Send one request to a token service; only its origin receives the credentials."""
         origin = self.origin
         realm = Origin.of(url)
         content = None if body is None else BytesBody(body)
-        call = _RequestSpec(method, f"{origin} token", (), {}, content, (), READ_TIMEOUT, once=True)
+        spec = RequestSpec(method, f"{origin} token", body=content, once=True)
         for _ in range(_MAX_REDIRECTS + 1):
             self._authenticator.check_token_service(origin, url)
             target = Origin.of(url)
-            answer = self._send(call, url, headers if target == realm else {}, own=target == origin)
-            location = answer.headers.get("Location")
-            if answer.status not in _REDIRECTS or location is None or body is not None:
-                return answer
-            answer.close()
+            response = self._send(
+                spec, url, headers if target == realm else {}, own=target == origin
+            )
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or location is None or body is not None:
+                return response
+            response.close()
             url = resolve_location(url, location)
         raise RegistryError(f"{realm} redirects more than {_MAX_REDIRECTS} times")
 
-    def _send(
-        self, call: _RequestSpec, url: str, more: Mapping[str, str], *, own: bool
-    ) -> Response:
+    def _send(self, spec: RequestSpec, url: str, more: Mapping[str, str], *, own: bool) -> Response:
         self._cancellation.check()
         headers = {
             "User-Agent": self._access.user_agent or USER_AGENT,
             "Accept-Encoding": "identity",
-            **call.headers,
+            **spec.headers,
             **more,
         }
         connections = self._own if own else self._others
-        proxy = self._proxy(url, own=own)
+        proxy = self._find_proxy(url, own=own)
         try:
-            prepared = requests.Request(call.method, url, headers=headers).prepare()
-            if call.body is not None:
-                prepared.body = call.body.chunks()  # type: ignore[assignment]  # any iterable does
-                if call.body.size is None:
+            prepared = requests.Request(spec.method, url, headers=headers).prepare()
+            if spec.body is not None:
+                prepared.body = spec.body.chunks()  # type: ignore[assignment]  # accepts any iterable
+                if spec.body.size is None:
                     del prepared.headers["Content-Length"]
                 else:
-                    prepared.headers["Content-Length"] = str(call.body.size)
-            response = connections.send(
+                    prepared.headers["Content-Length"] = str(spec.body.size)
+            reply = connections.send(
                 prepared,
                 stream=True,
-                timeout=(CONNECT_TIMEOUT, call.read_timeout),
+                timeout=(CONNECT_TIMEOUT, spec.read_timeout),
                 proxies={"http": proxy, "https": proxy} if proxy else {},
             )
         except BundlerError:
@@ -363,17 +310,16 @@ class Session:
                 url,
                 proxied=proxy is not None,
                 registry=self.host,
-                certificate=lambda origin: self._presented(origin, proxy),
+                certificate=lambda origin: certificates.fetch_certificate(
+                    origin.host,
+                    origin.port,
+                    lambda: unverified_context(self._access.tls.details),
+                    proxy=proxy,
+                ),
             ) from error
-        return Response(response, own=own, cancellation=self._cancellation)
+        return Response(reply, own=own, cancellation=self._cancellation)
 
-    def _presented(self, origin: Origin, proxy: str | None) -> CertificateSummary | None:
-        details = self._access.tls.details
-        return certificates.fetch_certificate(
-            origin.host, origin.port, lambda: unverified_context(details), proxy=proxy
-        )
-
-    def _proxy(self, url: str, *, own: bool) -> str | None:
+    def _find_proxy(self, url: str, *, own: bool) -> str | None:
         if own:
             return self._access.proxy
         origin = Origin.of(url)
@@ -381,17 +327,17 @@ class Session:
         return self._access.proxies.find_proxy("http" if scheme == "http" else "https", address)
 
     def _find_scheme(self) -> str:
-        """Unverified HTTPS where it is spoken, else HTTP."""
-        call = _RequestSpec("GET", self.host, (), {}, None, (), READ_TIMEOUT, once=True)
+        """Return https if the registry supports it, unverified, else http."""
+        spec = RequestSpec("GET", self.host, once=True)
         try:
-            self._send(call, f"https://{self.address}/v2/", {}, own=True).close()
-        except RegistryError as refused:
-            if not errors.speaks_plain_http(refused) and not errors.is_connection_refused(refused):
+            self._send(spec, f"https://{self.address}/v2/", {}, own=True).close()
+        except RegistryError as error:
+            if not errors.speaks_plain_http(error) and not errors.is_connection_refused(error):
                 raise
             try:
-                self._send(call, f"http://{self.address}/v2/", {}, own=True).close()
+                self._send(spec, f"http://{self.address}/v2/", {}, own=True).close()
             except RegistryError:
-                raise refused from None
+                raise error from None
             return "http"
         return "https"
 
@@ -400,33 +346,3 @@ def _certain_scheme(tls: TlsConfig) -> str | None:
     if tls.plain_http:
         return "http"
     return "https" if tls.verify else None
-
-
-def _own_context(tls: TlsConfig) -> ssl.SSLContext:
-    context = _others_context(tls) if tls.verify else unverified_context(tls.details)
-    if tls.client_certificate is not None:
-        # Without a password, OpenSSL would ask the terminal for one.
-        _load(
-            tls.client_certificate,
-            lambda path: context.load_cert_chain(path, tls.client_key, password=""),
-        )
-    return context
-
-
-def _others_context(tls: TlsConfig) -> ssl.SSLContext:
-    """For places that the registry names: always verified, and without the client's certificate."""
-    context = verifying_context(tls.details)
-    for file in tls.ca_files:
-        _load(file, context.load_verify_locations)
-    return context
-
-
-def _load(file: Path, load: Callable[[Path], None]) -> None:
-    try:
-        load(file)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not usable"
-        raise ConfigError(
-            f"{file}: cannot be used as a certificate: {reason}",
-            hint="PEM is expected, and a client's key without a password",
-        ) from None

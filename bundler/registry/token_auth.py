@@ -1,6 +1,6 @@
-"""Prove to a registry who asks: basic, or bearer tokens from the service that it names.
+"""Authentication with a registry: Basic, or bearer tokens from its token service.
 
-Tokens are kept for each scope and renewed before they expire, or when the registry refuses one.
+Tokens are cached by scope, and renewed before they expire or when the registry refuses one.
 
 https://distribution.github.io/distribution/spec/auth/token/
 https://distribution.github.io/distribution/spec/auth/oauth/
@@ -22,6 +22,7 @@ from bundler.errors import MalformedError, RegistryError, UnauthorizedError
 from bundler.oci.json import strict
 from bundler.registry import errors
 from bundler.registry.challenge import parse_challenges
+from bundler.registry.errors import ErrorResponse
 from bundler.registry.origin import Origin, check_hop, is_same_site, redact
 
 if TYPE_CHECKING:
@@ -29,26 +30,24 @@ if TYPE_CHECKING:
 
     from bundler.config.registry_access import Credentials
     from bundler.registry.challenge import Challenge
+    from bundler.registry.request import Scopes
     from bundler.registry.response import Response
 
 CLIENT_ID = "airbundle"
 _MAX_TOKEN_BODY = 1024 * 1024
-_DEFAULT_LIFETIME = 60.0  # what the specification says of a token without expires_in
+_DEFAULT_LIFETIME = 60.0  # by the specification, of a token without expires_in
 _LONGEST_LIFETIME = 3600.0
 _MARGIN = 15.0
 _VISIBLE = re.compile(r"[!-~]+")
 
-Scopes = tuple[str, ...]
-"""``repository:library/app:pull,push``; what a request needs."""
-
 
 class TokenTransport(Protocol):
-    """Makes one request to a token service, and returns its answer whatever its status."""
+    """Sends one request to a token service; returns the response with any status."""
 
     def __call__(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, /
     ) -> Response:
-        """The method, the URL, headers and the body."""
+        """Send a request with a method, a URL, headers and a body."""
         ...
 
 
@@ -63,25 +62,27 @@ class _Service:
     """A token service, as a challenge describes it."""
 
     realm: str
+    """The URL of the service."""
     service: str | None
+    """The name of the registry in requests to the service."""
 
 
 class Authenticator:
-    """The ``Authorization`` of every request to one registry; for any number of threads.
+    """Creates the ``Authorization`` header of requests to one registry; thread-safe.
 
     Args:
-        credentials: who asks.
-        what: how messages name the registry.
-        exchange: how to reach a token service.
-        resolve: whether names can be looked up here (behind a proxy they often cannot).
+        credentials: the credentials for the registry.
+        registry: the name of the registry, for messages.
+        transport: sends requests to token services.
+        resolve: whether host names can be resolved; behind a proxy they often cannot.
     """
 
     def __init__(
-        self, credentials: Credentials, what: str, exchange: TokenTransport, *, resolve: bool
+        self, credentials: Credentials, registry: str, transport: TokenTransport, *, resolve: bool
     ) -> None:
         self._credentials = credentials
-        self._what = what
-        self._exchange = exchange
+        self._registry = registry
+        self._transport = transport
         self._resolve = resolve
         self._identity_token = credentials.identity_token
         self._basic = False
@@ -90,16 +91,16 @@ class Authenticator:
         self._locks: defaultdict[Scopes, threading.Lock] = defaultdict(threading.Lock)
 
     def get_authorization(self, scopes: Scopes) -> str | None:
-        """The header for a request that needs ``scopes``; None as long as nothing was asked for.
+        """Return the header for a request that needs ``scopes``; None before the first challenge.
 
         Raises:
             UnauthorizedError: the token service refuses the credentials.
-            RegistryError: it cannot be reached, or must not be trusted.
+            RegistryError: the token service cannot be reached.
         """
         if self._credentials.registry_token is not None:
             return f"Bearer {self._credentials.registry_token}"
         if self._basic:
-            return _basic(self._credentials)
+            return _to_basic(self._credentials)
         service = self._service
         if service is None:
             return None
@@ -112,62 +113,65 @@ class Authenticator:
     def answer_challenge(
         self, registry: Origin, fields: Sequence[str], scopes: Scopes, rejected: str | None
     ) -> None:
-        """Take up the challenge of a 401, so that ``authorization`` has a better answer.
+        """Process the challenges of a 401, so that ``get_authorization`` returns another header.
 
         Args:
-            registry: who challenges.
-            fields: its WWW-Authenticate fields.
-            scopes: what the request needed.
-            rejected: the header that was not good enough; None: there was none.
+            registry: the origin of the registry.
+            fields: the WWW-Authenticate fields of the response.
+            scopes: the scopes of the request.
+            rejected: the header of the request; None if it had none.
 
         Raises:
-            UnauthorizedError: there is no better answer.
+            UnauthorizedError: no other credentials or token can be used.
+            RegistryError: the token service cannot be reached, or must not get the credentials.
         """
         challenges = {
             challenge.scheme: challenge for challenge in reversed(parse_challenges(fields))
         }
         if self._credentials.registry_token is not None:
-            raise self._unauthorized("its token is not accepted")
+            raise self._unauthorized("the token is not accepted")
         if bearer := challenges.get("bearer"):
             self._learn_bearer(registry, bearer, scopes, rejected)
         elif "basic" in challenges:
             if self._credentials.username is None:
-                raise self._unauthorized("it wants a user name and a password")
+                raise self._unauthorized("a user name and a password are required")
             if rejected is not None and self._basic:
                 raise self._unauthorized("the user name or the password is wrong")
             self._basic = True
         else:
             known = ", ".join(sorted(challenges))[:80] or "nothing"
-            raise self._unauthorized(f"it takes {known}, which is neither basic nor bearer")
+            raise self._unauthorized(
+                f"unsupported authentication: {known} (expected basic or bearer)"
+            )
 
     def discard_token(self, scopes: Scopes, rejected: str | None) -> None:
-        """Use the token ``rejected`` no more."""
+        """Remove the token of the header ``rejected`` from the cache."""
         with self._locks[scopes]:
             token = self._tokens.get(scopes)
             if token is not None and token.header == rejected:
                 del self._tokens[scopes]
 
     def redact_body(self, body: bytes) -> bytes:
-        """``body``, which is going to be shown, without any secret that the server repeats."""
+        """Return ``body`` without the secrets that the server may repeat in it."""
         known = self._credentials
         secrets = [known.password, known.identity_token, known.registry_token, self._identity_token]
         secrets += [token.header.partition(" ")[2] for token in list(self._tokens.values())]
         if known.username is not None:
-            secrets.append(_basic(known).partition(" ")[2])
+            secrets.append(_to_basic(known).partition(" ")[2])
         for secret in filter(None, secrets):
             for spelling in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")):
                 body = body.replace(spelling.encode(), b"***")
         return body
 
     def check_token_service(self, registry: Origin, url: str) -> None:
-        """Refuse a token service, or a place it sends us on to, that must not be contacted.
+        """Check that a token service, or a host that it redirects to, may be contacted.
 
         Raises:
-            RegistryError: it lacks TLS where the registry has it, or lies where it may not.
+            RegistryError: the host has no TLS although the registry has, or a forbidden address.
         """
         target = Origin.of(url)
         if target.scheme == "http" and registry.scheme == "https":
-            raise RegistryError(f"{registry}: its token service {target} has no TLS: refused")
+            raise RegistryError(f"{registry}: refused its token service {target}, which has no TLS")
         check_hop(registry, target, resolve=self._resolve)
 
     def _learn_bearer(
@@ -178,68 +182,70 @@ class Authenticator:
         anonymous = self._credentials.anonymous
         if not anonymous and not is_same_site(registry, Origin.of(realm), resolve=self._resolve):
             raise RegistryError(
-                f"{registry}: it wants the credentials to be sent to {Origin.of(realm)}, "
-                "which does not belong to it: refused",
-                hint="ask the registry's operator for a token service below the same domain",
+                f"{registry}: its token service {Origin.of(realm)} does not belong to it: "
+                "refused to send the credentials",
+                hint="the operator of the registry can move the token service below its domain",
             )
         service = _Service(realm, challenge.parameters.get("service"))
         with self._locks[scopes]:
             token = self._tokens.get(scopes)
             if token is not None and token.header != rejected:
-                return  # another thread was quicker
+                return  # another thread has renewed it
             if token is not None and challenge.parameters.get("error") == "insufficient_scope":
                 raise self._unauthorized("the credentials do not allow this")
-            wanted = _merged(scopes, challenge.parameters.get("scope", "").split())
-            fresh = self._fetch(service, wanted)
+            requested = _merge_scopes(scopes, challenge.parameters.get("scope", "").split())
+            fresh = self._fetch(service, requested)
             if token is not None and token.header == fresh.header:
-                raise self._unauthorized("its token service gives a token that it does not accept")
+                raise self._unauthorized("the registry refuses the token of its token service")
             self._tokens[scopes] = fresh
             self._service = service
             self._basic = False
 
     def _fetch(self, service: _Service, scopes: Scopes) -> _Token:
+        subject = f"the token service {redact(service.realm)}"
         if self._identity_token is not None:
-            answer = self._ask_with_identity_token(service, scopes)
+            response = self._request_with_identity_token(service, scopes)
         else:
-            answer = self._ask(service, scopes)
-        with answer:
-            if answer.status in (400, 401, 403):
-                refusal = self._unauthorized("its token service refuses the credentials")
-                said = self.redact_body(answer.read_prefix(errors.MAX_ERROR_BODY))
-                refusal.exchange = errors.describe_exchange(
-                    answer.status, said, method="GET", url=answer.url
-                )
+            response = self._request(service, scopes)
+        with response:
+            if response.status in (400, 401, 403):
+                refusal = self._unauthorized("the token service refuses the credentials")
+                body = response.read_prefix(errors.MAX_ERROR_BODY)
+                refusal.exchange = self._to_error(response, body, subject).exchange
                 raise refusal
-            if answer.status == 404 and self._identity_token is not None:
-                raise self._unauthorized("its token service takes no identity tokens")
-            if errors.is_html(answer.headers):
-                raise errors.from_html_response(answer.url, status=answer.status)
-            what = f"the token service {redact(service.realm)}"
-            body = answer.read(_MAX_TOKEN_BODY, what)
-            if answer.status != 200:
-                raise errors.from_response(
-                    answer.status,
-                    answer.headers,
-                    self.redact_body(body[: errors.MAX_ERROR_BODY]),
-                    request=("GET", answer.url),
-                    subject=what,
-                    registry=None,
-                )
-        return self._parse(body, what)
+            if response.status == 404 and self._identity_token is not None:
+                raise self._unauthorized("the token service does not support identity tokens")
+            if errors.is_html(response.headers):
+                raise errors.from_html_response(response.url, status=response.status)
+            body = response.read(_MAX_TOKEN_BODY, subject)
+            if response.status != 200:
+                raise errors.from_response(self._to_error(response, body, subject))
+        return self._parse_token(body, subject)
 
-    def _ask(self, service: _Service, scopes: Scopes) -> Response:
+    def _to_error(self, response: Response, body: bytes, subject: str) -> ErrorResponse:
+        return ErrorResponse(
+            "GET",
+            response.url,
+            response.status,
+            response.headers,
+            self.redact_body(body[: errors.MAX_ERROR_BODY]),
+            subject=subject,
+            registry=None,
+        )
+
+    def _request(self, service: _Service, scopes: Scopes) -> Response:
         query = [("service", service.service)] if service.service else []
         query += [("scope", scope) for scope in scopes]
         headers = {}
         if self._credentials.username is not None:
             query.append(("account", self._credentials.username))
-            headers["Authorization"] = _basic(self._credentials)
+            headers["Authorization"] = _to_basic(self._credentials)
         parts = urlsplit(service.realm)
         query = [*parse_qsl(parts.query, keep_blank_values=True), *query]
         url = urlunsplit(parts._replace(query=urlencode(query), fragment=""))
-        return self._exchange("GET", url, headers, None)
+        return self._transport("GET", url, headers, None)
 
-    def _ask_with_identity_token(self, service: _Service, scopes: Scopes) -> Response:
+    def _request_with_identity_token(self, service: _Service, scopes: Scopes) -> Response:
         form = {
             "grant_type": "refresh_token",
             "service": service.service or "",
@@ -248,16 +254,16 @@ class Authenticator:
             "refresh_token": self._identity_token or "",
         }
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self._exchange("POST", service.realm, headers, urlencode(form).encode())
+        return self._transport("POST", service.realm, headers, urlencode(form).encode())
 
-    def _parse(self, body: bytes, what: str) -> _Token:
+    def _parse_token(self, body: bytes, subject: str) -> _Token:
         try:
             value = strict.load_object(body, subject="token")
         except MalformedError as error:
-            raise errors.from_malformed_document(what, error) from None
+            raise errors.from_malformed_document(subject, error) from None
         token = value.get("token") or value.get("access_token")
         if not isinstance(token, str) or _VISIBLE.fullmatch(token) is None:
-            raise RegistryError(f"{what}: its answer holds no token")
+            raise RegistryError(f"{subject}: no token in its response")
         if self._identity_token is not None and isinstance(value.get("refresh_token"), str):
             self._identity_token = value["refresh_token"] or self._identity_token
         lifetime = value.get("expires_in")
@@ -269,19 +275,19 @@ class Authenticator:
 
     def _unauthorized(self, reason: str) -> UnauthorizedError:
         return UnauthorizedError(
-            f"{self._what}: {reason}", status=401, hint=f"airbundle login {self._what}"
+            f"{self._registry}: {reason}", status=401, hint=f"airbundle login {self._registry}"
         )
 
 
-def _basic(credentials: Credentials) -> str:
+def _to_basic(credentials: Credentials) -> str:
     pair = f"{credentials.username}:{credentials.password or ''}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
-def _merged(ours: Scopes, theirs: Sequence[str]) -> Scopes:
-    """What the registry asks for, with all that we shall need of the same resources.
+def _merge_scopes(ours: Scopes, theirs: Sequence[str]) -> Scopes:
+    """Merge the scopes of a request into those of a challenge.
 
-    A registry knows its resources by names of its own, so those of its challenge count.
+    The names of resources are those of the challenge, because a registry may have its own.
     """
     if not theirs:
         return ours

@@ -1,7 +1,7 @@
-"""Push blobs into one repository: whole, streamed, continued after a cut, or mounted.
+"""Uploads of blobs into one repository: complete, streamed, resumed, or mounted.
 
-A small blob is one POST and one PUT; a large one is a POST, a streamed PATCH and a PUT that names
-the digest. Nothing is visible in the registry before that last PUT.
+A small blob needs a POST and a PUT; a large one a POST, a streamed PATCH, and a PUT with the
+digest. The blob becomes visible with the final PUT.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
 """
@@ -27,7 +27,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.registry.origin import resolve_location
-from bundler.registry.session import COMMIT_TIMEOUT, READ_TIMEOUT, Body, BytesBody
+from bundler.registry.request import COMMIT_TIMEOUT, READ_TIMEOUT, SLICE_SIZE, Body, BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,16 +39,15 @@ if TYPE_CHECKING:
     from bundler.registry.response import Response
 
 SMALL = 4 * 1024 * 1024
-"""Up to so many bytes a blob is read as a whole, and sent with one PUT."""
+"""Size up to which a blob is read into memory and sent with one PUT."""
 
-_SLICE = 256 * 1024  # one slice must be sent within the connect timeout
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _REFUSALS = (ConflictError, DeniedError, NotFoundError, UnauthorizedError, UnsupportedError)
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 class Uploads:
-    """The blobs that go into one repository; for any number of threads, each with its own blob."""
+    """Uploads to one repository; thread-safe if each thread uploads its own blob."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
@@ -56,22 +55,22 @@ class Uploads:
         self._lock = threading.Lock()
 
     def push(self, digest: Digest | None, content: Content) -> Descriptor:
-        """Send ``content`` from its position on; what was stored.
+        """Upload ``content`` from its position on; return the descriptor of the stored blob.
 
         Args:
-            digest: what it must be; None: whatever ``content`` turns out to be.
-            content: read to its end; its owner closes it.
+            digest: the expected digest; None: the digest that ``content`` computes.
+            content: read to its end; the caller closes it.
 
         Raises:
-            RegistryError: temporary where the connection broke; ``offset`` then tells how much
-                arrived. Otherwise nothing is kept.
+            RegistryError: the upload failed. If the error is temporary, the registry keeps what it
+                has received, and ``find_offset`` returns how much; otherwise nothing is kept.
         """
         resuming = content.position > 0
         if content.size is not None and content.size - content.position <= SMALL:
             data = _read_whole(content)
-            location = self._location(digest, resuming=resuming)
+            location = self._find_or_start(digest, resuming=resuming)
             return self._finish(location, content.descriptor(), BytesBody(data))
-        location = self._location(digest, resuming=resuming)
+        location = self._find_or_start(digest, resuming=resuming)
         try:
             location = self._stream(location, content, digest)
         except CancelledError:
@@ -85,19 +84,19 @@ class Uploads:
         return self._finish(location, content.descriptor(), BytesBody(b""))
 
     def find_offset(self, digest: Digest) -> int:
-        """How many bytes of a push that broke off the registry holds; the next push goes on."""
+        """Return how many bytes of an interrupted upload the registry has, for the next push."""
         location = self._forget(digest)
         if location is None:
             return 0
         try:
-            with self._request("GET", location, f"blobs/uploads of {digest}") as answer:
-                held = _RANGE.fullmatch(answer.headers.get("Range", ""))
-                location = self._next(answer, location)
+            with self._request("GET", location, f"blobs/uploads of {digest}") as response:
+                held = _RANGE.fullmatch(response.headers.get("Range", ""))
+                location = self._next_url(response, location)
         except CancelledError:
             raise
         except BundlerError:
             return 0
-        # The specification cannot tell one byte from none.
+        # In the specification, the range 0-0 means one byte or none.
         offset = 0 if held is None or held[1] == "0" else int(held[1]) + 1
         if offset:
             self._remember(digest, location)
@@ -106,64 +105,64 @@ class Uploads:
         return offset
 
     def mount(self, digest: Digest, origin: str) -> bool:
-        """Take a blob from repository ``origin`` of the same registry; False: it will not."""
+        """Mount a blob from repository ``origin`` of the registry; False if it refuses."""
         query = f"?mount={digest}&from={quote(origin, safe='')}"
         scopes = (*self._repository.scopes, f"repository:{origin}:pull")
         try:
-            answer = self._start(f"{digest}", query, scopes)
+            response = self._start(f"{digest}", query, scopes)
         except _REFUSALS:
             return False
-        with answer:
-            if answer.status == 201:
+        with response:
+            if response.status == 201:
                 return True
-            # Refused: an upload has begun instead, which the push that follows can use.
-            if answer.status == 202:
-                self._remember(digest, self._next(answer, answer.url))
+            # The registry refused and began an upload instead, which the next push uses.
+            if response.status == 202:
+                self._remember(digest, self._next_url(response, response.url))
         return False
 
     def close(self) -> None:
-        """Have the registry drop what was not finished, as far as it is willing."""
+        """Cancel all unfinished uploads; errors are ignored."""
         with self._lock:
             locations = list(self._open.values())
             self._open.clear()
         for location in locations:
             self._abandon(location)
 
-    def _location(self, digest: Digest | None, *, resuming: bool) -> str:
-        """The upload to go on with, or a new one."""
+    def _find_or_start(self, digest: Digest | None, *, resuming: bool) -> str:
+        """Return the URL of the interrupted upload, or of a new one."""
         known = None if digest is None else self._forget(digest)
         if known is not None:
             return known
         if resuming:
-            raise RegistryError(f"{digest}: the upload to go on with is gone", temporary=True)
-        with self._start(str(digest or "a new blob"), "", self._repository.scopes) as answer:
-            return self._next(answer, answer.url)
+            raise RegistryError(f"{digest}: the interrupted upload is gone", temporary=True)
+        with self._start(str(digest or "a new blob"), "", self._repository.scopes) as response:
+            return self._next_url(response, response.url)
 
-    def _start(self, what: str, query: str, scopes: tuple[str, ...]) -> Response:
+    def _start(self, subject: str, query: str, scopes: tuple[str, ...]) -> Response:
         path = f"/v2/{quote(self._repository.path)}/blobs/uploads/{query}"
-        return self._request("POST", path, what, scopes=scopes, body=BytesBody(b""))
+        return self._request("POST", path, subject, scopes=scopes, body=BytesBody(b""))
 
     def _stream(self, location: str, content: Content, digest: Digest | None) -> str:
-        """Send all of ``content`` in one PATCH; where to finish."""
+        """Send ``content`` with one PATCH; return the URL for the final PUT."""
         headers = dict(_OCTETS)
         if content.position and content.size is not None:
             headers["Content-Range"] = f"{content.position}-{content.size - 1}"
-        body = _Stream(content)
-        what = str(digest or "a new blob")
+        body = _StreamBody(content)
+        subject = str(digest or "a new blob")
         try:
-            with self._request("PATCH", location, what, headers=headers, body=body) as answer:
-                location = self._next(answer, location)
+            with self._request("PATCH", location, subject, headers=headers, body=body) as response:
+                location = self._next_url(response, location)
         except BundlerError:
-            # urllib3 takes an OSError of ours for one of the network's.
+            # urllib3 reports an OSError of the body as one of the network.
             if body.failure is not None:
                 raise body.failure from None
             raise
         if not body.complete:
-            raise RegistryError(f"{what}: the registry did not want all of it", temporary=True)
+            raise RegistryError(f"{subject}: the registry did not read the body", temporary=True)
         return location
 
     def _finish(self, location: str, stored: Descriptor, body: BytesBody) -> Descriptor:
-        """Name the digest, and send the rest; the blob is there when this returns."""
+        """Send the final PUT with the digest and the rest; the blob exists afterwards."""
         separator = "&" if "?" in location else "?"
         url = f"{location}{separator}digest={quote(stored.digest.text, safe='')}"
         try:
@@ -174,16 +173,16 @@ class Uploads:
                 headers=_OCTETS,
                 body=body,
                 read_timeout=COMMIT_TIMEOUT,
-            ) as answer:
-                told = answer.headers.get("Docker-Content-Digest", stored.digest.text)
+            ) as response:
+                reported = response.headers.get("Docker-Content-Digest", stored.digest.text)
         except NotFoundError:
-            # A PUT whose answer got lost was repeated, and its upload is no more.
+            # The first PUT succeeded, its response was lost, and the repeated PUT finds no upload.
             if not self._repository.has_blob(stored.digest):
                 raise
             return stored
-        if told != stored.digest.text and told.startswith(f"{stored.digest.algorithm}:"):
-            what = f"{self._repository.name}: blob"
-            raise DigestMismatchError(what, expected=stored.digest.text, got=told[:160])
+        if reported != stored.digest.text and reported.startswith(f"{stored.digest.algorithm}:"):
+            subject = f"{self._repository.name}: blob"
+            raise DigestMismatchError(subject, expected=stored.digest.text, got=reported[:160])
         return stored
 
     def _abandon(self, location: str) -> None:
@@ -194,7 +193,7 @@ class Uploads:
         self,
         method: str,
         target: str,
-        what: str,
+        subject: str,
         *,
         headers: dict[str, str] | None = None,
         body: Body | None = None,
@@ -205,7 +204,7 @@ class Uploads:
         return self._repository.session.request(
             method,
             target,
-            subject=f"{self._repository.name}@{what}",
+            subject=f"{self._repository.name}@{subject}",
             scopes=scopes or self._repository.scopes,
             headers=headers,
             body=body,
@@ -213,14 +212,14 @@ class Uploads:
             once=once,
         )
 
-    def _next(self, answer: Response, current: str) -> str:
-        """Where the upload goes on: the answer's Location."""
-        location = answer.headers.get("Location")
+    def _next_url(self, response: Response, current: str) -> str:
+        """Return the URL for the next request of an upload, from the Location header."""
+        location = response.headers.get("Location")
         if location is None:
-            if current != answer.url:
+            if current != response.url:
                 return current
-            raise RegistryError(f"{self._repository.name}: the registry began no upload")
-        return resolve_location(answer.url, location)
+            raise RegistryError(f"{self._repository.name}: the registry did not begin an upload")
+        return resolve_location(response.url, location)
 
     def _remember(self, digest: Digest, location: str) -> None:
         with self._lock:
@@ -231,8 +230,8 @@ class Uploads:
             return self._open.pop(digest, None)
 
 
-class _Stream:
-    """The rest of ``content``, through one buffer; can be sent once."""
+class _StreamBody:
+    """Body with the rest of ``content``, which can be sent once."""
 
     def __init__(self, content: Content) -> None:
         self._content = content
@@ -242,12 +241,12 @@ class _Stream:
         self.failure: BundlerError | None = None
 
     def chunks(self) -> Iterable[memoryview]:
-        """Its bytes; a piece is good until the next one is asked for."""
+        """Yield the content in slices; a slice is valid until the next one."""
         self.spent = True
         try:
             for chunk in read_chunks(self._content):
-                for start in range(0, len(chunk), _SLICE):
-                    yield chunk[start : start + _SLICE]
+                for start in range(0, len(chunk), SLICE_SIZE):
+                    yield chunk[start : start + SLICE_SIZE]
         except BundlerError as error:
             self.failure = error
             raise
@@ -255,7 +254,7 @@ class _Stream:
 
 
 def _read_whole(content: Content) -> bytes:
-    """All that is left of a small ``content``: verified before the first byte is sent."""
+    """Read the rest of a small ``content``, so that it is verified before it is sent."""
     data = bytearray()
     while chunk := content.read(SMALL):
         data += chunk

@@ -82,7 +82,7 @@ class TestBasic:
 
     def test_no_password_is_said(self, connect):
         with FakeRegistry(auth="basic") as registry:
-            with pytest.raises(UnauthorizedError, match="wants a user name"):
+            with pytest.raises(UnauthorizedError, match="a user name and a password are required"):
                 connect(registry).ping()
 
 
@@ -178,7 +178,7 @@ class TestBearer:
         with FakeRegistry(auth="bearer") as registry:
             registry.add_image("library/app", "1")
             registry.fail("GET", "^/token", times=None, body=b'{"token":"useless"}', status=200)
-            with pytest.raises(UnauthorizedError, match="does not accept"):
+            with pytest.raises(UnauthorizedError, match="refuses the token"):
                 pull(connect(registry, USER))
 
     def test_the_token_service_is_tried_again(self, connect):
@@ -449,7 +449,7 @@ class TestTls:
     def test_verified_does_not_fall_back(self, connect, registry):
         with pytest.raises(RegistryError, match="plain HTTP, not HTTPS") as caught:
             connect(registry, tls=TlsConfig()).ping()
-        assert caught.value.hint.startswith("--tls-verify=false")
+        assert "--tls-verify=false" in caught.value.hint
         assert registry.requests == []
 
     def test_unverified_is_for_the_registry_only(self, connect, authority):
@@ -577,7 +577,7 @@ class TestLimits:
 class TestUnreachable:
     def test_nobody_listens(self, connect, registry):
         session = connect(registry, host="127.0.0.1:1")
-        with pytest.raises(RegistryError, match="nothing listens there") as caught:
+        with pytest.raises(RegistryError, match="connection refused") as caught:
             session.ping()
         assert caught.value.temporary
 

@@ -74,7 +74,7 @@ def read(stream: Reader) -> int:
 
 @pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
 def test_a_document_that_drips_is_given_up(connect, monkeypatch, headers: bytes):
-    monkeypatch.setattr(response, "_LONGEST_DOCUMENT", 0.3)
+    monkeypatch.setattr(response, "_MAX_DOCUMENT_TIME", 0.3)
     with dripping(headers, 0.02) as place:
         session = connect(place, retry_policy=RetryPolicy(1, Backoff(0)))
         begun = time.monotonic()
@@ -86,20 +86,20 @@ def test_a_document_that_drips_is_given_up(connect, monkeypatch, headers: bytes)
 @pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
 def test_a_blob_that_drips_is_given_up_for_now(connect, monkeypatch, headers: bytes):
     """It is worth another attempt, which goes on where this one ended."""
-    monkeypatch.setattr(response, "_PATIENCE", 0.6)
+    monkeypatch.setattr(response, "_MEASURED", 0.6)
     with dripping(headers, 0.02) as place:
         repository = Repository(connect(place), "library/app")
         with (
             repository.open_blob(BLOB, 100_000) as stream,
-            pytest.raises(RegistryError, match="no answer in time") as raised,
+            pytest.raises(RegistryError, match="no response in time") as raised,
         ):
             read(stream)
         assert raised.value.temporary
 
 
 def test_a_slow_link_is_not_given_up(connect, monkeypatch):
-    monkeypatch.setattr(response, "_PATIENCE", 0.1)
-    monkeypatch.setattr(response, "_SLOWEST", 10)
+    monkeypatch.setattr(response, "_MEASURED", 0.1)
+    monkeypatch.setattr(response, "_MIN_SPEED", 10)
     with dripping(b"Content-Length: 80\r\n\r\n", 0.01) as place:
         repository = Repository(connect(place), "library/app")
         with repository.open_blob(BLOB, 80) as stream:
@@ -107,7 +107,7 @@ def test_a_slow_link_is_not_given_up(connect, monkeypatch):
 
 
 def test_what_the_reader_does_meanwhile_is_not_the_servers_time(connect, registry, monkeypatch):
-    monkeypatch.setattr(response, "_PATIENCE", 0.1)
+    monkeypatch.setattr(response, "_MEASURED", 0.1)
     digest = Digest(registry.add_blob("library/app", b"x" * 20))
     buffer = memoryview(bytearray(5))
     with Repository(connect(registry), "library/app").open_blob(digest, 20) as stream:

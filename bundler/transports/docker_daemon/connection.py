@@ -19,7 +19,7 @@ from bundler.errors import (
     RegistryError,
 )
 from bundler.registry import certificates
-from bundler.registry.tls_restrictions import unverified_context, verifying_context
+from bundler.registry.tls_contexts import unverified_context, verifying_context
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -94,7 +94,7 @@ def test_unusable_certificate_file_is_reported(certificates, tmp_path, broken, c
         resolve("tcp://127.0.0.1:1", tmp_path, cert_dir=tmp_path)
 
 
-def test_tls_restrictions_apply_to_engines(engine, certificates, tmp_path):
+def test_tls_contexts_apply_to_engines(engine, certificates, tmp_path):
     engine.context.maximum_version = ssl.TLSVersion.TLSv1_2
     (tmp_path / "tls.yaml").write_text('minVersion: "1.3"\n')
     settings = Settings.load(

@@ -1,0 +1,58 @@
+"""Stream over the content of a blob, which notices an early end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bundler.errors import RegistryError, SizeMismatchError
+from bundler.oci.manifest import MAX_MANIFEST
+
+if TYPE_CHECKING:
+    from bundler.registry.response import Response
+
+
+@dataclass(slots=True)
+class BlobStream:
+    """Reader of the body of a response; the owner of the response closes it.
+
+    ``left`` is the number of expected bytes; None if it is unknown.
+    """
+
+    response: Response
+    subject: str
+    left: int | None
+    declared: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        chunked = "chunked" in self.response.headers.get("Transfer-Encoding", "").lower()
+        self.declared = self.response.length is not None or chunked
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill a part of ``buffer``; return 0 at the end."""
+        count = self.response.readinto(buffer)
+        if self.left is not None:
+            if not count and len(buffer) and self.left > 0 and not self.declared:
+                raise RegistryError(f"{self.subject}: the stream ended early", temporary=True)
+            self.left -= count
+        return count
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to ``size`` bytes, or all; never more than one byte beyond the expected end."""
+        if size < 0:
+            limit = MAX_MANIFEST if self.left is None else self.left + 1
+            return self.response.read(limit, self.subject)
+        buffer = bytearray(size)
+        count = self.readinto(memoryview(buffer))
+        return bytes(buffer[:count])
+
+    def skip(self, count: int) -> None:
+        """Discard ``count`` bytes before the expected ones."""
+        self.left = None if self.left is None else self.left + count
+        buffer = memoryview(bytearray(min(count, 1024 * 1024)))
+        skipped = 0
+        while skipped < count:
+            got = self.readinto(buffer[: count - skipped])
+            if not got:
+                raise SizeMismatchError(self.subject, expected=count, got=f"only {skipped}")
+            skipped += got

@@ -1,0 +1,181 @@
+"""TLS contexts for all connections, with the user's restrictions of versions, ciphers and groups.
+
+Restrictions use the names of IANA; OpenSSL has other names for many of them.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import ssl
+from typing import TYPE_CHECKING
+
+from bundler.config.registry_access import ANY_DETAILS
+from bundler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bundler.config.registry_access import TlsConfig, TlsDetails
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_GROUPS = {
+    "secp256r1": "prime256v1",
+    "secp384r1": "secp384r1",
+    "secp521r1": "secp521r1",
+    "x25519": "X25519",
+    "x448": "X448",
+}
+_TLS_1_3_SUITE = re.compile(r"TLS_(?:AES|CHACHA20)_[A-Z0-9_]+")
+_AES = re.compile(
+    r"TLS_(?:(?P<exchange>ECDHE)_(?P<signature>ECDSA|RSA)|RSA)"
+    r"_WITH_AES_(?P<bits>128|256)_(?P<mode>GCM|CBC)_(?P<hash>SHA[0-9]*)"
+)
+_CHACHA20 = re.compile(r"TLS_ECDHE_(?P<signature>ECDSA|RSA)_WITH_CHACHA20_POLY1305_SHA256")
+
+
+def registry_context(tls: TlsConfig) -> ssl.SSLContext:
+    """Create the context for connections to a registry.
+
+    Raises:
+        ConfigError: a certificate file cannot be used, or ``tls.details`` cannot be applied.
+    """
+    context = redirect_context(tls) if tls.verify else unverified_context(tls.details)
+    if tls.client_certificate is not None:
+        # Without the empty password, OpenSSL would prompt on the terminal.
+        _load(
+            tls.client_certificate,
+            lambda path: context.load_cert_chain(path, tls.client_key, password=""),
+        )
+    return context
+
+
+def redirect_context(tls: TlsConfig) -> ssl.SSLContext:
+    """Create the context for hosts that a registry redirects to.
+
+    It always verifies, and has no client certificate. Raises as ``registry_context``.
+    """
+    context = verifying_context(tls.details)
+    for file in tls.ca_files:
+        _load(file, context.load_verify_locations)
+    return context
+
+
+def _load(file: Path, load: Callable[[Path], None]) -> None:
+    try:
+        load(file)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not usable"
+        raise ConfigError(
+            f"{file}: cannot be used as a certificate: {reason}",
+            hint="provide PEM, and a client key without a password",
+        ) from None
+
+
+def verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
+    """Create a context that trusts the authorities of the system, equally with every Python.
+
+    Python 3.13 and later verify more strictly than OpenSSL by default: they refuse an authority
+    without key usage, which a plain ``openssl req -x509`` creates. They also accept an authority
+    that is not self-signed, as Go does.
+
+    Raises:
+        ConfigError: ``details`` cannot be applied.
+    """
+    context = ssl.create_default_context()
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    restrict(context, details)
+    return context
+
+
+def unverified_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
+    """Create a context that accepts any certificate.
+
+    It does not load the authorities of the system, which takes longer than pulling a small image.
+
+    Raises:
+        ConfigError: ``details`` cannot be applied.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    restrict(context, details)
+    return context
+
+
+def restrict(context: ssl.SSLContext, details: TlsDetails) -> None:
+    """Restrict ``context`` to ``details``.
+
+    Raises:
+        ConfigError: this version of OpenSSL or Python does not support the restriction.
+    """
+    if details.min_version is not None:
+        context.minimum_version = _VERSIONS[details.min_version]
+    if details.cipher_suites is not None:
+        _restrict_ciphers(context, details)
+    if details.named_groups is not None:
+        _restrict_groups(context, details)
+
+
+def _restrict_ciphers(context: ssl.SSLContext, details: TlsDetails) -> None:
+    subject = f"{details.origin}: cipherSuites"
+    wanted = set(details.cipher_suites or ())
+    modern = {name for name in wanted if _TLS_1_3_SUITE.fullmatch(name)}
+    older = {name: _to_openssl_cipher(name, subject) for name in wanted - modern}
+    if not older:
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if not modern:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    if (not older and not modern) or (not modern and details.min_version == "1.3"):
+        raise ConfigError(f"{subject}: no usable cipher suite remains")
+    if older:
+        try:
+            context.set_ciphers(":".join(sorted(older.values())))
+        except ssl.SSLError:
+            raise ConfigError(f"{subject}: {ssl.OPENSSL_VERSION} has none of them") from None
+    offered = {cipher["name"] for cipher in context.get_ciphers()}
+    missing = sorted(name for name, cipher in older.items() if cipher not in offered)
+    if missing:
+        raise ConfigError(f"{subject}: {ssl.OPENSSL_VERSION} has no {missing[0]}")
+    # Python cannot select suites of TLS 1.3: all of them are enabled, or none.
+    known = {name for name in offered if _TLS_1_3_SUITE.fullmatch(name)}
+    if modern and modern != known:
+        raise ConfigError(
+            f"{subject}: expected all cipher suites of TLS 1.3 or none of them",
+            hint=f"list all of {', '.join(sorted(known))}, or none of them",
+        )
+
+
+def _to_openssl_cipher(name: str, subject: str) -> str:
+    """Return OpenSSL's name of a TLS 1.2 cipher suite."""
+    if found := _CHACHA20.fullmatch(name):
+        return f"ECDHE-{found['signature']}-CHACHA20-POLY1305"
+    found = _AES.fullmatch(name)
+    if found is None:
+        raise ConfigError(f"{subject}: unknown cipher suite {name[:80]!r}")
+    mode = "GCM" if found["mode"] == "GCM" else None
+    parts = (found["exchange"], found["signature"], f"AES{found['bits']}", mode, found["hash"])
+    return "-".join(filter(None, parts))
+
+
+def _restrict_groups(context: ssl.SSLContext, details: TlsDetails) -> None:
+    subject = f"{details.origin}: namedGroups"
+    names = details.named_groups or ()
+    if len(names) != 1:
+        raise ConfigError(
+            f"{subject}: {len(names)} groups (expected one)",
+            hint="list one group, such as secp256r1",
+        )
+    # Some ssl modules (Debian 12's among them) raise SSLError for each group that is not a curve
+    # in Weierstrass form, such as X25519, although OpenSSL has it.
+    try:
+        context.set_ecdh_curve(_GROUPS.get(names[0].casefold(), names[0]))
+    except ssl.SSLError:
+        raise ConfigError(
+            f"{subject}: Python {platform.python_version()} does not support {names[0][:80]!r}",
+            hint="specify secp256r1, secp384r1 or secp521r1, or use a newer Python",
+        ) from None
+    except ValueError:
+        raise ConfigError(f"{subject}: {ssl.OPENSSL_VERSION} has no {names[0][:80]!r}") from None

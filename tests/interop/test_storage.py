@@ -1,7 +1,7 @@
-"""The storage of containers: what we write podman and skopeo use, and the reverse, at once too.
+"""``containers-storage:`` together with Podman and Skopeo, one after the other and in parallel.
 
-Known differences of Skopeo 1.9, which is the one that runs here: of an OCI image it copies out it
-says that the uncompressed layers were compressed; later ones say what we say.
+Skopeo 1.9, which these tests run, labels the uncompressed layers of OCI images as compressed when
+it copies them out of a storage. Later versions use the right media types, as airbundle does.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ OCI, DOCKER = image(LOWER, UPPER, TOP), image(LOWER, TOP, types=images.DOCKER)
 
 
 @dataclass(frozen=True)
-class Store:
-    """A storage, and the podman that uses it."""
+class EngineStorage:
+    """A storage, and a Podman that uses it."""
 
     driver: str
     home: Path
@@ -93,7 +93,7 @@ def podman_in(home, driver):
 )
 def store(request, tmp_path):
     with engines.home() as home:
-        yield Store(request.param, home, podman_in(home, request.param))
+        yield EngineStorage(request.param, home, podman_in(home, request.param))
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def layout(tmp_path):
     return f"oci:{written}"
 
 
-def test_podman_uses_what_we_wrote(store, airbundle, layout, tmp_path):
+def test_podman_uses_images_from_airbundle(store, airbundle, layout, tmp_path):
     airbundle.ok("copy", f"{layout}:oci", store.ref())
 
     (listed,) = json.loads(store.podman.ok("images", "--format", "json"))
@@ -134,26 +134,26 @@ def test_podman_uses_what_we_wrote(store, airbundle, layout, tmp_path):
 
 
 @pytest.mark.kernel("containers")
-def test_podman_runs_what_we_wrote(store, airbundle, tmp_path):
-    """The program is one that Debian links statically."""
+def test_podman_runs_images_from_airbundle(store, airbundle, tmp_path):
+    """The image contains ldconfig, which Debian links statically."""
     program = Path("/sbin/ldconfig").resolve().read_bytes()
     written = images.write_layout(tmp_path / "in", {"run": image(pack(member("program", program)))})
     airbundle.ok("copy", f"oci:{written}:run", store.ref())
-    said = store.podman.ok(
+    output = store.podman.ok(
         *("run", "--rm", "--network", "none", "--runtime", servers.program("runc")),
         *("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"),
         *("example.com/app:1", "/program", "--version"),
     )
-    assert "ldconfig" in said
+    assert "ldconfig" in output
 
 
-def test_our_files_are_those_of_skopeo(store, airbundle, skopeo, layout, tmp_path):
+def test_files_equal_those_of_skopeo(store, airbundle, skopeo, layout, tmp_path):
     airbundle.ok("copy", f"{layout}:oci", store.ref())
     with engines.home() as home:
-        other = Store(store.driver, home, podman_in(home, store.driver))
+        other = EngineStorage(store.driver, home, podman_in(home, store.driver))
         skopeo.ok("copy", f"{layout}:oci", other.ref())
 
-        assert tree(store.root / store.driver) == tree(other.root / store.driver)
+        assert describe_tree(store.root / store.driver) == describe_tree(other.root / store.driver)
         ours, theirs = (records(one, "layers") for one in (store, other))
         for record in (*ours, *theirs):
             del record["created"]
@@ -162,9 +162,9 @@ def test_our_files_are_those_of_skopeo(store, airbundle, skopeo, layout, tmp_pat
         assert ours == theirs
 
 
-@pytest.mark.parametrize("one", [OCI, DOCKER], ids=["oci", "docker"])
-def test_we_read_what_skopeo_wrote(store, airbundle, skopeo, one, tmp_path):
-    written = write_directory(tmp_path / "in", one)
+@pytest.mark.parametrize("original", [OCI, DOCKER], ids=["oci", "docker"])
+def test_airbundle_reads_images_from_skopeo(store, airbundle, skopeo, original, tmp_path):
+    written = write_directory(tmp_path / "in", original)
     skopeo.ok("copy", f"dir:{written}", store.ref())
 
     airbundle.ok("copy", store.ref(), f"dir:{tmp_path}/ours")
@@ -174,18 +174,17 @@ def test_we_read_what_skopeo_wrote(store, airbundle, skopeo, one, tmp_path):
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
         for name in ("ours", "theirs")
     )
-    layer_type = one.root.media_type.replace("manifest.v1+json", "layer.v1.tar")
-    told = theirs["manifest.json"].replace(b"tar.gzip", b"tar").replace(b"tar+gzip", b"tar")
-    assert ours["manifest.json"] == told, layer_type
+    corrected = theirs["manifest.json"].replace(b"tar.gzip", b"tar").replace(b"tar+gzip", b"tar")
+    assert ours["manifest.json"] == corrected
     assert {**ours, "manifest.json": b""} == {**theirs, "manifest.json": b""}
-    shown = json.loads(airbundle.ok("inspect", store.ref()))
-    del shown["LayersData"]
-    assert shown == json.loads(skopeo.ok("inspect", store.ref()))
-    assert shown["Digest"] == one.digest
-    assert airbundle.ok("inspect", "--raw", store.ref()) == one.root.data.decode()
+    inspected = json.loads(airbundle.ok("inspect", store.ref()))
+    del inspected["LayersData"]
+    assert inspected == json.loads(skopeo.ok("inspect", store.ref()))
+    assert inspected["Digest"] == original.digest
+    assert airbundle.ok("inspect", "--raw", store.ref()) == original.root.data.decode()
 
 
-def test_we_read_what_podman_committed(store, airbundle, skopeo, layout, tmp_path):
+def test_airbundle_reads_images_committed_by_podman(store, airbundle, skopeo, layout, tmp_path):
     airbundle.ok("copy", f"{layout}:oci", store.ref())
     store.podman.ok("create", "--name", "box", "example.com/app:1")
     (tmp_path / "added").write_text("added")
@@ -200,14 +199,14 @@ def test_we_read_what_podman_committed(store, airbundle, skopeo, layout, tmp_pat
     assert len(config["rootfs"]["diff_ids"]) == 4
 
 
-def test_skopeo_reads_what_we_wrote(store, airbundle, skopeo, layout, tmp_path):
+def test_skopeo_reads_images_from_airbundle(store, airbundle, skopeo, layout, tmp_path):
     airbundle.ok("copy", f"{layout}:oci", store.ref())
     skopeo.ok("copy", store.ref(), f"dir:{tmp_path}/out")
     for tar in (LOWER, UPPER, TOP):
         assert (tmp_path / "out" / hashlib.sha256(tar).hexdigest()).read_bytes() == tar
 
 
-def test_we_delete_what_others_wrote(store, airbundle, skopeo, layout):
+def test_airbundle_deletes_images_from_skopeo(store, airbundle, skopeo, layout):
     skopeo.ok("copy", f"{layout}:oci", store.ref())
     airbundle.ok("delete", store.ref())
     assert json.loads(store.podman.ok("images", "--all", "--format", "json")) == []
@@ -216,15 +215,15 @@ def test_we_delete_what_others_wrote(store, airbundle, skopeo, layout):
     store.podman.ok("rmi", "example.com/app:1")
 
 
-def test_names_are_listed(store, airbundle, skopeo, layout):
+def test_list_tags_returns_all_names(store, airbundle, skopeo, layout):
     skopeo.ok("copy", f"{layout}:oci", store.ref())
     airbundle.ok("copy", f"{layout}:oci", store.ref("example.com/other:2"))
     listed = json.loads(airbundle.ok("list-tags", store.ref()))
     assert sorted(listed["Tags"]) == ["example.com/app:1", "example.com/other:2"]
 
 
-def test_others_and_we_write_at_the_same_time(store, airbundle, skopeo, tmp_path):
-    """Every image of all is there and whole afterwards, under each of its names."""
+def test_parallel_writers_keep_all_images(store, airbundle, skopeo, tmp_path):
+    """Airbundle, Skopeo and Podman write to one storage; every image is complete afterwards."""
     many = {f"i{n}": image(LOWER, pack(member(f"own{n}", b"1" * n * 1000))) for n in range(8)}
     written = images.write_layout(tmp_path / "many", many)
 
@@ -245,12 +244,12 @@ def test_others_and_we_write_at_the_same_time(store, airbundle, skopeo, tmp_path
         assert (tmp_path / name / config).exists()
 
 
-def test_a_run_that_was_killed_leaves_nothing_that_anybody_sees(store, airbundle, tmp_path):
+def test_killed_run_leaves_no_incomplete_layer(store, airbundle, tmp_path):
     big = image(*(pack(member(f"f{n}", os.urandom(3_000_000))) for n in range(6)))
     written = images.write_layout(tmp_path / "big", {"big": big})
     for seconds in (0.5, 0.8, 1.1, 1.4):
-        order = ("copy", f"oci:{written}:big", store.ref("example.com/big:1"))
-        with airbundle.start(*order) as process, suppress(subprocess.TimeoutExpired):
+        command = ("copy", f"oci:{written}:big", store.ref("example.com/big:1"))
+        with airbundle.start(*command) as process, suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
         store.podman.ok("images", "--all")
         for layer in records(store, "layers"):
@@ -263,8 +262,8 @@ def test_a_run_that_was_killed_leaves_nothing_that_anybody_sees(store, airbundle
 
 
 @pytest.mark.kernel("user namespaces")
-def test_in_a_user_namespace_an_image_of_its_own_user_is_unpacked(airbundle, tmp_path):
-    """Devices are left out, removals are marked in the way that needs no privileges."""
+def test_image_is_unpacked_in_a_user_namespace(airbundle, tmp_path):
+    """Devices are left out, and whiteouts are written without privileges."""
     tars = (
         pack(member("null", kind=tarfile.CHRTYPE, devmajor=1, devminor=3), directory("d")),
         pack(directory("d"), member("d/.wh..wh..opq"), member("d/new", b"1")),
@@ -277,20 +276,20 @@ def test_in_a_user_namespace_an_image_of_its_own_user_is_unpacked(airbundle, tmp
         airbundle.home,
         airbundle.environment,
     )
-    place = f"[overlay@{tmp_path}/root+{tmp_path}/run]"
+    location = f"[overlay@{tmp_path}/root+{tmp_path}/run]"
 
-    inner.ok("copy", f"oci:{written}:own", f"containers-storage:{place}own:1")
+    inner.ok("copy", f"oci:{written}:own", f"containers-storage:{location}own:1")
 
     (opaque,) = (tmp_path / "root/overlay").glob("*/diff/d/new")
     assert os.getxattr(opaque.parent, "user.overlay.opaque") == b"y"
     assert not list((tmp_path / "root/overlay").glob("*/diff/null"))
-    refused = inner("copy", f"oci:{written}:other", f"containers-storage:{place}other:1")
+    refused = inner("copy", f"oci:{written}:other", f"containers-storage:{location}other:1")
     assert refused.returncode == 5
     assert "user ID 5" in refused.stderr
 
 
 def write_directory(path, one):
-    """An image as ``dir:`` has it."""
+    """Write an image as ``dir:`` stores it."""
     path.mkdir()
     for digest, data in one.contents().items():
         (path / digest.removeprefix("sha256:")).write_bytes(data)
@@ -304,26 +303,25 @@ def records(store, kind):
     return json.loads(path.read_bytes()) if path.exists() else []
 
 
-def tree(root):
-    """All that a tree says, but for names and times that each writer chooses anew."""
-    found = {}
+def describe_tree(root):
+    """Return all metadata of a tree, except names and times that each writer chooses."""
+    described = {}
     for path in (root, *root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if name.startswith("l/") or path.name in ("link", "lower", "merged", ".has-mount-program"):
             continue
         status = path.lstat()
         regular = stat.S_ISREG(status.st_mode)
-        found[name] = (
+        described[name] = (
             oct(status.st_mode),
             (status.st_uid, status.st_gid, status.st_rdev),
             0 if path.is_dir() else status.st_nlink,
             str(path.readlink()) if path.is_symlink() else None,
             path.read_bytes() if regular else None,
             int(status.st_mtime) if status.st_mtime < 1_100_000_000 else "now",
-            {key: os.getxattr(path, key, follow_symlinks=False) for key in _xattrs(path)},
+            {
+                key: os.getxattr(path, key, follow_symlinks=False)
+                for key in os.listxattr(path, follow_symlinks=False)
+            },
         )
-    return found
-
-
-def _xattrs(path):
-    return os.listxattr(path, follow_symlinks=False)
+    return described

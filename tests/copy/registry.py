@@ -1,4 +1,4 @@
-"""A registry of repositories in memory, whose blobs may be mounted from one to another."""
+"""A registry in memory, with repositories that can mount blobs from each other."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from tests.fakes.memory import MemoryDestination, MemoryStore
 
 
 class Registry:
-    """Repositories by path; ``mounts`` is what the registry says to a mount."""
+    """Repositories by path; ``mounts`` is the response to every mount."""
 
     def __init__(self, *, mounts=True):
         self.stores = {}
         self.mounts = mounts
 
     def repository(self, path):
-        """The repository, as a destination."""
+        """Return a repository as a destination."""
         return Repository(self, path)
 
 
 class Repository:
-    """One repository; what it has cannot be read back, as in a registry."""
+    """One repository, whose content cannot be read back, as in a real registry."""
 
     def __init__(self, registry, path):
         self.store = registry.stores.setdefault(path, MemoryStore())
@@ -39,7 +39,7 @@ class Repository:
         )
 
     def mount(self, target, repository):
-        """Take a blob from a neighbour."""
+        """Mount a blob from another repository."""
         self.store.note(f"mount {target.digest} from {repository}")
         if self._registry.mounts == "broken":
             raise RegistryError("no mounts today")
@@ -51,7 +51,7 @@ class Repository:
 
 
 class OneWriter(MemoryDestination):
-    """Says that it takes one blob at a time, and remembers whether it got two."""
+    """A destination with a single writer, which records whether two pushes overlapped."""
 
     def __init__(self, store):
         super().__init__(store, Capabilities(writers=1))

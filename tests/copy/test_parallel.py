@@ -1,4 +1,4 @@
-"""Independent tasks on a pool, which stop soon."""
+"""Parallel tasks: order of results, failures, cancellation."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_running_tasks_have_ended_when_a_failure_is_raised(executor):
 
 
 def test_running_tasks_have_ended_when_a_cancellation_is_raised(executor):
-    """A destination is closed next, which nobody may write to any more."""
+    """The caller closes the destination next, so no task may still write to it."""
     stop, ended = Cancellation(), threading.Event()
 
     def careful():

@@ -1,4 +1,4 @@
-"""From a name to a graph: pins, platforms, referrers, and graphs made to do harm."""
+"""Resolution of names to graphs: pins, platforms, referrers, hostile graphs."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def store():
     return MemoryStore()
 
 
-def resolve_app(store, admit=None, *, source=None, **request):
+def resolve_app(store, policy_check=None, *, source=None, **request):
     """Resolve the image ``app`` of ``store``."""
     request = ImageRequest(MemoryReference("app"), **request)
-    return resolve(request, source or store.source(), admit)
+    return resolve(request, source or store.source(), policy_check)
 
 
 def put(store, body, *, name="app", media_type=None):
-    """A manifest of any body, however wrong."""
+    """Store a manifest with any content, valid or not."""
     raw = images.dump(body)
     root = Descriptor(media_type or body["mediaType"], store.add_blob(raw), len(raw))
     store.names[name] = root
@@ -61,7 +61,7 @@ def index_of(*entries):
 
 
 def nested(store, levels, **entry):
-    """An image below ``levels`` indexes."""
+    """Store an image below ``levels`` nested indexes."""
     root = store.add_image(layers=[b"x"])
     for _ in range(levels):
         root = replace(root, platform=entry.get("platform"))
@@ -167,7 +167,7 @@ def test_listed_referrer_without_that_subject_is_ignored(store):
 
 
 def test_failure_to_list_referrers_has_a_note(store):
-    """The image itself may have come from a mirror."""
+    """The image may come from a mirror, and the referrers from the registry."""
     store.add_image("app")
     source = store.source()
 
@@ -204,7 +204,7 @@ def test_missing_pinned_referrer_is_an_error(store):
 
 
 def test_pinned_referrer_must_match_its_digest(store):
-    """A place may answer a digest with something else: a layout's names are anybody's."""
+    """A source may resolve a digest to something else: a layout can contain any name."""
     root = store.add_image("app")
     wanted = store.add_artifact(subject=root)
     store.names[wanted.digest.text] = store.add_image(layers=[b"another"])
@@ -215,7 +215,7 @@ def test_pinned_referrer_must_match_its_digest(store):
 def test_policy_check_is_called_for_every_manifest_before_parsing(store):
     seen = []
 
-    def admit(source, label, descriptor, raw):
+    def record(source, label, descriptor, raw):
         assert isinstance(source, MemorySource)
         assert label == "memory:app"
         assert Digest.of(raw) == descriptor.digest
@@ -224,7 +224,7 @@ def test_policy_check_is_called_for_every_manifest_before_parsing(store):
     root = store.add_image(platform=AMD64)
     index = store.add_index("app", manifests=[root])
     sbom = store.add_artifact(subject=root)
-    resolve_app(store, admit, referrers="all")
+    resolve_app(store, record, referrers="all")
     assert sorted(seen) == sorted([index.digest, root.digest, sbom.digest])
     raw = b"not json at all"
     store.names["app"] = Descriptor(media_types.OCI_MANIFEST, store.add_blob(raw), len(raw))
@@ -349,7 +349,7 @@ def test_two_sizes_of_one_blob_are_refused(store):
 
 
 def test_manifest_that_lists_itself_is_refused(store):
-    """A digest covers what it names, so the nearest to a cycle is a lie, which is found."""
+    """A manifest cannot contain its own digest; a wrong one is detected."""
     digest = Digest.of(b"guess")
     entry = {"mediaType": media_types.OCI_INDEX, "digest": digest.text}
     size = len(images.dump(index_of(entry | {"size": 100})))

@@ -1,4 +1,4 @@
-"""Signatures that lie beside manifests travel with them, and keep them as they are."""
+"""Signatures beside manifests are copied, and prevent conversion."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from bundler.ports import OpenOptions
 from tests.fakes import images
 
 
-def copy(source, destination, **order):
-    parsed = CopyRequest(transports.parse(source), transports.parse(destination), **order)
+def copy(source, destination, **fields):
+    parsed = CopyRequest(transports.parse(source), transports.parse(destination), **fields)
     options = OpenOptions(Settings())
     with ThreadPoolExecutor(2) as executor:
         return copy_image(parsed, options, options, EngineOptions(executor, Cancellation()))
@@ -28,7 +28,7 @@ def copy(source, destination, **order):
 
 @pytest.fixture
 def signed(tmp_path):
-    """A list, signed itself and in its first image."""
+    """An index with signatures of itself and of its first image."""
     images.write_layout(
         tmp_path / "layout", {"app": images.multi_platform("app", "linux/amd64", "linux/arm64")}
     )

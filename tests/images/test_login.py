@@ -40,7 +40,7 @@ def world(tmp_path: Path) -> World:
 
 
 class Verifier:
-    """Stands for a registry that takes one password."""
+    """Checks credentials as a registry with one password does."""
 
     def __init__(self, password: str = "password") -> None:
         self.password = password
@@ -119,7 +119,7 @@ def test_failure_of_the_registry_keeps_the_former_login(world: World):
 
 
 def test_login_with_given_credentials_does_not_read_the_authfile(world: World):
-    """The new credentials are verified with what the override says, then the file is the error."""
+    """The given credentials are verified first; writing the broken file fails afterwards."""
     world.write(world.auth_json, "{")
     verify = Verifier()
     with pytest.raises(ConfigError, match="not JSON"):

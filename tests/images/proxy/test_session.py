@@ -1,4 +1,4 @@
-"""The image proxy survives clients that break off, ask for too much, or send anything at all."""
+"""The image proxy with clients that disconnect, exceed limits or send invalid requests."""
 
 from __future__ import annotations
 
@@ -190,17 +190,17 @@ def test_failed_initialize_is_reported_and_can_be_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("admitted", "works"),
+    ("policy_checkted", "works"),
     [({MULTI.digest}, True), ({MULTI.children[1].digest}, True), (set(), False)],
 )
 def test_policy_must_accept_the_index_or_the_image(
-    layout: Path, admitted: set[str], works: bool
+    layout: Path, policy_checkted: set[str], works: bool
 ) -> None:
-    def admit(source: Source, label: str, descriptor: Descriptor, raw: bytes) -> None:
-        if descriptor.digest.text not in admitted:
+    def policy_check(source: Source, label: str, descriptor: Descriptor, raw: bytes) -> None:
+        if descriptor.digest.text not in policy_checkted:
             raise RejectedByPolicyError("no", rule="reject")
 
-    with _serving(lambda: _access(admit)) as proxy:
+    with _serving(lambda: _access(policy_check)) as proxy:
         proxy.value("Initialize")
 
         assert proxy.call("OpenImage", f"oci:{layout}:multi").success is works
@@ -230,7 +230,7 @@ def test_cancellation_ends_the_server() -> None:
 
 @contextmanager
 def _serving(begin: Callable[[], ProxyContext]) -> Iterator[Proxy]:
-    """A proxy in a thread; the block's end is the client's, and the proxy must end too."""
+    """Run a proxy in a thread; at the end of the block the client disconnects."""
     ours, theirs = pair()
     thread = threading.Thread(target=server.serve, args=(theirs, begin, Cancellation()))
     thread.start()
@@ -241,9 +241,9 @@ def _serving(begin: Callable[[], ProxyContext]) -> Iterator[Proxy]:
         assert not thread.is_alive()
 
 
-def _access(admit: PolicyCheck | None = None) -> ProxyContext:
+def _access(policy_check: PolicyCheck | None = None) -> ProxyContext:
     def opened(text: str) -> tuple[Reference, Source]:
         reference = transports.parse(text)
         return reference, transports.open_source(reference, OpenOptions(Settings()))
 
-    return ProxyContext(opened, Platform("linux", "amd64"), admit)
+    return ProxyContext(opened, Platform("linux", "amd64"), policy_check)

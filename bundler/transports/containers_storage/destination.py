@@ -131,14 +131,14 @@ class StorageDestination:
         return type(stored)(target.media_type, stored.digest, stored.size)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """Return the manifest as which the image that ``name`` points to was written."""
+        """Return the original manifest or index of the image that ``name`` points to."""
         return StorageSource(self._storage).stored_manifest(name)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Unpack the pushed layers, then publish images and names.
 
         Raises:
-            UnsupportedError: a manifest is not one of a container image.
+            UnsupportedError: a root is an artifact, or a digest is not a SHA-256 one.
             IntegrityError: a layer does not match the config.
             ConflictError: two images have the same name, or a name contains another digest.
         """
@@ -154,7 +154,7 @@ class StorageDestination:
         image_store.publish(self._storage, new)
 
     def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
-        """Store the signatures of a manifest that this run pushes, in place of former ones."""
+        """Replace the signatures of a manifest that this run pushes; stored in ``commit``."""
         self._signatures[manifest] = list(signatures)
 
     def delete(self, name: str | None = None, /) -> Descriptor:

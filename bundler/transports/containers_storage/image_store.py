@@ -138,9 +138,9 @@ def delete(storage: Storage, image_id: str) -> None:
                 f"{storage.subject}: image {image.id} is used by the container {names[0]}{more}",
                 hint=f"remove the container first: podman rm {names[0]}",
             )
-        others = [one for one in images if one.id != image_id]
+        other_images = [one for one in images if one.id != image_id]
         layers = [LayerRecord.parse(value, storage.subject) for value in layer_changes.values]
-        unneeded = _find_unneeded_layers(image, others, containers, layers)
+        unneeded = _find_unneeded_layers(image, other_images, containers, layers)
         if storage.list_mounted_layers() & set(unneeded):
             raise ConflictError(
                 f"{storage.subject}: image {image_id} is mounted",
@@ -180,13 +180,13 @@ def _set_names(value: dict[str, Any], names: Iterable[str]) -> None:
 
 def _find_unneeded_layers(
     image: ImageRecord,
-    others: Sequence[ImageRecord],
+    other_images: Sequence[ImageRecord],
     containers: Sequence[dict[str, Any]],
     layers: Sequence[LayerRecord],
 ) -> list[str]:
     """Return the layers of ``image`` that no other image, container or layer needs, top first."""
-    needed = {one.top_layer for one in others} | {value.get("layer") for value in containers}
-    needed |= {mapped for one in others for mapped in one.mapped_layers}
+    needed = {one.top_layer for one in other_images} | {value.get("layer") for value in containers}
+    needed |= {mapped for one in other_images for mapped in one.mapped_layers}
     by_id = {layer.id: layer for layer in layers}
     children: dict[str | None, set[str]] = {}
     for layer in layers:

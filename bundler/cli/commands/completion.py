@@ -6,7 +6,6 @@ import sys
 
 import click
 
-from bundler.cli.frontends.frontend import NAMES
 from bundler.cli.options.command import command
 
 
@@ -19,4 +18,4 @@ def completion(shell: str) -> None:
     """
     from bundler.cli.runtime.completion import script  # noqa: PLC0415 - not for --help
 
-    sys.stdout.write(script(shell, NAMES[0]))
+    sys.stdout.write(script(shell, "airbundle"))

@@ -1,4 +1,4 @@
-"""The context in which a command runs: settings, signals, threads, policy.
+"""The context in which a command runs: environment, settings, signals, threads, policy.
 
-Read ``context`` first.
+Both front ends use it. Read ``context`` first.
 """

@@ -1,0 +1,123 @@
+"""The context of a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from bundler.cli.frontends.native.frontend import NativeFrontend
+from bundler.cli.options import program_flags
+from bundler.cli.options.command import command
+from bundler.cli.options.global_options import ProgramOptions
+from bundler.cli.runtime.access import AccessSettings
+from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.environment import Environment
+from bundler.config.registry_access import RegistryOverride
+from bundler.errors import PolicyFileError
+
+OVERRIDE = RegistryOverride(tls_verify=False)
+FRONTEND = NativeFrontend(Environment({}, 0))
+
+
+def create_context(
+    variables: dict[str, str] | None = None, options: ProgramOptions | None = None, **fields: Any
+) -> CommandContext:
+    environment = Environment(variables or {}, 0)
+    return CommandContext(environment, FRONTEND, options or ProgramOptions(), **fields)
+
+
+def test_command_gets_global_options_from_before_and_after_its_name() -> None:
+    contexts = []
+
+    @command("look")
+    @pass_context
+    def look(context: CommandContext) -> None:
+        contexts.append(context)
+
+    group = click.Group(params=program_flags.flags(hidden=False), commands={"look": look})
+    arguments = ["--quiet", "--policy=p", "look", "--tmpdir=d"]
+    result = CliRunner().invoke(group, arguments, obj=FRONTEND, catch_exceptions=False)
+    assert result.exit_code == 0
+    options = ProgramOptions(quiet=True, policy=Path("p"), tmpdir=Path("d"))
+    assert contexts == [CommandContext(FRONTEND.environment, FRONTEND, options)]
+
+
+def test_settings_are_loaded_once() -> None:
+    context = create_context()
+    assert context.settings is context.settings
+    assert create_context().settings is not context.settings
+
+
+@pytest.mark.parametrize(
+    ("prefix", "user_agent", "sent"),
+    [
+        ("", None, None),
+        ("", "skopeo/1", "skopeo/1"),
+        ("plant", "skopeo/1", "plant skopeo/1"),
+        ("plant", None, "plant airbundle/0.1.0"),
+    ],
+)
+def test_user_agent_prefix_precedes_the_name_of_the_program(
+    prefix: str, user_agent: str | None, sent: str | None
+) -> None:
+    options = ProgramOptions(user_agent_prefix=prefix)
+    assert create_context(options=options, user_agent=user_agent).settings.user_agent == sent
+
+
+def test_option_has_precedence_over_variable_for_temporary_files() -> None:
+    variables = {"TMPDIR": "/variable"}
+    assert create_context().scratch is None
+    assert create_context({"TMPDIR": ""}).scratch is None
+    assert create_context(variables).scratch == Path("/variable")
+    options = ProgramOptions(tmpdir=Path("/option"))
+    assert create_context(variables, options).scratch == Path("/option")
+
+
+def test_missing_policy_is_an_error_only_where_a_policy_is_required(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    variables = {"CONTAINERS_POLICY_JSON": str(tmp_path / "none")}
+    monkeypatch.setenv("HOME", str(tmp_path))
+    insecure = ProgramOptions(insecure_policy=True)
+    assert create_context(variables, insecure, policy_required=True).policy_check() is None
+    with pytest.raises(PolicyFileError):
+        create_context(variables, policy_required=True).policy_check()
+
+
+def test_overridden_architecture_comes_without_variant_of_this_machine() -> None:
+    options = ProgramOptions(override_arch="arm", override_os="plan9")
+    assert str(create_context(options=options).platform()) == "plan9/arm"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        ("docker://registry.plant:5000/app:1", {"registry.plant:5000": OVERRIDE}),
+        ("docker://app", {"docker.io": OVERRIDE}),
+        ("docker-daemon:app:1", {"tcp://engine": OVERRIDE}),
+        ("oci:layout:app", {}),
+        ("dir:docker", {}),
+    ],
+)
+def test_registry_settings_apply_to_the_registry_or_engine_of_a_reference(
+    text: str, overrides: dict[str, RegistryOverride]
+) -> None:
+    assert AccessSettings(OVERRIDE, "tcp://engine").overrides(text) == overrides
+    assert AccessSettings(None, "tcp://engine").overrides(text) == {}
+
+
+def test_open_options_contain_only_what_concerns_the_reference() -> None:
+    access = AccessSettings(OVERRIDE, "tcp://engine", Path("blobs"))
+    with create_context(options=ProgramOptions(quiet=True)).run(1) as run:
+        layout = run.open_options_for("oci:layout:app", access)
+        engine = run.open_options_for("docker-daemon:app:1", access)
+    assert (layout.shared_blob_dir, layout.daemon_host, dict(layout.overrides)) == (
+        Path("blobs"),
+        None,
+        {},
+    )
+    assert (engine.shared_blob_dir, engine.daemon_host) == (None, "tcp://engine")

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from bundler.cancel import Cancellation
-from bundler.copy.convert.decide import decide
+from bundler.copy.convert.decide import decide_conversion
 from bundler.copy.convert.options import (
     NO_CONVERSION,
     ConversionOptions,
@@ -222,7 +222,9 @@ def _decide_conversion(target: Target[Holdings]) -> ConversionPlan | None:
             )
         reason = options.fixed_reason or "it is signed; --remove-signatures allows it"
         options = replace(options, fixed_reason=reason)
-    conversion = decide(image.graph, target.destination.capabilities, options, image.label)
+    conversion = decide_conversion(
+        image.graph, target.destination.capabilities, options, image.label
+    )
     if conversion is not None and image.referrers:
         raise CannotConvertError(
             f"{image.label}: it would get another digest",

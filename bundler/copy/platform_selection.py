@@ -115,7 +115,7 @@ def select_best(index: Index, platform: Platform, label: str) -> Descriptor:
     raise _no_platform(platform, index, label)
 
 
-def check_platform(offered: Platform, selection: Selection, label: str) -> None:
+def check_platform_selected(offered: Platform, selection: Selection, label: str) -> None:
     """Check that the platform of a single image is selected.
 
     Raises:

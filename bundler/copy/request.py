@@ -1,4 +1,4 @@
-"""A request for one image: where it is read, which parts of it are copied, and what it must be.
+"""A request for one image: its source, the parts to copy, and the digest that it must have.
 
 Front ends create requests; ``resolve`` turns each of them into a ``ResolvedImage``.
 """
@@ -60,7 +60,7 @@ class ImageRequest:
     pin: Digest | None = None
     """The digest that the source must resolve to, before platforms are selected."""
     locked: LockedRoot | None = None
-    """What the lock file records, if the request comes from one: the root must be the same."""
+    """The record in the lock file, if the request comes from one: the root must be the same."""
     rename: str | None = None
     """The target name, ``path:tag`` or ``path@digest``, that the bundle manifest specifies."""
     origin: str = ""

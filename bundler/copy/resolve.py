@@ -13,7 +13,7 @@ from bundler.copy.manifest_reader import MAX_DEPTH, ManifestReader, fetch
 from bundler.copy.platform_selection import (
     EVERYTHING,
     Selection,
-    check_platform,
+    check_platform_selected,
     select_children,
 )
 from bundler.copy.referrers import find_referrers, list_referrers
@@ -97,7 +97,7 @@ def _select_root(
         if platform is None and (request.reads_platform or selection.platforms):
             platform = _read_platform(parsed, source, label)
         if platform is not None:
-            check_platform(platform, selection, label)
+            check_platform_selected(platform, selection, label)
         return replace(root, platform=platform), raw, EVERYTHING
     selected = select_children(parsed, selection, label)
     keeps_index = selection.index == "sparse" or selection.index_only

@@ -35,7 +35,7 @@ _MEDIA_TYPES: Mapping[ManifestFormat, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """What to copy, and where to."""
+    """The image to copy, and its destination."""
 
     source: Reference
     destination: Reference
@@ -87,7 +87,7 @@ def copy_image(
     """Copy an image.
 
     Args:
-        request: what to copy.
+        request: the image and its destination.
         reading: how to open the source.
         writing: how to open the destination.
         engine: how to execute the plan.

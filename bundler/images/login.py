@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
+class CredentialScope:
     """A registry, or a namespace in one, that credentials are for."""
 
     host: str
     path: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> Registry:
+    def parse(cls, text: str) -> CredentialScope:
         """Parse ``host[:port][/namespace]``.
 
         Raises:
@@ -80,7 +80,7 @@ class CredentialStore:
             raise ConfigError("no authfile to store credentials in", hint="specify --authfile")
         return settings.paths.auth[0].path
 
-    def create_key(self, registry: Registry) -> str:
+    def create_key(self, registry: CredentialScope) -> str:
         """Return the key of the entry for ``registry`` in the authfile."""
         if not self.compat:
             return str(registry)
@@ -100,7 +100,7 @@ DEFAULT_STORE = CredentialStore()
 
 
 def login(
-    registry: Registry,
+    registry: CredentialScope,
     credentials: Credentials,
     settings: Settings,
     verify: Verify,
@@ -132,7 +132,7 @@ def login(
 
 
 def check_credentials(
-    registry: Registry,
+    registry: CredentialScope,
     credentials: Credentials,
     settings: Settings,
     verify: Verify,
@@ -165,7 +165,7 @@ def ping(access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None
 
 
 def read_credentials(
-    registry: Registry, settings: Settings, store: CredentialStore = DEFAULT_STORE
+    registry: CredentialScope, settings: Settings, store: CredentialStore = DEFAULT_STORE
 ) -> Credentials:
     """Read the stored credentials for ``registry``; anonymous if there are none."""
     files = None if store.authfile is None else (AuthLocation(store.authfile),)
@@ -173,7 +173,7 @@ def read_credentials(
 
 
 def find_username(
-    registry: Registry, settings: Settings, store: CredentialStore = DEFAULT_STORE
+    registry: CredentialScope, settings: Settings, store: CredentialStore = DEFAULT_STORE
 ) -> str:
     """Return the name of the user who is logged in to ``registry``.
 
@@ -186,7 +186,9 @@ def find_username(
     return credentials.username
 
 
-def logout(registry: Registry, settings: Settings, store: CredentialStore = DEFAULT_STORE) -> None:
+def logout(
+    registry: CredentialScope, settings: Settings, store: CredentialStore = DEFAULT_STORE
+) -> None:
     """Remove the credentials for ``registry``.
 
     Raises:
@@ -219,7 +221,7 @@ def logout_all(settings: Settings, store: CredentialStore = DEFAULT_STORE) -> No
 
 
 def _store(
-    registry: Registry, credentials: Credentials, settings: Settings, store: CredentialStore
+    registry: CredentialScope, credentials: Credentials, settings: Settings, store: CredentialStore
 ) -> str:
     """Store ``credentials`` with the first helper that accepts them."""
     first_error: ConfigError | None = None
@@ -236,7 +238,9 @@ def _store(
     raise first_error or ConfigError(f"{registry}: no credential helper stores namespaces")
 
 
-def _find_other_file(registry: Registry, settings: Settings, store: CredentialStore) -> str | None:
+def _find_other_file(
+    registry: CredentialScope, settings: Settings, store: CredentialStore
+) -> str | None:
     """Return a hint about another authfile with credentials for ``registry``."""
     if store.authfile is not None:
         return None

@@ -21,7 +21,7 @@ from bundler.errors import (
 )
 from bundler.events import discard
 from bundler.images import login as logins
-from bundler.images.login import CredentialStore, Registry
+from bundler.images.login import CredentialScope, CredentialStore
 from tests.config.world import World, entry
 from tests.fakes.registry import FakeRegistry
 
@@ -70,7 +70,7 @@ def entries(path: Path) -> dict[str, Any]:
     ],
 )
 def test_registry_can_have_a_namespace(text: str, host: str, path: str):
-    assert Registry.parse(text) == Registry(host, path)
+    assert CredentialScope.parse(text) == CredentialScope(host, path)
 
 
 @pytest.mark.parametrize(
@@ -78,32 +78,32 @@ def test_registry_can_have_a_namespace(text: str, host: str, path: str):
 )
 def test_invalid_registry_is_refused_with_a_hint(text: str):
     with pytest.raises(InvalidReferenceError) as error:
-        Registry.parse(text)
+        CredentialScope.parse(text)
     assert "host[:port]/namespace" in (error.value.hint or "")
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_refused_or_parsed_without_loss(text: str):
     try:
-        registry = Registry.parse(text)
+        registry = CredentialScope.parse(text)
     except InvalidReferenceError:
         return
-    assert Registry.parse(str(registry)) == registry
+    assert CredentialScope.parse(str(registry)) == registry
 
 
 def test_accepted_credentials_are_stored(world: World):
     verify = Verifier()
     settings = world.settings()
-    where = logins.login(Registry("a.b", "team"), ME, settings, verify)
+    where = logins.login(CredentialScope("a.b", "team"), ME, settings, verify)
     assert where == str(world.auth_json)
     assert entries(world.auth_json) == {"a.b/team": entry("user", "password")}
     assert [access.credentials for access in verify.asked] == [ME]
-    assert logins.find_username(Registry("a.b", "team"), world.settings()) == "user"
+    assert logins.find_username(CredentialScope("a.b", "team"), world.settings()) == "user"
 
 
 def test_rejected_credentials_are_not_stored(world: World):
     with pytest.raises(UnauthorizedError):
-        logins.login(Registry("a.b"), ME, world.settings(), Verifier("other"))
+        logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier("other"))
     assert not world.auth_json.exists()
 
 
@@ -114,7 +114,7 @@ def test_failure_of_the_registry_keeps_the_former_login(world: World):
         raise RegistryError("no route")
 
     with pytest.raises(RegistryError, match="no route"):
-        logins.login(Registry("a.b"), ME, world.settings(), broken)
+        logins.login(CredentialScope("a.b"), ME, world.settings(), broken)
     assert entries(world.auth_json) == {"a.b": entry("former")}
 
 
@@ -123,14 +123,14 @@ def test_login_with_given_credentials_does_not_read_the_authfile(world: World):
     world.write(world.auth_json, "{")
     verify = Verifier()
     with pytest.raises(ConfigError, match="not JSON"):
-        logins.login(Registry("a.b"), ME, world.settings(), verify)
+        logins.login(CredentialScope("a.b"), ME, world.settings(), verify)
     assert world.auth_json.read_text() == "{"
 
 
 def test_override_applies_to_the_check(world: World):
     verify = Verifier()
     said = RegistryOverride(tls_verify=False)
-    logins.login(Registry("a.b"), ME, world.settings(), verify, override=said)
+    logins.login(CredentialScope("a.b"), ME, world.settings(), verify, override=said)
     assert not verify.asked[0].tls.verify
 
 
@@ -138,7 +138,7 @@ def test_blocked_registry_is_not_contacted(world: World):
     world.write("etc/containers/registries.conf", '[[registry]]\nlocation="a.b"\nblocked=true\n')
     verify = Verifier()
     with pytest.raises(ConfigError, match="blocked"):
-        logins.login(Registry("a.b"), ME, world.settings(), verify)
+        logins.login(CredentialScope("a.b"), ME, world.settings(), verify)
     assert verify.asked == []
 
 
@@ -148,15 +148,15 @@ def test_blocked_registry_is_not_contacted(world: World):
 def test_invalid_user_names_and_passwords_are_refused(world: World, odd: Credentials):
     verify = Verifier()
     with pytest.raises(UsageError):
-        logins.login(Registry("a.b"), odd, world.settings(), verify)
+        logins.login(CredentialScope("a.b"), odd, world.settings(), verify)
     assert verify.asked == []
 
 
 def test_missing_authfile_is_created(world: World):
     path = world.root / "new" / "auth.json"
     place = CredentialStore(path)
-    assert logins.read_credentials(Registry("a.b"), world.settings(), place).anonymous
-    logins.login(Registry("a.b"), ME, world.settings(), Verifier(), store=place)
+    assert logins.read_credentials(CredentialScope("a.b"), world.settings(), place).anonymous
+    logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier(), store=place)
     assert entries(path) == {"a.b": entry("user", "password")}
     assert not world.auth_json.exists()
 
@@ -164,14 +164,14 @@ def test_missing_authfile_is_created(world: World):
 def test_compat_file_uses_dockers_key_and_refuses_namespaces(world: World):
     path = world.write("config.json", {"currentContext": "x"})
     place = CredentialStore(path, compat=True)
-    logins.login(Registry("docker.io"), ME, world.settings(), Verifier(), store=place)
+    logins.login(CredentialScope("docker.io"), ME, world.settings(), Verifier(), store=place)
     assert list(entries(path)) == ["https://index.docker.io/v1/"]
     assert json.loads(path.read_bytes())["currentContext"] == "x"
     verify = Verifier()
     with pytest.raises(ConfigError, match="registries, not for namespaces"):
-        logins.login(Registry("a.b", "team"), ME, world.settings(), verify, store=place)
+        logins.login(CredentialScope("a.b", "team"), ME, world.settings(), verify, store=place)
     assert verify.asked == []
-    logins.logout(Registry("docker.io"), world.settings(), place)
+    logins.logout(CredentialScope("docker.io"), world.settings(), place)
     assert entries(path) == {}
 
 
@@ -182,7 +182,7 @@ def test_first_working_helper_stores_the_credentials(world: World):
         "etc/containers/registries.conf",
         'credential-helpers = ["refuses", "keeps", "containers-auth.json"]\n',
     )
-    where = logins.login(Registry("a.b"), ME, world.settings(), Verifier())
+    where = logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier())
     assert where == "credential helper keeps"
     assert (
         json.loads(program.with_name(f"{program.name}.store").read_text())["Secret"] == ME.password
@@ -195,7 +195,7 @@ def test_namespaces_are_not_stored_by_helpers(world: World):
     world.write(
         "etc/containers/registries.conf", 'credential-helpers = ["keeps", "containers-auth.json"]\n'
     )
-    logins.login(Registry("a.b", "team"), ME, world.settings(), Verifier())
+    logins.login(CredentialScope("a.b", "team"), ME, world.settings(), Verifier())
     assert list(entries(world.auth_json)) == ["a.b/team"]
 
 
@@ -203,30 +203,30 @@ def test_failure_of_all_helpers_is_reported(world: World):
     world.helper("refuses", "echo not implemented; exit 1")
     world.write("etc/containers/registries.conf", 'credential-helpers = ["refuses"]\n')
     with pytest.raises(ConfigError, match="refuses store: not implemented"):
-        logins.login(Registry("a.b"), ME, world.settings(), Verifier())
+        logins.login(CredentialScope("a.b"), ME, world.settings(), Verifier())
     with pytest.raises(ConfigError, match="no credential helper stores namespaces"):
-        logins.login(Registry("a.b", "x"), ME, world.settings(), Verifier())
+        logins.login(CredentialScope("a.b", "x"), ME, world.settings(), Verifier())
 
 
 def test_find_username_without_login_is_an_error(world: World):
     with pytest.raises(NotLoggedInError) as raised:
-        logins.find_username(Registry("a.b"), world.settings())
+        logins.find_username(CredentialScope("a.b"), world.settings())
     assert raised.value.registry == "a.b"
 
 
 def test_logout_removes_one_registry(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry(), "c.d": entry()}})
-    logins.logout(Registry("a.b"), world.settings())
+    logins.logout(CredentialScope("a.b"), world.settings())
     assert list(entries(world.auth_json)) == ["c.d"]
     with pytest.raises(NotLoggedInError) as raised:
-        logins.logout(Registry("a.b"), world.settings())
+        logins.logout(CredentialScope("a.b"), world.settings())
     assert raised.value.registry == "a.b"
 
 
 def test_logout_hints_at_another_file_with_credentials(world: World):
     path = world.write("home/.docker/config.json", {"auths": {"a.b": entry()}})
     with pytest.raises(NotFoundError) as error:
-        logins.logout(Registry("a.b"), world.settings())
+        logins.logout(CredentialScope("a.b"), world.settings())
     assert str(path) in (error.value.hint or "")
     assert entries(path) == {"a.b": entry()}
 
@@ -237,7 +237,7 @@ def test_logout_erases_from_every_helper(world: World):
     world.write(
         "etc/containers/registries.conf", 'credential-helpers = ["containers-auth.json", "keeps"]\n'
     )
-    logins.logout(Registry("a.b"), world.settings())
+    logins.logout(CredentialScope("a.b"), world.settings())
     assert program.with_name(f"{program.name}.erase").read_text() == "a.b"
     assert entries(world.auth_json) == {}
 
@@ -251,7 +251,7 @@ def test_logout_all_removes_everything(world: World):
 @pytest.mark.parametrize("auth", ["basic", "bearer"])
 def test_registry_checks_the_password(world: World, auth: str):
     with FakeRegistry(auth=auth) as registry:
-        target = Registry(registry.host)
+        target = CredentialScope(registry.host)
         logins.login(target, ME, world.settings(), PING, override=PLAIN)
         logins.check_credentials(
             target,

@@ -33,7 +33,7 @@ _LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.roo
 _DETECT_COMPRESSION = LayerConversion()
 
 
-def decide(
+def decide_conversion(
     graph: Graph, capabilities: Capabilities, options: ConversionOptions, label: str
 ) -> ConversionPlan | None:
     """Decide how to convert an image for a destination.

@@ -49,7 +49,7 @@ _ALL_TAGS = Select()
 
 @dataclass(frozen=True, slots=True)
 class SyncSource:
-    """Where to list images, and how to treat errors."""
+    """The location of the images, and how to treat errors."""
 
     kind: SourceKind
     location: str
@@ -108,7 +108,7 @@ def list_images(
     """List all images to copy; the tags of several repositories are listed in parallel.
 
     Args:
-        source: where to list images.
+        source: the location of the images.
         options: how to open the source.
         engine: with ``keep_going``, listing errors are returned instead of raised.
         stack: closes the registries, whose sessions the copy uses as well.

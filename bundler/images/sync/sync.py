@@ -45,7 +45,7 @@ _BATCH_SIZE = 256
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What to copy, and where to."""
+    """The images to copy, and their destination."""
 
     source: SyncSource
     destination: SyncDestination
@@ -69,7 +69,7 @@ def sync_images(
     """Copy all images of the source that are missing at the destination.
 
     Args:
-        request: what to copy.
+        request: the images and their destination.
         reading: how to open the sources; access settings of a YAML file are added.
         writing: how to open the destination.
         engine: how to execute plans; with ``keep_going``, failures are in the report.

@@ -85,12 +85,12 @@ def test_only_uncompressed_layers_are_compressed_if_the_destination_prefers_it(e
     src, dst = MemoryStore(), MemoryStore()
     src.add_image("plain", layers=[b"one"], compress=False)
     root = src.add_image("packed", layers=[b"two"])
-    wish = ConversionOptions(compress_uncompressed=True)
+    options = ConversionOptions(compress_uncompressed=True)
     prefers = Capabilities(layers="compressed")
-    assert copy(executor, src, dst, wish, prefers, "packed").digest == root.digest
-    new = copy(executor, src, dst, wish, prefers, "plain")
+    assert copy(executor, src, dst, options, prefers, "packed").digest == root.digest
+    new = copy(executor, src, dst, options, prefers, "plain")
     assert dst.blobs[parsed(dst, new).layers[0].digest][:2] == b"\x1f\x8b"
-    assert copy(executor, src, MemoryStore(), wish, name="plain") == src.names["plain"]
+    assert copy(executor, src, MemoryStore(), options, name="plain") == src.names["plain"]
 
 
 def test_destination_without_compression_gets_uncompressed_layers(executor):

@@ -63,7 +63,7 @@ def login(
     from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - not for --help
     from bundler.images import login as logins  # noqa: PLC0415 - as above
 
-    target = logins.Registry.parse(registry)
+    target = logins.CredentialScope.parse(registry)
     settings = context.settings
     if get_login:
         user = logins.find_username(target, settings, store)

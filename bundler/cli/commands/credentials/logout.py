@@ -39,7 +39,7 @@ def logout(
         logins.logout_all(context.settings, store)
         what = "all registries"
     else:
-        target = logins.Registry.parse(registry)
+        target = logins.CredentialScope.parse(registry)
         logins.logout(target, context.settings, store)
         what = str(target)
     login.say({"removed": what}, f"Removed login credentials for {what}", as_json=as_json)

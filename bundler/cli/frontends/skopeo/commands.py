@@ -153,7 +153,7 @@ def login(context: CommandContext, line: CommandLine) -> None:
     from bundler.config.registry_access import Credentials, RegistryOverride  # noqa: PLC0415
     from bundler.images import login as logins  # noqa: PLC0415
 
-    registry = logins.Registry.parse(line.arguments[0])
+    registry = logins.CredentialScope.parse(line.arguments[0])
     store, settings = requests.credential_store(line), context.settings
     if line.is_set("get-login"):
         text.line(logins.find_username(registry, settings, store))
@@ -197,7 +197,7 @@ def logout(context: CommandContext, line: CommandLine) -> None:
         logins.logout_all(context.settings, store)
         subject = "all registries"
     else:
-        registry = logins.Registry.parse(line.arguments[0])
+        registry = logins.CredentialScope.parse(line.arguments[0])
         logins.logout(registry, context.settings, store)
         subject = str(registry)
     text.line(f"Removed login credentials for {subject}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bundler.cli.options import global_options, program_flags
+from bundler.cli.options import global_options
 from bundler.cli.options.go_bool import add_values
 from bundler.cli.options.group import OWN_SECTION, Option
 
@@ -27,7 +27,7 @@ class Command(click.Command):
         if examples:
             lines = "\n".join(f"$ {example}" for example in examples)
             self.help = f"{inspect.cleandoc(self.help or '')}\n\n{_KEEP_LINES}{lines}"
-        self.params += program_flags.flags(hidden=True)
+        self.params += global_options.create_parameters(hidden=True)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments, with boolean options in Go's syntax."""

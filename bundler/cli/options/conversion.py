@@ -69,8 +69,8 @@ class ConversionFlags:
             raise UsageError("--encrypt-layer needs --encryption-key")
         if self.encryption_keys and self.decryption_keys:
             raise UsageError("--encryption-key and --decryption-key exclude one another")
-        wanted = self.compress or self.compress_format is not None
-        if self.decompress and wanted:
+        compress = self.compress or self.compress_format is not None
+        if self.decompress and compress:
             raise UsageError("--dest-decompress and --dest-compress exclude one another")
         if self.force_compress_format and self.compress_format is None:
             raise UsageError("--dest-force-compress-format needs --dest-compress-format")
@@ -78,8 +78,8 @@ class ConversionFlags:
         compression = "none" if self.decompress else self.compress_format
         return ConversionOptions(
             manifest_format=cast("ManifestFormat | None", self.manifest_format),
-            compression=cast("Algorithm | None", compression or ("gzip" if wanted else None)),
-            only_uncompressed=wanted and self.compress_format is None,
+            compression=cast("Algorithm | None", compression or ("gzip" if compress else None)),
+            only_uncompressed=compress and self.compress_format is None,
             level=self.compress_level,
             force_compression=self.force_compress_format,
             compress_uncompressed=self.compress_uncompressed,

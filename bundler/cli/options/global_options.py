@@ -1,32 +1,31 @@
-"""What the flags of the whole program say, as one frozen value.
+"""Options of the whole program, accepted before and after the command.
 
-Commands do not take it as a parameter: ``bundler.cli.runtime.context`` turns it into settings, the
-platform, the time limit and the policy.
+The parsed values are kept in the metadata of the click context, and ``read`` returns them as one
+value. ``--help`` imports this module, so it imports nothing heavy,
+not even dataclasses.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
-from bundler.cli.options import program_flags
-from bundler.errors import UsageError
+import click
 
-if TYPE_CHECKING:
-    import click
+from bundler.cli.options import duration
+from bundler.errors import UnsupportedError, UsageError
 
+_KEY = "bundler.global_options"
 _PATHS = {"policy", "registries_conf", "tls_details", "tmpdir"}
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramOptions:
-    """What the command line says beside the command; None: not said."""
+class ProgramOptions(NamedTuple):
+    """Values of the global options; None if unset."""
 
     quiet: bool = False
     debug: bool = False
     command_timeout: float | None = None
-    """In seconds; 0 is as long as it takes."""
+    """In seconds; 0 means no limit."""
     override_arch: str | None = None
     override_os: str | None = None
     override_variant: str | None = None
@@ -39,20 +38,97 @@ class ProgramOptions:
     user_agent_prefix: str = ""
 
     def check(self) -> None:
-        """Look for flags that contradict one another.
+        """Return if the options are consistent.
 
         Raises:
-            UsageError: there are some.
+            UsageError: if they are not.
         """
         if self.insecure_policy and self.require_signed:
             raise UsageError("--insecure-policy and --require-signed exclude one another")
         prefix = self.user_agent_prefix
         if prefix and not (prefix.isascii() and prefix.isprintable()):
-            raise UsageError("--user-agent-prefix: only printable ASCII can be sent")
+            raise UsageError("--user-agent-prefix: not printable ASCII")
 
 
 def read(context: click.Context) -> ProgramOptions:
-    """Return the flags that were parsed so far in ``context`` and its parents."""
-    given = program_flags.given(context)
-    paths = {name: Path(given[name]) for name in _PATHS & given.keys()}
-    return ProgramOptions(**given | paths)
+    """Return the options that were parsed so far in ``context`` and its parents."""
+    values = dict(context.meta.get(_KEY, {}))
+    paths = {name: Path(values[name]) for name in _PATHS & values.keys()}
+    return ProgramOptions(**values | paths)
+
+
+def create_parameters(*, hidden: bool) -> list[click.Parameter]:
+    """Return the options as click parameters; with ``hidden``, help lists only two of them."""
+    return [
+        _option("-q", "--quiet", is_flag=True, help="Print only errors on stderr."),
+        _option("--debug", is_flag=True, help="Print a traceback for errors."),
+        *(_option(*names, hidden=hidden, **rest) for names, rest in _LISTED_ONCE),
+        click.Option(
+            ["--registries.d", "_"], hidden=True, expose_value=False, callback=_refuse_registries_d
+        ),
+    ]
+
+
+_LISTED_ONCE: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (
+        ("--command-timeout",),
+        {
+            "type": duration.parse_duration,
+            "metavar": "DURATION",
+            "help": "Stop after this time: 90s, 1h30m (default: no limit).",
+        },
+    ),
+    (
+        ("--override-os",),
+        {"metavar": "OS", "help": "Select images for this operating system from indexes."},
+    ),
+    (
+        ("--override-arch",),
+        {"metavar": "ARCHITECTURE", "help": "Select images for this architecture from indexes."},
+    ),
+    (
+        ("--override-variant",),
+        {"metavar": "VARIANT", "help": "Select images for this architecture variant from indexes."},
+    ),
+    (("--policy",), {"metavar": "FILE", "help": "Use this policy.json."}),
+    (
+        ("--insecure-policy",),
+        {"is_flag": True, "help": "Accept every image, without a policy.json."},
+    ),
+    (
+        ("--require-signed",),
+        {"is_flag": True, "help": "Reject images for which policy.json requires no signature."},
+    ),
+    (
+        ("--registries-conf",),
+        {"metavar": "FILE", "help": "Use this file instead of the main registries.conf."},
+    ),
+    (
+        ("--tls-details",),
+        {"metavar": "FILE", "help": "Restrict TLS to the versions and ciphers in this file."},
+    ),
+    (
+        ("--tmpdir",),
+        {"metavar": "DIRECTORY", "help": "Directory for large temporary files."},
+    ),
+    (
+        ("--user-agent-prefix",),
+        {"metavar": "TEXT", "help": "Prefix of the User-Agent header."},
+    ),
+)
+
+
+def _option(*spellings: str, **attributes: Any) -> click.Option:  # noqa: ANN401 - click's
+    return click.Option(spellings, expose_value=False, callback=_store_value, **attributes)
+
+
+def _store_value(context: click.Context, param: click.Parameter, value: object) -> None:
+    """Store only values that were given: the default after a command must not override them."""
+    if value not in (None, False) and param.name:
+        context.meta.setdefault(_KEY, {})[param.name] = value
+
+
+def _refuse_registries_d(context: click.Context, param: click.Parameter, value: object) -> None:  # noqa: ARG001 - click's signature
+    """Refuse an option that would have no effect: lookaside signatures are not read."""
+    if value is not None:
+        raise UnsupportedError("--registries.d: signatures stored outside a registry are not read")

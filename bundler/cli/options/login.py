@@ -1,4 +1,4 @@
-"""What ``login`` and ``logout`` share: where credentials are kept, and who is asked for them."""
+"""Options and prompts for the credentials of ``login`` and ``logout``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.group import option_group, spec
-from bundler.cli.output import text as render
+from bundler.cli.output.text import print_json, print_line
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
-_MAX_PASSWORD = 64 * 1024  # tokens are long, but not that long
+_MAX_PASSWORD = 64 * 1024  # bytes; longer than any token
 
 
 def credential_store(function: Decorated) -> Decorated:
@@ -48,11 +48,13 @@ _OPTIONS = {
 }
 
 
-def ask(username: str | None, password: str | None, *, from_stdin: bool) -> Credentials:
-    """Complete what the command line says of a user.
+def complete_credentials(
+    username: str | None, password: str | None, *, from_stdin: bool
+) -> Credentials:
+    """Return the credentials of the command line; missing parts are prompted for.
 
     Raises:
-        UsageError: options that exclude one another.
+        UsageError: if options exclude one another.
     """
     from bundler.config.registry_access import Credentials  # noqa: PLC0415 - not for --help
 
@@ -73,7 +75,7 @@ def read_password() -> str:
     """Read a password from standard input.
 
     Raises:
-        UsageError: it is longer than a password or token can be.
+        UsageError: if it is too long.
     """
     raw = sys.stdin.buffer.read(_MAX_PASSWORD + 1)
     if len(raw) > _MAX_PASSWORD:
@@ -81,10 +83,10 @@ def read_password() -> str:
     return os.fsdecode(raw).rstrip("\r\n")
 
 
-def say(value: dict[str, str | None], text: str, *, as_json: bool) -> None:
-    """Print an outcome: ``text`` for people, ``value`` for machines."""
+def print_result(value: dict[str, str | None], text: str, *, as_json: bool) -> None:
+    """Print a result: ``text``, or ``value`` as JSON."""
     if as_json:
-        render.document(value)
+        print_json(value)
     else:
         for line in text.splitlines():
-            render.line(line)
+            print_line(line)

@@ -1,7 +1,7 @@
-"""How far the work is: bars on a terminal, a line now and then elsewhere; always on stderr.
+"""Progress on stderr: bars on a terminal, periodic lines elsewhere.
 
-Events come from any thread and only change numbers. A thread of its own does the writing, so a
-slow terminal never holds up the work.
+Events may come from any thread and only change numbers. A separate thread writes, so that a slow
+terminal does not delay the run.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from bundler.cli.output import text as render
 from bundler.cli.output.progress_state import ActiveBlob, ProgressState
+from bundler.cli.output.text import escape, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,19 +29,19 @@ _BAR = 24
 
 
 class Display(Protocol):
-    """Turns the state into text; called by one thread at a time, and must not block."""
+    """Formatter of the state; called by one thread at a time, must not block."""
 
-    def frame(self, tally: ProgressState, notes: Sequence[str], now: float) -> str:
-        """What to write now, notes first."""
+    def frame(self, state: ProgressState, notes: Sequence[str], now: float) -> str:
+        """Return the text to write now, notes first."""
         ...
 
     def last(self, lines: Sequence[str]) -> str:
-        """What to write at the end, in place of the state."""
+        """Return the text that replaces the state at the end."""
         ...
 
 
 class Progress:
-    """Takes events and shows what they add up to; a context manager, used once."""
+    """Progress display that is fed with events; a context manager, used once."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Progress:
         self._stream = stream
         self._display = display
         self._clock = clock
-        self._tally = ProgressState(clock())
+        self._state = ProgressState(clock())
         self._notes: list[str] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -64,30 +64,30 @@ class Progress:
 
         TERM and CI among the environment's ``variables`` select lines in place of bars.
         """
-        return cls(sys.stderr, None if quiet else _display(sys.stderr, variables))
+        return cls(sys.stderr, None if quiet else _choose_display(sys.stderr, variables))
 
     def emit(self, event: Event, /) -> None:
-        """Take an event, from any thread."""
+        """Add an event; may be called from any thread."""
         with self._lock:
-            note = self._tally.add(event)
+            note = self._state.add(event)
             if note is not None:
                 self._notes.append(note)
 
     def draw(self) -> None:
-        """Write the present state; one thread at a time."""
+        """Write the current state; must not be called by two threads at once."""
         if self._display is None:
             return
         with self._lock:
             now = self._clock()
-            self._tally.sample(now)
-            text = self._display.frame(self._tally, self._notes, now)
+            self._state.sample(now)
+            text = self._display.frame(self._state, self._notes, now)
             self._notes.clear()
         self._write(text)
 
     def show_interruption(self) -> None:
-        """Say what was done and what was not, of work that was stopped; never raises."""
+        """Write what was done before the run was interrupted; never raises."""
         with self._lock:
-            text = self._tally.so_far()
+            text = self._state.describe_interruption()
         self._end([text])
 
     def __enter__(self) -> Self:
@@ -97,8 +97,8 @@ class Progress:
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         with self._lock:
-            worked = kind is None and self._tally.planned
-            lines = [self._tally.summary(self._clock())] if worked else []
+            worked = kind is None and self._state.planned
+            lines = [self._state.describe_result(self._clock())] if worked else []
         self._end(lines)
 
     def _tick(self) -> None:
@@ -106,7 +106,7 @@ class Progress:
             self.draw()
 
     def _end(self, lines: list[str]) -> None:
-        """Stop drawing, then write what is left to say."""
+        """Stop drawing, then write the remaining notes and ``lines``."""
         if self._display is None:
             return
         self._over.set()
@@ -118,7 +118,7 @@ class Progress:
         self._write(text)
 
     def _write(self, text: str) -> None:
-        """A terminal that has gone away is no reason to stop the work."""
+        """Write to the stream; a closed terminal does not end the run."""
         if text:
             with suppress(OSError, ValueError):
                 self._stream.write(text)
@@ -126,78 +126,78 @@ class Progress:
 
 
 class LogDisplay:
-    """For pipes and logs: what there is to do, then where it stands every few seconds."""
+    """Display for pipes and logs: the plan, then the position every few seconds."""
 
     def __init__(self, now: float) -> None:
         self._due = now + _LINE_EVERY
-        self._told = False
+        self._announced = False
 
-    def frame(self, tally: ProgressState, notes: Sequence[str], now: float) -> str:
-        """Notes at once; the rest when it is due."""
+    def frame(self, state: ProgressState, notes: Sequence[str], now: float) -> str:
+        """Return notes immediately, the position at its interval."""
         lines = list(notes)
-        if tally.planned and not self._told:
-            self._told = True
-            lines.append(tally.outlook())
-        if tally.planned and now >= self._due:
+        if state.planned and not self._announced:
+            self._announced = True
+            lines.append(state.describe_plan())
+        if state.planned and now >= self._due:
             self._due = now + _LINE_EVERY
-            lines.append(tally.position())
-        return _joined(lines)
+            lines.append(state.describe_position())
+        return _join_lines(lines)
 
     def last(self, lines: Sequence[str]) -> str:
-        """The lines, below those that stand already."""
-        return _joined(lines)
+        """Return the lines."""
+        return _join_lines(lines)
 
 
 class BarDisplay:
-    """For terminals: a line for each blob on its way and one for the whole, redrawn in place.
+    """Display for terminals: a bar for each active blob and a line for the total, redrawn in place.
 
-    A frame is one write without line wraps that overwrites the last one and then erases what is
-    left of it, so nothing flickers.
+    A frame is one write without line wraps that overwrites the previous frame and then erases its
+    rest, which avoids flicker.
     """
 
     def __init__(self, screen: Callable[[], os.terminal_size]) -> None:
         self._screen = screen
         self._height = 0
 
-    def frame(self, tally: ProgressState, notes: Sequence[str], now: float) -> str:  # noqa: ARG002 - Display's
-        """Notes scroll up and away above the bars."""
+    def frame(self, state: ProgressState, notes: Sequence[str], now: float) -> str:  # noqa: ARG002 - Display's
+        """Return the bars, with notes above them."""
         columns, rows = self._screen()
-        lines = _bars(tally, rows) if tally.planned or tally.moving else []
-        text = self._rewound() + "".join(f"{render.plain(note)}\x1b[K\n" for note in notes)
+        lines = _bars(state, rows) if state.planned or state.moving else []
+        text = self._rewind() + "".join(f"{escape(note)}\x1b[K\n" for note in notes)
         self._height = len(lines)
         return text + "".join(f"{line[: columns - 1]}\x1b[K\n" for line in lines) + "\x1b[J"
 
     def last(self, lines: Sequence[str]) -> str:
-        """The lines in place of the bars."""
-        text = f"{self._rewound()}\x1b[J" if self._height else ""
+        """Return the lines in place of the bars."""
+        text = f"{self._rewind()}\x1b[J" if self._height else ""
         self._height = 0
-        return text + _joined(lines)
+        return text + _join_lines(lines)
 
-    def _rewound(self) -> str:
+    def _rewind(self) -> str:
         return f"\x1b[{self._height}F" if self._height else ""
 
 
-def _bars(tally: ProgressState, rows: int) -> list[str]:
+def _bars(state: ProgressState, rows: int) -> list[str]:
     room = max(min(_MOST_BARS, rows - 3), 0)
-    moving = list(tally.moving.items())
+    moving = list(state.moving.items())
     lines = [_bar(digest, blob) for digest, blob in moving[:room]]
     if len(moving) > room > 0:
         lines[-1] = f"and {len(moving) - room + 1} more"
-    return [*lines, tally.position()]
+    return [*lines, state.describe_position()]
 
 
 def _bar(digest: str, blob: ActiveBlob) -> str:
     filled = _BAR * min(blob.done, blob.size) // blob.size if blob.size else 0
     bar = "#" * filled + "." * (_BAR - filled)
-    sizes = f"{render.size(blob.done)} of {render.size(blob.size)}"
-    return f"{render.plain(digest[:_SHORT_DIGEST])} {render.plain(blob.activity):<5} {bar} {sizes}"
+    sizes = f"{format_size(blob.done)} of {format_size(blob.size)}"
+    return f"{escape(digest[:_SHORT_DIGEST])} {escape(blob.activity):<5} {bar} {sizes}"
 
 
-def _joined(lines: Sequence[str]) -> str:
-    return "".join(f"{render.plain(line)}\n" for line in lines)
+def _join_lines(lines: Sequence[str]) -> str:
+    return "".join(f"{escape(line)}\n" for line in lines)
 
 
-def _display(stream: TextIO, variables: Mapping[str, str]) -> Display:
+def _choose_display(stream: TextIO, variables: Mapping[str, str]) -> Display:
     dumb = variables.get("TERM", "dumb") == "dumb" or "CI" in variables
     if dumb or not stream.isatty():
         return LogDisplay(time.monotonic())

@@ -41,7 +41,7 @@ def choose_path(path: Path | None, environment: Environment) -> Path:
     return path or folder
 
 
-def write(receipt: dict[str, object], path: Path, *, quiet: bool) -> None:
+def write_receipt(receipt: dict[str, object], path: Path, *, quiet: bool) -> None:
     """Write the receipt to ``path``; in a directory, to a new file."""
     from bundler.content.files import atomic_write  # noqa: PLC0415 - not for --help
 
@@ -49,7 +49,7 @@ def write(receipt: dict[str, object], path: Path, *, quiet: bool) -> None:
         name = f"{receipt['stream']}-{receipt['serial']}-{receipt['ended']}.json"
         path = _find_unused_name(path / name.replace(":", ""))
     atomic_write.write_bytes(path, json.dumps(receipt, indent=2).encode() + b"\n")
-    text.aside(f"receipt: {path}", quiet=quiet)
+    text.print_unless_quiet(f"receipt: {path}", quiet=quiet)
 
 
 def _find_unused_name(path: Path) -> Path:

@@ -1,6 +1,6 @@
-"""Text for people and JSON for machines; nothing from outside reaches a terminal unfiltered.
+"""Output of text and JSON; text from outside is escaped before it reaches a terminal.
 
-Data goes to stdout, all else to stderr.
+Data goes to stdout, everything else to stderr.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors.counts import count as count  # noqa: PLC0414 - one of the forms of output
+from bundler.errors.counts import count as count  # noqa: PLC0414 - re-exported for output
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -19,67 +19,67 @@ if TYPE_CHECKING:
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-def plain(text: str) -> str:
-    r"""``text`` with whatever could steer a terminal spelled out, as in ``\x1b``.
+def escape(text: str) -> str:
+    r"""Return ``text`` with every character that is not printable escaped, as in ``\x1b``.
 
-    That is every character which is not printable: controls, line ends, changes of the writing
-    direction, what is invisible, and what cannot be encoded.
+    These are control characters, line ends, changes of the writing direction, invisible characters
+    and characters that cannot be encoded.
     """
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else _spelled(char) for char in text)
+    return "".join(char if char.isprintable() else _escape_char(char) for char in text)
 
 
-def line(text: str = "") -> None:
+def print_line(text: str = "") -> None:
     """Write one line of data to stdout."""
-    sys.stdout.write(plain(text) + "\n")
+    sys.stdout.write(escape(text) + "\n")
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """Write one line for the user to stderr."""
-    sys.stderr.write(plain(text) + "\n")
+    sys.stderr.write(escape(text) + "\n")
 
 
-def aside(text: str, *, quiet: bool) -> None:
+def print_unless_quiet(text: str, *, quiet: bool) -> None:
     """Write one line for the user to stderr, unless ``quiet``."""
     if not quiet:
-        note(text)
+        print_note(text)
 
 
-def failure(error: BundlerError) -> None:
-    """Write an error to stderr: what is wrong, each finding on its line, then the next step."""
+def print_error(error: BundlerError) -> None:
+    """Write an error to stderr: the problem, each finding on its own line, then the hint."""
     first, *findings = str(error).splitlines() or [type(error).__name__]
-    note(f"airbundle: error: {first}")
+    print_note(f"airbundle: error: {first}")
     for finding in (*findings, *getattr(error, "__notes__", ())):
-        note(f"  {finding}")
+        print_note(f"  {finding}")
     if error.hint:
-        note(f"hint: {error.hint}")
+        print_note(f"hint: {error.hint}")
 
 
-def document(value: dict[str, Any]) -> None:
-    """Write the one JSON document that ``--json`` promises to stdout."""
+def print_json(value: dict[str, Any]) -> None:
+    """Write a JSON document to stdout."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
-def table(
+def print_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[int] = ()
 ) -> None:
-    """Write aligned columns to stdout; ``right`` holds the positions of columns of numbers.
+    """Write aligned columns to stdout; those at the positions ``right`` are aligned to the right.
 
-    A column in which no row has anything is left out.
+    Columns that are empty in every row are omitted.
     """
     columns = [
-        (position in right, [plain(head), *map(plain, column)])
+        (position in right, [escape(head), *map(escape, column)])
         for position, (head, *column) in enumerate(zip(header, *rows, strict=True))
         if any(column) or not rows
     ]
-    aligned = [_aligned(column, right=is_right) for is_right, column in columns]
+    aligned = [_align(column, right=is_right) for is_right, column in columns]
     for row in zip(*aligned, strict=True):
         sys.stdout.write("  ".join(row).rstrip() + "\n")
 
 
-def size(count: float) -> str:
-    """Bytes for people, in binary units: ``1.6 GiB``."""
+def format_size(count: float) -> str:
+    """Format a number of bytes in binary units: ``1.6 GiB``."""
     if count < 1024:
         return f"{count:.0f} B"
     for unit in _UNITS:
@@ -89,8 +89,8 @@ def size(count: float) -> str:
     return f"{count:.1f} {unit}"
 
 
-def duration(seconds: float) -> str:
-    """A time for people, as precise as its length deserves: ``2 min 05 s``."""
+def format_duration(seconds: float) -> str:
+    """Format a duration: ``2 min 05 s``."""
     if seconds < 0.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -102,10 +102,10 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _aligned(column: Sequence[str], *, right: bool) -> list[str]:
+def _align(column: Sequence[str], *, right: bool) -> list[str]:
     width = max(map(len, column))
     return [cell.rjust(width) if right else cell.ljust(width) for cell in column]
 
 
-def _spelled(char: str) -> str:
+def _escape_char(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")

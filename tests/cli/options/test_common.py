@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bundler.cli.options import common, global_options, program_flags
+from bundler.cli.options import common, global_options
 from bundler.cli.options.command import command
 from bundler.cli.options.global_options import ProgramOptions
 from bundler.cli.options.registry_access import AccessOptions, both_sides
@@ -165,7 +165,9 @@ def test_global_options_become_one_value() -> None:
     "arguments", [["--registries.d=d", "pull"], ["pull", "--registries.d", "d"]]
 )
 def test_registries_d_is_refused(arguments: list[str]) -> None:
-    group = click.Group(params=program_flags.flags(hidden=False), commands={"pull": pull})
+    group = click.Group(
+        params=global_options.create_parameters(hidden=False), commands={"pull": pull}
+    )
     with pytest.raises(UnsupportedError, match=r"^--registries\.d: "):
         CliRunner().invoke(group, arguments, obj={}, catch_exceptions=False)
 

@@ -48,7 +48,10 @@ def halfway() -> ProgressState:
 def test_the_position_holds_bytes_rate_and_time_left() -> None:
     tally = halfway()
     tally.sample(2.0)
-    assert tally.position() == "1 of 2 blobs, 20.0 MiB of 40.0 MiB (50 %), 10.0 MiB/s, 2 s left"
+    assert (
+        tally.describe_position()
+        == "1 of 2 blobs, 20.0 MiB of 40.0 MiB (50 %), 10.0 MiB/s, 2 s left"
+    )
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:
@@ -65,7 +68,7 @@ def test_a_stalled_run_has_no_time_left() -> None:
     tally.sample(1.0)
     tally.sample(50.0)
     tally.sample(61.0)
-    assert tally.position().endswith("0 B/s")
+    assert tally.describe_position().endswith("0 B/s")
 
 
 def test_what_is_hashed_in_place_belongs_to_the_total() -> None:
@@ -81,10 +84,10 @@ def test_what_is_hashed_in_place_belongs_to_the_total() -> None:
 def test_a_verification_checks_and_moves_nothing() -> None:
     tally = ProgressState(0.0)
     tally.add(events.Planned(2, 8 * MIB, 0, 0, "check"))
-    assert tally.outlook() == "2 files to check, 8.0 MiB"
+    assert tally.describe_plan() == "2 files to check, 8.0 MiB"
     tally.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
     tally.add(events.BlobFinished(FIRST))
-    assert tally.so_far() == "1 of 2 files (4.0 MiB of 8.0 MiB) was checked"
+    assert tally.describe_interruption() == "1 of 2 files (4.0 MiB of 8.0 MiB) was checked"
 
 
 def test_what_was_told_of_a_failed_attempt_is_taken_back() -> None:
@@ -113,7 +116,7 @@ def test_verbs_agree_with_the_number_of_names(published: int, said: str) -> None
     tally = halfway()
     for number in range(published):
         tally.add(events.ImagePublished(f"app:{number}", FIRST))
-    assert tally.so_far().endswith(f"; {said}")
+    assert tally.describe_interruption().endswith(f"; {said}")
 
 
 @pytest.mark.parametrize(
@@ -132,14 +135,14 @@ def test_verbs_agree_with_the_number_of_blobs(finished: int, said: str) -> None:
         tally.add(events.BlobStarted(digest, MIB, "copy"))
         tally.add(events.BlobProgressed(digest, MIB))
         tally.add(events.BlobFinished(digest))
-    assert tally.so_far().startswith(f"{said};")
+    assert tally.describe_interruption().startswith(f"{said};")
 
 
 def test_an_interrupted_run_says_what_is_done_and_what_is_not() -> None:
-    assert halfway().so_far() == (
+    assert halfway().describe_interruption() == (
         "1 of 2 blobs (10.0 MiB of 40.0 MiB) is done and stays; no name was published"
     )
-    assert ProgressState(0.0).so_far() == "nothing was moved yet"
+    assert ProgressState(0.0).describe_interruption() == "nothing was moved yet"
 
 
 def test_a_log_gets_a_line_every_five_seconds() -> None:
@@ -198,7 +201,7 @@ def test_events_from_many_threads_all_count() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    assert progress._tally.moved == 8000
+    assert progress._state.moved == 8000
 
 
 def test_a_quiet_run_writes_nothing() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @given(st.text(st.characters(), max_size=50))
 def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
-    shown = render.plain(text)
+    shown = render.escape(text)
     assert shown.isprintable()
     shown.encode()
 
@@ -35,7 +35,7 @@ def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
     ],
 )
 def test_control_characters_are_spelled_out(hostile: str, shown: str) -> None:
-    assert render.plain(hostile) == shown
+    assert render.escape(hostile) == shown
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_control_characters_are_spelled_out(hostile: str, shown: str) -> None:
     ],
 )
 def test_sizes_are_in_binary_units(number: int, text: str) -> None:
-    assert render.size(number) == text
+    assert render.format_size(number) == text
 
 
 @pytest.mark.parametrize(
@@ -66,29 +66,29 @@ def test_sizes_are_in_binary_units(number: int, text: str) -> None:
     ],
 )
 def test_durations_are_as_precise_as_they_are_long(seconds: float, text: str) -> None:
-    assert render.duration(seconds) == text
+    assert render.format_duration(seconds) == text
 
 
 def test_a_table_is_aligned_and_harmless(capsys: pytest.CaptureFixture[str]) -> None:
-    render.table(["name", "size"], [["a\x1bb", "9 B"], ["longer name", "1.0 KiB"]], right={1})
+    render.print_table(["name", "size"], [["a\x1bb", "9 B"], ["longer name", "1.0 KiB"]], right={1})
     assert capsys.readouterr().out == (
         "name            size\na\\x1bb           9 B\nlonger name  1.0 KiB\n"
     )
 
 
 def test_a_column_that_holds_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    render.table(["name", "rename", "size"], [["a", "", "9 B"], ["b", "", "1 B"]], right={2})
+    render.print_table(["name", "rename", "size"], [["a", "", "9 B"], ["b", "", "1 B"]], right={2})
     assert capsys.readouterr().out == "name  size\na      9 B\nb      1 B\n"
 
 
 def test_a_document_is_json_that_no_terminal_minds(capsys: pytest.CaptureFixture[str]) -> None:
-    render.document({"name": "ü\x9b"})
+    render.print_json({"name": "ü\x9b"})
     written = capsys.readouterr().out
     assert written.isascii()
     assert json.loads(written) == {"name": "ü\x9b"}
 
 
-@pytest.mark.parametrize("write", [render.line, render.note])
+@pytest.mark.parametrize("write", [render.print_line, render.print_note])
 def test_a_line_is_one_line(
     write: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,7 +99,7 @@ def test_a_line_is_one_line(
 
 def test_every_finding_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     error = DamagedBundleError("2 parts", ["first", "second\x1b"], hint="carry it again")
-    render.failure(error)
+    render.print_error(error)
     assert capsys.readouterr().err == (
         "airbundle: error: 2 parts\n  first\n  second\\x1b\nhint: carry it again\n"
     )

@@ -89,10 +89,10 @@ def export(
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
-    asked = manifest_input.load(manifest, context.environment, locked=locked)
+    source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
-        request = asked.request(
-            run.open_options(asked.manifest.registries, duplicate_blobs=duplicate_blobs),
+        request = source.request(
+            run.open_options(source.manifest.registries, duplicate_blobs=duplicate_blobs),
             run.emit,
             destination,
             kind,
@@ -104,8 +104,8 @@ def export(
         if dry_run:
             from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
 
-            reports.estimated(estimate(request, engine), as_json=as_json)
+            reports.print_estimate(estimate(request, engine), as_json=as_json)
             return
         report = exporting.export(request, engine)
-    reports.exported(report, as_json=as_json, quiet=context.quiet)
+    reports.print_export_report(report, as_json=as_json, quiet=context.quiet)
     report.check()

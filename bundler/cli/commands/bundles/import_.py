@@ -113,9 +113,9 @@ def import_(
         )
         engine = run.engine_options(keep_going=keep_going, read_everything=True)
         report = import_bundle.import_bundle(request, engine)
-    reports.imported(report, as_json=as_json, dry_run=dry_run)
+    reports.print_import_report(report, as_json=as_json, dry_run=dry_run)
     if receipt_path is not None:
-        receipts.write(report.to_json(), receipt_path, quiet=context.quiet)
+        receipts.write_receipt(report.to_json(), receipt_path, quiet=context.quiet)
     report.check()
 
 

@@ -30,16 +30,16 @@ def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: 
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
-    asked = manifest_input.load(manifest, context.environment)
+    source = manifest_input.load(manifest, context.environment)
     path = locks.find_lock_path(manifest)
     try:
         old = locks.read(path)
     except NotFoundError:
         old = None
     with context.run(jobs) as run:
-        options = run.open_options(asked.manifest.registries)
-        images = asked.images(options, run.emit)
-        new = locks.create(asked.manifest, images, options, run.engine_options())
+        options = run.open_options(source.manifest.registries)
+        images = source.images(options, run.emit)
+        new = locks.create(source.manifest, images, options, run.engine_options())
     if old is not None:
         new = locks.keep_times(old, new)
     locks.write(path, new)
@@ -47,10 +47,10 @@ def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: 
     moved, fresh, gone = (changes.moved, changes.new, changes.gone) if changes else ((), (), ())
     if as_json:
         value = {"lock": str(path), "images": len(new.images)}
-        text.document(value | {"moved": moved, "new": fresh, "gone": gone})
+        text.print_json(value | {"moved": moved, "new": fresh, "gone": gone})
         return
     for word, references in (("moved", moved), ("new", fresh), ("gone", gone)):
         for reference in references:
-            text.line(f"{word}: {reference}")
+            text.print_line(f"{word}: {reference}")
     state = "" if old is None or moved or fresh or gone else ", none of them changed"
-    text.line(f"{path}: {text.count(len(new.images), 'image')}{state}")
+    text.print_line(f"{path}: {text.count(len(new.images), 'image')}{state}")

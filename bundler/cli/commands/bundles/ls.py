@@ -33,7 +33,7 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
 
     listing = list_bundle(bundle)
     if as_json:
-        text.document(listing.to_json())
+        text.print_json(listing.to_json())
     else:
         _show(listing, quiet=context.quiet)
 
@@ -44,8 +44,8 @@ def _show(listing: Listing, *, quiet: bool) -> None:
             str(image.reference),
             image.digest.text[:_SHORT],
             " ".join(image.platforms) or "-",
-            text.size(sizes.size),
-            text.size(sizes.shared),
+            text.format_size(sizes.size),
+            text.format_size(sizes.shared),
             str(len(image.referrers)),
             image.rename or "",
             image.replaces.text[:_SHORT] if image.replaces else "",
@@ -53,19 +53,21 @@ def _show(listing: Listing, *, quiet: bool) -> None:
         for image, sizes in listing.images
     ]
     header = ("IMAGE", "DIGEST", "PLATFORMS", "SIZE", "SHARED", "REFERRERS", "RENAME", "REPLACES")
-    text.table(header, rows, right=(3, 4, 5))
+    text.print_table(header, rows, right=(3, 4, 5))
     known = listing.inventory
     until = ""
     if known.expires is not None:
         verb = "expired" if listing.expired else "expires"
         until = f", {verb} {known.expires:%Y-%m-%d %H:%M}Z"
-    text.aside(
+    text.print_unless_quiet(
         f"{known.stream} {known.serial}: {text.count(len(rows), 'image')}, "
-        f"{text.size(listing.total.size)} in {text.count(listing.total.blobs, 'blob')}, "
+        f"{text.format_size(listing.total.size)} in {text.count(listing.total.blobs, 'blob')}, "
         f"created {known.created:%Y-%m-%d %H:%M}Z{until}",
         quiet=quiet,
     )
     if not known.complete:
-        text.aside("not complete: its export left out what could not be had", quiet=quiet)
+        text.print_unless_quiet(
+            "not complete: its export left out what could not be had", quiet=quiet
+        )
     if not listing.signatures:
-        text.aside("not signed", quiet=quiet)
+        text.print_unless_quiet("not signed", quiet=quiet)

@@ -50,10 +50,10 @@ def plan(
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 
-    asked = manifest_input.load(manifest, context.environment, locked=locked)
+    source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
-        options = run.open_options(asked.manifest.registries)
-        request = asked.request(options, run.emit, destination, kind)
+        options = run.open_options(source.manifest.registries)
+        request = source.request(options, run.emit, destination, kind)
         engine = run.engine_options(keep_going=keep_going)
         numbers = estimate(request, engine, compare=destination is not None)
-    reports.estimated(numbers, as_json=as_json)
+    reports.print_estimate(numbers, as_json=as_json)

@@ -48,7 +48,7 @@ def sign(
 
     names = sign_bundle(bundle, private)
     if as_json:
-        text.document({"bundle": str(bundle), "signatures": names})
+        text.print_json({"bundle": str(bundle), "signatures": names})
     else:
-        text.line(f"{bundle}: signed: {' '.join(names)}")
-    reports.farewell(bundle, quiet=context.quiet)
+        text.print_line(f"{bundle}: signed: {' '.join(names)}")
+    reports.print_removal_notice(bundle, quiet=context.quiet)

@@ -52,7 +52,7 @@ def verify(
             bundle, trusted, jobs=jobs, cancellation=run.cancellation, emit=run.emit
         )
     if as_json:
-        text.document(verification.to_json())
+        text.print_json(verification.to_json())
     else:
         _show(verification)
     verification.check()
@@ -62,20 +62,24 @@ def _show(verification: Verification) -> None:
     known = verification.inventory
     if known is not None:
         until = f", expires {known.expires:%Y-%m-%d %H:%M}Z" if known.expires else ""
-        text.line(f"{known.stream} {known.serial}, created {known.created:%Y-%m-%d %H:%M}Z{until}")
+        text.print_line(
+            f"{known.stream} {known.serial}, created {known.created:%Y-%m-%d %H:%M}Z{until}"
+        )
         if not known.complete:
-            text.line("not complete: its export left out what could not be had")
+            text.print_line("not complete: its export left out what could not be had")
     found = text.count(len(verification.findings), "finding")
     state = "whole" if verification.whole else f"damaged ({found})"
-    number, size = text.count(verification.files, "file"), text.size(verification.size)
+    number, size = text.count(verification.files, "file"), text.format_size(verification.size)
     images = "" if known is None else f", {text.count(len(known.images), 'image')}"
-    text.line(f"{state}: {number}, {size}{images}")
+    text.print_line(f"{state}: {number}, {size}{images}")
     if verification.ignored:
-        text.line(f"ignored: {text.count(verification.ignored, 'other file')} beside the bundle")
+        text.print_line(
+            f"ignored: {text.count(verification.ignored, 'other file')} beside the bundle"
+        )
     if verification.unlisted:
-        text.line(
+        text.print_line(
             f"unlisted: {text.count(verification.unlisted, 'file')} of an interrupted renewal;"
             " run the export again to complete it"
         )
     for key in verification.signers:
-        text.line(f"signed by {key.fingerprint}")
+        text.print_line(f"signed by {key.fingerprint}")

@@ -49,7 +49,7 @@ def keygen(
     pair = trust.generate_key(cast("trust.KeyFormat", kind))
     private, public = trust.write_key_pair(prefix, pair, passphrase)
     if as_json:
-        text.document(
+        text.print_json(
             {
                 "privateKey": str(private),
                 "publicKey": str(public),
@@ -59,9 +59,9 @@ def keygen(
             }
         )
         return
-    text.line(f"private key: {private}{' (not encrypted)' if passphrase is None else ''}")
-    text.line(f"public key:  {public}")
-    text.line(f"fingerprint: {pair.public.fingerprint}")
+    text.print_line(f"private key: {private}{' (not encrypted)' if passphrase is None else ''}")
+    text.print_line(f"public key:  {public}")
+    text.print_line(f"fingerprint: {pair.public.fingerprint}")
 
 
 def _passphrase(file: Path | None, *, no_passphrase: bool) -> bytes | None:

@@ -67,22 +67,28 @@ def login(
     settings = context.settings
     if get_login:
         user = logins.find_username(target, settings, store)
-        accounts.say({"registry": str(target), "username": user}, user, as_json=as_json)
+        accounts.print_result({"registry": str(target), "username": user}, user, as_json=as_json)
         return
-    said = RegistryOverride(tls_verify=tls_verify, cert_dir=cert_dir)
+    override = RegistryOverride(tls_verify=tls_verify, cert_dir=cert_dir)
     kept = logins.read_credentials(target, settings, store)
     renew = username is None and password is None and not password_stdin and not kept.anonymous
-    credentials = kept if renew else accounts.ask(username, password, from_stdin=password_stdin)
+    credentials = (
+        kept
+        if renew
+        else accounts.complete_credentials(username, password, from_stdin=password_stdin)
+    )
     with context.run() as run:
         verify = functools.partial(logins.ping, cancellation=run.cancellation, emit=run.emit)
         if renew:
-            logins.check_credentials(target, credentials, settings, verify, override=said)
+            logins.check_credentials(target, credentials, settings, verify, override=override)
             where = None
             message = f"Existing credentials are valid. Already logged in to {target}"
         else:
-            where = logins.login(target, credentials, settings, verify, override=said, store=store)
+            where = logins.login(
+                target, credentials, settings, verify, override=override, store=store
+            )
             message = "Login Succeeded!"
     if verbose and where is not None and not as_json:
-        text.line(f"Used: {where}")
+        text.print_line(f"Used: {where}")
     value = {"registry": str(target), "username": credentials.username, "stored": where}
-    accounts.say(value, message, as_json=as_json)
+    accounts.print_result(value, message, as_json=as_json)

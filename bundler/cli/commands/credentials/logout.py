@@ -37,9 +37,11 @@ def logout(
         raise UsageError("give either a registry or --all")
     if registry is None:
         logins.logout_all(context.settings, store)
-        what = "all registries"
+        subject = "all registries"
     else:
         target = logins.CredentialScope.parse(registry)
         logins.logout(target, context.settings, store)
-        what = str(target)
-    login.say({"removed": what}, f"Removed login credentials for {what}", as_json=as_json)
+        subject = str(target)
+    login.print_result(
+        {"removed": subject}, f"Removed login credentials for {subject}", as_json=as_json
+    )

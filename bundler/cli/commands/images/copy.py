@@ -93,4 +93,4 @@ def copy(
         )
     if digestfile is not None and not dry_run:
         digestfile.write_text(str(report.root.digest))
-    reports.copied(report, as_json=as_json, dry_run=dry_run)
+    reports.print_copy_report(report, as_json=as_json, dry_run=dry_run)

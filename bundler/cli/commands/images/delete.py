@@ -50,6 +50,6 @@ def delete(
         deleted = run.retry(retry, lambda: delete_image(request, options))
     reference, digest = str(request.reference), str(deleted.digest)
     if as_json:
-        text.document({"reference": reference, "digest": digest, "tagOnly": tag_only})
+        text.print_json({"reference": reference, "digest": digest, "tagOnly": tag_only})
     else:
-        text.line(f"{reference} {digest}")
+        text.print_line(f"{reference} {digest}")

@@ -25,6 +25,6 @@ def manifest_digest(file: Path, *, as_json: bool) -> None:
     raw, subject = read_manifest(file)
     digest = str(digest_of(raw, subject=subject))
     if as_json:
-        text.document({"file": subject, "digest": digest})
+        text.print_json({"file": subject, "digest": digest})
     else:
-        text.line(digest)
+        text.print_line(digest)

@@ -173,5 +173,5 @@ def sync(
         )
     if digestfile is not None and not dry_run:
         digestfile.write_text(report.digest_lines())
-    reports.synced(report, as_json=as_json, dry_run=dry_run)
+    reports.print_sync_report(report, as_json=as_json, dry_run=dry_run)
     report.check()

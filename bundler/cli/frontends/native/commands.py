@@ -9,7 +9,7 @@ import click
 
 from bundler import __version__
 from bundler.cli.frontends.frontend import NAMES
-from bundler.cli.options import program_flags
+from bundler.cli.options import global_options
 from bundler.errors import UsageError
 
 PROGRAM = NAMES[0]
@@ -135,7 +135,7 @@ def _refuse_frontend(context: click.Context, param: click.Parameter, value: str 
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Each command has a --help of its own.",
-    params=program_flags.flags(hidden=False),
+    params=global_options.create_parameters(hidden=False),
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.option(

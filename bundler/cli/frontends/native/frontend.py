@@ -49,7 +49,7 @@ class NativeFrontend:
         """Print an error and its hint to stderr; each kind of next step has its exit status."""
         from bundler.cli.output import text  # noqa: PLC0415 - only for errors
 
-        text.failure(error)
+        text.print_error(error)
         return error.status if isinstance(error, CancelledError) else error.exit_status
 
     def report_traceback(self, text: str, /) -> None:

@@ -144,7 +144,7 @@ def manifest_digest(context: CommandContext, line: CommandLine) -> None:  # noqa
     from bundler.oci.manifest_digest import manifest_digest as digest_of  # noqa: PLC0415
 
     raw, subject = read_manifest(Path(line.arguments[0]))
-    text.line(str(digest_of(raw, subject=subject)))
+    text.print_line(str(digest_of(raw, subject=subject)))
 
 
 def login(context: CommandContext, line: CommandLine) -> None:
@@ -156,7 +156,7 @@ def login(context: CommandContext, line: CommandLine) -> None:
     registry = logins.CredentialScope.parse(line.arguments[0])
     store, settings = requests.credential_store(line), context.settings
     if line.is_set("get-login"):
-        text.line(logins.find_username(registry, settings, store))
+        text.print_line(logins.find_username(registry, settings, store))
         return
     override = RegistryOverride(
         tls_verify=requests.tls_verify(line), cert_dir=requests.certificate_directory(line)
@@ -175,17 +175,17 @@ def login(context: CommandContext, line: CommandLine) -> None:
     with context.run() as run:
         verify = functools.partial(logins.ping, cancellation=run.cancellation, emit=run.emit)
         if renews:
-            text.line(f"Authenticating with existing credentials for {registry}")
+            text.print_line(f"Authenticating with existing credentials for {registry}")
             sys.stdout.flush()
             logins.check_credentials(registry, credentials, settings, verify, override=override)
-            text.line(f"Existing credentials are valid. Already logged in to {registry}")
+            text.print_line(f"Existing credentials are valid. Already logged in to {registry}")
         else:
             path = logins.login(
                 registry, credentials, settings, verify, override=override, store=store
             )
             if line.is_set("verbose"):
-                text.line(f"Used:  {path}")
-            text.line("Login Succeeded!")
+                text.print_line(f"Used:  {path}")
+            text.print_line("Login Succeeded!")
 
 
 def logout(context: CommandContext, line: CommandLine) -> None:
@@ -200,7 +200,7 @@ def logout(context: CommandContext, line: CommandLine) -> None:
         registry = logins.CredentialScope.parse(line.arguments[0])
         logins.logout(registry, context.settings, store)
         subject = str(registry)
-    text.line(f"Removed login credentials for {subject}")
+    text.print_line(f"Removed login credentials for {subject}")
 
 
 def image_proxy(context: CommandContext, line: CommandLine) -> None:

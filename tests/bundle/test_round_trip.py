@@ -321,7 +321,7 @@ def test_a_dry_run_shows_what_would_be_a_conflict(place):
 def test_a_directory_without_a_finished_bundle_is_called_that(place):
     place.export()
     (place.bundle / "bundle.json").unlink()
-    with pytest.raises(NotFoundError, match="no finished bundle"):
+    with pytest.raises(NotFoundError, match="no complete bundle"):
         place.import_(f"oci:{place.path / 'inside'}")
 
 

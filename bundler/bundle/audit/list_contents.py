@@ -64,9 +64,9 @@ def list_bundle(bundle: Path) -> Listing:
     walked = image_tree.walk(bundle, inventory.format, inventory.images)
     if walked.problems:
         raise DamagedBundleError(
-            f"{bundle}: not all of it can be listed",
+            f"{bundle}: incomplete listing",
             [error.message for _, error in sorted(walked.problems.items())],
-            hint=f"airbundle verify {bundle} names all that is damaged",
+            hint=f"airbundle verify {bundle} names every damaged file",
         )
     present = directory.scan(bundle).entries
     contents = [

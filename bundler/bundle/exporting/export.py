@@ -100,7 +100,7 @@ class ExportReport:
         """
         if self.missing:
             lines = [error.message_about(name) for name, error in self.missing.items()]
-            raise PartialError(f"{self.bundle} is not complete: not in it are", lines)
+            raise PartialError(f"{self.bundle} incomplete bundle; missing images", lines)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON; sizes in bytes."""
@@ -147,7 +147,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         images, missing = resolve_all(request.images, request.options, engine, stack)
         if not images:
             lines = [error.message_about(name) for name, error in missing.items()]
-            raise PartialError("nothing could be resolved", lines)
+            raise PartialError("no image could be resolved", lines)
         listed = {image.label: BundledImage.from_resolved(image) for image in images}
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # it may have been unmounted in the meantime
@@ -169,7 +169,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         missing |= result.failed
         if not result.published:
             lines = [error.message_about(name) for name, error in result.failed.items()]
-            raise PartialError(f"{bundle}: not written, since nothing arrived", lines)
+            raise PartialError(f"{bundle}: not written, since every image failed", lines)
         exported = tuple(listed[target.image.label] for target in result.published)
         keys = [key.public for key in request.keys]
         text = instructions.render(request.stream, request.format, exported, keys)
@@ -222,7 +222,7 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
     if request.format == "dir" and not (medium.hard_links or request.options.duplicate_blobs):
         raise MediumError(
             f"{request.bundle}: format dir needs hard links, and {medium.file_system} has none",
-            hint="leave --format at oci, or copy shared blobs with --duplicate-blobs",
+            hint="use --format oci, or copy shared blobs with --duplicate-blobs",
         )
 
 
@@ -235,9 +235,9 @@ def _read_former(request: ExportRequest) -> Inventory | None:
     other = directory.IMAGES if request.format == "oci" else directory.BLOBS
     if (request.bundle / other).exists():
         raise ConflictError(
-            f"{request.bundle}: holds a bundle of format {_OTHER[request.format]},"
+            f"{request.bundle}: contains a bundle of format {_OTHER[request.format]},"
             f" not {request.format}",
-            hint="name another directory, or remove that bundle first",
+            hint="specify another directory, or remove that bundle first",
         )
     try:
         former = signing.read_inventory(request.bundle)[1]
@@ -245,9 +245,8 @@ def _read_former(request: ExportRequest) -> Inventory | None:
         return None
     if former.stream != request.stream:
         raise ConflictError(
-            f"{request.bundle}: holds the bundle of another stream,"
-            f" {former.stream}, and not of {request.stream}",
-            hint="name another directory, or remove that bundle first",
+            f"{request.bundle}: contains a bundle of stream {former.stream}, not {request.stream}",
+            hint="specify another directory, or remove that bundle first",
         )
     return former
 
@@ -275,7 +274,7 @@ def _report_unchanged(
     keys = [key.public for key in request.keys]
     verified = verify(bundle, keys, cancellation=engine.cancellation, emit=engine.emit)
     if not verified.whole:
-        engine.emit(Notice(f"{bundle} is damaged: what is damaged is written anew"))
+        engine.emit(Notice(f"{bundle} is damaged: writing the damaged files again"))
         return None
     if verified.unlisted:
         sealing.prune(bundle, checksums.read(bundle))

@@ -64,7 +64,7 @@ def list_tags(repository: Reference, options: OpenOptions) -> Sequence[str]:
     source = transports.open_source(repository, options)
     with closing(source):
         if not isinstance(source, ListsTags):
-            raise UsageError(f"{repository}: a {repository.transport}: place has no list of tags")
+            raise UsageError(f"{repository}: transport {repository.transport} cannot list tags")
         return source.tags()
 
 
@@ -79,7 +79,8 @@ def _resolve(request: ImageRequest, options: OpenOptions, stack: ExitStack) -> R
     root, locked = image.graph.root.digest, request.locked
     if locked is not None and root != locked.root.digest:
         raise ConflictError(
-            f"{request.label}: choosing platforms makes {root}, but {locked.root.digest} is locked",
-            hint="lock again",
+            f"{request.label}: selecting platforms creates {root}"
+            f" (expected {locked.root.digest} from the lock file)",
+            hint="run airbundle lock again",
         )
     return image

@@ -86,7 +86,7 @@ def open_bundle(
         if not allow_unsigned:
             raise UnauthenticatedError(
                 f"{bundle}: {refusal.message}",
-                hint=f"{refusal.hint}; or take it as it is with --allow-unsigned",
+                hint=f"{refusal.hint}; or import it without verification with --allow-unsigned",
             )
     elif refusal is not None:
         raise refusal
@@ -94,6 +94,6 @@ def open_bundle(
     if contents.is_expired(datetime.now(UTC)) and not allow_expired:
         raise ExpiredError(
             f"{bundle}: expired on {contents.expires:%Y-%m-%d %H:%M} UTC",
-            hint="have a newer bundle made, or take this one with --allow-expired",
+            hint="export a newer bundle, or import this one with --allow-expired",
         )
     return AuthenticatedBundle(authentication.raw, contents, authentication.signers)

@@ -85,7 +85,7 @@ def parse(raw: bytes, *, subject: str = directory.SUMS) -> dict[str, Digest]:
     if len(raw) > MAX_SUMS:
         raise LimitError(f"{subject}: {len(raw):,} bytes, more than the {MAX_SUMS:,} allowed")
     if raw and not raw.endswith(b"\n"):
-        raise MalformedError(f"{subject}: the last line is cut off")
+        raise MalformedError(f"{subject}: the last line is incomplete")
     listed: dict[str, Digest] = {}
     lines = raw.decode("ascii", "replace").split("\n")[:-1]
     for number, line in enumerate(lines, 1):
@@ -103,7 +103,7 @@ def _check(listed: Mapping[str, Digest], subject: str = directory.SUMS) -> None:
     folded: set[str] = set()
     for path in listed:
         if not directory.is_path(path) or not directory.is_listed(path):
-            raise MalformedError(f"{subject}: {path[:200]!r} may not be listed")
+            raise MalformedError(f"{subject}: {path[:200]!r} must not be listed")
         if path.casefold() in folded:
             raise MalformedError(f"{subject}: {path[:200]!r} differs from another only by case")
         folded.add(path.casefold())

@@ -270,9 +270,9 @@ def _list_directory(bundle: Path, below: str) -> list[os.DirEntry[str]]:
         with os.scandir(bundle / below) as items:
             return list(items)
     except FileNotFoundError:
-        raise NotFoundError(f"{bundle}: there is no such directory") from None
+        raise NotFoundError(f"{bundle}: no such directory") from None
     except NotADirectoryError:
-        raise NotFoundError(f"{bundle}: not a directory, so not a bundle") from None
+        raise NotFoundError(f"{bundle}: not a directory") from None
     except OSError as error:
         raise MediumError(f"{bundle / below}: {error.strerror}") from None
 
@@ -297,5 +297,5 @@ def _parse_hex(algorithm: str, text: str) -> Digest | None:
 
 def _split_path(path: str) -> list[str]:
     if not is_path(path):
-        raise MalformedError(f"{path[:MAX_PATH]!r} cannot be the name of a bundle's file")
+        raise MalformedError(f"{path[:MAX_PATH]!r} is not a valid path in a bundle")
     return path.split("/")

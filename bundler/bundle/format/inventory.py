@@ -210,7 +210,7 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     _refuse_repeats(images, table)
     stream = _read_text(table, "stream")
     if not is_stream_name(stream):
-        raise table.problem(f"{stream[:80]!r} cannot be the name of a stream")
+        raise table.problem(f"{stream[:80]!r} is not a valid stream name")
     tool = table.table("tool")
     return Inventory(
         format=table.one_of("format", get_args(Format)),
@@ -293,9 +293,9 @@ def _refuse_partial(table: Table) -> None:
     for name in _PARTIAL:
         if name in table:
             raise UnsupportedError(
-                f"{table.subject}: it has {name!r}, so the bundle is a delta or one of several "
-                "volumes, and this program reads whole bundles only",
-                hint="use an airbundle that reads it, or export the bundle whole",
+                f"{table.subject}: a bundle with {name!r} is a delta or one of several volumes,"
+                " which this version cannot read",
+                hint="use a newer airbundle, or export a complete bundle",
             )
 
 

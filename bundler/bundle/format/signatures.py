@@ -113,10 +113,10 @@ def read_raw_inventory(bundle: Path) -> bytes:
         return layout.read_file(bundle, layout.INVENTORY, inventory.MAX_INVENTORY)
     except NotFoundError:
         if not bundle.is_dir():
-            raise NotFoundError(f"{bundle}: there is no such directory") from None
+            raise NotFoundError(f"{bundle}: no such directory") from None
         raise NotFoundError(
-            f"{bundle}: holds no finished bundle: {layout.INVENTORY} is missing",
-            hint="name a bundle's directory; if its export or its copy broke off, run that again",
+            f"{bundle}: contains no complete bundle: {layout.INVENTORY} is missing",
+            hint="specify the directory of a bundle; run an interrupted export or copy again",
         ) from None
 
 
@@ -148,8 +148,8 @@ def sign_bundle(bundle: Path, keys: Sequence[PrivateKey]) -> list[str]:
         listed = layout.read_file(bundle, layout.SUMS, checksums.MAX_SUMS)
         if checksums.describe(listed, contents.sums.count) != contents.sums:
             raise DamagedBundleError(
-                f"{bundle}: not signed, since it is damaged",
-                [f"{layout.SUMS}: not the file that {layout.INVENTORY} names"],
+                f"{bundle}: not signed, because it is damaged",
+                [f"{layout.SUMS}: digest differs from {layout.INVENTORY}"],
                 hint=f"airbundle verify {bundle}",
             )
         return write_signatures(bundle, raw, keys)
@@ -162,24 +162,24 @@ def _verify(key: PublicKey, signature: bytes, raw: bytes, name: str) -> None:
         raise InvalidSignatureError(
             f"{name}: {error.message}",
             hint="the inventory was changed after it was signed, or the signature is damaged: "
-            "fetch the bundle again",
+            "copy the bundle again",
         ) from None
 
 
 def _create_refusal(unknown: Sequence[str], keys: Sequence[PublicKey]) -> UnauthenticatedError:
     if not keys:
         return UnauthenticatedError(
-            "no key was given, so nobody can tell who made this bundle",
-            hint="give the signer's public key: --key FILE.pub",
+            "no key was specified, so the signer of this bundle cannot be verified",
+            hint="specify the signer's public key: --key FILE.pub",
         )
     given = ", ".join(key.id[:16] for key in keys)
     if not unknown:
         return UnauthenticatedError(
-            f"the bundle is not signed; wanted: a signature by {given}",
-            hint="have it signed: airbundle sign BUNDLE --key FILE.key",
+            f"the bundle is not signed (expected a signature by {given})",
+            hint="sign it: airbundle sign BUNDLE --key FILE.key",
         )
     signed = ", ".join(layout.parse_signature_name(name) or name for name in unknown)
     return UnauthenticatedError(
         f"signed by {signed}, but not by a given key ({given})",
-        hint="compare the fingerprints, and give the right public key: --key FILE.pub",
+        hint="compare the fingerprints, and specify the right public key: --key FILE.pub",
     )

@@ -133,7 +133,7 @@ class BundleSource:
             raise DamagedBundleError(
                 f"{self._bundle}: damaged: {target.kind} {target.digest} is missing",
                 [],
-                hint=f"airbundle verify {self._bundle} names every damaged part",
+                hint=f"airbundle verify {self._bundle} names every damaged file",
             ) from error
 
     @property

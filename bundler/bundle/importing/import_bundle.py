@@ -144,7 +144,7 @@ def _hint_at_verify(bundle: Path) -> Iterator[None]:
         yield
     except IntegrityError as error:
         if error.hint is None:
-            error.hint = f"no name has changed; airbundle verify {bundle} names every damaged part"
+            error.hint = f"no name has changed; airbundle verify {bundle} names every damaged file"
         raise
 
 
@@ -158,7 +158,7 @@ def _select(inventory: Inventory, only: Sequence[re.Pattern[str]]) -> list[Bundl
         patterns = ", ".join(repr(pattern.pattern) for pattern in only)
         raise NotFoundError(
             f"none of {count(len(inventory.images), 'image')} matches {patterns}",
-            hint="airbundle ls shows their names",
+            hint="list the names with airbundle ls",
         )
     return selected
 
@@ -200,9 +200,9 @@ def _check_blobs(bundle: Path, source: Holdings, images: Sequence[ResolvedImage]
     ]
     if absent:
         raise DamagedBundleError(
-            f"{bundle}: damaged, so nothing was imported",
-            [f"{node.digest}: missing or not of {node.size:,} bytes" for node in absent],
-            hint=f"airbundle verify {bundle} names every damaged part",
+            f"{bundle}: damaged; nothing was imported",
+            [f"{node.digest}: missing, or not {node.size:,} bytes long" for node in absent],
+            hint=f"airbundle verify {bundle} names every damaged file",
         )
 
 

@@ -72,7 +72,7 @@ class ImportReport:
         """
         if self.failed:
             lines = [f"{result.name}: {result.error}" for result in self.failed]
-            raise PartialError("not everything arrived", lines)
+            raise PartialError("not all images were imported", lines)
 
     def to_json(self) -> dict[str, Any]:
         """Return the receipt; sizes in bytes."""

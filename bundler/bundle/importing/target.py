@@ -86,7 +86,7 @@ def parse_target(text: str) -> ImportTarget:
         return DirectoryTarget(text, cast("Format", transport), Path(rest))
     raise InvalidReferenceError(
         f"{text[:200]!r} is not a target of an import",
-        hint="write docker://HOST[:PORT][/PREFIX], oci:DIR, dir:DIR, or name a target file",
+        hint="write docker://HOST[:PORT][/PREFIX], oci:DIR, dir:DIR, or specify a target file",
     )
 
 

@@ -107,15 +107,15 @@ def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
         InvalidReferenceError: names the invalid part, but never credentials.
     """
     if _CREDENTIALS.match(text):
-        raise InvalidReferenceError("a reference must not hold credentials; use `registries`")
+        raise InvalidReferenceError("a reference must not contain credentials; use `registries`")
     if text.startswith(_DOCKER):
         return _parse_registry_source(text.removeprefix(_DOCKER))
     transport, colon, rest = text.partition(":")
     if colon and transport in _ELSEWHERE:
         known = [name for name in transports.names() if name not in _ELSEWHERE]
         raise InvalidReferenceError(
-            f"{transport}: is not a transport that bundles are made from; known are"
-            f" {', '.join(known)}"
+            f"{transport}: is not supported in bundle manifests (expected one of"
+            f" {', '.join(known)})"
         )
     if colon and transport in transports.names():
         return _parse_local_source(transport, rest, folder)
@@ -153,14 +153,14 @@ def _read_image(
     reference, source = parsed
     if reference.version is None:
         context.findings.add(
-            ref.at, f"{ref!s} has no tag; add a tag or a digest, or write repo: and select:"
+            ref.at, f"{ref!s}: no tag or digest; add one, or write repo: and select:"
         )
         return None
     if reference.digest and len(options.platforms) > 1 and options.index == "strip":
         context.findings.add(
             ref.at,
-            f"{ref!s}: a digest is asked for, but leaving platforms out makes another;"
-            " say platforms: all, or index: sparse",
+            f"{ref!s}: selecting platforms changes the digest that is specified;"
+            " write platforms: all, or index: sparse",
         )
     return ManifestEntry(reference, source, context.format_origin(ref.at), options, rename=rename)
 
@@ -228,7 +228,7 @@ def _read_rename(value: Value | None, findings: Findings) -> str | None:
     if not isinstance(value, ScalarNode):
         return None
     if not is_target_name(value):
-        findings.add(value.at, f"{str(value[:200])!r} is not a name such as infra/app:v2.1")
+        findings.add(value.at, f"{str(value[:200])!r} is not a target name such as infra/app:v2.1")
     return str(value)
 
 

@@ -107,8 +107,8 @@ def find_target_name(
             complete = _add_version(name, version)
             if complete is None:
                 raise InvalidReferenceError(
-                    f"{rule.origin}: the rename rule makes {name[:300]!r} of {image},"
-                    " which cannot be a name"
+                    f"{rule.origin}: the rename rule creates {name[:300]!r} from {image},"
+                    " which is not a valid name"
                 )
             return complete
     return None
@@ -127,7 +127,7 @@ def check_template(template: str, match: re.Pattern[str]) -> None:
             f"`match` has no group for {{{unknown[0]}}}; its named groups are {groups}"
         )
     if set("{}") & set(_PLACEHOLDER.sub("", template)):
-        raise UsageError("a brace may only stand around the name of a group, as in {path}")
+        raise UsageError("braces are allowed only around the name of a group, as in {path}")
 
 
 def _select_tags(
@@ -189,9 +189,9 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
         differing = _differences(first, request)
         if differing:
             raise ConflictError(
-                f"{name} is asked for at {first.origin} and at {request.origin},"
+                f"{name}: requested at {first.origin} and at {request.origin},"
                 f" with different {' and '.join(differing)}",
-                hint="leave one of them out, or let them agree",
+                hint="remove one of them, or make them equal",
             )
     return tuple(merged.values())
 
@@ -218,8 +218,8 @@ def _refuse_collisions(requests: Iterable[ImageRequest]) -> None:
         if first is not request:
             raise ConflictError(
                 f"{first.label} ({first.origin}) and {request.label} ({request.origin})"
-                f" would both be called {request.rename}",
-                hint="change `rename` so that each image has a name of its own",
+                f" have the same target name {request.rename}",
+                hint="change `rename` so that each image has its own name",
             )
 
 

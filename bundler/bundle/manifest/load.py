@@ -101,7 +101,7 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
     name = _read_name(get_member(head, "name"), path, loader.findings)
     loader.findings.raise_if_any()
     if not loader.entries:
-        loader.findings.add(Position(str(path), 1, 1), "no image is asked for")
+        loader.findings.add(Position(str(path), 1, 1), "no images")
         loader.findings.raise_if_any()
     expires = get_member(head, "expires")
     match = _DURATION.fullmatch(expires) if isinstance(expires, ScalarNode) else None
@@ -264,7 +264,7 @@ def _read_name(value: Value | None, path: Path, findings: Findings) -> str:
     if _NAME.fullmatch(path.stem) is None:
         findings.add(
             Position(str(path), 1, 1),
-            f"the file's name, {path.stem[:80]!r}, cannot name a bundle; add name: with up to 64"
-            " lower-case letters, digits, '.', '_' and '-'",
+            f"the file's name, {path.stem[:80]!r}, is not a valid bundle name; add name: with up to"
+            " 64 lower-case letters, digits, '.', '_' and '-'",
         )
     return path.stem

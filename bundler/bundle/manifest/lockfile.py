@@ -138,7 +138,7 @@ def read(path: Path) -> Lock:
             findings.add(item.at, str(error))
             continue
         if image.label in seen:
-            findings.add(item.at, f"{image.label} is here already")
+            findings.add(item.at, f"{image.label} is listed twice")
         seen.add(image.label)
         images.append(image)
     findings.raise_if_any(hint=_AGAIN)

@@ -58,7 +58,9 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
     target = _read_target(get_member(value, "target"), context)
     override = read_override(value, context)
     if override != RegistryOverride() and isinstance(target, DirectoryTarget):
-        findings.add(value.at, f"{target} is no registry that credentials, tls or limits are for")
+        findings.add(
+            value.at, f"{target} is not a registry; credentials, tls and limits do not apply"
+        )
     findings.raise_if_any()
     assert target is not None  # noqa: S101 - else there is a finding
     names = get_member(value, "names")

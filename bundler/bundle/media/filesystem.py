@@ -119,7 +119,8 @@ def check_directory(
     existing = _find_nearest_existing(bundle)
     if not existing.is_dir():
         raise MediumError(
-            f"{existing}: not a directory", hint="name a directory; it is made if it is missing"
+            f"{existing}: not a directory",
+            hint="specify a directory; it is created if it does not exist",
         )
     if not on_system_disk:
         _refuse_unmounted(existing, medium)
@@ -133,13 +134,13 @@ def check_directory(
     if medium.read_only:
         raise MediumError(
             f"{bundle}: the medium at {medium.mount_point} is mounted read-only",
-            hint="slide the stick's lock, or mount it writable: "
+            hint="unlock the write protection, or mount it writable: "
             f"mount -o remount,rw {medium.mount_point}",
         )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise MediumError(
-            f"{existing}: you may not write there",
-            hint="name another directory, or ask for the right to write in this one",
+            f"{existing}: no write permission",
+            hint="specify another directory, or request write permission",
         )
     if existing == bundle.absolute():
         _refuse_foreign(bundle, bundle / stream)
@@ -220,10 +221,10 @@ def _refuse_unmounted(existing: Path, medium: Medium) -> None:
         return
     if not _list_names(existing):
         raise MediumError(
-            f"{existing}: no medium is mounted there, it is an empty directory of the file system"
+            f"{existing}: no medium is mounted: it is an empty directory of the file system"
             f" at {medium.mount_point}",
             path=str(existing),
-            hint="mount the medium, or add --on-system-disk to write there all the same",
+            hint="mount the medium, or add --on-system-disk to write there anyway",
         )
 
 
@@ -239,8 +240,8 @@ def _refuse_foreign(bundle: Path, better: Path) -> None:
         return
     if layout.INDEX in names and _is_foreign_layout(bundle):
         raise MediumError(
-            f"{bundle}: holds an image layout that is not a bundle",
-            hint=f"name a directory of its own for the bundle, such as {better}",
+            f"{bundle}: contains an image layout that is not a bundle",
+            hint=f"specify a directory for the bundle alone, such as {better}",
         )
     foreign = [name for name in names if not (name == STAGING or layout.may_be_left_over(name))]
     if layout.IMAGES in names:
@@ -248,8 +249,8 @@ def _refuse_foreign(bundle: Path, better: Path) -> None:
         foreign += [f"{layout.IMAGES}/{name}" for name in images if not layout.is_image(name)]
     if foreign:
         raise MediumError(
-            f"{bundle}: holds other files: {shortlist(foreign)}",
-            hint=f"name a directory of its own for the bundle, such as {better}",
+            f"{bundle}: contains other files: {shortlist(foreign)}",
+            hint=f"specify a directory for the bundle alone, such as {better}",
         )
 
 

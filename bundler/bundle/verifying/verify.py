@@ -109,7 +109,7 @@ class Verification:
             raise DamagedBundleError(
                 f"the bundle is damaged: {count(len(self.findings), 'finding')}",
                 [str(finding) for finding in self.findings],
-                hint="copy the named files again, or run the export again: it mends them",
+                hint="copy these files again, or run the export again, which repairs them",
             )
         if self.distrust is not None:
             raise self.distrust
@@ -228,7 +228,9 @@ class _Check:
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
                 self.add(
-                    "special", path, "not a plain file, but a link, a directory, a pipe or a device"
+                    "special",
+                    path,
+                    "not a regular file but a link, a directory, a pipe or a device",
                 )
             elif path in listed or not directory.is_listed(path):
                 continue
@@ -278,7 +280,7 @@ def _read_inventory(
     try:
         authentication = authenticate(check.bundle, keys)
     except NotFoundError:
-        check.add("missing", path, "missing: the export or the copy did not end")
+        check.add("missing", path, "missing: the export or the copy was interrupted")
         return None, None, ()
     except (IntegrityError, LimitError, MediumError) as error:
         check.add("unreadable", path, _format_reason(error, check.bundle, path))
@@ -299,7 +301,7 @@ def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
     try:
         raw = directory.read_file(check.bundle, directory.SUMS, checksums.MAX_SUMS)
         if known is not None and checksums.describe(raw, known.sums.count) != known.sums:
-            check.add("damaged", directory.SUMS, f"not the file that {directory.INVENTORY} names")
+            check.add("damaged", directory.SUMS, f"digest differs from {directory.INVENTORY}")
             return unlisted
         listed = checksums.parse(raw)
     except NotFoundError:
@@ -370,7 +372,7 @@ def _compare_index(check: _Check, known: Inventory) -> None:
             check.add("index", directory.INDEX, text)
     named = {image_layout.get_name(entry) for entry in entries}
     for name in (name for name in roots if name not in named):
-        check.add("index", directory.INDEX, f"{name} is missing from it")
+        check.add("index", directory.INDEX, f"{name} is missing")
 
 
 def _unique(*digests: Digest | None) -> tuple[Digest, ...]:
@@ -381,7 +383,7 @@ def _create_expired_error(known: Inventory) -> ExpiredError:
     when = "" if known.expires is None else timestamps.format_utc(known.expires)
     return ExpiredError(
         f"the bundle expired at {when}",
-        hint="export it again; if the date here is wrong, set the clock",
+        hint="export it again; if the clock of this computer is wrong, set it",
     )
 
 

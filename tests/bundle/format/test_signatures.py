@@ -52,7 +52,7 @@ def test_no_signature_by_a_given_key_is_not_authenticated():
 
 
 def test_without_a_key_nothing_is_authenticated():
-    with pytest.raises(UnauthenticatedError, match="no key was given"):
+    with pytest.raises(UnauthenticatedError, match="no key was specified"):
         signing.authenticate(RAW, signing.sign(RAW, [KEY]), [])
 
 

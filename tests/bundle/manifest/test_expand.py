@@ -184,7 +184,7 @@ def test_the_name_inside_is_the_entrys_or_the_first_rules(reference, rename, rul
 
 def test_a_rule_that_makes_no_name_is_named():
     rules = (RenameRule(re.compile("(?P<x>:.*)?"), "A{x}", "m.yaml:9"),)
-    with pytest.raises(InvalidReferenceError, match=r"^m\.yaml:9: the rename rule makes 'A'"):
+    with pytest.raises(InvalidReferenceError, match=r"^m\.yaml:9: the rename rule creates 'A'"):
         find_target_name(ImageReference.parse("quay.io/a/b:1"), None, rules)
 
 
@@ -282,7 +282,7 @@ def test_the_same_image_asked_for_twice_is_one(meant):
 )
 def test_two_wishes_for_one_image_are_a_conflict_that_names_both(meant, more, word):
     with pytest.raises(
-        ConflictError, match=rf"a:1 is asked for at m\.yaml:2 and at m\.yaml:3, with.* {word}$"
+        ConflictError, match=rf"a:1: requested at m\.yaml:2 and at m\.yaml:3, with.* {word}$"
     ):
         meant(f"images:\n  - a:1\n  - {{ref: a:1, {more}}}\n")
 
@@ -300,5 +300,5 @@ def test_two_images_of_one_name_inside_are_a_conflict_that_names_both(meant):
         )
     assert str(caught.value) == (
         "quay.io/x/app:1 (m.yaml:1) and ghcr.io/x/app:1 (m.yaml:1)"
-        " would both be called mirror/x/app:1"
+        " have the same target name mirror/x/app:1"
     )

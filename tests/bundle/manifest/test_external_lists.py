@@ -86,7 +86,7 @@ def test_a_list_has_one_reference_in_each_line(load):
 
 def test_mistakes_in_a_list_are_all_named(load):
     assert mistakes(load, "nginx\na:1 b:1\n  A:1\nc:1\n") == [
-        ":1:1: nginx has no tag; add a tag or a digest, or write repo: and select:",
+        ":1:1: nginx: no tag or digest; add one, or write repo: and select:",
         ":2:1: expected one reference in a line, got several words",
         ":3:3: 'A:1': a repository's name must be in lower case",
     ]

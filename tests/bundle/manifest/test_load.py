@@ -201,6 +201,6 @@ def test_a_file_that_is_not_there_is_not_a_mistake_in_it(tmp_path):
 
 
 def test_a_file_that_cannot_name_a_bundle_says_so(load):
-    with pytest.raises(InvalidBundleManifestError, match="'My Plant', cannot name a bundle"):
+    with pytest.raises(InvalidBundleManifestError, match="'My Plant', is not a valid bundle name"):
         load("images: [a:1]", name="My Plant.yaml")
     assert load("name: mine\nimages: [a:1]", name="My Plant.yaml").name == "mine"

@@ -199,7 +199,7 @@ def test_a_lock_that_was_damaged_by_hand_says_where(tmp_path, before, after, exp
 def test_an_image_that_is_locked_twice_is_a_mistake(tmp_path):
     path = tmp_path / "m.lock.yaml"
     locks.write(path, lock(image("quay.io/x/app:1"), image("quay.io/x/app:1", "b")))
-    with pytest.raises(InvalidBundleManifestError, match=r"quay\.io/x/app:1 is here already"):
+    with pytest.raises(InvalidBundleManifestError, match=r"quay\.io/x/app:1 is listed twice"):
         locks.read(path)
 
 

@@ -66,7 +66,7 @@ def test_a_key_named_by_mistake_is_not_shown(mistakes):
         ("images: nginx:1.27", "m.yaml:1:9: `images`: expected a list, got 'nginx:1.27'"),
         ("images: [a:1]\ninclude: x.txt", "m.yaml:2:10: `include`: expected a list, got 'x.txt'"),
         ("- nginx:1.27", "m.yaml:1:1: expected a bundle manifest, got a list"),
-        ("name: x", "m.yaml:1:1: no image is asked for"),
+        ("name: x", "m.yaml:1:1: no images"),
         ("images: [a:1]\nname:", "m.yaml:2:6: `name`: expected up to 64"),
         ('images: [a:1]\nname: "x\\n"', "m.yaml:2:7: `name`: expected up to 64"),
         ('images: [a:1]\nexpires: "1d\\n"', "m.yaml:2:10: `expires`: expected a time"),
@@ -93,16 +93,19 @@ def test_a_key_named_by_mistake_is_not_shown(mistakes):
         ("images: [{ref: 'a:1', platforms: [amd64]}]", "'amd64' is not a platform"),
         ("images: [{ref: 'a:1', platforms: []}]", "`platforms`: the list is empty"),
         ("images: [{ref: 'a:1', referrers: true}]", "expected `all` or `none`, got 'true'"),
-        ("images: [{ref: 'a:1', rename: 'host:5000/x'}]", "is not a name such as infra/app:v2.1"),
+        (
+            "images: [{ref: 'a:1', rename: 'host:5000/x'}]",
+            "is not a target name such as infra/app:v2.1",
+        ),
         (f"images: ['a@{DIGEST}x']", "is not a sha256 or sha512 digest"),
         (
             f"images: [{{ref: 'a@{DIGEST}', platforms: [linux/amd64, linux/arm64]}}]",
-            "leaving platforms out makes another; say platforms: all, or index: sparse",
+            "selecting platforms changes the digest that is specified; write platforms: all",
         ),
         ("images: ['oci://ghcr.io/org/chart:1']", "write its plain name, host/path:tag"),
         ("images: ['https://quay.io/a/b:1']", "write the plain name, quay.io/a/b:1"),
-        ("images: ['docker-daemon:a:1']", "docker-daemon: is not a transport"),
-        ("images: ['containers-storage:a:1']", "containers-storage: is not a transport"),
+        ("images: ['docker-daemon:a:1']", "docker-daemon: is not supported"),
+        ("images: ['containers-storage:a:1']", "containers-storage: is not supported"),
         ("images: ['oci:']", "after oci: comes a path"),
         (f"images: [a:1]\nexclude: {{images: ['{'x' * 513}']}}", "longer than 512 characters"),
         ("images: [a:1]\nexclude: {images: ['[[a]']}\nx: y", "unknown key `x`"),
@@ -111,8 +114,8 @@ def test_a_key_named_by_mistake_is_not_shown(mistakes):
             "images: [a:1]\nrename: [{match: '(?P<path>.+)', to: '{host}/{path}'}]",
             "m.yaml:2:38: `match` has no group for {host}; its named groups are {path}",
         ),
-        ("images: [a:1]\nrename: [{match: 'x', to: '{'}]", "a brace may only stand around"),
-        ("images: [a:1]\nrename: [{match: '(?P<p>x)', to: '{p.q}'}]", "a brace may only stand"),
+        ("images: [a:1]\nrename: [{match: 'x', to: '{'}]", "braces are allowed only around"),
+        ("images: [a:1]\nrename: [{match: '(?P<p>x)', to: '{p.q}'}]", "braces are allowed only"),
         ("images: [a:1]\nregistries: {'bad host': {}}", "is not a registry's host[:port]"),
         (
             "images: [a:1]\nregistries: {h: {tls: {plainHttp: yes}}}",
@@ -210,7 +213,7 @@ def test_mistakes_in_an_included_file_are_named_there(mistakes, tmp_path):
     assert mistakes("include: [sub/base.yaml, sub/list.txt]\nnmae: x\n") == [
         "m.yaml:2:1: unknown key `nmae`; did you mean `name`?",
         "sub/base.yaml:1:1: unknown key `imagse`; did you mean `images`?",
-        "sub/list.txt:3:3: b has no tag; add a tag or a digest, or write repo: and select:",
+        "sub/list.txt:3:3: b: no tag or digest; add one, or write repo: and select:",
         "sub/list.txt:4:1: expected one reference in a line, got several words",
     ]
 

@@ -67,7 +67,7 @@ def test_a_folder_lies_beside_the_file(load, tmp_path):
         ("target: registry.inside", "t.yaml:1:9: `target`: expected a place such as docker://"),
         ("target: docker://Registry/UP", "expected docker://host[:port][/prefix] in lower case"),
         ("target: docker://u:hunter2@h/a", "a text with credentials is not a registry"),
-        ("target: oci:a\ntls: {plainHttp: true}", "t.yaml:1:1: oci:a is no registry"),
+        ("target: oci:a\ntls: {plainHttp: true}", "t.yaml:1:1: oci:a is not a registry"),
         ("target: oci:a\nexisting: skp", "did you mean `skip`?"),
         ("target: oci:a\nnames: [a=b]", "`names`: expected a mapping, got a list"),
         ("target: oci:a\nkeephost: true", "unknown key `keephost`; did you mean `keepHost`?"),

@@ -37,7 +37,7 @@ def test_all_mistakes_are_reported_in_the_order_of_the_file(mistakes):
         "m.yaml:1:1: unknown key `nme`; did you mean `name`?",
         "m.yaml:2:10: `expires`: expected a time such as 12h, 120d or 4w, got 'soon'",
         (
-            "m.yaml:4:5: quay.io/prometheus/prometheus has no tag; add a tag or a digest,"
+            "m.yaml:4:5: quay.io/prometheus/prometheus: no tag or digest; add one,"
             " or write repo: and select:"
         ),
         "m.yaml:5:11: 'Nginx:1.27': a repository's name must be in lower case",

@@ -28,21 +28,9 @@ from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
 from tests.fakes.memory import MemoryStore
+from tests.transports.handwritten import write_directory
 
 VERSION = b"Directory Transport Version: 1.1\n"
-
-
-def write(path, store):
-    """A directory, written by hand; its image is the one with a name."""
-    path.mkdir(exist_ok=True)
-    for digest, data in store.blobs.items():
-        manifest = contents.node(store, digest).kind == "manifest"
-        stem = digest.hex if digest.algorithm == "sha256" else f"sha512-{digest.hex}"
-        (path / f"{stem}{'.manifest.json' if manifest else ''}").write_bytes(data)
-    (root,) = store.names.values()
-    (path / f"{root.digest.hex}.manifest.json").rename(path / "manifest.json")
-    (path / "version").write_bytes(VERSION)
-    return path
 
 
 class OneImage:
@@ -57,7 +45,7 @@ class OneImage:
 class TestSource(OneImage, SourceContract):
     @pytest.fixture
     def filled(self, tmp_path):
-        return lambda store: DirectorySource(write(tmp_path / "image", store))
+        return lambda store: DirectorySource(write_directory(tmp_path / "image", store))
 
     def test_resolve_reports_an_unknown_name(self, image):
         _, _, source = image
@@ -73,13 +61,6 @@ class TestDestination(OneImage, DestinationContract):
     @pytest.fixture
     def source(self, tmp_path):
         return lambda: DirectorySource(tmp_path / "new" / "image")
-
-
-@pytest.fixture
-def store():
-    store = MemoryStore()
-    store.add_image("app", layers=[b"one", b"two"])
-    return store
 
 
 def publish(path, store):
@@ -102,7 +83,7 @@ def test_path_may_contain_colons():
 
 def test_commit_writes_the_files_of_the_format(tmp_path, store):
     publish(tmp_path / "d", store)
-    assert files(tmp_path / "d") == files(write(tmp_path / "by-hand", store))
+    assert files(tmp_path / "d") == files(write_directory(tmp_path / "by-hand", store))
 
 
 def test_manifests_of_an_index_are_stored_as_files(tmp_path):
@@ -110,7 +91,7 @@ def test_manifests_of_an_index_are_stored_as_files(tmp_path):
     image = store.add_image(layers=[b"one"])
     store.add_index("app", manifests=[image])
     publish(tmp_path / "d", store)
-    assert files(tmp_path / "d") == files(write(tmp_path / "by-hand", store))
+    assert files(tmp_path / "d") == files(write_directory(tmp_path / "by-hand", store))
     assert f"{image.digest.hex}.manifest.json" in files(tmp_path / "d")
 
 
@@ -123,7 +104,7 @@ def test_sha512_digest_needs_version_1_2(tmp_path):
     assert found["version"] == b"Directory Transport Version: 1.2\n"
     assert found[f"sha512-{image.digest.hex}.manifest.json"] == store.blobs[image.digest]
     publish(tmp_path / "d", other := _other())
-    assert files(tmp_path / "d") == files(write(tmp_path / "by-hand", other))
+    assert files(tmp_path / "d") == files(write_directory(tmp_path / "by-hand", other))
 
 
 def test_commit_removes_files_of_the_former_image(tmp_path, store):
@@ -131,7 +112,9 @@ def test_commit_removes_files_of_the_former_image(tmp_path, store):
     (tmp_path / "d/signature-1").write_bytes(b"of the former image")
     (tmp_path / "d/notes.txt").write_bytes(b"somebody else's")
     publish(tmp_path / "d", other := _other())
-    expected = files(write(tmp_path / "by-hand", other)) | {"notes.txt": b"somebody else's"}
+    expected = files(write_directory(tmp_path / "by-hand", other)) | {
+        "notes.txt": b"somebody else's"
+    }
     assert files(tmp_path / "d") == expected
 
 
@@ -196,7 +179,7 @@ def test_temporary_files_of_a_killed_run_are_removed(tmp_path):
 
 
 def test_damaged_root_is_pushed_again(tmp_path, store):
-    path = write(tmp_path / "d", store)
+    path = write_directory(tmp_path / "d", store)
     raw = (path / "manifest.json").read_bytes()
     (path / "manifest.json").write_bytes(raw[:-1] + b" ")
     with closing(DirectoryDestination(path)) as destination:
@@ -213,7 +196,7 @@ def test_directory_without_an_image_is_reported(tmp_path):
 
 @pytest.mark.parametrize("name", ["manifest.json", "blob"])
 def test_pipe_in_place_of_a_manifest_is_refused(tmp_path, store, name):
-    path = write(tmp_path / "d", store)
+    path = write_directory(tmp_path / "d", store)
     digest = next(iter(store.blobs))
     name = digest.hex if name == "blob" else name
     (path / name).unlink()
@@ -224,7 +207,7 @@ def test_pipe_in_place_of_a_manifest_is_refused(tmp_path, store, name):
 
 
 def test_size_of_the_manifest_is_limited(tmp_path, store):
-    path = write(tmp_path / "d", store)
+    path = write_directory(tmp_path / "d", store)
     with (path / "manifest.json").open("r+b") as file:
         file.truncate(5 * 1024 * 1024)
     with closing(DirectorySource(path)) as source, pytest.raises(LimitError):

@@ -25,19 +25,9 @@ from tests.contracts import contents
 from tests.contracts.destination import DestinationContract, assert_whole
 from tests.contracts.source import SourceContract
 from tests.fakes.memory import MemoryStore
-from tests.transports.directory import test_transport
+from tests.transports.handwritten import write_tree
 
 COPIES = OpenOptions(settings=None, duplicate_blobs=True)
-
-
-def write(path, store):
-    """A tree of directories, each written by hand."""
-    for name, root in store.names.items():
-        (path / "images").mkdir(exist_ok=True, parents=True)
-        one = MemoryStore()
-        one.blobs, one.names = store.blobs, {name: root}
-        test_transport.write(path / "images" / root.digest.hex, one)
-    return path
 
 
 class ByDigest:
@@ -50,7 +40,7 @@ class ByDigest:
 class TestSource(ByDigest, SourceContract):
     @pytest.fixture
     def filled(self, tmp_path):
-        return lambda store: DirectoryTreeSource(write(tmp_path / "tree", store))
+        return lambda store: DirectoryTreeSource(write_tree(tmp_path / "tree", store))
 
     def test_resolve_reports_an_unknown_name(self, image):
         _, _, source = image
@@ -245,7 +235,7 @@ def test_names_that_differ_only_by_case_conflict(tmp_path, store):
 
 
 def test_link_to_an_image_is_not_followed(tmp_path, store):
-    write(tmp_path / "elsewhere", store)
+    write_tree(tmp_path / "elsewhere", store)
     (tmp_path / "t").mkdir()
     (tmp_path / "t/images").symlink_to(tmp_path / "elsewhere/images")
     with closing(DirectoryTreeSource(tmp_path / "t")) as source:

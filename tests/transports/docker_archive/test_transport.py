@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import json
 import lzma
-import tarfile
 
 import pytest
 import zstandard
@@ -27,23 +25,10 @@ from bundler.oci.digest import Digest
 from bundler.ports import Node, OpenOptions, SynthesizesManifests
 from bundler.transports.docker_archive.transport import DockerArchiveSource
 from tests.contracts.source import SourceContract, read
+from tests.fakes import tars
+from tests.transports.handwritten import pack, unpack
 
 OPTIONS = OpenOptions(settings=None)
-
-
-def pack(members, *, links=None):
-    """A tar of ``members``, and of ``links`` from names to targets."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, data in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-        for name, target in (links or {}).items():
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.linkname = tarfile.SYMTYPE, target
-            archive.addfile(entry)
-    return buffer.getvalue()
 
 
 def image(*layers, tags=("example.com/app:1",), **named):
@@ -92,7 +77,7 @@ class TestSource(SourceContract):
             entries, members = [], {}
             for name, root in store.names.items():
                 parsed = manifest.parse(store.blobs[root.digest], None)
-                layers = [_unpacked(store.blobs[one.digest]) for one in parsed.layers]
+                layers = [unpack(store.blobs[one.digest]) for one in parsed.layers]
                 names = [f"{Digest.of(data).hex}.tar" for data in layers]
                 config = f"{parsed.config.digest.hex}.json"
                 members |= dict(zip(names, layers, strict=True))
@@ -105,10 +90,6 @@ class TestSource(SourceContract):
             return DockerArchiveSource(path, OPTIONS)
 
         return fill
-
-
-def _unpacked(data):
-    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
 
 
 @pytest.mark.parametrize(
@@ -189,7 +170,9 @@ def test_links_are_resolved_inside_the_archive(opened):
     members = image(b"layer")
     name = f"{Digest.of(b'layer').hex}/layer.tar"
     members["blobs/real.tar"] = members.pop(name)
-    source = opened(pack(members, links={name: "../via", "via": "blobs/real.tar"}))
+    source = opened(
+        pack(members, tars.symlink(name, "../via"), tars.symlink("via", "blobs/real.tar"))
+    )
     source.resolve()
     assert read(source, Node("layer", "x", Digest.of(b"layer"))) == b"layer"
 
@@ -206,7 +189,7 @@ def test_links_are_resolved_inside_the_archive(opened):
 def test_link_out_of_the_archive_is_refused(opened, links):
     members = image(b"layer", entry={"Layers": ["a/layer.tar"]})
     with pytest.raises(MalformedError):
-        opened(pack(members, links=links)).resolve()
+        opened(pack(members, *(tars.symlink(*link) for link in links.items()))).resolve()
 
 
 @pytest.mark.parametrize(

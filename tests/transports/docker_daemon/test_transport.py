@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import socket
 import tempfile
 import threading
@@ -34,6 +32,7 @@ from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract, read
 from tests.fakes.engine import FakeEngine
 from tests.fakes.memory import MemoryStore
+from tests.transports.handwritten import docker_archive_files, unpack
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def test_engine_can_listen_on_a_port(tmp_path):
     root = store.add_image("app", layers=[b"one" * 9000])
     with FakeEngine(tcp=True) as engine:
         options = OpenOptions(settings=None, daemon_host=engine.host, scratch=tmp_path)
-        engine.add(members_of(store, root), "app:latest")
+        engine.add(docker_archive_files(store, root), "app:latest")
         with closing(source("app", options)) as opened:
             assert opened.resolve()
 
@@ -64,24 +63,6 @@ def source(text, options):
     return transports.open_source(reference, options)
 
 
-def members_of(store, root):
-    """What ``docker save`` would write of an image in ``store``."""
-    parsed = manifest.parse(store.blobs[root.digest], None)
-    layers = [_unpacked(store.blobs[one.digest]) for one in parsed.layers]
-    names = [f"{Digest.of(data).hex}/layer.tar" for data in layers]
-    config = f"{parsed.config.digest.hex}.json"
-    entry = {"Config": config, "RepoTags": None, "Layers": names}
-    return {
-        config: store.blobs[parsed.config.digest],
-        **dict(zip(names, layers, strict=True)),
-        "manifest.json": json.dumps([entry]).encode(),
-    }
-
-
-def _unpacked(data):
-    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-
-
 class TestSource(SourceContract):
     keeps_bytes = False
     many_images = False
@@ -93,7 +74,7 @@ class TestSource(SourceContract):
     def filled(self, engine, options):
         def fill(store):
             for name, root in store.names.items():
-                engine.add(members_of(store, root), f"{name}:latest")
+                engine.add(docker_archive_files(store, root), f"{name}:latest")
             return source("app", options)
 
         return fill
@@ -165,7 +146,7 @@ def test_engine_is_queried_by_the_short_name(engine, options, text, asked):
 def store(engine):
     store = MemoryStore()
     root = store.add_image("app", layers=[b"one" * 9000, b"two"])
-    engine.add(members_of(store, root), "app:latest")
+    engine.add(docker_archive_files(store, root), "app:latest")
     return store
 
 
@@ -278,7 +259,7 @@ def test_loaded_image_keeps_config_and_layers(engine, options):
         parsed = manifest.parse(read(opened, Node.of(opened.resolve(), "manifest")), None)
         assert parsed.config.digest == pushed.config.digest
         assert [read(opened, Node.of(one, "layer")) for one in parsed.layers] == [
-            _unpacked(store.blobs[one.digest]) for one in pushed.layers
+            unpack(store.blobs[one.digest]) for one in pushed.layers
         ]
     assert list(options.scratch.iterdir()) == []
 

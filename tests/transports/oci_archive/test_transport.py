@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import fcntl
 import gzip
-import io
 import json
 import lzma
 import os
@@ -36,35 +35,11 @@ from bundler.transports.oci_layout.reference import LayoutReference
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract, read
+from tests.fakes import tars
 from tests.fakes.memory import MemoryStore
+from tests.transports.handwritten import LAYOUT_MARK, REF_NAME, layout_files, pack
 
-MARK = b'{"imageLayoutVersion":"1.0.0"}'
 OPTIONS = OpenOptions(settings=None)
-REF_NAME = "org.opencontainers.image.ref.name"
-
-
-def members_of(store):
-    """An archive's members, made by hand."""
-    entries = [
-        root.to_json() | {"annotations": {REF_NAME: name}} for name, root in store.names.items()
-    ]
-    blobs = {f"blobs/{one.algorithm}/{one.hex}": data for one, data in store.blobs.items()}
-    index = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
-    return blobs | {"index.json": index, "oci-layout": MARK}
-
-
-def pack(members, links=()):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-        for name, target, kind in links:
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.linkname = kind, target
-            archive.addfile(entry)
-    return buffer.getvalue()
 
 
 def opened_source(path, options=OPTIONS):
@@ -83,7 +58,7 @@ class TestSource(SourceContract):
     @pytest.fixture
     def filled(self, tmp_path):
         def fill(store):
-            (tmp_path / "a.tar").write_bytes(pack(members_of(store)))
+            (tmp_path / "a.tar").write_bytes(pack(layout_files(store)))
             return opened_source(tmp_path / "a.tar")
 
         return fill
@@ -102,16 +77,9 @@ class TestDestination(DestinationContract):
 
 
 @pytest.fixture
-def store():
-    store = MemoryStore()
-    store.add_image("app", layers=[b"one" * 5000, b"two"])
-    return store
-
-
-@pytest.fixture
 def archive(tmp_path, store):
     path = tmp_path / "a.tar"
-    path.write_bytes(pack(members_of(store)))
+    path.write_bytes(pack(layout_files(store)))
     return path
 
 
@@ -177,7 +145,7 @@ def test_referrers_are_listed(tmp_path):
     store = MemoryStore()
     subject = store.add_image("app", layers=[b"x"])
     artifact = store.add_artifact("sbom", subject=subject)
-    (tmp_path / "a.tar").write_bytes(pack(members_of(store)))
+    (tmp_path / "a.tar").write_bytes(pack(layout_files(store)))
     with closing(opened_source(tmp_path / "a.tar")) as source:
         assert [one.digest for one in source.referrers(subject.digest)] == [artifact.digest]
 
@@ -187,7 +155,7 @@ def test_referrers_are_listed(tmp_path):
     [(tarfile.SYMTYPE, "/etc/passwd"), (tarfile.SYMTYPE, "x"), (tarfile.LNKTYPE, "index.json")],
 )
 def test_archive_with_links_is_refused(tmp_path, store, kind, target):
-    data = pack(members_of(store), links=[("blobs/sha256/link", target, kind)])
+    data = pack(layout_files(store), tars.member("blobs/sha256/link", kind=kind, linkname=target))
     (tmp_path / "a.tar").write_bytes(data)
     with pytest.raises(MalformedError, match=r"is a link|not the name of a member"):
         opened_source(tmp_path / "a.tar")
@@ -211,7 +179,7 @@ def test_archive_with_links_is_refused(tmp_path, store, kind, target):
     ids=["no-index", "empty", "traversal", "huge", "version", "huge-mark", "parent", "absolute"],
 )
 def test_archive_without_a_layout_is_refused(tmp_path, store, change, error):
-    members = {**members_of(store), **change}
+    members = {**layout_files(store), **change}
     data = pack({name: data for name, data in members.items() if data is not None})
     (tmp_path / "a.tar").write_bytes(data)
     with pytest.raises(error, match=r"a\.tar"):
@@ -227,7 +195,7 @@ def test_docker_archive_is_refused_with_a_hint(tmp_path):
 
 def test_truncated_archive_is_refused(archive):
     data = archive.read_bytes()
-    whole = data.index(MARK) + 512
+    whole = data.index(LAYOUT_MARK) + 512
     for end in (600, 5000, whole - 512, whole):
         archive.write_bytes(data[:end])
         with pytest.raises(MalformedError):
@@ -242,11 +210,11 @@ def test_archive_contains_the_members_of_a_layout(tmp_path, store):
         index = json.loads(found.extractfile("index.json").read())
     assert [one.name for one in members[:2]] == ["blobs", "blobs/sha256"]
     assert [one.name for one in members[-2:]] == ["index.json", "oci-layout"]
-    assert {one.name for one in members} - {"blobs", "blobs/sha256"} == set(members_of(store))
+    assert {one.name for one in members} - {"blobs", "blobs/sha256"} == set(layout_files(store))
     assert {(one.uid, one.gid, one.mtime, one.mode & 0o777) for one in members if one.isreg()} == {
         (0, 0, 0, 0o644)
     }
-    assert mark == MARK
+    assert mark == LAYOUT_MARK
     assert [one["annotations"] for one in index["manifests"]] == [{REF_NAME: "app"}]
 
 

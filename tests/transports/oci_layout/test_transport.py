@@ -36,24 +36,7 @@ from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
 from tests.fakes.memory import MemoryStore
-
-MARK = b'{"imageLayoutVersion":"1.0.0"}'
-
-
-def write(path, store):
-    """A layout, written by hand."""
-    for digest, data in store.blobs.items():
-        blob = path / "blobs" / digest.algorithm / digest.hex
-        blob.parent.mkdir(parents=True, exist_ok=True)
-        blob.write_bytes(data)
-    path.mkdir(exist_ok=True)
-    (path / "oci-layout").write_bytes(MARK)
-    entries = [
-        root.to_json() | {"annotations": {"org.opencontainers.image.ref.name": name}}
-        for name, root in store.names.items()
-    ]
-    (path / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": entries}))
-    return path
+from tests.transports.handwritten import LAYOUT_MARK, write_layout
 
 
 class TestSource(SourceContract):
@@ -61,7 +44,7 @@ class TestSource(SourceContract):
     def filled(self, tmp_path):
         def fill(store):
             shutil.rmtree(tmp_path / "layout", ignore_errors=True)
-            return LayoutSource(write(tmp_path / "layout", store))
+            return LayoutSource(write_layout(tmp_path / "layout", store))
 
         return fill
 
@@ -74,18 +57,6 @@ class TestDestination(DestinationContract):
     @pytest.fixture
     def source(self, tmp_path):
         return lambda: LayoutSource(tmp_path / "new" / "layout")
-
-
-@pytest.fixture
-def store():
-    store = MemoryStore()
-    store.add_image("app", layers=[b"one", b"two"])
-    return store
-
-
-@pytest.fixture
-def layout(tmp_path, store):
-    return write(tmp_path / "layout", store)
 
 
 def publish(path, store, *names, annotations=None):
@@ -140,7 +111,7 @@ def test_commit_writes_the_files_of_a_layout(tmp_path, store):
         "blobs/sha256",
         *(f"blobs/sha256/{digest.hex}" for digest in store.blobs),
     }
-    assert (tmp_path / "l/oci-layout").read_bytes() == MARK
+    assert (tmp_path / "l/oci-layout").read_bytes() == LAYOUT_MARK
     assert (tmp_path / "l/index.json").read_bytes() == (
         '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{'
         f'"mediaType":"{root.media_type}","digest":"{root.digest}","size":{root.size},'
@@ -317,7 +288,7 @@ def test_link_in_place_of_a_blob_directory_is_not_followed(layout, store, tmp_pa
 
 
 def test_link_at_the_path_of_a_blob_is_replaced(tmp_path, store):
-    path = write(tmp_path / "l", store)
+    path = write_layout(tmp_path / "l", store)
     victim = tmp_path / "victim"
     victim.write_text("untouched")
     name, _ = blob(path, store)

@@ -1,0 +1,22 @@
+"""Images for the tests of several transports."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.memory import MemoryStore
+from tests.transports.handwritten import write_layout
+
+
+@pytest.fixture
+def store():
+    """A store with the image ``app``, which has two layers."""
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one" * 5000, b"two"])
+    return store
+
+
+@pytest.fixture
+def layout(tmp_path, store):
+    """The path of a layout with the image ``app``."""
+    return write_layout(tmp_path / "layout", store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.memory import MemoryStore
-from tests.transports.handwritten import write_layout
+from tests.transports.handwritten import layout_files, pack, write_layout
 
 
 @pytest.fixture
@@ -20,3 +20,10 @@ def store():
 def layout(tmp_path, store):
     """The path of a layout with the image ``app``."""
     return write_layout(tmp_path / "layout", store)
+
+
+@pytest.fixture
+def archive(tmp_path, store):
+    path = tmp_path / "a.tar"
+    path.write_bytes(pack(layout_files(store)))
+    return path

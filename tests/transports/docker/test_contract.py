@@ -13,13 +13,6 @@ from bundler.ports import OpenOptions
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
-from tests.fakes.registry import FakeRegistry
-
-
-@pytest.fixture
-def registry():
-    with FakeRegistry() as running:
-        yield running
 
 
 @pytest.fixture

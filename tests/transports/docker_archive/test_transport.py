@@ -17,7 +17,6 @@ from bundler.errors import (
     LimitError,
     MalformedError,
     MissingFileError,
-    NotADockerArchiveError,
     NotFoundError,
 )
 from bundler.oci import manifest
@@ -26,43 +25,8 @@ from bundler.ports import Node, OpenOptions, SynthesizesManifests
 from bundler.transports.docker_archive.transport import DockerArchiveSource
 from tests.contracts.source import SourceContract, read
 from tests.fakes import tars
+from tests.transports.docker_archive.archives import OPTIONS, image
 from tests.transports.handwritten import pack, unpack
-
-OPTIONS = OpenOptions(settings=None)
-
-
-def image(*layers, tags=("example.com/app:1",), **named):
-    """The members of an archive with one image, as ``docker save`` orders them."""
-    config = json.dumps(
-        {
-            "architecture": "amd64",
-            "os": "linux",
-            "rootfs": {"type": "layers", "diff_ids": [Digest.of(one).text for one in layers]},
-        }
-    ).encode()
-    names = [f"{Digest.of(one).hex}/layer.tar" for one in layers]
-    entry = {"Config": f"{Digest.of(config).hex}.json", "RepoTags": list(tags), "Layers": names}
-    return {
-        **dict(zip(names, named.get("stored", layers), strict=True)),
-        entry["Config"]: config,
-        "manifest.json": json.dumps([entry | named.get("entry", {})]).encode(),
-    }
-
-
-@pytest.fixture
-def opened(tmp_path):
-    """A function: an archive's bytes become an open source, closed at the end."""
-    sources = []
-
-    def open_archive(data, options=OPTIONS):
-        path = tmp_path / "archive"
-        path.write_bytes(data)
-        sources.append(DockerArchiveSource(path, options))
-        return sources[-1]
-
-    yield open_archive
-    for source in sources:
-        source.close()
 
 
 class TestSource(SourceContract):
@@ -190,30 +154,6 @@ def test_link_out_of_the_archive_is_refused(opened, links):
     members = image(b"layer", entry={"Layers": ["a/layer.tar"]})
     with pytest.raises(MalformedError):
         opened(pack(members, *(tars.symlink(*link) for link in links.items()))).resolve()
-
-
-@pytest.mark.parametrize(
-    ("entry", "error"),
-    [
-        ({"Layers": []}, MalformedError),
-        ({"Layers": ["nowhere"]}, NotFoundError),
-        ({"Layers": ["../x"]}, MalformedError),
-        ({"Config": "nowhere"}, NotFoundError),
-        ({"Config": None}, MalformedError),
-        ({"RepoTags": ["NOT A TAG"]}, MalformedError),
-        ({"Layers": ["x"] * 2000}, LimitError),
-        ({"config": "x"}, MalformedError),
-    ],
-    ids=["fewer", "missing", "parent", "no-config", "null", "tag", "many", "case"],
-)
-def test_inconsistent_archive_is_refused(opened, entry, error):
-    with pytest.raises(error, match="archive"):
-        opened(pack(image(b"layer", entry=entry))).resolve()
-
-
-def test_tar_without_images_is_refused(opened):
-    with pytest.raises(NotADockerArchiveError):
-        opened(pack({"index.json": b"{}"}))
 
 
 def test_file_that_is_not_an_archive_is_refused(opened):

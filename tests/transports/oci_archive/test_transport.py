@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import bz2
 import fcntl
-import gzip
 import json
-import lzma
 import os
 import tarfile
 import threading
 from contextlib import closing
 
 import pytest
-import zstandard
 
 from bundler import transports
 from bundler.errors import (
@@ -34,17 +30,11 @@ from bundler.transports.oci_archive.transport import OciArchiveDestination
 from bundler.transports.oci_layout.reference import LayoutReference
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
-from tests.contracts.source import SourceContract, read
+from tests.contracts.source import SourceContract
 from tests.fakes import tars
 from tests.fakes.memory import MemoryStore
 from tests.transports.handwritten import LAYOUT_MARK, REF_NAME, layout_files, pack
-
-OPTIONS = OpenOptions(settings=None)
-
-
-def opened_source(path, options=OPTIONS):
-    reference = transports.parse(f"oci-archive:{path}")
-    return transports.open_source(reference, options)
+from tests.transports.oci_archive.opening import OPTIONS, opened_source
 
 
 def publish(path, store, *names):
@@ -74,13 +64,6 @@ class TestDestination(DestinationContract):
     @pytest.fixture
     def source(self, tmp_path):
         return lambda: opened_source(tmp_path / "a.tar")
-
-
-@pytest.fixture
-def archive(tmp_path, store):
-    path = tmp_path / "a.tar"
-    path.write_bytes(pack(layout_files(store)))
-    return path
 
 
 @pytest.mark.parametrize(
@@ -118,27 +101,6 @@ def test_resolve_accepts_an_index(archive, store):
         with pytest.raises(IndexOutOfRangeError) as raised:
             source.resolve("@1")
     assert (raised.value.index, raised.value.count) == (1, 1)
-
-
-@pytest.mark.parametrize(
-    "compress",
-    [gzip.compress, bz2.compress, lzma.compress, zstandard.compress],
-    ids=["gzip", "bzip2", "xz", "zstd"],
-)
-def test_compressed_archive_is_decompressed_to_a_temporary_file(archive, store, tmp_path, compress):
-    archive.write_bytes(compress(archive.read_bytes()))
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    with closing(opened_source(archive, OpenOptions(settings=None, scratch=scratch))) as source:
-        for digest, data in store.blobs.items():
-            assert read(source, contents.node(store, digest)) == data
-        assert list(scratch.iterdir()) == []
-
-
-def test_decompression_is_limited(tmp_path):
-    (tmp_path / "a").write_bytes(gzip.compress(pack({"zeros": bytes(70 << 20)}), 9))
-    with pytest.raises(LimitError, match="200 times its size"):
-        opened_source(tmp_path / "a")
 
 
 def test_referrers_are_listed(tmp_path):

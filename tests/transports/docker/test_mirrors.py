@@ -1,0 +1,125 @@
+"""Mirrors are queried before the registry; tags and pushes go to the registry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bundler.config.paths import ConfigPathOverrides
+from bundler.config.registry_access import Credentials, RegistryOverride
+from bundler.config.settings import Settings
+from bundler.errors import (
+    NotFoundError,
+)
+from bundler.ports import OpenOptions
+from bundler.transports.docker.transport import TRANSPORT
+from tests.fakes import images
+from tests.fakes.registry import FakeRegistry
+from tests.transports.docker.repositories import (
+    layer,
+    push,
+)
+
+
+class TestMirrors:
+    @pytest.fixture
+    def mirror(self):
+        with FakeRegistry() as running:
+            yield running
+
+    @pytest.fixture
+    def configured(self, registry, mirror, tmp_path):
+        """The registry under its own name, and its mirror, as registries.conf has them."""
+        file = tmp_path / "registries.conf"
+        file.write_text(
+            f"""
+            [[registry]]
+            location = "{registry.host}"
+            insecure = true
+            [[registry.mirror]]
+            location = "{mirror.host}/copies"
+            insecure = true
+            """
+        )
+        settings = Settings.load(
+            {}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file, run=tmp_path)
+        )
+        told = []
+        return OpenOptions(settings, emit=told.append), told
+
+    def open(self, registry, options, text="library/app:1"):
+        return TRANSPORT.source(TRANSPORT.parse(f"//{registry.host}/{text}"), options)
+
+    def test_mirror_is_queried_first(self, registry, mirror, configured):
+        options, told = configured
+        digest = mirror.add_image("copies/library/app", "1", [b"layer"])
+        origin = self.open(registry, options)
+        assert origin.served_by is None
+        assert origin.resolve().digest.text == digest
+        with origin.open(layer(b"layer")) as stream:
+            assert stream.read(9) == b"layer"
+        assert origin.served_by == f"{mirror.host}/copies/library/app"
+        assert registry.requests == []
+        assert [event.text for event in told] == [
+            f"{registry.host}/library/app: read from mirror {mirror.host}/copies/library/app"
+        ]
+        assert (origin.mount_scope, origin.repository) == (registry.host, "library/app")
+        origin.close()
+
+    def test_registry_serves_content_that_the_mirror_lacks(self, registry, mirror, configured):
+        options, _ = configured
+        mirror.add_blob("copies/library/app", b"layer")
+        digest = registry.add_image("library/app", "1", [b"layer", b"another"])
+        origin = self.open(registry, options)
+        assert origin.resolve().digest.text == digest
+        assert origin.served_by is None
+        for data in (b"layer", b"another"):
+            with origin.open(layer(data)) as stream:
+                assert stream.read(9) == data
+        assert mirror.count("GET", "/blobs/") == 2
+        assert registry.count("GET", "/blobs/") == 1
+        origin.close()
+
+    def test_failing_mirror_is_left_out(self, registry, mirror, configured):
+        options, told = configured
+        registry.add_image("library/app", "1", [b"layer"])
+        mirror.fail(path="copies", status=403, times=None)
+        origin = self.open(registry, options)
+        origin.resolve()
+        asked = len(mirror.requests)
+        with origin.open(layer(b"layer")):
+            pass
+        assert len(mirror.requests) == asked
+        assert "is left out" in told[0].text
+        origin.close()
+
+    def test_content_that_no_endpoint_has_is_reported(self, registry, mirror, configured):
+        origin = self.open(registry, configured[0])
+        with pytest.raises(NotFoundError, match=f"{registry.host}/library/app:1"):
+            origin.resolve()
+        origin.close()
+
+    def test_tags_are_listed_by_the_registry(self, registry, mirror, configured):
+        registry.add_image("library/app", "real")
+        mirror.add_image("copies/library/app", "stale")
+        origin = self.open(registry, configured[0])
+        assert origin.tags() == ["real"]
+        origin.close()
+
+    def test_credentials_are_not_sent_to_mirrors(self, registry, mirror, configured):
+        registry.auth = mirror.auth = "basic"
+        registry.add_image("library/app", "1")
+        user = RegistryOverride(credentials=Credentials("user", "password"), plain_http=True)
+        options = replace(configured[0], overrides={registry.host: user})
+        origin = self.open(registry, options)
+        origin.resolve()
+        assert mirror.requests
+        assert all("authorization" not in request.headers for request in mirror.requests)
+        origin.close()
+
+    def test_push_goes_to_the_registry(self, registry, mirror, configured):
+        target = TRANSPORT.destination(TRANSPORT.parse(f"//{registry.host}/app"), configured[0])
+        push(target, images.image())
+        target.close()
+        assert mirror.requests == []

@@ -1,0 +1,71 @@
+"""Referrers are listed under the fallback tag in registries without a referrers API."""
+
+from __future__ import annotations
+
+import pytest
+
+from bundler.oci.digest import Digest
+from bundler.ports import Publication
+from tests.fakes import images
+from tests.fakes.registry import FakeRegistry
+from tests.transports.docker.repositories import (
+    destination,
+    push,
+    root_of,
+    source,
+)
+
+
+class TestReferrers:
+    @pytest.fixture(params=[True, False], ids=["api", "fallback tag"])
+    def registry(self, request):
+        with FakeRegistry(referrers=request.param) as running:
+            yield running
+
+    def test_referrer_is_listed_under_the_fallback_tag(self, registry):
+        image = images.image()
+        notes = [
+            images.artifact("application/x.note", text, subject=image, annotations={"n": "1"})
+            for text in (b"one", b"two")
+        ]
+        target = destination(registry, "a/app")
+        for one in (image, *notes):
+            push(target, one)
+        target.commit([Publication(root_of(one), ()) for one in (image, *notes)])
+        target.close()
+
+        origin = source(registry, "a/app")
+        found = origin.referrers(Digest(image.digest))
+        assert {item.digest.text for item in found} == {one.digest for one in notes}
+        assert {item.artifact_type for item in found} == {"application/x.note"}
+        assert all(item.annotations == {"n": "1"} for item in found)
+        origin.close()
+        tags = registry.repositories["a/app"].tags
+        assert list(tags) == ([] if registry.referrers else [f"sha256-{image.digest[7:]}"])
+
+    def test_referrer_is_listed_once(self, registry):
+        image = images.image()
+        note = images.artifact("application/x.note", b"one", subject=image)
+        for _ in range(3):
+            target = destination(registry, "a/app")
+            push(target, image)
+            push(target, note)
+            target.commit([Publication(root_of(note), ())])
+            target.close()
+        origin = source(registry, "a/app")
+        assert len(origin.referrers(Digest(image.digest))) == 1
+        origin.close()
+
+    def test_rerun_lists_a_referrer_of_an_interrupted_run(self, registry):
+        image = images.image()
+        note = images.artifact("application/x.note", b"one", subject=image)
+        stopped = destination(registry, "a/app")
+        push(stopped, image)
+        push(stopped, note)
+        stopped.close()
+        target = destination(registry, "a/app")
+        target.commit([Publication(root_of(note), ())])
+        target.close()
+        origin = source(registry, "a/app")
+        assert len(origin.referrers(Digest(image.digest))) == 1
+        origin.close()

@@ -1,0 +1,21 @@
+"""Open images of an engine, and load images into it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from bundler import transports
+from bundler.ports import Publication
+from bundler.transports.docker_daemon.transport import DaemonDestination
+from tests.contracts import contents
+
+
+def open_source(text, options):
+    reference = transports.parse(f"docker-daemon:{text}")
+    return transports.open_source(reference, options)
+
+
+def publish(options, store, *names):
+    with closing(DaemonDestination(options)) as destination:
+        contents.push_all(destination, store)
+        destination.commit([Publication(store.names["app"], names)])

@@ -1,0 +1,61 @@
+"""Responses of an engine: failures, interruptions, cancellation."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+
+import pytest
+
+from bundler.cancel import Cancellation
+from bundler.errors import (
+    CancelledError,
+    RegistryError,
+)
+from bundler.ports import OpenOptions
+from tests.fakes.memory import MemoryStore
+from tests.transports.docker_daemon.opening import open_source, publish
+
+
+def test_message_of_the_engine_is_printed_on_one_line(engine, options, store):
+    engine.status, engine.message = 500, "disk \x1b[31mon\nfire"
+    with closing(open_source("app", options)) as opened, pytest.raises(RegistryError) as raised:
+        opened.resolve()
+    assert raised.value.status == 500
+    assert raised.value.message.endswith("(disk  [31mon fire)")
+
+
+@pytest.mark.parametrize("cut", [0, 1000, 20_000])
+def test_interrupted_response_is_a_temporary_error(engine, options, store, cut):
+    engine.cut = cut
+    with closing(open_source("app", options)) as opened, pytest.raises(RegistryError) as raised:
+        opened.resolve()
+    assert raised.value.temporary
+    assert list(options.scratch.iterdir()) == []
+
+
+def test_waiting_for_an_engine_can_be_cancelled(engine, options, store):
+    engine.silent = True
+    stop = Cancellation()
+    options = OpenOptions(settings=None, daemon_host=engine.host, cancellation=stop)
+    timer = threading.Timer(0.2, stop.request)
+    timer.start()
+    with closing(open_source("app", options)) as opened, pytest.raises(CancelledError):
+        opened.resolve()
+    timer.join()
+
+
+def test_image_that_the_engine_rejects_is_reported(engine, options):
+    engine.refuses = "no space\nleft"
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one"])
+    with pytest.raises(RegistryError, match="image: no space left"):
+        publish(options, store, "app:1")
+
+
+def test_image_that_the_engine_does_not_have_after_loading_is_reported(engine, options):
+    engine.forgets = True
+    store = MemoryStore()
+    store.add_image("app", layers=[b"one"])
+    with pytest.raises(RegistryError, match="does not have sha256:"):
+        publish(options, store, "app:1")

@@ -1,4 +1,4 @@
-"""Descriptors: what a piece of content is, how large, and by which digest it is found.
+"""Descriptors: the media type, digest and size of content.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md
 """
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 _FIELDS = ("mediaType", "digest", "size", "urls", "annotations", "platform", "artifactType", "data")
 
-# Media types become HTTP headers: printable ASCII, with no blank at either end.
+# Media types are sent in HTTP headers: printable ASCII without a space at either end.
 _MEDIA_TYPE = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
 SIZE_UNKNOWN = -1
-"""The size of a layer of schema 1, of which the manifest tells none."""
+"""The size of a schema 1 layer: the manifest does not record it."""
 
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
 ANNOTATION_CONTAINERD_NAME = "io.containerd.image.name"
@@ -31,7 +31,7 @@ ANNOTATION_CONTAINERD_NAME = "io.containerd.image.name"
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A media type, a digest and a size in bytes, with what an index or a manifest adds."""
+    """The media type, digest and size in bytes of content, and its optional properties."""
 
     media_type: str
     digest: Digest
@@ -64,7 +64,7 @@ class Descriptor:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object, members in the order that containers/image writes them."""
+        """Return the JSON object, with the members in the order of containers/image."""
         value: dict[str, Any] = {
             "mediaType": self.media_type,
             "digest": self.digest.text,

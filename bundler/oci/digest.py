@@ -21,10 +21,10 @@ _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 class Digest:
     """``algorithm:hex`` with sha256 or sha512 and lower-case hex of the right length.
 
-    Only values of this type are put into paths and URLs, so that no text from outside is.
+    Paths and URLs are built from values of this type only, never from untrusted text.
 
     Raises:
-        MalformedError: for any other text.
+        MalformedError: the text is not such a digest.
     """
 
     text: str
@@ -35,7 +35,7 @@ class Digest:
 
     @classmethod
     def of(cls, data: bytes, algorithm: str = "sha256") -> Digest:
-        """The digest of ``data``."""
+        """Compute the digest of ``data``."""
         hasher = new_hasher(algorithm)
         hasher.update(data)
         return cls(f"{algorithm}:{hasher.hexdigest()}")
@@ -51,21 +51,21 @@ class Digest:
         return self.text[7:]
 
     def matches(self, data: bytes) -> bool:
-        """Whether ``data`` has this digest."""
+        """Return whether ``data`` has this digest."""
         return Digest.of(data, self.algorithm) == self
 
     def verify(self, data: bytes, subject: str) -> None:
         """Verify that ``data`` has this digest.
 
         Raises:
-            DigestMismatchError: it has another one.
+            DigestMismatchError: the digest differs.
         """
         got = Digest.of(data, self.algorithm)
         if got != self:
             raise DigestMismatchError(subject, expected=self.text, got=got.text)
 
     def hasher(self) -> _Hash:
-        """A fresh hash object of this digest's algorithm."""
+        """Create a hash object for this digest's algorithm."""
         return new_hasher(self.algorithm)
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Digest:
 
 
 def new_hasher(algorithm: str) -> _Hash:
-    """A fresh hash object; ``algorithm`` is ``sha256`` or ``sha512``."""
-    import hashlib  # noqa: PLC0415 - loads OpenSSL, which --help does not need
+    """Create a hash object; ``algorithm`` is ``sha256`` or ``sha512``."""
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, not needed for --help
 
     return hashlib.new(algorithm)

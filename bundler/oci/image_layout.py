@@ -1,6 +1,6 @@
 """The documents of an image layout: ``oci-layout`` and ``index.json``.
 
-Members and entries that are not touched stay as they were found.
+Entries and members that are not replaced are preserved unchanged.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 """
@@ -37,11 +37,11 @@ _SHOWN_NAMES = 20
 
 
 def check_mark(raw: bytes, subject: str) -> None:
-    """Accept what ``oci-layout`` holds, or say why not.
+    """Check the content of ``oci-layout``.
 
     Raises:
-        MalformedError: it is not such a document.
-        UnsupportedError: a version of the layout that nobody knows yet.
+        MalformedError: it does not record a version.
+        UnsupportedError: the version is unknown.
     """
     version = Table.parse(raw, subject, limit=MAX_MARK).text("imageLayoutVersion")
     if version.partition(".")[0] != "1":
@@ -50,27 +50,27 @@ def check_mark(raw: bytes, subject: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LayoutIndex:
-    """``index.json``: the roots of a layout; a root's name is an annotation of its entry."""
+    """``index.json``: the roots of a layout; the name of a root is an annotation of its entry."""
 
     subject: str
-    """How messages name it."""
+    """The name of the document in messages."""
     members: dict[str, Any] = field(repr=False)
-    """The whole document but ``manifests``."""
+    """The document without ``manifests``."""
     raw_entries: tuple[dict[str, Any], ...] = field(repr=False)
     entries: tuple[Descriptor, ...]
 
     @classmethod
     def empty(cls, subject: str) -> LayoutIndex:
-        """The index of a new layout."""
+        """Create the index of a new layout."""
         return cls(subject, {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX}, (), ())
 
     @classmethod
     def parse(cls, raw: bytes, subject: str) -> LayoutIndex:
-        """Read ``index.json``.
+        """Parse ``index.json``.
 
         Raises:
-            LimitError: larger or deeper than allowed.
-            MalformedError: not an index.
+            LimitError: the document is larger or deeper than allowed.
+            MalformedError: it is not an index.
         """
         table = Table.parse(raw, subject, limit=MAX_INDEX)
         table.refuse_other_case(("schemaVersion", "mediaType", "manifests"))
@@ -87,13 +87,13 @@ class LayoutIndex:
         )
 
     def list_names(self) -> list[str]:
-        """Every name, in order, each once."""
+        """Return all names in their order, each once."""
         return list(dict.fromkeys(filter(None, map(get_name, self.entries))))
 
     def find(self, name: str | None) -> Descriptor:
-        """The root called ``name``, or the only one; ``@N`` is the entry in that place.
+        """Return the root called ``name``, or the only root; ``@N`` is entry N, from 0.
 
-        A name is looked for among the names of references first, then among the full names that
+        The annotation of the specification takes precedence over the one with full names that
         containerd and Docker write.
 
         Raises:
@@ -104,98 +104,100 @@ class LayoutIndex:
             MalformedError: one name for several roots.
         """
         if name is None:
-            return self._only()
+            return self._get_only()
         if name.startswith("@"):
-            return self._at(name)
+            return self._get_at(name)
         for annotation in (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME):
             found = [item for item in self.entries if item.annotations.get(annotation) == name]
             if len({item.digest for item in found}) > 1:
                 raise MalformedError(
                     f"{self.subject}: {name!r} is the name of {len(found)} images",
-                    hint="name the one that is meant by its place: :@0 is the first",
+                    hint="specify an image by its position: :@0 is the first",
                 )
             if found:
                 return found[0]
-        raise NoSuchImageError(self.subject, name, hint=self._what_there_is())
+        raise NoSuchImageError(self.subject, name, hint=self._describe_entries())
 
     def with_entries(self, entries: Iterable[Descriptor]) -> LayoutIndex:
-        """The index with ``entries`` in it; one with the name of a former entry takes its place.
+        """Return the index with ``entries``, each replacing the old entry with its name.
 
-        An entry without a name takes the place of the one without a name that has its digest.
+        An entry without a name replaces the entry without a name that has the same digest.
 
         Raises:
-            ConflictError: two of ``entries`` want one name and differ.
+            ConflictError: two of ``entries`` have the same name and different digests.
         """
-        wanted: dict[str, Descriptor] = {}
+        new: dict[str, Descriptor] = {}
         placed: set[str] = set()
         for entry in entries:
             key = get_name(entry) or entry.digest.text
-            former = wanted.setdefault(key, entry)
-            if former.digest != entry.digest:
+            other = new.setdefault(key, entry)
+            if other.digest != entry.digest:
                 raise ConflictError(
-                    f"{self.subject}: {key!r} is wanted by {former.digest} and {entry.digest}"
+                    f"{self.subject}: {key!r} is used for {other.digest} and for {entry.digest}"
                 )
         kept: list[tuple[dict[str, Any], Descriptor]] = []
         for raw, entry in zip(self.raw_entries, self.entries, strict=True):
             key = get_name(entry) or entry.digest.text
-            replacement = wanted.get(key)
+            replacement = new.get(key)
             if replacement is None:
                 kept.append((raw, entry))
             elif key not in placed:
                 placed.add(key)
                 kept.append((replacement.to_json(), replacement))
-        kept += [(new.to_json(), new) for key, new in wanted.items() if key not in placed]
-        return self._with(kept)
+        kept += [(entry.to_json(), entry) for key, entry in new.items() if key not in placed]
+        return self._replace_entries(kept)
 
     def without(self, unwanted: Callable[[Descriptor], bool]) -> LayoutIndex:
-        """The index with none of the entries that are ``unwanted``."""
+        """Return the index without the entries for which ``unwanted`` returns True."""
         pairs = zip(self.raw_entries, self.entries, strict=True)
-        return self._with([(raw, entry) for raw, entry in pairs if not unwanted(entry)])
+        return self._replace_entries([(raw, entry) for raw, entry in pairs if not unwanted(entry)])
 
     def encode(self) -> bytes:
-        """The document's bytes, as containers/image would write them."""
+        """Return the document's bytes as containers/image writes them."""
         value = self.members | {"manifests": list(self.raw_entries)}
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         return text.translate(_AS_GO_ESCAPES).encode()
 
-    def _with(self, kept: list[tuple[dict[str, Any], Descriptor]]) -> LayoutIndex:
+    def _replace_entries(self, kept: list[tuple[dict[str, Any], Descriptor]]) -> LayoutIndex:
         return replace(
             self,
             raw_entries=tuple(raw for raw, _ in kept),
             entries=tuple(entry for _, entry in kept),
         )
 
-    def _only(self) -> Descriptor:
+    def _get_only(self) -> Descriptor:
         if not self.entries:
-            raise NotFoundError(f"{self.subject}: there is no image in it")
+            raise NotFoundError(f"{self.subject}: it contains no image")
         if len({item.digest for item in self.entries}) > 1:
-            raise AmbiguousImageError(self.subject, len(self.entries), hint=self._what_there_is())
+            raise AmbiguousImageError(
+                self.subject, len(self.entries), hint=self._describe_entries()
+            )
         return self.entries[0]
 
-    def _at(self, place: str) -> Descriptor:
-        number = place.removeprefix("@")
+    def _get_at(self, position: str) -> Descriptor:
+        number = position.removeprefix("@")
         if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise NotFoundError(f"{self.subject}: {place[:40]!r} is not a place such as @0")
+            raise NotFoundError(f"{self.subject}: {position[:40]!r} is not a position such as @0")
         if int(number) >= len(self.entries):
             raise IndexOutOfRangeError(self.subject, index=int(number), count=len(self.entries))
         return self.entries[int(number)]
 
-    def _what_there_is(self) -> str:
+    def _describe_entries(self) -> str:
         names = [get_name(entry) or f"@{index}" for index, entry in enumerate(self.entries)]
         return f"it holds {shortlist(names, _SHOWN_NAMES) or 'nothing'}"
 
 
 def create_entry(root: Descriptor, name: str | None, annotations: dict[str, str]) -> Descriptor:
-    """The entry that makes ``name`` stand for ``root``; its own annotations stay behind."""
+    """Return the index entry for ``root``, with ``name`` and only the given annotations."""
     if name is not None:
         annotations = annotations | {ANNOTATION_REF_NAME: name}
     return replace(root, annotations=annotations)
 
 
 def get_name(entry: Descriptor) -> str | None:
-    """The name that an entry gives its root."""
+    """Return the name that an entry gives its root; None if unset."""
     return entry.annotations.get(ANNOTATION_REF_NAME) or None
 
 
-# Go's encoder escapes what a browser might take for markup, and two line separators.
+# Go's encoder escapes the special characters of HTML and two line separators.
 _AS_GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}

@@ -1,7 +1,7 @@
 """Manifests: an image or artifact (config and layers), or an index (other manifests).
 
-A manifest is its bytes; what is parsed here are views of them. Nothing is re-serialised to
-compute a digest, so members that this program does not know survive.
+The bytes of a manifest are authoritative; parsed manifests are views of them. Digests are never
+computed of re-serialised documents, so unknown members are preserved.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
@@ -30,7 +30,7 @@ MAX_MANIFEST = strict.MAX_DOCUMENT
 MAX_CHILDREN = 10_000
 
 Kind = Literal["manifest", "config", "layer"]
-"""What content is, by its place in the graph."""
+"""The kind of content, as its parent in the graph refers to it."""
 
 IndexMode = Literal["strip", "sparse", "all"]
 """How to copy an index of which some platforms are selected: ``strip`` creates a smaller index
@@ -46,7 +46,7 @@ _FIELDS = (*_IMAGE_FIELDS, *_INDEX_FIELDS, *_SCHEMA1_FIELDS, *_SHARED_FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class ImageManifest:
-    """One image or artifact; ``raw`` is the truth, the rest are views of it."""
+    """The manifest of one image or artifact; ``raw`` is authoritative."""
 
     raw: bytes = field(repr=False)
     media_type: str
@@ -58,13 +58,13 @@ class ImageManifest:
 
     @property
     def is_artifact(self) -> bool:
-        """Whether this is something other than a container image."""
+        """Whether this is not a container image."""
         return self.config.media_type not in media_types.IMAGE_CONFIGS
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A list of manifests, by platform or by whatever its author meant."""
+    """A list of manifests, usually one for each platform; ``raw`` is authoritative."""
 
     raw: bytes = field(repr=False)
     media_type: str
@@ -78,17 +78,17 @@ Manifest = ImageManifest | Index | Schema1
 
 
 def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> Manifest:
-    """Parse a manifest whose bytes are already known to be the ones that were asked for.
+    """Parse a manifest, which the caller has verified.
 
     Args:
         raw: the manifest's bytes.
-        media_type: what its descriptor, or the registry, says it is; None if neither does.
+        media_type: the type that its descriptor or the registry announces; None if unknown.
         subject: the manifest's name in messages.
 
     Raises:
-        LimitError: larger, deeper or with more entries than allowed.
-        MalformedError: not a manifest, or the body disagrees with ``media_type``.
-        UnsupportedError: a type that is no manifest.
+        LimitError: the manifest is larger, deeper or has more entries than allowed.
+        MalformedError: it is not a manifest, or its body contradicts ``media_type``.
+        UnsupportedError: its media type is not that of a manifest.
     """
     table = Table.parse(raw, subject, limit=MAX_MANIFEST)
     table.refuse_other_case(_FIELDS)
@@ -119,9 +119,9 @@ def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> M
 
 
 def list_children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
-    """What a manifest consists of, and as what, in its order; its subject is no part of it.
+    """Return the content that a manifest refers to, in its order, without its subject.
 
-    The sizes of the layers of schema 1 are ``SIZE_UNKNOWN``.
+    The size of schema 1 layers is ``SIZE_UNKNOWN``.
     """
     if isinstance(parsed, Index):
         return tuple((child, get_child_kind(child)) for child in parsed.manifests)
@@ -133,12 +133,12 @@ def list_children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
 
 
 def get_child_kind(entry: Descriptor) -> Kind:
-    """What an index's entry is: it may list manifests, and any other content."""
+    """Return the kind of an index entry: an index may list other content than manifests."""
     return "manifest" if entry.media_type in media_types.MANIFESTS else "layer"
 
 
 def get_artifact_type(parsed: Manifest) -> str | None:
-    """The artifact type that a list of referrers tells of a manifest.
+    """Return the artifact type of a manifest, as a referrers list records it.
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
     """
@@ -150,10 +150,10 @@ def get_artifact_type(parsed: Manifest) -> str | None:
 def verify(raw: bytes, descriptor: Descriptor, subject: str) -> None:
     """Verify that ``raw`` is the manifest that ``descriptor`` refers to.
 
-    The digest of a signed manifest of schema 1 is that of what is signed.
+    The digest of a signed schema 1 manifest is the digest of its signed content.
 
     Raises:
-        IntegrityError: it is another one.
+        IntegrityError: the size or the digest differs.
     """
     if len(raw) != descriptor.size:
         raise SizeMismatchError(subject, expected=descriptor.size, got=str(len(raw)))
@@ -164,9 +164,9 @@ def verify(raw: bytes, descriptor: Descriptor, subject: str) -> None:
 
 
 def strip(index: Index, keep: Collection[Digest]) -> bytes:
-    """The bytes of a new index with only the entries in ``keep``; all else stays as it was.
+    """Return the bytes of an index with only the entries in ``keep``, otherwise unchanged.
 
-    The digest changes, so signatures on the old index do not cover the new one.
+    The digest changes, so signatures of the old index do not apply to the new one.
     """
     value: dict[str, Any] = json.loads(index.raw)
     value["manifests"] = [item for item in value["manifests"] if Digest(item["digest"]) in keep]

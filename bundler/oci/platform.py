@@ -1,4 +1,4 @@
-"""Platforms: operating system, architecture and variant, and which of an index's entries fits.
+"""Platforms: operating system, architecture and variant, and their selection from an index.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md#image-index-property-descriptions
 """
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FIELDS = ("architecture", "os", "os.version", "os.features", "variant")
 
-# A machine of a later variant runs what was built for an earlier one.
+# A machine of a later variant also runs images for earlier ones.
 _COMPATIBLE = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """``os/architecture[/variant]``, and what Windows adds."""
+    """``os/architecture[/variant]``, and the version and features that Windows images have."""
 
     os: str
     architecture: str
@@ -35,10 +35,10 @@ class Platform:
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Read ``os/architecture[/variant]``.
+        """Parse ``os/architecture[/variant]``.
 
         Raises:
-            UsageError: for any other text.
+            UsageError: the text has another form.
         """
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(_PART.fullmatch(part) for part in parts):
@@ -60,7 +60,7 @@ class Platform:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The ``platform`` member, without what is not set."""
+        """Return the ``platform`` member, without empty members."""
         value: dict[str, Any] = {"architecture": self.architecture, "os": self.os}
         if self.os_version:
             value["os.version"] = self.os_version
@@ -74,29 +74,29 @@ class Platform:
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
 
-def choose(wanted: Platform, offered: Sequence[Platform | None]) -> int | None:
-    """The position in ``offered`` of what runs best on ``wanted``; None if nothing does.
+def choose(requested: Platform, offered: Sequence[Platform | None]) -> int | None:
+    """Return the index of the best platform for ``requested``; None if none is compatible.
 
-    A wanted variant comes first, then the earlier ones it can run, then no variant at all. No
-    wanted variant means: no variant first, then the latest.
+    The requested variant comes first, then the earlier variants it can run, then no variant. If no
+    variant is requested, no variant comes first, then the latest.
     """
-    for variant in _acceptable_variants(wanted):
+    for variant in _acceptable_variants(requested):
         for position, platform in enumerate(offered):
             if (
                 platform is not None
-                and platform.os == wanted.os
-                and platform.architecture == wanted.architecture
+                and platform.os == requested.os
+                and platform.architecture == requested.architecture
                 and platform.variant == variant
-                and wanted.os_version in (None, platform.os_version)
+                and requested.os_version in (None, platform.os_version)
             ):
                 return position
     return None
 
 
-def _acceptable_variants(wanted: Platform) -> list[str | None]:
-    ladder = _COMPATIBLE.get(wanted.architecture, ())
-    if wanted.variant is None:
+def _acceptable_variants(requested: Platform) -> list[str | None]:
+    ladder = _COMPATIBLE.get(requested.architecture, ())
+    if requested.variant is None:
         return [None, *ladder]
-    if wanted.variant in ladder:
-        return [*ladder[ladder.index(wanted.variant) :], None]
-    return [wanted.variant, None]
+    if requested.variant in ladder:
+        return [*ladder[ladder.index(requested.variant) :], None]
+    return [requested.variant, None]

@@ -13,7 +13,7 @@ from bundler.errors import InvalidReferenceError, MalformedError
 from bundler.oci.digest import Digest
 
 DEFAULT_DOMAIN = "docker.io"
-_FORMER_DOMAIN = "index.docker.io"
+_OBSOLETE_DOMAIN = "index.docker.io"
 DEFAULT_TAG = "latest"
 MAX_NAME = 255
 MAX_PORT = 65_535
@@ -30,7 +30,7 @@ _HEX_ID = re.compile(r"[a-f0-9]{64}")
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
-    """A repository with its registry's domain, and a tag, a digest, both or neither."""
+    """A repository, with its registry's domain, and optionally a tag and a digest."""
 
     domain: str
     path: str
@@ -39,12 +39,12 @@ class ImageReference:
 
     @classmethod
     def parse(cls, text: str) -> ImageReference:
-        """Read a reference, adding what Docker adds: ``docker.io`` and ``library/``.
+        """Parse a reference; ``docker.io`` and ``library/`` are added as Docker does.
 
-        No tag is added: ``with_default_tag`` does that where a tag is meant.
+        A tag is added only by ``with_default_tag``.
 
         Raises:
-            InvalidReferenceError: with the part that is wrong.
+            InvalidReferenceError: the text is not a reference.
         """
         if _HEX_ID.fullmatch(text):
             raise InvalidReferenceError(
@@ -55,8 +55,8 @@ class ImageReference:
         path, colon, tag = path.partition(":")
         if domain == DEFAULT_DOMAIN and "/" not in path:
             path = f"library/{path}"
-        _check(text, domain, path, tag if colon else None)
-        return cls(domain, path, tag or None, _digest(text, digest_text) if at else None)
+        _check_parts(text, domain, path, tag if colon else None)
+        return cls(domain, path, tag or None, _parse_digest(text, digest_text) if at else None)
 
     @property
     def repository(self) -> str:
@@ -65,11 +65,11 @@ class ImageReference:
 
     @property
     def version(self) -> str | None:
-        """What to ask the registry for: the digest if there is one, else the tag."""
+        """The digest, or else the tag, which identifies the manifest in the repository."""
         return self.digest.text if self.digest else self.tag
 
     def with_default_tag(self) -> ImageReference:
-        """The same with ``latest`` where neither tag nor digest is given."""
+        """Return the reference with the tag ``latest`` if it has neither tag nor digest."""
         return self if self.tag or self.digest else replace(self, tag=DEFAULT_TAG)
 
     def __str__(self) -> str:
@@ -79,12 +79,12 @@ class ImageReference:
 
 
 def is_tag(text: str) -> bool:
-    """Whether ``text`` can be a tag."""
+    """Return whether ``text`` is a valid tag."""
     return _TAG.fullmatch(text) is not None
 
 
 def is_domain(text: str) -> bool:
-    """Whether ``text`` can be a registry's ``host[:port]``."""
+    """Return whether ``text`` is a valid ``host[:port]`` of a registry."""
     match = _DOMAIN.fullmatch(text)
     if match is None or len(text) > MAX_NAME or int(match["port"] or 0) > MAX_PORT:
         return False
@@ -92,12 +92,12 @@ def is_domain(text: str) -> bool:
 
 
 def normalize_domain(host: str) -> str:
-    """The domain in references to the registry ``host[:port]``: Docker Hub has a former name."""
-    return DEFAULT_DOMAIN if host == _FORMER_DOMAIN else host
+    """Return the domain of the registry ``host[:port]``; Docker Hub has an obsolete name."""
+    return DEFAULT_DOMAIN if host == _OBSOLETE_DOMAIN else host
 
 
 def is_repository_path(text: str) -> bool:
-    """Whether ``text`` can be a repository's path below its domain."""
+    """Return whether ``text`` is a valid path of a repository below its domain."""
     return len(text) <= MAX_NAME and _PATH.fullmatch(text) is not None
 
 
@@ -119,8 +119,8 @@ def _split_domain(name: str) -> tuple[str, str]:
     return normalize_domain(first), rest
 
 
-def _check(text: str, domain: str, path: str, tag: str | None) -> None:
-    shown = _shown(text)
+def _check_parts(text: str, domain: str, path: str, tag: str | None) -> None:
+    shown = _redact(text)
     if not is_domain(domain):
         raise _invalid(shown, f"{domain[:80]!r} is not a registry's host[:port]")
     if _PATH.fullmatch(path) is None:
@@ -139,20 +139,20 @@ def _invalid(shown: str, reason: str) -> InvalidReferenceError:
     )
 
 
-def _digest(text: str, digest: str) -> Digest:
+def _parse_digest(text: str, digest: str) -> Digest:
     try:
         return Digest(digest)
     except MalformedError as error:
         if "/" in digest:
             raise InvalidReferenceError(
-                f"{_shown(text)}: a reference holds no credentials and no path after '@'",
+                f"{_redact(text)}: a reference holds no credentials and no path after '@'",
                 hint="give credentials with --creds, or log in",
             ) from None
-        raise _invalid(_shown(text), error.message) from None
+        raise _invalid(_redact(text), error.message) from None
 
 
-def _shown(text: str) -> str:
-    """``text`` for a message, without what may be a name and a password before a host."""
+def _redact(text: str) -> str:
+    """Quote ``text`` for a message, without possible credentials before a host."""
     front, at, rest = text.rpartition("@")
     if at and "/" in rest:
         scheme, separator, _ = front.rpartition("://")

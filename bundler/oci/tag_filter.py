@@ -1,8 +1,8 @@
-"""Which tags of a repository are meant: exact names, version ranges, expressions, the newest few.
+"""Select tags of a repository by names, version ranges, expressions, and as the newest few.
 
-Every condition has to hold. A tag counts as a version as ``7``, ``7.2``, ``v7.2.1`` or
-``7.2.1-rc1``: what is missing is zero, what follows a hyphen makes it a pre-release, and what
-follows an underscore is build metadata, as Helm writes ``+`` in tags.
+All conditions must hold. A tag is a version if it looks like ``7``, ``7.2``, ``v7.2.1`` or
+``7.2.1-rc1``: missing numbers are 0, a hyphen starts a pre-release, and an underscore starts build
+metadata, as Helm writes ``+`` in tags.
 """
 
 from __future__ import annotations
@@ -35,46 +35,46 @@ _ALTERNATIVE = re.compile(
 
 
 class Expression(Protocol):
-    """A regular expression, of whatever kind."""
+    """A regular expression of any syntax."""
 
     @property
     def pattern(self) -> str:
-        """As it was written."""
+        """The text of the expression."""
         ...
 
     def search(self, string: str, /) -> object | None:
-        """What is found in ``string``; None: nothing."""
+        """Return a match in ``string``, or None."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The ``count`` newest of what the other conditions leave."""
+    """The ``count`` newest of the tags that fulfil the other conditions."""
 
     count: int
     by: Literal["semver", "tag"] = "semver"
-    """semver: versions only, and pre-releases only where nothing else is left. tag: natural
-    order, in which 1.10 comes after 1.9."""
+    """semver: versions only, and pre-releases only if there are no others. tag: natural order, in
+    which 1.10 follows 1.9."""
 
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """Conditions on a repository's tags, all of which must hold; none at all means every tag."""
+    """Conditions that the tags must all fulfil; without conditions every tag is selected."""
 
     tags: tuple[str, ...] = ()
     semver: str | None = None
-    """A range as ``checked_range`` returns it."""
+    """A range in the form that ``parse_range`` returns."""
     constraint: Constraint | None = None
-    """The same in another grammar."""
+    """A range in the grammar of Masterminds."""
     include: tuple[Expression, ...] = ()
-    """One of them has to be found in the tag."""
+    """One of them must match in the tag."""
     exclude: tuple[Expression, ...] = ()
-    """None of them may be found in the tag."""
+    """None of them may match in the tag."""
     latest: Latest | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no condition."""
+        """Whether there are no conditions."""
         return self == Select()
 
     def __str__(self) -> str:
@@ -94,12 +94,12 @@ class Select:
 
 
 def parse_range(text: str) -> str:
-    """A range of versions in node-semver's grammar, where a comma means what a space does.
+    """Return a version range in node-semver's grammar; a comma in ``text`` means a space.
 
     https://github.com/npm/node-semver/tree/v7.6.3#ranges
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is not a range.
     """
     if len(text) > MAX_RANGE:
         raise UsageError(f"the range is longer than {MAX_RANGE} characters")
@@ -114,31 +114,32 @@ def parse_range(text: str) -> str:
 
 
 def choose(select: Select, offered: Iterable[str]) -> list[str]:
-    """The tags among ``offered`` that ``select`` means, in natural order, each once.
+    """Return the tags among ``offered`` that ``select`` selects, in natural order, each once.
 
     Raises:
-        NotFoundError: a tag that is asked for by name is not there (all such are named), or
-            nothing is left.
+        NotFoundError: a tag that is selected by name does not exist, or no tag is selected.
     """
-    there = {tag for tag in offered if is_tag(tag)}
-    absent = [tag for tag in select.tags if tag not in there]
+    existing = {tag for tag in offered if is_tag(tag)}
+    absent = [tag for tag in select.tags if tag not in existing]
     if absent:
-        raise NotFoundError(f"no such tag: {', '.join(absent)} ({count(len(there), 'tag')} seen)")
-    chosen = [tag for tag in select.tags or there if _matches(select, tag)]
+        raise NotFoundError(
+            f"no such tag: {', '.join(absent)} ({count(len(existing), 'tag')} seen)"
+        )
+    chosen = [tag for tag in select.tags or existing if _matches(select, tag)]
     if select.semver is not None:
-        within = _tester(select.semver)
+        within = _create_test(select.semver)
         chosen = [tag for tag in chosen if within(tag)]
     if select.constraint is not None:
         chosen = [tag for tag in chosen if select.constraint.allows(tag)]
     if select.latest is not None:
         chosen = _select_newest(chosen, select.latest)
     if not chosen:
-        raise NotFoundError(f"nothing matches {select} ({count(len(there), 'tag')} seen)")
+        raise NotFoundError(f"nothing matches {select} ({count(len(existing), 'tag')} seen)")
     return sorted(set(chosen), key=natural_key)
 
 
 def natural_key(tag: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sort key that takes runs of digits as numbers: 1.9 comes before 1.10."""
+    """Return a sort key that compares digits as numbers: 1.9 comes before 1.10."""
     parts = [
         (0, int(part), "") if at % 2 else (1, 0, part)
         for at, part in enumerate(_NUMBER.split(tag))
@@ -152,7 +153,7 @@ def _matches(select: Select, tag: str) -> bool:
     return included and not any(pattern.search(tag) for pattern in select.exclude)
 
 
-def _tester(text: str) -> Callable[[str], bool]:
+def _create_test(text: str) -> Callable[[str], bool]:
     import nodesemver  # noqa: PLC0415 - only a manifest with ranges needs it
 
     wanted = nodesemver.make_range(text, loose=True)

@@ -73,7 +73,7 @@ class OpenImage:
     def read_runtime_config(self) -> bytes:
         """Return the part of the config that describes how to run a container."""
         config = inspect.read_config(self._root, self._image).get("Config")
-        assert config is not None  # noqa: S101 - config_struct creates it
+        assert config is not None  # noqa: S101 - image_config creates it
         return json_encoding.dumps(values.to_plain(config))
 
     def describe_layers(self) -> list[JSON]:

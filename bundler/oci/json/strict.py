@@ -1,8 +1,8 @@
-"""JSON from outside, read without leniency (RFC 8259, and I-JSON's rule on duplicate names).
+"""Strict parser of untrusted JSON (RFC 8259, and I-JSON's rule on duplicate names).
 
-Refused: more bytes than allowed, text that is not UTF-8 or has a byte order mark, nesting deeper
-than allowed, duplicate keys, NaN and infinities, numbers that no other parser would read alike,
-and surrogates that are not pairs.
+Refused are documents that are too large or nested too deeply, text that is not UTF-8 or has a byte
+order mark, duplicate keys, NaN and infinities, numbers that other parsers may read differently, and
+unpaired surrogates.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 
 def loads(raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUMENT) -> JSON:
-    """Parse ``raw``.
+    """Parse a JSON document.
 
     Args:
         raw: the document's bytes.
         subject: the document's name in messages.
-        limit: the largest size allowed, in bytes.
+        limit: the maximum size in bytes.
 
     Raises:
-        LimitError: larger or deeper than allowed.
-        MalformedError: not strict JSON.
+        LimitError: the document is larger or deeper than allowed.
+        MalformedError: it is not strict JSON.
     """
     if len(raw) > limit:
         raise LimitError(f"{subject}: {len(raw):,} bytes, more than the {limit:,} allowed")
@@ -58,7 +58,7 @@ def loads(raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUME
 def load_object(
     raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUMENT
 ) -> dict[str, Any]:
-    """As ``loads``, for a document whose top level must be an object."""
+    """Parse a document whose top level must be an object, as ``loads`` does."""
     value = loads(raw, subject=subject, limit=limit)
     if not isinstance(value, dict):
         raise MalformedError(f"{subject}: expected a JSON object, got {_kind(value)}")
@@ -66,13 +66,13 @@ def load_object(
 
 
 def dumps(value: JSON) -> bytes:
-    """Canonical JSON: sorted keys, no blanks, ASCII only, integers but no other numbers."""
+    """Encode canonical JSON: sorted keys, no spaces, ASCII only, no numbers but integers."""
     _refuse_floats(value)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 class _RefusedError(ValueError):
-    """Raised from json's hooks; a ValueError would be mistaken for a syntax error."""
+    """Raised in the hooks of ``json``, to distinguish it from its own errors."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _finite_float(text: str) -> float:
 
 
 def _check_depth(text: str, subject: str) -> None:
-    """Count brackets outside strings before the parser recurses into them."""
+    """Count brackets outside strings, before the recursive parser reads them."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0
@@ -131,12 +131,12 @@ def _check_surrogates(value: JSON, subject: str) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise MalformedError(f"{subject}: a string holds half of a surrogate pair") from None
+        raise MalformedError(f"{subject}: a string has an unpaired surrogate") from None
 
 
 def _refuse_floats(value: JSON) -> None:
     if isinstance(value, float):
-        raise TypeError("canonical JSON holds no fractions")
+        raise TypeError("canonical JSON has no fractions")
     for item in (
         value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     ):

@@ -1,14 +1,14 @@
 """Docker's image manifests of schema 1: no config, no sizes, one history entry for each layer.
 
-Each entry holds, as JSON in a string, what the oldest versions of Docker knew of a layer; the
-topmost holds the image's configuration. Entries stand from top to bottom in the document, and
-from bottom to top here, as everywhere else.
+The ``v1Compatibility`` member of an entry is a JSON document in a string, which describes the
+layer; the topmost one is the image config. The document lists entries from top to bottom; here
+they are ordered from bottom to top.
 
     parse(raw) ──▶ Schema1 ──to_config(…, diff_ids)──▶ a config of schema 2
-    from_config(config of schema 2, …) ──▶ the document that is to be signed
+    from_config(config of schema 2, …) ──▶ an unsigned manifest
 
-The signatures in such a document are by keys that nobody knows; they are read only to tell what
-is signed, since that has the digest under which registries know it.
+The signatures are made with unknown keys and are not verified. They are read only to find the
+signed content, whose digest identifies the manifest in registries.
 
 https://distribution.github.io/distribution/spec/manifest-v2-1/
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MAX_LAYERS = 10_000
 
 EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
-"""The archive of no file at all that stands for a layer which changes nothing."""
+"""The gzipped empty tar that Docker uses for layers without changes."""
 EMPTY_LAYER_DIGEST = Digest(
     "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
 )
@@ -50,50 +50,50 @@ _FIRST_PLAIN_VERSION = (1, 8, 3)
 
 @dataclass(frozen=True, slots=True)
 class Schema1Entry:
-    """One layer with its history."""
+    """One layer with its history entry."""
 
     blob: Digest
     v1: str = field(repr=False)
-    """What Docker knew of it, JSON."""
+    """The ``v1Compatibility`` document, JSON."""
     id: str
     parent: str
     throwaway: bool
-    """Whether it changes no file."""
+    """Whether the layer has no changes."""
     history: Mapping[str, Any] = field(hash=False, repr=False)
-    """Its entry in the history of a config of schema 2."""
+    """The corresponding history entry of a schema 2 config."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema1:
-    """One image; ``raw`` is the truth, the rest are views of it."""
+    """The manifest of one image; ``raw`` is authoritative."""
 
     raw: bytes = field(repr=False)
     media_type: str
     digest: Digest
-    """Of what is signed; of ``raw`` where nothing is."""
+    """The digest of the signed content; of ``raw`` if it is not signed."""
     name: str
     tag: str
     architecture: str
     blobs: tuple[Digest, ...]
-    """All layers from bottom to top; one may stand there many times."""
+    """All layers from bottom to top, with repetitions."""
     entries: tuple[Schema1Entry, ...]
-    """Those from bottom to top that are not repeated at once."""
+    """The entries from bottom to top, without immediate repetitions."""
     artifact_type: None = None
     subject: Descriptor | None = None
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def layers(self) -> tuple[Schema1Entry, ...]:
-        """The entries whose layers change files."""
+        """The entries whose layers have changes."""
         return tuple(entry for entry in self.entries if not entry.throwaway)
 
 
 def parse(raw: bytes, media_type: str, *, subject: str) -> Schema1:
-    """Parse a manifest whose bytes are already known to be the ones that were asked for.
+    """Parse a schema 1 manifest, which the caller has verified.
 
     Raises:
-        LimitError: larger, deeper or with more layers than allowed.
-        MalformedError: not such a manifest, or signatures that cannot be read.
+        LimitError: the manifest is larger, deeper or has more layers than allowed.
+        MalformedError: it is not such a manifest, or its signatures cannot be parsed.
     """
     table = Table.parse(raw, subject)
     if table.integer("schemaVersion", 0) != 1:
@@ -112,7 +112,7 @@ def parse(raw: bytes, media_type: str, *, subject: str) -> Schema1:
         table.optional_text("tag") or "",
         table.optional_text("architecture") or "",
         tuple(entry.blob for entry in entries),
-        _linked(entries, subject),
+        _link_entries(entries, subject),
     )
 
 
@@ -127,7 +127,7 @@ def read_platform(manifest: Schema1, *, subject: str) -> Platform:
 
 
 def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, subject: str) -> bytes:
-    """The config of schema 2 of an image, as containers/image writes it.
+    """Create the schema 2 config of an image, as containers/image does.
 
     Args:
         manifest: the image.
@@ -135,7 +135,7 @@ def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, subject: str) ->
         subject: the image's name in messages.
 
     Raises:
-        CannotConvertError: there are more or fewer ``diff_ids``.
+        CannotConvertError: the number of ``diff_ids`` is wrong.
         MalformedError: the topmost entry does not describe an image.
     """
     if len(diff_ids) != len(manifest.layers):
@@ -143,7 +143,7 @@ def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, subject: str) ->
             f"{subject} cannot become an image of schema 2",
             reason=f"it has {len(manifest.layers)} layers, but {len(diff_ids)} diff_ids",
         )
-    members = json_encoding.split(_top(manifest, subject))
+    members = json_encoding.split(_complete_top(manifest, subject))
     for key in _NOT_IN_CONFIG:
         members.pop(key, None)
     rootfs: dict[str, Any] = {"type": "layers"}
@@ -158,9 +158,9 @@ def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, subject: str) ->
 def from_config(
     config: bytes, layers: Sequence[Digest], *, name: str, tag: str, subject: str
 ) -> bytes:
-    """The document, still to be signed, of an image that has a config of schema 2.
+    """Create the unsigned schema 1 manifest of an image with a schema 2 config.
 
-    Where its history tells of layers that change nothing, it names ``EMPTY_LAYER``.
+    History entries without a layer refer to ``EMPTY_LAYER``.
 
     Args:
         config: the image's config.
@@ -170,8 +170,8 @@ def from_config(
         subject: the image's name in messages.
 
     Raises:
-        CannotConvertError: its history does not tell of each layer.
-        MalformedError: not an image's config.
+        CannotConvertError: the history does not match the layers.
+        MalformedError: it is not an image config.
     """
     table = Table.parse(config, subject)
     history = [_read_history(item) for item in table.tables("history")]
@@ -182,13 +182,13 @@ def from_config(
     for item in history:
         parent, empty = top, bool(item.get("empty_layer"))
         blob = EMPTY_LAYER_DIGEST if empty else next(blobs)
-        top = _id_of(blob, parent)
-        made.append((blob, json_encoding.dumps(_v1(item, top, parent)).decode()))
+        top = _compute_id(blob, parent)
+        made.append((blob, json_encoding.dumps(_create_v1(item, top, parent)).decode()))
     blob = made[-1][0]
     members = json_encoding.split(config)
     members.pop("rootfs", None)
     members.pop("history", None)
-    members["id"] = f'"{_id_of(blob, parent, config.decode())}"'
+    members["id"] = f'"{_compute_id(blob, parent, config.decode())}"'
     if parent:
         members["parent"] = f'"{parent}"'
     if history[-1].get("empty_layer"):
@@ -207,7 +207,7 @@ def from_config(
 
 
 def rename(manifest: Schema1, *, name: str, tag: str) -> bytes:
-    """The document, still to be signed, of the same image under another name."""
+    """Create the unsigned manifest of the same image with another name."""
     entries = manifest.entries[::-1]
     return json_encoding.dumps(
         {
@@ -245,8 +245,8 @@ def _read_entry(layer: Table, item: Table) -> Schema1Entry:
     )
 
 
-def _linked(entries: tuple[Schema1Entry, ...], subject: str) -> tuple[Schema1Entry, ...]:
-    """Each entry's parent is the one below it; one that is repeated at once counts once."""
+def _link_entries(entries: tuple[Schema1Entry, ...], subject: str) -> tuple[Schema1Entry, ...]:
+    """Check that each entry's parent is the one below it; drop immediate repetitions."""
     if entries[0].parent:
         raise MalformedError(f"{subject}: the lowest layer has a parent")
     kept = [entries[0]]
@@ -255,7 +255,7 @@ def _linked(entries: tuple[Schema1Entry, ...], subject: str) -> tuple[Schema1Ent
         if entry.id == kept[-1].id:
             continue
         if entry.id in seen:
-            raise MalformedError(f"{subject}: the id {entry.id} stands for two layers")
+            raise MalformedError(f"{subject}: two layers have the id {entry.id}")
         if entry.parent != kept[-1].id:
             raise MalformedError(
                 f"{subject}: expected the parent {kept[-1].id}, got {entry.parent[:80]!r}"
@@ -285,19 +285,19 @@ def _read_history(table: Table) -> dict[str, Any]:
 def _check_history(
     history: Sequence[Mapping[str, Any]], layers: Sequence[Digest], subject: str
 ) -> None:
-    told = sum(not item.get("empty_layer") for item in history)
-    if history and told == len(layers):
+    described = sum(not item.get("empty_layer") for item in history)
+    if history and described == len(layers):
         return
     raise CannotConvertError(
         f"{subject} cannot become an image of schema 1",
-        reason=f"its history tells of {told} layers, and it has {len(layers)}"
+        reason=f"its history has {described} layers (expected {len(layers)})"
         if history
         else "it has no history",
     )
 
 
-def _v1(item: Mapping[str, Any], identity: str, parent: str) -> dict[str, Any]:
-    """What an old Docker would have known of a layer that is not the topmost."""
+def _create_v1(item: Mapping[str, Any], identity: str, parent: str) -> dict[str, Any]:
+    """Create the ``v1Compatibility`` document of a layer below the top."""
     value = {"id": identity, "parent": parent, "comment": item.get("comment")}
     made = {key: text for key, text in value.items() if text}
     made["created"] = item["created"]
@@ -309,8 +309,8 @@ def _v1(item: Mapping[str, Any], identity: str, parent: str) -> dict[str, Any]:
     return made | {key: entry for key, entry in rest.items() if entry}
 
 
-def _top(manifest: Schema1, subject: str) -> bytes:
-    """The topmost entry; what the oldest versions of Docker wrote is written out in full."""
+def _complete_top(manifest: Schema1, subject: str) -> bytes:
+    """Return the topmost document; the oldest versions of Docker omitted empty members."""
     raw = manifest.entries[-1].v1.encode()
     table = Table.parse(raw, subject)
     version = table.optional_text("docker_version")
@@ -319,8 +319,8 @@ def _top(manifest: Schema1, subject: str) -> bytes:
     return json_encoding.dumps(values.to_plain(docker_config.parse(table)))
 
 
-def _id_of(blob: Digest, *others: str) -> str:
-    return Digest.of(" ".join((blob.hex, *others)).encode()).hex
+def _compute_id(blob: Digest, *parts: str) -> str:
+    return Digest.of(" ".join((blob.hex, *parts)).encode()).hex
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
-"""Sign a manifest of Docker's schema 1, which no registry takes without.
+"""Sign a schema 1 manifest: registries accept only signed ones.
 
-Nobody asks by whom: the key is made for one signature and thrown away, as all tools do that
-still write such manifests.
+The key is created for one signature and discarded, as in all programs that still write schema 1:
+registries do not check who signed.
 
 https://distribution.github.io/distribution/spec/manifest-v2-1/#signed-manifests
 """
@@ -26,9 +26,9 @@ _KEY_ID_GROUP = 4
 
 
 def sign(payload: bytes) -> bytes:
-    """The JSON object ``payload``, which holds no blanks at its end, with a signature in it.
+    """Insert a signature into the JSON object ``payload``, which must end with its brace.
 
-    The digest of the manifest stays the digest of ``payload``.
+    The digest of the manifest remains the digest of ``payload``.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     protected = base64_strict.encode_url(
@@ -51,7 +51,7 @@ def sign(payload: bytes) -> bytes:
 
 
 def _public(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
-    """The key as JSON Web Keys have it; its id is the one of Docker's libtrust."""
+    """Encode the key as a JSON Web Key, with the key id of Docker's libtrust."""
     numbers = key.public_numbers()
     return {
         "crv": "P-256",

@@ -241,8 +241,12 @@ class DockerDestination:
                 roots,
             ):
                 pass
-        for image in images:
-            self._list_as_referrer(image.root)
+        from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - loads requests
+
+        for root in (image.root for image in images):
+            may_refer = root.media_type in referrers_tag.MAY_HAVE_SUBJECT
+            if may_refer and root.digest not in self._listed:
+                referrers_tag.list_by_tag(self._repository, root, self._read_manifest(root))
 
     def delete(self, name: str | None = None, /) -> Descriptor:
         """Delete a manifest, and with it all its tags; the registry removes the blobs later.
@@ -336,12 +340,6 @@ class DockerDestination:
             manifest.verify(raw, found, f"{self._repository.name}@{root.digest}")
             self._manifests.put(root, raw)
         return raw
-
-    def _list_as_referrer(self, root: Descriptor) -> None:
-        from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - loads requests
-
-        if root.media_type in referrers_tag.MAY_HAVE_SUBJECT and root.digest not in self._listed:
-            referrers_tag.list_by_tag(self._repository, root, self._read_manifest(root))
 
 
 class DockerTransport:

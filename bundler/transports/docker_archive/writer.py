@@ -31,7 +31,7 @@ from bundler.oci.json import strict
 from bundler.oci.manifest import ImageManifest
 from bundler.oci.reference import ImageReference
 from bundler.transports.docker_archive.archived_image import MANIFEST
-from bundler.transports.docker_archive.legacy import LegacyLayer, create_legacy_layers
+from bundler.transports.docker_archive.legacy import create_legacy_layers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -159,31 +159,26 @@ class DockerArchiveWriter:
                 raise IntegrityError(
                     f"{self._subject}: {part}, a part of {root.digest}, was not pushed"
                 )
-        config = self._read_config(image.config)
+        config_part = self._parts[image.config]
+        if config_part.size > strict.MAX_DOCUMENT:
+            raise LimitError(
+                f"{self._subject}: {image.config}: more than the {strict.MAX_DOCUMENT:,} bytes"
+                " allowed"
+            )
+        config = os.pread(self._fd, config_part.size, config_part.offset)
         subject = f"{self._subject}: config {image.config_digest}"
         if self._uncompressed:
             _check_layers(layers, config, subject)
         for layer in create_legacy_layers(layers, config, subject):
-            self._add_legacy(layer)
             image = replace(image, top=layer.id)
-        self._images[root.digest] = image
-
-    def _read_config(self, name: str) -> bytes:
-        part = self._parts[name]
-        if part.size > strict.MAX_DOCUMENT:
-            raise LimitError(
-                f"{self._subject}: {name}: more than the {strict.MAX_DOCUMENT:,} bytes allowed"
-            )
-        return os.pread(self._fd, part.size, part.offset)
-
-    def _add_legacy(self, layer: LegacyLayer) -> None:
-        if layer.id not in self._legacy_ids:
+            if layer.id in self._legacy_ids:
+                continue
             self._legacy_ids.add(layer.id)
-            self._archive.add_link(
-                f"{layer.id}/layer.tar", f"../{_file_name('layer', layer.layer)}"
-            )
+            layer_path = f"../{_file_name('layer', layer.layer)}"
+            self._archive.add_link(f"{layer.id}/layer.tar", layer_path)
             self._archive.add_bytes(f"{layer.id}/VERSION", b"1.0")
             self._archive.add_bytes(f"{layer.id}/json", layer.json)
+        self._images[root.digest] = image
 
     def _get_image(self, root: Descriptor) -> _PushedImage:
         try:

@@ -109,7 +109,15 @@ class Engine:
                 response = connection.getresponse()
                 if response.status != http.client.OK:
                     text = _read_member(response.read(_MAX_RESPONSE), "message")
-                    raise _create_error(response.status, text, subject)
+                    detail = f" ({text})" if text else ""
+                    if response.status == http.client.NOT_FOUND:
+                        raise NotFoundError(
+                            f"{subject}: not found{detail}", hint="docker images lists them"
+                        )
+                    raise RegistryError(
+                        f"{subject}: the engine responded {response.status}{detail}",
+                        status=response.status,
+                    )
             yield response
         finally:
             connection.close()
@@ -158,13 +166,6 @@ def _translated_errors(subject: str, cancellation: Cancellation) -> Iterator[Non
             f"{subject}: the connection failed: {type(error).__name__}", temporary=True
         ) from error
     cancellation.check()
-
-
-def _create_error(status: int, text: str, subject: str) -> BundlerError:
-    detail = f" ({text})" if text else ""
-    if status == http.client.NOT_FOUND:
-        return NotFoundError(f"{subject}: not found{detail}", hint="docker images lists them")
-    return RegistryError(f"{subject}: the engine responded {status}{detail}", status=status)
 
 
 def _read_member(raw: bytes, name: str) -> str:

@@ -117,7 +117,11 @@ class OciArchiveDestination:
     def push(self, target: Node, content: Content, /) -> Descriptor:
         """Append a blob, unless the archive already contains it."""
         with self._lock:
-            self._add_directories(target.digest.algorithm if target.digest else "sha256")
+            algorithm = target.digest.algorithm if target.digest else "sha256"
+            for directory in (_BLOBS, f"{_BLOBS}/{algorithm}"):
+                if directory not in self._directories:
+                    self._archive.add_directory(directory)
+                    self._directories.add(directory)
             start = self._archive.position
             digest = target.digest
             name = _blob_path(digest) if digest else lambda blob: _blob_path(blob.digest)
@@ -142,12 +146,6 @@ class OciArchiveDestination:
     def close(self) -> None:
         """Close the file; an archive that was not committed is removed."""
         self._file.close()
-
-    def _add_directories(self, algorithm: str) -> None:
-        for name in (_BLOBS, f"{_BLOBS}/{algorithm}"):
-            if name not in self._directories:
-                self._archive.add_directory(name)
-                self._directories.add(name)
 
 
 def _blob_path(digest: Digest) -> str:

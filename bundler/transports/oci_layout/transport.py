@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from bundler.oci.digest import Digest
     from bundler.ports import Node, OpenOptions, Publication
 
+_NAME_ANNOTATIONS = (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME)
+
 
 class LayoutSource:
     """Source of the images in a layout.
@@ -181,7 +183,10 @@ class LayoutDestination:
         former = read_index(self._root)
         found = former.find(name)
         index = former.without(
-            lambda entry: entry.digest == found.digest and _has_name(entry, name)
+            lambda entry: (
+                entry.digest == found.digest
+                and (name is None or name in map(entry.annotations.get, _NAME_ANNOTATIONS))
+            )
         )
         needed = find_reachable(index.entries, self._read_manifest)
         unneeded = Reachable({found.digest: found})
@@ -211,12 +216,6 @@ class LayoutDestination:
             return self._blobs.reader.read_manifest(entry.digest)
         except NotFoundError:
             return None
-
-
-def _has_name(entry: Descriptor, name: str | None) -> bool:
-    """Report whether an entry gives its root this name; every entry has the name None."""
-    names = (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME)
-    return name is None or name in [entry.annotations.get(key) for key in names]
 
 
 TRANSPORT = PathTransport(

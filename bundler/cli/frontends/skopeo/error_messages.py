@@ -119,7 +119,9 @@ def _describe_copy_error(
         reason = local_errors.describe_open_error(error, line.text("policy")) or error.message
         return SkopeoMessage(f"Error loading trust policy: {reason}")
     if exchange is not None:
-        if _is_sent_to(exchange, destination) and not _is_read_of(exchange, source):
+        # A read of one repository that is source and destination concerns the source.
+        reads_source = exchange.method in ("", "GET") and _is_sent_to(exchange, source)
+        if _is_sent_to(exchange, destination) and not reads_source:
             return SkopeoMessage(
                 _describe_registry_write_error(error, exchange, destination, line, first_blob)
             )
@@ -376,11 +378,6 @@ def _is_sent_to(exchange: HttpExchange, reference: DisplayReference) -> bool:
     if "/v2/" in exchange.url and exchange.status is not None:
         return f"/{path}".startswith(reference.url_path)
     return host in (reference.host, reference.image.domain) or exchange.status is not None
-
-
-def _is_read_of(exchange: HttpExchange, source: DisplayReference) -> bool:
-    """Return whether a request reads from the source, if both sides are one repository."""
-    return _is_sent_to(exchange, source) and exchange.method in ("", "GET")
 
 
 def _describe_unreachable(

@@ -65,9 +65,16 @@ class SkopeoProgress:
             case events.Retrying(repeats=int()):
                 self._discard()
                 reason = event.reason if event.error is None else self._describe_error(event.error)
-                logrus.log("warning", _again(event, reason))
-            case events.Retrying() | events.Notice() if self._debug:
-                logrus.log("debug", _format_debug_entry(event))
+                wait, count = (
+                    durations.format_duration(event.wait),
+                    f"{event.attempt}/{event.repeats}",
+                )
+                logrus.log("warning", f"Failed, retrying in {wait} ... ({count}). Error: {reason}")
+            case events.Retrying() if self._debug:
+                wait = durations.format_duration(event.wait)
+                logrus.log("debug", f"{event.subject}: {event.reason}; trying again in {wait}")
+            case events.Notice() if self._debug:
+                logrus.log("debug", event.text)
             case _:
                 self._log.add(event, self._describe_error)
 
@@ -168,19 +175,6 @@ def _format_present_lines(resolved: events.ImageResolved) -> Iterator[str]:
     if resolved.listed is not None:
         yield "Writing manifest list to image destination"
         yield "Storing list signatures"
-
-
-def _again(event: events.Retrying, reason: str) -> str:
-    wait = durations.format_duration(event.wait)
-    return f"Failed, retrying in {wait} ... ({event.attempt}/{event.repeats}). Error: {reason}"
-
-
-def _format_debug_entry(event: events.Retrying | events.Notice) -> str:
-    if isinstance(event, events.Notice):
-        return event.text
-    return (
-        f"{event.subject}: {event.reason}; trying again in {durations.format_duration(event.wait)}"
-    )
 
 
 class _SyncLog:

@@ -100,7 +100,7 @@ class ExportReport:
         """
         if self.missing:
             lines = [error.message_about(name) for name, error in self.missing.items()]
-            raise PartialError(f"{self.bundle} incomplete bundle; missing images", lines)
+            raise PartialError(f"{self.bundle}: incomplete bundle; missing images", lines)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON; sizes in bytes."""

@@ -12,7 +12,7 @@ from bundler.images.format_output import format_struct
 from bundler.ports import ListsTags, RegistryRepository, RepositoryReference
 
 if TYPE_CHECKING:
-    from bundler.ports import OpenOptions, Reference, Source
+    from bundler.ports import OpenOptions, Reference
 
 
 def list_tags(reference: Reference, options: OpenOptions) -> bytes:
@@ -23,29 +23,24 @@ def list_tags(reference: Reference, options: OpenOptions) -> bytes:
         UsageError: ``reference`` names one image instead of a repository.
     """
     with closing(transports.open_source(reference, options)) as source:
-        return format_struct(_read_names(source, reference))
-
-
-def _read_names(source: Source, reference: Reference) -> Struct:
-    if not isinstance(source, ListsTags):
-        raise UnsupportedError(
-            f"{reference}: images in {reference.transport}: have no names to list",
-            hint="use docker://, oci: or docker-archive:",
+        if not isinstance(source, ListsTags):
+            raise UnsupportedError(
+                f"{reference}: images in {reference.transport}: have no names to list",
+                hint="use docker://, oci: or docker-archive:",
+            )
+        image = None
+        if isinstance(source, RegistryRepository) and isinstance(reference, RepositoryReference):
+            image = reference.image
+        if image is not None and image.version is not None:
+            raise UsageError(
+                f"{reference}: expected a repository, got one image",
+                hint=f"remove the tag or digest: {reference.transport}://{image.repository}",
+            )
+        names = Struct(
+            "tagListOutput",
+            (
+                StructField("Repository", image.repository if image else "", omit_empty=True),
+                StructField("Tags", to_slice(source.tags())),
+            ),
         )
-    repository = ""
-    if isinstance(source, RegistryRepository) and isinstance(reference, RepositoryReference):
-        image = reference.image
-        if image is not None:
-            if image.version is not None:
-                raise UsageError(
-                    f"{reference}: expected a repository, got one image",
-                    hint=f"remove the tag or digest: {reference.transport}://{image.repository}",
-                )
-            repository = image.repository
-    return Struct(
-        "tagListOutput",
-        (
-            StructField("Repository", repository, omit_empty=True),
-            StructField("Tags", to_slice(source.tags())),
-        ),
-    )
+    return format_struct(names)

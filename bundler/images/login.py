@@ -203,7 +203,14 @@ def logout(
         elif not registry.path:
             removed |= credential_helper.erase(helper, registry.host, settings.environment)
     if not removed:
-        raise NotLoggedInError(str(registry), hint=_find_other_file(registry, settings, store))
+        hint = None
+        # Another authfile may have credentials that would still be used.
+        for location in () if store.authfile else settings.paths.auth[1:]:
+            credentials = auth_file.read(location).find_credentials(registry.host, registry.path)
+            if not credentials.anonymous:
+                hint = f"its credentials are in {location.path}; specify that file with --authfile"
+                break
+        raise NotLoggedInError(str(registry), hint=hint)
 
 
 def logout_all(settings: Settings, store: CredentialStore = DEFAULT_STORE) -> None:
@@ -236,16 +243,3 @@ def _store(
         except ConfigError as error:
             first_error = first_error or error
     raise first_error or ConfigError(f"{registry}: no credential helper stores namespaces")
-
-
-def _find_other_file(
-    registry: CredentialScope, settings: Settings, store: CredentialStore
-) -> str | None:
-    """Return a hint about another authfile with credentials for ``registry``."""
-    if store.authfile is not None:
-        return None
-    for location in settings.paths.auth[1:]:
-        credentials = auth_file.read(location).find_credentials(registry.host, registry.path)
-        if not credentials.anonymous:
-            return f"its credentials are in {location.path}; specify that file with --authfile"
-    return None

@@ -80,7 +80,17 @@ class ConversionPlan:
         for image in self.images.values():
             if not any(image.layer_conversions):
                 continue
-            diff_ids = self._find_diff_ids(image)
+            config = image.config
+            diff_ids: Sequence[Digest | None] = ()
+            if config is not None:
+                subject = f"config {config.digest}"
+                parsed = image_config.parse(self.configs[config.digest], subject=subject)
+                diff_ids = parsed.diff_ids
+                if len(diff_ids) not in (0, len(image.layers)):
+                    raise MalformedError(
+                        f"{subject}: {len(diff_ids)} diff_ids for {len(image.layers)} layers"
+                    )
+            diff_ids = diff_ids or [None] * len(image.layers)
             for layer, diff_id, conversion in zip(
                 image.layers, diff_ids, image.layer_conversions, strict=True
             ):
@@ -94,17 +104,6 @@ class ConversionPlan:
             for image in self.images.values()
             if image.config is not None and image.changes_type
         }
-
-    def _find_diff_ids(self, image: ImageConversion) -> Sequence[Digest | None]:
-        config, layers = image.config, image.layers
-        unknown = [None] * len(layers)
-        if config is None:
-            return unknown
-        subject = f"config {config.digest}"
-        diff_ids = image_config.parse(self.configs[config.digest], subject=subject).diff_ids
-        if len(diff_ids) not in (0, len(layers)):
-            raise MalformedError(f"{subject}: {len(diff_ids)} diff_ids for {len(layers)} layers")
-        return diff_ids or unknown
 
 
 @dataclass(frozen=True, slots=True)

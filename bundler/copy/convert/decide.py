@@ -77,7 +77,17 @@ class _Decider:
         if isinstance(parsed, Schema1):
             return self._decide_schema1(parsed)
         if parsed.is_artifact:
-            self._check_artifact(parsed)
+            manifest_format, accepted = self._options.manifest_format, self._capabilities.manifests
+            fits = accepted is None or parsed.media_type in accepted
+            if fits and manifest_format is not None:
+                fits = MANIFEST_TYPES[manifest_format] == parsed.media_type
+            if not fits:
+                artifact_type = parsed.artifact_type or parsed.config.media_type
+                raise CannotConvertError(
+                    f"{self._label}: an artifact ({artifact_type})",
+                    reason="only images can be converted",
+                    hint="copy it unchanged, to a registry, a layout or a directory",
+                )
             return None
         media_type = self._decide_manifest_type(parsed)
         layer_conversions = tuple(
@@ -183,19 +193,6 @@ class _Decider:
             return "encrypted"
         compression = self._options.compression or ""
         return "zstd" if compression.startswith("zstd") else None
-
-    def _check_artifact(self, parsed: ImageManifest) -> None:
-        manifest_format = self._options.manifest_format
-        accepted = self._capabilities.manifests
-        fits = accepted is None or parsed.media_type in accepted
-        if fits and manifest_format is not None:
-            fits = MANIFEST_TYPES[manifest_format] == parsed.media_type
-        if not fits:
-            raise CannotConvertError(
-                f"{self._label}: an artifact ({parsed.artifact_type or parsed.config.media_type})",
-                reason="only images can be converted",
-                hint="copy it unchanged, to a registry, a layout or a directory",
-            )
 
     def _decide_layer(self, layer: Descriptor, position: int, count: int) -> LayerConversion | None:
         """Decide how to convert a layer: compression first, then encryption."""

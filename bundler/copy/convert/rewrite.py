@@ -109,27 +109,22 @@ class _Rewriter:
         parsed, media_type = image.parsed, image.media_type
         layers = self._rewrite_layers(image, media_type)
         if isinstance(parsed, Schema1):
-            return self._convert_schema1(image, parsed, layers)
+            # The config is created from the history and the diff IDs of the converted layers.
+            diff_ids = []
+            for entry, layer_conversion in zip(parsed.layers, image.layer_conversions, strict=True):
+                if layer_conversion is not None:
+                    diff_id = self._converted[entry.blob, layer_conversion].diff_id
+                    if diff_id is not None:
+                        diff_ids.append(diff_id)
+            raw_config = schema1.to_config(parsed, diff_ids, subject=self._label)
+            config = self._create_config(raw_config, media_type)
+            return _create_manifest(parsed, config, layers, media_type)
         if image.changes_type:
             config = self._create_config(self._plan.configs[parsed.config.digest], media_type)
             return _create_manifest(parsed, config, layers, media_type)
         if layers == list(parsed.layers):
             return parsed.raw
         return conversion.replace_layers(parsed, parsed.config, layers)
-
-    def _convert_schema1(
-        self, image: ImageConversion, parsed: Schema1, layers: list[Descriptor]
-    ) -> bytes:
-        """Create the config from the history, and from the diff IDs of the converted layers."""
-        diff_ids = []
-        for entry, layer_conversion in zip(parsed.layers, image.layer_conversions, strict=True):
-            if layer_conversion is not None:
-                diff_id = self._converted[entry.blob, layer_conversion].diff_id
-                if diff_id is not None:
-                    diff_ids.append(diff_id)
-        config = schema1.to_config(parsed, diff_ids, subject=self._label)
-        descriptor = self._create_config(config, image.media_type)
-        return _create_manifest(parsed, descriptor, layers, image.media_type)
 
     def _create_schema1(self, image: ImageConversion) -> bytes:
         from bundler.oci.schema1.signature import sign  # noqa: PLC0415 - rarely needed

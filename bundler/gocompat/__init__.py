@@ -1,5 +1,5 @@
-"""Imitations of Go's standard library and of libraries written in Go.
+"""Functions of Go's standard library and of Go libraries, with the same behaviour.
 
-Users' files and templates rely on their exact behaviour. No I/O. Imports only ``errors`` and
-third-party parsers. Read ``values`` first: the values that templates and JSON encoding work on.
+Files and templates of users rely on it. No I/O. Imports only ``errors`` and third-party parsers.
+Read ``values`` first: templates and the JSON encoder work on these values.
 """

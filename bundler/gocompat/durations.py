@@ -1,4 +1,4 @@
-"""Durations as Go programs take and print them: ``1h2m3.5s``, ``250ms``.
+"""Durations in Go's format: ``1h2m3.5s``, ``250ms``.
 
 https://pkg.go.dev/time#ParseDuration
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 LONGEST = (2**63 - 1) / 10**9
-"""In seconds: what Go counts in nanoseconds, in 64 bits."""
+"""The longest duration in seconds: Go counts nanoseconds in 64 bits."""
 
 _UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9}
 _NANOSECONDS = {**_UNITS, "m": 60 * 10**9, "h": 3600 * 10**9}
@@ -16,13 +16,13 @@ _PART = re.compile(r"([0-9]{1,40})?(?:\.([0-9]{0,40}))?(ns|us|µs|μs|ms|s|m|h)"
 
 
 def parse(text: str) -> float:
-    """The duration in seconds.
+    """Parse a duration, and return it in seconds.
 
     Raises:
-        ValueError: it is none, or a longer one than Go knows.
+        ValueError: the text is not a duration, or it is longer than ``LONGEST``.
     """
     unsigned = text[1:] if text[:1] in ("+", "-") else text
-    nanoseconds = 0 if unsigned == "0" else _sum_of_parts(unsigned)
+    nanoseconds = 0 if unsigned == "0" else _sum_parts(unsigned)
     seconds = nanoseconds / 10**9
     if seconds > LONGEST:
         raise ValueError("too long")
@@ -30,23 +30,23 @@ def parse(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The duration as Go prints it."""
+    """Format a duration in seconds."""
     nanoseconds = round(abs(seconds) * 10**9)
     sign = "-" if seconds < 0 and nanoseconds else ""
     if nanoseconds == 0:
         return "0s"
     for unit, size in (("ns", 1), ("µs", 10**3), ("ms", 10**6)):
         if nanoseconds < size * 1000:
-            return f"{sign}{_decimal(nanoseconds, size)}{unit}"
+            return f"{sign}{_format_decimal(nanoseconds, size)}{unit}"
     minutes, rest = divmod(nanoseconds, 60 * 10**9)
     hours, minutes = divmod(minutes, 60)
-    shown = f"{_decimal(rest, 10**9)}s"
+    shown = f"{_format_decimal(rest, 10**9)}s"
     if hours or minutes:
         shown = f"{minutes}m{shown}"
     return f"{sign}{hours}h{shown}" if hours else f"{sign}{shown}"
 
 
-def _sum_of_parts(text: str) -> int:
+def _sum_parts(text: str) -> int:
     nanoseconds, position = 0, 0
     while position < len(text) or not position:
         part = _PART.match(text, position)
@@ -59,7 +59,7 @@ def _sum_of_parts(text: str) -> int:
     return nanoseconds
 
 
-def _decimal(value: int, unit: int) -> str:
+def _format_decimal(value: int, unit: int) -> str:
     whole, fraction = divmod(value, unit)
     digits = f"{fraction:0{len(str(unit)) - 1}d}".rstrip("0") if fraction else ""
     return f"{whole}.{digits}" if digits else str(whole)

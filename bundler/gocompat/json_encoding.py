@@ -1,7 +1,7 @@
-"""JSON as programs in Go write it, byte for byte: digests depend on it.
+"""JSON in the encoding of Go programs, byte for byte: digests depend on it.
 
-No blanks, members as they are ordered, and three characters of HTML and two that end lines in
-JavaScript escaped in every string.
+There are no spaces, members keep their order, and the special characters of HTML and two line
+separators are escaped in strings.
 
 https://pkg.go.dev/encoding/json#Marshal
 """
@@ -21,31 +21,31 @@ _MARK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]', re.DOTALL)
 
 
 def dumps(value: Any) -> bytes:  # noqa: ANN401 - what json.dumps takes
-    """Encode ``value``, which holds no fractions; members keep their order."""
+    """Encode ``value``, which must not contain fractions; members keep their order."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.translate(_ESCAPED).encode()
 
 
 def split(raw: bytes) -> dict[str, str]:
-    """The members of an object as they were written, but for blanks and the characters above.
+    """Split an object into its members, encoded as they are written, but without spaces.
 
-    Numbers and escapes keep their form. ``raw`` is an object that ``strict_json`` took.
+    Numbers and escapes keep their form. ``raw`` must be an object that ``oci.json.strict`` accepts.
     """
     text = _STRING_OR_BLANKS.sub(lambda found: found[1] or "", raw.decode()).translate(_ESCAPED)
     members: dict[str, str] = {}
-    for key, value in _pairs(text):
+    for key, value in _split_pairs(text):
         members[json.loads(key)] = value
     return members
 
 
 def join(members: Mapping[str, str]) -> bytes:
-    """An object of members that are JSON already, sorted by name as a map is."""
+    """Join encoded members to an object, sorted by name as Go sorts maps."""
     pairs = (f"{dumps(key).decode()}:{members[key]}" for key in sorted(members))
     return f"{{{','.join(pairs)}}}".encode()
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Cut at the commas and colons that stand in no value."""
+def _split_pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Split at the commas and colons of the outer object."""
     depth, start, key = 0, 1, ""
     for found in _MARK.finditer(text):
         mark = found[0]

@@ -1,6 +1,6 @@
-"""Regular expressions as Go has them (RE2), found in time that grows with the text alone.
+"""Regular expressions in Go's syntax (RE2), matched in time proportional to the text.
 
-Tags come from a registry that nobody may know: none of them may make a search go on for ever.
+Tags of an untrusted registry must not make a search endless.
 
 https://github.com/google/re2/wiki/Syntax
 """
@@ -17,7 +17,7 @@ MAX_LENGTH = 4096
 
 @dataclass(frozen=True, slots=True)
 class GoExpression:
-    """An expression that is to be found somewhere in a text."""
+    """An expression that is searched in texts."""
 
     pattern: str
     _compiled: Any = field(repr=False, compare=False)
@@ -27,9 +27,9 @@ class GoExpression:
         """Compile ``text``.
 
         Raises:
-            UsageError: it is no expression, or a very large one.
+            UsageError: the text is not an expression, or it is too long.
         """
-        import re2  # noqa: PLC0415 - only a file with expressions needs it
+        import re2  # noqa: PLC0415 - only for files with expressions
 
         if len(text) > MAX_LENGTH:
             raise UsageError(f"the expression is longer than {MAX_LENGTH:,} characters")
@@ -43,6 +43,6 @@ class GoExpression:
             raise UsageError(f"{text[:80]!r} is not a regular expression: {reason}") from None
 
     def search(self, text: str, /) -> object | None:
-        """What is found in ``text``; None: nothing."""
+        """Return a match in ``text``, or None."""
         found: object | None = self._compiled.search(text)
         return found

@@ -1,7 +1,7 @@
-"""Values as programs in Go hold, print and encode them, for output that such programs agree on.
+"""Values of Go programs, formatted and encoded as Go does.
 
-A struct's members have a name for templates and a key for JSON. Nil is not nothing: a nil map
-prints as ``map[]``, and all of them are ``null`` in JSON.
+A field of a struct has a name for templates and a key for JSON. A nil map is formatted as
+``map[]``, a nil slice as ``[]``, and every nil is ``null`` in JSON.
 
 https://pkg.go.dev/fmt and https://pkg.go.dev/encoding/json
 """
@@ -29,7 +29,7 @@ _MARKUP = {ord(char): f"\\u{ord(char):04x}" for char in "<>&"}
 
 @dataclass(frozen=True, slots=True)
 class Nil:
-    """A pointer, slice or map that is not there; ``text`` is how it prints."""
+    """A nil pointer, slice or map; ``text`` is its format."""
 
     text: str
 
@@ -41,7 +41,7 @@ NIL_MAP = Nil("map[]")
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A point in time with its offset from UTC in minutes; ``fraction`` are a second's digits."""
+    """A time; ``fraction`` has the digits of a second, ``offset`` is in minutes east of UTC."""
 
     day: str
     clock: str
@@ -50,14 +50,14 @@ class Time:
 
     @classmethod
     def parse(cls, text: str, subject: str) -> Time:
-        """Read RFC 3339.
+        """Parse a time in RFC 3339 format.
 
         Raises:
-            MalformedError: anything else.
+            MalformedError: the text has another format.
         """
         found = _RFC_3339.fullmatch(text)
         if found is None or not _is_time(found):
-            raise MalformedError(f"{subject}: {text[:80]!r} is not a time as RFC 3339 writes it")
+            raise MalformedError(f"{subject}: {text[:80]!r} is not a time in RFC 3339 format")
         hours, minutes = int(found[9] or 0), int(found[10] or 0)
         if hours > 24 or minutes > 59:
             raise MalformedError(f"{subject}: {text[:80]!r} has no such time zone")
@@ -66,7 +66,7 @@ class Time:
 
     @property
     def rfc3339(self) -> str:
-        """As JSON has it."""
+        """The time in RFC 3339 format, as in JSON."""
         zone = f"{self._zone[:3]}:{self._zone[3:]}" if self.offset else "Z"
         return f"{self.day}T{self.clock}{self._fraction}{zone}"
 
@@ -89,21 +89,21 @@ ZERO_TIME = Time("0001-01-01", "00:00:00")
 
 @dataclass(frozen=True, slots=True)
 class StructField:
-    """One member of a struct."""
+    """One field of a struct."""
 
     name: str
     value: Value
     key: str = ""
-    """Its key in JSON; empty: its name."""
+    """The key in JSON; empty: the name."""
     omit_empty: bool = False
     omit_zero: bool = False
-    """As ``omit_empty``, of a struct of which every member is zero."""
+    """Whether JSON omits a struct whose fields are all zero."""
     embedded: bool = False
-    """A struct whose members count as the outer one's too."""
+    """Whether the fields of this struct are also those of the outer struct."""
 
     @property
-    def is_left_out(self) -> bool:
-        """Whether JSON does not have it."""
+    def is_omitted(self) -> bool:
+        """Whether JSON omits the field."""
         return (self.omit_empty and is_empty(self.value)) or (
             self.omit_zero and is_zero(self.value)
         )
@@ -111,18 +111,18 @@ class StructField:
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """A struct; ``type`` is what messages call it."""
+    """A struct; ``type`` is its name in messages."""
 
     type: str
     members: tuple[StructField, ...]
 
     @property
     def names(self) -> list[str]:
-        """The names of its members, in their order."""
+        """The names of the fields, in their order."""
         return [member.name for member in self.members]
 
     def get(self, name: str) -> Value | None:
-        """A member's value, by its name; None: there is no such member."""
+        """Return the value of a field; None if the field does not exist."""
         for member in self.members:
             if member.name == name:
                 return member.value
@@ -138,14 +138,14 @@ Value = Union[bool, int, float, str, Time, Nil, Struct, "list[Value]", "dict[str
 
 
 def format_value(value: Value) -> str:
-    """``value`` as ``%v`` prints it."""
+    """Format a value as ``%v`` does."""
     match value:
         case bool():
             return "true" if value else "false"
         case str():
             return value
         case float():
-            return _float(value)
+            return _format_float(value)
         case int() | Time():
             return str(value)
         case Nil():
@@ -159,24 +159,24 @@ def format_value(value: Value) -> str:
 
 
 def is_empty(value: Value) -> bool:
-    """Whether ``value`` is its type's zero, as ``if`` in a template and ``omitempty`` see it."""
+    """Return whether a value is empty for ``if`` in a template and for ``omitempty``."""
     return not isinstance(value, Struct | Time) and (isinstance(value, Nil) or not value)
 
 
 def is_zero(value: Value) -> bool:
-    """Whether ``value`` is what nothing was ever assigned to; an empty map was."""
+    """Return whether a value is the zero value of its type; an empty map is not."""
     if isinstance(value, Struct):
         return all(is_zero(member.value) for member in value.members)
     return not isinstance(value, Time | list | dict) and is_empty(value)
 
 
 def encode_json(value: Value, *, indent: int | None = None, escape_markup: bool = True) -> str:
-    """``value`` in JSON; what could steer a terminal is escaped, as well as ``<``, ``>``, ``&``.
+    """Encode a value in JSON; characters that could control a terminal are escaped.
 
     Args:
-        value: what to encode.
-        indent: how many blanks a level is indented; None: all on one line, without blanks.
-        escape_markup: whether the three characters are escaped.
+        value: the value.
+        indent: the number of spaces for each level; None: one line without spaces.
+        escape_markup: whether ``<``, ``>`` and ``&`` are escaped too.
     """
     separators = (",", ":") if indent is None else (",", ": ")
     raw = json.dumps(to_plain(value), indent=indent, separators=separators, ensure_ascii=False)
@@ -184,11 +184,11 @@ def encode_json(value: Value, *, indent: int | None = None, escape_markup: bool 
         raw = raw.translate(_MARKUP)
     if raw.isprintable():
         return raw
-    return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in raw)
+    return "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in raw)
 
 
 def to_plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
-    """``value`` as ``json.dumps`` takes it, its members as the encoder of Go has them."""
+    """Convert a value for ``json.dumps``, with the fields that Go's encoder includes."""
     match value:
         case Nil():
             return None
@@ -205,7 +205,7 @@ def to_plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
             for member in value.members:
                 if member.embedded:
                     result |= to_plain(member.value)
-                elif not member.is_left_out:
+                elif not member.is_omitted:
                     result[member.key or member.name] = to_plain(member.value)
             return result
         case _:
@@ -213,22 +213,22 @@ def to_plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
 
 
 def to_slice(items: Sequence[str]) -> list[Value]:
-    """A slice of strings."""
+    """Convert to a slice of strings."""
     return list(items)
 
 
 def to_map(items: Mapping[str, str]) -> Value:
-    """A map of strings, which is nil if it is empty."""
+    """Convert to a map of strings, which is nil if it is empty."""
     return dict(items) if items else NIL_MAP
 
 
-def _escaped(char: str) -> str:
+def _escape(char: str) -> str:
     units = char.encode("utf-16-be").hex()
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
-def _float(value: float) -> str:
-    """The shortest digits, with an exponent below -4 and above 5."""
+def _format_float(value: float) -> str:
+    """Format the shortest digits, with an exponent below -4 and above 5."""
     digits, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
     power = int(exponent)
     if -4 <= power <= _LARGEST_PLAIN_POWER:
@@ -239,7 +239,7 @@ def _float(value: float) -> str:
 def _is_time(found: re.Match[str]) -> bool:
     year, month, day, hour, minute, second = map(int, found.groups()[:6])
     try:
-        date(year or 4, month, day)  # the year 0 is a leap year, and unknown here
+        date(year or 4, month, day)  # the year 0 is a leap year, and invalid in Python
     except ValueError:
         return False
     return hour < 24 and minute < 60 and second < 60

@@ -1,6 +1,6 @@
-"""Go's templates, run over values: as many of their functions as reports of images need.
+"""Execute templates.
 
-Whatever a template asks for, it ends: what it does and what it makes are counted and bounded.
+Work and output are limited, so every template ends.
 
 https://pkg.go.dev/text/template
 """
@@ -34,26 +34,26 @@ if TYPE_CHECKING:
 
 MAX_OUTPUT = 16 * 1024 * 1024
 MAX_WORK = 500_000
-"""Steps; 64 characters that are made count as one."""
+"""The number of steps; 64 characters of a result count as one."""
 
 _NO_VALUE = Nil("<no value>")
 
 
 def render(template: str, data: Value) -> str:
-    """What ``template`` says of ``data``.
+    """Execute ``template`` with ``data``, and return the output.
 
     Raises:
-        TemplateLimitError: the template, its work or its output are larger than allowed.
-        TemplateError: it is not a template, or ``data`` does not have what it asks for.
+        TemplateLimitError: the template, its work or its output exceeds a limit.
+        TemplateError: the template is invalid, or does not fit ``data``.
     """
     trees = parse(template)
-    run = _Run(data)
-    run.all(trees, data)
-    return "".join(run.output)
+    execution = _Execution(data)
+    execution.execute_all(trees, data)
+    return "".join(execution.output)
 
 
-class _Run:
-    """One run; ``output`` is what it has printed."""
+class _Execution:
+    """One execution and its output."""
 
     def __init__(self, data: Value) -> None:
         self.output: list[str] = []
@@ -61,20 +61,20 @@ class _Run:
         self._work = 0
         self._variables: list[tuple[str, Value]] = [("$", data)]
 
-    def all(self, trees: Sequence[Tree], dot: Value) -> None:
-        """Print what ``trees`` say, with variables of their own."""
+    def execute_all(self, trees: Sequence[Tree], dot: Value) -> None:
+        """Execute trees in a new scope of variables."""
         known = len(self._variables)
         for tree in trees:
             self._spend()
             match tree:
                 case Text():
-                    self._print(tree.text)
+                    self._write(tree.text)
                 case Block():
                     self._block(tree, dot)
                 case Pipeline():
                     value = self._pipeline(tree, dot)
                     if not tree.variables:
-                        self._print(format_value(value))
+                        self._write(format_value(value))
         del self._variables[known:]
 
     def _block(self, block: Block, dot: Value) -> None:
@@ -85,9 +85,9 @@ class _Run:
             value = self._pipeline(block.pipeline, dot)
             inner = value if block.kind == "with" else dot
             if is_empty(value):
-                self.all(block.otherwise, dot)
+                self.execute_all(block.alternative, dot)
             else:
-                self.all(block.body, inner)
+                self.execute_all(block.body, inner)
         del self._variables[known:]
 
     def _range(self, block: Block, dot: Value) -> None:
@@ -96,15 +96,15 @@ class _Run:
         value = self._pipeline(bare, dot)
         known = len(self._variables)
         empty = True
-        for key, item in _items(value):
+        for key, item in _iterate(value):
             empty = False
             self._spend()
             for name, one in zip(reversed(pipeline.variables), (item, key), strict=False):
                 self._set(name, one, declares=pipeline.declares)
-            self.all(block.body, item)
+            self.execute_all(block.body, item)
             del self._variables[known:]
         if empty:
-            self.all(block.otherwise, dot)
+            self.execute_all(block.alternative, dot)
 
     def _pipeline(self, pipeline: Pipeline, dot: Value) -> Value:
         final: tuple[Value, ...] = ()
@@ -133,7 +133,7 @@ class _Run:
             case Chain():
                 value = dot if operand.of is None else self._operand(operand.of, dot)
                 for name in operand.names:
-                    value = _member(value, name)
+                    value = _get_field(value, name)
                 return value
             case Variable():
                 return self._get(operand.name)
@@ -162,7 +162,7 @@ class _Run:
     def _logic(
         self, name: str, operands: Sequence[Operand], dot: Value, final: tuple[Value, ...]
     ) -> Value:
-        """The first value that decides, or the last; what comes after it is not looked at."""
+        """Return the first value that decides, or the last; later operands are not evaluated."""
         values = (self._operand(operand, dot) for operand in operands)
         found: Value | None = None
         for value in (*values, *final) if final else values:
@@ -184,10 +184,10 @@ class _Run:
             self._variables.append((name, value))
             return
         self._get(name)
-        place = max(at for at, (known, _) in enumerate(self._variables) if known == name)
-        self._variables[place] = (name, value)
+        last = max(i for i, (known, _) in enumerate(self._variables) if known == name)
+        self._variables[last] = (name, value)
 
-    def _print(self, made: str) -> None:
+    def _write(self, made: str) -> None:
         self._size += len(made)
         if self._size > MAX_OUTPUT:
             raise TemplateLimitError(f"it prints more than {MAX_OUTPUT:,} characters")
@@ -200,8 +200,8 @@ class _Run:
             raise TemplateLimitError("it does more than is allowed")
 
 
-def _items(value: Value) -> Iterator[tuple[Value, Value]]:
-    """Positions or keys, and what is there; keys in their order."""
+def _iterate(value: Value) -> Iterator[tuple[Value, Value]]:
+    """Iterate over indexes or sorted keys, and their values."""
     match value:
         case list():
             yield from enumerate(value)
@@ -215,7 +215,7 @@ def _items(value: Value) -> Iterator[tuple[Value, Value]]:
             raise TemplateError(f"range can't iterate over {format_value(value)[:80]}")
 
 
-def _member(value: Value, name: str) -> Value:
+def _get_field(value: Value, name: str) -> Value:
     found: Value | None = None
     match value:
         case Struct():

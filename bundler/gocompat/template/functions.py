@@ -1,4 +1,4 @@
-"""The functions of Go's templates, and those that containers' tools add to them.
+"""The functions of Go's templates, and those that container tools add.
 
 https://pkg.go.dev/text/template#hdr-Functions
 """
@@ -31,21 +31,21 @@ MAX_TEXT = 4 * 1024 * 1024
 
 
 class _ArgumentError(Exception):
-    """What is wrong with an argument."""
+    """An argument is invalid."""
 
 
 def call(name: str, function: Implementation, arguments: Sequence[Value]) -> Value:
-    """Call ``function``, which messages call ``name``.
+    """Call a function with a check of its arguments.
 
     Raises:
-        TemplateLimitError: the arguments would make a text that is too long.
-        TemplateError: too few or too many arguments, or one of the wrong kind.
+        TemplateLimitError: the arguments or the result are too long.
+        TemplateError: the number or the type of the arguments is wrong.
     """
     least, most = _COUNTS[name]
     if not least <= len(arguments) <= (most or len(arguments)):
-        wanted = f"{least}" if most == least else f"{least} or more"
-        raise TemplateError(f"{name} takes {wanted} arguments, got {len(arguments)}")
-    if sum(len(one) for one in arguments if isinstance(one, str)) > MAX_TEXT:
+        expected = f"{least}" if most == least else f"{least} or more"
+        raise TemplateError(f"{name} takes {expected} arguments, got {len(arguments)}")
+    if sum(len(value) for value in arguments if isinstance(value, str)) > MAX_TEXT:
         raise TemplateLimitError(f"{name}: more than {MAX_TEXT:,} characters")
     try:
         result = function(*arguments)
@@ -56,55 +56,55 @@ def call(name: str, function: Implementation, arguments: Sequence[Value]) -> Val
     return result
 
 
-def _text(value: Value) -> str:
+def _require_text(value: Value) -> str:
     if not isinstance(value, str):
         raise _ArgumentError(f"wrong type; expected string; got {get_type_name(value)}")
     return value
 
 
-def _whole(value: Value) -> int:
+def _require_int(value: Value) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise _ArgumentError(f"wrong type; expected int; got {get_type_name(value)}")
     return value
 
 
 def _join(items: Value, separator: Value) -> Value:
-    mark = _text(separator)
+    mark = _require_text(separator)
     if items is NIL_SLICE:
         return ""
     if not isinstance(items, list):
         raise _ArgumentError(f"wrong type; expected []string; got {get_type_name(items)}")
-    texts = [_text(item) for item in items]
+    texts = [_require_text(item) for item in items]
     if sum(map(len, texts)) + len(texts) * len(mark) > MAX_TEXT:
         raise TemplateLimitError(f"join: more than {MAX_TEXT:,} characters")
     return mark.join(texts)
 
 
 def _split(value: Value, separator: Value) -> Value:
-    mark = _text(separator)
-    return [*(_text(value).split(mark) if mark else _text(value))]
+    mark = _require_text(separator)
+    return [*(_require_text(value).split(mark) if mark else _require_text(value))]
 
 
 def _pad(value: Value, before: Value, after: Value) -> Value:
-    counts = _whole(before), _whole(after)
+    counts = _require_int(before), _require_int(after)
     if min(counts) < 0:
         raise _ArgumentError("negative count")
     if max(counts) > MAX_WIDTH:
         raise TemplateLimitError(f"pad: wider than the {MAX_WIDTH:,} allowed")
-    return f"{' ' * counts[0]}{value}{' ' * counts[1]}" if _text(value) else ""
+    return f"{' ' * counts[0]}{value}{' ' * counts[1]}" if _require_text(value) else ""
 
 
 def _truncate(value: Value, length: Value) -> Value:
-    """By bytes; of a character that is cut in two nothing stays."""
-    if _whole(length) < 0:
+    """Truncate to bytes; a character that would be split is dropped."""
+    if _require_int(length) < 0:
         raise _ArgumentError("negative length")
-    return _text(value).encode()[: _whole(length)].decode(errors="ignore")
+    return _require_text(value).encode()[: _require_int(length)].decode(errors="ignore")
 
 
 def _title(value: Value) -> Value:
     previous = " "
     result = []
-    for char in _text(value):
+    for char in _require_text(value):
         starts = not (previous.isalnum() or previous == "_")
         result.append(char.upper() if starts else char)
         previous = char
@@ -123,20 +123,20 @@ def _len(value: Value) -> Value:
 
 def _index(value: Value, *keys: Value) -> Value:
     for key in keys:
-        value = _entry(value, key)
+        value = _index_once(value, key)
     return value
 
 
-def _entry(value: Value, key: Value) -> Value:
+def _index_once(value: Value, key: Value) -> Value:
     if isinstance(value, dict) or (isinstance(value, Nil) and value.text == "map[]"):
         zero = Struct("struct {}", ()) if "struct" in get_type_name(value) else ""
-        return (value if isinstance(value, dict) else {}).get(_text(key), zero)
+        return (value if isinstance(value, dict) else {}).get(_require_text(key), zero)
     if not isinstance(value, str | list) and value is not NIL_SLICE:
         raise _ArgumentError(f"can't index item of type {get_type_name(value)}")
     items = value.encode() if isinstance(value, str) else value if isinstance(value, list) else ()
-    if not 0 <= _whole(key) < len(items):
+    if not 0 <= _require_int(key) < len(items):
         raise _ArgumentError(f"index out of range: {key}")
-    return items[_whole(key)]
+    return items[_require_int(key)]
 
 
 def _slice(value: Value, *bounds: Value) -> Value:
@@ -145,18 +145,14 @@ def _slice(value: Value, *bounds: Value) -> Value:
     if isinstance(value, str) and len(bounds) > 2:
         raise _ArgumentError("cannot 3-index slice a string")
     items = value.encode() if isinstance(value, str) else value if isinstance(value, list) else []
-    places = [_whole(bound) for bound in bounds]
-    for place in places:
-        if not 0 <= place <= len(items):
-            raise _ArgumentError(f"index out of range: {place}")
-    if places != sorted(places):
-        raise _ArgumentError(f"invalid slice index: {places[0]} > {places[1]}")
-    part = items[places[0] if places else 0 : places[1] if len(places) > 1 else None]
+    indexes = [_require_int(bound) for bound in bounds]
+    for index in indexes:
+        if not 0 <= index <= len(items):
+            raise _ArgumentError(f"index out of range: {index}")
+    if indexes != sorted(indexes):
+        raise _ArgumentError(f"invalid slice index: {indexes[0]} > {indexes[1]}")
+    part = items[indexes[0] if indexes else 0 : indexes[1] if len(indexes) > 1 else None]
     return part.decode(errors="replace") if isinstance(part, bytes) else part
-
-
-def _equal(first: Value, *others: Value) -> Value:
-    return any(_same(first, other) for other in others)
 
 
 def _same(first: Value, second: Value) -> bool:
@@ -167,12 +163,12 @@ def _same(first: Value, second: Value) -> bool:
         return isinstance(first, Nil) and isinstance(second, Nil)
     if isinstance(first, Time) and isinstance(second, Time):
         return first == second
-    _comparable(first, second)
+    _check_comparable(first, second)
     return first == second
 
 
 def _less(first: Value, second: Value) -> bool:
-    _comparable(first, second)
+    _check_comparable(first, second)
     match first, second:
         case bool(), _:
             raise _ArgumentError("invalid type for comparison")
@@ -184,39 +180,35 @@ def _less(first: Value, second: Value) -> bool:
             raise _ArgumentError("invalid type for comparison")
 
 
-def _comparable(first: Value, second: Value) -> None:
+def _check_comparable(first: Value, second: Value) -> None:
     if type(first) is not type(second):
         raise _ArgumentError("incompatible types for comparison")
 
 
-def _json(value: Value) -> Value:
-    return encode_json(value, escape_markup=False)
-
-
 FUNCTIONS: dict[str, Implementation] = {
-    "eq": _equal,
+    "eq": lambda first, *others: any(_same(first, other) for other in others),
     "ge": lambda first, second: not _less(first, second),
     "gt": lambda first, second: not (_less(first, second) or _same(first, second)),
     "index": _index,
     "join": _join,
-    "json": _json,
+    "json": lambda value: encode_json(value, escape_markup=False),
     "le": lambda first, second: _less(first, second) or _same(first, second),
     "len": _len,
-    "lower": lambda value: _text(value).lower(),
+    "lower": lambda value: _require_text(value).lower(),
     "lt": _less,
     "ne": lambda first, second: not _same(first, second),
     "not": is_empty,
     "pad": _pad,
     "print": lambda *values: sprint(values),
-    "printf": lambda template, *values: sprintf(_text(template), values),
+    "printf": lambda template, *values: sprintf(_require_text(template), values),
     "println": lambda *values: " ".join(map(format_value, values)) + "\n",
     "slice": _slice,
     "split": _split,
     "title": _title,
     "truncate": _truncate,
-    "upper": lambda value: _text(value).upper(),
+    "upper": lambda value: _require_text(value).upper(),
 }
-"""All but ``and`` and ``or``, which do not look at all of their arguments."""
+"""All functions except ``and`` and ``or``, which do not evaluate all arguments."""
 
 _COUNTS = dict.fromkeys(FUNCTIONS, (1, 1)) | {
     "eq": (2, None),
@@ -230,4 +222,4 @@ _COUNTS = dict.fromkeys(FUNCTIONS, (1, 1)) | {
     "split": (2, 2),
     "truncate": (2, 2),
 }
-"""The least and the most arguments of each; None: any number."""
+"""The minimum and maximum number of arguments; None: no maximum."""

@@ -1,4 +1,4 @@
-"""The parts of a template: plain text, and within actions names, marks and constants.
+"""Split a template into tokens: plain text, and the names, marks and constants in actions.
 
 https://pkg.go.dev/text/template
 """
@@ -41,22 +41,22 @@ _ESCAPED = dict(zip("abfnrtv\\'\"", "\a\b\f\n\r\t\v\\'\"", strict=True))
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One part; ``text`` of kind ``text`` is printed as it is, ``end`` is an action's end."""
+    """One token; kind ``text`` is output unchanged, kind ``end`` ends an action."""
 
     kind: str
     text: str
     line: int
 
     def ends(self, until: str) -> bool:
-        """Whether this is the end of an action, or the closing bracket that is waited for."""
+        """Return whether this token has the kind, or is the mark, ``until``."""
         return until == (self.text if self.kind == "mark" else self.kind)
 
 
 def tokenize(text: str) -> Iterator[Token]:
-    """Plain text, and the parts of each action up to its ``end``.
+    """Iterate over the tokens: plain text, and those of each action with its ``end``.
 
     Raises:
-        TemplateError: something that is no part, or an action without its end.
+        TemplateError: an invalid token, or an action without its end.
     """
     position, trim = 0, False
     while position < len(text):
@@ -75,21 +75,21 @@ def tokenize(text: str) -> Iterator[Token]:
         if comment is not None:
             position, trim = comment.end(), "-" in comment[1]
             continue
-        action = list(_inside(text, position))
+        action = list(_tokenize_action(text, position))
         yield from (token for token, _ in action)
         last, position = action[-1]
         trim = "-" in last.text
 
 
-def _inside(text: str, position: int) -> Iterator[tuple[Token, int]]:
-    """The parts of one action, each with the position after it."""
+def _tokenize_action(text: str, position: int) -> Iterator[tuple[Token, int]]:
+    """Iterate over the tokens of an action, each with the position after it."""
     line = text.count("\n", 0, position) + 1
     while True:
         found = _TOKEN.match(text, position)
         if found is None:
             wrong = text[position : position + 20]
-            what = f"unexpected {wrong!r}" if wrong else "an action without its }}"
-            raise TemplateError(f"line {line}: {what}")
+            problem = f"unexpected {wrong!r}" if wrong else "an action without its }}"
+            raise TemplateError(f"line {line}: {problem}")
         kind, position = found.lastgroup or "", found.end()
         if kind == "number" and (text[position : position + 1] or " ").isalnum():
             raise TemplateError(f"line {line}: {found[0] + text[position]!r} is no number")
@@ -100,16 +100,16 @@ def _inside(text: str, position: int) -> Iterator[tuple[Token, int]]:
 
 
 def parse_constant(token: Token) -> str | float:
-    """The value of a string, a character (its number) or a number.
+    """Return the value of a string or a number, or the code point of a character.
 
     Raises:
-        TemplateError: it is none, or too large.
+        TemplateError: the constant is invalid, or too large.
     """
     if token.kind == "number":
-        return _number(token)
+        return _parse_number(token)
     if token.text[0] == "`":
         return token.text[1:-1].replace("\r", "")
-    value = _unescaped(token)
+    value = _unescape(token)
     if token.kind == "string":
         return value
     if len(value) != 1:
@@ -117,7 +117,7 @@ def parse_constant(token: Token) -> str | float:
     return ord(value)
 
 
-def _number(token: Token) -> float:
+def _parse_number(token: Token) -> float:
     text = token.text.replace("_", "")
     wrong = TemplateError(f"line {token.line}: {text[:80]} is no number")
     if len(text) > 40:
@@ -135,8 +135,8 @@ def _number(token: Token) -> float:
     return value
 
 
-def _unescaped(token: Token) -> str:
-    def replaced(found: re.Match[str]) -> str:
+def _unescape(token: Token) -> str:
+    def replace(found: re.Match[str]) -> str:
         simple, *codes, octal, other = found.groups()
         if simple:
             return _ESCAPED[simple]
@@ -146,4 +146,4 @@ def _unescaped(token: Token) -> str:
             raise TemplateError(f"line {token.line}: no such escape: {found[0][:80]!r}")
         return chr(code)
 
-    return _ESCAPE.sub(replaced, token.text[1:-1])
+    return _ESCAPE.sub(replace, token.text[1:-1])

@@ -1,7 +1,7 @@
-"""The syntax of Go's templates: from text to a tree.
+"""Parse a template into a tree.
 
-Not understood are templates within templates (``define``, ``block``, ``template``), ``break`` and
-``continue``, and imaginary numbers.
+Nested templates (``define``, ``block``, ``template``), ``break``, ``continue`` and imaginary
+numbers are not supported.
 
 https://pkg.go.dev/text/template
 """
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 MAX_TEMPLATE = 64 * 1024
 MAX_DEPTH = 40
 
-_ALONE = ("define", "block", "template", "break", "continue")
+_UNSUPPORTED = ("define", "block", "template", "break", "continue")
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What is printed as it is."""
+    """Text that is output unchanged."""
 
     text: str
 
@@ -39,14 +39,14 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function's name."""
+    """The name of a function."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Members of something, one below the other; of the dot if ``of`` is None."""
+    """Access to nested fields of an operand; of the dot if ``of`` is None."""
 
     of: Variable | Pipeline | None
     names: tuple[str, ...]
@@ -54,7 +54,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """``$name``; ``$`` is all the data."""
+    """``$name``; ``$`` is the data of the template."""
 
     name: str
 
@@ -64,7 +64,7 @@ Operand = Union[Constant, Function, Chain, Variable, "Pipeline"]
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Commands, each with the former one's value as its last argument; it may set variables."""
+    """Commands, each of which gets the value of the previous one as its last argument."""
 
     commands: tuple[tuple[Operand, ...], ...]
     variables: tuple[str, ...] = ()
@@ -73,23 +73,23 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """``if``, ``range`` or ``with``, and what is printed otherwise."""
+    """``if``, ``range`` or ``with``, with the alternative of ``else``."""
 
     kind: Literal["if", "range", "with"]
     pipeline: Pipeline
     body: tuple[Tree, ...]
-    otherwise: tuple[Tree, ...]
+    alternative: tuple[Tree, ...]
 
 
 Tree = Text | Pipeline | Block
 
 
 def parse(text: str) -> tuple[Tree, ...]:
-    """Read a template.
+    """Parse a template.
 
     Raises:
-        TemplateLimitError: too long, or nested too deep.
-        TemplateError: not a template, with the line of what is wrong.
+        TemplateLimitError: the template is too long, or nested too deep.
+        TemplateError: the template is invalid.
     """
     if len(text) > MAX_TEMPLATE:
         raise TemplateLimitError(f"more than the {MAX_TEMPLATE:,} characters allowed")
@@ -101,7 +101,7 @@ def parse(text: str) -> tuple[Tree, ...]:
 
 
 class _Parser:
-    """Reads trees from tokens, from the first to the last."""
+    """Parser of a list of tokens."""
 
     def __init__(self, found: list[Token]) -> None:
         self._tokens = found
@@ -109,7 +109,7 @@ class _Parser:
         self._variables = ["$"]
 
     def body(self, depth: int) -> tuple[tuple[Tree, ...], Token | None]:
-        """Trees up to ``end``, ``else`` or the template's end, and which of them it was."""
+        """Parse up to ``end``, ``else`` or the end of the template; also return that token."""
         known = len(self._variables)
         trees, end = self._body(depth)
         del self._variables[known:]
@@ -134,7 +134,7 @@ class _Parser:
                 case "end" | "else":
                     self._position += 1
                     return tuple(trees), token
-                case word if word in _ALONE:
+                case word if word in _UNSUPPORTED:
                     raise TemplateError(f"line {token.line}: {word} is not supported")
                 case _:
                     trees.append(self._pipeline("end", depth))
@@ -149,7 +149,7 @@ class _Parser:
     def _whole_block(self, kind: Literal["if", "range", "with"], depth: int) -> Block:
         pipeline = self._pipeline("end", depth, variables=2 if kind == "range" else 1)
         body, end = self.body(depth + 1)
-        otherwise: tuple[Tree, ...] = ()
+        alternative: tuple[Tree, ...] = ()
         if end is not None and end.text == "else":
             self._skip_space()
             token = self._peek()
@@ -157,17 +157,17 @@ class _Parser:
                 self._position += 1
                 return Block(kind, pipeline, body, (self._block(kind, depth + 1),))
             self._expect("end")
-            otherwise, end = self.body(depth + 1)
+            alternative, end = self.body(depth + 1)
         if end is None:
             raise TemplateError(f"{kind} without its {{{{end}}}}")
         if end.text == "else":
             raise TemplateError(f"line {end.line}: a second else")
         self._skip_space()
         self._expect("end")
-        return Block(kind, pipeline, body, otherwise)
+        return Block(kind, pipeline, body, alternative)
 
     def _pipeline(self, until: str, depth: int, *, variables: int = 1) -> Pipeline:
-        """Read up to the mark or the kind of token ``until``."""
+        """Parse up to the mark or the kind of token ``until``."""
         if depth > MAX_DEPTH:
             raise TemplateLimitError(f"nested deeper than {MAX_DEPTH} levels")
         names, declares = self._declaration(variables)
@@ -187,7 +187,7 @@ class _Parser:
         return Pipeline(tuple(commands), names, declares)
 
     def _declaration(self, most: int) -> tuple[tuple[str, ...], bool]:
-        """``$x :=``, ``$x =`` or, in a range, ``$i, $x :=``; nothing is read if it is none."""
+        """Parse ``$x :=``, ``$x =`` or, in a range, ``$i, $x :=``, if there is one."""
         start = self._position
         names: list[str] = []
         while len(names) < most:

@@ -1,4 +1,4 @@
-"""``Printf`` and its kin as Go has them: verbs, flags, widths, and what is printed of mistakes.
+"""Go's ``Sprintf`` and ``Sprint``: verbs, flags, widths, and the output for wrong arguments.
 
 https://pkg.go.dev/fmt
 """
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 MAX_WIDTH = 1_000
 
 _VERB = re.compile(r"%([-+# 0]*)([0-9]*)(?:\.([0-9]*))?(.?)", re.DOTALL)
-_WHOLE = {"d": "d", "v": "d", "x": "x", "X": "X", "o": "o", "b": "b"}
-_BROKEN = {"f": "f", "F": "f", "e": "e", "E": "E"}
+_INTEGER_FORMATS = {"d": "d", "v": "d", "x": "x", "X": "X", "o": "o", "b": "b"}
+_FLOAT_FORMATS = {"f": "f", "F": "f", "e": "e", "E": "E"}
 
 
 def sprintf(template: str, arguments: Sequence[Value]) -> str:
-    """``arguments`` as ``template`` says; one too few or too many is printed as such.
+    """Format ``arguments``; missing and extra arguments are marked in the output.
 
     Raises:
         TemplateLimitError: a width or a precision is larger than allowed.
-        TemplateError: a verb or a flag that is not supported.
+        TemplateError: a verb or a flag is not supported.
     """
     left = list(arguments)
 
-    def formatted(found: re.Match[str]) -> str:
+    def format_verb(found: re.Match[str]) -> str:
         flags, width, precision, verb = found.groups()
         if verb == "%":
             return "%"
@@ -41,9 +41,9 @@ def sprintf(template: str, arguments: Sequence[Value]) -> str:
             return "%!(NOVERB)"
         if not left:
             return f"%!{verb}(MISSING)"
-        return _Verb(verb, flags, _number(width), _number(precision)).print(left.pop(0))
+        return _Verb(verb, flags, _parse_width(width), _parse_width(precision)).print(left.pop(0))
 
-    result = _VERB.sub(formatted, template)
+    result = _VERB.sub(format_verb, template)
     if left:
         extra = ", ".join(f"{get_type_name(value)}={format_value(value)}" for value in left)
         result += f"%!(EXTRA {extra})"
@@ -51,7 +51,7 @@ def sprintf(template: str, arguments: Sequence[Value]) -> str:
 
 
 def sprint(arguments: Sequence[Value]) -> str:
-    """``arguments`` one after the other, with a blank between two that are not strings."""
+    """Concatenate ``arguments``, with a space between two that are not strings."""
     parts: list[str] = []
     for position, value in enumerate(arguments):
         both = position and not isinstance(value, str)
@@ -62,7 +62,7 @@ def sprint(arguments: Sequence[Value]) -> str:
 
 
 def get_type_name(value: Value) -> str:
-    """What Go calls the type of ``value``."""
+    """Return Go's name of the type of ``value``."""
     match value:
         case bool():
             return "bool"
@@ -97,7 +97,7 @@ class _Verb:
         self._precision = precision
 
     def print(self, value: Value) -> str:
-        """``value``, or each part of it, as the verb says."""
+        """Format ``value``, or each element of it."""
         match value:
             case list():
                 return f"[{' '.join(map(self.print, value))}]"
@@ -111,66 +111,66 @@ class _Verb:
             case Nil() if value.text != "<nil>":
                 return value.text
             case _:
-                return self._scalar(value)
+                return self._format_scalar(value)
 
-    def _scalar(self, value: Value) -> str:
+    def _format_scalar(self, value: Value) -> str:
         plain = format_value(value)
         match value, self._verb:
             case bool(), "v" | "t":
-                return self._padded(plain)
+                return self._pad(plain)
             case bool(), _:
-                return self._mistaken(value)
+                return self._format_mismatch(value)
             case int() | float(), _:
-                return self._printed_number(value)
+                return self._format_number(value)
             case Nil(), "v" | "s" | "q":
-                return self._padded(plain)
+                return self._pad(plain)
             case str() | Time(), "v" | "s":
-                return self._padded(plain[: self._precision])
+                return self._pad(plain[: self._precision])
             case str() | Time(), "q":
-                return self._padded(quoting.quote(plain[: self._precision]))
+                return self._pad(quoting.quote(plain[: self._precision]))
             case str() | Time(), "x" | "X":
                 digits = plain.encode()[: self._precision].hex()
-                return self._padded(digits.upper() if self._verb == "X" else digits)
+                return self._pad(digits.upper() if self._verb == "X" else digits)
             case _:
-                return self._mistaken(value)
+                return self._format_mismatch(value)
 
-    def _printed_number(self, value: float) -> str:
+    def _format_number(self, value: float) -> str:
         match value, self._verb:
             case int(), "q":
                 raise TemplateError("printf: %q of a number is not supported")
             case int(), "c" if 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000:
-                return self._padded(chr(value))
-            case int(), verb if verb in _WHOLE:
-                return self._whole(value, _WHOLE[verb])
+                return self._pad(chr(value))
+            case int(), verb if verb in _INTEGER_FORMATS:
+                return self._format_integer(value, _INTEGER_FORMATS[verb])
             case float(), "v" | "g" if self._precision is None:
-                return self._padded(self._signed(format_value(value)))
+                return self._pad(self._add_sign(format_value(value)))
             case float(), "v" | "g" | "G":
                 raise TemplateError("printf: %g of that precision is not supported")
-            case float(), verb if verb in _BROKEN:
+            case float(), verb if verb in _FLOAT_FORMATS:
                 digits = 6 if self._precision is None else self._precision
-                return self._padded(self._signed(format(value, f".{digits}{_BROKEN[verb]}")))
+                return self._pad(self._add_sign(format(value, f".{digits}{_FLOAT_FORMATS[verb]}")))
             case _:
-                return self._mistaken(value)
+                return self._format_mismatch(value)
 
-    def _mistaken(self, value: Value) -> str:
-        """A value that the verb is not for."""
-        return f"%!{self._verb}({get_type_name(value)}={self._padded(format_value(value))})"
+    def _format_mismatch(self, value: Value) -> str:
+        """Format a value whose type does not fit the verb."""
+        return f"%!{self._verb}({get_type_name(value)}={self._pad(format_value(value))})"
 
-    def _whole(self, value: int, spelled: str) -> str:
+    def _format_integer(self, value: int, spelled: str) -> str:
         digits = format(abs(value), spelled)
         if self._precision is not None:
             digits = "" if not self._precision and not value else digits.rjust(self._precision, "0")
         elif "0" in self._flags and "-" not in self._flags and self._width is not None:
             signs = value < 0 or "+" in self._flags or " " in self._flags
             digits = digits.rjust(self._width - signs, "0")
-        return self._padded(self._signed(f"-{digits}" if value < 0 else digits), zeros=False)
+        return self._pad(self._add_sign(f"-{digits}" if value < 0 else digits), zeros=False)
 
-    def _signed(self, digits: str) -> str:
+    def _add_sign(self, digits: str) -> str:
         if digits.startswith("-"):
             return digits
         return f"{'+' if '+' in self._flags else ' ' if ' ' in self._flags else ''}{digits}"
 
-    def _padded(self, plain: str, *, zeros: bool = True) -> str:
+    def _pad(self, plain: str, *, zeros: bool = True) -> str:
         width = self._width or 0
         if "-" in self._flags:
             return plain.ljust(width)
@@ -180,7 +180,7 @@ class _Verb:
         return signs + plain[len(signs) :].rjust(width - len(signs), "0")
 
 
-def _number(digits: str | None) -> int | None:
+def _parse_width(digits: str | None) -> int | None:
     if digits is None:
         return None
     if len(digits) > 4 or int(digits or 0) > MAX_WIDTH:

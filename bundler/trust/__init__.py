@@ -1,4 +1,5 @@
-"""Keys, signatures and policy: who signed something, and whether that is enough.
+"""Trust: key pairs, signatures, the enforcement of policy.json, and layer encryption.
 
-Imports ``ports``, ``config``, ``oci`` and below. Read ``keys`` first.
+Imports ``ports``, ``config``, ``content``, ``oci`` and below. Read ``keys`` first; ``ocicrypt`` is
+independent of the rest.
 """

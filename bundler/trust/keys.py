@@ -1,11 +1,10 @@
-"""Keys: how they are made, kept in files, named, and used to sign and verify.
+"""Key pairs: generate, store, identify, sign and verify.
 
-A signature is a raw detached one: DER ECDSA (P-256) over the SHA-256 of the bytes, or 64 bytes of
-Ed25519. RSA of 2048 bits and more verifies only (PKCS #1 v1.5, SHA-256). Everything else is
-refused by its name.
+A signature is detached and raw: DER ECDSA (P-256) over the SHA-256 of the data, or 64 bytes of
+Ed25519. RSA keys of at least 2048 bits verify only (PKCS #1 v1.5, SHA-256). Other keys are refused.
 
-A key's id is the SHA-256 of its DER SubjectPublicKeyInfo (RFC 5280, section 4.1). It says which
-key is meant and never why it should be trusted.
+A key ID is the SHA-256 of the DER SubjectPublicKeyInfo (RFC 5280, section 4.1). It identifies a key
+and does not make it trusted.
 """
 
 from __future__ import annotations
@@ -49,23 +48,23 @@ _VerifyingKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPu
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key that verifies. Two of them are equal if their ids are."""
+    """A public key. Keys with equal IDs are equal."""
 
     id: str
-    """64 lower-case hexadecimal digits."""
+    """The key ID: 64 lower-case hexadecimal digits."""
     algorithm: Algorithm
     _key: _VerifyingKey = field(repr=False, compare=False)
 
     @property
     def fingerprint(self) -> str:
-        """The id in groups of four digits, to be read aloud and compared by people."""
+        """The key ID in groups of four digits, for comparison by people."""
         return " ".join(self.id[start : start + 4] for start in range(0, len(self.id), 4))
 
     def verify(self, signature: bytes, data: bytes) -> None:
-        """Return if ``signature`` is this key's over ``data``.
+        """Verify a signature over ``data``.
 
         Raises:
-            InvalidSignatureError: it is not.
+            InvalidSignatureError: the signature does not verify with this key.
         """
         try:
             match self._key:
@@ -81,7 +80,7 @@ class PublicKey:
             ) from None
 
     def to_pem(self) -> bytes:
-        """The SubjectPublicKeyInfo in PEM, which openssl and cosign read."""
+        """Return the SubjectPublicKeyInfo in PEM, which openssl and cosign read."""
         return self._key.public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -89,13 +88,13 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A key that signs, with its public half."""
+    """A private key with its public key."""
 
     public: PublicKey
     _key: _SigningKey = field(repr=False, compare=False)
 
     def sign(self, data: bytes) -> bytes:
-        """A detached signature over ``data``: DER (ECDSA) or 64 bytes (Ed25519)."""
+        """Return a detached signature over ``data``: DER (ECDSA) or 64 bytes (Ed25519)."""
         match self._key:
             case ec.EllipticCurvePrivateKey() as key:
                 return key.sign(data, ec.ECDSA(hashes.SHA256()))
@@ -103,7 +102,7 @@ class PrivateKey:
                 return key.sign(data)
 
     def to_pem(self, passphrase: bytes | None) -> bytes:
-        """The key in cosign's encrypted PEM, or clear PKCS #8 where ``passphrase`` is None."""
+        """Return cosign's encrypted PEM, or unencrypted PKCS #8 if ``passphrase`` is None."""
         if passphrase is None:
             return self._key.private_bytes(
                 serialization.Encoding.PEM,
@@ -119,7 +118,7 @@ class PrivateKey:
 
 
 def generate_key(kind: KeyFormat = "ecdsa-p256") -> PrivateKey:
-    """A fresh key."""
+    """Generate a private key."""
     match kind:
         case "ecdsa-p256":
             return _private(ec.generate_private_key(ec.SECP256R1()), kind)
@@ -128,11 +127,11 @@ def generate_key(kind: KeyFormat = "ecdsa-p256") -> PrivateKey:
 
 
 def write_key_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> tuple[Path, Path]:
-    """Write ``prefix``.key (mode 0600) and ``prefix``.pub, durably; the two paths.
+    """Write ``prefix``.key (mode 0600) and ``prefix``.pub, durably; return both paths.
 
     Raises:
-        ConflictError: one of them exists; nothing was changed.
-        MediumError: they cannot be written; neither is left behind.
+        ConflictError: one of the files exists; nothing was changed.
+        MediumError: the files cannot be written; none of them remains.
     """
     private = prefix.with_name(f"{prefix.name}.key")
     public = prefix.with_name(f"{prefix.name}.pub")
@@ -145,8 +144,8 @@ def write_key_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> t
     except FileExistsError as error:
         _remove(made)
         raise ConflictError(
-            f"{error.filename}: exists already, and a key is never overwritten",
-            hint="choose another prefix, or move the old key away",
+            f"{error.filename}: exists, and keys are never overwritten",
+            hint="choose another prefix, or move the existing key",
         ) from None
     except OSError as error:
         _remove(made)
@@ -155,52 +154,53 @@ def write_key_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> t
 
 
 def needs_passphrase(pem: bytes) -> bool:
-    """Whether a private key's file can only be read with a passphrase."""
+    """Return whether a private key in PEM is encrypted."""
     return b"ENCRYPTED" in pem
 
 
 def read_public_key(path: Path) -> PublicKey:
-    """Read a public key's file (SubjectPublicKeyInfo in PEM).
+    """Read a public key from a file (SubjectPublicKeyInfo in PEM).
 
     Raises:
-        NotFoundError, ConfigError, UnsupportedError: as ``parse_public``.
+        NotFoundError, ConfigError, UnsupportedError: as for ``read_key_file`` and
+            ``parse_public_key``.
     """
     return parse_public_key(read_key_file(path), str(path))
 
 
 def read_key_file(path: Path) -> bytes:
-    """The bytes of a key's file.
+    """Return the content of a key file.
 
     Raises:
-        NotFoundError: there is none.
-        ConfigError: unreadable, or too large for a key.
+        NotFoundError: the file does not exist.
+        ConfigError: the file is unreadable, or too large for a key.
     """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_KEY_FILE + 1)
     except FileNotFoundError:
-        raise NotFoundError(f"{path}: there is no such key file") from None
+        raise NotFoundError(f"{path}: no such key file") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     if len(raw) > MAX_KEY_FILE:
-        raise ConfigError(f"{path}: larger than {MAX_KEY_FILE:,} bytes, so it is no key")
+        raise ConfigError(f"{path}: not a key: larger than {MAX_KEY_FILE:,} bytes")
     return raw
 
 
 def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> PrivateKey:
-    """Read a private key: cosign's encrypted PEM, PKCS #8 (clear or encrypted), or EC PEM.
+    """Parse a private key: cosign's encrypted PEM, PKCS #8 (encrypted or not), or EC PEM.
 
     Raises:
         UsageError: the passphrase is missing or wrong.
-        ConfigError: not a private key.
-        UnsupportedError: a key of a kind that does not sign here.
+        ConfigError: ``pem`` is not a private key.
+        UnsupportedError: the algorithm is not supported for signing.
     """
     if b"-----BEGIN PUBLIC KEY-----" in pem:
-        raise ConfigError(f"{subject}: a public key, but signing takes the private one")
+        raise ConfigError(f"{subject}: a public key (expected a private key)")
     if needs_passphrase(pem) and passphrase is None:
         raise UsageError(
-            f"{subject}: this key is encrypted and needs its passphrase",
-            hint="run on a terminal, or give --passphrase-file FILE",
+            f"{subject}: the key is encrypted, and no passphrase was given",
+            hint="run on a terminal, or use --passphrase-file FILE",
         )
     secret = passphrase if needs_passphrase(pem) else None
     try:
@@ -211,7 +211,7 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> Pri
             loaded = serialization.load_pem_private_key(pem, secret)
     except (ValueError, TypeError):
         if secret is not None:
-            raise UsageError(f"{subject}: wrong passphrase, or a damaged key") from None
+            raise UsageError(f"{subject}: wrong passphrase, or damaged key") from None
         raise ConfigError(f"{subject}: not a private key in PEM") from None
     except MalformedError as error:
         raise ConfigError(error.message) from None
@@ -221,16 +221,16 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> Pri
 
 
 def parse_public_key(pem: bytes, subject: str) -> PublicKey:
-    """Read a public key (SubjectPublicKeyInfo in PEM).
+    """Parse a public key (SubjectPublicKeyInfo in PEM).
 
     Raises:
-        ConfigError: not a public key.
-        UnsupportedError: of a kind, curve or size that is not accepted.
+        ConfigError: ``pem`` is not a public key.
+        UnsupportedError: the algorithm, curve or size is not supported.
     """
     if b"PRIVATE KEY-----" in pem:
         raise ConfigError(
-            f"{subject}: a private key, but verifying takes the public one",
-            hint="name the .pub file, and keep the private key off this machine",
+            f"{subject}: a private key (expected a public key)",
+            hint="specify the .pub file, and keep the private key off this machine",
         )
     try:
         loaded = serialization.load_pem_public_key(pem)

@@ -1,7 +1,7 @@
-"""The scopes of a policy that an image lies in, the most specific first.
+"""Policy scopes of an image, narrowest first.
 
-containers-policy.json(5), "Supported transports and their scopes". The scope ``""``, which stands
-for all that a transport knows, is not among them: it is the policy's, whatever the image.
+See "Supported transports and their scopes" in containers-policy.json(5). The scope ``""``, which
+covers all images of a transport, is not included.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
 
 
 def list_scopes(reference: Reference) -> list[str]:
-    """All scopes of the image that ``reference`` names; paths are followed on the disk."""
+    """Return the policy scopes of ``reference``. Symbolic links in paths are resolved."""
     rest = str(reference).partition(":")[2]
     match reference.transport:
         case "docker" | "docker-daemon" | "atomic":
             image = reference.image if isinstance(reference, RepositoryReference) else None
-            return [] if image is None else _of_image(image.with_default_tag())
+            return [] if image is None else _list_image_scopes(image.with_default_tag())
         case "dir" | "sif":
-            return _of_path(os.path.realpath(rest))
+            return _list_path_scopes(os.path.realpath(rest))
         case "oci" | "oci-archive":
-            # The manual has path:name too; Skopeo obeys the path only: a name can be left out.
-            return _of_path(os.path.realpath(rest.partition(":")[0]))
+            # The manual has path:name as well, but Skopeo uses the path only.
+            return _list_path_scopes(os.path.realpath(rest.partition(":")[0]))
         case "containers-storage":
-            return _of_storage(rest)
+            return _list_storage_scopes(rest)
         case _:
             return []
 
 
-def _of_image(image: ImageReference) -> list[str]:
-    """The image, its repository, the namespaces above it, its registry, and the domains."""
+def _list_image_scopes(image: ImageReference) -> list[str]:
+    """Return the image, its repository, namespaces and registry, and the parent domains."""
     separator = "@" if image.digest is not None else ":"
-    above = _parents(image.repository)
+    above = _list_parents(image.repository)
     host = above[-1].partition(":")[0]
     labels = host.split(".")
     domains = [f"*.{'.'.join(labels[start:])}" for start in range(1, len(labels))]
     return [f"{image.repository}{separator}{image.version}", *above, *domains]
 
 
-def _of_path(path: str) -> list[str]:
-    """The path and those above it, but for the root."""
-    return [scope for scope in _parents(path) if scope]
+def _list_path_scopes(path: str) -> list[str]:
+    """Return the path and its parents except the root."""
+    return [scope for scope in _list_parents(path) if scope]
 
 
-def _of_storage(text: str) -> list[str]:
-    """``[driver@root+run:options]name@id``: the options are no part of a scope."""
+def _list_storage_scopes(text: str) -> list[str]:
+    """Return the scopes of ``[driver@root+run:options]name@id``, without the options."""
     store, bracket, rest = text.partition("]")
     if not bracket:
         store, rest = "", text
@@ -58,17 +58,17 @@ def _of_storage(text: str) -> list[str]:
     name, _, identifier = rest.partition("@")
     prefix = f"[{root}]" if root else ""
     repository = name if ":" not in name.rpartition("/")[2] else name.rpartition(":")[0]
-    inside = [name, *_parents(repository)] if name else []
+    inside = [name, *_list_parents(repository)] if name else []
     whole = [f"{prefix}{rest}"] if identifier else []
     found = whole + [f"{prefix}{scope}" for scope in inside]
     if root:
         path = root.rpartition("@")[2]
-        found += [f"[{root}]", *(f"[{scope}]" for scope in _of_path(path))]
+        found += [f"[{root}]", *(f"[{scope}]" for scope in _list_path_scopes(path))]
     return list(dict.fromkeys(found))
 
 
-def _parents(path: str) -> list[str]:
-    """``path``, and what is left of it as its last part goes, again and again."""
+def _list_parents(path: str) -> list[str]:
+    """Return ``path`` and its parents."""
     found = [path]
     while "/" in path:
         path = path.rpartition("/")[0]

@@ -188,7 +188,7 @@ def test_a_wrong_passphrase_is_called_that_and_never_shown(pem):
     with pytest.raises(UsageError, match=r"site\.key: wrong passphrase") as raised:
         keys.parse_private_key(pem, b"incorrect horse", "site.key")
     assert "horse" not in str(raised.value)
-    with pytest.raises(UsageError, match="needs its passphrase"):
+    with pytest.raises(UsageError, match="no passphrase was given"):
         keys.parse_private_key(pem, None, "site.key")
 
 
@@ -247,9 +247,9 @@ def test_rsa_keys_verify_what_openssl_signed_and_do_not_sign(tmp_path: Path):
 
 def test_the_halves_of_a_pair_are_told_apart():
     key = keys.generate_key()
-    with pytest.raises(ConfigError, match="a public key, but signing"):
+    with pytest.raises(ConfigError, match="a public key \\(expected"):
         keys.parse_private_key(key.public.to_pem(), None, "site.pub")
-    with pytest.raises(ConfigError, match="a private key, but verifying"):
+    with pytest.raises(ConfigError, match="a private key \\(expected"):
         keys.parse_public_key(key.to_pem(None), "site.key")
 
 

@@ -1,4 +1,5 @@
-"""Encrypted layers (ocicrypt): recipients, wrapped keys, the cipher stream.
+"""Layer encryption in the format of ocicrypt.
 
-Read ``recipients`` first.
+Read ``recipients`` first, then ``cipher_stream``. The other modules wrap the secret of a layer, one
+for each protocol.
 """

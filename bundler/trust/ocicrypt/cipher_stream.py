@@ -1,7 +1,7 @@
-"""Encrypt a layer as it is read, and decrypt one that fails instead of ending on a forgery.
+"""Encrypt a layer while it is read, and decrypt a layer with authentication.
 
-AES in counter mode, and an HMAC-SHA-256 of the encrypted bytes by the same key. The key goes,
-wrapped for those who may read the layer, into the annotations of its descriptor.
+The cipher is AES-256 in counter mode, with an HMAC-SHA-256 of the encrypted bytes by the same key.
+The key is stored in the annotations of the layer's descriptor, wrapped for the recipients.
 
 https://github.com/containers/ocicrypt/blob/v1.2.1/blockcipher/blockcipher_aes_ctr.go
 """
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from bundler.content.streams.reader import BUFFER_SIZE, new_buffer
 from bundler.errors import IntegrityError, MalformedError, UnsupportedError
-from bundler.oci.json import fields, strict
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,11 +35,11 @@ _MAX_OPTIONS = 64 * 1024
 
 
 class EncryptingReader:
-    """The encrypted form of ``source``, whose owner closes it. Not for two threads at once.
+    """Reader that encrypts ``source``. Not thread-safe.
 
     Args:
-        source: the layer, in the form that is to come back.
-        wrap: makes annotations of the secret that decrypts the layer.
+        source: the layer to encrypt; the caller closes it.
+        wrap: creates annotations from the secret that decrypts the layer.
     """
 
     def __init__(self, source: Reader, wrap: Callable[[bytes], Mapping[str, str]]) -> None:
@@ -53,94 +53,100 @@ class EncryptingReader:
         self._ended = False
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill part of ``buffer``; 0 at the end."""
+        """Fill a part of ``buffer``; return 0 at the end."""
         plain = self._buffer[: len(buffer)]
         count = self._source.readinto(plain)
         self._hasher.update(plain[:count])
-        buffer[:count] = self._cipher.turn(plain[:count])
+        buffer[:count] = self._cipher.apply(plain[:count])
         self._hmac.update(buffer[:count])
         self._ended = self._ended or (count == 0 and len(buffer) > 0)
         return count
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, or all that is left."""
+        """Return at most ``size`` bytes, or all remaining bytes."""
         return _read(self, size)
 
     def annotations(self) -> Mapping[str, str]:
-        """What the layer's descriptor has to say for it to be decrypted; only after the end."""
+        """Return the annotations that are needed to decrypt the layer; only after the end."""
         if not self._ended:
             raise RuntimeError("the stream has not been read to its end")
         private = {
-            "symkey": _text(self._key),
+            "symkey": _to_base64(self._key),
             "digest": f"sha256:{self._hasher.hexdigest()}",
-            "cipheroptions": {"nonce": _text(self._nonce)},
+            "cipheroptions": {"nonce": _to_base64(self._nonce)},
         }
-        public = {"cipher": _CIPHER, "hmac": _text(self._hmac.digest()), "cipheroptions": {}}
+        public = {"cipher": _CIPHER, "hmac": _to_base64(self._hmac.digest()), "cipheroptions": {}}
         return {
             **self._wrap(json.dumps(private, separators=(",", ":")).encode()),
-            PUBLIC_OPTIONS: _text(json.dumps(public, separators=(",", ":")).encode()),
+            PUBLIC_OPTIONS: _to_base64(json.dumps(public, separators=(",", ":")).encode()),
         }
 
     def close(self) -> None:
-        """Nothing is held but memory."""
+        """Do nothing: only memory is used."""
 
 
 def open_decrypted(
     source: Reader,
     annotations: Mapping[str, str],
     unwrap: Callable[[Mapping[str, str]], bytes],
-    what: str,
+    subject: str,
 ) -> DecryptingReader:
-    """What is in the encrypted layer ``source``, whose owner closes it.
+    """Open a reader that decrypts ``source``.
 
     Args:
-        source: the encrypted bytes.
-        annotations: of the layer's descriptor.
-        unwrap: finds the secret in the annotations.
-        what: how messages name the layer.
+        source: the encrypted layer; the caller closes it.
+        annotations: the annotations of the layer's descriptor.
+        unwrap: returns the secret from the annotations.
+        subject: the layer, for messages.
 
     Raises:
         MalformedError: the annotations are damaged.
-        UnsupportedError: the layer is encrypted in an unknown way.
+        UnsupportedError: the cipher is not supported.
     """
-    public = _options(_bytes(annotations.get(PUBLIC_OPTIONS), PUBLIC_OPTIONS, what), what)
-    cipher = fields.text(public, "cipher", what)
+    where = f"{subject}: its encryption"
+    if PUBLIC_OPTIONS not in annotations:
+        raise MalformedError(f"{where}: no annotation {PUBLIC_OPTIONS}")
+    options = Table(annotations, where)
+    public = Table.parse(_read_bytes(options, PUBLIC_OPTIONS), where, limit=_MAX_OPTIONS)
+    cipher = public.optional_text("cipher")
     if cipher != _CIPHER:
-        raise UnsupportedError(f"{what}: encrypted by {(cipher or 'an unnamed cipher')[:60]!r}")
-    private = _options(unwrap(annotations), what)
-    key = _bytes(private.get("symkey"), "symkey", what)
-    nonce = _bytes((_mapping(public, what) | _mapping(private, what)).get("nonce"), "nonce", what)
-    expected = _bytes(public.get("hmac"), "hmac", what)
+        raise UnsupportedError(f"{where}: cipher {(cipher or 'none')[:60]!r} is not supported")
+    private = Table.parse(unwrap(annotations), where, limit=_MAX_OPTIONS)
+    key = _read_bytes(private, "symkey")
+    # The private options are authenticated, the public ones are not.
+    private_options, public_options = (one.table("cipheroptions") for one in (private, public))
+    nonce = _read_bytes(private_options if "nonce" in private_options else public_options, "nonce")
+    expected = _read_bytes(public, "hmac")
     if len(key) != _KEY_SIZE or len(nonce) != _NONCE_SIZE or len(expected) != 32:
-        raise MalformedError(f"{what}: the secret that decrypts it has a wrong size")
-    return DecryptingReader(source, key, nonce, expected, what)
+        raise MalformedError(f"{where}: wrong size of the key, the nonce or the HMAC")
+    return DecryptingReader(source, key, nonce, expected, subject)
 
 
 class DecryptingReader:
-    """A decrypted layer. Its last piece waits until all of it has proved genuine.
+    """Reader that decrypts a layer and withholds the last part until the HMAC is verified.
 
-    Whoever writes while reading cannot finish a forgery; what came before the last piece was not
-    yet proved. Not for two threads at once.
+    A consumer that writes while it reads cannot complete a forged layer. Data before the last part
+    is not verified. Not thread-safe.
     """
 
     def __init__(
-        self, source: Reader, key: bytes, nonce: bytes, expected: bytes, what: str
+        self, source: Reader, key: bytes, nonce: bytes, expected: bytes, subject: str
     ) -> None:
         self._source = source
         self._cipher = _Counter(key, nonce)
         self._hmac = hmac.new(key, digestmod="sha256")
         self._expected = expected
-        self._what = what
+        self._subject = subject
         self._piece, self._next = new_buffer(), new_buffer()
         self._ready = memoryview(b"")
         self._waiting = memoryview(b"")
         self._ended = False
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill part of ``buffer``; 0 at the end.
+        """Fill a part of ``buffer``; return 0 at the end.
 
         Raises:
-            IntegrityError: these are not the bytes that were encrypted.
+            IntegrityError: the HMAC does not verify.
         """
         while not self._ready and not self._ended:
             self._advance()
@@ -150,31 +156,31 @@ class DecryptingReader:
         return count
 
     def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, or all that is left; raises as ``readinto`` does."""
+        """Return at most ``size`` bytes, or all remaining bytes; raises as ``readinto``."""
         return _read(self, size)
 
     def _advance(self) -> None:
-        """Decrypt the piece that waits, once there is another behind it or the end."""
+        """Read ahead, and decrypt the waiting part. At the end, verify the HMAC first."""
         self._piece, self._next = self._next, self._piece
         count = self._source.readinto(self._next)
         self._hmac.update(self._next[:count])
         if not count:
             if not hmac.compare_digest(self._hmac.digest(), self._expected):
-                raise IntegrityError(f"{self._what}: not the bytes that were encrypted")
+                raise IntegrityError(f"{self._subject}: wrong HMAC: the layer was changed")
             self._ended = True
-        self._ready = self._cipher.turn(self._waiting)
+        self._ready = self._cipher.apply(self._waiting)
         self._waiting = self._next[:count]
 
 
 class _Counter:
-    """AES-256 in counter mode; encrypting and decrypting are the same."""
+    """AES-256 in counter mode, which encrypts and decrypts by the same operation."""
 
     def __init__(self, key: bytes, nonce: bytes) -> None:
         self._context = Cipher(algorithms.AES(key), modes.CTR(nonce)).encryptor()
         self._buffer = memoryview(bytearray(BUFFER_SIZE + _BLOCK - 1))
 
-    def turn(self, data: memoryview) -> memoryview:
-        """``data``, at most a buffer of it, en- or decrypted; valid until the next call."""
+    def apply(self, data: memoryview) -> memoryview:
+        """Encrypt or decrypt a buffer of data; the result is valid until the next call."""
         return self._buffer[: self._context.update_into(data, self._buffer)]
 
 
@@ -185,25 +191,12 @@ def _read(reader: EncryptingReader | DecryptingReader, size: int) -> bytes:
     return bytes(buffer[: reader.readinto(memoryview(buffer))])
 
 
-def _options(data: bytes, what: str) -> dict[str, object]:
-    return strict.load_object(data, subject=f"{what}: its encryption", limit=_MAX_OPTIONS)
-
-
-def _mapping(options: dict[str, object], what: str) -> dict[str, object]:
-    found = options.get("cipheroptions") or {}
-    if not isinstance(found, dict):
-        raise MalformedError(f"{what}: its cipher's options are none")
-    return found
-
-
-def _bytes(value: object, name: str, what: str) -> bytes:
-    if not isinstance(value, str) or len(value) > _MAX_OPTIONS:
-        raise MalformedError(f"{what}: encrypted, but without {name}")
+def _read_bytes(table: Table, key: str) -> bytes:
     try:
-        return b64decode(value, validate=True)
+        return b64decode(table.text(key), validate=True)
     except ValueError:
-        raise MalformedError(f"{what}: its {name} is not base64") from None
+        raise table.problem(f"{key} is not base64") from None
 
 
-def _text(data: bytes) -> str:
+def _to_base64(data: bytes) -> str:
     return b64encode(data).decode()

@@ -1,6 +1,6 @@
-"""A secret wrapped by somebody else's program, which a configuration names.
+"""Key providers: external programs that wrap and unwrap secrets.
 
-The program gets a question in JSON on its standard input and answers on its standard output.
+The program reads a request in JSON from stdin and prints its response on stdout.
 
 https://github.com/containers/ocicrypt/blob/v1.2.1/docs/keyprovider.md
 """
@@ -14,28 +14,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import ConfigError, UnsupportedError, UsageError
-from bundler.oci.json import fields, strict
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_SECONDS = 120
+_TIMEOUT = 120
 _MAX_FILE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How to ask a provider; no arguments: it cannot be asked by a program."""
+    """The command line of a key provider; empty if the provider has none (gRPC)."""
 
     arguments: tuple[str, ...]
 
 
 def load_commands(path: Path | None) -> dict[str, Command]:
-    """The providers in the configuration at ``path``; none where there is no such file.
+    """Read the key providers in a configuration file; empty if the file does not exist.
 
     Raises:
-        ConfigError: it cannot be read or understood.
+        ConfigError: the file is unreadable or invalid.
     """
     if path is None:
         return {}
@@ -46,90 +46,81 @@ def load_commands(path: Path | None) -> dict[str, Command]:
         return {}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    what = str(path)
-    whole = strict.load_object(data, subject=what, limit=_MAX_FILE)
-    providers = fields.obj(whole, "key-providers", what) or {}
-    return {name: _command(providers, name, what) for name in providers}
+    document = Table.parse(data, str(path), limit=_MAX_FILE)
+    providers = document.table("key-providers")
+    commands = {}
+    for name in providers.value:
+        command = providers.table(name).optional_table("cmd")
+        arguments = () if command is None else (command.text("path"), *command.texts("args"))
+        commands[name] = Command(arguments)
+    return commands
 
 
 def find_command(name: str, commands: Mapping[str, Command]) -> Command:
-    """The provider called ``name``.
+    """Return the command of the key provider ``name``.
 
     Raises:
-        UsageError: there is none.
-        UnsupportedError: it is a network service.
+        UsageError: the provider does not exist.
+        UnsupportedError: the provider is a network service.
     """
     command = commands.get(name)
     if command is None:
         raise UsageError(
-            f"no key provider is called {name!r}",
-            hint="OCICRYPT_KEYPROVIDER_CONFIG names the file that lists them",
+            f"key provider {name!r}: not configured",
+            hint="set OCICRYPT_KEYPROVIDER_CONFIG to the file that configures it",
         )
     if not command.arguments:
-        raise UnsupportedError(
-            f"the key provider {name!r} is asked by gRPC, which is not supported"
-        )
+        raise UnsupportedError(f"key provider {name!r}: gRPC is not supported")
     return command
 
 
-def wrap(secret: bytes, name: str, told: str, command: Command) -> bytes:
-    """``secret`` as the provider wraps it."""
-    parameters = {name: [_text(told.encode())]}
-    question = {
+def wrap(secret: bytes, name: str, parameter: str, command: Command) -> bytes:
+    """Wrap ``secret`` with a key provider."""
+    parameters = {name: [_to_base64(parameter.encode())]}
+    request = {
         "op": "keywrap",
         "keywrapparams": {
             "ec": {"Parameters": parameters, "DecryptConfig": {"Parameters": None}},
-            "optsdata": _text(secret),
+            "optsdata": _to_base64(secret),
         },
         "keyunwrapparams": {"dc": None, "annotation": None},
     }
-    return _ask(question, name, command, "keywrapresults", "annotation")
+    return _run(request, name, command, "keywrapresults", "annotation")
 
 
-def unwrap(packet: bytes, name: str, told: str, command: Command) -> bytes:
-    """The secret in ``packet`` as the provider unwraps it."""
-    parameters = {name: [_text(told.encode())]}
-    question = {
+def unwrap(packet: bytes, name: str, parameter: str, command: Command) -> bytes:
+    """Unwrap the secret in ``packet`` with a key provider."""
+    parameters = {name: [_to_base64(parameter.encode())]}
+    request = {
         "op": "keyunwrap",
         "keywrapparams": {"ec": None, "optsdata": None},
-        "keyunwrapparams": {"dc": {"Parameters": parameters}, "annotation": _text(packet)},
+        "keyunwrapparams": {"dc": {"Parameters": parameters}, "annotation": _to_base64(packet)},
     }
-    return _ask(question, name, command, "keyunwrapresults", "optsdata")
+    return _run(request, name, command, "keyunwrapresults", "optsdata")
 
 
-def _ask(question: dict[str, Any], name: str, command: Command, part: str, key: str) -> bytes:
-    what = f"the key provider {name!r}"
+def _run(request: dict[str, Any], name: str, command: Command, part: str, key: str) -> bytes:
+    subject = f"key provider {name!r}"
     try:
         answer = subprocess.run(
             command.arguments,
-            input=json.dumps(question).encode(),
+            input=json.dumps(request).encode(),
             capture_output=True,
             check=False,
-            timeout=_SECONDS,
+            timeout=_TIMEOUT,
         )
     except OSError as error:
-        raise ConfigError(f"{what} cannot be run: {error.strerror}") from None
+        raise ConfigError(f"{subject}: cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise UsageError(f"{what} did not answer for {_SECONDS} seconds") from None
+        raise UsageError(f"{subject}: no response within {_TIMEOUT} seconds") from None
     if answer.returncode:
-        raise UsageError(f"{what} failed with status {answer.returncode}")
-    results = fields.obj(strict.load_object(answer.stdout, subject=what), part, what) or {}
+        raise UsageError(f"{subject}: exit status {answer.returncode}")
+    results = Table.parse(answer.stdout, subject).table(part)
     try:
-        return b64decode(fields.text(results, key, what) or "", validate=True)
+        return b64decode(results.optional_text(key) or "", validate=True)
     except ValueError:
-        raise ConfigError(f"{what} did not answer in base64") from None
+        raise ConfigError(f"{subject}: the response is not base64") from None
 
 
-def _command(providers: dict[str, Any], name: str, what: str) -> Command:
-    provider = fields.obj(providers, name, what) or {}
-    command = fields.obj(provider, "cmd", what)
-    if command is None:
-        return Command(())
-    path = fields.text(command, "path", what)
-    if path is None:
-        raise ConfigError(f"{what}: the key provider {name!r} has no path")
-    return Command((path, *fields.texts(command, "args", what)))
-
-
-def _text(data: bytes) -> str:
+def _to_base64(data: bytes) -> str:
     return b64encode(data).decode()

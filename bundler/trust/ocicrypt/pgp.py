@@ -1,4 +1,4 @@
-"""A secret for OpenPGP keys, by the program gpg and the keys that it knows.
+"""Wrap and unwrap secrets with OpenPGP keys, by the program gpg.
 
 https://www.rfc-editor.org/rfc/rfc4880#section-5.1
 """
@@ -16,47 +16,48 @@ from bundler.errors import UnsupportedError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SECONDS = 120
+_TIMEOUT = 120
 
 
 @dataclass(frozen=True, slots=True)
 class SecretKey:
-    """The content of an exported secret key, and its password."""
+    """An exported secret key and its password."""
 
     data: bytes = field(repr=False)
     password: bytes | None = field(repr=False)
 
 
 def wrap(secret: bytes, names: Sequence[str]) -> bytes:
-    """``secret`` for the owners of the keys called ``names``.
+    """Encrypt ``secret`` for the keys with the given names.
 
     Raises:
-        UsageError: gpg knows no such key.
+        UsageError: a key is not in the key ring of gpg.
+        UnsupportedError: gpg is not installed.
     """
-    wanted = [argument for name in names for argument in ("--recipient", name)]
-    answer = _gpg("--trust-model", "always", "--encrypt", *wanted, data=secret)
+    recipients = [argument for name in names for argument in ("--recipient", name)]
+    answer = _gpg("--trust-model", "always", "--encrypt", *recipients, data=secret)
     if answer.returncode:
         reason = answer.stderr.decode(errors="replace").strip().splitlines()
         raise UsageError(
-            f"gpg cannot encrypt for {', '.join(names)}: {(reason or ['no reason given'])[-1]}",
-            hint="gpg --list-keys tells whose keys there are",
+            f"gpg: cannot encrypt for {', '.join(names)}: {(reason or ['unknown reason'])[-1]}",
+            hint="gpg --list-keys lists the known keys",
         )
     return answer.stdout
 
 
 def unwrap(packet: bytes, keys: Sequence[SecretKey]) -> bytes | None:
-    """The secret in ``packet``, or None where none of ``keys`` opens it."""
+    """Decrypt ``packet`` with the first suitable key, in a temporary home; None if none fits."""
     for key in keys:
         with tempfile.TemporaryDirectory(prefix="airbundle-", ignore_cleanup_errors=True) as home:
             at_home = ("--homedir", home)
             if _gpg(*at_home, "--import", data=key.data).returncode:
                 continue
             try:
-                opened = _decrypt(packet, at_home, key.password)
+                secret = _decrypt(packet, at_home, key.password)
             finally:
                 _stop_agent(home)
-        if opened is not None:
-            return opened
+        if secret is not None:
+            return secret
     return None
 
 
@@ -81,13 +82,15 @@ def _gpg(
             input=data,
             capture_output=True,
             check=False,
-            timeout=_SECONDS,
+            timeout=_TIMEOUT,
             pass_fds=keep,
         )
     except FileNotFoundError:
-        raise UnsupportedError("pgp needs the program gpg", hint="install gnupg") from None
+        raise UnsupportedError(
+            "pgp: the program gpg is not installed", hint="install gnupg"
+        ) from None
     except subprocess.TimeoutExpired:
-        raise UsageError(f"gpg did not answer for {_SECONDS} seconds") from None
+        raise UsageError(f"gpg: no response within {_TIMEOUT} seconds") from None
 
 
 def _stop_agent(home: str) -> None:

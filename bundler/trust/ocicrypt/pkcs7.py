@@ -1,4 +1,4 @@
-"""A secret for the owners of certificates, as a PKCS #7 envelope.
+"""Wrap and unwrap secrets with certificates, as PKCS #7 envelopes.
 
 https://www.rfc-editor.org/rfc/rfc5652#section-6, https://www.rfc-editor.org/rfc/rfc5084
 """
@@ -34,7 +34,7 @@ _GCM_SIZES = {6: 16, 26: 24, 46: 32}
 
 
 def wrap(secret: bytes, certificates: Sequence[x509.Certificate]) -> bytes:
-    """``secret`` for whoever has the private key of one of ``certificates``."""
+    """Encrypt ``secret`` so that the private key of each certificate alone decrypts it."""
     builder = pkcs7.PKCS7EnvelopeBuilder().set_data(secret)
     builder = builder.set_content_encryption_algorithm(algorithms.AES256)
     for certificate in certificates:
@@ -42,20 +42,22 @@ def wrap(secret: bytes, certificates: Sequence[x509.Certificate]) -> bytes:
     return builder.encrypt(Encoding.DER, [pkcs7.PKCS7Options.Binary])
 
 
-def unwrap(packet: bytes, keys: Sequence[PrivateKey], what: str) -> bytes | None:
-    """The secret in ``packet``, or None where none of ``keys`` opens it.
+def unwrap(packet: bytes, keys: Sequence[PrivateKey], subject: str) -> bytes | None:
+    """Decrypt ``packet`` with the first suitable key. None if no key decrypts it.
 
     Raises:
-        MalformedError: not a PKCS #7 envelope.
+        LimitError: the envelope has too many recipients.
+        MalformedError: ``packet`` is not a PKCS #7 envelope.
+        UnsupportedError: the content is not encrypted with AES.
     """
-    envelope = _parse(packet, f"{what}: its secret (pkcs7)")
+    envelope = _parse(packet, f"{subject}: its secret (pkcs7)")
     for key in keys:
         if not isinstance(key, rsa.RSAPrivateKey):
             continue
         for wrapped in envelope.wrapped_keys:
             try:
-                # A key that does not fit gives a random one, which opens nothing.
-                secret = envelope.open(key.decrypt(wrapped, padding.PKCS1v15()))
+                # With the wrong key, OpenSSL returns a random content key, which decrypts nothing.
+                secret = envelope.decrypt(key.decrypt(wrapped, padding.PKCS1v15()))
             except (ValueError, InvalidTag):
                 continue
             if secret.startswith(b"{"):
@@ -70,7 +72,7 @@ class _Envelope:
     nonce: bytes
     content: bytes
 
-    def open(self, key: bytes) -> bytes:
+    def decrypt(self, key: bytes) -> bytes:
         if len(key) != (_CBC_SIZES | _GCM_SIZES)[self.cipher]:
             raise ValueError("a key of another size")
         if self.cipher in _GCM_SIZES:
@@ -80,42 +82,40 @@ class _Envelope:
         return unpadder.update(decryptor.update(self.content)) + unpadder.finalize()
 
 
-def _parse(packet: bytes, what: str) -> _Envelope:
-    """Read an envelope in DER, as both sides of this protocol write it.
-
-    Raises:
-        UnsupportedError: its cipher is not AES.
-    """
+def _parse(packet: bytes, subject: str) -> _Envelope:
+    """Parse an envelope in DER, as ocicrypt and this module write it."""
     try:
-        [whole] = _values(packet)
-        identifier, explicit = _values(whole.content)[:2]
+        [whole] = _parse_values(packet)
+        identifier, explicit = _parse_values(whole.content)[:2]
         if identifier.content != _ENVELOPED:
-            raise ValueError("another kind of content")  # noqa: TRY301 - told below
-        [enveloped] = _values(explicit.content)
-        _, recipients, sealed = _values(enveloped.content)[:3]
-        wrapped = [_values(recipient.content) for recipient in _values(recipients.content)]
-        _, algorithm, content = _values(sealed.content)[:3]
-        cipher, parameters = _values(algorithm.content)[:2]
+            raise ValueError("not enveloped data")  # noqa: TRY301 - reported below
+        [enveloped] = _parse_values(explicit.content)
+        _, recipients, sealed = _parse_values(enveloped.content)[:3]
+        wrapped = [
+            _parse_values(recipient.content) for recipient in _parse_values(recipients.content)
+        ]
+        _, algorithm, content = _parse_values(sealed.content)[:3]
+        cipher, parameters = _parse_values(algorithm.content)[:2]
         keys = tuple(parts[3].content for parts in wrapped if _is_rsa(parts))
-        while parameters.tag & ~_CONSTRUCTED == _SEQUENCE:  # two of them if ocicrypt wrote it
-            parameters = _values(parameters.content)[0]
+        while parameters.tag & ~_CONSTRUCTED == _SEQUENCE:  # ocicrypt wraps them twice
+            parameters = _parse_values(parameters.content)[0]
         nonce = parameters.content
         data = content.content
         if content.tag & _CONSTRUCTED:
-            data = b"".join(part.content for part in _values(data))
+            data = b"".join(part.content for part in _parse_values(data))
     except ValueError:
-        raise MalformedError(f"{what} is not an envelope") from None
+        raise MalformedError(f"{subject} is not a PKCS #7 envelope") from None
     if len(wrapped) > _MAX_RECIPIENTS:
-        raise LimitError(f"{what}: more than {_MAX_RECIPIENTS} recipients")
-    kind = cipher.content[-1] if cipher.content[:-1] == _AES else 0
-    if kind not in _CBC_SIZES and kind not in _GCM_SIZES:
-        raise UnsupportedError(f"{what} is not encrypted by AES")
-    return _Envelope(keys, kind, nonce, data)
+        raise LimitError(f"{subject}: more than {_MAX_RECIPIENTS} recipients")
+    algorithm_id = cipher.content[-1] if cipher.content[:-1] == _AES else 0
+    if algorithm_id not in _CBC_SIZES and algorithm_id not in _GCM_SIZES:
+        raise UnsupportedError(f"{subject} is not encrypted by AES")
+    return _Envelope(keys, algorithm_id, nonce, data)
 
 
 def _is_rsa(parts: list[_Value]) -> bool:
-    """Whether a recipient is one by issuer and serial number, with a key of RSA's."""
-    return len(parts) == 4 and _values(parts[2].content)[0].content == _RSA
+    """Return whether a recipient has an issuer, a serial number and an RSA key."""
+    return len(parts) == 4 and _parse_values(parts[2].content)[0].content == _RSA
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +124,8 @@ class _Value:
     content: bytes
 
 
-def _values(data: bytes) -> list[_Value]:
-    """The values that stand one after another in ``data``, in DER."""
+def _parse_values(data: bytes) -> list[_Value]:
+    """Split ``data`` into its DER values."""
     found = []
     at = 0
     while at < len(data):
@@ -136,7 +136,7 @@ def _values(data: bytes) -> list[_Value]:
                 raise ValueError("a length that is not DER")
             size, start = int.from_bytes(data[start : start + count], "big"), start + count
         if start + size > len(data):
-            raise ValueError("ends early")
+            raise ValueError("truncated")
         found.append(_Value(data[at], data[start : start + size]))
         at = start + size
     if not found:

@@ -1,12 +1,12 @@
-"""Who may read an encrypted layer: its secret, wrapped for recipients and unwrapped by keys.
+"""Recipients of encrypted layers: wrap a layer's secret for them, and unwrap it with keys.
 
     jwe:FILE         a public key, RSA or elliptic curve
     pkcs7:FILE       a certificate with an RSA key
-    pgp:NAME         a key of gpg's, by a name or an address
-    provider:NAME    a program that the key provider configuration names
+    pgp:NAME         a key in the key ring of gpg, by name or address
+    provider:NAME    a program from the configuration of key providers
 
-What was wrapped stands in the descriptor's annotations, one for each protocol, as base64; several
-of the same protocol are separated by commas.
+The wrapped secrets are annotations of the descriptor, one for each protocol, in base64; several of
+the same protocol are separated by commas.
 
 https://github.com/containers/ocicrypt/blob/v1.2.1/README.md
 """
@@ -48,18 +48,18 @@ _PGP_SECRET_KEY = (b"-----BEGIN PGP PRIVATE KEY", b"\x94", b"\x95", b"\xc5")
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """Those who may read."""
+    """Recipients by protocol."""
 
     public_keys: tuple[jwe.PublicKey, ...] = ()
     certificates: tuple[x509.Certificate, ...] = ()
     pgp_names: tuple[str, ...] = ()
     providers: tuple[tuple[str, str], ...] = ()
-    """Each with what it is told."""
+    """Name and parameter of each key provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecryptionKeys:
-    """What may open a layer."""
+    """Keys by protocol."""
 
     private_keys: tuple[jwe.PrivateKey, ...] = ()
     pgp_keys: tuple[pgp.SecretKey, ...] = ()
@@ -69,51 +69,57 @@ class DecryptionKeys:
 def create_encryptor(
     recipients: Sequence[str], configuration: Path | None = None
 ) -> Callable[[Reader, Descriptor], EncryptingReader]:
-    """What encrypts layers for ``recipients``, each written as ``PROTOCOL:WHO``.
+    """Return a function that encrypts layers.
 
     Args:
-        recipients: at least one.
-        configuration: of the key providers, if there is any.
+        recipients: at least one recipient, as ``PROTOCOL:NAME``.
+        configuration: the configuration file of key providers; None if there is none.
 
     Raises:
-        UsageError: a recipient that cannot be understood, or whose file cannot be read.
+        UsageError: a recipient is invalid, or its file cannot be read.
     """
-    readers = parse_recipients(recipients)
+    parsed = parse_recipients(recipients)
     commands = keyprovider.load_commands(configuration)
 
-    def seal(source: Reader, _: Descriptor) -> EncryptingReader:
-        return EncryptingReader(source, lambda secret: wrap(secret, readers, commands))
+    def encrypt(source: Reader, _: Descriptor) -> EncryptingReader:
+        return EncryptingReader(source, lambda secret: wrap(secret, parsed, commands))
 
-    return seal
+    return encrypt
 
 
 def create_decryptor(
     keys: Sequence[str], configuration: Path | None = None
 ) -> Callable[[Reader, Descriptor], DecryptingReader]:
-    """What decrypts layers by ``keys``, each a ``FILE``, ``FILE:PASSWORD`` or ``provider:NAME``.
+    """Return a function that decrypts layers.
 
-    A password may also be said as ``pass=…``, ``file=PATH`` or ``fd=NUMBER``. Certificates are
-    passed over: they are needed by other tools only.
+    Args:
+        keys: ``FILE``, ``FILE:PASSWORD`` or ``provider:NAME``. A password may have the form
+            ``pass=PASSWORD``, ``file=PATH`` or ``fd=NUMBER``. Certificates are ignored, because
+            only other tools need them.
+        configuration: the configuration file of key providers; None if there is none.
 
     Raises:
-        UsageError: a key that cannot be read.
+        UsageError: a key is invalid, or its file cannot be read.
     """
-    given = parse_keys(keys)
+    parsed = parse_keys(keys)
     commands = keyprovider.load_commands(configuration)
 
-    def unseal(source: Reader, layer: Descriptor) -> DecryptingReader:
-        what = f"layer {layer.digest}"
+    def decrypt(source: Reader, layer: Descriptor) -> DecryptingReader:
+        subject = f"layer {layer.digest}"
         return open_decrypted(
-            source, layer.annotations, lambda said: unwrap(said, given, commands, what), what
+            source,
+            layer.annotations,
+            lambda annotations: unwrap(annotations, parsed, commands, subject),
+            subject,
         )
 
-    return unseal
+    return decrypt
 
 
 def wrap(
     secret: bytes, recipients: Recipients, commands: Mapping[str, keyprovider.Command]
 ) -> dict[str, str]:
-    """The annotations that hold ``secret`` for all of ``recipients``."""
+    """Return annotations with ``secret`` wrapped for all ``recipients``."""
     packets: dict[str, bytes] = {}
     if recipients.public_keys:
         packets["jwe"] = jwe.wrap(secret, recipients.public_keys)
@@ -121,9 +127,9 @@ def wrap(
         packets["pkcs7"] = pkcs7.wrap(secret, recipients.certificates)
     if recipients.pgp_names:
         packets["pgp"] = pgp.wrap(secret, recipients.pgp_names)
-    for name, told in recipients.providers:
+    for name, parameter in recipients.providers:
         command = keyprovider.find_command(name, commands)
-        packets[f"provider.{name}"] = keyprovider.wrap(secret, name, told, command)
+        packets[f"provider.{name}"] = keyprovider.wrap(secret, name, parameter, command)
     return {KEYS + name: b64encode(packet).decode() for name, packet in packets.items()}
 
 
@@ -131,32 +137,32 @@ def unwrap(
     annotations: Mapping[str, str],
     keys: DecryptionKeys,
     commands: Mapping[str, keyprovider.Command],
-    what: str,
+    subject: str,
 ) -> bytes:
-    """The secret in ``annotations``, by the first of ``keys`` that opens it.
+    """Unwrap the secret in ``annotations`` with the first suitable key.
 
     Raises:
-        UsageError: none of them does.
+        UsageError: no key is suitable.
         MalformedError: the annotations are damaged.
     """
     for name, text in annotations.items():
         if not name.startswith(KEYS):
             continue
         protocol = name.removeprefix(KEYS)
-        for packet in _packets(text, what):
-            secret = _unwrap_one(protocol, packet, keys, commands, what)
+        for packet in _packets(text, subject):
+            secret = _unwrap_one(protocol, packet, keys, commands, subject)
             if secret is not None:
                 return secret
     protocols = sorted(name.removeprefix(KEYS) for name in annotations if name.startswith(KEYS))
     raise UsageError(
-        f"{what}: encrypted for {', '.join(protocols)[:200] or 'nobody'}, and no key that was "
-        "given opens it",
-        hint="name the private key with --decryption-key",
+        f"{subject}: encrypted for {', '.join(protocols)[:200] or 'no recipient'}, "
+        "and no given key decrypts it",
+        hint="specify the private key with --decryption-key",
     )
 
 
 def parse_recipients(texts: Sequence[str]) -> Recipients:
-    """Read what names recipients, and their files; raises as ``sealing`` does."""
+    """Parse recipients and read their files; raises as ``create_encryptor``."""
     public_keys, certificates, names, providers = [], [], [], []
     for text in texts:
         protocol, colon, who = text.partition(":")
@@ -173,14 +179,14 @@ def parse_recipients(texts: Sequence[str]) -> Recipients:
                 raise UnsupportedError(f"{text!r}: hardware tokens (pkcs11) are not supported")
             case _:
                 raise UsageError(
-                    f"{text!r} does not name a recipient",
-                    hint="write jwe:FILE, pkcs7:FILE, pgp:NAME or provider:NAME",
+                    f"{text!r}: not a recipient",
+                    hint="use jwe:FILE, pkcs7:FILE, pgp:NAME or provider:NAME",
                 )
     return Recipients(tuple(public_keys), tuple(certificates), tuple(names), tuple(providers))
 
 
 def parse_keys(texts: Sequence[str]) -> DecryptionKeys:
-    """Read what names keys, and their files; raises as ``unsealing`` does."""
+    """Parse keys and read their files; raises as ``create_decryptor``."""
     private_keys, pgp_keys, providers = [], [], []
     for text in texts:
         path, _, secret = text.partition(":")
@@ -200,42 +206,42 @@ def _unwrap_one(
     packet: bytes,
     keys: DecryptionKeys,
     commands: Mapping[str, keyprovider.Command],
-    what: str,
+    subject: str,
 ) -> bytes | None:
     kind, _, name = protocol.partition(".")
     match kind:
         case "jwe":
-            return jwe.unwrap(packet, keys.private_keys, what)
+            return jwe.unwrap(packet, keys.private_keys, subject)
         case "pkcs7":
-            return pkcs7.unwrap(packet, keys.private_keys, what)
+            return pkcs7.unwrap(packet, keys.private_keys, subject)
         case "pgp":
             return pgp.unwrap(packet, keys.pgp_keys)
         case "provider" if name in dict(keys.providers):
-            told = dict(keys.providers)[name]
+            parameter = dict(keys.providers)[name]
             command = keyprovider.find_command(name, commands)
-            return keyprovider.unwrap(packet, name, told, command)
+            return keyprovider.unwrap(packet, name, parameter, command)
     return None
 
 
-def _packets(text: str, what: str) -> list[bytes]:
+def _packets(text: str, subject: str) -> list[bytes]:
     parts = text.split(",")
     if len(parts) > _MAX_PACKETS or len(text) > _MAX_FILE:
-        raise LimitError(f"{what}: its secret is wrapped more often than is allowed")
+        raise LimitError(f"{subject}: too many wrapped secrets")
     try:
         return [b64decode(part, validate=True) for part in parts]
     except ValueError:
-        raise MalformedError(f"{what}: its wrapped secret is not base64") from None
+        raise MalformedError(f"{subject}: the wrapped secret is not base64") from None
 
 
 def _provider(text: str) -> tuple[str, str]:
-    name, colon, told = text.partition(":")
+    name, colon, parameter = text.partition(":")
     if not name:
-        raise UsageError("provider: is followed by no name", hint="write provider:NAME")
-    return name, told if colon else "Enabled"
+        raise UsageError("provider: has no name", hint="use provider:NAME")
+    return name, parameter if colon else "Enabled"
 
 
 def _password(text: str) -> bytes | None:
-    """As ``unsealing`` says; None: there is none."""
+    """Return the password in one of the forms of ``create_decryptor``; None if empty."""
     how, equals, value = text.partition("=")
     match how if equals else "":
         case "pass":
@@ -246,7 +252,7 @@ def _password(text: str) -> bytes | None:
             try:
                 return os.read(int(value), _MAX_FILE)
             except (ValueError, OSError):
-                raise UsageError(f"no password can be read from fd={value[:20]}") from None
+                raise UsageError(f"fd={value[:20]}: no password can be read") from None
         case _:
             return text.encode() or None
 
@@ -258,7 +264,7 @@ def _file(path: str) -> bytes:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     if len(data) > _MAX_FILE:
-        raise ConfigError(f"{path}: too large to be a key")
+        raise ConfigError(f"{path}: too large for a key")
     return data
 
 
@@ -278,10 +284,14 @@ def _private_key(data: bytes, password: bytes | None, path: str) -> jwe.PrivateK
     try:
         key = load(data, password)
     except TypeError:
-        asked = "needs a password" if password is None else "is not encrypted: leave its password"
-        raise UsageError(f"{path}: {asked}", hint=f"write {path}:file=PATH") from None
+        problem = "needs a password" if password is None else "is not encrypted, but has a password"
+        raise UsageError(
+            f"{path}: {problem}", hint=f"use {path}:file=PATH for an encrypted key"
+        ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError(f"{path}: not a private key, or not its password") from None
+        raise ConfigError(
+            f"{path}: not a private key, or encrypted with another password"
+        ) from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise UnsupportedError(f"{path}: neither an RSA nor an elliptic curve key")
     return key

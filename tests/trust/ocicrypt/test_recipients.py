@@ -130,7 +130,9 @@ def test_a_password_may_come_from_a_file_or_a_descriptor(keys, tmp_path):
 def test_nobody_else_opens_it(keys):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub", f"pkcs7:{keys}/rsa.crt")
     for others in ([], ["other.key"], ["ec.key", "other.key"], ["rsa.crt"]):
-        with pytest.raises(UsageError, match="encrypted for jwe, pkcs7, and no key") as refusal:
+        with pytest.raises(
+            UsageError, match="encrypted for jwe, pkcs7, and no given key"
+        ) as refusal:
             unseal(sealed, annotations, *(keys / name for name in others))
         assert "--decryption-key" in refusal.value.hint
 
@@ -140,7 +142,7 @@ def test_a_changed_bit_never_looks_like_an_end(keys, place):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub")
     changed = bytearray(sealed)
     changed[place] ^= 1
-    with pytest.raises(IntegrityError, match="not the bytes that were encrypted"):
+    with pytest.raises(IntegrityError, match="wrong HMAC"):
         unseal(bytes(changed), annotations, keys / "rsa.key")
 
 
@@ -194,7 +196,7 @@ def test_annotations_that_are_not_there_are_told(keys):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub", data=b"layer")
     with pytest.raises(MalformedError, match="pubopts"):
         unseal(sealed, {JWE: annotations[JWE]}, keys / "rsa.key")
-    with pytest.raises(UsageError, match="encrypted for nobody"):
+    with pytest.raises(UsageError, match="encrypted for no recipient"):
         unseal(sealed, {PUBLIC_OPTIONS: annotations[PUBLIC_OPTIONS]}, keys / "rsa.key")
     with pytest.raises(MalformedError, match="base64"):
         unseal(sealed, annotations | {JWE: "%"}, keys / "rsa.key")
@@ -215,21 +217,21 @@ def test_a_truncated_envelope_is_told(keys):
     envelope = b64decode(annotations[PKCS7])
     for end in (0, 1, 2, 30, 100, len(envelope) - 1):
         cut = annotations | {PKCS7: b64encode(envelope[:end]).decode()}
-        with pytest.raises(MalformedError, match="not an envelope"):
+        with pytest.raises(MalformedError, match="not a PKCS #7 envelope"):
             unseal(sealed, cut, keys / "rsa.key")
 
 
 @pytest.mark.parametrize(
     ("text", "error", "said"),
     [
-        ("rsa.pub", UsageError, "does not name a recipient"),
-        ("jwe:", UsageError, "does not name a recipient"),
+        ("rsa.pub", UsageError, "not a recipient"),
+        ("jwe:", UsageError, "not a recipient"),
         ("pkcs11:token", UnsupportedError, "hardware"),
         ("jwe:{}/absent", ConfigError, "No such file"),
         ("jwe:{}/rsa.key", ConfigError, "not a public key"),
         ("jwe:{}/ed.pub", UnsupportedError, "neither an RSA"),
         ("pkcs7:{}/rsa.pub", ConfigError, "not a certificate"),
-        ("provider:", UsageError, "does not name a recipient"),
+        ("provider:", UsageError, "not a recipient"),
     ],
 )
 def test_recipients_that_cannot_be_read_are_named(keys, text, error, said):
@@ -243,7 +245,7 @@ def test_recipients_that_cannot_be_read_are_named(keys, text, error, said):
         ("{}/absent", ConfigError, "No such file"),
         ("{}/rsa.pub", ConfigError, "not a private key"),
         ("{}/locked.key", UsageError, "needs a password"),
-        ("{}/locked.key:wrong", ConfigError, "not its password"),
+        ("{}/locked.key:wrong-password", ConfigError, "not a private key, or"),
         ("{}/rsa.key:needless", UsageError, "is not encrypted"),
         ("{}/rsa.key:fd=x", UsageError, "no password can be read"),
         ("{}/ed.key", UnsupportedError, "neither an RSA"),
@@ -252,7 +254,7 @@ def test_recipients_that_cannot_be_read_are_named(keys, text, error, said):
 def test_keys_that_cannot_be_read_are_named(keys, text, error, said):
     with pytest.raises(error, match=said) as refusal:
         ocicrypt.create_decryptor([text.format(keys)])
-    assert "wrong" not in str(refusal.value)
+    assert "wrong-password" not in str(refusal.value)
 
 
 PROVIDER = """
@@ -283,9 +285,9 @@ def test_a_provider_wraps_and_unwraps(tmp_path):
     assert set(annotations) == {f"{ocicrypt.KEYS}provider.acme", PUBLIC_OPTIONS}
     given = {"configuration": configuration}
     assert unseal(sealed, annotations, "provider:acme", **given) == DATA
-    with pytest.raises(UsageError, match="no key"):
+    with pytest.raises(UsageError, match="no given key"):
         unseal(sealed, annotations, **given)
-    for name, said in (("remote", "gRPC"), ("broken", "status 1"), ("absent", "no key provider")):
+    for name, said in (("remote", "gRPC"), ("broken", "status 1"), ("absent", "not configured")):
         with pytest.raises(BundlerError, match=said):
             seal(f"provider:{name}", **given)
 

@@ -1,4 +1,4 @@
-"""Images and streams that the contract suites move."""
+"""Images and streams for the contracts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def node(store: MemoryStore, digest: Digest) -> Node:
-    """The node of anything in ``store``; its kind is what its bytes look like."""
+    """Return the node of content in ``store``, with the kind that its bytes indicate."""
     data = store.blobs[digest]
     value = json.loads(data) if data[:1] == b"{" else {}
     if "schemaVersion" in value:
@@ -28,7 +28,7 @@ def node(store: MemoryStore, digest: Digest) -> Node:
 
 
 def content(data: bytes, target: Node) -> VerifiedReader:
-    """``data`` as the engine hands it over for ``target``."""
+    """Return ``data`` as the content that the engine pushes for ``target``."""
     return VerifiedReader(
         Chunks(data),
         "test",
@@ -39,7 +39,7 @@ def content(data: bytes, target: Node) -> VerifiedReader:
 
 
 def push(destination: Destination, store: MemoryStore, digest: Digest) -> Node:
-    """Push one thing out of ``store``."""
+    """Push a blob or a manifest of ``store``."""
     target = node(store, digest)
     stored = destination.push(target, content(store.blobs[digest], target))
     assert (stored.digest, stored.size) == (digest, len(store.blobs[digest]))
@@ -48,7 +48,7 @@ def push(destination: Destination, store: MemoryStore, digest: Digest) -> Node:
 
 
 def push_all(destination: Destination, store: MemoryStore) -> None:
-    """Push everything in ``store``, blobs before manifests, children before parents."""
+    """Push all content of ``store``, blobs before manifests, children before parents."""
     for digest in sorted(store.blobs, key=lambda one: node(store, one).kind == "manifest"):
         push(destination, store, digest)
 
@@ -58,8 +58,8 @@ def publish(destination: Destination, root: Descriptor, *names: str) -> None:
     destination.commit([Publication(root, names)])
 
 
-def many_kinds() -> tuple[MemoryStore, Descriptor]:
-    """An index that holds all there is: Docker's and OCI's types, an artifact, an index."""
+def create_mixed_index() -> tuple[MemoryStore, Descriptor]:
+    """Return an index with Docker and OCI images, an artifact and another index."""
     store = MemoryStore()
     shared = b"shared" * 1000
     oci = store.add_image(layers=[shared, b"one"])
@@ -70,8 +70,8 @@ def many_kinds() -> tuple[MemoryStore, Descriptor]:
     return store, root
 
 
-def drained(stream: Reader) -> bytes:
-    """All that is left of ``stream``, as the engine reads it: into one buffer, again and again."""
+def read_rest(stream: Reader) -> bytes:
+    """Read to the end, as the engine does: into one buffer, repeatedly."""
     buffer = memoryview(bytearray(100_000))
     data = bytearray()
     while count := stream.readinto(buffer):
@@ -81,7 +81,7 @@ def drained(stream: Reader) -> bytes:
 
 @dataclass
 class Chunks:
-    """Bytes that come a few at a time, as from a slow connection."""
+    """Reader of ``data`` that returns at most ``step`` bytes at a time."""
 
     data: bytes
     position: int = 0
@@ -100,7 +100,7 @@ class Chunks:
 
 
 class Broken(Chunks):
-    """A source that fails after ``step`` bytes."""
+    """Reader that fails after ``step`` bytes."""
 
     def read(self, size: int = -1, /) -> bytes:
         if self.position >= self.step:
@@ -109,5 +109,5 @@ class Broken(Chunks):
 
 
 def sha512(data: bytes) -> Digest:
-    """The sha512 digest of ``data``."""
+    """Return the sha512 digest of ``data``."""
     return Digest("sha512:" + hashlib.sha512(data).hexdigest())

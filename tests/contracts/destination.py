@@ -1,4 +1,4 @@
-"""What every destination keeps to; a transport's tests inherit it and say how to open one."""
+"""Contract of every destination; the tests of a transport inherit it and open the destination."""
 
 from __future__ import annotations
 
@@ -29,22 +29,23 @@ if TYPE_CHECKING:
 
 
 class DestinationContract(Contract):
-    """Inherit, and define the fixtures ``opened`` and ``reopened``."""
+    """Base of test classes, which define the fixtures ``opened`` and ``source``."""
 
     new_store = MemoryStore
-    """What the images to write are made in."""
+    """Store in which the images are created."""
     many_images = True
-    """Whether several images may be published at once, by names."""
-    takes_sha512 = True
-    keeps_bytes = True
-    """Whether the manifests that come back are those that were pushed."""
-    compressed = True
-    """Whether layers may be pushed compressed."""
-    begins_anew = False
-    """Whether what was there is replaced as a whole, so that no run finds any of it."""
+    """Whether several images can be committed, by names."""
+    accepts_sha512 = True
+    """Whether digests may be sha512."""
+    keeps_manifests = True
+    """Whether manifests can be read back unchanged."""
+    accepts_compressed = True
+    """Whether layers may be compressed."""
+    replaces_all = False
+    """Whether each run replaces all content, so that no run finds that of an earlier one."""
 
     def name(self, name: str, root: Descriptor) -> str | None:
-        """How ``commit`` and ``resolve`` are to call the image ``root``; None: by nothing."""
+        """Return the name of the image ``root`` for ``commit`` and ``resolve``; None: no name."""
         return name
 
     @pytest.fixture
@@ -54,7 +55,7 @@ class DestinationContract(Contract):
 
     @pytest.fixture
     def source(self, tmp_path):
-        """A function that opens what was written for reading."""
+        """A function that opens the written images as a source."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -92,8 +93,8 @@ class DestinationContract(Contract):
         assert destination.has(target)
 
     def test_push_accepts_sha512(self, opened, source):
-        if not self.takes_sha512:
-            pytest.skip("this place has only sha256")
+        if not self.accepts_sha512:
+            pytest.skip("accepts sha256 only")
         store = self.new_store()
         root = store.add_image(layers=[b"x" * 3000], algorithm="sha512")
         manifest = store.add_index(manifests=[root])
@@ -103,7 +104,7 @@ class DestinationContract(Contract):
         with closing(source()) as reading:
             for digest, data in store.blobs.items():
                 with reading.open(contents.node(store, digest)) as stream:
-                    assert contents.drained(stream) == data
+                    assert contents.read_rest(stream) == data
 
     def test_push_of_wrong_bytes_stores_nothing(self, destination):
         target = Node("layer", "application/x", Digest.of(b"right"), 5)
@@ -144,9 +145,9 @@ class DestinationContract(Contract):
         assert destination.has(contents.node(store, digest))
 
     def test_pushes_run_in_parallel(self, destination):
-        """Two pushes that wait for each other both end."""
+        """Two pushes that wait for each other complete."""
         if destination.capabilities.writers == 1:
-            pytest.skip("takes one blob at a time")
+            pytest.skip("accepts one blob at a time")
         barrier = threading.Barrier(2, timeout=20)
         store = self.new_store()
         digests = [store.add_blob(b"a" * 5000), store.add_blob(b"b" * 5000)]
@@ -167,7 +168,7 @@ class DestinationContract(Contract):
 
     def test_threads_can_push_the_same_blob(self, destination):
         if destination.capabilities.writers == 1:
-            pytest.skip("takes one blob at a time")
+            pytest.skip("accepts one blob at a time")
         store = self.new_store()
         digest = store.add_blob(b"z" * 50_000)
         with ThreadPoolExecutor(8) as pool:
@@ -175,8 +176,8 @@ class DestinationContract(Contract):
         assert destination.has(contents.node(store, digest))
 
     def test_only_commit_changes_names(self, opened, source):
-        if not self.keeps_bytes:
-            pytest.skip("makes manifests of its own")
+        if not self.keeps_manifests:
+            pytest.skip("does not keep manifests")
         store = self.new_store()
         first = store.add_image(layers=[b"first"])
         with closing(opened()) as destination:
@@ -191,15 +192,15 @@ class DestinationContract(Contract):
 
     def test_no_name_exists_before_the_first_commit(self, opened, source):
         store = self.new_store()
-        root = store.add_image(layers=[b"x"], compress=self.compressed)
+        root = store.add_image(layers=[b"x"], compress=self.accepts_compressed)
         with closing(opened()) as destination:
             push_all(destination, store)
         with pytest.raises(NotFoundError):
             self.resolved(source, "app", root)
 
     def test_commit_moves_a_name_to_another_image(self, opened, source):
-        if not self.keeps_bytes:
-            pytest.skip("makes manifests of its own")
+        if not self.keeps_manifests:
+            pytest.skip("does not keep manifests")
         for layer in (b"former", b"latter"):
             store = self.new_store()
             root = store.add_image(layers=[layer])
@@ -210,9 +211,9 @@ class DestinationContract(Contract):
             assert_whole(source, store)
 
     def test_source_returns_the_pushed_bytes(self, opened, source):
-        if not self.keeps_bytes:
-            pytest.skip("makes manifests of its own")
-        store, root = contents.many_kinds()
+        if not self.keeps_manifests:
+            pytest.skip("does not keep manifests")
+        store, root = contents.create_mixed_index()
         with closing(opened()) as destination:
             push_all(destination, store)
             self.publish(destination, root)
@@ -220,9 +221,9 @@ class DestinationContract(Contract):
         assert_whole(source, store)
 
     def test_second_run_finds_all_content(self, opened, source):
-        if self.begins_anew:
-            pytest.skip("is always written anew")
-        store, root = contents.many_kinds()
+        if self.replaces_all:
+            pytest.skip("replaces all content")
+        store, root = contents.create_mixed_index()
         for _ in range(2):
             with closing(opened()) as destination:
                 push_all(destination, store)
@@ -233,19 +234,19 @@ class DestinationContract(Contract):
         assert_whole(source, store)
 
     def test_run_finds_blobs_of_an_interrupted_run(self, opened):
-        if self.begins_anew:
-            pytest.skip("is always written anew")
-        store, _ = contents.many_kinds()
+        if self.replaces_all:
+            pytest.skip("replaces all content")
+        store, _ = contents.create_mixed_index()
         with closing(opened()) as destination:
             push_all(destination, store)
         with closing(opened()) as destination:
             assert all(destination.has(contents.node(store, digest)) for digest in store.blobs)
 
     def test_pushed_content_can_be_read_back(self, opened):
-        store, root = contents.many_kinds()
+        store, root = contents.create_mixed_index()
         with closing(opened()) as destination:
             if not isinstance(destination, ReadableDestination):
-                pytest.skip("only sources read here")
+                pytest.skip("the destination cannot be read")
             for step in ("pushed", "published"):
                 if step == "pushed":
                     push_all(destination, store)
@@ -253,11 +254,11 @@ class DestinationContract(Contract):
                     self.publish(destination, root)
                 for digest, data in store.blobs.items():
                     with destination.open(contents.node(store, digest), 1) as stream:
-                        assert contents.drained(stream) == data[1:]
+                        assert contents.read_rest(stream) == data[1:]
 
     def test_images_can_share_blobs(self, opened, source):
-        if not self.many_images or not self.keeps_bytes:
-            pytest.skip("holds one image, or makes manifests of its own")
+        if not self.many_images or not self.keeps_manifests:
+            pytest.skip("contains one image, or does not keep manifests")
         store = self.new_store()
         roots = {
             name: store.add_image(layers=[b"shared", name.encode()]) for name in ("a", "b", "c")
@@ -272,8 +273,8 @@ class DestinationContract(Contract):
         assert_whole(source, store)
 
     def test_commit_keeps_other_names(self, opened, source):
-        if not self.many_images or self.begins_anew:
-            pytest.skip("holds only what this run brought")
+        if not self.many_images or self.replaces_all:
+            pytest.skip("contains one image, or replaces all content")
         roots = {}
         for name in ("a", "b"):
             store = self.new_store()
@@ -286,10 +287,11 @@ class DestinationContract(Contract):
 
     def test_commit_refuses_one_name_for_two_images(self, opened):
         if not self.many_images:
-            pytest.skip("holds one image")
+            pytest.skip("contains one image")
         store = self.new_store()
         first, second = (
-            store.add_image(layers=[data], compress=self.compressed) for data in (b"1", b"2")
+            store.add_image(layers=[data], compress=self.accepts_compressed)
+            for data in (b"1", b"2")
         )
         with closing(opened()) as destination:
             push_all(destination, store)
@@ -306,4 +308,4 @@ def assert_whole(source, store):
     with closing(source()) as reading:
         for digest, data in store.blobs.items():
             with reading.open(contents.node(store, digest)) as stream:
-                assert contents.drained(stream) == data
+                assert contents.read_rest(stream) == data

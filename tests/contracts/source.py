@@ -1,4 +1,4 @@
-"""What every source keeps to; a transport's tests inherit it and say how to fill one."""
+"""Contract of every source; the tests of a transport inherit it and create the source."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _NOTHING = Descriptor("application/x", Digest.of(b"nobody"), 6)
 
 
 class SourceContract(Contract):
-    """Inherit, and define the fixture ``filled``."""
+    """Base of test classes, which define the fixture ``filled``."""
 
     new_store = MemoryStore
-    """What the images to read are made in."""
-    keeps_bytes = True
-    """Whether the source's manifests are the ones that were put there."""
+    """Store in which the images are created."""
+    keeps_manifests = True
+    """Whether the manifests of the source are those of the store."""
     many_images = True
-    """Whether one source holds several images by names."""
+    """Whether a source can contain several images."""
 
     def name(self, name: str, root: Descriptor) -> str | None:
-        """What ``resolve`` calls the image that the store calls ``name``."""
+        """Return the name that ``resolve`` expects for the image ``name`` of the store."""
         return name
 
     @pytest.fixture
     def filled(self, tmp_path):
-        """A function: a store with names in it becomes an open source."""
+        """A function that returns an open source of the images in a store."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -59,7 +59,7 @@ class SourceContract(Contract):
     def test_resolve_returns_the_root_of_a_name(self, image):
         _, root, source = image
         found = source.resolve(self.name("app", root))
-        if self.keeps_bytes:
+        if self.keeps_manifests:
             assert (found.media_type, found.digest, found.size) == (
                 root.media_type,
                 root.digest,
@@ -98,7 +98,7 @@ class SourceContract(Contract):
         whole = read(source, layer)
         for offset in (0, 1, 1000, len(whole) - 1, len(whole)):
             with source.open(layer, offset) as stream:
-                assert contents.drained(stream) == whole[offset:]
+                assert contents.read_rest(stream) == whole[offset:]
 
     def test_readinto_fills_small_buffers_and_ends_with_zero(self, image):
         _, root, source = image
@@ -143,9 +143,9 @@ class SourceContract(Contract):
         assert Digest.of(raw) == found.digest
 
     def test_open_returns_manifests_of_all_kinds_unchanged(self, filled):
-        if not self.keeps_bytes:
-            pytest.skip("holds images of one kind only")
-        store, root = contents.many_kinds()
+        if not self.keeps_manifests:
+            pytest.skip("does not keep manifests")
+        store, root = contents.create_mixed_index()
         with closing(filled(store)) as source:
             assert source.resolve(self.name("all", root)).digest == root.digest
             for digest, data in store.blobs.items():
@@ -153,7 +153,7 @@ class SourceContract(Contract):
 
     def test_resolve_without_name_needs_a_single_image(self, filled):
         if not self.many_images:
-            pytest.skip("holds one image only")
+            pytest.skip("contains one image")
         store = self.new_store()
         store.add_image("a", layers=[b"a"])
         if self.name("a", store.names["a"]) == "a":
@@ -165,7 +165,7 @@ class SourceContract(Contract):
 
     def test_tags_lists_all_names(self, filled):
         if not self.many_images:
-            pytest.skip("holds one image only")
+            pytest.skip("contains one image")
         store = self.new_store()
         roots = {name: store.add_image(name, layers=[name.encode()]) for name in ("b", "a")}
         with closing(filled(store)) as source:
@@ -175,10 +175,10 @@ class SourceContract(Contract):
             )
 
     def listed(self, name: str, root: Descriptor) -> str | None:
-        """What ``tags`` calls the image that the store calls ``name``."""
+        """Return the name that ``tags`` lists for the image ``name`` of the store."""
         return self.name(name, root)
 
 
 def read(source: Source, target: Node) -> bytes:
     with source.open(target) as stream:
-        return contents.drained(stream)
+        return contents.read_rest(stream)

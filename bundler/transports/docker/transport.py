@@ -107,16 +107,16 @@ class DockerSource:
             ConflictError: the tag does not point to the digest.
             DigestMismatchError: the registry sent other content than that of the digest.
         """
-        wanted = _Name.parse(name or self._default)
+        requested = _Name.parse(name or self._default)
         descriptor, raw = self._mirrors.query(
-            lambda repository: repository.get_manifest(wanted.version)
+            lambda repository: repository.get_manifest(requested.version)
         )
-        if wanted.tag is None and wanted.digest is not None:
-            manifest.verify(raw, descriptor, f"{self._primary.name}@{wanted.digest}")
-        elif wanted.digest not in (None, descriptor.digest):
+        if requested.tag is None and requested.digest is not None:
+            manifest.verify(raw, descriptor, f"{self._primary.name}@{requested.digest}")
+        elif requested.digest not in (None, descriptor.digest):
             raise ConflictError(
-                f"{self._primary.name}:{wanted.tag}: the tag has moved "
-                f"(expected {wanted.digest}, got {descriptor.digest})",
+                f"{self._primary.name}:{requested.tag}: the tag has moved "
+                f"(expected {requested.digest}, got {descriptor.digest})",
                 hint="review the new image, then specify its digest, or only the former digest",
             )
         self._manifests.put(descriptor, raw)
@@ -294,12 +294,12 @@ class DockerDestination:
 
     def _resolve_for_deletion(self, name: str | None) -> Descriptor:
         """Resolve a name; its tag and its digest must agree."""
-        wanted = _Name.parse(name or self._default)
+        requested = _Name.parse(name or self._default)
         found = self.resolve(name)
-        if wanted.digest not in (None, found.digest):
+        if requested.digest not in (None, found.digest):
             raise ConflictError(
-                f"{self._repository.name}:{wanted.tag}: the tag has moved "
-                f"(expected {wanted.digest}, got {found.digest})",
+                f"{self._repository.name}:{requested.tag}: the tag has moved "
+                f"(expected {requested.digest}, got {found.digest})",
                 hint="review the new image, then specify its digest",
             )
         return found

@@ -58,7 +58,7 @@ def check_index(reference: str, name: str) -> None:
     """
     if not _INDEX.fullmatch(name):
         raise InvalidReferenceError(
-            f"{reference[:200]}: {name[:80]!r} is not a place", hint="the first image is @0"
+            f"{reference[:200]}: {name[:80]!r} is not an index", hint="the first image is @0"
         )
 
 
@@ -71,7 +71,7 @@ def refuse_index(reference: PathReference) -> None:
     if reference.name is not None and reference.name.startswith("@"):
         front = f"{reference.transport}:{reference.path}"
         raise UnsupportedError(
-            f"{front}:{reference.name}: a place can be read, not written",
+            f"{front}:{reference.name}: an index cannot be written",
             hint=f"give the image a name: {front}:NAME",
         )
 

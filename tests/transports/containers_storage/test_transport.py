@@ -17,7 +17,7 @@ from tests.transports.containers_storage.sample_storage import SampleStorage
 
 class TestSource(SourceContract):
     new_store = TarStore
-    keeps_bytes = False
+    keeps_manifests = False
 
     def name(self, name, root):
         return f"example.com/{name}:1"
@@ -34,9 +34,9 @@ class TestSource(SourceContract):
 
 class TestDestination(DestinationContract):
     new_store = TarStore
-    takes_sha512 = False
-    keeps_bytes = False
-    begins_anew = True  # the blobs that wait to be unpacked belong to one run
+    accepts_sha512 = False
+    keeps_manifests = False
+    replaces_all = True  # the blobs that wait to be unpacked belong to one run
 
     def name(self, name, root):
         return f"example.com/{name}:1"

@@ -73,7 +73,7 @@ def test_rerun_completes_an_interrupted_commit(
 
 
 def _cut_after(patch, count, *, copies):
-    """Let ``count`` links be made (or refused, which makes copies), and stop at the next."""
+    """The commit is interrupted after ``links_before`` links, or copies if links are refused."""
     real, left = os.link, [count + (not copies)]  # the first link only tries whether there are any
 
     def link(*arguments, **named):

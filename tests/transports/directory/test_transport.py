@@ -1,4 +1,4 @@
-"""``dir:`` keeps to the contracts, and to what containers/image calls such a directory."""
+"""The contracts, with ``dir:``, and the files on disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VERSION = b"Directory Transport Version: 1.1\n"
 
 
 class OneImage:
-    """A directory's image has no name."""
+    """The image in a directory has no name."""
 
     many_images = False
 

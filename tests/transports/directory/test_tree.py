@@ -1,4 +1,4 @@
-"""Trees of ``dir:`` images keep to the contracts, and hold each blob once."""
+"""The contracts, with trees of ``dir:`` images, which store each blob once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.transports.handwritten import write_tree
 
 
 class ByDigest:
-    """An image is called by the digest of its root."""
+    """The name of an image is the digest of its root."""
 
     def name(self, name, root):
         return f"images/{root.digest.hex}"
@@ -61,11 +61,11 @@ class TestDestination(ByDigest, DestinationContract):
 
 
 class TestDestinationWithoutLinks(TestDestination):
-    """The same on a medium that has no hard links, where copies were asked for."""
+    """The same on a medium without hard links, with copies permitted."""
 
     @pytest.fixture(autouse=True)
     def _no_links(self, no_links):
-        """As on FAT."""
+        """Refuse hard links, as FAT does."""
 
     @pytest.fixture
     def opened(self, tmp_path):

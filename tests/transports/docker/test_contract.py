@@ -1,4 +1,4 @@
-"""``docker:`` keeps to the contracts, against a registry in this process."""
+"""The contracts, with ``docker:`` and a registry in this process."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from bundler.transports.docker.transport import TRANSPORT
 
 
 def test_repositories_of_a_registry_share_one_session(registry):
-    """One token service, one set of limits; it goes when the last one is closed."""
+    """One token is requested, and the last user closes the session."""
     before = len(session_pool._sessions)
     registry.auth = "basic"
     user = RegistryOverride(credentials=Credentials("user", "password"), plain_http=True)

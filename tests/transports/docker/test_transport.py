@@ -74,7 +74,7 @@ def test_push_accepts_blobs_of_any_size(registry, data):
 
 
 def test_blob_of_another_size_is_pushed_again(registry):
-    """What a power cut left of a blob is pushed again."""
+    """A power cut can truncate a blob in a registry."""
     registry.repository("a/app").blobs[str(Digest.of(b"whole"))] = b"who"
     target = destination(registry, "a/app")
     assert not target.has(layer(b"whole"))

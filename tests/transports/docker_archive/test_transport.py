@@ -1,4 +1,4 @@
-"""``docker-archive:`` keeps to the source's contract, on what Docker and others really write."""
+"""Source of ``docker-archive:``, with archives as Docker and other tools write them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.transports.handwritten import pack, unpack
 
 
 class TestSource(SourceContract):
-    keeps_bytes = False
+    keeps_manifests = False
 
     def name(self, name, root):
         return f"example.com/{name}:latest"

@@ -1,4 +1,4 @@
-"""``docker-archive:`` as a destination: what it writes, and what it refuses."""
+"""Destination of ``docker-archive:``: written archives, and refused images."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from tests.transports.docker_archive.writing import OPTIONS, image, write
 
 
 class TestDestination(DestinationContract):
-    begins_anew = True
-    compressed = False
-    keeps_bytes = False
-    takes_sha512 = False
+    replaces_all = True
+    accepts_compressed = False
+    keeps_manifests = False
+    accepts_sha512 = False
 
     def name(self, name, root):
         return f"docker.io/library/{name}:latest"
@@ -84,7 +84,7 @@ def test_images_and_names_are_listed_in_order(tmp_path, store):
 
 
 def test_manifests_with_the_same_config_are_one_image(tmp_path, store):
-    """An archive cannot tell them apart."""
+    """manifest.json lists configs, so both manifests are one entry."""
     first = image(store)
     raw = store.blobs[first.digest].replace(b'"schemaVersion"', b' "schemaVersion"')
     second = store.add_blob(raw)
@@ -188,7 +188,7 @@ def test_invalid_name_is_refused(tmp_path, store, name):
 
 
 def test_index_in_a_destination_is_refused(tmp_path):
-    with pytest.raises(UnsupportedError, match="read, not written"):
+    with pytest.raises(UnsupportedError, match="index"):
         transports.open_destination(
             transports.parse(f"docker-archive:{tmp_path}/a.tar:@1"), OPTIONS
         )

@@ -1,4 +1,4 @@
-"""``docker-daemon:`` keeps to the contracts as far as an engine lets it, and tells of failures."""
+"""The contracts, with ``docker-daemon:`` and an engine in this process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.transports.handwritten import docker_archive_files, unpack
 
 
 class TestSource(SourceContract):
-    keeps_bytes = False
+    keeps_manifests = False
     many_images = False
 
     def name(self, name, root):
@@ -45,9 +45,9 @@ class TestSource(SourceContract):
 
 
 class TestDestination(DestinationContract):
-    begins_anew = True
-    keeps_bytes = False
-    takes_sha512 = False
+    replaces_all = True
+    keeps_manifests = False
+    accepts_sha512 = False
 
     def name(self, name, root):
         return f"docker.io/library/{name}:latest"

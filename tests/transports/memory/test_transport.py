@@ -1,4 +1,4 @@
-"""The transport in memory keeps to the contracts, and its test double fails on demand."""
+"""The contracts, with the transport in memory, and the faults of its test double."""
 
 from __future__ import annotations
 

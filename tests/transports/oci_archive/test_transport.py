@@ -1,4 +1,4 @@
-"""``oci-archive:`` keeps to the contracts, and to what an archive is on disk."""
+"""The contracts, with ``oci-archive:``, and the archives on disk."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TestSource(SourceContract):
 
 
 class TestDestination(DestinationContract):
-    begins_anew = True
+    replaces_all = True
 
     @pytest.fixture
     def opened(self, tmp_path):
@@ -224,7 +224,7 @@ def test_second_writer_is_refused(tmp_path, store):
 
 
 def test_published_archive_is_not_truncated_by_the_next_writer(tmp_path, store, monkeypatch):
-    """Whoever opened the growing file before its owner published it begins one of his own."""
+    """A writer that opened the temporary file before it was published starts with a new one."""
     winner = OciArchiveDestination(tmp_path / "a.tar", OPTIONS)
     contents.push_all(winner, store)
     flock = fcntl.flock

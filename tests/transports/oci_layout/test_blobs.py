@@ -1,4 +1,4 @@
-"""Layouts whose blobs lie in one directory that they share keep to the contracts too."""
+"""The contracts, with layouts that share a directory of blobs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TestDestination(DestinationContract):
 
 @pytest.fixture
 def layouts(tmp_path):
-    """Two layouts with one image each, and what the images are made of."""
+    """Two layouts with one image each: the stores of their images, by name."""
     stores = {}
     for name in ("a", "b"):
         stores[name] = MemoryStore()

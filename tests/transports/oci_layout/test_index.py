@@ -1,4 +1,4 @@
-"""index.json: what a commit writes, and which documents are refused."""
+"""index.json: the entries that a commit writes, and invalid documents."""
 
 from __future__ import annotations
 

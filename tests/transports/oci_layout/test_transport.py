@@ -1,4 +1,4 @@
-"""``oci:`` keeps to the contracts, and to what a layout is on disk."""
+"""The contracts, with ``oci:``, and the layouts on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that are derived from paths, and indexes in place of names."""
+"""Names that are derived from paths, and indexes instead of names."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def store():
 
 
 def test_archive_can_be_written_to_and_read_from_a_pipe(tmp_path, store):
-    """What goes in comes out, and no file is left."""
+    """The image that is read is the one that was written, and no temporary file is left."""
     root = image(store)
     write(tmp_path / "a.tar", store, (root, ("app",)))
     pipe, scratch = tmp_path / "pipe", tmp_path / "scratch"

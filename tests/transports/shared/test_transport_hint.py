@@ -1,4 +1,4 @@
-"""Who names a place by the wrong transport is told the right one."""
+"""A path that is given with the wrong transport is reported with the right one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``sif:`` keeps to the source's contract; its layer holds what the squashfs holds."""
+"""Source of ``sif:``: the contract, the config, and references."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.transports.sif.reading import OPTIONS, SCRIPTED, open_source, read_la
 
 
 class TestSource(SourceContract):
-    keeps_bytes = False
+    keeps_manifests = False
     many_images = False
 
     def name(self, name, root):

@@ -1,4 +1,4 @@
-"""``tarball:`` keeps to the source's contract; its image depends on contents and dates only."""
+"""Source of ``tarball:``: the contract, layers, and the config."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def source(*paths, options=OPTIONS):
 
 
 class TestSource(SourceContract):
-    keeps_bytes = False
+    keeps_manifests = False
     many_images = False
 
     def name(self, name, root):

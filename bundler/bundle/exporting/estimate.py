@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from bundler.bundle.exporting.export import ExportRequest
     from bundler.bundle.media.filesystem import Medium
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.graph import ResolvedImage
     from bundler.errors import BundlerError
     from bundler.oci.digest import Digest
     from bundler.ports import Holdings
@@ -124,7 +123,14 @@ def estimate(request: ExportRequest, engine: EngineOptions, *, compare: bool = T
             for bundled, image in zip(listed, images, strict=True)
         ]
         work = create_plan(targets, engine.executor, engine.cancellation)
-    sizes, total = compute_sizes([_list_content(image) for image in images])
+    contents: list[dict[Digest, int]] = []
+    for image in images:
+        content: dict[Digest, int] = {}
+        for graph in image.graphs:
+            content |= {item.descriptor.digest: len(item.raw) for item in graph.manifests}
+            content |= {node.digest: node.size or 0 for node in graph.blobs if node.digest}
+        contents.append(content)
+    sizes, total = compute_sizes(contents)
     return Estimate(
         images=tuple(zip(listed, sizes, strict=True)),
         total=total,
@@ -133,12 +139,3 @@ def estimate(request: ExportRequest, engine: EngineOptions, *, compare: bool = T
         medium=medium if compare else None,
         refusal=refusal if compare else None,
     )
-
-
-def _list_content(image: ResolvedImage) -> dict[Digest, int]:
-    """Return the size of each blob and manifest."""
-    content: dict[Digest, int] = {}
-    for graph in image.graphs:
-        content |= {item.descriptor.digest: len(item.raw) for item in graph.manifests}
-        content |= {node.digest: node.size or 0 for node in graph.blobs if node.digest}
-    return content

@@ -184,13 +184,17 @@ def scan(bundle: Path) -> DirectoryScan:
     while pending:
         below = pending.pop()
         for item in _list_directory(bundle, below):
-            path = f"{below}{item.name}"
-            if _is_foreign(path, item.name):
+            path, name = f"{below}{item.name}", item.name
+            known = name in _TOP or parse_signature_name(name) is not None
+            if is_system_file(name) if below else not known:
                 ignored += 1
             elif item.is_dir(follow_symlinks=False) and path.count("/") < _MAX_DEPTH:
                 pending.append(f"{path}/")
             else:
-                entries[path] = _create_entry(path, item)
+                status = item.stat(follow_symlinks=False)
+                kind: EntryKind = "file" if stat.S_ISREG(status.st_mode) else "special"
+                shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
+                entries[path] = BundleFile(path, kind, status.st_size, shared)
             if len(entries) + len(pending) > MAX_ENTRIES:
                 raise LimitError(f"{bundle}: more than the {MAX_ENTRIES:,} files allowed")
     return DirectoryScan(entries, ignored)
@@ -275,20 +279,6 @@ def _list_directory(bundle: Path, below: str) -> list[os.DirEntry[str]]:
         raise NotFoundError(f"{bundle}: not a directory") from None
     except OSError as error:
         raise MediumError(f"{bundle / below}: {error.strerror}") from None
-
-
-def _is_foreign(path: str, name: str) -> bool:
-    """Whether a file does not belong to a bundle, judged by its name."""
-    if "/" in path:
-        return is_system_file(name)
-    return name not in _TOP and parse_signature_name(name) is None
-
-
-def _create_entry(path: str, item: os.DirEntry[str]) -> BundleFile:
-    status = item.stat(follow_symlinks=False)
-    kind: EntryKind = "file" if stat.S_ISREG(status.st_mode) else "special"
-    shared = (status.st_dev, status.st_ino) if status.st_nlink > 1 else None
-    return BundleFile(path, kind, status.st_size, shared)
 
 
 def _parse_hex(algorithm: str, text: str) -> Digest | None:

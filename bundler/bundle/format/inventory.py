@@ -10,6 +10,7 @@ members that it does not know; a member that must not be ignored needs a new ``_
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, get_args
 
@@ -207,17 +208,20 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     table.refuse_other_case(_FIELDS)
     _refuse_partial(table)
     images = tuple(map(_read_image, table.tables("images", MAX_ITEMS)))
-    _refuse_repeats(images, table)
+    names = Counter(image.reference for image in images)
+    for name in (name for name, uses in names.items() if uses > 1):
+        raise table.problem(f"{name} is listed twice")
     stream = _read_text(table, "stream")
     if not is_stream_name(stream):
         raise table.problem(f"{stream[:80]!r} is not a valid stream name")
     tool = table.table("tool")
+    expires = table.text("expires") if "expires" in table else None
     return Inventory(
         format=table.one_of("format", get_args(Format)),
         stream=stream,
         serial=table.integer("serial"),
         created=timestamps.parse_utc(table.text("created"), subject),
-        expires=_read_expiry(table),
+        expires=timestamps.parse_utc(expires, subject) if expires else None,
         complete=table.flag("complete"),
         tool=Producer(_read_text(tool, "name"), _read_text(tool, "version")),
         sums=_read_sums(table.table("sums")),
@@ -299,12 +303,6 @@ def _refuse_partial(table: Table) -> None:
             )
 
 
-def _read_expiry(table: Table) -> datetime | None:
-    if "expires" not in table:
-        return None
-    return timestamps.parse_utc(table.text("expires"), table.subject)
-
-
 def _read_image(table: Table) -> BundledImage:
     table.refuse_other_case(_IMAGE_FIELDS)
     platforms = tuple(
@@ -377,11 +375,3 @@ def _check_printable(text: str, table: Table, key: str) -> str:
     if len(text) > MAX_TEXT or not text.isprintable():
         raise table.problem(f"{key} is not printable text of at most {MAX_TEXT:,} characters")
     return text
-
-
-def _refuse_repeats(images: tuple[BundledImage, ...], table: Table) -> None:
-    seen: set[ImageReference] = set()
-    for image in images:
-        if image.reference in seen:
-            raise table.problem(f"{image.reference} is listed twice")
-        seen.add(image.reference)

@@ -188,12 +188,14 @@ def _read_select(value: Value | None, findings: Findings) -> Select | None:
     if not isinstance(value, MappingNode):
         return None
     regex, latest = get_member(value, "regex"), get_member(value, "latest")
+    count, by = get_member(latest, "count"), get_member(latest, "by")
+    is_count = isinstance(count, ScalarNode) and count.isdecimal()  # else the schema has found it
     return Select(
         tags=_read_tags(get_member(value, "tags"), findings),
         semver=read_range(get_member(value, "semver"), findings),
         include=parse_expressions(get_member(regex, "include"), findings),
         exclude=parse_expressions(get_member(regex, "exclude"), findings),
-        latest=_read_latest(latest),
+        latest=Latest(int(str(count)), "tag" if by == "tag" else "semver") if is_count else None,
     )
 
 
@@ -207,13 +209,6 @@ def _read_tags(value: Value | None, findings: Findings) -> tuple[str, ...]:
         if not is_tag(tag):
             findings.add(tag.at, f"{str(tag[:140])!r} is not a tag")
     return tuple(dict.fromkeys(map(str, tags)))
-
-
-def _read_latest(value: Value | None) -> Latest | None:
-    count = get_member(value, "count")
-    if not isinstance(count, ScalarNode) or not count.isdecimal():
-        return None  # the schema validation has found it
-    return Latest(int(count), "tag" if get_member(value, "by") == "tag" else "semver")
 
 
 def _read_platform(text: ScalarNode, findings: Findings) -> Platform | None:

@@ -86,11 +86,15 @@ def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
     """Return the medium that contains ``path``, or would contain it if it existed."""
     existing = _find_nearest_existing(path)
     mount = _find_mount(existing, mountinfo)
+    try:
+        read_only = bool(os.statvfs(existing).f_flag & os.ST_RDONLY)
+    except OSError as error:
+        raise to_bundler_error(error, existing, "cannot look at its file system") from error
     return Medium(
         mount_point=mount.point,
         device=mount.device,
         file_system=mount.file_system,
-        read_only=mount.read_only or _is_read_only(existing),
+        read_only=mount.read_only or read_only,
         free=get_free_space(existing),
     )
 
@@ -174,13 +178,6 @@ class _Mount:
 def _find_nearest_existing(path: Path) -> Path:
     path = path.absolute()
     return next(parent for parent in (path, *path.parents) if parent.exists())
-
-
-def _is_read_only(existing: Path) -> bool:
-    try:
-        return bool(os.statvfs(existing).f_flag & os.ST_RDONLY)
-    except OSError as error:
-        raise to_bundler_error(error, existing, "cannot look at its file system") from error
 
 
 def _find_mount(existing: Path, mountinfo: Path) -> _Mount:

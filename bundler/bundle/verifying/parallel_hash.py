@@ -92,7 +92,7 @@ def _check(
     emit(BlobStarted(label, content.size, "check"))
     faults: dict[str, BundlerError] = {}
     try:
-        got = _hash(bundle, content, cancellation, partial(_advance, emit, label))
+        got = _hash(bundle, content, cancellation, label, emit)
     except (IntegrityError, NotFoundError, MediumError) as error:
         faults = {name.path: error for name in content.names}
     else:
@@ -107,7 +107,7 @@ def _check(
 
 
 def _hash(
-    bundle: Path, content: HashJob, cancellation: Cancellation, advance: partial[None]
+    bundle: Path, content: HashJob, cancellation: Cancellation, label: str, emit: Emit
 ) -> dict[str, str]:
     """Return the digest of a file for each algorithm that one of its names requires."""
     algorithms = {digest.algorithm for name in content.names for digest in name.digests}
@@ -117,9 +117,5 @@ def _hash(
             cancellation.check()
             for hasher in hashers.values():
                 hasher.update(chunk)
-            advance(len(chunk))
+            emit(BlobProgressed(label, len(chunk)))
     return {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
-
-
-def _advance(emit: Emit, label: str, count: int) -> None:
-    emit(BlobProgressed(label, count))

@@ -189,12 +189,16 @@ def verify(
         _add_fault(check, path, error)
     moment = now or datetime.now(UTC)
     expired = known is not None and known.is_expired(moment)
+    if known is not None and known.expires is not None and expired and distrust is None:
+        distrust = ExpiredError(
+            f"the bundle expired at {timestamps.format_utc(known.expires)}",
+            hint="export it again; if the clock of this computer is wrong, set it",
+        )
     return Verification(
         findings=check.list_findings(),
         inventory=known,
         signers=signers,
-        distrust=distrust
-        or (_create_expired_error(known) if known is not None and expired else None),
+        distrust=distrust,
         expired=expired,
         files=sum(len(content.names) for content in work),
         size=size,
@@ -255,12 +259,11 @@ class _Check:
 
         A file that already has a finding is not read: it may have any size.
         """
-        expected = {
-            path: digests
-            for path, digest in listed.items()
-            if path not in self.findings
-            and (digests := _unique(digest, directory.parse_digest(path)))
-        }
+        expected = {}
+        for path, digest in listed.items():
+            digests = dict.fromkeys(filter(None, (digest, directory.parse_digest(path))))
+            if digests and path not in self.findings:
+                expected[path] = tuple(digests)
         files = [entry for entry in self.found.entries.values() if entry.kind == "file"]
         return parallel_hash.create_jobs(expected, files)
 
@@ -373,18 +376,6 @@ def _compare_index(check: _Check, known: Inventory) -> None:
     named = {image_layout.get_name(entry) for entry in entries}
     for name in (name for name in roots if name not in named):
         check.add("index", directory.INDEX, f"{name} is missing")
-
-
-def _unique(*digests: Digest | None) -> tuple[Digest, ...]:
-    return tuple(dict.fromkeys(digest for digest in digests if digest is not None))
-
-
-def _create_expired_error(known: Inventory) -> ExpiredError:
-    when = "" if known.expires is None else timestamps.format_utc(known.expires)
-    return ExpiredError(
-        f"the bundle expired at {when}",
-        hint="export it again; if the clock of this computer is wrong, set it",
-    )
 
 
 def _format_reason(error: BundlerError, bundle: Path, path: str) -> str:

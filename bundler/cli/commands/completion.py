@@ -16,6 +16,6 @@ def completion(shell: str) -> None:
 
     To try it in bash: source <(airbundle completion bash)
     """
-    from bundler.cli.runtime.completion import script  # noqa: PLC0415 - not for --help
+    from bundler.cli.runtime.completion import create_script  # noqa: PLC0415 - not for --help
 
-    sys.stdout.write(script(shell, "airbundle"))
+    sys.stdout.write(create_script(shell, "airbundle"))

@@ -15,7 +15,7 @@ SHELLS = ("bash", "zsh", "fish")
 _KNOWN = f"known are {', '.join(SHELLS)}"
 
 
-def script(shell: str, program: str) -> str:
+def create_script(shell: str, program: str) -> str:
     """Return the script with which ``shell`` completes the command line of ``program``.
 
     Raises:

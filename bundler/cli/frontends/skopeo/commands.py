@@ -28,14 +28,15 @@ def copy(context: CommandContext, line: CommandLine) -> None:
     from bundler.images.copy_image import copy_image  # noqa: PLC0415 - loads the engine
 
     source, destination = line.arguments
-    from_source, to_destination = requests.access(line, "src-"), requests.access(line, "dest-")
-    request = requests.copy_request(line, context)
-    with context.run(requests.jobs(line)) as run:
+    from_source = requests.create_access_settings(line, "src-")
+    to_destination = requests.create_access_settings(line, "dest-")
+    request = requests.create_copy_request(line, context)
+    with context.run(requests.find_jobs(line)) as run:
         reading = run.open_options_for(source, from_source)
         writing = run.open_options_for(destination, to_destination)
         engine, check = run.engine_options(), context.policy_check()
         report = run.retry(
-            requests.retry(line),
+            requests.create_retry(line),
             lambda: copy_image(request, reading, writing, engine, policy_check=check),
         )
     if digestfile := line.path("digestfile"):
@@ -54,14 +55,15 @@ def sync(context: CommandContext, line: CommandLine) -> None:
     target = f"{line.text('dest')}:{destination}"
     if line.text("dest") == "docker":
         target = f"docker://{destination.rstrip('/')}/image"
-    request, to_destination = requests.sync_request(line, context), requests.access(line, "dest-")
+    request = requests.create_sync_request(line, context)
+    to_destination = requests.create_access_settings(line, "dest-")
     dry_run = line.is_set("dry-run")
     with context.run(DEFAULT_JOBS) as run:
         reading, writing = run.open_options(), run.open_options_for(target, to_destination)
         engine = run.engine_options(keep_going=line.is_set("keep-going"))
         check = context.policy_check()
         report = run.retry(
-            requests.retry(line),
+            requests.create_retry(line),
             lambda: sync_images(
                 request, reading, writing, engine, policy_check=check, dry_run=dry_run
             ),
@@ -81,9 +83,9 @@ def inspect(context: CommandContext, line: CommandLine) -> None:
         raise UsageError(
             f"Invalid value for '--manifest-digest': {algorithm!r} is not one of {known}."
         )
-    image, access = line.arguments[0], requests.access(line)
+    image, access = line.arguments[0], requests.create_access_settings(line)
     request = InspectRequest(
-        requests.reference(image),
+        requests.parse_reference(image),
         context.platform(),
         raw=line.is_set("raw"),
         config=line.is_set("config"),
@@ -93,7 +95,7 @@ def inspect(context: CommandContext, line: CommandLine) -> None:
     )
     with context.run(1) as run:
         options = run.open_options_for(image, access)
-        output = run.retry(requests.retry(line), lambda: inspect_image(request, options))
+        output = run.retry(requests.create_retry(line), lambda: inspect_image(request, options))
     sys.stdout.buffer.write(output)
 
 
@@ -101,11 +103,11 @@ def list_tags(context: CommandContext, line: CommandLine) -> None:
     """Print the tags of a repository, or the names in an archive."""
     from bundler.images import list_tags as tags  # noqa: PLC0415 - as above
 
-    repository, access = line.arguments[0], requests.access(line)
-    reference = requests.reference(repository)
+    repository, access = line.arguments[0], requests.create_access_settings(line)
+    reference = requests.parse_reference(repository)
     with context.run(1) as run:
         options = run.open_options_for(repository, access)
-        output = run.retry(requests.retry(line), lambda: tags.list_tags(reference, options))
+        output = run.retry(requests.create_retry(line), lambda: tags.list_tags(reference, options))
     sys.stdout.buffer.write(output)
 
 
@@ -113,11 +115,11 @@ def delete(context: CommandContext, line: CommandLine) -> None:
     """Delete an image; nothing is printed."""
     from bundler.images.delete import DeleteRequest, delete_image  # noqa: PLC0415 - as above
 
-    image, access = line.arguments[0], requests.access(line)
-    request = DeleteRequest(requests.reference(image))
+    image, access = line.arguments[0], requests.create_access_settings(line)
+    request = DeleteRequest(requests.parse_reference(image))
     with context.run(1) as run:
         options = run.open_options_for(image, access)
-        run.retry(requests.retry(line), lambda: delete_image(request, options))
+        run.retry(requests.create_retry(line), lambda: delete_image(request, options))
 
 
 def layers(context: CommandContext, line: CommandLine) -> None:
@@ -126,16 +128,18 @@ def layers(context: CommandContext, line: CommandLine) -> None:
     from bundler.oci.digest import Digest  # noqa: PLC0415
 
     image, *digests = line.arguments
-    access = requests.access(line)
+    access = requests.create_access_settings(line)
     request = LayersRequest(
-        requests.reference(image),
+        requests.parse_reference(image),
         context.platform(),
         tuple(Digest(one if ":" in one else f"sha256:{one}") for one in digests),
     )
     with context.run(1) as run:
         reading, writing = run.open_options_for(image, access), run.open_options()
         check = context.policy_check()
-        run.retry(requests.retry(line), lambda: extract_layers(request, reading, writing, check))
+        run.retry(
+            requests.create_retry(line), lambda: extract_layers(request, reading, writing, check)
+        )
 
 
 def manifest_digest(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
@@ -154,12 +158,13 @@ def login(context: CommandContext, line: CommandLine) -> None:
     from bundler.images import login as logins  # noqa: PLC0415
 
     registry = logins.CredentialScope.parse(line.arguments[0])
-    store, settings = requests.credential_store(line), context.settings
+    store, settings = requests.create_credential_store(line), context.settings
     if line.is_set("get-login"):
         text.print_line(logins.find_username(registry, settings, store))
         return
     override = RegistryOverride(
-        tls_verify=requests.tls_verify(line), cert_dir=requests.certificate_directory(line)
+        tls_verify=requests.find_tls_verify(line),
+        cert_dir=requests.find_certificate_directory(line),
     )
     username, password = line.text("username") or None, line.text("password") or None
     stored = logins.read_credentials(registry, settings, store)
@@ -192,7 +197,7 @@ def logout(context: CommandContext, line: CommandLine) -> None:
     """Remove credentials."""
     from bundler.images import login as logins  # noqa: PLC0415
 
-    store = requests.credential_store(line)
+    store = requests.create_credential_store(line)
     if line.is_set("all"):
         logins.logout_all(context.settings, store)
         subject = "all registries"
@@ -207,14 +212,14 @@ def image_proxy(context: CommandContext, line: CommandLine) -> None:
     """Serve images to another program."""
     from bundler.cli.runtime.image_proxy import serve_images  # noqa: PLC0415
 
-    serve_images(context, max(0, line.number("sockfd") or 0), requests.access(line))
+    serve_images(context, max(0, line.number("sockfd") or 0), requests.create_access_settings(line))
 
 
 def completion(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
     """Print a script with which a shell completes this command line."""
-    from bundler.cli.runtime.completion import script  # noqa: PLC0415
+    from bundler.cli.runtime.completion import create_script  # noqa: PLC0415
 
-    sys.stdout.write(script(line.arguments[0], "skopeo"))
+    sys.stdout.write(create_script(line.arguments[0], "skopeo"))
 
 
 COMMANDS: dict[str, Callable[[CommandContext, CommandLine], None]] = {

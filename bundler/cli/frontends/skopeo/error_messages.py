@@ -385,7 +385,7 @@ def _describe_unreachable(
 ) -> str:
     from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
 
-    verifies_tls = requests.tls_verify(line, side) is not False
+    verifies_tls = requests.find_tls_verify(line, side) is not False
     return network_errors.describe_unreachable(error, reference.host, verifies_tls=verifies_tls)
 
 

@@ -67,7 +67,7 @@ class SkopeoFrontend:
         context = CommandContext(
             self.environment,
             self,
-            requests.global_options(line),
+            requests.create_global_options(line),
             user_agent=f"skopeo/{VERSION}",
             policy_required=True,
         )

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from bundler.images.sync.targets import DestinationTransport
     from bundler.ports import Reference
 
-_MOST_JOBS = 64
+_MAX_JOBS = 64
 _COMPRESSING = ("docker", "oci", "oci-archive", "atomic")
 """Destinations for which Skopeo compresses layers that are not compressed."""
 
 
-def global_options(line: CommandLine) -> ProgramOptions:
+def create_global_options(line: CommandLine) -> ProgramOptions:
     """Return the options that every command has.
 
     Raises:
@@ -59,19 +59,19 @@ def global_options(line: CommandLine) -> ProgramOptions:
     return options
 
 
-def retry(line: CommandLine) -> Retry:
+def create_retry(line: CommandLine) -> Retry:
     """Return how often to run the command again after temporary failures."""
     return Retry(max(0, line.number("retry-times") or 0), line.seconds("retry-delay"))
 
 
-def reference(text: str) -> Reference:
+def parse_reference(text: str) -> Reference:
     """Parse a reference; ``dir:`` alone is the current directory."""
     from bundler import transports  # noqa: PLC0415 - not before the arguments are checked
 
     return transports.parse("dir:." if text == "dir:" else text)
 
 
-def access(line: CommandLine, side: str = "") -> AccessSettings:
+def create_access_settings(line: CommandLine, side: str = "") -> AccessSettings:
     """Return the settings of one side: ``src-``, ``dest-``, or of the only one.
 
     Raises:
@@ -81,10 +81,10 @@ def access(line: CommandLine, side: str = "") -> AccessSettings:
 
     authfile = line.path(f"{side}authfile") or line.path("authfile")
     override = RegistryOverride(
-        credentials=_credentials(line, side, authfile),
+        credentials=_create_credentials(line, side, authfile),
         authfile=authfile,
-        tls_verify=tls_verify(line, side),
-        cert_dir=certificate_directory(line, side),
+        tls_verify=find_tls_verify(line, side),
+        cert_dir=find_certificate_directory(line, side),
     )
     return AccessSettings(
         None if override == RegistryOverride() else override,
@@ -93,7 +93,7 @@ def access(line: CommandLine, side: str = "") -> AccessSettings:
     )
 
 
-def tls_verify(line: CommandLine, side: str = "") -> bool | None:
+def find_tls_verify(line: CommandLine, side: str = "") -> bool | None:
     """Return whether the certificate of a registry is verified; None if unset."""
     for name in (f"{side}tls-verify", "tls-verify"):
         if (value := line.get(name)) is not None:
@@ -101,13 +101,13 @@ def tls_verify(line: CommandLine, side: str = "") -> bool | None:
     return None
 
 
-def certificate_directory(line: CommandLine, side: str = "") -> Path | None:
+def find_certificate_directory(line: CommandLine, side: str = "") -> Path | None:
     """Return the directory of ``--cert-dir``; None if there is no such directory."""
     directory = line.path(f"{side}cert-dir")
     return directory if directory is not None and directory.is_dir() else None
 
 
-def credential_store(line: CommandLine) -> CredentialStore:
+def create_credential_store(line: CommandLine) -> CredentialStore:
     """Return the file of ``login`` and ``logout``."""
     from bundler.images.login import CredentialStore  # noqa: PLC0415 - as above
 
@@ -115,23 +115,23 @@ def credential_store(line: CommandLine) -> CredentialStore:
     return CredentialStore(line.path("authfile") or compatible, compatible is not None)
 
 
-def copy_request(line: CommandLine, context: CommandContext) -> CopyRequest:
+def create_copy_request(line: CommandLine, context: CommandContext) -> CopyRequest:
     """Return the request of ``copy``."""
     from bundler.images.copy_image import CopyRequest  # noqa: PLC0415 - as above
 
-    source, destination = map(reference, line.arguments)
-    flags = _conversion_flags(line, destination.transport)
+    source, destination = map(parse_reference, line.arguments)
+    flags = _create_conversion_flags(line, destination.transport)
     return CopyRequest(
         source,
         destination,
-        _selection(line, context),
+        _create_selection(line, context),
         conversion=flags.options(context.environment),
         additional_names=tuple(line.items("additional-tag")),
         signatures=flags.signatures,
     )
 
 
-def sync_request(line: CommandLine, context: CommandContext) -> SyncRequest:
+def create_sync_request(line: CommandLine, context: CommandContext) -> SyncRequest:
     """Return the request of ``sync``."""
     from bundler.copy.target_names import NameMapping  # noqa: PLC0415 - as above
     from bundler.images.sync.sources import SyncSource  # noqa: PLC0415
@@ -149,23 +149,23 @@ def sync_request(line: CommandLine, context: CommandContext) -> SyncRequest:
         default="full" if line.is_set("scoped") else "basename", suffix=line.text("append-suffix")
     )
     kind = cast("SourceKind", line.text("src"))
-    registry = None if kind == "dir" else access(line, "src-").registry
+    registry = None if kind == "dir" else create_access_settings(line, "src-").registry
     return SyncRequest(
         SyncSource(kind, source, registry, lenient=True),
         SyncDestination(cast("DestinationTransport", line.text("dest")), destination, names),
-        _selection(line, context),
+        _create_selection(line, context),
         conversion=flags.options(context.environment),
         signatures=flags.signatures,
         refuse_existing=True,
     )
 
 
-def jobs(line: CommandLine) -> int | None:
+def find_jobs(line: CommandLine) -> int | None:
     """Return how many blobs ``copy`` moves at once; None if unset."""
-    return min(line.number("image-parallel-copies") or 0, _MOST_JOBS) or None
+    return min(line.number("image-parallel-copies") or 0, _MAX_JOBS) or None
 
 
-def _credentials(line: CommandLine, side: str, authfile: Path | None) -> Credentials | None:
+def _create_credentials(line: CommandLine, side: str, authfile: Path | None) -> Credentials | None:
     """Return the credentials of one side; None if they come from files.
 
     A token has precedence over other credentials. A missing credentials file is an empty one.
@@ -187,7 +187,7 @@ def _credentials(line: CommandLine, side: str, authfile: Path | None) -> Credent
     return ANONYMOUS if authfile is not None and not authfile.exists() else None
 
 
-def _selection(line: CommandLine, context: CommandContext) -> Selection:
+def _create_selection(line: CommandLine, context: CommandContext) -> Selection:
     """Return the images of an index to copy: that of this machine by default."""
     everything = line.is_set("all")
     return PlatformOptions(
@@ -197,7 +197,7 @@ def _selection(line: CommandLine, context: CommandContext) -> Selection:
     ).selection(context.platform)
 
 
-def _conversion_flags(line: CommandLine, transport: str) -> ConversionFlags:
+def _create_conversion_flags(line: CommandLine, transport: str) -> ConversionFlags:
     """Return the conversions of ``copy`` to a destination of ``transport``."""
     to_directory = transport == "dir"
     compress = to_directory and line.is_set("dest-compress")

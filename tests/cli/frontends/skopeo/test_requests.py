@@ -35,13 +35,13 @@ HERE = host_platform.detect_platform()
 
 
 def context_of(line: argv.CommandLine) -> CommandContext:
-    options = requests.global_options(line)
+    options = requests.create_global_options(line)
     return CommandContext(ENVIRONMENT, SkopeoFrontend(ENVIRONMENT), options)
 
 
 def copy_request(*words: str) -> CopyRequest:
     line = parsed("copy", *words)
-    return requests.copy_request(line, context_of(line))
+    return requests.create_copy_request(line, context_of(line))
 
 
 def test_copy_selects_image_of_this_machine_by_default() -> None:
@@ -97,7 +97,9 @@ def test_compression_flags_have_no_effect_where_skopeo_does_not_compress() -> No
 def test_flags_without_a_side_apply_to_both(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("--authfile=a", "--tls-verify=false", "--dest-authfile=b", "dir:a", "dir:b")
     line = parsed("copy", *words)
-    source, destination = (requests.access(line, side).registry for side in ("src-", "dest-"))
+    source, destination = (
+        requests.create_access_settings(line, side).registry for side in ("src-", "dest-")
+    )
     assert source == RegistryOverride(ANONYMOUS, authfile=Path("a"), tls_verify=False)
     assert destination == RegistryOverride(ANONYMOUS, authfile=Path("b"), tls_verify=False)
     argument_checks.log_warnings(line)
@@ -134,7 +136,7 @@ def test_compression_of_other_destinations_than_directories_logs_a_warning(
     ],
 )
 def test_credentials_of_a_registry(words: list[str], credentials: Credentials | None) -> None:
-    registry = requests.access(parsed("inspect", *words, "docker://a/b")).registry
+    registry = requests.create_access_settings(parsed("inspect", *words, "docker://a/b")).registry
     assert registry is not None
     assert registry.credentials == credentials
 
@@ -142,16 +144,23 @@ def test_credentials_of_a_registry(words: list[str], credentials: Credentials | 
 def test_copy_accepts_old_names_of_credentials() -> None:
     line = parsed("copy", "--screds=a:b", "--dcreds=c:d", "dir:a", "dir:b")
     for side, credentials in (("src-", Credentials("a", "b")), ("dest-", Credentials("c", "d"))):
-        assert requests.access(line, side) == AccessSettings(RegistryOverride(credentials))
+        assert requests.create_access_settings(line, side) == AccessSettings(
+            RegistryOverride(credentials)
+        )
 
 
 def test_missing_certificate_directory_is_ignored() -> None:
-    assert requests.access(parsed("inspect", "--cert-dir=/none", "docker://a/b")).registry is None
+    assert (
+        requests.create_access_settings(
+            parsed("inspect", "--cert-dir=/none", "docker://a/b")
+        ).registry
+        is None
+    )
 
 
 def test_sync_ignores_mistakes_in_its_file_and_refuses_existing_directories() -> None:
     line = parsed("sync", "--src=yaml", "--dest=dir", "--append-suffix=-x", "file", "to")
-    request = requests.sync_request(line, context_of(line))
+    request = requests.create_sync_request(line, context_of(line))
     assert request.source.lenient
     assert request.refuse_existing
     assert (request.destination.location, request.destination.names.suffix) == ("to", "-x")
@@ -160,8 +169,8 @@ def test_sync_ignores_mistakes_in_its_file_and_refuses_existing_directories() ->
 def test_global_options_stand_before_or_after_the_command() -> None:
     words = ("--override-arch=arm", "--command-timeout=2s", "--tmpdir=d")
     options = ProgramOptions(override_arch="arm", command_timeout=2.0, tmpdir=Path("d"))
-    assert requests.global_options(parsed(*words, "inspect", "x")) == options
-    assert requests.global_options(parsed("inspect", "x", *words)) == options
+    assert requests.create_global_options(parsed(*words, "inspect", "x")) == options
+    assert requests.create_global_options(parsed("inspect", "x", *words)) == options
 
 
 def test_password_without_username_is_refused_in_skopeos_words() -> None:

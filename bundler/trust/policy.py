@@ -1,9 +1,7 @@
-"""Whether a policy lets an image be used.
+"""Check of images by a policy, as containers-policy.json(5) defines it.
 
-The requirements for an image are those of the most specific scope that the policy knows, and all
-of them must be met; nothing else in the policy counts then. What cannot be checked is not met.
-
-containers-policy.json(5)
+The requirements for an image are those of its narrowest scope in the policy; requirements of wider
+scopes do not apply. An image has to meet all requirements. One that cannot be checked is not met.
 """
 
 from __future__ import annotations
@@ -22,26 +20,26 @@ if TYPE_CHECKING:
 
     Signature = SignedBy | SigstoreSigned
     Verify = Callable[[Signature], None]
-    """Looks for a signature that meets the requirement; raises a TrustError if there is none."""
+    """Verifies that a signature meets the requirement; raises a TrustError if none does."""
 
 
 def check(
     policy: Policy, reference: Reference, verify: Verify, *, require_signed: bool = False
 ) -> None:
-    """Return if the image that ``reference`` names may be used.
+    """Check that the policy accepts an image.
 
     Args:
-        policy: what the user's file says.
-        reference: where the image comes from, as its user wrote it.
-        verify: called for each signature that is required.
-        require_signed: whether one has to be, whatever the policy says.
+        policy: the policy.
+        reference: the image, as the user specified it.
+        verify: called for each signature that the policy requires.
+        require_signed: whether the policy must require a signature.
 
     Raises:
-        RejectedByPolicyError: the policy rejects it, or asks for no signature where one has to be.
-        TrustError: what ``verify`` raises.
+        RejectedByPolicyError: the policy rejects the image, or does not require a signature.
+        TrustError: raised by ``verify``.
     """
     where, requirements = find_requirements(policy, reference)
-    hint = f"{policy.origin} says so, for {where}; --policy names another file"
+    hint = f"see {policy.origin}, {where}, or specify another file with --policy"
     for requirement in requirements:
         match requirement:
             case InsecureAcceptAnything():
@@ -66,28 +64,28 @@ def check(
 
 
 def find_requirements(policy: Policy, reference: Reference) -> tuple[str, Requirements]:
-    """The requirements for an image, and which part of the policy they stand in."""
+    """Return the requirements for an image, and the part of the policy that contains them."""
     known = policy.transports.get(reference.transport, {})
     for scope in (*list_scopes(reference), ""):
         if scope in known:
             where = (
-                f"the scope {scope!r} of {reference.transport}:"
+                f"scope {scope!r} of {reference.transport}:"
                 if scope
-                else (f"all other images of {reference.transport}:")
+                else f"empty scope of {reference.transport}:"
             )
             return where, known[scope]
-    return "all images that no other part is for", policy.default
+    return "default", policy.default
 
 
 def refuse_signature(requirement: Signature) -> None:
-    """A ``Verify`` for who has no means to look at signatures: it refuses.
+    """Refuse the requirement, because signatures of images cannot be verified yet.
 
     Raises:
         RejectedByPolicyError: always.
     """
     kind = "signedBy" if isinstance(requirement, SignedBy) else "sigstoreSigned"
     raise RejectedByPolicyError(
-        f"the policy requires a signature ({kind}), which this program cannot verify yet",
+        f"the policy requires a signature ({kind}), which cannot be verified yet",
         rule=kind,
-        hint="name another policy with --policy, or trust every image with --insecure-policy",
+        hint="specify another policy with --policy, or accept all images with --insecure-policy",
     )

@@ -121,9 +121,9 @@ def restrict(context: ssl.SSLContext, details: TlsDetails) -> None:
 
 def _restrict_ciphers(context: ssl.SSLContext, details: TlsDetails) -> None:
     subject = f"{details.origin}: cipherSuites"
-    wanted = set(details.cipher_suites or ())
-    modern = {name for name in wanted if _TLS_1_3_SUITE.fullmatch(name)}
-    older = {name: _to_openssl_cipher(name, subject) for name in wanted - modern}
+    requested = set(details.cipher_suites or ())
+    modern = {name for name in requested if _TLS_1_3_SUITE.fullmatch(name)}
+    older = {name: _to_openssl_cipher(name, subject) for name in requested - modern}
     if not older:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
     if not modern:

@@ -95,7 +95,7 @@ def test_a_cert_dir_that_is_not_there_is_an_error(world: World):
         tls(world, RegistryOverride(cert_dir=world.root / "none"))
 
 
-def test_what_is_no_file_is_named(world: World):
+def test_directory_named_like_a_certificate_is_refused(world: World):
     (world.root / "mine").mkdir()
     os.mkfifo(world.root / "mine" / "ca.crt")
     with pytest.raises(ConfigError, match=r"ca\.crt: not a readable file"):

@@ -74,7 +74,7 @@ def test_each_scope_has_its_requirements() -> None:
         (sigstore(pki=PKI), SigstoreSigned(Pki(Keys(("/roots.pem",)), subject_hostname="h"))),
     ],
 )
-def test_what_signatures_are_asked_for(requirement: Any, read: object) -> None:
+def test_signature_requirements_are_parsed(requirement: Any, read: object) -> None:
     assert policy(requirement).default == (read,)
 
 
@@ -175,7 +175,7 @@ def test_a_path_that_matches_nothing_is_refused(transport: str, scope: str) -> N
         policy(ANYTHING, **{transport: {scope: [ANYTHING]}})
 
 
-def test_what_is_no_place_has_no_scopes() -> None:
+def test_unscoped_transports_refuse_scopes() -> None:
     with pytest.raises(ConfigError, match="only the empty scope"):
         policy(ANYTHING, **{"docker-archive": {"/a": [ANYTHING]}})
 

@@ -47,7 +47,7 @@ def test_the_nearest_scope_holds(tmp_path: Path, scope: str) -> None:
     assert found.find_lookaside(ImageReference.parse("other/x"), "read") == "file:///default"
 
 
-def test_what_a_scope_does_not_say_comes_from_above(tmp_path: Path) -> None:
+def test_unset_setting_comes_from_the_wider_scope(tmp_path: Path) -> None:
     found = directory(
         tmp_path / "d",
         a="""
@@ -83,7 +83,7 @@ def test_a_scope_stands_in_one_file_only(tmp_path: Path) -> None:
         ("docker: {a: {use-sigstore-attachments: maybe}}", "not one of true, false"),
     ],
 )
-def test_what_is_not_in_order_is_refused(tmp_path: Path, text: str, why: str) -> None:
+def test_invalid_file_is_refused(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         directory(tmp_path / "d", a=text)
 

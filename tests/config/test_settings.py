@@ -41,7 +41,7 @@ def test_docker_hubs_proxy_is_that_of_the_name_that_is_dialled(world: World):
 
 
 @pytest.mark.parametrize("host", ["", "../x", "a/b", "https://a.b", "a b", "u:p@a.b", "a.b:port"])
-def test_what_is_no_registry_is_refused_before_it_becomes_a_path(world: World, host: str):
+def test_invalid_registry_is_refused_before_it_becomes_a_path(world: World, host: str):
     with pytest.raises(InvalidReferenceError, match=r"not a registry"):
         world.settings().access(host)
 

@@ -49,7 +49,7 @@ def test_all_of_it_is_optional(tmp_path: Path) -> None:
         ("a: &x [*x]", "tls.yaml:1:"),
     ],
 )
-def test_what_is_not_in_order_is_refused(tmp_path: Path, text: str, why: str) -> None:
+def test_invalid_file_is_refused(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         read(tmp_path, text)
 

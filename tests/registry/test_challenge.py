@@ -18,7 +18,7 @@ def quoted(value: str) -> str:
 
 
 @given(st.lists(st.tuples(tokens, parameters), max_size=4), st.booleans())
-def test_what_is_written_is_read(challenges, in_one_field):
+def test_parser_reads_every_written_challenge(challenges, in_one_field):
     fields = [
         f"{scheme} " + ", ".join(f"{name}={quoted(value)}" for name, value in members.items())
         for scheme, members in challenges

@@ -135,7 +135,7 @@ def test_a_public_registry_does_not_lead_inside(addresses):
         ("public.test", "login.test", False),
     ],
 )
-def test_who_belongs_to_whom(addresses, registry, target, expected):
+def test_same_site_follows_registered_domains(addresses, registry, target, expected):
     addresses |= {"r.corp": "10.0.0.5", "login.corp": "10.0.0.6", "public.test": "93.184.216.34"}
     one, other = Origin.of(f"https://{registry}"), Origin.of(f"https://{target}")
     assert is_same_site(one, other, resolve=True) is expected

@@ -154,13 +154,13 @@ class TestManifests:
             repository.delete_manifest(Digest.of(b"{}"))
 
     @pytest.mark.parametrize("tag", ["", "../x", "a/b", "1?x", "é", "a" * 129])
-    def test_what_is_no_tag_never_becomes_a_path(self, registry, repository, tag):
+    def test_invalid_tag_is_refused_before_the_request(self, registry, repository, tag):
         with pytest.raises(InvalidReferenceError):
             repository.get_manifest(tag)
         assert registry.requests == []
 
     @pytest.mark.parametrize("path", ["", "../x", "A", "a//b", "a?b", "a b"])
-    def test_what_is_no_repository_never_becomes_a_path(self, session, path):
+    def test_invalid_repository_is_refused_before_the_request(self, session, path):
         with pytest.raises(InvalidReferenceError):
             Repository(session, path)
 
@@ -197,7 +197,7 @@ class TestBlobs:
         ):
             pass
 
-    def test_what_came_before_a_cut_is_kept(self, registry, repository):
+    def test_bytes_before_an_interruption_are_returned(self, registry, repository):
         digest = Digest(registry.add_blob("library/app", BLOB))
         registry.fail("GET", cut_after=150_001)
         with repository.open_blob(digest, len(BLOB)) as stream:

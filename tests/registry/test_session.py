@@ -174,7 +174,7 @@ class TestBearer:
                 connect(registry, Credentials("user", "secret-guess")).ping()
         assert "secret-guess" not in str(caught.value)
 
-    def test_what_is_not_allowed_is_an_end(self, connect):
+    def test_insufficient_scope_is_unauthorized(self, connect):
         with FakeRegistry(auth="bearer") as registry:
             registry.add_image("library/app", "1")
             registry.fail("GET", "^/token", times=None, body=b'{"token":"useless"}', status=200)
@@ -312,7 +312,7 @@ class TestRedirects:
 
 class TestRetries:
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-    def test_what_is_temporary_is_tried_again(self, registry, session, status):
+    def test_temporary_statuses_are_retried(self, registry, session, status):
         registry.add_image("library/app", "1")
         registry.fail("GET", status=status, times=2)
         pull(session)
@@ -330,7 +330,7 @@ class TestRetries:
             pull(session)
         assert len(registry.requests) == times
 
-    def test_retries_are_told(self, registry, connect):
+    def test_retries_are_announced(self, registry, connect):
         told = []
         registry.add_image("library/app", "1")
         registry.fail("GET", status=502)
@@ -377,7 +377,7 @@ class TestRetries:
         with pytest.raises(RateLimitedError, match="slow down"):
             pull(session)
 
-    def test_what_is_forbidden_is_not_tried_again(self, registry, session):
+    def test_forbidden_request_is_not_retried(self, registry, session):
         registry.fail("GET", status=403)
         with pytest.raises(DeniedError, match="does not allow reading"):
             pull(session)
@@ -575,7 +575,7 @@ class TestLimits:
 
 
 class TestUnreachable:
-    def test_nobody_listens(self, connect, registry):
+    def test_refused_connection_is_reported(self, connect, registry):
         session = connect(registry, host="127.0.0.1:1")
         with pytest.raises(RegistryError, match="connection refused") as caught:
             session.ping()

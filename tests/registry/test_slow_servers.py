@@ -106,7 +106,7 @@ def test_a_slow_link_is_not_given_up(connect, monkeypatch):
             assert read(stream) == 80
 
 
-def test_what_the_reader_does_meanwhile_is_not_the_servers_time(connect, registry, monkeypatch):
+def test_time_between_reads_does_not_count_for_the_server(connect, registry, monkeypatch):
     monkeypatch.setattr(response, "_MEASURED", 0.1)
     digest = Digest(registry.add_blob("library/app", b"x" * 20))
     buffer = memoryview(bytearray(5))

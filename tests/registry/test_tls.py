@@ -139,6 +139,6 @@ def test_montgomery_group_is_used_or_refused(group: str) -> None:
         (TlsDetails("f", named_groups=("no-such-group",)), "has no 'no-such-group'"),
     ],
 )
-def test_what_cannot_be_promised_is_refused(details: TlsDetails, why: str) -> None:
+def test_unsupported_tls_restrictions_are_refused(details: TlsDetails, why: str) -> None:
     with pytest.raises(ConfigError, match=f"^f: .*{why}"):
         shaken(details)

@@ -254,7 +254,7 @@ def test_the_halves_of_a_pair_are_told_apart():
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"-----BEGIN PUBLIC KEY-----\nAAAA\n"])
-def test_what_is_no_key_is_refused(data):
+def test_invalid_key_is_refused(data):
     with pytest.raises(ConfigError):
         keys.parse_public_key(data, "site.pub")
     with pytest.raises(ConfigError):

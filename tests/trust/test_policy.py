@@ -90,7 +90,7 @@ def test_a_signature_that_cannot_be_verified_is_none() -> None:
     assert raised.value.rule == "signedBy"
 
 
-def test_who_wants_signatures_takes_no_policy_without() -> None:
+def test_require_signed_refuses_a_policy_without_signatures() -> None:
     with pytest.raises(RejectedByPolicyError) as unsigned:
         check("dir:/x", ACCEPT, require_signed=True)
     with pytest.raises(RejectedByPolicyError) as rejected:

@@ -49,7 +49,7 @@ def test_a_new_file_is_its_owners_only_and_so_is_its_directory(world: World):
     )
 
 
-def test_what_is_stored_is_found(world: World):
+def test_stored_credentials_are_found(world: World):
     auth_store.store(world.auth_json, "a.b/team", Credentials("ü", "p:w"), {})
     auth_store.store(world.auth_json, "c.d", Credentials("u", identity_token="refresh"), {})
     settings = world.settings()
@@ -186,7 +186,7 @@ def test_dockers_name_for_its_hub_is_no_namespace(world: World):
     assert auth_store.remove(path, DOCKER_HUB_KEY, world.environment)
 
 
-def test_what_is_stored_is_not_hidden_by_another_spelling_or_a_former_entry(world: World):
+def test_storing_replaces_other_spellings_of_the_registry(world: World):
     document = {"auths": {"docker.io": entry("old"), "https://a.b/": entry("old"), "c.d": entry()}}
     path = world.write("auth.json", document)
     auth_store.store(path, DOCKER_HUB_KEY, ME, {})

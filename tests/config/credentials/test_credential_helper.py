@@ -64,7 +64,7 @@ def test_a_failure_never_shows_a_secret(world: World):
     assert "hunter2" not in str(error.value)
 
 
-def test_what_a_helper_says_cannot_steer_a_terminal(world: World):
+def test_helper_output_is_printed_without_control_characters(world: World):
     world.helper("h", r"printf '\033[2Jgone\n'; exit 1")
     with pytest.raises(ConfigError) as error:
         ask(world)

@@ -129,7 +129,7 @@ def test_a_large_file_is_refused_before_it_is_parsed(tmp_path):
         document.read_bytes(path)
 
 
-def test_what_cannot_be_read_is_named(tmp_path):
+def test_unreadable_file_is_named(tmp_path):
     with pytest.raises(NotFoundError, match="no such file"):
         document.read_bytes(tmp_path / "absent.yaml")
     with pytest.raises(InvalidBundleManifestError, match="cannot be read: Is a directory"):

@@ -127,7 +127,7 @@ def test_a_password_may_come_from_a_file_or_a_descriptor(keys, tmp_path):
         assert unseal(sealed, annotations, f"{locked}:fd={file.fileno()}") == DATA
 
 
-def test_nobody_else_opens_it(keys):
+def test_other_keys_do_not_decrypt(keys):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub", f"pkcs7:{keys}/rsa.crt")
     for others in ([], ["other.key"], ["ec.key", "other.key"], ["rsa.crt"]):
         with pytest.raises(
@@ -147,7 +147,7 @@ def test_a_changed_bit_never_looks_like_an_end(keys, place):
 
 
 @pytest.mark.parametrize("size", [0, 1, 1024 * 1024, len(DATA) - 1])
-def test_what_was_cut_off_is_missed(keys, size):
+def test_truncated_layer_is_refused(keys, size):
     sealed, annotations = seal(f"jwe:{keys}/rsa.pub")
     with pytest.raises(IntegrityError):
         unseal(sealed[:size], annotations, keys / "rsa.key")

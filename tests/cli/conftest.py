@@ -1,4 +1,4 @@
-"""The command as a user runs it: a process of its own, in a home of its own."""
+"""Fixtures that run the command in a process and a home directory of its own."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a finished process left."""
+class CommandResult:
+    """The exit status and the output of a process that has ended."""
 
     status: int
     stdout: str
@@ -24,11 +24,11 @@ class Outcome:
 
 
 class RunAirbundle(Protocol):
-    """Run ``airbundle`` with arguments; standard input is ``stdin``, else empty."""
+    """Run ``airbundle`` with arguments; ``stdin`` is its standard input."""
 
     def __call__(
         self, *arguments: object, stdin: str = "", env: dict[str, str] | None = None
-    ) -> Outcome: ...
+    ) -> CommandResult: ...
 
 
 @pytest.fixture
@@ -51,9 +51,11 @@ def hermetic_environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def run_airbundle(tmp_path: Path, hermetic_environment: dict[str, str]) -> RunAirbundle:
-    """``airbundle`` in a process of its own, started in ``tmp_path``."""
+    """``airbundle`` in a process of its own, with ``tmp_path`` as its working directory."""
 
-    def run(*arguments: object, stdin: str = "", env: dict[str, str] | None = None) -> Outcome:
+    def run(
+        *arguments: object, stdin: str = "", env: dict[str, str] | None = None
+    ) -> CommandResult:
         done = subprocess.run(
             [sys.executable, "-m", "bundler.cli.main", *map(str, arguments)],
             input=stdin,
@@ -64,6 +66,6 @@ def run_airbundle(tmp_path: Path, hermetic_environment: dict[str, str]) -> RunAi
             timeout=120,
             check=False,
         )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     return run

@@ -1,4 +1,4 @@
-"""The documents say what the program does."""
+"""The documentation agrees with the program."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ def docs() -> ModuleType:
     return module
 
 
-def load(name: str) -> click.Command:
-    found = native.airbundle.get_command(click.Context(native.airbundle), name)
-    assert found is not None
-    return found
+def load_command(name: str) -> click.Command:
+    command = native.airbundle.get_command(click.Context(native.airbundle), name)
+    assert command is not None
+    return command
 
 
-def test_the_page_of_the_command_line_is_up_to_date(docs: ModuleType) -> None:
-    """If not: .venv/bin/python scripts/docs."""
+def test_cli_page_is_up_to_date(docs: ModuleType) -> None:
+    """To renew the page: .venv/bin/python scripts/docs."""
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == docs.document()
 
 
 @pytest.mark.parametrize("name", native.COMMANDS)
-def test_every_command_has_one_form(name: str) -> None:
-    command = load(name)
+def test_every_command_and_option_has_help(name: str) -> None:
+    command = load_command(name)
     assert isinstance(command, Command)
     assert command.name == name
     assert (command.help or "").split("\n\n")[0].endswith(".")
@@ -59,80 +59,80 @@ def test_every_command_has_one_form(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", native.COMMANDS)
-def test_every_command_speaks_json(name: str) -> None:
-    spellings = {opt for param in load(name).params for opt in param.opts}
+def test_every_command_has_json_output(name: str) -> None:
+    spellings = {opt for param in load_command(name).params for opt in param.opts}
     assert "--json" in spellings or name in {"inspect", "list-tags", "login", "logout"}
 
 
 @pytest.mark.parametrize("name", native.COMMANDS)
-def test_every_command_ends_its_help_with_an_example(name: str) -> None:
-    assert f"$ airbundle {name} " in (load(name).help or "")
+def test_help_of_every_command_has_example(name: str) -> None:
+    assert f"$ airbundle {name} " in (load_command(name).help or "")
 
 
-def test_every_exit_status_is_listed(docs: ModuleType) -> None:
-    assert set(docs.EXIT_STATUSES) == exit_statuses() | {0, 141}
+def test_cli_page_lists_every_exit_status(docs: ModuleType) -> None:
+    assert set(docs.EXIT_STATUSES) == find_exit_statuses() | {0, 141}
 
 
-def test_the_bundle_manifest_of_the_tour_is_one(tmp_path: Path) -> None:
-    tour = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```yaml\n(.*?)```", tour, re.DOTALL)
+def test_bundle_manifest_in_readme_is_valid(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
     (tmp_path / "plant-7.yaml").write_text(example, encoding="utf-8")
-    found = manifest.load(tmp_path / "plant-7.yaml", environment={})
-    assert found.name == "plant-7"
-    assert len(found.images) == 2
+    loaded = manifest.load(tmp_path / "plant-7.yaml", environment={})
+    assert loaded.name == "plant-7"
+    assert len(loaded.images) == 2
 
 
-def test_the_tour_works_in_its_order(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
-    """Its commands, with places of this machine for the stick and for the registries."""
+def test_commands_in_readme_run_in_order(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
+    """The paths of the medium and of the registries are replaced by local ones."""
     (tmp_path / "stick").mkdir()
     images.write_layout(tmp_path / "outside", {"app": images.image()})
     (tmp_path / "plant-7.yaml").write_text("images: ['oci:outside:app']\n", encoding="utf-8")
-    steps = [example for page, example in examples() if page == "README.md"]
+    steps = [example for page, example in find_examples() if page == "README.md"]
     for step in steps:
-        here = step.replace("/media/stick", "stick").replace(
+        local_step = step.replace("/media/stick", "stick").replace(
             "docker://registry.plant:5000", "oci:in"
         )
         more = ["--no-passphrase"] if " keygen " in step else []
-        outcome = run_airbundle(*shlex.split(here)[1:], *more)
-        assert outcome.status == 0, f"{step}: {outcome.stderr}"
+        result = run_airbundle(*shlex.split(local_step)[1:], *more)
+        assert result.status == 0, f"{step}: {result.stderr}"
     assert [step.split()[1] for step in steps] == [
         *("keygen", "plan", "export", "verify", "import", "import")
     ]
 
 
-def test_every_link_between_the_pages_leads_somewhere() -> None:
+def test_links_between_pages_have_targets() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
             path, _, anchor = link.partition("#")
             if not path.startswith("https:"):
                 linked = page.parent / path if path else page
                 assert linked.exists(), f"{page.name}: {link}"
-                assert not anchor or anchor in anchors(linked), f"{page.name}: {link}"
+                assert not anchor or anchor in read_anchors(linked), f"{page.name}: {link}"
 
 
-def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+def read_anchors(page: Path) -> set[str]:
+    """Return the anchors of the headings of a page, as GitHub generates them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def examples() -> list[tuple[str, str]]:
-    """Every line of an example in a document that starts our command."""
+def find_examples() -> list[tuple[str, str]]:
+    """Return the page and the text of every example that starts ``airbundle``."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return [
-        (page.name, found.strip())
+        (page.name, line.strip())
         for page in pages
-        for found in re.findall(
+        for line in re.findall(
             r"^ *\$ (airbundle [a-z].*)$", page.read_text(encoding="utf-8"), re.MULTILINE
         )
     ]
 
 
-@pytest.mark.parametrize(("page", "example"), examples())
-def test_every_example_is_a_command_that_can_be_parsed(page: str, example: str) -> None:
+@pytest.mark.parametrize(("page", "example"), find_examples())
+def test_every_example_can_be_parsed(page: str, example: str) -> None:
     command_line = re.sub(r" <\w+$", "", example)
     name, *arguments = shlex.split(command_line, comments=True)[1:]
-    command = load(name)
+    command = load_command(name)
     command.make_context(name, arguments, resilient_parsing=False)
 
 
@@ -145,25 +145,28 @@ def test_glossary_defines_each_term_once_in_alphabetical_order() -> None:
     assert all(meaning.endswith(".") for _, meaning in rows)
 
 
-def exit_statuses() -> set[int]:
-    """Every status that a class of error has."""
+def find_exit_statuses() -> set[int]:
+    """Return the exit statuses of all error classes."""
 
-    def below(kind: type[errors.BundlerError]) -> set[int]:
-        return {kind.exit_status}.union(*map(below, kind.__subclasses__()))
+    def find(error: type[errors.BundlerError]) -> set[int]:
+        return {error.exit_status}.union(*map(find, error.__subclasses__()))
 
-    return below(errors.BundlerError)
+    return find(errors.BundlerError)
 
 
-def test_page_of_errors_explains_every_exit_status() -> None:
+def test_errors_page_explains_every_exit_status() -> None:
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     listed, _, explained = page.partition("\n### 0\n")
     rows = re.findall(r"^\| \[([0-9, ]+)\]", listed, re.MULTILINE)
     sections = re.findall(r"^### ([0-9, ]+)$", f"### 0\n{explained}", re.MULTILINE)
     assert rows == sections
-    assert {int(number) for row in rows for number in row.split(", ")} >= exit_statuses() | {0, 143}
+    assert {int(number) for row in rows for number in row.split(", ")} >= find_exit_statuses() | {
+        0,
+        143,
+    }
 
 
-def test_index_of_decision_records_agrees_with_the_records() -> None:
+def test_index_of_decisions_agrees_with_records() -> None:
     folder = ROOT / "docs" / "decisions"
     index = (folder / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \| (.+) \| (.+) \|$", index, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""A command loads only what it works with."""
+"""A command imports only the modules that its run needs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ COMPRESSION = {"zstandard", "lzma", "bz2"}
 
 
 @pytest.fixture
-def loaded_by(tmp_path: Path, hermetic_environment: dict[str, str]):
-    """Runs a command in a directory with a layout and a bundle of it; the modules it loaded."""
+def imported_modules(tmp_path: Path, hermetic_environment: dict[str, str]):
+    """Run a command beside a layout and a bundle; return the modules that it imported."""
 
     def run(*arguments: str) -> set[str]:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", CODE, *arguments],
             cwd=tmp_path,
             env=hermetic_environment,
@@ -39,8 +39,8 @@ def loaded_by(tmp_path: Path, hermetic_environment: dict[str, str]):
             text=True,
             check=False,
         )
-        *said, modules = done.stderr.splitlines()
-        assert done.returncode == 0, said
+        *messages, modules = result.stderr.splitlines()
+        assert result.returncode == 0, messages
         return set(modules.split())
 
     images.write_layout(tmp_path / "layout", {"app": images.image()})
@@ -49,20 +49,20 @@ def loaded_by(tmp_path: Path, hermetic_environment: dict[str, str]):
     return run
 
 
-def test_a_copy_on_disk_needs_no_network_no_keys_and_no_yaml(loaded_by) -> None:
-    loaded = loaded_by("copy", "oci:layout:app", "dir:image")
-    assert not loaded & (YAML | KEYS | NETWORK | COMPRESSION)
+def test_local_copy_imports_no_network_keys_or_yaml(imported_modules) -> None:
+    imported = imported_modules("copy", "oci:layout:app", "dir:image")
+    assert not imported & (YAML | KEYS | NETWORK | COMPRESSION)
 
 
-def test_an_unsigned_export_needs_no_keys(loaded_by) -> None:
-    loaded = loaded_by("export", "--unsigned", "apps.txt", "bundle")
-    assert not loaded & (KEYS | {"requests", "zstandard"})
+def test_unsigned_export_imports_no_keys(imported_modules) -> None:
+    imported = imported_modules("export", "--unsigned", "apps.txt", "bundle")
+    assert not imported & (KEYS | {"requests", "zstandard"})
 
 
-def test_an_import_without_keys_and_target_file_needs_neither_keys_nor_yaml(loaded_by) -> None:
-    loaded = loaded_by("import", "--allow-unsigned", "bundle", "oci:inside")
-    assert not loaded & (YAML | KEYS | NETWORK | COMPRESSION)
+def test_import_without_keys_and_target_file_imports_no_keys_or_yaml(imported_modules) -> None:
+    imported = imported_modules("import", "--allow-unsigned", "bundle", "oci:inside")
+    assert not imported & (YAML | KEYS | NETWORK | COMPRESSION)
 
 
-def test_a_list_of_a_bundle_needs_nothing_but_the_bundle(loaded_by) -> None:
-    assert not loaded_by("ls", "bundle") & (YAML | KEYS | NETWORK | COMPRESSION)
+def test_ls_imports_only_bundle_modules(imported_modules) -> None:
+    assert not imported_modules("ls", "bundle") & (YAML | KEYS | NETWORK | COMPRESSION)

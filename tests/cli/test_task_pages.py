@@ -1,4 +1,4 @@
-"""The pages in docs/tasks: their commands run from top to bottom, against local registries."""
+"""The commands in docs/tasks run from top to bottom against local registries."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ USER, PASSWORD = "ward", "secret"
 
 
 class Site:
-    """The registries on both sides, and a machine that reaches them."""
+    """The registries on both sides, and an environment that can reach them."""
 
     def __init__(self, outside: FakeRegistry, inside: FakeRegistry, authority: trustme.CA) -> None:
         self.outside = outside
@@ -55,7 +55,7 @@ class Site:
         self.authority = authority
 
     def prepare(self, folder: Path, page: str) -> dict[str, str]:
-        """Fill ``folder`` with the files that ``page`` presupposes; its environment."""
+        """Write the files that ``page`` requires into ``folder``; return the environment."""
         home = folder / "home"
         config = home / ".config" / "containers"
         config.mkdir(parents=True)
@@ -90,16 +90,16 @@ class Site:
         }
 
     def run(self, page: str, folder: Path, environment: dict[str, str], only: str = "") -> int:
-        """Write the files of a page and run its commands, in their order; their number.
+        """Write the files of a page and run its commands in order; return their number.
 
-        ``only`` is an expression that a command must contain.
+        Only commands that match the regular expression ``only`` are run.
         """
         count = 0
-        for language, info, body in BLOCK.findall(_text(page)):
+        for language, info, body in BLOCK.findall(_read_page(page)):
             if language == "yaml" and info:
-                (folder / info).write_text(self._here(body, folder))
+                (folder / info).write_text(self._replace_paths_and_hosts(body, folder))
             elif language == "console" and info != "no-run":
-                for command in _commands(body):
+                for command in _parse_commands(body):
                     if re.search(only, command):
                         self._run(command, folder, environment)
                         count += 1
@@ -108,8 +108,8 @@ class Site:
     def _run(self, command: str, folder: Path, environment: dict[str, str]) -> None:
         if re.search(r"^airbundle (keygen|sign) | --sign-key ", command):
             command += " --passphrase-file passphrase"
-        done = subprocess.run(
-            ["bash", "-c", self._here(command, folder)],
+        result = subprocess.run(
+            ["bash", "-c", self._replace_paths_and_hosts(command, folder)],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -117,23 +117,23 @@ class Site:
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"
 
-    def _here(self, text: str, folder: Path) -> str:
-        """The text with the medium and the registries of this test."""
+    def _replace_paths_and_hosts(self, text: str, folder: Path) -> str:
+        """Replace the medium and the registries in ``text`` with those of this test."""
         text = text.replace("/media/stick", str(folder / "stick"))
         text = text.replace("registry.plant:5000", self.inside.host)
         return re.sub(r"\b(docker|quay)\.io\b", self.outside.host, text)
 
 
-def _text(page: str) -> str:
+def _read_page(page: str) -> str:
     return (ROOT / "docs" / "tasks" / page).read_text(encoding="utf-8")
 
 
-RUN = [name for name in PAGES if "```console\n" in _text(name)]
+RUN = [name for name in PAGES if "```console\n" in _read_page(name)]
 
 
-def _commands(block: str) -> list[str]:
+def _parse_commands(block: str) -> list[str]:
     lines = [line.strip() for line in block.splitlines()]
     assert all(line.startswith("$ ") for line in lines)
     return [line.removeprefix("$ ") for line in lines]
@@ -141,7 +141,7 @@ def _commands(block: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def outside() -> Iterator[FakeRegistry]:
-    """The registries of the connected side."""
+    """The registries on the connected side."""
     with FakeRegistry() as registry:
         for repository, tags in TAGS.items():
             for tag in tags:
@@ -152,7 +152,7 @@ def outside() -> Iterator[FakeRegistry]:
 
 @pytest.fixture
 def site(outside: FakeRegistry) -> Iterator[Site]:
-    """Both sides; the registry inside is empty but for one image, with TLS and a login."""
+    """Both sides; the registry inside requires TLS and a login, and has one image."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -170,5 +170,5 @@ def test_commands_of_task_page_run(page: str, site: Site, tmp_path: Path) -> Non
 
 
 def test_index_of_task_pages_lists_every_page() -> None:
-    linked = re.findall(r"\]\(([^)]+\.md)\)", _text("README.md"))
+    linked = re.findall(r"\]\(([^)]+\.md)\)", _read_page("README.md"))
     assert sorted(linked) == [name for name in PAGES if name != "README.md"]

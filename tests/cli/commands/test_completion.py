@@ -1,4 +1,4 @@
-"""A real shell completes our words, and Skopeo's where we go by its name."""
+"""``airbundle completion``: real shells complete the commands of both front ends."""
 
 from __future__ import annotations
 
@@ -26,34 +26,38 @@ _PROGRAM = f"#!{sys.executable}\nfrom bundler.cli.main import main\nmain()\n"
         ("experimental", set()),
     ],
 )
-def test_bash_completes(tmp_path: Path, program: str, typed: str, offered: set[str]) -> None:
-    assert _completed(tmp_path, program, typed) == offered
+def test_bash_completes_commands_and_options(
+    tmp_path: Path, program: str, typed: str, offered: set[str]
+) -> None:
+    assert _complete(tmp_path, program, typed) == offered
 
 
 @pytest.mark.parametrize(("program", "offered"), [("airbundle", {"export"}), ("skopeo", set())])
-def test_each_name_has_its_own_commands(tmp_path: Path, program: str, offered: set[str]) -> None:
-    assert _completed(tmp_path, program, "exp") == offered
+def test_each_front_end_completes_its_own_commands(
+    tmp_path: Path, program: str, offered: set[str]
+) -> None:
+    assert _complete(tmp_path, program, "exp") == offered
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_get_a_script_of_their_own(tmp_path: Path, shell: str) -> None:
-    script = _client(tmp_path, "airbundle").ok("completion", shell)
+def test_completion_prints_script_of_shell(tmp_path: Path, shell: str) -> None:
+    script = _install_program(tmp_path, "airbundle").ok("completion", shell)
 
     assert f"_AIRBUNDLE_COMPLETE={shell}_complete" in script
 
 
 @pytest.mark.parametrize("shell", ["powershell", "tcsh", "bash/../zsh"])
-def test_a_shell_that_is_not_known_is_refused(tmp_path: Path, shell: str) -> None:
-    ran = _client(tmp_path, "airbundle")("completion", shell)
+def test_completion_refuses_unknown_shell(tmp_path: Path, shell: str) -> None:
+    refused = _install_program(tmp_path, "airbundle")("completion", shell)
 
-    assert ran.returncode in (1, 2)
-    assert ran.stdout == ""
-    assert "known are bash, zsh, fish" in ran.stderr
+    assert refused.returncode in (1, 2)
+    assert refused.stdout == ""
+    assert "known are bash, zsh, fish" in refused.stderr
 
 
-def _completed(home: Path, program: str, typed: str) -> set[str]:
-    """What bash offers for the last word of ``typed``."""
-    client = _client(home, program)
+def _complete(home: Path, program: str, typed: str) -> set[str]:
+    """Return the words that bash offers for the last word of ``typed``."""
+    client = _install_program(home, program)
     script = home / "completion"
     script.write_text(client.ok("completion", "bash"))
     words = [program, *typed.split()]
@@ -63,13 +67,14 @@ def _completed(home: Path, program: str, typed: str) -> set[str]:
     )
     path = f"{home}:{client.env()['PATH']}"
     environment = {**client.env(), "PATH": path}
-    said = subprocess.run(
+    completed = subprocess.run(
         ["bash", "--norc", "-c", ask], env=environment, capture_output=True, text=True, check=True
     )
-    return set(said.stdout.split())
+    return set(completed.stdout.split())
 
 
-def _client(home: Path, program: str) -> servers.Client:
+def _install_program(home: Path, program: str) -> servers.Client:
+    """Write the program into ``home``, under the name ``program``."""
     file = home / program
     file.write_text(_PROGRAM)
     file.chmod(0o755)

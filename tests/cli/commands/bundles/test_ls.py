@@ -1,3 +1,5 @@
+"""``airbundle ls``."""
+
 from __future__ import annotations
 
 import json
@@ -11,28 +13,28 @@ if TYPE_CHECKING:
     from tests.cli.conftest import RunAirbundle
 
 
-def test_images_platforms_and_sizes_are_listed(tmp_path: Path, run_airbundle: RunAirbundle):
+def test_ls_lists_images_and_warns_of_expired_and_unsigned_bundle(
+    tmp_path: Path, run_airbundle: RunAirbundle
+):
     bundles.write(tmp_path / "b", expires="2020-01-01T00:00:00Z")
-    done = run_airbundle("ls", "b")
-    assert done.status == 0, done.stderr
-    header, *rows = done.stdout.splitlines()
+    result = run_airbundle("ls", "b")
+    assert result.status == 0, result.stderr
+    header, *rows = result.stdout.splitlines()
     assert header.split()[:3] == ["IMAGE", "DIGEST", "PLATFORMS"]
     assert [row.split()[0] for row in rows] == list(bundles.REFERENCES)
     assert "linux/amd64 linux/arm64" in rows[1]
-    assert "expired 2020-01-01" in done.stderr
-    assert "not signed" in done.stderr
+    assert "expired 2020-01-01" in result.stderr
+    assert "not signed" in result.stderr
 
 
-def test_quiet_leaves_the_list_only(tmp_path: Path, run_airbundle: RunAirbundle):
+def test_quiet_ls_prints_only_list(tmp_path: Path, run_airbundle: RunAirbundle):
     bundles.write(tmp_path / "b")
-    done = run_airbundle("ls", "b", "--quiet")
-    assert done.stdout
-    assert done.stderr == ""
+    result = run_airbundle("ls", "b", "--quiet")
+    assert result.stdout
+    assert result.stderr == ""
 
 
-def test_an_index_that_was_made_smaller_shows_which_one_it_replaces(
-    tmp_path: Path, run_airbundle: RunAirbundle
-):
+def test_ls_shows_digest_that_stripped_index_replaces(tmp_path: Path, run_airbundle: RunAirbundle):
     bundles.write(tmp_path / "b")
     assert "REPLACES" not in run_airbundle("ls", "b").stdout
     inventory = json.loads((tmp_path / "b/bundle.json").read_text())
@@ -43,7 +45,7 @@ def test_an_index_that_was_made_smaller_shows_which_one_it_replaces(
     assert "sha256:000000000000" in row
 
 
-def test_machines_get_bytes(tmp_path: Path, run_airbundle: RunAirbundle):
+def test_ls_json_reports_sizes_in_bytes(tmp_path: Path, run_airbundle: RunAirbundle):
     named = bundles.sample()
     bundles.write(tmp_path / "b", named)
     value = json.loads(run_airbundle("ls", "b", "--json").stdout)
@@ -54,7 +56,7 @@ def test_machines_get_bytes(tmp_path: Path, run_airbundle: RunAirbundle):
         assert listed["unique"] + listed["shared"] == listed["size"]
 
 
-def test_what_is_no_bundle_is_9(tmp_path: Path, run_airbundle: RunAirbundle):
-    done = run_airbundle("ls", tmp_path)
-    assert done.status == 9
-    assert "bundle.json" in done.stderr
+def test_ls_of_directory_without_bundle_has_status_9(tmp_path: Path, run_airbundle: RunAirbundle):
+    result = run_airbundle("ls", tmp_path)
+    assert result.status == 9
+    assert "bundle.json" in result.stderr

@@ -1,3 +1,5 @@
+"""``airbundle login``."""
+
 from __future__ import annotations
 
 import json
@@ -24,74 +26,64 @@ def registry() -> Iterator[FakeRegistry]:
         yield fake
 
 
-def test_login_keeps_what_the_registry_takes_and_logout_forgets_it(
+def test_login_stores_accepted_credentials(
     run_airbundle: RunAirbundle, registry: FakeRegistry, tmp_path: Path
 ):
-    done = run_airbundle(
+    result = run_airbundle(
         "login", "-u", "user", "--password-stdin", INSECURE, registry.host, stdin="password\n"
     )
-    assert (done.status, done.stdout, done.stderr) == (0, "Login Succeeded!\n", "")
+    assert (result.status, result.stdout, result.stderr) == (0, "Login Succeeded!\n", "")
     path = tmp_path / "run" / "containers" / "auth.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(json.loads(path.read_bytes())["auths"]) == [registry.host]
 
-    done = run_airbundle("login", "--get-login", registry.host)
-    assert (done.status, done.stdout) == (0, "user\n")
-
-    done = run_airbundle("logout", registry.host)
-    assert (done.status, done.stdout) == (0, f"Removed login credentials for {registry.host}\n")
-
-    done = run_airbundle("logout", registry.host)
-    assert done.status == 9
-    assert f"{registry.host}: not logged in" in done.stderr
+    result = run_airbundle("login", "--get-login", registry.host)
+    assert (result.status, result.stdout) == (0, "user\n")
 
 
-def test_a_wrong_password_is_status_7_and_leaves_nothing(
+def test_login_with_wrong_password_has_status_7_and_stores_nothing(
     run_airbundle: RunAirbundle, registry: FakeRegistry, tmp_path: Path
 ):
-    done = run_airbundle("login", "-u", "user", "-p", "wr0ng", INSECURE, registry.host)
-    assert done.status == 7
-    assert "does not accept this user name and password" in done.stderr
-    assert "wr0ng" not in done.stderr
+    result = run_airbundle("login", "-u", "user", "-p", "wr0ng", INSECURE, registry.host)
+    assert result.status == 7
+    assert "does not accept this user name and password" in result.stderr
+    assert "wr0ng" not in result.stderr
     assert not (tmp_path / "run" / "containers").exists()
 
 
-def test_a_kept_login_is_checked_anew_without_a_question(
+def test_login_checks_stored_credentials_without_prompt(
     run_airbundle: RunAirbundle, registry: FakeRegistry
 ):
     run_airbundle("login", "-u", "user", "-p", "password", INSECURE, registry.host)
-    done = run_airbundle("login", INSECURE, registry.host)
-    assert done.status == 0
-    assert done.stdout.startswith("Existing credentials are valid.")
+    result = run_airbundle("login", INSECURE, registry.host)
+    assert result.status == 0
+    assert result.stdout.startswith("Existing credentials are valid.")
     registry.password = "changed"
-    done = run_airbundle("login", INSECURE, registry.host)
-    assert done.status == 7
+    result = run_airbundle("login", INSECURE, registry.host)
+    assert result.status == 7
 
 
-def test_json_says_where_the_credentials_are(
+def test_login_json_reports_path_of_authfile(
     run_airbundle: RunAirbundle, registry: FakeRegistry, tmp_path: Path
 ):
     path = tmp_path / "mine.json"
-    done = run_airbundle(
+    result = run_airbundle(
         "login", "--json", "--authfile", path, "-u", "user", "-p", "password", INSECURE,
         f"{registry.host}/team",
     )  # fmt: skip
-    assert json.loads(done.stdout) == {
+    assert json.loads(result.stdout) == {
         "registry": f"{registry.host}/team",
         "username": "user",
         "stored": str(path),
     }
-    done = run_airbundle("logout", "--json", "--authfile", path, "--all")
-    assert json.loads(done.stdout) == {"removed": "all registries"}
-    assert json.loads(path.read_bytes()) == {"auths": {}}
 
 
-def test_a_question_that_nobody_answers_comes_before_the_registry_is_asked(
+def test_login_without_input_fails_before_any_request(
     run_airbundle: RunAirbundle, registry: FakeRegistry
 ):
-    done = run_airbundle("login", INSECURE, registry.host)
-    assert done.status == 2
-    assert "there is no more input" in done.stderr
+    result = run_airbundle("login", INSECURE, registry.host)
+    assert result.status == 2
+    assert "there is no more input" in result.stderr
     assert registry.requests == []
 
 
@@ -104,30 +96,28 @@ def test_a_question_that_nobody_answers_comes_before_the_registry_is_asked(
         (["login", "--password-stdin", "-u", "u", "-p", "p", "a.b"], "exclude one another"),
         (["login", "--authfile", "x", "--compat-auth-file", "y", "a.b"], "exclude one another"),
         (["login", "-u", "a:b", "-p", "p", "a.b"], "no colon"),
-        (["logout"], "either a registry or --all"),
-        (["logout", "--all", "a.b"], "either a registry or --all"),
     ],
 )
-def test_a_wrong_command_line_is_status_2(
+def test_login_refuses_invalid_arguments(
     run_airbundle: RunAirbundle, arguments: list[str], message: str
 ):
-    done = run_airbundle(*arguments)
-    assert done.status == 2
-    assert message in done.stderr
+    result = run_airbundle(*arguments)
+    assert result.status == 2
+    assert message in result.stderr
 
 
-def test_a_broken_file_is_status_2_and_is_named(
+def test_login_names_malformed_authfile(
     run_airbundle: RunAirbundle, registry: FakeRegistry, tmp_path: Path
 ):
     path = tmp_path / "auth.json"
     path.write_text("{")
-    done = run_airbundle("login", "--get-login", "--authfile", path, registry.host)
-    assert done.status == 2
-    assert str(path) in done.stderr
+    result = run_airbundle("login", "--get-login", "--authfile", path, registry.host)
+    assert result.status == 2
+    assert str(path) in result.stderr
 
 
-def test_a_fifo_for_a_file_does_not_hang(run_airbundle: RunAirbundle, tmp_path: Path):
+def test_login_refuses_fifo_as_authfile(run_airbundle: RunAirbundle, tmp_path: Path):
     os.mkfifo(tmp_path / "auth.json")
-    done = run_airbundle("login", "--get-login", "--authfile", tmp_path / "auth.json", "a.b")
-    assert done.status == 2
-    assert "not a regular file" in done.stderr
+    result = run_airbundle("login", "--get-login", "--authfile", tmp_path / "auth.json", "a.b")
+    assert result.status == 2
+    assert "not a regular file" in result.stderr

@@ -1,4 +1,4 @@
-"""``airbundle copy`` from one place of this machine to another."""
+"""``airbundle copy`` between local transports, registries and container engines."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def layout(tmp_path: Path) -> Path:
     return images.write_layout(tmp_path / "in", {"app": INDEX, "sbom": sbom})
 
 
-def roots(layout: Path) -> dict[str, str]:
-    """The digest of each name."""
+def read_names(layout: Path) -> dict[str, str]:
+    """Return the digest of each name in a layout."""
     entries = json.loads((layout / "index.json").read_bytes())["manifests"]
     return {
         entry["annotations"]["org.opencontainers.image.ref.name"]: entry["digest"]
@@ -41,68 +41,70 @@ def roots(layout: Path) -> dict[str, str]:
     }
 
 
-def content(layout: Path) -> dict[str, bytes]:
+def read_blobs(layout: Path) -> dict[str, bytes]:
     return {f"sha256:{path.name}": path.read_bytes() for path in layout.glob("blobs/sha256/*")}
 
 
-def test_everything_arrives_unchanged(
+def test_copy_transfers_index_unchanged(
     run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
 ) -> None:
-    outcome = run_airbundle("copy", f"oci:{layout}:app", "oci:out:new")
-    assert (outcome.status, outcome.stdout) == (0, f"oci:out:new {INDEX.digest}\n")
-    assert roots(tmp_path / "out") == {"new": INDEX.digest}
-    assert content(tmp_path / "out") == INDEX.contents()
+    result = run_airbundle("copy", f"oci:{layout}:app", "oci:out:new")
+    assert (result.status, result.stdout) == (0, f"oci:out:new {INDEX.digest}\n")
+    assert read_names(tmp_path / "out") == {"new": INDEX.digest}
+    assert read_blobs(tmp_path / "out") == INDEX.contents()
 
 
-def test_one_platform_is_its_own_manifest(
+def test_copy_of_one_platform_transfers_its_manifest(
     run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
 ) -> None:
     arm = INDEX.children[1]
-    outcome = run_airbundle("copy", "--platform=linux/arm64", f"oci:{layout}:app", "oci:out:arm")
-    assert outcome.status == 0
-    assert roots(tmp_path / "out") == {"arm": arm.digest}
-    assert content(tmp_path / "out") == arm.contents()
+    result = run_airbundle("copy", "--platform=linux/arm64", f"oci:{layout}:app", "oci:out:arm")
+    assert result.status == 0
+    assert read_names(tmp_path / "out") == {"arm": arm.digest}
+    assert read_blobs(tmp_path / "out") == arm.contents()
 
 
-def test_several_platforms_are_a_smaller_index(
+def test_copy_of_several_platforms_strips_index(
     run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
 ) -> None:
-    wanted = ["--platform=linux/amd64", "--platform=linux/arm/v7"]
-    outcome = run_airbundle("copy", "--json", *wanted, f"oci:{layout}:app", "oci:out:two")
-    report = json.loads(outcome.stdout)
+    platforms = ["--platform=linux/amd64", "--platform=linux/arm/v7"]
+    result = run_airbundle("copy", "--json", *platforms, f"oci:{layout}:app", "oci:out:two")
+    report = json.loads(result.stdout)
     assert report["replaces"] == INDEX.digest
     assert report["platforms"] == ["linux/amd64", "linux/arm/v7"]
-    smaller = json.loads(content(tmp_path / "out")[report["digest"]])
+    smaller = json.loads(read_blobs(tmp_path / "out")[report["digest"]])
     assert [entry["digest"] for entry in smaller["manifests"]] == [
         INDEX.children[0].digest,
         INDEX.children[2].digest,
     ]
 
 
-def test_what_refers_to_it_comes_along_if_asked(run_airbundle: RunAirbundle, layout: Path) -> None:
+def test_copy_transfers_referrers_only_with_option(
+    run_airbundle: RunAirbundle, layout: Path
+) -> None:
     alone = run_airbundle("copy", "--json", f"oci:{layout}:app", "oci:alone:app")
-    company = run_airbundle("copy", "--json", "--referrers", f"oci:{layout}:app", "oci:both:app")
+    with_referrers = run_airbundle(
+        "copy", "--json", "--referrers", f"oci:{layout}:app", "oci:both:app"
+    )
     assert json.loads(alone.stdout)["referrers"] == []
-    assert json.loads(company.stdout)["referrers"] == [roots(layout)["sbom"]]
+    assert json.loads(with_referrers.stdout)["referrers"] == [read_names(layout)["sbom"]]
 
 
-def test_other_places_of_this_machine_keep_the_digest_too(
+def test_copy_through_directory_keeps_digest(
     run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
 ) -> None:
     first = run_airbundle("copy", f"oci:{layout}:app", "dir:tree")
     second = run_airbundle("copy", "dir:tree", "oci:back:app")
     assert (first.status, second.status) == (0, 0)
-    assert content(tmp_path / "back") == INDEX.contents()
+    assert read_blobs(tmp_path / "back") == INDEX.contents()
 
 
-def test_the_digest_is_written_to_a_file(
-    run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
-) -> None:
+def test_copy_writes_digest_file(run_airbundle: RunAirbundle, layout: Path, tmp_path: Path) -> None:
     run_airbundle("copy", "--digestfile", "digest", f"oci:{layout}:app", "oci:out:app")
     assert (tmp_path / "digest").read_text() == INDEX.digest
 
 
-def test_a_dry_run_says_what_would_move_and_writes_nothing(
+def test_dry_run_reports_transfers_and_writes_nothing(
     run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
 ) -> None:
     size = sum(len(blob.data) for blob in INDEX.all_blobs())
@@ -115,9 +117,7 @@ def test_a_dry_run_says_what_would_move_and_writes_nothing(
     assert json.loads(run_airbundle(*arguments, "--dry-run").stdout)["moved"]["blobs"] == 0
 
 
-def test_a_log_says_how_far_it_is_and_quiet_says_nothing(
-    run_airbundle: RunAirbundle, layout: Path
-) -> None:
+def test_copy_reports_progress_unless_quiet(run_airbundle: RunAirbundle, layout: Path) -> None:
     assert "6 blobs, " in run_airbundle("copy", f"oci:{layout}:app", "oci:a:b").stderr
     assert run_airbundle("copy", "-q", f"oci:{layout}:app", "oci:c:d").stderr == ""
     assert run_airbundle("-q", "copy", f"oci:{layout}:app", "oci:e:f").stderr == ""
@@ -138,31 +138,31 @@ def test_a_log_says_how_far_it_is_and_quiet_says_nothing(
     ],
 )
 @pytest.mark.usefixtures("layout")
-def test_a_mistake_is_one_line_with_its_status(
+def test_copy_reports_failure_in_one_line(
     run_airbundle: RunAirbundle,
     tmp_path: Path,
     arguments: list[str],
     status: int,
     words: str,
 ) -> None:
-    outcome = run_airbundle("copy", *arguments)
-    assert (outcome.status, outcome.stdout) == (status, "")
-    error, *hints = outcome.stderr.splitlines()
+    result = run_airbundle("copy", *arguments)
+    assert (result.status, result.stdout) == (status, "")
+    error, *hints = result.stderr.splitlines()
     assert error.startswith("airbundle: error: ")
     assert words in error
     assert all(hint.startswith("hint: ") for hint in hints)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_source_publishes_nothing(
+def test_copy_from_damaged_source_publishes_nothing(
     run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
 ) -> None:
     blob = INDEX.all_blobs()[0]
     path = layout / "blobs" / "sha256" / blob.digest.removeprefix("sha256:")
     path.write_bytes(bytes([blob.data[0] ^ 1]) + blob.data[1:])
-    outcome = run_airbundle("copy", f"oci:{layout}:app", "oci:out:app")
-    assert outcome.status == 3
-    assert blob.digest in outcome.stderr
+    result = run_airbundle("copy", f"oci:{layout}:app", "oci:out:app")
+    assert result.status == 3
+    assert blob.digest in result.stderr
     assert not (tmp_path / "out" / "index.json").exists()
 
 
@@ -172,23 +172,23 @@ def registry() -> Iterator[FakeRegistry]:
         yield running
 
 
-def test_each_side_has_its_credentials(
+def test_source_and_destination_have_separate_credentials(
     run_airbundle: RunAirbundle, layout: Path, registry: FakeRegistry, tmp_path: Path
 ) -> None:
-    there = f"docker://{registry.host}/a/app:1"
+    remote = f"docker://{registry.host}/a/app:1"
     pushed = run_airbundle(
         "copy",
         "--dest-tls-verify=false",
         "--dest-creds=user:pass:word",
         f"oci:{layout}:app",
-        there,
+        remote,
     )
-    assert (pushed.status, pushed.stdout) == (0, f"{there} {INDEX.digest}\n")
+    assert (pushed.status, pushed.stdout) == (0, f"{remote} {INDEX.digest}\n")
     pulled = run_airbundle(
-        "copy", "--src-tls-verify=false", "--src-creds=user:pass:word", there, "oci:back:app"
+        "copy", "--src-tls-verify=false", "--src-creds=user:pass:word", remote, "oci:back:app"
     )
     assert pulled.status == 0
-    assert content(tmp_path / "back") == INDEX.contents()
+    assert read_blobs(tmp_path / "back") == INDEX.contents()
 
 
 @pytest.fixture
@@ -199,19 +199,19 @@ def both_sides(registry: FakeRegistry, tmp_path: Path) -> tuple[str, ...]:
     return ("--tls-verify=false", "--authfile=auth.json")
 
 
-def test_options_for_both_sides_need_no_option_for_one_side(
+def test_access_options_apply_to_both_sides(
     run_airbundle: RunAirbundle,
     layout: Path,
     registry: FakeRegistry,
     both_sides: tuple[str, ...],
     tmp_path: Path,
 ) -> None:
-    there = f"docker://{registry.host}/a/app:1"
-    pushed = run_airbundle("copy", *both_sides, f"oci:{layout}:app", there)
+    remote = f"docker://{registry.host}/a/app:1"
+    pushed = run_airbundle("copy", *both_sides, f"oci:{layout}:app", remote)
     assert pushed.status == 0, pushed.stderr
-    pulled = run_airbundle("copy", *both_sides, there, "oci:back:app")
+    pulled = run_airbundle("copy", *both_sides, remote, "oci:back:app")
     assert pulled.status == 0, pulled.stderr
-    assert content(tmp_path / "back") == INDEX.contents()
+    assert read_blobs(tmp_path / "back") == INDEX.contents()
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_options_for_both_sides_need_no_option_for_one_side(
         ("--src-cert-dir=certs", 0),
     ],
 )
-def test_option_for_one_side_overrides_the_same_option_for_both_sides(
+def test_option_of_one_side_overrides_option_of_both_sides(
     run_airbundle: RunAirbundle,
     registry: FakeRegistry,
     both_sides: tuple[str, ...],
@@ -235,36 +235,38 @@ def test_option_for_one_side_overrides_the_same_option_for_both_sides(
     registry.add_image("a/app", "1")
     (tmp_path / "empty.json").write_text("{}")
     (tmp_path / "certs").mkdir()
-    there = f"docker://{registry.host}/a/app:1"
-    outcome = run_airbundle("copy", *both_sides, override, there, "oci:out:app")
-    assert outcome.status == status, outcome.stderr
+    remote = f"docker://{registry.host}/a/app:1"
+    result = run_airbundle("copy", *both_sides, override, remote, "oci:out:app")
+    assert result.status == status, result.stderr
 
 
 @pytest.mark.parametrize("credentials", [["--src-no-creds"], ["--src-creds=user:wrong-secret"], []])
-def test_without_the_right_password_the_status_is_seven(
+def test_copy_without_accepted_credentials_has_status_7(
     run_airbundle: RunAirbundle, registry: FakeRegistry, credentials: list[str]
 ) -> None:
     registry.add_image("a/app", "1")
-    outcome = run_airbundle(
+    result = run_airbundle(
         "copy", "--src-tls-verify=false", *credentials, f"docker://{registry.host}/a/app:1", "oci:x"
     )
-    assert outcome.status == 7
-    assert registry.host in outcome.stderr
-    assert "wrong-secret" not in outcome.stderr
+    assert result.status == 7
+    assert registry.host in result.stderr
+    assert "wrong-secret" not in result.stderr
 
 
-def test_a_password_is_not_asked_for_where_nobody_is(
+def test_copy_without_terminal_refuses_missing_password(
     run_airbundle: RunAirbundle, registry: FakeRegistry
 ) -> None:
-    there = f"docker://{registry.host}/a/app:1"
-    outcome = run_airbundle("copy", "--src-creds=user", there, "oci:x")
-    assert outcome.status == 2
+    remote = f"docker://{registry.host}/a/app:1"
+    result = run_airbundle("copy", "--src-creds=user", remote, "oci:x")
+    assert result.status == 2
     assert not registry.requests
 
 
 @contextmanager
-def stalled(hermetic_environment: dict[str, str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
-    """A copy of two layers: one arrives, and the other one's connection falls silent."""
+def start_stalled_copy(
+    hermetic_environment: dict[str, str], cwd: Path
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a copy of two layers, of which one is transferred and the other stalls."""
     with FakeRegistry() as registry:
         registry.add_image("a/app", "1", [b"first", b"second" * 500])
         registry.fail("GET", sha256(b"second" * 500), delay=3)
@@ -284,10 +286,10 @@ def stalled(hermetic_environment: dict[str, str], cwd: Path) -> Iterator[subproc
             yield process
 
 
-def test_an_interrupted_copy_ends_soon_and_says_what_is_done(
+def test_interrupted_copy_ends_soon_and_reports_progress(
     hermetic_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with stalled(hermetic_environment, tmp_path) as process:
+    with start_stalled_copy(hermetic_environment, tmp_path) as process:
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
@@ -301,89 +303,93 @@ def test_an_interrupted_copy_ends_soon_and_says_what_is_done(
         assert not (tmp_path / "out" / "index.json").exists()
 
 
-def test_an_archive_of_a_layout_is_written_and_read(
+def test_copy_writes_and_reads_oci_archive(
     run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
 ) -> None:
-    outcome = run_airbundle("copy", f"oci:{layout}:app", "oci-archive:app.tar:new")
-    assert (outcome.status, outcome.stdout) == (0, f"oci-archive:app.tar:new {INDEX.digest}\n")
-    outcome = run_airbundle("copy", "oci-archive:app.tar:new", "oci:back:new")
-    assert (outcome.status, outcome.stdout) == (0, f"oci:back:new {INDEX.digest}\n")
-    assert content(tmp_path / "back") == INDEX.contents()
+    result = run_airbundle("copy", f"oci:{layout}:app", "oci-archive:app.tar:new")
+    assert (result.status, result.stdout) == (0, f"oci-archive:app.tar:new {INDEX.digest}\n")
+    result = run_airbundle("copy", "oci-archive:app.tar:new", "oci:back:new")
+    assert (result.status, result.stdout) == (0, f"oci:back:new {INDEX.digest}\n")
+    assert read_blobs(tmp_path / "back") == INDEX.contents()
 
 
-def test_a_container_engine_takes_an_image_and_gives_it_back(
+def test_copy_writes_and_reads_container_engine(
     run_airbundle: RunAirbundle, layout: Path, tmp_path: Path
 ) -> None:
     with FakeEngine() as engine:
-        outcome = run_airbundle(
+        result = run_airbundle(
             "copy",
             "--platform=linux/arm64",
             f"--dest-daemon-host={engine.host}",
             f"oci:{layout}:app",
             "docker-daemon:app:1",
         )
-        assert (outcome.status, outcome.stderr.count("error")) == (0, 0)
-        outcome = run_airbundle(
+        assert (result.status, result.stderr.count("error")) == (0, 0)
+        result = run_airbundle(
             "copy", f"--src-daemon-host={engine.host}", "docker-daemon:app:1", "dir:out"
         )
-        assert outcome.status == 0
+        assert result.status == 0
     config = json.loads((tmp_path / "out/manifest.json").read_bytes())["config"]["digest"]
     assert config == INDEX.children[1].blobs[0].digest
 
 
-def test_a_list_of_platforms_is_nothing_for_a_container_engine(
+def test_copy_of_index_to_container_engine_is_refused(
     run_airbundle: RunAirbundle, layout: Path
 ) -> None:
     with FakeEngine() as engine:
-        outcome = run_airbundle(
+        result = run_airbundle(
             "copy", f"--dest-daemon-host={engine.host}", f"oci:{layout}:app", "docker-daemon:a:1"
         )
         assert engine.requests == []
-    assert outcome.status == 1
-    assert "the destination stores single images only" in outcome.stderr
+    assert result.status == 1
+    assert "the destination stores single images only" in result.stderr
 
 
-def test_a_container_engine_that_is_not_there_is_told(
+def test_copy_from_unreachable_container_engine_names_host(
     run_airbundle: RunAirbundle, tmp_path: Path
 ) -> None:
-    outcome = run_airbundle(
+    result = run_airbundle(
         "copy", f"--src-daemon-host=unix://{tmp_path}/none", "docker-daemon:a:1", "dir:out"
     )
-    assert outcome.status == 6
-    assert f"{tmp_path}/none" in outcome.stderr
+    assert result.status == 6
+    assert f"{tmp_path}/none" in result.stderr
 
 
-def test_a_host_for_a_place_that_is_no_engine_is_a_mistake(
+def test_daemon_host_is_refused_for_other_transports(
     run_airbundle: RunAirbundle, layout: Path
 ) -> None:
-    outcome = run_airbundle(
+    result = run_airbundle(
         "copy", "--src-daemon-host=unix:///x", f"oci:{layout}:app", "oci-archive:app.tar"
     )
-    assert outcome.status == 2
-    assert "no container engine" in outcome.stderr
+    assert result.status == 2
+    assert "no container engine" in result.stderr
 
 
-def test_a_destination_that_names_another_digest_is_refused_before_anything_moves(
+def test_copy_to_different_digest_is_refused_before_upload(
     run_airbundle: RunAirbundle, layout: Path
 ) -> None:
     with FakeRegistry() as registry:
-        goal = f"docker://{registry.host}/app@sha256:{'0' * 64}"
-        refused = run_airbundle("copy", "--dest-tls-verify=false", f"oci:{layout}:app", goal)
+        destination = f"docker://{registry.host}/app@sha256:{'0' * 64}"
+        refused = run_airbundle("copy", "--dest-tls-verify=false", f"oci:{layout}:app", destination)
         assert refused.status == 10
         assert "the image has another digest" in refused.stderr
         assert not registry.repository("app").blobs
 
 
-def test_a_registry_that_refuses_a_type_of_manifest_gets_the_other(
+def test_copy_converts_manifest_that_registry_refuses(
     run_airbundle: RunAirbundle, layout: Path
 ) -> None:
     refusal = json.dumps({"errors": [{"code": "MANIFEST_INVALID", "message": "unknown type"}]})
-    one = INDEX.children[0]
+    child = INDEX.children[0]
     with FakeRegistry() as registry:
         registry.fail("PUT", "/manifests/", times=1, status=400, body=refusal.encode())
-        goal = f"docker://{registry.host}/app:1"
+        destination = f"docker://{registry.host}/app:1"
         copied = run_airbundle(
-            "copy", "--platform=linux/amd64", "--dest-tls-verify=false", f"oci:{layout}:app", goal
+            "copy",
+            "--platform=linux/amd64",
+            "--dest-tls-verify=false",
+            f"oci:{layout}:app",
+            destination,
         )
         assert copied.status == 0, copied.stderr
         assert "converting to v2s2" in copied.stderr
@@ -391,23 +397,23 @@ def test_a_registry_that_refuses_a_type_of_manifest_gets_the_other(
         media_type, raw = stored.manifests[stored.tags["1"]]
     assert media_type == json.loads(raw)["mediaType"] == images.DOCKER["manifest"]
     layers = [layer["digest"] for layer in json.loads(raw)["layers"]]
-    assert layers == [blob.digest for blob in one.blobs[1:]]
+    assert layers == [blob.digest for blob in child.blobs[1:]]
 
 
-def test_a_digest_that_has_to_stay_is_not_offered_in_another_form(
+def test_preserve_digests_prevents_conversion_of_refused_manifest(
     run_airbundle: RunAirbundle, layout: Path
 ) -> None:
     refusal = json.dumps({"errors": [{"code": "MANIFEST_INVALID", "message": "unknown type"}]})
     with FakeRegistry() as registry:
         registry.fail("PUT", "/manifests/", times=1, status=400, body=refusal.encode())
-        goal = f"docker://{registry.host}/app:1"
+        destination = f"docker://{registry.host}/app:1"
         flags = ("--preserve-digests", "--platform=linux/amd64", "--dest-tls-verify=false")
-        refused = run_airbundle("copy", *flags, f"oci:{layout}:app", goal)
+        refused = run_airbundle("copy", *flags, f"oci:{layout}:app", destination)
         assert refused.status == 6
         assert not registry.repository("app").manifests
 
 
-def test_layers_that_are_made_beforehand_lie_where_temporary_files_are_wanted(
+def test_precomputed_layers_are_stored_in_tmpdir(
     run_airbundle: RunAirbundle, tmp_path: Path
 ) -> None:
     plain = images.image(images.layer({"a": b"1"}, compression="tar"))
@@ -416,5 +422,5 @@ def test_layers_that_are_made_beforehand_lie_where_temporary_files_are_wanted(
     missing = run_airbundle("copy", "--tmpdir=/none", *flags, f"oci:{layout}:app", "dir:out")
     assert missing.status != 0
     assert "/none" in missing.stderr
-    there = run_airbundle("copy", f"--tmpdir={tmp_path}", *flags, f"oci:{layout}:app", "dir:out")
-    assert there.status == 0
+    remote = run_airbundle("copy", f"--tmpdir={tmp_path}", *flags, f"oci:{layout}:app", "dir:out")
+    assert remote.status == 0

@@ -1,4 +1,4 @@
-"""``airbundle inspect``: what it shows of images, lists and artifacts, wherever they lie."""
+"""``airbundle inspect`` of images, indexes and artifacts in every kind of source."""
 
 from __future__ import annotations
 
@@ -102,8 +102,14 @@ WHOLE_CONFIG = f"""\
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Path:
-    found = {"image": IMAGE, "plain": PLAIN, "docker": DOCKER, "index": INDEX, "art": ARTIFACT}
-    return images.write_layout(tmp_path / "in", found)
+    named_images = {
+        "image": IMAGE,
+        "plain": PLAIN,
+        "docker": DOCKER,
+        "index": INDEX,
+        "art": ARTIFACT,
+    }
+    return images.write_layout(tmp_path / "in", named_images)
 
 
 @pytest.fixture
@@ -113,12 +119,12 @@ def registry() -> Iterator[FakeRegistry]:
         yield running
 
 
-def test_an_image(run_airbundle: RunAirbundle, layout: Path) -> None:
-    outcome = run_airbundle("inspect", f"oci:{layout}:image")
-    assert (outcome.status, outcome.stdout, outcome.stderr) == (0, SUMMARY, "")
+def test_inspect_prints_summary_of_image(run_airbundle: RunAirbundle, layout: Path) -> None:
+    result = run_airbundle("inspect", f"oci:{layout}:image")
+    assert (result.status, result.stdout, result.stderr) == (0, SUMMARY, "")
 
 
-def test_what_an_image_does_not_say_is_null(run_airbundle: RunAirbundle, layout: Path) -> None:
+def test_inspect_prints_null_for_missing_fields(run_airbundle: RunAirbundle, layout: Path) -> None:
     shown = json.loads(run_airbundle("inspect", f"oci:{layout}:plain").stdout)
     assert [shown[key] for key in ("Created", "Labels", "Env")] == [None, None, None]
     assert shown["DockerVersion"] == ""
@@ -130,13 +136,13 @@ def test_what_an_image_does_not_say_is_null(run_airbundle: RunAirbundle, layout:
     assert docker["Created"] == "0001-01-01T00:00:00Z"
 
 
-def test_its_configuration(run_airbundle: RunAirbundle, layout: Path) -> None:
+def test_inspect_prints_config(run_airbundle: RunAirbundle, layout: Path) -> None:
     assert run_airbundle("inspect", "--config", f"oci:{layout}:image").stdout == WHOLE_CONFIG
     raw = run_airbundle("inspect", "--config", "--raw", f"oci:{layout}:image").stdout
     assert raw.encode() == IMAGE.blobs[0].data
 
 
-def test_raw_is_byte_for_byte_whatever_it_is(run_airbundle: RunAirbundle, layout: Path) -> None:
+def test_raw_prints_manifest_bytes(run_airbundle: RunAirbundle, layout: Path) -> None:
     for name, one in (("image", IMAGE), ("index", INDEX), ("art", ARTIFACT)):
         raw = run_airbundle("inspect", "--raw", f"oci:{layout}:{name}").stdout
         assert raw.encode() == one.root.data
@@ -145,16 +151,18 @@ def test_raw_is_byte_for_byte_whatever_it_is(run_airbundle: RunAirbundle, layout
 @pytest.mark.parametrize(
     ("platform", "child"), [("linux/amd64", 0), ("linux/arm64", 1), ("linux/arm/v8", 2)]
 )
-def test_a_list_shows_one_platform_under_its_own_digest(
+def test_inspect_of_index_shows_platform_with_digest_of_index(
     run_airbundle: RunAirbundle, layout: Path, platform: str, child: int
 ) -> None:
-    outcome = run_airbundle("inspect", "--platform", platform, f"oci:{layout}:index")
-    shown = json.loads(outcome.stdout)
+    result = run_airbundle("inspect", "--platform", platform, f"oci:{layout}:index")
+    shown = json.loads(result.stdout)
     assert shown["Digest"] == INDEX.digest
     assert shown["Layers"] == [INDEX.children[child].blobs[1].digest]
 
 
-def test_raw_manifest_of_one_platform(run_airbundle: RunAirbundle, layout: Path) -> None:
+def test_raw_with_platform_prints_manifest_of_platform(
+    run_airbundle: RunAirbundle, layout: Path
+) -> None:
     arguments = ("inspect", "--raw", "--platform=linux/arm64", f"oci:{layout}:index")
     child = INDEX.children[1].root.data.decode()
     assert run_airbundle(*arguments).stdout == child
@@ -171,19 +179,23 @@ def test_digest_algorithm_is_refused_where_it_has_no_effect(
     assert run_airbundle("--as", "skopeo", *words).status == 0
 
 
-def test_a_platform_that_a_list_does_not_offer(run_airbundle: RunAirbundle, layout: Path) -> None:
-    outcome = run_airbundle("inspect", "--platform=plan9/386", f"oci:{layout}:index")
-    assert (outcome.status, outcome.stdout) == (9, "")
-    assert "linux/amd64, linux/arm/v7, linux/arm64/v8" in outcome.stderr
+def test_inspect_of_missing_platform_lists_platforms(
+    run_airbundle: RunAirbundle, layout: Path
+) -> None:
+    result = run_airbundle("inspect", "--platform=plan9/386", f"oci:{layout}:index")
+    assert (result.status, result.stdout) == (9, "")
+    assert "linux/amd64, linux/arm/v7, linux/arm64/v8" in result.stderr
 
 
-def test_of_two_alike_the_one_in_zstd_is_shown(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
+def test_inspect_prefers_zstd_variant_of_platform(
+    run_airbundle: RunAirbundle, tmp_path: Path
+) -> None:
     platform = {"os": "linux", "architecture": "amd64"}
     gzip, zstd = images.image(), images.image(images.layer({"a": b""}, compression="zstd"))
-    twin = {"io.github.containers.compression.zstd": "true"}
+    zstd_annotation = {"io.github.containers.compression.zstd": "true"}
     entries = [
         gzip.root.descriptor(platform=platform),
-        zstd.root.descriptor(platform=platform, annotations=twin),
+        zstd.root.descriptor(platform=platform, annotations=zstd_annotation),
     ]
     body = {"schemaVersion": 2, "mediaType": images.OCI["index"], "manifests": entries}
     both = images.Image(images.Blob(images.OCI["index"], images.dump(body)), (), (gzip, zstd))
@@ -192,7 +204,7 @@ def test_of_two_alike_the_one_in_zstd_is_shown(run_airbundle: RunAirbundle, tmp_
     assert shown["Layers"] == [zstd.blobs[1].digest]
 
 
-def test_an_entry_for_no_platform_is_the_last_choice(
+def test_inspect_selects_entry_without_platform_last(
     run_airbundle: RunAirbundle, tmp_path: Path
 ) -> None:
     anywhere = images.index(ARTIFACT, images.image(platform="linux/s390x"))
@@ -203,13 +215,13 @@ def test_an_entry_for_no_platform_is_the_last_choice(
     assert shown["Architecture"] == "s390x"
 
 
-def test_a_list_in_a_list(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
+def test_inspect_of_nested_index(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
     images.write_layout(tmp_path / "nested", {"x": images.index(images.index(PLAIN))})
     shown = json.loads(run_airbundle("inspect", "--platform=linux/amd64", "oci:nested").stdout)
     assert shown["Layers"] == [LAYER.blob.digest]
 
 
-def test_an_artifact(run_airbundle: RunAirbundle, layout: Path) -> None:
+def test_inspect_of_artifact(run_airbundle: RunAirbundle, layout: Path) -> None:
     shown = json.loads(run_airbundle("inspect", f"oci:{layout}:art").stdout)
     layers = shown.pop("LayersData")
     assert shown == {
@@ -222,19 +234,21 @@ def test_an_artifact(run_airbundle: RunAirbundle, layout: Path) -> None:
         "Layers": [ARTIFACT.blobs[1].digest],
     }
     assert [layer["Size"] for layer in layers] == [3]
-    outcome = run_airbundle("inspect", "--config", f"oci:{layout}:art")
-    assert (outcome.status, outcome.stdout) == (1, "")
+    result = run_airbundle("inspect", "--config", f"oci:{layout}:art")
+    assert (result.status, result.stdout) == (1, "")
     assert run_airbundle("inspect", "--config", "--raw", f"oci:{layout}:art").stdout == "{}"
 
 
-def test_a_template(run_airbundle: RunAirbundle, layout: Path) -> None:
+def test_format_prints_template(run_airbundle: RunAirbundle, layout: Path) -> None:
     image = f"oci:{layout}:image"
-    asked = run_airbundle("inspect", "--format", "{{.Os}}/{{.Architecture}} {{.Labels.b}}", image)
-    assert (asked.status, asked.stdout) == (0, "linux/amd64 <2>\n")
-    asked = run_airbundle(
+    shown_by_format = run_airbundle(
+        "inspect", "--format", "{{.Os}}/{{.Architecture}} {{.Labels.b}}", image
+    )
+    assert (shown_by_format.status, shown_by_format.stdout) == (0, "linux/amd64 <2>\n")
+    shown_by_format = run_airbundle(
         "inspect", "--config", "-f", "{{.OS}} {{.Platform}} {{.Config.Env}}", image
     )
-    assert asked.stdout == "linux {amd64 linux  [] } [A=B]\n"
+    assert shown_by_format.stdout == "linux {amd64 linux  [] } [A=B]\n"
     wrong = run_airbundle("inspect", "--format", "{{.Nothing}}", image)
     assert (wrong.status, wrong.stdout) == (2, "")
     assert "hint: it has Name, Tag, Digest" in wrong.stderr
@@ -242,26 +256,26 @@ def test_a_template(run_airbundle: RunAirbundle, layout: Path) -> None:
     assert (both.status, both.stdout) == (2, "")
 
 
-def test_a_repository_has_a_name_and_tags(
+def test_inspect_of_registry_prints_name_and_tags(
     run_airbundle: RunAirbundle, registry: FakeRegistry
 ) -> None:
-    place = f"docker://{registry.host}/some/app:1"
-    shown = json.loads(run_airbundle("inspect", "--tls-verify=false", place).stdout)
+    reference = f"docker://{registry.host}/some/app:1"
+    shown = json.loads(run_airbundle("inspect", "--tls-verify=false", reference).stdout)
     assert list(shown)[:3] == ["Name", "Digest", "RepoTags"]
     assert shown["Name"] == f"{registry.host}/some/app"
     assert shown["RepoTags"] == ["1", "2"]
-    shown = json.loads(run_airbundle("inspect", "-n", "--tls-verify=false", place).stdout)
+    shown = json.loads(run_airbundle("inspect", "-n", "--tls-verify=false", reference).stdout)
     assert shown["RepoTags"] == []
     assert registry.count("GET", "/tags/list") == 1
 
 
-def test_no_blob_but_the_configuration_is_read(
+def test_inspect_reads_no_blob_except_config(
     run_airbundle: RunAirbundle, registry: FakeRegistry
 ) -> None:
-    place = f"docker://{registry.host}/some/app:1"
-    asked = len(registry.asked("GET"))
-    run_airbundle("inspect", "-n", "--tls-verify=false", place)
-    paths = [request.path for request in registry.asked("GET")[asked:]]
+    reference = f"docker://{registry.host}/some/app:1"
+    count = len(registry.asked("GET"))
+    run_airbundle("inspect", "-n", "--tls-verify=false", reference)
+    paths = [request.path for request in registry.asked("GET")[count:]]
     wanted = ["/v2/some/app/manifests/1", f"/v2/some/app/blobs/{PLAIN.blobs[0].digest}"]
     assert [path for path in paths if path != "/v2/"] == wanted
 
@@ -276,27 +290,29 @@ def test_no_blob_but_the_configuration_is_read(
         ({"status": 400}, 6),
     ],
 )
-def test_tags_that_are_not_for_us_are_left_out_with_a_warning(
+def test_inspect_warns_if_tags_cannot_be_listed(
     run_airbundle: RunAirbundle, registry: FakeRegistry, answer: dict[str, object], status: int
 ) -> None:
     registry.fail("GET", "/tags/list", **answer)  # type: ignore[arg-type]
-    place = f"docker://{registry.host}/some/app:1"
-    outcome = run_airbundle("inspect", "--tls-verify=false", place)
-    assert outcome.status == status
+    reference = f"docker://{registry.host}/some/app:1"
+    result = run_airbundle("inspect", "--tls-verify=false", reference)
+    assert result.status == status
     if status == 0:
-        assert json.loads(outcome.stdout)["RepoTags"] is None
-        assert "does not list tags" in outcome.stderr
+        assert json.loads(result.stdout)["RepoTags"] is None
+        assert "does not list tags" in result.stderr
     else:
-        assert outcome.stdout == ""
+        assert result.stdout == ""
 
 
-@pytest.mark.parametrize("what", ["manifest", "config"])
-def test_damaged_content_is_not_shown(run_airbundle: RunAirbundle, layout: Path, what: str) -> None:
-    one = IMAGE.root if what == "manifest" else IMAGE.blobs[0]
-    path = layout / "blobs/sha256" / one.digest[7:]
-    path.write_bytes(one.data[:-1] + b" ")
-    outcome = run_airbundle("inspect", f"oci:{layout}:image")
-    assert (outcome.status, outcome.stdout) == (3, "")
+@pytest.mark.parametrize("damaged", ["manifest", "config"])
+def test_inspect_refuses_damaged_content(
+    run_airbundle: RunAirbundle, layout: Path, damaged: str
+) -> None:
+    blob = IMAGE.root if damaged == "manifest" else IMAGE.blobs[0]
+    path = layout / "blobs/sha256" / blob.digest[7:]
+    path.write_bytes(blob.data[:-1] + b" ")
+    result = run_airbundle("inspect", f"oci:{layout}:image")
+    assert (result.status, result.stdout) == (3, "")
 
 
 @pytest.mark.parametrize(
@@ -313,18 +329,16 @@ def test_damaged_content_is_not_shown(run_airbundle: RunAirbundle, layout: Path,
         {"rootfs": 1},
     ],
 )
-def test_a_configuration_that_is_none_is_refused(
+def test_inspect_refuses_malformed_config(
     run_airbundle: RunAirbundle, tmp_path: Path, config: dict[str, object]
 ) -> None:
     images.write_layout(tmp_path / "bad", {"x": images.image(LAYER, config=config)})
-    outcome = run_airbundle("inspect", "oci:bad")
-    assert (outcome.status, outcome.stdout) == (3, "")
-    assert len(outcome.stderr.splitlines()) == 1
+    result = run_airbundle("inspect", "oci:bad")
+    assert (result.status, result.stdout) == (3, "")
+    assert len(result.stderr.splitlines()) == 1
 
 
-def test_what_an_image_says_does_not_steer_the_terminal(
-    run_airbundle: RunAirbundle, tmp_path: Path
-) -> None:
+def test_inspect_escapes_control_characters(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
     hostile = images.image(config={"config": {"Labels": {"a": "\x1b[2J\u202e\x9b"}}})
     images.write_layout(tmp_path / "hostile", {"x": hostile})
     for options in ((), ("--config",), ("--format", "{{.Labels}}"), ("--format", "{{json .}}")):
@@ -333,7 +347,7 @@ def test_what_an_image_says_does_not_steer_the_terminal(
         assert "[2J" in shown
 
 
-def test_the_digest_by_another_algorithm(run_airbundle: RunAirbundle, layout: Path) -> None:
+def test_manifest_digest_selects_algorithm(run_airbundle: RunAirbundle, layout: Path) -> None:
     image = f"oci:{layout}:image"
     shown = run_airbundle("inspect", "--manifest-digest=sha512", "-f", "{{.Digest}}", image).stdout
     assert shown == f"sha512:{hashlib.sha512(IMAGE.root.data).hexdigest()}\n"
@@ -352,11 +366,11 @@ def test_the_digest_by_another_algorithm(run_airbundle: RunAirbundle, layout: Pa
         ("Linux", "riscv64", "linux/riscv64"),
     ],
 )
-def test_a_machine_is_called_as_images_call_it(system: str, processor: str, platform: str) -> None:
+def test_host_platform_follows_names_of_images(system: str, processor: str, platform: str) -> None:
     assert host_platform.create_platform(system, processor) == Platform.parse(platform)
 
 
-def test_looking_at_a_layout_loads_no_registry_client(layout: Path) -> None:
+def test_inspect_of_layout_imports_no_registry_client(layout: Path) -> None:
     code = (
         "import sys\nfrom bundler.cli.main import main\n"
         f"try: main(['inspect', 'oci:{layout}:image'])\n"
@@ -365,5 +379,7 @@ def test_looking_at_a_layout_loads_no_registry_client(layout: Path) -> None:
         " 'bundler.gocompat.template.execute'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.endswith("}\n[]\n")
+    completed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert completed.stdout.endswith("}\n[]\n")

@@ -1,4 +1,4 @@
-"""``airbundle list-tags``: one JSON document, whatever the place."""
+"""``airbundle list-tags`` prints one JSON document."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ TWO_TAGS = """\
 """
 
 
-def test_a_repository(run_airbundle: RunAirbundle) -> None:
+def test_list_tags_of_repository_reads_all_pages(run_airbundle: RunAirbundle) -> None:
     with FakeRegistry(page_size=1) as registry:
         images.push(registry.host, "some/app", images.image(), "2", "1")
-        place = f"docker://{registry.host}/some/app"
-        outcome = run_airbundle("list-tags", "--tls-verify=false", place)
-    assert (outcome.status, outcome.stderr) == (0, "")
-    assert outcome.stdout == TWO_TAGS % f"{registry.host}/some/app"
+        reference = f"docker://{registry.host}/some/app"
+        result = run_airbundle("list-tags", "--tls-verify=false", reference)
+    assert (result.status, result.stderr) == (0, "")
+    assert result.stdout == TWO_TAGS % f"{registry.host}/some/app"
 
 
 @pytest.mark.parametrize("image", [":1", "@sha256:" + "0" * 64])
-def test_a_single_image_is_refused(run_airbundle: RunAirbundle, image: str) -> None:
-    outcome = run_airbundle("list-tags", f"docker://127.0.0.1:1/some/app{image}")
-    assert (outcome.status, outcome.stdout) == (2, "")
-    assert "hint: remove the tag or digest: docker://127.0.0.1:1/some/app\n" in outcome.stderr
+def test_list_tags_refuses_tag_and_digest(run_airbundle: RunAirbundle, image: str) -> None:
+    result = run_airbundle("list-tags", f"docker://127.0.0.1:1/some/app{image}")
+    assert (result.status, result.stdout) == (2, "")
+    assert "hint: remove the tag or digest: docker://127.0.0.1:1/some/app\n" in result.stderr
 
 
-def test_a_layout_and_an_archive_of_one(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
+def test_list_tags_of_layout_and_archive(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
     images.write_layout(tmp_path / "in", {"b": images.image(), "a": images.image()})
     run_airbundle("copy", "oci:in:b", "oci-archive:in.tar:b")
     listed = run_airbundle("list-tags", "oci:in").stdout
@@ -51,17 +51,19 @@ def test_a_layout_and_an_archive_of_one(run_airbundle: RunAirbundle, tmp_path: P
     )
 
 
-def test_images_without_names_cannot_be_listed(run_airbundle: RunAirbundle, tmp_path: Path) -> None:
+def test_list_tags_refuses_transport_without_names(
+    run_airbundle: RunAirbundle, tmp_path: Path
+) -> None:
     images.write_layout(tmp_path / "in", {"a": images.image()})
     run_airbundle("copy", "oci:in:a", "dir:d")
-    outcome = run_airbundle("list-tags", "dir:d")
-    assert (outcome.status, outcome.stdout) == (1, "")
-    assert "no names to list" in outcome.stderr
+    result = run_airbundle("list-tags", "dir:d")
+    assert (result.status, result.stdout) == (1, "")
+    assert "no names to list" in result.stderr
 
 
-def test_a_repository_that_is_not_there(run_airbundle: RunAirbundle) -> None:
+def test_list_tags_of_missing_repository_has_status_9(run_airbundle: RunAirbundle) -> None:
     with FakeRegistry() as registry:
         registry.fail("GET", "/tags/list", status=404)
-        place = f"docker://{registry.host}/some/app"
-        outcome = run_airbundle("list-tags", "--tls-verify=false", place)
-    assert (outcome.status, outcome.stdout) == (9, "")
+        reference = f"docker://{registry.host}/some/app"
+        result = run_airbundle("list-tags", "--tls-verify=false", reference)
+    assert (result.status, result.stdout) == (9, "")

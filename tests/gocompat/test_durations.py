@@ -30,7 +30,7 @@ from bundler.gocompat import durations
         ("1s1s", 2),
     ],
 )
-def test_what_is_a_duration(text: str, seconds: float) -> None:
+def test_parse_accepts_durations(text: str, seconds: float) -> None:
     assert durations.parse(text) == pytest.approx(seconds)
 
 
@@ -38,7 +38,7 @@ def test_what_is_a_duration(text: str, seconds: float) -> None:
     "text",
     ["", "1", "s", ".s", "1 s", "1S", "1d", "--1s", "1e3s", "9999999999h", "٣s", "0x1s", "+"],
 )
-def test_what_is_none(text: str) -> None:
+def test_malformed_values_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"too long|not a duration"):
         durations.parse(text)
 
@@ -61,7 +61,7 @@ def test_how_go_prints_them(seconds: float, text: str) -> None:
 
 
 @given(st.integers(0, 10**15))
-def test_what_is_printed_is_read_back(nanoseconds: int) -> None:
+def test_formatted_durations_parse_to_the_same_value(nanoseconds: int) -> None:
     seconds = nanoseconds / 10**9
     assert durations.parse(durations.format_duration(seconds)) == pytest.approx(seconds)
 

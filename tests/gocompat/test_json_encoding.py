@@ -23,7 +23,7 @@ def test_an_object_survives_being_taken_apart(value, indent):
 
 
 @given(OBJECTS)
-def test_what_is_written_is_taken_apart_and_put_together_alike(value):
+def test_split_and_join_preserve_encoded_objects(value):
     raw = json_encoding.join(json_encoding.split(json.dumps(value).encode()))
     assert json_encoding.join(json_encoding.split(raw)) == raw
 

@@ -54,7 +54,7 @@ def test_a_constraint_takes_what_it_says(constraint, inside, outside):
     ["", "new", ">=", "==1", "1.2 <", "1.2.3.4", ">=1,", ",1", "1 || ", "1.0-01", "9" * 40,
      "1," * MAX_LENGTH],
 )  # fmt: skip
-def test_what_is_no_constraint_is_refused(text):
+def test_malformed_constraints_are_refused(text):
     with pytest.raises(UsageError):
         Constraint.parse(text)
 
@@ -75,7 +75,7 @@ def test_prereleases_come_before_their_release_in_the_order_of_semver():
 
 
 @pytest.mark.parametrize("tag", ["1.2.3_4", "1.0-01", "latest", "v", "1..2", "9" * 30, "1.2.3.4"])
-def test_what_is_no_version_is_never_meant(tag):
+def test_texts_that_are_not_versions_never_match(tag):
     assert not Constraint.parse("*").allows(tag)
 
 

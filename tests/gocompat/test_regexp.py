@@ -24,7 +24,7 @@ def test_syntax_that_only_go_has_is_understood(text, tag):
 
 
 @pytest.mark.parametrize("text", ["(", "(?=a)", r"(a)\1", "a{2000}", "x" * (MAX_LENGTH + 1)])
-def test_what_go_does_not_take_is_refused(text, capfd):
+def test_parse_refuses_durations_that_go_refuses(text, capfd):
     with pytest.raises(UsageError):
         GoExpression.parse(text)
     assert capfd.readouterr().err == ""

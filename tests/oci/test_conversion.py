@@ -59,7 +59,7 @@ def test_a_docker_config_is_the_same_bytes():
 
 
 @pytest.mark.parametrize("convert", [conversion.to_oci_config, conversion.to_docker_config])
-def test_what_is_no_config_is_refused(convert):
+def test_documents_that_are_not_configs_are_refused(convert):
     with pytest.raises(MalformedError):
         convert(b'{"rootfs":{"diff_ids":[1]}}', subject="config")
 

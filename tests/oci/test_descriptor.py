@@ -38,7 +38,7 @@ def test_a_huge_size_is_only_a_number_here():
 
 
 @pytest.mark.parametrize("member", ["mediaType", "digest", "size"])
-def test_what_is_required_must_be_there(member):
+def test_required_members_must_be_present(member):
     without = {key: value for key, value in GOOD.items() if key != member}
     with pytest.raises(MalformedError, match=r"layers\[3\]"):
         Descriptor.from_json(Table(without, "layers[3]"))

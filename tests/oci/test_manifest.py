@@ -166,7 +166,7 @@ def test_schema_1_without_layers_is_damage(told):
         manifest.parse(raw, told)
 
 
-def test_what_is_no_manifest_is_unsupported():
+def test_other_media_types_are_unsupported():
     with pytest.raises(UnsupportedError, match="'application/json' is not the media type"):
         manifest.parse(image_body(mediaType="absent"), "application/json")
 
@@ -174,7 +174,7 @@ def test_what_is_no_manifest_is_unsupported():
 @pytest.mark.parametrize(
     "raw", [b"", b"[]", b"<html></html>", b'"text"', b"\x1f\x8b", image_body()[:-1]]
 )
-def test_what_is_no_json_object_is_malformed(raw):
+def test_documents_that_are_not_json_objects_are_malformed(raw):
     with pytest.raises(MalformedError, match="the page"):
         manifest.parse(raw, media_types.OCI_MANIFEST, subject="the page")
 

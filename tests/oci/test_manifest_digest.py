@@ -46,14 +46,14 @@ def test_signatures_of_schema_1_do_not_count() -> None:
     assert manifest_digest(signed(good, good), subject="m") == Digest.of(PAYLOAD)
 
 
-def test_what_other_parsers_might_read_as_signed_is_refused() -> None:
+def test_documents_that_other_parsers_may_read_as_signed_are_refused() -> None:
     with pytest.raises(MalformedError):
         manifest_digest(b'{"signatures":[],"signatures":[]}', subject="m")
     with pytest.raises(LimitError):
         manifest_digest(b"[" * 100, subject="m")
 
 
-def test_what_says_that_it_is_no_schema_1_is_hashed_whole() -> None:
+def test_documents_with_another_media_type_are_hashed_whole() -> None:
     kind = b'{"mediaType":"application/vnd.oci.image.manifest.v1+json",'
     raw = kind + signed(signature(1, b""))[1:]
     assert manifest_digest(raw, subject="m") == Digest.of(raw)

@@ -137,7 +137,7 @@ def test_any_text_is_refused_or_reads_the_same_again(text):
 
 
 @given(st.text("abA1.:/@[]_-", max_size=30))
-def test_what_is_almost_a_reference_never_crashes(text):
+def test_parse_of_malformed_references_raises_only_its_own_error(text):
     with suppress(InvalidReferenceError):
         assert ImageReference.parse(text).repository
 

@@ -87,7 +87,7 @@ def test_every_form_of_tar_is_read(index, form):
     ),
     st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
 )
-def test_what_is_packed_is_read(tmp_path_factory, files, form):
+def test_packed_archives_are_indexed(tmp_path_factory, files, form):
     path = tmp_path_factory.mktemp("tar") / "a.tar"
     path.write_bytes(pack(files.items(), form))
     with RegularFile.open(path) as file:
@@ -135,7 +135,7 @@ def test_a_name_that_leads_elsewhere_is_refused(index, name):
     ],
     ids=["character", "block", "pipe", "symbolic", "hard", "sparse", "volume"],
 )
-def test_what_is_neither_file_nor_directory_is_refused(index, kind):
+def test_special_members_are_refused(index, kind):
     with pytest.raises(MalformedError, match="neither a file"):
         index(pack([("a", kind, "b")]))
 

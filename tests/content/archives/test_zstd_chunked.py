@@ -190,12 +190,12 @@ def test_it_is_the_same_each_time():
 
 
 @pytest.mark.parametrize("data", [b"no tar", b"x" * 5000, LAYER[: 2 * MB], LAYER[:700]])
-def test_what_is_no_tar_is_refused(data):
+def test_streams_that_are_not_tars_are_refused(data):
     with pytest.raises(MalformedError):
         chunked(data)
 
 
-def test_what_is_no_content_is_bounded():
+def test_data_outside_contents_is_limited():
     noise = random.Random(3).randbytes(70 * MB)
     with pytest.raises(LimitError, match="neither a file's content nor its header"):
         chunked(bytes(1024) + noise)

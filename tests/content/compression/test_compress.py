@@ -56,7 +56,7 @@ TEXT = text(3 * MB + 12_345)
 @every_algorithm
 @settings(max_examples=30)
 @given(data=st.binary(max_size=5000), sizes=chunk_sizes, piece=st.integers(1, 3000))
-def test_what_goes_in_comes_back(algorithm, data, sizes, piece):
+def test_compressed_content_decompresses_to_the_same_bytes(algorithm, data, sizes, piece):
     reader = CompressingReader(Chunked(data, sizes), algorithm)
     try:
         made = b"".join(iter(lambda: reader.read(piece), b""))
@@ -205,6 +205,6 @@ def test_memory_does_not_grow_with_the_stream(algorithm):
 
 
 @every_algorithm
-def test_what_is_made_here_is_read_here(algorithm):
+def test_own_output_is_readable(algorithm):
     made = compress(io.BytesIO(TEXT), algorithm)
     assert DecompressingReader(io.BytesIO(made), algorithm, "test").read() == TEXT

@@ -45,14 +45,14 @@ def test_a_stream_is_told_by_its_first_bytes(kind):
     assert detect(COMPRESS[kind](b"x")[:6]) == kind
 
 
-def test_what_is_not_compressed_is_told():
+def test_uncompressed_streams_are_detected():
     assert detect(b"{}") is None
     assert detect(b"") is None
 
 
 @every_kind
 @given(data=st.binary(max_size=5000), size=st.integers(1, 3000))
-def test_what_was_compressed_comes_back(kind, data, size):
+def test_compression_round_trip(kind, data, size):
     stream = reader(COMPRESS[kind](data), kind)
     assert b"".join(iter(lambda: stream.read(size), b"")) == data
     assert stream.read() == b""
@@ -73,7 +73,7 @@ def test_a_stream_that_ends_early_is_told(kind):
 
 
 @every_kind
-def test_what_follows_a_stream_is_not_passed_over(kind):
+def test_trailing_data_after_a_stream_is_refused(kind):
     with pytest.raises(MalformedError):
         reader(COMPRESS[kind](b"data") + b"garbage!", kind).read()
 

@@ -161,7 +161,7 @@ def test_the_next_step_is_told(tmp_path, monkeypatch, number, hint):
     assert hint in raised.value.hint
 
 
-def test_what_was_left_unfinished_is_swept_and_nothing_else(tmp_path):
+def test_remove_parts_removes_only_unfinished_files(tmp_path):
     for name in (".airbundle-01.part", "name", ".airbundle-x", "x.part"):
         (tmp_path / name).write_bytes(b"")
     with Directory.open(tmp_path) as directory:

@@ -74,7 +74,7 @@ def test_a_link_to_a_directory_is_not_entered(root, tmp_path):
     ],
     ids=["link", "pipe", "directory", "socket"],
 )
-def test_what_is_no_plain_file_is_not_read(root, tmp_path, make):
+def test_special_files_are_not_read(root, tmp_path, make):
     make(tmp_path / "root/a/b/special")
     with pytest.raises(NotPlainFileError) as raised:
         root.open_file("a", "b", "special")
@@ -87,7 +87,7 @@ def test_a_device_is_not_read():
         RegularFile.open(Path("/dev/zero"))
 
 
-def test_what_is_not_there_is_told_with_its_path(root):
+def test_missing_files_are_reported_with_their_path(root):
     with pytest.raises(MissingFileError) as raised:
         root.open_file("a", "nothing")
     assert raised.value.path == str(root.path / "a/nothing")

@@ -78,7 +78,7 @@ DATA = Struct(
         ),
     ],
 )
-def test_what_go_prints_is_printed(template: str, printed: str) -> None:
+def test_format_duration_matches_go(template: str, printed: str) -> None:
     assert render(template, DATA) == printed
 
 
@@ -141,7 +141,7 @@ def test_printf_prints_mistakes_too(template: str, printed: str) -> None:
         "{{0x}}",
     ],
 )
-def test_what_is_no_template_is_refused(template: str) -> None:
+def test_malformed_templates_are_refused(template: str) -> None:
     with pytest.raises(TemplateError):
         render(template, DATA)
 
@@ -187,7 +187,7 @@ def test_what_is_no_template_is_refused(template: str) -> None:
         "{{range $i, $x := .Os}}{{end}}",
     ],
 )
-def test_what_is_not_there_is_said(template: str) -> None:
+def test_missing_fields_are_reported(template: str) -> None:
     with pytest.raises(TemplateError):
         render(template, DATA)
 

@@ -146,7 +146,7 @@ def test_a_manifest_that_does_not_hold_together_is_refused(raw):
     ("version", "old"),
     [("1.8.2", True), ("1.7", True), ("0.9.1-dev", True), ("1.8.3", False), ("17.05.0-ce", False)],
 )
-def test_what_a_very_old_docker_made_is_written_out_in_full(version, old):
+def test_configs_of_very_old_docker_versions_are_completed(version, old):
     made = schema1.to_config(parse(with_v1(0, docker_version=version)), LAYERS, subject="image")
     assert ("Hostname" in json.loads(made)["config"]) == old
     assert ("created" in json.loads(made)) == old

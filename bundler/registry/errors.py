@@ -31,8 +31,8 @@ from bundler.errors import (
 )
 from bundler.oci.json import strict
 from bundler.oci.media_types import parse_content_type
-from bundler.registry import certificates
-from bundler.registry.origin import Origin, redact
+from bundler.registry.auth.origin import Origin, redact
+from bundler.registry.tls import certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import LimitError, MalformedError, RegistryError
 from bundler.oci.json import strict
 from bundler.registry import errors
-from bundler.registry.origin import Origin, resolve_location
+from bundler.registry.auth.origin import Origin, resolve_location
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

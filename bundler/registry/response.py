@@ -11,7 +11,7 @@ import urllib3
 
 from bundler.errors import LimitError, RegistryError
 from bundler.registry import errors
-from bundler.registry.origin import redact
+from bundler.registry.auth.origin import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -24,15 +24,16 @@ from bundler.errors import (
     UnauthorizedError,
 )
 from bundler.events import Emit, discard
-from bundler.registry import certificates, errors
+from bundler.registry import errors
+from bundler.registry.auth.origin import Origin, check_hop, redact, resolve_location
+from bundler.registry.auth.token_auth import Authenticator
 from bundler.registry.connection_pool import ConnectionPool
 from bundler.registry.errors import ErrorResponse
-from bundler.registry.origin import Origin, check_hop, redact, resolve_location
 from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
 from bundler.registry.request import READ_TIMEOUT, Body, BytesBody, RequestSpec, Scopes
 from bundler.registry.response import NETWORK_ERRORS, Response
-from bundler.registry.tls_contexts import redirect_context, registry_context, unverified_context
-from bundler.registry.token_auth import Authenticator
+from bundler.registry.tls import certificates
+from bundler.registry.tls.contexts import redirect_context, registry_context, unverified_context
 from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
 if TYPE_CHECKING:

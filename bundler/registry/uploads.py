@@ -26,7 +26,7 @@ from bundler.errors import (
     UnauthorizedError,
     UnsupportedError,
 )
-from bundler.registry.origin import resolve_location
+from bundler.registry.auth.origin import resolve_location
 from bundler.registry.request import COMMIT_TIMEOUT, READ_TIMEOUT, SLICE_SIZE, Body, BytesBody
 
 if TYPE_CHECKING:

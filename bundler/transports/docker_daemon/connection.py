@@ -18,8 +18,8 @@ from bundler.errors import (
     InvalidReferenceError,
     RegistryError,
 )
-from bundler.registry import certificates
-from bundler.registry.tls_contexts import unverified_context, verifying_context
+from bundler.registry.tls import certificates
+from bundler.registry.tls.contexts import unverified_context, verifying_context
 
 if TYPE_CHECKING:
     from pathlib import Path

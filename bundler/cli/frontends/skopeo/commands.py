@@ -10,14 +10,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends.skopeo import logrus, prompts, requests
+from bundler.cli.frontends.skopeo import requests
+from bundler.cli.frontends.skopeo.messages import logrus, prompts
 from bundler.cli.output import text
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.cli.frontends.skopeo.argv import CommandLine
+    from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.runtime.context import CommandContext
 
 _ALGORITHMS = ("sha256", "sha512")

@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends.skopeo import argument_checks, argv, logrus
-from bundler.cli.frontends.skopeo.flag_tables import PROGRAM
+from bundler.cli.frontends.skopeo.arguments import argument_checks, argv
+from bundler.cli.frontends.skopeo.arguments.flag_tables import PROGRAM
+from bundler.cli.frontends.skopeo.messages import logrus
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.cli.frontends.frontend import ProgressView
-    from bundler.cli.frontends.skopeo.argv import CommandLine
-    from bundler.cli.frontends.skopeo.error_messages import SkopeoMessage
-    from bundler.cli.frontends.skopeo.progress import SkopeoProgress
+    from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
+    from bundler.cli.frontends.skopeo.messages.error_messages import SkopeoMessage
+    from bundler.cli.frontends.skopeo.messages.progress import SkopeoProgress
     from bundler.cli.runtime.environment import Environment
     from bundler.errors import BundlerError
 
@@ -35,7 +36,7 @@ class SkopeoFrontend:
         """Run a command of Skopeo's, or print help or the version."""
         line = argv.parse_command_line(arguments)
         if line.is_set("help"):
-            from bundler.cli.frontends.skopeo import help_text  # noqa: PLC0415 - only for --help
+            from bundler.cli.frontends.skopeo.arguments import help_text  # noqa: PLC0415 - only for --help
 
             sys.stdout.write(help_text.format_help(line.command))
             return 0
@@ -50,7 +51,7 @@ class SkopeoFrontend:
                 "'--tls-verify' is deprecated, please set this on the specific subcommand",
             )
         if (reason := argument_checks.find_count_problem(line)) is not None:
-            from bundler.cli.frontends.skopeo import help_text  # noqa: PLC0415 - as above
+            from bundler.cli.frontends.skopeo.arguments import help_text  # noqa: PLC0415 - as above
 
             sys.stderr.write(f"{help_text.format_help(line.command)}\n")
             raise UsageError(reason)
@@ -76,14 +77,14 @@ class SkopeoFrontend:
 
     def complete(self, instruction: str, /) -> int:
         """Print completions of all that Skopeo has, supported or not."""
-        from bundler.cli.frontends.skopeo.completion import create_group  # noqa: PLC0415 - only for shells
+        from bundler.cli.frontends.skopeo.arguments.completion import create_group  # noqa: PLC0415 - only for shells
         from bundler.cli.runtime.completion import complete  # noqa: PLC0415 - as above
 
         return complete(create_group(), instruction)
 
     def show_progress(self, *, quiet: bool) -> ProgressView:
         """Return lines on stdout; warnings go to the log."""
-        from bundler.cli.frontends.skopeo.progress import SkopeoProgress  # noqa: PLC0415 - not for --help
+        from bundler.cli.frontends.skopeo.messages.progress import SkopeoProgress  # noqa: PLC0415 - not for --help
 
         line = self._line
         debug, dry_run = (line is not None and line.is_set(name) for name in ("debug", "dry-run"))
@@ -113,7 +114,7 @@ class SkopeoFrontend:
             logrus.log("debug", line)
 
     def _message(self, error: BundlerError) -> SkopeoMessage:
-        from bundler.cli.frontends.skopeo import error_messages  # noqa: PLC0415 - only for errors
+        from bundler.cli.frontends.skopeo.messages import error_messages  # noqa: PLC0415 - only for errors
 
         assert self._line is not None  # noqa: S101 - a command has run
         first_blob = None if self._lines is None else self._lines.first_blob

@@ -18,7 +18,7 @@ from bundler.cli.runtime.access import AccessSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.cli.frontends.skopeo.argv import CommandLine
+    from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.runtime.context import CommandContext
     from bundler.config.registry_access import Credentials
     from bundler.copy.platform_selection import Selection

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bundler.cli.frontends.skopeo import network_errors
+from bundler.cli.frontends.skopeo.messages import network_errors
 from bundler.errors import CertificateError, CertificateProblem, CertificateSummary
 
 PAST, FUTURE = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC), datetime(2999, 2, 3, 4, 5, 6, tzinfo=UTC)

@@ -9,10 +9,8 @@ import pytest
 
 from bundler.cli.frontends import frontend
 from bundler.cli.frontends.native.frontend import NativeFrontend
-from bundler.cli.frontends.skopeo import (
-    commands,
-    flag_tables,
-)
+from bundler.cli.frontends.skopeo import commands
+from bundler.cli.frontends.skopeo.arguments import flag_tables
 from bundler.cli.frontends.skopeo.frontend import SkopeoFrontend
 from bundler.cli.runtime.environment import Environment
 from tests.fakes import images

@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.cli.frontends.skopeo import (
-    argument_checks,
-    argv,
-    requests,
-)
+from bundler.cli.frontends.skopeo import requests
+from bundler.cli.frontends.skopeo.arguments import argument_checks, argv
 from bundler.cli.frontends.skopeo.frontend import SkopeoFrontend
 from bundler.cli.options.global_options import ProgramOptions
 from bundler.cli.runtime import host_platform

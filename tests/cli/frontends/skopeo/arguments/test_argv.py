@@ -6,10 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.cli.frontends.skopeo import (
-    argv,
-    flag_tables,
-)
+from bundler.cli.frontends.skopeo.arguments import argv, flag_tables
 from bundler.errors import UsageError
 
 

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.frontends.native.commands import airbundle
-from bundler.cli.frontends.skopeo.flag_tables import COMMANDS, PROGRAM, Flag, SkopeoCommand
+from bundler.cli.frontends.skopeo.arguments.flag_tables import (
+    COMMANDS,
+    PROGRAM,
+    Flag,
+    SkopeoCommand,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

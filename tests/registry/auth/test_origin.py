@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundler.errors import RegistryError
-from bundler.registry import origin
-from bundler.registry.origin import Origin, check_hop, is_same_site, redact, resolve_location
+from bundler.registry.auth import origin
+from bundler.registry.auth.origin import Origin, check_hop, is_same_site, redact, resolve_location
 
 
 @pytest.fixture

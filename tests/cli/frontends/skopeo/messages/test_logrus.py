@@ -6,9 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from bundler.cli.frontends.skopeo import (
-    logrus,
-)
+from bundler.cli.frontends.skopeo.messages import logrus
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 

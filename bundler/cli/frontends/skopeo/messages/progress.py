@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Self, TextIO
 
 from bundler import events
-from bundler.cli.frontends.skopeo import logrus
+from bundler.cli.frontends.skopeo.messages import logrus
 from bundler.errors import BundlerError
 from bundler.gocompat import durations
 from bundler.gocompat.quoting import quote

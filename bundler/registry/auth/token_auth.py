@@ -21,15 +21,15 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from bundler.errors import MalformedError, RegistryError, UnauthorizedError
 from bundler.oci.json import strict
 from bundler.registry import errors
-from bundler.registry.challenge import parse_challenges
+from bundler.registry.auth.challenge import parse_challenges
+from bundler.registry.auth.origin import Origin, check_hop, is_same_site, redact
 from bundler.registry.errors import ErrorResponse
-from bundler.registry.origin import Origin, check_hop, is_same_site, redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.config.registry_access import Credentials
-    from bundler.registry.challenge import Challenge
+    from bundler.registry.auth.challenge import Challenge
     from bundler.registry.request import Scopes
     from bundler.registry.response import Response
 

@@ -23,7 +23,7 @@ from bundler.errors import (
 from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
-    from bundler.cli.frontends.skopeo.reference_display import DisplayReference
+    from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
     from bundler.errors import BundlerError
 
 # Go follows links and opens directories, so Skopeo does not fail there.

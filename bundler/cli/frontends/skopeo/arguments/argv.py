@@ -10,15 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends.skopeo import flag_values
-from bundler.cli.frontends.skopeo.flag_tables import COMMANDS, PROGRAM, Flag, SkopeoCommand
+from bundler.cli.frontends.skopeo.arguments import flag_values
+from bundler.cli.frontends.skopeo.arguments.flag_tables import (
+    COMMANDS,
+    PROGRAM,
+    Flag,
+    SkopeoCommand,
+)
 from bundler.errors import UsageError
 from bundler.gocompat.quoting import quote, quote_rune
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.cli.frontends.skopeo.flag_values import FlagValue
+    from bundler.cli.frontends.skopeo.arguments.flag_values import FlagValue
 
 _HELP = "help"
 _MAX_EDITS = 2  # edits between a name and one that is offered in its place

@@ -6,9 +6,7 @@ import io
 
 import pytest
 
-from bundler.cli.frontends.skopeo import (
-    progress,
-)
+from bundler.cli.frontends.skopeo.messages import progress
 from bundler.errors import BundlerError
 from bundler.events import (
     BlobFinished,

@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundler.cli.frontends.skopeo import (
-    flag_values,
-)
+from bundler.cli.frontends.skopeo.arguments import flag_values
 
 
 @given(st.integers(-(2**63), 2**63 - 1))

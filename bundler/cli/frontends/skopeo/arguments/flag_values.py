@@ -14,7 +14,7 @@ from bundler.gocompat.quoting import quote
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.cli.frontends.skopeo.flag_tables import FlagType
+    from bundler.cli.frontends.skopeo.arguments.flag_tables import FlagType
 
 FlagValue = bool | int | str | float | list[str]
 

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.cli.frontends.skopeo import local_errors
+from bundler.cli.frontends.skopeo.messages import local_errors
 from bundler.errors import BundlerError
 from bundler.gocompat.quoting import quote
 

@@ -10,8 +10,9 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends.skopeo import local_errors, requests
-from bundler.cli.frontends.skopeo.reference_display import DisplayReference
+from bundler.cli.frontends.skopeo import requests
+from bundler.cli.frontends.skopeo.messages import local_errors
+from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
 from bundler.errors import (
     CancelledError,
     ConfigError,
@@ -37,7 +38,7 @@ from bundler.gocompat.quoting import quote
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.cli.frontends.skopeo.argv import CommandLine
+    from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.errors import BundlerError, HttpExchange
 
 _FAILED, _NOT_FOUND = 1, 2
@@ -318,7 +319,7 @@ def _describe_registry_read_error(
     side: str,
 ) -> SkopeoMessage:
     """Describe an error of reading an image from a registry."""
-    from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
+    from bundler.cli.frontends.skopeo.messages import network_errors  # noqa: PLC0415 - loads the registry client
 
     fetching = f"fetching manifest {image.version} in {image.repository}"
     if exchange.status is None:
@@ -345,7 +346,7 @@ def _describe_registry_write_error(
     first_blob: str | None,
 ) -> str:
     """Describe an error of writing an image to a registry."""
-    from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
+    from bundler.cli.frontends.skopeo.messages import network_errors  # noqa: PLC0415 - loads the registry client
 
     reusing = f"trying to reuse blob {first_blob} at destination"
     if exchange.status is None:
@@ -383,14 +384,14 @@ def _is_sent_to(exchange: HttpExchange, reference: DisplayReference) -> bool:
 def _describe_unreachable(
     error: BundlerError, reference: DisplayReference, line: CommandLine, side: str
 ) -> str:
-    from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
+    from bundler.cli.frontends.skopeo.messages import network_errors  # noqa: PLC0415 - loads the registry client
 
     verifies_tls = requests.find_tls_verify(line, side) is not False
     return network_errors.describe_unreachable(error, reference.host, verifies_tls=verifies_tls)
 
 
 def _describe_answer(exchange: HttpExchange) -> str:
-    from bundler.cli.frontends.skopeo import network_errors  # noqa: PLC0415 - loads the registry client
+    from bundler.cli.frontends.skopeo.messages import network_errors  # noqa: PLC0415 - loads the registry client
 
     if network_errors.is_refused_token(exchange):
         return network_errors.describe_refused_token(exchange)

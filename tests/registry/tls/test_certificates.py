@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import serialization
 
 from bundler.config.registry_access import TlsConfig
 from bundler.errors import CertificateError, CertificateProblem
-from bundler.registry import certificates
-from bundler.registry.tls_contexts import unverified_context, verifying_context
+from bundler.registry.tls import certificates
+from bundler.registry.tls.contexts import unverified_context, verifying_context
 from tests.fakes.proxy import FakeProxy
 from tests.fakes.registry import FakeRegistry
 

@@ -11,7 +11,7 @@ import trustme
 
 from bundler.config.registry_access import TlsDetails
 from bundler.errors import ConfigError
-from bundler.registry.tls_contexts import restrict
+from bundler.registry.tls.contexts import restrict
 
 RSA = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
 ECDSA = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"

@@ -9,14 +9,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from bundler import transports
-from bundler.cli.frontends.skopeo import local_errors, logrus, reference_checks
+from bundler.cli.frontends.skopeo.arguments import reference_checks
+from bundler.cli.frontends.skopeo.messages import local_errors, logrus
 from bundler.errors import UsageError
 from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.cli.frontends.skopeo.argv import CommandLine
+    from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
 
 _USAGE_COUNTS = {
     "copy": (2, "Exactly two arguments expected"),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler import errors
-from bundler.cli.frontends.skopeo import argv, error_messages
+from bundler.cli.frontends.skopeo.arguments import argv
+from bundler.cli.frontends.skopeo.messages import error_messages
 
 if TYPE_CHECKING:
     from bundler.errors import BundlerError

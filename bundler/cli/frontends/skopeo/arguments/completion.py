@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bundler.cli.frontends.skopeo import flag_tables
+from bundler.cli.frontends.skopeo.arguments import flag_tables
 
 _PATH_VALUES = ("FILE", "DIRECTORY")
 

@@ -1,0 +1,4 @@
+"""Skopeo's messages: errors, log lines, progress, prompts.
+
+Read ``error_messages`` first.
+"""

@@ -1,0 +1,4 @@
+"""TLS: contexts for connections, and explanations of rejected certificates.
+
+Read ``contexts`` first.
+"""

@@ -1,4 +1,4 @@
-"""Cancellation: a flag that every loop that moves bytes or waits checks."""
+"""Cancellation: a flag that is checked by every loop that transfers bytes or waits."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _CHECK_INTERVAL = 0.1  # seconds
 
 
 class Cancellation:
-    """A request to stop, shared by all threads of one run.
+    """A request to end a run, shared by all threads of the run.
 
-    It may be requested from a signal handler: it takes no lock, which the interrupted thread
-    might hold.
+    ``request`` may be called from a signal handler: it takes no lock, because the interrupted
+    thread might hold it.
 
-    A child is cancelled with its parent, and can be cancelled alone: one run that failed in a
-    program that continues.
+    A child is cancelled with its parent. It can also be cancelled on its own, for example when a
+    run fails and the program continues.
     """
 
     def __init__(self, parent: Cancellation | None = None) -> None:
@@ -37,7 +37,7 @@ class Cancellation:
         return self._requested
 
     def request(self, signal_number: int = 2) -> None:
-        """Request cancellation; the first ``signal_number`` determines the exit status."""
+        """Request cancellation. The ``signal_number`` of the first call sets the exit status."""
         if self._requested:
             return
         self._signal_number = signal_number
@@ -53,7 +53,7 @@ class Cancellation:
             raise CancelledError(signal_number=self._signal_number)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep; raise CancelledError as soon as cancellation is requested."""
+        """Sleep for ``seconds``; raise CancelledError as soon as cancellation is requested."""
         end = time.monotonic() + seconds
         self.check()
         while (left := end - time.monotonic()) > 0:
@@ -61,9 +61,9 @@ class Cancellation:
             self.check()
 
     def on_request(self, callback: Callable[[], None]) -> None:
-        """Register a callback that wakes a thread that waits without checking the flag.
+        """Register a callback, which can wake a thread that waits without checking the flag.
 
-        It may be called from a signal handler, so it must be quick and take no locks.
+        The callback may run in a signal handler, so it must be quick and must not take locks.
         """
         self._callbacks.append(callback)
         if self._requested:

@@ -1,9 +1,9 @@
 """Events that report the progress of a run to the user interface.
 
-Events are immutable values passed to one callable, which several threads may call at the same time
-and which must return quickly. Only the command line knows how an event is shown. ``ImageResolved``,
-``ListingTags``, ``ImageStarted``, ``ImagePresent``, ``Skipped`` and ``SyncFinished`` are shown only
-under Skopeo's name.
+Events are immutable values that are passed to a callable ``emit``. Several threads may call it at
+the same time, and it must return quickly. Only the command line decides how an event is displayed;
+``ImageResolved``, ``ListingTags``, ``ImageStarted``, ``ImagePresent``, ``Skipped`` and
+``SyncFinished`` are displayed only under Skopeo's name.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ Activity = Literal["copy", "check"]
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The run is planned. Sizes are in bytes; content that is present is not transferred."""
+    """The plan of a run is complete. Sizes are in bytes; present content is not transferred."""
 
     blobs: int
     size: int
     present_blobs: int
     present_size: int
     activity: Activity = "copy"
-    """``check``: nothing is transferred at all."""
+    """``check``: the run only verifies blobs and transfers nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageDigests:
-    """The digests of an image or artifact; ``layers`` begin with the lowest."""
+    """The digests of an image or artifact; ``layers`` are ordered from the base layer up."""
 
     digest: str
     config: str | None
@@ -42,11 +42,11 @@ class ImageDigests:
 
 @dataclass(frozen=True, slots=True)
 class ImageResolved:
-    """A reference is resolved to these images, which will be copied."""
+    """A reference was resolved to these images, which will be copied."""
 
     images: tuple[ImageDigests, ...]
     listed: int | None = None
-    """Number of images in the index that contains them; None: the root is not an index."""
+    """The number of entries in the index, selected or not; None: the root is not an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,11 @@ class BlobStarted:
 
 @dataclass(frozen=True, slots=True)
 class BlobProgressed:
-    """``advance`` more bytes of a blob are processed; at most one event for each MiB.
-
-    A negative number takes back the progress of a failed attempt.
-    """
+    """More bytes of a blob were processed; at most one event is emitted per MiB."""
 
     digest: str
     advance: int
+    """The number of bytes since the last event; negative if a failed attempt is discarded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class BlobFinished:
 
 @dataclass(frozen=True, slots=True)
 class ImagePublished:
-    """A name at the target points to ``digest`` now."""
+    """A name at the target now points to ``digest``."""
 
     name: str
     digest: str
@@ -88,7 +86,7 @@ class ImagePublished:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """An operation failed temporarily and is repeated after ``wait`` seconds."""
+    """An operation failed temporarily and will be retried after ``wait`` seconds."""
 
     subject: str
     wait: float
@@ -96,21 +94,21 @@ class Retrying:
     attempt: int
     """Number of the failed attempt, from 1."""
     repeats: int | None = None
-    """Number of retries that the user allows for a whole command; None: a single request."""
+    """The number of retries that the user allows for a command; None: a single request failed."""
     error: BundlerError | None = None
-    """The error of a whole command; None: a single request."""
+    """The error that made the operation fail; None if unset."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListingTags:
-    """All tags of ``repository`` are requested from its registry."""
+    """The tags of ``repository`` are about to be requested from its registry."""
 
     repository: str
 
 
 @dataclass(frozen=True, slots=True)
 class ImageStarted:
-    """The image ``number`` (from 1) of ``count`` is resolved, and copied if necessary."""
+    """Work on image ``number`` (from 1) of ``count`` starts."""
 
     source: str
     destination: str
@@ -120,7 +118,7 @@ class ImageStarted:
 
 @dataclass(frozen=True, slots=True)
 class ImagePresent:
-    """The target has the same image under the same name, so nothing is copied."""
+    """The target already has this image under this name, so nothing is copied."""
 
     name: str
     digest: str
@@ -129,7 +127,7 @@ class ImagePresent:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A requested item is skipped, and the run continues."""
+    """A requested item was skipped, and the run continues."""
 
     subject: str
     reason: str
@@ -138,7 +136,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class SyncFinished:
-    """A sync has ended; the requested ``sources`` resolved to ``images`` images."""
+    """A sync has ended: it processed ``images`` images from ``sources`` sources."""
 
     images: int
     sources: int
@@ -153,7 +151,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class WarningIssued:
-    """Something that the user probably does not want."""
+    """A condition that the user should know about, and that does not end the run."""
 
     text: str
 

@@ -1,12 +1,12 @@
 """Interfaces between the engine and the transports: sources and destinations of images.
 
-A ``Source`` or ``Destination`` is one blob scope: a repository, a layout, an archive, a container
-engine, an image store. Several images may be read from it or written to it at the same time. The
-engine resolves a name at a source, reads content from the source, pushes it to the destination,
-blobs before manifests, and finally commits the names.
+A ``Source`` or ``Destination`` is a scope in which blobs are shared: a repository, a layout, an
+archive, a container engine, or an image store. Several images may be read from it or written to it
+at the same time. The engine resolves a name at a source, reads the content, pushes it to the
+destination, blobs before manifests, and finally commits the names.
 
-A feature that only some transports have is a protocol of its own, which the engine tests for with
-``isinstance``. No code compares the names of transports.
+Each feature that only some transports support is a separate protocol, for which the engine tests
+with ``isinstance``. No code compares the names of transports.
 
 All methods may be called from several threads at once unless their docstring says otherwise.
 """
@@ -41,9 +41,9 @@ class Node:
     """The role in the graph of the image. It does not depend on the media type."""
     media_type: str
     digest: Digest | None = None
-    """None if the content is produced during the transfer."""
+    """None if the content is created during the transfer."""
     size: int | None = None
-    """In bytes; None if the content is produced during the transfer or the size is unknown."""
+    """In bytes; None if unknown, as for content that is created during the transfer."""
     diff_id: Digest | None = None
     urls: tuple[str, ...] = ()
 
@@ -64,12 +64,12 @@ class Capabilities:
     manifests: frozenset[str] | None = None
     """Supported media types of manifests; None: all."""
     foreign_urls: bool = False
-    """Whether a foreign layer may be left out because its descriptor has ``urls``."""
+    """Whether foreign layers, whose descriptors have ``urls``, may be left out."""
     indexes: bool = True
-    """Whether an index can be published. If not, the destination stores single images only."""
+    """Whether an index can be published; if not, only single images can be stored."""
     layers: LayerForm = "any"
     """``uncompressed``: the destination stores uncompressed layers only. ``compressed``: it prefers
-    compressed layers, and the engine compresses others unless the manifest must not change.
+    compressed layers, so the engine compresses layers unless the manifest must not change.
     ``any``: layers are stored unchanged."""
     writers: int = 0
     """Maximum number of blobs that may be pushed at the same time; 0: no limit."""
@@ -77,12 +77,12 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A completely transferred root, and the names that will point to it."""
+    """A root whose content is completely transferred, and the names to publish for it."""
 
     root: Descriptor
     names: tuple[str, ...]
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Stored with the name by destinations that can, such as index.json of an image layout."""
+    """Stored with the name where the format allows it, for example in index.json of a layout."""
 
 
 class Reference(Protocol):
@@ -105,11 +105,11 @@ class Reference(Protocol):
 
 @runtime_checkable
 class RepositoryReference(Protocol):
-    """A reference to an image that may have a repository name, wherever it is stored."""
+    """A reference that may contain the name of a repository, in a registry or not."""
 
     @property
     def image(self) -> ImageReference | None:
-        """The repository with the given tag or digest; None if the reference has no such name."""
+        """The repository with its tag or digest; None if the reference contains none."""
         ...
 
 
@@ -124,15 +124,15 @@ class RegistryReference(Protocol):
 
 
 class Source(Protocol):
-    """A location that images are read from. Compared and hashed by identity."""
+    """A location from which images are read. Compared and hashed by identity."""
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the descriptor of the root that ``name`` currently points to.
 
-        The descriptor is the claim of the source. The reader of the content verifies it.
+        The descriptor is not verified; the caller verifies the content when reading it.
 
         Raises:
-            NotFoundError: the name does not exist, or is None and there are several images.
+            NotFoundError: the name does not exist, or is None although there are several images.
         """
         ...
 
@@ -152,8 +152,8 @@ class Source(Protocol):
 class Holdings(Protocol):
     """The content that a location has, and the formats that it supports.
 
-    A plan needs nothing else of a destination. A source that can list its content cheaply may
-    implement it, too. Compared and hashed by identity.
+    This is all that a plan needs to know about a destination. A source that can look up its
+    content cheaply may implement it as well. Compared and hashed by identity.
     """
 
     @property
@@ -167,9 +167,9 @@ class Holdings(Protocol):
 
 
 class Destination(Holdings, Protocol):
-    """A location that images are written to.
+    """A location to which images are written.
 
-    Children are pushed before their parents. Names change in ``commit`` only.
+    Children are pushed before their parents. Only ``commit`` changes names.
     """
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
@@ -178,22 +178,22 @@ class Destination(Holdings, Protocol):
         The caller closes ``content``.
 
         Raises:
-            NoSpaceError, MediumError, RegistryError: nothing became visible.
+            NoSpaceError, MediumError, RegistryError: the content was not stored.
         """
         ...
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Make names point to roots, durably. Called once, from one thread, after all pushes."""
+        """Publish names durably. Called once, from one thread, after all pushes."""
         ...
 
     def close(self) -> None:
-        """Release files, locks and connections. Content that was not committed has no name."""
+        """Release files, locks and connections. Uncommitted content remains without a name."""
         ...
 
 
 @runtime_checkable
 class ReadableDestination(Protocol):
-    """A destination whose content can be read, so that it is hashed before it is reused."""
+    """A destination whose content can be read, and is therefore verified before it is reused."""
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """Open a stream as ``Source.open`` does."""
@@ -240,9 +240,9 @@ class DeletesTags(Protocol):
 
 
 class SynthesizesManifests:
-    """Marker of a source that stores no manifests and creates them when it is read.
+    """Marker of a source that stores no manifests and creates them on reading.
 
-    No other program knows the digests of such manifests, so the engine may convert the image.
+    No other program knows the digests of these manifests, so the engine may convert the image.
     """
 
     __slots__ = ()
@@ -250,9 +250,9 @@ class SynthesizesManifests:
 
 @runtime_checkable
 class KeepsOriginalManifests(Protocol):
-    """A source that keeps the original manifest of an image, but not the layers in that form.
+    """A source that stores the original manifest of an image, but its layers in another form.
 
-    ``resolve`` returns another manifest, which describes the layers as they are stored.
+    ``resolve`` returns a different manifest, which describes the layers as they are stored.
     """
 
     def stored_manifest(self, name: str | None = None, /) -> Descriptor:
@@ -270,17 +270,17 @@ class ReportsMirror(Protocol):
 
     @property
     def served_by(self) -> str | None:
-        """The mirror that served content; None before the first read, and if no mirror did."""
+        """The mirror that served the content; None before the first read, or if there is none."""
         ...
 
 
 @runtime_checkable
 class RegistryRepository(Protocol):
-    """A source or destination in a registry, whose blobs other repositories may mount."""
+    """A source or destination in a registry, from which other repositories may mount blobs."""
 
     @property
     def mount_scope(self) -> str:
-        """Equal for repositories that can mount blobs from one another."""
+        """A value that is equal for repositories that can mount blobs from one another."""
         ...
 
     @property
@@ -294,13 +294,13 @@ class MountsBlobs(RegistryRepository, Protocol):
     """A destination that can mount a blob from another repository without a transfer."""
 
     def mount(self, target: Node, repository: str, /) -> bool:
-        """Mount ``target`` from ``repository``; return False if the registry refuses."""
+        """Mount ``target`` from ``repository``; return whether the registry did it."""
         ...
 
 
 @runtime_checkable
 class ResumesPush(Protocol):
-    """A destination that keeps the first part of a blob whose push was interrupted."""
+    """A destination that keeps the beginning of a blob whose push was interrupted."""
 
     def offset(self, target: Node, /) -> int:
         """Return the number of stored bytes; the next ``push`` of ``target`` continues there."""
@@ -350,19 +350,19 @@ class OpenOptions:
     settings: Settings
     """The user's configuration."""
     overrides: Mapping[str, RegistryOverride] = field(default_factory=dict)
-    """Settings of single registries from the command line or a bundle manifest, by host[:port]."""
+    """Per-registry settings, from the command line or a bundle manifest, by ``host[:port]``."""
     duplicate_blobs: bool = False
-    """For ``dir:`` trees: copy a shared blob if the file system has no hard links."""
+    """For ``dir:`` trees: copy shared blobs if the file system does not support hard links."""
     daemon_host: str | None = None
     """For ``docker-daemon:``: the address of the container engine, such as
-    ``unix:///run/user/1000/podman/podman.sock``; None: the socket of Docker."""
+    ``unix:///run/user/1000/podman/podman.sock``; None: Docker's default socket."""
     shared_blob_dir: Path | None = None
-    """For ``oci:``: the blob directory that several layouts share; None: no shared directory."""
+    """For ``oci:``: a blob directory that several layouts share; None: each has its own."""
     scratch: Path | None = None
-    """The directory for large temporary files; None: chosen by each transport, never in memory."""
+    """The directory for large temporary files; None: each transport has a default, on disk."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
-    """Receives progress, retries and warnings; called from several threads."""
+    """Receives events; called from several threads."""
 
 
 class Transport(Protocol):

@@ -1,7 +1,7 @@
-"""Repeat an operation after a temporary failure: how often, and after which waits.
+"""Retry an operation after a temporary failure, with a limited number of attempts and with waits.
 
-``Attempts`` is the only retry loop. The registry client, the engine and the command line use it
-with policies of their own.
+``Attempts`` is the only retry loop. The registry client, the engine and the command line each use
+it with their own policy.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _MAX_DOUBLINGS = 30  # 2^30 seconds are 34 years
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits between attempts, in seconds, which double from one to the next.
+    """Exponential backoff: waits between attempts, in seconds, each twice as long as the last.
 
-    The default is the "full jitter" of
+    The default jitter is the "full jitter" of
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
     """
 
     first: float
     longest: float = math.inf
     jitter: tuple[float, float] = (0.0, 1.0)
-    """The range of the random factor that each wait is multiplied by."""
+    """The range of the random factor by which each wait is multiplied."""
     longest_retry_after: float = math.inf
-    """The upper bound of a ``Retry-After`` that is respected; 0: none is."""
+    """The limit to which a longer ``Retry-After`` is reduced; 0: ``Retry-After`` is ignored."""
 
     def wait(self, attempt: int, retry_after: float | None = None) -> float:
-        """Return the seconds to wait after failed ``attempt``, counted from 1.
+        """Return the number of seconds to wait after the failed ``attempt``, counted from 1.
 
-        With ``retry_after``, the wait is not shorter than that, and at most a second longer if
-        the backoff alone would be shorter.
+        The wait is at least ``retry_after``, within ``longest_retry_after``, plus a jitter of up
+        to one second.
         """
         wait = min(self.longest, self.first * 2.0 ** min(attempt - 1, _MAX_DOUBLINGS))
         wait *= random.uniform(*self.jitter)  # noqa: S311 - jitter, no secret
@@ -52,19 +52,19 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often an operation is attempted; times in seconds."""
+    """Limits on the attempts of an operation; times in seconds."""
 
     attempts: int
     backoff: Backoff
     attempts_on_500: int | None = None
-    """For status 500, which is often permanent. None: as many as ``attempts``."""
+    """The limit for HTTP status 500, which is often permanent; None: the same as ``attempts``."""
     budget: float = math.inf
-    """The upper bound of the sum of all waits."""
+    """The maximum sum of all waits."""
 
     def wait(self, error: RegistryError, attempt: int, waited: float = 0.0) -> float | None:
-        """Return the seconds to wait after failed ``attempt``, counted from 1. None: give up.
+        """Return the number of seconds to wait after the failed ``attempt``, counted from 1.
 
-        ``waited`` is the sum of the waits before this one.
+        ``waited`` is the sum of the previous waits. None: the operation must not be retried.
         """
         attempts = self.attempts
         if error.status == 500 and self.attempts_on_500 is not None:
@@ -76,9 +76,9 @@ class RetryPolicy:
 
 
 class Attempts:
-    """Iterator over the attempts of one operation, which waits before each but the first.
+    """Iterator over the attempts of one operation, which waits before each retry.
 
-    The body of the loop ends it when an attempt succeeds, and calls ``fail`` when one fails::
+    The body of the loop leaves the loop when an attempt succeeds, and calls ``fail`` if it fails::
 
         attempts = Attempts(policy, subject, cancellation, emit)
         for _ in attempts:
@@ -88,11 +88,12 @@ class Attempts:
                 attempts.fail(error)
 
     Args:
-        policy: how often, and after which waits.
-        subject: the operation or its content, as the event ``Retrying`` names it.
-        cancellation: ends a wait.
+        policy: the limits on attempts and waits.
+        subject: the operation or its content, for the event ``Retrying``.
+        cancellation: interrupts a wait.
         emit: receives ``Retrying`` before each wait.
-        repeats: for a whole command, the number of retries that its user requested.
+        repeats: the number of retries that the user requested for a command; None: the operation
+            is a single request.
     """
 
     def __init__(
@@ -114,11 +115,11 @@ class Attempts:
         self._waited = 0.0
 
     def __iter__(self) -> Attempts:
-        """Return itself: the count continues if the iteration does."""
+        """Return the same iterator: a second loop continues to count the attempts."""
         return self
 
     def __next__(self) -> int:
-        """Wait as long as the last failure requires; return the attempt's number, from 1.
+        """Wait as long as the last failure requires; return the number of the attempt, from 1.
 
         Raises:
             CancelledError: the run was cancelled before or during the wait.
@@ -130,10 +131,10 @@ class Attempts:
         return self._attempt
 
     def fail(self, error: RegistryError) -> float:
-        """Announce the retry of the failed attempt; return the seconds that ``next`` will wait.
+        """Schedule a retry; return the number of seconds that ``next`` will wait.
 
         Raises:
-            RegistryError: ``error``, if it is permanent or there is no attempt left.
+            RegistryError: ``error`` itself, if it is permanent or the policy allows no retry.
         """
         wait = self._policy.wait(error, self._attempt, self._waited)
         if wait is None:

@@ -1,10 +1,10 @@
 """Transports: how the images at a source or destination are read and written.
 
-A transport is the kind of a source or destination and the prefix of its references, ``docker:`` or
-``oci:``. Each one is a folder with a module ``transport``, which reads in this order: reference,
-source, destination, and the constant ``TRANSPORT`` that ties them. A transport module is imported
-when its name is first used. ``shared`` contains code for several transports; ``memory`` is the
-shortest complete transport, so read that one first.
+A transport is the kind of a source or destination, such as ``docker:`` or ``oci:``, and the prefix
+of its references. Each transport is a folder with a module ``transport``, which defines, in this
+order, the reference, the source, the destination, and the constant ``TRANSPORT`` that combines
+them. The module is imported when the transport is first used. ``shared`` contains code for several
+transports. Read ``memory`` first: it is the shortest complete transport.
 
 Imports: ``ports`` and the layers below it, but not ``copy`` or ``trust``.
 """
@@ -40,7 +40,7 @@ def names() -> list[str]:
 
 
 def find_transport(name: str) -> Transport:
-    """Return the transport with this name.
+    """Return the transport with this name, without the colon.
 
     Raises:
         InvalidReferenceError: no transport has this name.
@@ -54,10 +54,10 @@ def find_transport(name: str) -> Transport:
 
 
 def parse(text: str) -> Reference:
-    """Parse ``TRANSPORT:...``.
+    """Parse a reference, ``TRANSPORT:...``.
 
     Raises:
-        InvalidReferenceError: the transport is missing or unknown, or rejects the rest.
+        InvalidReferenceError: the transport is missing or unknown, or the rest is invalid for it.
     """
     name, colon, rest = text.partition(":")
     if not colon:
@@ -69,18 +69,18 @@ def parse(text: str) -> Reference:
 
 
 def open_source(reference: Reference, options: OpenOptions) -> Source:
-    """Open ``reference`` for reading, by its transport; the caller closes the source.
+    """Open ``reference`` for reading; the caller closes the source.
 
     Raises:
-        BundlerError: it cannot be read.
+        BundlerError: the source cannot be opened.
     """
     return find_transport(reference.transport).source(reference, options)
 
 
 def open_destination(reference: Reference, options: OpenOptions) -> Destination:
-    """Open ``reference`` for writing, by its transport; the caller closes the destination.
+    """Open ``reference`` for writing; the caller closes the destination.
 
     Raises:
-        BundlerError: it cannot be written.
+        BundlerError: the destination cannot be opened.
     """
     return find_transport(reference.transport).destination(reference, options)

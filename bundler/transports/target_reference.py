@@ -1,6 +1,6 @@
-"""The reference of an image below a location that holds many: a registry, a directory, a layout.
+"""References of images at a location for many images: a registry, a directory, a layout.
 
-Names come from registries and files. A name always stays below the location; ``..`` is refused.
+Image names are untrusted: a name that would lead out of the location, such as ``..``, is refused.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class TargetReference:
 
     reference: Reference
     scope: str
-    """Equal for images that share one destination: a repository, a layout, an archive."""
+    """A value that is equal for images with the same destination, such as one repository."""
     directory: str | None = None
-    """The image's own directory; None if it has none."""
+    """The directory that contains only this image; None if there is none."""
     commits_once: bool = False
-    """Whether all images of the scope have to be committed together."""
+    """Whether all images of the scope must be committed together."""
 
 
 def create_target(transport: str, location: str, name: str) -> TargetReference:
@@ -39,12 +39,12 @@ def create_target(transport: str, location: str, name: str) -> TargetReference:
     Args:
         transport: the transport of the location.
         location: ``HOST[:PORT][/PREFIX]``, a path, or ``[STORAGE]PREFIX``.
-        name: ``repository:tag`` or ``repository@digest``, or for a directory any relative path.
+        name: ``repository:tag`` or ``repository@digest``; for ``dir``, any relative path.
 
     Raises:
         InvalidReferenceError: ``name`` is not valid for the transport.
-        UsageError: ``location`` names one image.
-        UnsupportedError: a location of this transport holds one image.
+        UsageError: ``location`` is the reference of a single image.
+        UnsupportedError: a location of this transport can contain only one image.
     """
     match transport:
         case "docker" | "atomic":

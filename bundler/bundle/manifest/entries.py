@@ -15,7 +15,7 @@ from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference, is_repository_path, is_tag
 from bundler.oci.tag_filter import Latest, Select
 from bundler.ports import RegistryReference
-from bundler.transports.shared.path_reference import derived_name
+from bundler.transports.shared.path_reference import derive_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -257,7 +257,7 @@ def _parse_local_source(
 
 def _create_local_name(path: str, name: str) -> ImageReference:
     """Return the full name of an image at a local path; a bare word is a tag of the path's stem."""
-    derived = derived_name(os.path.normpath(path), name)
+    derived = derive_name(os.path.normpath(path), name)
     if derived is not None:
         return ImageReference(_LOCAL_DOMAIN, *derived)
     image = ImageReference.parse(name).with_default_tag()

@@ -27,7 +27,7 @@ from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.oci.tag_filter import Select, choose
 from bundler.ports import ListsTags
 from bundler.transports.directory.image_directories import find_image_directories
-from bundler.transports.shared.path_reference import derived_name
+from bundler.transports.shared.path_reference import derive_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -173,7 +173,7 @@ def _list_location(kind: str, location: str, options: OpenOptions) -> Iterator[S
 
 def _create_target_name(name: str, path: str) -> str:
     """Return a name with a tag; a single word is the tag of an image named after ``path``."""
-    derived = derived_name(path, name)
+    derived = derive_name(path, name)
     if derived is not None:
         return ":".join(derived)
     version = "" if ImageReference.parse(name).version else f":{DEFAULT_TAG}"

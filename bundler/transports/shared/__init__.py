@@ -1,4 +1,4 @@
-"""Code for several transports: frames of sources and destinations, archive files, pipes, hints.
+"""Code for several transports: base classes, archive files, pipes, temporary files, hints.
 
 Read ``path_transport`` first.
 """

@@ -1,7 +1,7 @@
-"""Open archives for reading and for writing, in files and in pipes.
+"""Open archives for reading and writing, as files or through pipes.
 
-The members of an archive are read at their offsets, so a compressed archive is decompressed to a
-temporary file first, and an archive from a pipe is copied to one.
+The members of an archive are read at their offsets, so a compressed archive is first decompressed
+to a temporary file, and an archive from a pipe is first copied to one.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def open_file_or_pipe(path: Path, options: OpenOptions) -> RegularFile:
-    """Open a file for reading; the content of a pipe is copied to a temporary file.
+    """Open a file for reading; the content of a pipe is first copied to a temporary file.
 
     Raises:
-        NotFoundError, MediumError, NoSpaceError: it cannot be read or copied.
+        NotFoundError, MediumError, NoSpaceError: ``path`` cannot be read or copied.
     """
     if not is_stream(path):
         return RegularFile.open(path)
@@ -34,19 +34,17 @@ def open_file_or_pipe(path: Path, options: OpenOptions) -> RegularFile:
 
 
 def open_archive(archive: Path | RegularFile, options: OpenOptions) -> RegularFile:
-    """Open an archive and decompress it; the caller closes the returned file.
-
-    Unless the options contain a directory for large temporary files, the archive is decompressed to
-    a file beside it.
+    """Open an archive, decompressed; the caller closes the returned file.
 
     Args:
-        archive: a path, or an open file, which this function closes if it is not returned.
-        options: contain the cancellation and the directory for large temporary files.
+        archive: a path, or an open file, of which this function takes ownership.
+        options: the cancellation, and the directory for large temporary files; by default, they
+            are created in the directory of the archive.
 
     Raises:
-        LimitError: the archive decompresses to more bytes than allowed.
+        LimitError: the decompressed archive is larger than allowed.
         MalformedError: the compressed stream is damaged.
-        NotFoundError, MediumError, NoSpaceError: it cannot be read or decompressed.
+        NotFoundError, MediumError, NoSpaceError: the archive cannot be read or decompressed.
     """
     with ExitStack() as undo:
         directory = None
@@ -64,7 +62,7 @@ def open_archive(archive: Path | RegularFile, options: OpenOptions) -> RegularFi
 
 
 class ArchiveFile(Protocol):
-    """A new archive while it is written."""
+    """A new archive that is being written."""
 
     @property
     def path(self) -> Path:
@@ -73,7 +71,7 @@ class ArchiveFile(Protocol):
 
     @property
     def fd(self) -> int:
-        """The open file, empty at first."""
+        """The descriptor of the open file, which is empty at first."""
         ...
 
     def publish(self, size: int) -> None:
@@ -81,15 +79,15 @@ class ArchiveFile(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the file; an archive that was not published is removed."""
+        """Close the file; an unpublished archive is removed."""
         ...
 
 
 def create_archive(path: Path, options: OpenOptions) -> ArchiveFile:
-    """Begin a new archive, which replaces the file at ``path`` or is written to that pipe.
+    """Create an archive that, on publication, replaces the file or is written to the pipe ``path``.
 
     Raises:
-        LockedError, NotFoundError, MediumError, NoSpaceError: it cannot be written.
+        LockedError, NotFoundError, MediumError, NoSpaceError: ``path`` cannot be written.
         UsageError: ``path`` is neither a regular file nor a pipe.
     """
     return PipeWriter(path, options) if is_stream(path) else FileReplacement(path)

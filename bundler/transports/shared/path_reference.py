@@ -15,35 +15,35 @@ _NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
 
 
 class PathReference(Protocol):
-    """A ``Reference`` that begins with a path: ``TRANSPORT:PATH``, ``TRANSPORT:PATH:NAME``."""
+    """A ``Reference`` with a path: ``TRANSPORT:PATH`` or ``TRANSPORT:PATH:NAME``."""
 
     @property
     def transport(self) -> str:
-        """Name of the transport."""
+        """The name of the transport."""
         ...
 
     @property
     def path(self) -> str:
-        """Path of a file or directory."""
+        """The path of a file or directory."""
         ...
 
     @property
     def name(self) -> str | None:
-        """Name of the image, or ``@N`` for the image at index N; None if unset."""
+        """The name of the image, or ``@N`` for the image at position N, from 0; None if unset."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class UnnamedReference:
-    """``TRANSPORT:PATH``, where the path contains one image without a name."""
+    """``TRANSPORT:PATH``, for transports whose images have no names."""
 
     transport: str
     path: str
-    """Everything after the colon."""
+    """The text after the colon."""
 
     @property
     def name(self) -> None:
-        """None: the only image has no name."""
+        """Always None."""
         return
 
     def __str__(self) -> str:
@@ -51,10 +51,12 @@ class UnnamedReference:
 
 
 def check_index(reference: str, name: str) -> None:
-    """Check that a name which begins with ``@`` is ``@N``, with N of at most eight digits.
+    """Check that a name that begins with ``@`` is ``@N``, where N has at most eight digits.
+
+    ``reference`` is the subject of the message.
 
     Raises:
-        InvalidReferenceError: ``name`` is not ``@N``; ``reference`` is the subject of the message.
+        InvalidReferenceError: ``name`` is not of this form.
     """
     if not _INDEX.fullmatch(name):
         raise InvalidReferenceError(
@@ -63,7 +65,7 @@ def check_index(reference: str, name: str) -> None:
 
 
 def refuse_index(reference: PathReference) -> None:
-    """Refuse ``@N`` in the reference of a destination.
+    """Refuse a destination whose name is ``@N``: a position can only be read.
 
     Raises:
         UnsupportedError: the name is ``@N``.
@@ -76,11 +78,11 @@ def refuse_index(reference: PathReference) -> None:
         )
 
 
-def derived_name(path: str, name: str) -> tuple[str, str] | None:
-    """Return the repository and the tag of an image whose name is a tag, ``@N`` or empty.
+def derive_name(path: str, name: str) -> tuple[str, str] | None:
+    """Return a repository and a tag for an image whose name is a tag, ``@N`` or empty.
 
     The repository is derived from the last component of ``path``, without its suffix.
-    None if ``name`` is a reference with a repository of its own.
+    None: ``name`` already contains a repository.
     """
     stem = PurePath(path).stem.lower()
     repository = _NOT_IN_REPOSITORY.sub("-", stem).strip("-") or "image"

@@ -1,4 +1,4 @@
-"""The frame of transports whose references begin with a path."""
+"""Transport base class for references that begin with a path."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PathTransport:
-    """A transport that opens the path of a reference."""
+    """A transport whose sources and destinations are opened by path."""
 
     parse: Callable[[str], PathReference]
     open_source: Callable[[Path, OpenOptions], Source]
     open_destination: Callable[[Path, OpenOptions], Destination]
 
     def source(self, reference: PathReference, options: OpenOptions, /) -> Source:
-        """Open the path for reading; an error hints at the transport that can read it."""
+        """Open the path for reading; the hint of an error suggests a transport that can read it."""
         path = Path(reference.path)
         with transport_hint.add_transport_hint(path, reference.transport):
             return self.open_source(path, options)
 
     def destination(self, reference: PathReference, options: OpenOptions, /) -> Destination:
-        """Open the path for writing, and lock it.
+        """Open the path for writing, with a lock.
 
         Raises:
-            UnsupportedError: the name is ``@N``, which can only be read.
+            UnsupportedError: the name is ``@N``, which is allowed for sources only.
         """
         refuse_index(reference)
         return self.open_destination(Path(reference.path), options)

@@ -1,7 +1,7 @@
 """Pipes: standard input, standard output, and named pipes.
 
-A pipe has no offsets, so an archive is copied from a pipe, and written for a pipe, as a temporary
-file.
+A pipe cannot be read or written at an offset, so an archive that is read from a pipe or written to
+a pipe is stored in a temporary file.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.ports import OpenOptions
 
-# These may not permit a second open(), for example sockets.
+# These are duplicated, because open() fails if the stream is a socket.
 _STANDARD_STREAMS = {"/dev/stdin": 0, "/dev/fd/0": 0, "/dev/stdout": 1, "/dev/fd/1": 1}
-_POLL_INTERVAL = 0.5  # seconds until the cancellation is checked again
-_OPEN_INTERVAL = 0.05  # seconds until a named pipe without a reader is opened again
+_POLL_INTERVAL = 0.5  # seconds between checks of the cancellation
+_OPEN_INTERVAL = 0.05  # seconds between attempts to open a named pipe without a reader
 
 
 def is_stream(path: Path) -> bool:
-    """Report whether ``path`` can only be read or written once, from start to end."""
+    """Whether ``path`` is a pipe or a standard stream, which has no offsets."""
     if str(path) in _STANDARD_STREAMS:
         return True
     try:
@@ -39,10 +39,10 @@ def is_stream(path: Path) -> bool:
 
 
 class PipeReader:
-    """Reader of the stream at ``path``. Not thread-safe.
+    """Reader of a pipe. Not thread-safe.
 
     Raises:
-        MediumError: it cannot be read.
+        MediumError: the pipe cannot be read.
     """
 
     def __init__(self, path: Path, cancellation: Cancellation) -> None:
@@ -60,17 +60,17 @@ class PipeReader:
         self._poll.register(self._fd, select.POLLIN)
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most ``size`` bytes, or to the end."""
+        """Read at most ``size`` bytes; to the end if ``size`` is negative."""
         if size < 0:
             return b"".join(iter(lambda: self.read(BUFFER_SIZE), b""))
         buffer = bytearray(size)
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Wait for data and read some of it; return 0 at the end.
+        """Wait for data and read it; return the number of bytes, which is 0 at the end.
 
         Raises:
-            CancelledError: the run was cancelled while waiting.
+            CancelledError: the run was cancelled during the wait.
         """
         try:
             while not self._poll.poll(_POLL_INTERVAL * 1000):
@@ -93,9 +93,9 @@ class PipeReader:
 
 
 class PipeWriter:
-    """A file that is written to the stream at ``path`` when it is complete.
+    """A temporary file that is written to the pipe ``path`` when it is complete.
 
-    It has the interface of ``FileReplacement``.
+    It has the same interface as ``FileReplacement``.
     """
 
     def __init__(self, path: Path, options: OpenOptions) -> None:
@@ -108,7 +108,7 @@ class PipeWriter:
         """Write all ``size`` bytes to the pipe.
 
         Raises:
-            MediumError: the reader closed the pipe before its end.
+            MediumError: the reader closed the pipe early, or the pipe cannot be written.
         """
         try:
             pipe = self._open_pipe()
@@ -125,11 +125,11 @@ class PipeWriter:
             raise to_bundler_error(error, self._pipe_path, "cannot write") from error
 
     def close(self) -> None:
-        """Discard the file."""
+        """Remove the temporary file."""
         self._file.close()
 
     def _open_pipe(self) -> int:
-        """Wait until the pipe has a reader, and open it."""
+        """Open the pipe as soon as it has a reader."""
         standard = _STANDARD_STREAMS.get(str(self._pipe_path))
         if standard is not None:
             return os.dup(standard)

@@ -1,4 +1,4 @@
-"""Find the content that a set of roots needs, by walking the manifests of a destination."""
+"""Find the content that is reachable from roots, by walking the manifests of a destination."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Reachable:
-    """The manifests and the blobs that some roots need, in the order of the walk."""
+    """The manifests and blobs that are reachable from some roots, in the order of the walk."""
 
     manifests: dict[Digest, Descriptor] = field(default_factory=dict)
     blobs: dict[Digest, Descriptor] = field(default_factory=dict)
@@ -33,9 +33,12 @@ class Reachable:
 def find_reachable(
     roots: Iterable[Descriptor], read: Callable[[Descriptor], bytes | None]
 ) -> Reachable:
-    """Walk from ``roots``; ``read`` returns a manifest's bytes, None if it is absent.
+    """Find the manifests and blobs that are reachable from ``roots``.
 
-    An absent manifest is needed too, but nothing below it is found.
+    Args:
+        roots: the roots of the walk, which are part of the result.
+        read: returns the bytes of a manifest; None if it is absent, in which case the manifest
+            itself is in the result, but nothing below it.
 
     Raises:
         LimitError, MalformedError, UnsupportedError: a manifest cannot be parsed.
@@ -57,9 +60,9 @@ def find_reachable(
 
 
 def read_manifest(destination: ReadableDestination, descriptor: Descriptor) -> bytes | None:
-    """Return the bytes that are stored for a manifest, or None if it is absent.
+    """Return the stored bytes of a manifest, unverified; None if it is absent.
 
-    At most one byte more than the size limit is read.
+    A manifest that exceeds the size limit is cut off one byte after it.
     """
     try:
         with destination.open(Node.of(descriptor, "manifest")) as file:

@@ -1,4 +1,4 @@
-"""Large temporary files. They have no name, so they vanish when they are closed."""
+"""Large temporary files. They have no name, so they are removed when they are closed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _DEFAULT_DIRECTORY = Path("/var/tmp")  # noqa: S108 - the files have no names
 
 
 class ScratchFile:
-    """An empty temporary file, in the directory for large ones.
+    """A temporary file, which is empty at first.
 
     Args:
-        options: contain that directory.
-        default: the directory if the options contain none; ``/var/tmp`` if unset.
+        options: the directory for large temporary files.
+        default: the directory if the options contain none; None: ``/var/tmp``.
 
     Raises:
         MediumError, NoSpaceError: the file cannot be created.
@@ -41,15 +41,15 @@ class ScratchFile:
         self.fd = self._file.fileno()
 
     def reader(self, path: Path | None = None) -> RegularFile:
-        """Open the file from its start; ``path`` is its name in messages.
+        """Return a reader from the start of the file; ``path`` is its name in messages.
 
-        The caller closes the returned file, which stays readable after ``close``.
+        The caller closes the reader, which remains usable after ``close``.
         """
         os.lseek(self.fd, 0, os.SEEK_SET)
         return RegularFile(path or self.path, os.dup(self.fd))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, which is removed unless a reader is open."""
         self._file.close()
 
 
@@ -64,10 +64,10 @@ def copy_to_scratch(
     """Copy ``stream`` to a temporary file, which the caller closes.
 
     Args:
-        stream: read to its end.
+        stream: read to its end, and not closed.
         path: the name of the file in messages.
-        options: contain the cancellation and the directory for large temporary files.
-        default: the directory if the options contain none; ``/var/tmp`` if unset.
+        options: the cancellation, and the directory for large temporary files.
+        default: the directory if the options contain none; None: ``/var/tmp``.
         limit: the maximum size in bytes; None: no limit.
 
     Raises:

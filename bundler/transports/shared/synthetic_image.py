@@ -1,8 +1,8 @@
-"""Transports that read one image from files that contain no manifest.
+"""Base classes of transports that read one image from files that contain no manifest.
 
-The manifest and the config are created here, and the layers are open files. Such an image has no
-name, and such a transport cannot be written: it defines a subclass of ``SyntheticSource`` and one
-of ``ReadOnlyTransport``.
+The manifest and the config are created on reading; the layers are open files. The image has no
+name, and the transport is read-only. A transport defines a subclass of ``SyntheticSource`` and a
+subclass of ``ReadOnlyTransport``.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SyntheticImage:
-    """The root descriptor of an image, and its contents by digest.
+    """An image that was created from files: its root, and its content by digest.
 
-    The files of the layers are closed by their owner.
+    The owner of the layer files closes them.
     """
 
     root: Descriptor
@@ -47,7 +47,7 @@ class SyntheticImage:
     def create(
         cls, config: Mapping[str, object], layers: Sequence[tuple[Descriptor, RegularFile]]
     ) -> Self:
-        """Create the manifest of ``config`` and ``layers``, encoded as containers/image does it."""
+        """Create an image of ``config`` and ``layers``, encoded as containers/image encodes it."""
         contents: dict[Digest, bytes | RegularFile] = {entry.digest: file for entry, file in layers}
 
         def add(value: Mapping[str, object], media_type: str) -> Descriptor:
@@ -66,14 +66,12 @@ class SyntheticImage:
 
 
 class SyntheticSource(SynthesizesManifests, ABC):
-    """Source of one image without a name, which is created when it is first read.
-
-    Its methods may be called by several threads at once.
+    """Source of one unnamed image, which is created when it is first read.
 
     Args:
-        reference: the name of the image in messages.
-        options: the cancellation, and the directory for temporary files.
-        resources: the open files, which this source closes.
+        reference: the subject of messages.
+        options: the cancellation, and the directory for large temporary files.
+        resources: the open files, which ``close`` closes.
     """
 
     def __init__(
@@ -87,13 +85,13 @@ class SyntheticSource(SynthesizesManifests, ABC):
 
     @abstractmethod
     def create(self) -> SyntheticImage:
-        """Create the image; called once, by one thread."""
+        """Create the image. Called once."""
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root of the only image.
 
         Raises:
-            NotFoundError: a name is given.
+            NotFoundError: ``name`` is not None.
             LimitError, MalformedError, UnsupportedError: the image cannot be created.
         """
         if name is not None:
@@ -105,22 +103,22 @@ class SyntheticSource(SynthesizesManifests, ABC):
         """Open the manifest, the config or a layer.
 
         Raises:
-            NotFoundError: the image has no such part.
+            NotFoundError: the digest is not part of the image.
         """
         content = self._created().contents.get(target.digest) if target.digest else None
         if content is None:
-            raise NotFoundError(f"{self.subject}: it does not hold {target.digest}")
+            raise NotFoundError(f"{self.subject}: {target.digest} is not part of the image")
         if isinstance(content, bytes):
             yield BytesIO(content[offset:])
         else:
             yield FileSlice(content, offset, content.size - offset)
 
     def close(self) -> None:
-        """Close all files."""
+        """Close the files."""
         self.resources.close()
 
-    def verified_reader(self, file: RegularFile, subject: str) -> VerifiedReader:
-        """Return a reader that computes the digest of ``file`` and honours the cancellation."""
+    def create_hashing_reader(self, file: RegularFile, subject: str) -> VerifiedReader:
+        """Return a reader that computes the digest of ``file`` and checks the cancellation."""
         return VerifiedReader(
             FileSlice(file, 0, file.size),
             subject,
@@ -137,18 +135,18 @@ class SyntheticSource(SynthesizesManifests, ABC):
 
 
 class ReadOnlyTransport:
-    """Base of a transport that cannot be written."""
+    """Base class of a read-only transport."""
 
     hint: ClassVar[str]
-    """What to write instead."""
+    """The hint of the error: other transports to write to."""
 
     def destination(self, reference: UnnamedReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
-        """Raise a ``ReadOnlyTransportError``."""
+        """Raise ``ReadOnlyTransportError``."""
         raise ReadOnlyTransportError(str(reference), reference.transport, hint=self.hint)
 
 
-def history_entry(diff_id: Digest, created: str, comment: str) -> dict[str, object]:
-    """Return the history of a layer that was added unchanged."""
+def create_history_entry(diff_id: Digest, created: str, comment: str) -> dict[str, object]:
+    """Create the history entry of a layer, in the form that Docker gives to ``ADD``."""
     return {
         "created": created,
         "created_by": f"/bin/sh -c #(nop) ADD file:{diff_id.hex} in /",

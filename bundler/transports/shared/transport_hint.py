@@ -1,4 +1,4 @@
-"""Suggest another transport when a path cannot be read by the one that was given."""
+"""Suggest another transport if the given one cannot read a path."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 @contextmanager
 def add_transport_hint(path: Path, transport: str) -> Iterator[None]:
-    """Set the hint of an error that ``transport`` raises while it opens ``path``."""
+    """Add a hint to an error that ``transport`` raises while it opens ``path``."""
     try:
         yield
     except (IntegrityError, NotFoundError, UnsupportedError) as error:
         error.hint = suggest_reference(path, transport) or error.hint
         if error.hint is None and isinstance(error, IntegrityError) and path.is_file():
-            error.hint = "the file is damaged, or only part of one: fetch or make it again"
+            error.hint = "the file is damaged or incomplete: download or create it again"
         raise
 
 
 def suggest_reference(path: Path, transport: str) -> str | None:
-    """Return a hint with the reference that can read ``path``; None if it is unknown.
+    """Return a hint with a reference that can read ``path``; None: no suggestion.
 
-    Only the names of files are examined.
+    The suggestion depends on file names only; no file is read.
     """
     if path.is_dir():
         if transport != "oci" and (path / "index.json").is_file():
@@ -35,5 +35,5 @@ def suggest_reference(path: Path, transport: str) -> str | None:
         if transport != "dir" and (path / "manifest.json").is_file():
             return f"it is one image in a directory: dir:{path}"
     elif path.is_file() and transport in ("dir", "oci"):
-        return f"it is a file, as oci-archive:{path} or docker-archive:{path} is"
+        return f"it is a file: try oci-archive:{path} or docker-archive:{path}"
     return None

@@ -21,7 +21,7 @@ from bundler.transports.shared.synthetic_image import (
     ReadOnlyTransport,
     SyntheticImage,
     SyntheticSource,
-    history_entry,
+    create_history_entry,
 )
 from bundler.transports.sif import file_format, squashfs_layer
 
@@ -53,7 +53,7 @@ class SifSource(SyntheticSource):
         programs = {} if script is None else {_SCRIPT: script}
         layer = squashfs_layer.create_layer(self._file, self._sif, programs, self.options)
         self.resources.enter_context(layer)
-        content = self.verified_reader(layer, self.subject)
+        content = self.create_hashing_reader(layer, self.subject)
         drain(content)
         blob = content.descriptor()
         entry = Descriptor(media_types.OCI_LAYER, blob.digest, blob.size)
@@ -116,7 +116,7 @@ def _create_config(sif: SifFile, command: str, diff_id: Digest) -> dict[str, obj
         "config": {"Cmd": [command]},
         "rootfs": {"type": "layers", "diff_ids": [diff_id.text]},
         "history": [
-            history_entry(diff_id, created, f"imported from SIF, uuid: {sif.id}"),
+            create_history_entry(diff_id, created, f"imported from SIF, uuid: {sif.id}"),
             {
                 "created": created,
                 "created_by": '/bin/sh -c #(nop) CMD ["bash"]',

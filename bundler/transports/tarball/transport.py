@@ -28,7 +28,7 @@ from bundler.transports.shared.synthetic_image import (
     ReadOnlyTransport,
     SyntheticImage,
     SyntheticSource,
-    history_entry,
+    create_history_entry,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class TarballSource(SyntheticSource):
     def _read_layer(self, file: RegularFile) -> _Layer:
         """Compute the digests of a file, compressed and uncompressed."""
         subject = f"{self.subject}: {file.path}"
-        stored = self.verified_reader(file, subject)
+        stored = self.create_hashing_reader(file, subject)
         compression = decompress.detect(FileSlice(file, 0, decompress.MAGIC_SIZE).read())
         plain = stored
         if compression is not None:
@@ -140,7 +140,9 @@ def _create_config(layers: Sequence[_Layer]) -> dict[str, object]:
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id.text for layer in layers]},
         "history": [
-            history_entry(layer.diff_id, timestamps.format_nanoseconds(layer.modified), _COMMENT)
+            create_history_entry(
+                layer.diff_id, timestamps.format_nanoseconds(layer.modified), _COMMENT
+            )
             for layer in layers
         ],
     }

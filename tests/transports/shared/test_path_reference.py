@@ -6,7 +6,7 @@ import pytest
 
 from bundler.errors import InvalidReferenceError, UnsupportedError
 from bundler.transports.oci_layout.reference import LayoutReference
-from bundler.transports.shared.path_reference import check_index, derived_name, refuse_index
+from bundler.transports.shared.path_reference import check_index, derive_name, refuse_index
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from bundler.transports.shared.path_reference import check_index, derived_name, 
     ],
 )
 def test_name_is_derived_from_the_path_unless_it_has_a_repository(path, name, expected):
-    assert derived_name(path, name) == expected
+    assert derive_name(path, name) == expected
 
 
 @pytest.mark.parametrize("name", ["@", "@x", "@-1", "@1 ", "@²", "@123456789"])

@@ -38,8 +38,8 @@ def places(tmp_path: Path) -> Path:
         ("docker-archive:directory", "dir:"),
         ("dir:file", "oci-archive:"),
         ("oci:file:1", "docker-archive:"),
-        ("oci-archive:file", "fetch or make it again"),
-        ("docker-archive:file", "fetch or make it again"),
+        ("oci-archive:file", "download or create it again"),
+        ("docker-archive:file", "download or create it again"),
     ],
 )
 def test_hint_names_the_transport_that_reads_the_path(places: Path, named: str, meant: str) -> None:

@@ -71,10 +71,10 @@ def refuse_index(reference: PathReference) -> None:
         UnsupportedError: the name is ``@N``.
     """
     if reference.name is not None and reference.name.startswith("@"):
-        front = f"{reference.transport}:{reference.path}"
+        location = f"{reference.transport}:{reference.path}"
         raise UnsupportedError(
-            f"{front}:{reference.name}: an index cannot be written",
-            hint=f"give the image a name: {front}:NAME",
+            f"{location}:{reference.name}: an index cannot be written",
+            hint=f"give the image a name: {location}:NAME",
         )
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.transports.shared import transport_hint
 from bundler.transports.shared.path_reference import PathReference, refuse_index
+from bundler.transports.shared.transport_hint import add_transport_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ class PathTransport:
     def source(self, reference: PathReference, options: OpenOptions, /) -> Source:
         """Open the path for reading; the hint of an error suggests a transport that can read it."""
         path = Path(reference.path)
-        with transport_hint.add_transport_hint(path, reference.transport):
+        with add_transport_hint(path, reference.transport):
             return self.open_source(path, options)
 
     def destination(self, reference: PathReference, options: OpenOptions, /) -> Destination:

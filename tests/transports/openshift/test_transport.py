@@ -1,20 +1,14 @@
-"""Transports that are known by name only say so, and say where else to look."""
+"""Image streams of OpenShift are parsed and refused."""
 
 from __future__ import annotations
 
 import pytest
 
 from bundler import transports
-from bundler.errors import InvalidReferenceError, UnavailableTransportError, UnsupportedError
+from bundler.errors import InvalidReferenceError, UnsupportedError
 from bundler.ports import OpenOptions
 
 OPTIONS = OpenOptions(settings=None)
-
-
-def test_ostree_is_not_available():
-    with pytest.raises(UnavailableTransportError) as raised:
-        transports.parse("ostree:app@/ostree/repo")
-    assert raised.value.transport == "ostree"
 
 
 def test_image_stream_is_parsed_and_refused():

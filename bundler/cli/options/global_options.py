@@ -1,19 +1,20 @@
 """Options of the whole program, accepted before and after the command.
 
 The parsed values are kept in the metadata of the click context, and ``read`` returns them as one
-value. ``--help`` imports this module, so it imports nothing heavy,
-not even dataclasses.
+value. ``--help`` imports this module, so it imports neither pathlib nor dataclasses.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from bundler.cli.options import duration
 from bundler.errors import UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _KEY = "bundler.global_options"
 _PATHS = {"policy", "registries_conf", "tls_details", "tmpdir"}
@@ -52,6 +53,8 @@ class ProgramOptions(NamedTuple):
 
 def read(context: click.Context) -> ProgramOptions:
     """Return the options that were parsed so far in ``context`` and its parents."""
+    from pathlib import Path  # noqa: PLC0415 - not for --help
+
     values = dict(context.meta.get(_KEY, {}))
     paths = {name: Path(values[name]) for name in _PATHS & values.keys()}
     return ProgramOptions(**values | paths)

@@ -17,6 +17,10 @@ from bundler.cli.frontends.skopeo.arguments.flag_tables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_ALL = "Copy all images of an index (default: the one for this machine)."
+_DIFFERENT = {"copy": {"all": _ALL}, "sync": {"all": _ALL}}
+"""Help texts by command and flag, where Skopeo's default differs from the native one."""
+
 
 def format_help(command: SkopeoCommand) -> str:
     """Return the help for ``command``, which may be the program itself."""
@@ -34,13 +38,14 @@ def format_help(command: SkopeoCommand) -> str:
     native = airbundle.get_command(context, command.name)
     usage = " ".join(filter(None, ("skopeo", command.name, "[flags]", command.arguments)))
     summary = f"{native.get_short_help_str(200)}\n\n" if native else ""
-    flags = _format_flags(command, _find_help_texts(native) if native else {})
+    texts = (_find_help_texts(native) if native else {}) | _DIFFERENT.get(command.name, {})
+    flags = _format_flags(command, texts)
     return f"{summary}Usage:\n  {usage}\n\n{flags}"
 
 
 def _format_flags(command: SkopeoCommand, texts: Mapping[str, str]) -> str:
-    shown = sorted(command.find_flags().values(), key=lambda flag: flag.name)
-    rows = [(_format_flag(flag), texts.get(flag.name, "")) for flag in shown if not flag.hidden]
+    flags = sorted(command.find_flags().values(), key=lambda flag: flag.name)
+    rows = [(_format_flag(flag), texts.get(flag.name, "")) for flag in flags if not flag.hidden]
     width = max(len(spelling) for spelling, _ in rows) + 3
     return "Flags:\n" + "".join(f"{left:<{width}}{right}".rstrip() + "\n" for left, right in rows)
 

@@ -50,6 +50,22 @@ class ProgramOptions(NamedTuple):
         if prefix and not (prefix.isascii() and prefix.isprintable()):
             raise UsageError("--user-agent-prefix: not printable ASCII")
 
+    def refuse_policy(self, command: str) -> None:
+        """Refuse ``--policy`` and ``--require-signed`` for a command that does not evaluate them.
+
+        Raises:
+            UnsupportedError: if one of them was given.
+        """
+        for name, given in (
+            ("--require-signed", self.require_signed),
+            ("--policy", self.policy is not None),
+        ):
+            if given:
+                raise UnsupportedError(
+                    f"{name}: unsupported, since {command} does not evaluate policy.json",
+                    hint="import --key FILE.pub accepts only bundles that this key has signed",
+                )
+
 
 def read(context: click.Context) -> ProgramOptions:
     """Return the options that were parsed so far in ``context`` and its parents."""

@@ -80,6 +80,7 @@ def export(
     MANIFEST is a bundle manifest, a file of one reference per line, or a skopeo sync file. Content
     that DESTINATION already has is hashed again and kept; an interrupted export continues.
     """
+    context.options.refuse_policy("export")
     if bool(sign_keys) == unsigned and not dry_run:
         raise UsageError(
             "--sign-key and --unsigned exclude one another" if unsigned else "no key to sign with",

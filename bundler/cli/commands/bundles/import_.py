@@ -88,6 +88,7 @@ def import_(
     TARGET is docker://HOST[:PORT][/PREFIX], oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
     these and further settings.
     """
+    context.options.refuse_policy("import")
     public = signing_keys.read_public_keys(trusted)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
 

@@ -27,6 +27,7 @@ def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: 
     Prints which images moved, are new or are gone since the last lock file. ``airbundle export
     --locked`` exports the same content again.
     """
+    context.options.refuse_policy("lock")
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 

@@ -47,6 +47,7 @@ def plan(
     With DESTINATION, content that it already has is not counted, and its free space is compared.
     Nothing is written.
     """
+    context.options.refuse_policy("plan")
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 

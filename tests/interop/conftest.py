@@ -1,4 +1,4 @@
-"""Real registries, one of each kind for a test process; every test has repositories of its own."""
+"""Real registries, one of each kind per test process; every test has its own repositories."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def token_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers
 
 @pytest.fixture
 def repository() -> str:
-    """The name of a repository that no other test uses."""
+    """The name of a repository that only this test uses."""
     return f"tests/{uuid.uuid4().hex[:12]}"
 
 
@@ -66,7 +66,7 @@ def airbundle(tmp_path: Path) -> servers.Client:
 
 @pytest.fixture
 def clients(tmp_path: Path) -> Callable[[str], servers.Client]:
-    """Our program under both of its names, and Skopeo, by name."""
+    """Create airbundle, airbundle under Skopeo's name, or Skopeo, by name."""
 
     def make(name: str) -> servers.Client:
         home = tmp_path / name
@@ -100,7 +100,7 @@ def layout(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the keys ``ours`` and ``theirs``."""
+    """A directory with the key pairs ``ours`` and ``theirs``."""
     directory = tmp_path_factory.mktemp("keys")
     home = servers.Client(servers.AIRBUNDLE, directory, servers.CHECKOUT)
     for name in ("ours", "theirs"):
@@ -110,8 +110,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bundle(airbundle: servers.Client, layout: Path, keys: Path, tmp_path: Path) -> Path:
-    """A good bundle of two images, signed by ``ours``."""
-    wanted = tmp_path / "wanted.yaml"
-    wanted.write_text(f"images: ['oci:{layout}:app:1', 'oci:{layout}:tool:1']\n")
-    airbundle.ok("export", wanted, tmp_path / "bundle", "--sign-key", keys / "ours.key")
+    """A valid bundle of two images, signed by ``ours``."""
+    manifest = tmp_path / "manifest.yaml"
+    manifest.write_text(f"images: ['oci:{layout}:app:1', 'oci:{layout}:tool:1']\n")
+    airbundle.ok("export", manifest, tmp_path / "bundle", "--sign-key", keys / "ours.key")
     return tmp_path / "bundle"

@@ -1,6 +1,7 @@
-"""Real container engines, each with a home of its own, stopped for certain.
+"""Real container engines, each with its own home directory, which are always stopped.
 
-Docker and containerd run for root only: a test that starts one is marked so (tests/kernel.py).
+Docker and containerd require root: a test that starts one is marked with that right
+(tests/kernel.py).
 """
 
 from __future__ import annotations
@@ -20,62 +21,62 @@ if TYPE_CHECKING:
 
 @contextmanager
 def podman() -> Iterator[servers.Client]:
-    """The command, with a storage of its own."""
-    with home() as place:
-        yield servers.Client((servers.program("podman"), *podman_flags(place)), place)
+    """The command, with its own storage."""
+    with home() as directory:
+        yield servers.Client((servers.program("podman"), *podman_flags(directory)), directory)
 
 
 @contextmanager
 def podman_service() -> Iterator[str]:
-    """Podman's imitation of Docker's API; yields its ``unix://…``."""
-    with home() as place:
-        host = f"unix://{place}/podman.sock"
-        command = [servers.program("podman"), *podman_flags(place)]
-        with _running([*command, "system", "service", "--time=0", host], place, "podman.sock"):
+    """Podman's implementation of the Docker API; yields its URL, ``unix://…``."""
+    with home() as directory:
+        host = f"unix://{directory}/podman.sock"
+        command = [servers.program("podman"), *podman_flags(directory)]
+        with _running([*command, "system", "service", "--time=0", host], directory, "podman.sock"):
             yield host
 
 
 @contextmanager
 def dockerd() -> Iterator[str]:
-    """Docker, without a network; yields its ``unix://…``."""
-    with home() as place:
-        host = f"unix://{place}/docker.sock"
+    """Docker without a network; yields its URL, ``unix://…``."""
+    with home() as directory:
+        host = f"unix://{directory}/docker.sock"
         command = [
             servers.program("dockerd"),
             *("--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"),
-            *("--data-root", f"{place}/data", "--exec-root", f"{place}/exec"),
-            *("--pidfile", f"{place}/docker.pid", "--host", host),
+            *("--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"),
+            *("--pidfile", f"{directory}/docker.pid", "--host", host),
         ]
-        with _running(command, place, "docker.sock"):
+        with _running(command, directory, "docker.sock"):
             yield host
 
 
 @contextmanager
 def containerd() -> Iterator[servers.Client]:
-    """containerd, by its command ``ctr``."""
-    with home() as place:
-        configuration = place / "config.toml"
+    """containerd; yields its client ``ctr``."""
+    with home() as directory:
+        configuration = directory / "config.toml"
         configuration.write_text(
             "version = 2\n"
-            f"root = '{place}/root'\nstate = '{place}/state'\n"
+            f"root = '{directory}/root'\nstate = '{directory}/state'\n"
             "disabled_plugins = ['io.containerd.grpc.v1.cri']\n"
-            f"[grpc]\naddress = '{place}/containerd.sock'\n"
+            f"[grpc]\naddress = '{directory}/containerd.sock'\n"
         )
         command = [servers.program("containerd"), "--config", str(configuration)]
-        with _running(command, place, "containerd.sock"):
-            ctr = (servers.program("ctr"), "--address", f"{place}/containerd.sock")
-            yield servers.Client(ctr, place)
+        with _running(command, directory, "containerd.sock"):
+            ctr = (servers.program("ctr"), "--address", f"{directory}/containerd.sock")
+            yield servers.Client(ctr, directory)
 
 
 @contextmanager
 def home() -> Iterator[Path]:
-    """A directory with a short path: longer ones do not fit into the name of a socket."""
+    """A directory with a short path, because the path of a socket is limited to 107 bytes."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         yield Path(home)
 
 
 def podman_flags(home: Path, driver: str = "vfs") -> tuple[str, ...]:
-    """Where podman keeps everything, and what it does without."""
+    """Options that place all files of podman below its home, and disable what it does not need."""
     return (
         *("--root", f"{home}/root", "--runroot", f"{home}/run", "--storage-driver", driver),
         *("--events-backend", "file", "--cgroup-manager", "cgroupfs"),
@@ -84,7 +85,7 @@ def podman_flags(home: Path, driver: str = "vfs") -> tuple[str, ...]:
 
 @contextmanager
 def _running(command: list[str], home: Path, socket: str) -> Iterator[None]:
-    """Run a server until the block ends; it answers once its socket is there."""
+    """Run a server until the block ends; yield when its socket exists."""
     # Should the tests be killed, it goes with them.
     command = [servers.program("setpriv"), "--pdeathsig", "TERM", *command]
     environment = {**servers.Client((), home).env(), "TMPDIR": str(home)}

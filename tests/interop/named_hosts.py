@@ -36,7 +36,7 @@ _UP = 0x1
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReceivedRequest:
     """One request that a server received."""
 
     host: str
@@ -46,27 +46,31 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """A command that ended, and the requests that it made."""
+class Run:
+    """A command that has ended, and the requests that it made."""
 
     status: int
     stdout: str
     stderr: str
-    asked: tuple[Asked, ...]
+    received_requests: tuple[ReceivedRequest, ...]
 
     @property
     def hosts(self) -> set[str]:
-        """The names that requests were made to."""
-        return {one.host for one in self.asked}
+        """The hosts of the requests."""
+        return {one.host for one in self.received_requests}
 
-    def given_password(self) -> set[str]:
-        """The names that received the password."""
-        return {one.host for one in self.asked if (one.authorization or "").startswith("Basic ")}
+    def password_receivers(self) -> set[str]:
+        """The hosts that received the password."""
+        return {
+            one.host
+            for one in self.received_requests
+            if (one.authorization or "").startswith("Basic ")
+        }
 
 
 @dataclass(frozen=True, slots=True)
-class Hosts:
-    """The names that exist, and how the registry behind them behaves."""
+class NamedHosts:
+    """The host names that exist, and the behaviour of the registry behind them."""
 
     directory: Path
     names: tuple[str, ...]
@@ -89,8 +93,8 @@ class Hosts:
         lines = [f"127.0.0.{number} {name}" for number, name in enumerate(self.names, 2)]
         (self.directory / "hosts").write_text("\n".join(["127.0.0.1 localhost", *lines, ""]))
 
-    def run(self, client: servers.Client, *commands: tuple[object, ...]) -> list[Ran]:
-        """Run commands one after the other; the registry keeps what they push."""
+    def run(self, client: servers.Client, *commands: tuple[object, ...]) -> list[Run]:
+        """Run commands one after the other; the registry keeps the images that they push."""
         plan = {
             "server": str(self.directory / "server.pem"),
             "realm": self.realm,
@@ -107,7 +111,7 @@ class Hosts:
             exec "$@"
         """
         inside = ("sh", "-c", script, "sh", str(self.directory / "hosts"))
-        ran = subprocess.run(
+        result = subprocess.run(
             [*kernel.namespace("net", "mount"), *inside, sys.executable, "-m", __name__],
             input=json.dumps(plan),
             capture_output=True,
@@ -115,10 +119,13 @@ class Hosts:
             cwd=Path(__file__).parents[2],
             check=False,
         )
-        assert ran.returncode == 0, ran.stderr
+        assert result.returncode == 0, result.stderr
         return [
-            Ran(asked=tuple(Asked(**one) for one in found.pop("asked")), **found)
-            for found in json.loads(ran.stdout)
+            Run(
+                received_requests=tuple(ReceivedRequest(**one) for one in found.pop("asked")),
+                **found,
+            )
+            for found in json.loads(result.stdout)
         ]
 
 
@@ -142,18 +149,20 @@ def _main(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _run(registry: FakeRegistry, command: list[str], environment: dict[str, str]) -> dict[str, Any]:
     before = len(registry.requests)
-    ran = subprocess.run(
+    result = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    asked = [
-        Asked(one.headers.get("host", ""), one.method, one.target, one.headers.get("authorization"))
+    received_requests = [
+        ReceivedRequest(
+            one.headers.get("host", ""), one.method, one.target, one.headers.get("authorization")
+        )
         for one in registry.requests[before:]
     ]
     return {
-        "status": ran.returncode,
-        "stdout": ran.stdout,
-        "stderr": ran.stderr,
-        "asked": [asdict(one) for one in asked],
+        "status": result.returncode,
+        "stdout": result.stdout,
+        "stderr": result.stderr,
+        "asked": [asdict(one) for one in received_requests],
     }
 
 

@@ -1,4 +1,4 @@
-"""A client of the image proxy: it starts a program, and speaks with it as bootc and ostree do."""
+"""A client of the image proxy, which uses it as bootc and ostree do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_PACKET = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer, with the pipes that came beside it."""
+    """One reply, with the pipes that were sent with it."""
 
     success: bool
     value: Any
@@ -32,52 +32,52 @@ class Reply:
 
 
 class Proxy:
-    """A running proxy, by the socket that leads to it."""
+    """A running proxy, reached by its socket."""
 
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
 
     def send(self, packet: bytes) -> None:
-        """Send a packet as it is."""
+        """Send a packet unchanged."""
         self.channel.send(packet)
 
     def receive(self) -> Reply | None:
-        """The next answer; None: the proxy has gone."""
+        """Receive the next reply; None if the proxy has closed the socket."""
         try:
             packet, descriptors, _, _ = socket.recv_fds(self.channel, MAX_PACKET, 8)
         except ConnectionResetError:
             return None
         if not packet:
             return None
-        said = json.loads(packet)
+        output = json.loads(packet)
         return Reply(
-            said["success"],
-            said["value"],
-            said["pipeid"],
-            said.get("error_code", ""),
-            said["error"],
+            output["success"],
+            output["value"],
+            output["pipeid"],
+            output.get("error_code", ""),
+            output["error"],
             tuple(descriptors),
         )
 
     def call(self, method: str, *arguments: object) -> Reply:
-        """Ask, and wait for the answer."""
+        """Send a request and return its reply."""
         self.send(json.dumps({"method": method, "args": arguments}).encode())
         reply = self.receive()
         assert reply is not None, f"{method} ended the proxy"
         return reply
 
     def value(self, method: str, *arguments: object) -> Any:
-        """The value of an answer that must be a good one."""
+        """Send a request that must succeed; return the value of its reply."""
         reply = self.call(method, *arguments)
         assert reply.success, reply.error
         return reply.value
 
     def fetch(self, method: str, *arguments: object) -> tuple[Any, bytes, Reply]:
-        """The value, what comes through the pipe, and the answer to the question how it went."""
+        """Return the value, the content of the pipe, and the reply to ``FinishPipe``."""
         reply = self.call(method, *arguments)
         assert reply.success, reply.error
         (descriptor,) = reply.descriptors
-        # The proxy ends the pipe only when it is asked to: one reads while one asks.
+        # The proxy closes the pipe only after FinishPipe, so the pipe is read during the request.
         read: list[bytes] = []
         reader = threading.Thread(target=lambda: read.append(read_all(descriptor)))
         reader.start()
@@ -89,7 +89,7 @@ class Proxy:
 @contextmanager
 def proxy(client: Client, *arguments: str) -> Iterator[tuple[Proxy, subprocess.Popen[str]]]:
     """Start ``client`` as a proxy; it is killed if it still runs when the block ends."""
-    ours, theirs = pair()
+    ours, theirs = create_socket_pair()
     with ours:
         process = subprocess.Popen(
             [*client.command, "experimental-image-proxy", *arguments],
@@ -108,14 +108,14 @@ def proxy(client: Client, *arguments: str) -> Iterator[tuple[Proxy, subprocess.P
                 process.kill()
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
-    """Two sockets that are connected; nobody waits for ever at the first."""
+def create_socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Create two connected sockets; the first has a time limit."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(30)
     return ours, theirs
 
 
 def read_all(descriptor: int) -> bytes:
-    """All that a pipe has to say; it is closed then."""
+    """Read a pipe to its end and close it."""
     with os.fdopen(descriptor, "rb") as pipe:
         return pipe.read()

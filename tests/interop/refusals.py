@@ -1,4 +1,4 @@
-"""What a refusal looks like, and the commands that are refused."""
+"""Commands that are refused, and the form of every refusal."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from tests.interop import servers
 
 
-def refused(
-    ran: subprocess.CompletedProcess[str], status: int, *words: str, hint: bool = True
+def assert_refused(
+    result: subprocess.CompletedProcess[str], status: int, *words: str, hint: bool = True
 ) -> None:
-    """One error with all ``words`` in it, the next step, and no traceback."""
-    said = ran.stderr
-    assert ran.returncode == status, said + ran.stdout
-    assert "Traceback" not in said
-    assert "internal error" not in said
-    errors = [line for line in said.splitlines() if line.startswith("airbundle: error: ")]
-    assert len(errors) == 1, said
-    told = said[said.index(errors[0]) :]
-    assert [word for word in words if word not in told] == [], said
+    """Assert that stderr holds one error with all ``words``, a hint, and no traceback."""
+    output = result.stderr
+    assert result.returncode == status, output + result.stdout
+    assert "Traceback" not in output
+    assert "internal error" not in output
+    errors = [line for line in output.splitlines() if line.startswith("airbundle: error: ")]
+    assert len(errors) == 1, output
+    message = output[output.index(errors[0]) :]
+    assert [word for word in words if word not in message] == [], output
     if hint:
-        assert "\nhint: " in told, said
+        assert "\nhint: " in message, output
 
 
 def copy_from(

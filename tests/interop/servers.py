@@ -1,7 +1,7 @@
-"""Real servers and clients, started on free loopback ports and stopped for certain.
+"""Real servers and clients on free loopback ports, which are always stopped.
 
-Every server is a context manager that yields only after it answers. Where a program is missing,
-``MissingProgramError`` says which Debian package brings it.
+Every server is a context manager that yields when the server answers. If a program is missing,
+``MissingProgramError`` names its Debian package.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ CHECKOUT = {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 class MissingProgramError(Exception):
-    """A program that a test cannot do without."""
+    """A program that the tests require is not installed."""
 
 
 def program(name: str) -> str:
-    """The path of a program.
+    """Return the path of a program.
 
     Raises:
         MissingProgramError: it is not installed.
@@ -96,14 +96,14 @@ class Registry:
 
 @contextmanager
 def registry(directory: Path, **sections: object) -> Iterator[Registry]:
-    """Plain HTTP, with deletion; ``sections`` are added to its configuration."""
+    """Plain HTTP, with deletion; ``sections`` are added to the configuration."""
     with _docker_registry(directory, {}, sections) as host:
         yield Registry(host, directory / "storage")
 
 
 @contextmanager
 def tls_registry(directory: Path) -> Iterator[Registry]:
-    """HTTPS with a certificate of its own authority, and one htpasswd user."""
+    """HTTPS with a certificate of a private authority, and one htpasswd user."""
     directory.mkdir(parents=True, exist_ok=True)
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1", "localhost")
@@ -124,7 +124,7 @@ def tls_registry(directory: Path) -> Iterator[Registry]:
 
 @contextmanager
 def token_registry(directory: Path) -> Iterator[Registry]:
-    """Plain HTTP with bearer tokens from an issuer in this process."""
+    """Plain HTTP with bearer tokens of an issuer in this process."""
     directory.mkdir(parents=True, exist_ok=True)
     with TokenIssuer.running("bob", "battery staple") as issuer:
         bundle = directory / "issuer.pem"
@@ -147,10 +147,10 @@ def token_registry(directory: Path) -> Iterator[Registry]:
 
 @dataclass
 class TokenIssuer:
-    """A token server as the distribution specification describes it, by GET.
+    """A token service as the distribution specification describes it, by GET.
 
-    ``says`` is the ``expires_in`` that a client is told, ``lasts`` how long the registry really
-    takes the token, both in seconds; they may be changed while it runs.
+    ``reported_lifetime`` is the ``expires_in`` of a token, ``lifetime`` the time for which the
+    registry accepts it, both in seconds; they may be changed while the issuer runs.
     """
 
     username: str
@@ -160,22 +160,22 @@ class TokenIssuer:
     port: int = 0
     name: str = "tests"
     service: str = "registry"
-    says: int = 300
-    lasts: float = 300
+    reported_lifetime: int = 300
+    lifetime: float = 300
     issued: list[str] = field(default_factory=list)
     """The scopes of every token that was given out, in order."""
 
     @property
     def realm(self) -> str:
-        """Where a client asks for tokens."""
+        """The URL of the token service."""
         return f"http://127.0.0.1:{self.port}/token"
 
     @classmethod
     @contextmanager
     def running(cls, username: str, password: str) -> Iterator[TokenIssuer]:
-        """An issuer that answers until the block ends."""
+        """Run an issuer until the block ends."""
         key = rsa.generate_private_key(65537, 2048)
-        issuer = cls(username, password, key, _self_signed(key))
+        issuer = cls(username, password, key, _write_certificate(key))
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -201,14 +201,14 @@ class TokenIssuer:
                 thread.join()
 
     def answer(self, path: str, authorization: str | None) -> tuple[int, dict[str, object]]:
-        """The status and body for one request."""
+        """Return the status and the body for one request."""
         basic = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
         if authorization != f"Basic {basic}":
             error = {"code": "UNAUTHORIZED", "message": "wrong or no password"}
             return 401, {"errors": [error]}
         scopes = parse_qs(urlsplit(path).query).get("scope", [])
         self.issued.append(" ".join(scopes))
-        return 200, {"token": self._token(scopes), "expires_in": self.says}
+        return 200, {"token": self._token(scopes), "expires_in": self.reported_lifetime}
 
     def _token(self, scopes: list[str]) -> str:
         access = []
@@ -224,7 +224,7 @@ class TokenIssuer:
             "aud": self.service,
             "nbf": now - 3600,
             "iat": now,
-            "exp": int(now + self.lasts - REGISTRY_LEEWAY),
+            "exp": int(now + self.lifetime - REGISTRY_LEEWAY),
             "jti": str(len(self.issued)),
             "access": access,
         }
@@ -235,9 +235,9 @@ class TokenIssuer:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A command line program with a home directory of its own.
+    """A command line program with its own home directory.
 
-    ``command`` is its beginning; calling the client runs it to its end.
+    ``command`` is the start of every command line; a call of the client runs it to its end.
     """
 
     command: tuple[str, ...]
@@ -245,7 +245,7 @@ class Client:
     environment: dict[str, str] = field(default_factory=dict)
 
     def env(self) -> dict[str, str]:
-        """All that the program sees of the environment."""
+        """Return the complete environment of the program."""
         return {
             "PATH": os.environ["PATH"],  # noqa: TID251 - programs are found where the tests find them
             "HOME": str(self.home),
@@ -257,7 +257,7 @@ class Client:
     def __call__(
         self, *arguments: object, stdin: str = "", cwd: Path | None = None, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        """Run it; never raises for an exit status."""
+        """Run the program; never raise for an exit status."""
         return subprocess.run(
             [*self.command, *map(str, arguments)],
             input=stdin,
@@ -271,7 +271,7 @@ class Client:
 
     @contextmanager
     def start(self, *arguments: object, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-        """Start it; it is killed if it still runs when the block ends."""
+        """Start the program; it is killed if it still runs when the block ends."""
         process = subprocess.Popen(
             [*self.command, *map(str, arguments)],
             cwd=cwd,
@@ -288,22 +288,16 @@ class Client:
                 process.kill()
 
     def ok(self, *arguments: object, stdin: str = "", cwd: Path | None = None) -> str:
-        """Run it; its stdout, or an assertion with all that it said."""
-        ran = self(*arguments, stdin=stdin, cwd=cwd)
-        if ran.returncode != 0:
-            said = ran.stdout + ran.stderr
-            raise AssertionError(f"{ran.args} ended with {ran.returncode}:\n{said}")
-        return ran.stdout
+        """Run the program and return its stdout; assert that it succeeds."""
+        result = self(*arguments, stdin=stdin, cwd=cwd)
+        if result.returncode != 0:
+            output = result.stdout + result.stderr
+            raise AssertionError(f"{result.args} ended with {result.returncode}:\n{output}")
+        return result.stdout
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below ``folder`` by its path."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def rsa_pair(folder: Path, name: str = "key") -> tuple[Path, Path]:
-    """A new private key and its public one, in PEM."""
+def write_rsa_pair(folder: Path, name: str = "key") -> tuple[Path, Path]:
+    """Write a new private key and its public key in PEM; return their paths."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = serialization.Encoding.PEM
     private, public = folder / f"{name}.pem", folder / f"{name}.pub"
@@ -322,7 +316,7 @@ def rsa_pair(folder: Path, name: str = "key") -> tuple[Path, Path]:
 def _docker_registry(
     directory: Path, http: dict[str, object], sections: dict[str, object]
 ) -> Iterator[str]:
-    """Run one; yields its ``host:port``."""
+    """Run a registry; yield its ``host:port``."""
     directory.mkdir(parents=True, exist_ok=True)
     configuration = {
         "version": "0.1",
@@ -345,13 +339,13 @@ def _docker_registry(
             [*command, str(file)], stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
     try:
-        yield _listening_at(process, log)
+        yield _read_address(process, log)
     finally:
         process.kill()
         process.wait()
 
 
-def _listening_at(process: subprocess.Popen[bytes], log: Path) -> str:
+def _read_address(process: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
         for line in log.read_text().splitlines():
@@ -362,7 +356,7 @@ def _listening_at(process: subprocess.Popen[bytes], log: Path) -> str:
     raise AssertionError(f"docker-registry did not start:\n{log.read_text()}")
 
 
-def _self_signed(key: rsa.RSAPrivateKey) -> x509.Certificate:
+def _write_certificate(key: rsa.RSAPrivateKey) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "token issuer")])
     now = dt.datetime.now(dt.UTC)
     return (

@@ -1,6 +1,6 @@
-"""The flags that say how a registry is reached do for us what they do for Skopeo.
+"""The options for access to a registry have the same effect as in Skopeo.
 
-A verdict is whether a command succeeds; what they print is compared where both do.
+The tests compare whether both programs succeed, and their output if both do.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ USER, PASSWORD = "alice", "correct horse"
 
 @pytest.fixture
 def image(tls_registry, skopeo: servers.Client, repository: str, tmp_path: Path) -> str:
-    """An index of two platforms in a registry that wants a password."""
+    """An index of several platforms in a registry that requires a password."""
     index = images.multi_platform("app", "linux/amd64", "linux/arm64", "linux/arm/v6")
     layout = images.write_layout(tmp_path / "layout", {"app": index})
     name = f"docker://{tls_registry.host}/{repository}:1"
-    way = ("--dest-cert-dir", tls_registry.ca.parent, "--dest-creds", f"{USER}:{PASSWORD}")
-    skopeo.ok("copy", "--all", *way, f"oci:{layout}:app", name)
+    access = ("--dest-cert-dir", tls_registry.ca.parent, "--dest-creds", f"{USER}:{PASSWORD}")
+    skopeo.ok("copy", "--all", *access, f"oci:{layout}:app", name)
     return name
 
 
 @pytest.fixture
 def both(skopeo: servers.Client, airbundle: servers.Client):
-    """Runs one command line with both programs; their outputs, None where they failed."""
+    """Run one command line with both programs; return their outputs, None for a failure."""
 
     def run(*arguments: object) -> tuple[str | None, str | None]:
-        done = skopeo(*arguments), airbundle(*arguments)
-        for one in done:
+        results = skopeo(*arguments), airbundle(*arguments)
+        for one in results:
             assert "internal error" not in one.stderr
             assert PASSWORD not in one.stderr
-        theirs, ours = (one.stdout if one.returncode == 0 else None for one in done)
+        theirs, ours = (one.stdout if one.returncode == 0 else None for one in results)
         return theirs, ours
 
     return run
 
 
-SECRETS = {
+CREDENTIALS = {
     "creds": [f"--creds={USER}:{PASSWORD}"],
     "wrong creds": [f"--creds={USER}:wrong"],
     "username": ["--username", USER, "--password", PASSWORD],
@@ -66,19 +66,21 @@ SECRETS = {
 }
 
 
-@pytest.mark.parametrize("said", SECRETS.values(), ids=SECRETS)
+@pytest.mark.parametrize("options", CREDENTIALS.values(), ids=CREDENTIALS)
 @pytest.mark.parametrize("command", ["inspect", "list-tags"])
-def test_the_same_credentials_are_taken(both, tls_registry, image: str, command, said) -> None:
-    way = ["--cert-dir", tls_registry.ca.parent, *said]
-    place = image if command == "inspect" else image.removesuffix(":1")
-    theirs, ours = both(command, *way, place)
+def test_credential_options_have_effect_of_skopeo(
+    both, tls_registry, image: str, command, options
+) -> None:
+    access = ["--cert-dir", tls_registry.ca.parent, *options]
+    reference = image if command == "inspect" else image.removesuffix(":1")
+    theirs, ours = both(command, *access, reference)
     assert (ours is None) == (theirs is None)
     if command == "list-tags":
         assert ours == theirs
 
 
 @pytest.mark.parametrize(
-    ("said", "taken"),
+    ("options", "accepted"),
     [
         (["--tls-verify=false"], True),
         (["--tls-verify"], False),
@@ -87,10 +89,12 @@ def test_the_same_credentials_are_taken(both, tls_registry, image: str, command,
         (["--cert-dir", "{ca}/none"], False),
     ],
 )
-def test_the_same_registries_are_believed(both, tls_registry, image: str, said, taken) -> None:
-    said = [text.format(ca=tls_registry.ca.parent) for text in said]
-    theirs, ours = both("inspect", "--raw", f"--creds={USER}:{PASSWORD}", *said, image)
-    assert (theirs is not None, ours is not None) == (taken, taken)
+def test_tls_options_have_effect_of_skopeo(
+    both, tls_registry, image: str, options, accepted
+) -> None:
+    options = [text.format(ca=tls_registry.ca.parent) for text in options]
+    theirs, ours = both("inspect", "--raw", f"--creds={USER}:{PASSWORD}", *options, image)
+    assert (theirs is not None, ours is not None) == (accepted, accepted)
     assert ours == theirs
 
 
@@ -106,15 +110,15 @@ def test_the_same_registries_are_believed(both, tls_registry, image: str, said, 
         ["--override-os", "linux", "--override-arch", "amd64"],
     ],
 )
-def test_the_same_platform_is_chosen(both, tls_registry, image: str, flags) -> None:
-    way = ["--cert-dir", tls_registry.ca.parent, f"--creds={USER}:{PASSWORD}"]
-    theirs, ours = both(*flags, "inspect", "--config", "--raw", *way, image)
+def test_override_options_select_platform_of_skopeo(both, tls_registry, image: str, flags) -> None:
+    access = ["--cert-dir", tls_registry.ca.parent, f"--creds={USER}:{PASSWORD}"]
+    theirs, ours = both(*flags, "inspect", "--config", "--raw", *access, image)
     assert ours == theirs
-    _, after = both("inspect", "--config", "--raw", *way, image, *flags)
+    _, after = both("inspect", "--config", "--raw", *access, image, *flags)
     assert after == ours
 
 
-def test_a_plain_authfile_serves_both_sides(
+def test_authfile_option_applies_to_both_sides(
     airbundle: servers.Client, tls_registry, image: str, repository: str, tmp_path: Path
 ) -> None:
     authfile = tmp_path / "auth.json"
@@ -125,15 +129,15 @@ def test_a_plain_authfile_serves_both_sides(
         stdin=PASSWORD,
     )
     copied = f"docker://{tls_registry.host}/{repository}-copy:1"
-    way = ("--src-cert-dir", ca, "--dest-cert-dir", ca)
-    assert airbundle("copy", *way, image, copied).returncode == 7
-    airbundle.ok("copy", *way, "--authfile", authfile, image, copied)
+    access = ("--src-cert-dir", ca, "--dest-cert-dir", ca)
+    assert airbundle("copy", *access, image, copied).returncode == 7
+    airbundle.ok("copy", *access, "--authfile", authfile, image, copied)
     airbundle.ok("delete", "--cert-dir", ca, "--authfile", authfile, copied)
-    airbundle.ok("logout", "--authfile", authfile, "--tls-verify=false", tls_registry.host)
+    airbundle.ok("logout", "--authfile", authfile, tls_registry.host)
     assert not json.loads(authfile.read_text()).get("auths")
 
 
-def test_a_token_is_sent_as_it_is(
+def test_registry_token_is_sent_unchanged(
     airbundle: servers.Client, token_registry, repository: str, tmp_path: Path
 ) -> None:
     layout = images.write_layout(tmp_path / "layout", {"app": images.image()})
@@ -150,7 +154,7 @@ def test_a_token_is_sent_as_it_is(
     airbundle.ok("inspect", "-n", plain, "--registry-token", token, name)
 
 
-def test_what_fails_for_now_is_repeated_as_often_as_its_user_wants(
+def test_retry_times_limits_retries_of_temporary_failures(
     airbundle: servers.Client, fake: FakeRegistry
 ) -> None:
     name = f"docker://{fake.host}/library/app:1"
@@ -171,7 +175,7 @@ def test_what_fails_for_now_is_repeated_as_often_as_its_user_wants(
     assert "(1/1)" not in airbundle(*again).stderr
 
 
-def test_a_registry_is_told_who_asks(airbundle: servers.Client, fake: FakeRegistry) -> None:
+def test_user_agent_prefix_is_sent(airbundle: servers.Client, fake: FakeRegistry) -> None:
     arguments = ("--user-agent-prefix", "plant-7", "inspect", "--raw", "--tls-verify=false")
     airbundle.ok(*arguments, f"docker://{fake.host}/library/app:1")
     agents = {request.headers["user-agent"] for request in fake.requests}
@@ -179,7 +183,7 @@ def test_a_registry_is_told_who_asks(airbundle: servers.Client, fake: FakeRegist
     assert re.fullmatch(r"plant-7 airbundle/\S+", agents.pop())
 
 
-def test_a_command_ends_when_its_time_is_up(airbundle: servers.Client, fake: FakeRegistry) -> None:
+def test_command_timeout_ends_command(airbundle: servers.Client, fake: FakeRegistry) -> None:
     fake.fail("GET", "/manifests/", status=503, times=99)
     arguments = ("inspect", "--tls-verify=false", "--command-timeout", "300ms")
     ended = airbundle(*arguments, f"docker://{fake.host}/library/app:1", timeout=20)
@@ -187,12 +191,12 @@ def test_a_command_ends_when_its_time_is_up(airbundle: servers.Client, fake: Fak
     assert "not finished within 0.3 s" in ended.stderr
 
 
-def test_tls_is_held_to_what_a_file_allows(
+def test_tls_details_restrict_tls(
     airbundle: servers.Client, tls_registry, image: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "tls.yaml"
-    way = ("--cert-dir", tls_registry.ca.parent, f"--creds={USER}:{PASSWORD}", image)
-    arguments = ("--tls-details", file, "inspect", "--raw", *way)
+    access = ("--cert-dir", tls_registry.ca.parent, f"--creds={USER}:{PASSWORD}", image)
+    arguments = ("--tls-details", file, "inspect", "--raw", *access)
     file.write_text("minVersion: '1.2'\nnamedGroups: [secp384r1]\n")
     airbundle.ok(*arguments)
     file.write_text("cipherSuites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n")

@@ -1,4 +1,4 @@
-"""Archives of layouts: what we write skopeo, podman and containerd read, and the reverse."""
+"""OCI archives: skopeo, podman and containerd read those of airbundle, and the reverse."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes import images
 from tests.interop import engines
+from tests.interop.written_files import COPY_UNCHANGED, read_diff_ids, read_digests, read_entries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,63 +22,68 @@ IMAGES = {
     "zstd": images.image(images.layer({"app": b"2"}, compression="zstd")),
     "index": images.multi_platform("app", *PLATFORMS, shared=BASE),
 }
-COPY = ("copy", "--all", "--preserve-digests")
 
 
 @pytest.fixture(params=IMAGES)
-def laid_out(request: pytest.FixtureRequest, tmp_path: Path):
+def image_in_layout(request: pytest.FixtureRequest, tmp_path: Path):
     """An image, and its name in a layout."""
     one = IMAGES[request.param]
     layout = images.write_layout(tmp_path / "layout", {"app:1": one})
     return one, f"oci:{layout}:app:1"
 
 
-def test_skopeo_reads_our_archive(laid_out, airbundle, skopeo, tmp_path) -> None:
-    one, name = laid_out
+def test_skopeo_reads_archive_of_airbundle(image_in_layout, airbundle, skopeo, tmp_path) -> None:
+    one, name = image_in_layout
     archive = f"oci-archive:{tmp_path}/ours.tar:app:1"
     airbundle.ok("copy", name, archive)
 
-    skopeo.ok(*COPY, archive, f"dir:{tmp_path}/read")
+    skopeo.ok(*COPY_UNCHANGED, archive, f"dir:{tmp_path}/read")
 
-    assert digests(tmp_path / "read") == set(one.contents())
+    assert read_digests(tmp_path / "read") == set(one.contents())
 
 
-def test_we_read_skopeos_archive(laid_out, airbundle, skopeo, tmp_path) -> None:
-    one, name = laid_out
+def test_airbundle_reads_archive_of_skopeo(image_in_layout, airbundle, skopeo, tmp_path) -> None:
+    one, name = image_in_layout
     archive = f"oci-archive:{tmp_path}/theirs.tar:app:1"
-    skopeo.ok(*COPY, name, archive)
+    skopeo.ok(*COPY_UNCHANGED, name, archive)
 
     airbundle.ok("copy", archive, f"dir:{tmp_path}/read")
-    airbundle.ok("copy", f"oci-archive:{tmp_path}/theirs.tar:@0", f"dir:{tmp_path}/by-place")
+    airbundle.ok("copy", f"oci-archive:{tmp_path}/theirs.tar:@0", f"dir:{tmp_path}/by-index")
 
-    assert digests(tmp_path / "read") == digests(tmp_path / "by-place") == set(one.contents())
+    assert (
+        read_digests(tmp_path / "read")
+        == read_digests(tmp_path / "by-place")
+        == set(one.contents())
+    )
 
 
-def test_our_archive_holds_what_skopeos_holds(laid_out, airbundle, skopeo, tmp_path) -> None:
-    """The order of the blobs is that of their arrival."""
-    _, name = laid_out
+def test_archive_has_members_of_skopeos_archive(
+    image_in_layout, airbundle, skopeo, tmp_path
+) -> None:
+    """The blobs are in the order in which they were written."""
+    _, name = image_in_layout
     airbundle.ok("copy", name, f"oci-archive:{tmp_path}/ours.tar:app:1")
-    skopeo.ok(*COPY, name, f"oci-archive:{tmp_path}/theirs.tar:app:1")
+    skopeo.ok(*COPY_UNCHANGED, name, f"oci-archive:{tmp_path}/theirs.tar:app:1")
 
-    ours, theirs = members(tmp_path / "ours.tar"), members(tmp_path / "theirs.tar")
+    ours, theirs = read_members(tmp_path / "ours.tar"), read_members(tmp_path / "theirs.tar")
     assert list(ours)[:2] == list(theirs)[:2] == ["blobs", "blobs/sha256"]
     assert list(ours)[-2:] == list(theirs)[-2:] == ["index.json", "oci-layout"]
-    assert entries(ours.pop("index.json")) == entries(theirs.pop("index.json"))
+    assert read_entries(ours.pop("index.json")) == read_entries(theirs.pop("index.json"))
     assert json.loads(ours.pop("oci-layout")) == json.loads(theirs.pop("oci-layout"))
     assert ours == theirs
 
 
-def test_skopeo_replaces_our_archive_and_we_replace_its(airbundle, skopeo, tmp_path) -> None:
+def test_airbundle_and_skopeo_replace_archives_of_each_other(airbundle, skopeo, tmp_path) -> None:
     layout = images.write_layout(tmp_path / "layout", {"a": IMAGES["image"], "b": IMAGES["zstd"]})
     archive = f"oci-archive:{tmp_path}/both.tar"
     airbundle.ok("copy", f"oci:{layout}:a", f"{archive}:a")
-    skopeo.ok(*COPY, f"oci:{layout}:b", f"{archive}:b")
+    skopeo.ok(*COPY_UNCHANGED, f"oci:{layout}:b", f"{archive}:b")
     airbundle.ok("copy", f"{archive}:b", f"dir:{tmp_path}/b")
     airbundle.ok("copy", f"oci:{layout}:a", f"{archive}:a")
-    skopeo.ok(*COPY, archive, f"dir:{tmp_path}/a")
+    skopeo.ok(*COPY_UNCHANGED, archive, f"dir:{tmp_path}/a")
 
-    assert digests(tmp_path / "a") == set(IMAGES["image"].contents())
-    assert digests(tmp_path / "b") == set(IMAGES["zstd"].contents())
+    assert read_digests(tmp_path / "a") == set(IMAGES["image"].contents())
+    assert read_digests(tmp_path / "b") == set(IMAGES["zstd"].contents())
 
 
 @pytest.fixture
@@ -87,19 +93,19 @@ def podman():
 
 
 @pytest.mark.kernel("mounts")
-def test_podman_loads_our_archive(airbundle, podman, tmp_path) -> None:
+def test_podman_loads_archive(airbundle, podman, tmp_path) -> None:
     one = IMAGES["image"]
     layout = images.write_layout(tmp_path / "layout", {"a": one})
     airbundle.ok("copy", f"oci:{layout}:a", f"oci-archive:{tmp_path}/ours.tar:example.com/app:1")
 
     podman.ok("load", "--input", tmp_path / "ours.tar")
 
-    found = json.loads(podman.ok("image", "inspect", "example.com/app:1"))
-    assert found[0]["Digest"] == one.digest
+    inspected = json.loads(podman.ok("image", "inspect", "example.com/app:1"))
+    assert inspected[0]["Digest"] == one.digest
 
 
 @pytest.mark.kernel("mounts")
-def test_we_read_what_podman_saves(airbundle, podman, skopeo, tmp_path) -> None:
+def test_airbundle_reads_archive_of_podman(airbundle, podman, skopeo, tmp_path) -> None:
     layout = images.write_layout(tmp_path / "layout", {"a": IMAGES["image"]})
     airbundle.ok("copy", f"oci:{layout}:a", f"oci-archive:{tmp_path}/ours.tar:example.com/app:1")
     podman.ok("load", "--input", tmp_path / "ours.tar")
@@ -107,15 +113,15 @@ def test_we_read_what_podman_saves(airbundle, podman, skopeo, tmp_path) -> None:
     podman.ok("save", "--format", "oci-archive", "--output", saved, "example.com/app:1")
 
     airbundle.ok("copy", f"oci-archive:{saved}", f"dir:{tmp_path}/ours")
-    skopeo.ok(*COPY, f"oci-archive:{saved}", f"dir:{tmp_path}/theirs")
+    skopeo.ok(*COPY_UNCHANGED, f"oci-archive:{saved}", f"dir:{tmp_path}/theirs")
 
-    assert digests(tmp_path / "ours") == digests(tmp_path / "theirs")
+    assert read_digests(tmp_path / "ours") == read_digests(tmp_path / "theirs")
     config = json.loads(skopeo.ok("inspect", "--config", f"dir:{tmp_path}/ours"))
-    assert config["rootfs"]["diff_ids"] == diff_ids(IMAGES["image"])
+    assert config["rootfs"]["diff_ids"] == read_diff_ids(IMAGES["image"])
 
 
 @pytest.mark.kernel("root")
-def test_containerd_imports_our_archive(airbundle, tmp_path) -> None:
+def test_containerd_imports_archive(airbundle, tmp_path) -> None:
     one = IMAGES["image"]
     layout = images.write_layout(tmp_path / "layout", {"a": one})
     airbundle.ok("copy", f"oci:{layout}:a", f"oci-archive:{tmp_path}/ours.tar:example.com/app:1")
@@ -126,26 +132,10 @@ def test_containerd_imports_our_archive(airbundle, tmp_path) -> None:
 
     assert one.digest in listed
     airbundle.ok("copy", f"oci-archive:{tmp_path}/theirs.tar", f"dir:{tmp_path}/back")
-    assert digests(tmp_path / "back") == set(one.contents())
+    assert read_digests(tmp_path / "back") == set(one.contents())
 
 
-def members(archive: Path) -> dict[str, bytes]:
-    """Every member of an archive by its name, in order; of directories nothing."""
+def read_members(archive: Path) -> dict[str, bytes]:
+    """Return the content of every member of an archive by its name, in order."""
     with tarfile.open(archive) as opened:
         return {one.name: opened.extractfile(one).read() if one.isreg() else b"" for one in opened}
-
-
-def digests(directory: Path) -> set[str]:
-    """The digest of every manifest and blob of a ``dir:`` image, by its bytes."""
-    files = [path for path in directory.iterdir() if path.name != "version"]
-    return {images.sha256(path.read_bytes()) for path in files}
-
-
-def entries(index: bytes) -> list[dict[str, object]]:
-    """What an ``index.json`` lists."""
-    listed = json.loads(index)["manifests"]
-    return list(listed)
-
-
-def diff_ids(one: images.Image) -> list[str]:
-    return json.loads(one.blobs[0].data)["rootfs"]["diff_ids"]

@@ -1,7 +1,7 @@
-"""Charts, modules and other artifacts, and indexes within indexes, travel like images.
+"""Charts, modules, other artifacts and nested indexes are copied like images.
 
-Skopeo copies artifacts as well, byte for byte; to inspect one it refuses. Of an index within an
-index it says that it cannot be copied.
+Skopeo copies artifacts as well, byte for byte, but refuses to inspect them. It refuses to copy a
+nested index.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
 CHART = "application/vnd.cncf.helm.config.v1+json"
 MODULE = "application/vnd.wasm.config.v0+json"
-PLACES = ("docker", "dir", "oci", "oci-archive")
+TRANSPORTS = ("docker", "dir", "oci", "oci-archive")
 ROUTE = (
     *("docker", "docker", "dir", "dir", "oci", "oci", "oci-archive", "oci-archive"),
     *("docker", "oci", "docker", "oci-archive", "dir", "oci-archive", "oci", "dir", "docker"),
 )
-"""From every place to every one, once."""
+"""Contains each ordered pair of transports once."""
 
 
-def artifact(config_type: str, config: bytes, layer_type: str, **members: object) -> images.Image:
-    """An artifact as tools made them before OCI 1.1: told by the type of its config."""
+def create_old_artifact(
+    config_type: str, config: bytes, layer_type: str, **members: object
+) -> images.Image:
+    """Create an artifact in the form before OCI 1.1, identified by the type of its config."""
     blobs = images.Blob(config_type, config), images.Blob(layer_type, b"content" * 100)
     body = {
         "schemaVersion": 2,
@@ -42,13 +44,13 @@ def artifact(config_type: str, config: bytes, layer_type: str, **members: object
 
 
 ARTIFACTS = {
-    "chart": artifact(
+    "chart": create_old_artifact(
         CHART,
         b'{"name":"app","version":"1.0.0","apiVersion":"v2"}',
         "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
         annotations={"org.opencontainers.image.title": "app"},
     ),
-    "module": artifact(MODULE, b'{"created":"2024"}', "application/wasm"),
+    "module": create_old_artifact(MODULE, b'{"created":"2024"}', "application/wasm"),
     "empty": images.artifact("application/vnd.example.data", b"data"),
 }
 NESTED = images.index(
@@ -65,7 +67,7 @@ def layout(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_it_travels_round_and_stays_what_it_is(
+def test_artifact_stays_identical_through_all_transports(
     airbundle: servers.Client,
     registry: servers.Registry,
     repository: str,
@@ -74,20 +76,22 @@ def test_it_travels_round_and_stays_what_it_is(
     name: str,
 ) -> None:
     stops = [
-        _place(transport, f"{number}-{transport}", registry, repository, tmp_path)
+        _create_reference(transport, f"{number}-{transport}", registry, repository, tmp_path)
         for number, transport in enumerate(ROUTE)
     ]
     back = tmp_path / "back"
-    for source, goal in itertools.pairwise((f"oci:{layout}:{name}", *stops, f"oci:{back}:{name}")):
-        plain = (*_plain("src-", source), *_plain("dest-", goal))
-        assert ALL[name].digest in airbundle.ok("copy", *plain, source, goal)
+    for source, destination in itertools.pairwise(
+        (f"oci:{layout}:{name}", *stops, f"oci:{back}:{name}")
+    ):
+        access = (*_allow_plain_http("src-", source), *_allow_plain_http("dest-", destination))
+        assert ALL[name].digest in airbundle.ok("copy", *access, source, destination)
 
-    assert _blobs(back) == ALL[name].contents()
+    assert _read_blobs(back) == ALL[name].contents()
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)
 @pytest.mark.parametrize("transport", ["dir", "oci"])
-def test_skopeo_makes_the_same_copy(
+def test_copy_of_artifact_is_that_of_skopeo(
     airbundle: servers.Client,
     skopeo: servers.Client,
     layout: Path,
@@ -95,84 +99,88 @@ def test_skopeo_makes_the_same_copy(
     name: str,
     transport: str,
 ) -> None:
-    for client, place in ((airbundle, "ours"), (skopeo, "theirs")):
-        goal = f"{transport}:{tmp_path}/{place}"
-        client.ok("copy", f"oci:{layout}:{name}", goal + (":1" if transport == "oci" else ""))
+    for client, reference in ((airbundle, "ours"), (skopeo, "theirs")):
+        destination = f"{transport}:{tmp_path}/{reference}"
+        client.ok(
+            "copy", f"oci:{layout}:{name}", destination + (":1" if transport == "oci" else "")
+        )
 
     ours, theirs = (
-        {path.name: path.read_bytes() for path in _files(tmp_path / place)}
-        for place in ("ours/blobs" if transport == "oci" else "ours", "theirs")
+        {path.name: path.read_bytes() for path in _find_files(tmp_path / reference)}
+        for reference in ("ours/blobs" if transport == "oci" else "ours", "theirs")
     )
     assert ours.items() <= theirs.items()
     assert {*theirs} - {*ours} <= {"index.json", "oci-layout"}
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "config"),
+    ("name", "artifact_type", "config"),
     [
         ("chart", CHART, CHART),
         ("module", MODULE, MODULE),
         ("empty", "application/vnd.example.data", images.EMPTY),
     ],
 )
-def test_it_can_be_inspected(
+def test_inspect_shows_artifact_from_every_transport(
     airbundle: servers.Client,
     registry: servers.Registry,
     repository: str,
     layout: Path,
     tmp_path: Path,
     name: str,
-    kind: str,
+    artifact_type: str,
     config: str,
 ) -> None:
     one = ARTIFACTS[name]
-    for transport in PLACES:
-        place = _place(transport, name, registry, repository, tmp_path)
-        plain = _plain("dest-", place)
-        airbundle.ok("copy", *plain, f"oci:{layout}:{name}", place)
-        reading = _plain("", place)
+    for transport in TRANSPORTS:
+        reference = _create_reference(transport, name, registry, repository, tmp_path)
+        access = _allow_plain_http("dest-", reference)
+        airbundle.ok("copy", *access, f"oci:{layout}:{name}", reference)
+        read_access = _allow_plain_http("", reference)
 
-        said = json.loads(airbundle.ok("inspect", "--no-tags", *reading, place))
-        raw = airbundle.ok("inspect", "--raw", *reading, place)
-        raw_config = airbundle.ok("inspect", "--raw", "--config", *reading, place)
+        summary = json.loads(airbundle.ok("inspect", "--no-tags", *read_access, reference))
+        raw = airbundle.ok("inspect", "--raw", *read_access, reference)
+        raw_config = airbundle.ok("inspect", "--raw", "--config", *read_access, reference)
 
-        assert (said["Digest"], said["ArtifactType"], said["ConfigType"]) == (
+        assert (summary["Digest"], summary["ArtifactType"], summary["ConfigType"]) == (
             one.digest,
-            kind,
+            artifact_type,
             config,
         )
-        assert said["Layers"] == [one.blobs[1].digest]
+        assert summary["Layers"] == [one.blobs[1].digest]
         assert (raw.encode(), raw_config.encode()) == (one.root.data, one.blobs[0].data)
 
 
-def test_its_names_are_listed(
+def test_list_tags_lists_artifacts(
     airbundle: servers.Client, registry: servers.Registry, repository: str, layout: Path
 ) -> None:
     for name in ALL:
-        goal = f"docker://{registry.host}/{repository}:{name}"
-        airbundle.ok("copy", "--dest-tls-verify=false", f"oci:{layout}:{name}", goal)
-    place = f"docker://{registry.host}/{repository}"
+        destination = f"docker://{registry.host}/{repository}:{name}"
+        airbundle.ok("copy", "--dest-tls-verify=false", f"oci:{layout}:{name}", destination)
+    reference = f"docker://{registry.host}/{repository}"
 
-    remote = json.loads(airbundle.ok("list-tags", "--tls-verify=false", place))
+    remote = json.loads(airbundle.ok("list-tags", "--tls-verify=false", reference))
     local = json.loads(airbundle.ok("list-tags", f"oci:{layout}"))
 
     assert sorted(remote["Tags"]) == sorted(local["Tags"]) == sorted(ALL)
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)
-def test_it_goes_nowhere_where_only_images_can_be(
+def test_copy_of_artifact_to_docker_archive_is_refused(
     airbundle: servers.Client, layout: Path, tmp_path: Path, name: str
 ) -> None:
-    goal = tmp_path / "a.tar"
+    destination = tmp_path / "a.tar"
 
-    ran = airbundle("copy", f"oci:{layout}:{name}", f"docker-archive:{goal}:example.com/a:1")
+    refused = airbundle(
+        "copy", f"oci:{layout}:{name}", f"docker-archive:{destination}:example.com/a:1"
+    )
 
-    assert ran.returncode == 1, ran.stderr
-    assert "only images can be converted" in ran.stderr
-    assert not goal.exists()
+    assert refused.returncode == 1, refused.stderr
+    assert "only images can be converted" in refused.stderr
+    assert not destination.exists()
 
 
-def _place(
+def _create_reference(
     transport: str, name: str, registry: servers.Registry, repository: str, tmp_path: Path
 ) -> str:
     match transport:
@@ -184,13 +192,13 @@ def _place(
             return f"{transport}:{tmp_path}/{name}-{transport}:{name}"
 
 
-def _plain(side: str, place: str) -> list[str]:
-    return [f"--{side}tls-verify=false"] if place.startswith("docker:") else []
+def _allow_plain_http(side: str, reference: str) -> list[str]:
+    return [f"--{side}tls-verify=false"] if reference.startswith("docker:") else []
 
 
-def _files(place: Path) -> list[Path]:
-    return [path for path in place.rglob("*") if path.is_file()]
+def _find_files(reference: Path) -> list[Path]:
+    return [path for path in reference.rglob("*") if path.is_file()]
 
 
-def _blobs(layout: Path) -> dict[str, bytes]:
+def _read_blobs(layout: Path) -> dict[str, bytes]:
     return {f"sha256:{p.name}": p.read_bytes() for p in (layout / "blobs/sha256").iterdir()}

@@ -1,6 +1,6 @@
-"""Bad images, and places that are not there: one line, the next step, and nothing half done.
+"""Invalid images and missing sources: one line, the next step, and no incomplete output.
 
-Of each command that could meet it, since each opens its places by itself.
+Each case runs with every command that can meet it, because each command opens its own sources.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import pytest
 from bundler.content.files import file_lock
 from bundler.content.files.safe_directory import Directory
 from tests.fakes import images
-from tests.interop.refusals import refused
+from tests.interop.refusals import assert_refused
+from tests.interop.written_files import read_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,26 +39,26 @@ NOWHERE = "unix:///nowhere/docker.sock"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A layout, which no test may change."""
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A layout that no test may change."""
     return images.write_layout(tmp_path_factory.mktemp("made") / "layout", IMAGES)
 
 
 @pytest.fixture
-def place(airbundle: servers.Client, made: Path, tmp_path: Path) -> Path:
-    """A directory with a good image in each kind of place."""
-    (tmp_path / "layout").symlink_to(made)
-    for goal in (
+def work_dir(airbundle: servers.Client, sample: Path, tmp_path: Path) -> Path:
+    """A directory with a valid image in each transport."""
+    (tmp_path / "layout").symlink_to(sample)
+    for destination in (
         "dir:directory",
         "oci-archive:oci.tar:1",
         "docker-archive:docker.tar:a.example/b:1",
     ):
-        airbundle.ok("copy", f"oci:{made}:app", goal, cwd=tmp_path)
+        airbundle.ok("copy", f"oci:{sample}:app", destination, cwd=tmp_path)
     return tmp_path
 
 
 class TestReading:
-    """What cannot be read, whichever command reads it."""
+    """Sources that cannot be read, with every command."""
 
     @pytest.mark.parametrize(
         ("image", "status", "words"),
@@ -74,41 +75,43 @@ class TestReading:
             ("docker-archive:docker.tar:a.example/none:1", 9, ["a.example/none:1"]),
         ],
     )
-    def test_wrong_transport_or_reference(
-        self, airbundle: servers.Client, place: Path, image: str, status: int, words: list[str]
+    def test_wrong_transport_or_reference_is_refused(
+        self, airbundle: servers.Client, work_dir: Path, image: str, status: int, words: list[str]
     ) -> None:
         for command in (("inspect", image), ("layers", image), ("copy", image, "dir:out")):
             hint = command[0] == "inspect" and "@" not in image
-            refused(airbundle(*command, cwd=place), status, *words, hint=hint)
-        assert not (place / "out").exists()
-        assert not list(place.glob("layers-*"))
+            assert_refused(airbundle(*command, cwd=work_dir), status, *words, hint=hint)
+        assert not (work_dir / "out").exists()
+        assert not list(work_dir.glob("layers-*"))
 
     @pytest.mark.parametrize(
         "image", ["dir:none", "oci:none:1", "oci-archive:none", "docker-archive:none"]
     )
-    def test_nothing_there(self, airbundle: servers.Client, tmp_path: Path, image: str) -> None:
+    def test_missing_source_has_status_9(
+        self, airbundle: servers.Client, tmp_path: Path, image: str
+    ) -> None:
         for command in (("inspect", image), ("copy", image, "dir:out")):
-            refused(airbundle(*command, cwd=tmp_path), 9, "none", hint=False)
+            assert_refused(airbundle(*command, cwd=tmp_path), 9, "none", hint=False)
         assert list(tmp_path.glob("*")) == [airbundle.home]
 
     @pytest.mark.parametrize("archive", ["oci-archive:oci.tar:1", "docker-archive:docker.tar"])
     @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-    def test_truncated_archive(
-        self, airbundle: servers.Client, place: Path, archive: str, share: float
+    def test_truncated_archive_is_refused(
+        self, airbundle: servers.Client, work_dir: Path, archive: str, share: float
     ) -> None:
-        file = place / archive.split(":")[1]
+        file = work_dir / archive.split(":")[1]
         os.truncate(file, int(file.stat().st_size * share) // 512 * 512)
-        before = {*place.iterdir()}
+        before = {*work_dir.iterdir()}
 
         for command in (("inspect", archive), ("copy", archive, "dir:out")):
-            refused(airbundle(*command, cwd=place), 3, file.name)
-        assert {*place.iterdir()} == before
+            assert_refused(airbundle(*command, cwd=work_dir), 3, file.name)
+        assert {*work_dir.iterdir()} == before
 
     @pytest.mark.parametrize(
         ("transport", "member"),
         [("docker-archive", "manifest.json"), ("oci-archive", "index.json")],
     )
-    def test_bomb_for_a_document(
+    def test_oversized_document_is_refused(
         self, airbundle: servers.Client, tmp_path: Path, transport: str, member: str
     ) -> None:
         with (
@@ -120,109 +123,120 @@ class TestReading:
             archive.addfile(header, io.BytesIO(b" " * header.size))
         start = time.monotonic()
 
-        refused(airbundle("inspect", f"{transport}:bomb.tar", cwd=tmp_path), 8, "bomb.tar")
+        assert_refused(airbundle("inspect", f"{transport}:bomb.tar", cwd=tmp_path), 8, "bomb.tar")
         assert time.monotonic() - start < 10
 
-    def test_missing_platform(self, airbundle: servers.Client, place: Path) -> None:
-        wanted = ("--override-arch", "s390x")
+    def test_missing_platform_has_status_9(self, airbundle: servers.Client, work_dir: Path) -> None:
+        override = ("--override-arch", "s390x")
         for command in (
-            (*wanted, "inspect", "oci:layout:multi"),
-            (*wanted, "layers", "oci:layout:multi"),
-            (*wanted, "copy", "--multi-arch", "system", "oci:layout:multi", "dir:out"),
+            (*override, "inspect", "oci:layout:multi"),
+            (*override, "layers", "oci:layout:multi"),
+            (*override, "copy", "--multi-arch", "system", "oci:layout:multi", "dir:out"),
             ("copy", "--platform", "linux/s390x", "oci:layout:multi", "dir:out"),
         ):
-            refused(airbundle(*command, cwd=place), 9, "linux/s390x", "linux/amd64, linux/arm64")
-        assert not (place / "out").exists()
+            assert_refused(
+                airbundle(*command, cwd=work_dir), 9, "linux/s390x", "linux/amd64, linux/arm64"
+            )
+        assert not (work_dir / "out").exists()
 
-    def test_engine_that_is_not_there(self, airbundle: servers.Client, place: Path) -> None:
+    def test_unreachable_engine_has_status_6(
+        self, airbundle: servers.Client, work_dir: Path
+    ) -> None:
         image, host = "docker-daemon:a.example/b:1", f"daemon-host={NOWHERE}"
         for command in (
             ("inspect", f"--{host}", image),
             ("copy", f"--src-{host}", image, "dir:out"),
             ("copy", f"--dest-{host}", "oci:layout:app", image),
         ):
-            refused(airbundle(*command, cwd=place), 6, NOWHERE)
-        assert not (place / "out").exists()
+            assert_refused(airbundle(*command, cwd=work_dir), 6, NOWHERE)
+        assert not (work_dir / "out").exists()
 
 
 class TestLayers:
-    """What is wrong with a layer comes to light when its content is asked for."""
+    """Faults of a layer, which are found when its content is read."""
 
-    @pytest.mark.parametrize("goal", ["docker-archive:out:a.example/b:1", "dir:out"])
-    def test_content_that_is_not_the_one_promised(
-        self, airbundle: servers.Client, place: Path, goal: str
+    @pytest.mark.parametrize("destination", ["docker-archive:out:a.example/b:1", "dir:out"])
+    def test_layer_that_differs_from_descriptor_is_refused(
+        self, airbundle: servers.Client, work_dir: Path, destination: str
     ) -> None:
-        more = ["--dest-decompress"] if goal.startswith("dir:") else []
+        more = ["--dest-decompress"] if destination.startswith("dir:") else []
 
-        ran = airbundle("copy", *more, "oci:layout:lies", goal, cwd=place)
+        result = airbundle("copy", *more, "oci:layout:lies", destination, cwd=work_dir)
 
-        refused(
-            ran, 3, LAYER.blob.digest, LAYER.diff_id, images.sha256(b"something else"), hint=False
+        assert_refused(
+            result,
+            3,
+            LAYER.blob.digest,
+            LAYER.diff_id,
+            images.sha256(b"something else"),
+            hint=False,
         )
-        assert not (place / "out").is_file()
-        assert not (place / "out/manifest.json").exists()
+        assert not (work_dir / "out").is_file()
+        assert not (work_dir / "out/manifest.json").exists()
 
-    @pytest.mark.parametrize("goal", ["docker-archive:out:a.example/b:1", "dir:out"])
-    def test_bomb(self, airbundle: servers.Client, place: Path, goal: str) -> None:
-        more = ["--dest-decompress"] if goal.startswith("dir:") else []
+    @pytest.mark.parametrize("destination", ["docker-archive:out:a.example/b:1", "dir:out"])
+    def test_decompression_bomb_is_refused(
+        self, airbundle: servers.Client, work_dir: Path, destination: str
+    ) -> None:
+        more = ["--dest-decompress"] if destination.startswith("dir:") else []
 
-        ran = airbundle("copy", *more, "oci:layout:bomb", goal, cwd=place)
+        result = airbundle("copy", *more, "oci:layout:bomb", destination, cwd=work_dir)
 
-        refused(ran, 8, BOMB.blob.digest)
-        assert sum(file.stat().st_size for file in place.rglob("out/*")) < 10_000_000
+        assert_refused(result, 8, BOMB.blob.digest)
+        assert sum(file.stat().st_size for file in work_dir.rglob("out/*")) < 10_000_000
 
 
 class TestWriting:
-    """What cannot be written, and stays as it was."""
+    """Destinations that cannot be written stay unchanged."""
 
-    @pytest.mark.parametrize("goal", ["oci:locked:new", "dir:locked"])
-    def test_place_that_another_process_writes(
-        self, airbundle: servers.Client, place: Path, goal: str
+    @pytest.mark.parametrize("destination", ["oci:locked:new", "dir:locked"])
+    def test_copy_to_locked_destination_is_refused(
+        self, airbundle: servers.Client, work_dir: Path, destination: str
     ) -> None:
-        airbundle.ok("copy", "oci:layout:app", goal, cwd=place)
-        before = _contents(place / "locked")
+        airbundle.ok("copy", "oci:layout:app", destination, cwd=work_dir)
+        before = read_files(work_dir / "locked")
 
-        with _locked(place / "locked"):
-            ran = airbundle("copy", "oci:layout:multi", goal, cwd=place)
+        with _locked(work_dir / "locked"):
+            result = airbundle("copy", "oci:layout:multi", destination, cwd=work_dir)
 
-        refused(ran, 5, "locked", str(os.getpid()))
-        assert _contents(place / "locked") == before
+        assert_refused(result, 5, "locked", str(os.getpid()))
+        assert read_files(work_dir / "locked") == before
 
-    def test_deleting_where_another_process_writes(
-        self, airbundle: servers.Client, place: Path
+    def test_delete_from_locked_layout_is_refused(
+        self, airbundle: servers.Client, work_dir: Path
     ) -> None:
-        airbundle.ok("copy", "oci:layout:app", "oci:locked:app", cwd=place)
+        airbundle.ok("copy", "oci:layout:app", "oci:locked:app", cwd=work_dir)
 
-        with _locked(place / "locked"):
-            ran = airbundle("delete", "oci:locked:app", cwd=place)
+        with _locked(work_dir / "locked"):
+            result = airbundle("delete", "oci:locked:app", cwd=work_dir)
 
-        refused(ran, 5, "locked", str(os.getpid()))
+        assert_refused(result, 5, "locked", str(os.getpid()))
 
     @pytest.mark.parametrize("image", ["oci:own:none", "oci:own"])
-    def test_deleting_what_is_not_one_image(
+    def test_delete_of_ambiguous_or_missing_image_is_refused(
         self, airbundle: servers.Client, tmp_path: Path, image: str
     ) -> None:
         images.write_layout(tmp_path / "own", {name: IMAGES[name] for name in ("app", "multi")})
-        before = _contents(tmp_path / "own")
+        before = read_files(tmp_path / "own")
 
-        refused(airbundle("delete", image, cwd=tmp_path), 9, "own", "app, multi")
-        assert _contents(tmp_path / "own") == before
+        assert_refused(airbundle("delete", image, cwd=tmp_path), 9, "own", "app, multi")
+        assert read_files(tmp_path / "own") == before
 
     @pytest.mark.parametrize("image", ["dir:directory", "oci-archive:oci.tar:1"])
-    def test_deleting_where_nothing_can_be_deleted(
-        self, airbundle: servers.Client, place: Path, image: str
+    def test_delete_from_transport_without_deletion_is_refused(
+        self, airbundle: servers.Client, work_dir: Path, image: str
     ) -> None:
-        refused(airbundle("delete", image, cwd=place), 1, image)
-        airbundle.ok("inspect", image, cwd=place)
+        assert_refused(airbundle("delete", image, cwd=work_dir), 1, image)
+        airbundle.ok("inspect", image, cwd=work_dir)
 
 
 class TestCredentials:
-    """A file that does not parse is an error: never does anybody become anonymous."""
+    """A malformed authfile is an error and never means anonymous access."""
 
     @pytest.mark.parametrize(
         "text", ["{", '{"auths": []}', '{"auths": {"h": {"auth": "?"}}}', "[]", '{"auths": 1}']
     )
-    def test_file_that_does_not_parse(
+    def test_malformed_authfile_is_refused(
         self, airbundle: servers.Client, registry: servers.Registry, tmp_path: Path, text: str
     ) -> None:
         text = text.replace('"h"', f'"{registry.host}"')
@@ -235,18 +249,14 @@ class TestCredentials:
             ("layers", "--tls-verify=false", image, "--authfile=auth.json"),
             ("copy", "--src-tls-verify=false", "--src-authfile=auth.json", image, "dir:out"),
         ):
-            refused(airbundle(*command, cwd=tmp_path), 2, "auth.json", hint=False)
+            assert_refused(airbundle(*command, cwd=tmp_path), 2, "auth.json", hint=False)
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    place = Directory.open(path)
+    work_dir = Directory.open(path)
     try:
-        file_lock.lock(place)
+        file_lock.lock(work_dir)
         yield
     finally:
-        place.close()
-
-
-def _contents(place: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+        work_dir.close()

@@ -1,4 +1,4 @@
-"""Sticks that are full, write-protected, or somebody else's."""
+"""Media that are full, read-only, or contain other files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests import kernel
 from tests.fakes import images
 from tests.interop import servers
 from tests.interop.conftest import LAYER
-from tests.interop.refusals import export, refused
+from tests.interop.refusals import assert_refused, export
 
 if TYPE_CHECKING:
     import subprocess
@@ -21,55 +21,55 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.kernel("mounts")
-def test_full_disk_is_said_before_the_first_byte(airbundle, tmp_path) -> None:
+def test_export_to_full_medium_fails_before_first_write(airbundle, tmp_path) -> None:
     layout = images.write_layout(
         tmp_path / "layout", {"a": images.image(images.layer({"a": os.urandom(3_000_000)}))}
     )
 
-    ran, left = on_small_disk(
-        airbundle, tmp_path, "size=2m", *exporting(tmp_path, f"oci:{layout}:a")
+    result, left = run_on_small_disk(
+        airbundle, tmp_path, "size=2m", *export_command(tmp_path, f"oci:{layout}:a")
     )
 
-    refused(ran, 5, "disk/bundle", "bytes")
+    assert_refused(result, 5, "disk/bundle", "bytes")
     assert left in ([], ["bundle"])
 
 
 @pytest.mark.kernel("mounts")
-def test_disk_full_in_mid_write(airbundle, layout, tmp_path) -> None:
-    """There is room for the bytes, as far as can be told, but not for the files."""
-    ran, left = on_small_disk(
+def test_export_that_fills_medium_is_reported(airbundle, layout, tmp_path) -> None:
+    """The medium has room for the bytes but not for the number of files."""
+    result, left = run_on_small_disk(
         airbundle,
         tmp_path,
         "size=20m,nr_inodes=10",
-        *exporting(tmp_path, f"oci:{layout}:app:1", f"oci:{layout}:tool:1"),
+        *export_command(tmp_path, f"oci:{layout}:app:1", f"oci:{layout}:tool:1"),
     )
 
-    refused(ran, 5, "disk/bundle")
+    assert_refused(result, 5, "disk/bundle")
     assert "bundle/bundle.json" not in left
 
 
 @pytest.mark.kernel("mounts")
-def test_read_only(airbundle, layout, tmp_path) -> None:
-    ran, left = on_small_disk(
-        airbundle, tmp_path, "size=20m,ro", *exporting(tmp_path, f"oci:{layout}:app:1")
+def test_export_to_read_only_medium_is_refused(airbundle, layout, tmp_path) -> None:
+    result, left = run_on_small_disk(
+        airbundle, tmp_path, "size=20m,ro", *export_command(tmp_path, f"oci:{layout}:app:1")
     )
 
-    refused(ran, 5, "disk", "read-only")
+    assert_refused(result, 5, "disk", "read-only")
     assert left == []
 
 
-def test_somebody_elses_files(airbundle, layout, tmp_path) -> None:
+def test_export_refuses_directory_with_other_files(airbundle, layout, tmp_path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/holiday.jpg").write_bytes(b"beach")
 
-    ran = export(airbundle, tmp_path, f"images: ['oci:{layout}:app:1']\n")
+    result = export(airbundle, tmp_path, f"images: ['oci:{layout}:app:1']\n")
 
-    assert ran.returncode in (2, 5, 10)
-    refused(ran, ran.returncode, f"{tmp_path}/out")
+    assert result.returncode in (2, 5, 10)
+    assert_refused(result, result.returncode, f"{tmp_path}/out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["holiday.jpg"]
 
 
-def test_two_exports_at_once(airbundle, fake, tmp_path) -> None:
+def test_second_export_to_same_bundle_is_refused(airbundle, fake, tmp_path) -> None:
     fake.fail("GET", images.sha256(LAYER), times=1, delay=4)
     (tmp_path / "m.yaml").write_text(
         f"registries: {{'{fake.host}': {{tls: {{plainHttp: true}}}}}}\n"
@@ -81,22 +81,22 @@ def test_two_exports_at_once(airbundle, fake, tmp_path) -> None:
         second = airbundle(*command)
         assert first.wait(30) == 0
 
-    refused(second, 5, f"{tmp_path}/out")
+    assert_refused(second, 5, f"{tmp_path}/out")
     assert airbundle("verify", tmp_path / "out").returncode == 4
 
 
-def exporting(tmp_path: Path, *names: str) -> tuple[str, ...]:
-    """The arguments of an export to ``disk/bundle``."""
+def export_command(tmp_path: Path, *names: str) -> tuple[str, ...]:
+    """Return the arguments of an export to ``disk/bundle``."""
     (tmp_path / "m.yaml").write_text(f"images: {list(names)}\n")
     return ("export", str(tmp_path / "m.yaml"), str(tmp_path / "disk/bundle"), "--unsigned")
 
 
-def on_small_disk(
+def run_on_small_disk(
     airbundle: servers.Client, tmp_path: Path, options: str, *arguments: str
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """Run with a small file system at ``disk``; what it ended with, and what is left on disk.
+    """Run with a small file system at ``disk``; return the result and the files that are left.
 
-    The file system is mounted where only the command sees it, and is gone with it.
+    The file system is mounted in a mount namespace of the command, which disappears with it.
     """
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -108,9 +108,9 @@ def on_small_disk(
         airbundle.home,
         airbundle.environment,
     )
-    ran = inside(*arguments)
-    assert ran.returncode != 99, ran.stderr
-    return ran, sorted(ran.stdout.split("\n\n", 1)[-1].split())
+    result = inside(*arguments)
+    assert result.returncode != 99, result.stderr
+    return result, sorted(result.stdout.split("\n\n", 1)[-1].split())
 
 
 def wait_until(true: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""Layers that we compress are read by Skopeo, which compares what is in them with the config."""
+"""Skopeo reads layers that airbundle compressed, and compares their content with the config."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LAYER = images.layer(
 CONFIG = images.image(LAYER).blobs[0]
 
 
-def compressed(algorithm, level):
-    """An image of the layer, compressed."""
+def compress_layer(algorithm, level):
+    """Create an image of the layer, compressed."""
     reader = CompressingReader(io.BytesIO(LAYER.blob.data), algorithm, level)
     suffix = algorithm.partition(":")[0]
     blob = images.Blob(f"{images.OCI['tar']}+{suffix}", reader.read())
@@ -36,8 +36,8 @@ def compressed(algorithm, level):
     ("algorithm", "level"),
     [("gzip", None), ("gzip", 9), ("zstd", None), ("zstd", 20), ("zstd:chunked", None)],
 )
-def test_skopeo_decompresses_what_we_compress(skopeo, tmp_path, algorithm, level):
-    images.write_layout(tmp_path / "made", {"1": compressed(algorithm, level)})
+def test_skopeo_reads_compressed_layers(skopeo, tmp_path, algorithm, level):
+    images.write_layout(tmp_path / "made", {"1": compress_layer(algorithm, level)})
     flags = ("--dest-decompress",)
     skopeo.ok("copy", *flags, f"oci:{tmp_path}/made:1", f"dir:{tmp_path}/plain")
     plain = tmp_path / "plain" / LAYER.diff_id.removeprefix("sha256:")

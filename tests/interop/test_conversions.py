@@ -1,10 +1,10 @@
-r"""Whoever converts an image with Skopeo gets the bytes that we write.
+r"""Conversions produce the bytes that Skopeo produces.
 
-Known differences of Skopeo 1.9, which is the one that runs here; later ones do as we do:
+Known differences of Skopeo 1.9, against which the tests run; later versions do as airbundle does:
 
 - an OCI config has its variant before the operating system, not last of the platform;
-- an empty ``config`` of an OCI config is written, not left out;
-- the control characters \b and \f are written by their numbers;
+- an empty ``config`` of an OCI config is written, not omitted;
+- the control characters \\b and \\f are written as numbers;
 - an OCI index loses its artifact type and its subject.
 """
 
@@ -71,8 +71,8 @@ def oci_image(**members: object) -> images.Image:
     return images.image(*(images.layer(files) for files in FILES), **members)
 
 
-def foreign(types: dict[str, str], media_type: str) -> images.Image:
-    """An image of which a layer may not be distributed, and lies elsewhere too."""
+def create_foreign_layer_image(types: dict[str, str], media_type: str) -> images.Image:
+    """Create an image with a foreign layer."""
     one = images.layer({"a": b"1"}, types=types)
     layer = images.Layer(images.Blob(media_type, one.blob.data), one.diff_id)
     entry = layer.blob.descriptor(urls=["https://example.com/<layer>"])
@@ -97,8 +97,8 @@ DOCKER = {
         annotations={"k": "<v>"},
         unknown=1,
     ),
-    "foreign": foreign(images.DOCKER, media_types.DOCKER_FOREIGN_LAYER_GZIP),
-    "foreign-tar": foreign(images.DOCKER, media_types.DOCKER_FOREIGN_LAYER),
+    "foreign": create_foreign_layer_image(images.DOCKER, media_types.DOCKER_FOREIGN_LAYER_GZIP),
+    "foreign-tar": create_foreign_layer_image(images.DOCKER, media_types.DOCKER_FOREIGN_LAYER),
 }
 OCI = {
     "plain": oci_image(),
@@ -106,7 +106,7 @@ OCI = {
     "variant": oci_image(platform="linux/arm/v7"),
     "annotations": oci_image(annotations={"b": "<&>", "a": "1"}, unknown=[]),
     "uncompressed": images.image(images.layer({"a": b"1"}, compression="tar")),
-    "foreign": foreign(images.OCI, media_types.OCI_FOREIGN_LAYER_GZIP),
+    "foreign": create_foreign_layer_image(images.OCI, media_types.OCI_FOREIGN_LAYER_GZIP),
 }
 INDEXES = {
     "docker": images.multi_platform("d", "linux/arm64", "linux/amd64", types=images.DOCKER),
@@ -117,7 +117,7 @@ INDEXES = {
 
 @pytest.fixture
 def convert(tmp_path: Path) -> Callable[[images.Image, str], Path]:
-    """Copies an image from one directory into another with Skopeo, in a format."""
+    """Convert an image from one directory into another with Skopeo."""
 
     def run(image: images.Image, form: str) -> Path:
         source, target = tmp_path / "source", tmp_path / "target"
@@ -130,18 +130,18 @@ def convert(tmp_path: Path) -> Callable[[images.Image, str], Path]:
 
 
 @pytest.mark.parametrize("name", DOCKER)
-def test_a_docker_image_becomes_an_oci_image(
+def test_docker_image_is_converted_to_oci(
     convert: Callable[[images.Image, str], Path], name: str
 ) -> None:
     image = DOCKER[name]
     config, raw = to_oci(image)
     theirs = convert(image, "oci")
-    assert config.decode() == config_in(theirs).decode()
+    assert config.decode() == read_config(theirs).decode()
     assert raw.decode() == (theirs / "manifest.json").read_bytes().decode()
 
 
 @pytest.mark.parametrize("name", OCI)
-def test_an_oci_image_becomes_a_docker_image(
+def test_oci_image_is_converted_to_docker(
     convert: Callable[[images.Image, str], Path], name: str
 ) -> None:
     image = OCI[name]
@@ -150,11 +150,11 @@ def test_an_oci_image_becomes_a_docker_image(
     theirs = convert(image, "v2s2")
     assert raw.decode() == (theirs / "manifest.json").read_bytes().decode()
     config = conversion.to_docker_config(image.blobs[0].data, subject="config")
-    assert config == config_in(theirs)
+    assert config == read_config(theirs)
 
 
 @pytest.mark.parametrize("name", INDEXES)
-def test_an_index_keeps_its_images_order_and_platforms(
+def test_converted_index_keeps_order_and_platforms(
     convert: Callable[[images.Image, str], Path], name: str
 ) -> None:
     image = INDEXES[name]
@@ -174,8 +174,8 @@ def test_an_index_keeps_its_images_order_and_platforms(
     assert raw.decode() == (theirs / "manifest.json").read_bytes().decode()
 
 
-def config_in(directory: Path) -> bytes:
-    """The config of the image in a directory."""
+def read_config(directory: Path) -> bytes:
+    """Return the config of the image in a directory."""
     digest = json.loads((directory / "manifest.json").read_bytes())["config"]["digest"]
     return (directory / digest.removeprefix("sha256:")).read_bytes()
 
@@ -190,13 +190,13 @@ def to_oci(image: images.Image) -> tuple[bytes, bytes]:
     parsed = parse(image)
     config = conversion.to_oci_config(image.blobs[0].data, subject="config")
     new = Descriptor(media_types.OCI_CONFIG, Digest.of(config), len(config))
-    layers = retyped(parsed, media_types.OCI_MANIFEST)
+    layers = change_layer_types(parsed, media_types.OCI_MANIFEST)
     return config, conversion.to_oci_manifest(parsed, new, layers)
 
 
 def to_docker(parsed: ImageManifest, config: Descriptor) -> bytes:
     new = Descriptor(media_types.DOCKER_CONFIG, config.digest, config.size)
-    layers = retyped(parsed, media_types.DOCKER_MANIFEST)
+    layers = change_layer_types(parsed, media_types.DOCKER_MANIFEST)
     return conversion.to_docker_manifest(parsed, new, layers)
 
 
@@ -208,8 +208,8 @@ def new_child(child: images.Image, *, to_list: bool) -> Descriptor:
     return Descriptor(media_type, Digest.of(raw), len(raw))
 
 
-def retyped(parsed: ImageManifest, manifest_type: str) -> list[Descriptor]:
-    """The layers of an image with the types that they have in another manifest."""
+def change_layer_types(parsed: ImageManifest, manifest_type: str) -> list[Descriptor]:
+    """Return the layers of an image with the types of another manifest format."""
     return [
         Descriptor(
             media_types.convert_layer_type(

@@ -1,4 +1,4 @@
-"""Real container engines take what we give them, and give skopeo and us the same."""
+"""Container engines load images of airbundle, and return the same image to both programs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes import images
 from tests.interop import engines
+from tests.interop.written_files import read_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ ZSTD = images.image(LAYERS[0], images.layer({"app": b"zstd"}, compression="zstd"
     ],
 )
 def engine(request: pytest.FixtureRequest):
-    """Where an engine listens, as ``--daemon-host`` takes it."""
+    """The address of an engine, as ``--daemon-host`` accepts it."""
     with {"podman": engines.podman_service, "dockerd": engines.dockerd}[request.param]() as host:
         yield host
 
@@ -41,7 +42,7 @@ def one(request: pytest.FixtureRequest) -> images.Image:
     return {"oci": OCI, "docker": DOCKER, "zstd": ZSTD}[request.param]
 
 
-def test_an_engine_takes_an_image_and_gives_it_back(engine, airbundle, one, tmp_path) -> None:
+def test_engine_loads_and_returns_image(engine, airbundle, one, tmp_path) -> None:
     layout = images.write_layout(tmp_path / "layout", {"a": one})
     to, back = f"--dest-daemon-host={engine}", f"--src-daemon-host={engine}"
 
@@ -50,11 +51,11 @@ def test_an_engine_takes_an_image_and_gives_it_back(engine, airbundle, one, tmp_
     by_id = f"docker-daemon:{one.blobs[0].digest}"
     airbundle.ok("copy", back, by_id, f"dir:{tmp_path}/by-id")
 
-    assert config_digest(tmp_path / "back") == one.blobs[0].digest
-    assert files(tmp_path / "by-id") == files(tmp_path / "back")
+    assert read_config_digest(tmp_path / "back") == one.blobs[0].digest
+    assert read_files(tmp_path / "by-id") == read_files(tmp_path / "back")
 
 
-def test_we_read_from_an_engine_what_skopeo_reads(engine, airbundle, skopeo, tmp_path) -> None:
+def test_image_of_engine_is_that_of_skopeo(engine, airbundle, skopeo, tmp_path) -> None:
     layout = images.write_layout(tmp_path / "layout", {"a": OCI})
     name, host = "docker-daemon:read:1", f"--src-daemon-host={engine}"
     archive = f"docker-archive:{tmp_path}/a.tar:docker.io/library/read:1"
@@ -64,30 +65,26 @@ def test_we_read_from_an_engine_what_skopeo_reads(engine, airbundle, skopeo, tmp
     airbundle.ok("copy", host, name, f"dir:{tmp_path}/ours")
     skopeo.ok("copy", host, name, f"dir:{tmp_path}/theirs")
 
-    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
-def test_an_image_that_an_engine_does_not_have_is_told(engine, airbundle, tmp_path) -> None:
+def test_image_missing_in_engine_has_status_9(engine, airbundle, tmp_path) -> None:
     host = f"--src-daemon-host={engine}"
-    ran = airbundle("copy", host, "docker-daemon:nowhere:1", f"dir:{tmp_path}/out")
-    assert ran.returncode == 9
-    assert "nowhere:1" in ran.stderr
+    result = airbundle("copy", host, "docker-daemon:nowhere:1", f"dir:{tmp_path}/out")
+    assert result.returncode == 9
+    assert "nowhere:1" in result.stderr
 
 
-def test_an_image_that_an_engine_cannot_take_is_told(engine, airbundle, tmp_path) -> None:
-    """Its layer is not the one that its config tells of."""
+def test_image_that_engine_refuses_is_reported(engine, airbundle, tmp_path) -> None:
+    """The layer differs from the diff ID in the config."""
     wrong = images.layer({"app": b"other"})
     broken = images.image(images.Layer(LAYERS[1].blob, wrong.diff_id))
     layout = images.write_layout(tmp_path / "layout", {"a": broken})
     host = f"--dest-daemon-host={engine}"
-    ran = airbundle("copy", host, f"oci:{layout}:a", "docker-daemon:broken:1")
-    assert ran.returncode == 6
-    assert "engine" in ran.stderr
+    result = airbundle("copy", host, f"oci:{layout}:a", "docker-daemon:broken:1")
+    assert result.returncode == 6
+    assert "engine" in result.stderr
 
 
-def config_digest(directory: Path) -> str:
+def read_config_digest(directory: Path) -> str:
     return json.loads((directory / "manifest.json").read_bytes())["config"]["digest"]
-
-
-def files(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}

@@ -1,4 +1,4 @@
-"""Docker archives: what we write is what skopeo writes, and engines load it."""
+"""Docker archives are identical to those of skopeo, and container engines load them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests.fakes import images
 from tests.interop import engines, servers
+from tests.interop.written_files import read_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,17 +43,17 @@ IMAGES = {
 
 
 @pytest.mark.parametrize("which", IMAGES)
-def test_our_archive_is_skopeos_byte_for_byte(which, airbundle, skopeo, tmp_path) -> None:
-    one = as_directory(tmp_path / "dir", IMAGES[which])
+def test_archive_is_identical_to_that_of_skopeo(which, airbundle, skopeo, tmp_path) -> None:
+    one = write_directory(tmp_path / "dir", IMAGES[which])
     skopeo.ok("copy", one, f"docker-archive:{tmp_path}/theirs.tar:localhost:5000/app:1")
     airbundle.ok("copy", one, f"docker-archive:{tmp_path}/ours.tar:localhost:5000/app:1")
 
     assert (tmp_path / "ours.tar").read_bytes() == (tmp_path / "theirs.tar").read_bytes()
 
 
-def test_a_pipe_carries_an_archive(airbundle, tmp_path) -> None:
-    """Stdin may be a pipe or a file, and what comes through may be compressed."""
-    one = as_directory(tmp_path / "dir", IMAGES["two"])
+def test_archive_is_read_from_stdin_and_written_to_stdout(airbundle, tmp_path) -> None:
+    """Stdin may be a pipe or a file, and the archive may be compressed."""
+    one = write_directory(tmp_path / "dir", IMAGES["two"])
     airbundle.ok("copy", one, f"docker-archive:{tmp_path}/a.tar:app:1")
     command = [*airbundle.command, "copy", "docker-archive:/dev/stdin"]
     raw = (tmp_path / "a.tar").read_bytes()
@@ -62,26 +63,30 @@ def test_a_pipe_carries_an_archive(airbundle, tmp_path) -> None:
     with (tmp_path / "a.tar").open("rb") as file:
         run(airbundle, [*command, f"dir:{tmp_path}/file"], stdin=file)
 
-    assert files(tmp_path / "plain") == files(tmp_path / "packed") == files(tmp_path / "file")
+    assert (
+        read_files(tmp_path / "plain")
+        == read_files(tmp_path / "packed")
+        == read_files(tmp_path / "file")
+    )
 
 
-def test_a_layer_that_is_not_the_one_of_its_config_is_refused(archive, airbundle, tmp_path) -> None:
+def test_layer_that_differs_from_config_is_refused(archive, airbundle, tmp_path) -> None:
     with tarfile.open(archive) as opened:
         (layer, *_) = [one for one in opened if one.name.endswith(".tar") and one.isfile()]
     raw = bytearray(archive.read_bytes())
     raw[layer.offset_data + 600] ^= 1
     archive.write_bytes(raw)
 
-    ran = airbundle("copy", f"docker-archive:{archive}", f"dir:{tmp_path}/out")
+    result = airbundle("copy", f"docker-archive:{archive}", f"dir:{tmp_path}/out")
 
-    assert ran.returncode == 3
-    assert "digest mismatch" in ran.stderr
+    assert result.returncode == 3
+    assert "digest mismatch" in result.stderr
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 @pytest.mark.parametrize("transport", ["docker-archive", "oci-archive"])
-def test_stdout_takes_an_archive_and_nothing_else(airbundle, transport, tmp_path) -> None:
-    one = as_directory(tmp_path / "dir", IMAGES["two"])
+def test_stdout_contains_only_archive(airbundle, transport, tmp_path) -> None:
+    one = write_directory(tmp_path / "dir", IMAGES["two"])
     airbundle.ok("copy", one, f"{transport}:{tmp_path}/a.tar:app:1")
     command = [*airbundle.command, "copy", one, f"{transport}:/dev/stdout:app:1"]
     assert run(airbundle, command) == (tmp_path / "a.tar").read_bytes()
@@ -95,7 +100,7 @@ def run(client: servers.Client, command: list[str], **given: object) -> bytes:
 
 @pytest.fixture
 def archive(airbundle, tmp_path) -> Path:
-    one = as_directory(tmp_path / "dir", IMAGES["odd"])
+    one = write_directory(tmp_path / "dir", IMAGES["odd"])
     airbundle.ok("copy", one, f"docker-archive:{tmp_path}/ours.tar:example.com/app:1")
     return tmp_path / "ours.tar"
 
@@ -104,7 +109,7 @@ ID = IMAGES["odd"].blobs[0].digest
 
 
 @pytest.mark.kernel("mounts")
-def test_podman_loads_our_archive(archive) -> None:
+def test_podman_loads_archive(archive) -> None:
     with engines.podman() as podman:
         podman.ok("load", "--input", archive)
         (found,) = json.loads(podman.ok("image", "inspect", "example.com/app:1"))
@@ -113,7 +118,7 @@ def test_podman_loads_our_archive(archive) -> None:
 
 
 @pytest.mark.kernel("mounts as root")
-def test_docker_loads_our_archive(archive, tmp_path) -> None:
+def test_docker_loads_archive(archive, tmp_path) -> None:
     with engines.dockerd() as host:
         docker = servers.Client((servers.program("docker"), "--host", host), tmp_path)
         docker.ok("load", "--input", archive)
@@ -123,7 +128,7 @@ def test_docker_loads_our_archive(archive, tmp_path) -> None:
 
 
 @pytest.mark.kernel("root")
-def test_containerd_imports_our_archive(archive) -> None:
+def test_containerd_imports_archive(archive) -> None:
     with engines.containerd() as ctr:
         ctr.ok("images", "import", "--no-unpack", archive)
         listed = ctr.ok("images", "list", "--quiet")
@@ -131,15 +136,11 @@ def test_containerd_imports_our_archive(archive) -> None:
     assert listed.split() == ["example.com/app:1"]
 
 
-def as_directory(directory: Path, one: images.Image) -> str:
-    """``one`` as a ``dir:`` image, where a manifest of any type may lie."""
+def write_directory(directory: Path, one: images.Image) -> str:
+    """Write an image as a ``dir:`` image, which may have any manifest type."""
     directory.mkdir()
     (directory / "version").write_text("Directory Transport Version: 1.1\n")
     (directory / "manifest.json").write_bytes(one.root.data)
     for blob in one.all_blobs():
         (directory / blob.digest.removeprefix("sha256:")).write_bytes(blob.data)
     return f"dir:{directory}"
-
-
-def files(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}

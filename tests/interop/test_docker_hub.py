@@ -1,6 +1,6 @@
-"""Docker Hub is named docker.io, asked at registry-1.docker.io, and gives tokens at auth.docker.io.
+"""Docker Hub: docker.io names the registry registry-1.docker.io with tokens of auth.docker.io.
 
-Skopeo does the same with the same commands, so each claim is made of it as well.
+Skopeo behaves the same with the same commands, so each test also runs Skopeo.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images
-from tests.interop.named_hosts import PASSWORD, REPOSITORY, USERNAME, Hosts, Ran
+from tests.interop.named_hosts import PASSWORD, REPOSITORY, USERNAME, NamedHosts, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +27,10 @@ IMAGE = f"docker://{NAME}/{REPOSITORY}"
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Callable[..., Hosts]:
-    def make(**behaviour: bool) -> Hosts:
+def hub(tmp_path: Path) -> Callable[..., NamedHosts]:
+    def make(**behaviour: bool) -> NamedHosts:
         names = (NAME, "index.docker.io", REGISTRY, TOKENS)
-        return Hosts(tmp_path / "hub", names, REALM, **behaviour)
+        return NamedHosts(tmp_path / "hub", names, REALM, **behaviour)
 
     return make
 
@@ -46,12 +46,12 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def assert_done(ran: Ran) -> None:
-    assert ran.status == 0, ran.stderr
-    assert ran.hosts == {REGISTRY, TOKENS}
+def assert_succeeded(result: Run) -> None:
+    assert result.status == 0, result.stderr
+    assert result.hosts == {REGISTRY, TOKENS}
 
 
-def test_every_command_asks_the_registry_behind_the_name(client, hub, tmp_path) -> None:
+def test_every_command_uses_registry_host_of_docker_hub(client, hub, tmp_path) -> None:
     layout = images.write_layout(tmp_path / "layout", {"app": images.image(images.layer({}))})
     commands = {
         "inspect": ("inspect", f"{IMAGE}:1"),
@@ -63,23 +63,23 @@ def test_every_command_asks_the_registry_behind_the_name(client, hub, tmp_path) 
         "login": ("login", "--username", USERNAME, "--password", PASSWORD, NAME),
     }
     done = dict(zip(commands, hub().run(client, *commands.values()), strict=True))
-    for ran in done.values():
-        assert_done(ran)
+    for result in done.values():
+        assert_succeeded(result)
     assert json.loads(done["list tags"].stdout)["Repository"] == f"{NAME}/{REPOSITORY}"
     for command in ("push", "delete", "login"):
-        assert done[command].given_password() == {TOKENS}
+        assert done[command].password_receivers() == {TOKENS}
 
 
-def test_credentials_of_either_name_are_given_to_the_token_service(client, hub) -> None:
+def test_credentials_of_every_name_are_sent_to_token_service(client, hub) -> None:
     keys = (NAME, "index.docker.io", "https://index.docker.io/v1/", f"{NAME}/library")
     files = [write_credentials(client.home / f"{at}.json", key) for at, key in enumerate(keys)]
     commands = [("inspect", "--no-tags", "--authfile", file, f"{IMAGE}:1") for file in files]
-    for ran in hub(anonymous_pull=False).run(client, *commands):
-        assert_done(ran)
-        assert ran.given_password() == {TOKENS}
+    for result in hub(anonymous_pull=False).run(client, *commands):
+        assert_succeeded(result)
+        assert result.password_receivers() == {TOKENS}
 
 
-def test_a_login_is_kept_under_the_name(client, hub) -> None:
+def test_login_is_stored_under_docker_io(client, hub) -> None:
     keep = ("--authfile", client.home / "auth.json")
     login, pull, logout = hub(anonymous_pull=False).run(
         client,
@@ -87,24 +87,24 @@ def test_a_login_is_kept_under_the_name(client, hub) -> None:
         ("inspect", *keep, f"{IMAGE}:1"),
         ("logout", *keep, NAME),
     )
-    assert_done(login)
-    assert_done(pull)
+    assert_succeeded(login)
+    assert_succeeded(pull)
     assert (logout.status, logout.hosts) == (0, set())
     assert json.loads((client.home / "auth.json").read_text()).get("auths") in ({}, None)
 
 
 @pytest.mark.parametrize(("directory", "trusted"), [(NAME, True), (REGISTRY, False)])
-def test_certificates_are_looked_up_by_the_name(client, hub, directory, trusted) -> None:
+def test_certificates_are_found_by_docker_io(client, hub, directory, trusted) -> None:
     hosts = hub(trusted=False)
     authority = client.home / f".config/containers/certs.d/{directory}/ca.crt"
     write(authority, hosts.ca.read_text())
-    (ran,) = hosts.run(client, ("list-tags", IMAGE))
-    assert (ran.status == 0) is trusted
-    assert ran.hosts == ({REGISTRY, TOKENS} if trusted else set())
+    (result,) = hosts.run(client, ("list-tags", IMAGE))
+    assert (result.status == 0) is trusted
+    assert result.hosts == ({REGISTRY, TOKENS} if trusted else set())
 
 
-def test_names_that_users_write_for_docker_hub(client, hub) -> None:
-    """With a port, docker.io is a host like any other, for credentials as well."""
+def test_short_names_of_docker_hub_are_accepted(client, hub) -> None:
+    """With a port, docker.io is an ordinary host, also for credentials."""
     authfile = write_credentials(client.home / "auth.json", NAME)
     names = (
         "app",
@@ -119,15 +119,15 @@ def test_names_that_users_write_for_docker_hub(client, hub) -> None:
             for name in (*names, f"{NAME}:443/{REPOSITORY}")
         ),
     )
-    for ran in done:
-        assert_done(ran)
-        assert ran.given_password() == {TOKENS}
+    for result in done:
+        assert_succeeded(result)
+        assert result.password_receivers() == {TOKENS}
     assert with_port.status == 0, with_port.stderr
     assert {host.removesuffix(":443") for host in with_port.hosts} == {NAME, TOKENS}
-    assert with_port.given_password() == set()
+    assert with_port.password_receivers() == set()
 
 
-def test_registries_conf_knows_docker_hub_by_its_name(client, hub) -> None:
+def test_registries_conf_configures_docker_io(client, hub) -> None:
     mirrored = '[[registry]]\nlocation = "mirrored.test"\n[[registry.mirror]]\nlocation = '
     elsewhere = f'"{NAME}"\n[[registry]]\nprefix = "renamed.test"\nlocation = "{NAME}/library"\n'
     blocked = f'[[registry]]\nlocation = "{NAME}/blocked"\nblocked = true\n'
@@ -139,38 +139,38 @@ def test_registries_conf_knows_docker_hub_by_its_name(client, hub) -> None:
         ("inspect", "--no-tags", "docker://renamed.test/app:1"),
         ("inspect", f"docker://{NAME}/blocked/app:1"),
     )
-    assert_done(at_mirror)
-    assert_done(renamed)
+    assert_succeeded(at_mirror)
+    assert_succeeded(renamed)
     assert refused.status != 0
     assert refused.hosts == set()
 
 
-def test_a_failure_to_connect_names_the_host_that_was_asked(client, hub) -> None:
-    (ran,) = hub(listening=False).run(client, ("inspect", f"{IMAGE}:1"))
-    assert ran.status != 0
-    assert f"https://{REGISTRY}" in ran.stderr
+def test_connection_failure_names_requested_host(client, hub) -> None:
+    (result,) = hub(listening=False).run(client, ("inspect", f"{IMAGE}:1"))
+    assert result.status != 0
+    assert f"https://{REGISTRY}" in result.stderr
 
 
-def test_messages_under_skopeos_name_are_those_of_skopeo(hub, tmp_path, clients) -> None:
-    """Newer versions put more before the reason, so that is compared from its beginning."""
+def test_messages_under_name_skopeo_are_those_of_skopeo(hub, tmp_path, clients) -> None:
+    """Newer versions print more before the reason, so the comparison starts at the reason."""
     layout = images.write_layout(tmp_path / "layout", {"app": images.image(images.layer({}))})
     unreachable = ("inspect", f"{IMAGE}:1")
     refused = (
         ("copy", "--dest-creds", f"{USERNAME}:wrong", f"oci:{layout}:app", f"{IMAGE}:2"),
         ("login", "--username", USERNAME, "--password", "wrong", NAME),
     )
-    said = []
+    output = []
     for client in (clients("skopeo-name"), clients("skopeo")):
-        ran = hub(listening=False).run(client, unreachable) + hub().run(client, *refused)
+        result = hub(listening=False).run(client, unreachable) + hub().run(client, *refused)
         starts = ("pinging container registry", "trying to reuse blob", "logging into")
-        said.append(
-            [one.stderr[one.stderr.find(at) :] for one, at in zip(ran, starts, strict=True)]
+        output.append(
+            [one.stderr[one.stderr.find(at) :] for one, at in zip(result, starts, strict=True)]
         )
-    assert said[0] == said[1]
-    assert said[0][0].startswith(f"pinging container registry {REGISTRY}: ")
+    assert output[0] == output[1]
+    assert output[0][0].startswith(f"pinging container registry {REGISTRY}: ")
 
 
-def test_the_hint_is_to_log_in_by_the_name(clients, hub) -> None:
-    (ran,) = hub(anonymous_pull=False).run(clients("airbundle"), ("inspect", f"{IMAGE}:1"))
-    assert ran.status == 7
-    assert f"airbundle login {NAME}\n" in ran.stderr
+def test_hint_suggests_login_to_docker_io(clients, hub) -> None:
+    (result,) = hub(anonymous_pull=False).run(clients("airbundle"), ("inspect", f"{IMAGE}:1"))
+    assert result.status == 7
+    assert f"airbundle login {NAME}\n" in result.stderr

@@ -1,17 +1,18 @@
-r"""Under the name of Skopeo we answer as Skopeo does: same stdout, same log, same status.
+"""Under the name skopeo, stdout, log and exit status are those of Skopeo.
 
-``ALIKE`` runs against Debian's Skopeo. That is 1.9.3, so what it does otherwise than 1.22, which is
-the one we are like, stands in ``TODAY`` with what 1.22 says. Known differences of 1.9.3:
+The commands of ``SAME_AS_SKOPEO`` run with both programs. Debian's Skopeo is 1.9.3; where it
+differs from 1.22, which the program follows, ``NEWER_SKOPEO`` holds the output of 1.22. Known
+differences of 1.9.3:
 
-- its status is 1 where an image is not found, ours 2;
-- an answer of a registry is told with its code before its message (``unauthorized: ...``), and
+- its status is 1 where an image is not found, that of 1.22 is 2;
+- an error of a registry is printed with its code before its message (``unauthorized: ...``), and
   without ``fetching manifest TAG in REPOSITORY`` or ``getting repository tags`` before it;
-- a certificate is told of without ``tls: failed to verify certificate``;
+- a certificate error has no ``tls: failed to verify certificate``;
 - it does not know ``--retry-delay``, ``--image-parallel-copies``, ``--require-signed``,
   ``--compat-auth-file``, ``--manifest-digest`` and ``oci:PATH:@N``, nor deletes from ``oci:``;
-- it says ``Storing signatures`` after each copy, ``Copying 2 of 3 images in list``, and begins
+- it prints ``Storing signatures`` after each copy, ``Copying 2 of 3 images in list``, and begins
   some messages with a capital;
-- it does not warn of ``--dest-compress`` and ``--dest-decompress`` where they mean nothing.
+- it does not warn if ``--dest-compress`` or ``--dest-decompress`` has no effect.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ MANY = images.multi_platform("oci", "linux/arm64", "linux/amd64")
 NOWHERE = "sha256:" + 64 * "0"
 COPY = "--insecure-policy copy"
 
-ALIKE = (
+SAME_AS_SKOPEO = (
     # The command line.
     "",
     "bogus",
@@ -198,7 +199,7 @@ ALIKE = (
     f"{COPY} --tls-verify=false docker://{{reg}}/drop/app:1 dir:{{out}}/o",
     f"--tls-verify=false {COPY} docker://{{reg}}/drop/app:1 dir:{{out}}/o",
     f"{COPY} --src-tls-verify=f docker://{{reg}}/drop/many:1 dir:{{out}}/o",
-    f"{COPY} --dest-tls-verify=false oci:{{d}}/one docker://{{reg}}/drop/{{who}}:new",
+    f"{COPY} --dest-tls-verify=false oci:{{d}}/one docker://{{reg}}/drop/{{client_name}}:new",
     # Registries.
     "list-tags --tls-verify=false docker://{reg}/drop/app",
     "inspect --tls-verify=false --raw docker://{reg}/drop/app:1",
@@ -237,7 +238,7 @@ ENGINE = (
 )
 NO_PLATFORM = 'no image found in image index for architecture "s390x", variant "", OS "linux"'
 
-TODAY: dict[str, tuple[int, str]] = {
+NEWER_SKOPEO: dict[str, tuple[int, str]] = {
     # Images that are not there.
     "inspect --tls-verify=false docker://{reg}/drop/app:none": (
         2,
@@ -436,8 +437,8 @@ TODAY: dict[str, tuple[int, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a program said, without what changes from run to run."""
+class Output:
+    """The output of a program, without the parts that change from run to run."""
 
     status: int
     stdout: str
@@ -445,43 +446,43 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """What the commands of the tables speak of."""
+class Setup:
+    """The directories and registries that the commands of the tables name."""
 
     names: dict[str, str]
 
-    def words(self, text: str, out: Path, who: str) -> list[str]:
-        return shlex.split(text.format(**self.names, out=out, who=who))
+    def words(self, text: str, out: Path, client_name: str) -> list[str]:
+        return shlex.split(text.format(**self.names, out=out, client_name=client_name))
 
-    def shown(self, text: str, out: Path) -> str:
+    def normalise(self, text: str, out: Path) -> str:
         text = re.sub(r'time="[^"]*" ', "", text.replace(str(out), "OUT"))
         for name in ("reg", "tls", "tok"):
             text = text.replace(self.names[name], name.upper())
         return text
 
-    def run(self, program: servers.Client, text: str, out: Path, who: str) -> Said:
+    def run(self, program: servers.Client, text: str, out: Path, client_name: str) -> Output:
         out.mkdir()
-        ran = program(*self.words(text, out, who), cwd=out)
-        stdout = "".join(_sorted_blobs(self.shown(ran.stdout, out)))
-        return Said(ran.returncode, stdout, self.shown(ran.stderr, out))
+        result = program(*self.words(text, out, client_name), cwd=out)
+        stdout = "".join(_sort_blob_lines(self.normalise(result.stdout, out)))
+        return Output(result.returncode, stdout, self.normalise(result.stderr, out))
 
 
-def _sorted_blobs(text: str) -> list[str]:
-    """The lines of blobs, which are copied at once, in one order; what 1.9.3 says more is gone."""
+def _sort_blob_lines(text: str) -> list[str]:
+    """Sort the lines of blobs, which are copied in parallel; remove lines of 1.9.3 only."""
     text = re.sub("Copying (\\d) of ", r"Copying \1 images generated from ", text)
     lines = [line for line in text.splitlines(keepends=True) if line != "Storing signatures\n"]
     return sorted(lines) if "Copying blob" in text and "generated from" not in text else lines
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory, registry, tls_registry, token_registry) -> Stage:
+def setup(tmp_path_factory, registry, tls_registry, token_registry) -> Setup:
     root = tmp_path_factory.mktemp("stage")
     images.write_layout(root / "one", {"app": APP})
     images.write_layout(root / "many", {"app": APP, "many": MANY})
     (root / "reject").write_text('{"default": [{"type": "reject"}]}')
     images.push(registry.host, "drop/app", APP, "1")
     images.push(registry.host, "drop/many", MANY, "1")
-    return Stage(
+    return Setup(
         {
             "d": str(root),
             "reg": registry.host,
@@ -493,8 +494,8 @@ def stage(tmp_path_factory, registry, tls_registry, token_registry) -> Stage:
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> servers.Client:
-    """Our program as a file of the name ``skopeo``."""
+def our_program(tmp_path: Path) -> servers.Client:
+    """The program, installed as a file with the name ``skopeo``."""
     home, program = tmp_path / "our-home", tmp_path / "skopeo"
     home.mkdir()
     program.write_text(f"#!{sys.executable}\nfrom bundler.cli.main import main\nmain()\n")
@@ -503,55 +504,65 @@ def ours(tmp_path: Path) -> servers.Client:
 
 
 @pytest.fixture
-def theirs(tmp_path: Path) -> servers.Client:
+def skopeo_program(tmp_path: Path) -> servers.Client:
     home = tmp_path / "their-home"
     home.mkdir()
     return servers.Client((servers.program("skopeo"),), home)
 
 
-@pytest.mark.parametrize("text", ALIKE)
-def test_both_answer_alike(text: str, stage: Stage, ours, theirs, tmp_path: Path) -> None:
-    expected = stage.run(theirs, text, tmp_path / "theirs", "theirs")
-    assert stage.run(ours, text, tmp_path / "ours", "ours") == expected
+@pytest.mark.parametrize("text", SAME_AS_SKOPEO)
+def test_output_is_that_of_skopeo(
+    text: str, setup: Setup, our_program, skopeo_program, tmp_path: Path
+) -> None:
+    expected = setup.run(skopeo_program, text, tmp_path / "theirs", "theirs")
+    assert setup.run(our_program, text, tmp_path / "ours", "ours") == expected
 
 
-@pytest.mark.parametrize("text", TODAY)
-def test_what_a_newer_skopeo_says(text: str, stage: Stage, ours, tmp_path: Path) -> None:
-    status, message = TODAY[text]
+@pytest.mark.parametrize("text", NEWER_SKOPEO)
+def test_output_is_that_of_newer_skopeo(
+    text: str, setup: Setup, our_program, tmp_path: Path
+) -> None:
+    status, message = NEWER_SKOPEO[text]
     out = tmp_path / "ours"
-    said = stage.run(ours, text, out, "ours")
-    for name, value in stage.names.items():
+    output = setup.run(our_program, text, out, "ours")
+    for name, value in setup.names.items():
         message = message.replace(f"{{{name}}}", value)
-    quoted = re.sub(r'(["\\])', r"\\\1", stage.shown(message, out))
-    assert (said.status, said.stderr) == (status, f'level=fatal msg="{quoted}"\n')
+    quoted = re.sub(r'(["\\])', r"\\\1", setup.normalise(message, out))
+    assert (output.status, output.stderr) == (status, f'level=fatal msg="{quoted}"\n')
 
 
 @pytest.mark.parametrize("command", ["copy", "copy a", "list-tags", "sync x"])
-def test_a_wrong_number_of_arguments_shows_the_usage(command: str, ours) -> None:
-    ran = ours(*command.split())
-    assert (ran.returncode, ran.stdout) == (1, "")
-    *usage, last = ran.stderr.splitlines()
+def test_wrong_number_of_arguments_prints_usage(command: str, our_program) -> None:
+    result = our_program(*command.split())
+    assert (result.returncode, result.stdout) == (1, "")
+    *usage, last = result.stderr.splitlines()
     assert "Usage:" in usage
-    assert "  --retry-times int" in ran.stderr
+    assert "  --retry-times int" in result.stderr
     assert re.search(r'level=fatal msg="Exactly \w+ (non-option )?arguments? expected"$', last)
 
 
 @pytest.mark.parametrize("arguments", ["--help", "help", "copy --help", "inspect -h"])
-def test_help_goes_to_stdout(arguments: str, ours) -> None:
-    ran = ours(*arguments.split())
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert "Usage:\n  skopeo " in ran.stdout
+def test_help_is_printed_to_stdout(arguments: str, our_program) -> None:
+    result = our_program(*arguments.split())
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Usage:\n  skopeo " in result.stdout
 
 
-def test_the_version_is_one_of_skopeo(ours, airbundle) -> None:
-    for ran in (ours("-v"), ours("--version"), airbundle("--as", "skopeo", "--version")):
-        assert re.fullmatch(r"skopeo version 1\.\d+\.\d+\n", ran.stdout)
-        assert (ran.returncode, ran.stderr) == (0, "")
+def test_version_is_that_of_skopeo(our_program, airbundle) -> None:
+    for result in (
+        our_program("-v"),
+        our_program("--version"),
+        airbundle("--as", "skopeo", "--version"),
+    ):
+        assert re.fullmatch(r"skopeo version 1\.\d+\.\d+\n", result.stdout)
+        assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_accounts_are_kept_and_forgotten_alike(stage: Stage, ours, theirs, tmp_path) -> None:
-    said: list[list[tuple[Any, ...]]] = []
-    for program in (ours, theirs):
+def test_login_and_logout_behave_like_skopeo(
+    setup: Setup, our_program, skopeo_program, tmp_path
+) -> None:
+    output: list[list[tuple[Any, ...]]] = []
+    for program in (our_program, skopeo_program):
         steps = (
             "login --tls-verify=false -u alice -p 'correct horse' {tls}",
             "login --tls-verify=false {tls}",
@@ -564,40 +575,42 @@ def test_accounts_are_kept_and_forgotten_alike(stage: Stage, ours, theirs, tmp_p
         )
         found = []
         for step in steps:
-            ran = program(*stage.words(step, tmp_path, ""))
-            shown = stage.shown(ran.stdout + ran.stderr, program.home)
-            found.append((step, ran.returncode, shown))
-        said.append(found)
-    assert said[0] == said[1]
+            result = program(*setup.words(step, tmp_path, ""))
+            normalise = setup.normalise(result.stdout + result.stderr, program.home)
+            found.append((step, result.returncode, normalise))
+        output.append(found)
+    assert output[0] == output[1]
 
 
-def test_a_password_may_come_from_stdin(stage: Stage, ours, theirs) -> None:
-    words = ["login", "-u", "alice", "--password-stdin", "--tls-verify=false", stage.names["tls"]]
-    for program in (ours, theirs):
-        ran = program(*words, stdin="correct horse\n")
-        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "Login Succeeded!\n", "")
+def test_login_reads_password_from_stdin(setup: Setup, our_program, skopeo_program) -> None:
+    words = ["login", "-u", "alice", "--password-stdin", "--tls-verify=false", setup.names["tls"]]
+    for program in (our_program, skopeo_program):
+        result = program(*words, stdin="correct horse\n")
+        assert (result.returncode, result.stdout, result.stderr) == (0, "Login Succeeded!\n", "")
 
 
-def test_what_is_written_is_alike(stage: Stage, ours, theirs, tmp_path) -> None:
-    """The digest without a line's end, and the very files of a directory."""
+def test_written_files_are_those_of_skopeo(
+    setup: Setup, our_program, skopeo_program, tmp_path
+) -> None:
+    """The digest file has no newline, and the directories are identical."""
     trees = []
-    for program in (ours, theirs):
-        place = program.home / "place"
-        source = f"oci:{stage.names['d']}/many:many"
+    for program in (our_program, skopeo_program):
+        directory = program.home / "image"
+        source = f"oci:{setup.names['d']}/many:many"
         digest = program.home / "digest"
-        program.ok(*COPY.split(), "--all", "--digestfile", digest, source, f"dir:{place}")
-        files = {path.name: path.read_bytes() for path in place.iterdir()}
+        program.ok(*COPY.split(), "--all", "--digestfile", digest, source, f"dir:{directory}")
+        files = {path.name: path.read_bytes() for path in directory.iterdir()}
         trees.append((digest.read_bytes(), files))
     assert trees[0] == trees[1]
     assert trees[0][0] == MANY.digest.encode()
 
 
-def test_a_deleted_image_is_not_told(stage: Stage, ours, theirs, repository) -> None:
-    host = stage.names["reg"]
-    for program in (ours, theirs):
+def test_delete_prints_nothing(setup: Setup, our_program, skopeo_program, repository) -> None:
+    host = setup.names["reg"]
+    for program in (our_program, skopeo_program):
         images.push(host, repository, APP, "1")
-        ran = program("delete", "--tls-verify=false", f"docker://{host}/{repository}:1")
-        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+        result = program("delete", "--tls-verify=false", f"docker://{host}/{repository}:1")
+        assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 SYNCS = (
@@ -609,25 +622,34 @@ SYNCS = (
 
 
 @pytest.mark.parametrize("text", SYNCS)
-def test_syncs_answer_alike(text: str, stage: Stage, ours, theirs, tmp_path) -> None:
+def test_sync_output_is_that_of_skopeo(
+    text: str, setup: Setup, our_program, skopeo_program, tmp_path
+) -> None:
     text = f"--insecure-policy {text}"
-    expected = stage.run(theirs, text, tmp_path / "theirs", "theirs")
-    said = stage.run(ours, text, tmp_path / "ours", "ours")
-    assert (said.status, said.stdout) == (expected.status, expected.stdout)
-    assert [re.sub("level=fatal msg=.*", "level=fatal", line) for line in said.stderr.splitlines()]
+    expected = setup.run(skopeo_program, text, tmp_path / "theirs", "theirs")
+    output = setup.run(our_program, text, tmp_path / "ours", "ours")
+    assert (output.status, output.stdout) == (expected.status, expected.stdout)
+    assert _remove_fatal_message(output.stderr) == _remove_fatal_message(expected.stderr)
     written = [
-        sorted(str(path.relative_to(tmp_path / who)) for path in (tmp_path / who).rglob("*"))
-        for who in ("ours", "theirs")
+        sorted(
+            str(path.relative_to(tmp_path / client_name))
+            for path in (tmp_path / client_name).rglob("*")
+        )
+        for client_name in ("ours", "theirs")
     ]
     assert written[0] == written[1]
 
 
-def test_a_sync_that_is_dry_says_what_it_would_do(stage: Stage, ours, tmp_path) -> None:
+def _remove_fatal_message(log: str) -> str:
+    return re.sub("level=fatal msg=.*", "level=fatal", log)
+
+
+def test_sync_dry_run_reports_copies(setup: Setup, our_program, tmp_path) -> None:
     words = "--dry-run --src-tls-verify=false -s docker -d dir {reg}/drop/app {out}"
-    said = stage.run(ours, f"--insecure-policy sync {words}", tmp_path / "ours", "ours")
+    output = setup.run(our_program, f"--insecure-policy sync {words}", tmp_path / "ours", "ours")
     sides = 'from="docker://REG/drop/app:1" to="dir:OUT/app:1"'
-    assert (said.status, said.stdout) == (0, "")
-    assert said.stderr.splitlines() == [
+    assert (output.status, output.stdout) == (0, "")
+    assert output.stderr.splitlines() == [
         'level=info msg="Tag presence check" imagename="REG/drop/app" tagged=false',
         'level=info msg="Getting tags" image="REG/drop/app"',
         'level=warning msg="Running in dry-run mode"',
@@ -637,17 +659,17 @@ def test_a_sync_that_is_dry_says_what_it_would_do(stage: Stage, ours, tmp_path) 
 
 
 @pytest.mark.parametrize("flag", ["--dest-compress", "--dest-decompress"])
-def test_a_flag_that_means_nothing_is_warned_of(flag: str, stage: Stage, ours, tmp_path) -> None:
+def test_flag_without_effect_is_warned_of(flag: str, setup: Setup, our_program, tmp_path) -> None:
     text = f"{COPY} {flag} oci:{{d}}/one oci:{{out}}/o"
-    said = stage.run(ours, text, tmp_path / "ours", "ours")
+    output = setup.run(our_program, text, tmp_path / "ours", "ours")
     reason = f"{flag} can only be used if the destination transport is 'dir'"
-    assert (said.status, said.stderr) == (0, f'level=warning msg="{reason}"\n')
+    assert (output.status, output.stderr) == (0, f'level=warning msg="{reason}"\n')
 
 
-def test_a_failure_is_tried_again_as_told(ours) -> None:
+def test_retry_options_are_followed(our_program) -> None:
     again = ["--retry-times", "1", "--retry-delay", "10ms"]
-    ran = ours("inspect", *again, "docker://127.0.0.1:1/x:1")
-    first, last = re.sub(r'time="[^"]*" ', "", ran.stderr).splitlines()
+    result = our_program("inspect", *again, "docker://127.0.0.1:1/x:1")
+    first, last = re.sub(r'time="[^"]*" ', "", result.stderr).splitlines()
     reason = f"fetching manifest 1 in 127.0.0.1:1/x: {REFUSED}".replace('"', '\\"')
     assert first == f'level=warning msg="Failed, retrying in 10ms ... (1/1). Error: {reason}"'
     assert last.endswith(f': {reason}"')

@@ -1,4 +1,4 @@
-"""What Skopeo encrypts we decrypt, and the reverse, by each protocol that both have."""
+"""Airbundle decrypts layers that Skopeo encrypted, and the reverse, by each protocol of both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUFFIX = "+encrypted"
 LAYER = images.layer({"secret": os.urandom(1_500_000)})
 PLAIN = images.image(LAYER)
 
-# A recipient, and the keys by which Skopeo and we open what was made for it.
+# A recipient, and the keys with which Skopeo and airbundle decrypt layers for it.
 PROTOCOLS = {
     "jwe, RSA": ("jwe:rsa.pub", ["rsa.key"]),
     "jwe, elliptic curve": ("jwe:ec.pub", ["ec.key"]),
@@ -34,7 +34,7 @@ every_protocol = pytest.mark.parametrize(
 
 @pytest.fixture
 def keys(tmp_path, skopeo, monkeypatch):
-    """Key files, and a gpg that knows the owner of one; the working directory."""
+    """A working directory with key files, and a gpg that holds the private key of one."""
     home = tmp_path / "keys"
     home.mkdir()
     monkeypatch.chdir(home)
@@ -66,7 +66,7 @@ def keys(tmp_path, skopeo, monkeypatch):
 
 
 @every_protocol
-def test_we_decrypt_what_skopeo_encrypts(keys, skopeo, tmp_path, recipient, names):
+def test_airbundle_decrypts_layers_of_skopeo(keys, skopeo, tmp_path, recipient, names):
     images.write_layout(tmp_path / "plain", {"1": PLAIN})
     flags = ("--encryption-key", recipient)
     skopeo.ok("copy", *flags, f"oci:{tmp_path}/plain:1", f"oci:{tmp_path}/made:1", cwd=keys)
@@ -84,7 +84,7 @@ def test_we_decrypt_what_skopeo_encrypts(keys, skopeo, tmp_path, recipient, name
 
 
 @every_protocol
-def test_skopeo_decrypts_what_we_encrypt(keys, skopeo, tmp_path, recipient, names):
+def test_skopeo_decrypts_layers_of_airbundle(keys, skopeo, tmp_path, recipient, names):
     stream = recipients.create_encryptor([recipient])(io.BytesIO(LAYER.blob.data), None)
     blob = images.Blob(LAYER.blob.media_type + SUFFIX, stream.read())
     config = PLAIN.blobs[0]

@@ -1,4 +1,4 @@
-"""What airbundle writes skopeo reads, and the reverse: every byte of every image is compared."""
+"""Skopeo reads the images that airbundle writes, and the reverse: all bytes are compared."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ import pytest
 
 from tests.fakes import images
 from tests.interop import servers
+from tests.interop.written_files import (
+    COPY_UNCHANGED,
+    read_diff_ids,
+    read_digests,
+    read_entries,
+    read_files,
+)
 
 BASE = images.layer({"etc/os-release": b"ID=test\n" * 2000})
 DOCKER_BASE = images.layer({"etc/os-release": b"ID=test\n" * 2000}, types=images.DOCKER)
@@ -23,97 +30,97 @@ IMAGES = {
     "docker-list": images.multi_platform("app", *PLATFORMS, types=images.DOCKER),
     "annotated": images.image(BASE, annotations={"org.example": "ü € \\u0000"}),
 }
-# Left to itself, skopeo compresses what is not compressed.
-COPY = ("copy", "--all", "--preserve-digests")
-# Docker's formats are not OCI's, and skopeo would convert on the way to oci:.
+# Skopeo would convert Docker's formats for an oci: destination.
 AS_LAYOUT = {name: one for name, one in IMAGES.items() if "docker" not in name}
 
 
 @pytest.fixture(params=IMAGES)
 def pushed(request: pytest.FixtureRequest, registry: servers.Registry, repository: str):
-    """An image, and its name in a registry where neither of the two has put it."""
+    """An image, and its name in a registry into which neither program pushed it."""
     one = IMAGES[request.param]
     images.push(registry.host, repository, one, "1")
     return one, f"docker://{registry.host}/{repository}:1"
 
 
 @pytest.fixture(params=AS_LAYOUT)
-def laid_out(request: pytest.FixtureRequest, tmp_path: Path):
+def image_in_layout(request: pytest.FixtureRequest, tmp_path: Path):
     """An image, and its name in a layout."""
     one = AS_LAYOUT[request.param]
     layout = images.write_layout(tmp_path / "layout", {"app:1": one})
     return one, f"oci:{layout}:app:1"
 
 
-def test_ours_to_dir_is_skopeos_to_dir(pushed, airbundle, skopeo, tmp_path) -> None:
+def test_directory_is_identical_to_that_of_skopeo(pushed, airbundle, skopeo, tmp_path) -> None:
     _, name = pushed
 
     airbundle.ok("copy", "--src-tls-verify=false", name, f"dir:{tmp_path}/ours")
-    skopeo.ok(*COPY, "--src-tls-verify=false", name, f"dir:{tmp_path}/theirs")
+    skopeo.ok(*COPY_UNCHANGED, "--src-tls-verify=false", name, f"dir:{tmp_path}/theirs")
 
-    assert tree(tmp_path / "ours") == tree(tmp_path / "theirs")
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
-def test_ours_to_oci_is_skopeos_to_oci(laid_out, airbundle, skopeo, tmp_path) -> None:
-    _, name = laid_out
+def test_layout_is_identical_to_that_of_skopeo(
+    image_in_layout, airbundle, skopeo, tmp_path
+) -> None:
+    _, name = image_in_layout
 
     airbundle.ok("copy", name, f"oci:{tmp_path}/ours:app:1")
-    skopeo.ok(*COPY, name, f"oci:{tmp_path}/theirs:app:1")
+    skopeo.ok(*COPY_UNCHANGED, name, f"oci:{tmp_path}/theirs:app:1")
 
-    ours, theirs = tree(tmp_path / "ours"), tree(tmp_path / "theirs")
-    assert entries(ours.pop("index.json")) == entries(theirs.pop("index.json"))
+    ours, theirs = read_files(tmp_path / "ours"), read_files(tmp_path / "theirs")
+    assert read_entries(ours.pop("index.json")) == read_entries(theirs.pop("index.json"))
     assert json.loads(ours.pop("oci-layout")) == json.loads(theirs.pop("oci-layout"))
     assert ours == theirs
 
 
-def test_skopeo_reads_our_dir(pushed, airbundle, skopeo, tmp_path) -> None:
+def test_skopeo_reads_directory(pushed, airbundle, skopeo, tmp_path) -> None:
     one, name = pushed
     airbundle.ok("copy", "--src-tls-verify=false", name, f"dir:{tmp_path}/ours")
 
-    skopeo.ok(*COPY, f"dir:{tmp_path}/ours", f"dir:{tmp_path}/read")
+    skopeo.ok(*COPY_UNCHANGED, f"dir:{tmp_path}/ours", f"dir:{tmp_path}/read")
 
-    assert digests(tmp_path / "read") == set(one.contents())
+    assert read_digests(tmp_path / "read") == set(one.contents())
 
 
-def test_skopeo_reads_our_oci(laid_out, airbundle, skopeo, tmp_path) -> None:
-    one, name = laid_out
+def test_skopeo_reads_layout(image_in_layout, airbundle, skopeo, tmp_path) -> None:
+    one, name = image_in_layout
     airbundle.ok("copy", name, f"oci:{tmp_path}/ours:app:1")
 
-    skopeo.ok(*COPY, f"oci:{tmp_path}/ours:app:1", f"dir:{tmp_path}/read")
+    skopeo.ok(*COPY_UNCHANGED, f"oci:{tmp_path}/ours:app:1", f"dir:{tmp_path}/read")
 
-    assert digests(tmp_path / "read") == set(one.contents())
+    assert read_digests(tmp_path / "read") == set(one.contents())
 
 
-def test_skopeo_reads_what_we_pushed(pushed, airbundle, skopeo, tmp_path) -> None:
+def test_skopeo_reads_pushed_image(pushed, airbundle, skopeo, tmp_path) -> None:
     one, name = pushed
     insecure = ("--src-tls-verify=false", "--dest-tls-verify=false")
     copied = name.replace("/tests/", "/copies/")
 
     airbundle.ok("copy", *insecure, name, copied)
 
-    skopeo.ok(*COPY, "--src-tls-verify=false", copied, f"dir:{tmp_path}/pulled")
-    assert digests(tmp_path / "pulled") == set(one.contents())
+    skopeo.ok(*COPY_UNCHANGED, "--src-tls-verify=false", copied, f"dir:{tmp_path}/pulled")
+    assert read_digests(tmp_path / "pulled") == set(one.contents())
 
 
-def test_we_read_skopeos_dir(pushed, airbundle, skopeo, tmp_path) -> None:
+def test_airbundle_reads_directory_of_skopeo(pushed, airbundle, skopeo, tmp_path) -> None:
     one, name = pushed
-    skopeo.ok(*COPY, "--src-tls-verify=false", name, f"dir:{tmp_path}/theirs")
+    skopeo.ok(*COPY_UNCHANGED, "--src-tls-verify=false", name, f"dir:{tmp_path}/theirs")
 
     airbundle.ok("copy", f"dir:{tmp_path}/theirs", f"dir:{tmp_path}/ours")
 
-    assert digests(tmp_path / "ours") == set(one.contents())
+    assert read_digests(tmp_path / "ours") == set(one.contents())
 
 
-def test_we_read_skopeos_oci(laid_out, airbundle, skopeo, tmp_path) -> None:
-    one, name = laid_out
-    skopeo.ok(*COPY, name, f"oci:{tmp_path}/theirs:app:1")
+def test_airbundle_reads_layout_of_skopeo(image_in_layout, airbundle, skopeo, tmp_path) -> None:
+    one, name = image_in_layout
+    skopeo.ok(*COPY_UNCHANGED, name, f"oci:{tmp_path}/theirs:app:1")
 
     airbundle.ok("copy", f"oci:{tmp_path}/theirs:app:1", f"dir:{tmp_path}/ours")
 
-    assert digests(tmp_path / "ours") == set(one.contents())
+    assert read_digests(tmp_path / "ours") == set(one.contents())
 
 
-def test_one_platform_is_the_one_that_skopeo_takes(
+def test_selected_platform_is_that_of_skopeo(
     registry, airbundle, skopeo, repository, tmp_path
 ) -> None:
     index = IMAGES["oci-index"]
@@ -126,10 +133,10 @@ def test_one_platform_is_the_one_that_skopeo_takes(
     chosen = ("--override-arch", "arm", "--override-variant", "v7", "--override-os", "linux")
     skopeo.ok(*chosen, "copy", "--src-tls-verify=false", name, f"dir:{tmp_path}/theirs")
 
-    assert tree(tmp_path / "ours") == tree(tmp_path / "theirs")
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
-def test_docker_archive_of_skopeo_is_read(airbundle, skopeo, tmp_path) -> None:
+def test_airbundle_reads_docker_archive_of_skopeo(airbundle, skopeo, tmp_path) -> None:
     one = images.image(DOCKER_BASE, types=images.DOCKER)
     layout = images.write_layout(
         tmp_path / "layout", {"a": images.image(BASE, images.layer({"app": b"1"}))}
@@ -141,12 +148,12 @@ def test_docker_archive_of_skopeo_is_read(airbundle, skopeo, tmp_path) -> None:
     skopeo.ok("copy", archive, f"dir:{tmp_path}/theirs")
 
     config = json.loads(skopeo.ok("inspect", "--config", "--raw", f"dir:{tmp_path}/ours"))
-    assert config["rootfs"]["diff_ids"][0] == sha256_of_tar(one)
+    assert config["rootfs"]["diff_ids"][0] == read_diff_ids(one)[0]
     assert config == json.loads(skopeo.ok("inspect", "--config", "--raw", f"dir:{tmp_path}/theirs"))
 
 
 @pytest.mark.kernel("mounts")
-def test_podman_pulls_what_we_pushed(registry, airbundle, repository, tmp_path) -> None:
+def test_podman_pulls_pushed_image(registry, airbundle, repository, tmp_path) -> None:
     one = IMAGES["oci"]
     layout = images.write_layout(tmp_path / "layout", {"a": one})
     airbundle.ok(
@@ -160,30 +167,6 @@ def test_podman_pulls_what_we_pushed(registry, airbundle, repository, tmp_path) 
         storage = ("--root", f"{home}/root", "--runroot", f"{home}/run", "--storage-driver", "vfs")
         podman = servers.Client((servers.program("podman"), *storage), Path(home))
         podman.ok("pull", "--tls-verify=false", f"{registry.host}/{repository}:1")
-        found = podman.ok("image", "inspect", f"{registry.host}/{repository}:1")
+        inspected = podman.ok("image", "inspect", f"{registry.host}/{repository}:1")
 
-    assert json.loads(found)[0]["Digest"] == one.digest
-
-
-def tree(directory: Path) -> dict[str, bytes]:
-    """Every file of a directory by its path."""
-    return {
-        str(path.relative_to(directory)): path.read_bytes()
-        for path in directory.rglob("*")
-        if path.is_file()
-    }
-
-
-def digests(directory: Path) -> set[str]:
-    """The digest of every manifest and blob of a ``dir:`` image, by its bytes."""
-    return {images.sha256(data) for name, data in tree(directory).items() if name != "version"}
-
-
-def entries(index: bytes) -> list[dict[str, object]]:
-    """What an ``index.json`` lists."""
-    listed = json.loads(index)["manifests"]
-    return list(listed)
-
-
-def sha256_of_tar(one: images.Image) -> str:
-    return json.loads(one.blobs[0].data)["rootfs"]["diff_ids"][0]
+    assert json.loads(inspected)[0]["Digest"] == one.digest

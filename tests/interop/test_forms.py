@@ -1,4 +1,4 @@
-"""Images in another form: what we make of one is what Skopeo makes of it, or can read."""
+"""Conversions of images are identical to those of Skopeo, or can be read by it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes import images
 from tests.interop import servers
+from tests.interop.written_files import read_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +41,8 @@ EMPTY_LAYER = "a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
 
 
 @pytest.fixture
-def laid(tmp_path: Path, airbundle: servers.Client):
-    """Each image of IMAGES in a directory; its name is what the function returns."""
+def write_directory(tmp_path: Path, airbundle: servers.Client):
+    """Write an image of IMAGES into a directory; return its reference."""
 
     def name(kind: str) -> str:
         layout = images.write_layout(tmp_path / f"layout-{kind}", {"app": IMAGES[kind]})
@@ -60,29 +61,35 @@ def laid(tmp_path: Path, airbundle: servers.Client):
         if (kind, form) != ("docker-list", "oci")  # of which skopeo 1.9.3 converts the list alone
     ],
 )
-def test_manifests_and_configs_become_what_skopeo_makes_of_them(
-    kind, form, laid, airbundle, skopeo, tmp_path
+def test_converted_manifests_and_configs_are_those_of_skopeo(
+    kind, form, write_directory, airbundle, skopeo, tmp_path
 ) -> None:
-    both(airbundle, skopeo, tmp_path, "--all", "--format", form, laid(kind))
-    assert servers.tree(tmp_path / "ours") == servers.tree(tmp_path / "theirs")
+    copy_with_both(airbundle, skopeo, tmp_path, "--all", "--format", form, write_directory(kind))
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
 @pytest.mark.parametrize("mode", ["system", "all", "index-only"])
 @pytest.mark.parametrize("kind", ["oci-index", "docker-list", "oci"])
-def test_a_choice_from_a_list_is_skopeos(kind, mode, laid, airbundle, skopeo, tmp_path) -> None:
-    start = laid(kind)
-    both(airbundle, skopeo, tmp_path, "--multi-arch", mode, start)
-    assert servers.tree(tmp_path / "ours") == servers.tree(tmp_path / "theirs")
+def test_multi_arch_selection_is_that_of_skopeo(
+    kind, mode, write_directory, airbundle, skopeo, tmp_path
+) -> None:
+    start = write_directory(kind)
+    copy_with_both(airbundle, skopeo, tmp_path, "--multi-arch", mode, start)
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
-def test_layers_are_decompressed_as_skopeo_does(laid, airbundle, skopeo, tmp_path) -> None:
-    both(airbundle, skopeo, tmp_path, "--dest-decompress", laid("oci"))
-    assert servers.tree(tmp_path / "ours") == servers.tree(tmp_path / "theirs")
+def test_decompressed_layers_are_those_of_skopeo(
+    write_directory, airbundle, skopeo, tmp_path
+) -> None:
+    copy_with_both(airbundle, skopeo, tmp_path, "--dest-decompress", write_directory("oci"))
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
-def test_schema_1_is_skopeos_but_for_the_signature(laid, airbundle, skopeo, tmp_path) -> None:
-    both(airbundle, skopeo, tmp_path, "--format", "v2s1", laid("docker"))
-    ours, theirs = servers.tree(tmp_path / "ours"), servers.tree(tmp_path / "theirs")
+def test_conversion_to_schema_1_differs_from_skopeo_only_in_signature(
+    write_directory, airbundle, skopeo, tmp_path
+) -> None:
+    copy_with_both(airbundle, skopeo, tmp_path, "--format", "v2s1", write_directory("docker"))
+    ours, theirs = read_files(tmp_path / "ours"), read_files(tmp_path / "theirs")
     documents = [json.loads(tree.pop("manifest.json")) for tree in (ours, theirs)]
     assert all(document.pop("signatures") for document in documents)
     assert documents[0] == documents[1]
@@ -90,24 +97,26 @@ def test_schema_1_is_skopeos_but_for_the_signature(laid, airbundle, skopeo, tmp_
 
 
 @pytest.mark.parametrize("form", ["oci", "v2s2"])
-def test_schema_1_becomes_what_skopeo_makes_of_it(form, laid, airbundle, skopeo, tmp_path) -> None:
-    skopeo.ok("copy", "--format", "v2s1", laid("docker"), f"dir:{tmp_path}/old")
-    both(airbundle, skopeo, tmp_path, "--format", form, f"dir:{tmp_path}/old")
-    theirs = servers.tree(tmp_path / "theirs")
+def test_conversion_from_schema_1_is_that_of_skopeo(
+    form, write_directory, airbundle, skopeo, tmp_path
+) -> None:
+    skopeo.ok("copy", "--format", "v2s1", write_directory("docker"), f"dir:{tmp_path}/old")
+    copy_with_both(airbundle, skopeo, tmp_path, "--format", form, f"dir:{tmp_path}/old")
+    theirs = read_files(tmp_path / "theirs")
     theirs.pop(EMPTY_LAYER)  # skopeo copies it, though nothing needs it any more
-    assert servers.tree(tmp_path / "ours") == theirs
+    assert read_files(tmp_path / "ours") == theirs
 
 
 @pytest.mark.parametrize("algorithm", ["gzip", "zstd", "zstd:chunked"])
 @pytest.mark.parametrize("kind", ["oci", "plain"])
-def test_skopeo_finds_in_our_layers_what_was_in_them(
-    kind, algorithm, laid, airbundle, skopeo, tmp_path
+def test_skopeo_decompresses_layers_to_original_content(
+    kind, algorithm, write_directory, airbundle, skopeo, tmp_path
 ) -> None:
-    start = laid(kind)
+    start = write_directory(kind)
     airbundle.ok("copy", "--dest-compress-format", algorithm, start, f"dir:{tmp_path}/made")
     skopeo.ok("copy", "--dest-decompress", f"dir:{tmp_path}/made", f"dir:{tmp_path}/back")
     skopeo.ok("copy", "--dest-decompress", start, f"dir:{tmp_path}/bare")
-    back, plain = (servers.tree(tmp_path / name) for name in ("back", "bare"))
+    back, plain = (read_files(tmp_path / name) for name in ("back", "bare"))
     assert back.keys() - plain.keys() == set()
     made = json.loads((tmp_path / "made/manifest.json").read_text())
     suffix = f"+{algorithm.partition(':')[0]}"
@@ -115,30 +124,30 @@ def test_skopeo_finds_in_our_layers_what_was_in_them(
 
 
 @pytest.mark.parametrize("ours_first", [True, False])
-def test_layers_that_one_encrypts_the_other_decrypts(
-    ours_first, laid, airbundle, skopeo, tmp_path
+def test_layers_encrypted_by_one_program_are_decrypted_by_other(
+    ours_first, write_directory, airbundle, skopeo, tmp_path
 ) -> None:
-    private, public = servers.rsa_pair(tmp_path)
-    start = laid("oci")
-    seal, open_ = (airbundle, skopeo) if ours_first else (skopeo, airbundle)
-    seal.ok("copy", "--encryption-key", f"jwe:{public}", start, f"oci:{tmp_path}/sealed:app")
-    opened = f"oci:{tmp_path}/opened:app"
-    open_.ok("copy", "--decryption-key", private, f"oci:{tmp_path}/sealed:app", opened)
-    assert skopeo.ok("inspect", "--raw", opened) == skopeo.ok("inspect", "--raw", start)
-    sealed = json.loads(skopeo.ok("inspect", "--raw", f"oci:{tmp_path}/sealed:app"))
-    assert all(layer["mediaType"].endswith("+encrypted") for layer in sealed["layers"])
+    private, public = servers.write_rsa_pair(tmp_path)
+    start = write_directory("oci")
+    encrypting, decrypting = (airbundle, skopeo) if ours_first else (skopeo, airbundle)
+    encrypting.ok("copy", "--encryption-key", f"jwe:{public}", start, f"oci:{tmp_path}/sealed:app")
+    decrypted = f"oci:{tmp_path}/opened:app"
+    decrypting.ok("copy", "--decryption-key", private, f"oci:{tmp_path}/sealed:app", decrypted)
+    assert skopeo.ok("inspect", "--raw", decrypted) == skopeo.ok("inspect", "--raw", start)
+    encrypted = json.loads(skopeo.ok("inspect", "--raw", f"oci:{tmp_path}/sealed:app"))
+    assert all(layer["mediaType"].endswith("+encrypted") for layer in encrypted["layers"])
 
 
-def test_another_key_opens_nothing(laid, airbundle, tmp_path) -> None:
-    _, public = servers.rsa_pair(tmp_path)
-    other, _ = servers.rsa_pair(tmp_path, "other")
-    sealed = f"oci:{tmp_path}/sealed:app"
-    airbundle.ok("copy", "--encryption-key", f"jwe:{public}", laid("oci"), sealed)
-    ran = airbundle("copy", "--decryption-key", other, sealed, f"oci:{tmp_path}/opened:app")
-    assert ran.returncode not in (0, 1), ran.stderr
+def test_decryption_with_other_key_fails(write_directory, airbundle, tmp_path) -> None:
+    _, public = servers.write_rsa_pair(tmp_path)
+    other, _ = servers.write_rsa_pair(tmp_path, "other")
+    encrypted = f"oci:{tmp_path}/sealed:app"
+    airbundle.ok("copy", "--encryption-key", f"jwe:{public}", write_directory("oci"), encrypted)
+    result = airbundle("copy", "--decryption-key", other, encrypted, f"oci:{tmp_path}/opened:app")
+    assert result.returncode not in (0, 1), result.stderr
     assert not (tmp_path / "opened" / "index.json").exists()
 
 
-def both(airbundle, skopeo, tmp_path: Path, *arguments: str) -> None:
+def copy_with_both(airbundle, skopeo, tmp_path: Path, *arguments: str) -> None:
     airbundle.ok("copy", *arguments, f"dir:{tmp_path}/ours")
     skopeo.ok("copy", *arguments, f"dir:{tmp_path}/theirs")

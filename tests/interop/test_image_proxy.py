@@ -1,7 +1,7 @@
-"""Our image proxy answers as Skopeo's does.
+"""The image proxy answers like that of Skopeo.
 
-Skopeo 1.9, which runs here, speaks version 0.2.3 of the protocol: it knows neither layer infos, raw
-blobs nor optional images, and gives no code with an error. Its words for an error are its own.
+Skopeo 1.9, against which the tests run, implements version 0.2.3 of the protocol: it has no layer
+infos, raw blobs and optional images, and no code with an error. The texts of its errors differ.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ MISTAKES = (
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> list[str]:
+def references(tmp_path: Path) -> list[str]:
     layout = images.write_layout(tmp_path / "images", IMAGES)
     directory = tmp_path / "docker"
     directory.mkdir()
@@ -72,46 +72,46 @@ def places(tmp_path: Path) -> list[str]:
     return [*(f"oci:{layout}:{name}" for name in IMAGES), f"dir:{directory}"]
 
 
-def test_images_are_the_same_byte_for_byte(
-    skopeo: servers.Client, airbundle: servers.Client, places: list[str]
+def test_local_images_are_identical_to_those_of_skopeo(
+    skopeo: servers.Client, airbundle: servers.Client, references: list[str]
 ) -> None:
-    assert _script(airbundle, places) == _script(skopeo, places)
+    assert _request_everything(airbundle, references) == _request_everything(skopeo, references)
 
 
-def test_images_of_a_registry_are_the_same(
+def test_registry_images_are_identical_to_those_of_skopeo(
     skopeo: servers.Client, airbundle: servers.Client, registry: servers.Registry, repository: str
 ) -> None:
     images.push(registry.host, repository, IMAGES["index"], "1")
-    places = [f"docker://{registry.host}/{repository}:1"]
+    references = [f"docker://{registry.host}/{repository}:1"]
 
-    found = _script(airbundle, places, "--tls-verify=false")
+    found = _request_everything(airbundle, references, "--tls-verify=false")
 
-    assert found == _script(skopeo, places, "--tls-verify=false")
+    assert found == _request_everything(skopeo, references, "--tls-verify=false")
 
 
-def test_the_same_requests_are_refused(
-    skopeo: servers.Client, airbundle: servers.Client, places: list[str]
+def test_requests_that_skopeo_refuses_are_refused(
+    skopeo: servers.Client, airbundle: servers.Client, references: list[str]
 ) -> None:
     def refused(client: servers.Client) -> list[tuple[bool, bool]]:
         with proxy(client) as (running, _):
-            early = running.call("OpenImage", places[0])
+            early = running.call("OpenImage", references[0])
             running.value("Initialize")
-            running.value("OpenImage", places[0])
-            replies = [early, *(running.call(*mistake) for mistake in MISTAKES)]
+            running.value("OpenImage", references[0])
+            received = [early, *(running.call(*mistake) for mistake in MISTAKES)]
             for packet in (b"{", b"[]", b'{"method": 1}', b'{"method": "GetManifest", "args": {}}'):
                 running.send(packet)
                 reply = running.receive()
                 assert reply is not None
-                replies.append(reply)
-            return [(reply.success, bool(reply.error)) for reply in replies]
+                received.append(reply)
+            return [(reply.success, bool(reply.error)) for reply in received]
 
     ours = refused(airbundle)
 
     assert ours == refused(skopeo) == [(False, True)] * len(ours)
 
 
-def test_a_client_hears_of_a_blob_that_is_not_what_it_should_be(
-    airbundle: servers.Client, skopeo: servers.Client, places: list[str], tmp_path: Path
+def test_blob_with_wrong_digest_is_reported_to_client(
+    airbundle: servers.Client, skopeo: servers.Client, references: list[str], tmp_path: Path
 ) -> None:
     digest, data = LAYER.blob.digest, LAYER.blob.data
     blob = tmp_path / "images/blobs/sha256" / digest.removeprefix("sha256:")
@@ -120,17 +120,19 @@ def test_a_client_hears_of_a_blob_that_is_not_what_it_should_be(
     for client in (airbundle, skopeo):
         with proxy(client) as (running, _):
             running.value("Initialize")
-            image = running.value("OpenImage", places[0])
+            image = running.value("OpenImage", references[0])
             _, _, finished = running.fetch("GetBlob", image, digest, len(data))
 
             assert not finished.success
             assert digest in finished.error
 
 
-def test_what_newer_clients_ask_for(airbundle: servers.Client, places: list[str]) -> None:
+def test_requests_of_protocol_0_2_8_are_answered(
+    airbundle: servers.Client, references: list[str]
+) -> None:
     with proxy(airbundle) as (running, process):
         assert running.value("Initialize") == "0.2.8"
-        image = running.value("OpenImageOptional", places[0])
+        image = running.value("OpenImageOptional", references[0])
         layers = running.value("GetLayerInfo", image)
         _, piped, _ = running.fetch("GetLayerInfoPiped", image)
         raw = running.call("GetRawBlob", image, LAYER.blob.digest)
@@ -145,7 +147,7 @@ def test_what_newer_clients_ask_for(airbundle: servers.Client, places: list[str]
         ]
         assert json.loads(piped) == layers
         assert (raw.value, data, failure) == (len(LAYER.blob.data), LAYER.blob.data, b"")
-        assert running.value("OpenImageOptional", f"{places[0]}-not") == 0
+        assert running.value("OpenImageOptional", f"{references[0]}-not") == 0
 
         running.send(b'{"method": "Shutdown"}')
 
@@ -155,12 +157,12 @@ def test_what_newer_clients_ask_for(airbundle: servers.Client, places: list[str]
         assert process.stderr.read() == ""
 
 
-def test_a_configuration_made_for_oci_can_be_had_by_its_new_digest(
-    airbundle: servers.Client, places: list[str]
+def test_converted_config_is_available_by_new_digest(
+    airbundle: servers.Client, references: list[str]
 ) -> None:
     with proxy(airbundle) as (running, _):
         running.value("Initialize")
-        image = running.value("OpenImage", places[-1])
+        image = running.value("OpenImage", references[-1])
         digest, manifest, _ = running.fetch("GetManifest", image)
         config = json.loads(manifest)["config"]
         _, data, finished = running.fetch("GetBlob", image, config["digest"], config["size"])
@@ -170,42 +172,46 @@ def test_a_configuration_made_for_oci_can_be_had_by_its_new_digest(
         assert finished.success
 
 
-def test_a_policy_is_obeyed(airbundle: servers.Client, places: list[str], tmp_path: Path) -> None:
-    """As by Skopeo since version 0.2.6 of the protocol."""
+def test_policy_rejects_image(
+    airbundle: servers.Client, references: list[str], tmp_path: Path
+) -> None:
+    """As in Skopeo since version 0.2.6 of the protocol."""
     policy = tmp_path / "policy.json"
     policy.write_text('{"default": [{"type": "reject"}]}')
     strict = replace(airbundle, command=(*airbundle.command, "--policy", str(policy)))
 
     with proxy(strict) as (running, _):
         running.value("Initialize")
-        for place in places:
-            refused = running.call("OpenImage", place)
+        for reference in references:
+            refused = running.call("OpenImage", reference)
 
             assert not refused.success
             assert "rejected by policy" in refused.error
 
 
 @pytest.mark.parametrize("descriptor", ["0", "77"])
-def test_without_a_socket_it_says_so(airbundle: servers.Client, descriptor: str) -> None:
-    ran = airbundle("experimental-image-proxy", "--sockfd", descriptor)
+def test_missing_socket_has_status_2(airbundle: servers.Client, descriptor: str) -> None:
+    completed = airbundle("experimental-image-proxy", "--sockfd", descriptor)
 
-    assert ran.returncode == 2
-    assert f"--sockfd {descriptor}" in ran.stderr
+    assert completed.returncode == 2
+    assert f"--sockfd {descriptor}" in completed.stderr
 
 
-def _script(client: servers.Client, places: list[str], *options: str) -> list[object]:
-    """All that both versions of the protocol have, of every image."""
+def _request_everything(
+    client: servers.Client, references: list[str], *options: str
+) -> list[object]:
+    """Send all requests that both protocol versions have, for every image; return the replies."""
     found: list[object] = []
     with proxy(client, *options) as (running, process):
         running.value("Initialize")
-        for place in places:
-            image = running.value("OpenImage", place)
+        for reference in references:
+            image = running.value("OpenImage", reference)
             digest, manifest, finished = running.fetch("GetManifest", image)
             found += [image, digest, manifest, finished.success]
             for method in ("GetFullConfig", "GetConfig"):
                 found += running.fetch(method, image)[:2]
             for layer in json.loads(manifest)["layers"]:
-                found += _blob(running, image, layer["digest"], layer["size"])
+                found += _read_blob(running, image, layer["digest"], layer["size"])
             found.append(running.value("CloseImage", image))
         running.send(b'{"method": "Shutdown", "args": []}')
         assert running.receive() is None
@@ -213,6 +219,6 @@ def _script(client: servers.Client, places: list[str], *options: str) -> list[ob
     return found
 
 
-def _blob(running: Proxy, image: int, digest: str, size: int) -> list[object]:
+def _read_blob(running: Proxy, image: int, digest: str, size: int) -> list[object]:
     value, data, finished = running.fetch("GetBlob", image, digest, size)
     return [value, images.sha256(data), finished.success]

@@ -1,6 +1,6 @@
-"""Registries that are named by an IPv6 address, with and without TLS.
+"""Registries with an IPv6 address, with and without TLS.
 
-Skopeo 1.9 does not read such references, so only our program runs here.
+Skopeo 1.9 refuses such references, so only airbundle runs here.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FakeReg
 
 
 @pytest.mark.parametrize("name", ["airbundle", "skopeo-name"])
-def test_every_command_takes_an_address(
+def test_every_command_accepts_ipv6_address(
     clients, registry: FakeRegistry, tmp_path: Path, name: str
 ) -> None:
     client = clients(name)
@@ -72,7 +72,7 @@ def test_every_command_takes_an_address(
 
 
 def trust_authority(client: servers.Client, registry: FakeRegistry, tmp_path: Path) -> None:
-    """Put the registry's authority in certs.d."""
+    """Install the certificate authority of the registry in certs.d."""
     if registry.tls:
         directory = client.home / f".config/containers/certs.d/{registry.host}"
         directory.mkdir(parents=True)

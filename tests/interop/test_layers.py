@@ -1,7 +1,7 @@
-"""``layers`` writes what Skopeo's writes, and says as much.
+"""``layers`` writes the files of Skopeo's ``layers`` and prints the same warning.
 
-Where the image is one of a list, Skopeo writes the list itself beside the layers of the image,
-which nothing can read; ours writes the manifest of the image.
+For an image of an index, Skopeo writes the index beside the layers of the image, which no program
+can read; airbundle writes the manifest of the image.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def layout(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "digests"),
     [
         ("app", []),
         ("app", [DIGEST]),
@@ -37,35 +37,35 @@ def layout(tmp_path: Path) -> Path:
         ("app", [DIGEST, LAYERS[1].blob.digest]),
     ],
 )
-def test_the_same_files_are_written(
+def test_layers_writes_files_of_skopeo(
     skopeo: servers.Client,
     airbundle: servers.Client,
     layout: Path,
     tmp_path: Path,
     name: str,
-    wanted: list[str],
+    digests: list[str],
 ) -> None:
     theirs, ours = tmp_path / "theirs", tmp_path / "ours"
-    for client, place in ((skopeo, theirs), (airbundle, ours)):
-        place.mkdir()
-        assert client.ok("layers", f"oci:{layout}:{name}", *wanted, cwd=place) == ""
+    for client, destination in ((skopeo, theirs), (airbundle, ours)):
+        destination.mkdir()
+        assert client.ok("layers", f"oci:{layout}:{name}", *digests, cwd=destination) == ""
 
-    assert _files(ours) == _files(theirs)
+    assert _read_layers(ours) == _read_layers(theirs)
 
 
-def test_of_a_list_the_image_is_whole(
+def test_layers_of_index_writes_complete_image(
     airbundle: servers.Client, skopeo: servers.Client, layout: Path, tmp_path: Path
 ) -> None:
-    place = tmp_path / "place"
-    place.mkdir()
-    airbundle.ok("layers", f"oci:{layout}:multi", cwd=place)
+    destination = tmp_path / "written"
+    destination.mkdir()
+    airbundle.ok("layers", f"oci:{layout}:multi", cwd=destination)
 
-    (made,) = place.iterdir()
+    (written,) = destination.iterdir()
 
-    assert skopeo.ok("inspect", "--raw", f"dir:{made}").encode() == MULTI.children[1].root.data
+    assert skopeo.ok("inspect", "--raw", f"dir:{written}").encode() == MULTI.children[1].root.data
 
 
-def test_under_its_name_the_warning_is_the_same(
+def test_layers_warning_under_name_skopeo_is_that_of_skopeo(
     skopeo: servers.Client, airbundle: servers.Client, layout: Path, tmp_path: Path
 ) -> None:
     arguments = ("--insecure-policy", "layers", f"oci:{layout}:app")
@@ -77,17 +77,17 @@ def test_under_its_name_the_warning_is_the_same(
 
 
 @pytest.mark.parametrize(("image", "layer"), [("nothing", DIGEST), ("app", "sha256:" + "0" * 64)])
-def test_a_failure_leaves_no_directory(
+def test_failed_layers_leaves_no_directory(
     airbundle: servers.Client, layout: Path, tmp_path: Path, image: str, layer: str
 ) -> None:
-    place = tmp_path / "place"
-    place.mkdir()
+    destination = tmp_path / "written"
+    destination.mkdir()
 
-    assert airbundle("layers", f"oci:{layout}:{image}", layer, cwd=place).returncode == 9
-    assert list(place.iterdir()) == []
+    assert airbundle("layers", f"oci:{layout}:{image}", layer, cwd=destination).returncode == 9
+    assert list(destination.iterdir()) == []
 
 
-def _files(place: Path) -> dict[str, bytes]:
-    (directory,) = place.iterdir()
+def _read_layers(destination: Path) -> dict[str, bytes]:
+    (directory,) = destination.iterdir()
     assert directory.name.startswith("layers-")
     return {path.name: path.read_bytes() for path in directory.iterdir()}

@@ -1,7 +1,7 @@
-"""Each pair of transports: what we copied is what Skopeo copies, by digest wherever it can be.
+"""Copies between each pair of transports are those of Skopeo, by digest where possible.
 
-No two compressors agree. Where layers are compressed on the way their contents are compared, by
-the digests of the uncompressed layers that Skopeo itself finds in them.
+No two compressors produce equal output. If layers are compressed on the way, their content is
+compared by the digests of the uncompressed layers, as Skopeo finds them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PAIRS = [
 
 @pytest.mark.parametrize("kind", IMAGES)
 @pytest.mark.parametrize(("source", "destination"), PAIRS)
-def test_a_copy_is_skopeos(
+def test_copy_is_that_of_skopeo(
     source: str,
     destination: str,
     kind: str,
@@ -57,28 +57,44 @@ def test_a_copy_is_skopeos(
 ) -> None:
     images.push(registry.host, repository, IMAGES[kind], "made")
     made = f"docker://{registry.host}/{repository}:made"
-    places = _Places(tmp_path, f"{registry.host}/{repository}")
-    start = places.name(source, "start")
-    skopeo.ok("copy", *_plain(made, "src"), *_plain(start, "dest"), made, start)
-    ours, theirs = places.name(destination, "ours"), places.name(destination, "theirs")
+    destinations = _Destinations(tmp_path, f"{registry.host}/{repository}")
+    origin = destinations.name(source, "start")
+    skopeo.ok(
+        "copy", *_allow_plain_http(made, "src"), *_allow_plain_http(origin, "dest"), made, origin
+    )
+    ours, theirs = destinations.name(destination, "ours"), destinations.name(destination, "theirs")
 
     airbundle.ok(
-        "--as", "skopeo", "copy", *_plain(start, "src"), *_plain(ours, "dest"), start, ours
+        "--as",
+        "skopeo",
+        "copy",
+        *_allow_plain_http(origin, "src"),
+        *_allow_plain_http(ours, "dest"),
+        origin,
+        ours,
     )
-    skopeo.ok("copy", *_plain(start, "src"), *_plain(theirs, "dest"), start, theirs)
+    skopeo.ok(
+        "copy",
+        *_allow_plain_http(origin, "src"),
+        *_allow_plain_http(theirs, "dest"),
+        origin,
+        theirs,
+    )
 
     if destination == "docker-archive":
-        assert _members(tmp_path / "ours.tar") == _members(tmp_path / "theirs.tar")
-    assert _config(skopeo, ours) == _config(skopeo, theirs)
+        assert _read_members(tmp_path / "ours.tar") == _read_members(tmp_path / "theirs.tar")
+    assert _read_config(skopeo, ours) == _read_config(skopeo, theirs)
     compressed = source in UNCOMPRESSED and destination in COMPRESSING
     if compressed or (source, destination) in MISLABELLED:
-        assert _diff_ids(skopeo, ours, tmp_path / "a") == _diff_ids(skopeo, theirs, tmp_path / "b")
+        assert _find_diff_ids(skopeo, ours, tmp_path / "a") == _find_diff_ids(
+            skopeo, theirs, tmp_path / "b"
+        )
     else:
-        assert _manifest(skopeo, ours) == _manifest(skopeo, theirs)
+        assert _read_manifest(skopeo, ours) == _read_manifest(skopeo, theirs)
 
 
-class _Places:
-    """Names of new places."""
+class _Destinations:
+    """Creates references for new images."""
 
     def __init__(self, folder: Path, repository: str) -> None:
         self._folder = folder
@@ -93,38 +109,38 @@ class _Places:
             case "oci":
                 return f"oci:{self._folder}/{name}:app"
             case "containers-storage":
-                place = self._folder / name
-                return f"containers-storage:[vfs@{place}+{place}-run]example.com/app:1"
+                location = self._folder / name
+                return f"containers-storage:[vfs@{location}+{location}-run]example.com/app:1"
             case "docker-archive":
                 return f"docker-archive:{self._folder}/{name}.tar:example.com/app:1"
         return f"{transport}:{self._folder}/{name}.tar:app"
 
 
-def _plain(name: str, side: str) -> list[str]:
+def _allow_plain_http(name: str, side: str) -> list[str]:
     return [f"--{side}-tls-verify=false"] if name.startswith("docker://") else []
 
 
-def _manifest(skopeo: servers.Client, name: str) -> str:
-    return skopeo.ok("inspect", "--raw", *_unverified(name), name)
+def _read_manifest(skopeo: servers.Client, name: str) -> str:
+    return skopeo.ok("inspect", "--raw", *_remove_policy_option(name), name)
 
 
-def _config(skopeo: servers.Client, name: str) -> str:
-    return skopeo.ok("inspect", "--raw", "--config", *_unverified(name), name)
+def _read_config(skopeo: servers.Client, name: str) -> str:
+    return skopeo.ok("inspect", "--raw", "--config", *_remove_policy_option(name), name)
 
 
-def _diff_ids(skopeo: servers.Client, name: str, folder: Path) -> list[str]:
-    """The uncompressed layers, as Skopeo writes them into an archive and so has verified them."""
+def _find_diff_ids(skopeo: servers.Client, name: str, folder: Path) -> list[str]:
+    """Return the diff IDs of an archive that Skopeo wrote, and therefore verified."""
     archive = folder.with_suffix(".read.tar")
-    skopeo.ok("copy", *_plain(name, "src"), name, f"docker-archive:{archive}:app:1")
+    skopeo.ok("copy", *_allow_plain_http(name, "src"), name, f"docker-archive:{archive}:app:1")
     with tarfile.open(archive) as opened:
         (manifest,) = json.load(opened.extractfile("manifest.json"))  # type: ignore[arg-type]
     return list(manifest["Layers"])
 
 
-def _unverified(name: str) -> list[str]:
+def _remove_policy_option(name: str) -> list[str]:
     return ["--tls-verify=false"] if name.startswith("docker://") else []
 
 
-def _members(path: Path) -> list[tuple[str, bytes]]:
+def _read_members(path: Path) -> list[tuple[str, bytes]]:
     with tarfile.open(path) as opened:
         return [(one.name, one.tobuf()) for one in opened]

@@ -1,4 +1,4 @@
-"""A policy.json lets through what it lets through for Skopeo, and nothing else."""
+"""A policy.json accepts the images that it accepts for Skopeo, and no others."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SIGNED = [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/dev/null"}]
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> dict[str, str]:
-    """One image in several places, by what names it."""
+def references(tmp_path: Path) -> dict[str, str]:
+    """One image in several transports, by transport."""
     images.write_layout(tmp_path / "a" / "layout", {"app": images.image()})
     (tmp_path / "link").symlink_to("a")
     subprocess.run(
@@ -34,36 +34,40 @@ def places(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def verdicts(tmp_path: Path, places, airbundle: servers.Client):
-    """Whether Skopeo, and whether we, copy from a place under a policy."""
+def verdicts(tmp_path: Path, references, airbundle: servers.Client):
+    """Whether Skopeo and airbundle copy from a reference under a policy."""
     program = servers.program("skopeo")
 
-    def copy(place: str, policy: object) -> tuple[bool, bool]:
+    def copy(transport: str, policy: object) -> tuple[bool, bool]:
         file = tmp_path / "policy.json"
         file.write_text(policy if isinstance(policy, str) else json.dumps(policy))
         theirs = subprocess.run(
-            [program, "--policy", file, "copy", places[place], "oci:theirs:x"],
+            [program, "--policy", file, "copy", references[transport], "oci:theirs:x"],
             cwd=tmp_path,
             check=False,
             capture_output=True,
         )
-        ours = airbundle("--policy", file, "copy", places[place], "oci:ours:x", cwd=tmp_path)
+        ours = airbundle(
+            "--policy", file, "copy", references[transport], "oci:ours:x", cwd=tmp_path
+        )
         assert "internal error" not in ours.stderr
         return theirs.returncode == 0, ours.returncode == 0
 
     return copy
 
 
-@pytest.mark.parametrize("place", ["oci", "dir"])
+@pytest.mark.parametrize("transport", ["oci", "dir"])
 @pytest.mark.parametrize("outside", [ACCEPT, REJECT, SIGNED], ids=["accept", "reject", "signed"])
 @pytest.mark.parametrize(
     "scope",
     ["", "{}", "{}/a", "{}/a/layout", "{}/a/layout:app", "{}/a/layout:x", "{}/link", "{}/a/image"],
 )
-def test_the_same_scope_decides(verdicts, tmp_path: Path, place, outside, scope) -> None:
+def test_policy_scope_is_selected_like_in_skopeo(
+    verdicts, tmp_path: Path, transport, outside, scope
+) -> None:
     inside = REJECT if outside == ACCEPT else ACCEPT
     scopes = {scope.format(tmp_path): inside}
-    theirs, ours = verdicts(place, {"default": outside, "transports": {place: scopes}})
+    theirs, ours = verdicts(transport, {"default": outside, "transports": {transport: scopes}})
     assert ours == theirs
 
 
@@ -99,29 +103,29 @@ def test_the_same_scope_decides(verdicts, tmp_path: Path, place, outside, scope)
         ),
     ],
 )
-def test_the_same_files_are_in_order(verdicts, policy: str) -> None:
+def test_policy_file_is_accepted_like_in_skopeo(verdicts, policy: str) -> None:
     theirs, ours = verdicts("dir", policy)
     assert ours == theirs
 
 
-def test_copy_refuses_an_image_that_the_policy_rejects(
-    airbundle: servers.Client, places, tmp_path: Path
+def test_copy_refuses_image_that_policy_rejects(
+    airbundle: servers.Client, references, tmp_path: Path
 ) -> None:
     file = tmp_path / "policy.json"
     file.write_text(json.dumps({"default": REJECT}))
-    outcome = airbundle("copy", places["dir"], "oci:ours:x", "--policy", file, cwd=tmp_path)
-    assert outcome.returncode == 4
-    assert f"{places['dir']}: rejected by policy" in outcome.stderr
-    assert airbundle("inspect", "--policy", file, places["dir"], cwd=tmp_path).returncode == 0
-    allowed = airbundle("--insecure-policy", "copy", places["dir"], "oci:ours:x", cwd=tmp_path)
+    result = airbundle("copy", references["dir"], "oci:ours:x", "--policy", file, cwd=tmp_path)
+    assert result.returncode == 4
+    assert f"{references['dir']}: rejected by policy" in result.stderr
+    assert airbundle("inspect", "--policy", file, references["dir"], cwd=tmp_path).returncode == 0
+    allowed = airbundle("--insecure-policy", "copy", references["dir"], "oci:ours:x", cwd=tmp_path)
     assert allowed.returncode == 0
 
 
-def test_a_policy_that_was_named_has_to_be_there(
-    airbundle: servers.Client, places, tmp_path: Path
+def test_missing_configured_policy_is_refused(
+    airbundle: servers.Client, references, tmp_path: Path
 ) -> None:
     named = airbundle.environment | {"CONTAINERS_POLICY_JSON": str(tmp_path / "none.json")}
-    asked = replace(airbundle, environment=named)
-    outcome = asked("copy", places["dir"], "oci:ours:x", cwd=tmp_path)
-    assert outcome.returncode == 2
-    assert "no such file" in outcome.stderr
+    configured = replace(airbundle, environment=named)
+    result = configured("copy", references["dir"], "oci:ours:x", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "no such file" in result.stderr

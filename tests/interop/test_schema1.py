@@ -1,4 +1,4 @@
-"""Images of Docker's schema 1: made as Skopeo makes them, and carried as they are."""
+"""Images of Docker's schema 1 are converted like by Skopeo, and copied unchanged."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def skopeo(*arguments: object) -> str:
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Callable[[images.Image], Path]:
-    """Makes an image of schema 1 with Skopeo, in a directory."""
+def write_schema1(tmp_path: Path) -> Callable[[images.Image], Path]:
+    """Write an image of schema 1 into a directory with Skopeo."""
 
     def run(image: images.Image) -> Path:
         source, target = tmp_path / "source", tmp_path / "old"
@@ -91,29 +91,29 @@ def old(tmp_path: Path) -> Callable[[images.Image], Path]:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_an_image_becomes_what_skopeo_makes_of_it(
-    old: Callable[[images.Image], Path], name: str
+def test_conversion_to_schema_1_is_that_of_skopeo(
+    write_schema1: Callable[[images.Image], Path], name: str
 ) -> None:
     image = docker_image(CONFIGS[name])
     config, *layers = image.blobs
     payload = schema1.from_config(
         config.data, [Digest(one.digest) for one in layers], name="", tag="", subject="image"
     )
-    theirs = parsed((old(image) / "manifest.json").read_bytes())
-    assert payload.decode() == signed_part(theirs)
-    assert theirs.digest == Digest.of(payload) == parsed(sign(payload)).digest
+    theirs = parse_manifest((write_schema1(image) / "manifest.json").read_bytes())
+    assert payload.decode() == read_signed_part(theirs)
+    assert theirs.digest == Digest.of(payload) == parse_manifest(sign(payload)).digest
 
 
 @pytest.mark.parametrize("form", ["v2s2", "oci"])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_an_image_of_schema_1_becomes_what_skopeo_makes_of_it(
-    old: Callable[[images.Image], Path], tmp_path: Path, name: str, form: str
+def test_conversion_from_schema_1_is_that_of_skopeo(
+    write_schema1: Callable[[images.Image], Path], tmp_path: Path, name: str, form: str
 ) -> None:
     image = docker_image(CONFIGS[name])
-    place = old(image)
-    was = parsed((place / "manifest.json").read_bytes())
+    destination = write_schema1(image)
+    was = parse_manifest((destination / "manifest.json").read_bytes())
     diff_ids = [Digest(images.layer(files).diff_id) for files in FILES]
-    skopeo("copy", "-q", "--format", form, f"dir:{place}", f"dir:{tmp_path / 'new'}")
+    skopeo("copy", "-q", "--format", form, f"dir:{destination}", f"dir:{tmp_path / 'new'}")
     raw = (tmp_path / "new" / "manifest.json").read_bytes()
     theirs = manifest.parse(raw, None)
     assert isinstance(theirs, ImageManifest)
@@ -134,32 +134,40 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield running.host
 
 
-def test_an_image_of_schema_1_travels_and_gets_its_name(
-    old: Callable[[images.Image], Path], tmp_path: Path, registry: str, airbundle: servers.Client
+def test_schema_1_image_is_exported_imported_and_tagged(
+    write_schema1: Callable[[images.Image], Path],
+    tmp_path: Path,
+    registry: str,
+    airbundle: servers.Client,
 ) -> None:
-    made = old(docker_image(CONFIGS["plain"]))
+    made = write_schema1(docker_image(CONFIGS["plain"]))
     first, second = f"docker://{registry}/team/old:1", f"docker://{registry}/other:2"
     skopeo("copy", "-q", "--dest-tls-verify=false", f"dir:{made}", first)
-    airbundle.ok("copy", "--src-tls-verify=false", first, f"dir:{tmp_path / 'held'}")
-    airbundle.ok("copy", "--dest-tls-verify=false", f"dir:{tmp_path / 'held'}", second)
-    held = parsed((tmp_path / "held" / "manifest.json").read_bytes())
-    # The registry signs anew whenever it is asked; a copy gets its name from its place.
-    for place, name, tag in (first, "team/old", "1"), (second, "other", "2"):
-        there = parsed(skopeo("inspect", "--raw", "--tls-verify=false", place).encode())
-        expected = schema1.rename(held, name=name, tag=tag)
-        assert signed_part(there) == expected.decode()
+    airbundle.ok("copy", "--src-tls-verify=false", first, f"dir:{tmp_path / 'exported'}")
+    airbundle.ok("copy", "--dest-tls-verify=false", f"dir:{tmp_path / 'exported'}", second)
+    exported = parse_manifest((tmp_path / "exported" / "manifest.json").read_bytes())
+    # The registry signs again for each request; a copy gets the name of its destination.
+    for destination, name, tag in (first, "team/old", "1"), (second, "other", "2"):
+        there = parse_manifest(
+            skopeo("inspect", "--raw", "--tls-verify=false", destination).encode()
+        )
+        expected = schema1.rename(exported, name=name, tag=tag)
+        assert read_signed_part(there) == expected.decode()
         assert there.digest == Digest.of(expected)
     theirs = json.loads(skopeo("inspect", "--tls-verify=false", first))
     ours = json.loads(airbundle.ok("inspect", "--tls-verify=false", first))
-    assert theirs["Digest"] == held.digest.text
+    assert theirs["Digest"] == exported.digest.text
     assert {key: ours[key] for key in theirs} == theirs
 
 
 @pytest.mark.parametrize("form", ["v2s2", "oci"])
-def test_a_copy_in_another_format_is_skopeo_s(
-    old: Callable[[images.Image], Path], tmp_path: Path, airbundle: servers.Client, form: str
+def test_copy_from_schema_1_in_other_format_is_that_of_skopeo(
+    write_schema1: Callable[[images.Image], Path],
+    tmp_path: Path,
+    airbundle: servers.Client,
+    form: str,
 ) -> None:
-    made = old(docker_image(CONFIGS["rich"]))
+    made = write_schema1(docker_image(CONFIGS["rich"]))
     airbundle.ok("copy", "--format", form, f"dir:{made}", f"dir:{tmp_path / 'ours'}")
     skopeo("copy", "-q", "--format", form, f"dir:{made}", f"dir:{tmp_path / 'theirs'}")
     ours, theirs = (
@@ -170,13 +178,13 @@ def test_a_copy_in_another_format_is_skopeo_s(
     assert ours == theirs
 
 
-def parsed(raw: bytes) -> Schema1:
+def parse_manifest(raw: bytes) -> Schema1:
     found = manifest.parse(raw, None)
     assert isinstance(found, Schema1)
     return found
 
 
-def signed_part(found: Schema1) -> str:
-    """What Skopeo signed, as it wrote it."""
+def read_signed_part(found: Schema1) -> str:
+    """Return the part of a manifest that Skopeo signed, as it was written."""
     text = found.raw.decode()
     return text[: text.index(',"signatures":')] + "}"

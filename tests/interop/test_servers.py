@@ -1,4 +1,4 @@
-"""The servers themselves: what the other tests rely on is true of them."""
+"""The test servers behave as the other tests require."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_plain_registry_keeps_what_is_pushed(registry, repository, skopeo) -> None:
+def test_plain_registry_stores_pushed_image(registry, repository, skopeo) -> None:
     one = images.multi_platform("app", "linux/amd64", "linux/arm64")
     images.push(registry.host, repository, one, "1")
 
@@ -24,7 +24,9 @@ def test_plain_registry_keeps_what_is_pushed(registry, repository, skopeo) -> No
     assert images.sha256(raw.encode()) == one.digest
 
 
-def test_htpasswd_registry_refuses_strangers(tls_registry, repository, skopeo, tmp_path) -> None:
+def test_htpasswd_registry_refuses_anonymous_push(
+    tls_registry, repository, skopeo, tmp_path
+) -> None:
     layout = images.write_layout(tmp_path / "layout", {"a": images.image()})
     copy = ("copy", "--dest-cert-dir", tls_registry.ca.parent)
     name = f"docker://{tls_registry.host}/{repository}:1"
@@ -33,7 +35,7 @@ def test_htpasswd_registry_refuses_strangers(tls_registry, repository, skopeo, t
     skopeo.ok(*copy, "--dest-creds", tls_registry.creds, f"oci:{layout}:a", name)
 
 
-def test_token_registry_takes_tokens_of_its_issuer(
+def test_token_registry_accepts_tokens_of_its_issuer(
     token_registry, repository, skopeo, tmp_path
 ) -> None:
     layout = images.write_layout(tmp_path / "layout", {"a": images.image()})
@@ -45,16 +47,16 @@ def test_token_registry_takes_tokens_of_its_issuer(
     assert any(repository in scope for scope in token_registry.issuer.issued)
 
 
-def test_a_token_ends_when_the_issuer_wants(token_registry, repository) -> None:
-    """The registry refuses a token after ``lasts``, whatever ``says`` promised."""
+def test_token_expires_after_configured_lifetime(token_registry, repository) -> None:
+    """The registry refuses a token after ``lifetime``, not after ``reported_lifetime``."""
     issuer = token_registry.issuer
-    issuer.lasts = 2
+    issuer.lifetime = 2
     try:
         scope = f"/token?scope=repository:{repository}:pull,push"
         basic = "Basic Ym9iOmJhdHRlcnkgc3RhcGxl"
         token = issuer.answer(scope, basic)[1]["token"]
     finally:
-        issuer.lasts = 300
+        issuer.lifetime = 300
     bearer = {"Authorization": f"Bearer {token}"}
     images.push(token_registry.host, repository, images.image(), "1", headers=bearer)
     time.sleep(3.1)
@@ -63,7 +65,7 @@ def test_a_token_ends_when_the_issuer_wants(token_registry, repository) -> None:
         images.push(token_registry.host, repository, images.image(), "2", headers=bearer)
 
 
-def test_a_missing_program_names_its_package(
+def test_missing_program_error_names_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,4 +1,4 @@
-"""SIF files: skopeo finds in one what we find, but packs it in an order that changes."""
+"""SIF files: skopeo creates the same image, but with layer members in a varying order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFINITION = "%environment\n  export A=1\n%runscript\n  echo $A\n"
 
 
-def test_we_make_the_image_that_skopeo_makes(airbundle, skopeo, tmp_path) -> None:
+def test_sif_image_is_that_of_skopeo(airbundle, skopeo, tmp_path) -> None:
     for needed in ("mksquashfs", "fakeroot"):
         servers.program(needed)
     root = tmp_path / "root"
@@ -31,19 +31,19 @@ def test_we_make_the_image_that_skopeo_makes(airbundle, skopeo, tmp_path) -> Non
     there = replace(skopeo, environment={"TZ": "UTC"})
     there.ok("copy", f"sif:{path}", f"dir:{tmp_path}/theirs")
 
-    ours, theirs = (read(tmp_path / name) for name in ("ours", "theirs"))
+    ours, theirs = (read_image(tmp_path / name) for name in ("ours", "theirs"))
     assert ours == theirs
 
 
-def read(directory: Path) -> tuple[dict[str, Any], dict[str, tuple[object, ...]]]:
-    """The config without the layer's digest, and what the layer holds."""
+def read_image(directory: Path) -> tuple[dict[str, Any], dict[str, tuple[object, ...]]]:
+    """Return the config without the layer's digest, and the members of the layer."""
     manifest = json.loads((directory / "manifest.json").read_bytes())
     config, layer = (
         directory / one["digest"].removeprefix("sha256:")
         for one in (manifest["config"], *manifest["layers"])
     )
-    said = json.loads(config.read_bytes())
-    del said["rootfs"]["diff_ids"], said["history"][0]["created_by"]
+    output = json.loads(config.read_bytes())
+    del output["rootfs"]["diff_ids"], output["history"][0]["created_by"]
     with tarfile.open(layer) as archive:
         files = {
             one.name.removeprefix("./"): (
@@ -56,4 +56,4 @@ def read(directory: Path) -> tuple[dict[str, Any], dict[str, tuple[object, ...]]
             for one in archive
             if one.name != "."
         }
-    return said, files
+    return output, files

@@ -1,15 +1,15 @@
-"""What our commands print is what Skopeo prints, and what they remove is gone for it too.
+"""The commands print what Skopeo prints, and what they delete no longer exists for Skopeo.
 
-Known differences of Skopeo 1.9, which is the one that runs here; later ones do as we do:
+Known differences of Skopeo 1.9, against which the tests run; later versions do as airbundle does:
 
-- it shows no ``LayersData``;
-- of a configuration with a variant it prints that before the operating system, not last;
-- its templates have Go's functions only (no ``json``, ``join``, ``upper``...), are always run for
-  each of the list, whatever they say, and print nothing after ``table`` or where a tab is;
-- in an OCI layout it does not see images with Docker's manifests.
+- it prints no ``LayersData``;
+- it prints the variant in a config before the operating system, not last;
+- its templates have only Go's functions (no ``json``, ``join``, ``upper``...), are always run for
+  each item of a list, and print nothing after ``table`` or where a tab is;
+- in an OCI layout it does not find images with Docker's manifests.
 
-Ours for good: artifacts are shown, layouts can be listed, and in JSON and templates no character
-is printed that a terminal may obey.
+Permanent differences: airbundle shows artifacts, lists layouts, and prints no control character in
+JSON and templates.
 """
 
 from __future__ import annotations
@@ -85,63 +85,65 @@ def layout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def directories(tmp_path: Path) -> Path:
-    """Every image as dir: has it."""
+    """Every image as a ``dir:`` image."""
     for name, one in (OCI | DOCKER).items():
-        place = tmp_path / name
-        place.mkdir()
-        (place / "version").write_text("Directory Transport Version: 1.1\n")
-        (place / "manifest.json").write_bytes(one.root.data)
+        reference = tmp_path / name
+        reference.mkdir()
+        (reference / "version").write_text("Directory Transport Version: 1.1\n")
+        (reference / "manifest.json").write_bytes(one.root.data)
         for digest, data in one.contents().items():
-            (place / digest[7:]).write_bytes(data)
+            (reference / digest[7:]).write_bytes(data)
         for child in one.children:
-            (place / f"{child.digest[7:]}.manifest.json").write_bytes(child.root.data)
+            (reference / f"{child.digest[7:]}.manifest.json").write_bytes(child.root.data)
     return tmp_path
 
 
-def as_skopeo_1_9(shown: str) -> str:
-    """Without the member that it does not know."""
+def remove_layers_data(shown: str) -> str:
+    """Remove the member that Skopeo 1.9 does not print."""
     value = json.loads(shown)
     value.pop("LayersData", None)
     text = json.dumps(value, indent=4, ensure_ascii=False) + "\n"
     return re.sub("[<>&\u2028]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def both(ours: servers.Client, theirs: servers.Client, *arguments: object) -> tuple[str, str]:
+def run_both(ours: servers.Client, theirs: servers.Client, *arguments: object) -> tuple[str, str]:
     return ours.ok(*arguments), theirs.ok(*arguments)
 
 
 @pytest.mark.parametrize("name", [*OCI, *DOCKER])
-def test_an_image_in_a_directory_is_shown_alike(name, directories, airbundle, skopeo) -> None:
-    place = f"dir:{directories}/{name}"
-    ours, theirs = both(airbundle, skopeo, "inspect", place)
-    assert as_skopeo_1_9(ours) == theirs
-    ours, theirs = both(airbundle, skopeo, "inspect", "--raw", place)
+def test_inspect_of_directory_is_that_of_skopeo(name, directories, airbundle, skopeo) -> None:
+    reference = f"dir:{directories}/{name}"
+    ours, theirs = run_both(airbundle, skopeo, "inspect", reference)
+    assert remove_layers_data(ours) == theirs
+    ours, theirs = run_both(airbundle, skopeo, "inspect", "--raw", reference)
     assert ours == theirs
-    ours, theirs = both(airbundle, skopeo, "inspect", "--config", place)
+    ours, theirs = run_both(airbundle, skopeo, "inspect", "--config", reference)
     assert ours == theirs
-    ours, theirs = both(airbundle, skopeo, "inspect", "--config", "--raw", place)
+    ours, theirs = run_both(airbundle, skopeo, "inspect", "--config", "--raw", reference)
     assert ours == theirs
 
 
 @pytest.mark.parametrize("name", OCI)
-def test_an_image_in_a_layout_is_shown_alike(name, layout, airbundle, skopeo) -> None:
-    ours, theirs = both(airbundle, skopeo, "inspect", f"oci:{layout}:{name}")
-    assert as_skopeo_1_9(ours) == theirs
+def test_inspect_of_layout_is_that_of_skopeo(name, layout, airbundle, skopeo) -> None:
+    ours, theirs = run_both(airbundle, skopeo, "inspect", f"oci:{layout}:{name}")
+    assert remove_layers_data(ours) == theirs
 
 
 @pytest.mark.parametrize("name", ["full", "bare", "index"])
-def test_templates_print_alike(name, layout, airbundle, skopeo) -> None:
+def test_templates_print_output_of_skopeo(name, layout, airbundle, skopeo) -> None:
     for template in TEMPLATES:
-        ours, theirs = both(
+        ours, theirs = run_both(
             airbundle, skopeo, "inspect", "--format", template, f"oci:{layout}:{name}"
         )
         assert ours.replace("\\u2028", "\u2028") == theirs, template
 
 
-def test_a_configuration_is_printed_alike_by_a_template(layout, airbundle, skopeo) -> None:
+def test_config_template_prints_output_of_skopeo(layout, airbundle, skopeo) -> None:
     template = "{{.Created}} {{.Config}} {{.RootFS}} {{.History}} {{.Config.Labels.b}} {{.OS}}"
-    place = f"oci:{layout}:full"
-    ours, theirs = both(airbundle, skopeo, "inspect", "--config", "--format", template, place)
+    reference = f"oci:{layout}:full"
+    ours, theirs = run_both(
+        airbundle, skopeo, "inspect", "--config", "--format", template, reference
+    )
     assert ours.replace("\\u2028", "\u2028") == theirs
 
 
@@ -149,47 +151,51 @@ def test_a_configuration_is_printed_alike_by_a_template(layout, airbundle, skope
     "template",
     ["{{.Nothing}}", "{{", "{{.Os.Nothing}}", "{{index .Layers 9}}", "{{foo}}", "{{end}}"],
 )
-def test_templates_that_skopeo_refuses_are_refused(template, layout, airbundle, skopeo) -> None:
+def test_templates_that_skopeo_refuses_are_refused_by_airbundle(
+    template, layout, airbundle, skopeo
+) -> None:
     for program in (airbundle, skopeo):
-        ran = program("inspect", "--format", template, f"oci:{layout}:bare")
-        assert ran.returncode != 0
-        assert ran.stdout == ""
-        assert len([line for line in ran.stderr.splitlines() if "hint: " not in line]) == 1
+        result = program("inspect", "--format", template, f"oci:{layout}:bare")
+        assert result.returncode != 0
+        assert result.stdout == ""
+        assert len([line for line in result.stderr.splitlines() if "hint: " not in line]) == 1
 
 
 @pytest.mark.parametrize(
     ("os", "architecture", "variant"),
     [("linux", "arm64", ""), ("linux", "arm", "v8"), ("linux", "arm", ""), ("linux", "arm", "v7")],
 )
-def test_the_same_platform_is_chosen(
+def test_selected_platform_is_that_of_skopeo(
     os, architecture, variant, directories, airbundle, skopeo
 ) -> None:
-    place = f"dir:{directories}/index"
+    reference = f"dir:{directories}/index"
     override = [f"--override-os={os}", f"--override-arch={architecture}"]
     override += [f"--override-variant={variant}"] if variant else []
-    theirs = skopeo.ok(*override, "inspect", place)
+    theirs = skopeo.ok(*override, "inspect", reference)
     platform = "/".join(filter(None, (os, architecture, variant)))
-    assert as_skopeo_1_9(airbundle.ok("inspect", "--platform", platform, place)) == theirs
+    assert remove_layers_data(airbundle.ok("inspect", "--platform", platform, reference)) == theirs
 
 
-def test_a_platform_that_is_not_there_is_refused_alike(directories, airbundle, skopeo) -> None:
+def test_missing_platform_is_refused_by_both_programs(directories, airbundle, skopeo) -> None:
     for name in ("index", "list"):
-        place = f"dir:{directories}/{name}"
-        assert skopeo("--override-arch=s390x", "inspect", place).returncode == 1
-        assert airbundle("inspect", "--platform=linux/s390x", place).returncode == 9
+        reference = f"dir:{directories}/{name}"
+        assert skopeo("--override-arch=s390x", "inspect", reference).returncode == 1
+        assert airbundle("inspect", "--platform=linux/s390x", reference).returncode == 9
 
 
-def test_a_registry_is_shown_and_listed_alike(any_registry, airbundle, skopeo) -> None:
+def test_inspect_and_list_tags_of_registry_are_those_of_skopeo(
+    any_registry, airbundle, skopeo
+) -> None:
     registry, repository, access = any_registry
     images.push(registry.host, repository, OCI["full"], "2", "1", "latest")
     images.push(registry.host, repository, OCI["index"], "many")
-    place = f"docker://{registry.host}/{repository}"
+    reference = f"docker://{registry.host}/{repository}"
     for name in ("", ":1", ":many", f"@{OCI['index'].digest}"):
-        ours, theirs = both(airbundle, skopeo, "inspect", *access, f"{place}{name}")
-        assert as_skopeo_1_9(ours) == theirs
-    ours, theirs = both(airbundle, skopeo, "inspect", "--no-tags", *access, f"{place}:1")
-    assert as_skopeo_1_9(ours) == theirs
-    ours, theirs = both(airbundle, skopeo, "list-tags", *access, place)
+        ours, theirs = run_both(airbundle, skopeo, "inspect", *access, f"{reference}{name}")
+        assert remove_layers_data(ours) == theirs
+    ours, theirs = run_both(airbundle, skopeo, "inspect", "--no-tags", *access, f"{reference}:1")
+    assert remove_layers_data(ours) == theirs
+    ours, theirs = run_both(airbundle, skopeo, "list-tags", *access, reference)
     assert ours == theirs
 
 
@@ -198,34 +204,34 @@ def any_registry(registry, repository) -> tuple[servers.Registry, str, list[str]
     return registry, repository, ["--tls-verify=false"]
 
 
-def test_what_is_deleted_is_gone_for_both(any_registry, airbundle, skopeo) -> None:
+def test_deleted_image_is_missing_for_both_programs(any_registry, airbundle, skopeo) -> None:
     registry, repository, access = any_registry
-    place = f"docker://{registry.host}/{repository}"
+    reference = f"docker://{registry.host}/{repository}"
     for ours in (True, False):
         images.push(registry.host, repository, OCI["full"], "1", "one")
         images.push(registry.host, repository, OCI["bare"], "2")
-        (airbundle if ours else skopeo).ok("delete", *access, f"{place}:1")
-        assert json.loads(skopeo.ok("list-tags", *access, place))["Tags"] == ["2"]
+        (airbundle if ours else skopeo).ok("delete", *access, f"{reference}:1")
+        assert json.loads(skopeo.ok("list-tags", *access, reference))["Tags"] == ["2"]
         again = (
-            airbundle("delete", *access, f"{place}:1"),
-            skopeo("delete", *access, f"{place}:1"),
+            airbundle("delete", *access, f"{reference}:1"),
+            skopeo("delete", *access, f"{reference}:1"),
         )
-        assert [ran.returncode for ran in again] == [9, 1]
+        assert [result.returncode for result in again] == [9, 1]
 
 
-def test_an_old_registry_keeps_the_image_whose_tag_it_cannot_delete(
+def test_tag_only_keeps_image_in_registry_that_deletes_no_tags(
     any_registry, airbundle, skopeo
 ) -> None:
     registry, repository, access = any_registry
     images.push(registry.host, repository, OCI["full"], "1", "one")
-    place = f"docker://{registry.host}/{repository}"
-    ran = airbundle("delete", "--tag-only", *access, f"{place}:1")
-    assert (ran.returncode, ran.stdout) == (1, "")
-    assert set(json.loads(skopeo.ok("list-tags", *access, place))["Tags"]) == {"1", "one"}
+    reference = f"docker://{registry.host}/{repository}"
+    result = airbundle("delete", "--tag-only", *access, f"{reference}:1")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert set(json.loads(skopeo.ok("list-tags", *access, reference))["Tags"]) == {"1", "one"}
 
 
-def test_a_layout_is_left_as_skopeo_leaves_it(tmp_path, airbundle, skopeo) -> None:
-    """Skopeo 1.9 cannot delete there; what is left is what it can read."""
+def test_skopeo_reads_layout_after_deletion(tmp_path, airbundle, skopeo) -> None:
+    """Skopeo 1.9 cannot delete from a layout, but reads the remaining images."""
     shared = images.layer({"shared": b"s"})
     one, two = images.image(shared, images.layer({"one": b"1"})), images.image(shared)
     layout = images.write_layout(tmp_path / "two", {"one": one, "two": two})
@@ -236,33 +242,35 @@ def test_a_layout_is_left_as_skopeo_leaves_it(tmp_path, airbundle, skopeo) -> No
     skopeo.ok("copy", f"oci:{layout}:two", f"dir:{tmp_path}/out")
 
 
-def test_an_archive_is_listed_and_shown_alike(directories, airbundle, skopeo) -> None:
+def test_inspect_and_list_tags_of_archive_are_those_of_skopeo(
+    directories, airbundle, skopeo
+) -> None:
     archive = f"docker-archive:{directories}/a.tar"
     names = ["--additional-tag=example.com/other:2", "--additional-tag=foo/bar:latest"]
     skopeo.ok("copy", *names, f"dir:{directories}/full-docker", f"{archive}:foo/bar:1")
-    ours, theirs = both(airbundle, skopeo, "list-tags", archive)
+    ours, theirs = run_both(airbundle, skopeo, "list-tags", archive)
     assert ours == theirs
-    ours, theirs = both(airbundle, skopeo, "list-tags", f"{archive}:foo/bar:1")
+    ours, theirs = run_both(airbundle, skopeo, "list-tags", f"{archive}:foo/bar:1")
     assert ours == theirs
     for name in ("", ":foo/bar:1", ":example.com/other:2", ":foo/bar", ":@0"):
-        ours, theirs = both(airbundle, skopeo, "inspect", f"{archive}{name}")
-        assert as_skopeo_1_9(ours) == theirs
+        ours, theirs = run_both(airbundle, skopeo, "inspect", f"{archive}{name}")
+        assert remove_layers_data(ours) == theirs
 
 
-def test_digests_of_manifests_are_alike(tmp_path, airbundle, skopeo) -> None:
+def test_manifest_digest_is_that_of_skopeo(tmp_path, airbundle, skopeo) -> None:
     files = {"oci": OCI["full"].root.data, "list": DOCKER["list"].root.data, "no JSON": b"\0x"}
     with FakeRegistry() as registry:
         with_history = images.image(config={"history": [{"created_by": "x"}]})
         images.write_layout(tmp_path / "in", {"x": with_history})
-        place = f"docker://{registry.host}/old:1"
-        to = ["--format=v2s1", "--dest-tls-verify=false", f"oci:{tmp_path}/in:x", place]
+        reference = f"docker://{registry.host}/old:1"
+        to = ["--format=v2s1", "--dest-tls-verify=false", f"oci:{tmp_path}/in:x", reference]
         skopeo.ok("copy", *to)
         stored = registry.repository("old").manifests
         files["signed"] = next(raw for _, raw in stored.values())
     assert b'"signatures"' in files["signed"]
     for name, raw in files.items():
         (tmp_path / name).write_bytes(raw)
-        ours, theirs = both(airbundle, skopeo, "manifest-digest", tmp_path / name)
+        ours, theirs = run_both(airbundle, skopeo, "manifest-digest", tmp_path / name)
         assert ours == theirs, name
     cut = re.sub(rb'("protected": ?")...', rb"\1", files["signed"])
     (tmp_path / "cut").write_bytes(cut)

@@ -1,8 +1,8 @@
-"""What we write Skopeo reads, and the reverse, with the same digests and the same bytes.
+"""Skopeo and airbundle read each other's layouts, with the same digests and the same bytes.
 
-Two differences are taken out before files are compared. Skopeo 1.9 writes ``oci-layout`` with a
-blank and ``index.json`` without a media type; later ones write both as we do. And we say in
-``index.json`` which platform an image is for, which Skopeo does not.
+Two differences are removed before files are compared. Skopeo 1.9 writes ``oci-layout`` with a space
+and ``index.json`` without a media type; later versions write both as airbundle does. Only airbundle
+writes the platform of an image into ``index.json``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from bundler.oci.digest import Digest
 from bundler.ports import Node, OpenOptions
 from bundler.transports.directory.tree import DirectoryTreeDestination
 from tests.fakes import images
+from tests.interop.written_files import read_files
 
 OPTIONS = OpenOptions(settings=None)
 
 
 def copy(source_text, destination_text):
-    """Copy one image with the engine."""
+    """Copy one image with the copy engine."""
     source_reference = transports.parse(source_text)
     reference = transports.parse(destination_text)
     source = transports.open_source(source_reference, OPTIONS)
@@ -46,15 +47,9 @@ def _copy_between(reference, source, destination, *names):
         execute(made, EngineOptions(pool))
 
 
-def files(path):
-    return {
-        str(one.relative_to(path)): one.read_bytes() for one in path.rglob("*") if one.is_file()
-    }
-
-
-def as_later_skopeo(layout):
-    """The files of a layout of Skopeo 1.9 as later ones write them."""
-    found = files(layout)
+def change_to_later_skopeo(layout):
+    """Return the files of a layout of Skopeo 1.9 as later versions write them."""
+    found = read_files(layout)
     found["oci-layout"] = found["oci-layout"].replace(b": ", b":")
     found["index.json"] = found["index.json"].replace(
         b'{"schemaVersion":2,"manifests"',
@@ -63,9 +58,9 @@ def as_later_skopeo(layout):
     return found
 
 
-def without_platforms(layout):
-    """Our files as they are where no platform is known."""
-    found = files(layout)
+def remove_platforms(layout):
+    """Return the files of a layout without the platforms in ``index.json``."""
+    found = read_files(layout)
     index = json.loads(found["index.json"])
     for entry in index["manifests"]:
         entry.pop("platform", None)
@@ -86,26 +81,26 @@ def index():
 
 
 @pytest.mark.parametrize("kind", ["image", "index", "docker"])
-def test_a_layout_is_byte_for_byte_what_skopeo_writes(tmp_path, skopeo, image, index, kind):
+def test_layout_is_identical_to_that_of_skopeo(tmp_path, skopeo, image, index, kind):
     one = {"image": image, "index": index, "docker": images.image(types=images.DOCKER)}[kind]
     images.write_layout(tmp_path / "made", {"app": one})
     copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/d")
     theirs = f"oci:{tmp_path}/theirs:x"
     skopeo.ok("copy", "--all", "--preserve-digests", f"dir:{tmp_path}/d", theirs)
     copy(f"dir:{tmp_path}/d", f"oci:{tmp_path}/ours:x")
-    assert without_platforms(tmp_path / "ours") == as_later_skopeo(tmp_path / "theirs")
+    assert remove_platforms(tmp_path / "ours") == change_to_later_skopeo(tmp_path / "theirs")
 
 
-def test_further_names_are_entered_as_skopeo_does(tmp_path, skopeo, image, index):
+def test_additional_names_are_written_like_by_skopeo(tmp_path, skopeo, image, index):
     images.write_layout(tmp_path / "made", {"image": image, "index": index})
     for name, called in (("image", "a"), ("index", "b"), ("image", "docker.io/library/c:1")):
         source = f"oci:{tmp_path}/made:{name}"
         skopeo.ok("copy", "--all", source, f"oci:{tmp_path}/theirs:{called}")
         copy(source, f"oci:{tmp_path}/ours:{called}")
-    assert without_platforms(tmp_path / "ours") == as_later_skopeo(tmp_path / "theirs")
+    assert remove_platforms(tmp_path / "ours") == change_to_later_skopeo(tmp_path / "theirs")
 
 
-def test_a_layout_that_skopeo_wrote_is_added_to(tmp_path, skopeo, image, index):
+def test_image_is_added_to_layout_of_skopeo(tmp_path, skopeo, image, index):
     images.write_layout(tmp_path / "made", {"image": image, "index": index})
     skopeo.ok("copy", f"oci:{tmp_path}/made:image", f"oci:{tmp_path}/both:theirs")
     copy(f"oci:{tmp_path}/made:index", f"oci:{tmp_path}/both:ours")
@@ -116,7 +111,7 @@ def test_a_layout_that_skopeo_wrote_is_added_to(tmp_path, skopeo, image, index):
 
 
 @pytest.mark.parametrize("kind", ["image", "index", "docker", "artifact"])
-def test_a_directory_is_byte_for_byte_what_skopeo_writes(tmp_path, skopeo, image, index, kind):
+def test_directory_is_identical_to_that_of_skopeo(tmp_path, skopeo, image, index, kind):
     one = {
         "image": image,
         "index": index,
@@ -126,10 +121,10 @@ def test_a_directory_is_byte_for_byte_what_skopeo_writes(tmp_path, skopeo, image
     images.write_layout(tmp_path / "made", {"app": one})
     copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/ours")
     skopeo.ok("copy", "--all", f"dir:{tmp_path}/ours", f"dir:{tmp_path}/theirs")
-    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
-def test_skopeo_reads_our_directory_and_we_read_its(tmp_path, skopeo, index):
+def test_directories_are_read_by_other_program(tmp_path, skopeo, index):
     images.write_layout(tmp_path / "made", {"app": index})
     copy(f"oci:{tmp_path}/made:app", f"dir:{tmp_path}/ours")
     skopeo.ok("copy", "--all", f"dir:{tmp_path}/ours", f"dir:{tmp_path}/theirs")
@@ -138,16 +133,16 @@ def test_skopeo_reads_our_directory_and_we_read_its(tmp_path, skopeo, index):
     assert Digest.of(raw.encode()).text == index.digest
 
 
-def test_our_directory_is_reused_by_skopeo_and_its_by_us(tmp_path, skopeo, image, index):
+def test_directories_are_reused_by_other_program(tmp_path, skopeo, image, index):
     images.write_layout(tmp_path / "made", {"image": image, "index": index})
     copy(f"oci:{tmp_path}/made:image", f"dir:{tmp_path}/d")
     skopeo.ok("copy", "--all", f"oci:{tmp_path}/made:index", f"dir:{tmp_path}/d")
     copy(f"oci:{tmp_path}/made:image", f"dir:{tmp_path}/d")
     copy(f"oci:{tmp_path}/made:image", f"dir:{tmp_path}/fresh")
-    assert files(tmp_path / "d") == files(tmp_path / "fresh")
+    assert read_files(tmp_path / "d") == read_files(tmp_path / "fresh")
 
 
-def test_every_image_of_a_tree_is_a_directory_for_skopeo(tmp_path, skopeo, image, index):
+def test_skopeo_reads_every_image_of_directory_tree(tmp_path, skopeo, image, index):
     images.write_layout(tmp_path / "made", {"image": image, "index": index})
     reference = transports.parse(f"oci:{tmp_path}/made")
     with (
@@ -160,12 +155,12 @@ def test_every_image_of_a_tree_is_a_directory_for_skopeo(tmp_path, skopeo, image
     for name, one in (("image", image), ("index", index)):
         ours = tmp_path / "tree/images" / one.digest[7:]
         skopeo.ok("copy", "--all", f"oci:{tmp_path}/made:{name}", f"dir:{tmp_path}/{name}")
-        assert files(ours) == files(tmp_path / name)
+        assert read_files(ours) == read_files(tmp_path / name)
 
 
 @pytest.fixture
 def archive(tmp_path, skopeo):
-    """What Skopeo makes of an image in which one layer comes twice."""
+    """A Docker archive that Skopeo wrote, of an image that has one layer twice."""
     twice = images.layer({"a": b"1" * 5000}, types=images.DOCKER)
     other = images.layer({"b": b"2"}, types=images.DOCKER)
     one = images.image(twice, other, twice, types=images.DOCKER)
@@ -176,13 +171,13 @@ def archive(tmp_path, skopeo):
     return archive
 
 
-def test_a_docker_archive_is_the_image_that_skopeo_reads(tmp_path, skopeo, archive):
+def test_image_of_docker_archive_is_that_of_skopeo(tmp_path, skopeo, archive):
     skopeo.ok("copy", f"docker-archive:{archive}", f"dir:{tmp_path}/theirs")
     copy(f"docker-archive:{archive}:example.com/x:1", f"dir:{tmp_path}/ours")
-    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
 
 
-def test_a_manifest_of_a_docker_archive_is_the_one_that_skopeo_makes(skopeo, archive):
+def test_manifest_of_docker_archive_is_that_of_skopeo(skopeo, archive):
     raw = skopeo.ok("inspect", "--raw", f"docker-archive:{archive}")
     reference = transports.parse(f"docker-archive:{archive}")
     with closing(transports.open_source(reference, OPTIONS)) as source:
@@ -192,7 +187,7 @@ def test_a_manifest_of_a_docker_archive_is_the_one_that_skopeo_makes(skopeo, arc
     assert len(json.loads(raw)["layers"]) == 3
 
 
-def test_blobs_that_layouts_share_are_found_by_both(airbundle, skopeo, tmp_path) -> None:
+def test_shared_blob_directory_is_used_by_both_programs(airbundle, skopeo, tmp_path) -> None:
     one = images.image()
     layout = images.write_layout(tmp_path / "layout", {"a": one})
     ours, theirs = f"oci:{tmp_path}/ours:a", f"oci:{tmp_path}/theirs:a"
@@ -209,8 +204,8 @@ def test_blobs_that_layouts_share_are_found_by_both(airbundle, skopeo, tmp_path)
         assert images.sha256(found) == one.digest
 
 
-def test_many_processes_write_one_layout_and_no_name_is_lost(airbundle, skopeo, tmp_path) -> None:
-    """One writes at a time; who finds the layout locked runs again."""
+def test_parallel_writers_of_layout_lose_no_name(airbundle, skopeo, tmp_path) -> None:
+    """One process writes at a time; a process that finds the layout locked runs again."""
     names = [f"app:{number}" for number in range(5)]
     wanted = {name: images.image(images.layer({"app": name.encode()})) for name in names}
     layout = images.write_layout(tmp_path / "layout", wanted)
@@ -218,11 +213,11 @@ def test_many_processes_write_one_layout_and_no_name_is_lost(airbundle, skopeo, 
     def copy_one(name: str) -> None:
         command = ("copy", f"oci:{layout}:{name}", f"oci:{tmp_path}/out:{name}")
         for _ in range(50):
-            ran = airbundle(*command)
-            if ran.returncode == 0:
+            result = airbundle(*command)
+            if result.returncode == 0:
                 return
-            assert ran.returncode == 5, ran.stderr
-            assert "locked" in ran.stderr
+            assert result.returncode == 5, result.stderr
+            assert "locked" in result.stderr
         raise AssertionError(f"{name} never had its turn")
 
     with ThreadPoolExecutor(len(names)) as pool:

@@ -1,4 +1,4 @@
-"""What is asked of a real registry before an import, and what a lock keeps when tags move."""
+"""The check for sparse indexes before an import, and the digests that a lock file keeps."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.interop
 
 
-def test_a_sparse_index_is_asked_for_before_the_first_push(
+def test_import_checks_support_of_sparse_index_before_push(
     registry, repository, airbundle, keys, tmp_path: Path
 ) -> None:
-    """docker-registry takes no index whose manifests are not all there."""
+    """docker-registry refuses an index of which a manifest is missing."""
     both = images.multi_platform("tool", "linux/amd64", "linux/arm64", "linux/s390x")
     images.write_layout(tmp_path / "images", {"tool": both})
     manifest = tmp_path / "sparse.yaml"
@@ -37,7 +37,7 @@ def test_a_sparse_index_is_asked_for_before_the_first_push(
     assert "nothing was pushed" in done.stderr
 
 
-def test_a_lock_reproduces_what_a_tag_stood_for(
+def test_lock_file_keeps_digest_of_moved_tag(
     registry, repository, airbundle, skopeo, tmp_path: Path
 ) -> None:
     first = images.image(images.layer({"version": b"1"}))

@@ -1,4 +1,4 @@
-"""Sync beside Skopeo's own: the same trees, the same tags, the same digests; and where we go on."""
+"""``sync`` produces the trees, tags and digests of Skopeo's ``sync``, and extends it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes import images
 from tests.interop import servers
+from tests.interop.written_files import read_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ TAGS = ("1.9.0", "1.10.2", "2.0.0-rc1", "2.0.0", "edge")
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Registry]:
-    """``team/app`` with a few tags that share a layer, and ``other/app`` with one."""
+    """``team/app`` with several tags that share a layer, and ``other/app`` with one."""
     with servers.registry(tmp_path_factory.mktemp("sync-source")) as running:
         shared = images.layer({"shared": b"x" * 100_000})
         for number, tag in enumerate(TAGS):
@@ -36,16 +37,8 @@ def target(tmp_path: Path) -> Iterator[servers.Registry]:
         yield running
 
 
-def files(tree: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(tree)): path.read_bytes()
-        for path in sorted(tree.rglob("*"))
-        if path.is_file()
-    }
-
-
-def tags(skopeo: servers.Client, repository: str) -> dict[str, str]:
-    """Each tag and its digest."""
+def find_tags(skopeo: servers.Client, repository: str) -> dict[str, str]:
+    """Return each tag and its digest."""
     listed = json.loads(skopeo.ok("list-tags", "--tls-verify=false", f"docker://{repository}"))
     return {
         tag: skopeo.ok(
@@ -59,38 +52,42 @@ PLAIN = ("--src-tls-verify=false", "--dest-tls-verify=false")
 
 
 @pytest.mark.parametrize("scoped", [(), ("--scoped",)])
-def test_a_repository_becomes_the_same_tree(airbundle, skopeo, source, tmp_path, scoped):
+def test_sync_of_repository_writes_tree_of_skopeo(airbundle, skopeo, source, tmp_path, scoped):
     arguments = ("--src", "docker", "--dest", "dir", *scoped, f"{source.host}/team/app")
     skopeo.ok("sync", "--src-tls-verify=false", *arguments, tmp_path / "theirs")
     airbundle.ok("sync", "--src-tls-verify=false", *arguments, tmp_path / "ours")
-    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
-    assert len(files(tmp_path / "ours")) == 5 * 5
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
+    assert len(read_files(tmp_path / "ours")) == 5 * 5
 
 
-def test_one_tag_and_one_digest_become_the_same_tree(airbundle, skopeo, source, tmp_path):
-    digest = tags(skopeo, f"{source.host}/team/app")["edge"]
+def test_sync_of_tag_and_digest_writes_tree_of_skopeo(airbundle, skopeo, source, tmp_path):
+    digest = find_tags(skopeo, f"{source.host}/team/app")["edge"]
     for reference in (f"{source.host}/team/app:edge", f"{source.host}/team/app@{digest}"):
         arguments = ("sync", "-s", "docker", "-d", "dir", "--src-tls-verify=false", reference)
         skopeo.ok(*arguments, tmp_path / "theirs")
         airbundle.ok(*arguments, tmp_path / "ours")
-    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
     assert (tmp_path / "ours" / f"app@{digest}" / "version").is_file()
 
 
-def test_a_repository_goes_to_another_registry(airbundle, skopeo, source, target, tmp_path):
+def test_sync_copies_repository_to_other_registry(airbundle, skopeo, source, target, tmp_path):
     host = target.host
     arguments = ("-s", "docker", "-d", "docker", *PLAIN, f"{source.host}/team/app")
     skopeo.ok("sync", *arguments, f"{host}/theirs")
     digests = tmp_path / "digests"
     airbundle.ok("sync", *arguments, f"{host}/ours", "--digestfile", digests)
-    there = tags(skopeo, f"{host}/ours/app")
-    assert there == tags(skopeo, f"{host}/theirs/app") == tags(skopeo, f"{source.host}/team/app")
+    there = find_tags(skopeo, f"{host}/ours/app")
+    assert (
+        there
+        == find_tags(skopeo, f"{host}/theirs/app")
+        == find_tags(skopeo, f"{source.host}/team/app")
+    )
     assert sorted(digests.read_text().splitlines()) == sorted(
         f"{digest} docker://{host}/ours/app:{tag}" for tag, digest in there.items()
     )
 
 
-def test_a_tree_goes_back_into_a_registry(airbundle, skopeo, source, target, tmp_path):
+def test_sync_copies_tree_into_registry(airbundle, skopeo, source, target, tmp_path):
     tree = tmp_path / "tree"
     skopeo.ok(
         "sync", "-s", "docker", "-d", "dir", "--scoped", "--src-tls-verify=false",
@@ -100,18 +97,18 @@ def test_a_tree_goes_back_into_a_registry(airbundle, skopeo, source, target, tmp
     arguments = ("-s", "dir", "-d", "docker", "--dest-tls-verify=false", tree)
     skopeo.ok("sync", *arguments, f"{target.host}/theirs")
     airbundle.ok("sync", *arguments, f"{target.host}/ours", "--append-suffix=-mirror")
-    theirs = tags(skopeo, f"{target.host}/theirs/app")
-    assert tags(skopeo, f"{target.host}/ours/app") == {
+    theirs = find_tags(skopeo, f"{target.host}/theirs/app")
+    assert find_tags(skopeo, f"{target.host}/ours/app") == {
         f"{tag}-mirror": digest for tag, digest in theirs.items()
     }
     airbundle.ok(
         "sync", *arguments, target.host, "--scoped", "--names", f"{source.host}/team={scoped}"
     )
-    assert tags(skopeo, f"{target.host}/{scoped}/app") == theirs
+    assert find_tags(skopeo, f"{target.host}/{scoped}/app") == theirs
 
 
-def test_a_file_selects_tags_expressions_and_digests(airbundle, skopeo, source, tmp_path):
-    digest = tags(skopeo, f"{source.host}/team/app")["edge"]
+def test_yaml_list_selects_tags_expressions_and_digests(airbundle, skopeo, source, tmp_path):
+    digest = find_tags(skopeo, f"{source.host}/team/app")["edge"]
     file = tmp_path / "sync.yml"
     file.write_text(
         f"{source.host}:\n"
@@ -121,13 +118,13 @@ def test_a_file_selects_tags_expressions_and_digests(airbundle, skopeo, source, 
     )
     for name, client in (("theirs", skopeo), ("ours", airbundle)):
         client.ok("sync", "-s", "yaml", "-d", "dir", "--scoped", file, tmp_path / name)
-    assert files(tmp_path / "ours") == files(tmp_path / "theirs")
+    assert read_files(tmp_path / "ours") == read_files(tmp_path / "theirs")
     found = {path.name for path in (tmp_path / "ours" / source.host / "team").iterdir()}
     assert found == {"app:edge", f"app@{digest}", "app:2.0.0"}
 
 
-def test_a_file_selects_versions(airbundle, source, tmp_path):
-    """Skopeo does since 1.13."""
+def test_yaml_list_selects_versions(airbundle, source, tmp_path):
+    """As in Skopeo since 1.13."""
     file = tmp_path / "sync.yml"
     file.write_text(
         f"{source.host}:\n"
@@ -138,7 +135,7 @@ def test_a_file_selects_versions(airbundle, source, tmp_path):
     assert {path.name for path in (tmp_path / "ours").iterdir()} == {"app:1.10.2", "app:2.0.0"}
 
 
-def test_what_is_there_is_not_copied_again(airbundle, source, target):
+def test_repeated_sync_copies_nothing(airbundle, source, target):
     arguments = (
         "sync", "-s", "docker", "-d", "docker", *PLAIN, f"{source.host}/team/app", target.host,
     )  # fmt: skip
@@ -148,7 +145,7 @@ def test_what_is_there_is_not_copied_again(airbundle, source, target):
     assert "moved: 0 B" in again
 
 
-def test_a_sync_that_was_killed_goes_on(airbundle, skopeo, source, tmp_path):
+def test_killed_sync_resumes(airbundle, skopeo, source, tmp_path):
     arguments = (
         "sync", "-s", "docker", "-d", "dir", "--src-tls-verify=false", f"{source.host}/team/app",
     )  # fmt: skip
@@ -162,25 +159,27 @@ def test_a_sync_that_was_killed_goes_on(airbundle, skopeo, source, tmp_path):
     airbundle.ok(*arguments, ours)
     assert "moved: 0 B" in airbundle.ok(*arguments, ours)
     skopeo.ok(*arguments, tmp_path / "theirs")
-    assert files(ours) == files(tmp_path / "theirs")
+    assert read_files(ours) == read_files(tmp_path / "theirs")
 
 
 @pytest.mark.parametrize("kind", ["oci", "oci-archive"])
-def test_many_images_go_into_one_layout_and_out_again(
+def test_sync_writes_and_reads_layout_with_many_images(
     airbundle, skopeo, source, target, tmp_path, kind
 ):
-    place = tmp_path / "place"
+    destination = tmp_path / "synced"
     airbundle.ok(
         "sync", "-s", "docker", "-d", kind, "--src-tls-verify=false",
-        f"{source.host}/team/app", place,
+        f"{source.host}/team/app", destination,
     )  # fmt: skip
-    skopeo.ok("copy", f"{kind}:{place}:app:1.10.2", f"dir:{tmp_path / 'one'}")
-    airbundle.ok("sync", "-s", kind, "-d", "docker", "--dest-tls-verify=false", place, target.host)
-    assert tags(skopeo, f"{target.host}/app") == tags(skopeo, f"{source.host}/team/app")
+    skopeo.ok("copy", f"{kind}:{destination}:app:1.10.2", f"dir:{tmp_path / 'one'}")
+    airbundle.ok(
+        "sync", "-s", kind, "-d", "docker", "--dest-tls-verify=false", destination, target.host
+    )
+    assert find_tags(skopeo, f"{target.host}/app") == find_tags(skopeo, f"{source.host}/team/app")
 
 
 @pytest.mark.kernel("owners")
-def test_a_storage_takes_many_images_and_gives_them_back(airbundle, skopeo, source, tmp_path):
+def test_sync_writes_and_reads_containers_storage(airbundle, skopeo, source, tmp_path):
     storage = f"[vfs@{tmp_path}/root+{tmp_path}/run]"
     sync = ("sync", "--src-tls-verify=false", "-d", "containers-storage")
     airbundle.ok(*sync, "-s", "docker", f"{source.host}/team/app", f"{storage}localhost/mirror")
@@ -197,19 +196,21 @@ def test_a_storage_takes_many_images_and_gives_them_back(airbundle, skopeo, sour
     ).count("already there\n") == len(TAGS)
 
 
-def test_the_voice_of_skopeo_says_what_skopeo_says(airbundle, skopeo, source, target, tmp_path):
-    """Twice, and into directories that are there: the same lines, log and status."""
-    for kind, place in (("docker", target.host), ("dir", tmp_path)) * 2:
+def test_output_under_name_skopeo_is_that_of_skopeo(airbundle, skopeo, source, target, tmp_path):
+    """Runs twice, the second time into existing directories: the same lines, log and status."""
+    for kind, destination in (("docker", target.host), ("dir", tmp_path)) * 2:
         arguments = ("sync", *PLAIN, "-s", "docker", "-d", kind, f"{source.host}/team/app")
-        theirs = skopeo(*arguments, f"{place}/theirs")
-        ours = airbundle("--as", "skopeo", "--insecure-policy", *arguments, f"{place}/ours")
+        theirs = skopeo(*arguments, f"{destination}/theirs")
+        ours = airbundle("--as", "skopeo", "--insecure-policy", *arguments, f"{destination}/ours")
         assert ours.returncode == theirs.returncode
-        assert said(ours.stderr, "ours") == said(theirs.stderr, "theirs")
-        # Layers of one image are told in any order, and later versions of Skopeo store silently.
-        wanted = [line for line in theirs.stdout.splitlines() if line != "Storing signatures"]
-        assert sorted(ours.stdout.splitlines()) == sorted(wanted)
+        assert remove_variable_parts(ours.stderr, "ours") == remove_variable_parts(
+            theirs.stderr, "theirs"
+        )
+        # The order of layers varies, and later versions of Skopeo do not print this line.
+        expected = [line for line in theirs.stdout.splitlines() if line != "Storing signatures"]
+        assert sorted(ours.stdout.splitlines()) == sorted(expected)
 
 
-def said(log: str, place: str) -> list[str]:
-    """The lines of a log without the time, and without the name of the place."""
-    return [line.partition(" ")[2].replace(f"/{place}", "") for line in log.splitlines()]
+def remove_variable_parts(log: str, name: str) -> list[str]:
+    """Return the lines of a log without the time and without ``name``."""
+    return [line.partition(" ")[2].replace(f"/{name}", "") for line in log.splitlines()]

@@ -1,4 +1,4 @@
-"""Images of plain tar archives: skopeo makes the same ones."""
+"""Images of plain tar archives are those of skopeo."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_we_make_the_image_that_skopeo_makes(airbundle, skopeo, tmp_path) -> None:
-    """Newer ones name the manifest's type, and leave out a config that says nothing."""
+def test_tarball_image_is_that_of_skopeo(airbundle, skopeo, tmp_path) -> None:
+    """Newer versions write the manifest's type, and omit an empty config."""
     paths = []
     for number, packed in enumerate(("tar", "gzip")):
         one = images.layer({f"file{number}": b"x" * 5000}, compression=packed)
@@ -28,19 +28,19 @@ def test_we_make_the_image_that_skopeo_makes(airbundle, skopeo, tmp_path) -> Non
     there = replace(skopeo, environment={"TZ": "UTC"})
     there.ok("copy", reference, f"dir:{tmp_path}/theirs")
 
-    ours, theirs = (documents(tmp_path / name) for name in ("ours", "theirs"))
+    ours, theirs = (read_documents(tmp_path / name) for name in ("ours", "theirs"))
     assert ours["manifest"].pop("mediaType") == images.OCI["manifest"]
     assert theirs["config"].pop("config") == {}
     assert ours == theirs
 
 
-def test_a_tarball_may_come_through_stdin(airbundle, tmp_path) -> None:
+def test_tarball_is_read_from_stdin(airbundle, tmp_path) -> None:
     airbundle.ok("copy", "tarball:-", f"dir:{tmp_path}/out", stdin="no archive, as far as one sees")
-    assert documents(tmp_path / "out")["manifest"]["layers"][0]["size"] == 30
+    assert read_documents(tmp_path / "out")["manifest"]["layers"][0]["size"] == 30
 
 
-def documents(directory: Path) -> dict[str, dict[str, object]]:
-    """The manifest, but for the config's digest, and the config."""
+def read_documents(directory: Path) -> dict[str, dict[str, object]]:
+    """Return the manifest without the config's digest, and the config."""
     manifest = json.loads((directory / "manifest.json").read_bytes())
     config = manifest.pop("config")["digest"].removeprefix("sha256:")
     return {"manifest": manifest, "config": json.loads((directory / config).read_bytes())}

@@ -1,4 +1,4 @@
-"""Token services at hosts of their own receive the credentials if they belong to the registry."""
+"""Credentials of a registry are sent to its token service, also at another host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.interop.named_hosts import PASSWORD, REPOSITORY, USERNAME, Hosts
+from tests.interop.named_hosts import PASSWORD, REPOSITORY, USERNAME, NamedHosts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,28 +28,30 @@ CREDS = ("--creds", f"{USERNAME}:{PASSWORD}")
         pytest.param("registry.plant", "https://login.plant/token", id="network of its own"),
     ],
 )
-def test_its_token_service_is_given_the_credentials(
+def test_credentials_are_sent_to_token_service_of_same_domain(
     client, tmp_path: Path, registry: str, realm: str
 ) -> None:
     tokens = realm.split("/")[2].removesuffix(":443")
     names = tuple({registry, tokens})
-    hosts = Hosts(tmp_path / "hosts", names, realm, anonymous_pull=False)
+    hosts = NamedHosts(tmp_path / "hosts", names, realm, anonymous_pull=False)
     image = f"docker://{registry}:443/{REPOSITORY}:1"
-    (ran,) = hosts.run(client, ("inspect", "--no-tags", *CREDS, image))
-    assert ran.status == 0, ran.stderr
-    assert {host.removesuffix(":443") for host in ran.hosts} == {registry, tokens}
-    assert {host.removesuffix(":443") for host in ran.given_password()} == {tokens}
+    (result,) = hosts.run(client, ("inspect", "--no-tags", *CREDS, image))
+    assert result.status == 0, result.stderr
+    assert {host.removesuffix(":443") for host in result.hosts} == {registry, tokens}
+    assert {host.removesuffix(":443") for host in result.password_receivers()} == {tokens}
 
 
 @pytest.mark.parametrize(
     "tokens", ["auth.evil.com", "docker.io.evil.com", "registry-1.docker.io.evil.com", "dockerio"]
 )
-def test_a_stranger_is_not_asked(clients, tmp_path: Path, tokens: str) -> None:
+def test_credentials_are_not_sent_to_token_service_of_other_domain(
+    clients, tmp_path: Path, tokens: str
+) -> None:
     names = ("registry-1.docker.io", tokens)
-    hosts = Hosts(tmp_path / "hosts", names, f"https://{tokens}/token")
+    hosts = NamedHosts(tmp_path / "hosts", names, f"https://{tokens}/token")
     image = f"docker://docker.io/{REPOSITORY}:1"
-    (ran,) = hosts.run(clients("airbundle"), ("inspect", *CREDS, image))
-    assert ran.status == 6
-    assert "does not belong to it" in ran.stderr
-    assert ran.hosts == {"registry-1.docker.io"}
-    assert ran.given_password() == set()
+    (result,) = hosts.run(clients("airbundle"), ("inspect", *CREDS, image))
+    assert result.status == 6
+    assert "does not belong to it" in result.stderr
+    assert result.hosts == {"registry-1.docker.io"}
+    assert result.password_receivers() == set()

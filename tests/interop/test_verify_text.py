@@ -1,4 +1,4 @@
-"""The commands in VERIFY.txt, run as they stand there with the programs that they name."""
+"""The commands in VERIFY.txt run as printed, with the programs that they name."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PROGRAMS = ("openssl", "sha256sum", "skopeo", "grep", "sed", "cut")
 NAMES = {"library/nginx": "1.27", "infra/app": "v2.1"}
 
 
-def commands(text: str) -> list[str]:
-    """What a reader would paste."""
+def find_commands(text: str) -> list[str]:
+    """Return the commands that a reader would paste."""
     return [line.strip() for line in text.splitlines() if line.startswith("    ")]
 
 
@@ -31,8 +31,8 @@ def render(contents: inventory.Inventory, signers: list[keys.PublicKey]) -> byte
     return instructions.render(contents.stream, contents.format, contents.images, signers)
 
 
-def make(directory: Path, form: str, signers: tuple[keys.PrivateKey, ...]) -> Path:
-    """A bundle whose VERIFY.txt is its own."""
+def create_bundle(directory: Path, form: str, signers: tuple[keys.PrivateKey, ...]) -> Path:
+    """Create a bundle with its VERIFY.txt."""
     bundle = bundles.write(directory, form=form)
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
     (bundle / "VERIFY.txt").write_bytes(render(contents, [key.public for key in signers]))
@@ -43,8 +43,10 @@ def make(directory: Path, form: str, signers: tuple[keys.PrivateKey, ...]) -> Pa
     return bundle
 
 
-def run(script: str, home: Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run lines of shell as a user would, with nothing but the usual programs."""
+def run_shell(
+    script: str, home: Path, cwd: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run lines of shell as a user would, with only the usual programs."""
     shell = servers.Client((servers.program("bash"), "-euo", "pipefail", "-c"), home)
     env = shell.env() | environment
     return subprocess.run(
@@ -54,7 +56,7 @@ def run(script: str, home: Path, cwd: Path, **environment: str) -> subprocess.Co
 
 @pytest.fixture
 def home(tmp_path: Path, registry: servers.Registry) -> Path:
-    """A user who lets skopeo take any image, and speak plain HTTP with the test's registry."""
+    """A home directory in which skopeo accepts any image, and plain HTTP from the registry."""
     for name in PROGRAMS:
         servers.program(name)
     config = tmp_path / "home" / ".config" / "containers"
@@ -67,71 +69,73 @@ def home(tmp_path: Path, registry: servers.Registry) -> Path:
 
 
 @pytest.mark.parametrize("form", ["oci", "dir"])
-def test_its_commands_verify_and_import_the_bundle(
+def test_commands_verify_and_import_bundle(
     tmp_path: Path, home: Path, registry: servers.Registry, repository: str, form: str
 ):
-    bundle = make(tmp_path / "b", form, (SIGNER,))
-    lines = commands((bundle / "VERIFY.txt").read_text())
+    bundle = create_bundle(tmp_path / "b", form, (SIGNER,))
+    lines = find_commands((bundle / "VERIFY.txt").read_text())
     script = "\n".join(line for line in lines if not line.startswith("airbundle"))
     target = f"docker://{registry.host}/{repository}"
-    done = run(script, home, bundle, TARGET=target)
+    done = run_shell(script, home, bundle, TARGET=target)
     assert done.returncode == 0, done.stderr
     assert "Verified OK" in done.stdout
     assert "SHA256SUMS: OK" in done.stdout
     assert SIGNER.public.id in done.stdout
     for one, (name, tag) in zip(bundles.sample().values(), NAMES.items(), strict=True):
         inspect = f"skopeo inspect --raw {target}/{name}:{tag} | sha256sum"
-        assert run(inspect, home, bundle).stdout.split()[0] == one.digest.removeprefix("sha256:")
+        assert run_shell(inspect, home, bundle).stdout.split()[0] == one.digest.removeprefix(
+            "sha256:"
+        )
 
 
-def test_each_signer_can_be_verified_by_its_own_command(tmp_path: Path, home: Path):
-    bundle = make(tmp_path / "b", "oci", (SIGNER, OTHER))
+def test_each_signature_has_its_own_command(tmp_path: Path, home: Path):
+    bundle = create_bundle(tmp_path / "b", "oci", (SIGNER, OTHER))
     text = (bundle / "VERIFY.txt").read_text()
     for key in (SIGNER, OTHER):
         assert key.public.fingerprint in text
         (bundle / "signer.pub").write_bytes(key.public.to_pem())
-        (line,) = [line for line in commands(text) if key.public.id[:16] in line]
-        good = run(line, home, bundle)
+        (line,) = [line for line in find_commands(text) if key.public.id[:16] in line]
+        good = run_shell(line, home, bundle)
         assert good.returncode == 0, good.stderr
         raw = (bundle / "bundle.json").read_bytes()
         (bundle / "bundle.json").write_bytes(raw.replace(b"plant-7", b"plant-8"))
-        assert run(line, home, bundle).returncode != 0
+        assert run_shell(line, home, bundle).returncode != 0
         (bundle / "bundle.json").write_bytes(raw)
 
 
-def test_a_bundle_that_was_signed_later_can_be_verified_too(tmp_path: Path, home: Path):
-    bundle = make(tmp_path / "b", "oci", (SIGNER,))
+def test_commands_verify_signature_that_was_added_later(tmp_path: Path, home: Path):
+    bundle = create_bundle(tmp_path / "b", "oci", (SIGNER,))
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
     text = render(contents, []).decode()
-    (line,) = [line for line in commands(text) if line.startswith("openssl dgst")]
-    assert run(line, home, bundle).returncode == 0
+    (line,) = [line for line in find_commands(text) if line.startswith("openssl dgst")]
+    assert run_shell(line, home, bundle).returncode == 0
 
 
 @pytest.mark.parametrize("damaged", ["SHA256SUMS", "index.json"])
-def test_its_commands_notice_damage(tmp_path: Path, home: Path, damaged: str):
-    bundle = make(tmp_path / "b", "oci", (SIGNER,))
-    lines = commands((bundle / "VERIFY.txt").read_text())
+def test_commands_detect_damage(tmp_path: Path, home: Path, damaged: str):
+    bundle = create_bundle(tmp_path / "b", "oci", (SIGNER,))
+    lines = find_commands((bundle / "VERIFY.txt").read_text())
     script = "\n".join(line for line in lines if "sha256sum -c" in line)
-    assert run(script, home, bundle).returncode == 0
+    assert run_shell(script, home, bundle).returncode == 0
     with (bundle / damaged).open("a") as file:
         file.write("\n")
-    assert run(script, home, bundle).returncode != 0
+    assert run_shell(script, home, bundle).returncode != 0
 
 
-def test_a_hostile_name_stays_one_argument(tmp_path: Path, home: Path):
-    """A target name is text from outside; pasting the commands must not run it."""
+def test_hostile_target_name_is_quoted(tmp_path: Path, home: Path):
+    """A target name is input from outside; pasting the commands must not execute it."""
     hostile = "x:1 $(touch pwned); `touch pwned` 'touch pwned' \" & touch pwned"
     bundle = bundles.write(tmp_path / "b")
     contents = inventory.parse((bundle / "bundle.json").read_bytes())
     images = tuple(replace(image, rename=hostile) for image in contents.images[:1])
     contents = replace(contents, images=images)
     text = render(contents, []).decode()
-    (line,) = [line for line in commands(text) if line.startswith("skopeo")]
-    run(line, home, bundle, TARGET="dir:nowhere")
+    (line,) = [line for line in find_commands(text) if line.startswith("skopeo")]
+    run_shell(line, home, bundle, TARGET="dir:nowhere")
     assert not list(tmp_path.rglob("pwned"))
 
 
-def test_a_long_list_of_images_ends(tmp_path: Path):
+def test_long_list_of_images_is_truncated(tmp_path: Path):
     one = next(iter(bundles.sample().values()))
     named = {f"registry.corp/app-{number}:1": one for number in range(60)}
     bundle = bundles.write(tmp_path / "b", named)

@@ -147,11 +147,11 @@ def test_a_token_that_is_refused_is_renewed(tmp_path):
         session = Session(access(running, Credentials(running.username, running.password)))
         repository = Repository(session, "tests/app", writable=True)
         push(repository, images.image(), "1")
-        running.issuer.lasts = -3600
+        running.issuer.lifetime = -3600
         useless = Session(access(running, Credentials(running.username, running.password)))
         with pytest.raises(UnauthorizedError):
             Repository(useless, "tests/app").list_tags()
-        running.issuer.lasts = 300
+        running.issuer.lifetime = 300
         assert Repository(useless, "tests/app").list_tags() == ["1"]
         useless.close()
         session.close()

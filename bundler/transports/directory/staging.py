@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STAGING = ".airbundle-staging"
 
 
-class Staging:
+class StagingDirectory:
     """The staging directory below ``tree``; the parts of an interrupted run are found again.
 
     Args:

@@ -28,7 +28,7 @@ from bundler.transports.directory.image_files import (
     remove_unneeded,
     write_version,
 )
-from bundler.transports.directory.staging import STAGING, Staging, hard_links_required
+from bundler.transports.directory.staging import STAGING, StagingDirectory, hard_links_required
 from bundler.transports.directory.tree_index import TreeIndex, parse_image_path
 from bundler.transports.shared.reachability import Reachable, find_reachable, read_manifest
 
@@ -88,7 +88,7 @@ class DirectoryTreeDestination:
             file_lock.lock(self._tree)
             atomic_write.remove_parts(self._tree)
             self._index = TreeIndex.scan(self._tree)
-            self._staging = Staging(self._tree, may_copy=self._may_copy)
+            self._staging = StagingDirectory(self._tree, may_copy=self._may_copy)
             undo.pop_all()
 
     @property

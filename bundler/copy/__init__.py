@@ -1,5 +1,5 @@
-"""The engine: resolve requests, plan, execute.
+"""The engine: resolve requests, create a plan, execute it.
 
-Copy, sync, export and import are front ends of this one engine. Imports ``ports`` and the layers
+Copy, sync, export and import all use this engine. Imports ``ports`` and the layers
 below it, never a transport. Read ``engine`` first, then ``plan`` and ``resolve``.
 """

@@ -1,7 +1,7 @@
-"""Transfer one blob: verify it, resume it after a broken connection, or push it again.
+"""Transfer and verify one blob, with retries after broken connections.
 
-Only transfers that were interrupted are retried here. The transport has already retried a request
-that failed before its first byte, so that failure is final.
+Only interrupted transfers are retried here. A request that failed before its first byte was
+already retried by the transport, so its failure is final.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def push_blob(
     cancellation: Cancellation,
     emit: Emit,
 ) -> None:
-    """Push a blob from ``source`` to ``destination``; emits events about the progress.
+    """Push a blob from ``source`` to ``destination``, and emit its progress.
 
     Raises:
         IntegrityError: the blob does not match its digest or size; nothing was stored.
-        RegistryError: temporary failures continued after all retries.
+        RegistryError: the transfer failed permanently, or all retries failed.
     """
     with report_blob(node, "copy", emit):
-        attempts = new_attempts(node, cancellation, emit)
+        attempts = create_attempts(node, cancellation, emit)
         for attempt in attempts:
             progress = BlobProgress(node, cancellation, emit)
             stream = ResumingReader(node, source, cancellation, emit)
@@ -70,12 +70,12 @@ def push_blob(
 
 
 def push_manifest(item: GraphManifest, destination: Destination) -> None:
-    """Push a manifest, unless ``destination`` has it undamaged."""
+    """Push a manifest, unless an intact copy is present at ``destination``."""
     push_bytes(Node.of(item.descriptor, "manifest"), item.raw, destination)
 
 
 def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
-    """Push content that is in memory, unless ``destination`` has it undamaged."""
+    """Push content from memory, unless an intact copy is present at ``destination``."""
     if destination.has(node) and (
         not isinstance(destination, ReadableDestination)
         or is_intact(node, destination, Cancellation(), events.discard)
@@ -96,7 +96,7 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
 
 
 def check_blob(node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
-    """Read a blob from ``source`` only to verify it.
+    """Read and verify a blob at ``source``.
 
     Raises:
         IntegrityError: the blob does not match its digest or size.
@@ -111,7 +111,7 @@ def check_blob(node: Node, source: Source, cancellation: Cancellation, emit: Emi
 def is_intact(
     node: Node, destination: ReadableDestination, cancellation: Cancellation, emit: Emit
 ) -> bool:
-    """Whether ``destination`` has ``node``, and its content matches the digest."""
+    """Whether ``destination`` has ``node``, and its content, which is read, matches the digest."""
     with report_blob(node, "check", emit):
         try:
             with destination.open(node) as stream:
@@ -121,15 +121,16 @@ def is_intact(
     return True
 
 
-def new_attempts(node: Node, cancellation: Cancellation, emit: Emit) -> Attempts:
-    """Return the attempts to transfer ``node``."""
+def create_attempts(node: Node, cancellation: Cancellation, emit: Emit) -> Attempts:
+    """Create the iterator over the attempts to transfer ``node``."""
     return Attempts(RETRY_POLICY, str(node.digest), cancellation, emit)
 
 
 class ResumingReader:
-    """A reader that reopens the source after an interruption, at the offset that it has reached.
+    """Reader that, after an interruption, reopens the source at the current offset.
 
-    ``failed`` is set if the source failed finally, as opposed to the destination that reads.
+    ``failed`` is set if reading failed despite all retries. A caller can thereby distinguish a
+    failure of the source from a failure of the destination.
     """
 
     def __init__(self, node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
@@ -183,13 +184,13 @@ class ResumingReader:
         next(self._attempts)
 
     def _new_attempts(self) -> Attempts:
-        attempts = new_attempts(self._node, self._cancellation, self._emit)
+        attempts = create_attempts(self._node, self._cancellation, self._emit)
         next(attempts)
         return attempts
 
 
 class BlobProgress:
-    """Checks the cancellation after each chunk, and emits one event per MiB."""
+    """Observer of a stream that checks the cancellation for each chunk and emits its progress."""
 
     def __init__(self, node: Node, cancellation: Cancellation, emit: Emit) -> None:
         self._name = str(node.digest)
@@ -199,7 +200,7 @@ class BlobProgress:
         self._reported = 0
 
     def __call__(self, count: int) -> None:
-        """Count ``count`` more bytes.
+        """Add ``count`` bytes, and emit an event for each MiB.
 
         Raises:
             CancelledError: the run is cancelled.
@@ -210,14 +211,14 @@ class BlobProgress:
             self.report()
 
     def report(self) -> None:
-        """Emit an event about the bytes since the last one."""
+        """Emit an event for the bytes since the last event."""
         if self._unreported:
             self._emit(events.BlobProgressed(self._name, self._unreported))
         self._reported += self._unreported
         self._unreported = 0
 
     def undo(self) -> None:
-        """Emit an event that takes back the progress of a failed attempt."""
+        """Emit an event that subtracts the progress of a failed attempt."""
         if self._reported:
             self._emit(events.BlobProgressed(self._name, -self._reported))
         self._reported = self._unreported = 0
@@ -242,7 +243,7 @@ def _verify(node: Node, stream: Reader, cancellation: Cancellation, emit: Emit) 
 
 @contextmanager
 def report_blob(node: Node, activity: events.Activity, emit: Emit) -> Iterator[None]:
-    """Emit events when the work on ``node`` begins and ends."""
+    """Emit events at the start and at the end of the work on ``node``."""
     name = str(node.digest)
     emit(events.BlobStarted(name, node.size, activity))
     try:

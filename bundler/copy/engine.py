@@ -1,15 +1,15 @@
-"""Execute a plan: transfer blobs in parallel, then mounts, manifests, and the names last of all.
+"""Execute a plan: blobs first, then manifests, and finally the names.
 
-The steps, each over all images at once:
+Each step covers all images of the plan:
 
-1. push blobs, converting layers where the plan says so; check those that are present
+1. push blobs, with the planned conversion of layers; verify the blobs that are present
 2. mount blobs from repositories of the same registry
 3. rewrite manifests and configs of converted images, and push the configs
 4. push manifests, children before parents
 5. store signatures, and publish the names
 
-If a run ends half way, every blob and manifest that was pushed is complete and stays, no name
-has changed, and the same run again transfers only what is missing.
+If a run is interrupted before step 5, no name has changed. All blobs and manifests that were pushed
+are complete and remain at the destination, so a second run transfers only the missing ones.
 """
 
 from __future__ import annotations
@@ -45,37 +45,39 @@ if TYPE_CHECKING:
 
     from bundler.oci.digest import Digest
 
-_MAX_LABELS = 3  # images that a message names
+_MAX_LABELS = 3  # images listed in a message
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to execute plans."""
+    """Options for the execution of plans."""
 
     executor: Executor
+    """Runs tasks in parallel; the caller shuts it down."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
     keep_going: bool = False
-    """Leave out an image that fails, and continue with the others."""
+    """If an image fails, skip it and continue."""
     read_everything: bool = False
-    """Read and verify the blobs of a source even if the destination has them."""
+    """Read and verify the blobs at the source even if they are present at the destination."""
     scratch: Path | None = None
     """Directory for large temporary files; None: ``/var/tmp``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionResult:
-    """The images that were published, and the errors of those that failed, by label."""
+    """The published images, and the failed ones."""
 
     published: tuple[Target[Destination], ...]
     failed: dict[str, BundlerError]
+    """The errors by label of the image; empty unless ``keep_going``."""
 
 
 def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
-    """Carry out all of ``plan``.
+    """Execute ``plan``.
 
     Raises:
-        CancelledError: the run was cancelled; no name has changed.
+        CancelledError: the run was cancelled; names may have changed only if it was committing.
         BundlerError: the first failure, unless ``options.keep_going``.
     """
     execution = _Execution(plan, options)
@@ -104,7 +106,7 @@ TaskT = TypeVar("TaskT", bound=_Task)
 
 @dataclass(frozen=True, slots=True)
 class _ContentTask:
-    """Content that a conversion created, to be pushed."""
+    """Content to push that was created by a conversion."""
 
     destination: Destination
     labels: tuple[str, ...]
@@ -136,9 +138,9 @@ class _Execution:
         )
 
     def run_each(self, tasks: Sequence[TaskT], perform: Callable[[TaskT], None]) -> None:
-        """Perform every task that an image still needs.
+        """Perform the tasks, except those of failed images only.
 
-        Tasks run in parallel, but one by one for a destination that has a single writer.
+        Tasks run in parallel; for a destination with a single writer, one after another.
         """
 
         def perform_all(tasks: Iterable[TaskT]) -> None:
@@ -158,7 +160,7 @@ class _Execution:
         run_all(self._options.executor, calls, self._cancellation)
 
     def transfer_blob(self, task: BlobTask[Destination]) -> None:
-        """Push or convert a blob; verify one that is present where that is possible."""
+        """Push a blob, with its conversion, or verify a blob that is present if possible."""
         node, source, destination = task.node, task.source, task.destination
         if task.change is not None:
             self._convert_layer(task, task.change)
@@ -173,7 +175,7 @@ class _Execution:
             blob_transfer.check_blob(node, source, self._cancellation, self._emit)
 
     def mount_blob(self, task: BlobTask[Destination]) -> None:
-        """Mount a blob from a repository of the same registry; push it if that is refused."""
+        """Mount a blob from a repository of the same registry; push it if that fails."""
         destination = task.destination
         mounted = False
         if task.mount_from is not None and isinstance(destination, MountsBlobs):
@@ -183,10 +185,10 @@ class _Execution:
             self._push_blob(task)
 
     def rewrite_manifests(self) -> list[_ContentTask]:
-        """Rewrite manifests and configs of converted images.
+        """Rewrite the manifests and configs of converted images.
 
         Returns:
-            The newly created configs, to be pushed before the manifests.
+            The new blobs, which must be pushed before the manifests.
         """
         tasks: list[_ContentTask] = []
         targets: list[Target[Destination]] = []
@@ -233,7 +235,7 @@ class _Execution:
         blob_transfer.push_manifest(task.manifest, task.destination)
 
     def commit(self) -> ExecutionResult:
-        """Publish the names of all images that are complete, at all destinations in parallel."""
+        """Publish the names of all complete images, at all destinations in parallel."""
         self._cancellation.check()
         complete = [target for target in self._targets if target.image.label not in self._failed]
         groups = _group_by_destination(complete)
@@ -278,7 +280,7 @@ class _Execution:
 
     @contextmanager
     def _record_failure(self, labels: Sequence[str]) -> Iterator[None]:
-        """With ``keep_going``, record an error as the failure of the images with ``labels``."""
+        """With ``keep_going``, record an error for the images with ``labels``; else raise it."""
         try:
             yield
         except CancelledError:
@@ -293,7 +295,7 @@ class _Execution:
 
 
 def _merge_reads(tasks: Iterable[BlobTask[Destination]]) -> list[BlobTask[Destination]]:
-    """Merge tasks that only read the same blob of a source, for whatever destination."""
+    """Merge tasks that only verify the same blob at a source, regardless of the destination."""
     merged: dict[object, BlobTask[Destination]] = {}
     for task in tasks:
         only_reads = (

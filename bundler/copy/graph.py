@@ -19,49 +19,52 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class GraphManifest:
-    """A manifest of a graph; at ``depth`` 0 it has no manifests below it."""
+    """A manifest of a graph."""
 
     descriptor: Descriptor
     raw: bytes = field(repr=False)
     depth: int
+    """The number of levels of manifests below this one; 0 for the manifest of an image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A root, all manifests below it (children before parents, each once) and their blobs."""
+    """A root with all manifests and blobs below it, each once."""
 
     root: Descriptor
     manifests: tuple[GraphManifest, ...]
+    """Children before parents; the root is the last."""
     blobs: tuple[Node, ...]
     platforms: tuple[Platform, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Referrer:
-    """A manifest that refers to ``subject``, by its field of that name or by cosign's tag."""
+    """A referrer of the manifest ``subject``."""
 
     graph: Graph
     subject: Digest
     tag: str | None
+    """The tag by which cosign finds the referrer; None: by the field ``subject``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedImage:
-    """An image as it is at its source, reduced to the platforms that the request selects."""
+    """An image at its source, without the platforms that are not selected."""
 
     request: ImageRequest
     source: Source
-    """Open until the images of the run are copied."""
+    """The source, which must stay open until the image is copied."""
     graph: Graph
     replaces: Digest | None
-    """The root at the source, if selecting platforms created another one."""
+    """The root at the source, if the selection of platforms created a new one."""
     referrers: tuple[Referrer, ...]
     left_behind: tuple[str, ...] = ()
-    """Referrers of ``replaces``, by tag or digest, which do not apply to the new root."""
+    """The tags or digests of the referrers of ``replaces``, which do not apply to the new root."""
     signatures: Mapping[Digest, tuple[bytes, ...]] = field(
         default_factory=dict, hash=False, repr=False
     )
-    """Signatures stored beside the manifests of ``graph``, unverified."""
+    """The simple signatures of the manifests in ``graph``, unverified."""
 
     @property
     def label(self) -> str:
@@ -70,12 +73,12 @@ class ResolvedImage:
 
     @property
     def served_by(self) -> str | None:
-        """The mirror that served the image; None: the source itself, or unknown."""
+        """The mirror that served the image; None: no mirror, or unknown."""
         return self.source.served_by if isinstance(self.source, ReportsMirror) else None
 
     @property
     def graphs(self) -> Iterator[Graph]:
-        """The image's own graph, then those of its referrers."""
+        """The graph of the image, then the graphs of its referrers."""
         yield self.graph
         for referrer in self.referrers:
             yield referrer.graph

@@ -1,6 +1,6 @@
-"""Read the manifests of one image: fetched, verified, parsed and collected into graphs.
+"""Read, verify and parse the manifests of one image, and collect them into graphs.
 
-Manifests are small and kept in memory, limited in number, depth and bytes; blobs are only listed.
+Manifests are kept in memory, within limits of number, depth and size. Blobs are not read.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ def fetch(
 
 
 class ManifestReader:
-    """Reads the manifests of one image and its referrers, each once, within common limits."""
+    """Reader of the manifests of one image and its referrers, each read once.
+
+    The limits apply to all of them together.
+    """
 
     def __init__(self, source: Source, label: str, policy_check: PolicyCheck | None) -> None:
         self._source = source
@@ -64,11 +67,11 @@ class ManifestReader:
         self._size = 0
 
     def read(self, descriptor: Descriptor) -> bytes:
-        """Return the bytes of a manifest that the policy accepts.
+        """Return the verified bytes of a manifest, after the policy check.
 
         Raises:
             IntegrityError: the bytes do not match ``descriptor``.
-            LimitError: the manifests of the image are too many or too large.
+            LimitError: the image has too many manifests, or they are too large.
             TrustError: the policy rejects the manifest.
         """
         raw = self._raw.get(descriptor.digest)
@@ -91,7 +94,7 @@ class ManifestReader:
         return manifest.parse(raw, descriptor.media_type, subject=subject)
 
     def read_graph(self, root: Descriptor, raw: bytes, selection: Selection) -> Graph:
-        """Read the graph below ``root``, whose bytes are ``raw``, reduced to ``selection``."""
+        """Read the graph of ``root``, whose bytes are ``raw``, without unselected platforms."""
         self._raw.setdefault(root.digest, raw)
         builder = _GraphBuilder(self, self._label)
         if root.platform is not None:
@@ -116,7 +119,7 @@ class _GraphBuilder:
         self.platforms: dict[Platform, None] = {}
 
     def visit(self, descriptor: Descriptor, selection: Selection, level: int) -> int:
-        """Add a manifest after everything below it, and return its depth in the graph."""
+        """Add a manifest after its children, and return its depth in the graph."""
         if level > MAX_DEPTH:
             raise LimitError(f"{self._label}: indexes nested deeper than {MAX_DEPTH} levels")
         raw = self._reader.read(descriptor)

@@ -1,6 +1,6 @@
 """Run independent tasks on an executor until one fails or the run is cancelled.
 
-No task waits for another one, so a pool of any size cannot deadlock.
+Tasks must not wait for one another, so that a pool of any size cannot deadlock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _POLL_INTERVAL = 0.1  # seconds between checks of the cancellation
-_WIND_DOWN_CANCELLED = 1.0  # seconds for running tasks to end, while the user waits
+_WIND_DOWN_CANCELLED = 1.0  # seconds to wait for running tasks; short, because the user waits
 _WIND_DOWN_FAILED = 10.0
 
 
@@ -31,11 +31,11 @@ def run_all(
 
     Args:
         executor: runs the tasks.
-        tasks: independent of each other; each checks ``cancellation`` while it runs.
-        cancellation: checked here as well, and requested when a task fails, to end the others.
+        tasks: independent functions, which check ``cancellation`` while they run.
+        cancellation: ends all tasks; it is requested if a task fails.
 
     Raises:
-        CancelledError: ``cancellation`` was requested; tasks that have not started never run.
+        CancelledError: ``cancellation`` was requested; the remaining tasks are not started.
         BaseException: the first error of a task.
     """
     done: SimpleQueue[Future[T]] = SimpleQueue()
@@ -52,7 +52,7 @@ def run_all(
                 continue
             left -= 1
     except BaseException:
-        # Running tasks end at their next chunk; their errors follow from the first one.
+        # Running tasks end at their next chunk. Their errors are consequences and are ignored.
         timeout = _WIND_DOWN_CANCELLED if cancellation.requested else _WIND_DOWN_FAILED
         cancellation.request()
         wait([future for future in futures if not future.cancel()], timeout=timeout)
@@ -63,9 +63,9 @@ def run_all(
 def run_collecting_errors(
     executor: Executor, tasks: Sequence[Callable[[], T]], cancellation: Cancellation
 ) -> list[T | BundlerError]:
-    """As ``run_all``, but return the BundlerError of a task as its result, and continue."""
+    """Run ``tasks`` as ``run_all`` does, but return a BundlerError as the result of its task."""
 
-    def guarded(task: Callable[[], T]) -> Callable[[], T | BundlerError]:
+    def catch_error(task: Callable[[], T]) -> Callable[[], T | BundlerError]:
         def call() -> T | BundlerError:
             try:
                 return task()
@@ -76,4 +76,4 @@ def run_collecting_errors(
 
         return call
 
-    return run_all(executor, [guarded(task) for task in tasks], cancellation)
+    return run_all(executor, [catch_error(task) for task in tasks], cancellation)

@@ -1,8 +1,8 @@
-"""Plan a run: everything that moves, each blob once per destination, however many images share it.
+"""Create the plan of a run: the blobs, manifests and names that each destination needs.
 
-A plan is a value. A dry run, the check of free space, the total of the progress display and the
-remaining time are all computed from it. It needs only the ``Holdings`` of a destination; to
-execute it, the destinations have to be open for writing: ``Plan[Destination]``.
+A blob that several images share is planned once per destination. Dry runs, the check of free space
+and the progress display are based on the plan. ``Holdings`` are sufficient to create a plan; to
+execute it, the destinations must be open for writing: ``Plan[Destination]``.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ class Target(Generic[HoldingsT_co]):
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Annotations that are published with the names."""
     referrer_names: Mapping[Digest, tuple[str, ...]] = field(default_factory=dict, hash=False)
-    """Names of referrers by the digest of their root, where they differ from their tags."""
+    """Names of referrers by the digest of their root; by default, a referrer keeps its tag."""
     options: ConversionOptions = NO_CONVERSION
     """The requested conversion."""
     conversion: ConversionPlan | None = None
-    """The conversion that ``create_plan`` decided on; None: the image is unchanged."""
+    """The conversion, set by ``create_plan``; None: the image is copied unchanged."""
 
     def list_names(self, referrer: Referrer) -> tuple[str, ...]:
         """Return the names to publish for a referrer."""
@@ -69,7 +69,7 @@ class Target(Generic[HoldingsT_co]):
         return self.referrer_names.get(referrer.graph.root.digest, tags)
 
     def list_publications(self) -> tuple[Publication, ...]:
-        """Return what to commit: the image, then its referrers."""
+        """Return the roots and names to commit: the image, then its referrers."""
         image = Publication(self.image.graph.root, self.names, self.annotations)
         referrers = [
             Publication(referrer.graph.root, self.list_names(referrer))
@@ -80,15 +80,16 @@ class Target(Generic[HoldingsT_co]):
 
 @dataclass(frozen=True, slots=True)
 class BlobTask(Generic[HoldingsT_co]):
-    """One blob for one destination; ``labels`` are the images that need it there."""
+    """The action for one blob at one destination."""
 
     node: Node
     source: Source
     destination: HoldingsT_co
     action: Action
     labels: tuple[str, ...]
+    """The images that contain the blob."""
     mount_from: str | None = None
-    """For ``mount``: the repository that has the blob, or gets it in the same run."""
+    """For ``mount``: the repository that has the blob, or to which the same run pushes it."""
     change: LayerChange | None = None
     """The conversion of a layer; None: unchanged."""
 
@@ -100,27 +101,29 @@ class BlobTask(Generic[HoldingsT_co]):
 
 @dataclass(frozen=True, slots=True)
 class ManifestTask(Generic[HoldingsT_co]):
-    """One manifest for one destination; ``stage`` orders children before parents."""
+    """One manifest to push to one destination."""
 
     manifest: GraphManifest
     destination: HoldingsT_co
     stage: int
+    """Manifests of a lower stage are pushed first: children before parents."""
     labels: tuple[str, ...]
+    """The images that contain the manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan(Generic[HoldingsT_co]):
-    """All tasks of a run, in the order of its stages."""
+    """All tasks of a run, in the order of execution."""
 
     blobs: tuple[BlobTask[HoldingsT_co], ...]
     manifests: tuple[ManifestTask[HoldingsT_co], ...]
-    """The manifests of images that are not converted; others do not exist yet."""
+    """Sorted by stage. Manifests of converted images are created during the run."""
     targets: tuple[Target[HoldingsT_co], ...]
     foreign: tuple[Node, ...]
-    """Layers that are not copied, since the destination accepts their URLs instead."""
+    """Foreign layers that are not copied, because the destination accepts their URLs."""
 
     def size(self, action: Action) -> int:
-        """Return the bytes of all blobs with ``action``."""
+        """Return the total size in bytes of the blobs with ``action``."""
         return sum(task.size for task in self.blobs if task.action == action)
 
     def count(self, action: Action) -> int:
@@ -136,12 +139,17 @@ class Plan(Generic[HoldingsT_co]):
 def create_plan(
     targets: Sequence[Target[HoldingsT_co]], executor: Executor, cancellation: Cancellation
 ) -> Plan[HoldingsT_co]:
-    """Compare what ``targets`` need with what their destinations have.
+    """Compare the content of the images with the holdings of their destinations.
+
+    Args:
+        targets: the images, their destinations and their names.
+        executor: runs the queries to sources and destinations in parallel.
+        cancellation: ends the comparison.
 
     Raises:
-        CannotConvertError: a destination does not accept an image, and it cannot be converted.
-        ConflictError: two different images have one name at one destination.
-        MalformedError: two images state different sizes of one blob.
+        CannotConvertError: an image needs a conversion that is impossible or not allowed.
+        ConflictError: two different images have the same name at a destination.
+        MalformedError: two images state different sizes for the same blob.
         UnsupportedError: a destination cannot store the signatures of an image.
     """
     _check_names(targets)
@@ -157,10 +165,12 @@ def create_plan(
 def create_manifest_tasks(
     targets: Sequence[Target[HoldingsT_co]],
 ) -> tuple[ManifestTask[HoldingsT_co], ...]:
-    """Return one task per manifest: children before parents, referrers after their subjects.
+    """Return one task per manifest and destination, sorted by stage.
+
+    Children precede parents, and subjects precede their referrers.
 
     Raises:
-        CannotConvertError: a destination does not accept the media type of a manifest.
+        CannotConvertError: a destination does not support the media type of a manifest.
     """
     tasks: dict[tuple[Holdings, Digest], ManifestTask[HoldingsT_co]] = {}
     for target in targets:
@@ -189,7 +199,7 @@ def _check_names(targets: Sequence[Target[Holdings]]) -> None:
 def _decide_conversions(
     targets: Sequence[Target[HoldingsT_co]], executor: Executor, cancellation: Cancellation
 ) -> list[Target[HoldingsT_co]]:
-    """Set ``conversion`` of each target, and read the configs that a conversion needs."""
+    """Return the targets with their conversions, for which the required configs are read."""
     conversions = [_decide_conversion(target) for target in targets]
     reads = [
         (position, config)
@@ -246,7 +256,10 @@ class _BlobNeed(Generic[HoldingsT_co]):
 def _find_needed_blobs(
     targets: Sequence[Target[HoldingsT_co]],
 ) -> tuple[list[_BlobNeed[HoldingsT_co]], list[Node]]:
-    """Return each blob once per destination and conversion, and the foreign layers left out."""
+    """Return the blobs to store, each once per destination and conversion.
+
+    The second value contains the foreign layers that need not be copied.
+    """
     needs: dict[tuple[Holdings, Digest, LayerConversion | None], _BlobNeed[HoldingsT_co]] = {}
     foreign: dict[Digest, Node] = {}
     for target in targets:
@@ -268,14 +281,14 @@ def _find_needed_blobs(
                 raise MalformedError(
                     f"{node.digest}: {next(iter(need.labels))} and {label} state different sizes"
                     f" ({need.node.size} and {node.size} bytes)",
-                    hint="one of them is damaged: leave out either one to see which",
+                    hint="one of them is damaged: copy each one separately to find out which",
                 )
             need.labels.setdefault(label)
     return list(needs.values()), list(foreign.values())
 
 
 def _list_blobs(target: Target[Holdings]) -> Iterator[tuple[Node, LayerChange | None]]:
-    """Yield each blob to copy with its conversion; rewritten configs are left out."""
+    """Yield each blob to copy, with its conversion; configs that are rewritten are omitted."""
     conversion = target.conversion
     changes = [] if conversion is None else list(conversion.find_layer_changes())
     replaced = set() if conversion is None else conversion.find_rewritten_configs()
@@ -289,7 +302,7 @@ def _list_blobs(target: Target[Holdings]) -> Iterator[tuple[Node, LayerChange | 
 
 
 def _is_present(need: _BlobNeed[Holdings]) -> bool:
-    """Whether the destination has the blob, or may keep the original of a converted layer."""
+    """Whether the destination has the blob; for a layer to convert, whether it can be kept."""
     change, destination = need.change, need.destination
     if change is not None and (
         not change.conversion.may_stay or isinstance(destination, ReadableDestination)
@@ -301,7 +314,7 @@ def _is_present(need: _BlobNeed[Holdings]) -> bool:
 def _create_blob_tasks(
     needs: Sequence[_BlobNeed[HoldingsT_co]], present: Sequence[bool]
 ) -> list[BlobTask[HoldingsT_co]]:
-    """Push each blob to one repository of a registry, and mount it into the others."""
+    """Push each blob to one repository of a registry, and mount it into the other ones."""
     holders: dict[tuple[str, Digest | None], str] = {}
     for need, is_present in zip(needs, present, strict=True):
         locations: list[tuple[object, bool]] = [(need.destination, is_present), (need.source, True)]
@@ -333,13 +346,13 @@ def _add_manifests(
     graph: Graph,
     stage: int,
 ) -> None:
-    """Add the manifests of ``graph`` from ``stage`` on.
+    """Add tasks for the manifests of ``graph``, with ``stage`` as the lowest stage.
 
-    The stage of a task never changes, since the stages of later tasks depend on it.
+    The stage of a known task is not changed, because the stages of other tasks depend on it.
     """
     destination, label = target.destination, target.image.label
     accepted = destination.capabilities.manifests
-    latest: dict[int, int] = {}  # the latest stage at each depth of this graph
+    latest: dict[int, int] = {}  # the highest stage at each depth of this graph
     for item in graph.manifests:
         media_type = item.descriptor.media_type
         if accepted is not None and media_type not in accepted:

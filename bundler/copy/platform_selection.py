@@ -20,30 +20,31 @@ _ZSTD_VARIANT = "io.github.containers.compression.zstd"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The platforms to copy.
-
-    None: the whole index, its digest kept. One: that platform's own manifest. Several: a smaller
-    index with a new digest (``strip``), or the old index with children missing (``sparse``).
-    With ``all`` the whole index is copied, whatever the platforms.
-    """
+    """The platforms to copy."""
 
     platforms: tuple[Platform, ...] = ()
+    """Empty: copy the whole index. One platform: copy its manifest, without the index. Several:
+    copy an index, as ``index`` specifies."""
     index: IndexMode = "strip"
+    """``strip``: create an index of the selected platforms, with a new digest. ``sparse``: keep
+    the index, but leave out the images that are not selected. ``all``: copy the whole index,
+    regardless of ``platforms``."""
     variants: bool = False
     """Select all variants of each platform, and keep an index even for a single platform."""
     best: Platform | None = None
-    """Select the one image of an index that runs best on this platform; any image outside one."""
+    """Select the image of an index that runs best on this platform. Without an index, the image
+    is copied regardless of its platform."""
     index_only: bool = False
     """Copy the index without its images."""
 
     @property
     def everything(self) -> bool:
-        """Whether nothing is left out."""
+        """Whether the whole index or image is copied."""
         return self.index == "all" or not (self.platforms or self.best or self.index_only)
 
     @property
     def single(self) -> bool:
-        """Whether one image of an index is selected, instead of an index."""
+        """Whether a single image is copied from an index, without the index."""
         one = len(self.platforms) == 1 and not self.variants
         return not self.everything and (self.best is not None or one)
 
@@ -52,9 +53,9 @@ EVERYTHING = Selection()
 
 
 def select_children(index: Index, selection: Selection, label: str) -> tuple[Descriptor, ...]:
-    """Return the selected entries of ``index``, in its order.
+    """Return the selected entries of ``index``, in the order of the index.
 
-    With several platforms, BuildKit's attestations of the selected images are selected as well.
+    Unless a single image is selected, BuildKit's attestations of the images are included.
 
     Raises:
         NoPlatformError: the index has no image for a selected platform.
@@ -95,10 +96,10 @@ def select_children(index: Index, selection: Selection, label: str) -> tuple[Des
 
 
 def select_best(index: Index, platform: Platform, label: str) -> Descriptor:
-    """Return the image that runs best on ``platform``.
+    """Return the entry of the image that runs best on ``platform``.
 
-    Images are ordered by platform, then zstd before gzip, then by the order of the index. In an
-    OCI index, an image without a platform is the last choice.
+    Of several images for that platform, an OCI index prefers zstd to gzip, then the first entry.
+    In an OCI index, an image without a platform is the last choice.
 
     Raises:
         NoPlatformError: no image runs on ``platform``.
@@ -116,16 +117,16 @@ def select_best(index: Index, platform: Platform, label: str) -> Descriptor:
 
 
 def check_platform_selected(offered: Platform, selection: Selection, label: str) -> None:
-    """Check that the platform of a single image is selected.
+    """Check that the platform of an image without an index is selected.
 
     Raises:
-        NoPlatformError: it is not.
+        NoPlatformError: the platform is not selected.
     """
     if selection.everything or not selection.platforms:
         return
     if all(choose(platform, [offered]) is None for platform in selection.platforms):
-        wanted = [str(platform) for platform in selection.platforms]
-        raise NoPlatformError(label, requested=wanted, offered=[str(offered)])
+        requested = [str(platform) for platform in selection.platforms]
+        raise NoPlatformError(label, requested=requested, offered=[str(offered)])
 
 
 def _no_platform(platform: Platform, index: Index, label: str) -> NoPlatformError:

@@ -1,4 +1,4 @@
-"""Find the referrers of an image: by their ``subject`` field, or by the tags that cosign uses."""
+"""Find the referrers of an image, by their ``subject`` field or by cosign's tags."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
 def find_referrers(
     graph: Graph, request: ImageRequest, source: Source, reader: ManifestReader
 ) -> Iterator[Referrer]:
-    """Find the requested referrers of the manifests in ``graph``, and of those referrers in turn.
+    """Find the requested referrers of the manifests in ``graph``.
 
-    Each manifest is returned once.
+    With ``all``, the referrers of referrers are included, and each referrer is returned once.
 
     Raises:
         NotFoundError: a pinned referrer does not exist.
@@ -42,7 +42,7 @@ def find_referrers(
 
 
 def list_referrers(source: Source, subject: Digest) -> tuple[str, ...]:
-    """List the referrers of one manifest by tag or digest, without reading them."""
+    """Return the tags or digests of a manifest's referrers, without reading the referrers."""
     found = islice(_list(source, subject), MAX_REFERRERS)
     return tuple(tag or descriptor.digest.text for tag, descriptor in found)
 
@@ -63,7 +63,7 @@ def _find_all(
                 raise LimitError(f"{label}: more than {MAX_REFERRERS:,} referrers")
             raw = reader.read(descriptor)
             if tag is None:
-                # The registry's list is not trusted: the manifest itself has to name the subject.
+                # The registry's list is not trusted; the subject in the manifest decides.
                 actual = reader.parse(descriptor, raw).subject
                 if actual is None or actual.digest != subject:
                     continue
@@ -106,7 +106,7 @@ def _find_pinned(
 
 
 def _list(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:
-    """List referrers with their cosign tags; None: found by ``subject``."""
+    """List referrers with their cosign tag; the tag is None if the registry lists the referrer."""
     if isinstance(source, ListsReferrers):
         for descriptor in source.referrers(subject):
             yield None, replace(descriptor, annotations={})

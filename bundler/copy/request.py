@@ -1,6 +1,6 @@
-"""A request for one image: its source, the parts to copy, and the digest that it must have.
+"""A request for one image: its source, the parts to copy, and its pinned digest.
 
-Front ends create requests; ``resolve`` turns each of them into a ``ResolvedImage``.
+``resolve`` returns a ``ResolvedImage`` for each request.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PinnedReferrer:
-    """A referrer by its digest, and the tag by which it is found, if it has one."""
+    """The digest of a referrer, and its tag if it has one."""
 
     digest: Digest
     tag: str | None = None
 
 
 ReferrerPolicy = Literal["all", "none"] | tuple[PinnedReferrer, ...]
-"""The referrers that are copied with an image: all, none, or exactly the ones that are listed."""
+"""The referrers that are copied with an image: all, none, or only the listed ones."""
 
 SignaturePolicy = Literal["all", "images", "none"]
-"""The signatures stored beside manifests that are copied; ``images``: not those of an index."""
+"""The simple signatures that are copied with an image; ``images``: all but those of indexes."""
 
 
 @dataclass(frozen=True, slots=True)
 class LockedRoot:
-    """The facts about an image that a lock file records."""
+    """The record of an image in a lock file."""
 
     root: Descriptor
     """The root that is copied."""
     replaces: Digest | None
-    """The root at the source, if selecting platforms creates another one."""
+    """The root at the source, if the selection of platforms creates a new one."""
     time: datetime
     """When the image was first resolved to this root, in UTC."""
 
@@ -51,26 +51,26 @@ class ImageRequest:
     """One image to resolve."""
 
     source: Reference
-    """The source, and the name of the image there."""
+    """The reference to read the image from."""
     reference: ImageReference | None = None
-    """The full name of the image, wherever it is read from; None: it has no name of its own."""
+    """The full name of the image, independent of ``source``; None if it has none."""
     selection: Selection = EVERYTHING
     referrers: ReferrerPolicy = "none"
     signatures: SignaturePolicy = "none"
     pin: Digest | None = None
-    """The digest that the source must resolve to, before platforms are selected."""
+    """The digest to which ``source`` must resolve, before platforms are selected."""
     locked: LockedRoot | None = None
-    """The record in the lock file, if the request comes from one: the root must be the same."""
+    """The record in the lock file, whose root the image must have; None: no lock file."""
     rename: str | None = None
-    """The target name, ``path:tag`` or ``path@digest``, that the bundle manifest specifies."""
+    """The target name, ``path:tag`` or ``path@digest``, from the bundle manifest; None if unset."""
     origin: str = ""
-    """``file:line`` of the manifest entry; empty if a command line made the request."""
+    """``file:line`` of the manifest entry; empty for a request from the command line."""
     reads_platform: bool = True
-    """Read the config of an image that is in no index to find its platform."""
+    """Read the platform of an image that is not part of an index from its config."""
 
     label: str = field(init=False, compare=False)
     """The name of the image in messages and reports."""
 
     def __post_init__(self) -> None:
-        """Format the label once: it is the key of an image in plans and reports."""
+        """Format the label once: it identifies the image in plans and reports."""
         object.__setattr__(self, "label", str(self.reference or self.source))

@@ -1,6 +1,6 @@
-"""Resolve a request: from the name of an image to its graph, with every manifest verified.
+"""Resolve a request to the graph of an image, with every manifest verified.
 
-The result is what will be copied: platforms are selected, and referrers and signatures are found.
+The result contains only the selected platforms, with the requested referrers and signatures.
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ if TYPE_CHECKING:
 def resolve(
     request: ImageRequest, source: Source, policy_check: PolicyCheck | None = None
 ) -> ResolvedImage:
-    """Read the graph of an image from ``source``, and of its referrers if they are requested.
+    """Read the manifests of an image, and of its referrers if they are requested.
 
     Args:
-        request: the image.
-        source: the open source that ``request.source`` names.
-        policy_check: called for every manifest before it is parsed; None: all are accepted.
+        request: the image, and the parts of it to copy.
+        source: the open source of ``request.source``.
+        policy_check: called for every manifest before it is parsed; None: no check.
 
     Raises:
-        NotFoundError: the name, a platform, a manifest or a pinned referrer does not exist.
+        NotFoundError: the name, a manifest or a pinned referrer does not exist.
+        NoPlatformError: the image is not available for a selected platform.
         ConflictError: the name does not resolve to the pinned digest.
         IntegrityError: a manifest does not match its descriptor.
         LimitError: the graph is larger or deeper than allowed.
@@ -67,7 +68,7 @@ def resolve(
         referrers = tuple(find_referrers(graph, request, source, reader))
         left_behind = () if replaces is None else list_referrers(source, replaces)
     except RegistryError as error:
-        # The image may have come from a mirror that does not list referrers.
+        # The image may have been served by a mirror that does not list referrers.
         error.add_note(f"while listing the referrers of {label}; `referrers: none` skips them")
         raise
     return ResolvedImage(request, source, graph, replaces, referrers, left_behind, signatures)
@@ -76,9 +77,9 @@ def resolve(
 def _select_root(
     found: Descriptor, request: ImageRequest, source: Source, reader: ManifestReader
 ) -> tuple[Descriptor, bytes, Selection]:
-    """Return the root to copy, its bytes, and the selection that still applies below it.
+    """Return the root to copy, its bytes, and the selection that remains to be applied below it.
 
-    The root is the one at the source, the manifest of the one selected platform, or a new index.
+    The root is the one at the source, the manifest of the selected platform, or a new index.
     """
     selection, label = request.selection, request.label
     raw = reader.read(found)
@@ -108,7 +109,7 @@ def _select_root(
 
 
 def _read_platform(parsed: ImageManifest | Schema1, source: Source, label: str) -> Platform | None:
-    """Read the platform of an image that is in no index; None: an artifact, or unset."""
+    """Read the platform of an image from its config; None for an artifact, or if unset."""
     if isinstance(parsed, Schema1):
         return schema1.read_platform(parsed, subject=label)
     if parsed.is_artifact:
@@ -122,10 +123,10 @@ def _read_platform(parsed: ImageManifest | Schema1, source: Source, label: str) 
 def _read_signatures(
     graph: Graph, replaces: Digest | None, request: ImageRequest, source: Source
 ) -> dict[Digest, tuple[bytes, ...]]:
-    """Read the requested signatures beside the manifests of ``graph``, by manifest.
+    """Read the requested simple signatures of the manifests in ``graph``, by manifest.
 
     Raises:
-        CannotConvertError: the signed index at the source would be replaced by a smaller one.
+        CannotConvertError: platforms are stripped from an index that is signed.
     """
     if request.signatures == "none" or not isinstance(source, HasSignatures):
         return {}

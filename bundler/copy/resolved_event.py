@@ -1,4 +1,4 @@
-"""Create the event that lists the images and layers of a graph before anything is copied."""
+"""Create the event that reports the images and layers of a graph before they are copied."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def create_resolved_event(graph: Graph) -> ImageResolved:
-    """Return an event with the selected images of ``graph``, in the order of the index.
+    """Create an event with the images of ``graph``, in the order of the index.
 
-    The images of a nested index take the position of that index.
+    The images of a nested index appear at the position of that index.
     """
     manifests = {
         item.descriptor.digest: manifest.parse(item.raw, item.descriptor.media_type)

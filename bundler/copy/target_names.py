@@ -1,6 +1,6 @@
-"""Target names: how the name of an image changes on its way to a target.
+"""Map the names of images to target names, by rename rules and a default.
 
-Import and sync use the same mapping. A dry run prints it.
+Import and sync use the same mapping. A dry run prints the resulting names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TargetName:
-    """A name without a host: ``path:tag``, or ``path@digest`` for an image that has no tag."""
+    """A name without a host: ``path:tag``, or ``path@digest`` for an image without a tag."""
 
     path: str
     tag: str | None
@@ -36,21 +36,25 @@ class TargetName:
 class NameMapping:
     """The rules for target names.
 
-    A rename rule of the command line comes first, then a rename of the bundle manifest, then
-    ``default``. ``prefix`` and ``suffix`` are added to the result.
+    Rename rules of the command line take precedence over the bundle manifest's ``rename``, which
+    takes precedence over ``default``. ``prefix`` and ``suffix`` are then added.
     """
 
     rules: tuple[tuple[str, str], ...] = ()
-    """Pairs of FROM and TO: the longest FROM that a name begins with is replaced by TO. It has to
-    be followed by the end of the name, or by ``/``, ``:`` or ``@``."""
+    """Pairs of FROM and TO: the longest FROM that matches the beginning of a name is replaced by
+    TO. It matches only before ``/``, ``:``, ``@`` or the end of the name."""
     default: Literal["path", "host-path", "full", "basename"] = "path"
-    """The part of a name to keep: all but the host; all, with the host as a component of the
-    path; all, unchanged; or the part after the last slash."""
+    """The part of the name to keep. ``path``: the name without the host. ``host-path``: the whole
+    name, with the host as a valid path component. ``full``: the whole name, unchanged.
+    ``basename``: the part after the last slash."""
     prefix: str = ""
     suffix: str = ""
 
     def map_name(self, name: str, rename: str | None = None) -> str:
-        """Return the target name of the image ``name``; ``rename`` is the bundle manifest's."""
+        """Return the target name for ``name``.
+
+        ``rename`` is the target name from the bundle manifest; None if unset.
+        """
         mapped = self._apply_rules(name)
         if mapped is None:
             mapped = rename
@@ -70,10 +74,12 @@ class NameMapping:
     def map_reference(
         self, image: ImageReference, root: Digest, rename: str | None = None
     ) -> TargetName:
-        """Return the target name of ``image``, with its tag, or with the digest ``root``.
+        """Return the target name for ``image``, with its tag; without a tag, with ``root``.
+
+        ``rename`` is the target name from the bundle manifest; None if unset.
 
         Raises:
-            InvalidReferenceError: a rule creates an invalid name.
+            InvalidReferenceError: the resulting name is invalid.
         """
         version = f":{image.tag}" if image.tag else f"@{root}"
         text = self.map_name(f"{image.repository}{version}", rename)

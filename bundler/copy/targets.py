@@ -1,4 +1,4 @@
-"""Compare target names with the digests that they point to now."""
+"""Compare target names with the digests to which they currently point."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NameState:
-    """A target name, the digest to publish under it, and the digest that it points to now."""
+    """The current state of a target name."""
 
     name: str
     expected: Digest
+    """The digest to publish."""
     current: Digest | None
-    """None: the name does not exist."""
+    """The digest to which the name points; None if the name does not exist."""
 
     @property
     def is_same(self) -> bool:
@@ -38,10 +39,14 @@ class NameState:
 def compare_with_target(
     names: Iterable[tuple[str, Digest]], resolver: TagResolver | None
 ) -> list[NameState]:
-    """Resolve each name at the target; without a resolver, no name exists.
+    """Resolve each name at the target.
+
+    Args:
+        names: pairs of a target name and the digest to publish under it.
+        resolver: the target; None: no name exists there.
 
     Raises:
-        RegistryError: the target cannot be asked.
+        RegistryError: the target cannot be reached, or denies access.
     """
     states = []
     for name, expected in names:

@@ -1,4 +1,4 @@
-"""The conversion of an image: decided before any byte moves, carried out after its layers moved."""
+"""The conversion plan of an image, and the graph that results from its execution."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class ImageConversion:
     media_type: str
     """The media type of the new manifest."""
     layer_conversions: tuple[LayerConversion | None, ...]
-    """One for each of ``layers``; None: the layer is unchanged."""
+    """The conversion of each of ``layers``; None: the layer is unchanged."""
 
     @property
     def layers(self) -> tuple[Descriptor, ...]:
-        """The layers from bottom to top, without the empty ones of schema 1."""
+        """The layers from the base layer up, without the empty layers of schema 1."""
         if isinstance(self.parsed, Schema1):
             media_type = media_types.DOCKER_LAYER_GZIP
             return tuple(
@@ -43,12 +43,12 @@ class ImageConversion:
 
     @property
     def config(self) -> Descriptor | None:
-        """The original config; None for schema 1, which has none."""
+        """The original config; None for a schema 1 manifest."""
         return None if isinstance(self.parsed, Schema1) else self.parsed.config
 
     @property
     def changes_type(self) -> bool:
-        """Whether the media type of the manifest changes, and the config with it."""
+        """Whether the media type of the manifest changes, which also changes the config."""
         return self.media_type != self.parsed.media_type
 
 
@@ -57,14 +57,14 @@ class ConversionPlan:
     """The conversions of all images below one root."""
 
     images: Mapping[Digest, ImageConversion] = field(hash=False)
-    """By the digest of the original manifest; other manifests are unchanged."""
+    """Conversions by the digest of the original manifest; other manifests are unchanged."""
     index_type: str | None = None
     """The new media type of every index; None: unchanged."""
     configs: Mapping[Digest, bytes] = field(default_factory=dict, hash=False, repr=False)
     """The content of the configs that ``find_required_configs`` returns, by digest."""
 
     def find_required_configs(self) -> list[Descriptor]:
-        """Return the configs that have to be read before the first layer is converted."""
+        """Return the configs that must be read before the first layer is converted."""
         return [
             image.config
             for image in self.images.values()
@@ -72,10 +72,10 @@ class ConversionPlan:
         ]
 
     def find_layer_changes(self) -> Iterator[LayerChange]:
-        """Return every layer that is converted.
+        """Yield the layers to convert.
 
         Raises:
-            MalformedError: the number of diff IDs in a config is not the number of layers.
+            MalformedError: a config has a different number of diff IDs than there are layers.
         """
         for image in self.images.values():
             if not any(image.layer_conversions):
@@ -98,7 +98,7 @@ class ConversionPlan:
                     yield LayerChange(layer, conversion, diff_id)
 
     def find_rewritten_configs(self) -> set[Digest]:
-        """Return the original configs that new configs replace, and that are not copied."""
+        """Return the original configs that are not copied, because new configs replace them."""
         return {
             image.config.digest
             for image in self.images.values()
@@ -112,15 +112,15 @@ class ConvertedGraph:
 
     graph: Graph
     new_content: Mapping[Node, bytes] = field(hash=False, repr=False)
-    """Configs and other blobs that the conversion created, to be pushed before the manifests."""
+    """Blobs that the conversion created, such as configs; they are pushed before the manifests."""
 
 
 def parse_compression(media_type: str) -> str | None:
-    """Return the compression that the media type of a layer states; None: uncompressed."""
+    """Return the compression in the media type of a layer; None: uncompressed."""
     plain = media_type.removesuffix("+encrypted")
     return next((name for name in ("gzip", "zstd") if plain.endswith(name)), None)
 
 
 def is_encrypted(layer: Descriptor) -> bool:
-    """Whether the media type of a layer states that it is encrypted."""
+    """Whether a layer is encrypted, according to its media type."""
     return layer.media_type.endswith("+encrypted")

@@ -1,6 +1,6 @@
 """Decide which manifests and layers of an image to convert.
 
-A conversion is requested by the user, or follows from the capabilities of the destination.
+A conversion is requested by the user or required by the capabilities of the destination.
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ def decide_conversion(
         label: the name of the image in messages.
 
     Returns:
-        The conversion, still without its configs; None if nothing changes.
+        The conversion plan, without the content of configs; None: no conversion.
 
     Raises:
-        CannotConvertError: a conversion is needed and not allowed, or no format is accepted.
+        CannotConvertError: a conversion is required but not allowed or not possible.
+        SingleImageDestinationError: the image is an index, which the destination cannot store.
     """
     decider = _Decider(capabilities, options, label)
     images: dict[Digest, ImageConversion] = {}
@@ -65,7 +66,7 @@ def decide_conversion(
 
 
 class _Decider:
-    """Decides on one manifest at a time."""
+    """Decides how to convert each manifest of an image."""
 
     def __init__(self, capabilities: Capabilities, options: ConversionOptions, label: str) -> None:
         self._capabilities = capabilities
@@ -101,8 +102,8 @@ class _Decider:
     def _decide_schema1(self, parsed: Schema1) -> ImageConversion | None:
         """Decide how to convert a schema 1 manifest.
 
-        A new manifest format needs the diff ID of each layer for the config. If the format stays,
-        the manifest still changes if it contains another name than the target name.
+        In another format, the config needs the diff ID of each layer. In the same format, the
+        manifest changes only if it does not contain the target name.
         """
         media_type = self._decide_manifest_type(parsed)
         image = ImageConversion(parsed, media_type, ())
@@ -195,7 +196,7 @@ class _Decider:
         return "zstd" if compression.startswith("zstd") else None
 
     def _decide_layer(self, layer: Descriptor, position: int, count: int) -> LayerConversion | None:
-        """Decide how to convert a layer: compression first, then encryption."""
+        """Decide how to convert a layer; None: unchanged."""
         options = self._options
         if media_types.is_foreign(layer.media_type, layer.urls):
             return None

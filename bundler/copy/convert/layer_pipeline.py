@@ -1,7 +1,7 @@
-"""Convert one layer while it is transferred: decrypt, decompress, compress, encrypt.
+"""Convert a layer during its transfer: decrypt, decompress, compress, encrypt.
 
-The bytes of the source are verified, and so are the uncompressed bytes if the config of the image
-states their digest. The digest of the result is computed while it is pushed.
+The bytes from the source are verified. The uncompressed bytes are verified against the diff ID, if
+the config of the image contains it. The digest of the result is computed during the push.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _ENCRYPTION_ANNOTATIONS = "org.opencontainers.image.enc."
 
 @dataclass(frozen=True, slots=True)
 class ConversionContext:
-    """The parts of a run that a conversion needs."""
+    """The cancellation, the events and the temporary directory of the run."""
 
     cancellation: Cancellation
     emit: Emit
     scratch: Path | None = None
-    """Directory for temporary files; None: ``/var/tmp``."""
+    """Directory for large temporary files; None: ``/var/tmp``."""
 
 
 def convert_layer(
@@ -49,14 +49,14 @@ def convert_layer(
     """Read a layer from ``source``, convert it, and push the result to ``destination``.
 
     Raises:
-        IntegrityError: the layer, or its uncompressed form, has another digest or size than
-            expected; nothing was stored.
-        RegistryError: temporary failures continued after all retries.
+        IntegrityError: the layer does not match its digest or size, or the uncompressed bytes do
+            not match the diff ID; nothing was stored.
+        RegistryError: the transfer failed permanently, or all retries failed.
     """
     node = Node.of(change.layer, "layer")
     cancellation, emit = context.cancellation, context.emit
     with blob_transfer.report_blob(node, "copy", emit):
-        attempts = blob_transfer.new_attempts(node, cancellation, emit)
+        attempts = blob_transfer.create_attempts(node, cancellation, emit)
         for _ in attempts:
             stream = blob_transfer.ResumingReader(node, source, cancellation, emit)
             progress = blob_transfer.BlobProgress(node, cancellation, emit)
@@ -73,7 +73,7 @@ def convert_layer(
                     progress.report()
                     break
         else:
-            raise AssertionError("an iteration over attempts has no end")
+            raise AssertionError("the iterator over attempts never ends")
     if change.conversion.diff_id:
         diff_id = _compute_diff_id(change.layer, source, context)
         converted = replace(converted, diff_id=diff_id)
@@ -81,7 +81,7 @@ def convert_layer(
 
 
 def _compute_diff_id(layer: Descriptor, source: Source, context: ConversionContext) -> Digest:
-    """Read a layer once more to compute the digest of its uncompressed bytes."""
+    """Read a layer again to compute the digest of its uncompressed bytes."""
     node = Node.of(layer, "layer")
     cancellation, emit = context.cancellation, context.emit
     with (
@@ -100,7 +100,8 @@ def _compute_diff_id(layer: Descriptor, source: Source, context: ConversionConte
 class _LayerPipeline:
     """A chain of readers: verify, decrypt, decompress, compress, encrypt.
 
-    ``content`` is the last one; steps that are not needed are left out. ``stack`` closes them.
+    ``content`` is the last reader of the chain. Steps that are not needed are omitted. ``stack``
+    closes the readers.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class _LayerPipeline:
         self.layer = layer = change.layer
         self.conversion = conversion = change.conversion
         self.expected: Digest | None = None
-        """The digest that the result must have; None if unknown."""
+        """The expected digest of the result; None if unknown."""
         self._subject = f"layer {layer.digest}"
         self._stack = stack
         self._transformed: list[TransformedStream] = []
@@ -144,7 +145,7 @@ class _LayerPipeline:
         self.unchanged = content is original
 
     def create_annotations(self) -> dict[str, str]:
-        """Return the annotations of the new descriptor; only complete at the end of the stream."""
+        """Return the annotations of the new descriptor; complete only at the end of the stream."""
         annotations = dict(self.layer.annotations)
         if self.conversion.decrypt is not None:
             for key in self.layer.annotations:
@@ -162,7 +163,7 @@ class _LayerPipeline:
     ) -> VerifiedReader:
         self.compression = None
         if found is None and diff_id in (None, self.layer.digest):
-            return content  # uncompressed, and verified already
+            return content  # already verified
         reader: Reader = content
         if found is not None:
             reader = DecompressingReader(content, found, self._subject)
@@ -193,7 +194,7 @@ class _LayerPipeline:
 
 
 class _PeekedStream:
-    """A stream and its first bytes, which ``read`` returns as well."""
+    """A reader whose first bytes are available in ``head`` before they are read."""
 
     def __init__(self, stream: Reader) -> None:
         self._stream = stream
@@ -260,7 +261,7 @@ def _push(
 def _push_from_file(
     pipeline: _LayerPipeline, node: Node, destination: Destination, context: ConversionContext
 ) -> Descriptor:
-    """Convert to a temporary file, and push it unless the destination has the result already."""
+    """Convert to a temporary file, and push it unless the result is present at the destination."""
     import tempfile  # noqa: PLC0415 - slow to load, and rarely needed
 
     directory = context.scratch or _SCRATCH

@@ -1,6 +1,6 @@
-"""Conversion options of an image, and the conversion of each layer that follows from them.
+"""Conversion options for an image, and the conversions of layers that result from them.
 
-By default nothing changes. ``decide`` turns options into a conversion plan.
+By default, nothing is converted. ``decide`` creates a conversion plan from the options.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ MANIFEST_TYPES: Mapping[ManifestFormat, str] = {
     "v2s2": media_types.DOCKER_MANIFEST,
     "v2s1": media_types.DOCKER_SCHEMA1_SIGNED,
 }
-"""The media type of each format's manifests."""
+"""The media type of the manifests of each format."""
 
 
 class TransformedStream(Protocol):
-    """A reader of another stream's bytes in another form, and the annotations of the result."""
+    """A reader that transforms another stream, such as a compressor, with annotations."""
 
     def read(self, size: int = -1, /) -> bytes:
         """As ``Reader.read``."""
@@ -43,7 +43,7 @@ class TransformedStream(Protocol):
         ...
 
     def annotations(self) -> Mapping[str, str]:
-        """Annotations for the layer's descriptor; only complete at the end of the stream."""
+        """Return annotations for the layer's descriptor; complete only at the end of the stream."""
         ...
 
     def close(self) -> None:
@@ -53,12 +53,12 @@ class TransformedStream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """How to encrypt layers, and which ones."""
+    """The layers to encrypt, and the function that encrypts them."""
 
     encrypt: Callable[[Reader, Descriptor], TransformedStream]
-    """Encrypts a layer, given its bytes and its descriptor."""
+    """Encrypts the bytes of the layer with the given descriptor."""
     layers: tuple[int, ...] = ()
-    """Positions of the layers to encrypt: 0 is the first, -1 the last; empty: all."""
+    """Positions of the layers to encrypt: 0 is the first, -1 the last. Empty: all layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +69,36 @@ class ConversionOptions:
     compression: Algorithm | Literal["none"] | None = None
     """The compression of all layers; ``none``: uncompressed. None: unchanged."""
     only_uncompressed: bool = False
-    """Leave layers that are already compressed unchanged, whatever their compression."""
+    """Leave compressed layers unchanged, regardless of their compression."""
     level: int | None = None
+    """The compression level; None: the default of the algorithm."""
     force_compression: bool = False
-    """Recompress layers that have this compression already, or exist at the destination."""
+    """Recompress layers even if they have this compression, or are present at the destination."""
     compress_uncompressed: bool = False
-    """Compress uncompressed layers if the destination prefers compressed ones."""
+    """Compress uncompressed layers if the destination prefers compressed layers."""
     accept_uncompressed: bool = False
-    """Keep uncompressed layers uncompressed, and give them the matching media type."""
+    """Leave uncompressed layers uncompressed, and correct their media type."""
     precompute: bool = False
-    """Convert layers to a temporary file first, to know their digest before the push."""
+    """Convert each layer to a temporary file, so that its digest is known before the push."""
     encryption: Encryption | None = None
     decryption: Callable[[Reader, Descriptor], Reader] | None = None
-    """Decrypts a layer, given its bytes and its descriptor.
+    """Decrypts the bytes of the layer with the given descriptor.
 
-    The reader raises an error instead of ending if the layer was modified.
+    At the end of a modified layer, the reader raises an error.
     """
     fixed_reason: str | None = None
-    """Why no digest may change; None: digests may change."""
+    """The reason why digests must not change; None: they may change."""
     target_name: ImageReference | None = None
-    """The name of the image at the destination, which schema 1 stores in the manifest."""
+    """The name of the image at the destination, which a schema 1 manifest contains."""
 
     def for_endpoints(
         self, source: Source, target_name: ImageReference | None
     ) -> ConversionOptions:
-        """Add the options that follow from a source and a destination.
+        """Return these options with the additions that a source and a destination require.
 
         Args:
             source: the source of the image.
-            target_name: the image's name at the destination; None if it has none.
+            target_name: the name of the image at the destination; None if unset.
         """
         options = self
         if isinstance(source, SynthesizesManifests):
@@ -110,7 +111,7 @@ class ConversionOptions:
 
     @property
     def changes_images(self) -> bool:
-        """Whether a change is requested."""
+        """Whether any conversion is requested."""
         return replace(self, fixed_reason=None, target_name=None) != NO_CONVERSION
 
 
@@ -122,13 +123,13 @@ class LayerConversion:
     """The conversion of one layer."""
 
     form: Literal["unchanged", "compressed", "uncompressed"] = "unchanged"
-    """``unchanged``: the bytes stay the same, and only the actual compression is detected."""
+    """``unchanged``: the bytes are not changed, but the actual compression is detected."""
     algorithm: Algorithm = "gzip"
     level: int | None = None
     only_uncompressed: bool = False
-    """Leave a compressed layer unchanged, whatever its compression."""
+    """Leave a compressed layer unchanged, regardless of its compression."""
     force: bool = False
-    """Recompress a layer that has this compression already."""
+    """Recompress a layer even if it has this compression."""
     diff_id: bool = False
     """Compute the digest of the uncompressed bytes."""
     precompute: bool = False
@@ -137,7 +138,7 @@ class LayerConversion:
 
     @property
     def may_stay(self) -> bool:
-        """Whether the original layer can be used if the destination has it already."""
+        """Whether the original layer can be used if it is present at the destination."""
         return (
             self.form != "uncompressed"
             and not (self.force or self.diff_id)
@@ -148,13 +149,13 @@ class LayerConversion:
 
 @dataclass(frozen=True, slots=True)
 class LayerChange:
-    """One layer and its conversion."""
+    """A layer to convert, and its conversion."""
 
     layer: Descriptor
-    """As it is at the source; the size is -1 if unknown."""
+    """The layer at the source; its size is -1 if unknown."""
     conversion: LayerConversion
     diff_id: Digest | None = None
-    """The digest of the uncompressed bytes, from the config of the image; None if unknown."""
+    """The diff ID in the config of the image; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +163,9 @@ class ConvertedLayer:
     """A layer at the destination, after its conversion."""
 
     descriptor: Descriptor
-    """Digest, size and annotations of the new layer; the media type is still the old one."""
+    """The digest, size and annotations of the new layer, but the original media type."""
     compression: str | None
-    """None: uncompressed."""
+    """``gzip`` or ``zstd``; None: uncompressed."""
     diff_id: Digest | None = None
-    """Set if ``LayerConversion.diff_id`` requested it."""
+    """None unless requested by ``LayerConversion.diff_id``."""
     encrypted: bool = False

@@ -1,4 +1,4 @@
-"""Rewrite the manifests and configs of an image after its layers were converted."""
+"""Rewrite the manifests and configs of an image after the conversion of its layers."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def rewrite_graph(
     """Rewrite the manifests of ``graph``, children before parents.
 
     Args:
-        graph: the graph that ``plan`` was made for.
-        plan: the conversion, with all of its configs.
-        find_converted: returns the result of a layer's conversion.
+        graph: the graph to which ``plan`` applies.
+        plan: the conversion plan, with the content of the configs.
+        find_converted: returns the converted layer for a change of the plan.
         label: the name of the image in messages.
-        name: the target name, which schema 1 manifests contain; None: empty.
+        name: the target name, for schema 1 manifests; None: an empty name.
 
     Raises:
-        CannotConvertError: a converted layer does not fit into a manifest of the new type.
+        CannotConvertError: a layer cannot be described in a manifest of the new type.
     """
     rewriter = _Rewriter(plan, find_converted, label, name)
     manifests = tuple(rewriter.rewrite_manifest(item) for item in graph.manifests)
@@ -56,7 +56,7 @@ def rewrite_graph(
 
 
 class _Rewriter:
-    """Rewrites the manifests of one graph, and collects what they refer to."""
+    """Rewrites the manifests of one graph, and collects their blobs."""
 
     def __init__(
         self,
@@ -76,12 +76,12 @@ class _Rewriter:
         self.replaced: dict[Digest, Descriptor] = {}
         """The new descriptor of each manifest, by the original digest."""
         self.new_content: dict[Node, bytes] = {}
-        """Blobs that were created."""
+        """New blobs, such as configs."""
         self.blobs: dict[Digest, Node] = {}
-        """Blobs of all rewritten manifests."""
+        """All blobs of the new manifests."""
 
     def rewrite_manifest(self, item: GraphManifest) -> GraphManifest:
-        """Return the new form of a manifest whose children were rewritten before."""
+        """Return the rewritten manifest; its children must be rewritten first."""
         digest = item.descriptor.digest
         raw, media_type = item.raw, item.descriptor.media_type
         image = self._plan.images.get(digest)

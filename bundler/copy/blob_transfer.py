@@ -141,7 +141,7 @@ class ResumingReader:
         self._stack = ExitStack()
         self._stream: Reader | None = None
         self._position = 0
-        self._attempts = self._new_attempts()
+        self._attempts = self._start_attempts()
         self._progressed = 0
         self.failed = False
 
@@ -151,7 +151,7 @@ class ResumingReader:
         return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """As ``Reader.readinto``, with retries."""
+        """As ``Reader.readinto``, with retries, which are counted anew after each MiB."""
         while True:
             try:
                 if self._stream is None:
@@ -159,7 +159,18 @@ class ResumingReader:
                     self._stream = self._stack.enter_context(context)
                 count = self._stream.readinto(buffer)
             except RegistryError as error:
-                self._recover(error, was_open=self._stream is not None)
+                was_open = self._stream is not None
+                self._stack.close()
+                self._stream = None
+                if self._progressed >= BUFFER_SIZE:  # not the same interruption again
+                    self._attempts = self._start_attempts()
+                self._progressed = 0
+                self.failed = True
+                if not was_open:
+                    raise
+                self._attempts.fail(error)
+                self.failed = False
+                next(self._attempts)
             else:
                 self._position += count
                 self._progressed += count
@@ -169,21 +180,7 @@ class ResumingReader:
         """Close the stream of the source."""
         self._stack.close()
 
-    def _recover(self, error: RegistryError, *, was_open: bool) -> None:
-        """Wait before the next attempt; the number of attempts starts again after one MiB."""
-        self._stack.close()
-        self._stream = None
-        if self._progressed >= BUFFER_SIZE:
-            self._attempts = self._new_attempts()
-        self._progressed = 0
-        self.failed = True
-        if not was_open:
-            raise error
-        self._attempts.fail(error)
-        self.failed = False
-        next(self._attempts)
-
-    def _new_attempts(self) -> Attempts:
+    def _start_attempts(self) -> Attempts:
         attempts = create_attempts(self._node, self._cancellation, self._emit)
         next(attempts)
         return attempts

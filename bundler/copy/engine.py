@@ -163,7 +163,18 @@ class _Execution:
         """Push a blob, with its conversion, or verify a blob that is present if possible."""
         node, source, destination = task.node, task.source, task.destination
         if task.change is not None:
-            self._convert_layer(task, task.change)
+            change = task.change
+            if task.action == "present":  # the original layer can be used
+                compression = parse_compression(change.layer.media_type)
+                converted = ConvertedLayer(change.layer, compression)
+            else:
+                from bundler.copy.convert import layer_pipeline  # noqa: PLC0415 - only if layers are converted
+
+                context = layer_pipeline.ConversionContext(
+                    self._cancellation, self._emit, self._options.scratch
+                )
+                converted = layer_pipeline.convert_layer(change, source, destination, context)
+            self._converted[destination, change.layer.digest, change.conversion] = converted
         elif task.action == "push":
             self._push_blob(task)
         elif isinstance(destination, ReadableDestination) and not blob_transfer.is_intact(
@@ -238,8 +249,18 @@ class _Execution:
         """Publish the names of all complete images, at all destinations in parallel."""
         self._cancellation.check()
         complete = [target for target in self._targets if target.image.label not in self._failed]
-        groups = _group_by_destination(complete)
-        commits = [partial(self._commit_destination, *group) for group in groups]
+
+        def commit_to(destination: Destination, targets: Sequence[Target[Destination]]) -> None:
+            with self._record_failure([target.image.label for target in targets]):
+                if isinstance(destination, StoresSignatures):
+                    for target in targets:
+                        for digest, signatures in target.image.signatures.items():
+                            destination.push_signatures(digest, signatures)
+                destination.commit(
+                    [image for target in targets for image in target.list_publications()]
+                )
+
+        commits = [partial(commit_to, *group) for group in _group_by_destination(complete)]
         run_all(self._options.executor, commits, self._cancellation)
         published = [target for target in complete if target.image.label not in self._failed]
         for target in published:
@@ -248,35 +269,10 @@ class _Execution:
                 self._emit(events.ImagePublished(name, root.digest.text))
         return ExecutionResult(tuple(published), dict(self._failed))
 
-    def _commit_destination(
-        self, destination: Destination, targets: Sequence[Target[Destination]]
-    ) -> None:
-        with self._record_failure([target.image.label for target in targets]):
-            if isinstance(destination, StoresSignatures):
-                for target in targets:
-                    for digest, signatures in target.image.signatures.items():
-                        destination.push_signatures(digest, signatures)
-            destination.commit(
-                [image for target in targets for image in target.list_publications()]
-            )
-
     def _push_blob(self, task: BlobTask[Destination]) -> None:
         blob_transfer.push_blob(
             task.node, task.source, task.destination, self._cancellation, self._emit
         )
-
-    def _convert_layer(self, task: BlobTask[Destination], change: LayerChange) -> None:
-        """Convert and push a layer; one that is present is used unchanged."""
-        from bundler.copy.convert import layer_pipeline  # noqa: PLC0415 - only if layers are converted
-
-        if task.action == "present":
-            converted = ConvertedLayer(change.layer, parse_compression(change.layer.media_type))
-        else:
-            context = layer_pipeline.ConversionContext(
-                self._cancellation, self._emit, self._options.scratch
-            )
-            converted = layer_pipeline.convert_layer(change, task.source, task.destination, context)
-        self._converted[task.destination, change.layer.digest, change.conversion] = converted
 
     @contextmanager
     def _record_failure(self, labels: Sequence[str]) -> Iterator[None]:

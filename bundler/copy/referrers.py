@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.copy.manifest_reader import ManifestReader
-    from bundler.copy.request import ImageRequest, PinnedReferrer
+    from bundler.copy.request import ImageRequest
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
 
@@ -35,10 +35,33 @@ def find_referrers(
         NotFoundError: a pinned referrer does not exist.
         LimitError: an image has too many referrers.
     """
-    if isinstance(request.referrers, tuple):
-        yield from _find_pinned(graph, request.referrers, request.label, source, reader)
-    elif request.referrers == "all":
-        yield from _find_all(graph, request.label, source, reader)
+    label = request.label
+    if request.referrers == "all":
+        yield from _find_all(graph, label, source, reader)
+    if not isinstance(request.referrers, tuple):
+        return
+    # Pinned referrers are found by digest, since their tags may have moved. A source that cannot
+    # resolve the digest may still list the referrer.
+    listed: dict[Digest, Referrer] | None = None
+    for item in request.referrers:
+        try:
+            descriptor = source.resolve(item.digest.text)
+        except NotFoundError:
+            if listed is None:
+                referrers = _find_all(graph, label, source, reader)
+                listed = {referrer.graph.root.digest: referrer for referrer in referrers}
+            if item.digest not in listed:
+                raise
+            yield listed[item.digest]
+        else:
+            if descriptor.digest != item.digest:
+                raise DigestMismatchError(
+                    f"{label}: referrer",
+                    expected=item.digest.text,
+                    got=descriptor.digest.text,
+                )
+            below = reader.read_graph(descriptor, reader.read(descriptor), EVERYTHING)
+            yield Referrer(below, graph.root.digest, item.tag)
 
 
 def list_referrers(source: Source, subject: Digest) -> tuple[str, ...]:
@@ -70,39 +93,6 @@ def _find_all(
             seen.add(descriptor.digest)
             subjects.append(descriptor.digest)
             yield Referrer(reader.read_graph(descriptor, raw, EVERYTHING), subject, tag)
-
-
-def _find_pinned(
-    graph: Graph,
-    pinned: tuple[PinnedReferrer, ...],
-    label: str,
-    source: Source,
-    reader: ManifestReader,
-) -> Iterator[Referrer]:
-    """Find the pinned referrers by digest, since their tags may have moved.
-
-    A source that cannot resolve the digest may still list the referrer.
-    """
-    listed: dict[Digest, Referrer] | None = None
-    for item in pinned:
-        try:
-            descriptor = source.resolve(item.digest.text)
-        except NotFoundError:
-            if listed is None:
-                referrers = _find_all(graph, label, source, reader)
-                listed = {referrer.graph.root.digest: referrer for referrer in referrers}
-            if item.digest not in listed:
-                raise
-            yield listed[item.digest]
-        else:
-            if descriptor.digest != item.digest:
-                raise DigestMismatchError(
-                    f"{label}: referrer",
-                    expected=item.digest.text,
-                    got=descriptor.digest.text,
-                )
-            below = reader.read_graph(descriptor, reader.read(descriptor), EVERYTHING)
-            yield Referrer(below, graph.root.digest, item.tag)
 
 
 def _list(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:

@@ -55,9 +55,12 @@ class NameMapping:
 
         ``rename`` is the target name from the bundle manifest; None if unset.
         """
-        mapped = self._apply_rules(name)
-        if mapped is None:
-            mapped = rename
+        mapped = rename
+        for source, target in sorted(self.rules, key=lambda rule: -len(rule[0])):
+            rest = name.removeprefix(source)
+            if rest != name and (rest[:1] in ("", "/", ":", "@") or source.endswith("/")):
+                mapped = (target + rest).lstrip("/")
+                break
         if mapped is None:
             domain, _, path = name.partition("/")
             match self.default:
@@ -95,13 +98,6 @@ class NameMapping:
         if at or image.tag is None:
             return TargetName(path, None, Digest(digest) if at else root)
         return TargetName(path, image.tag)
-
-    def _apply_rules(self, name: str) -> str | None:
-        for source, target in sorted(self.rules, key=lambda rule: -len(rule[0])):
-            rest = name.removeprefix(source)
-            if rest != name and (rest[:1] in ("", "/", ":", "@") or source.endswith("/")):
-                return (target + rest).lstrip("/")
-        return None
 
 
 def parse_rules(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -132,35 +132,37 @@ class _Decider:
                 self._label,
                 hint="select one image with --platform OS/ARCH, or --multi-arch system",
             )
-        media_type = self._find_index_type(images)
-        if all(index.media_type == media_type or media_type is None for index in indexes):
+        accepted = self._capabilities.manifests
+        candidates = [name for name in media_types.INDEXES if accepted and name in accepted]
+        any_becomes_oci = any(
+            image.changes_type and image.media_type == media_types.OCI_MANIFEST
+            for image in images.values()
+        )
+        match self._options.manifest_format:
+            case "oci":
+                media_type = media_types.OCI_INDEX
+            case "v2s2" | "v2s1":
+                media_type = media_types.DOCKER_LIST
+            case None if len(candidates) == 1:
+                media_type = candidates[0]
+            case None if any_becomes_oci:
+                media_type = media_types.OCI_INDEX
+            case _:
+                return None
+        if all(index.media_type == media_type for index in indexes):
             return None
         self._check_may_change(f"its index would become {media_type}")
         return media_type
 
-    def _find_index_type(self, images: Mapping[Digest, ImageConversion]) -> str | None:
-        match self._options.manifest_format:
-            case "oci":
-                return media_types.OCI_INDEX
-            case "v2s2" | "v2s1":
-                return media_types.DOCKER_LIST
-            case None:
-                pass
-        accepted = self._capabilities.manifests
-        if accepted is not None:
-            candidates = [name for name in media_types.INDEXES if name in accepted]
-            if len(candidates) == 1:
-                return candidates[0]
-        any_became_oci = any(
-            image.changes_type and image.media_type == media_types.OCI_MANIFEST
-            for image in images.values()
-        )
-        return media_types.OCI_INDEX if any_became_oci else None
-
     def _decide_manifest_type(self, parsed: ImageManifest | Schema1) -> str:
         manifest_format = self._options.manifest_format
         accepted = self._capabilities.manifests
-        oci_feature = self._find_oci_feature()
+        # Only OCI manifests support encrypted layers and zstd.
+        oci_feature = None
+        if self._options.encryption is not None:
+            oci_feature = "encrypted"
+        elif self._options.compression in ("zstd", "zstd:chunked"):
+            oci_feature = "zstd"
         if manifest_format is not None:
             media_type = MANIFEST_TYPES[manifest_format]
             if oci_feature and media_type != media_types.OCI_MANIFEST:
@@ -187,13 +189,6 @@ class _Decider:
         if media_type != parsed.media_type:
             self._check_may_change(f"its manifest would become {media_type}")
         return media_type
-
-    def _find_oci_feature(self) -> str | None:
-        """Return the requested form of layers that only OCI manifests support."""
-        if self._options.encryption is not None:
-            return "encrypted"
-        compression = self._options.compression or ""
-        return "zstd" if compression.startswith("zstd") else None
 
     def _decide_layer(self, layer: Descriptor, position: int, count: int) -> LayerConversion | None:
         """Decide how to convert a layer; None: unchanged."""

@@ -92,7 +92,7 @@ def locate(
         overrides: paths that replace the default ones.
     """
     etc, usr_share = overrides.etc, overrides.usr_share
-    config = _directory(environment, "XDG_CONFIG_HOME", home / ".config") / "containers"
+    config = _get_directory(environment, "XDG_CONFIG_HOME", home / ".config") / "containers"
     system = (usr_share / "containers", etc / "containers")
     named = environment.get("CONTAINERS_REGISTRIES_CONF")
     override = environment.get("CONTAINERS_REGISTRIES_CONF_OVERRIDE")
@@ -136,10 +136,10 @@ def _locate_authfiles(
     named = environment.get("REGISTRY_AUTH_FILE")
     if named:
         return (AuthLocation(Path(named)),)
-    runtime = _directory(environment, "XDG_RUNTIME_DIR", None)
+    runtime = _get_directory(environment, "XDG_RUNTIME_DIR", None)
     primary = runtime / "containers" if runtime else overrides.run / "containers" / str(uid)
-    config = _directory(environment, "XDG_CONFIG_HOME", home / ".config")
-    docker = _directory(environment, "DOCKER_CONFIG", home / ".docker")
+    config = _get_directory(environment, "XDG_CONFIG_HOME", home / ".config")
+    docker = _get_directory(environment, "DOCKER_CONFIG", home / ".docker")
     return (
         AuthLocation(primary / "auth.json"),
         AuthLocation(config / "containers" / "auth.json"),
@@ -161,9 +161,9 @@ def _locate_drop_ins(roots: tuple[Path, ...], uid: int) -> list[Path]:
 
 
 @overload
-def _directory(environment: Mapping[str, str], name: str, default: Path) -> Path: ...
+def _get_directory(environment: Mapping[str, str], name: str, default: Path) -> Path: ...
 @overload
-def _directory(environment: Mapping[str, str], name: str, default: None) -> Path | None: ...
-def _directory(environment: Mapping[str, str], name: str, default: Path | None) -> Path | None:
+def _get_directory(environment: Mapping[str, str], name: str, default: None) -> Path | None: ...
+def _get_directory(environment: Mapping[str, str], name: str, default: Path | None) -> Path | None:
     value = environment.get(name)
     return Path(value) if value else default

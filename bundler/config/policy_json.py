@@ -221,11 +221,11 @@ def _parse_sigstore_signed(table: Table) -> SigstoreSigned:
     if "fulcio" in table.value:
         if rekor == NO_KEYS:
             raise table.problem(f"fulcio requires {logs[0]}")
-        signer = _parse_fulcio(_nested(table, "fulcio"))
+        signer = _parse_fulcio(_read_table(table, "fulcio"))
     elif "pki" in table.value:
         if rekor != NO_KEYS:
             raise table.problem(f"pki excludes {logs[0]}")
-        signer = _parse_pki(_nested(table, "pki"))
+        signer = _parse_pki(_read_table(table, "pki"))
     else:
         signer = _require_keys(table, names)
     return SigstoreSigned(signer, rekor, _parse_identity(table))
@@ -262,7 +262,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9.:\[\]-]+(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]
 def _parse_identity(requirement: Table) -> SignedIdentity:
     if requirement.value.get("signedIdentity") is None:
         return OWN_NAME
-    table = _nested(requirement, "signedIdentity")
+    table = _read_table(requirement, "signedIdentity")
     name = table.value.get("type")
     if not isinstance(name, str) or name not in _IDENTITY_KEYS:
         raise table.problem(f"unknown type of signedIdentity {str(name)[:80]!r}")
@@ -313,5 +313,5 @@ def _read_keys(table: Table, names: tuple[str, ...]) -> Keys:
         raise table.problem(f"{name} is not base64") from None
 
 
-def _nested(table: Table, key: str) -> Table:
+def _read_table(table: Table, key: str) -> Table:
     return Table.of(table.value[key], f"{table.subject}.{key}", error=PolicyFileError)

@@ -38,7 +38,7 @@ class Proxies:
 
     http: str = field(default="", repr=False)
     https: str = field(default="", repr=False)
-    exceptions: tuple[_Exception, ...] = ()
+    no_proxy: tuple[_NoProxyRule, ...] = ()
     cgi: bool = False
     """Whether this is a CGI program, whose HTTP_PROXY may be the header ``Proxy`` of a client."""
 
@@ -48,7 +48,7 @@ class Proxies:
         return cls(
             http=_read_variable(environment, "HTTP_PROXY"),
             https=_read_variable(environment, "HTTPS_PROXY"),
-            exceptions=_parse_exceptions(_read_variable(environment, "NO_PROXY")),
+            no_proxy=_parse_no_proxy(_read_variable(environment, "NO_PROXY")),
             cgi=bool(environment.get("REQUEST_METHOD")),
         )
 
@@ -59,7 +59,7 @@ class Proxies:
             ConfigError: the URL of the proxy is invalid or not supported.
         """
         value = self.https if scheme == "https" else self.http
-        if not value or not self._may_proxy(*_split_port(host.strip().lower()), scheme):
+        if not value or not self._is_proxied(*_split_port(host.strip().lower()), scheme):
             return None
         if scheme == "http" and self.cgi:
             raise ConfigError(
@@ -68,7 +68,7 @@ class Proxies:
             )
         return _parse_proxy(value, f"{scheme.upper()}_PROXY")
 
-    def _may_proxy(self, host: str, port: str, scheme: Scheme) -> bool:
+    def _is_proxied(self, host: str, port: str, scheme: Scheme) -> bool:
         if host == "localhost":
             return False
         address = _parse_address(host)
@@ -76,11 +76,11 @@ class Proxies:
             return False
         name = _to_ascii(host)
         port = port or _PORTS[scheme]
-        return not any(rule.covers(name, port, address) for rule in self.exceptions)
+        return not any(rule.covers(name, port, address) for rule in self.no_proxy)
 
 
 @dataclass(frozen=True, slots=True)
-class _Exception:
+class _NoProxyRule:
     """One entry of NO_PROXY."""
 
     everything: bool = False
@@ -111,27 +111,27 @@ def _read_variable(environment: Mapping[str, str], name: str) -> str:
     return environment.get(name) or environment.get(name.lower()) or ""
 
 
-def _parse_exceptions(text: str) -> tuple[_Exception, ...]:
+def _parse_no_proxy(text: str) -> tuple[_NoProxyRule, ...]:
     entries = [entry.strip().lower() for entry in text.split(",")]
     if "*" in entries:
-        return (_Exception(everything=True),)
-    rules = [_parse_exception(entry) for entry in entries if entry]
+        return (_NoProxyRule(everything=True),)
+    rules = [_parse_no_proxy_rule(entry) for entry in entries if entry]
     return tuple(rule for rule in rules if rule is not None)
 
 
-def _parse_exception(entry: str) -> _Exception | None:
+def _parse_no_proxy_rule(entry: str) -> _NoProxyRule | None:
     network = _parse_network(entry)
     if network is not None:
-        return _Exception(network=network)
+        return _NoProxyRule(network=network)
     host, port = _split_port(entry)
     address = _parse_address(host)
     if address is not None:
-        return _Exception(address=address, port=port)
+        return _NoProxyRule(address=address, port=port)
     host = host.removeprefix("*") if host.startswith("*.") else host
     if not host:
         return None
     itself = not host.startswith(".")
-    return _Exception(suffix=f".{_to_ascii(host.removeprefix('.'))}", itself=itself, port=port)
+    return _NoProxyRule(suffix=f".{_to_ascii(host.removeprefix('.'))}", itself=itself, port=port)
 
 
 def _split_port(text: str) -> tuple[str, str]:

@@ -54,7 +54,7 @@ class Registry:
     blocked: bool = False
     mirrors: tuple[Mirror, ...] = ()
 
-    def match_length(self, name: str) -> int:
+    def measure_match(self, name: str) -> int:
         """Return how many characters of ``name`` match the prefix; 0 if it does not match."""
         if self.prefix.startswith("*."):
             domain = name.split("/", 1)[0].split("@", 1)[0]
@@ -72,7 +72,7 @@ class Registry:
             ConfigError: the result is not the name of a repository.
         """
         name = to_lookup_name(image)
-        rewritten = location + name[self.match_length(name) :]
+        rewritten = location + name[self.measure_match(name) :]
         try:
             result = ImageReference.parse(rewritten)
         except InvalidReferenceError as error:
@@ -95,7 +95,7 @@ class RegistriesConf:
 
     def find(self, name: str) -> Registry | None:
         """Return the table with the longest prefix of a registry, repository or image ``name``."""
-        matching = [registry for registry in self.registries if registry.match_length(name)]
+        matching = [registry for registry in self.registries if registry.measure_match(name)]
         return max(matching, key=lambda registry: len(registry.prefix), default=None)
 
 

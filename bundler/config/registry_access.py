@@ -125,7 +125,7 @@ class RegistryAccess:
     @property
     def address(self) -> str:
         """``host[:port]`` to connect to: ``registry-1.docker.io`` for Docker Hub, else ``host``."""
-        return address_of(self.host)
+        return get_address(self.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,6 @@ class Endpoint:
     is_mirror: bool
 
 
-def address_of(host: str) -> str:
+def get_address(host: str) -> str:
     """Return the ``host[:port]`` to connect to for a registry that users call ``host``."""
     return _ADDRESSES.get(host, host)

@@ -23,7 +23,7 @@ from bundler.config.registry_access import (
     RegistryOverride,
     TlsConfig,
     TlsDetails,
-    address_of,
+    get_address,
 )
 from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import is_domain
@@ -91,7 +91,7 @@ class Settings:
             user_agent,
         )
 
-    def access(
+    def get_access(
         self,
         host: str,
         path: str = "",
@@ -105,7 +105,7 @@ class Settings:
             host: ``host[:port]`` as users write it; ``docker.io`` for Docker Hub.
             path: the repository or namespace; empty for the registry itself.
             override: settings of the command line or a bundle manifest, which have precedence.
-            insecure: the setting of the endpoint, if the registry is one of ``endpoints``.
+            insecure: the setting of the endpoint, if the registry is one of ``list_endpoints``.
 
         Raises:
             ConfigError: the registry is blocked, a file is invalid, or a helper fails.
@@ -123,12 +123,12 @@ class Settings:
             credentials=self._find_credentials(host, path, override),
             tls=tls,
             limits=override.limits or RateLimits(),
-            proxy=self.proxies.find_proxy("http" if tls.plain_http else "https", address_of(host)),
+            proxy=self.proxies.find_proxy("http" if tls.plain_http else "https", get_address(host)),
             user_agent=self.user_agent,
             proxies=self.proxies,
         )
 
-    def storage(self) -> StorageConfig:
+    def get_storage(self) -> StorageConfig:
         """Return the location of the local image store.
 
         Raises:
@@ -138,7 +138,7 @@ class Settings:
             raise ConfigError("no containers-storage is configured")
         return storage_conf.load(self._storage)
 
-    def endpoints(self, image: ImageReference) -> list[Endpoint]:
+    def list_endpoints(self, image: ImageReference) -> list[Endpoint]:
         """Return the endpoints to pull ``image`` from, in order: mirrors, then the registry.
 
         Raises:
@@ -156,7 +156,7 @@ class Settings:
         found.append(Endpoint(name.domain, name.path, registry.insecure, is_mirror=False))
         return found
 
-    def primary(self, image: ImageReference) -> Endpoint:
+    def get_primary_endpoint(self, image: ImageReference) -> Endpoint:
         """Return the endpoint for everything but pulls: no mirror, and not rewritten.
 
         Raises:
@@ -166,7 +166,7 @@ class Settings:
         insecure = registry is not None and registry.insecure
         return Endpoint(image.domain, image.path, insecure, is_mirror=False)
 
-    def credentials(
+    def find_credentials(
         self, host: str, path: str = "", locations: Sequence[AuthLocation] | None = None
     ) -> Credentials:
         """Return the stored credentials for a repository or namespace.
@@ -182,7 +182,7 @@ class Settings:
         files = self.paths.auth if locations is None else locations
         return self._credential_lookup.find(host, path, files, self.credential_helpers)
 
-    def policy(self) -> Policy | None:
+    def load_policy(self) -> Policy | None:
         """Return the policy of policy.json; None if there is no such file.
 
         Raises:
@@ -243,8 +243,10 @@ class Settings:
         if override.credentials is not None:
             return override.credentials
         if override.authfile is not None:
-            return self.credentials(host, path, (AuthLocation(override.authfile, required=True),))
-        return self.credentials(host, path)
+            return self.find_credentials(
+                host, path, (AuthLocation(override.authfile, required=True),)
+            )
+        return self.find_credentials(host, path)
 
     def _find_tls(self, host: str, override: RegistryOverride, *, insecure: bool) -> TlsConfig:
         if override.cert_dir is not None:

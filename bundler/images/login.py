@@ -147,7 +147,7 @@ def check_credentials(
     """
     override = replace(override or RegistryOverride(), credentials=credentials)
     try:
-        verify(settings.access(registry.host, registry.path, override))
+        verify(settings.get_access(registry.host, registry.path, override))
     except UnauthorizedError as error:
         raise UnauthorizedError(
             f"{registry}: the registry does not accept this user name and password",
@@ -169,7 +169,7 @@ def read_credentials(
 ) -> Credentials:
     """Read the stored credentials for ``registry``; anonymous if there are none."""
     files = None if store.authfile is None else (AuthLocation(store.authfile),)
-    return settings.credentials(registry.host, registry.path, files)
+    return settings.find_credentials(registry.host, registry.path, files)
 
 
 def find_username(

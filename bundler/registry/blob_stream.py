@@ -21,7 +21,7 @@ class BlobStream:
 
     response: Response
     subject: str
-    left: int | None
+    remaining: int | None
     declared: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -31,16 +31,16 @@ class BlobStream:
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill a part of ``buffer``; return 0 at the end."""
         count = self.response.readinto(buffer)
-        if self.left is not None:
-            if not count and len(buffer) and self.left > 0 and not self.declared:
+        if self.remaining is not None:
+            if not count and len(buffer) and self.remaining > 0 and not self.declared:
                 raise RegistryError(f"{self.subject}: the stream ended early", temporary=True)
-            self.left -= count
+            self.remaining -= count
         return count
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to ``size`` bytes, or all; never more than one byte beyond the expected end."""
         if size < 0:
-            limit = MAX_MANIFEST if self.left is None else self.left + 1
+            limit = MAX_MANIFEST if self.remaining is None else self.remaining + 1
             return self.response.read(limit, self.subject)
         buffer = bytearray(size)
         count = self.readinto(memoryview(buffer))
@@ -48,7 +48,7 @@ class BlobStream:
 
     def skip(self, count: int) -> None:
         """Discard ``count`` bytes before the expected ones."""
-        self.left = None if self.left is None else self.left + count
+        self.remaining = None if self.remaining is None else self.remaining + count
         buffer = memoryview(bytearray(min(count, 1024 * 1024)))
         skipped = 0
         while skipped < count:

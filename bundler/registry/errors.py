@@ -74,14 +74,14 @@ class ErrorResponse:
         return HttpExchange(self.method, redact(self.url), self.status, entries, text)
 
 
-def from_response(response: ErrorResponse) -> BundlerError:
+def create_response_error(response: ErrorResponse) -> BundlerError:
     """Create the error for a response, with its exchange."""
     error = _classify_response(response)
     error.exchange = response.exchange
     return error
 
 
-def from_exception(
+def create_network_error(
     error: Exception,
     url: str,
     *,
@@ -118,7 +118,7 @@ def from_exception(
     return found
 
 
-def from_html_response(url: str, *, status: int | None = None) -> RegistryError:
+def create_html_error(url: str, *, status: int | None = None) -> RegistryError:
     """Create the error for a web page in the place of a registry's response."""
     return RegistryError(
         f"{Origin.of(url)}: responded with a web page (HTML): not a registry, or behind a login "
@@ -136,7 +136,7 @@ def is_html(headers: Mapping[str, str]) -> bool:
     )
 
 
-def speaks_plain_http(error: Exception) -> bool:
+def is_plain_http(error: Exception) -> bool:
     """Return whether a TLS handshake failed because the server does not use TLS."""
     return any(
         isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_HTTP
@@ -181,7 +181,7 @@ def _classify_response(response: ErrorResponse) -> BundlerError:
             hint=f"airbundle login {response.registry}",
         )
     if is_html(response.headers) and status < 500:
-        return from_html_response(response.url, status=status)
+        return create_html_error(response.url, status=status)
     if method in ("PUT", "DELETE") and _is_immutable(status, codes, detail):
         return ConflictError(
             f"{subject}: immutable in the registry{detail}",
@@ -228,7 +228,7 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
                     temporary=cause.errno == socket.EAI_AGAIN,
                     hint="check the spelling of the name, and DNS",
                 )
-            case ssl.SSLError() if speaks_plain_http(cause):
+            case ssl.SSLError() if is_plain_http(cause):
                 return RegistryError(
                     f"{origin}: the server uses plain HTTP, not HTTPS",
                     hint="use --tls-verify=false for this registry if its network is trusted",
@@ -325,6 +325,6 @@ def _clean(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text).strip()[:_MAX_DETAIL]
 
 
-def from_malformed_document(subject: str, error: MalformedError) -> RegistryError:
+def create_parse_error(subject: str, error: MalformedError) -> RegistryError:
     """Create the error for a list or a token that cannot be parsed."""
     return RegistryError(f"{subject}: not the response of a registry: {error.message}")

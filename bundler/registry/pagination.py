@@ -48,31 +48,31 @@ def iterate_pages(
 ) -> Iterator[tuple[Response, bytes]]:
     """Yield each page. The next page must have the same origin and a new URL."""
     seen: set[str] = set()
-    following: str | None = url
-    while following is not None:
-        seen.add(following)
+    next_url: str | None = url
+    while next_url is not None:
+        seen.add(next_url)
         if len(seen) > MAX_PAGES:
             raise LimitError(f"{subject}: more than the {MAX_PAGES:,} pages allowed")
         with session.request(
-            "GET", following, subject=subject, scopes=scopes, allow=allow
+            "GET", next_url, subject=subject, scopes=scopes, allow=allow
         ) as response:
             body = response.read(MAX_PAGE, subject)
         yield response, body
         link = _NEXT.search(response.headers.get("Link", ""))
-        following = None if link is None else resolve_location(response.url, link[1])
-        if following is not None and Origin.of(following) != session.origin:
-            raise RegistryError(f"{subject}: its next page is at {Origin.of(following)}")
-        if following in seen:
+        next_url = None if link is None else resolve_location(response.url, link[1])
+        if next_url is not None and Origin.of(next_url) != session.origin:
+            raise RegistryError(f"{subject}: its next page is at {Origin.of(next_url)}")
+        if next_url in seen:
             raise RegistryError(f"{subject}: the pages of the list form a cycle")
 
 
 def _parse_page(response: Response, body: bytes, key: str, subject: str) -> list[str]:
     if errors.is_html(response.headers):
-        raise errors.from_html_response(response.url, status=response.status)
+        raise errors.create_html_error(response.url, status=response.status)
     try:
         value = strict.load_object(body, subject=subject, limit=MAX_PAGE).get(key)
     except MalformedError as error:
-        raise errors.from_malformed_document(subject, error) from None
+        raise errors.create_parse_error(subject, error) from None
     if value is None:
         return []
     if not isinstance(value, list) or not all(

@@ -17,7 +17,7 @@ class RateLimiter:
     """Limits the requests per second, and delays all of them on demand; thread-safe."""
 
     def __init__(self, requests_per_second: float | None) -> None:
-        self._gap = 1 / requests_per_second if requests_per_second else 0.0
+        self._interval = 1 / requests_per_second if requests_per_second else 0.0
         self._next = 0.0
         self._lock = threading.Lock()
 
@@ -30,11 +30,11 @@ class RateLimiter:
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next)
-            self._next = turn + self._gap
+            self._next = turn + self._interval
         if turn > now:
             cancellation.sleep(turn - now)
 
-    def hold(self, seconds: float) -> None:
+    def delay(self, seconds: float) -> None:
         """Delay all requests for ``seconds``, as ``Retry-After`` requires."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)

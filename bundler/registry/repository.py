@@ -95,7 +95,7 @@ class Repository:
             "GET", f"manifests/{reference}", subject=subject, headers=headers, allow=()
         ) as response:
             if errors.is_html(response.headers):
-                raise errors.from_html_response(response.url, status=response.status)
+                raise errors.create_html_error(response.url, status=response.status)
             raw = response.read(MAX_MANIFEST, subject)
         media_type = _find_media_type(response, raw, subject)
         if isinstance(reference, Digest):
@@ -186,7 +186,7 @@ class Repository:
             if response.status == 206:
                 _check_range(response, offset, subject)
             elif errors.is_html(response.headers):
-                raise errors.from_html_response(response.url, status=response.status)
+                raise errors.create_html_error(response.url, status=response.status)
             stream = BlobStream(response, subject, None if size is None else size - offset)
             if response.status != 206:
                 stream.skip(offset)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _SLICE = 64 * 1024
 _MAX_FILL = 0.5  # seconds
 _MAX_DOCUMENT_TIME = 120.0  # seconds
-_MEASURED = 60.0  # seconds
-_MIN_SPEED = 256  # bytes per second, on average over _MEASURED
+_SPEED_PERIOD = 60.0  # seconds
+_MIN_SPEED = 256  # bytes per second, on average over _SPEED_PERIOD
 _MAX_DRAIN = 64 * 1024
 
 NETWORK_ERRORS = (
@@ -125,7 +125,7 @@ class Response:
             self._check_speed(count, time.monotonic() - begun)
         except NETWORK_ERRORS as error:
             self._cancellation.check()
-            self._failure = errors.from_exception(error, self.url)
+            self._failure = errors.create_network_error(error, self.url)
             self._failure.temporary = True
             if not count:
                 raise self._failure from error
@@ -150,7 +150,7 @@ class Response:
         """Raise TimeoutError if the server is too slow; the time between calls does not count."""
         self._gathered += count
         self._waited += seconds
-        if self._waited > _MEASURED:
+        if self._waited > _SPEED_PERIOD:
             if self._gathered < _MIN_SPEED * self._waited:
                 raise TimeoutError
             self._waited = self._gathered = 0
@@ -159,9 +159,9 @@ class Response:
         """Read what one system call returns, without waiting for the buffer to fill."""
         inner = self._inner
         if inner is None:
-            return _put(self._raw.read(len(buffer)), buffer)
+            return _copy(self._raw.read(len(buffer)), buffer)
         if inner.chunked or not inner.length or inner.isclosed():
-            return _put(inner.read1(len(buffer)), buffer)
+            return _copy(inner.read1(len(buffer)), buffer)
         count: int = inner.fp.readinto1(buffer[: inner.length])
         inner.length -= count
         # http.client does not report an early end.
@@ -176,6 +176,6 @@ class Response:
         return self._inner.length is not None and self._inner.length <= _MAX_DRAIN
 
 
-def _put(data: bytes, buffer: memoryview) -> int:
+def _copy(data: bytes, buffer: memoryview) -> int:
     buffer[: len(data)] = data
     return len(data)

@@ -25,7 +25,7 @@ from bundler.errors import (
 )
 from bundler.events import Emit, discard
 from bundler.registry import errors
-from bundler.registry.auth.origin import Origin, check_hop, redact, resolve_location
+from bundler.registry.auth.origin import Origin, check_redirect, redact, resolve_location
 from bundler.registry.auth.token_auth import Authenticator
 from bundler.registry.connection_pool import ConnectionPool
 from bundler.registry.errors import ErrorResponse
@@ -33,7 +33,11 @@ from bundler.registry.rate_limit import ConnectionLimiter, RateLimiter
 from bundler.registry.request import READ_TIMEOUT, Body, BytesBody, RequestSpec, Scopes
 from bundler.registry.response import NETWORK_ERRORS, Response
 from bundler.registry.tls import certificates
-from bundler.registry.tls.contexts import redirect_context, registry_context, unverified_context
+from bundler.registry.tls.contexts import (
+    create_redirect_context,
+    create_registry_context,
+    create_unverified_context,
+)
 from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
 if TYPE_CHECKING:
@@ -79,8 +83,8 @@ class Session:
         self._retry_policy = retry_policy
         self._rate = RateLimiter(access.limits.requests_per_second)
         self._connections = ConnectionLimiter(access.limits.parallel)
-        self._own = ConnectionPool(lambda: registry_context(access.tls))
-        self._others = ConnectionPool(lambda: redirect_context(access.tls))
+        self._own = ConnectionPool(lambda: create_registry_context(access.tls))
+        self._others = ConnectionPool(lambda: create_redirect_context(access.tls))
         self._scheme: str | None = None
         if access.tls.plain_http:
             self._scheme = "http"
@@ -133,7 +137,7 @@ class Session:
             once: whether the request is not repeated after a failure.
 
         Raises:
-            BundlerError: the request failed; see ``errors.from_response``.
+            BundlerError: the request failed; see ``errors.create_response_error``.
             CancelledError: the run was cancelled.
             ConfigError: a certificate file cannot be used.
         """
@@ -156,7 +160,7 @@ class Session:
         """
         with self.request("GET", "/v2/", subject=self.host) as response:
             if errors.is_html(response.headers):
-                raise errors.from_html_response(response.url, status=response.status)
+                raise errors.create_html_error(response.url, status=response.status)
 
     def abort(self) -> None:
         """Shut down all connections, so that no thread waits for one."""
@@ -178,14 +182,16 @@ class Session:
                     raise
                 wait = attempts.fail(error)
                 if isinstance(error, RateLimitedError):
-                    self._rate.hold(wait)
+                    self._rate.delay(wait)
         raise AssertionError("an iteration over attempts has no end")
 
     def _send_authenticated(self, spec: RequestSpec, target: str) -> Response:
         """Send one attempt, and up to twice again with other credentials after a 401."""
         origin = self.origin
         url = f"{origin}{target}" if target.startswith("/") else target
-        self._await_turn(url)  # before reading the token, which might expire during the wait
+        self._wait_for_rate_limit(
+            url
+        )  # before reading the token, which might expire during the wait
         for tries_left in (2, 1, 0):
             authorization = self._authenticator.get_authorization(spec.scopes)
             response = self._follow(
@@ -199,7 +205,7 @@ class Session:
                 self._authenticator.discard_token(spec.scopes, authorization)
                 message = f"{spec.subject}: the token expired before the upload began"
                 raise RegistryError(message, status=401, temporary=True)
-            self._await_turn(url)
+            self._wait_for_rate_limit(url)
             try:
                 self._authenticator.answer_challenge(origin, fields, spec.scopes, authorization)
             except UnauthorizedError as refusal:
@@ -212,7 +218,7 @@ class Session:
             return response
         with response:
             body = b"" if spec.method == "HEAD" else response.read_prefix(errors.MAX_ERROR_BODY)
-            raise errors.from_response(
+            raise errors.create_response_error(
                 ErrorResponse(
                     spec.method,
                     response.url,
@@ -230,9 +236,9 @@ class Session:
         for hop in range(_MAX_REDIRECTS + 1):
             own = Origin.of(url) == origin
             if hop:
-                self._await_turn(url)
+                self._wait_for_rate_limit(url)
             if not own:
-                check_hop(origin, Origin.of(url), resolve=self._resolve)
+                check_redirect(origin, Origin.of(url), resolve=self._resolve)
             response = self._send(spec, url, authorization if own else {}, own=own)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
@@ -242,7 +248,7 @@ class Session:
             self._check_redirect(spec, response)
         raise RegistryError(f"{spec.subject}: {origin} redirects more than {_MAX_REDIRECTS} times")
 
-    def _await_turn(self, url: str) -> None:
+    def _wait_for_rate_limit(self, url: str) -> None:
         """Respect the rate limit, which does not apply to hosts that the registry redirects to."""
         if Origin.of(url) == self.origin:
             self._rate.wait(self._cancellation)
@@ -306,7 +312,7 @@ class Session:
             raise
         except NETWORK_ERRORS as error:
             self._cancellation.check()
-            raise errors.from_exception(
+            raise errors.create_network_error(
                 error,
                 url,
                 proxied=proxy is not None,
@@ -314,7 +320,7 @@ class Session:
                 certificate=lambda origin: certificates.fetch_certificate(
                     origin.host,
                     origin.port,
-                    lambda: unverified_context(self._access.tls.details),
+                    lambda: create_unverified_context(self._access.tls.details),
                     proxy=proxy,
                 ),
             ) from error
@@ -333,7 +339,7 @@ class Session:
         try:
             self._send(spec, f"https://{self.address}/v2/", {}, own=True).close()
         except RegistryError as error:
-            if not errors.speaks_plain_http(error) and not errors.is_connection_refused(error):
+            if not errors.is_plain_http(error) and not errors.is_connection_refused(error):
                 raise
             try:
                 self._send(spec, f"http://{self.address}/v2/", {}, own=True).close()

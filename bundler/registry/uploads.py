@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bundler.registry.repository import Repository
     from bundler.registry.response import Response
 
-SMALL = 4 * 1024 * 1024
+MAX_SINGLE_PUT = 4 * 1024 * 1024
 """Size up to which a blob is read into memory and sent with one PUT."""
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
@@ -66,7 +66,7 @@ class Uploads:
                 has received, and ``find_offset`` returns how much; otherwise nothing is kept.
         """
         resuming = content.position > 0
-        if content.size is not None and content.size - content.position <= SMALL:
+        if content.size is not None and content.size - content.position <= MAX_SINGLE_PUT:
             data = _read_whole(content)
             location = self._find_or_start(digest, resuming=resuming)
             return self._finish(location, content.descriptor(), BytesBody(data))
@@ -79,13 +79,13 @@ class Uploads:
             if not (isinstance(error, RegistryError) and error.temporary):
                 self._abandon(location)
             elif digest is not None:
-                self._remember(digest, location)
+                self._save_location(digest, location)
             raise
         return self._finish(location, content.descriptor(), BytesBody(b""))
 
     def find_offset(self, digest: Digest) -> int:
         """Return how many bytes of an interrupted upload the registry has, for the next push."""
-        location = self._forget(digest)
+        location = self._take_location(digest)
         if location is None:
             return 0
         try:
@@ -99,15 +99,15 @@ class Uploads:
         # In the specification, the range 0-0 means one byte or none.
         offset = 0 if held is None or held[1] == "0" else int(held[1]) + 1
         if offset:
-            self._remember(digest, location)
+            self._save_location(digest, location)
         else:
             self._abandon(location)
         return offset
 
-    def mount(self, digest: Digest, origin: str) -> bool:
+    def mount(self, digest: Digest, source: str) -> bool:
         """Mount a blob from repository ``origin`` of the registry; False if it refuses."""
-        query = f"?mount={digest}&from={quote(origin, safe='')}"
-        scopes = (*self._repository.scopes, f"repository:{origin}:pull")
+        query = f"?mount={digest}&from={quote(source, safe='')}"
+        scopes = (*self._repository.scopes, f"repository:{source}:pull")
         try:
             response = self._start(f"{digest}", query, scopes)
         except _REFUSALS:
@@ -117,7 +117,7 @@ class Uploads:
                 return True
             # The registry refused and began an upload instead, which the next push uses.
             if response.status == 202:
-                self._remember(digest, self._next_url(response, response.url))
+                self._save_location(digest, self._next_url(response, response.url))
         return False
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class Uploads:
 
     def _find_or_start(self, digest: Digest | None, *, resuming: bool) -> str:
         """Return the URL of the interrupted upload, or of a new one."""
-        known = None if digest is None else self._forget(digest)
+        known = None if digest is None else self._take_location(digest)
         if known is not None:
             return known
         if resuming:
@@ -221,11 +221,11 @@ class Uploads:
             raise RegistryError(f"{self._repository.name}: the registry did not begin an upload")
         return resolve_location(response.url, location)
 
-    def _remember(self, digest: Digest, location: str) -> None:
+    def _save_location(self, digest: Digest, location: str) -> None:
         with self._lock:
             self._open[digest] = location
 
-    def _forget(self, digest: Digest) -> str | None:
+    def _take_location(self, digest: Digest) -> str | None:
         with self._lock:
             return self._open.pop(digest, None)
 
@@ -256,6 +256,6 @@ class _StreamBody:
 def _read_whole(content: Content) -> bytes:
     """Read the rest of a small ``content``, so that it is verified before it is sent."""
     data = bytearray()
-    while chunk := content.read(SMALL):
+    while chunk := content.read(MAX_SINGLE_PUT):
         data += chunk
     return bytes(data)

@@ -83,12 +83,12 @@ def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:
             f"{subject}: scrypt with N={n}, r={r}, p={p}; "
             f"allowed are at most N={_MAX_N}, r={_MAX_R}, p={_MAX_P}"
         )
-    nonce = _read_bytes(cipher, "nonce")
+    nonce = _decode_base64(cipher, "nonce")
     if len(nonce) != _NONCE_SIZE:
         raise ConfigError(f"{subject}: nonce of {len(nonce)} bytes (expected {_NONCE_SIZE})")
-    key = _derive(passphrase, _read_bytes(kdf, "salt"), n=n, r=r, p=p)
+    key = _derive(passphrase, _decode_base64(kdf, "salt"), n=n, r=r, p=p)
     try:
-        return SecretBox(key).decrypt(_read_bytes(document, "ciphertext"), nonce)
+        return SecretBox(key).decrypt(_decode_base64(document, "ciphertext"), nonce)
     except CryptoError:
         raise ValueError("wrong passphrase or damaged secretbox") from None
 
@@ -108,7 +108,7 @@ def _derive(passphrase: bytes, salt: bytes, *, n: int, r: int, p: int) -> bytes:
     return Scrypt(salt=salt, length=_KEY_SIZE, n=n, r=r, p=p).derive(passphrase)
 
 
-def _read_bytes(table: Table, key: str) -> bytes:
+def _decode_base64(table: Table, key: str) -> bytes:
     try:
         return base64.b64decode(table.optional_text(key) or "", validate=True)
     except ValueError:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
-KeyFormat = Literal["ecdsa-p256", "ed25519"]
+SigningAlgorithm = Literal["ecdsa-p256", "ed25519"]
 Algorithm = Literal["ecdsa-p256", "ed25519", "rsa"]
 
 MAX_KEY_FILE = 64 * 1024
@@ -117,13 +117,13 @@ class PrivateKey:
         return encrypted_key.encrypt(der, passphrase)
 
 
-def generate_key(kind: KeyFormat = "ecdsa-p256") -> PrivateKey:
+def generate_key(algorithm: SigningAlgorithm = "ecdsa-p256") -> PrivateKey:
     """Generate a private key."""
-    match kind:
+    match algorithm:
         case "ecdsa-p256":
-            return _private(ec.generate_private_key(ec.SECP256R1()), kind)
+            return _create_private_key(ec.generate_private_key(ec.SECP256R1()), algorithm)
         case "ed25519":
-            return _private(ed25519.Ed25519PrivateKey.generate(), kind)
+            return _create_private_key(ed25519.Ed25519PrivateKey.generate(), algorithm)
 
 
 def write_key_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> tuple[Path, Path]:
@@ -136,19 +136,19 @@ def write_key_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> t
     private = prefix.with_name(f"{prefix.name}.key")
     public = prefix.with_name(f"{prefix.name}.pub")
     texts = {private: (key.to_pem(passphrase), 0o600), public: (key.public.to_pem(), 0o644)}
-    made: list[Path] = []
+    written: list[Path] = []
     try:
         for path, (text, mode) in texts.items():
-            _write_new(path, text, mode, made)
+            _write_file(path, text, mode, written)
         sync_directory(prefix.parent)
     except FileExistsError as error:
-        _remove(made)
+        _remove_files(written)
         raise ConflictError(
             f"{error.filename}: exists, and keys are never overwritten",
             hint="choose another prefix, or move the existing key",
         ) from None
     except OSError as error:
-        _remove(made)
+        _remove_files(written)
         raise MediumError(f"{error.filename or prefix}: {error.strerror}") from None
     return private, public
 
@@ -217,7 +217,7 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> Pri
         raise ConfigError(error.message) from None
     except UnsupportedAlgorithm as error:
         raise UnsupportedError(f"{subject}: {error}") from None
-    return _accepted_private(loaded, subject)
+    return _accept_private_key(loaded, subject)
 
 
 def parse_public_key(pem: bytes, subject: str) -> PublicKey:
@@ -238,65 +238,65 @@ def parse_public_key(pem: bytes, subject: str) -> PublicKey:
         raise ConfigError(f"{subject}: not a public key in PEM") from None
     except UnsupportedAlgorithm as error:
         raise UnsupportedError(f"{subject}: {error}") from None
-    return _accepted_public(loaded, subject)
+    return _accept_public_key(loaded, subject)
 
 
-def _accepted_private(key: PrivateKeyTypes, what: str) -> PrivateKey:
+def _accept_private_key(key: PrivateKeyTypes, subject: str) -> PrivateKey:
     match key:
         case ec.EllipticCurvePrivateKey(curve=ec.SECP256R1()):
-            return _private(key, "ecdsa-p256")
+            return _create_private_key(key, "ecdsa-p256")
         case ed25519.Ed25519PrivateKey():
-            return _private(key, "ed25519")
+            return _create_private_key(key, "ed25519")
         case rsa.RSAPrivateKey():
             raise UnsupportedError(
-                f"{what}: RSA keys verify only; signing takes ECDSA P-256 or Ed25519"
+                f"{subject}: RSA keys verify only; signing takes ECDSA P-256 or Ed25519"
             )
         case _:
-            raise UnsupportedError(f"{what}: {_name(key)} keys are not accepted")
+            raise UnsupportedError(f"{subject}: {_describe_algorithm(key)} keys are not accepted")
 
 
-def _accepted_public(key: PublicKeyTypes, what: str) -> PublicKey:
+def _accept_public_key(key: PublicKeyTypes, subject: str) -> PublicKey:
     match key:
         case ec.EllipticCurvePublicKey(curve=ec.SECP256R1()):
-            return _public(key, "ecdsa-p256")
+            return _create_public_key(key, "ecdsa-p256")
         case ed25519.Ed25519PublicKey():
-            return _public(key, "ed25519")
+            return _create_public_key(key, "ed25519")
         case rsa.RSAPublicKey() if key.key_size >= MIN_RSA_BITS:
-            return _public(key, "rsa")
+            return _create_public_key(key, "rsa")
         case rsa.RSAPublicKey():
             raise UnsupportedError(
-                f"{what}: an RSA key of {key.key_size} bits; at least {MIN_RSA_BITS} are needed"
+                f"{subject}: an RSA key of {key.key_size} bits; at least {MIN_RSA_BITS} are needed"
             )
         case _:
-            raise UnsupportedError(f"{what}: {_name(key)} keys are not accepted")
+            raise UnsupportedError(f"{subject}: {_describe_algorithm(key)} keys are not accepted")
 
 
-def _name(key: PrivateKeyTypes | PublicKeyTypes) -> str:
+def _describe_algorithm(key: PrivateKeyTypes | PublicKeyTypes) -> str:
     if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
         return f"ECDSA {key.curve.name}"
     return type(key).__name__.removesuffix("PrivateKey").removesuffix("PublicKey")
 
 
-def _private(key: _SigningKey, kind: KeyFormat) -> PrivateKey:
-    return PrivateKey(_public(key.public_key(), kind), key)
+def _create_private_key(key: _SigningKey, algorithm: SigningAlgorithm) -> PrivateKey:
+    return PrivateKey(_create_public_key(key.public_key(), algorithm), key)
 
 
-def _public(key: _VerifyingKey, algorithm: Algorithm) -> PublicKey:
+def _create_public_key(key: _VerifyingKey, algorithm: Algorithm) -> PublicKey:
     der = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     return PublicKey(hashlib.sha256(der).hexdigest(), algorithm, key)
 
 
-def _write_new(path: Path, text: bytes, mode: int, made: list[Path]) -> None:
+def _write_file(path: Path, text: bytes, mode: int, written: list[Path]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, mode), "wb") as file:
-        made.append(path)
+        written.append(path)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _remove(paths: list[Path]) -> None:
+def _remove_files(paths: list[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ DIRECTORIES = (
 
 
 def tls(world: World, override: RegistryOverride | None = None) -> TlsConfig:
-    return world.settings().access(HOST, "x", override).tls
+    return world.settings().get_access(HOST, "x", override).tls
 
 
 def test_without_directories_only_the_systems_authorities_count(world: World):
@@ -54,7 +54,7 @@ def test_another_port_is_another_registry(world: World):
 
 def test_docker_hub_is_looked_up_by_the_name_that_users_write(world: World):
     path = world.write(f"{DIRECTORIES[1]}/docker.io/ca.crt", "x")
-    assert world.settings().access("docker.io").tls.ca_files == (path,)
+    assert world.settings().get_access("docker.io").tls.ca_files == (path,)
 
 
 def test_cert_dir_replaces_the_search(world: World):

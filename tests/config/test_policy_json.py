@@ -214,14 +214,14 @@ def test_any_value_is_read_or_refused(value: Any) -> None:
 
 
 def test_the_first_file_that_exists_holds(world: World) -> None:
-    assert world.settings().policy() is None
+    assert world.settings().load_policy() is None
     reject = {"default": [{"type": "reject"}]}
     world.write("etc/containers/policy.json", reject)
-    found = world.settings().policy()
+    found = world.settings().load_policy()
     assert found is not None
     assert found.default == (Reject(),)
     world.write("home/.config/containers/policy.json", {"default": [ANYTHING]})
-    found = world.settings().policy()
+    found = world.settings().load_policy()
     assert found is not None
     assert found.default == (InsecureAcceptAnything(),)
 
@@ -229,6 +229,6 @@ def test_the_first_file_that_exists_holds(world: World) -> None:
 def test_a_file_that_was_named_has_to_be_there(world: World) -> None:
     world.environment["CONTAINERS_POLICY_JSON"] = str(world.root / "none.json")
     with pytest.raises(PolicyFileError) as raised:
-        world.settings().policy()
+        world.settings().load_policy()
     assert raised.value.path == str(world.root / "none.json")
     assert isinstance(raised.value.os_error, FileNotFoundError)

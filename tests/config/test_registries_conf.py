@@ -26,15 +26,15 @@ def conf(text: str) -> RegistriesConf:
 
 
 def pulled_from(world: World, image: str) -> list[str]:
-    endpoints = world.settings().endpoints(ImageReference.parse(image))
+    endpoints = world.settings().list_endpoints(ImageReference.parse(image))
     return [f"{endpoint.host}/{endpoint.path}" for endpoint in endpoints]
 
 
 def test_without_files_an_image_is_where_its_name_says(world: World):
     image = ImageReference.parse("nginx:1")
     alone = Endpoint("docker.io", "library/nginx", insecure=False, is_mirror=False)
-    assert world.settings().endpoints(image) == [alone]
-    assert world.settings().primary(image) == alone
+    assert world.settings().list_endpoints(image) == [alone]
+    assert world.settings().get_primary_endpoint(image) == alone
 
 
 def test_mirrors_come_in_order_and_then_the_registry(world: World):
@@ -51,7 +51,7 @@ def test_mirrors_come_in_order_and_then_the_registry(world: World):
         location = "m2.corp:5000"
         """,
     )
-    endpoints = world.settings().endpoints(ImageReference.parse("nginx:1"))
+    endpoints = world.settings().list_endpoints(ImageReference.parse("nginx:1"))
     assert endpoints == [
         Endpoint("m1.corp", "docker/library/nginx", insecure=True, is_mirror=True),
         Endpoint("m2.corp:5000", "library/nginx", insecure=False, is_mirror=True),
@@ -71,7 +71,7 @@ def test_a_push_neither_goes_to_a_mirror_nor_is_rewritten(world: World):
         location = "m1.corp/docker"
         """,
     )
-    found = world.settings().primary(ImageReference.parse("nginx:1"))
+    found = world.settings().get_primary_endpoint(ImageReference.parse("nginx:1"))
     assert found == Endpoint("docker.io", "library/nginx", insecure=True, is_mirror=False)
 
 
@@ -111,7 +111,7 @@ def test_a_wildcard_stands_for_subdomains_only(world: World):
 
 def test_a_wildcard_without_location_keeps_names(world: World):
     world.write(USER_FILE, '[[registry]]\nprefix="*.example.com"\ninsecure=true\n')
-    assert world.settings().endpoints(ImageReference.parse("a.example.com:5000/x:1")) == [
+    assert world.settings().list_endpoints(ImageReference.parse("a.example.com:5000/x:1")) == [
         Endpoint("a.example.com:5000", "x", insecure=True, is_mirror=False)
     ]
 
@@ -159,23 +159,25 @@ def test_a_blocked_registry_is_refused_everywhere_and_says_where_it_is_blocked(w
     settings = world.settings()
     image = ImageReference.parse("bad.example/x/y:1")
     for ask in (
-        lambda: settings.endpoints(image),
-        lambda: settings.primary(image),
-        lambda: settings.access("bad.example", "x/y"),
+        lambda: settings.list_endpoints(image),
+        lambda: settings.get_primary_endpoint(image),
+        lambda: settings.get_access("bad.example", "x/y"),
     ):
         with pytest.raises(ConfigError, match=rf"bad\.example/x is blocked in {path}"):
             ask()
-    assert settings.primary(ImageReference.parse("bad.example/z:1")).host == "bad.example"
+    assert (
+        settings.get_primary_endpoint(ImageReference.parse("bad.example/z:1")).host == "bad.example"
+    )
 
 
 def test_insecure_decides_where_neither_command_line_nor_bundle_manifest_says(world: World):
     world.write(USER_FILE, '[[registry]]\nlocation="a.example:5000"\ninsecure=true\n')
     settings = world.settings()
-    assert not settings.access("a.example:5000").tls.verify
-    assert settings.access("a.example:5000", "x", RegistryOverride(tls_verify=True)).tls.verify
-    assert settings.access("b.example").tls.verify
-    assert not settings.access("b.example", "", RegistryOverride(tls_verify=False)).tls.verify
-    assert not settings.access("b.example", insecure=True).tls.verify
+    assert not settings.get_access("a.example:5000").tls.verify
+    assert settings.get_access("a.example:5000", "x", RegistryOverride(tls_verify=True)).tls.verify
+    assert settings.get_access("b.example").tls.verify
+    assert not settings.get_access("b.example", "", RegistryOverride(tls_verify=False)).tls.verify
+    assert not settings.get_access("b.example", insecure=True).tls.verify
 
 
 def test_a_user_file_hides_the_administrators_main_file_but_not_his_drop_ins(world: World):
@@ -185,9 +187,9 @@ def test_a_user_file_hides_the_administrators_main_file_but_not_his_drop_ins(wor
     )
     world.write(USER_FILE, "")
     settings = world.settings()
-    settings.access("a")
+    settings.get_access("a")
     with pytest.raises(ConfigError, match="blocked"):
-        settings.access("b.c")
+        settings.get_access("b.c")
 
 
 def test_drop_ins_go_by_name_and_replace_tables_with_the_same_prefix(world: World):
@@ -220,7 +222,7 @@ def test_a_directory_of_drop_ins_that_cannot_be_read_is_an_error(world: World):
     loop.parent.mkdir(parents=True)
     loop.symlink_to(loop)
     with pytest.raises(ConfigError, match=rf"{loop}: cannot be read"):
-        world.settings().access("a.b")
+        world.settings().get_access("a.b")
 
 
 def test_the_override_comes_last_and_must_exist(world: World):
@@ -236,7 +238,9 @@ def test_the_override_comes_last_and_must_exist(world: World):
 
 def test_a_file_that_was_named_must_exist(world: World):
     with pytest.raises(ConfigError) as raised:
-        world.settings(registries_conf=world.root / "none").endpoints(ImageReference.parse("x"))
+        world.settings(registries_conf=world.root / "none").list_endpoints(
+            ImageReference.parse("x")
+        )
     assert raised.value.path == str(world.root / "none")
 
 
@@ -250,9 +254,9 @@ def test_files_are_read_when_they_are_needed_and_once(world: World):
     path = world.write(USER_FILE, "not toml")
     settings = world.settings()
     path.write_text('[[registry]]\nlocation="a.b"\n')
-    settings.endpoints(ImageReference.parse("a.b/x"))
+    settings.list_endpoints(ImageReference.parse("a.b/x"))
     path.write_text("not toml")
-    settings.endpoints(ImageReference.parse("a.b/x"))
+    settings.list_endpoints(ImageReference.parse("a.b/x"))
 
 
 def test_version_1_says_what_is_insecure_and_blocked():
@@ -282,7 +286,7 @@ def test_versions_do_not_mix():
 def test_a_drop_in_in_version_1_is_refused(world: World):
     world.write(f"{USER_DROP_INS}/1.conf", '[registries.block]\nregistries=["a"]\n')
     with pytest.raises(ConfigError, match=r"1\.conf: a drop-in must have version 2"):
-        world.settings().access("a")
+        world.settings().get_access("a")
 
 
 def test_credential_helpers_are_the_files_unless_something_is_said():

@@ -28,27 +28,27 @@ PROXY = "http://u:hunter2@proxy.corp:3128"
 
 def test_settings_made_of_nothing_read_nothing():
     settings = Settings()
-    assert settings.access("a.b:5000", "x") == RegistryAccess(
+    assert settings.get_access("a.b:5000", "x") == RegistryAccess(
         "a.b:5000", ANONYMOUS, TlsConfig(), RateLimits()
     )
-    assert len(settings.endpoints(ImageReference.parse("a.b/x:1"))) == 1
+    assert len(settings.list_endpoints(ImageReference.parse("a.b/x:1"))) == 1
 
 
 def test_docker_hubs_proxy_is_that_of_the_name_that_is_dialled(world: World):
     world.environment |= {"HTTPS_PROXY": PROXY, "NO_PROXY": "registry-1.docker.io"}
-    access = world.settings().access("docker.io", "library/x")
+    access = world.settings().get_access("docker.io", "library/x")
     assert (access.host, access.proxy) == ("docker.io", None)
 
 
 @pytest.mark.parametrize("host", ["", "../x", "a/b", "https://a.b", "a b", "u:p@a.b", "a.b:port"])
 def test_invalid_registry_is_refused_before_it_becomes_a_path(world: World, host: str):
     with pytest.raises(InvalidReferenceError, match=r"not a registry"):
-        world.settings().access(host)
+        world.settings().get_access(host)
 
 
 def test_limits_and_plain_http_come_from_the_override(world: World):
     said = RegistryOverride(plain_http=True, limits=RateLimits(parallel=2, requests_per_second=1.5))
-    access = world.settings().access("a.b", "x", said)
+    access = world.settings().get_access("a.b", "x", said)
     assert access.tls.plain_http
     assert access.limits == RateLimits(2, 1.5)
 
@@ -56,14 +56,14 @@ def test_limits_and_plain_http_come_from_the_override(world: World):
 def test_the_proxy_is_that_of_the_scheme_and_does_not_show(world: World):
     world.environment |= {"HTTPS_PROXY": PROXY, "NO_PROXY": "in.corp"}
     settings = world.settings()
-    access = settings.access("a.b")
+    access = settings.get_access("a.b")
     assert access.proxy == PROXY
     assert access.proxies.find_proxy("https", "token.a.b") == PROXY
     assert access.proxies.find_proxy("https", "x.in.corp") is None
     assert "hunter2" not in repr(access)
-    assert settings.access("a.b", "", RegistryOverride(plain_http=True)).proxy is None
-    assert settings.access("r.in.corp:5000").proxy is None
-    assert settings.access("127.0.0.1:5000").proxy is None
+    assert settings.get_access("a.b", "", RegistryOverride(plain_http=True)).proxy is None
+    assert settings.get_access("r.in.corp:5000").proxy is None
+    assert settings.get_access("127.0.0.1:5000").proxy is None
 
 
 def test_nothing_is_read_before_it_is_asked_for(world: World):
@@ -71,7 +71,7 @@ def test_nothing_is_read_before_it_is_asked_for(world: World):
     world.write("etc/containers/registries.conf", "not toml")
     settings = world.settings()
     with pytest.raises(ConfigError, match="not TOML"):
-        settings.endpoints(ImageReference.parse("x"))
+        settings.list_endpoints(ImageReference.parse("x"))
 
 
 def test_loading_changes_with_the_arguments_only(
@@ -86,7 +86,7 @@ def test_loading_changes_with_the_arguments_only(
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(decoy / "auth.json"))
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(decoy / "registries.conf"))
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
-    access = world.settings().access("a.b")
+    access = world.settings().get_access("a.b")
     assert (access.credentials, access.proxy) == (ANONYMOUS, None)
 
 
@@ -103,5 +103,5 @@ def test_registries_hear_what_this_program_wants_to_be_called(tmp_path):
     settings = Settings.load(
         {}, tmp_path, 1, ConfigPathOverrides(etc=tmp_path), user_agent="plant-7 tool/1"
     )
-    assert settings.access("a.b").user_agent == "plant-7 tool/1"
-    assert Settings().access("a.b").user_agent is None
+    assert settings.get_access("a.b").user_agent == "plant-7 tool/1"
+    assert Settings().get_access("a.b").user_agent is None

@@ -92,7 +92,7 @@ def test_images_are_looked_for_in_the_same_places(world: World, image: str):
     assert tried, done.stderr
     reference = ImageReference.parse(image)
     version = f"@{reference.digest}" if reference.digest else f":{reference.tag}"
-    endpoints = world.settings(registries_conf=path).endpoints(reference)
+    endpoints = world.settings(registries_conf=path).list_endpoints(reference)
     assert [f"{place.host}/{place.path}{version}" for place in endpoints] == tried
 
 
@@ -134,7 +134,7 @@ def test_the_same_user_is_logged_in(world: World, name: str):
         },
     )
     host, _, namespace = name.partition("/")
-    ours = world.settings(authfile=path).access(host, namespace).credentials.username
+    ours = world.settings(authfile=path).get_access(host, namespace).credentials.username
     assert ours == _logged_in(path, name)
 
 

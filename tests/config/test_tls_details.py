@@ -60,11 +60,11 @@ def test_it_reaches_every_registry(tmp_path: Path) -> None:
         {}, tmp_path, 1, ConfigPathOverrides(tls_details=file, etc=tmp_path, usr_share=tmp_path)
     )
     with pytest.raises(ConfigError) as raised:
-        settings.access("a.example")
+        settings.get_access("a.example")
     assert raised.value.path == str(file)
     assert isinstance(raised.value.os_error, FileNotFoundError)
     file.write_text("minVersion: '1.3'")
-    assert settings.access("a.example").tls.details.min_version == "1.3"
+    assert settings.get_access("a.example").tls.details.min_version == "1.3"
 
 
 @given(st.binary(max_size=100) | st.text("ab:-[]{}&*'\n ,", max_size=60).map(str.encode))

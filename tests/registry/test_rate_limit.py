@@ -22,7 +22,7 @@ def test_rate_limiter_spaces_requests_of_all_threads():
 
 def test_rate_limiter_stops_waiting_when_cancelled():
     pace, cancellation = RateLimiter(None), Cancellation()
-    pace.hold(60)
+    pace.delay(60)
     threading.Timer(0.05, cancellation.request).start()
     with pytest.raises(CancelledError):
         pace.wait(cancellation)

@@ -13,13 +13,13 @@ from bundler.errors import NotFoundError, RegistryError, UnauthorizedError
 from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository
 from bundler.registry.session import Session
-from bundler.registry.uploads import SMALL, Uploads
+from bundler.registry.uploads import MAX_SINGLE_PUT, Uploads
 from tests.fakes import images
 from tests.interop import servers
 
 pytestmark = pytest.mark.interop
 
-LARGE = bytes(range(256)) * (SMALL // 256 * 2) + b"end"
+LARGE = bytes(range(256)) * (MAX_SINGLE_PUT // 256 * 2) + b"end"
 STARTS = {
     "plain": servers.registry,
     "tls": servers.tls_registry,
@@ -108,7 +108,7 @@ def test_a_push_that_broke_off_succeeds_in_the_end(repository):
 
     class Cut(BytesIO):
         def readinto(self, buffer):
-            if self.tell() > SMALL:
+            if self.tell() > MAX_SINGLE_PUT:
                 raise RegistryError("the source was cut", temporary=True)
             return super().readinto(buffer)
 

@@ -86,7 +86,7 @@ def test_a_document_that_drips_is_given_up(connect, monkeypatch, headers: bytes)
 @pytest.mark.parametrize("headers", [LENGTH, CHUNKED])
 def test_a_blob_that_drips_is_given_up_for_now(connect, monkeypatch, headers: bytes):
     """It is worth another attempt, which goes on where this one ended."""
-    monkeypatch.setattr(response, "_MEASURED", 0.6)
+    monkeypatch.setattr(response, "_SPEED_PERIOD", 0.6)
     with dripping(headers, 0.02) as place:
         repository = Repository(connect(place), "library/app")
         with (
@@ -98,7 +98,7 @@ def test_a_blob_that_drips_is_given_up_for_now(connect, monkeypatch, headers: by
 
 
 def test_a_slow_link_is_not_given_up(connect, monkeypatch):
-    monkeypatch.setattr(response, "_MEASURED", 0.1)
+    monkeypatch.setattr(response, "_SPEED_PERIOD", 0.1)
     monkeypatch.setattr(response, "_MIN_SPEED", 10)
     with dripping(b"Content-Length: 80\r\n\r\n", 0.01) as place:
         repository = Repository(connect(place), "library/app")
@@ -107,7 +107,7 @@ def test_a_slow_link_is_not_given_up(connect, monkeypatch):
 
 
 def test_time_between_reads_does_not_count_for_the_server(connect, registry, monkeypatch):
-    monkeypatch.setattr(response, "_MEASURED", 0.1)
+    monkeypatch.setattr(response, "_SPEED_PERIOD", 0.1)
     digest = Digest(registry.add_blob("library/app", b"x" * 20))
     buffer = memoryview(bytearray(5))
     with Repository(connect(registry), "library/app").open_blob(digest, 20) as stream:

@@ -11,10 +11,10 @@ from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import DigestMismatchError, MediumError, RegistryError, SizeMismatchError
 from bundler.oci.digest import Digest
 from bundler.registry.repository import Repository
-from bundler.registry.uploads import SMALL, Uploads
+from bundler.registry.uploads import MAX_SINGLE_PUT, Uploads
 from tests.fakes.registry import FakeRegistry
 
-LARGE = bytes(range(256)) * (SMALL // 256 * 2) + b"end"
+LARGE = bytes(range(256)) * (MAX_SINGLE_PUT // 256 * 2) + b"end"
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def content(data: bytes, *, digest=None, size=None) -> VerifiedReader:
     [
         (b"", ["POST", "PUT"]),
         (b"small", ["POST", "PUT"]),
-        (LARGE[:SMALL], ["POST", "PUT"]),
+        (LARGE[:MAX_SINGLE_PUT], ["POST", "PUT"]),
         (LARGE, ["POST", "PATCH", "PUT"]),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_source_that_ends_early_leaves_nothing(uploads, stored):
 def test_a_source_that_fails_is_not_the_registrys_fault(uploads, stored):
     class Failing(BytesIO):
         def readinto(self, buffer):
-            if self.tell() > SMALL:
+            if self.tell() > MAX_SINGLE_PUT:
                 raise MediumError("the stick is gone")
             return super().readinto(buffer)
 
@@ -89,7 +89,7 @@ def test_a_source_that_fails_is_not_the_registrys_fault(uploads, stored):
     assert stored.blobs == stored.uploads == {}
 
 
-@pytest.mark.parametrize("cut", [1, 100_000, SMALL, len(LARGE) - 10])
+@pytest.mark.parametrize("cut", [1, 100_000, MAX_SINGLE_PUT, len(LARGE) - 10])
 def test_a_push_goes_on_after_a_cut(registry, uploads, stored, cut):
     digest = Digest.of(LARGE)
     registry.fail("PATCH", cut_after=cut)
@@ -102,7 +102,7 @@ def test_a_push_goes_on_after_a_cut(registry, uploads, stored, cut):
     again.skip(offset)
     uploads.push(digest, again)
     assert stored.blobs == {str(digest): LARGE}
-    if offset and len(LARGE) - offset > SMALL:
+    if offset and len(LARGE) - offset > MAX_SINGLE_PUT:
         assert registry.asked("PATCH")[1].headers["content-range"] == f"{cut}-{len(LARGE) - 1}"
     if offset:
         assert registry.count("POST") == 1
@@ -110,7 +110,7 @@ def test_a_push_goes_on_after_a_cut(registry, uploads, stored, cut):
 
 def test_a_push_begins_anew_where_the_upload_is_gone(registry, uploads, stored):
     digest = Digest.of(LARGE)
-    registry.fail("PATCH", cut_after=SMALL)
+    registry.fail("PATCH", cut_after=MAX_SINGLE_PUT)
     with pytest.raises(RegistryError):
         uploads.push(digest, content(LARGE))
     stored.uploads.clear()
@@ -132,7 +132,7 @@ def test_dropping_is_tried_once(registry, uploads):
 
 
 def test_closing_drops_what_was_not_finished(registry, uploads, stored):
-    registry.fail("PATCH", cut_after=SMALL)
+    registry.fail("PATCH", cut_after=MAX_SINGLE_PUT)
     with pytest.raises(RegistryError):
         uploads.push(Digest.of(LARGE), content(LARGE))
     assert len(stored.uploads) == 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from bundler import transports
 from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, Value, get_member
-from bundler.config.yaml.filters import parse_expressions, read_range
+from bundler.config.yaml.filters import parse_expressions, parse_version_range
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference, is_repository_path, is_tag
@@ -192,7 +192,7 @@ def _read_select(value: Value | None, findings: Findings) -> Select | None:
     is_count = isinstance(count, ScalarNode) and count.isdecimal()  # else the schema has found it
     return Select(
         tags=_read_tags(get_member(value, "tags"), findings),
-        semver=read_range(get_member(value, "semver"), findings),
+        semver=parse_version_range(get_member(value, "semver"), findings),
         include=parse_expressions(get_member(regex, "include"), findings),
         exclude=parse_expressions(get_member(regex, "exclude"), findings),
         latest=Latest(int(str(count)), "tag" if by == "tag" else "semver") if is_count else None,

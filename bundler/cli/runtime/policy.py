@@ -30,7 +30,7 @@ def create_policy_check(
     """
     if options.insecure_policy:
         return None
-    policy = settings.policy()
+    policy = settings.load_policy()
     if policy is None:
         if required or options.require_signed:
             paths = ", ".join(map(str, settings.paths.policy_json))

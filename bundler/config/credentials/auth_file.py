@@ -102,10 +102,10 @@ def parse(raw: bytes, path: Path, *, legacy: bool = False) -> AuthFile:
     Raises:
         ConfigError: the content is invalid; the message names the line if it is not JSON.
     """
-    return from_document(load_document(raw, path), path, legacy=legacy)
+    return parse_document(parse_json(raw, path), path, legacy=legacy)
 
 
-def from_document(document: dict[str, Any], path: Path, *, legacy: bool = False) -> AuthFile:
+def parse_document(document: dict[str, Any], path: Path, *, legacy: bool = False) -> AuthFile:
     """Create a view of a JSON object. Entries are shared with ``document``, not copied.
 
     Raises:
@@ -121,7 +121,7 @@ def from_document(document: dict[str, Any], path: Path, *, legacy: bool = False)
     return AuthFile(path, auths, table.text_map("credHelpers"), table.optional_text("credsStore"))
 
 
-def load_document(raw: bytes, path: Path) -> dict[str, Any]:
+def parse_json(raw: bytes, path: Path) -> dict[str, Any]:
     """Parse the JSON object of a file.
 
     Raises:

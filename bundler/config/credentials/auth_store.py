@@ -44,7 +44,7 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
     """
     host, namespaced = _split_key(key)
     with _edit(path) as document:
-        file = auth_file.from_document(document, path)
+        file = auth_file.parse_document(document, path)
         helper = file.find_helper(host)
         if helper is None and file.store is not None and not namespaced:
             helper = (file.store, auth_file.to_server_name(host))
@@ -73,7 +73,7 @@ def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
         return False
     host, namespaced = _split_key(key)
     with _edit(path) as document:
-        file = auth_file.from_document(document, path)
+        file = auth_file.parse_document(document, path)
         names = {key} if namespaced else {key, *file.find_keys(host)}
         removed = [file.entries.pop(name) for name in names & file.entries.keys()]
         was_stored = any(removed)
@@ -94,7 +94,7 @@ def remove_all(path: Path, environment: Mapping[str, str]) -> None:
     if bounded_read.read(path) is None:
         return
     with _edit(path) as document:
-        file = auth_file.from_document(document, path)
+        file = auth_file.parse_document(document, path)
         for server, name in file.helpers.items():
             credential_helper.erase(name, server, environment)
         if file.store is not None:
@@ -126,12 +126,12 @@ def _edit(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the document of the file, and write it if the block changed it and did not raise."""
     try:
         target = path.resolve()
-        _make_private(target.parent)
+        _create_private_directory(target.parent)
     except (OSError, RuntimeError) as error:
-        raise _unwritable(path, error) from None
+        raise _create_write_error(path, error) from None
     with _lock(target.parent, path):
         raw = bounded_read.read(target)
-        document = auth_file.load_document(raw, path) if raw is not None else {}
+        document = auth_file.parse_json(raw, path) if raw is not None else {}
         before = json.dumps(document)
         yield document
         if json.dumps(document) == before:
@@ -140,13 +140,13 @@ def _edit(path: Path) -> Iterator[dict[str, Any]]:
         try:
             write_bytes(target, data, mode=0o600)
         except MediumError as error:
-            raise _unwritable(path, error) from None
+            raise _create_write_error(path, error) from None
 
 
-def _make_private(directory: Path) -> None:
+def _create_private_directory(directory: Path) -> None:
     if directory.is_dir():
         return
-    _make_private(directory.parent)
+    _create_private_directory(directory.parent)
     directory.mkdir(mode=0o700, exist_ok=True)
 
 
@@ -156,7 +156,7 @@ def _lock(directory: Path, path: Path) -> Iterator[None]:
     try:
         opened = Directory.open(directory)
     except BundlerError as error:
-        raise _unwritable(path, error.os_error or error) from None
+        raise _create_write_error(path, error.os_error or error) from None
     with opened:
         file_lock.lock(opened, timeout=LOCK_TIMEOUT)
         yield
@@ -172,7 +172,7 @@ def _to_entry(credentials: Credentials) -> dict[str, str]:
     return entry if token is None else {**entry, "identitytoken": token}
 
 
-def _unwritable(path: Path, error: Exception) -> ConfigError:
+def _create_write_error(path: Path, error: Exception) -> ConfigError:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return ConfigError(
         f"{path}: credentials cannot be written: {reason}",

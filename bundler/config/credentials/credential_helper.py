@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 60.0
 """Seconds, enough for a user to unlock a keychain."""
-MAX_ANSWER = 1024 * 1024
+MAX_OUTPUT = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOT_FOUND = "credentials not found"
 
@@ -51,7 +51,7 @@ def get(
     if status != 0:
         if _NOT_FOUND in answer.decode("utf-8", "replace").lower():
             return ANONYMOUS
-        raise _failed(name, "get", status, answer)
+        raise _create_error(name, "get", status, answer)
     try:
         document = Table.parse(answer, name)
         username = document.optional_text("Username")
@@ -85,7 +85,7 @@ def store(
     }
     status, answer = _run(name, "store", json.dumps(document).encode(), environment, timeout)
     if status != 0:
-        raise _failed(name, "store", status, answer)
+        raise _create_error(name, "store", status, answer)
 
 
 def erase(
@@ -101,7 +101,7 @@ def erase(
     if status != 0:
         if _NOT_FOUND in answer.decode("utf-8", "replace").lower():
             return False
-        raise _failed(name, "erase", status, answer)
+        raise _create_error(name, "erase", status, answer)
     return was_stored
 
 
@@ -115,7 +115,7 @@ def list_servers(
     """
     status, answer = _run(name, "list", b"", environment, timeout)
     if status != 0:
-        raise _failed(name, "list", status, answer)
+        raise _create_error(name, "list", status, answer)
     try:
         return list(strict.load_object(answer))
     except BundlerError:
@@ -149,8 +149,8 @@ def _run(
     with process:
         try:
             answer = _communicate(process, data, deadline)
-            if len(answer) > MAX_ANSWER:
-                raise ConfigError(f"{program} {verb}: printed more than {MAX_ANSWER:,} bytes")
+            if len(answer) > MAX_OUTPUT:
+                raise ConfigError(f"{program} {verb}: printed more than {MAX_OUTPUT:,} bytes")
             return process.wait(max(0.0, deadline - time.monotonic())), answer
         except (TimeoutError, subprocess.TimeoutExpired):
             raise ConfigError(f"{program} {verb}: no answer within {timeout:g} seconds") from None
@@ -170,7 +170,7 @@ def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float)
     with selectors.DefaultSelector() as selector:
         selector.register(stdin, selectors.EVENT_WRITE)
         selector.register(stdout, selectors.EVENT_READ)
-        while len(answer) <= MAX_ANSWER:
+        while len(answer) <= MAX_OUTPUT:
             ready = selector.select(max(0.0, deadline - time.monotonic()))
             if not ready:
                 raise TimeoutError
@@ -191,7 +191,7 @@ def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float)
     return answer
 
 
-def _failed(name: str, verb: str, status: int, answer: bytes) -> ConfigError:
+def _create_error(name: str, verb: str, status: int, answer: bytes) -> ConfigError:
     lines = answer.decode("utf-8", "replace").strip().splitlines()
     text = lines[0][:200] if lines and "{" not in lines[0] else f"exit status {status}"
     shown = "".join(char for char in text if char.isprintable())

@@ -168,7 +168,7 @@ def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VAL
     """
     events = yaml.parse(text, Loader=_LOADER)
     try:
-        return _Composer(file, events, findings, max_values).document()
+        return _Composer(file, events, findings, max_values).compose_document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
@@ -223,12 +223,12 @@ class _Composer:
         self._findings = findings
         self._anchors: dict[str | None, _Composed] = {}
 
-    def document(self) -> Value:
+    def compose_document(self) -> Value:
         made: _Composed | None = None
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
                 if made is not None:
-                    raise self._error(event, "a second document (expected one per file)")
+                    raise self._create_error(event, "a second document (expected one per file)")
                 made = self._compose_or_alias(next(self._events), 1)
         if made is None:
             raise InvalidBundleManifestError([f"{self._file}:1:1: the file is empty"])
@@ -237,7 +237,7 @@ class _Composer:
     def _compose_or_alias(self, event: Event, depth: int) -> _Composed:
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
-                raise self._error(event, f"no anchor &{event.anchor} before this alias")
+                raise self._create_error(event, f"no anchor &{event.anchor} before this alias")
             made = self._anchors[event.anchor]
         else:
             made = self._compose(event, depth)
@@ -249,19 +249,19 @@ class _Composer:
         self._check_limits(event, 1, depth)
         tag = getattr(event, "tag", None)
         if tag not in (None, "!", "tag:yaml.org,2002:str"):
-            raise self._error(event, f"the tag {tag[:80]} is not supported")
+            raise self._create_error(event, f"the tag {tag[:80]} is not supported")
         if isinstance(event, SequenceStartEvent):
             return self._compose_sequence(event, depth)
         if isinstance(event, MappingStartEvent):
             return self._compose_mapping(event, depth)
         text = ScalarNode(getattr(event, "value", ""))
-        text.at = self._position(event)
+        text.at = self._get_position(event)
         text.plain = not getattr(event, "style", None) and tag is None
         return _Composed(text)
 
     def _compose_sequence(self, start: Event, depth: int) -> _Composed:
         items, values, levels = SequenceNode(), 1, 1
-        items.at = self._position(start)
+        items.at = self._get_position(start)
         while not isinstance(event := next(self._events), SequenceEndEvent):
             item = self._compose_or_alias(event, depth + 1)
             items.append(item.value)
@@ -271,7 +271,7 @@ class _Composer:
 
     def _compose_mapping(self, start: Event, depth: int) -> _Composed:
         fields, values, levels = MappingNode(), 1, 1
-        fields.at, fields.key_at = self._position(start), {}
+        fields.at, fields.key_at = self._get_position(start), {}
         while not isinstance(event := next(self._events), MappingEndEvent):
             key = self._compose_key(event, fields, depth)
             member = self._compose_or_alias(next(self._events), depth + 1)
@@ -283,22 +283,22 @@ class _Composer:
     def _compose_key(self, event: Event, fields: MappingNode, depth: int) -> str:
         key = self._compose_or_alias(event, depth + 1).value
         if not isinstance(key, ScalarNode):
-            raise self._error(event, "a key must be text")
+            raise self._create_error(event, "a key must be text")
         if key == "<<" and key.plain:
-            raise self._error(event, "merge keys (<<) are not supported; repeat the keys")
-        first = fields.key_at.setdefault(str(key), self._position(event))
+            raise self._create_error(event, "merge keys (<<) are not supported; repeat the keys")
+        first = fields.key_at.setdefault(str(key), self._get_position(event))
         if key in fields:
             text = f"duplicate key `{str(key)[:80]}`, first in line {first.line}"
-            self._findings.add(self._position(event), text)
+            self._findings.add(self._get_position(event), text)
         return str(key)
 
     def _check_limits(self, event: Event, values: int, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise LimitError(f"{self._position(event)}: nested deeper than {MAX_DEPTH} levels")
+            raise LimitError(f"{self._get_position(event)}: nested deeper than {MAX_DEPTH} levels")
         if values > self._max_values:
-            raise LimitError(f"{self._position(event)}: more than {self._max_values:,} values")
+            raise LimitError(f"{self._get_position(event)}: more than {self._max_values:,} values")
 
-    def _position(self, event: Event) -> Position:
+    def _get_position(self, event: Event) -> Position:
         mark = event.start_mark
         return (
             Position(self._file, mark.line + 1, mark.column + 1)
@@ -306,8 +306,8 @@ class _Composer:
             else Position(self._file, 1, 1)
         )
 
-    def _error(self, event: Event, text: str) -> InvalidBundleManifestError:
-        return InvalidBundleManifestError([f"{self._position(event)}: {text}"])
+    def _create_error(self, event: Event, text: str) -> InvalidBundleManifestError:
+        return InvalidBundleManifestError([f"{self._get_position(event)}: {text}"])
 
 
 def _explain(error: yaml.MarkedYAMLError, text: str, at: Position) -> str:

@@ -35,7 +35,7 @@ def parse_expressions(value: Value | None, findings: Findings) -> tuple[re.Patte
     return tuple(filter(None, (parse_expression(item, findings) for item in items)))
 
 
-def read_range(value: Value | None, findings: Findings) -> str | None:
+def parse_version_range(value: Value | None, findings: Findings) -> str | None:
     """Check a version range; None if it is invalid or absent."""
     if not isinstance(value, ScalarNode) or value.is_null:
         return None

@@ -73,12 +73,12 @@ def read(value: Value, context: YamlContext) -> SyncFile:
                 context.findings.add(members.key_at[key], f"unknown key `{key}`{close}")
         host = registry.partition("/")[0]
         content.registries[normalize_domain(host)] = _read_override(members, context)
-        content.images += _Repositories(registry, context).read(members)
+        content.images += _RepositoryReader(registry, context).read(members)
     return content
 
 
 @dataclass(frozen=True, slots=True)
-class _Repositories:
+class _RepositoryReader:
     """Reader of the repositories of one registry."""
 
     registry: str
@@ -121,7 +121,7 @@ class _Repositories:
             yield SyncEntry(repository, at, Select())
         else:
             for item in value:
-                version = self._text(item)
+                version = self._read_text(item)
                 if version is not None:
                     separator = "@" if ":" in version else ":"
                     image = self._parse(f"{repository}{separator}{version}", version.at)
@@ -129,7 +129,7 @@ class _Repositories:
                         yield SyncEntry(image, version.at)
 
     def _read(self, value: Value, parse: Callable[[str], T]) -> T | None:
-        text = self._text(value)
+        text = self._read_text(value)
         try:
             return None if text is None else parse(text)
         except UsageError as error:
@@ -143,7 +143,7 @@ class _Repositories:
             self.context.findings.add(at, error.message)
             return None
 
-    def _text(self, value: Value) -> ScalarNode | None:
+    def _read_text(self, value: Value) -> ScalarNode | None:
         if isinstance(value, ScalarNode) and not value.is_null:
             return value
         self.context.findings.add(value.at, f"expected text, got {describe(value)}")

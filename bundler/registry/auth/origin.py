@@ -96,7 +96,7 @@ def redact(url: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in plain[:300])
 
 
-def check_hop(registry: Origin, target: Origin, *, resolve: bool) -> None:
+def check_redirect(registry: Origin, target: Origin, *, resolve: bool) -> None:
     """Check that a registry may redirect to ``target``.
 
     Link-local and unspecified addresses are always refused, because cloud metadata services use
@@ -131,8 +131,8 @@ def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
         return False
     if (ours, theirs) in _KNOWN_SITES:
         return True
-    domain = _registered_domain(ours)
-    if domain is not None and domain == _registered_domain(theirs):
+    domain = _find_registered_domain(ours)
+    if domain is not None and domain == _find_registered_domain(theirs):
         return True
     # registry.corp and login.corp: strangers cannot register names in a private network.
     return ours.rpartition(".")[2] == theirs.rpartition(".")[2] and all(
@@ -181,16 +181,16 @@ def _classify(address: _Address) -> AddressScope:
     return AddressScope.PUBLIC if address.is_global else AddressScope.PRIVATE
 
 
-def _registered_domain(host: str) -> str | None:
+def _find_registered_domain(host: str) -> str | None:
     """Return the public suffix of ``host`` and the label before it. None if ``host`` is a suffix.
 
     https://publicsuffix.org/
     """
-    return _public_suffixes().privatesuffix(host.rstrip("."))
+    return _load_public_suffixes().privatesuffix(host.rstrip("."))
 
 
 @cache
-def _public_suffixes() -> PublicSuffixList:
+def _load_public_suffixes() -> PublicSuffixList:
     from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - reads a long list, rarely needed
 
     return PublicSuffixList()

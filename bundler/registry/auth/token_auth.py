@@ -22,7 +22,7 @@ from bundler.errors import MalformedError, RegistryError, UnauthorizedError
 from bundler.oci.json import strict
 from bundler.registry import errors
 from bundler.registry.auth.challenge import parse_challenges
-from bundler.registry.auth.origin import Origin, check_hop, is_same_site, redact
+from bundler.registry.auth.origin import Origin, check_redirect, is_same_site, redact
 from bundler.registry.errors import ErrorResponse
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Authenticator:
         with self._locks[scopes]:
             token = self._tokens.get(scopes)
             if token is None or time.monotonic() >= token.renew_at:
-                token = self._tokens[scopes] = self._fetch(service, scopes)
+                token = self._tokens[scopes] = self._fetch_token(service, scopes)
             return token.header
 
     def answer_challenge(
@@ -129,18 +129,18 @@ class Authenticator:
             challenge.scheme: challenge for challenge in reversed(parse_challenges(fields))
         }
         if self._credentials.registry_token is not None:
-            raise self._unauthorized("the token is not accepted")
+            raise self._create_unauthorized("the token is not accepted")
         if bearer := challenges.get("bearer"):
-            self._learn_bearer(registry, bearer, scopes, rejected)
+            self._process_bearer(registry, bearer, scopes, rejected)
         elif "basic" in challenges:
             if self._credentials.username is None:
-                raise self._unauthorized("a user name and a password are required")
+                raise self._create_unauthorized("a user name and a password are required")
             if rejected is not None and self._basic:
-                raise self._unauthorized("the user name or the password is wrong")
+                raise self._create_unauthorized("the user name or the password is wrong")
             self._basic = True
         else:
             known = ", ".join(sorted(challenges))[:80] or "nothing"
-            raise self._unauthorized(
+            raise self._create_unauthorized(
                 f"unsupported authentication: {known} (expected basic or bearer)"
             )
 
@@ -172,9 +172,9 @@ class Authenticator:
         target = Origin.of(url)
         if target.scheme == "http" and registry.scheme == "https":
             raise RegistryError(f"{registry}: refused its token service {target}, which has no TLS")
-        check_hop(registry, target, resolve=self._resolve)
+        check_redirect(registry, target, resolve=self._resolve)
 
-    def _learn_bearer(
+    def _process_bearer(
         self, registry: Origin, challenge: Challenge, scopes: Scopes, rejected: str | None
     ) -> None:
         realm = challenge.parameters.get("realm", "")
@@ -192,16 +192,18 @@ class Authenticator:
             if token is not None and token.header != rejected:
                 return  # another thread has renewed it
             if token is not None and challenge.parameters.get("error") == "insufficient_scope":
-                raise self._unauthorized("the credentials do not allow this")
+                raise self._create_unauthorized("the credentials do not allow this")
             requested = _merge_scopes(scopes, challenge.parameters.get("scope", "").split())
-            fresh = self._fetch(service, requested)
+            fresh = self._fetch_token(service, requested)
             if token is not None and token.header == fresh.header:
-                raise self._unauthorized("the registry refuses the token of its token service")
+                raise self._create_unauthorized(
+                    "the registry refuses the token of its token service"
+                )
             self._tokens[scopes] = fresh
             self._service = service
             self._basic = False
 
-    def _fetch(self, service: _Service, scopes: Scopes) -> _Token:
+    def _fetch_token(self, service: _Service, scopes: Scopes) -> _Token:
         subject = f"the token service {redact(service.realm)}"
         if self._identity_token is not None:
             response = self._request_with_identity_token(service, scopes)
@@ -209,17 +211,19 @@ class Authenticator:
             response = self._request(service, scopes)
         with response:
             if response.status in (400, 401, 403):
-                refusal = self._unauthorized("the token service refuses the credentials")
+                refusal = self._create_unauthorized("the token service refuses the credentials")
                 body = response.read_prefix(errors.MAX_ERROR_BODY)
                 refusal.exchange = self._to_error(response, body, subject).exchange
                 raise refusal
             if response.status == 404 and self._identity_token is not None:
-                raise self._unauthorized("the token service does not support identity tokens")
+                raise self._create_unauthorized(
+                    "the token service does not support identity tokens"
+                )
             if errors.is_html(response.headers):
-                raise errors.from_html_response(response.url, status=response.status)
+                raise errors.create_html_error(response.url, status=response.status)
             body = response.read(_MAX_TOKEN_BODY, subject)
             if response.status != 200:
-                raise errors.from_response(self._to_error(response, body, subject))
+                raise errors.create_response_error(self._to_error(response, body, subject))
         return self._parse_token(body, subject)
 
     def _to_error(self, response: Response, body: bytes, subject: str) -> ErrorResponse:
@@ -260,7 +264,7 @@ class Authenticator:
         try:
             value = strict.load_object(body, subject="token")
         except MalformedError as error:
-            raise errors.from_malformed_document(subject, error) from None
+            raise errors.create_parse_error(subject, error) from None
         token = value.get("token") or value.get("access_token")
         if not isinstance(token, str) or _VISIBLE.fullmatch(token) is None:
             raise RegistryError(f"{subject}: no token in its response")
@@ -273,7 +277,7 @@ class Authenticator:
         margin = min(_MARGIN, lifetime / 4)
         return _Token(f"Bearer {token}", time.monotonic() + lifetime - margin)
 
-    def _unauthorized(self, reason: str) -> UnauthorizedError:
+    def _create_unauthorized(self, reason: str) -> UnauthorizedError:
         return UnauthorizedError(
             f"{self._registry}: {reason}", status=401, hint=f"airbundle login {self._registry}"
         )

@@ -60,13 +60,13 @@ def create_error(
     now = datetime.now(UTC)
     return CertificateError(
         f"{server}: its certificate is not trusted: "
-        + _reason(problem, failure.verify_message, host, certificate, now),
+        + _describe_problem(problem, failure.verify_message, host, certificate, now),
         problem=problem,
         host=host,
         verify_code=failure.verify_code,
         verify_message=failure.verify_message,
         certificate=certificate,
-        hint=_hint(problem, host, now, anchors),
+        hint=_create_hint(problem, host, now, anchors),
     )
 
 
@@ -97,7 +97,7 @@ def fetch_certificate(
     """
     connection = None
     try:
-        connection = _connection(host, port, make_context(), proxy)
+        connection = _create_connection(host, port, make_context(), proxy)
         if connection is None:
             return None
         connection.connect()
@@ -121,8 +121,8 @@ def summarize(data: bytes) -> CertificateSummary:
     try:
         certificate = x509.load_der_x509_certificate(data)
         return CertificateSummary(
-            _names(certificate),
-            _printable(certificate.issuer.rfc4514_string()),
+            _list_names(certificate),
+            _clean(certificate.issuer.rfc4514_string()),
             certificate.not_valid_before_utc,
             certificate.not_valid_after_utc,
         )
@@ -130,7 +130,7 @@ def summarize(data: bytes) -> CertificateSummary:
         raise ValueError("malformed certificate") from None
 
 
-def _connection(
+def _create_connection(
     host: str, port: int, context: ssl.SSLContext, proxy: str | None
 ) -> http.client.HTTPSConnection | None:
     if proxy is None:
@@ -149,7 +149,7 @@ def _connection(
     return through
 
 
-def _names(certificate: Certificate) -> tuple[str, ...]:
+def _list_names(certificate: Certificate) -> tuple[str, ...]:
     from cryptography import x509  # noqa: PLC0415 - loaded only when a certificate is refused
 
     try:
@@ -162,10 +162,10 @@ def _names(certificate: Certificate) -> tuple[str, ...]:
         *alternatives.get_values_for_type(x509.DNSName),
         *map(str, alternatives.get_values_for_type(x509.IPAddress)),
     ]
-    return tuple(_printable(name) for name in names)
+    return tuple(_clean(name) for name in names)
 
 
-def _reason(
+def _describe_problem(
     problem: CertificateProblem,
     verify_message: str,
     host: str,
@@ -176,9 +176,9 @@ def _reason(
         return verify_message
     match problem:
         case CertificateProblem.EXPIRED if certificate.not_after < now:
-            return f"it expired on {_date(certificate.not_after)}"
+            return f"it expired on {_format_date(certificate.not_after)}"
         case CertificateProblem.NOT_YET_VALID if certificate.not_before > now:
-            return f"it is not valid before {_date(certificate.not_before)}"
+            return f"it is not valid before {_format_date(certificate.not_before)}"
         case CertificateProblem.EXPIRED | CertificateProblem.NOT_YET_VALID:
             return f"a certificate of its issuers: {verify_message}"
         case CertificateProblem.SELF_SIGNED:
@@ -194,12 +194,12 @@ def _reason(
             return verify_message
 
 
-def _hint(problem: CertificateProblem, host: str, now: datetime, anchors: str) -> str:
+def _create_hint(problem: CertificateProblem, host: str, now: datetime, anchors: str) -> str:
     match problem:
         case CertificateProblem.EXPIRED:
-            return f"renew it on the server, or set the clock here, which shows {_date(now)}"
+            return f"renew it on the server, or set the clock here, which shows {_format_date(now)}"
         case CertificateProblem.NOT_YET_VALID:
-            return f"set the clock here, which shows {_date(now)}, or the one of its issuer"
+            return f"set the clock here, which shows {_format_date(now)}, or the one of its issuer"
         case CertificateProblem.NAME_MISMATCH:
             return (
                 "use a name that the certificate has (location in registries.conf can map yours "
@@ -221,9 +221,9 @@ def _listed(names: tuple[str, ...]) -> str:
     return shortlist(names, _MAX_NAMES)
 
 
-def _date(moment: datetime) -> str:
+def _format_date(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _printable(text: str) -> str:
+def _clean(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)[:_LONGEST_NAME]

@@ -35,34 +35,34 @@ _AES = re.compile(
 _CHACHA20 = re.compile(r"TLS_ECDHE_(?P<signature>ECDSA|RSA)_WITH_CHACHA20_POLY1305_SHA256")
 
 
-def registry_context(tls: TlsConfig) -> ssl.SSLContext:
+def create_registry_context(tls: TlsConfig) -> ssl.SSLContext:
     """Create the context for connections to a registry.
 
     Raises:
         ConfigError: a certificate file cannot be used, or ``tls.details`` cannot be applied.
     """
-    context = redirect_context(tls) if tls.verify else unverified_context(tls.details)
+    context = create_redirect_context(tls) if tls.verify else create_unverified_context(tls.details)
     if tls.client_certificate is not None:
         # Without the empty password, OpenSSL would prompt on the terminal.
-        _load(
+        _load_certificate(
             tls.client_certificate,
             lambda path: context.load_cert_chain(path, tls.client_key, password=""),
         )
     return context
 
 
-def redirect_context(tls: TlsConfig) -> ssl.SSLContext:
+def create_redirect_context(tls: TlsConfig) -> ssl.SSLContext:
     """Create the context for hosts that a registry redirects to.
 
-    It always verifies, and has no client certificate. Raises as ``registry_context``.
+    It always verifies, and has no client certificate. Raises as ``create_registry_context``.
     """
-    context = verifying_context(tls.details)
+    context = create_verifying_context(tls.details)
     for file in tls.ca_files:
-        _load(file, context.load_verify_locations)
+        _load_certificate(file, context.load_verify_locations)
     return context
 
 
-def _load(file: Path, load: Callable[[Path], None]) -> None:
+def _load_certificate(file: Path, load: Callable[[Path], None]) -> None:
     try:
         load(file)
     except (OSError, ValueError) as error:
@@ -73,7 +73,7 @@ def _load(file: Path, load: Callable[[Path], None]) -> None:
         ) from None
 
 
-def verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
+def create_verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
     """Create a context that trusts the authorities of the system, equally with every Python.
 
     Python 3.13 and later verify more strictly than OpenSSL by default: they refuse an authority
@@ -90,7 +90,7 @@ def verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
     return context
 
 
-def unverified_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
+def create_unverified_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
     """Create a context that accepts any certificate.
 
     It does not load the authorities of the system, which takes longer than pulling a small image.

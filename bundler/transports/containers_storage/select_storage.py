@@ -22,12 +22,12 @@ def select_storage(location: StorageLocation | None, settings: Settings) -> Stor
         UsageError: an option in the reference has no value.
     """
     if location is None:
-        return settings.storage()
+        return settings.get_storage()
     if location.run_root is not None and location.driver is not None:
         return StorageConfig(
             location.root, location.run_root, location.driver, location.parse_options()
         )
-    configured = settings.storage()
+    configured = settings.get_storage()
     return StorageConfig(
         location.root,
         location.run_root or configured.run_root,

@@ -30,7 +30,7 @@ def open_repository(
     """Open the repository of ``endpoint``, in a session that ``stack`` releases."""
     from bundler.registry.repository import Repository  # noqa: PLC0415 - loads requests
 
-    access = options.settings.access(
+    access = options.settings.get_access(
         endpoint.host,
         endpoint.path,
         options.overrides.get(endpoint.host),
@@ -60,9 +60,9 @@ class Mirrors:
     def __init__(self, image: ImageReference, options: OpenOptions, stack: ExitStack) -> None:
         self._endpoints = [
             MirrorEndpoint(open_repository(endpoint, options, stack), endpoint.is_mirror)
-            for endpoint in options.settings.endpoints(image)
+            for endpoint in options.settings.list_endpoints(image)
         ]
-        self.primary = open_repository(options.settings.primary(image), options, stack)
+        self.primary = open_repository(options.settings.get_primary_endpoint(image), options, stack)
         """The repository in the registry itself, which is queried for tags and mounts."""
         self._emit = options.emit
         self._served_by: MirrorEndpoint | None = None

@@ -165,7 +165,7 @@ class DockerDestination:
         self._default = reference.name
         self._cancellation = options.cancellation
         with ExitStack() as opened:
-            endpoint = options.settings.primary(reference.image)
+            endpoint = options.settings.get_primary_endpoint(reference.image)
             self._repository = open_repository(endpoint, options, opened, writable=True)
             self._opened = opened.pop_all()
         self._uploads = Uploads(self._repository)

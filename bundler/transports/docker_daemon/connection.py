@@ -19,7 +19,7 @@ from bundler.errors import (
     RegistryError,
 )
 from bundler.registry.tls import certificates
-from bundler.registry.tls.contexts import unverified_context, verifying_context
+from bundler.registry.tls.contexts import create_unverified_context, create_verifying_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +112,7 @@ class EngineConnector:
     def _create_certificate_error(self, error: ssl.SSLCertVerificationError) -> RegistryError:
         name, port = self._address.name, self._address.port or http.client.HTTPS_PORT
         certificate = certificates.fetch_certificate(
-            name, port, lambda: unverified_context(self._details)
+            name, port, lambda: create_unverified_context(self._details)
         )
         anchors = "ca.pem in a directory, and name it with --src-cert-dir or --dest-cert-dir"
         return certificates.create_error(error, self.host, name, certificate, anchors=anchors)
@@ -147,7 +147,7 @@ class _Address:
 
 
 def _create_context(tls: EngineTls) -> ssl.SSLContext:
-    context = (verifying_context if tls.verify else unverified_context)(tls.details)
+    context = (create_verifying_context if tls.verify else create_unverified_context)(tls.details)
     if tls.directory is None:
         return context
     try:

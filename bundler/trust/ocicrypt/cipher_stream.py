@@ -46,7 +46,7 @@ class EncryptingReader:
         self._source = source
         self._wrap = wrap
         self._key, self._nonce = os.urandom(_KEY_SIZE), os.urandom(_NONCE_SIZE)
-        self._cipher = _Counter(self._key, self._nonce)
+        self._cipher = _CounterMode(self._key, self._nonce)
         self._hmac = hmac.new(self._key, digestmod="sha256")
         self._hasher = hashlib.sha256()
         self._buffer = new_buffer()
@@ -107,16 +107,18 @@ def open_decrypted(
     if PUBLIC_OPTIONS not in annotations:
         raise MalformedError(f"{where}: no annotation {PUBLIC_OPTIONS}")
     options = Table(annotations, where)
-    public = Table.parse(_read_bytes(options, PUBLIC_OPTIONS), where, limit=_MAX_OPTIONS)
+    public = Table.parse(_decode_base64(options, PUBLIC_OPTIONS), where, limit=_MAX_OPTIONS)
     cipher = public.optional_text("cipher")
     if cipher != _CIPHER:
         raise UnsupportedError(f"{where}: cipher {(cipher or 'none')[:60]!r} is not supported")
     private = Table.parse(unwrap(annotations), where, limit=_MAX_OPTIONS)
-    key = _read_bytes(private, "symkey")
+    key = _decode_base64(private, "symkey")
     # The private options are authenticated, the public ones are not.
     private_options, public_options = (one.table("cipheroptions") for one in (private, public))
-    nonce = _read_bytes(private_options if "nonce" in private_options else public_options, "nonce")
-    expected = _read_bytes(public, "hmac")
+    nonce = _decode_base64(
+        private_options if "nonce" in private_options else public_options, "nonce"
+    )
+    expected = _decode_base64(public, "hmac")
     if len(key) != _KEY_SIZE or len(nonce) != _NONCE_SIZE or len(expected) != 32:
         raise MalformedError(f"{where}: wrong size of the key, the nonce or the HMAC")
     return DecryptingReader(source, key, nonce, expected, subject)
@@ -133,7 +135,7 @@ class DecryptingReader:
         self, source: Reader, key: bytes, nonce: bytes, expected: bytes, subject: str
     ) -> None:
         self._source = source
-        self._cipher = _Counter(key, nonce)
+        self._cipher = _CounterMode(key, nonce)
         self._hmac = hmac.new(key, digestmod="sha256")
         self._expected = expected
         self._subject = subject
@@ -172,7 +174,7 @@ class DecryptingReader:
         self._waiting = self._next[:count]
 
 
-class _Counter:
+class _CounterMode:
     """AES-256 in counter mode, which encrypts and decrypts by the same operation."""
 
     def __init__(self, key: bytes, nonce: bytes) -> None:
@@ -191,7 +193,7 @@ def _read(reader: EncryptingReader | DecryptingReader, size: int) -> bytes:
     return bytes(buffer[: reader.readinto(memoryview(buffer))])
 
 
-def _read_bytes(table: Table, key: str) -> bytes:
+def _decode_base64(table: Table, key: str) -> bytes:
     try:
         return b64decode(table.text(key), validate=True)
     except ValueError:

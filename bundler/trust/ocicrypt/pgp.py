@@ -35,7 +35,7 @@ def wrap(secret: bytes, names: Sequence[str]) -> bytes:
         UnsupportedError: gpg is not installed.
     """
     recipients = [argument for name in names for argument in ("--recipient", name)]
-    answer = _gpg("--trust-model", "always", "--encrypt", *recipients, data=secret)
+    answer = _run_gpg("--trust-model", "always", "--encrypt", *recipients, data=secret)
     if answer.returncode:
         reason = answer.stderr.decode(errors="replace").strip().splitlines()
         raise UsageError(
@@ -50,7 +50,7 @@ def unwrap(packet: bytes, keys: Sequence[SecretKey]) -> bytes | None:
     for key in keys:
         with tempfile.TemporaryDirectory(prefix="airbundle-", ignore_cleanup_errors=True) as home:
             at_home = ("--homedir", home)
-            if _gpg(*at_home, "--import", data=key.data).returncode:
+            if _run_gpg(*at_home, "--import", data=key.data).returncode:
                 continue
             try:
                 secret = _decrypt(packet, at_home, key.password)
@@ -67,13 +67,13 @@ def _decrypt(packet: bytes, at_home: Sequence[str], password: bytes | None) -> b
         os.write(writing, (password or b"")[:4096] + b"\n")
         os.close(writing)
         asking = ("--pinentry-mode", "loopback", "--passphrase-fd", str(reading))
-        answer = _gpg(*at_home, *asking, "--decrypt", data=packet, keep=(reading,))
+        answer = _run_gpg(*at_home, *asking, "--decrypt", data=packet, keep=(reading,))
     finally:
         os.close(reading)
     return None if answer.returncode else answer.stdout
 
 
-def _gpg(
+def _run_gpg(
     *arguments: str, data: bytes, keep: tuple[int, ...] = ()
 ) -> subprocess.CompletedProcess[bytes]:
     try:

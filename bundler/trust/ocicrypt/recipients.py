@@ -149,7 +149,7 @@ def unwrap(
         if not name.startswith(KEYS):
             continue
         protocol = name.removeprefix(KEYS)
-        for packet in _packets(text, subject):
+        for packet in _decode_packets(text, subject):
             secret = _unwrap_one(protocol, packet, keys, commands, subject)
             if secret is not None:
                 return secret
@@ -168,13 +168,13 @@ def parse_recipients(texts: Sequence[str]) -> Recipients:
         protocol, colon, who = text.partition(":")
         match protocol if colon and who else "":
             case "jwe":
-                public_keys.append(_public_key(_file(who), who))
+                public_keys.append(_load_public_key(_read_file(who), who))
             case "pkcs7":
-                certificates.append(_certificate(_file(who), who))
+                certificates.append(_load_certificate(_read_file(who), who))
             case "pgp":
                 names.append(who)
             case "provider":
-                providers.append(_provider(who))
+                providers.append(_parse_provider(who))
             case "pkcs11":
                 raise UnsupportedError(f"{text!r}: hardware tokens (pkcs11) are not supported")
             case _:
@@ -191,13 +191,13 @@ def parse_keys(texts: Sequence[str]) -> DecryptionKeys:
     for text in texts:
         path, _, secret = text.partition(":")
         if path == "provider":
-            providers.append(_provider(secret))
+            providers.append(_parse_provider(secret))
             continue
-        data, password = _file(path), _password(secret)
+        data, password = _read_file(path), _read_password(secret)
         if data.startswith(_PGP_SECRET_KEY):
             pgp_keys.append(pgp.SecretKey(data, password))
         elif not _is_certificate(data):
-            private_keys.append(_private_key(data, password, path))
+            private_keys.append(_load_private_key(data, password, path))
     return DecryptionKeys(tuple(private_keys), tuple(pgp_keys), tuple(providers))
 
 
@@ -223,7 +223,7 @@ def _unwrap_one(
     return None
 
 
-def _packets(text: str, subject: str) -> list[bytes]:
+def _decode_packets(text: str, subject: str) -> list[bytes]:
     parts = text.split(",")
     if len(parts) > _MAX_PACKETS or len(text) > _MAX_FILE:
         raise LimitError(f"{subject}: too many wrapped secrets")
@@ -233,21 +233,21 @@ def _packets(text: str, subject: str) -> list[bytes]:
         raise MalformedError(f"{subject}: the wrapped secret is not base64") from None
 
 
-def _provider(text: str) -> tuple[str, str]:
+def _parse_provider(text: str) -> tuple[str, str]:
     name, colon, parameter = text.partition(":")
     if not name:
         raise UsageError("provider: has no name", hint="use provider:NAME")
     return name, parameter if colon else "Enabled"
 
 
-def _password(text: str) -> bytes | None:
+def _read_password(text: str) -> bytes | None:
     """Return the password in one of the forms of ``create_decryptor``; None if empty."""
     how, equals, value = text.partition("=")
     match how if equals else "":
         case "pass":
             return value.encode()
         case "file":
-            return _file(value)
+            return _read_file(value)
         case "fd":
             try:
                 return os.read(int(value), _MAX_FILE)
@@ -257,7 +257,7 @@ def _password(text: str) -> bytes | None:
             return text.encode() or None
 
 
-def _file(path: str) -> bytes:
+def _read_file(path: str) -> bytes:
     try:
         with Path(path).open("rb") as file:
             data = file.read(_MAX_FILE + 1)
@@ -268,7 +268,7 @@ def _file(path: str) -> bytes:
     return data
 
 
-def _public_key(data: bytes, path: str) -> jwe.PublicKey:
+def _load_public_key(data: bytes, path: str) -> jwe.PublicKey:
     load = load_pem_public_key if b"-----BEGIN" in data else load_der_public_key
     try:
         key = load(data)
@@ -279,7 +279,7 @@ def _public_key(data: bytes, path: str) -> jwe.PublicKey:
     return key
 
 
-def _private_key(data: bytes, password: bytes | None, path: str) -> jwe.PrivateKey:
+def _load_private_key(data: bytes, password: bytes | None, path: str) -> jwe.PrivateKey:
     load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
     try:
         key = load(data, password)
@@ -297,7 +297,7 @@ def _private_key(data: bytes, password: bytes | None, path: str) -> jwe.PrivateK
     return key
 
 
-def _certificate(data: bytes, path: str) -> x509.Certificate:
+def _load_certificate(data: bytes, path: str) -> x509.Certificate:
     pem = b"-----BEGIN" in data
     try:
         found = (

@@ -26,7 +26,7 @@ PATH = Path("/x/auth.json")
 
 
 def found(settings: Settings, host: str, path: str = "") -> Credentials:
-    return settings.access(host, path).credentials
+    return settings.get_access(host, path).credentials
 
 
 def lookup(document: dict[str, Any], host: str, path: str = "") -> Credentials:
@@ -74,17 +74,17 @@ def test_the_file_of_an_override_is_the_only_one_for_its_registry(world: World):
     named = world.write("named.json", {"auths": {"a.b": entry("named")}})
     settings = world.settings()
     said = RegistryOverride(authfile=named)
-    assert settings.access("a.b", "", said).credentials.username == "named"
-    assert settings.access("a.b").credentials.username == "usual"
+    assert settings.get_access("a.b", "", said).credentials.username == "named"
+    assert settings.get_access("a.b").credentials.username == "usual"
 
 
 def test_credentials_of_an_override_go_before_any_file_even_a_broken_one(world: World):
     world.write(world.auth_json, "{")
     said = Credentials(username="me", password="p")
     settings = world.settings()
-    assert settings.access("a.b", "", RegistryOverride(credentials=said)).credentials == said
+    assert settings.get_access("a.b", "", RegistryOverride(credentials=said)).credentials == said
     nobody = RegistryOverride(credentials=ANONYMOUS)
-    assert settings.access("a.b", "", nobody).credentials == ANONYMOUS
+    assert settings.get_access("a.b", "", nobody).credentials == ANONYMOUS
 
 
 def test_an_authfile_that_is_not_there_is_an_error_and_not_anonymous(world: World):
@@ -236,7 +236,7 @@ def test_files_are_read_once(world: World):
 
 def test_secrets_do_not_show(world: World):
     world.write(world.auth_json, {"auths": {"a.b": entry("u", "hunter2")}})
-    access = world.settings().access("a.b")
+    access = world.settings().get_access("a.b")
     assert access.credentials.password == "hunter2"
     assert "hunter2" not in repr(access)
     document = parse(world.auth_json.read_bytes(), PATH)

@@ -53,9 +53,9 @@ def test_stored_credentials_are_found(world: World):
     auth_store.store(world.auth_json, "a.b/team", Credentials("ü", "p:w"), {})
     auth_store.store(world.auth_json, "c.d", Credentials("u", identity_token="refresh"), {})
     settings = world.settings()
-    assert settings.access("a.b", "team/x").credentials == Credentials("ü", "p:w")
-    assert settings.access("a.b").credentials.anonymous
-    assert settings.access("c.d").credentials.identity_token == "refresh"
+    assert settings.get_access("a.b", "team/x").credentials == Credentials("ü", "p:w")
+    assert settings.get_access("a.b").credentials.anonymous
+    assert settings.get_access("c.d").credentials.identity_token == "refresh"
 
 
 def test_everything_else_in_the_file_survives(world: World):
@@ -277,5 +277,5 @@ def test_skopeo_reads_what_we_store_and_we_what_skopeo_keeps(world: World):
     assert skopeo("login", "--get-login", "a.b:5000") == "user\n"
     assert skopeo("logout", "a.b:5000") == "Removed login credentials for a.b:5000\n"
     settings = world.settings(authfile=path)
-    assert settings.access("a.b:5000").credentials.anonymous
-    assert settings.access("c.d", "team/x").credentials == ME
+    assert settings.get_access("a.b:5000").credentials.anonymous
+    assert settings.get_access("c.d", "team/x").credentials == ME

@@ -158,14 +158,14 @@ def test_a_registrys_helper_goes_before_its_entry(world: World):
         world.auth_json, {"auths": {"a.b": entry(), "c.d": entry()}, "credHelpers": {"a.b": "h"}}
     )
     settings = world.settings()
-    assert settings.access("a.b", "x/y").credentials.username == "helped"
-    assert settings.access("c.d").credentials.username == "user"
+    assert settings.get_access("a.b", "x/y").credentials.username == "helped"
+    assert settings.get_access("c.d").credentials.username == "user"
 
 
 def test_docker_hubs_helper_is_asked_by_the_name_in_the_file(world: World):
     program = world.helper("h", GIVE)
     world.write(world.auth_json, {"credHelpers": {"https://index.docker.io/v1/": "h"}})
-    assert world.settings().access("docker.io", "library/x").credentials.username == "helped"
+    assert world.settings().get_access("docker.io", "library/x").credentials.username == "helped"
     asked = program.with_name(f"{program.name}.asked").read_text()
     assert asked == "https://index.docker.io/v1/"
 
@@ -174,8 +174,8 @@ def test_a_store_is_the_last_to_be_asked_of_its_file(world: World):
     program = world.helper("h", GIVE)
     world.write(world.auth_json, {"auths": {"a.b": entry()}, "credsStore": "h"})
     settings = world.settings()
-    assert settings.access("a.b").credentials.username == "user"
-    assert settings.access("docker.io").credentials.username == "helped"
+    assert settings.get_access("a.b").credentials.username == "user"
+    assert settings.get_access("docker.io").credentials.username == "helped"
     asked = program.with_name(f"{program.name}.asked").read_text()
     assert asked == "https://index.docker.io/v1/"
 
@@ -184,7 +184,7 @@ def test_a_store_that_knows_nothing_leaves_it_to_the_next_file(world: World):
     world.helper("h", NOT_FOUND)
     world.write(world.auth_json, {"credsStore": "h"})
     world.write("home/.docker/config.json", {"auths": {"a.b": entry("docker")}})
-    assert world.settings().access("a.b").credentials.username == "docker"
+    assert world.settings().get_access("a.b").credentials.username == "docker"
 
 
 def test_a_store_that_fails_is_not_passed_over(world: World):
@@ -192,7 +192,7 @@ def test_a_store_that_fails_is_not_passed_over(world: World):
     world.write(world.auth_json, {"credsStore": "h"})
     world.write("home/.docker/config.json", {"auths": {"a.b": entry("docker")}})
     with pytest.raises(ConfigError, match="locked"):
-        world.settings().access("a.b")
+        world.settings().get_access("a.b")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_registries_conf_says_who_is_asked_and_when(world: World, helpers: str, 
     world.helper("h", GIVE)
     world.write(world.auth_json, {"auths": {"a.b": entry()}})
     world.write("etc/containers/registries.conf", f"credential-helpers = {helpers}\n")
-    assert world.settings().access("a.b", "x").credentials.username == expected
+    assert world.settings().get_access("a.b", "x").credentials.username == expected
 
 
 def test_a_helper_is_asked_once_whoever_asks(world: World):
@@ -217,7 +217,7 @@ def test_a_helper_is_asked_once_whoever_asks(world: World):
     settings = world.settings()
 
     def look(number: int) -> Credentials:
-        return settings.access("a.b", f"repo{number}").credentials
+        return settings.get_access("a.b", f"repo{number}").credentials
 
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(look, range(16)))

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from bundler.errors import RegistryError
 from bundler.registry.auth import origin
-from bundler.registry.auth.origin import Origin, check_hop, is_same_site, redact, resolve_location
+from bundler.registry.auth.origin import (
+    Origin,
+    check_redirect,
+    is_same_site,
+    redact,
+    resolve_location,
+)
 
 
 @pytest.fixture
@@ -102,16 +108,16 @@ def test_redacted_shows_no_secret():
 @pytest.mark.parametrize("registry", ["https://203.0.113.7", "http://10.0.0.5:5000"])
 def test_metadata_services_are_never_asked(registry, target):
     with pytest.raises(RegistryError, match="forbidden address"):
-        check_hop(Origin.of(registry), Origin.of(target), resolve=False)
+        check_redirect(Origin.of(registry), Origin.of(target), resolve=False)
 
 
 def test_a_public_registry_does_not_lead_inside(addresses):
     addresses |= {"r.example": "93.184.216.34", "in.example": "10.1.1.1", "r.corp": "10.0.0.5"}
     inside = Origin.of("https://in.example/")
     with pytest.raises(RegistryError, match="private address"):
-        check_hop(Origin.of("https://r.example"), inside, resolve=True)
-    check_hop(Origin.of("https://r.corp"), inside, resolve=True)
-    check_hop(Origin.of("https://r.example"), Origin.of("https://cdn.example"), resolve=True)
+        check_redirect(Origin.of("https://r.example"), inside, resolve=True)
+    check_redirect(Origin.of("https://r.corp"), inside, resolve=True)
+    check_redirect(Origin.of("https://r.example"), Origin.of("https://cdn.example"), resolve=True)
 
 
 @pytest.mark.parametrize(

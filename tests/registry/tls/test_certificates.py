@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from bundler.config.registry_access import TlsConfig
 from bundler.errors import CertificateError, CertificateProblem
 from bundler.registry.tls import certificates
-from bundler.registry.tls.contexts import unverified_context, verifying_context
+from bundler.registry.tls.contexts import create_unverified_context, create_verifying_context
 from tests.fakes.proxy import FakeProxy
 from tests.fakes.registry import FakeRegistry
 
@@ -228,7 +228,7 @@ def test_malformed_certificate_has_no_summary(data):
 def test_server_that_presents_nothing_has_no_summary():
     with FakeRegistry() as plain:
         host, port = plain.host.split(":")
-        assert certificates.fetch_certificate(host, int(port), unverified_context) is None
+        assert certificates.fetch_certificate(host, int(port), create_unverified_context) is None
 
 
 @pytest.mark.parametrize("key_usage", [False, True])
@@ -260,7 +260,7 @@ def test_authority_of_openssls_own_making_is_taken(connect, tmp_path, key_usage)
 
 def test_every_python_verifies_alike():
     """Python 3.13 adds flags of its own to those that OpenSSL sets by default."""
-    context = verifying_context()
+    context = create_verifying_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert not context.verify_flags & ssl.VERIFY_X509_STRICT

@@ -46,7 +46,7 @@ def keygen(
     passphrase = _passphrase(passphrase_file, no_passphrase=no_passphrase)
     from bundler.trust import keys as trust  # noqa: PLC0415 - loads cryptography
 
-    pair = trust.generate_key(cast("trust.KeyFormat", kind))
+    pair = trust.generate_key(cast("trust.SigningAlgorithm", kind))
     private, public = trust.write_key_pair(prefix, pair, passphrase)
     if as_json:
         text.print_json(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bundler.errors import CertificateError, CertificateProblem
 from bundler.gocompat.quoting import quote
 from bundler.oci.json import timestamps
-from bundler.registry.errors import iterate_causes, speaks_plain_http
+from bundler.registry.errors import is_plain_http, iterate_causes
 
 if TYPE_CHECKING:
     from bundler.errors import BundlerError, CertificateSummary, HttpExchange
@@ -77,7 +77,7 @@ def _describe_cause(error: BundlerError, host: str) -> str:
                 return f"dial tcp: lookup {name}{_describe_name_server()}: {problem}"
             case CertificateError():
                 return f"tls: failed to verify certificate: x509: {_describe_certificate(cause)}"
-            case ssl.SSLError() if speaks_plain_http(cause):
+            case ssl.SSLError() if is_plain_http(cause):
                 return "http: server gave HTTP response to HTTPS client"
             case ssl.SSLError():
                 return f"remote error: tls: {(cause.reason or 'handshake failure').lower()}"

@@ -1,7 +1,7 @@
 """Convert manifests, configs and indexes between Docker's and OCI's formats.
 
-The bytes equal those of the containers/image library, which most tools use, so that all of them
-create the same digests. Members that the new format does not have are dropped.
+The bytes equal those of the containers/image library, which most tools use, so that every tool
+computes the same digests. Members that the new format does not have are dropped.
 
     Docker config ──to_oci_config──▶ OCI config ──to_docker_config──▶ the same bytes
     manifest ──to_oci_manifest, to_docker_manifest, replace_layers──▶ with converted layers
@@ -45,7 +45,7 @@ def to_oci_config(raw: bytes, *, subject: str) -> bytes:
 
 
 def to_docker_config(raw: bytes, *, subject: str) -> bytes:
-    """Convert an OCI config to a Docker config: the bytes are the same.
+    """Convert an OCI config to a Docker config; the bytes are the same.
 
     Every member of an OCI config has the same meaning in a Docker config.
 
@@ -68,17 +68,17 @@ def to_oci_manifest(
         layers: the converted layers, in their order, with their new media types.
 
     Raises:
-        CannotConvertError: OCI manifests have no layers of such a type.
+        CannotConvertError: an OCI manifest cannot list layers of this type.
     """
-    if isinstance(manifest, Schema1):
-        entries = list(layers)
-    elif manifest.media_type == media_types.OCI_MANIFEST:
-        return _edit_oci_manifest(manifest, config, layers)
-    else:
-        entries = [
-            _drop_inherited_annotations(layer, old)
-            for layer, old in zip(layers, manifest.layers, strict=True)
-        ]
+    entries = list(layers)
+    if not isinstance(manifest, Schema1):
+        if manifest.media_type == media_types.OCI_MANIFEST:
+            return _edit_oci_manifest(manifest, config, layers)
+        entries = [replace(layer, artifact_type=None, platform=None) for layer in layers]
+        for position, old in enumerate(manifest.layers):
+            # Docker manifests do not specify annotations; only new ones are kept.
+            if entries[position].annotations == old.annotations:
+                entries[position] = replace(entries[position], annotations={})
     _check_layers(layers, media_types.OCI_LAYERS, "an OCI manifest")
     return json_encoding.dumps(
         {
@@ -113,7 +113,7 @@ def replace_layers(
     """Create a manifest in the same format with another config and other layers.
 
     Raises:
-        CannotConvertError: the format has no layers of such a type.
+        CannotConvertError: the format cannot list layers of this type.
     """
     if manifest.media_type == media_types.OCI_MANIFEST:
         return _edit_oci_manifest(manifest, config, layers)
@@ -123,10 +123,22 @@ def replace_layers(
 def to_oci_index(index: Index, children: Sequence[Descriptor]) -> bytes:
     """Create the OCI index of ``children``, the converted entries of ``index`` in their order.
 
-    Of a Docker list only the platforms are kept.
+    Entries of a Docker list keep only their platforms.
     """
     if index.media_type == media_types.OCI_INDEX:
-        return _edit_oci_index(index, children)
+        value: dict[str, Any] = json.loads(index.raw)
+        return json_encoding.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": media_types.OCI_INDEX,
+                **_select_present(value, "artifactType"),
+                "manifests": [
+                    _encode_oci(child, old)
+                    for child, old in zip(children, value["manifests"], strict=True)
+                ],
+                **_encode_subject_and_annotations(index, value),
+            }
+        )
     entries = [
         replace(child, annotations={}, artifact_type=None, platform=child.platform or _NO_PLATFORM)
         for child in children
@@ -146,14 +158,23 @@ def to_docker_list(index: Index, children: Sequence[Descriptor]) -> bytes:
     Raises:
         CannotConvertError: an entry of an OCI index has no platform.
     """
-    default: Platform | None = None
-    features: Sequence[dict[str, Any]] = [{} for _ in children]
-    if index.media_type == media_types.DOCKER_LIST:
-        default, features = _NO_PLATFORM, _read_docker_features(index)
-    entries = [
-        _encode_docker(child) | {"platform": _encode_platform(child, default) | more}
-        for child, more in zip(children, features, strict=True)
-    ]
+    from_docker = index.media_type == media_types.DOCKER_LIST
+    entries: list[dict[str, Any]] = []
+    old_entries = json.loads(index.raw)["manifests"]
+    for position, (child, old) in enumerate(zip(children, old_entries, strict=True)):
+        platform = child.platform or (_NO_PLATFORM if from_docker else None)
+        if platform is None:
+            raise CannotConvertError(
+                f"entry {child.digest} of the index cannot be listed in a Docker manifest list",
+                reason="it has no platform",
+                hint="select images with --platform, or keep the OCI format",
+            )
+        members = platform.to_json()
+        if from_docker:  # only Docker's platforms have features
+            table = Table(old.get("platform") or {}, f"manifests[{position}]: platform")
+            features = table.texts("features")
+            members |= {"features": list(features)} if features else {}
+        entries.append(_encode_docker(child) | {"platform": members})
     return json_encoding.dumps(
         {"schemaVersion": 2, "mediaType": media_types.DOCKER_LIST, "manifests": entries}
     )
@@ -162,33 +183,17 @@ def to_docker_list(index: Index, children: Sequence[Descriptor]) -> bytes:
 def _edit_oci_manifest(
     manifest: ImageManifest, config: Descriptor, layers: Sequence[Descriptor]
 ) -> bytes:
-    """Keep the members that OCI specifies for a manifest and for a layer."""
+    """Create the manifest with the new config and layers; keep its members that OCI specifies."""
     value: dict[str, Any] = json.loads(manifest.raw)
-    kept = value["config"] if config == manifest.config else {}
+    old_config = value["config"] if config == manifest.config else {}
     entries = [replace(layer, platform=None, artifact_type=None) for layer in layers]
     return json_encoding.dumps(
         {
             "schemaVersion": 2,
             **_select_present(value, "mediaType", "artifactType"),
-            "config": _encode_oci(config, kept),
+            "config": _encode_oci(config, old_config),
             "layers": [_encode_oci(entry) for entry in entries],
             **_encode_subject_and_annotations(manifest, value),
-        }
-    )
-
-
-def _edit_oci_index(index: Index, children: Sequence[Descriptor]) -> bytes:
-    value: dict[str, Any] = json.loads(index.raw)
-    return json_encoding.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": media_types.OCI_INDEX,
-            **_select_present(value, "artifactType"),
-            "manifests": [
-                _encode_oci(child, old)
-                for child, old in zip(children, value["manifests"], strict=True)
-            ],
-            **_encode_subject_and_annotations(index, value),
         }
     )
 
@@ -220,40 +225,12 @@ def _encode_docker(descriptor: Descriptor) -> dict[str, Any]:
     return value | ({"urls": list(descriptor.urls)} if descriptor.urls else {})
 
 
-def _encode_platform(child: Descriptor, default: Platform | None) -> dict[str, Any]:
-    platform = child.platform or default
-    if platform is None:
-        raise CannotConvertError(
-            f"the index's entry {child.digest} cannot be in a Docker list",
-            reason="it names no platform",
-            hint="select images with --platform, or keep the OCI format",
-        )
-    return platform.to_json()
-
-
-def _read_docker_features(index: Index) -> list[dict[str, Any]]:
-    """Return the member that only Docker's platforms have, for each entry."""
-    found: list[dict[str, Any]] = []
-    for position, item in enumerate(json.loads(index.raw)["manifests"]):
-        platform = Table(item.get("platform") or {}, f"manifests[{position}]: platform")
-        features = platform.texts("features")
-        found.append({"features": list(features)} if features else {})
-    return found
-
-
-def _drop_inherited_annotations(layer: Descriptor, old: Descriptor) -> Descriptor:
-    """Drop annotations that the layer had in the Docker manifest, which specifies none."""
-    if layer.annotations == old.annotations:
-        return replace(layer, annotations={}, artifact_type=None, platform=None)
-    return replace(layer, artifact_type=None, platform=None)
-
-
 def _check_layers(layers: Sequence[Descriptor], known: Collection[str], format_name: str) -> None:
     for layer in layers:
         if layer.media_type not in known:
             raise CannotConvertError(
-                f"layer {layer.digest}: {layer.media_type} cannot be in {format_name}",
-                reason="that format has no such layers",
+                f"layer {layer.digest}: {layer.media_type} cannot be listed in {format_name}",
+                reason="that format does not have this layer type",
             )
 
 

@@ -19,9 +19,9 @@ _DIGEST = re.compile(r"sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
-    """``algorithm:hex`` with sha256 or sha512 and lower-case hex of the right length.
+    """``algorithm:hex``, where the algorithm is sha256 or sha512 and the hex is in lower case.
 
-    Paths and URLs are built from values of this type only, never from untrusted text.
+    Paths and URLs are built only from values of this type, never from untrusted text.
 
     Raises:
         MalformedError: the text is not such a digest.
@@ -64,7 +64,7 @@ class Digest:
         if got != self:
             raise DigestMismatchError(subject, expected=self.text, got=got.text)
 
-    def hasher(self) -> _Hash:
+    def new_hasher(self) -> _Hash:
         """Create a hash object for this digest's algorithm."""
         return new_hasher(self.algorithm)
 

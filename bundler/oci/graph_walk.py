@@ -27,10 +27,14 @@ def walk(
 ) -> Iterator[Visit]:
     """Walk depth first, parents before children, in the order in which manifests list them.
 
-    Content that several manifests list is visited as often, but ``list_children`` is called only
-    once for each digest of a manifest, so the work is proportional to the size of the manifests.
-    It returns the children of a manifest (see ``manifest.children``), or nothing for a manifest
-    that is absent or not to be followed; its errors end the walk.
+    Content listed by several manifests is visited once for each of them, but ``list_children`` is
+    called only once for each manifest digest, so the work is proportional to the size of the
+    manifests.
+
+    Args:
+        roots: the manifests and indexes where the walk begins.
+        list_children: returns the children of a manifest, as ``manifest.list_children`` does, or
+            an empty sequence if the walk must not descend into it; an exception ends the walk.
     """
     pending = [Visit(root, "manifest", 0) for root in roots][::-1]
     followed: set[Digest] = set()

@@ -1,8 +1,8 @@
 """The configuration of a container image.
 
-``parse`` reads what the program itself needs. ``parse_struct`` reads all that the specification
-defines, for output; other members are dropped, as by every program that decodes a config into the
-specification's Go types.
+``parse`` reads the members that the program uses. ``parse_struct`` reads all members that the
+specification defines, for output; it drops other members, as does every program that decodes a
+config into the specification's Go types.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
 https://github.com/opencontainers/image-spec/blob/v1.1.1/specs-go/v1/config.go
@@ -23,7 +23,7 @@ from bundler.oci.platform import Platform
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """The members of a config that the program uses."""
+    """The members of an image config that the program uses."""
 
     platform: Platform
     diff_ids: tuple[Digest, ...]
@@ -78,36 +78,36 @@ def parse_struct(raw: bytes, *, subject: str) -> tuple[Struct, str]:
 
 
 _HEAD: Fields = (
-    Field("Created", "created", go_struct.time_pointer, omit_empty=True),
-    Field("Author", "author", go_struct.text, omit_empty=True),
+    Field("Created", "created", go_struct.read_time_pointer, omit_empty=True),
+    Field("Author", "author", go_struct.read_string, omit_empty=True),
 )
 _PLATFORM: Fields = (
-    Field("Architecture", "architecture", go_struct.text),
-    Field("OS", "os", go_struct.text),
-    Field("OSVersion", "os.version", go_struct.text, omit_empty=True),
-    Field("OSFeatures", "os.features", go_struct.texts, omit_empty=True),
-    Field("Variant", "variant", go_struct.text, omit_empty=True),
+    Field("Architecture", "architecture", go_struct.read_string),
+    Field("OS", "os", go_struct.read_string),
+    Field("OSVersion", "os.version", go_struct.read_string, omit_empty=True),
+    Field("OSFeatures", "os.features", go_struct.read_strings, omit_empty=True),
+    Field("Variant", "variant", go_struct.read_string, omit_empty=True),
 )
 _CONFIG: Fields = (
-    Field("User", "User", go_struct.text, omit_empty=True),
-    Field("ExposedPorts", "ExposedPorts", go_struct.text_set, omit_empty=True),
-    Field("Env", "Env", go_struct.texts, omit_empty=True),
-    Field("Entrypoint", "Entrypoint", go_struct.texts, omit_empty=True),
-    Field("Cmd", "Cmd", go_struct.texts, omit_empty=True),
-    Field("Volumes", "Volumes", go_struct.text_set, omit_empty=True),
-    Field("WorkingDir", "WorkingDir", go_struct.text, omit_empty=True),
-    Field("Labels", "Labels", go_struct.text_map, omit_empty=True),
-    Field("StopSignal", "StopSignal", go_struct.text, omit_empty=True),
-    Field("ArgsEscaped", "ArgsEscaped", go_struct.flag, omit_empty=True),
+    Field("User", "User", go_struct.read_string, omit_empty=True),
+    Field("ExposedPorts", "ExposedPorts", go_struct.read_string_set, omit_empty=True),
+    Field("Env", "Env", go_struct.read_strings, omit_empty=True),
+    Field("Entrypoint", "Entrypoint", go_struct.read_strings, omit_empty=True),
+    Field("Cmd", "Cmd", go_struct.read_strings, omit_empty=True),
+    Field("Volumes", "Volumes", go_struct.read_string_set, omit_empty=True),
+    Field("WorkingDir", "WorkingDir", go_struct.read_string, omit_empty=True),
+    Field("Labels", "Labels", go_struct.read_string_map, omit_empty=True),
+    Field("StopSignal", "StopSignal", go_struct.read_string, omit_empty=True),
+    Field("ArgsEscaped", "ArgsEscaped", go_struct.read_bool, omit_empty=True),
 )
 _ROOTFS: Fields = (
-    Field("Type", "type", go_struct.text),
-    Field("DiffIDs", "diff_ids", go_struct.texts),
+    Field("Type", "type", go_struct.read_string),
+    Field("DiffIDs", "diff_ids", go_struct.read_strings),
 )
 _HISTORY: Fields = (
-    Field("Created", "created", go_struct.time_pointer, omit_empty=True),
-    Field("CreatedBy", "created_by", go_struct.text, omit_empty=True),
-    Field("Author", "author", go_struct.text, omit_empty=True),
-    Field("Comment", "comment", go_struct.text, omit_empty=True),
-    Field("EmptyLayer", "empty_layer", go_struct.flag, omit_empty=True),
+    Field("Created", "created", go_struct.read_time_pointer, omit_empty=True),
+    Field("CreatedBy", "created_by", go_struct.read_string, omit_empty=True),
+    Field("Author", "author", go_struct.read_string, omit_empty=True),
+    Field("Comment", "comment", go_struct.read_string, omit_empty=True),
+    Field("EmptyLayer", "empty_layer", go_struct.read_bool, omit_empty=True),
 )

@@ -28,24 +28,26 @@ from bundler.oci.json.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-MARK_FILE = "oci-layout"
+LAYOUT_FILE = "oci-layout"
 INDEX_FILE = "index.json"
-MARK = b'{"imageLayoutVersion":"1.0.0"}'
-MAX_MARK = 64 * 1024
+LAYOUT_FILE_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
+MAX_LAYOUT_FILE = 64 * 1024
 MAX_INDEX = 16 * 1024 * 1024
-_SHOWN_NAMES = 20
+_MAX_NAMES = 20
 
 
-def check_mark(raw: bytes, subject: str) -> None:
+def check_layout_file(raw: bytes, subject: str) -> None:
     """Check the content of ``oci-layout``.
 
     Raises:
-        MalformedError: it does not record a version.
-        UnsupportedError: the version is unknown.
+        MalformedError: it does not specify a layout version.
+        UnsupportedError: the version is not supported.
     """
-    version = Table.parse(raw, subject, limit=MAX_MARK).text("imageLayoutVersion")
+    version = Table.parse(raw, subject, limit=MAX_LAYOUT_FILE).text("imageLayoutVersion")
     if version.partition(".")[0] != "1":
-        raise UnsupportedError(f"{subject}: version {version[:40]!r} of the layout, expected 1.0.0")
+        raise UnsupportedError(
+            f"{subject}: unsupported layout version (expected 1.0.0, got {version[:40]!r})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +100,32 @@ class LayoutIndex:
 
         Raises:
             NoSuchImageError: no root has that name.
-            AmbiguousImageError: several roots, and no name.
-            IndexOutOfRangeError: no entry is in that place.
+            AmbiguousImageError: ``name`` is None, and there are several roots.
+            IndexOutOfRangeError: ``N`` is past the last entry.
             NotFoundError: the layout is empty.
-            MalformedError: one name for several roots.
+            MalformedError: several roots have that name.
         """
         if name is None:
-            return self._get_only()
+            if not self.entries:
+                raise NotFoundError(f"{self.subject}: the layout contains no image")
+            if len({item.digest for item in self.entries}) > 1:
+                raise AmbiguousImageError(
+                    self.subject, len(self.entries), hint=self._describe_entries()
+                )
+            return self.entries[0]
         if name.startswith("@"):
-            return self._get_at(name)
+            number = name.removeprefix("@")
+            if not (number.isascii() and number.isdigit() and len(number) < 10):
+                raise NotFoundError(f"{self.subject}: {name[:40]!r} is not a position such as @0")
+            if int(number) >= len(self.entries):
+                raise IndexOutOfRangeError(self.subject, index=int(number), count=len(self.entries))
+            return self.entries[int(number)]
         for annotation in (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME):
             found = [item for item in self.entries if item.annotations.get(annotation) == name]
             if len({item.digest for item in found}) > 1:
                 raise MalformedError(
                     f"{self.subject}: {name!r} is the name of {len(found)} images",
-                    hint="specify an image by its position: :@0 is the first",
+                    hint="specify the image by its position: :@0 is the first",
                 )
             if found:
                 return found[0]
@@ -127,7 +140,7 @@ class LayoutIndex:
             ConflictError: two of ``entries`` have the same name and different digests.
         """
         new: dict[str, Descriptor] = {}
-        placed: set[str] = set()
+        added: set[str] = set()
         for entry in entries:
             key = get_name(entry) or entry.digest.text
             other = new.setdefault(key, entry)
@@ -141,16 +154,16 @@ class LayoutIndex:
             replacement = new.get(key)
             if replacement is None:
                 kept.append((raw, entry))
-            elif key not in placed:
-                placed.add(key)
+            elif key not in added:
+                added.add(key)
                 kept.append((replacement.to_json(), replacement))
-        kept += [(entry.to_json(), entry) for key, entry in new.items() if key not in placed]
+        kept += [(entry.to_json(), entry) for key, entry in new.items() if key not in added]
         return self._replace_entries(kept)
 
-    def without(self, unwanted: Callable[[Descriptor], bool]) -> LayoutIndex:
-        """Return the index without the entries for which ``unwanted`` returns True."""
+    def without(self, predicate: Callable[[Descriptor], bool]) -> LayoutIndex:
+        """Return the index without the entries for which ``predicate`` returns True."""
         pairs = zip(self.raw_entries, self.entries, strict=True)
-        return self._replace_entries([(raw, entry) for raw, entry in pairs if not unwanted(entry)])
+        return self._replace_entries([(raw, entry) for raw, entry in pairs if not predicate(entry)])
 
     def encode(self) -> bytes:
         """Return the document's bytes as containers/image writes them."""
@@ -165,26 +178,9 @@ class LayoutIndex:
             entries=tuple(entry for _, entry in kept),
         )
 
-    def _get_only(self) -> Descriptor:
-        if not self.entries:
-            raise NotFoundError(f"{self.subject}: it contains no image")
-        if len({item.digest for item in self.entries}) > 1:
-            raise AmbiguousImageError(
-                self.subject, len(self.entries), hint=self._describe_entries()
-            )
-        return self.entries[0]
-
-    def _get_at(self, position: str) -> Descriptor:
-        number = position.removeprefix("@")
-        if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise NotFoundError(f"{self.subject}: {position[:40]!r} is not a position such as @0")
-        if int(number) >= len(self.entries):
-            raise IndexOutOfRangeError(self.subject, index=int(number), count=len(self.entries))
-        return self.entries[int(number)]
-
     def _describe_entries(self) -> str:
         names = [get_name(entry) or f"@{index}" for index, entry in enumerate(self.entries)]
-        return f"it holds {shortlist(names, _SHOWN_NAMES) or 'nothing'}"
+        return f"it contains {shortlist(names, _MAX_NAMES) or 'no images'}"
 
 
 def create_entry(root: Descriptor, name: str | None, annotations: dict[str, str]) -> Descriptor:
@@ -195,7 +191,7 @@ def create_entry(root: Descriptor, name: str | None, annotations: dict[str, str]
 
 
 def get_name(entry: Descriptor) -> str | None:
-    """Return the name that an entry gives its root; None if unset."""
+    """Return the name of an entry, from its annotation; None if unset."""
     return entry.annotations.get(ANNOTATION_REF_NAME) or None
 
 

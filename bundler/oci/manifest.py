@@ -1,7 +1,7 @@
 """Manifests: an image or artifact (config and layers), or an index (other manifests).
 
-The bytes of a manifest are authoritative; parsed manifests are views of them. Digests are never
-computed of re-serialised documents, so unknown members are preserved.
+The bytes of a manifest are authoritative; parsed manifests are views of them. A digest is always
+computed from the original bytes, never from a document that was parsed and encoded again.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md
@@ -19,7 +19,7 @@ from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
-from bundler.oci.manifest_digest import manifest_digest
+from bundler.oci.manifest_digest import compute_manifest_digest
 from bundler.oci.schema1 import manifest as schema1
 from bundler.oci.schema1.manifest import Schema1
 
@@ -30,12 +30,12 @@ MAX_MANIFEST = strict.MAX_DOCUMENT
 MAX_CHILDREN = 10_000
 
 Kind = Literal["manifest", "config", "layer"]
-"""The kind of content, as its parent in the graph refers to it."""
+"""The role of content in the graph, which follows from where its parent lists it."""
 
 IndexMode = Literal["strip", "sparse", "all"]
-"""How to copy an index of which some platforms are selected: ``strip`` creates a smaller index
-with a new digest, ``sparse`` keeps the index although manifests are missing, ``all`` copies it
-whole."""
+"""How to copy an index if only some platforms are selected: ``strip`` creates a smaller index with
+a new digest, ``sparse`` copies the index unchanged without the manifests of other platforms,
+``all`` copies the index with all its manifests."""
 
 _IMAGE_FIELDS = ("config", "layers")
 _INDEX_FIELDS = ("manifests",)
@@ -58,7 +58,7 @@ class ImageManifest:
 
     @property
     def is_artifact(self) -> bool:
-        """Whether this is not a container image."""
+        """Whether the manifest describes an artifact other than a container image."""
         return self.config.media_type not in media_types.IMAGE_CONFIGS
 
 
@@ -82,7 +82,7 @@ def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> M
 
     Args:
         raw: the manifest's bytes.
-        media_type: the type that its descriptor or the registry announces; None if unknown.
+        media_type: the type according to its descriptor or the registry; None if unknown.
         subject: the manifest's name in messages.
 
     Raises:
@@ -94,32 +94,32 @@ def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> M
     table.refuse_other_case(_FIELDS)
     actual = _find_media_type(table, media_type)
     if actual in media_types.SCHEMA1:
-        _refuse(table, (*_IMAGE_FIELDS, *_INDEX_FIELDS), actual)
+        _refuse_members(table, (*_IMAGE_FIELDS, *_INDEX_FIELDS), actual)
         return schema1.parse(raw, actual, subject=subject)
     if table.integer("schemaVersion", 0) != 2:
         raise table.problem("schemaVersion is not 2")
     artifact_type = table.optional_text("artifactType")
-    referred = table.optional_table("subject")
-    about = None if referred is None else Descriptor.from_json(referred)
+    subject_table = table.optional_table("subject")
+    referred = None if subject_table is None else Descriptor.from_json(subject_table)
     annotations = table.text_map("annotations")
     if actual in media_types.INDEXES:
-        _refuse(table, (*_IMAGE_FIELDS, *_SCHEMA1_FIELDS), actual)
+        _refuse_members(table, (*_IMAGE_FIELDS, *_SCHEMA1_FIELDS), actual)
         manifests = _read_descriptors(table, "manifests")
-        return Index(raw, actual, manifests, artifact_type, about, annotations)
+        return Index(raw, actual, manifests, artifact_type, referred, annotations)
     if actual in media_types.IMAGE_MANIFESTS:
-        _refuse(table, (*_INDEX_FIELDS, *_SCHEMA1_FIELDS), actual)
+        _refuse_members(table, (*_INDEX_FIELDS, *_SCHEMA1_FIELDS), actual)
         config = table.optional_table("config")
         if config is None:
             raise table.problem("config is missing")
         layers = _read_descriptors(table, "layers")
         return ImageManifest(
-            raw, actual, Descriptor.from_json(config), layers, artifact_type, about, annotations
+            raw, actual, Descriptor.from_json(config), layers, artifact_type, referred, annotations
         )
     raise UnsupportedError(f"{subject}: {actual!r} is not the media type of a manifest")
 
 
 def list_children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
-    """Return the content that a manifest refers to, in its order, without its subject.
+    """Return the descriptors that a manifest lists, in its order, without its subject.
 
     The size of schema 1 layers is ``SIZE_UNKNOWN``.
     """
@@ -133,12 +133,12 @@ def list_children(parsed: Manifest) -> tuple[tuple[Descriptor, Kind], ...]:
 
 
 def get_child_kind(entry: Descriptor) -> Kind:
-    """Return the kind of an index entry: an index may list other content than manifests."""
+    """Return the kind of an index entry; an index may list content that is not a manifest."""
     return "manifest" if entry.media_type in media_types.MANIFESTS else "layer"
 
 
 def get_artifact_type(parsed: Manifest) -> str | None:
-    """Return the artifact type of a manifest, as a referrers list records it.
+    """Return the artifact type of a manifest, as the referrers API reports it.
 
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
     """
@@ -159,14 +159,14 @@ def verify(raw: bytes, descriptor: Descriptor, subject: str) -> None:
         raise SizeMismatchError(subject, expected=descriptor.size, got=str(len(raw)))
     if descriptor.media_type not in media_types.SCHEMA1:
         descriptor.digest.verify(raw, subject)
-    elif (got := manifest_digest(raw, subject=subject)) != descriptor.digest:
+    elif (got := compute_manifest_digest(raw, subject=subject)) != descriptor.digest:
         raise DigestMismatchError(subject, expected=descriptor.digest.text, got=got.text)
 
 
 def strip(index: Index, keep: Collection[Digest]) -> bytes:
-    """Return the bytes of an index with only the entries in ``keep``, otherwise unchanged.
+    """Return the bytes of an index without the entries whose digests are not in ``keep``.
 
-    The digest changes, so signatures of the old index do not apply to the new one.
+    The digest changes, so signatures of the original index do not apply to the result.
     """
     value: dict[str, Any] = json.loads(index.raw)
     value["manifests"] = [item for item in value["manifests"] if Digest(item["digest"]) in keep]
@@ -174,10 +174,10 @@ def strip(index: Index, keep: Collection[Digest]) -> bytes:
 
 
 def _find_media_type(table: Table, announced: str | None) -> str:
-    """Return the media type of a manifest, from its body or as it was announced.
+    """Return the media type that the body or the caller states, or else infer it from the members.
 
     Raises:
-        MalformedError: both exist and differ, or neither exists and the members are ambiguous.
+        MalformedError: the stated types differ, or none is stated and the members are ambiguous.
     """
     own = table.optional_text("mediaType")
     if announced is not None and own is not None and announced != own:
@@ -195,8 +195,8 @@ def _find_media_type(table: Table, announced: str | None) -> str:
     raise table.problem("neither an image manifest nor an index")
 
 
-def _refuse(table: Table, members: tuple[str, ...], media_type: str) -> None:
-    """Refuse members of another kind of manifest: other programs may parse it as that kind."""
+def _refuse_members(table: Table, members: tuple[str, ...], media_type: str) -> None:
+    """Refuse members of another manifest type, because other programs may parse it as that type."""
     for member in members:
         if member in table.value:
             raise table.problem(f"{media_type} must not have {member!r}")

@@ -1,8 +1,8 @@
 """The digest by which registries identify a manifest.
 
-For a signed manifest of Docker's schema 1 it is the digest of the signed content. The signatures
-record how many bytes of the document are signed and what followed these bytes before the
-signatures were inserted.
+The digest of a signed schema 1 manifest is the digest of its signed content, without the
+signatures. Each signature records how many bytes of the document it covers (``formatLength``) and
+the end of the signed content (``formatTail``), which follows those bytes.
 
 https://github.com/distribution/distribution/blob/v2.8.3/docs/spec/manifest-v2-1.md
 """
@@ -14,15 +14,14 @@ from bundler.oci import media_types
 from bundler.oci.digest import Digest
 from bundler.oci.json.table import Table
 
-_SCHEMA2_OR_OCI = media_types.IMAGE_MANIFESTS | media_types.INDEXES
 _MAX_SIGNATURES = 100
 
 
-def manifest_digest(raw: bytes, *, subject: str) -> Digest:
-    """Return the sha256 digest of a manifest; other content is hashed as it is.
+def compute_manifest_digest(raw: bytes, *, subject: str) -> Digest:
+    """Compute the sha256 digest of a manifest, or of any other content.
 
     Raises:
-        LimitError: larger or deeper than a manifest may be.
+        LimitError: the content is larger or deeper than allowed for a manifest.
         MalformedError: the signatures of a schema 1 manifest cannot be removed.
     """
     try:
@@ -32,33 +31,32 @@ def manifest_digest(raw: bytes, *, subject: str) -> Digest:
             raise
         return Digest.of(raw)
     signed = table.value.get("schemaVersion") == 1 and "signatures" in table
-    if not signed or table.value.get("mediaType") in _SCHEMA2_OR_OCI:
+    if not signed or table.value.get("mediaType") in media_types.BY_DIGEST:
         return Digest.of(raw)
     signatures = table.tables("signatures")
     if not 0 < len(signatures) <= _MAX_SIGNATURES:
         raise table.problem(
             f"{len(signatures)} signatures (expected 1 to {_MAX_SIGNATURES} in schema 1)"
         )
-    formats = set(map(_read_format, signatures))
+    formats: set[tuple[int, bytes]] = set()
+    for signature in signatures:
+        header = Table.parse(
+            signature.base64url("protected"), f"{signature.subject}: protected header"
+        )
+        formats.add((header.integer("formatLength"), header.base64url("formatTail")))
     if len(formats) > 1:
         raise table.problem("the signatures do not agree on the signed content")
     length, tail = formats.pop()
     if length > len(raw):
-        raise table.problem(f"the signatures sign {length:,} bytes, it has {len(raw):,}")
+        raise table.problem(f"formatLength exceeds the size ({length:,} of {len(raw):,} bytes)")
     return Digest.of(raw[:length] + tail)
 
 
 def has_digest(raw: bytes, digest: Digest) -> bool:
-    """Return whether ``digest`` is the digest of ``raw``, or its digest as a manifest."""
+    """Return whether ``digest`` is the digest of ``raw`` as a blob or as a manifest."""
     if digest.matches(raw):
         return True
     try:
-        return manifest_digest(raw, subject="manifest") == digest
+        return compute_manifest_digest(raw, subject="manifest") == digest
     except BundlerError:
         return False
-
-
-def _read_format(signature: Table) -> tuple[int, bytes]:
-    """Read the number of signed bytes of the document, and the bytes that end the content."""
-    header = Table.parse(signature.base64url("protected"), f"{signature.subject}: protected header")
-    return header.integer("formatLength"), header.base64url("formatTail")

@@ -36,7 +36,8 @@ DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyj
 IMAGE_MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
-BY_DIGEST = IMAGE_MANIFESTS | INDEXES  # whose digest is that of all their bytes
+BY_DIGEST = IMAGE_MANIFESTS | INDEXES
+"""The manifests whose digest covers all their bytes, unlike those of schema 1."""
 MANIFESTS = BY_DIGEST | SCHEMA1
 
 IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
@@ -52,7 +53,7 @@ FOREIGN_LAYERS = frozenset(
 )
 
 _Types = dict[str | None, str]
-"""Media types of the same kind of layer by compression; None: uncompressed."""
+"""Media types of one layer type by compression; None: uncompressed."""
 
 _DOCKER: tuple[_Types, ...] = (
     {None: DOCKER_LAYER, "gzip": DOCKER_LAYER_GZIP},
@@ -95,7 +96,7 @@ def parse_content_type(content_type: str) -> str:
 
 
 def is_foreign(media_type: str, urls: Collection[str]) -> bool:
-    """Return whether a layer may be absent because its URLs name its location."""
+    """Return whether a layer may be absent because its ``urls`` state where to download it."""
     return media_type in FOREIGN_LAYERS and bool(urls)
 
 
@@ -108,7 +109,7 @@ def convert_layer_type(media_type: str, manifest_type: str, compression: str | N
         compression: the new compression; None: uncompressed.
 
     Raises:
-        CannotConvertError: the manifest format has no such layers.
+        CannotConvertError: the manifest format does not support such layers.
     """
     plain = media_type.removesuffix(_ENCRYPTED)
     algorithm = "zstd" if compression == "zstd:chunked" else compression
@@ -118,15 +119,15 @@ def convert_layer_type(media_type: str, manifest_type: str, compression: str | N
         types = oci if manifest_type == OCI_MANIFEST else docker
         if algorithm not in types:
             raise CannotConvertError(
-                f"a layer compressed by {algorithm} cannot be in a manifest {manifest_type}",
-                reason=f"{algorithm} compression is not supported there",
-                hint="ask for the format OCI, or for gzip" if algorithm in oci else None,
+                f"a layer compressed with {algorithm} cannot be listed in {manifest_type}",
+                reason=f"the format does not support {algorithm} compression",
+                hint="use the OCI format, or gzip compression" if algorithm in oci else None,
             )
         return types[algorithm]
     suffix = next((name for name in ("gzip", "zstd") if plain.endswith(name)), None)
     if manifest_type == OCI_MANIFEST and algorithm in (None, suffix):
         return plain
     raise CannotConvertError(
-        f"a layer of the type {media_type} cannot be converted",
-        reason=f"{manifest_type} has no such layers",
+        f"a layer of type {media_type} cannot be converted",
+        reason=f"{manifest_type} does not support this layer type",
     )

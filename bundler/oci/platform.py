@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FIELDS = ("architecture", "os", "os.version", "os.features", "variant")
 
-# A machine of a later variant also runs images for earlier ones.
+# Variants from latest to earliest: hardware of a later variant also runs images for earlier ones.
 _COMPATIBLE = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """``os/architecture[/variant]``, and the version and features that Windows images have."""
+    """``os/architecture[/variant]``, and the OS version and features of Windows images."""
 
     os: str
     architecture: str
@@ -43,7 +43,8 @@ class Platform:
         parts = text.split("/")
         if len(parts) not in (2, 3) or not all(_PART.fullmatch(part) for part in parts):
             raise UsageError(
-                f"{text!r} is not a platform", hint="write OS/ARCHITECTURE[/VARIANT]: linux/arm64"
+                f"{text!r} is not a platform",
+                hint="write OS/ARCHITECTURE[/VARIANT], for example linux/arm64",
             )
         return cls(parts[0], parts[1], parts[2] if len(parts) == 3 else None)
 
@@ -77,10 +78,18 @@ class Platform:
 def choose(requested: Platform, offered: Sequence[Platform | None]) -> int | None:
     """Return the index of the best platform for ``requested``; None if none is compatible.
 
-    The requested variant comes first, then the earlier variants it can run, then no variant. If no
-    variant is requested, no variant comes first, then the latest.
+    The order of preference is the requested variant, the earlier variants that it can run, and no
+    variant. If no variant is requested, it is no variant, and the variants from latest to earliest.
     """
-    for variant in _acceptable_variants(requested):
+    known = _COMPATIBLE.get(requested.architecture, ())
+    variants: tuple[str | None, ...]
+    if requested.variant is None:
+        variants = (None, *known)
+    elif requested.variant in known:
+        variants = (*known[known.index(requested.variant) :], None)
+    else:
+        variants = (requested.variant, None)
+    for variant in variants:
         for position, platform in enumerate(offered):
             if (
                 platform is not None
@@ -91,12 +100,3 @@ def choose(requested: Platform, offered: Sequence[Platform | None]) -> int | Non
             ):
                 return position
     return None
-
-
-def _acceptable_variants(requested: Platform) -> list[str | None]:
-    ladder = _COMPATIBLE.get(requested.architecture, ())
-    if requested.variant is None:
-        return [None, *ladder]
-    if requested.variant in ladder:
-        return [*ladder[ladder.index(requested.variant) :], None]
-    return [requested.variant, None]

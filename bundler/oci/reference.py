@@ -39,19 +39,24 @@ class ImageReference:
 
     @classmethod
     def parse(cls, text: str) -> ImageReference:
-        """Parse a reference; ``docker.io`` and ``library/`` are added as Docker does.
+        """Parse a reference, and add a missing ``docker.io`` and ``library/`` as Docker does.
 
-        A tag is added only by ``with_default_tag``.
+        A missing tag is added only by ``with_default_tag``.
 
         Raises:
             InvalidReferenceError: the text is not a reference.
         """
         if _HEX_ID.fullmatch(text):
             raise InvalidReferenceError(
-                f"{text}: 64 hexadecimal digits are an image id, not a name"
+                f"{text}: 64 hexadecimal digits are an image ID (expected a name)"
             )
         rest, at, digest_text = text.partition("@")
-        domain, path = _split_domain(rest)
+        domain, path = DEFAULT_DOMAIN, rest
+        first, slash, remainder = rest.partition("/")
+        if slash and (
+            any(char in first for char in ".:") or first == "localhost" or first != first.lower()
+        ):
+            domain, path = normalize_domain(first), remainder
         path, colon, tag = path.partition(":")
         if domain == DEFAULT_DOMAIN and "/" not in path:
             path = f"library/{path}"
@@ -88,11 +93,16 @@ def is_domain(text: str) -> bool:
     match = _DOMAIN.fullmatch(text)
     if match is None or len(text) > MAX_NAME or int(match["port"] or 0) > MAX_PORT:
         return False
-    return match["ipv6"] is None or _is_ipv6(match["ipv6"])
+    if match["ipv6"] is not None:
+        try:
+            IPv6Address(match["ipv6"])
+        except AddressValueError:
+            return False
+    return True
 
 
 def normalize_domain(host: str) -> str:
-    """Return the domain of the registry ``host[:port]``; Docker Hub has an obsolete name."""
+    """Replace the obsolete name of Docker Hub; return any other ``host[:port]`` unchanged."""
     return DEFAULT_DOMAIN if host == _OBSOLETE_DOMAIN else host
 
 
@@ -101,41 +111,23 @@ def is_repository_path(text: str) -> bool:
     return len(text) <= MAX_NAME and _PATH.fullmatch(text) is not None
 
 
-def _is_ipv6(text: str) -> bool:
-    try:
-        IPv6Address(text)
-    except AddressValueError:
-        return False
-    return True
-
-
-def _split_domain(name: str) -> tuple[str, str]:
-    first, slash, rest = name.partition("/")
-    is_domain_part = slash and (
-        any(char in first for char in ".:") or first == "localhost" or first != first.lower()
-    )
-    if not is_domain_part:
-        return DEFAULT_DOMAIN, name
-    return normalize_domain(first), rest
-
-
 def _check_parts(text: str, domain: str, path: str, tag: str | None) -> None:
-    shown = _redact(text)
     if not is_domain(domain):
-        raise _invalid(shown, f"{domain[:80]!r} is not a registry's host[:port]")
+        raise _create_error(text, f"{domain[:80]!r} is not the HOST[:PORT] of a registry")
     if _PATH.fullmatch(path) is None:
         if path != path.lower():
-            raise _invalid(shown, "a repository's name must be in lower case")
-        raise _invalid(shown, f"{path[:80]!r} is not a repository's name")
+            raise _create_error(text, "the repository name must be in lower case")
+        raise _create_error(text, f"{path[:80]!r} is not a repository name")
     if len(path) > MAX_NAME:
-        raise _invalid(shown, f"the name is longer than {MAX_NAME} characters")
+        raise _create_error(text, f"the repository name is longer than {MAX_NAME} characters")
     if tag is not None and _TAG.fullmatch(tag) is None:
-        raise _invalid(shown, f"{tag[:80]!r} is not a tag")
+        raise _create_error(text, f"{tag[:80]!r} is not a tag")
 
 
-def _invalid(shown: str, reason: str) -> InvalidReferenceError:
+def _create_error(text: str, problem: str) -> InvalidReferenceError:
     return InvalidReferenceError(
-        f"{shown}: {reason}", hint="write HOST[:PORT]/NAME:TAG, as in quay.io/org/app:1.0"
+        f"{_redact(text)}: {problem}",
+        hint="write HOST[:PORT]/NAME:TAG, for example quay.io/org/app:1.0",
     )
 
 
@@ -145,14 +137,14 @@ def _parse_digest(text: str, digest: str) -> Digest:
     except MalformedError as error:
         if "/" in digest:
             raise InvalidReferenceError(
-                f"{_redact(text)}: a reference holds no credentials and no path after '@'",
-                hint="give credentials with --creds, or log in",
+                f"{_redact(text)}: a reference must not contain credentials or a path after '@'",
+                hint="specify credentials with --creds, or log in",
             ) from None
-        raise _invalid(_redact(text), error.message) from None
+        raise _create_error(text, error.message) from None
 
 
 def _redact(text: str) -> str:
-    """Quote ``text`` for a message, without possible credentials before a host."""
+    """Quote ``text`` for a message, and redact possible credentials before a host."""
     front, at, rest = text.rpartition("@")
     if at and "/" in rest:
         scheme, separator, _ = front.rpartition("://")

@@ -1,8 +1,8 @@
-"""Select tags of a repository by names, version ranges, expressions, and as the newest few.
+"""Select tags of a repository by name, version range, regular expression and age.
 
-All conditions must hold. A tag is a version if it looks like ``7``, ``7.2``, ``v7.2.1`` or
-``7.2.1-rc1``: missing numbers are 0, a hyphen starts a pre-release, and an underscore starts build
-metadata, as Helm writes ``+`` in tags.
+A tag must meet all conditions. Tags such as ``7``, ``7.2``, ``v7.2.1`` and ``7.2.1-rc1`` are
+versions: missing numbers are 0, a hyphen starts a pre-release, and an underscore starts build
+metadata, because tags cannot contain ``+`` and Helm replaces it with an underscore.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bundler.gocompat.masterminds_semver import Constraint, Version
 from bundler.oci.reference import is_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 
 MAX_RANGE = 256
@@ -35,7 +35,7 @@ _ALTERNATIVE = re.compile(
 
 
 class Expression(Protocol):
-    """A regular expression of any syntax."""
+    """A compiled regular expression, in any syntax."""
 
     @property
     def pattern(self) -> str:
@@ -49,27 +49,27 @@ class Expression(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Latest:
-    """The ``count`` newest of the tags that fulfil the other conditions."""
+    """Limit the selection to the ``count`` newest of the tags that meet the other conditions."""
 
     count: int
     by: Literal["semver", "tag"] = "semver"
-    """semver: versions only, and pre-releases only if there are no others. tag: natural order, in
-    which 1.10 follows 1.9."""
+    """``semver``: only versions count, and pre-releases only if there is no other version;
+    ``tag``: the natural order, in which 1.10 follows 1.9."""
 
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """Conditions that the tags must all fulfil; without conditions every tag is selected."""
+    """Conditions that a tag must meet; without conditions, every tag is selected."""
 
     tags: tuple[str, ...] = ()
     semver: str | None = None
     """A range in the form that ``parse_range`` returns."""
     constraint: Constraint | None = None
-    """A range in the grammar of Masterminds."""
+    """A range in the grammar of Masterminds' semver library."""
     include: tuple[Expression, ...] = ()
-    """One of them must match in the tag."""
+    """At least one of these must match part of the tag."""
     exclude: tuple[Expression, ...] = ()
-    """None of them may match in the tag."""
+    """None of these may match any part of the tag."""
     latest: Latest | None = None
 
     @property
@@ -94,7 +94,7 @@ class Select:
 
 
 def parse_range(text: str) -> str:
-    """Return a version range in node-semver's grammar; a comma in ``text`` means a space.
+    """Parse a version range, and return it in node-semver's grammar; a comma counts as a space.
 
     https://github.com/npm/node-semver/tree/v7.6.3#ranges
 
@@ -106,63 +106,56 @@ def parse_range(text: str) -> str:
     spaced = text.replace(",", " ").replace("=>", ">=").replace("=<", "<=")
     alternatives = spaced.split("||")
     if not all(map(_ALTERNATIVE.fullmatch, alternatives)):
-        hint = "; leave versions out by regex.exclude" if "!=" in text else ""
+        hint = "; exclude versions with regex.exclude" if "!=" in text else ""
         raise UsageError(
-            f"{text!r} is not a range of versions such as '>=7.0 <8', '^1.2' or '~1.2.3'{hint}"
+            f"{text!r} is not a version range such as '>=7.0 <8', '^1.2' or '~1.2.3'{hint}"
         )
     return " || ".join(" ".join(part.split()) for part in alternatives)
 
 
 def choose(select: Select, offered: Iterable[str]) -> list[str]:
-    """Return the tags among ``offered`` that ``select`` selects, in natural order, each once.
+    """Return the selected tags among ``offered`` in natural order, without duplicates.
 
     Raises:
-        NotFoundError: a tag that is selected by name does not exist, or no tag is selected.
+        NotFoundError: a tag in ``select.tags`` does not exist, or no tag is selected.
     """
     existing = {tag for tag in offered if is_tag(tag)}
     absent = [tag for tag in select.tags if tag not in existing]
     if absent:
         raise NotFoundError(
-            f"no such tag: {', '.join(absent)} ({count(len(existing), 'tag')} seen)"
+            f"no such tag: {', '.join(absent)} (the repository has {count(len(existing), 'tag')})"
         )
-    chosen = [tag for tag in select.tags or existing if _matches(select, tag)]
+    chosen = [
+        tag
+        for tag in select.tags or existing
+        if not select.include or any(pattern.search(tag) for pattern in select.include)
+        if not any(pattern.search(tag) for pattern in select.exclude)
+    ]
     if select.semver is not None:
-        within = _create_test(select.semver)
-        chosen = [tag for tag in chosen if within(tag)]
+        import nodesemver  # noqa: PLC0415 - only a manifest with ranges needs it
+
+        accepted = nodesemver.make_range(select.semver, loose=True)
+        versions = ((tag, _parse_version(tag)) for tag in chosen)
+        chosen = [tag for tag, version in versions if version and accepted.test(str(version))]
     if select.constraint is not None:
         chosen = [tag for tag in chosen if select.constraint.allows(tag)]
     if select.latest is not None:
         chosen = _select_newest(chosen, select.latest)
     if not chosen:
-        raise NotFoundError(f"nothing matches {select} ({count(len(existing), 'tag')} seen)")
+        raise NotFoundError(
+            f"no tag matches {select} (the repository has {count(len(existing), 'tag')})"
+        )
     return sorted(set(chosen), key=natural_key)
 
 
 def natural_key(tag: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Return a sort key that compares digits as numbers: 1.9 comes before 1.10."""
+    """Return a sort key that compares runs of digits as numbers: 1.9 comes before 1.10."""
     parts = [
         (0, int(part), "") if at % 2 else (1, 0, part)
         for at, part in enumerate(_NUMBER.split(tag))
         if part
     ]
     return parts, tag
-
-
-def _matches(select: Select, tag: str) -> bool:
-    included = not select.include or any(pattern.search(tag) for pattern in select.include)
-    return included and not any(pattern.search(tag) for pattern in select.exclude)
-
-
-def _create_test(text: str) -> Callable[[str], bool]:
-    import nodesemver  # noqa: PLC0415 - only a manifest with ranges needs it
-
-    wanted = nodesemver.make_range(text, loose=True)
-
-    def within(tag: str) -> bool:
-        version = _parse_version(tag)
-        return version is not None and bool(wanted.test(str(version)))
-
-    return within
 
 
 def _select_newest(tags: list[str], latest: Latest) -> list[str]:
@@ -173,12 +166,12 @@ def _select_newest(tags: list[str], latest: Latest) -> list[str]:
 
     def key(pair: tuple[Version, str]) -> tuple[object, ...]:
         version, tag = pair
-        # Among equal versions the tag with more numbers is the newest: 1.2.0 after 1.2.
+        # Of equal versions, the tag with more numbers counts as newer: 1.2.0 follows 1.2.
         return version.precedence, version.written, natural_key(tag)
 
     return [tag for _, tag in sorted(stable or versions, key=key)[-latest.count :]]
 
 
 def _parse_version(tag: str) -> Version | None:
-    """Parse a tag as a version; build metadata follows an underscore."""
+    """Parse a tag as a version, without build metadata; None if it is not a version."""
     return Version.parse(tag.partition("_")[0])

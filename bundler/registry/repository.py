@@ -27,7 +27,7 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.manifest import MAX_MANIFEST, Index, parse
-from bundler.oci.manifest_digest import manifest_digest
+from bundler.oci.manifest_digest import compute_manifest_digest
 from bundler.oci.reference import is_repository_path, is_tag
 from bundler.registry import errors, pagination
 from bundler.registry.blob_stream import BlobStream
@@ -336,7 +336,7 @@ def _find_media_type(response: Response, raw: bytes, subject: str) -> str:
 def _compute_digest(raw: bytes, media_type: str, announced: Digest | None, subject: str) -> Digest:
     """Compute the digest of a manifest with the algorithm of the announced one."""
     if media_type in media_types.SCHEMA1:
-        return manifest_digest(raw, subject=subject)
+        return compute_manifest_digest(raw, subject=subject)
     return Digest.of(raw, "sha256" if announced is None else announced.algorithm)
 
 

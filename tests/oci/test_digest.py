@@ -55,7 +55,7 @@ def test_a_long_text_is_not_repeated_whole_in_the_message():
 
 def test_a_hasher_is_of_the_digests_own_algorithm():
     digest = Digest.of(b"data", "sha512")
-    hasher = digest.hasher()
+    hasher = digest.new_hasher()
     hasher.update(b"data")
     assert hasher.hexdigest() == digest.hex
     assert new_hasher("sha256").name == "sha256"

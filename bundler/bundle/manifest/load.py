@@ -238,7 +238,7 @@ def _read_registries(value: Value | None, context: YamlContext) -> dict[str, Reg
     registries = {}
     for host, settings in value.items() if isinstance(value, MappingNode) else ():
         if isinstance(value, MappingNode) and not is_domain(host):
-            text = f"{host[:80]!r} is not a registry's host[:port]"
+            text = f"{host[:80]!r} is not the HOST[:PORT] of a registry"
             context.findings.add(value.key_at[host], text)
         registries[normalize_domain(host)] = read_override(settings, context)
     return registries

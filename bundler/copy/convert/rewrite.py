@@ -11,7 +11,7 @@ from bundler.oci import conversion, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index
-from bundler.oci.manifest_digest import manifest_digest
+from bundler.oci.manifest_digest import compute_manifest_digest
 from bundler.oci.schema1 import manifest as schema1
 from bundler.oci.schema1.manifest import Schema1
 from bundler.ports import Node
@@ -95,7 +95,9 @@ class _Rewriter:
         new = item.descriptor
         if raw != item.raw:
             signed = media_type in media_types.SCHEMA1
-            new_digest = manifest_digest(raw, subject=self._label) if signed else Digest.of(raw)
+            new_digest = (
+                compute_manifest_digest(raw, subject=self._label) if signed else Digest.of(raw)
+            )
             new = replace(new, media_type=media_type, digest=new_digest, size=len(raw))
         self.replaced[digest] = new
         for child, kind in manifest.list_children(manifest.parse(raw, media_type)):

@@ -1,4 +1,4 @@
-"""Base64 without leniency: characters outside the alphabet are errors, not skipped.
+"""Strict base64: a character outside the alphabet is an error.
 
 https://www.rfc-editor.org/rfc/rfc4648.html
 """
@@ -18,19 +18,19 @@ _URL_ALPHABET = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 
 
 def encode(data: bytes | bytearray) -> str:
-    """Encode with padding (RFC 4648, section 4)."""
+    """Encode in base64 with padding (RFC 4648, section 4)."""
     return base64.b64encode(data).decode("ascii")
 
 
 def encode_url(data: bytes) -> str:
-    """Encode with the URL-safe alphabet and without padding (RFC 4648, section 5)."""
+    """Encode in base64url, without padding (RFC 4648, section 5)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 
 def decode(
     text: str | bytes, subject: str, *, error: Callable[[str], BundlerError] = MalformedError
 ) -> bytes:
-    """Decode text with padding (RFC 4648, section 4).
+    """Decode base64 with padding (RFC 4648, section 4).
 
     Raises:
         error: the text is not base64.
@@ -44,7 +44,7 @@ def decode(
 def decode_url(
     text: str, subject: str, *, error: Callable[[str], BundlerError] = MalformedError
 ) -> bytes:
-    """Decode text in the URL-safe alphabet, with or without padding (RFC 4648, section 5).
+    """Decode base64url, with or without padding (RFC 4648, section 5).
 
     Raises:
         error: the text is not base64url.

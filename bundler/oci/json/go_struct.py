@@ -1,4 +1,4 @@
-"""Read a JSON object into a struct the way Go decodes it: unknown members are dropped.
+"""Read a JSON object into a struct as Go's decoder does: unknown members are dropped.
 
 https://pkg.go.dev/encoding/json#Unmarshal
 """
@@ -21,7 +21,7 @@ from bundler.gocompat.values import (
 from bundler.oci.json.table import Table
 
 Read = Callable[[Table, str], Value]
-"""Reads the member with this key."""
+"""Reads the member with the given key."""
 
 
 class Field(NamedTuple):
@@ -53,17 +53,17 @@ def read_members(known: Fields, table: Table) -> tuple[StructField, ...]:
     )
 
 
-def text(table: Table, key: str) -> Value:
+def read_string(table: Table, key: str) -> Value:
     """Read a ``string``."""
     return table.optional_text(key) or ""
 
 
-def flag(table: Table, key: str) -> Value:
+def read_bool(table: Table, key: str) -> Value:
     """Read a ``bool``."""
     return table.flag(key, default=False)
 
 
-def number(table: Table, key: str) -> Value:
+def read_int(table: Table, key: str) -> Value:
     """Read an ``int64``."""
     value = table.value.get(key)
     if value is None:
@@ -73,7 +73,7 @@ def number(table: Table, key: str) -> Value:
     return value
 
 
-def time(table: Table, key: str) -> Value:
+def read_time(table: Table, key: str) -> Value:
     """Read a ``time.Time``."""
     value = table.value.get(key)
     if value is None:
@@ -83,28 +83,28 @@ def time(table: Table, key: str) -> Value:
     return Time.parse(value, f"{table.subject}: {key}")
 
 
-def time_pointer(table: Table, key: str) -> Value:
+def read_time_pointer(table: Table, key: str) -> Value:
     """Read a ``*time.Time``."""
-    return time(table, key) if key in table else NIL
+    return read_time(table, key) if key in table else NIL
 
 
-def texts(table: Table, key: str) -> Value:
+def read_strings(table: Table, key: str) -> Value:
     """Read a ``[]string``."""
     return list(table.texts(key)) if key in table else NIL_SLICE
 
 
-def text_or_texts(table: Table, key: str) -> Value:
+def read_string_or_strings(table: Table, key: str) -> Value:
     """Read a ``strslice.StrSlice``: a ``[]string`` that may be written as one string."""
     value = table.value.get(key)
-    return [value] if isinstance(value, str) else texts(table, key)
+    return [value] if isinstance(value, str) else read_strings(table, key)
 
 
-def text_map(table: Table, key: str) -> Value:
+def read_string_map(table: Table, key: str) -> Value:
     """Read a ``map[string]string``."""
     return dict(table.text_map(key)) if key in table else NIL_MAP
 
 
-def text_set(table: Table, key: str) -> Value:
+def read_string_set(table: Table, key: str) -> Value:
     """Read a ``map[string]struct{}``."""
     empty = Struct("struct {}", ())
     return dict.fromkeys(table.table(key).value, empty) if key in table else NIL_MAP

@@ -1,8 +1,8 @@
-"""Strict parser of untrusted JSON (RFC 8259, and I-JSON's rule on duplicate names).
+"""Strict parser of untrusted JSON (RFC 8259, with the ban on duplicate names of RFC 7493).
 
-Refused are documents that are too large or nested too deeply, text that is not UTF-8 or has a byte
-order mark, duplicate keys, NaN and infinities, numbers that other parsers may read differently, and
-unpaired surrogates.
+It refuses documents that are too large or nested too deeply, text that is not UTF-8 or begins with
+a byte order mark, duplicate keys, NaN and infinities, numbers that other parsers may read
+differently, and unpaired surrogates.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bundler.errors import LimitError, MalformedError
 
 MAX_DEPTH = 64
 MAX_INTEGER = 2**63 - 1
-MAX_DOCUMENT = 4 * 1024 * 1024  # what containers/image and registries allow a manifest
+MAX_DOCUMENT = 4 * 1024 * 1024  # the limit of containers/image and of registries
 
 JSON = dict[str, Any] | list[Any] | str | int | float | bool | None
 
@@ -41,10 +41,10 @@ def loads(raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUME
     try:
         value: JSON = json.loads(
             text,
-            object_pairs_hook=_unique,
+            object_pairs_hook=_build_object,
             parse_constant=_refuse_constant,
-            parse_int=_bounded_int,
-            parse_float=_finite_float,
+            parse_int=_parse_integer,
+            parse_float=_parse_float,
         )
     except _RefusedError as error:
         raise MalformedError(f"{subject}: {error}") from None
@@ -61,21 +61,23 @@ def load_object(
     """Parse a document whose top level must be an object, as ``loads`` does."""
     value = loads(raw, subject=subject, limit=limit)
     if not isinstance(value, dict):
-        raise MalformedError(f"{subject}: expected a JSON object, got {_kind(value)}")
+        names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+        got = names.get(type(value), "a number")
+        raise MalformedError(f"{subject}: expected a JSON object, got {got}")
     return value
 
 
 def dumps(value: JSON) -> bytes:
-    """Encode canonical JSON: sorted keys, no spaces, ASCII only, no numbers but integers."""
+    """Encode canonical JSON: sorted keys, no spaces, ASCII only, integers as the only numbers."""
     _refuse_floats(value)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 class _RefusedError(ValueError):
-    """Raised in the hooks of ``json``, to distinguish it from its own errors."""
+    """Raised by the hooks of ``json``, which distinguishes it from errors of ``json`` itself."""
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         seen: set[str] = set()
@@ -90,13 +92,13 @@ def _refuse_constant(name: str) -> None:
     raise _RefusedError(f"{name} is not a JSON number")
 
 
-def _bounded_int(text: str) -> int:
+def _parse_integer(text: str) -> int:
     if len(text) > 20 or not -MAX_INTEGER - 1 <= (value := int(text)) <= MAX_INTEGER:
         raise _RefusedError(f"the number {text[:40]} does not fit in 64 bits")
     return value
 
 
-def _finite_float(text: str) -> float:
+def _parse_float(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
         raise _RefusedError(f"the number {text[:40]} is out of range")
@@ -104,7 +106,7 @@ def _finite_float(text: str) -> float:
 
 
 def _check_depth(text: str, subject: str) -> None:
-    """Count brackets outside strings, before the recursive parser reads them."""
+    """Check the nesting depth by counting brackets, because the parser itself is recursive."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0
@@ -141,8 +143,3 @@ def _refuse_floats(value: JSON) -> None:
         value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     ):
         _refuse_floats(item)
-
-
-def _kind(value: JSON) -> str:
-    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")

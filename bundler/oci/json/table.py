@@ -1,7 +1,7 @@
-"""Cursor over an object of JSON or a table of TOML: typed reads whose errors name the member.
+"""Typed access to the members of a JSON object or a TOML table; an error names the member.
 
-A member that is null counts as absent. Integers are never negative: no format that this program
-reads has a negative number.
+A null member counts as absent. Negative integers are refused: none of the formats that this program
+reads has them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ T = TypeVar("T")
 class Table:
     """Members of one object, the subject of error messages, and the error to raise.
 
-    A method without a default raises ``error`` if the member is absent. The tables read from this
-    one inherit ``error`` and ``noun``.
+    A method raises ``error`` if the member has another type, or if it is absent and the method has
+    no default. Tables read from this one inherit ``error`` and ``noun``.
     """
 
     value: Mapping[str, Any] = field(repr=False)
@@ -42,7 +42,7 @@ class Table:
         error: Callable[[str], BundlerError] = MalformedError,
         noun: str = "object",
     ) -> Self:
-        """Create a cursor over a parsed value.
+        """Create a table from a parsed value.
 
         Raises:
             error: ``value`` is not an object.
@@ -57,7 +57,7 @@ class Table:
 
         Raises:
             LimitError: the document is larger or deeper than allowed.
-            MalformedError: the document is not strict JSON, or not an object.
+            MalformedError: the document is not strict JSON, or its top level is not an object.
         """
         return cls(strict.load_object(raw, subject=subject, limit=limit), subject)
 
@@ -169,13 +169,13 @@ class Table:
                 raise self.problem(f"the member {key!r} must be spelled {name!r}")
 
     def refuse_unknown(self, known: Collection[str]) -> None:
-        """Refuse a member that is not known."""
+        """Refuse every member whose name is not in ``known``."""
         for key in self.value:
             if key not in known:
                 raise self.problem(f"unknown key {key[:80]!r}")
 
     def problem(self, text: str) -> BundlerError:
-        """Create the error that reports a problem of this table."""
+        """Create the error for a problem with this table; the caller raises it."""
         return self.error(f"{self.subject}: {text}")
 
     def _read(self, key: str, kind: type[T], expected: str) -> T | None:

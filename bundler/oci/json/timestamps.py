@@ -19,7 +19,7 @@ _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 def format_utc(moment: datetime) -> str:
-    """Format a time, which has a time zone, in UTC to the second: ``2026-11-23T07:00:00Z``."""
+    """Format a time that has a time zone, in UTC to the second: ``2026-11-23T07:00:00Z``."""
     return format_with_offset(moment.astimezone(UTC))
 
 
@@ -39,10 +39,10 @@ def format_nanoseconds(nanoseconds: int) -> str:
 def parse_utc(
     text: str, subject: str, *, error: Callable[[str], BundlerError] = MalformedError
 ) -> datetime:
-    """Parse exactly the form of ``format_utc``.
+    """Parse a time in the form that ``format_utc`` writes; no other form is accepted.
 
     Raises:
-        error: another form, or a date that does not exist.
+        error: the text has another form, or the date does not exist.
     """
     if _UTC.fullmatch(text):
         try:

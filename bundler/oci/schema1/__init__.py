@@ -1,5 +1,5 @@
 """Docker image manifest version 2, schema 1.
 
-The manifest, the image config derived from it, and the signature inside it. Read ``manifest``
+Manifests, the image configs derived from them, and the signatures inside them. Read ``manifest``
 first.
 """

@@ -1,14 +1,14 @@
-"""Docker's image manifests of schema 1: no config, no sizes, one history entry for each layer.
+"""Docker image manifests of schema 1: no config, no sizes, one history entry for each layer.
 
-The ``v1Compatibility`` member of an entry is a JSON document in a string, which describes the
-layer; the topmost one is the image config. The document lists entries from top to bottom; here
-they are ordered from bottom to top.
+The ``v1Compatibility`` member of an entry is a JSON document in a string that describes the layer;
+the topmost one is the image config. The manifest lists its entries from top to bottom; this module
+orders them from bottom to top.
 
     parse(raw) ──▶ Schema1 ──to_config(…, diff_ids)──▶ a config of schema 2
     from_config(config of schema 2, …) ──▶ an unsigned manifest
 
-The signatures are made with unknown keys and are not verified. They are read only to find the
-signed content, whose digest identifies the manifest in registries.
+Signatures are made with unknown keys and are not verified. They are read only to find the signed
+content, because a registry identifies the manifest by the digest of that content.
 
 https://distribution.github.io/distribution/spec/manifest-v2-1/
 """
@@ -24,7 +24,7 @@ from bundler.gocompat import json_encoding, values
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
-from bundler.oci.manifest_digest import manifest_digest
+from bundler.oci.manifest_digest import compute_manifest_digest
 from bundler.oci.platform import Platform
 from bundler.oci.schema1 import config as docker_config
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MAX_LAYERS = 10_000
 
 EMPTY_LAYER = bytes.fromhex("1f8b080000096e8800ff621805a360148c5800080000ffff2eafb5ef00040000")
-"""The gzipped empty tar that Docker uses for layers without changes."""
+"""The empty tar archive, gzipped, that Docker uses for layers without changes."""
 EMPTY_LAYER_DIGEST = Digest(
     "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4"
 )
@@ -45,7 +45,7 @@ _ID = re.compile(r"[a-f0-9]{64}")
 _KNOWN = ("id", "parent", "throwaway", "created", "comment", "author", "container_config")
 _NOT_IN_CONFIG = ("id", "parent", "parent_id", "layer_id", "throwaway", "Size")
 _ZERO_TIME = "0001-01-01T00:00:00Z"
-_FIRST_PLAIN_VERSION = (1, 8, 3)
+_FIRST_COMPLETE_VERSION = (1, 8, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class Schema1:
     tag: str
     architecture: str
     blobs: tuple[Digest, ...]
-    """All layers from bottom to top, with repetitions."""
+    """All layers from bottom to top, including repeated ones."""
     entries: tuple[Schema1Entry, ...]
-    """The entries from bottom to top, without immediate repetitions."""
+    """The entries from bottom to top, without those that repeat the entry below them."""
     artifact_type: None = None
     subject: Descriptor | None = None
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -93,7 +93,7 @@ def parse(raw: bytes, media_type: str, *, subject: str) -> Schema1:
 
     Raises:
         LimitError: the manifest is larger, deeper or has more layers than allowed.
-        MalformedError: it is not such a manifest, or its signatures cannot be parsed.
+        MalformedError: it is not a schema 1 manifest, or its signatures cannot be parsed.
     """
     table = Table.parse(raw, subject)
     if table.integer("schemaVersion", 0) != 1:
@@ -107,7 +107,7 @@ def parse(raw: bytes, media_type: str, *, subject: str) -> Schema1:
     return Schema1(
         raw,
         media_type,
-        manifest_digest(raw, subject=subject),
+        compute_manifest_digest(raw, subject=subject),
         table.optional_text("name") or "",
         table.optional_text("tag") or "",
         table.optional_text("architecture") or "",
@@ -117,7 +117,7 @@ def parse(raw: bytes, media_type: str, *, subject: str) -> Schema1:
 
 
 def read_platform(manifest: Schema1, *, subject: str) -> Platform:
-    """Return the platform that the topmost history entry names.
+    """Return the platform according to the topmost history entry and the manifest.
 
     Raises:
         MalformedError: the entry is not a JSON object.
@@ -140,10 +140,10 @@ def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, subject: str) ->
     """
     if len(diff_ids) != len(manifest.layers):
         raise CannotConvertError(
-            f"{subject} cannot become an image of schema 2",
-            reason=f"it has {len(manifest.layers)} layers, but {len(diff_ids)} diff_ids",
+            f"{subject} cannot be converted to schema 2",
+            reason=f"got {len(diff_ids)} diff IDs (expected {len(manifest.layers)})",
         )
-    members = json_encoding.split(_complete_top(manifest, subject))
+    members = json_encoding.split(_read_config(manifest, subject))
     for key in _NOT_IN_CONFIG:
         members.pop(key, None)
     rootfs: dict[str, Any] = {"type": "layers"}
@@ -164,27 +164,33 @@ def from_config(
 
     Args:
         config: the image's config.
-        layers: its layers, gzipped or not compressed, from bottom to top.
-        name: the repository's path without a host; may be empty.
-        tag: may be empty.
+        layers: the digests of its layers, gzipped or uncompressed, from bottom to top.
+        name: the path of the repository without a host; may be empty.
+        tag: the tag; may be empty.
         subject: the image's name in messages.
 
     Raises:
         CannotConvertError: the history does not match the layers.
-        MalformedError: it is not an image config.
+        MalformedError: ``config`` is not an image config.
     """
     table = Table.parse(config, subject)
     history = [_read_history(item) for item in table.tables("history")]
-    _check_history(history, layers, subject)
+    described = sum(not item.get("empty_layer") for item in history)
+    if not history or described != len(layers):
+        problem = f"its history has {described} layers (expected {len(layers)})"
+        raise CannotConvertError(
+            f"{subject} cannot be converted to schema 1",
+            reason=problem if history else "it has no history",
+        )
     blobs = iter(layers)
     parent, top = "", ""
-    made: list[tuple[Digest, str]] = []
+    entries: list[tuple[Digest, str]] = []
     for item in history:
         parent, empty = top, bool(item.get("empty_layer"))
         blob = EMPTY_LAYER_DIGEST if empty else next(blobs)
         top = _compute_id(blob, parent)
-        made.append((blob, json_encoding.dumps(_create_v1(item, top, parent)).decode()))
-    blob = made[-1][0]
+        entries.append((blob, json_encoding.dumps(_create_v1(item, top, parent)).decode()))
+    blob = entries[-1][0]
     members = json_encoding.split(config)
     members.pop("rootfs", None)
     members.pop("history", None)
@@ -193,14 +199,14 @@ def from_config(
         members["parent"] = f'"{parent}"'
     if history[-1].get("empty_layer"):
         members["throwaway"] = "true"
-    made[-1] = (blob, json_encoding.join(members).decode())
+    entries[-1] = (blob, json_encoding.join(members).decode())
     return json_encoding.dumps(
         {
             "name": name,
             "tag": tag,
             "architecture": table.optional_text("architecture") or "",
-            "fsLayers": [{"blobSum": blob.text} for blob, _ in reversed(made)],
-            "history": [{"v1Compatibility": v1} for _, v1 in reversed(made)],
+            "fsLayers": [{"blobSum": blob.text} for blob, _ in reversed(entries)],
+            "history": [{"v1Compatibility": v1} for _, v1 in reversed(entries)],
             "schemaVersion": 1,
         }
     )
@@ -246,7 +252,7 @@ def _read_entry(layer: Table, item: Table) -> Schema1Entry:
 
 
 def _link_entries(entries: tuple[Schema1Entry, ...], subject: str) -> tuple[Schema1Entry, ...]:
-    """Check that each entry's parent is the one below it; drop immediate repetitions."""
+    """Check that each entry's parent is the entry below it; drop entries that repeat it."""
     if entries[0].parent:
         raise MalformedError(f"{subject}: the lowest layer has a parent")
     kept = [entries[0]]
@@ -266,7 +272,7 @@ def _link_entries(entries: tuple[Schema1Entry, ...], subject: str) -> tuple[Sche
 
 
 def _read_history(table: Table) -> dict[str, Any]:
-    """Return a history entry of a config with the members and the order of containers/image."""
+    """Return a config's history entry with its members in the order of containers/image."""
     created = table.value.get("created")
     if created is not None and not isinstance(created, str):
         raise table.problem("created is not a string")
@@ -282,47 +288,29 @@ def _read_history(table: Table) -> dict[str, Any]:
     return entry
 
 
-def _check_history(
-    history: Sequence[Mapping[str, Any]], layers: Sequence[Digest], subject: str
-) -> None:
-    described = sum(not item.get("empty_layer") for item in history)
-    if history and described == len(layers):
-        return
-    raise CannotConvertError(
-        f"{subject} cannot become an image of schema 1",
-        reason=f"its history has {described} layers (expected {len(layers)})"
-        if history
-        else "it has no history",
-    )
-
-
 def _create_v1(item: Mapping[str, Any], identity: str, parent: str) -> dict[str, Any]:
     """Create the ``v1Compatibility`` document of a layer below the top."""
     value = {"id": identity, "parent": parent, "comment": item.get("comment")}
-    made = {key: text for key, text in value.items() if text}
-    made["created"] = item["created"]
+    members = {key: text for key, text in value.items() if text}
+    members["created"] = item["created"]
     rest = {
         "container_config": {"Cmd": [item.get("created_by", "")]},
         "author": item.get("author"),
         "throwaway": item.get("empty_layer"),
     }
-    return made | {key: entry for key, entry in rest.items() if entry}
+    return members | {key: entry for key, entry in rest.items() if entry}
 
 
-def _complete_top(manifest: Schema1, subject: str) -> bytes:
-    """Return the topmost document; the oldest versions of Docker omitted empty members."""
+def _read_config(manifest: Schema1, subject: str) -> bytes:
+    """Return the topmost document, with the empty members that Docker before 1.8.3 omitted."""
     raw = manifest.entries[-1].v1.encode()
     table = Table.parse(raw, subject)
     version = table.optional_text("docker_version")
-    if version is None or _version(version) >= _FIRST_PLAIN_VERSION:
+    numbers = re.findall(r"\d{1,9}", (version or "").partition("-")[0])
+    if version is None or tuple(map(int, numbers)) >= _FIRST_COMPLETE_VERSION:
         return raw
     return json_encoding.dumps(values.to_plain(docker_config.parse(table)))
 
 
 def _compute_id(blob: Digest, *parts: str) -> str:
     return Digest.of(" ".join((blob.hex, *parts)).encode()).hex
-
-
-def _version(text: str) -> tuple[int, ...]:
-    numbers = re.findall(r"\d{1,9}", text.partition("-")[0])
-    return tuple(map(int, numbers))

@@ -1,7 +1,7 @@
-"""Sign a schema 1 manifest: registries accept only signed ones.
+"""Sign schema 1 manifests, because registries accept only signed ones.
 
-The key is created for one signature and discarded, as in all programs that still write schema 1:
-registries do not check who signed.
+The key is created for one signature and discarded, as in other programs that write schema 1:
+registries do not check whose key it is.
 
 https://distribution.github.io/distribution/spec/manifest-v2-1/#signed-manifests
 """
@@ -26,13 +26,13 @@ _KEY_ID_GROUP = 4
 
 
 def sign(payload: bytes) -> bytes:
-    """Insert a signature into the JSON object ``payload``, which must end with its brace.
+    """Return the manifest ``payload`` with a signature inserted before its last byte, a brace.
 
     The digest of the manifest remains the digest of ``payload``.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     protected = base64_strict.encode_url(
-        _json(
+        _encode_json(
             {
                 "formatLength": len(payload) - 1,
                 "formatTail": base64_strict.encode_url(payload[-1:]),
@@ -43,37 +43,33 @@ def sign(payload: bytes) -> bytes:
     signed = f"{protected}.{base64_strict.encode_url(payload)}".encode()
     r, s = decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))
     signature = {
-        "header": {"jwk": _public(key.public_key()), "alg": "ES256"},
-        "signature": base64_strict.encode_url(_number(r) + _number(s)),
+        "header": {"jwk": _encode_key(key.public_key()), "alg": "ES256"},
+        "signature": base64_strict.encode_url(_encode_number(r) + _encode_number(s)),
         "protected": protected,
     }
-    return payload[:-1] + b',"signatures":' + _json([signature]) + payload[-1:]
+    return payload[:-1] + b',"signatures":' + _encode_json([signature]) + payload[-1:]
 
 
-def _public(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
-    """Encode the key as a JSON Web Key, with the key id of Docker's libtrust."""
-    numbers = key.public_numbers()
-    return {
-        "crv": "P-256",
-        "kid": _key_id(key),
-        "kty": "EC",
-        "x": base64_strict.encode_url(_number(numbers.x)),
-        "y": base64_strict.encode_url(_number(numbers.y)),
-    }
-
-
-def _key_id(key: ec.EllipticCurvePublicKey) -> str:
+def _encode_key(key: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    """Encode a public key as a JSON Web Key, with the key ID of Docker's libtrust."""
     der = key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     text = base64.b32encode(hashlib.sha256(der).digest()[:_KEY_ID_BYTES]).decode()
     groups = (text[i : i + _KEY_ID_GROUP] for i in range(0, len(text), _KEY_ID_GROUP))
-    return ":".join(groups)
+    numbers = key.public_numbers()
+    return {
+        "crv": "P-256",
+        "kid": ":".join(groups),
+        "kty": "EC",
+        "x": base64_strict.encode_url(_encode_number(numbers.x)),
+        "y": base64_strict.encode_url(_encode_number(numbers.y)),
+    }
 
 
-def _number(value: int) -> bytes:
+def _encode_number(value: int) -> bytes:
     return value.to_bytes(_COORDINATE, "big")
 
 
-def _json(value: Any) -> bytes:  # noqa: ANN401 - what json.dumps takes
+def _encode_json(value: Any) -> bytes:  # noqa: ANN401 - any value that json.dumps accepts
     return json.dumps(value, separators=(",", ":")).encode()

@@ -18,7 +18,7 @@ from bundler.errors import LimitError, MalformedError, NotAnImageDirectoryError,
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import MAX_MANIFEST
-from bundler.oci.manifest_digest import manifest_digest
+from bundler.oci.manifest_digest import compute_manifest_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ def describe_root(root: bytes, path: Path) -> Descriptor:
         MalformedError, UnsupportedError: not a manifest.
     """
     media_type = manifest.parse(root, None, subject=str(path)).media_type
-    return Descriptor(media_type, manifest_digest(root, subject=str(path)), len(root))
+    return Descriptor(media_type, compute_manifest_digest(root, subject=str(path)), len(root))
 
 
 def check_reusable(directory: Directory) -> None:

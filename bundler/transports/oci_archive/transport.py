@@ -140,7 +140,7 @@ class OciArchiveDestination:
         """
         index = add_images(create_index(self._path), images, self.has)
         self._archive.add_bytes(image_layout.INDEX_FILE, index.encode())
-        self._archive.add_bytes(image_layout.MARK_FILE, image_layout.MARK)
+        self._archive.add_bytes(image_layout.LAYOUT_FILE, image_layout.LAYOUT_FILE_CONTENT)
         self._file.publish(self._archive.finish())
 
     def close(self) -> None:

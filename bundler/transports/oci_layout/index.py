@@ -41,9 +41,9 @@ def read_index_if_present(files: Files) -> LayoutIndex | None:
         LimitError, MalformedError, UnsupportedError: not a layout of a supported version.
     """
     names = files.list_names()
-    if image_layout.MARK_FILE in names:
-        mark = files.read(image_layout.MARK_FILE, limit=image_layout.MAX_MARK)
-        image_layout.check_mark(mark, str(files.path / image_layout.MARK_FILE))
+    if image_layout.LAYOUT_FILE in names:
+        mark = files.read(image_layout.LAYOUT_FILE, limit=image_layout.MAX_LAYOUT_FILE)
+        image_layout.check_layout_file(mark, str(files.path / image_layout.LAYOUT_FILE))
     if image_layout.INDEX_FILE not in names:
         return None
     raw = files.read(image_layout.INDEX_FILE, limit=image_layout.MAX_INDEX)

@@ -208,8 +208,10 @@ class LayoutDestination:
         atomic_write.sync_directory(self._root)
         for path in self._created:
             atomic_write.sync_directory(path.parent)
-        if self._root.get_size(image_layout.MARK_FILE) is None:
-            atomic_write.write_bytes_in(self._root, image_layout.MARK_FILE, image_layout.MARK)
+        if self._root.get_size(image_layout.LAYOUT_FILE) is None:
+            atomic_write.write_bytes_in(
+                self._root, image_layout.LAYOUT_FILE, image_layout.LAYOUT_FILE_CONTENT
+            )
 
     def _read_manifest(self, entry: Descriptor) -> bytes | None:
         try:

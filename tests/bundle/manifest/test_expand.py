@@ -91,7 +91,7 @@ def test_expressions_are_found_anywhere():
 
 
 def test_absent_tags_are_all_named():
-    with pytest.raises(NotFoundError, match=r"no such tag: a, c \(14 tags seen\)"):
+    with pytest.raises(NotFoundError, match=r"no such tag: a, c \(the repository has 14 tags\)"):
         choose(Select(tags=("a", "7.2", "c")), TAGS)
 
 
@@ -99,7 +99,7 @@ def test_a_selection_that_leaves_nothing_says_what_it_was():
     select = Select(semver=">=9 <10", exclude=patterns("-rc"))
     with pytest.raises(
         NotFoundError,
-        match=r"nothing matches semver '>=9 <10' and regex.exclude '-rc' \(14 tags seen\)",
+        match=r"no tag matches semver '>=9 <10' .* 14 tags",
     ):
         choose(select, TAGS)
 
@@ -236,8 +236,8 @@ def test_what_is_missing_in_several_repositories_is_named_at_once(meant):
             db=["8.0.0"],
         )
     assert str(caught.value).splitlines() == [
-        "m.yaml:2: quay.io/x/app: no such tag: 1, 2 (1 tag seen)",
-        "m.yaml:3: quay.io/x/db: nothing matches semver '>=9' (1 tag seen)",
+        "m.yaml:2: quay.io/x/app: no such tag: 1, 2 (the repository has 1 tag)",
+        "m.yaml:3: quay.io/x/db: no tag matches semver '>=9' (the repository has 1 tag)",
     ]
 
 

@@ -88,7 +88,7 @@ def test_mistakes_in_a_list_are_all_named(load):
     assert mistakes(load, "nginx\na:1 b:1\n  A:1\nc:1\n") == [
         ":1:1: nginx: no tag or digest; add one, or write repo: and select:",
         ":2:1: expected one reference in a line, got several words",
-        ":3:3: 'A:1': a repository's name must be in lower case",
+        ":3:3: 'A:1': the repository name must be in lower case",
     ]
 
 
@@ -157,7 +157,7 @@ def test_mistakes_in_a_skopeo_sync_file_are_all_named(load):
         ":2:3: unknown key `image-by-semver`; did you mean `images-by-semver`?",
         ":3:16: 'quay.io/a:-b': '-b' is not a tag",
         ":3:20: expected text, got a list",
-        ":3:26: 'quay.io/B': a repository's name must be in lower case",
+        ":3:26: 'quay.io/B': the repository name must be in lower case",
         ":3:36: expected a list of tags (an empty one means all), got 'latest'",
         ":4:28: '(' is not a regular expression",
         ":5:25: 'new' is not a constraint on versions",

@@ -181,7 +181,7 @@ def test_any_lock_survives_the_way_to_the_file_and_back(tmp_path_factory, images
         ("size: 1234", "size: many", ":12:9: `size`: expected a whole number, got 'many'"),
         ("size: 1234", "size: -1", ":12:9: `size`: expected at least 0, got '-1'"),
         (f"sha256:{'a' * 64}", "sha256:abc", "expected a digest such as sha256:"),
-        ("quay.io/x/app:1.10", "quay.io/X:1.10", ":9:3: 'quay.io/X:1.10': a repository's name"),
+        ("quay.io/x/app:1.10", "quay.io/X:1.10", ":9:3: 'quay.io/X:1.10': the repository name"),
         ("2026-01-31T", "2026-02-31T", ":9:3: time: '2026-02-31T"),
         ("  origin: m.yaml:3\n", "", ":9:3: `images`: `origin` is missing"),
     ],

@@ -40,7 +40,7 @@ def test_all_mistakes_are_reported_in_the_order_of_the_file(mistakes):
             "m.yaml:4:5: quay.io/prometheus/prometheus: no tag or digest; add one,"
             " or write repo: and select:"
         ),
-        "m.yaml:5:11: 'Nginx:1.27': a repository's name must be in lower case",
+        "m.yaml:5:11: 'Nginx:1.27': the repository name must be in lower case",
         "m.yaml:5:23: unknown key `platfroms`; did you mean `platforms`?",
         (
             "m.yaml:6:27: `platforms`: expected `all`, or a list of platforms such as linux/amd64,"
@@ -80,8 +80,8 @@ def test_a_key_named_by_mistake_is_not_shown(mistakes):
         ("images: [{repo: 'oci:a', select: {tags: [x]}}]", "expected a repository without tag"),
         ("images: [{repo: a, select: {tags: []}}]", "`tags`: the list is empty"),
         ("images: [{repo: a, select: {tags: [-x]}}]", "'-x' is not a tag"),
-        ("images: [{repo: a, select: {semver: new}}]", "'new' is not a range of versions"),
-        ("images: [{repo: a, select: {semver: '!=1'}}]", "leave versions out by regex.exclude"),
+        ("images: [{repo: a, select: {semver: new}}]", "'new' is not a version range"),
+        ("images: [{repo: a, select: {semver: '!=1'}}]", "exclude versions with regex.exclude"),
         ("images: [{repo: a, select: {latest: {}}}]", "`latest`: `count` is missing"),
         ("images: [{repo: a, select: {latest: {count: 0}}}]", "`count`: expected at least 1, got"),
         ("images: [{repo: a, select: {latest: {count: 1.5}}}]", "expected a whole number, got"),
@@ -116,7 +116,7 @@ def test_a_key_named_by_mistake_is_not_shown(mistakes):
         ),
         ("images: [a:1]\nrename: [{match: 'x', to: '{'}]", "braces are allowed only around"),
         ("images: [a:1]\nrename: [{match: '(?P<p>x)', to: '{p.q}'}]", "braces are allowed only"),
-        ("images: [a:1]\nregistries: {'bad host': {}}", "is not a registry's host[:port]"),
+        ("images: [a:1]\nregistries: {'bad host': {}}", "is not the HOST[:PORT] of a registry"),
         (
             "images: [a:1]\nregistries: {h: {tls: {plainHttp: yes}}}",
             "`plainHttp`: expected true or false, got 'yes'",

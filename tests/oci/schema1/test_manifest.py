@@ -90,7 +90,7 @@ def test_an_image_gets_its_config_back():
     assert [item.get("created_by") for item in value["history"]] == ["one", None, None]
     assert value["config"] == {"Labels": {"a": "<b>"}}
     assert not {"id", "parent", "throwaway"} & set(value)
-    with pytest.raises(CannotConvertError, match="2 layers, but 1 diff_ids"):
+    with pytest.raises(CannotConvertError, match="got 1 diff IDs"):
         schema1.to_config(parse(PAYLOAD), diff_ids[:1], subject="image")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def manifest_digest(file: Path, *, as_json: bool) -> None:
     """Print the digest by which registries identify the manifest in FILE (- for stdin)."""
     from bundler.cli.runtime.manifest_file import read_manifest  # noqa: PLC0415 - not for --help
-    from bundler.oci.manifest_digest import manifest_digest as digest_of  # noqa: PLC0415 - as above
+    from bundler.oci.manifest_digest import compute_manifest_digest as digest_of  # noqa: PLC0415 - as above
 
     raw, subject = read_manifest(file)
     digest = str(digest_of(raw, subject=subject))

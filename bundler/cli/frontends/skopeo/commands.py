@@ -146,7 +146,7 @@ def layers(context: CommandContext, line: CommandLine) -> None:
 def manifest_digest(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
     """Print the digest of a manifest in a file."""
     from bundler.cli.runtime.manifest_file import read_manifest  # noqa: PLC0415
-    from bundler.oci.manifest_digest import manifest_digest as digest_of  # noqa: PLC0415
+    from bundler.oci.manifest_digest import compute_manifest_digest as digest_of  # noqa: PLC0415
 
     raw, subject = read_manifest(Path(line.arguments[0]))
     text.print_line(str(digest_of(raw, subject=subject)))

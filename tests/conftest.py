@@ -1,4 +1,4 @@
-"""What every test can rely on: an empty environment, no network but loopback, no deadlines."""
+"""The environment of every test: no user configuration, no network except loopback."""
 
 from __future__ import annotations
 

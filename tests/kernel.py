@@ -1,9 +1,9 @@
-"""Rights that a test needs of the kernel: mounts, namespaces, owners, containers.
+"""Rights that a test needs from the kernel: mounts, namespaces, owners, containers.
 
 A test names its rights: ``@pytest.mark.kernel("mounts", "network namespaces")``; a marker without
-names stands for all of them. A test is left out, and listed at the end of the run, if the kernel or
-the rights of the user forbid one: in an unprivileged container, in a chroot, as a user other than
-root. With ``CI=true`` in the environment it fails instead. A missing program is never a reason.
+names means all of them. A test is skipped, and listed at the end of the run, if the kernel or the
+rights of the user forbid one: in an unprivileged container, in a chroot, as a user other than root.
+With ``CI=true`` in the environment it fails instead. A missing program is never a reason.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    """List the tests that were left out, after everything else but the line of counts."""
+    """List the skipped tests, after everything except the line of counts."""
     result = yield
     tests = defaultdict(list)
     for report in terminalreporter.stats.get("skipped", []):

@@ -1,4 +1,4 @@
-"""One flag stops all work."""
+"""Cancellation of a run."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ from bundler.cancel import Cancellation
 from bundler.errors import CancelledError
 
 
-def test_nothing_happens_until_it_is_requested():
-    stop = Cancellation()
-    stop.check()
-    stop.sleep(0)
-    assert not stop.requested
+def test_unrequested_cancellation_has_no_effect():
+    cancellation = Cancellation()
+    cancellation.check()
+    cancellation.sleep(0)
+    assert not cancellation.requested
 
 
-def test_a_request_raises_with_the_signals_status():
-    stop = Cancellation()
-    stop.request(15)
-    assert stop.requested
-    for act in (stop.check, lambda: stop.sleep(0), lambda: stop.sleep(100)):
+def test_requested_cancellation_raises_with_status_of_signal():
+    cancellation = Cancellation()
+    cancellation.request(15)
+    assert cancellation.requested
+    for act in (cancellation.check, lambda: cancellation.sleep(0), lambda: cancellation.sleep(100)):
         with pytest.raises(CancelledError) as caught:
             act()
         assert caught.value.status == 143
 
 
-def test_the_first_request_gives_the_status():
-    """Winding down requests a stop too, which must not hide the signal that began it."""
-    stop = Cancellation()
-    child = Cancellation(stop)
-    stop.request(15)
+def test_first_request_determines_status():
+    """The end of a run requests a cancellation too, which must not replace the signal."""
+    cancellation = Cancellation()
+    child = Cancellation(cancellation)
+    cancellation.request(15)
     child.request()
-    stop.request()
-    for each in (stop, child):
+    cancellation.request()
+    for each in (cancellation, child):
         with pytest.raises(CancelledError) as caught:
             each.check()
         assert caught.value.status == 143
 
 
-def test_a_sleeper_wakes_within_a_second():
-    stop = Cancellation()
-    threading.Timer(0.05, stop.request).start()
-    begun = time.monotonic()
+def test_request_ends_sleep_within_one_second():
+    cancellation = Cancellation()
+    threading.Timer(0.05, cancellation.request).start()
+    started = time.monotonic()
     with pytest.raises(CancelledError):
-        stop.sleep(60)
-    assert time.monotonic() - begun < 1
+        cancellation.sleep(60)
+    assert time.monotonic() - started < 1
 
 
-def test_sleep_takes_its_time():
-    begun = time.monotonic()
+def test_sleep_lasts_for_given_time():
+    started = time.monotonic()
     Cancellation().sleep(0.25)
-    assert 0.25 <= time.monotonic() - begun < 5
+    assert 0.25 <= time.monotonic() - started < 5
 
 
-def test_children_stop_with_their_parent_and_not_the_other_way():
+def test_request_applies_to_children_but_not_to_parent():
     parent = Cancellation()
     one, two = Cancellation(parent), Cancellation(parent)
     grandchild = Cancellation(one)
@@ -69,7 +69,7 @@ def test_children_stop_with_their_parent_and_not_the_other_way():
     assert two.requested
 
 
-def test_a_child_of_one_that_was_stopped_is_born_stopped():
+def test_child_of_requested_cancellation_is_requested():
     parent = Cancellation()
     parent.request(15)
     with pytest.raises(CancelledError) as caught:
@@ -77,21 +77,21 @@ def test_a_child_of_one_that_was_stopped_is_born_stopped():
     assert caught.value.status == 143
 
 
-def test_those_who_wait_elsewhere_are_told_at_once():
-    stop = Cancellation()
-    told = []
-    stop.on_request(lambda: told.append("early"))
-    stop.request()
-    stop.on_request(lambda: told.append("late"))
-    assert told == ["early", "late"]
+def test_callbacks_run_on_request():
+    cancellation = Cancellation()
+    calls = []
+    cancellation.on_request(lambda: calls.append("early"))
+    cancellation.request()
+    cancellation.on_request(lambda: calls.append("late"))
+    assert calls == ["early", "late"]
 
 
-def test_a_real_signal_ends_a_sleep_in_the_main_thread():
-    stop = Cancellation()
-    former = signal.signal(signal.SIGUSR1, lambda *_: stop.request(15))
+def test_signal_ends_sleep_in_main_thread():
+    cancellation = Cancellation()
+    former = signal.signal(signal.SIGUSR1, lambda *_: cancellation.request(15))
     try:
         threading.Timer(0.05, signal.raise_signal, [signal.SIGUSR1]).start()
         with pytest.raises(CancelledError):
-            stop.sleep(30)
+            cancellation.sleep(30)
     finally:
         signal.signal(signal.SIGUSR1, former)

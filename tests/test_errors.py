@@ -1,4 +1,4 @@
-"""Errors: each class says by its status what to do next, and each message is for people."""
+"""Each error class has its documented exit status, and each message is for people."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ STATUSES = {
 }  # fmt: skip
 
 
-def test_each_class_has_the_status_that_is_documented():
+def test_class_has_documented_exit_status():
     assert {cls.__name__: cls.exit_status for cls in CLASSES} == STATUSES
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_class_is_documented_with_its_fields_and_its_raisers(cls):
+def test_class_docstring_names_its_raisers(cls):
     assert cls.__doc__
     assert "Raised " in cls.__doc__ or cls is BundlerError
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_the_tree_at_the_top_of_the_module_is_complete(cls):
+def test_class_tree_in_module_docstring_is_complete(cls):
     (line,) = [line for line in errors.__doc__.splitlines() if f" {cls.__name__}" in f" {line}"]
     number = next((word for word in line.split() if word.strip(",").isdigit()), None)
     assert number is None or int(number.strip(",")) == cls.exit_status
 
 
-def test_text_is_the_message_and_a_hint_is_apart():
+def test_text_of_error_is_message_without_hint():
     error = BundlerError("what went wrong", hint="do this")
     assert (str(error), error.hint) == ("what went wrong", "do this")
 
@@ -91,23 +91,23 @@ def test_text_is_the_message_and_a_hint_is_apart():
         (errors.PartialError("2 failed", ["a", "b"]), "2 failed\na\nb"),
     ],
 )
-def test_a_message_names_what_was_expected_and_what_was_got(error, text):
+def test_message_states_expected_and_actual_value(error, text):
     assert str(error) == text
 
 
-def test_rate_limiting_is_temporary_and_tells_when_to_come_back():
+def test_rate_limited_error_is_temporary_and_has_retry_after():
     error = errors.RateLimitedError("slow down", retry_after=3)
     assert (error.temporary, error.retry_after, error.status) == (True, 3, 429)
     assert not errors.RegistryError("gone").temporary
 
 
 @pytest.mark.parametrize(("number", "status"), [(2, 130), (15, 143), (1, 129)])
-def test_a_stop_has_the_status_of_its_signal(number, status):
+def test_cancelled_error_has_status_of_signal(number, status):
     assert errors.CancelledError(signal_number=number).status == status
 
 
 @pytest.mark.parametrize("cls", [errors.DamagedBundleError, errors.PartialError])
-def test_findings_do_not_change_with_the_callers_list(cls):
+def test_findings_are_copied(cls):
     found = ["a"]
     error = cls("x", found)
     found.append("b")
@@ -130,7 +130,7 @@ HEAVY = {
         "bundler.ports, bundler.config.settings",
     ],
 )
-def test_importing_the_foundation_loads_nothing_heavy(modules):
+def test_basic_modules_import_no_heavy_modules(modules):
     program = f"import sys; before = set(sys.modules); import {modules}\n"
     program += "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
     found = subprocess.run(

@@ -1,4 +1,4 @@
-"""A test that needs a right which is denied is left out, listed at the end, and fails in CI."""
+"""A test whose right is denied is skipped, listed at the end, and fails in CI."""
 
 from __future__ import annotations
 
@@ -54,30 +54,30 @@ def run(tmp_path):
     return pytest_run
 
 
-def test_what_is_left_out_is_listed_before_the_last_line(run):
-    ran = run("")
+def test_skipped_tests_are_listed_before_last_line(run):
+    result = run("")
 
-    assert ran.returncode == 0, ran.stdout
-    heading, reason, test, counts = ran.stdout.splitlines()[-4:]
+    assert result.returncode == 0, result.stdout
+    heading, reason, test, counts = result.stdout.splitlines()[-4:]
     assert "left out (2): forbidden" in heading
     assert reason == "2 need wings (too heavy):"
     assert test == "    test_animals.py::test_flies (2 times)"
     assert re.match("2 passed, 2 skipped in ", counts)
 
 
-def test_continuous_integration_leaves_nothing_out(run):
-    ran = run("true")
+def test_denied_right_is_error_in_continuous_integration(run):
+    result = run("true")
 
-    assert ran.returncode == 1
-    assert "continuous integration needs wings (too heavy)" in ran.stdout
-    assert "left out" not in ran.stdout
-    assert re.match("2 passed, 2 errors in ", ran.stdout.splitlines()[-1])
+    assert result.returncode == 1
+    assert "continuous integration needs wings (too heavy)" in result.stdout
+    assert "left out" not in result.stdout
+    assert re.match("2 passed, 2 errors in ", result.stdout.splitlines()[-1])
 
 
-def test_a_failure_is_shown_when_it_happens(run):
-    ran = run("", denies=False)
+def test_failure_is_printed_when_it_happens(run):
+    result = run("", denies=False)
 
-    now, _ = ran.stdout.split("= FAILURES =")
-    assert "call of test_animals.py::test_flies[2] failed" in now
-    assert "assert 2 == 1" in now
-    assert "left out" not in ran.stdout
+    before_summary, _ = result.stdout.split("= FAILURES =")
+    assert "call of test_animals.py::test_flies[2] failed" in before_summary
+    assert "assert 2 == 1" in before_summary
+    assert "left out" not in result.stdout

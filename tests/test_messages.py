@@ -1,4 +1,4 @@
-"""No code reads the text of messages: it decides by the types of errors and by their fields."""
+"""No code reads the text of messages: decisions use the types and fields of errors."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ SEARCHES = {
 """Methods of texts and of regular expressions that look into a text."""
 
 
-def searches(source: str) -> list[int]:
-    """The lines on which the text of an error is searched or compared."""
+def find_searches(source: str) -> list[int]:
+    """Return the lines on which the text of an error is searched or compared."""
     tree = ast.parse(source)
     scopes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)] or [tree]
     return sorted(
         {
             node.lineno
             for scope in scopes
-            for names in [frozenset(texts_assigned(scope))]
+            for names in [frozenset(find_text_variables(scope))]
             for node in ast.walk(scope)
             if is_search(node, names)
         }
     )
 
 
-def texts_assigned(scope: ast.AST) -> Iterator[str]:
-    """The variables that hold the text of an error."""
+def find_text_variables(scope: ast.AST) -> Iterator[str]:
+    """Yield the variables that hold the text of an error."""
     for node in ast.walk(scope):
         match node:
             case ast.Assign(targets=[ast.Name(name)], value=value) if is_text(value, frozenset()):
@@ -66,7 +66,7 @@ def is_search(node: ast.AST, names: frozenset[str]) -> bool:
 
 
 def is_text(node: ast.expr, names: frozenset[str]) -> bool:
-    """Whether an expression is the text of an error, by the names that errors have here."""
+    """Whether an expression is the text of an error, judged by the usual names of errors."""
     match node:
         case ast.Name(name):
             return name in names
@@ -82,11 +82,11 @@ def is_text(node: ast.expr, names: frozenset[str]) -> bool:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_module_does_not_read_messages(path: Path) -> None:
-    found = searches(path.read_text())
+    found = find_searches(path.read_text())
     assert found == [], f"{path}: decide by the error's type and fields, not by its text"
 
 
-def offences() -> Iterator[str]:
+def create_violations() -> Iterator[str]:
     yield 'x = "no image" in error.message'
     yield 'x = error.message == "stopped"'
     yield 'x = error.message.startswith("not done within")'
@@ -101,9 +101,9 @@ def offences() -> Iterator[str]:
     yield 'def f(error):\n    return (text := error.message) and text.startswith("no")'
 
 
-@pytest.mark.parametrize("source", list(offences()))
+@pytest.mark.parametrize("source", list(create_violations()))
 def test_check_finds_code_that_reads_a_message(source: str) -> None:
-    assert searches(source)
+    assert find_searches(source)
 
 
 @pytest.mark.parametrize(
@@ -115,5 +115,5 @@ def test_check_finds_code_that_reads_a_message(source: str) -> None:
         "x = isinstance(error, NotFoundError) and error.path == path",
     ],
 )
-def test_check_lets_code_print_messages_and_read_fields(source: str) -> None:
-    assert not searches(source)
+def test_check_allows_printing_messages_and_reading_fields(source: str) -> None:
+    assert not find_searches(source)

@@ -28,7 +28,7 @@ def failure(*, temporary=True, **fields) -> RegistryError:
 
 
 def fail_always(policy: RetryPolicy, error: RegistryError, emit=discard) -> list[float]:
-    """The waits until ``policy`` gives up on ``error``."""
+    """Return the waits until ``policy`` gives up on ``error``."""
     cancellation = RecordingCancellation()
     attempts = Attempts(policy, "it", cancellation, emit)
 
@@ -42,7 +42,7 @@ def fail_always(policy: RetryPolicy, error: RegistryError, emit=discard) -> list
     return cancellation.slept
 
 
-def test_backoff_doubles_up_to_the_longest_wait():
+def test_backoff_doubles_up_to_longest_wait():
     backoff = Backoff(first=1, longest=4, jitter=(1.0, 1.0))
     assert [backoff.wait(attempt) for attempt in range(1, 6)] == [1, 2, 4, 4, 4]
 
@@ -55,7 +55,7 @@ def test_backoff_has_full_jitter_by_default():
         assert longest * 3 / 4 < max(waits) <= longest
 
 
-def test_backoff_stays_within_its_jitter_and_never_repeats():
+def test_backoff_stays_within_jitter_and_varies():
     backoff = Backoff(first=1, longest=30, jitter=(0.5, 1.0))
     waits = [backoff.wait(attempt) for attempt in range(1, 40)]
     assert 0.5 <= waits[0] <= 1
@@ -67,7 +67,7 @@ def test_backoff_of_very_many_attempts_is_finite():
     assert math.isfinite(Backoff(1.0, jitter=(1.0, 1.1)).wait(10**6))
 
 
-def test_retry_after_is_the_shortest_wait():
+def test_retry_after_is_shortest_wait():
     waits = [Backoff(0.5, 30).wait(1, retry_after=7) for _ in range(50)]
     assert all(7 <= wait <= 8 for wait in waits)
     assert len(set(waits)) > 1
@@ -91,18 +91,18 @@ def test_retry_after_can_be_ignored():
         (RateLimitedError("slow down"), 5),
     ],
 )
-def test_attempts_depend_on_the_error(error, attempts):
+def test_number_of_attempts_depends_on_error(error, attempts):
     policy = RetryPolicy(5, SOON, attempts_on_500=3)
     assert len(fail_always(policy, error)) == attempts - 1
 
 
-def test_wait_beyond_the_budget_does_not_begin():
+def test_wait_beyond_budget_is_not_started():
     policy = RetryPolicy(9, Backoff(1.0, 1.0, (1.0, 1.0)), budget=60)
     assert fail_always(policy, failure(retry_after=3600)) == []
     assert len(fail_always(policy, failure(retry_after=25))) == 2
 
 
-def test_each_retry_is_announced():
+def test_each_retry_emits_event():
     emitted: list[Event] = []
     error = failure()
     waits = fail_always(RetryPolicy(3, SOON), error, emitted.append)
@@ -111,7 +111,7 @@ def test_each_retry_is_announced():
     ]
 
 
-def test_cancellation_ends_the_wait():
+def test_cancellation_ends_wait():
     cancellation = Cancellation()
     attempts = Attempts(RetryPolicy(2, Backoff(60, 60, (1.0, 1.0))), "it", cancellation, discard)
     assert next(attempts) == 1

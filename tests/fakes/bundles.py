@@ -1,4 +1,4 @@
-"""Small bundles made from images, written apart from the program's own exporting."""
+"""Small bundles made from images, independent of the program's export."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def write(
     form: str = "oci",
     **members: Any,
 ) -> Path:
-    """A bundle of format ``form``; ``members`` replace those of ``bundle.json``."""
+    """Write a bundle in format ``form``; ``members`` replace those of ``bundle.json``."""
     named = sample() if named is None else named
     if form == "oci":
         images.write_layout(directory, named)
     else:
         write_tree(directory, named)
     (directory / "VERIFY.txt").write_text("read docs/format.md\n")
-    finish(directory, inventory(directory, named, form=form, **members), keys)
+    seal(directory, create_inventory(directory, named, form=form, **members), keys)
     return directory
 
 
 def write_tree(directory: Path, named: dict[str, images.Image]) -> None:
-    """``images/<hex>/`` for each image, as containers/image's ``dir:`` keeps it."""
+    """Write ``images/<hex>/`` for each image, as containers/image's ``dir:`` stores it."""
     for one in named.values():
         home = directory / "images" / one.digest.removeprefix("sha256:")
         home.mkdir(parents=True, exist_ok=True)
@@ -59,10 +59,10 @@ def write_tree(directory: Path, named: dict[str, images.Image]) -> None:
         (home / "version").write_bytes(b"Directory Transport Version: 1.1\n")
 
 
-def inventory(
+def create_inventory(
     directory: Path, named: dict[str, images.Image], *, form: str = "oci", **members: Any
 ) -> dict[str, Any]:
-    """What ``bundle.json`` says, but for ``sums``."""
+    """Return the content of ``bundle.json`` without ``sums``."""
     return {
         "_type": "airbundle/bundle/v1",
         "format": form,
@@ -85,9 +85,9 @@ def inventory(
     } | members
 
 
-def finish(directory: Path, value: dict[str, Any], keys: tuple[PrivateKey, ...] = ()) -> None:
-    """Write SHA256SUMS over what lies in ``directory``, ``bundle.json``, and its signatures."""
-    listed = write_sums(directory)
+def seal(directory: Path, value: dict[str, Any], keys: tuple[PrivateKey, ...] = ()) -> None:
+    """Write SHA256SUMS of the files in ``directory``, ``bundle.json``, and its signatures."""
+    listed = write_checksums(directory)
     raw = (directory / "SHA256SUMS").read_bytes()
     digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
     described = {"path": "SHA256SUMS", "digest": digest, "size": len(raw), "count": listed}
@@ -98,17 +98,17 @@ def finish(directory: Path, value: dict[str, Any], keys: tuple[PrivateKey, ...] 
         (directory / name).write_bytes(key.sign((directory / "bundle.json").read_bytes()))
 
 
-def write_sums(directory: Path) -> int:
-    """Write SHA256SUMS over every file but itself and bundle.json…; how many files it lists."""
+def write_checksums(directory: Path) -> int:
+    """Write SHA256SUMS of every file except itself and bundle.json…; return their number."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(directory)}\n"
-        for path in sorted(walk(directory))
+        for path in sorted(find_files(directory))
         if path.name != "SHA256SUMS" and not path.name.startswith("bundle.json")
     ]
     (directory / "SHA256SUMS").write_text("".join(lines))
     return len(lines)
 
 
-def walk(directory: Path) -> list[Path]:
-    """Every plain file below ``directory``."""
+def find_files(directory: Path) -> list[Path]:
+    """Yield every regular file below ``directory``."""
     return [Path(top) / name for top, _, names in os.walk(directory) for name in names]

@@ -1,8 +1,8 @@
-"""A container engine in this process: what of Docker's API moves images.
+"""A container engine in this process: the part of Docker's API that transfers images.
 
-Faults are attributes to set: ``status`` and ``message`` for an answer that is a failure, ``cut``
-for one that breaks off after so many bytes, ``silent`` for one that never comes, ``refuses`` for
-the reason why nothing is loaded, ``forgets`` for an image that is lost on the way.
+Faults are attributes: ``status`` and ``message`` for an error response, ``cut`` for a response that
+ends after that many bytes, ``silent`` for one that never arrives, ``refuses`` for the reason why
+nothing is loaded, ``forgets`` for an image that is lost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class FakeEngine:
-    """Runs until ``close``, at ``host``; ``images`` are what ``docker save`` writes, by name."""
+    """Runs until ``close``, at ``host``; ``images`` are archives of ``docker save``, by name."""
 
     def __init__(self, *, tcp: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.images: dict[str, bytes] = {}
@@ -57,14 +57,14 @@ class FakeEngine:
         self._thread.start()
 
     def add(self, members: Mapping[str, bytes], *names: str) -> None:
-        """Have an image under ``names``, and under its config's digest."""
+        """Store an image under ``names``, and under its config's digest."""
         (entry,) = json.loads(members["manifest.json"])
         identity = "sha256:" + hashlib.sha256(members[entry["Config"]]).hexdigest()
         for name in (*names, identity):
             self.images[name] = _pack(members)
 
     def load(self, archive: bytes) -> None:
-        """Take every image of an archive."""
+        """Store every image of an archive."""
         with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
             members = {one.name: opened.extractfile(one).read() for one in opened if one.isfile()}
         for entry in json.loads(members["manifest.json"]):
@@ -75,7 +75,7 @@ class FakeEngine:
             )
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the server."""
         self.released.set()
         self._server.shutdown()
         self._thread.join()
@@ -99,7 +99,7 @@ class _TcpServer(socketserver.ThreadingTCPServer):
     engine: FakeEngine
 
     def handle_error(self, *_: object) -> None:
-        """Stay silent: clients that break off belong to the tests."""
+        """Print nothing: clients that disconnect are part of the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(200, {"stream": "Loaded image: app:1\n"})
 
     def log_message(self, *_: object) -> None:
-        """Stay silent."""
+        """Print nothing."""
 
     def _begun(self) -> FakeEngine:
         self.close_connection = True

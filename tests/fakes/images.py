@@ -1,6 +1,6 @@
-"""Small images made from bytes: the same input gives the same digests, always.
+"""Small images made from bytes: the same input always gives the same digests.
 
-Written apart from the program's own model and writers, so that what it makes is evidence.
+Independent of the program's own model and writers, so that agreement proves something.
 
     layer(files) ─┐
                   ├─▶ image(…) ─┬─▶ index(…)
@@ -45,7 +45,7 @@ COSIGN_SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Some bytes and what they are."""
+    """Bytes and their media type."""
 
     media_type: str
     data: bytes = field(repr=False)
@@ -56,14 +56,14 @@ class Blob:
         return sha256(self.data)
 
     def descriptor(self, **more: object) -> dict[str, Any]:
-        """The OCI descriptor; ``more`` are further members, None is left out."""
+        """Return the OCI descriptor; ``more`` are further members, None is omitted."""
         members = {"mediaType": self.media_type, "digest": self.digest, "size": len(self.data)}
         return members | {key: value for key, value in more.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer's blob, and the digest of its tar."""
+    """The blob of a layer, and its diff ID."""
 
     blob: Blob
     diff_id: str
@@ -71,7 +71,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A manifest or an index with all it needs.
+    """A manifest or an index, with everything below it.
 
     ``children`` are the images of an index; ``blobs`` the config and layers of a manifest.
     """
@@ -87,37 +87,37 @@ class Image:
         return self.root.digest
 
     def manifests(self) -> list[Blob]:
-        """Every manifest and index, children before parents, each once."""
+        """Return every manifest and index, children before parents, each once."""
         found = {m.digest: m for child in self.children for m in child.manifests()}
         return [*found.values(), self.root]
 
     def all_blobs(self) -> list[Blob]:
-        """Every config and layer, each once."""
+        """Return every config and layer, each once."""
         found = {b.digest: b for child in self.children for b in child.all_blobs()}
         found |= {b.digest: b for b in self.blobs}
         return list(found.values())
 
     def contents(self) -> dict[str, bytes]:
-        """All bytes of the image by digest: what must be there after a complete copy."""
+        """Return all bytes of the image by digest: the content of a complete copy."""
         return {b.digest: b.data for b in [*self.all_blobs(), *self.manifests()]}
 
 
 def sha256(data: bytes) -> str:
-    """``sha256:<hex>`` of ``data``."""
+    """Return ``sha256:<hex>`` of ``data``."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def dump(value: object) -> bytes:
-    """Compact JSON, members in the order they were given."""
+    """Return compact JSON with the members in the given order."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def layer(
     files: dict[str, bytes], *, compression: str = "gzip", types: dict[str, str] = OCI
 ) -> Layer:
-    """A layer of regular ``files``.
+    """Create a layer of regular ``files``.
 
-    ``compression`` is ``tar`` (none), ``gzip``, ``stored`` (gzip, but as large) or ``zstd``.
+    ``compression`` is ``tar`` (none), ``gzip``, ``stored`` (gzip without compression) or ``zstd``.
     """
     tar = _tar(files)
     match compression:
@@ -141,9 +141,9 @@ def image(
     config: dict[str, Any] | None = None,
     **members: object,
 ) -> Image:
-    """An image of ``layers``; ``members`` are added to its manifest (``annotations=…``).
+    """Create an image of ``layers``; ``members`` are added to its manifest (``annotations=…``).
 
-    Without layers it gets one with a single file that names the platform.
+    Without layers it gets one with a single file that contains the platform.
     """
     layers = layers or (layer({"platform": platform.encode()}, types=types),)
     os, architecture, *variant = platform.split("/")
@@ -161,7 +161,7 @@ def image(
 
 
 def index(*children: Image, types: dict[str, str] = OCI, **members: object) -> Image:
-    """An index over ``children``, with the platform of each that has one."""
+    """Create an index of ``children``, with the platform of each that has one."""
     entries = [
         child.root.descriptor(platform=_platform(child.platform) if child.platform else None)
         for child in children
@@ -173,7 +173,7 @@ def index(*children: Image, types: dict[str, str] = OCI, **members: object) -> I
 def multi_platform(
     name: str, *platforms: str, types: dict[str, str] = OCI, shared: Layer | None = None
 ) -> Image:
-    """An index of one image for each of ``platforms``; ``shared`` is the first layer of all."""
+    """Create an index of one image per platform; ``shared`` is the first layer of all."""
     own = [layer({f"{name}/platform": one.encode()}, types=types) for one in platforms]
     return index(
         *(
@@ -192,7 +192,7 @@ def artifact(
     subject: Image | None = None,
     **members: object,
 ) -> Image:
-    """An OCI 1.1 artifact with the empty config; ``subject`` makes it a referrer."""
+    """Create an OCI 1.1 artifact with the empty config; ``subject`` makes it a referrer."""
     blobs = (Blob(EMPTY, b"{}"), Blob(media_type, data))
     if subject is not None:
         members["subject"] = subject.root.descriptor()
@@ -201,7 +201,7 @@ def artifact(
 
 
 def cosign_signature(of: Image, *, reference: str = "example.com/app") -> tuple[str, Image]:
-    """The tag ``sha256-<hex>.sig`` and what cosign puts there; the signature itself is made up."""
+    """Create the tag ``sha256-<hex>.sig`` and an image like cosign's, with a false signature."""
     payload = dump(
         {
             "critical": {
@@ -229,7 +229,7 @@ def cosign_signature(of: Image, *, reference: str = "example.com/app") -> tuple[
 
 
 def write_layout(directory: Path, images: dict[str, Image]) -> Path:
-    """An OCI image layout of ``images``, by the name each has in ``index.json``.
+    """Write an OCI image layout of ``images``, by their names in ``index.json``.
 
     https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
     """
@@ -254,9 +254,9 @@ def push(
     *tags: str,
     headers: dict[str, str] | None = None,
 ) -> str:
-    """Push over plain HTTP as the distribution specification says; returns the root's digest.
+    """Push over plain HTTP as the distribution specification defines; return the root's digest.
 
-    Without ``tags`` the image can only be had by its digest.
+    Without ``tags`` the image is available only by its digest.
     """
     connection = http.client.HTTPConnection(host, timeout=30)
     try:

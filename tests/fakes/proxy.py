@@ -1,4 +1,4 @@
-"""An HTTP proxy that opens tunnels (CONNECT) and demands a password."""
+"""An HTTP proxy that opens tunnels (CONNECT) and requires a password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A registry in this process that keeps to the distribution specification, until told not to.
+"""A registry in this process that implements the distribution specification, with faults on demand.
 
     with FakeRegistry() as registry:
         registry.add_image("library/app", "1", layers=[b"…"])
@@ -6,8 +6,8 @@
         ...
         assert registry.count("GET", "/blobs/") == 3
 
-What it holds is in ``repositories``; what it was asked is in ``requests``. Written apart from the
-program's own client and model, so that what it says is evidence.
+``repositories`` is its content, ``requests`` are the requests that it received. It is independent
+of the program's own client and model, so that agreement proves something.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 """
@@ -40,7 +40,7 @@ OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 @dataclass(slots=True)
 class Fault:
-    """What goes wrong with the next ``times`` requests that match; None: with all of them."""
+    """A fault of the next ``times`` requests that match, or of all of them if ``times`` is None."""
 
     method: str
     path: re.Pattern[str]
@@ -62,7 +62,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came in; header names are in lower case."""
+    """One request as received; header names are in lower case."""
 
     method: str
     target: str
@@ -75,13 +75,13 @@ class Request:
 
     @property
     def query(self) -> dict[str, list[str]]:
-        """The query's parameters."""
+        """The parameters of the query."""
         return parse_qs(urlsplit(self.target).query, keep_blank_values=True)
 
 
 @dataclass(slots=True)
-class Stored:
-    """What one repository holds."""
+class Repository:
+    """The content of one repository."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
@@ -90,24 +90,24 @@ class Stored:
 
 
 class FakeRegistry:
-    """A context manager; listens on loopback while it is entered.
+    """A registry that listens on loopback while its context is entered.
 
     Args:
         auth: None, "basic" or "bearer".
-        anonymous_pull: whether the token service serves those who give no password.
-        token_lifetime: how long a token is good, in seconds; ``expires_in`` says it in whole
-            seconds, and at least 1.
-        identity_token: the refresh token that the token service takes by POST.
-        realm: the token service's URL, where it is not this server.
-        referrers: whether the referrers API is there.
-        page_size: the most tags, repositories or referrers that an answer lists.
-        immutable_tags: refuse to let a tag stand for something else.
+        anonymous_pull: whether the token service issues pull tokens without credentials.
+        token_lifetime: the lifetime of a token in seconds; ``expires_in`` is in whole seconds, and
+        at least 1.
+        identity_token: the refresh token that the token service accepts by POST.
+        realm: the URL of the token service, if it is not this server.
+        referrers: whether the referrers API exists.
+        page_size: the maximum number of tags, repositories or referrers in a response.
+        immutable_tags: refuse to move a tag to another digest.
         mounts: whether blobs are mounted from other repositories.
-        ranges: whether a GET of a blob heeds Range.
-        resumes: whether an upload that broke off can go on.
-        strict_children: refuse a manifest whose parts are not there.
+        ranges: whether a GET of a blob supports Range.
+        resumes: whether an interrupted upload can be resumed.
+        strict_children: refuse a manifest whose blobs or children are missing.
         tls: the server's context, for HTTPS.
-        address: where to listen; port 0 is a free one.
+        address: the address to listen on; port 0 is any free one.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class FakeRegistry:
         self.ranges = ranges
         self.resumes = resumes
         self.strict_children = strict_children
-        self.repositories: dict[str, Stored] = {}
+        self.repositories: dict[str, Repository] = {}
         self.requests: list[Request] = []
         self.tokens: dict[str, tuple[frozenset[str], float]] = {}
         self.lock = threading.RLock()
@@ -156,7 +156,7 @@ class FakeRegistry:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port on which it listens."""
         return int(self._server.server_address[1])
 
     @property
@@ -181,13 +181,13 @@ class FakeRegistry:
         self._server.server_close()
         self._server.cut_all()
 
-    def repository(self, name: str) -> Stored:
-        """What ``name`` holds; made if it is not there."""
+    def repository(self, name: str) -> Repository:
+        """Return the content of the repository ``name``; create it if it does not exist."""
         with self.lock:
-            return self.repositories.setdefault(name, Stored())
+            return self.repositories.setdefault(name, Repository())
 
     def add_blob(self, repository: str, data: bytes) -> str:
-        """Store a blob; its digest."""
+        """Store a blob and return its digest."""
         digest = sha256(data)
         self.repository(repository).blobs[digest] = data
         return digest
@@ -195,7 +195,7 @@ class FakeRegistry:
     def add_manifest(
         self, repository: str, tag: str | None, data: bytes, media_type: str = OCI_MANIFEST
     ) -> str:
-        """Store a manifest, under ``tag`` if there is one; its digest."""
+        """Store a manifest, under ``tag`` unless it is None; return its digest."""
         digest = sha256(data)
         stored = self.repository(repository)
         stored.manifests[digest] = (media_type, data)
@@ -212,7 +212,7 @@ class FakeRegistry:
         platform: str = "linux/amd64",
         **members: object,
     ) -> str:
-        """Store an image of ``layers``; ``members`` are added to its manifest. Its digest."""
+        """Store an image of ``layers``, with ``members`` in its manifest; return its digest."""
         layers = list(layers)
         os, architecture = platform.split("/")[:2]
         diff_ids = [sha256(one) for one in layers]
@@ -235,30 +235,30 @@ class FakeRegistry:
         return self.add_manifest(repository, tag, json.dumps(manifest).encode())
 
     def fail(
-        self, method: str = ".*", path: str = "", *, times: int | None = 1, **what: Any
+        self, method: str = ".*", path: str = "", *, times: int | None = 1, **fields: Any
     ) -> None:
-        """Let the next ``times`` requests go wrong whose method and path match.
+        """Add a fault of the next ``times`` requests whose method and path match.
 
-        ``method`` must match as a whole, ``path`` somewhere; both are regular expressions.
-        ``what`` are the fields of ``Fault``:
+        ``method`` has to match completely, ``path`` anywhere; both are regular expressions.
+        ``fields`` are those of ``Fault``:
 
-        - ``status`` (with ``headers``, ``body``), ``html``, ``redirect``: this is the answer.
-        - ``drop``: the connection is closed before an answer.
-        - ``cut_after``: the connection ends after so many bytes of the answer's body, which all
-          arrive, or of the request's, which are kept.
-        - ``wrong_bytes``, ``short_body`` (so many bytes, and Content-Length agrees), ``endless``,
-          ``digest_header``, ``content_type``: the right answer, but for this.
-        - ``delay``: seconds to wait first; the rest happens as ever.
+        - ``status`` (with ``headers``, ``body``), ``html``, ``redirect``: the response.
+        - ``drop``: the connection is closed before a response.
+        - ``cut_after``: the connection ends after that many bytes of the response's body, which all
+          arrive, or of the request's, which are stored.
+        - ``wrong_bytes``, ``short_body`` (that many bytes, with a matching Content-Length),
+          ``endless``, ``digest_header``, ``content_type``: the normal response with this change.
+        - ``delay``: seconds to wait before the normal response.
         """
         with self.lock:
-            self._faults.append(Fault(method, re.compile(path), times, **what))
+            self._faults.append(Fault(method, re.compile(path), times, **fields))
 
     def count(self, method: str, path: str = "") -> int:
-        """How many requests came in whose method and path match, as in ``fail``."""
-        return len(self.asked(method, path))
+        """Return the number of requests whose method and path match, as in ``fail``."""
+        return len(self.find_requests(method, path))
 
-    def asked(self, method: str, path: str = "") -> list[Request]:
-        """The requests that match, as in ``fail``."""
+    def find_requests(self, method: str, path: str = "") -> list[Request]:
+        """Return the requests that match, as in ``fail``."""
         return [
             one
             for one in list(self.requests)
@@ -266,12 +266,12 @@ class FakeRegistry:
         ]
 
     def expire_tokens(self) -> None:
-        """Let no token that was issued so far be good any more."""
+        """Invalidate all tokens that were issued."""
         with self.lock:
             self.tokens.clear()
 
     def take_fault(self, method: str, target: str) -> Fault | None:
-        """The fault for a request, used up once."""
+        """Return the fault for a request, and count its use."""
         with self.lock:
             for fault in self._faults:
                 if fault.times != 0 and re.fullmatch(fault.method, method):
@@ -283,7 +283,7 @@ class FakeRegistry:
         return None
 
     def issue_token(self, scopes: Iterable[str]) -> str:
-        """A token good for ``scopes`` for as long as tokens are."""
+        """Issue a token for ``scopes`` with the usual lifetime."""
         token = secrets.token_urlsafe(24)
         with self.lock:
             self.tokens[token] = (frozenset(scopes), time.monotonic() + self.token_lifetime)
@@ -296,7 +296,7 @@ def sha256(data: bytes) -> str:
 
 
 def descriptor(media_type: str, data: bytes) -> dict[str, Any]:
-    """The descriptor of ``data``."""
+    """Return the descriptor of ``data``."""
     return {"mediaType": media_type, "digest": sha256(data), "size": len(data)}
 
 
@@ -337,11 +337,11 @@ class _Server(ThreadingHTTPServer):
             time.sleep(0.005)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """Print nothing: clients may disconnect."""
 
 
 class _CutError(Exception):
-    """The connection is to be reset now."""
+    """The connection has to be reset now."""
 
 
 _Answer = tuple[int, dict[str, str], bytes]
@@ -354,7 +354,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, *_: object) -> None:
-        """Stay silent."""
+        """Print nothing."""
 
     def do_GET(self) -> None:
         self._serve()
@@ -388,7 +388,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if fault.body is not None:
             return fault.status, {"Content-Type": "application/json"} | fault.headers, fault.body
-        status, headers, body = _error(fault.status, "SCRIPTED", "this was asked for")
+        status, headers, body = _create_error(fault.status, "SCRIPTED", "this was asked for")
         return status, headers | fault.headers, body
 
     def _answer(self) -> _Answer:
@@ -408,7 +408,9 @@ class _Handler(BaseHTTPRequestHandler):
                 with self.server.registry.lock:
                     known = match["name"] in self.server.registry.repositories
                 if not known and self.command in ("GET", "HEAD"):
-                    return _error(404, "NAME_UNKNOWN", "repository name not known to registry")
+                    return _create_error(
+                        404, "NAME_UNKNOWN", "repository name not known to registry"
+                    )
                 return handle(self, match, query)
         return 404, {"Content-Type": "text/plain"}, b"404 page not found\n"
 
@@ -448,7 +450,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(chunk)
 
     def _reset(self) -> None:
-        """Close so that the other side sees a reset, not an orderly end."""
+        """Close the connection so that the client receives a reset, not a regular end."""
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.wfile.flush()
@@ -457,18 +459,18 @@ class _Handler(BaseHTTPRequestHandler):
             )
             self.connection.close()
 
-    # Who may do what
+    # Authorization
 
     def _refused(self, path: str, query: dict[str, str]) -> _Answer | None:
         registry = self.server.registry
         given = self.headers.get("Authorization", "")
         if registry.auth == "basic":
-            if given == f"Basic {_basic(registry)}":
+            if given == f"Basic {_encode_basic(registry)}":
                 return None
             challenge = 'Basic realm="fake registry"'
         elif registry.auth == "bearer":
-            needed = self._needed(path, query)
-            if self._allowed(given, needed):
+            needed = self._find_required_scope(path, query)
+            if self._is_allowed(given, needed):
                 return None
             realm = registry.realm or f"{registry.url}/token"
             challenge = f'Bearer realm="{realm}",service="fake"'
@@ -476,10 +478,10 @@ class _Handler(BaseHTTPRequestHandler):
                 challenge += f',scope="{" ".join(sorted(needed))}"'
         else:
             return None
-        status, headers, body = _error(401, "UNAUTHORIZED", "authentication required")
+        status, headers, body = _create_error(401, "UNAUTHORIZED", "authentication required")
         return status, headers | {"WWW-Authenticate": challenge}, body
 
-    def _needed(self, path: str, query: dict[str, str]) -> set[str]:
+    def _find_required_scope(self, path: str, query: dict[str, str]) -> set[str]:
         if path == "/v2/_catalog":
             return {"registry:catalog:*"}
         match = re.match(r"/v2/(?P<name>.+?)/(blobs|manifests|tags|referrers)/", path)
@@ -491,12 +493,12 @@ class _Handler(BaseHTTPRequestHandler):
             needed.add(f"repository:{query['from']}:pull")
         return needed
 
-    def _allowed(self, given: str, needed: set[str]) -> bool:
+    def _is_allowed(self, given: str, needed: set[str]) -> bool:
         registry = self.server.registry
         scopes, expires = registry.tokens.get(given.removeprefix("Bearer "), (None, 0.0))
         if scopes is None or time.monotonic() > expires:
             return False
-        return all(one in _spread(scopes) for one in _spread(needed))
+        return all(one in _split_actions(scopes) for one in _split_actions(needed))
 
     def _token(self, query: str) -> _Answer:
         registry = self.server.registry
@@ -513,8 +515,8 @@ class _Handler(BaseHTTPRequestHandler):
             form = parse_qs(query)
             given = self.headers.get("Authorization")
             anonymous = registry.anonymous_pull and given is None
-            if not anonymous and given != f"Basic {_basic(registry)}":
-                return _error(401, "UNAUTHORIZED", "incorrect username or password")
+            if not anonymous and given != f"Basic {_encode_basic(registry)}":
+                return _create_error(401, "UNAUTHORIZED", "incorrect username or password")
             name = "token"
         scopes = " ".join(form.get("scope", [])).split()
         answer = {
@@ -532,7 +534,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "PUT":
             return self._put_manifest(stored, reference)
         if digest not in stored.manifests:
-            return _error(404, "MANIFEST_UNKNOWN", "manifest unknown")
+            return _create_error(404, "MANIFEST_UNKNOWN", "manifest unknown")
         if self.command == "DELETE":
             if ":" in reference:
                 del stored.manifests[digest]
@@ -544,23 +546,27 @@ class _Handler(BaseHTTPRequestHandler):
         media_type, data = stored.manifests[digest]
         return 200, {"Content-Type": media_type, "Docker-Content-Digest": digest}, data
 
-    def _put_manifest(self, stored: Stored, reference: str) -> _Answer:
+    def _put_manifest(self, stored: Repository, reference: str) -> _Answer:
         registry = self.server.registry
         data = self._body()
         digest = sha256(data)
         if reference.startswith("sha512:"):
             digest = "sha512:" + hashlib.sha512(data).hexdigest()
         if ":" in reference and reference != digest:
-            return _error(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+            return _create_error(
+                400, "DIGEST_INVALID", "provided digest did not match uploaded content"
+            )
         try:
             manifest = json.loads(data)
         except ValueError:
-            return _error(400, "MANIFEST_INVALID", "not JSON")
-        if registry.strict_children and (missing := _missing(stored, manifest)):
-            return _error(404, "MANIFEST_BLOB_UNKNOWN", f"blob unknown: {missing}")
+            return _create_error(400, "MANIFEST_INVALID", "not JSON")
+        if registry.strict_children and (missing := _create_missing_error(stored, manifest)):
+            return _create_error(404, "MANIFEST_BLOB_UNKNOWN", f"blob unknown: {missing}")
         if ":" not in reference:
             if registry.immutable_tags and stored.tags.get(reference, digest) != digest:
-                return _error(412, "PRECONDITION", f"tag {reference} is configured as immutable")
+                return _create_error(
+                    412, "PRECONDITION", f"tag {reference} is configured as immutable"
+                )
             stored.tags[reference] = digest
         stored.manifests[digest] = (self.headers.get("Content-Type", ""), data)
         headers = {"Docker-Content-Digest": digest, "Location": self.path}
@@ -617,7 +623,7 @@ class _Handler(BaseHTTPRequestHandler):
         registry = self.server.registry
         stored, digest = registry.repository(match["name"]), match["digest"]
         if digest not in stored.blobs:
-            return _error(404, "BLOB_UNKNOWN", "blob unknown to registry")
+            return _create_error(404, "BLOB_UNKNOWN", "blob unknown to registry")
         if self.command == "DELETE":
             del stored.blobs[digest]
             return 202, {}, b""
@@ -638,7 +644,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _start_upload(self, match: re.Match[str], query: dict[str, str]) -> _Answer:
         registry, name = self.server.registry, match["name"]
         stored = registry.repository(name)
-        origin = registry.repositories.get(query.get("from", ""), Stored())
+        origin = registry.repositories.get(query.get("from", ""), Repository())
         if registry.mounts and query.get("mount") in origin.blobs:
             digest = query["mount"]
             stored.blobs[digest] = origin.blobs[digest]
@@ -652,7 +658,7 @@ class _Handler(BaseHTTPRequestHandler):
         name, identifier = match["name"], match["upload"]
         stored = self.server.registry.repository(name)
         if identifier not in stored.uploads:
-            return _error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+            return _create_error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
         held = stored.uploads[identifier]
         if self.command == "DELETE":
             del stored.uploads[identifier]
@@ -661,7 +667,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._progress(name, identifier, 204)
         span = re.fullmatch(r"(\d+)-(\d+)", self.headers.get("Content-Range", ""))
         if span and int(span[1]) != len(held):
-            return _error(416, "RANGE_INVALID", f"expected to go on from {len(held)}")
+            return _create_error(416, "RANGE_INVALID", f"expected to go on from {len(held)}")
         self._receive(held if self.server.registry.resumes else bytearray(), held)
         if self.command == "PATCH":
             return self._progress(name, identifier, 202)
@@ -671,7 +677,9 @@ class _Handler(BaseHTTPRequestHandler):
         if algorithm not in ("sha256", "sha512") or digest != (
             f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
         ):
-            return _error(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+            return _create_error(
+                400, "DIGEST_INVALID", "provided digest did not match uploaded content"
+            )
         stored.blobs[digest] = data
         headers = {"Location": f"/v2/{name}/blobs/{digest}", "Docker-Content-Digest": digest}
         return 201, headers, b""
@@ -686,7 +694,7 @@ class _Handler(BaseHTTPRequestHandler):
         return status, headers, b""
 
     def _receive(self, into: bytearray, held: bytearray) -> None:
-        """Read the request's body; what a cut leaves of it is in ``into``."""
+        """Read the request's body; ``into`` receives it even if a fault cuts it off."""
         limit = self._fault.cut_after
         taken = 0
         for chunk in self._chunks():
@@ -731,12 +739,12 @@ _ROUTES = (
 )
 
 
-def _error(status: int, code: str, message: str) -> _Answer:
+def _create_error(status: int, code: str, message: str) -> _Answer:
     body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
     return status, {"Content-Type": "application/json"}, body
 
 
-def _missing(stored: Stored, manifest: dict[str, Any]) -> str | None:
+def _create_missing_error(stored: Repository, manifest: dict[str, Any]) -> str | None:
     blobs = [manifest.get("config"), *manifest.get("layers", ())]
     for item in blobs:
         if item and item["digest"] not in stored.blobs and not item.get("urls"):
@@ -747,12 +755,12 @@ def _missing(stored: Stored, manifest: dict[str, Any]) -> str | None:
     return None
 
 
-def _basic(registry: FakeRegistry) -> str:
+def _encode_basic(registry: FakeRegistry) -> str:
     return base64.b64encode(f"{registry.username}:{registry.password}".encode()).decode()
 
 
-def _spread(scopes: Iterable[str]) -> set[str]:
-    """``repository:a:pull,push`` as ``repository:a:pull`` and ``repository:a:push``."""
+def _split_actions(scopes: Iterable[str]) -> set[str]:
+    """Return ``repository:a:pull,push`` as ``repository:a:pull`` and ``repository:a:push``."""
     spread = set()
     for scope in scopes:
         kind, _, rest = scope.partition(":")

@@ -1,4 +1,4 @@
-"""SIF files made by hand around a squashfs that ``mksquashfs`` made.
+"""SIF files written by hand around a squashfs of ``mksquashfs``.
 
 https://github.com/apptainer/sif/blob/v2.19.0/pkg/sif/sif.go
 """
@@ -20,8 +20,8 @@ SQUASHFS, ENCRYPTED = 1, 5
 PRIMARY = 2
 
 
-def squashfs(directory: Path, to: Path) -> bytes:
-    """What ``directory`` holds, all of it root's."""
+def create_squashfs(directory: Path, to: Path) -> bytes:
+    """Return a squashfs of ``directory``, with all files owned by root."""
     command = ["mksquashfs", directory, to, "-quiet", "-no-progress", "-all-root", "-noappend"]
     subprocess.run(command, check=True, capture_output=True)
     return to.read_bytes()
@@ -30,12 +30,12 @@ def squashfs(directory: Path, to: Path) -> bytes:
 def partition(
     data: bytes, *, kind: int = SQUASHFS, purpose: int = PRIMARY
 ) -> tuple[int, bytes, bytes]:
-    """A data object that is a file system."""
+    """Create a data object that is a file system."""
     return PARTITION, data, struct.pack("<ii3s", kind, purpose, b"02\0")
 
 
 def definition(text: str) -> tuple[int, bytes, bytes]:
-    """A data object that is the file an image was built from."""
+    """Create a data object that is the definition file of an image."""
     return DEFINITION, text.encode(), b""
 
 
@@ -46,7 +46,7 @@ def pack(
     architecture: bytes = b"02\0",
     total: int = 48,
 ) -> bytes:
-    """A SIF file of ``objects``: type, content and what else its descriptor says of each."""
+    """Create a SIF file of ``objects``: data type, content, and other descriptor fields."""
     start = 128
     offset = start + 585 * 48
     descriptors, data = b"", b""

@@ -1,4 +1,4 @@
-"""Tars of layers, good and bad, member by member."""
+"""Tar archives of layers, valid and invalid, member by member."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fakes.memory import MemoryStore
 
 
 def member(name, data=b"", *, kind=tarfile.REGTYPE, **facts):
-    """One member; ``facts`` are attributes of its header (``mode=0o600``, ``linkname="x"``)."""
+    """Create one member; ``facts`` are header attributes (``mode=0o600``, ``linkname="x"``)."""
     entry = tarfile.TarInfo(name)
     entry.type, entry.size, entry.mtime, entry.mode = kind, len(data), 1_000_000_000, 0o755
     for key, value in facts.items():
@@ -30,7 +30,7 @@ def hard_link(name, target, **facts):
 
 
 def pack(*members, format=tarfile.PAX_FORMAT):  # noqa: A002 - as tarfile calls it
-    """An uncompressed tar."""
+    """Create an uncompressed tar archive."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=format, errors="surrogateescape") as archive:
         for entry, data in members:
@@ -39,7 +39,7 @@ def pack(*members, format=tarfile.PAX_FORMAT):  # noqa: A002 - as tarfile calls 
 
 
 class TarStore(MemoryStore):
-    """A store whose layers are tars, each with one file of the bytes that were asked for."""
+    """A store whose layers are tar archives, each with one file of the given bytes."""
 
     def add_image(self, name=None, *, layers=(b"a layer",), **facts):
         tars = [pack(member(f"file{number}", data)) for number, data in enumerate(layers)]

@@ -1,4 +1,4 @@
-"""Bundles: export, plan, lock, verify, ls, import, sign, keygen."""
+"""Scenarios of bundles: export, plan, lock, verify, ls, import, sign, keygen."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ oci:./layout:chart:4
 
 
 def export_oci(session: Session) -> None:
-    """Format oci, one index stripped; unchanged at first, renewed after a change."""
-    _ward(session)
+    """Format oci with one stripped index; exported again unchanged, and after a change."""
+    _write_ward(session)
     session.airbundle("export", "ward.yaml", "stick", "--sign-key", "first.key")
     session.files("stick")
     session.airbundle("export", "ward.yaml", "stick", "--sign-key", "first.key", "--json")
@@ -56,8 +56,8 @@ def export_oci(session: Session) -> None:
 
 
 def export_dir(session: Session) -> None:
-    """Format dir, whose shared blobs are hard links, or copies if so requested."""
-    _ward(session)
+    """Format dir, whose shared blobs are hard links, or copies on request."""
+    _write_ward(session)
     session.airbundle("export", "ward.yaml", "stick", "--format", "dir", "--unsigned", "--json")
     session.files("stick")
     copies = ("--format", "dir", "--unsigned", "--duplicate-blobs")
@@ -66,7 +66,7 @@ def export_dir(session: Session) -> None:
 
 
 def export_all_members(session: Session) -> None:
-    """Sparse indexes, names inside, included files, excluded images and an end of validity."""
+    """Sparse indexes, target names, included files, excluded images and an expiry."""
     samples.write_layout(session.directory)
     session.write("plant.yaml", PLANT.replace('  - {ref: "oci:./layout:tool:2"', "  # - {ref:"))
     session.write("more.yaml", MORE)
@@ -81,8 +81,8 @@ def export_all_members(session: Session) -> None:
 def export_from_registry(session: Session) -> None:
     """Referrers, a digest, tags by version, and a name in a registry."""
     registry = session.registry()
-    samples.fill(registry)
-    _team(session, registry)
+    samples.push_images(registry)
+    _write_team_manifest(session, registry)
     session.airbundle("export", "team.yaml", "stick", "--sign-key", "second.key")
     session.files("stick")
     session.airbundle("export", "team.yaml", "tree", "--format", "dir", "--unsigned", "--json")
@@ -91,8 +91,8 @@ def export_from_registry(session: Session) -> None:
 
 
 def export_keep_going(session: Session) -> None:
-    """An image that does not exist is left out, and the bundle is incomplete."""
-    _ward(session)
+    """A missing image is left out, and the bundle is incomplete."""
+    _write_ward(session)
     session.write("ward.yaml", f"{WARD}  - oci:./layout:gone:9\n")
     session.airbundle("export", "ward.yaml", "stick", "--unsigned", "--keep-going", "--json")
     session.files("stick/bundle.json")
@@ -102,14 +102,14 @@ def export_keep_going(session: Session) -> None:
 
 def export_dry_run(session: Session) -> None:
     """Nothing is written."""
-    _ward(session)
+    _write_ward(session)
     session.airbundle("export", "ward.yaml", "stick", "--unsigned", "--dry-run")
     session.airbundle("export", "ward.yaml", "stick", "--unsigned", "--dry-run", "--json")
 
 
 def plan(session: Session) -> None:
     """The plan of an export, without and with a destination."""
-    _ward(session)
+    _write_ward(session)
     session.airbundle("plan", "ward.yaml")
     session.airbundle("plan", "ward.yaml", "--json")
     session.airbundle("export", "ward.yaml", "stick", "--unsigned")
@@ -119,22 +119,22 @@ def plan(session: Session) -> None:
 
 
 def lock(session: Session) -> None:
-    """A lock is written, renewed and used; an image that moved is refused."""
+    """A lock file is written, renewed and used; a moved tag is refused."""
     registry = session.registry()
-    samples.fill(registry)
-    _team(session, registry)
+    samples.push_images(registry)
+    _write_team_manifest(session, registry)
     session.airbundle("lock", "team.yaml")
     session.files("team.lock.yaml")
     session.airbundle("lock", "team.yaml", "--json")
     registry.repository("team/web").tags["1"] = samples.DOCKER.digest
     session.airbundle("export", "team.yaml", "stick", "--unsigned", "--locked", "--json")
-    samples.move(registry)
+    samples.move_tag(registry)
     session.airbundle("lock", "team.yaml", "--json")
     session.airbundle("lock", "team.yaml")
 
 
 def verify(session: Session) -> None:
-    """Good, signed by another key, by nobody, expired."""
+    """Bundles that are valid, signed by another key, unsigned, expired."""
     bundles.write(session.directory / "stick")
     session.airbundle("sign", "stick", "--key", "first.key")
     session.airbundle("verify", "stick", "--key", "first.pub")
@@ -175,7 +175,7 @@ def verify_damaged(session: Session) -> None:
 
 
 def ls(session: Session) -> None:
-    """A bundle of each format, written apart from the program."""
+    """A bundle of each format, written without the program."""
     bundles.write(session.directory / "stick")
     bundles.write(session.directory / "tree", form="dir")
     session.airbundle("ls", "stick")
@@ -185,8 +185,8 @@ def ls(session: Session) -> None:
 
 
 def import_oci(session: Session) -> None:
-    """Into a layout: new, again, into one where a name holds something else."""
-    _stick(session)
+    """Into a layout: new, repeated, and into one where a name has another digest."""
+    _export_to_stick(session)
     to = ("import", "stick", "oci:inside", "--key", "first.pub")
     session.airbundle(*to, "--dry-run")
     session.airbundle(*to, "--dry-run", "--json")
@@ -203,8 +203,8 @@ def import_oci(session: Session) -> None:
 
 
 def import_dir(session: Session) -> None:
-    """Into a tree of dir: images, some of the images only."""
-    _stick(session)
+    """Into a tree of dir: images, and only some of the images."""
+    _export_to_stick(session)
     to = ("import", "stick", "dir:inside", "--key", "first.pub")
     session.airbundle(*to, "--only", "web", "--receipt", "receipt.json", "--json")
     session.airbundle(*to, "--keep-host")
@@ -212,10 +212,10 @@ def import_dir(session: Session) -> None:
 
 
 def import_registry(session: Session) -> None:
-    """Into a registry, with a receipt; a name that holds another image."""
+    """Into a registry, with a receipt, and onto a name of another image."""
     registry = session.registry()
     samples.push_docker(registry, "airgap/tool", "2")
-    _stick(session)
+    _export_to_stick(session)
     to = ("import", "stick", f"docker://{registry.host}/airgap", "--key", "first.pub")
     plain = (*to, "--tls-verify=false")
     session.airbundle(*plain, "--json")
@@ -229,10 +229,10 @@ def import_registry(session: Session) -> None:
 
 
 def import_target_file(session: Session) -> None:
-    """A target file with names, and referrers that travel along."""
+    """A target file with names, and referrers."""
     source, target = session.registry(), session.registry()
-    samples.fill(source)
-    _team(session, source)
+    samples.push_images(source)
+    _write_team_manifest(session, source)
     session.airbundle("export", "team.yaml", "stick", "--sign-key", "first.key")
     session.write(
         "inside.yaml",
@@ -248,7 +248,7 @@ def import_target_file(session: Session) -> None:
 
 
 def import_untrusted(session: Session) -> None:
-    """Unsigned, signed by another key, expired, damaged."""
+    """Bundles that are unsigned, signed by another key, expired, damaged."""
     samples.write_layout(session.directory)
     bundles.write(session.directory / "stick")
     bundles.write(session.directory / "old", expires="2025-01-01T00:00:00Z")
@@ -265,7 +265,7 @@ def import_untrusted(session: Session) -> None:
 
 
 def sign(session: Session) -> None:
-    """Signatures by keys of both kinds; the sealed one with its passphrase."""
+    """Signatures by keys of both types, one of them encrypted with a passphrase."""
     bundles.write(session.directory / "stick")
     session.airbundle("sign", "stick", "--key", "first.key")
     session.airbundle(
@@ -279,7 +279,7 @@ def sign(session: Session) -> None:
 
 
 def keygen(session: Session) -> None:
-    """The names and kinds of the files; existing ones stay."""
+    """The names and types of the files; existing ones stay."""
     session.airbundle("keygen", "plant", "--passphrase-file", "passphrase", "--json")
     session.airbundle("keygen", "plain", "--no-passphrase", "--type", "ed25519")
     for name in ("plant.key", "plant.pub", "plain.key", "plain.pub"):
@@ -287,17 +287,17 @@ def keygen(session: Session) -> None:
     session.airbundle("keygen", "plain", "--no-passphrase")
 
 
-def _ward(session: Session) -> None:
+def _write_ward(session: Session) -> None:
     samples.write_layout(session.directory)
     session.write("ward.yaml", WARD)
 
 
-def _stick(session: Session) -> None:
-    _ward(session)
+def _export_to_stick(session: Session) -> None:
+    _write_ward(session)
     session.airbundle("export", "ward.yaml", "stick", "--sign-key", "first.key")
 
 
-def _team(session: Session, registry: FakeRegistry) -> None:
+def _write_team_manifest(session: Session, registry: FakeRegistry) -> None:
     session.write(
         "team.yaml",
         "name: team\n"

@@ -1,4 +1,4 @@
-"""The commands for single images and repositories, under the name airbundle."""
+"""Scenarios of the commands for images and repositories, under the name airbundle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLAIN = "--tls-verify=false"
 
 
 def copy_local(session: Session) -> None:
-    """Among layouts, directories and archives."""
+    """Between layouts, directories and archives."""
     samples.write_layout(session.directory)
     session.airbundle("copy", "oci:layout:tool:2", "dir:tree", "--digestfile", "digest")
     session.files("tree")
@@ -36,7 +36,7 @@ def copy_local(session: Session) -> None:
 def copy_registry(session: Session) -> None:
     """From and to a registry."""
     registry = session.registry()
-    samples.fill(registry)
+    samples.push_images(registry)
     source = f"docker://{registry.host}/team/web:1"
     session.airbundle("copy", PLAIN_SOURCE, "--referrers", source, "oci:out:web", "--json")
     session.files("out")
@@ -47,9 +47,9 @@ def copy_registry(session: Session) -> None:
 
 
 def sync(session: Session) -> None:
-    """From a registry into a directory, from a list into a registry."""
+    """From a registry into a directory, and from a YAML list into a registry."""
     registry = session.registry()
-    samples.fill(registry)
+    samples.push_images(registry)
     to_tree = ("sync", "-s", "docker", "-d", "dir", PLAIN_SOURCE, f"{registry.host}/team/web:1")
     session.airbundle(*to_tree, "tree", "--dry-run")
     session.airbundle(*to_tree, "tree", "--json")
@@ -68,9 +68,9 @@ def sync(session: Session) -> None:
 
 
 def inspect(session: Session) -> None:
-    """Of a layout and a registry: report, manifest, configuration, template."""
+    """Of a layout and a registry: summary, manifest, config, template."""
     registry = session.registry()
-    samples.fill(registry)
+    samples.push_images(registry)
     samples.write_layout(session.directory)
     web = f"docker://{registry.host}/team/web:1"
     session.airbundle("inspect", PLAIN, web)
@@ -87,7 +87,7 @@ def inspect(session: Session) -> None:
 def delete(session: Session) -> None:
     """From a layout and a registry."""
     registry = session.registry()
-    samples.fill(registry)
+    samples.push_images(registry)
     samples.write_layout(session.directory)
     session.airbundle("delete", "oci:layout:tool:2")
     session.airbundle("delete", "oci:layout:web:1", "--json")

@@ -1,7 +1,7 @@
 """Make the keys in ``keys/``: python -m tests.golden.make_keys.
 
-They are checked in because a private key sealed with a passphrase has other bytes each time. They
-are known to everybody and sign nothing but the bundles of these tests.
+They are committed because an encrypted private key has different bytes each time it is written.
+They are public and sign only the bundles of these tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PASSPHRASE = b"golden"
 
 
 def main() -> None:
-    """Write three pairs; the third private key is sealed."""
+    """Write three key pairs; the third private key is encrypted."""
     KEYS.mkdir(exist_ok=True)
     _write("first", ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32))), None)
     _write("second", ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))), None)

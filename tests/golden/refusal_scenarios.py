@@ -16,7 +16,7 @@ PLAIN_DESTINATION = "--dest-tls-verify=false"
 
 
 def help_texts(session: Session) -> None:
-    """The version, and help of the program and of one command."""
+    """The version, and the help of the program and of one command."""
     session.airbundle("--version")
     session.airbundle("--help")
     session.airbundle("verify", "--help")
@@ -24,7 +24,7 @@ def help_texts(session: Session) -> None:
 
 
 def usage_errors(session: Session) -> None:
-    """Status 2: mistakes in a command or a file."""
+    """Status 2: mistakes in a command line or a file."""
     session.airbundle("exprot")
     session.airbundle("export", "--frobnicate")
     session.airbundle("export", "ward.yaml")
@@ -41,39 +41,39 @@ def usage_errors(session: Session) -> None:
 
 
 def exit_statuses(session: Session) -> None:
-    """Every other status that a failure has."""
+    """Every other exit status of a failure."""
     registry, closed = session.registry(), session.registry(auth="basic")
-    samples.fill(registry)
+    samples.push_images(registry)
     samples.write_layout(session.directory)
     web = samples.WEB.blobs[1]
-    # 1: the destination cannot hold the image as it is.
+    # 1: the destination cannot store the image unchanged.
     archive = "docker-archive:web.tar:example.com/web:1"
     session.airbundle("copy", "--preserve-digests", "oci:layout:web:1", archive)
-    # 3: the content is not that of its digest.
+    # 3: the content differs from its digest.
     registry.repository("team/web").blobs[web.digest] = bytes(len(web.data))
     source = f"docker://{registry.host}/team/web:1"
     session.airbundle("copy", PLAIN_SOURCE, source, "dir:tree")
     # 4: a policy rejects everything.
     session.write("policy.json", '{"default": [{"type": "reject"}]}\n')
     session.airbundle("--policy", "policy.json", "copy", "oci:layout:web:1", "dir:tree")
-    # 5: the place cannot be written.
+    # 5: the directory cannot be written.
     bundles.write(session.directory / "stick")
     to = ("import", "stick", "oci:inside", "--allow-unsigned")
     session.airbundle(*to, "--receipt", "missing/receipt.json")
-    # 6: a server that speaks no TLS.
+    # 6: a server without TLS.
     session.airbundle("inspect", f"docker://{registry.host}/team/tool:2")
-    # 7: credentials are needed.
+    # 7: credentials are required.
     session.airbundle("inspect", PLAIN, f"docker://{closed.host}/team/web:1")
-    # 8: a manifest larger than any may be.
+    # 8: a manifest beyond the limit.
     registry.add_manifest("team/huge", "1", b'{"schemaVersion":2}'.ljust(5 << 20))
     session.airbundle("inspect", PLAIN, f"docker://{registry.host}/team/huge:1")
-    # 9: no such name.
+    # 9: the name does not exist.
     session.airbundle("copy", PLAIN_SOURCE, f"docker://{registry.host}/team/gone:1", "dir:tree")
-    # 10: a registry that keeps its tags.
+    # 10: a registry with immutable tags.
     kept = session.registry(immutable_tags=True)
     samples.push_docker(kept, "web", "1")
     session.airbundle("copy", PLAIN_DESTINATION, "oci:layout:web:1", f"docker://{kept.host}/web:1")
-    # 11: part of it is copied.
+    # 11: some images are copied.
     session.airbundle(
         "sync", "-s", "docker", "-d", "dir", PLAIN_SOURCE, "--keep-going", "--json",
         f"{registry.host}/team/web", "synced",

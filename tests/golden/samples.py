@@ -1,4 +1,4 @@
-"""The images that the sessions work with; the same bytes in every run."""
+"""The images of the scenarios; their bytes are the same in every run."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ NAMED = {"web:1": WEB, "tool:2": TOOL, "db:3": DOCKER, "chart:4": CHART}
 
 
 def write_layout(directory: Path) -> None:
-    """An OCI layout ``layout`` with all images."""
+    """Write an OCI layout ``layout`` with all images."""
     images.write_layout(directory / "layout", NAMED)
 
 
-def fill(registry: FakeRegistry) -> None:
-    """Put all images below ``team/``, with two referrers of ``team/web``."""
+def push_images(registry: FakeRegistry) -> None:
+    """Push all images below ``team/``, with two referrers of ``team/web``."""
     for name, one in NAMED.items():
         repository, _, tag = name.partition(":")
         images.push(registry.host, f"team/{repository}", one, tag)
@@ -43,11 +43,11 @@ def fill(registry: FakeRegistry) -> None:
 
 
 def push_docker(registry: FakeRegistry, repository: str, tag: str) -> None:
-    """Put the image with Docker's media types under another name."""
+    """Push the image with Docker's media types under another name."""
     images.push(registry.host, repository, DOCKER, tag)
 
 
-def move(registry: FakeRegistry) -> None:
-    """Let a tag stand for another image, and remove a tag."""
+def move_tag(registry: FakeRegistry) -> None:
+    """Let a tag point to another image, and remove a tag."""
     images.push(registry.host, "team/web", DOCKER, "1.1")
     del registry.repository("team/web").tags["2.0"]

@@ -1,4 +1,4 @@
-"""All scenarios by name: each runs commands in a session that begins in an empty directory."""
+"""All scenarios by name; each runs commands in a session with an empty directory."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""A session runs commands in an empty directory and writes down all that they produce.
+"""A session runs commands in an empty directory and records their complete output.
 
 The result is two texts. ``formats`` holds the parts that other programs read: exit statuses, JSON
-documents, the files of bundles, and all output under Skopeo's name. ``messages`` holds the
-wording for people: tables, notes, errors, help, VERIFY.txt.
+documents, the files of bundles, and all output under the name skopeo. ``messages`` holds the text
+for people: tables, notes, errors, help, VERIFY.txt.
 
-Parts that differ from run to run (directories, ports, times, random keys, and the digests of
-files that hold such parts) are replaced by names in angle brackets.
+Parts that differ between runs (directories, ports, times, random keys, and the digests of files
+with such parts) are replaced by names in angle brackets.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Session:
         return path
 
     def registry(self, **options: Any) -> FakeRegistry:
-        """Start a registry; it stops when the session ends."""
+        """Start a registry, which is stopped when the session ends."""
         registry = self._registries.enter_context(FakeRegistry(**options))
         self._replacements += [
             (f"127.0.0.1:{registry.port}", "127.0.0.1:<port>"),
@@ -109,7 +109,7 @@ class Session:
     # Commands
 
     def airbundle(self, *arguments: object, stdin: str = "") -> None:
-        """Run ``airbundle`` and note its exit status and output."""
+        """Run ``airbundle`` and record its exit status and output."""
         words = [str(one) for one in arguments]
         done = self._run("airbundle", words, stdin)
         formats, messages = [("exit status", f"{done.returncode}\n")], []
@@ -124,14 +124,14 @@ class Session:
         self._note(f"airbundle {' '.join(words)}", formats, messages)
 
     def skopeo(self, *arguments: object, stdin: str = "", prints_help: bool = False) -> None:
-        """Run the same program under the name ``skopeo``; all that it prints is a format.
+        """Run the program under the name ``skopeo``, where all output is a format.
 
-        Only help is for people, since its texts are not Skopeo's.
+        Only help is text for people, because it is not Skopeo's.
         """
         words = [str(one) for one in arguments]
         done = self._run("skopeo", words, stdin)
         status = [("exit status", f"{done.returncode}\n")]
-        output = [("stdout", _in_fixed_order(done.stdout)), ("stderr", done.stderr)]
+        output = [("stdout", _sort_blob_lines(done.stdout)), ("stderr", done.stderr)]
         title = f"skopeo {' '.join(words)}"
         if prints_help:
             self._note(title, status, output)
@@ -166,7 +166,7 @@ class Session:
     # Files
 
     def files(self, name: str) -> None:
-        """Note every file below ``name``, or the file ``name``."""
+        """Record every file below ``name``, or the file ``name``."""
         top = self.directory / name
         formats, messages = [], []
         seen: dict[int, str] = {}
@@ -185,7 +185,7 @@ class Session:
         self._note(f"files: {name}", formats, messages)
 
     def repository(self, registry: FakeRegistry, name: str) -> None:
-        """Note what a registry holds in the repository ``name``."""
+        """Record the content of the repository ``name`` of a registry."""
         stored = registry.repository(name)
         tags = [f"{tag} {digest}" for tag, digest in stored.tags.items()]
         parts = {"blobs": stored.blobs, "manifests": stored.manifests, "tags": tags}
@@ -237,7 +237,7 @@ class Session:
                 continue
             lines.append(f"$ {title}")
             for label, text in parts:
-                form = _json_form(text)
+                form = _describe_json_layout(text)
                 lines.append(f"--- {label} ({form})" if form else f"--- {label}")
                 shown = json.dumps(json.loads(text), indent=2) if form else text
                 lines += shown.splitlines()
@@ -262,7 +262,7 @@ class Session:
         return self._name_moment(int(match[0]), match[0])
 
     def _name_moment(self, moment: float, text: str) -> str:
-        """``<now>`` for a time of this session, ``<now+90d>`` for one in 90 days."""
+        """Return ``<now>`` for a time of this session, ``<now+90d>`` for one in 90 days."""
         days, rest = divmod(moment - self._started + 60, 24 * 3600)
         if rest > 600 or days not in {0, 90}:
             return text
@@ -277,7 +277,7 @@ class Session:
         self._digests[groups] = f"<fingerprint of {path.name}>"
 
     def _find_variable_digests(self) -> None:
-        """Name the digest of every file that is not the same in each run."""
+        """Name the digest of every file that differs between runs."""
         found = True
         while found:
             found = False
@@ -296,14 +296,14 @@ class Session:
 
 
 def _walk(top: Path) -> Iterator[Path]:
-    """Every plain file below ``top`` in the order of the paths, except the programs."""
+    """Yield every regular file below ``top`` in the order of the paths, except the programs."""
     for path in sorted(top.rglob("*")):
         if path.is_file() and not path.is_symlink() and path.parent.name != "bin":
             yield path
 
 
-def _in_fixed_order(text: str) -> str:
-    """Sort neighbouring ``Copying blob`` lines: blobs are copied in parallel."""
+def _sort_blob_lines(text: str) -> str:
+    """Sort consecutive ``Copying blob`` lines: blobs are copied in parallel."""
     ordered: list[str] = []
     blobs: list[str] = []
     for line in text.splitlines(keepends=True):
@@ -329,10 +329,10 @@ def _describe_signature(signed: bytes, signature: bytes) -> str:
     return f"signature by an unknown key: {signature.hex()}\n"
 
 
-def _json_form(text: str) -> str | None:
-    """How a JSON document is laid out in bytes; None for anything else.
+def _describe_json_layout(text: str) -> str | None:
+    """Return how a JSON document is laid out in bytes; None for anything else.
 
-    Shown with indentation, it can be read in a diff, and the layout is still checked.
+    The record shows it with indentation, so that diffs are readable, and this checks the layout.
     """
     try:
         value = json.loads(text)

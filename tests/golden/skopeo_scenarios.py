@@ -1,4 +1,4 @@
-"""The same program started under the name skopeo: every line of its output is a format."""
+"""Scenarios under the name skopeo, where every line of output is a format."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ POLICY = "--insecure-policy"
 
 
 def skopeo_copy(session: Session) -> None:
-    """Among layouts, directories, archives and a registry."""
+    """Between layouts, directories, archives and a registry."""
     registry = session.registry()
-    samples.fill(registry)
+    samples.push_images(registry)
     samples.write_layout(session.directory)
     session.skopeo(POLICY, "copy", "oci:layout:web:1", "dir:tree", "--digestfile", "digest")
     session.files("tree")
@@ -36,7 +36,7 @@ def skopeo_copy(session: Session) -> None:
 def skopeo_sync(session: Session) -> None:
     """From a registry into a directory."""
     registry = session.registry()
-    samples.fill(registry)
+    samples.push_images(registry)
     source = f"{registry.host}/team/web:1"
     to = ("--src", "docker", "--dest", "dir", "--src-tls-verify=false", source, "tree")
     session.write("tree/other", "stays\n")
@@ -46,9 +46,9 @@ def skopeo_sync(session: Session) -> None:
 
 
 def skopeo_inspect(session: Session) -> None:
-    """Reports, manifests, tags, digests."""
+    """Summaries, manifests, tags, digests."""
     registry = session.registry()
-    samples.fill(registry)
+    samples.push_images(registry)
     samples.write_layout(session.directory)
     session.skopeo("inspect", PLAIN, f"docker://{registry.host}/team/web:1")
     session.skopeo("inspect", "oci:layout:web:1")
@@ -61,9 +61,9 @@ def skopeo_inspect(session: Session) -> None:
 
 
 def skopeo_delete_and_login(session: Session) -> None:
-    """What changes a registry, and the credentials for one."""
+    """Changes of a registry, and of the credentials for one."""
     registry, closed = session.registry(), session.registry(auth="basic")
-    samples.fill(registry)
+    samples.push_images(registry)
     session.skopeo("delete", PLAIN, f"docker://{registry.host}/team/web:2.0")
     session.repository(registry, "team/web")
     session.skopeo("delete", PLAIN, f"docker://{registry.host}/team/web:2.0")
@@ -77,7 +77,7 @@ def skopeo_delete_and_login(session: Session) -> None:
 
 
 def skopeo_refusals(session: Session) -> None:
-    """Mistakes on the command line, and what cannot be read."""
+    """Mistakes on the command line, and unreadable sources."""
     samples.write_layout(session.directory)
     session.skopeo("--version")
     session.skopeo("--help", prints_help=True)

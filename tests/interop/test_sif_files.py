@@ -23,7 +23,7 @@ def test_sif_image_is_that_of_skopeo(airbundle, skopeo, tmp_path) -> None:
     (root / "etc").mkdir(parents=True)
     (root / "etc" / "os-release").write_bytes(b"ID=test\n" * 500)
     (root / "etc" / "link").symlink_to("os-release")
-    squashfs = sif.squashfs(root, tmp_path / "root.squashfs")
+    squashfs = sif.create_squashfs(root, tmp_path / "root.squashfs")
     path = tmp_path / "image.sif"
     path.write_bytes(sif.pack(sif.definition(DEFINITION), sif.partition(squashfs)))
 

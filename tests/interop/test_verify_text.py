@@ -38,7 +38,7 @@ def create_bundle(directory: Path, form: str, signers: tuple[keys.PrivateKey, ..
     (bundle / "VERIFY.txt").write_bytes(render(contents, [key.public for key in signers]))
     value = json.loads((bundle / "bundle.json").read_bytes())
     value.pop("sums")
-    bundles.finish(bundle, value, signers)
+    bundles.seal(bundle, value, signers)
     (bundle / "signer.pub").write_bytes(signers[0].public.to_pem())
     return bundle
 

@@ -124,7 +124,7 @@ class TestManifests:
     def test_sha512(self, registry, repository):
         digest = Digest.of(b"{}", "sha512")
         repository.put_manifest(digest, media_types.OCI_MANIFEST, b"{}")
-        assert registry.asked("PUT")[0].path.endswith(f"/manifests/{digest}")
+        assert registry.find_requests("PUT")[0].path.endswith(f"/manifests/{digest}")
 
     def test_an_immutable_tag_is_a_conflict(self, registry, repository):
         registry.immutable_tags = True

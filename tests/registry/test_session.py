@@ -94,7 +94,7 @@ class TestBearer:
             for _ in range(3):
                 pull(session)
             assert registry.count("GET", "^/token") == 1
-            token_request = registry.asked("GET", "^/token")[0]
+            token_request = registry.find_requests("GET", "^/token")[0]
         assert token_request.query["service"] == ["fake"]
         assert token_request.query["scope"] == ["repository:library/app:pull"]
 
@@ -117,7 +117,7 @@ class TestBearer:
         with FakeRegistry(auth="bearer", anonymous_pull=True) as registry:
             registry.add_image("library/app", "1")
             pull(connect(registry))
-            assert registry.asked("GET", "^/token")[0].headers.get("authorization") is None
+            assert registry.find_requests("GET", "^/token")[0].headers.get("authorization") is None
 
     def test_a_token_is_renewed_before_it_expires(self, connect):
         with FakeRegistry(auth="bearer", token_lifetime=1) as registry:
@@ -127,7 +127,9 @@ class TestBearer:
             time.sleep(0.8)
             pull(session)
             refused = [
-                r for r in registry.asked("GET", "manifests") if "authorization" not in r.headers
+                r
+                for r in registry.find_requests("GET", "manifests")
+                if "authorization" not in r.headers
             ]
             assert len(refused) == 1
             assert registry.count("GET", "manifests") == 3

@@ -59,7 +59,7 @@ def test_push_of_what_is_being_made(registry, uploads, stored, data):
     making = VerifiedReader(BytesIO(data), "test", digest=None, size=None)
     assert uploads.push(None, making).digest == Digest.of(data)
     assert list(stored.blobs.values()) == [data]
-    assert registry.asked("PATCH")[0].headers["transfer-encoding"] == "chunked"
+    assert registry.find_requests("PATCH")[0].headers["transfer-encoding"] == "chunked"
 
 
 @pytest.mark.parametrize("data", [b"small", LARGE])
@@ -103,7 +103,7 @@ def test_a_push_goes_on_after_a_cut(registry, uploads, stored, cut):
     uploads.push(digest, again)
     assert stored.blobs == {str(digest): LARGE}
     if offset and len(LARGE) - offset > MAX_SINGLE_PUT:
-        assert registry.asked("PATCH")[1].headers["content-range"] == f"{cut}-{len(LARGE) - 1}"
+        assert registry.find_requests("PATCH")[1].headers["content-range"] == f"{cut}-{len(LARGE) - 1}"
     if offset:
         assert registry.count("POST") == 1
 
@@ -238,7 +238,7 @@ class TestMounts:
             session = connect(registry, Credentials("user", "password"))
             uploads = Uploads(Repository(session, "library/app", writable=True))
             assert uploads.mount(digest, "base/os")
-            assert set(registry.asked("GET", "^/token")[0].query["scope"]) == {
+            assert set(registry.find_requests("GET", "^/token")[0].query["scope"]) == {
                 "repository:library/app:pull,push",
                 "repository:base/os:pull",
             }

@@ -1,4 +1,4 @@
-"""What scripts/carry puts on a stick installs and runs without any network."""
+"""scripts/carry writes a directory that can be installed without a network."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def stick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("stick") / "airbundle"
-    ran = subprocess.run(
+    result = subprocess.run(
         [ROOT / "scripts/carry", directory], capture_output=True, text=True, check=False
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     return directory
 
 
 @pytest.mark.kernel("network namespaces")
-def test_installs_without_network(stick: Path, tmp_path: Path) -> None:
-    ran = install(stick, tmp_path / "installed")
+def test_install_needs_no_network(stick: Path, tmp_path: Path) -> None:
+    result = install(stick, tmp_path / "installed")
 
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
     airbundle = tmp_path / "installed/bin/airbundle"
-    assert offline(airbundle, "--version", home=tmp_path).stdout.startswith("airbundle ")
-    made = offline(airbundle, "keygen", "--no-passphrase", tmp_path / "key", home=tmp_path)
-    assert made.returncode == 0, made.stderr
+    assert run_offline(airbundle, "--version", home=tmp_path).stdout.startswith("airbundle ")
+    keygen = run_offline(airbundle, "keygen", "--no-passphrase", tmp_path / "key", home=tmp_path)
+    assert keygen.returncode == 0, keygen.stderr
 
 
-def test_carries_wheels_for_every_python_and_machine(stick: Path) -> None:
+def test_carry_includes_wheels_for_every_python_and_architecture(stick: Path) -> None:
     names = [path.name for path in (stick / "wheels").iterdir()]
 
     for python in ("cp311", "cp312", "cp313"):
-        for machine in ("x86_64", "aarch64"):
-            assert any(f"-{python}-{python}-" in name and machine in name for name in names)
+        for architecture in ("x86_64", "aarch64"):
+            assert any(f"-{python}-{python}-" in name and architecture in name for name in names)
     assert all(name.endswith(".whl") for name in names)
 
 
-def test_carried_again_it_replaces_what_it_carried(stick: Path, tmp_path: Path) -> None:
+def test_repeated_carry_replaces_wheels(stick: Path, tmp_path: Path) -> None:
     copy = tmp_path / "stick"
     shutil.copytree(stick, copy)
     (copy / "wheels/old-1.0-py3-none-any.whl").write_bytes(b"")
@@ -65,51 +65,53 @@ def test_carried_again_it_replaces_what_it_carried(stick: Path, tmp_path: Path) 
 
 
 @pytest.mark.kernel("network namespaces")
-def test_a_damaged_wheel_is_not_installed(stick: Path, tmp_path: Path) -> None:
+def test_install_refuses_damaged_wheel(stick: Path, tmp_path: Path) -> None:
     copy = tmp_path / "stick"
     shutil.copytree(stick, copy)
     with next((copy / "wheels").glob("click-*.whl")).open("ab") as wheel:
         wheel.write(b"x")
 
-    ran = install(copy, tmp_path / "installed")
+    result = install(copy, tmp_path / "installed")
 
-    assert ran.returncode == 1
-    assert "damaged or incomplete" in ran.stderr
+    assert result.returncode == 1
+    assert "damaged or incomplete" in result.stderr
     assert not (tmp_path / "installed").exists()
 
 
 @pytest.mark.kernel("network namespaces")
-def test_another_python_is_refused(stick: Path, tmp_path: Path) -> None:
+def test_install_refuses_unsupported_python(stick: Path, tmp_path: Path) -> None:
     old = tmp_path / "python"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.2\nexit 1\n')
     old.chmod(0o755)
 
-    ran = install(stick, tmp_path / "installed", python=str(old))
+    result = install(stick, tmp_path / "installed", python=str(old))
 
-    assert ran.returncode == 1
-    assert ran.stderr == ("install.sh: needs Python 3.11, 3.12 or 3.13; found: Python 3.9.2\n")
+    assert result.returncode == 1
+    assert result.stderr == ("install.sh: needs Python 3.11, 3.12 or 3.13; found: Python 3.9.2\n")
 
 
-def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
+def test_carry_refuses_directory_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"")
 
-    ran = subprocess.run(
+    result = subprocess.run(
         [ROOT / "scripts/carry", tmp_path], capture_output=True, text=True, check=False
     )
 
-    assert ran.returncode == 1
-    assert "holds something else" in ran.stderr
+    assert result.returncode == 1
+    assert "holds something else" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
 
 
 def install(
     stick: Path, directory: Path, *, python: str = sys.executable
 ) -> subprocess.CompletedProcess[str]:
-    return offline("sh", stick / "install.sh", directory, home=directory.parent, PYTHON=python)
+    return run_offline("sh", stick / "install.sh", directory, home=directory.parent, PYTHON=python)
 
 
-def offline(*command: object, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a network namespace that has no way out."""
+def run_offline(
+    *command: object, home: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a network namespace without an outside connection."""
     return subprocess.run(
         [*namespace("net"), *map(str, command)],
         env={"PATH": os.environ["PATH"], "HOME": str(home), **environment},  # noqa: TID251

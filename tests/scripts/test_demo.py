@@ -1,4 +1,4 @@
-"""scripts/demo does the main job, and leaves nothing but what it was asked to leave."""
+"""scripts/demo runs export, verify and import, and writes only to the given directory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_demo_does_the_main_job(tmp_path: Path) -> None:
+def test_demo_exports_verifies_and_imports(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     environment = os.environ | {"HOME": str(home)}  # noqa: TID251 - pip may be configured in it
 
-    ran = subprocess.run(
+    result = subprocess.run(
         [ROOT / "scripts/demo", tmp_path / "demo"],
         env=environment,
         capture_output=True,
@@ -22,8 +22,8 @@ def test_demo_does_the_main_job(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "It works." in ran.stdout
-    assert "airbundle import" in ran.stdout.splitlines()[-1]
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "It works." in result.stdout
+    assert "airbundle import" in result.stdout.splitlines()[-1]
     assert (tmp_path / "demo/stick/bundle.json").exists()
     assert list(home.rglob("*.json")) == []

@@ -1,4 +1,4 @@
-"""The scripts are well formed, and the locked dependencies hold wherever pip is told to look."""
+"""The scripts pass shellcheck, and the locked dependencies do not depend on a package index."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LOCKED = sorted((ROOT / "scripts/requirements").iterdir())
 
 
 @pytest.mark.parametrize("script", SHELL, ids=lambda path: path.name)
-def test_shellcheck_finds_nothing(script: Path) -> None:
-    ran = subprocess.run(
+def test_script_passes_shellcheck(script: Path) -> None:
+    result = subprocess.run(
         [program("shellcheck"), "--external-sources", script],
         cwd=ROOT,
         capture_output=True,
@@ -31,11 +31,11 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
         check=False,
     )
 
-    assert (ran.returncode, ran.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("file", LOCKED, ids=lambda path: path.name)
-def test_lock_has_hashes_and_names_no_registry(file: Path) -> None:
+def test_locked_requirements_have_hashes_and_no_index(file: Path) -> None:
     text = file.read_text()
     entries = re.split(r"\n(?=\S)", text.strip())
 
@@ -43,7 +43,7 @@ def test_lock_has_hashes_and_names_no_registry(file: Path) -> None:
     assert all("--hash=sha256:" in entry for entry in entries)
 
 
-def test_lock_holds_every_direct_dependency() -> None:
+def test_locked_requirements_include_direct_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     locked = {
         re.split(r"[=\s]", line)[0]

@@ -36,7 +36,7 @@ def test_lines_are_sorted_by_path():
 
 def test_sha256sum_accepts_what_is_written(tmp_path: Path):
     bundles.images.write_layout(tmp_path, bundles.sample())
-    paths = [str(path.relative_to(tmp_path)) for path in bundles.walk(tmp_path)]
+    paths = [str(path.relative_to(tmp_path)) for path in bundles.find_files(tmp_path)]
     raw, described = checksums.create(tmp_path, paths, {"VERIFY.txt": b"text"})
     (tmp_path / "SHA256SUMS").write_bytes(raw)
     (tmp_path / "VERIFY.txt").write_bytes(b"text")

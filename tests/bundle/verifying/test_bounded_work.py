@@ -44,7 +44,7 @@ def quick():
 def test_files_of_a_terabyte_are_found_without_being_read(tmp_path: Path, form: str):
     """A sparse file takes no room on the medium."""
     bundle = bundles.write(tmp_path / "b", form=form, keys=(KEY,))
-    for path in sorted(bundles.walk(bundle)):
+    for path in sorted(bundles.find_files(bundle)):
         data = path.read_bytes()
         os.truncate(path, TERABYTE)
         result = verify(bundle, [KEY.public])
@@ -88,7 +88,7 @@ def test_a_large_image_under_many_names_is_too_much(tmp_path: Path):
     value = json.loads((bundle / "bundle.json").read_bytes())
     (image,) = value["images"]
     value["images"] = [image | {"reference": f"docker.io/library/a:{at}"} for at in range(10_000)]
-    bundles.finish(bundle, value, (KEY,))
+    bundles.seal(bundle, value, (KEY,))
 
     with pytest.raises(LimitError, match="more than 500,000 parts"):
         verify(bundle, [KEY.public])
@@ -110,7 +110,7 @@ def test_an_image_under_many_names_is_held_once(tmp_path: Path):
     value = json.loads((bundle / "bundle.json").read_bytes())
     (image,) = value["images"]
     value["images"] = [image | {"reference": f"docker.io/library/a:{at}"} for at in range(200)]
-    bundles.finish(bundle, value, (KEY,))
+    bundles.seal(bundle, value, (KEY,))
     options = OpenOptions(
         Settings.load({}, tmp_path, 1000, ConfigPathOverrides(etc=tmp_path, usr_share=tmp_path))
     )

@@ -41,7 +41,7 @@ def bundle(request, tmp_path: Path) -> Path:
 
 def find(bundle: Path, blob: images.Blob) -> list[Path]:
     """Every file of the bundle that holds ``blob``."""
-    return [path for path in bundles.walk(bundle) if path.read_bytes() == blob.data]
+    return [path for path in bundles.find_files(bundle) if path.read_bytes() == blob.data]
 
 
 def findings(bundle: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -62,7 +62,7 @@ def test_a_sound_bundle_is_whole_and_signed(bundle: Path):
 
 def test_verification_changes_nothing(bundle: Path):
     def state():
-        return {path: path.stat().st_mtime_ns for path in [bundle, *bundles.walk(bundle)]}
+        return {path: path.stat().st_mtime_ns for path in [bundle, *bundles.find_files(bundle)]}
 
     before = state()
     verify(bundle, [KEY.public])
@@ -95,7 +95,7 @@ def test_a_resigned_inventory_is_not_by_the_given_key(bundle: Path):
 def test_a_flipped_bit_is_found_wherever_it_is(tmp_path: Path):
     """No file can change without the verdict changing."""
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
-    for path in sorted(bundles.walk(bundle)):
+    for path in sorted(bundles.find_files(bundle)):
         data = path.read_bytes()
         for at in {0, len(data) // 2, len(data) - 1}:
             path.write_bytes(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
@@ -258,7 +258,7 @@ def test_a_swapped_manifest_is_found_even_if_the_sums_agree(tmp_path: Path):
     path.write_bytes(other.root.data)
     value = json.loads((bundle / "bundle.json").read_bytes())
     value.pop("sums")
-    bundles.finish(bundle, value)
+    bundles.seal(bundle, value)
     found = findings(bundle)
     assert found[str(path.relative_to(bundle))][0] in {"size", "damaged"}
 
@@ -288,7 +288,7 @@ def test_an_index_that_names_other_images_than_the_inventory_is_found(tmp_path: 
     (bundle / "index.json").write_text(json.dumps(index))
     value = json.loads((bundle / "bundle.json").read_bytes())
     value.pop("sums")
-    bundles.finish(bundle, value, (KEY,))
+    bundles.seal(bundle, value, (KEY,))
     assert set(findings(bundle)) == {"index.json"}
 
 
@@ -297,7 +297,7 @@ def test_referrers_are_part_of_the_bundle(tmp_path: Path):
     tag, signature = images.cosign_signature(named[NGINX])
     bundle = tmp_path / "b"
     images.write_layout(bundle, named | {f"docker.io/library/nginx:{tag}": signature})
-    value = bundles.inventory(bundle, named)
+    value = bundles.create_inventory(bundle, named)
     value["images"][0]["referrers"] = [
         {
             "digest": signature.digest,
@@ -307,7 +307,7 @@ def test_referrers_are_part_of_the_bundle(tmp_path: Path):
             "tag": tag,
         }
     ]
-    bundles.finish(bundle, value, (KEY,))
+    bundles.seal(bundle, value, (KEY,))
     verify(bundle, [KEY.public]).check()
     (path,) = find(bundle, signature.blobs[1])
     path.unlink()
@@ -325,9 +325,9 @@ def test_what_a_bundle_may_leave_out_is_not_missing(tmp_path: Path):
     gone = [left.root, *(b for b in left.all_blobs() if b.digest not in own)]
     for blob in gone:
         find(bundle, blob)[0].unlink()
-    value = bundles.inventory(bundle, {APP: app})
+    value = bundles.create_inventory(bundle, {APP: app})
     value["images"][0] |= {"index": "sparse", "platforms": ["linux/amd64"]}
-    bundles.finish(bundle, value, (KEY,))
+    bundles.seal(bundle, value, (KEY,))
     verify(bundle, [KEY.public]).check()
 
 
@@ -337,13 +337,13 @@ def test_delta_is_unsupported_rather_than_damaged_or_whole(tmp_path: Path):
     bundle = tmp_path / "b"
     images.write_layout(bundle, {APP: app})
     blob = app.blobs[1]
-    value = bundles.inventory(bundle, {APP: app})
+    value = bundles.create_inventory(bundle, {APP: app})
     value["presupposes"] = [{"digest": blob.digest, "size": len(blob.data)}]
-    bundles.finish(bundle, value, (KEY,))
+    bundles.seal(bundle, value, (KEY,))
     with pytest.raises(UnsupportedError, match="'presupposes'"):
         verify(bundle, [KEY.public])
     find(bundle, blob)[0].unlink()
-    bundles.finish(bundle, value, (KEY,))
+    bundles.seal(bundle, value, (KEY,))
     with pytest.raises(UnsupportedError, match="'presupposes'"):
         verify(bundle, [KEY.public])
 
@@ -396,7 +396,7 @@ def test_a_blob_named_after_its_sha512_must_have_it(tmp_path: Path):
     path.write_bytes(b"x")
     value = json.loads((bundle / "bundle.json").read_bytes())
     value.pop("sums")
-    bundles.finish(bundle, value, (KEY,))
+    bundles.seal(bundle, value, (KEY,))
     assert findings(bundle) == {str(path.relative_to(bundle)): ("damaged", ())}
 
 
@@ -484,7 +484,7 @@ def test_hard_links_of_one_file_are_read_once_and_judged_by_each_name(tmp_path: 
     assert result.files == result.inventory.sums.count
     assert result.size == sum(
         path.stat().st_size
-        for path in bundles.walk(bundle)
+        for path in bundles.find_files(bundle)
         if path != second and not path.name.startswith(("bundle.json", "SHA256SUMS"))
     )
     other = find(bundle, bundles.sample()[NGINX].blobs[2])[0]

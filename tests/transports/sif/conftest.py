@@ -31,7 +31,7 @@ def packed(tree, tmp_path):
     """A function that returns the path of a SIF file with the given further data objects."""
 
     def pack(*objects, **fields):
-        squashfs = sif.squashfs(tree, tmp_path / "root.squashfs")
+        squashfs = sif.create_squashfs(tree, tmp_path / "root.squashfs")
         path = tmp_path / "image.sif"
         path.write_bytes(sif.pack(*objects, sif.partition(squashfs), **fields))
         return path

@@ -273,9 +273,9 @@ def test_inspect_reads_no_blob_except_config(
     run_airbundle: RunAirbundle, registry: FakeRegistry
 ) -> None:
     reference = f"docker://{registry.host}/some/app:1"
-    count = len(registry.asked("GET"))
+    count = len(registry.find_requests("GET"))
     run_airbundle("inspect", "-n", "--tls-verify=false", reference)
-    paths = [request.path for request in registry.asked("GET")[count:]]
+    paths = [request.path for request in registry.find_requests("GET")[count:]]
     wanted = ["/v2/some/app/manifests/1", f"/v2/some/app/blobs/{PLAIN.blobs[0].digest}"]
     assert [path for path in paths if path != "/v2/"] == wanted
 

@@ -43,7 +43,7 @@ def test_sync_copies_all_tags_and_repeats_with_one_request_per_tag(run_airbundle
     target.requests.clear()
     again = run_airbundle(*arguments, target.host)
     assert again.stdout.count("already there\n") == 5
-    assert [one.method for one in target.asked(".*", "app/")] == ["HEAD"] * 5
+    assert [one.method for one in target.find_requests(".*", "app/")] == ["HEAD"] * 5
 
 
 @pytest.mark.parametrize("kind", ["docker", "yaml"])

@@ -103,7 +103,9 @@ def test_a_push_goes_on_after_a_cut(registry, uploads, stored, cut):
     uploads.push(digest, again)
     assert stored.blobs == {str(digest): LARGE}
     if offset and len(LARGE) - offset > MAX_SINGLE_PUT:
-        assert registry.find_requests("PATCH")[1].headers["content-range"] == f"{cut}-{len(LARGE) - 1}"
+        assert (
+            registry.find_requests("PATCH")[1].headers["content-range"] == f"{cut}-{len(LARGE) - 1}"
+        )
     if offset:
         assert registry.count("POST") == 1
 

@@ -151,4 +151,4 @@ def test_delete_suggests_how_to_enable_deletion(
     reference = f"docker://{registry.host}/app:1"
     result = run_airbundle("delete", "--tls-verify=false", reference)
     assert result.status == 1
-    assert "hint: deletion has to be enabled" in result.stderr
+    assert "hint: enable deletion" in result.stderr

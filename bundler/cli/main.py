@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.frontends import frontend
-from bundler.cli.runtime.environment import read_environment
+from bundler.cli.runtime.environment import COMPLETION_VARIABLE, read_environment
 from bundler.errors import BundlerError, CancelledError, MediumError, RegistryError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from bundler.cli.frontends.frontend import Frontend
 
 _SIGPIPE_STATUS = 141
-_COMPLETE = "_AIRBUNDLE_COMPLETE"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(selected: Frontend, arguments: list[str]) -> int:
     """Run one command and report its failure; return the exit status."""
     try:
-        if instruction := selected.environment.variables.get(_COMPLETE):
+        if instruction := selected.environment.variables.get(COMPLETION_VARIABLE):
             return selected.complete(instruction)
         return selected.run(arguments)
     except BrokenPipeError:

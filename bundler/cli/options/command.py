@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundler.cli.options import global_options
-from bundler.cli.options.go_bool import add_values
+from bundler.cli.options.go_values import add_values
 from bundler.cli.options.group import OWN_SECTION, Option
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Single options that several commands share."""
+"""Options that several commands share and that belong to no group."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bundler.cli.options.group import option
+from bundler.cli.options.group import option, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,14 @@ PATH = click.Path(path_type=Path)
 
 OUTPUT = "Output"
 """The section of options that choose what is printed or written besides the result."""
+
+RENAME_RULES = spec(
+    "--names",
+    multiple=True,
+    metavar="FROM=TO",
+    help="Replace the prefix FROM of references by TO. May be repeated.",
+)
+"""``--names``, for an option group."""
 
 
 def jobs(effect: str = "Number of parallel transfers (default: 6).") -> Callable[[Any], Any]:

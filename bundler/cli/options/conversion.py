@@ -12,17 +12,13 @@ from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from bundler.cli.runtime.environment import Environment
-    from bundler.content.streams.reader import Reader
     from bundler.copy.convert.options import (
         Algorithm,
         ConversionOptions,
-        Encryption,
         ManifestFormat,
     )
-    from bundler.oci.descriptor import Descriptor
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
@@ -74,7 +70,17 @@ class ConversionFlags:
             raise UsageError("--dest-decompress and --dest-compress exclude one another")
         if self.force_compress_format and self.compress_format is None:
             raise UsageError("--dest-force-compress-format needs --dest-compress-format")
-        key_providers = environment.path("OCICRYPT_KEYPROVIDER_CONFIG")
+        encryption = decryption = None
+        if self.encryption_keys or self.decryption_keys:
+            from bundler.copy.convert.options import Encryption  # noqa: PLC0415 - as above
+            from bundler.trust.ocicrypt import recipients  # noqa: PLC0415 - loads cryptography
+
+            key_providers = environment.path("OCICRYPT_KEYPROVIDER_CONFIG")
+            if self.encryption_keys:
+                encrypt = recipients.create_encryptor(self.encryption_keys, key_providers)
+                encryption = Encryption(encrypt, self.encrypted_layers)
+            else:
+                decryption = recipients.create_decryptor(self.decryption_keys, key_providers)
         compression = "none" if self.decompress else self.compress_format
         return ConversionOptions(
             manifest_format=cast("ManifestFormat | None", self.manifest_format),
@@ -85,28 +91,10 @@ class ConversionFlags:
             compress_uncompressed=self.compress_uncompressed,
             accept_uncompressed=self.oci_accept_uncompressed_layers,
             precompute=self.precompute_digests,
-            encryption=self._encryption(key_providers),
-            decryption=self._decryption(key_providers),
+            encryption=encryption,
+            decryption=decryption,
             fixed_reason="instructed to preserve digests" if self.preserve_digests else None,
         )
-
-    def _encryption(self, key_providers: Path | None) -> Encryption | None:
-        if not self.encryption_keys:
-            return None
-        from bundler.copy.convert.options import Encryption  # noqa: PLC0415 - as above
-        from bundler.trust.ocicrypt import recipients  # noqa: PLC0415 - loads cryptography
-
-        seal = recipients.create_encryptor(self.encryption_keys, key_providers)
-        return Encryption(seal, self.encrypted_layers)
-
-    def _decryption(
-        self, key_providers: Path | None
-    ) -> Callable[[Reader, Descriptor], Reader] | None:
-        if not self.decryption_keys:
-            return None
-        from bundler.trust.ocicrypt import recipients  # noqa: PLC0415 - loads cryptography
-
-        return recipients.create_decryptor(self.decryption_keys, key_providers)
 
 
 def convert_manifests(function: Decorated) -> Decorated:

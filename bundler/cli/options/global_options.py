@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from bundler.cli.options import duration
+from bundler.cli.options.go_values import parse_duration
 from bundler.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ _LISTED_ONCE: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
         ("--command-timeout",),
         {
-            "type": duration.parse_duration,
+            "type": parse_duration,
             "metavar": "DURATION",
             "help": "Stop after this time: 90s, 1h30m (default: no limit).",
         },

@@ -1,14 +1,13 @@
 """Option groups: options that several commands share, read into one frozen value.
 
-Every option belongs to a section of ``--help``; a command shows its sections in the order in which
-they are declared.
+Every option belongs to a section of ``--help``; a command lists its sections in the order in which
+they are declared. ``--help`` imports this module, so it does not import dataclasses.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -29,12 +28,11 @@ class Option(click.Option):
         self.section = section
 
 
-@dataclass(frozen=True, slots=True)
-class OptionSpec:
+class OptionSpec(NamedTuple):
     """The spellings of an option and its click attributes, before it gets a name and a section."""
 
     spellings: tuple[str, ...]
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any]
 
 
 def spec(*spellings: str, **attributes: Any) -> OptionSpec:  # noqa: ANN401 - click's

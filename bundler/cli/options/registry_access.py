@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bundler.cli.options.common import PATH
-from bundler.cli.options.go_bool import GoBoolOption
+from bundler.cli.options.go_values import GoBoolOption
 from bundler.cli.options.group import OptionSpec, option, option_group, spec
 from bundler.errors import UsageError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bundler.cli.runtime.access import AccessSettings
+    from bundler.cli.runtime.context import AccessSettings
     from bundler.config.registry_access import Credentials, RegistryOverride
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
@@ -78,7 +78,7 @@ class AccessOptions:
         Raises:
             UsageError: if options exclude one another.
         """
-        from bundler.cli.runtime.access import AccessSettings  # noqa: PLC0415 - not for --help
+        from bundler.cli.runtime.context import AccessSettings  # noqa: PLC0415 - not for --help
 
         return AccessSettings(self.override(), self.daemon_host, self.shared_blob_dir)
 

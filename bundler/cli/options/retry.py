@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bundler.cli.options.duration import parse_duration
+from bundler.cli.options.go_values import parse_duration
 from bundler.cli.options.group import option_group, spec
 from bundler.errors import RegistryError
 from bundler.retry_policy import Attempts, Backoff, RetryPolicy

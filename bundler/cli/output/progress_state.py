@@ -49,7 +49,12 @@ class ProgressState:
         """Add one event; return a note for the user, or None."""
         match event:
             case events.Planned():
-                self._plan(event)
+                self.planned = True
+                self._only_checks = event.activity == "check"
+                self.blobs += event.blobs
+                self._size += event.size
+                self._present_blobs += event.present_blobs
+                self._present_size += event.present_size
             case events.BlobStarted(digest, size, activity):
                 self._start(digest, size or 0, activity)
             case events.BlobProgressed(digest, advance):
@@ -142,14 +147,6 @@ class ProgressState:
     def _noun(self) -> str:
         """A verification reads files: blobs and the files beside them."""
         return "file" if self._only_checks else "blob"
-
-    def _plan(self, event: events.Planned) -> None:
-        self.planned = True
-        self._only_checks = event.activity == "check"
-        self.blobs += event.blobs
-        self._size += event.size
-        self._present_blobs += event.present_blobs
-        self._present_size += event.present_size
 
     def _start(self, digest: str, size: int, activity: Activity) -> None:
         if activity == "check" and self._present_blobs and not self._checks:

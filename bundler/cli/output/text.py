@@ -27,7 +27,10 @@ def escape(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else _escape_char(char) for char in text)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
 
 
 def print_line(text: str = "") -> None:
@@ -73,7 +76,10 @@ def print_table(
         for position, (head, *column) in enumerate(zip(header, *rows, strict=True))
         if any(column) or not rows
     ]
-    aligned = [_align(column, right=is_right) for is_right, column in columns]
+    aligned = []
+    for is_right, column in columns:
+        width = max(map(len, column))
+        aligned.append([cell.rjust(width) if is_right else cell.ljust(width) for cell in column])
     for row in zip(*aligned, strict=True):
         sys.stdout.write("  ".join(row).rstrip() + "\n")
 
@@ -100,12 +106,3 @@ def format_duration(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60:02} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def _align(column: Sequence[str], *, right: bool) -> list[str]:
-    width = max(map(len, column))
-    return [cell.rjust(width) if right else cell.ljust(width) for cell in column]
-
-
-def _escape_char(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")

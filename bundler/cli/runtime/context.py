@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from bundler.cli.frontends.frontend import Frontend
     from bundler.cli.options.global_options import ProgramOptions
     from bundler.cli.options.retry import Retry
-    from bundler.cli.runtime.access import AccessSettings
     from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
     from bundler.config.settings import Settings
@@ -228,6 +227,33 @@ class CommandRun:
     def retry(self, retry: Retry, body: Callable[[], Result]) -> Result:
         """Call ``body`` again after temporary failures, as ``retry`` says; return its result."""
         return retrying(retry, self.cancellation, self.emit, body)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """The settings for a registry, a container engine or layouts; None if unset."""
+
+    registry: RegistryOverride | None = None
+    daemon_host: str | None = None
+    """The address of the container engine of ``docker-daemon:``."""
+    shared_blob_dir: Path | None = None
+    """The blob directory that layouts of ``oci:`` share."""
+
+    def overrides(self, text: str) -> dict[str, RegistryOverride]:
+        """Return the registry settings by the registry or engine that the reference ``text`` names.
+
+        Empty for a reference that names neither.
+        """
+        if self.registry is None:
+            return {}
+        transport, _, rest = text.partition(":")
+        if transport == "docker-daemon" and self.daemon_host is not None:
+            return {self.daemon_host: self.registry}
+        if transport != "docker":
+            return {}
+        from bundler.oci.reference import ImageReference  # noqa: PLC0415 - loads hashlib
+
+        return {ImageReference.parse(rest.removeprefix("//")).domain: self.registry}
 
 
 @contextmanager

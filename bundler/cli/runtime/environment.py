@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+COMPLETION_VARIABLE = "_AIRBUNDLE_COMPLETE"
+"""The variable in which a shell's completion script passes its instruction."""
+
 
 class Environment(NamedTuple):
     """The variables of the process, and its user."""

@@ -13,8 +13,7 @@ from bundler.cli.frontends.native.frontend import NativeFrontend
 from bundler.cli.options import program_flags
 from bundler.cli.options.command import command
 from bundler.cli.options.global_options import ProgramOptions
-from bundler.cli.runtime.access import AccessSettings
-from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.runtime.context import AccessSettings, CommandContext, pass_context
 from bundler.cli.runtime.environment import Environment
 from bundler.config.registry_access import RegistryOverride
 from bundler.errors import PolicyFileError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -10,8 +11,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.group import option
-from bundler.cli.options.names import naming
+from bundler.cli.options.group import option, option_group, spec
 from bundler.cli.options.registry_access import registry_access
 from bundler.cli.output import receipts, reports
 from bundler.cli.runtime import signing_keys
@@ -23,12 +23,33 @@ if TYPE_CHECKING:
 
     from bundler.bundle.importing.import_bundle import Existing
     from bundler.bundle.importing.target import ImportTarget
-    from bundler.cli.options.names import NamingOptions
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.runtime.context import CommandRun
     from bundler.config.registry_access import RegistryOverride
     from bundler.copy.target_names import NameMapping
     from bundler.trust.keys import PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class NamingOptions:
+    """The options for target names; None if unset."""
+
+    rename_rules: tuple[str, ...]
+    keep_host: bool
+    existing: str | None
+
+
+_NAMING = {
+    "rename_rules": common.RENAME_RULES,
+    "keep_host": spec(
+        "--keep-host", is_flag=True, help="Keep the source registry in target names."
+    ),
+    "existing": spec(
+        "--existing",
+        type=click.Choice(["error", "skip", "overwrite"]),
+        help="Handling of target names that hold other content (default: error).",
+    ),
+}
 
 
 @command(
@@ -45,7 +66,7 @@ if TYPE_CHECKING:
 )
 @option("--allow-unsigned", is_flag=True, help="Import a bundle that no given key has signed.")
 @option("--allow-expired", is_flag=True, help="Import an expired bundle.")
-@naming
+@option_group(NamingOptions, "naming", "Target names", _NAMING)
 @option(
     "--only",
     multiple=True,
@@ -95,7 +116,10 @@ def import_(
     location, names, existing, overrides = _read_target(
         target, naming, access, context.environment.variables
     )
-    patterns = _compile_patterns(only)
+    try:
+        patterns = tuple(map(re.compile, only))
+    except re.error as error:
+        raise UsageError(f"--only {error.pattern!r}: {error}") from None
     receipt_path = None if dry_run else receipts.choose_path(receipt, context.environment)
     with context.run(jobs) as run:
         if verify_first:
@@ -136,7 +160,7 @@ def _read_target(
     from bundler.bundle.importing.target import RegistryTarget, parse_target  # noqa: PLC0415
     from bundler.copy.target_names import NameMapping, parse_rules  # noqa: PLC0415
 
-    rules, keep_host = parse_rules(naming.moves), naming.keep_host
+    rules, keep_host = parse_rules(naming.rename_rules), naming.keep_host
     existing = naming.existing
     override = access.override()
     if target.endswith((".yaml", ".yml")):
@@ -157,13 +181,6 @@ def _read_target(
     names = NameMapping(rules, "host-path" if keep_host else "path")
     overrides = {host: override} if host and override else {}
     return location, names, cast("Existing", existing or "error"), overrides
-
-
-def _compile_patterns(texts: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    try:
-        return tuple(map(re.compile, texts))
-    except re.error as error:
-        raise UsageError(f"--only {error.pattern!r}: {error}") from None
 
 
 def _verify(bundle: Path, keys: tuple[PublicKey, ...], run: CommandRun) -> None:

@@ -10,7 +10,7 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options import login as accounts
 from bundler.cli.options.command import command
-from bundler.cli.options.go_bool import GoBoolOption
+from bundler.cli.options.go_values import GoBoolOption
 from bundler.cli.options.group import option
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context

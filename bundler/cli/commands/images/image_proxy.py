@@ -1,7 +1,9 @@
-"""``airbundle experimental-image-proxy``: images for another program, through a socket."""
+"""``airbundle experimental-image-proxy``: serve images to the program that started this one."""
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import TYPE_CHECKING
 
 import click
@@ -10,9 +12,13 @@ from bundler.cli.options.command import command
 from bundler.cli.options.group import option
 from bundler.cli.options.registry_access import access
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from bundler.cli.options.registry_access import AccessOptions
+    from bundler.cli.runtime.context import AccessSettings
+    from bundler.images.proxy.session import ProxyContext
+    from bundler.ports import Reference, Source
 
 
 @command("experimental-image-proxy", hidden=True)
@@ -22,17 +28,55 @@ if TYPE_CHECKING:
     metavar="N",
     type=click.IntRange(0),
     default=0,
-    help="The number of the open socket: 0 if not said.",
+    help="File descriptor of the open socket (default: 0).",
 )
 @access("the registry")
 @pass_context
 def image_proxy(context: CommandContext, *, descriptor: int, access: AccessOptions) -> None:
     """Serve images to the program that started this one, through an open socket.
 
-    The socket is one half of a pair of the type SOCK_SEQPACKET. Each packet holds one request or
-    answer in JSON; manifests and blobs come through pipes. The protocol is that of Skopeo, 0.2.8,
-    which bootc and ostree speak. The options hold for every image that is asked for.
+    The socket is one end of a socket pair of the type SOCK_SEQPACKET. Each packet contains one
+    request or response in JSON; manifests and blobs are sent through pipes. The protocol is version
+    0.2.8 of Skopeo's, which bootc and ostree use. The options apply to every requested image.
     """
-    from bundler.cli.runtime.image_proxy import serve_images  # noqa: PLC0415 - not for --help
-
     serve_images(context, descriptor, access.settings())
+
+
+def serve_images(context: CommandContext, descriptor: int, access: AccessSettings) -> None:
+    """Serve images through the socket ``descriptor`` until the other end closes.
+
+    Raises:
+        UsageError: if it is not a Unix socket of the type SOCK_SEQPACKET.
+    """
+    from bundler import transports  # noqa: PLC0415 - not for --help
+    from bundler.images.proxy import server  # noqa: PLC0415 - as above
+    from bundler.images.proxy.session import ProxyContext  # noqa: PLC0415 - as above
+
+    with _open_socket(descriptor) as channel, context.run(1) as run:
+
+        def open_source(image: str) -> tuple[Reference, Source]:
+            reference = transports.parse(image)
+            options = run.open_options_for(image, access)
+            return reference, transports.open_source(reference, options)
+
+        def begin() -> ProxyContext:
+            """Create the context when the client initializes, so that errors are sent to it."""
+            return ProxyContext(open_source, context.platform(), context.policy_check())
+
+        server.serve(channel, begin, run.cancellation)
+
+
+def _open_socket(descriptor: int) -> socket.socket:
+    try:
+        channel = socket.socket(fileno=os.dup(descriptor))
+    except OSError:
+        raise UsageError(
+            f"--sockfd {descriptor}: not an open socket",
+            hint="the program that starts this one has to pass one end of a socket pair",
+        ) from None
+    if (channel.family, channel.type) != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
+        channel.close()
+        raise UsageError(
+            f"--sockfd {descriptor}: unsupported socket (expected a Unix socket, SOCK_SEQPACKET)"
+        )
+    return channel

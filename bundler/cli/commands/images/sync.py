@@ -45,7 +45,7 @@ class SyncOptions:
     destination_kind: DestinationTransport
     scoped: bool = False
     suffix: str = ""
-    moves: tuple[str, ...] = ()
+    rename_rules: tuple[str, ...] = ()
 
     def create_source(self, text: str, access: AccessOptions) -> SyncSource:
         """Return the source, with the settings of its registries."""
@@ -60,7 +60,9 @@ class SyncOptions:
         from bundler.images.sync.targets import SyncDestination  # noqa: PLC0415 - not for --help
 
         names = NameMapping(
-            parse_rules(self.moves), "full" if self.scoped else "basename", suffix=self.suffix
+            parse_rules(self.rename_rules),
+            "full" if self.scoped else "basename",
+            suffix=self.suffix,
         )
         return SyncDestination(self.destination_kind, text, names)
 
@@ -100,12 +102,7 @@ _OPTIONS = {
     "suffix": spec(
         "--append-suffix", default="", metavar="TEXT", help="Append TEXT to each target name."
     ),
-    "moves": spec(
-        "--names",
-        multiple=True,
-        metavar="FROM=TO",
-        help="Replace the prefix FROM of references by TO. May be repeated.",
-    ),
+    "rename_rules": common.RENAME_RULES,
 }
 
 

@@ -110,7 +110,13 @@ class LazyGroup(click.Group):
             UsageError: there is no such command; the hint names a similar one.
         """
         if args[0] not in {*COMMANDS, *HIDDEN} and not ctx.resilient_parsing:
-            raise UsageError(f"there is no command {args[0][:80]!r}", hint=_nearest(args[0]))
+            from difflib import get_close_matches  # noqa: PLC0415 - only for a mistyped command
+
+            similar = get_close_matches(args[0], COMMANDS, n=1)
+            raise UsageError(
+                f"unknown command {args[0][:80]!r}",
+                hint=f"{PROGRAM} {similar[0]}" if similar else f"{PROGRAM} --help",
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -152,10 +158,3 @@ def airbundle(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(UsageError.exit_status)
-
-
-def _nearest(name: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only a slip of the pen needs it
-
-    found = get_close_matches(name, COMMANDS, n=1)
-    return f"did you mean {found[0]!r}?" if found else f"{PROGRAM} --help lists them"

@@ -145,11 +145,11 @@ def layers(context: CommandContext, line: CommandLine) -> None:
 
 def manifest_digest(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
     """Print the digest of a manifest in a file."""
-    from bundler.cli.runtime.manifest_file import read_manifest  # noqa: PLC0415
-    from bundler.oci.manifest_digest import compute_manifest_digest as digest_of  # noqa: PLC0415
+    from bundler.cli.commands.images.manifest_digest import read_manifest  # noqa: PLC0415
+    from bundler.oci.manifest_digest import compute_manifest_digest  # noqa: PLC0415
 
     raw, subject = read_manifest(Path(line.arguments[0]))
-    text.print_line(str(digest_of(raw, subject=subject)))
+    text.print_line(str(compute_manifest_digest(raw, subject=subject)))
 
 
 def login(context: CommandContext, line: CommandLine) -> None:
@@ -211,7 +211,7 @@ def logout(context: CommandContext, line: CommandLine) -> None:
 
 def image_proxy(context: CommandContext, line: CommandLine) -> None:
     """Serve images to another program."""
-    from bundler.cli.runtime.image_proxy import serve_images  # noqa: PLC0415
+    from bundler.cli.commands.images.image_proxy import serve_images  # noqa: PLC0415
 
     serve_images(context, max(0, line.number("sockfd") or 0), requests.create_access_settings(line))
 

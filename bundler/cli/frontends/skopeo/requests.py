@@ -13,7 +13,7 @@ from bundler.cli.options.global_options import ProgramOptions
 from bundler.cli.options.platforms import PlatformOptions
 from bundler.cli.options.registry_access import ask_for_password
 from bundler.cli.options.retry import Retry
-from bundler.cli.runtime.access import AccessSettings
+from bundler.cli.runtime.context import AccessSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

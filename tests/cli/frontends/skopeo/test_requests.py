@@ -12,8 +12,7 @@ from bundler.cli.frontends.skopeo.arguments import argument_checks, argv
 from bundler.cli.frontends.skopeo.frontend import SkopeoFrontend
 from bundler.cli.options.global_options import ProgramOptions
 from bundler.cli.runtime import host_platform
-from bundler.cli.runtime.access import AccessSettings
-from bundler.cli.runtime.context import CommandContext
+from bundler.cli.runtime.context import AccessSettings, CommandContext
 from bundler.cli.runtime.environment import Environment
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
 from bundler.copy.platform_selection import EVERYTHING, Selection

@@ -36,7 +36,8 @@ class SkopeoCommand:
 
     def find_flags(self) -> dict[str, Flag]:
         """Return the flags of the command and the global ones, by name."""
-        return _parse_flags((*self.flags, *_GLOBAL, "-h --help bool"))
+        lines = (*self.flags, *_GLOBAL, "-h --help bool")
+        return {flag.name: flag for flag in map(_parse_flag, lines)}
 
 
 def _create_access_flags(prefix: str = "", *, local: bool = True) -> tuple[str, ...]:
@@ -202,12 +203,8 @@ PROGRAM = SkopeoCommand("", "COMMAND", ("-v --version bool",))
 
 
 @cache
-def _parse_flags(lines: tuple[str, ...]) -> dict[str, Flag]:
-    return {flag.name: flag for flag in map(_parse_flag, lines)}
-
-
 def _parse_flag(line: str) -> Flag:
-    """Read ``[-SHORT] --NAME KIND [VALUE] [(hidden)]``."""
+    """Parse ``[-SHORT] --NAME TYPE [VALUE] [(hidden)]``."""
     words = line.split()
     short = words.pop(0)[1:] if not words[0].startswith("--") else ""
     hidden = words[-1] == "(hidden)"

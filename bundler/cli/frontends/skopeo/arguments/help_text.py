@@ -10,7 +10,6 @@ from bundler.cli.frontends.native.commands import airbundle
 from bundler.cli.frontends.skopeo.arguments.flag_tables import (
     COMMANDS,
     PROGRAM,
-    Flag,
     SkopeoCommand,
 )
 
@@ -45,15 +44,17 @@ def format_help(command: SkopeoCommand) -> str:
 
 def _format_flags(command: SkopeoCommand, texts: Mapping[str, str]) -> str:
     flags = sorted(command.find_flags().values(), key=lambda flag: flag.name)
-    rows = [(_format_flag(flag), texts.get(flag.name, "")) for flag in flags if not flag.hidden]
+    rows = [
+        (
+            f"  {f'-{flag.short}, ' if flag.short else '    '}--{flag.name}"
+            + ("" if flag.type == "bool" else f" {flag.value or flag.type}"),
+            texts.get(flag.name, ""),
+        )
+        for flag in flags
+        if not flag.hidden
+    ]
     width = max(len(spelling) for spelling, _ in rows) + 3
     return "Flags:\n" + "".join(f"{left:<{width}}{right}".rstrip() + "\n" for left, right in rows)
-
-
-def _format_flag(flag: Flag) -> str:
-    short = f"-{flag.short}, " if flag.short else "    "
-    value = "" if flag.type == "bool" else f" {flag.value or flag.type}"
-    return f"  {short}--{flag.name}{value}"
 
 
 def _find_help_texts(command: click.Command) -> dict[str, str]:

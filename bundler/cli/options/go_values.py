@@ -1,4 +1,4 @@
-"""A boolean option with the syntax of Go command lines: alone it means true."""
+"""Option values in Go's syntax, which Skopeo's users write: booleans and durations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bundler.cli.options.group import Option
+from bundler.gocompat import durations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,22 @@ def add_values(arguments: Sequence[str], parameters: Sequence[click.Parameter]) 
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = [f"{text}=true" if text in spellings else text for text in arguments[:end]]
     return [*options, *arguments[end:]]
+
+
+def parse_duration(text: str) -> float:
+    """Parse the value of an option that is a duration; return seconds, 0 or more.
+
+    Raises:
+        BadParameter: if it is not a duration, or is negative.
+    """
+    try:
+        seconds = durations.parse(text)
+    except ValueError:
+        message = f"{text[:80]!r} is not a duration such as 90s, 250ms or 1h30m"
+        raise click.BadParameter(message) from None
+    if seconds < 0:
+        raise click.BadParameter(f"{text[:80]!r} is negative")
+    return seconds
 
 
 def _read_value(context: click.Context, param: click.Parameter, value: str | None) -> bool | None:

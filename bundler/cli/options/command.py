@@ -35,7 +35,7 @@ class Command(click.Command):
         global_options.read(ctx).check()
         return rest
 
-    def sections(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
+    def collect_sections(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
         """Return the options as ``--help`` lists them, by section: own options first."""
         sections: dict[str, list[tuple[str, str]]] = {OWN_SECTION: []}
         for parameter in self.get_params(ctx):
@@ -50,7 +50,7 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options of each section."""
-        for section, records in self.sections(ctx).items():
+        for section, records in self.collect_sections(ctx).items():
             with formatter.section(section):
                 formatter.write_dl(records)
         formatter.write_paragraph()

@@ -50,7 +50,7 @@ class ConversionFlags:
             return "none"
         return "images" if self.remove_list_signatures else "all"
 
-    def options(self, environment: Environment) -> ConversionOptions:
+    def create_options(self, environment: Environment) -> ConversionOptions:
         """Return the same as a value for the engine.
 
         Args:

@@ -26,7 +26,7 @@ class PlatformOptions:
     multi_arch: str | None = None
     strip_removed_platforms: bool = False
 
-    def selection(self, system: Callable[[], Platform]) -> Selection:
+    def create_selection(self, system: Callable[[], Platform]) -> Selection:
         """Return the same as a value for the engine.
 
         Args:

@@ -54,7 +54,7 @@ class AccessOptions:
         both = {"both_authfile": None, "both_tls_verify": None}
         return replace(self, **local, **both) != AccessOptions()  # type: ignore[arg-type]
 
-    def override(self) -> RegistryOverride | None:
+    def create_override(self) -> RegistryOverride | None:
         """The settings for the registry client; None if no option concerns it.
 
         Raises:
@@ -72,7 +72,7 @@ class AccessOptions:
             cert_dir=self.cert_dir,
         )
 
-    def settings(self) -> AccessSettings:
+    def create_settings(self) -> AccessSettings:
         """Return the settings for opening references.
 
         Raises:
@@ -80,9 +80,9 @@ class AccessOptions:
         """
         from bundler.cli.runtime.context import AccessSettings  # noqa: PLC0415 - not for --help
 
-        return AccessSettings(self.override(), self.daemon_host, self.shared_blob_dir)
+        return AccessSettings(self.create_override(), self.daemon_host, self.shared_blob_dir)
 
-    def settings_for(self, text: str) -> AccessSettings:
+    def create_settings_for(self, text: str) -> AccessSettings:
         """Return the settings for opening the reference ``text``.
 
         Raises:
@@ -97,7 +97,7 @@ class AccessOptions:
             raise UsageError(
                 f"{text[:200]!r} names no container engine that --daemon-host could be for"
             )
-        settings = self.settings()
+        settings = self.create_settings()
         if self.given and transport != "docker" and self.daemon_host is None:
             raise UsageError(f"{text[:200]!r} names no registry that these options could be for")
         return settings

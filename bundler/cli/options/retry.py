@@ -64,7 +64,7 @@ _OPTIONS = {
 }
 
 
-def retrying(
+def run_with_retries(
     retry: Retry, cancellation: Cancellation, emit: Emit, body: Callable[[], Result]
 ) -> Result:
     """Return the result of ``body``, which is called again after a temporary failure.

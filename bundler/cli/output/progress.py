@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
     from bundler.events import Event
 
-_TICK = 0.1  # seconds between two frames
-_LINE_EVERY = 5.0  # seconds between two lines where there is no terminal
-_MOST_BARS = 12
+_FRAME_INTERVAL = 0.1  # seconds between two frames
+_LINE_INTERVAL = 5.0  # seconds between two lines where there is no terminal
+_MAX_BARS = 12
 _SHORT_DIGEST = 19  # "sha256:" and twelve digits, as other tools show a blob
-_BAR = 24
+_BAR_WIDTH = 24
 
 
 class Display(Protocol):
     """Formatter of the state; called by one thread at a time, must not block."""
 
-    def frame(self, state: ProgressState, notes: Sequence[str], now: float) -> str:
+    def draw(self, state: ProgressState, notes: Sequence[str], now: float) -> str:
         """Return the text to write now, notes first."""
         ...
 
-    def last(self, lines: Sequence[str]) -> str:
+    def finish(self, lines: Sequence[str]) -> str:
         """Return the text that replaces the state at the end."""
         ...
 
@@ -80,7 +80,7 @@ class Progress:
         with self._lock:
             now = self._clock()
             self._state.sample(now)
-            text = self._display.frame(self._state, self._notes, now)
+            text = self._display.draw(self._state, self._notes, now)
             self._notes.clear()
         self._write(text)
 
@@ -102,7 +102,7 @@ class Progress:
         self._end(lines)
 
     def _tick(self) -> None:
-        while not self._over.wait(_TICK):
+        while not self._over.wait(_FRAME_INTERVAL):
             self.draw()
 
     def _end(self, lines: list[str]) -> None:
@@ -113,7 +113,7 @@ class Progress:
         if self._ticker.is_alive() and self._ticker is not threading.current_thread():
             self._ticker.join(1.0)
         with self._lock:
-            text = self._display.last([*self._notes, *lines])
+            text = self._display.finish([*self._notes, *lines])
             self._notes.clear()
         self._write(text)
 
@@ -129,21 +129,21 @@ class LogDisplay:
     """Display for pipes and logs: the plan, then the position every few seconds."""
 
     def __init__(self, now: float) -> None:
-        self._due = now + _LINE_EVERY
+        self._due = now + _LINE_INTERVAL
         self._announced = False
 
-    def frame(self, state: ProgressState, notes: Sequence[str], now: float) -> str:
+    def draw(self, state: ProgressState, notes: Sequence[str], now: float) -> str:
         """Return notes immediately, the position at its interval."""
         lines = list(notes)
         if state.planned and not self._announced:
             self._announced = True
             lines.append(state.describe_plan())
         if state.planned and now >= self._due:
-            self._due = now + _LINE_EVERY
+            self._due = now + _LINE_INTERVAL
             lines.append(state.describe_position())
         return _join_lines(lines)
 
-    def last(self, lines: Sequence[str]) -> str:
+    def finish(self, lines: Sequence[str]) -> str:
         """Return the lines."""
         return _join_lines(lines)
 
@@ -159,15 +159,15 @@ class BarDisplay:
         self._screen = screen
         self._height = 0
 
-    def frame(self, state: ProgressState, notes: Sequence[str], now: float) -> str:  # noqa: ARG002 - Display's
+    def draw(self, state: ProgressState, notes: Sequence[str], now: float) -> str:  # noqa: ARG002 - Display's
         """Return the bars, with notes above them."""
         columns, rows = self._screen()
-        lines = _bars(state, rows) if state.planned or state.moving else []
+        lines = _format_bars(state, rows) if state.planned or state.moving else []
         text = self._rewind() + "".join(f"{escape(note)}\x1b[K\n" for note in notes)
         self._height = len(lines)
         return text + "".join(f"{line[: columns - 1]}\x1b[K\n" for line in lines) + "\x1b[J"
 
-    def last(self, lines: Sequence[str]) -> str:
+    def finish(self, lines: Sequence[str]) -> str:
         """Return the lines in place of the bars."""
         text = f"{self._rewind()}\x1b[J" if self._height else ""
         self._height = 0
@@ -177,18 +177,18 @@ class BarDisplay:
         return f"\x1b[{self._height}F" if self._height else ""
 
 
-def _bars(state: ProgressState, rows: int) -> list[str]:
-    room = max(min(_MOST_BARS, rows - 3), 0)
+def _format_bars(state: ProgressState, rows: int) -> list[str]:
+    room = max(min(_MAX_BARS, rows - 3), 0)
     moving = list(state.moving.items())
-    lines = [_bar(digest, blob) for digest, blob in moving[:room]]
+    lines = [_format_bar(digest, blob) for digest, blob in moving[:room]]
     if len(moving) > room > 0:
         lines[-1] = f"and {len(moving) - room + 1} more"
     return [*lines, state.describe_position()]
 
 
-def _bar(digest: str, blob: ActiveBlob) -> str:
-    filled = _BAR * min(blob.done, blob.size) // blob.size if blob.size else 0
-    bar = "#" * filled + "." * (_BAR - filled)
+def _format_bar(digest: str, blob: ActiveBlob) -> str:
+    filled = _BAR_WIDTH * min(blob.done, blob.size) // blob.size if blob.size else 0
+    bar = "#" * filled + "." * (_BAR_WIDTH - filled)
     sizes = f"{format_size(blob.done)} of {format_size(blob.size)}"
     return f"{escape(digest[:_SHORT_DIGEST])} {escape(blob.activity):<5} {bar} {sizes}"
 

@@ -139,7 +139,7 @@ def print_copy_report(report: CopyReport, *, as_json: bool, dry_run: bool) -> No
         return
     text.print_line(f"{report.destination} {report.root.digest}")
     if dry_run:
-        moves, stays = _blobs(report.plan, "push"), _blobs(report.plan, "present")
+        moves, stays = _format_blobs(report.plan, "push"), _format_blobs(report.plan, "present")
         text.print_line(f"{moves}, to move")
         text.print_line(f"{stays}, there already")
 
@@ -167,5 +167,5 @@ def _format_transfer(plan: Plan[Holdings]) -> str:
     return f"{moves}; there already: {text.format_size(plan.size('present'))}{within}"
 
 
-def _blobs(plan: Plan[Holdings], action: Action) -> str:
+def _format_blobs(plan: Plan[Holdings], action: Action) -> str:
     return f"{text.count(plan.count(action), 'blob')}, {text.format_size(plan.size(action))}"

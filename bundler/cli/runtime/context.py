@@ -15,7 +15,7 @@ import click
 
 from bundler import __version__
 from bundler.cli.options import global_options
-from bundler.cli.options.retry import retrying
+from bundler.cli.options.retry import run_with_retries
 from bundler.cli.runtime.signals import handle_signals
 from bundler.errors import BundlerError, CancelledError, TimeLimitError
 
@@ -219,14 +219,14 @@ class CommandRun:
         """
         transport = text.partition(":")[0]
         return self.open_options(
-            access.overrides(text),
+            access.find_overrides(text),
             access.daemon_host if transport == "docker-daemon" else None,
             shared_blob_dir=access.shared_blob_dir if transport == "oci" else None,
         )
 
     def retry(self, retry: Retry, body: Callable[[], Result]) -> Result:
         """Call ``body`` again after temporary failures, as ``retry`` says; return its result."""
-        return retrying(retry, self.cancellation, self.emit, body)
+        return run_with_retries(retry, self.cancellation, self.emit, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ class AccessSettings:
     shared_blob_dir: Path | None = None
     """The blob directory that layouts of ``oci:`` share."""
 
-    def overrides(self, text: str) -> dict[str, RegistryOverride]:
+    def find_overrides(self, text: str) -> dict[str, RegistryOverride]:
         """Return the registry settings by the registry or engine that the reference ``text`` names.
 
         Empty for a reference that names neither.

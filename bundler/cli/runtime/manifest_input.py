@@ -32,7 +32,7 @@ class ManifestInput:
     manifest: BundleManifest
     lock: Lock | None
 
-    def request(
+    def create_export_request(
         self,
         options: OpenOptions,
         emit: Emit,
@@ -45,7 +45,7 @@ class ManifestInput:
     ) -> ExportRequest:
         """Create the request for an export; None as ``bundle``: for an estimate only."""
         return ExportRequest(
-            images=self.images(options, emit),
+            images=self.create_image_requests(options, emit),
             options=options,
             bundle=bundle or Path(self.manifest.name),
             stream=self.manifest.name,
@@ -56,7 +56,7 @@ class ManifestInput:
             on_system_disk=on_system_disk,
         )
 
-    def images(self, options: OpenOptions, emit: Emit) -> tuple[ImageRequest, ...]:
+    def create_image_requests(self, options: OpenOptions, emit: Emit) -> tuple[ImageRequest, ...]:
         """Return a request for each image; lists the tags of repositories with a selection."""
         if self.lock is not None:
             return self.lock.images

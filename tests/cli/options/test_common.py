@@ -129,12 +129,12 @@ def test_option_of_one_side_overrides_option_of_both_sides() -> None:
 
 
 def test_option_of_both_sides_applies_to_a_side_without_its_own() -> None:
-    assert AccessOptions().override() is None
-    assert AccessOptions(daemon_host="tcp://h", shared_blob_dir=Path("b")).override() is None
+    assert AccessOptions().create_override() is None
+    assert AccessOptions(daemon_host="tcp://h", shared_blob_dir=Path("b")).create_override() is None
     both = AccessOptions(both_authfile=Path("a"), both_tls_verify=False)
-    assert both.override() == RegistryOverride(authfile=Path("a"), tls_verify=False)
+    assert both.create_override() == RegistryOverride(authfile=Path("a"), tls_verify=False)
     own = replace(both, authfile=Path("b"), tls_verify=True)
-    assert own.override() == RegistryOverride(authfile=Path("b"), tls_verify=True)
+    assert own.create_override() == RegistryOverride(authfile=Path("b"), tls_verify=True)
 
 
 def test_credentials_and_credentials_files_replace_each_other() -> None:
@@ -184,13 +184,13 @@ def test_jobs_has_a_lower_bound() -> None:
 
 
 def test_creds_are_split_at_the_first_colon() -> None:
-    found = AccessOptions(creds="user:pass:word").override().credentials
+    found = AccessOptions(creds="user:pass:word").create_override().credentials
     assert found == Credentials(username="user", password="pass:word")
 
 
 def test_no_creds_is_anonymous_and_unset_reads_the_credentials_files() -> None:
-    assert AccessOptions(no_creds=True).override().credentials == ANONYMOUS
-    assert AccessOptions(cert_dir=Path("c")).override().credentials is None
+    assert AccessOptions(no_creds=True).create_override().credentials == ANONYMOUS
+    assert AccessOptions(cert_dir=Path("c")).create_override().credentials is None
 
 
 @pytest.mark.parametrize(
@@ -200,14 +200,14 @@ def test_error_about_credentials_does_not_show_them(
     access: AccessOptions,
 ) -> None:
     with pytest.raises(UsageError) as raised:
-        access.override()
+        access.create_override()
     assert "secret" not in f"{raised.value}{raised.value.hint}{access!r}"
 
 
 def test_missing_password_is_prompted_for() -> None:
     @click.command
     def ask() -> None:
-        found = AccessOptions.complete(creds="user").override().credentials
+        found = AccessOptions.complete(creds="user").create_override().credentials
         assert found == Credentials(username="user", password="typed")
 
     assert CliRunner().invoke(ask, input="typed\n", catch_exceptions=False).exit_code == 0

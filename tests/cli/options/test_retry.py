@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.cli.options.retry import Retry, retrying
+from bundler.cli.options.retry import Retry, run_with_retries
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -28,7 +28,7 @@ def attempts(error: BundlerError, retry: Retry) -> tuple[int, list[Event]]:
         raise error
 
     with pytest.raises(type(error)):
-        retrying(retry, Cancellation(), told.append, body)
+        run_with_retries(retry, Cancellation(), told.append, body)
     return len(calls), told
 
 
@@ -72,7 +72,7 @@ def test_success_ends_it() -> None:
             raise error
         return "done"
 
-    assert retrying(Retry(5, SOON), Cancellation(), lambda _: None, body) == "done"
+    assert run_with_retries(Retry(5, SOON), Cancellation(), lambda _: None, body) == "done"
 
 
 @pytest.mark.parametrize(("attempt", "least"), [(1, 1.0), (2, 2.0), (5, 16.0)])
@@ -90,4 +90,4 @@ def test_waiting_ends_at_once_when_the_user_has_enough() -> None:
         raise RegistryError("cut", temporary=True)
 
     with pytest.raises(CancelledError):
-        retrying(Retry(1, 3600.0), cancellation, lambda _: None, body)
+        run_with_retries(Retry(1, 3600.0), cancellation, lambda _: None, body)

@@ -173,7 +173,7 @@ def test_bars_keep_within_the_screen_and_redraw_in_place() -> None:
     for number in range(20):
         tally.add(events.BlobStarted(f"sha256:{number:064}", MIB, "copy"))
     bars = BarDisplay(lambda: os.terminal_size((40, 10)))
-    first, second = bars.frame(tally, [], 1.0), bars.frame(tally, ["look"], 2.0)
+    first, second = bars.draw(tally, [], 1.0), bars.draw(tally, ["look"], 2.0)
     shown = [re.sub(r"\x1b\[[0-9]*[KJF]", "", line) for line in first.splitlines()]
     assert len([line for line in shown if line]) == 8
     assert max(map(len, shown)) < 40
@@ -183,9 +183,9 @@ def test_bars_keep_within_the_screen_and_redraw_in_place() -> None:
 
 def test_the_last_lines_take_the_place_of_the_bars() -> None:
     bars = BarDisplay(lambda: os.terminal_size((80, 24)))
-    bars.frame(halfway(), [], 1.0)
-    assert bars.last(["done"]) == "\x1b[2F\x1b[Jdone\n"
-    assert bars.last(["more"]) == "more\n"
+    bars.draw(halfway(), [], 1.0)
+    assert bars.finish(["done"]) == "\x1b[2F\x1b[Jdone\n"
+    assert bars.finish(["more"]) == "more\n"
 
 
 def test_events_from_many_threads_all_count() -> None:

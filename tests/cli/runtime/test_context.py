@@ -105,8 +105,8 @@ def test_overridden_architecture_comes_without_variant_of_this_machine() -> None
 def test_registry_settings_apply_to_the_registry_or_engine_of_a_reference(
     text: str, overrides: dict[str, RegistryOverride]
 ) -> None:
-    assert AccessSettings(OVERRIDE, "tcp://engine").overrides(text) == overrides
-    assert AccessSettings(None, "tcp://engine").overrides(text) == {}
+    assert AccessSettings(OVERRIDE, "tcp://engine").find_overrides(text) == overrides
+    assert AccessSettings(None, "tcp://engine").find_overrides(text) == {}
 
 
 def test_open_options_contain_only_what_concerns_the_reference() -> None:

@@ -92,7 +92,7 @@ def export(
 
     source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
-        request = source.request(
+        request = source.create_export_request(
             run.open_options(source.manifest.registries, duplicate_blobs=duplicate_blobs),
             run.emit,
             destination,

@@ -123,7 +123,7 @@ def import_(
     receipt_path = None if dry_run else receipts.choose_path(receipt, context.environment)
     with context.run(jobs) as run:
         if verify_first:
-            _verify(bundle, public, run)
+            _verify_before_push(bundle, public, run)
         request = import_bundle.ImportRequest(
             bundle=bundle,
             target=location,
@@ -162,7 +162,7 @@ def _read_target(
 
     rules, keep_host = parse_rules(naming.rename_rules), naming.keep_host
     existing = naming.existing
-    override = access.override()
+    override = access.create_override()
     if target.endswith((".yaml", ".yml")):
         from bundler.bundle.manifest import target_file  # noqa: PLC0415 - loads yaml and jsonschema
 
@@ -183,7 +183,7 @@ def _read_target(
     return location, names, cast("Existing", existing or "error"), overrides
 
 
-def _verify(bundle: Path, keys: tuple[PublicKey, ...], run: CommandRun) -> None:
+def _verify_before_push(bundle: Path, keys: tuple[PublicKey, ...], run: CommandRun) -> None:
     """Read the whole bundle before anything is pushed.
 
     Raises:

@@ -39,7 +39,7 @@ def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: 
         old = None
     with context.run(jobs) as run:
         options = run.open_options(source.manifest.registries)
-        images = source.images(options, run.emit)
+        images = source.create_image_requests(options, run.emit)
         new = locks.create(source.manifest, images, options, run.engine_options())
     if old is not None:
         new = locks.keep_times(old, new)

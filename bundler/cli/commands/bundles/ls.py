@@ -35,10 +35,10 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
     if as_json:
         text.print_json(listing.to_json())
     else:
-        _show(listing, quiet=context.quiet)
+        _print_listing(listing, quiet=context.quiet)
 
 
-def _show(listing: Listing, *, quiet: bool) -> None:
+def _print_listing(listing: Listing, *, quiet: bool) -> None:
     rows = [
         (
             str(image.reference),

@@ -54,7 +54,7 @@ def plan(
     source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
         options = run.open_options(source.manifest.registries)
-        request = source.request(options, run.emit, destination, kind)
+        request = source.create_export_request(options, run.emit, destination, kind)
         engine = run.engine_options(keep_going=keep_going)
         numbers = estimate(request, engine, compare=destination is not None)
     reports.print_estimate(numbers, as_json=as_json)

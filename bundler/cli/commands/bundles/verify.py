@@ -54,11 +54,11 @@ def verify(
     if as_json:
         text.print_json(verification.to_json())
     else:
-        _show(verification)
+        _print_report(verification)
     verification.check()
 
 
-def _show(verification: Verification) -> None:
+def _print_report(verification: Verification) -> None:
     known = verification.inventory
     if known is not None:
         until = f", expires {known.expires:%Y-%m-%d %H:%M}Z" if known.expires else ""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def keygen(
     prefix: Path,
     *,
-    kind: str,
+    key_type: str,
     passphrase_file: Path | None,
     no_passphrase: bool,
     as_json: bool,
@@ -43,10 +43,10 @@ def keygen(
     Keep the private key outside. Carry the public key inside separately from the bundles, and
     compare the fingerprint there.
     """
-    passphrase = _passphrase(passphrase_file, no_passphrase=no_passphrase)
+    passphrase = _choose_passphrase(passphrase_file, no_passphrase=no_passphrase)
     from bundler.trust import keys as trust  # noqa: PLC0415 - loads cryptography
 
-    pair = trust.generate_key(cast("trust.SigningAlgorithm", kind))
+    pair = trust.generate_key(cast("trust.SigningAlgorithm", key_type))
     private, public = trust.write_key_pair(prefix, pair, passphrase)
     if as_json:
         text.print_json(
@@ -64,7 +64,7 @@ def keygen(
     text.print_line(f"fingerprint: {pair.public.fingerprint}")
 
 
-def _passphrase(file: Path | None, *, no_passphrase: bool) -> bytes | None:
+def _choose_passphrase(file: Path | None, *, no_passphrase: bool) -> bytes | None:
     if no_passphrase:
         if file is not None:
             raise UsageError("--passphrase-file and --no-passphrase exclude one another")

@@ -75,15 +75,15 @@ def copy(
     request = CopyRequest(
         transports.parse(source),
         transports.parse(destination),
-        platforms.selection(context.platform),
+        platforms.create_selection(context.platform),
         referrers,
-        conversion.options(context.environment),
+        conversion.create_options(context.environment),
         tags,
         conversion.signatures,
     )
     with context.run(jobs) as run:
-        reading = run.open_options_for(source, src_access.settings_for(source))
-        writing = run.open_options_for(destination, dest_access.settings_for(destination))
+        reading = run.open_options_for(source, src_access.create_settings_for(source))
+        writing = run.open_options_for(destination, dest_access.create_settings_for(destination))
         engine, check = run.engine_options(), context.policy_check()
         report = run.retry(
             retry,

@@ -39,7 +39,7 @@ def image_proxy(context: CommandContext, *, descriptor: int, access: AccessOptio
     request or response in JSON; manifests and blobs are sent through pipes. The protocol is version
     0.2.8 of Skopeo's, which bootc and ostree use. The options apply to every requested image.
     """
-    serve_images(context, descriptor, access.settings())
+    serve_images(context, descriptor, access.create_settings())
 
 
 def serve_images(context: CommandContext, descriptor: int, access: AccessSettings) -> None:

@@ -78,6 +78,6 @@ def inspect(
         raw_of_platform=platform is not None,
     )
     with context.run(1) as run:
-        options = run.open_options_for(image, access.settings_for(image))
+        options = run.open_options_for(image, access.create_settings_for(image))
         output = run.retry(retry, lambda: inspect_image(request, options))
     sys.stdout.buffer.write(output)

@@ -41,6 +41,6 @@ def layers(
     digests = tuple(Digest(text if ":" in text else f"sha256:{text}") for text in layers)
     request = LayersRequest(transports.parse(image), context.platform(), digests)
     with context.run(1) as run:
-        reading = run.open_options_for(image, access.settings_for(image))
+        reading = run.open_options_for(image, access.create_settings_for(image))
         writing, check = run.open_options(), context.policy_check()
         run.retry(retry, lambda: extract_layers(request, reading, writing, check))

@@ -51,7 +51,7 @@ class SyncOptions:
         """Return the source, with the settings of its registries."""
         from bundler.images.sync.sources import SyncSource  # noqa: PLC0415 - not for --help
 
-        override = access.override() if self.source_kind in _REMOTE else None
+        override = access.create_override() if self.source_kind in _REMOTE else None
         return SyncSource(self.source_kind, text, override)
 
     def create_destination(self, text: str) -> SyncDestination:
@@ -71,14 +71,14 @@ class SyncOptions:
         if self.source_kind in _REMOTE:
             return run.open_options()
         text = f"{self.source_kind}:{text}"
-        return run.open_options_for(text, access.settings_for(text))
+        return run.open_options_for(text, access.create_settings_for(text))
 
     def destination_options(self, run: CommandRun, text: str, access: AccessOptions) -> OpenOptions:
         """Return the options for opening the destination; ``text`` is the prefix of references."""
         if self.destination_kind == "docker":
             text = f"//{text.rstrip('/')}/image"
         text = f"{self.destination_kind}:{text}"
-        return run.open_options_for(text, access.settings_for(text))
+        return run.open_options_for(text, access.create_settings_for(text))
 
 
 _OPTIONS = {
@@ -153,9 +153,9 @@ def sync(
     request = SyncRequest(
         endpoints.create_source(source, src_access),
         endpoints.create_destination(destination),
-        platforms.selection(context.platform),
+        platforms.create_selection(context.platform),
         referrers,
-        conversion.options(context.environment),
+        conversion.create_options(context.environment),
         conversion.signatures,
     )
     with context.run(jobs or DEFAULT_JOBS) as run:

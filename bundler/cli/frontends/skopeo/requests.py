@@ -125,7 +125,7 @@ def create_copy_request(line: CommandLine, context: CommandContext) -> CopyReque
         source,
         destination,
         _create_selection(line, context),
-        conversion=flags.options(context.environment),
+        conversion=flags.create_options(context.environment),
         additional_names=tuple(line.items("additional-tag")),
         signatures=flags.signatures,
     )
@@ -154,7 +154,7 @@ def create_sync_request(line: CommandLine, context: CommandContext) -> SyncReque
         SyncSource(kind, source, registry, lenient=True),
         SyncDestination(cast("DestinationTransport", line.text("dest")), destination, names),
         _create_selection(line, context),
-        conversion=flags.options(context.environment),
+        conversion=flags.create_options(context.environment),
         signatures=flags.signatures,
         refuse_existing=True,
     )
@@ -194,7 +194,7 @@ def _create_selection(line: CommandLine, context: CommandContext) -> Selection:
         everything=everything,
         multi_arch=None if everything else line.text("multi-arch") or "system",
         strip_removed_platforms=line.is_set("strip-removed-platforms"),
-    ).selection(context.platform)
+    ).create_selection(context.platform)
 
 
 def _create_conversion_flags(line: CommandLine, transport: str) -> ConversionFlags:

@@ -165,8 +165,8 @@ def _check_delete(line: CommandLine) -> None:
     _check_credentials(line)
     transport = text.partition(":")[0]
     if transport not in ("docker", "oci", "containers-storage", "atomic"):
-        shown = "oci" if transport == "oci-archive" else transport
-        raise UsageError(f"Deleting images not implemented for {shown}: images")
+        name = "oci" if transport == "oci-archive" else transport
+        raise UsageError(f"Deleting images not implemented for {name}: images")
 
 
 def _check_list_tags(line: CommandLine) -> None:

@@ -153,5 +153,5 @@ def _parse_quoted_field(text: str, start: int) -> tuple[str, int]:
             raise ValueError(_describe_csv_error(end, 'extraneous or missing " in quoted-field'))
 
 
-def _describe_csv_error(position: int, what: str) -> str:
-    return f"parse error on line 1, column {position + 1}: {what}"
+def _describe_csv_error(position: int, problem: str) -> str:
+    return f"parse error on line 1, column {position + 1}: {problem}"

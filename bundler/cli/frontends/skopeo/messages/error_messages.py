@@ -51,13 +51,13 @@ class SkopeoMessage:
     cause: str
     """The message of a failure that may not be the last."""
     status: int = _FAILED
-    front: str = ""
+    prefix: str = ""
     """The prefix of the message at the end of a command."""
 
     @property
     def message(self) -> str:
         """The message of the failure that ends a command."""
-        return f"{self.front}{self.cause}"
+        return f"{self.prefix}{self.cause}"
 
 
 def describe_error(
@@ -232,8 +232,8 @@ def _describe_list_tags_error(error: BundlerError, line: CommandLine) -> SkopeoM
     front = "Error listing repository tags: "
     if exchange.status is None:
         unreachable = _describe_unreachable(error, source, line, "")
-        return SkopeoMessage(f"getting repository tags: {unreachable}", front=front)
-    return SkopeoMessage(f"fetching tags list: {_describe_answer(exchange)}", front=front)
+        return SkopeoMessage(f"getting repository tags: {unreachable}", prefix=front)
+    return SkopeoMessage(f"fetching tags list: {_describe_answer(exchange)}", prefix=front)
 
 
 def _describe_delete_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
@@ -298,9 +298,9 @@ def _describe_unreachable_sync_source(error: BundlerError, line: CommandLine) ->
     if str(source) == f"docker://{line.arguments[0]}":  # it has a tag or a digest
         reading = f"fetching manifest {source.version} in {source.repository}: {unreachable}"
         front = f"Error copying ref {quote(str(source))}: "
-        return SkopeoMessage(f"initializing source {source}: {reading}", front=front)
+        return SkopeoMessage(f"initializing source {source}: {reading}", prefix=front)
     front = f"Error determining repository tags for repo {source.repository}: "
-    return SkopeoMessage(f"getting repository tags: {unreachable}", front=front)
+    return SkopeoMessage(f"getting repository tags: {unreachable}", prefix=front)
 
 
 def _describe_manifest_digest_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:

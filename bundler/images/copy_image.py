@@ -43,7 +43,7 @@ class CopyRequest:
     referrers: bool = False
     conversion: ConversionOptions = NO_CONVERSION
     additional_names: tuple[str, ...] = ()
-    """More names for the image at the destination."""
+    """Names for the image at the destination, in addition to the one in ``destination``."""
     signatures: SignaturePolicy = "all"
 
 
@@ -88,14 +88,14 @@ def copy_image(
 
     Args:
         request: the image and its destination.
-        reading: how to open the source.
-        writing: how to open the destination.
-        engine: how to execute the plan.
-        policy_check: rejects images; None: all are accepted.
+        reading: options for opening the source.
+        writing: options for opening the destination.
+        engine: options for executing the plan.
+        policy_check: rejects images that the policy does not accept; None: no check.
         dry_run: create the plan, but do not execute it.
 
     Raises:
-        BundlerError: the first failure; no name has changed.
+        BundlerError: the image was not copied, or a name could not be published.
     """
     with ExitStack() as stack:
         source = transports.open_source(request.source, reading)
@@ -107,17 +107,17 @@ def copy_image(
             signatures=request.signatures,
         )
         image = resolve(image_request, source, policy_check)
-        # In an index.json, only entries that come from an index have a platform.
+        # In an index.json, only entries that are copied from an index have a platform.
         root = replace(image.graph.root, platform=None)
         image = replace(image, graph=replace(image.graph, root=root))
-        goal = request.destination
-        destination = transports.open_destination(goal, writing)
+        reference = request.destination
+        destination = transports.open_destination(reference, writing)
         stack.enter_context(closing(destination))
         engine.emit(create_resolved_event(image.graph))
-        target_name = goal.image if isinstance(goal, RepositoryReference) else None
+        target_name = reference.image if isinstance(reference, RepositoryReference) else None
         if target_name is not None and target_name.digest not in (None, root.digest):
             raise DigestConflictError(
-                str(goal),
+                str(reference),
                 expected=str(target_name.digest),
                 got=root.digest.text,
                 hint="remove the digest from the destination",
@@ -125,28 +125,30 @@ def copy_image(
         target = Target(
             image,
             destination,
-            (*((goal.name,) if goal.name else ()), *request.additional_names),
+            (*((reference.name,) if reference.name else ()), *request.additional_names),
             options=request.conversion.for_endpoints(source, target_name),
         )
         plan = create_plan([target], engine.executor, engine.cancellation)
         if not dry_run:
             image = _execute(plan, target, engine)
-    return CopyReport(str(goal), image, plan)
+    return CopyReport(str(reference), image, plan)
 
 
 def _execute(
     plan: Plan[Destination], target: Target[Destination], engine: EngineOptions
 ) -> ResolvedImage:
-    """Execute ``plan``; if the destination rejects the manifest type, convert and try again.
+    """Execute ``plan``; if the destination rejects the manifest type, convert the manifest.
 
-    The layers have been pushed by then, and are present for the second plan.
+    The layers are not pushed again: they are present when the second plan is created.
     """
     try:
         return execute(plan, engine).published[0].image
     except RegistryError as error:
         options = target.options
         may_convert = options.fixed_reason is None and options.manifest_format is None
-        if not may_convert or target.image.referrers or not _rejects_media_type(error):
+        # Registries report an unsupported media type in one of these ways.
+        rejected = error.status == 415 or {"MANIFEST_INVALID", "TAG_INVALID"} & set(error.codes)
+        if not may_convert or target.image.referrers or not rejected:
             raise
         media_type = target.image.graph.root.media_type
         for manifest_format in _FALLBACK_FORMATS:
@@ -160,8 +162,3 @@ def _execute(
                 plan = create_plan([converted], engine.executor, engine.cancellation)
                 return execute(plan, engine).published[0].image
         raise
-
-
-def _rejects_media_type(error: RegistryError) -> bool:
-    """Whether a registry may have rejected a manifest because of its media type."""
-    return error.status == 415 or not {"MANIFEST_INVALID", "TAG_INVALID"}.isdisjoint(error.codes)

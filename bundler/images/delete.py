@@ -1,4 +1,4 @@
-"""Delete an image from its registry or layout, or only one of its names."""
+"""Delete an image, or only a tag, from a registry or a layout."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeleteRequest:
-    """The image to delete."""
+    """The image or the tag to delete."""
 
     reference: Reference
     tag_only: bool = False
-    """Delete only the tag; the image itself stays."""
+    """Delete only the tag and keep the image."""
 
 
 def delete_image(request: DeleteRequest, options: OpenOptions) -> Descriptor:
     """Delete an image or a tag; return the descriptor that the name resolved to.
 
     Raises:
-        UnsupportedError: the transport does not delete images, or not tags alone.
-        UsageError: only a tag is to be deleted, and the reference has none.
+        UnsupportedError: the transport cannot delete images, or cannot delete a tag only.
+        UsageError: ``tag_only`` is set, but the reference has no tag.
         NotFoundError: the image or the tag does not exist.
     """
     reference = request.reference

@@ -1,4 +1,4 @@
-"""Copy single layers of an image into a directory, beside its manifest."""
+"""Write layers of an image, and its manifest, to a new directory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LayersRequest:
     platform: Platform
     """Selects the image of an index."""
     digests: tuple[Digest, ...] = ()
-    """The blobs to extract, which need not be part of the image; empty: all of the image."""
+    """The blobs to extract, which need not be part of the image; empty: all blobs of the image."""
 
 
 def extract_layers(
@@ -48,13 +48,13 @@ def extract_layers(
     """Write layers and the manifest to a new directory ``layers-...``; return its path.
 
     Args:
-        request: the layers.
-        reading: how to open the source.
-        writing: how to open the new directory, which is a child of the current one.
-        policy_check: the check that the image has to pass.
+        request: the image and its layers.
+        reading: options for opening the source.
+        writing: options for opening the new directory, which is created in the current directory.
+        policy_check: rejects an image that the policy does not accept; None: no check.
 
     Raises:
-        NotFoundError: the image does not exist, or a blob is not at the source.
+        NotFoundError: the image or a blob does not exist at the source.
         IntegrityError: a blob does not match its digest.
         RejectedByPolicyError: ``policy_check`` rejects the image.
     """
@@ -83,7 +83,7 @@ def _write(
     destination: Destination,
     cancellation: Cancellation,
 ) -> None:
-    """Write the blobs with ``digests``, or all blobs if empty, and the manifest of an image."""
+    """Write the blobs with ``digests`` (if empty, all blobs of the image) and the manifest."""
     known = {child.digest: Node.of(child, kind) for child, kind in list_children(image)}
     nodes = [
         known.get(digest, Node("layer", "application/octet-stream", digest)) for digest in digests

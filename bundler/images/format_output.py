@@ -1,8 +1,8 @@
-r"""Print a struct as indented JSON, or with a template in Go's syntax.
+r"""Format a struct as indented JSON, or with a Go template.
 
-A template is executed as other container tools do: for each element of a list of one, unless it
-contains its own ``range``. Outside of actions, ``\n`` and ``\t`` are escapes. With ``table`` at
-its beginning, columns are aligned.
+As in other container tools, a template is executed once per element of a list, here of one
+element, unless it contains a ``range`` of its own. Outside of actions, ``\n`` and ``\t`` are
+escape sequences. If the template begins with ``table``, the columns are aligned.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _MIN_WIDTH, _PADDING = 12, 2
 
 
 def format_struct(value: Struct, template: str | None = None) -> bytes:
-    """Format ``value`` with ``template``, or as JSON without one; ends with a line end.
+    """Format ``value`` with ``template``; None: as JSON. The result ends with a newline.
 
     Raises:
         LimitError: the output is larger, or takes longer, than allowed.
-        UsageError: the template is invalid, or refers to a field that does not exist.
+        UsageError: the template is invalid, or refers to an unknown field.
     """
     if not template or _IS_JSON.fullmatch(template):
         return f"{values.encode_json(value, indent=_INDENT)}\n".encode()
@@ -41,7 +41,7 @@ def format_struct(value: Struct, template: str | None = None) -> bytes:
     is_table = template.startswith("table ")
     if is_table:
         source = source.removeprefix("table ").replace(" ", "\t")
-    if not source.endswith("\n") and "\\n" not in source:  # an action may end the line itself
+    if not source.endswith("\n") and "\\n" not in source:  # "\n" may be in a string of an action
         source += "\n"
     if is_table or not _HAS_RANGE.search(source):
         source = f"{{{{range .}}}}{source}{{{{end -}}}}"
@@ -54,10 +54,10 @@ def format_struct(value: Struct, template: str | None = None) -> bytes:
 
 
 def _align(rows: list[list[str]], start: int, end: int, column: int) -> None:
-    """Pad the cells of ``column``, and of the columns to its right, in the rows start to end.
+    """Pad the cells of ``column`` and of the columns to the right, in the given range of rows.
 
-    Each cell ends with a tab. A column extends over consecutive lines that have a cell in it, and
-    is as wide as its widest cell.
+    A column consists of consecutive rows that have a cell in it. It is as wide as its widest
+    cell. The last cell of a row is not padded, as in Go's tabwriter.
     """
     row = start
     while row < end:
@@ -74,9 +74,9 @@ def _align(rows: list[list[str]], start: int, end: int, column: int) -> None:
 
 
 def _escape(text: str) -> str:
-    """Escape characters that could control a terminal; line ends and tabs stay."""
+    """Escape unprintable characters, which could control a terminal, except newlines and tabs."""
     if any(0xD800 <= ord(char) < 0xE000 for char in text):
-        raise UsageError("template: the output contains half of a surrogate pair")
+        raise UsageError("template: the output contains an unpaired surrogate")
     return "".join(
         char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1] for char in text
     )

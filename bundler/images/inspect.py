@@ -1,6 +1,6 @@
 """Inspect an image or artifact without reading its layers.
 
-For an index, the inspected image is the one of a platform, shown with the digest of the index.
+For an index, the image of one platform is inspected, but the digest is that of the index.
 """
 
 from __future__ import annotations
@@ -42,31 +42,31 @@ _GO_NOT_FOUND_PAGE = "404 page not found"
 
 @dataclass(frozen=True, slots=True)
 class InspectRequest:
-    """An image, and what to print of it."""
+    """The image to inspect, and the output format."""
 
     reference: Reference
     platform: Platform
     """Selects the image of an index."""
     raw: bool = False
-    """Print the bytes of the manifest, or with ``config`` of the config."""
+    """Return the unchanged bytes of the manifest, or with ``config``, of the config."""
     config: bool = False
-    """Print the config."""
+    """Return the config instead of a summary."""
     template: str | None = None
-    """A Go template to print with; None: indented JSON."""
+    """The Go template for the output; None: indented JSON."""
     tags: bool = True
-    """List the tags of the repository."""
+    """Include the tags of the repository."""
     algorithm: str | None = None
-    """The algorithm of the printed digest; None: the root's own."""
+    """The hash algorithm of the digest in the output; None: the algorithm of the root's digest."""
     raw_of_platform: bool = False
-    """With ``raw``: print the manifest for ``platform`` instead of the index."""
+    """With ``raw``: return the manifest for ``platform`` instead of the index."""
 
 
 def inspect_image(request: InspectRequest, options: OpenOptions) -> bytes:
-    """Return what ``inspect`` prints of an image or artifact.
+    """Return the output of ``inspect`` for an image or artifact.
 
     Raises:
-        NotFoundError: the image does not exist, or not for the platform.
-        UnsupportedError: the image has no such part.
+        NotFoundError: the image does not exist, or is not available for the platform.
+        UnsupportedError: a config is requested, but the image has none.
         UsageError: the template is invalid.
     """
     reference, platform = request.reference, request.platform
@@ -87,7 +87,7 @@ def inspect_image(request: InspectRequest, options: OpenOptions) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class ImageRoot:
-    """The root that a reference resolves to, with the open source that it was read from."""
+    """The root to which a reference resolves, with the open source from which it was read."""
 
     source: Source
     reference: Reference
@@ -95,7 +95,7 @@ class ImageRoot:
     raw: bytes = field(repr=False)
 
     def compute_digest(self, algorithm: str | None = None) -> Digest:
-        """Return the digest of the root; with ``algorithm`` not necessarily the root's own."""
+        """Return the digest of the root, computed with ``algorithm``; None: the original digest."""
         if algorithm in (None, self.root.digest.algorithm):
             return self.root.digest
         return Digest.of(self.raw, algorithm)
@@ -111,10 +111,10 @@ class ImageRoot:
 
 
 def read_root(source: Source, reference: Reference) -> ImageRoot:
-    """Read the manifest or index that ``reference`` resolves to.
+    """Read the manifest or index to which ``reference`` resolves.
 
     Raises:
-        NotFoundError: no such image exists.
+        NotFoundError: the image does not exist.
         IntegrityError: the bytes do not match the digest.
     """
     if isinstance(source, KeepsOriginalManifests):
@@ -125,7 +125,7 @@ def read_root(source: Source, reference: Reference) -> ImageRoot:
 
 
 def select_image(root: ImageRoot, platform: Platform) -> ImageManifest:
-    """Return the image itself, or the one of an index that runs best on ``platform``.
+    """Return the image, or from an index, the image that runs best on ``platform``.
 
     Raises:
         NotFoundError: no image runs on ``platform``.
@@ -135,13 +135,13 @@ def select_image(root: ImageRoot, platform: Platform) -> ImageManifest:
     if isinstance(parsed, Schema1):
         raise UnsupportedError(
             f"{root.reference}: a manifest of Docker's schema 1 has no config",
-            hint="--raw shows the manifest",
+            hint="use --raw to print the manifest",
         )
     return parsed
 
 
 def select_manifest(root: ImageRoot, platform: Platform) -> ImageManifest | Schema1:
-    """As ``select_image``, but accept schema 1.
+    """Return a manifest as ``select_image`` does, but also one of schema 1.
 
     Raises:
         NotFoundError: no image runs on ``platform``.
@@ -162,12 +162,12 @@ def read_config(root: ImageRoot, image: ImageManifest) -> Struct:
     """Read the config of an image.
 
     Raises:
-        UnsupportedError: ``image`` is an artifact, whose config has no defined form.
+        UnsupportedError: ``image`` is an artifact, whose config has no defined format.
     """
     if image.is_artifact:
         raise UnsupportedError(
             f"{root.reference}: an artifact ({_artifact_type(image)}) has no image config",
-            hint="--config --raw shows the blob that it has instead",
+            hint="use --config --raw to print its config blob",
         )
     return _parse_config(root, image)[0]
 
@@ -178,10 +178,10 @@ def create_summary(
     """Create the output of ``inspect`` for an image or artifact.
 
     Args:
-        root: the root that the user named.
-        image: the manifest that was selected below it.
+        root: the root to which the user's reference resolves.
+        image: the selected manifest of ``root``.
         tags: the tags of the repository.
-        algorithm: the algorithm of the digest; None: the root's own.
+        algorithm: the hash algorithm of the digest; None: the algorithm of the root's digest.
     """
     named = root.reference.image if isinstance(root.reference, RepositoryReference) else None
     head = (
@@ -214,16 +214,21 @@ def create_summary(
 
 
 def list_repository_tags(source: Source, emit: Emit) -> Value:
-    """List the tags of a repository; empty if ``source`` is not a registry.
+    """List the tags of a repository; the list is empty if ``source`` is not a registry.
 
-    If the registry refuses to list them, emit a warning and return nil.
+    If the registry does not list tags, for this client or at all, emit a warning and return nil.
     """
     if not (isinstance(source, RegistryRepository) and isinstance(source, ListsTags)):
         return []
     try:
         return to_slice(source.tags())
     except (DeniedError, NotFoundError) as error:
-        if not _refuses_listing(error):
+        if isinstance(error, DeniedError):
+            unavailable = "DENIED" in error.codes
+        else:  # the endpoint is not implemented: the default page of Go's HTTP server
+            body = "" if error.exchange is None else error.exchange.body
+            unavailable = body.startswith(_GO_NOT_FOUND_PAGE)
+        if not unavailable:
             raise
         emit(WarningIssued(f"the registry does not list tags: {error}"))
         return NIL_SLICE
@@ -262,7 +267,7 @@ def _create_output(
 
 
 def _summarize_schema1(head: tuple[StructField, ...], image: Schema1, subject: str) -> Struct:
-    """Create the output from the history entry of the topmost layer, which acts as the config."""
+    """Create the output; the config is taken from the history entry of the topmost layer."""
     config, docker_version = image_config.parse_struct(
         image.entries[-1].v1.encode(), subject=subject
     )
@@ -292,15 +297,3 @@ def _describe_layer(layer: Descriptor, *, annotated: bool) -> Struct:
             StructField("Annotations", to_map(layer.annotations if annotated else {})),
         ),
     )
-
-
-def _refuses_listing(error: DeniedError | NotFoundError) -> bool:
-    """Whether a registry does not list tags for this client, or for any client.
-
-    Some require a separate permission and return DENIED. Others do not implement the endpoint and
-    return the default page of Go's HTTP server instead of an error of the distribution
-    specification.
-    """
-    if isinstance(error, DeniedError):
-        return "DENIED" in error.codes
-    return error.exchange is not None and error.exchange.body.startswith(_GO_NOT_FOUND_PAGE)

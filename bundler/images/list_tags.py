@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def list_tags(reference: Reference, options: OpenOptions) -> bytes:
-    """Return the names in a repository, an archive or a layout as a JSON document.
+    """Return a JSON document with the names in a repository, an archive or a layout.
 
     Raises:
         UnsupportedError: images of this transport have no names.
-        UsageError: ``reference`` names one image instead of a repository.
+        UsageError: ``reference`` has a tag or a digest.
     """
     with closing(transports.open_source(reference, options)) as source:
         if not isinstance(source, ListsTags):

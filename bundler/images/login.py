@@ -1,7 +1,7 @@
 """Log in to registries and out of them.
 
-Credentials are stored only after the registry accepted them. Where they are stored follows from
-the credential helpers in registries.conf, in their order, one of which is the authfile itself.
+Credentials are stored only if the registry accepts them. They are stored with the first suitable
+credential helper in registries.conf; the authfile is one of the possible helpers.
 """
 
 from __future__ import annotations
@@ -33,29 +33,30 @@ if TYPE_CHECKING:
     from bundler.events import Emit
 
     Verify = Callable[[RegistryAccess], None]
-    """Sends credentials to the registry; raises UnauthorizedError if it rejects them."""
+    """Sends credentials to a registry; raises UnauthorizedError if the registry rejects them."""
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialScope:
-    """A registry, or a namespace in one, that credentials are for."""
+    """The registry, or the namespace in a registry, for which credentials are valid."""
 
     host: str
     path: str = ""
+    """The namespace; empty: the whole registry."""
 
     @classmethod
     def parse(cls, text: str) -> CredentialScope:
         """Parse ``host[:port][/namespace]``.
 
         Raises:
-            InvalidReferenceError: ``text`` is anything else, such as a URL or an image.
+            InvalidReferenceError: ``text`` has another form, such as a URL or an image name.
         """
         host, _, path = text.partition("/")
         path = path.rstrip("/")
         if not is_domain(host) or (path and not is_repository_path(path)):
             raise InvalidReferenceError(
                 f"{text[:200]!r} is not a registry",
-                hint="write host[:port] or host[:port]/namespace, without https:// and without tag",
+                hint="write host[:port] or host[:port]/namespace, without https:// or a tag",
             )
         return cls(auth_file.normalize_host(host), path)
 
@@ -65,12 +66,12 @@ class CredentialScope:
 
 @dataclass(frozen=True, slots=True)
 class CredentialStore:
-    """The place where credentials are stored."""
+    """The authfile or the credential helpers that store credentials."""
 
     authfile: Path | None = None
-    """None: the first authfile that the settings name."""
+    """The authfile; None: the first one in the settings."""
     compat: bool = False
-    """Use Docker's file format: no namespaces, its own key for Docker Hub, no other helpers."""
+    """Use a file in Docker's format, without namespaces and without credential helpers."""
 
     def find_file(self, settings: Settings) -> Path:
         """Return the authfile to write."""
@@ -92,7 +93,7 @@ class CredentialStore:
         return auth_file.to_server_name(registry.host)
 
     def find_helpers(self, settings: Settings) -> tuple[str, ...]:
-        """Return the credential helpers, in the order in which they are tried."""
+        """Return the credential helpers, in the order of their use."""
         return (AUTH_FILES,) if self.compat else settings.credential_helpers
 
 
@@ -111,13 +112,13 @@ def login(
     """Check ``credentials`` with the registry, then store them.
 
     Returns:
-        Where they are stored: a path, or the name of a credential helper.
+        The path of the authfile, or the name of the credential helper, with the credentials.
 
     Raises:
-        UnauthorizedError: the registry rejects them; nothing was written.
-        RegistryError: the registry cannot be reached; nothing was written.
-        ConfigError: they cannot be stored.
-        UsageError: the user name or the password has a form that no registry accepts.
+        UnauthorizedError: the registry rejects the credentials; nothing was stored.
+        RegistryError: the registry cannot be reached; nothing was stored.
+        ConfigError: the credentials cannot be stored.
+        UsageError: the user name or the password is invalid for every registry.
     """
     username, password = credentials.username or "", credentials.password or ""
     if not username or ":" in username:
@@ -126,9 +127,20 @@ def login(
         f"{username}{password}".encode()
     except UnicodeEncodeError:
         raise UsageError("the user name or the password is not UTF-8 text") from None
-    store.create_key(registry)  # fail before the registry is asked
+    store.create_key(registry)  # raises an error before credentials are sent to the registry
     check_credentials(registry, credentials, settings, verify, override=override)
-    return _store(registry, credentials, settings, store)
+    first_error: ConfigError | None = None
+    for helper in store.find_helpers(settings):
+        try:
+            if helper == AUTH_FILES:
+                path, key = store.find_file(settings), store.create_key(registry)
+                return auth_store.store(path, key, credentials, settings.environment)
+            if not registry.path:
+                credential_helper.store(helper, registry.host, credentials, settings.environment)
+                return f"credential helper {helper}"
+        except ConfigError as error:
+            first_error = first_error or error
+    raise first_error or ConfigError(f"{registry}: no credential helper stores namespaces")
 
 
 def check_credentials(
@@ -139,10 +151,10 @@ def check_credentials(
     *,
     override: RegistryOverride | None = None,
 ) -> None:
-    """Check ``credentials`` with the registry; nothing is written.
+    """Check ``credentials`` with the registry, without storing them.
 
     Raises:
-        UnauthorizedError: the registry rejects them.
+        UnauthorizedError: the registry rejects the credentials.
         RegistryError: the registry cannot be reached.
     """
     override = replace(override or RegistryOverride(), credentials=credentials)
@@ -157,7 +169,7 @@ def check_credentials(
 
 
 def ping(access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None:
-    """Authenticate to a registry; a ``Verify`` once the last two arguments are bound."""
+    """Authenticate to a registry. With the last two arguments bound, this is a ``Verify``."""
     from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
 
     with closing(Session(access, cancellation=cancellation, emit=emit)) as session:
@@ -167,7 +179,7 @@ def ping(access: RegistryAccess, cancellation: Cancellation, emit: Emit) -> None
 def read_credentials(
     registry: CredentialScope, settings: Settings, store: CredentialStore = DEFAULT_STORE
 ) -> Credentials:
-    """Read the stored credentials for ``registry``; anonymous if there are none."""
+    """Read the stored credentials for ``registry``; anonymous if none are stored."""
     files = None if store.authfile is None else (AuthLocation(store.authfile),)
     return settings.find_credentials(registry.host, registry.path, files)
 
@@ -175,7 +187,7 @@ def read_credentials(
 def find_username(
     registry: CredentialScope, settings: Settings, store: CredentialStore = DEFAULT_STORE
 ) -> str:
-    """Return the name of the user who is logged in to ``registry``.
+    """Return the user name in the stored credentials for ``registry``.
 
     Raises:
         NotLoggedInError: no credentials are stored.
@@ -192,8 +204,8 @@ def logout(
     """Remove the credentials for ``registry``.
 
     Raises:
-        NotLoggedInError: none are stored; the hint names another file that has some.
-        ConfigError: an authfile or a helper cannot remove them.
+        NotLoggedInError: no credentials are stored; a hint names another authfile that has some.
+        ConfigError: the credentials cannot be removed.
     """
     removed = False
     for helper in store.find_helpers(settings):
@@ -204,7 +216,7 @@ def logout(
             removed |= credential_helper.erase(helper, registry.host, settings.environment)
     if not removed:
         hint = None
-        # Another authfile may have credentials that would still be used.
+        # Credentials in another authfile would still be used.
         for location in () if store.authfile else settings.paths.auth[1:]:
             credentials = auth_file.read(location).find_credentials(registry.host, registry.path)
             if not credentials.anonymous:
@@ -214,10 +226,10 @@ def logout(
 
 
 def logout_all(settings: Settings, store: CredentialStore = DEFAULT_STORE) -> None:
-    """Remove the credentials for every registry.
+    """Remove the credentials for all registries.
 
     Raises:
-        ConfigError: an authfile or a helper cannot remove them.
+        ConfigError: the credentials cannot be removed.
     """
     for helper in store.find_helpers(settings):
         if helper == AUTH_FILES:
@@ -225,21 +237,3 @@ def logout_all(settings: Settings, store: CredentialStore = DEFAULT_STORE) -> No
         else:
             for server in credential_helper.list_servers(helper, settings.environment):
                 credential_helper.erase(helper, server, settings.environment)
-
-
-def _store(
-    registry: CredentialScope, credentials: Credentials, settings: Settings, store: CredentialStore
-) -> str:
-    """Store ``credentials`` with the first helper that accepts them."""
-    first_error: ConfigError | None = None
-    for helper in store.find_helpers(settings):
-        try:
-            if helper == AUTH_FILES:
-                path, key = store.find_file(settings), store.create_key(registry)
-                return auth_store.store(path, key, credentials, settings.environment)
-            if not registry.path:
-                credential_helper.store(helper, registry.host, credentials, settings.environment)
-                return f"credential helper {helper}"
-        except ConfigError as error:
-            first_error = first_error or error
-    raise first_error or ConfigError(f"{registry}: no credential helper stores namespaces")

@@ -1,4 +1,4 @@
-"""An image that a client of the image proxy has opened, served in OCI format.
+"""An image that is opened by a client of the image proxy, in OCI format.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md
 """
@@ -42,7 +42,7 @@ class _ConvertedImage:
 
 
 class OpenImage:
-    """One image of an open source, whose owner closes it.
+    """An image at a source, which the caller closes.
 
     Not thread-safe, but the streams that it returns may be read by other threads.
     """
@@ -53,7 +53,7 @@ class OpenImage:
 
     @property
     def digest(self) -> Digest:
-        """The digest of the manifest at the source, whatever its format."""
+        """The digest of the original manifest, which may be in another format."""
         return Digest.of(self._image.raw)
 
     def read_manifest(self) -> bytes:
@@ -63,7 +63,7 @@ class OpenImage:
         return self._converted.manifest
 
     def read_config(self) -> bytes:
-        """Return the config, with the fields of the OCI format.
+        """Return the config in OCI format.
 
         Raises:
             UnsupportedError: the image is an artifact, which has no image config.
@@ -77,7 +77,7 @@ class OpenImage:
         return json_encoding.dumps(values.to_plain(config))
 
     def describe_layers(self) -> list[JSON]:
-        """Return the layers as they are at the source, the base layer first."""
+        """Return digest, size and media type of the original layers, from the base layer up."""
         return [
             {"digest": layer.digest.text, "size": layer.size, "media_type": layer.media_type}
             for layer in self._image.layers
@@ -89,7 +89,7 @@ class OpenImage:
 
     @contextmanager
     def open_blob(self, digest: Digest, size: int) -> Iterator[Reader]:
-        """Open a blob; reading it fails at the end if digest or size do not match.
+        """Open a blob; reading its end raises an error if digest or size do not match.
 
         Raises:
             NotFoundError: the blob does not exist.
@@ -104,7 +104,7 @@ class OpenImage:
         Raises:
             NotFoundError: the blob does not exist.
         """
-        # The digest of a converted config is known only to clients that read the manifest.
+        # A client can request a converted config only after it has read the manifest.
         converted = self.__dict__.get("_converted")
         if converted is not None and digest == converted.config_digest:
             return BytesIO(converted.config)
@@ -137,9 +137,9 @@ class OpenImage:
 
 
 def open_image(root: ImageRoot, platform: Platform, policy_check: PolicyCheck | None) -> OpenImage:
-    """Open an image, or the one of an index that runs best on ``platform``.
+    """Open an image; from an index, the image that runs best on ``platform``.
 
-    An image of an index is accepted if the policy accepts the index or the image.
+    An image from an index is accepted if the policy accepts either the index or the image.
 
     Raises:
         NotFoundError: no image runs on ``platform``.

@@ -1,8 +1,8 @@
-"""Pipes to a client, each written by a thread of its own.
+"""Pipes to a client, each written by a separate thread.
 
-A *checked* pipe is closed only when the client asks whether everything was written, so that an
-interrupted stream cannot be mistaken for a complete one. A *raw* pipe is closed at the end of its
-stream; a failure is written to a second pipe.
+A *checked* pipe is closed only when the client sends ``FinishPipe``, whose reply reports errors, so
+an interrupted stream cannot be mistaken for a complete one. A *raw* pipe is closed at the end of
+its stream; an error is written to a second pipe.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Reader
 
-MAX_PIPES = 48  # each may need a buffer of one MiB here, and one in the kernel
+MAX_PIPES = 48  # each may need a buffer of one MiB in this process, and another in the kernel
 
 _POLL_INTERVAL = 0.2  # seconds between checks of the cancellation
-_WIND_DOWN = 1.0  # seconds for threads that wait for a silent server
+_WIND_DOWN = 1.0  # seconds to wait for each thread; one that waits for a server may take longer
 
 
 class Pipes:
     """The pipes of one client. Not thread-safe.
 
-    ``check`` is called repeatedly while a method waits, and may raise an exception to end it.
+    ``check`` is called repeatedly while a method waits, and may raise an exception to end the wait.
     """
 
     def __init__(self, cancellation: Cancellation, check: Callable[[], None]) -> None:
@@ -50,47 +50,47 @@ class Pipes:
         """Write ``content`` to a new pipe.
 
         Returns:
-            The number of the pipe for ``finish``, and the file descriptor to read from.
+            The number of the pipe, for ``finish``, and the file descriptor for reading it.
 
         Raises:
             LimitError: too many pipes are open.
             BundlerError: ``content`` cannot be opened.
         """
-        writer, reading = self._start(content)
+        writer, read_fd = self._start(content)
         number = next(self._numbers)
         self._checked[number] = writer
-        return number, reading
+        return number, read_fd
 
     def open_raw(self, content: AbstractContextManager[Reader]) -> tuple[int, int]:
-        """Write ``content`` to a new pipe, and a failure to another one.
+        """Write ``content`` to a new pipe, and an error to a second pipe.
 
         Returns:
-            The file descriptors to read the content and the failure from.
+            The file descriptors for reading the content and the error.
 
         Raises:
             LimitError: too many pipes are open.
             BundlerError: ``content`` cannot be opened.
         """
-        failure, failure_writing = _open_pipe()
+        failure, failure_fd = _open_pipe()
         try:
-            writer, reading = self._start(content, failure_writing)
+            writer, read_fd = self._start(content, failure_fd)
         except BaseException:
             os.close(failure)
-            os.close(failure_writing)
+            os.close(failure_fd)
             raise
         self._raw.append(writer)
-        return reading, failure
+        return read_fd, failure
 
     def finish(self, number: int) -> None:
-        """Wait until everything is written to a checked pipe, and close it.
+        """Wait until a checked pipe is completely written, and close it.
 
         Raises:
-            UsageError: no such pipe is open.
-            Exception: the failure of the writing thread.
+            UsageError: no pipe with this number is open.
+            Exception: the error of the writing thread.
         """
         writer = self._checked.get(number)
         if writer is None:
-            raise UsageError(f"there is no open pipe {number}")
+            raise UsageError(f"pipe {number} is not open")
         while not writer.wait(_POLL_INTERVAL):
             self._check()
         del self._checked[number]
@@ -99,14 +99,14 @@ class Pipes:
             raise writer.failure
 
     def close(self) -> None:
-        """Stop all threads, and close all pipes, whatever is left to write."""
+        """Stop all threads and close all pipes; unwritten content is discarded."""
         self._cancellation.request()
         for writer in [*self._checked.values(), *self._raw]:
             if writer.wait(_WIND_DOWN):
                 writer.close()
 
     def _start(
-        self, content: AbstractContextManager[Reader], failure_writing: int | None = None
+        self, content: AbstractContextManager[Reader], failure_fd: int | None = None
     ) -> tuple[_PipeWriter, int]:
         self._raw = [writer for writer in self._raw if not writer.wait(0)]
         if len(self._checked) + len(self._raw) >= MAX_PIPES:
@@ -115,74 +115,73 @@ class Pipes:
             )
         with ExitStack() as stack:
             stream = stack.enter_context(content)
-            reading, writing = _open_pipe()
-            writer = _PipeWriter(
-                stream, writing, stack.pop_all(), self._cancellation, failure_writing
-            )
-        return writer, reading
+            read_fd, write_fd = _open_pipe()
+            writer = _PipeWriter(stream, write_fd, stack.pop_all(), self._cancellation, failure_fd)
+        return writer, read_fd
 
 
 class _PipeWriter:
-    """Copies a stream to a pipe in a thread, and closes ``stack`` at the end.
+    """Thread that copies a stream to a pipe, and finally closes ``stack``.
 
-    With ``failure_writing``, the thread closes the pipe itself, and writes a failure there.
+    With ``failure_fd``, the thread also closes the pipe, and writes an error to that file
+    descriptor.
     """
 
     def __init__(
         self,
         stream: Reader,
-        writing: int,
+        write_fd: int,
         stack: ExitStack,
         cancellation: Cancellation,
-        failure_writing: int | None = None,
+        failure_fd: int | None = None,
     ) -> None:
         self.failure: Exception | None = None
-        self._writing: int | None = writing
-        self._failure_writing = failure_writing
+        self._write_fd: int | None = write_fd
+        self._failure_fd = failure_fd
         self._cancellation = cancellation
-        # A daemon thread that waits for a silent server does not keep the program alive.
+        # A daemon thread does not delay the end of the program while it waits for a server.
         self._thread = threading.Thread(
-            target=self._run, args=(stream, writing, stack), daemon=True
+            target=self._run, args=(stream, write_fd, stack), daemon=True
         )
         self._thread.start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the thread; returns whether it has ended."""
+        """Wait for the thread; return whether it has ended."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """Close the pipe, unless it is closed already; only after the thread has ended."""
-        if self._writing is not None:
-            os.close(self._writing)
-            self._writing = None
+        """Close the pipe if it is open. The thread must have ended."""
+        if self._write_fd is not None:
+            os.close(self._write_fd)
+            self._write_fd = None
 
-    def _run(self, stream: Reader, writing: int, stack: ExitStack) -> None:
+    def _run(self, stream: Reader, write_fd: int, stack: ExitStack) -> None:
         try:
             with stack:
                 for chunk in read_chunks(stream):
-                    _write(writing, chunk, self._cancellation)
+                    _write(write_fd, chunk, self._cancellation)
         except Exception as error:  # noqa: BLE001 - any error is reported to the client
             self.failure = error
-        if self._failure_writing is not None:
+        if self._failure_fd is not None:
             if self.failure is not None:
                 failure = {
                     "code": protocol.find_error_code(self.failure),
                     "message": protocol.format_error(self.failure),
                 }
                 with suppress(OSError):
-                    os.write(self._failure_writing, json.dumps(failure).encode())
-            os.close(self._failure_writing)
+                    os.write(self._failure_fd, json.dumps(failure).encode())
+            os.close(self._failure_fd)
             self.close()
 
 
 def _open_pipe() -> tuple[int, int]:
-    """Open a pipe to read from, and to write to without blocking."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    with suppress(OSError):  # the limit for all pipes of the user may be reached
-        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, BUFFER_SIZE)
-    return reading, writing
+    """Create a pipe whose write end does not block; return the read end and the write end."""
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(write_fd, False)
+    with suppress(OSError):  # the user's limit on pipe buffers may be reached
+        fcntl.fcntl(write_fd, fcntl.F_SETPIPE_SZ, BUFFER_SIZE)
+    return read_fd, write_fd
 
 
 def _write(descriptor: int, data: memoryview, cancellation: Cancellation) -> None:

@@ -1,4 +1,4 @@
-"""The packets of the image proxy: one JSON document each, with the file descriptors of pipes.
+"""The packets of the image proxy: JSON documents, sent with the file descriptors of pipes.
 
     request   {"method": "GetBlob", "args": [1, "sha256:…", 123]}
     reply     {"success": true, "value": 123, "pipeid": 4, "error_code": "", "error": ""}
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bundler.oci.json.strict import JSON
 
 MAX_REQUEST = 32 * 1024
-MAX_NUMBER = 2**53 - 1  # the largest integer of a JSON number that every language can represent
+MAX_NUMBER = 2**53 - 1  # larger integers lose precision in many JSON implementations
 
 _CONTROL_CHARACTERS = {ord(char): " " for char in map(chr, range(32))}
 
@@ -46,7 +46,7 @@ class ProxyRequest:
         """Check the number of arguments.
 
         Raises:
-            UsageError: there are more or fewer than ``names``.
+            UsageError: the number of arguments differs from the number of ``names``.
         """
         if len(self.arguments) != len(names):
             expected = ", ".join(names) or "none"
@@ -55,7 +55,7 @@ class ProxyRequest:
             )
 
     def get_text(self, position: int) -> str:
-        """Return the argument at ``position``, a string.
+        """Return the argument at ``position``, counted from 0, which must be a string.
 
         Raises:
             UsageError: the argument is not a string.
@@ -66,14 +66,14 @@ class ProxyRequest:
         return value
 
     def get_number(self, position: int) -> int:
-        """Return the argument at ``position``, an integer from 0 to ``MAX_NUMBER``.
+        """Return the argument at ``position``, which must be an integer from 0 to ``MAX_NUMBER``.
 
         Raises:
-            UsageError: the argument is not such a number.
+            UsageError: the argument is not an integer in this range.
         """
         value = self.arguments[position]
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # in JSON, 1.0 equals 1
+            value = int(value)  # JSON does not distinguish 1.0 from 1
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
             raise UsageError(
                 f"{self.method}: argument {position + 1} is not an integer from 0 to {MAX_NUMBER}"
@@ -83,15 +83,17 @@ class ProxyRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProxyReply:
-    """A reply to the client; ``descriptors`` of pipes are sent with it, and closed afterwards."""
+    """A reply to the client."""
 
     value: JSON = None
     pipe: int = 0
+    """The number of a checked pipe; 0: none."""
     descriptors: tuple[int, ...] = field(default=())
+    """File descriptors of pipes, which are sent with the reply and then closed here."""
 
 
 def receive_request(channel: socket.socket) -> ProxyRequest | None:
-    """Wait for a request; None if the client has disconnected.
+    """Wait for a request and return it; None if the client has disconnected.
 
     Raises:
         UsageError: the packet is not a request.
@@ -123,10 +125,10 @@ def parse_request(packet: bytes) -> ProxyRequest:
 
 
 def send_reply(channel: socket.socket, reply: ProxyReply) -> None:
-    """Send a reply, and close its file descriptors.
+    """Send a reply, and close its file descriptors, even if sending fails.
 
     Raises:
-        LimitError: the reply does not fit into a packet; nothing was sent.
+        LimitError: the reply is too large for a packet; nothing was sent.
         OSError: the client has disconnected.
     """
     packet = {"success": True, "value": reply.value, "pipeid": reply.pipe}
@@ -138,7 +140,7 @@ def send_reply(channel: socket.socket, reply: ProxyReply) -> None:
 
 
 def send_error(channel: socket.socket, error: Exception) -> None:
-    """Send an error as the reply.
+    """Send an error reply.
 
     Raises:
         OSError: the client has disconnected.
@@ -149,7 +151,7 @@ def send_error(channel: socket.socket, error: Exception) -> None:
 
 
 def find_error_code(error: Exception) -> str:
-    """Return the protocol's code for an error: ``EPIPE``, ``retryable`` or ``other``."""
+    """Return the error code of the protocol: ``EPIPE``, ``retryable`` or ``other``."""
     match error:
         case BrokenPipeError():
             return "EPIPE"
@@ -160,12 +162,12 @@ def find_error_code(error: Exception) -> str:
 
 
 def format_error(error: Exception) -> str:
-    """Return the message of an error in one line."""
+    """Return the message of an error as a single line."""
     match error:
         case BundlerError():
             return error.message.translate(_CONTROL_CHARACTERS)
         case BrokenPipeError():
-            return "the client closed the pipe before it read everything"
+            return "the client closed the pipe before the end of the stream"
         case OSError():
             return error.strerror or str(error)
         case _:

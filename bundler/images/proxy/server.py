@@ -1,7 +1,7 @@
 """Serve images to another program: small values in JSON packets, large ones through pipes.
 
-One client and one request at a time; blobs stream while the client sends further requests.
-``bootc`` and ``ostree`` fetch their images in this way.
+There is one client, whose requests are handled one at a time. Blobs are streamed in the background.
+``bootc`` and ``ostree`` are clients of this protocol.
 
 https://github.com/containers/skopeo/blob/main/docs-experimental/skopeo-experimental-image-proxy.1.md
 """
@@ -34,13 +34,21 @@ def serve(
 
     Args:
         channel: a socket of type ``SOCK_SEQPACKET``, connected to the client; the caller closes it.
-        begin: called once, for the request ``Initialize``; its errors are sent to the client.
+        begin: creates the context when the client sends ``Initialize``; errors are sent to it.
         cancellation: ends the server.
 
     Raises:
         CancelledError: the server was cancelled.
     """
-    session = ProxySession(begin, Pipes(cancellation, lambda: _check(channel, cancellation)))
+
+    def check() -> None:
+        cancellation.check()
+        disconnected = select.poll()
+        disconnected.register(channel, 0)
+        if disconnected.poll(0):
+            raise ConnectionResetError("the client has disconnected")
+
+    session = ProxySession(begin, Pipes(cancellation, check))
     ready = select.poll()
     ready.register(channel, select.POLLIN)
     try:
@@ -55,7 +63,7 @@ def serve(
 
 
 def _handle_request(channel: socket.socket, session: ProxySession) -> bool:
-    """Handle one request; returns whether the client may send another one."""
+    """Receive and handle a request; return False at the end of the session."""
     try:
         request = protocol.receive_request(channel)
         if request is None or request.method == "Shutdown":
@@ -66,12 +74,3 @@ def _handle_request(channel: socket.socket, session: ProxySession) -> bool:
     except Exception as error:  # noqa: BLE001 - any error is sent to the client
         protocol.send_error(channel, error)
     return True
-
-
-def _check(channel: socket.socket, cancellation: Cancellation) -> None:
-    """Raise if the run is cancelled, or the client has disconnected."""
-    cancellation.check()
-    poll = select.poll()
-    poll.register(channel, 0)
-    if poll.poll(0):
-        raise ConnectionResetError("the client has disconnected")

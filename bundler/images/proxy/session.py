@@ -1,4 +1,4 @@
-"""The methods of the image proxy, and the images and pipes that one client has open."""
+"""The session of a client of the image proxy: its open images and pipes, and the methods."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 PROTOCOL = "0.2.8"
 MAX_IMAGES = 1_000
 
-_NO_IMAGE = 0  # instead of the number of an image
+_NO_IMAGE = 0  # a number that no image has
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyContext:
-    """How to open images and check them."""
+    """Options for opening and checking images."""
 
     open_image: Callable[[str], tuple[Reference, Source]]
     platform: Platform
@@ -46,7 +46,7 @@ class ProxyContext:
 
 
 class ProxySession:
-    """One client, with its open images and pipes. Not thread-safe."""
+    """The open images and pipes of one client. Not thread-safe."""
 
     def __init__(self, begin: Callable[[], ProxyContext], pipes: Pipes) -> None:
         self._begin = begin
@@ -56,7 +56,7 @@ class ProxySession:
         self._images: dict[int, tuple[Source, OpenImage]] = {}
 
     def handle(self, request: ProxyRequest) -> ProxyReply:
-        """Carry out a request.
+        """Execute a request and return the reply.
 
         Raises:
             UsageError: the request is invalid.
@@ -89,7 +89,7 @@ class ProxySession:
         return self._add_image(_read_root(context, request.get_text(0)), context)
 
     def open_image_optional(self, request: ProxyRequest) -> ProxyReply:
-        """As ``open_image``, but the value is 0 if the image does not exist."""
+        """Open an image as ``open_image`` does; the value is 0 if the image does not exist."""
         request.check_arguments("image")
         context = self._require_context(request)
         try:
@@ -99,7 +99,7 @@ class ProxySession:
         return self._add_image(root, context)
 
     def close_image(self, request: ProxyRequest) -> ProxyReply:
-        """Close an image; pipes that stream from it may fail."""
+        """Close an image; pipes that still read from it may fail."""
         request.check_arguments("image")
         self._find_image(request)
         source, _ = self._images.pop(request.get_number(0))
@@ -123,7 +123,7 @@ class ProxySession:
         return self._stream(self._find_image(request).read_runtime_config())
 
     def get_layer_info(self, request: ProxyRequest) -> ProxyReply:
-        """Return the list of layers as the value."""
+        """Return the list of layers in the packet."""
         request.check_arguments("image")
         return ProxyReply(self._find_image(request).describe_layers())
 
@@ -134,19 +134,19 @@ class ProxySession:
         return self._stream(json.dumps(layers, separators=(",", ":")).encode())
 
     def get_blob(self, request: ProxyRequest) -> ProxyReply:
-        """Stream a blob, verified at its end; the value is its size."""
+        """Stream a blob, which is verified at its end; the value is its size."""
         request.check_arguments("image", "digest", "size")
         image, digest, size = (
             self._find_image(request),
             _parse_digest(request),
             request.get_number(2),
         )
-        pipe, reading = self._pipes.open_checked(image.open_blob(digest, size))
+        pipe, read_fd = self._pipes.open_checked(image.open_blob(digest, size))
         known = image.find_size(digest)
-        return ProxyReply(size if known is None else known, pipe, (reading,))
+        return ProxyReply(size if known is None else known, pipe, (read_fd,))
 
     def get_raw_blob(self, request: ProxyRequest) -> ProxyReply:
-        """Stream an unverified blob, and its failure; the value is its size, -1 if unknown."""
+        """Stream a blob, unverified, with a pipe for an error; the value is its size or -1."""
         request.check_arguments("image", "digest")
         image, digest = self._find_image(request), _parse_digest(request)
         descriptors = self._pipes.open_raw(image.open_raw_blob(digest))
@@ -154,7 +154,7 @@ class ProxySession:
         return ProxyReply(-1 if known is None else known, descriptors=descriptors)
 
     def finish_pipe(self, request: ProxyRequest) -> ProxyReply:
-        """Wait until everything is written to a pipe, and close it; fails if writing failed."""
+        """Wait until a pipe is completely written, and close it; return an error of the stream."""
         request.check_arguments("pipe")
         self._pipes.finish(request.get_number(0))
         return ProxyReply()
@@ -168,11 +168,11 @@ class ProxySession:
         self._require_context(request)
         number = request.get_number(0)
         if number not in self._images:
-            raise UsageError(f"{request.method}: there is no open image {number}")
+            raise UsageError(f"{request.method}: image {number} is not open")
         return self._images[number][1]
 
     def _add_image(self, root: ImageRoot, context: ProxyContext) -> ProxyReply:
-        """Open the image below ``root``; if that fails, close its source."""
+        """Open the image of ``root``, and take ownership of its source."""
         with ExitStack() as undo:
             undo.callback(root.source.close)
             if len(self._images) >= MAX_IMAGES:
@@ -186,12 +186,12 @@ class ProxySession:
         return ProxyReply(number)
 
     def _stream(self, data: bytes, value: str | None = None) -> ProxyReply:
-        pipe, reading = self._pipes.open_checked(BytesIO(data))
-        return ProxyReply(value, pipe, (reading,))
+        pipe, read_fd = self._pipes.open_checked(BytesIO(data))
+        return ProxyReply(value, pipe, (read_fd,))
 
 
 def _read_root(context: ProxyContext, text: str) -> ImageRoot:
-    """Open the source that ``text`` names, and read the root; the caller closes the source."""
+    """Open the source of a reference and read the root; the caller closes the source."""
     reference, source = context.open_image(text)
     with ExitStack() as undo:
         undo.callback(source.close)

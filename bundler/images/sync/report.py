@@ -1,4 +1,4 @@
-"""The result of a sync, image by image."""
+"""The result of a sync, for each image."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SyncedImage:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """The results for all images, in the order of the source."""
+    """The results for all images, in the order in which they were listed."""
 
     images: tuple[SyncedImage, ...]
     unlisted: tuple[UnlistedImage, ...]
@@ -50,7 +50,7 @@ class SyncReport:
 
     @property
     def failures(self) -> list[str]:
-        """One line for each request that failed."""
+        """A message for each image or repository that failed."""
         errors = [(item.subject, item.error) for item in self.unlisted]
         errors += [(image.source, image.error) for image in self.images if image.error]
         return [error.message_about(subject) for subject, error in errors]
@@ -60,7 +60,7 @@ class SyncReport:
         return sum(image.state == state for image in self.images)
 
     def size(self, action: Action) -> int:
-        """Return the bytes of all blobs with ``action``."""
+        """Return the total size in bytes of the blobs with ``action``."""
         return sum(plan.size(action) for plan in self.plans)
 
     def digest_lines(self) -> str:
@@ -68,10 +68,10 @@ class SyncReport:
         return "".join(f"{line.digest} {line.destination}\n" for line in self.images if line.digest)
 
     def check(self) -> None:
-        """Check that every image is at the destination.
+        """Check that all images are at the destination.
 
         Raises:
-            PartialError: some are not.
+            PartialError: some images failed.
         """
         if failures := self.failures:
             done = self.count("copied") + self.count("present")

@@ -1,4 +1,4 @@
-"""List the images to sync: of a repository, a directory tree, a layout, or a YAML file."""
+"""List the images to sync from a repository, a directory tree, a layout, or a YAML file."""
 
 from __future__ import annotations
 
@@ -42,36 +42,37 @@ SourceKind = Literal[
 ]
 
 _ANY_IMAGE = "localhost/any"
-"""A valid name of an image, for a reference to a whole containers-storage."""
+"""A placeholder, because a reference to a containers-storage must contain an image name."""
 _MAX_IMAGES = 100_000
 _ALL_TAGS = Select()
 
 
 @dataclass(frozen=True, slots=True)
 class SyncSource:
-    """The location of the images, and how to treat errors."""
+    """The location of the images, and options for reading it."""
 
     kind: SourceKind
     location: str
     """A repository or image, a directory, a layout or archive, or the path of a YAML file."""
     access: RegistryOverride | None = None
-    """The access options of the command line, for all registries that are read."""
+    """The access options of the command line, for all source registries."""
     lenient: bool = False
-    """Report mistakes in the YAML file, and repositories without selected tags, but continue."""
+    """Report mistakes in the YAML file and repositories without selected tags, and continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncImage:
-    """One image to copy: a ``Reference`` to it, and the source that it shares with others."""
+    """One image to copy. Implements ``Reference``."""
 
     source: Reference
-    """The reference to open: a repository, a layout, a directory."""
+    """The location to open, which several images may share: a repository, a layout, a directory."""
     name: str | None
-    """The name of the image there."""
+    """The name of the image at the source; None: the only image."""
     label: str
-    """The whole reference, for messages and reports."""
+    """The complete reference, for messages and reports."""
     target_name: str
-    """The name that the target name is made from: ``host/repository:tag``, or a relative path."""
+    """The name to which the mapping of target names applies: ``host/repository:tag``, or a
+    relative path."""
 
     @property
     def transport(self) -> str:
@@ -84,7 +85,7 @@ class SyncImage:
 
 @dataclass(frozen=True, slots=True)
 class UnlistedImage:
-    """A requested image or repository that could not be listed, and why."""
+    """A requested image or repository that could not be listed, and the error."""
 
     subject: str
     error: BundlerError
@@ -92,14 +93,14 @@ class UnlistedImage:
 
 @dataclass(frozen=True, slots=True)
 class SyncListing:
-    """The images to copy."""
+    """The images to copy, and the settings for reading them."""
 
     images: tuple[SyncImage, ...] = ()
     source_count: int = 1
-    """The number of repositories, trees or layouts that contain the images."""
+    """The number of repositories, directory trees or layouts that contain the images."""
     unlisted: tuple[UnlistedImage, ...] = ()
     overrides: Mapping[str, RegistryOverride] = field(default_factory=dict)
-    """How to access registries, by host: the YAML file first, then the command line."""
+    """Access settings by host; the YAML file takes precedence over the command line."""
 
 
 def list_images(
@@ -109,13 +110,13 @@ def list_images(
 
     Args:
         source: the location of the images.
-        options: how to open the source.
-        engine: with ``keep_going``, listing errors are returned instead of raised.
-        stack: closes the registries, whose sessions the copy uses as well.
+        options: options for opening the source.
+        engine: with ``keep_going``, errors are returned in the listing instead of raised.
+        stack: closes the registry sessions, which the copy reuses.
 
     Raises:
         UsageError: a reference or the YAML file is invalid.
-        NotFoundError: there are no images.
+        NotFoundError: the location does not exist or contains no images.
     """
     match source.kind:
         case "dir":
@@ -153,7 +154,7 @@ def _list_tree(base: Path) -> SyncListing:
 
 
 def _list_location(kind: str, location: str, options: OpenOptions) -> Iterator[SyncImage]:
-    """List the named image, or all images of a layout, an archive or a storage."""
+    """List the named image, or all images of a layout, an archive or a containers-storage."""
     is_storage = kind == "containers-storage" and not location.rpartition("]")[2]
     reference = transports.parse(f"{kind}:{location}{_ANY_IMAGE if is_storage else ''}")
     path = location.partition(":")[0]
@@ -164,7 +165,7 @@ def _list_location(kind: str, location: str, options: OpenOptions) -> Iterator[S
                 raise UnsupportedError(f"{reference}: images in {kind}: have no names to list")
             names = source.tags() or [None]
         if is_storage and names == [None]:
-            raise NotFoundError(f"{kind}:{location}: no images with names")
+            raise NotFoundError(f"{kind}:{location}: no image has a name")
     for name in names:
         prefix = f"{kind}:{location}" if is_storage else f"{reference}:"
         label = str(reference) if name in (None, reference.name) else f"{prefix}{name}"
@@ -172,7 +173,7 @@ def _list_location(kind: str, location: str, options: OpenOptions) -> Iterator[S
 
 
 def _create_target_name(name: str, path: str) -> str:
-    """Return a name with a tag; a single word is the tag of an image named after ``path``."""
+    """Return a name with a tag; if ``name`` is only a tag, derive the repository from ``path``."""
     derived = derive_name(path, name)
     if derived is not None:
         return ":".join(derived)
@@ -205,7 +206,7 @@ def _list_file(
 
 
 def _read_file(source: SyncSource) -> tuple[skopeo_sync.SyncFile, list[UnlistedImage]]:
-    """Parse a YAML file; with ``lenient``, return its mistakes instead of raising them."""
+    """Parse a YAML file; with ``lenient``, return its mistakes instead of raising an error."""
     path = Path(source.location)
     findings = Findings()
     text = document.decode(document.read_bytes(path), str(path))
@@ -239,7 +240,7 @@ def _list_entry(entry: SyncEntry, options: OpenOptions, stack: ExitStack) -> lis
 def _list_repository(
     repository: ImageReference, select: Select, options: OpenOptions, stack: ExitStack
 ) -> list[SyncImage]:
-    """List the selected tags, in the registry's order."""
+    """List the images with selected tags, in the order of the registry."""
     options.emit(ListingTags(repository.repository))
     reference = transports.parse(f"docker://{repository.repository}")
     source = transports.open_source(reference, options)

@@ -1,8 +1,8 @@
-"""Copy many images, and only what is missing at the destination.
+"""Copy many images, in batches, without the content that is present at the destination.
 
-All images of a batch are copied by one plan: their manifests are read in parallel, and a blob that
-several of them share is copied once. The size of a batch limits the number of manifests in memory
-and of open directories.
+The manifests of a batch are read in parallel, and the batch is copied with one plan, so a blob that
+several images share is copied once. The batch size limits the number of manifests in memory and of
+open directories.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class SyncRequest:
     conversion: ConversionOptions = NO_CONVERSION
     signatures: SignaturePolicy = "all"
     refuse_existing: bool = False
-    """Copy nothing if the directory of an image exists."""
+    """Raise an error, before anything is copied, if the directory of an image exists."""
 
 
 def sync_images(
@@ -70,19 +70,19 @@ def sync_images(
 
     Args:
         request: the images and their destination.
-        reading: how to open the sources; access settings of a YAML file are added.
-        writing: how to open the destination.
-        engine: how to execute plans; with ``keep_going``, failures are in the report.
-        policy_check: rejects images; None: all are accepted.
-        dry_run: only find out which images would be copied.
+        reading: options for opening the sources, with access settings of a YAML file added.
+        writing: options for opening the destination.
+        engine: options for executing plans; with ``keep_going``, errors are in the report.
+        policy_check: rejects images that the policy does not accept; None: no check.
+        dry_run: report which images would be copied, but copy nothing.
 
     Raises:
-        BundlerError: the first failure; the images of earlier batches are copied.
+        BundlerError: the first failure; the images of previous batches remain copied.
     """
     with ExitStack() as stack:
         listing = sources.list_images(request.source, reading, engine, stack)
         unlisted = listing.unlisted
-        if request.source.lenient:  # reported, but no failure
+        if request.source.lenient:  # report them, but not as failures
             for item in unlisted:
                 engine.emit(events.Skipped(item.subject, str(item.error), item.error))
             unlisted = ()
@@ -104,18 +104,18 @@ def sync_images(
 
 @dataclass(frozen=True, slots=True)
 class _Resolved:
-    """An image at its source, and its target."""
+    """A resolved image, and its target."""
 
     digest: Digest
     target: Target[Destination] | None
-    """None: the image is present, or this is a dry run."""
+    """None if the image is present, or in a dry run."""
     event: events.ImageResolved
     present: bool = False
 
 
 @dataclass(slots=True)
 class _Sync:
-    """Copies one batch after the other, and collects the results."""
+    """Copies batches one after another, and collects the results."""
 
     _request: SyncRequest
     _reading: OpenOptions
@@ -128,7 +128,7 @@ class _Sync:
     plans: list[Plan[Destination]] = field(default_factory=list)
 
     def copy_batch(self, batch: Sequence[SyncTarget]) -> None:
-        """Copy some of the images, all with one plan.
+        """Copy some of the images with one plan.
 
         Raises:
             BundlerError: the first failure, unless ``keep_going``.
@@ -160,7 +160,7 @@ class _Sync:
                 self._engine.emit(events.Skipped(image.source, str(image.error), image.error))
 
     def _resolve(self, item: SyncTarget, endpoints: _OpenEndpoints) -> _Resolved:
-        """Read the graph of an image, and compare it with the target."""
+        """Resolve an image, and check whether it is present at the target."""
         request = self._request
         source = endpoints.open_source(item.image.source)
         image_request = ImageRequest(
@@ -176,8 +176,8 @@ class _Sync:
             return _Resolved(root, None, event)
         destination = endpoints.open_destination(item.target)
         options = request.conversion.for_endpoints(source, item.target_name)
-        # A registry is responsible for the content below a name; a local destination may contain
-        # half of an image, so its blobs are compared one by one.
+        # In a registry, a name guarantees that the image is complete. A local destination may
+        # contain an incomplete image, so its blobs are checked individually.
         if (
             item.name is not None
             and isinstance(destination, TagResolver)
@@ -194,10 +194,10 @@ class _Sync:
     def _report_resolved(
         self, batch: Sequence[SyncTarget], resolved: Sequence[_Resolved | BundlerError]
     ) -> None:
-        """Emit events about each image, in order, before anything is copied.
+        """Emit events for each image, in order, before anything is copied.
 
         Raises:
-            BundlerError: the first image that failed, unless ``keep_going``.
+            BundlerError: the first failure, unless ``keep_going``.
         """
         emit = self._engine.emit
         for number, (item, result) in enumerate(
@@ -216,7 +216,7 @@ class _Sync:
 
 
 class _OpenEndpoints:
-    """The sources and destinations of one batch, each opened once, by any thread."""
+    """The sources and destinations of one batch, each opened once. Thread-safe."""
 
     def __init__(self, reading: OpenOptions, writing: OpenOptions, stack: ExitStack) -> None:
         self._reading = reading

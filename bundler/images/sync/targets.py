@@ -1,4 +1,4 @@
-"""The target of each image of a sync: its reference at the destination."""
+"""The targets of a sync: the reference of each image at the destination."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class SyncTarget:
 
     @property
     def name(self) -> str | None:
-        """The name of the image, as its destination knows it."""
+        """The name of the image at its destination, for ``Publication``."""
         return self.target.reference.name
 
     @property
     def target_name(self) -> ImageReference | None:
-        """The name of the image in a repository; None if it has none."""
+        """The full name of the image at the destination; None if it has no repository name."""
         reference = self.target.reference
         return reference.image if isinstance(reference, RepositoryReference) else None
 
     @property
     def is_remote(self) -> bool:
-        """Whether the target is in a registry, which a dry run can ask without changing it."""
+        """Whether the target is in a registry, which a dry run can read without changing it."""
         return isinstance(self.target.reference, RegistryReference)
 
     def __str__(self) -> str:
@@ -57,11 +57,11 @@ class SyncTarget:
 
 
 def map_targets(images: Iterable[SyncImage], destination: SyncDestination) -> list[SyncTarget]:
-    """Give each image its target.
+    """Return the target of each image.
 
     Raises:
         InvalidReferenceError: a target name is not valid at the destination.
-        UsageError: the location of the destination names one image.
+        UsageError: the location of the destination is the reference of a single image.
     """
     targets = []
     for image in images:
@@ -77,13 +77,13 @@ def map_targets(images: Iterable[SyncImage], destination: SyncDestination) -> li
 
 
 def merge_duplicates(targets: Sequence[SyncTarget], *, last_wins: bool = False) -> list[SyncTarget]:
-    """Return each target once; an image that was listed twice is one image.
+    """Return the targets without duplicates.
 
-    With ``last_wins``, the last of several images with one target is kept, as if they were copied
-    one after the other.
+    With ``last_wins``, the last of several images with the same target is kept, as if they were
+    copied one after another.
 
     Raises:
-        ConflictError: two images have the same target.
+        ConflictError: different images have the same target, and ``last_wins`` is not set.
     """
     merged: dict[tuple[str, str | None], SyncTarget] = {}
     for item in targets:
@@ -100,10 +100,10 @@ def merge_duplicates(targets: Sequence[SyncTarget], *, last_wins: bool = False) 
 
 
 def check_not_existing(targets: Iterable[SyncTarget]) -> None:
-    """Check that no directory of an image exists at the destination.
+    """Check that the directory of each image does not exist yet.
 
     Raises:
-        DirectoryExistsError: one exists.
+        DirectoryExistsError: a directory exists.
     """
     for item in targets:
         directory = item.target.directory

@@ -24,7 +24,7 @@ from bundler.images.proxy.session import MAX_IMAGES, PROTOCOL, ProxyContext
 from bundler.oci.platform import Platform
 from bundler.ports import OpenOptions
 from tests.fakes import images
-from tests.interop.proxy_client import Proxy, pair, read_all
+from tests.interop.proxy_client import Proxy, create_socket_pair, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -221,7 +221,7 @@ def test_artifact_has_no_config(tmp_path: Path) -> None:
 
 def test_cancellation_ends_the_server() -> None:
     cancellation = Cancellation()
-    ours, theirs = pair()
+    ours, theirs = create_socket_pair()
     with ours, theirs:
         threading.Timer(0.1, cancellation.request).start()
         with pytest.raises(CancelledError):
@@ -231,7 +231,7 @@ def test_cancellation_ends_the_server() -> None:
 @contextmanager
 def _serving(begin: Callable[[], ProxyContext]) -> Iterator[Proxy]:
     """Run a proxy in a thread; at the end of the block the client disconnects."""
-    ours, theirs = pair()
+    ours, theirs = create_socket_pair()
     thread = threading.Thread(target=server.serve, args=(theirs, begin, Cancellation()))
     thread.start()
     with theirs:

@@ -22,7 +22,15 @@ def parse(text: str) -> float:
         ValueError: the text is not a duration, or it is longer than ``LONGEST``.
     """
     unsigned = text[1:] if text[:1] in ("+", "-") else text
-    nanoseconds = 0 if unsigned == "0" else _sum_parts(unsigned)
+    nanoseconds, position = 0, 0
+    while unsigned != "0" and (position < len(unsigned) or not position):
+        part = _PART.match(unsigned, position)
+        if part is None or not (part[1] or part[2]):
+            raise ValueError("not a duration")
+        unit, fraction = _NANOSECONDS[part[3]], part[2] or ""
+        nanoseconds += int(part[1] or 0) * unit
+        nanoseconds += int(fraction or 0) * unit // 10 ** len(fraction)
+        position = part.end()
     seconds = nanoseconds / 10**9
     if seconds > LONGEST:
         raise ValueError("too long")
@@ -40,23 +48,10 @@ def format_duration(seconds: float) -> str:
             return f"{sign}{_format_decimal(nanoseconds, size)}{unit}"
     minutes, rest = divmod(nanoseconds, 60 * 10**9)
     hours, minutes = divmod(minutes, 60)
-    shown = f"{_format_decimal(rest, 10**9)}s"
+    text = f"{_format_decimal(rest, 10**9)}s"
     if hours or minutes:
-        shown = f"{minutes}m{shown}"
-    return f"{sign}{hours}h{shown}" if hours else f"{sign}{shown}"
-
-
-def _sum_parts(text: str) -> int:
-    nanoseconds, position = 0, 0
-    while position < len(text) or not position:
-        part = _PART.match(text, position)
-        if part is None or not (part[1] or part[2]):
-            raise ValueError("not a duration")
-        unit, fraction = _NANOSECONDS[part[3]], part[2] or ""
-        nanoseconds += int(part[1] or 0) * unit
-        nanoseconds += int(fraction or 0) * unit // 10 ** len(fraction)
-        position = part.end()
-    return nanoseconds
+        text = f"{minutes}m{text}"
+    return f"{sign}{hours}h{text}" if hours else f"{sign}{text}"
 
 
 def _format_decimal(value: int, unit: int) -> str:

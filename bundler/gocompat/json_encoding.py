@@ -1,7 +1,7 @@
-"""JSON in the encoding of Go programs, byte for byte: digests depend on it.
+"""Encode JSON exactly as Go programs do, because digests depend on the bytes.
 
-There are no spaces, members keep their order, and the special characters of HTML and two line
-separators are escaped in strings.
+The output has no spaces, members keep their order, and strings escape the special characters of
+HTML and two line separators.
 
 https://pkg.go.dev/encoding/json#Marshal
 """
@@ -13,39 +13,26 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _ESCAPED = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 _STRING_OR_BLANKS = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+', re.DOTALL)
 _MARK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]', re.DOTALL)
 
 
-def dumps(value: Any) -> bytes:  # noqa: ANN401 - what json.dumps takes
-    """Encode ``value``, which must not contain fractions; members keep their order."""
+def dumps(value: Any) -> bytes:  # noqa: ANN401 - any value that json.dumps accepts
+    """Encode ``value``, which must not contain floats."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.translate(_ESCAPED).encode()
 
 
 def split(raw: bytes) -> dict[str, str]:
-    """Split an object into its members, encoded as they are written, but without spaces.
+    """Split an object into its members, whose values remain encoded, without spaces.
 
     Numbers and escapes keep their form. ``raw`` must be an object that ``oci.json.strict`` accepts.
     """
     text = _STRING_OR_BLANKS.sub(lambda found: found[1] or "", raw.decode()).translate(_ESCAPED)
     members: dict[str, str] = {}
-    for key, value in _split_pairs(text):
-        members[json.loads(key)] = value
-    return members
-
-
-def join(members: Mapping[str, str]) -> bytes:
-    """Join encoded members to an object, sorted by name as Go sorts maps."""
-    pairs = (f"{dumps(key).decode()}:{members[key]}" for key in sorted(members))
-    return f"{{{','.join(pairs)}}}".encode()
-
-
-def _split_pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Split at the commas and colons of the outer object."""
     depth, start, key = 0, 1, ""
     for found in _MARK.finditer(text):
         mark = found[0]
@@ -54,5 +41,12 @@ def _split_pairs(text: str) -> Iterator[tuple[str, str]]:
             key, start = text[start : found.start()], found.end()
         elif (mark == "," and depth == 1) or not depth:
             if key:
-                yield key, text[start : found.start()]
+                members[json.loads(key)] = text[start : found.start()]
             key, start = "", found.end()
+    return members
+
+
+def join(members: Mapping[str, str]) -> bytes:
+    """Join encoded members into an object, sorted by name as Go sorts maps."""
+    pairs = (f"{dumps(key).decode()}:{members[key]}" for key in sorted(members))
+    return f"{{{','.join(pairs)}}}".encode()

@@ -1,7 +1,7 @@
-"""Version constraints in the grammar of Masterminds' semver, which Helm and Skopeo use.
+"""Version constraints in the grammar of Masterminds' semver library, which Helm and Skopeo use.
 
-``>= 1.2, < 3 || 4.x``: a comma or a space means *and*, ``||`` means *or*. ``1.2`` and ``1.x`` are
-ranges. A pre-release matches only an alternative that names a pre-release itself.
+In ``>= 1.2, < 3 || 4.x``, a comma or a space means *and*, and ``||`` means *or*. ``1.2`` and
+``1.x`` are ranges. A pre-release matches only an alternative that contains a pre-release itself.
 
 https://github.com/Masterminds/semver/tree/v3.4.0#checking-version-constraints
 """
@@ -37,7 +37,7 @@ class Version:
     numbers: tuple[int, int, int]
     prerelease: tuple[str, ...] = ()
     written: int = 3
-    """How many of the numbers were written."""
+    """The number of numbers in the text; the others are 0."""
 
     @classmethod
     def parse(cls, text: str) -> Version | None:
@@ -55,7 +55,7 @@ class Version:
 
     @property
     def is_strict(self) -> bool:
-        """Whether Masterminds' library accepts the version."""
+        """Whether Masterminds' library accepts the version: no overflow, no leading zeros."""
         leading_zero = any(
             part.isdecimal() and len(part) > 1 and part[0] == "0" for part in self.prerelease
         )
@@ -63,7 +63,7 @@ class Version:
 
     @property
     def precedence(self) -> tuple[object, ...]:
-        """Sort key: https://semver.org/spec/v2.0.0.html#spec-item-11."""
+        """The sort key of https://semver.org/spec/v2.0.0.html#spec-item-11."""
         identifiers = [
             (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in self.prerelease
         ]
@@ -90,15 +90,34 @@ class Constraint:
         """
         if len(text) > MAX_LENGTH:
             raise UsageError(f"the constraint is longer than {MAX_LENGTH} characters")
-        expanded = _RANGE.sub(r">= \1, <= \6 ", text)
-        return cls(text, tuple(_parse_alternative(part, text) for part in expanded.split("||")))
+        alternatives: list[tuple[_Comparison, ...]] = []
+        for part in _RANGE.sub(r">= \1, <= \6 ", text).split("||"):
+            comparisons: list[_Comparison] = []
+            position = 0
+            while _END.fullmatch(part, position) is None or not comparisons:
+                separator = (_AND if comparisons else _END).match(part, position)
+                match = separator and _COMPARISON.match(part, separator.end())
+                comparison = match and _parse_comparison(match)
+                if not match or not comparison:
+                    raise UsageError(
+                        f"{text!r} is not a version constraint such as"
+                        " '>= 1.2, < 2', '^1.2' or '!=1.3'"
+                    )
+                comparisons.append(comparison)
+                position = match.end()
+            alternatives.append(tuple(comparisons))
+        return cls(text, tuple(alternatives))
 
     def allows(self, text: str) -> bool:
-        """Return whether ``text`` is a version that fulfils the constraint."""
+        """Return whether ``text`` is a version that meets the constraint."""
         version = Version.parse(text)
         if version is None or not version.is_strict:
             return False
-        return any(_all_hold(comparisons, version) for comparisons in self.alternatives)
+        return any(
+            all(_OPERATORS[item.operator](version, item.bound) for item in comparisons)
+            for comparisons in self.alternatives
+            if not version.prerelease or any(item.bound.prerelease for item in comparisons)
+        )
 
     def __str__(self) -> str:
         return self.text
@@ -108,23 +127,7 @@ class Constraint:
 class _Comparison:
     operator: str
     bound: Version
-    """A number that is not written, or is an x, matches any number."""
-
-
-def _parse_alternative(part: str, text: str) -> tuple[_Comparison, ...]:
-    found: list[_Comparison] = []
-    position = 0
-    while _END.fullmatch(part, position) is None or not found:
-        between = _AND.match(part, position) if found else _END.match(part, position)
-        match = between and _COMPARISON.match(part, between.end())
-        comparison = match and _parse_comparison(match)
-        if not match or not comparison:
-            raise UsageError(
-                f"{text!r} is not a constraint on versions such as '>= 1.2, < 2', '^1.2' or '!=1.3'"
-            )
-        found.append(comparison)
-        position = match.end()
-    return tuple(found)
+    """A number that is omitted or ``x`` matches any number."""
 
 
 def _parse_comparison(match: re.Match[str]) -> _Comparison | None:
@@ -137,12 +140,6 @@ def _parse_comparison(match: re.Match[str]) -> _Comparison | None:
     prerelease = tuple(match[5].split(".")) if match[5] else ()
     bound = Version((major, minor, patch), prerelease, len(numbers))
     return _Comparison(match[1], bound) if bound.is_strict else None
-
-
-def _all_hold(comparisons: tuple[_Comparison, ...], version: Version) -> bool:
-    if version.prerelease and not any(item.bound.prerelease for item in comparisons):
-        return False
-    return all(_OPERATORS[item.operator](version, item.bound) for item in comparisons)
 
 
 def _share(version: Version, bound: Version, count: int) -> bool:
@@ -170,10 +167,6 @@ def _is_greater(version: Version, bound: Version) -> bool:
     return version.precedence > bound.precedence
 
 
-def _is_less(version: Version, bound: Version) -> bool:
-    return version.precedence < bound.precedence
-
-
 def _is_at_least(version: Version, bound: Version) -> bool:
     return version.precedence >= bound.precedence
 
@@ -186,7 +179,7 @@ def _is_at_most(version: Version, bound: Version) -> bool:
 
 
 def _is_in_minor(version: Version, bound: Version) -> bool:
-    """``~1.2``: at least the bound, with the same major and minor number."""
+    """``~1.2``: at least the bound, and the major and minor numbers are equal."""
     if version.precedence < bound.precedence:
         return False
     if bound.numbers == (0, 0, 0) and bound.written in (0, 3):
@@ -195,7 +188,7 @@ def _is_in_minor(version: Version, bound: Version) -> bool:
 
 
 def _is_compatible(version: Version, bound: Version) -> bool:
-    """``^1.2``: at least the bound, with the same leftmost number that is not zero."""
+    """``^1.2``: at least the bound, and equal up to the first number that is not 0."""
     if version.precedence < bound.precedence:
         return False
     major, minor, _ = bound.numbers
@@ -211,7 +204,7 @@ _OPERATORS: dict[str, Callable[[Version, Version], bool]] = {
     "=": _equals,
     "!=": _differs,
     ">": _is_greater,
-    "<": _is_less,
+    "<": lambda version, bound: version.precedence < bound.precedence,
     ">=": _is_at_least,
     "=>": _is_at_least,
     "<=": _is_at_most,

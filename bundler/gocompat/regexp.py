@@ -1,6 +1,6 @@
-"""Regular expressions in Go's syntax (RE2), matched in time proportional to the text.
+"""Regular expressions in Go's syntax (RE2), which match in time proportional to the text.
 
-Tags of an untrusted registry must not make a search endless.
+Python's own expressions can take exponential time, which a hostile registry could exploit.
 
 https://github.com/google/re2/wiki/Syntax
 """
@@ -17,7 +17,7 @@ MAX_LENGTH = 4096
 
 @dataclass(frozen=True, slots=True)
 class GoExpression:
-    """An expression that is searched in texts."""
+    """A compiled regular expression."""
 
     pattern: str
     _compiled: Any = field(repr=False, compare=False)

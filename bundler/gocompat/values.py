@@ -1,6 +1,6 @@
 """Values of Go programs, formatted and encoded as Go does.
 
-A field of a struct has a name for templates and a key for JSON. A nil map is formatted as
+A struct field has a name for templates and a key for JSON. A nil map is formatted as
 ``map[]``, a nil slice as ``[]``, and every nil is ``null`` in JSON.
 
 https://pkg.go.dev/fmt and https://pkg.go.dev/encoding/json
@@ -29,7 +29,7 @@ _MARKUP = {ord(char): f"\\u{ord(char):04x}" for char in "<>&"}
 
 @dataclass(frozen=True, slots=True)
 class Nil:
-    """A nil pointer, slice or map; ``text`` is its format."""
+    """A nil pointer, slice or map; ``text`` is its form in text output."""
 
     text: str
 
@@ -41,7 +41,7 @@ NIL_MAP = Nil("map[]")
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A time; ``fraction`` has the digits of a second, ``offset`` is in minutes east of UTC."""
+    """A time; ``fraction`` has the digits after the seconds, ``offset`` is minutes east of UTC."""
 
     day: str
     clock: str
@@ -56,11 +56,19 @@ class Time:
             MalformedError: the text has another format.
         """
         found = _RFC_3339.fullmatch(text)
-        if found is None or not _is_time(found):
-            raise MalformedError(f"{subject}: {text[:80]!r} is not a time in RFC 3339 format")
+        wrong = MalformedError(f"{subject}: {text[:80]!r} is not a time in RFC 3339 format")
+        if found is None:
+            raise wrong
+        year, month, day, hour, minute, second = map(int, found.groups()[:6])
+        try:
+            date(year or 4, month, day)  # the year 0 is a leap year, and invalid in Python
+        except ValueError:
+            raise wrong from None
+        if hour > 23 or minute > 59 or second > 59:
+            raise wrong
         hours, minutes = int(found[9] or 0), int(found[10] or 0)
         if hours > 24 or minutes > 59:
-            raise MalformedError(f"{subject}: {text[:80]!r} has no such time zone")
+            raise MalformedError(f"{subject}: {text[:80]!r} has an invalid time zone")
         offset = (hours * 60 + minutes) * (-1 if found[8] == "-" else 1)
         return cls(text[:10], text[11:19], (found[7] or "")[:9].rstrip("0"), offset)
 
@@ -94,12 +102,12 @@ class StructField:
     name: str
     value: Value
     key: str = ""
-    """The key in JSON; empty: the name."""
+    """The key in JSON; if empty, the name is the key."""
     omit_empty: bool = False
     omit_zero: bool = False
     """Whether JSON omits a struct whose fields are all zero."""
     embedded: bool = False
-    """Whether the fields of this struct are also those of the outer struct."""
+    """Whether the value is a struct whose fields also belong to the outer struct."""
 
     @property
     def is_omitted(self) -> bool:
@@ -159,12 +167,12 @@ def format_value(value: Value) -> str:
 
 
 def is_empty(value: Value) -> bool:
-    """Return whether a value is empty for ``if`` in a template and for ``omitempty``."""
+    """Return whether ``if`` in a template and ``omitempty`` treat a value as empty."""
     return not isinstance(value, Struct | Time) and (isinstance(value, Nil) or not value)
 
 
 def is_zero(value: Value) -> bool:
-    """Return whether a value is the zero value of its type; an empty map is not."""
+    """Return whether a value is the zero value of its type, which an empty map is not."""
     if isinstance(value, Struct):
         return all(is_zero(member.value) for member in value.members)
     return not isinstance(value, Time | list | dict) and is_empty(value)
@@ -176,7 +184,7 @@ def encode_json(value: Value, *, indent: int | None = None, escape_markup: bool 
     Args:
         value: the value.
         indent: the number of spaces for each level; None: one line without spaces.
-        escape_markup: whether ``<``, ``>`` and ``&`` are escaped too.
+        escape_markup: whether to escape ``<``, ``>`` and ``&`` too.
     """
     separators = (",", ":") if indent is None else (",", ": ")
     raw = json.dumps(to_plain(value), indent=indent, separators=separators, ensure_ascii=False)
@@ -184,11 +192,18 @@ def encode_json(value: Value, *, indent: int | None = None, escape_markup: bool 
         raw = raw.translate(_MARKUP)
     if raw.isprintable():
         return raw
-    return "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in raw)
+    parts = []
+    for char in raw:
+        if char.isprintable() or char == "\n":
+            parts.append(char)
+        else:
+            units = char.encode("utf-16-be").hex()
+            parts += [f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4)]
+    return "".join(parts)
 
 
-def to_plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
-    """Convert a value for ``json.dumps``, with the fields that Go's encoder includes."""
+def to_plain(value: Value) -> Any:  # noqa: ANN401 - any value that json.dumps accepts
+    """Convert a value for ``json.dumps``, without the fields that Go's encoder omits."""
     match value:
         case Nil():
             return None
@@ -213,33 +228,19 @@ def to_plain(value: Value) -> Any:  # noqa: ANN401 - what json.dumps takes
 
 
 def to_slice(items: Sequence[str]) -> list[Value]:
-    """Convert to a slice of strings."""
+    """Convert strings to a slice."""
     return list(items)
 
 
 def to_map(items: Mapping[str, str]) -> Value:
-    """Convert to a map of strings, which is nil if it is empty."""
+    """Convert strings to a map, which is nil if it is empty."""
     return dict(items) if items else NIL_MAP
 
 
-def _escape(char: str) -> str:
-    units = char.encode("utf-16-be").hex()
-    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
-
-
 def _format_float(value: float) -> str:
-    """Format the shortest digits, with an exponent below -4 and above 5."""
+    """Format with the fewest digits, in exponent form if the exponent is below -4 or above 5."""
     digits, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
     power = int(exponent)
     if -4 <= power <= _LARGEST_PLAIN_POWER:
         return f"{Decimal(repr(value)).normalize():f}"
     return f"{digits}e{power:+03d}"
-
-
-def _is_time(found: re.Match[str]) -> bool:
-    year, month, day, hour, minute, second = map(int, found.groups()[:6])
-    try:
-        date(year or 4, month, day)  # the year 0 is a leap year, and invalid in Python
-    except ValueError:
-        return False
-    return hour < 24 and minute < 60 and second < 60

@@ -1,6 +1,6 @@
 """Execute templates.
 
-Work and output are limited, so every template ends.
+Limits on the work and the output ensure that every template ends.
 
 https://pkg.go.dev/text/template
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MAX_OUTPUT = 16 * 1024 * 1024
 MAX_WORK = 500_000
-"""The number of steps; 64 characters of a result count as one."""
+"""The number of steps; 64 characters of output count as one step."""
 
 _NO_VALUE = Nil("<no value>")
 
@@ -43,7 +43,7 @@ def render(template: str, data: Value) -> str:
     """Execute ``template`` with ``data``, and return the output.
 
     Raises:
-        TemplateLimitError: the template, its work or its output exceeds a limit.
+        TemplateLimitError: the template, its execution or its output exceeds a limit.
         TemplateError: the template is invalid, or does not fit ``data``.
     """
     trees = parse(template)
@@ -53,7 +53,7 @@ def render(template: str, data: Value) -> str:
 
 
 class _Execution:
-    """One execution and its output."""
+    """One execution of a template: its variables, its output and its work so far."""
 
     def __init__(self, data: Value) -> None:
         self.output: list[str] = []
@@ -65,57 +65,51 @@ class _Execution:
         """Execute trees in a new scope of variables."""
         known = len(self._variables)
         for tree in trees:
-            self._spend()
+            self._count_work()
             match tree:
                 case Text():
                     self._write(tree.text)
                 case Block():
-                    self._block(tree, dot)
+                    self._execute_block(tree, dot)
                 case Pipeline():
-                    value = self._pipeline(tree, dot)
+                    value = self._evaluate_pipeline(tree, dot)
                     if not tree.variables:
                         self._write(format_value(value))
         del self._variables[known:]
 
-    def _block(self, block: Block, dot: Value) -> None:
+    def _execute_block(self, block: Block, dot: Value) -> None:
         known = len(self._variables)
-        if block.kind == "range":
-            self._range(block, dot)
-        else:
-            value = self._pipeline(block.pipeline, dot)
-            inner = value if block.kind == "with" else dot
-            if is_empty(value):
-                self.execute_all(block.alternative, dot)
-            else:
-                self.execute_all(block.body, inner)
-        del self._variables[known:]
-
-    def _range(self, block: Block, dot: Value) -> None:
         pipeline = block.pipeline
-        bare = Pipeline(pipeline.commands)
-        value = self._pipeline(bare, dot)
-        known = len(self._variables)
         empty = True
-        for key, item in _iterate(value):
-            empty = False
-            self._spend()
-            for name, one in zip(reversed(pipeline.variables), (item, key), strict=False):
-                self._set(name, one, declares=pipeline.declares)
-            self.execute_all(block.body, item)
-            del self._variables[known:]
+        if block.kind == "range":
+            for key, item in _iterate(self._evaluate_pipeline(Pipeline(pipeline.commands), dot)):
+                empty = False
+                self._count_work()
+                for name, value in zip(reversed(pipeline.variables), (item, key), strict=False):
+                    self._set_variable(name, value, declares=pipeline.declares)
+                self.execute_all(block.body, item)
+                del self._variables[known:]
+        else:
+            value = self._evaluate_pipeline(pipeline, dot)
+            empty = is_empty(value)
+            if not empty:
+                self.execute_all(block.body, value if block.kind == "with" else dot)
         if empty:
             self.execute_all(block.alternative, dot)
+        del self._variables[known:]
 
-    def _pipeline(self, pipeline: Pipeline, dot: Value) -> Value:
+    def _evaluate_pipeline(self, pipeline: Pipeline, dot: Value) -> Value:
         final: tuple[Value, ...] = ()
         for command in pipeline.commands:
-            final = (self._command(command, dot, final),)
+            final = (self._evaluate_command(command, dot, final),)
         for name in pipeline.variables:
-            self._set(name, final[0], declares=pipeline.declares)
+            self._set_variable(name, final[0], declares=pipeline.declares)
         return final[0]
 
-    def _command(self, command: Sequence[Operand], dot: Value, final: tuple[Value, ...]) -> Value:
-        self._spend()
+    def _evaluate_command(
+        self, command: Sequence[Operand], dot: Value, final: tuple[Value, ...]
+    ) -> Value:
+        self._count_work()
         first, *arguments = command
         if isinstance(first, Function):
             return self._call(first.name, arguments, dot, final)
@@ -123,47 +117,47 @@ class _Execution:
             raise TemplateError("only functions take arguments")
         if isinstance(first, Constant) and first.value is None:
             raise TemplateError("nil is not a command")
-        return self._operand(first, dot)
+        return self._evaluate_operand(first, dot)
 
-    def _operand(self, operand: Operand, dot: Value) -> Value:
-        self._spend()
+    def _evaluate_operand(self, operand: Operand, dot: Value) -> Value:
+        self._count_work()
         match operand:
             case Constant():
                 return NIL if operand.value is None else operand.value
             case Chain():
-                value = dot if operand.of is None else self._operand(operand.of, dot)
+                value = dot if operand.of is None else self._evaluate_operand(operand.of, dot)
                 for name in operand.names:
                     value = _get_field(value, name)
                 return value
             case Variable():
-                return self._get(operand.name)
+                return self._get_variable(operand.name)
             case Function():
                 return self._call(operand.name, (), dot, ())
             case Pipeline():
-                return self._pipeline(operand, dot)
+                return self._evaluate_pipeline(operand, dot)
 
     def _call(
         self, name: str, operands: Sequence[Operand], dot: Value, final: tuple[Value, ...]
     ) -> Value:
         if name in ("and", "or"):
-            return self._logic(name, operands, dot, final)
+            return self._evaluate_logic(name, operands, dot, final)
         function = FUNCTIONS.get(name)
         if function is None:
             raise TemplateError(
                 f"function {name[:80]!r} not defined",
-                hint=f"known are {', '.join(sorted(('and', 'or', *FUNCTIONS)))}",
+                hint=f"use one of {', '.join(sorted(('and', 'or', *FUNCTIONS)))}",
             )
-        arguments = [self._operand(operand, dot) for operand in operands]
+        arguments = [self._evaluate_operand(operand, dot) for operand in operands]
         given = [NIL if value == _NO_VALUE else value for value in (*arguments, *final)]
         result = functions.call(name, function, given)
-        self._spend(result)
+        self._count_work(result)
         return result
 
-    def _logic(
+    def _evaluate_logic(
         self, name: str, operands: Sequence[Operand], dot: Value, final: tuple[Value, ...]
     ) -> Value:
-        """Return the first value that decides, or the last; later operands are not evaluated."""
-        values = (self._operand(operand, dot) for operand in operands)
+        """Return the first value that decides the result, or the last; skip later operands."""
+        values = (self._evaluate_operand(operand, dot) for operand in operands)
         found: Value | None = None
         for value in (*values, *final) if final else values:
             found = value
@@ -173,35 +167,36 @@ class _Execution:
             raise TemplateError(f"{name} needs an argument")
         return found
 
-    def _get(self, name: str) -> Value:
+    def _get_variable(self, name: str) -> Value:
         for known, value in reversed(self._variables):
             if known == name:
                 return value
         raise TemplateError(f"undefined variable {name[:80]}")
 
-    def _set(self, name: str, value: Value, *, declares: bool) -> None:
+    def _set_variable(self, name: str, value: Value, *, declares: bool) -> None:
         if declares:
             self._variables.append((name, value))
             return
-        self._get(name)
+        self._get_variable(name)
         last = max(i for i, (known, _) in enumerate(self._variables) if known == name)
         self._variables[last] = (name, value)
 
-    def _write(self, made: str) -> None:
-        self._size += len(made)
+    def _write(self, text: str) -> None:
+        self._size += len(text)
         if self._size > MAX_OUTPUT:
-            raise TemplateLimitError(f"it prints more than {MAX_OUTPUT:,} characters")
-        self._spend(made)
-        self.output.append(made)
+            raise TemplateLimitError(f"the output exceeds {MAX_OUTPUT:,} characters")
+        self._count_work(text)
+        self.output.append(text)
 
-    def _spend(self, made: Value = "") -> None:
-        self._work += 1 + (len(made) // 64 if isinstance(made, str | list) else 0)
+    def _count_work(self, result: Value = "") -> None:
+        """Count one step, and the length of its result."""
+        self._work += 1 + (len(result) // 64 if isinstance(result, str | list) else 0)
         if self._work > MAX_WORK:
-            raise TemplateLimitError("it does more than is allowed")
+            raise TemplateLimitError(f"the execution exceeds {MAX_WORK:,} steps")
 
 
 def _iterate(value: Value) -> Iterator[tuple[Value, Value]]:
-    """Iterate over indexes or sorted keys, and their values."""
+    """Iterate over pairs of index or key and value; keys are sorted."""
     match value:
         case list():
             yield from enumerate(value)

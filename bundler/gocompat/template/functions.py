@@ -1,4 +1,4 @@
-"""The functions of Go's templates, and those that container tools add.
+"""The functions of Go's templates, and those that container tools add to them.
 
 https://pkg.go.dev/text/template#hdr-Functions
 """
@@ -35,16 +35,18 @@ class _ArgumentError(Exception):
 
 
 def call(name: str, function: Implementation, arguments: Sequence[Value]) -> Value:
-    """Call a function with a check of its arguments.
+    """Check the arguments of a template function, and call it.
 
     Raises:
         TemplateLimitError: the arguments or the result are too long.
         TemplateError: the number or the type of the arguments is wrong.
     """
-    least, most = _COUNTS[name]
-    if not least <= len(arguments) <= (most or len(arguments)):
-        expected = f"{least}" if most == least else f"{least} or more"
-        raise TemplateError(f"{name} takes {expected} arguments, got {len(arguments)}")
+    minimum, maximum = _COUNTS[name]
+    if not minimum <= len(arguments) <= (maximum or len(arguments)):
+        expected = f"{minimum}" if maximum == minimum else f"{minimum} or more"
+        raise TemplateError(
+            f"{name}: wrong number of arguments (expected {expected}, got {len(arguments)})"
+        )
     if sum(len(value) for value in arguments if isinstance(value, str)) > MAX_TEXT:
         raise TemplateLimitError(f"{name}: more than {MAX_TEXT:,} characters")
     try:
@@ -95,7 +97,7 @@ def _pad(value: Value, before: Value, after: Value) -> Value:
 
 
 def _truncate(value: Value, length: Value) -> Value:
-    """Truncate to bytes; a character that would be split is dropped."""
+    """Truncate to a number of bytes, without splitting a character."""
     if _require_int(length) < 0:
         raise _ArgumentError("negative length")
     return _require_text(value).encode()[: _require_int(length)].decode(errors="ignore")
@@ -123,20 +125,19 @@ def _len(value: Value) -> Value:
 
 def _index(value: Value, *keys: Value) -> Value:
     for key in keys:
-        value = _index_once(value, key)
+        if isinstance(value, dict) or (isinstance(value, Nil) and value.text == "map[]"):
+            zero = Struct("struct {}", ()) if "struct" in get_type_name(value) else ""
+            value = (value if isinstance(value, dict) else {}).get(_require_text(key), zero)
+            continue
+        if not isinstance(value, str | list) and value is not NIL_SLICE:
+            raise _ArgumentError(f"can't index item of type {get_type_name(value)}")
+        items = (
+            value.encode() if isinstance(value, str) else value if isinstance(value, list) else ()
+        )
+        if not 0 <= _require_int(key) < len(items):
+            raise _ArgumentError(f"index out of range: {key}")
+        value = items[_require_int(key)]
     return value
-
-
-def _index_once(value: Value, key: Value) -> Value:
-    if isinstance(value, dict) or (isinstance(value, Nil) and value.text == "map[]"):
-        zero = Struct("struct {}", ()) if "struct" in get_type_name(value) else ""
-        return (value if isinstance(value, dict) else {}).get(_require_text(key), zero)
-    if not isinstance(value, str | list) and value is not NIL_SLICE:
-        raise _ArgumentError(f"can't index item of type {get_type_name(value)}")
-    items = value.encode() if isinstance(value, str) else value if isinstance(value, list) else ()
-    if not 0 <= _require_int(key) < len(items):
-        raise _ArgumentError(f"index out of range: {key}")
-    return items[_require_int(key)]
 
 
 def _slice(value: Value, *bounds: Value) -> Value:
@@ -155,7 +156,7 @@ def _slice(value: Value, *bounds: Value) -> Value:
     return part.decode(errors="replace") if isinstance(part, bytes) else part
 
 
-def _same(first: Value, second: Value) -> bool:
+def _equals(first: Value, second: Value) -> bool:
     for value in (first, second):
         if isinstance(value, list | dict | Struct) or value in (NIL_SLICE, NIL_MAP):
             raise _ArgumentError(f"non-comparable type {get_type_name(value)}")
@@ -167,7 +168,7 @@ def _same(first: Value, second: Value) -> bool:
     return first == second
 
 
-def _less(first: Value, second: Value) -> bool:
+def _is_less(first: Value, second: Value) -> bool:
     _check_comparable(first, second)
     match first, second:
         case bool(), _:
@@ -186,17 +187,17 @@ def _check_comparable(first: Value, second: Value) -> None:
 
 
 FUNCTIONS: dict[str, Implementation] = {
-    "eq": lambda first, *others: any(_same(first, other) for other in others),
-    "ge": lambda first, second: not _less(first, second),
-    "gt": lambda first, second: not (_less(first, second) or _same(first, second)),
+    "eq": lambda first, *others: any(_equals(first, other) for other in others),
+    "ge": lambda first, second: not _is_less(first, second),
+    "gt": lambda first, second: not (_is_less(first, second) or _equals(first, second)),
     "index": _index,
     "join": _join,
     "json": lambda value: encode_json(value, escape_markup=False),
-    "le": lambda first, second: _less(first, second) or _same(first, second),
+    "le": lambda first, second: _is_less(first, second) or _equals(first, second),
     "len": _len,
     "lower": lambda value: _require_text(value).lower(),
-    "lt": _less,
-    "ne": lambda first, second: not _same(first, second),
+    "lt": _is_less,
+    "ne": lambda first, second: not _equals(first, second),
     "not": is_empty,
     "pad": _pad,
     "print": lambda *values: sprint(values),

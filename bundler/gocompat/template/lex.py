@@ -1,4 +1,4 @@
-"""Split a template into tokens: plain text, and the names, marks and constants in actions.
+"""Split a template into tokens: plain text, and the words, marks and constants of actions.
 
 https://pkg.go.dev/text/template
 """
@@ -41,22 +41,22 @@ _ESCAPED = dict(zip("abfnrtv\\'\"", "\a\b\f\n\r\t\v\\'\"", strict=True))
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token; kind ``text`` is output unchanged, kind ``end`` ends an action."""
+    """One token; the kind ``text`` is plain text, and the kind ``end`` ends an action."""
 
     kind: str
     text: str
     line: int
 
     def ends(self, until: str) -> bool:
-        """Return whether this token has the kind, or is the mark, ``until``."""
+        """Return whether ``until`` is the kind of this token, or the mark that it is."""
         return until == (self.text if self.kind == "mark" else self.kind)
 
 
 def tokenize(text: str) -> Iterator[Token]:
-    """Iterate over the tokens: plain text, and those of each action with its ``end``.
+    """Iterate over the tokens of a template; comments and trimmed space are omitted.
 
     Raises:
-        TemplateError: an invalid token, or an action without its end.
+        TemplateError: a token is invalid, or an action does not end.
     """
     position, trim = 0, False
     while position < len(text):
@@ -88,11 +88,11 @@ def _tokenize_action(text: str, position: int) -> Iterator[tuple[Token, int]]:
         found = _TOKEN.match(text, position)
         if found is None:
             wrong = text[position : position + 20]
-            problem = f"unexpected {wrong!r}" if wrong else "an action without its }}"
+            problem = f"unexpected {wrong!r}" if wrong else "an action lacks its }}"
             raise TemplateError(f"line {line}: {problem}")
         kind, position = found.lastgroup or "", found.end()
         if kind == "number" and (text[position : position + 1] or " ").isalnum():
-            raise TemplateError(f"line {line}: {found[0] + text[position]!r} is no number")
+            raise TemplateError(f"line {line}: {found[0] + text[position]!r} is not a number")
         yield Token(kind, found[0], line), position
         line += found[0].count("\n")
         if kind == "end":
@@ -100,7 +100,7 @@ def _tokenize_action(text: str, position: int) -> Iterator[tuple[Token, int]]:
 
 
 def parse_constant(token: Token) -> str | float:
-    """Return the value of a string or a number, or the code point of a character.
+    """Parse a string, a number, or a character, whose value is its code point.
 
     Raises:
         TemplateError: the constant is invalid, or too large.
@@ -119,7 +119,7 @@ def parse_constant(token: Token) -> str | float:
 
 def _parse_number(token: Token) -> float:
     text = token.text.replace("_", "")
-    wrong = TemplateError(f"line {token.line}: {text[:80]} is no number")
+    wrong = TemplateError(f"line {token.line}: {text[:80]} is not a number")
     if len(text) > 40:
         raise wrong
     is_octal = re.fullmatch(r"[+-]?0[0-7]+", text) is not None

@@ -25,28 +25,28 @@ _UNSUPPORTED = ("define", "block", "template", "break", "continue")
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text that is output unchanged."""
+    """Plain text, which is copied to the output."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A string, a number, true or false; None: nil."""
+    """A string, a number, true, false, or nil as None."""
 
     value: str | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """The name of a function."""
+    """A reference to a function by its name."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Access to nested fields of an operand; of the dot if ``of`` is None."""
+    """Access to nested fields of an operand, or of the dot if ``of`` is None."""
 
     of: Variable | Pipeline | None
     names: tuple[str, ...]
@@ -54,7 +54,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """``$name``; ``$`` is the data of the template."""
+    """``$name``; ``$`` alone is the data that the template was given."""
 
     name: str
 
@@ -64,7 +64,7 @@ Operand = Union[Constant, Function, Chain, Variable, "Pipeline"]
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Commands, each of which gets the value of the previous one as its last argument."""
+    """Commands, each of which receives the value of the previous one as its last argument."""
 
     commands: tuple[tuple[Operand, ...], ...]
     variables: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """``if``, ``range`` or ``with``, with the alternative of ``else``."""
+    """``if``, ``range`` or ``with``; ``alternative`` is the part after ``else``."""
 
     kind: Literal["if", "range", "with"]
     pipeline: Pipeline
@@ -88,13 +88,13 @@ def parse(text: str) -> tuple[Tree, ...]:
     """Parse a template.
 
     Raises:
-        TemplateLimitError: the template is too long, or nested too deep.
+        TemplateLimitError: the template is too long or nested too deeply.
         TemplateError: the template is invalid.
     """
     if len(text) > MAX_TEMPLATE:
         raise TemplateLimitError(f"more than the {MAX_TEMPLATE:,} characters allowed")
     parser = _Parser(list(tokenize(text)))
-    trees, end = parser.body(0)
+    trees, end = parser.parse_body(0)
     if end is not None:
         raise TemplateError(f"line {end.line}: unexpected {{{{{end.text}}}}}")
     return trees
@@ -103,23 +103,19 @@ def parse(text: str) -> tuple[Tree, ...]:
 class _Parser:
     """Parser of a list of tokens."""
 
-    def __init__(self, found: list[Token]) -> None:
-        self._tokens = found
+    def __init__(self, tokens: list[Token]) -> None:
+        self._tokens = tokens
         self._position = 0
         self._variables = ["$"]
 
-    def body(self, depth: int) -> tuple[tuple[Tree, ...], Token | None]:
+    def parse_body(self, depth: int) -> tuple[tuple[Tree, ...], Token | None]:
         """Parse up to ``end``, ``else`` or the end of the template; also return that token."""
-        known = len(self._variables)
-        trees, end = self._body(depth)
-        del self._variables[known:]
-        return trees, end
-
-    def _body(self, depth: int) -> tuple[tuple[Tree, ...], Token | None]:
         if depth > MAX_DEPTH:
             raise TemplateLimitError(f"nested deeper than {MAX_DEPTH} levels")
+        known = len(self._variables)
         trees: list[Tree] = []
-        while self._position < len(self._tokens):
+        end: Token | None = None
+        while end is None and self._position < len(self._tokens):
             token = self._peek()
             if token.kind == "text":
                 self._position += 1
@@ -130,54 +126,51 @@ class _Parser:
             match token.text if token.kind == "word" else "":
                 case "if" | "range" | "with" as kind:
                     self._position += 1
-                    trees.append(self._block(kind, depth))
+                    outer = len(self._variables)
+                    trees.append(self._parse_block(kind, depth))
+                    del self._variables[outer:]
                 case "end" | "else":
                     self._position += 1
-                    return tuple(trees), token
+                    end = token
                 case word if word in _UNSUPPORTED:
                     raise TemplateError(f"line {token.line}: {word} is not supported")
                 case _:
-                    trees.append(self._pipeline("end", depth))
-        return tuple(trees), None
-
-    def _block(self, kind: Literal["if", "range", "with"], depth: int) -> Block:
-        known = len(self._variables)
-        block = self._whole_block(kind, depth)
+                    trees.append(self._parse_pipeline("end", depth))
         del self._variables[known:]
-        return block
+        return tuple(trees), end
 
-    def _whole_block(self, kind: Literal["if", "range", "with"], depth: int) -> Block:
-        pipeline = self._pipeline("end", depth, variables=2 if kind == "range" else 1)
-        body, end = self.body(depth + 1)
+    def _parse_block(self, kind: Literal["if", "range", "with"], depth: int) -> Block:
+        pipeline = self._parse_pipeline("end", depth, variables=2 if kind == "range" else 1)
+        body, end = self.parse_body(depth + 1)
         alternative: tuple[Tree, ...] = ()
         if end is not None and end.text == "else":
             self._skip_space()
             token = self._peek()
             if token.kind == "word" and token.text == kind != "range":
                 self._position += 1
-                return Block(kind, pipeline, body, (self._block(kind, depth + 1),))
+                return Block(kind, pipeline, body, (self._parse_block(kind, depth + 1),))
             self._expect("end")
-            alternative, end = self.body(depth + 1)
+            alternative, end = self.parse_body(depth + 1)
         if end is None:
-            raise TemplateError(f"{kind} without its {{{{end}}}}")
+            raise TemplateError(f"{kind} lacks its {{{{end}}}}")
         if end.text == "else":
             raise TemplateError(f"line {end.line}: a second else")
         self._skip_space()
         self._expect("end")
         return Block(kind, pipeline, body, alternative)
 
-    def _pipeline(self, until: str, depth: int, *, variables: int = 1) -> Pipeline:
-        """Parse up to the mark or the kind of token ``until``."""
+    def _parse_pipeline(self, until: str, depth: int, *, variables: int = 1) -> Pipeline:
+        """Parse up to the token ``until``, given as its kind or, for a mark, its text."""
         if depth > MAX_DEPTH:
             raise TemplateLimitError(f"nested deeper than {MAX_DEPTH} levels")
-        names, declares = self._declaration(variables)
+        names, declares = self._parse_declaration(variables)
         commands: list[tuple[Operand, ...]] = []
         while True:
             self._skip_space()
             token = self._peek()
             if token.ends(until):
                 break
-            command = self._command(until, depth)
+            command = self._parse_command(until, depth)
             if commands and isinstance(command[0], Constant):
                 raise TemplateError(f"line {token.line}: a constant takes no argument")
             commands.append(command)
@@ -186,11 +179,14 @@ class _Parser:
         self._position += 1
         return Pipeline(tuple(commands), names, declares)
 
-    def _declaration(self, most: int) -> tuple[tuple[str, ...], bool]:
-        """Parse ``$x :=``, ``$x =`` or, in a range, ``$i, $x :=``, if there is one."""
+    def _parse_declaration(self, limit: int) -> tuple[tuple[str, ...], bool]:
+        """Parse an optional ``$x :=``, ``$x =`` or, in a range, ``$i, $x :=``.
+
+        Return the names of the variables, and whether they are declared here.
+        """
         start = self._position
         names: list[str] = []
-        while len(names) < most:
+        while len(names) < limit:
             self._skip_space()
             if self._peek().kind != "variable":
                 break
@@ -200,17 +196,17 @@ class _Parser:
             if token.kind == "set":
                 if token.text == ":=":
                     self._variables += names
-                return tuple(map(self._known, names)), token.text == ":="
+                return tuple(map(self._check_variable, names)), token.text == ":="
             if token.text != ",":
                 break
         self._position = start
         return (), False
 
-    def _command(self, until: str, depth: int) -> tuple[Operand, ...]:
+    def _parse_command(self, until: str, depth: int) -> tuple[Operand, ...]:
         operands: list[Operand] = []
         while True:
             self._skip_space()
-            operands.append(self._operand(depth))
+            operands.append(self._parse_operand(depth))
             token = self._peek()
             if token.kind == "space":
                 self._skip_space()
@@ -220,21 +216,21 @@ class _Parser:
             if token.text == "|":
                 self._position += 1
             elif not token.ends(until):
-                raise self._unexpected(token)
+                raise self._create_error(token)
             return tuple(operands)
 
-    def _operand(self, depth: int) -> Operand:
+    def _parse_operand(self, depth: int) -> Operand:
         token = self._next()
         found: Operand
         match token.kind, token.text:
             case "dot", _:
                 return Chain(None, ())
             case "field", name:
-                return Chain(None, (name[1:], *self._fields()))
+                return Chain(None, (name[1:], *self._parse_fields()))
             case "variable", name:
-                found = Variable(self._known(name))
+                found = Variable(self._check_variable(name))
             case "mark", "(":
-                found = self._pipeline(")", depth + 1, variables=0)
+                found = self._parse_pipeline(")", depth + 1, variables=0)
             case "word", "true" | "false":
                 return Constant(token.text == "true")
             case "word", "nil":
@@ -244,24 +240,24 @@ class _Parser:
             case "string" | "char" | "number", _:
                 return Constant(parse_constant(token))
             case _:
-                raise self._unexpected(token)
-        names = self._fields()
+                raise self._create_error(token)
+        names = self._parse_fields()
         return Chain(found, names) if names else found
 
-    def _fields(self) -> tuple[str, ...]:
+    def _parse_fields(self) -> tuple[str, ...]:
         names = []
         while self._peek().kind == "field":
             names.append(self._next().text[1:])
         return tuple(names)
 
-    def _known(self, variable: str) -> str:
+    def _check_variable(self, variable: str) -> str:
         if variable not in self._variables:
             raise TemplateError(f"undefined variable {variable[:80]}")
         return variable
 
     def _peek(self) -> Token:
         if self._position >= len(self._tokens):
-            raise TemplateError("it ends too early")
+            raise TemplateError("unexpected end")
         return self._tokens[self._position]
 
     def _next(self) -> Token:
@@ -276,7 +272,7 @@ class _Parser:
     def _expect(self, kind: str) -> None:
         token = self._next()
         if token.kind != kind:
-            raise self._unexpected(token)
+            raise self._create_error(token)
 
-    def _unexpected(self, token: Token) -> TemplateError:
+    def _create_error(self, token: Token) -> TemplateError:
         return TemplateError(f"line {token.line}: unexpected {token.text[:80]!r}")

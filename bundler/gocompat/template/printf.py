@@ -25,7 +25,7 @@ _FLOAT_FORMATS = {"f": "f", "F": "f", "e": "e", "E": "E"}
 
 
 def sprintf(template: str, arguments: Sequence[Value]) -> str:
-    """Format ``arguments``; missing and extra arguments are marked in the output.
+    """Format ``arguments``; the output marks missing and extra arguments as Go does.
 
     Raises:
         TemplateLimitError: a width or a precision is larger than allowed.
@@ -51,7 +51,7 @@ def sprintf(template: str, arguments: Sequence[Value]) -> str:
 
 
 def sprint(arguments: Sequence[Value]) -> str:
-    """Concatenate ``arguments``, with a space between two that are not strings."""
+    """Concatenate ``arguments``, with a space between two of which neither is a string."""
     parts: list[str] = []
     for position, value in enumerate(arguments):
         both = position and not isinstance(value, str)
@@ -86,7 +86,7 @@ def get_type_name(value: Value) -> str:
 
 
 class _Verb:
-    """One verb with its flags."""
+    """One formatting verb with its flags, width and precision."""
 
     def __init__(self, verb: str, flags: str, width: int | None, precision: int | None) -> None:
         if verb in "*[TUp" or "#" in flags or (verb in "xX" and " " in flags):

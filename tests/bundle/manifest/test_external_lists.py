@@ -160,7 +160,7 @@ def test_mistakes_in_a_skopeo_sync_file_are_all_named(load):
         ":3:26: 'quay.io/B': the repository name must be in lower case",
         ":3:36: expected a list of tags (an empty one means all), got 'latest'",
         ":4:28: '(' is not a regular expression",
-        ":5:25: 'new' is not a constraint on versions",
+        ":5:25: 'new' is not a version constraint",
         ":5:33: expected text, got nothing",
         ":6:16: `credentials`: expected username and password",
         ":7:15: `tls-verify`: expected true or false, got 'perhaps'",

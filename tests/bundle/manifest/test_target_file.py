@@ -64,7 +64,7 @@ def test_a_folder_lies_beside_the_file(load, tmp_path):
     ("text", "expected"),
     [
         ("existing: skip", "t.yaml:1:1: `target` is missing"),
-        ("target: registry.inside", "t.yaml:1:9: `target`: expected a place such as docker://"),
+        ("target: registry.inside", "t.yaml:1:9: `target`: expected a target such as docker://"),
         ("target: docker://Registry/UP", "expected docker://host[:port][/prefix] in lower case"),
         ("target: docker://u:hunter2@h/a", "a text with credentials is not a registry"),
         ("target: oci:a\ntls: {plainHttp: true}", "t.yaml:1:1: oci:a is not a registry"),

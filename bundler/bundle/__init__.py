@@ -1,4 +1,4 @@
-"""Bundles, the product: the bundle manifest, the format on disk, export, verify, import, audit.
+"""Bundles: the bundle manifest, the format on disk, export, verification, import, audit.
 
 Imports ``copy``, ``trust``, ``transports`` and below. Read ``exporting.export`` and
 ``importing.import_bundle`` first.

@@ -1,6 +1,7 @@
-"""List the images of a bundle and their sizes; only manifests are read and verified.
+"""List the images of a bundle and their sizes.
 
-The result is not authenticated: ``verify`` does that.
+Only manifests are read and verified. Signatures are not verified, so the listing is not
+authenticated.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Listing:
     """Each image with the sizes of its content, referrers included."""
     total: Sizes
     signatures: tuple[str, ...]
-    """The first 16 digits of the key IDs in the names of the signature files."""
+    """The first 16 digits of each signer's key ID, from the file name of the signature."""
     expired: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -53,12 +54,12 @@ class Listing:
 
 
 def list_bundle(bundle: Path) -> Listing:
-    """List the content of the bundle in a directory.
+    """List the content of a bundle.
 
     Raises:
         NotFoundError: the directory contains no bundle.
         MalformedError, LimitError, UnsupportedError: its inventory cannot be read.
-        DamagedBundleError: a manifest is missing or damaged, so that sizes are unknown.
+        DamagedBundleError: a manifest is missing or damaged, so the sizes are unknown.
     """
     _, inventory = signatures.read_inventory(bundle)
     walked = image_tree.walk(bundle, inventory.format, inventory.images)

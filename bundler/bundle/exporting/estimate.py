@@ -28,18 +28,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The work of an export; sizes in bytes."""
+    """The estimated size and work of an export; sizes in bytes."""
 
     images: tuple[tuple[BundledImage, Sizes], ...]
     """Each image with the sizes of its content, manifests and referrers included."""
     total: Sizes
+    """The sizes of all images together; shared content counts once."""
     missing: Mapping[str, BundlerError]
-    """The images that cannot be resolved, by reference."""
+    """The errors of images that cannot be resolved, by reference."""
     plan: Plan[Holdings]
     medium: Medium | None
-    """None: the destination is not specified."""
+    """None if no destination is specified."""
     refusal: MediumError | None
-    """The error with which the export would be refused."""
+    """The error that the export would raise because of the medium; None if there is none."""
 
     @property
     def saved(self) -> int:
@@ -48,7 +49,7 @@ class Estimate:
 
     @property
     def enough_space(self) -> bool:
-        """Whether the medium has space for the blobs to move."""
+        """Whether the medium has enough free space for the blobs to write."""
         return self.medium is not None and self.plan.size("push") <= self.medium.free
 
     @property
@@ -97,13 +98,15 @@ class Estimate:
         }
 
 
-def estimate(request: ExportRequest, engine: EngineOptions, *, compare: bool = True) -> Estimate:
-    """Resolve and plan an export, without creating or changing anything.
+def estimate(
+    request: ExportRequest, engine: EngineOptions, *, check_medium: bool = True
+) -> Estimate:
+    """Resolve and plan an export without writing anything.
 
     Args:
         request: the export.
         engine: with ``keep_going``, images that cannot be resolved are returned as missing.
-        compare: whether the bundle's directory is specified, so that its medium is checked.
+        check_medium: whether to check the medium; False if the user specified no directory.
 
     Raises:
         BundlerError: an image cannot be resolved.
@@ -122,7 +125,7 @@ def estimate(request: ExportRequest, engine: EngineOptions, *, compare: bool = T
             store.create_target(bundled, image, destination, request.format)
             for bundled, image in zip(listed, images, strict=True)
         ]
-        work = create_plan(targets, engine.executor, engine.cancellation)
+        plan = create_plan(targets, engine.executor, engine.cancellation)
     contents: list[dict[Digest, int]] = []
     for image in images:
         content: dict[Digest, int] = {}
@@ -135,7 +138,7 @@ def estimate(request: ExportRequest, engine: EngineOptions, *, compare: bool = T
         images=tuple(zip(listed, sizes, strict=True)),
         total=total,
         missing=missing,
-        plan=work,
-        medium=medium if compare else None,
-        refusal=refusal if compare else None,
+        plan=plan,
+        medium=medium if check_medium else None,
+        refusal=refusal if check_medium else None,
     )

@@ -1,10 +1,12 @@
-"""Export images into a bundle directory, or renew the bundle in it.
+"""Export images into the directory of a bundle, or renew the bundle that it contains.
 
-Order of writing: the directory is locked; blobs and manifests are added beside those of the former
-bundle, each verified; then the seal is replaced: ``index.json``, ``SHA256SUMS``, ``bundle.json``
-and the signatures last; then content that the new bundle does not list is removed. An export that
-is interrupted before the seal leaves the former bundle whole and signed; a re-run completes the
-new one after any interruption. If nothing has changed, nothing is written.
+An export locks the directory, and adds blobs and manifests beside those of the former bundle, each
+verified. Then it replaces the seal: ``index.json``, ``SHA256SUMS``, ``bundle.json``, and last the
+signatures. Finally it removes the content that the new bundle does not list.
+
+If an export is interrupted before the seal, the former bundle remains complete and signed. After
+any interruption, the same export can be run again and completes the new bundle. If nothing has
+changed, nothing is written.
 """
 
 from __future__ import annotations
@@ -39,13 +41,12 @@ if TYPE_CHECKING:
     from bundler.ports import Holdings, OpenOptions
     from bundler.trust.keys import PrivateKey
 
-_OTHER: dict[Format, Format] = {"oci": "dir", "dir": "oci"}
-_SLACK = 4 * 1024 * 1024  # bytes for directories, SHA256SUMS and other small files
+_OVERHEAD = 4 * 1024 * 1024  # bytes for directories, SHA256SUMS and other small files
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """The images to export, and the bundle to create of them."""
+    """The images to export, and the bundle to write."""
 
     images: Sequence[ImageRequest]
     options: OpenOptions
@@ -56,11 +57,11 @@ class ExportRequest:
     expires: timedelta | None = None
     """How long the bundle may be imported; None: without limit."""
     keys: tuple[PrivateKey, ...] = ()
-    """The keys that sign the bundle; empty: it is unsigned."""
+    """The keys that sign the bundle; empty: it is not signed."""
     parents: bool = False
-    """Create missing directories above the bundle."""
+    """Create missing parent directories of the bundle."""
     on_system_disk: bool = False
-    """Allow an empty directory for mounts although nothing is mounted there."""
+    """Allow an empty mount point on which no medium is mounted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,10 @@ class ExportReport:
     inventory: Inventory
     signatures: tuple[str, ...]
     changed: bool
-    """False: the bundle was complete already, and nothing was written."""
+    """False: the bundle was already up to date."""
     plan: Plan[Holdings]
     missing: Mapping[str, BundlerError]
-    """The images that are not in the bundle, by reference; if there are any, it is incomplete."""
+    """The errors of images that are not in the bundle, by reference; empty: it is complete."""
     medium: Medium
     """The medium after the export."""
 
@@ -85,7 +86,10 @@ class ExportReport:
 
     @property
     def left_behind(self) -> list[tuple[str, str]]:
-        """References of images, each with a referrer of the index that the export replaced."""
+        """Referrers that were not exported because platforms were removed from their index.
+
+        Each is a pair: the reference of the image, and the referrer.
+        """
         return [
             (target.image.label, referrer)
             for target in self.plan.targets
@@ -93,7 +97,7 @@ class ExportReport:
         ]
 
     def check(self) -> None:
-        """Return if the bundle is complete.
+        """Check that the bundle is complete.
 
         Raises:
             PartialError: images are missing.
@@ -135,10 +139,11 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
     """Create or renew the bundle.
 
     Raises:
-        NoSpaceError, MediumError: before the first byte is written, where that is possible.
-        LockedError: another process is writing there.
+        NoSpaceError, MediumError: the medium is too small or cannot be written; raised before the
+            first byte is written if possible.
+        LockedError: another process is writing to the directory.
         ConflictError: the directory contains a bundle of another stream or format.
-        BundlerError: the first failure; content that was written stays for the next run.
+        BundlerError: the first failure; content already written is used by the next run.
     """
     bundle = request.bundle
     check_destination(request, filesystem.inspect(bundle))
@@ -150,26 +155,26 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             raise PartialError("no image could be resolved", lines)
         listed = {image.label: BundledImage.from_resolved(image) for image in images}
         medium = filesystem.inspect(bundle)
-        check_destination(request, medium)  # it may have been unmounted in the meantime
+        check_destination(request, medium)  # the medium may have been unmounted in the meantime
         destination = store.open_for_export(bundle, request.format, request.options)
         stack.callback(destination.close)
         targets = [
             store.create_target(listed[image.label], image, destination, request.format)
             for image in images
         ]
-        work = create_plan(targets, engine.executor, engine.cancellation)
-        if former is not None and not missing and work.count("push") == 0:
-            report = _report_unchanged(request, former, tuple(listed.values()), work, engine)
+        plan = create_plan(targets, engine.executor, engine.cancellation)
+        if former is not None and not missing and plan.count("push") == 0:
+            report = _report_unchanged(request, former, tuple(listed.values()), plan, engine)
             if report is not None:
                 return report
-        manifests = sum(len(task.manifest.raw) for task in work.manifests)
-        needed = work.size("push") + manifests + _SLACK
-        filesystem.check_free_space(bundle, medium, needed, work.largest)
-        result = execute(work, engine)
+        manifests = sum(len(task.manifest.raw) for task in plan.manifests)
+        needed = plan.size("push") + manifests + _OVERHEAD
+        filesystem.check_free_space(bundle, medium, needed, plan.largest)
+        result = execute(plan, engine)
         missing |= result.failed
         if not result.published:
             lines = [error.message_about(name) for name, error in result.failed.items()]
-            raise PartialError(f"{bundle}: not written, since every image failed", lines)
+            raise PartialError(f"{bundle}: not written, because every image failed", lines)
         exported = tuple(listed[target.image.label] for target in result.published)
         keys = [key.public for key in request.keys]
         text = instructions.render(request.stream, request.format, exported, keys)
@@ -193,17 +198,17 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             inventory=contents,
             signatures=signatures,
             changed=True,
-            plan=work,
+            plan=plan,
             missing=missing,
             medium=filesystem.inspect(bundle),
         )
 
 
 def check_destination(request: ExportRequest, medium: Medium) -> None:
-    """Return if the bundle may be written to its directory, which is on ``medium``.
+    """Check that the bundle may be written to its directory, which is on ``medium``.
 
     Raises:
-        MediumError: it may not.
+        MediumError: it must not be written there.
         UsageError: an option does not apply to the format.
     """
     if request.options.duplicate_blobs and request.format != "dir":
@@ -227,16 +232,18 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
 
 
 def _read_former(request: ExportRequest) -> Inventory | None:
-    """Read the inventory of the bundle in the directory, if it has one that can be read.
+    """Read the inventory of the former bundle; None if there is none, or it cannot be read.
 
     Raises:
-        ConflictError: the bundle there has another format or belongs to another stream.
+        ConflictError: the former bundle has another format or belongs to another stream.
     """
-    other = directory.IMAGES if request.format == "oci" else directory.BLOBS
-    if (request.bundle / other).exists():
+    if request.format == "oci":
+        other_format, other_folder = "dir", directory.IMAGES
+    else:
+        other_format, other_folder = "oci", directory.BLOBS
+    if (request.bundle / other_folder).exists():
         raise ConflictError(
-            f"{request.bundle}: contains a bundle of format {_OTHER[request.format]},"
-            f" not {request.format}",
+            f"{request.bundle}: contains a bundle of format {other_format}, not {request.format}",
             hint="specify another directory, or remove that bundle first",
         )
     try:
@@ -255,12 +262,12 @@ def _report_unchanged(
     request: ExportRequest,
     former: Inventory,
     images: tuple[BundledImage, ...],
-    work: Plan[Holdings],
+    plan: Plan[Holdings],
     engine: EngineOptions,
 ) -> ExportReport | None:
-    """Return a report if the former bundle is the requested one and verifies; else None.
+    """Return a report if the former bundle is up to date and verifies; otherwise None.
 
-    Signatures by keys that have not signed it are added.
+    Signatures by the requested keys are added if they are missing.
     """
     lifetime = None if former.expires is None else former.expires - former.created
     if (
@@ -287,7 +294,7 @@ def _report_unchanged(
         inventory=contents,
         signatures=tuple(sorted(signing.read_signatures(bundle))),
         changed=bool(added),
-        plan=work,
+        plan=plan,
         missing={},
         medium=filesystem.inspect(bundle),
     )

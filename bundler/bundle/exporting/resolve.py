@@ -27,16 +27,16 @@ def resolve_all(
     engine: EngineOptions,
     stack: ExitStack,
 ) -> tuple[list[ResolvedImage], dict[str, BundlerError]]:
-    """Resolve every request, in parallel.
+    """Resolve all requests in parallel.
 
     Args:
         requests: the images.
         options: how to open the sources.
         engine: with ``keep_going``, failures are returned instead of raised.
-        stack: closes the sources.
+        stack: closes the sources when it is closed.
 
     Returns:
-        The images, in the order of the requests, and the failures by the label of the request.
+        The resolved images in the order of the requests, and the errors by the request's label.
 
     Raises:
         BundlerError: the first failure, with the origin of its request as a note.
@@ -74,7 +74,7 @@ def _resolve(request: ImageRequest, options: OpenOptions, stack: ExitStack) -> R
         stack.callback(source.close)
         image = resolve(request, source)
     except BundlerError as error:
-        error.add_note(f"asked for by {request.origin}")
+        error.add_note(f"requested by {request.origin}")
         raise
     root, locked = image.graph.root.digest, request.locked
     if locked is not None and root != locked.root.digest:

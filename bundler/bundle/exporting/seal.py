@@ -1,8 +1,8 @@
-"""Seal a bundle: write the small files that turn the content in its directory into a bundle.
+"""Seal a bundle: write the small files that make the content of its directory a bundle.
 
-Everything is computed before the first of these files is replaced. The directory contains neither
-the former bundle nor the new one only while a handful of small files are written, whatever the
-size of the bundle. Content that the new bundle does not list is removed afterwards.
+All of these files are computed before the first one is replaced. The directory is without a valid
+bundle only while they are written, and that time does not depend on the size of the bundle.
+Content that the new bundle does not list is removed afterwards.
 """
 
 from __future__ import annotations
@@ -40,20 +40,33 @@ def prepare(
     index: Mapping[str, bytes],
     instructions_text: bytes,
 ) -> Seal:
-    """Compute the files of the seal; writes nothing.
+    """Compute the files of the seal, without writing them.
 
     Args:
         bundle: the directory, which contains all content of ``images``.
         bundle_format: the format of the bundle.
         images: the images of the bundle.
-        index: the files that list the images for other tools.
+        index: the files that list the images for other tools, by name.
         instructions_text: the content of ``VERIFY.txt``.
 
     Raises:
         IntegrityError, NotFoundError, MediumError: content is missing, damaged or unreadable.
     """
+    walked = image_tree.walk(bundle, bundle_format, images)
+    for error in walked.problems.values():
+        raise error
+    trees = [tree for _, trees in walked.images for tree in trees]
+    needed = {part.path for tree in trees for part in tree.parts}
+    if bundle_format == "dir":
+        needed |= {directory.find_version_path(tree.root.digest) for tree in trees}
     files = {**index, directory.GUIDE: instructions_text}
-    paths = _list_paths(bundle, bundle_format, images) - set(files)
+    paths = {
+        path
+        for path in directory.scan(bundle).entries
+        if path not in files
+        and directory.is_listed(path)
+        and (path in needed or not directory.is_content(path))
+    }
     raw, sums = checksums.create(bundle, sorted(paths), files)
     return Seal({**files, directory.SUMS: raw}, sums, frozenset(paths | set(files)))
 
@@ -63,8 +76,7 @@ def write(
 ) -> tuple[str, ...]:
     """Replace the former seal, the signatures last; return the names of the signature files.
 
-    Between the first file and the last, the directory does not verify, or still as the former
-    bundle.
+    Until the last file is written, the directory verifies as the former bundle or not at all.
 
     Raises:
         NoSpaceError, MediumError: one of the files cannot be written.
@@ -89,19 +101,3 @@ def prune(bundle: Path, listed: Collection[str]) -> None:
     paths = directory.scan(bundle).entries
     unlisted = [path for path in paths if path not in listed and directory.is_content(path)]
     directory.remove_files(bundle, unlisted)
-
-
-def _list_paths(bundle: Path, bundle_format: Format, images: Sequence[BundledImage]) -> set[str]:
-    """Return the paths to list: the content of ``images``, and files that are not content."""
-    walked = image_tree.walk(bundle, bundle_format, images)
-    for error in walked.problems.values():
-        raise error
-    trees = [tree for _, trees in walked.images for tree in trees]
-    needed = {part.path for tree in trees for part in tree.parts}
-    if bundle_format == "dir":
-        needed |= {directory.find_version_path(tree.root.digest) for tree in trees}
-    return {
-        path
-        for path in directory.scan(bundle).entries
-        if directory.is_listed(path) and (path in needed or not directory.is_content(path))
-    }

@@ -34,12 +34,13 @@ class Authentication:
     signers: tuple[PublicKey, ...]
     """The given keys that signed it."""
     refusal: BundlerError | None
-    """The reason why it is not authenticated: a TrustError, or a signature cannot be read."""
+    """The reason why it is not authenticated: a TrustError, or the error with which a signature
+    could not be read; None if it is authenticated."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedBundle:
-    """An inventory that may be used."""
+    """The inventory of a bundle that may be imported."""
 
     raw: bytes
     """The bytes of ``bundle.json``."""
@@ -70,7 +71,7 @@ def open_bundle(
     allow_unsigned: bool = False,
     allow_expired: bool = False,
 ) -> AuthenticatedBundle:
-    """Read the inventory of a bundle, if the bundle may be used.
+    """Authenticate a bundle, then parse its inventory.
 
     Raises:
         InvalidSignatureError: a signature by a given key does not verify.
@@ -78,7 +79,7 @@ def open_bundle(
         ExpiredError: expired, and expired bundles are not allowed.
         NotFoundError: the directory contains no complete bundle.
         MediumError: it cannot be read.
-        MalformedError, LimitError, UnsupportedError: ``inventory.parse`` raised it.
+        MalformedError, LimitError, UnsupportedError: its inventory is not valid.
     """
     authentication = authenticate(bundle, keys)
     refusal = authentication.refusal

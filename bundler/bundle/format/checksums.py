@@ -1,6 +1,6 @@
 """SHA256SUMS: the checksum file of a bundle, as ``sha256sum -c`` reads it.
 
-It lists every file of a bundle but itself, ``bundle.json`` and the signatures. Lines are
+It lists every file of a bundle except itself, ``bundle.json`` and the signatures. Lines are
 ``<64 hex>  <path>``, sorted by path. ``bundle.json`` contains the digest of the checksum file, so
 that the signatures cover every listed file.
 """
@@ -28,28 +28,28 @@ _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 def create(
     bundle: Path, paths: Iterable[str], unwritten: Mapping[str, bytes]
 ) -> tuple[bytes, ChecksumFile]:
-    """Return the bytes of SHA256SUMS, and the description of it for ``bundle.json``.
+    """Return the bytes of SHA256SUMS, and its description for ``bundle.json``.
 
-    A file whose name is its sha256 is not read, since it was verified when it was written. All
-    other files are few and small, and are hashed.
+    A file whose name is its sha256 is not read again, since it was verified when it was written.
+    The other files, which are few and small, are hashed.
 
     Args:
         bundle: the directory of the bundle.
         paths: files in it.
-        unwritten: the contents of further files, by path, which are not written yet.
+        unwritten: the contents by path of other files, which are to be written later.
 
     Raises:
-        MalformedError: a path that must not be listed.
+        MalformedError: a path must not be listed.
         NotFoundError, MediumError: a file cannot be read.
     """
-    listed = {path: _digest_of(bundle, path) for path in paths}
+    listed = {path: _compute_digest(bundle, path) for path in paths}
     listed |= {path: Digest.of(data) for path, data in unwritten.items()}
     raw = render(listed)
     return raw, describe(raw, len(listed))
 
 
 def describe(raw: bytes, count: int) -> ChecksumFile:
-    """Return the description for ``bundle.json`` of a SHA256SUMS with these bytes and lines."""
+    """Return the description of a SHA256SUMS with the bytes ``raw`` and ``count`` lines."""
     return ChecksumFile(directory.SUMS, Digest.of(raw), len(raw), count)
 
 
@@ -57,9 +57,9 @@ def render(listed: Mapping[str, Digest]) -> bytes:
     """Return the bytes of SHA256SUMS; ``listed`` contains the sha256 of each path.
 
     Raises:
-        MalformedError: a path that must not be listed.
+        MalformedError: a path must not be listed.
     """
-    _check(listed)
+    _check_paths(listed)
     lines = [f"{digest.hex}  {path}\n" for path, digest in sorted(listed.items())]
     return "".join(lines).encode("ascii")
 
@@ -69,17 +69,17 @@ def read(bundle: Path) -> dict[str, Digest]:
 
     Raises:
         NotFoundError, MediumError: it cannot be read.
-        MalformedError, LimitError: as ``parse``.
+        MalformedError, LimitError: it is not valid, see ``parse``.
     """
     return parse(directory.read_file(bundle, directory.SUMS, MAX_SUMS))
 
 
 def parse(raw: bytes, *, subject: str = directory.SUMS) -> dict[str, Digest]:
-    """Parse the sha256 of each listed path, in the order of the file.
+    """Parse a SHA256SUMS into the sha256 of each path, in the order of the file.
 
     Raises:
-        MalformedError: an invalid line, a path that must not be listed, or one that is listed
-            twice, even if only upper and lower case differ.
+        MalformedError: a line is invalid, or a path must not be listed, or is listed twice, even
+            with different upper and lower case.
         LimitError: the file is too large.
     """
     if len(raw) > MAX_SUMS:
@@ -95,11 +95,11 @@ def parse(raw: bytes, *, subject: str = directory.SUMS) -> dict[str, Digest]:
         if match[2] in listed:
             raise MalformedError(f"{subject}: line {number} lists {match[2][:200]!r} again")
         listed[match[2]] = Digest(f"sha256:{match[1]}")
-    _check(listed, subject)
+    _check_paths(listed, subject)
     return listed
 
 
-def _check(listed: Mapping[str, Digest], subject: str = directory.SUMS) -> None:
+def _check_paths(listed: Mapping[str, Digest], subject: str = directory.SUMS) -> None:
     folded: set[str] = set()
     for path in listed:
         if not directory.is_path(path) or not directory.is_listed(path):
@@ -109,7 +109,7 @@ def _check(listed: Mapping[str, Digest], subject: str = directory.SUMS) -> None:
         folded.add(path.casefold())
 
 
-def _digest_of(bundle: Path, path: str) -> Digest:
+def _compute_digest(bundle: Path, path: str) -> Digest:
     named = directory.parse_digest(path)
     if named is not None and named.algorithm == "sha256":
         return named

@@ -39,7 +39,7 @@ IMAGES = "images"
 
 MAX_PATH = 300
 MAX_ENTRIES = 2_000_000
-_MAX_DEPTH = 2  # of directories: blobs/sha256 and images/<hex> have none below them
+_MAX_DEPTH = 2  # levels of directories, as in blobs/sha256 and images/<hex>
 
 _TOP = frozenset({INVENTORY, SUMS, GUIDE, MARKER, INDEX, BLOBS, IMAGES})
 _SIGNATURE = re.compile(r"bundle\.json\.([0-9a-f]{16})\.sig")
@@ -68,7 +68,7 @@ class BundleFile:
     """
     size: int
     shared: tuple[int, int] | None = None
-    """Equal for the names of one file that has several (hard links)."""
+    """The device and inode of a file with several names (hard links); None: it has one name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ class DirectoryScan:
     """The files in the directory of a bundle."""
 
     entries: dict[str, BundleFile]
-    """Files of the bundle, and other files in directories that only a bundle uses, by path."""
+    """By path: the files of the bundle, and unknown files beside them."""
     ignored: int
-    """The number of other files, such as the system files of a stick."""
+    """The number of files that operating systems created on the medium."""
 
 
 def format_signature_name(key_id: str) -> str:
@@ -93,7 +93,7 @@ def parse_signature_name(name: str) -> str | None:
 
 
 def is_listed(path: str) -> bool:
-    """Whether SHA256SUMS lists a file: all but itself, ``bundle.json`` and the signatures."""
+    """Whether SHA256SUMS lists a file: all except itself, ``bundle.json`` and the signatures."""
     return path not in (INVENTORY, SUMS) and parse_signature_name(path) is None
 
 
@@ -108,7 +108,7 @@ def find_image_path(root: Digest) -> str:
 
 
 def find_part_path(root: Digest, digest: Digest, *, manifest: bool) -> str:
-    """Return the path of content of the image ``root`` in format ``dir``."""
+    """Return the path of a manifest or blob of the image ``root`` in format ``dir``."""
     if digest == root:
         return f"{find_image_path(root)}/manifest.json"
     prefix = "" if digest.algorithm == "sha256" else f"{digest.algorithm}-"
@@ -116,12 +116,12 @@ def find_part_path(root: Digest, digest: Digest, *, manifest: bool) -> str:
 
 
 def find_version_path(root: Digest) -> str:
-    """Return the path of the file with the version of the ``dir:`` format."""
+    """Return the path of the file ``version`` of an image in format ``dir``."""
     return f"{find_image_path(root)}/version"
 
 
 def parse_digest(path: str) -> Digest | None:
-    """Return the digest in the path of a file; None if there is none."""
+    """Return the digest in the path of a file; None if the path contains none."""
     match path.split("/"):
         case ["blobs", ("sha256" | "sha512") as algorithm, name]:
             return _parse_hex(algorithm, name)
@@ -135,9 +135,9 @@ def parse_digest(path: str) -> Digest | None:
 
 
 def is_content(path: str) -> bool:
-    """Whether an export uses this path for content: a blob, a file of an image, or a partial one.
+    """Whether the path is one of a blob, a file of an image, or such a file partly written.
 
-    Such a file may be unlisted: an interrupted renewal leaves it beside the former bundle.
+    Such a file may be unlisted: an interrupted export leaves it beside the former bundle.
     """
     if parse_digest(path) is not None:
         return True
@@ -176,7 +176,7 @@ def scan(bundle: Path) -> DirectoryScan:
     Raises:
         NotFoundError: the directory does not exist.
         MediumError: a directory cannot be read.
-        LimitError: more entries than a bundle may have.
+        LimitError: the directory contains more files than a bundle may have.
     """
     entries: dict[str, BundleFile] = {}
     ignored = 0
@@ -219,7 +219,7 @@ def read_file(bundle: Path, path: str, limit: int) -> bytes:
 
     Raises:
         LimitError: it is larger.
-        NotFoundError, MalformedError, MediumError: ``open_file`` raised it.
+        NotFoundError, MalformedError, MediumError: it cannot be opened, see ``open_file``.
     """
     with Directory.open(bundle) as directory:
         return directory.read(*_split_path(path), limit=limit)

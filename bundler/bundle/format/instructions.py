@@ -28,15 +28,15 @@ def render(
 ) -> bytes:
     """Return the text for a bundle of ``images`` that is signed by ``keys``."""
     parts = [
-        _introduction(stream),
-        _signatures(keys),
+        _render_introduction(stream),
+        _render_signatures(keys),
         _FILES,
-        _images(images, bundle_format),
+        _render_images(images, bundle_format),
     ]
     return "\n".join(parts).encode("utf-8", "backslashreplace")
 
 
-def _introduction(stream: str) -> str:
+def _render_introduction(stream: str) -> str:
     return f"""\
 BUNDLE {stream}
 
@@ -57,20 +57,20 @@ WITHOUT AIRBUNDLE
 """
 
 
-def _signatures(keys: Sequence[PublicKey]) -> str:
+def _render_signatures(keys: Sequence[PublicKey]) -> str:
     if not keys:
         name = directory.INVENTORY
         return f"""\
 This bundle was not signed when it was made: its maker is unknown. If it was signed later,
 there is a file {name}.<16 digits of the key's id>.sig beside it, and this verifies it:
 
-{_openssl(f"{directory.INVENTORY}.????????????????.sig", "ecdsa-p256")}
+{_format_openssl(f"{directory.INVENTORY}.????????????????.sig", "ecdsa-p256")}
 """
     lines = []
     for key in keys:
         lines += [
             f"Signed by the key with the fingerprint (SHA-256 of its DER form):\n{key.fingerprint}",
-            f"\n{_openssl(directory.format_signature_name(key.id), key.algorithm)}\n",
+            f"\n{_format_openssl(directory.format_signature_name(key.id), key.algorithm)}\n",
         ]
     lines.append(
         "The fingerprint of the public key that you have:\n\n"
@@ -79,7 +79,7 @@ there is a file {name}.<16 digits of the key's id>.sig beside it, and this verif
     return "\n".join(lines)
 
 
-def _openssl(signature: str, algorithm: str) -> str:
+def _format_openssl(signature: str, algorithm: str) -> str:
     if algorithm == "ed25519":
         return (
             "    openssl pkeyutl -verify -pubin -inkey signer.pub -rawin "
@@ -99,7 +99,7 @@ _FILES = f"""\
 """
 
 
-def _images(images: Sequence[BundledImage], bundle_format: Format) -> str:
+def _render_images(images: Sequence[BundledImage], bundle_format: Format) -> str:
     lines = [
         "3. Each image is copied by its name here to the name that you want. Set the target first.",
         "",
@@ -112,8 +112,8 @@ def _images(images: Sequence[BundledImage], bundle_format: Format) -> str:
         reference = image.reference
         tag = reference.tag or f"sha256-{image.digest.hex[:12]}"
         target = image.rename or f"{reference.path}:{tag}"
-        # Without --all, skopeo copies only the platform of an index that it runs on itself. A
-        # sparse index has children that are absent: it is copied without any of them.
+        # Without --all, skopeo copies only the platform on which it runs. The manifests of a
+        # sparse index are not all in the bundle, so only the index itself can be copied.
         scope = "--multi-arch=index-only" if image.index == "sparse" else "--all"
         lines.append(
             f"    skopeo copy {scope} --preserve-digests {shlex.quote(source)}"

@@ -1,4 +1,4 @@
-"""The inventory of a bundle: ``bundle.json``, the one document that is signed.
+"""The inventory of a bundle: ``bundle.json``, the document that is signed.
 
 It is written as canonical JSON, so that equal inventories have equal bytes. A reader authenticates
 the raw bytes before it parses them, and never writes them again.
@@ -38,7 +38,7 @@ Format = Literal["oci", "dir"]
 _FAMILY = "airbundle/bundle/"
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 _PARTIAL = ("base", "presupposes", "volumes")
-"""Members of deltas and volumes, which are incomplete by themselves; reserved."""
+"""Members that are reserved for deltas and volumes."""
 _FIELDS = (
     *("_type", "format", "stream", "serial", "created", "expires", "complete", "tool", "sums"),
     *("images", *_PARTIAL),
@@ -78,11 +78,11 @@ class BundledReferrer:
     """The manifest that it refers to: the image, or one of its platforms."""
     artifact_type: str | None = None
     tag: str | None = None
-    """The tag by which it was found; None: it was found by its subject."""
+    """The tag by which it was found; None if it was found by its subject."""
 
     @classmethod
     def from_resolved(cls, referrer: Referrer) -> Self:
-        """Describe a referrer that is exported."""
+        """Create the entry of an exported referrer."""
         root = referrer.graph.root
         parsed = manifest.parse(referrer.graph.manifests[-1].raw, root.media_type)
         return cls(
@@ -96,7 +96,7 @@ class BundledReferrer:
 
     @property
     def root(self) -> Descriptor:
-        """The referrer's own manifest."""
+        """The descriptor of the referrer's manifest."""
         return Descriptor(self.media_type, self.digest, self.size, artifact_type=self.artifact_type)
 
 
@@ -127,7 +127,7 @@ class BundledImage:
 
     @classmethod
     def from_resolved(cls, image: ResolvedImage) -> Self:
-        """Describe an image that is exported."""
+        """Create the entry of an exported image."""
         root, request = image.graph.root, image.request
         assert request.reference is not None  # noqa: S101 - every entry of a bundle manifest has one
         index: IndexMode | None = None
@@ -149,7 +149,7 @@ class BundledImage:
 
     @property
     def root(self) -> Descriptor:
-        """The image's root manifest."""
+        """The descriptor of the root."""
         return Descriptor(self.media_type, self.digest, self.size)
 
 
@@ -167,7 +167,7 @@ class Inventory:
     expires: datetime | None = None
     """None: the bundle never expires."""
     complete: bool = True
-    """False: the export left out images that failed."""
+    """False: images that failed are missing."""
 
     def is_expired(self, now: datetime) -> bool:
         """Whether the bundle has expired at ``now``, which has a time zone."""
@@ -179,18 +179,18 @@ class Inventory:
 
 
 def create_serial(previous: int | None, now: datetime) -> int:
-    """Return the serial of a new bundle of a stream: the time in seconds, or the next number.
+    """Return the serial of a new bundle: the time in seconds, but larger than ``previous``.
 
-    No counter is needed: without the former bundle, the clock orders the bundles of a stream.
+    If the former bundle is not at hand, the time still makes the serials of a stream increase.
     """
     seconds = int(now.timestamp())
     return seconds if previous is None else max(previous + 1, seconds)
 
 
 def is_stream_name(text: str) -> bool:
-    """Whether ``text`` can be the name of a stream: letters, digits, ``._-``, 127 characters.
+    """Whether ``text`` can be the name of a stream, which becomes part of file names.
 
-    The name becomes part of file names.
+    A name has at most 127 characters: ASCII letters, digits, ``.``, ``_`` and ``-``.
     """
     return _STREAM.fullmatch(text) is not None and not text.endswith(".")
 
@@ -201,12 +201,10 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     Raises:
         MalformedError: not strict JSON, or a member is missing, invalid or out of range.
         LimitError: too large, or too many entries.
-        UnsupportedError: an unknown version of the format, or a delta or a volume.
+        UnsupportedError: a version of the format that is not known, a delta or a volume.
     """
     table = Table.parse(raw, subject, limit=MAX_INVENTORY)
-    _check_type(table)
-    table.refuse_other_case(_FIELDS)
-    _refuse_partial(table)
+    _check_version(table)
     images = tuple(map(_read_image, table.tables("images", MAX_ITEMS)))
     names = Counter(image.reference for image in images)
     for name in (name for name, uses in names.items() if uses > 1):
@@ -261,18 +259,18 @@ def _image_to_json(image: BundledImage) -> strict.JSON:
         rename=image.rename,
         origin=image.origin,
         source=image.source,
-        referrers=[_referrer_to_json(item) for item in image.referrers] or None,
-    )
-
-
-def _referrer_to_json(referrer: BundledReferrer) -> strict.JSON:
-    return _omit_none(
-        digest=referrer.digest.text,
-        mediaType=referrer.media_type,
-        size=referrer.size,
-        subject=referrer.subject.text,
-        artifactType=referrer.artifact_type,
-        tag=referrer.tag,
+        referrers=[
+            _omit_none(
+                digest=referrer.digest.text,
+                mediaType=referrer.media_type,
+                size=referrer.size,
+                subject=referrer.subject.text,
+                artifactType=referrer.artifact_type,
+                tag=referrer.tag,
+            )
+            for referrer in image.referrers
+        ]
+        or None,
     )
 
 
@@ -280,20 +278,17 @@ def _omit_none(**values: strict.JSON) -> strict.JSON:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _check_type(table: Table) -> None:
+def _check_version(table: Table) -> None:
+    """Refuse unknown versions, and deltas and volumes, which would seem to be damaged bundles."""
     actual = table.value.get("_type")
-    if actual == TYPE:
-        return
-    if isinstance(actual, str) and actual.startswith(_FAMILY):
-        raise UnsupportedError(
-            f"{table.subject}: unknown format {actual[:40]!r} (expected {TYPE!r})",
-            hint="use the airbundle that came with the bundle",
-        )
-    raise table.problem(f"not the inventory of a bundle: _type is not {TYPE!r}")
-
-
-def _refuse_partial(table: Table) -> None:
-    """Refuse a delta or a volume: as a whole bundle it would seem to be damaged."""
+    if actual != TYPE:
+        if isinstance(actual, str) and actual.startswith(_FAMILY):
+            raise UnsupportedError(
+                f"{table.subject}: unknown format {actual[:40]!r} (expected {TYPE!r})",
+                hint="use the airbundle that came with the bundle",
+            )
+        raise table.problem(f"not the inventory of a bundle: _type is not {TYPE!r}")
+    table.refuse_other_case(_FIELDS)
     for name in _PARTIAL:
         if name in table:
             raise UnsupportedError(
@@ -371,7 +366,7 @@ def _read_optional_text(table: Table, key: str) -> str | None:
 
 
 def _check_printable(text: str, table: Table, key: str) -> str:
-    """Refuse text that could steer the terminal on which it is shown."""
+    """Refuse text that could send control sequences to a terminal."""
     if len(text) > MAX_TEXT or not text.isprintable():
         raise table.problem(f"{key} is not printable text of at most {MAX_TEXT:,} characters")
     return text

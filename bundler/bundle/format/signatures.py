@@ -1,6 +1,6 @@
-"""Signatures of a bundle: each signs the exact bytes of ``bundle.json``, in a file of its own.
+"""Signatures of a bundle: each is one file, and signs the exact bytes of ``bundle.json``.
 
-The file is named after the key, which is only a hint. Only keys that the caller provides are
+The file name contains the key ID, which is only a hint. Only keys that the caller provides are
 trusted; keys in a bundle are ignored.
 """
 
@@ -58,9 +58,9 @@ def authenticate(
         keys: the keys to trust.
 
     Raises:
-        InvalidSignatureError: a signature that is named after a given key does not verify, even if
-            others do.
-        UnauthenticatedError: there is no signature by a given key.
+        InvalidSignatureError: a signature with the ID of a given key does not verify, even if other
+            signatures do.
+        UnauthenticatedError: no signature is by a given key.
     """
     signers: list[PublicKey] = []
     unknown: list[str] = []
@@ -96,7 +96,7 @@ def read_inventory(bundle: Path) -> tuple[bytes, Inventory]:
 
     Raises:
         NotFoundError, MediumError: it cannot be read.
-        MalformedError, LimitError, UnsupportedError: ``inventory.parse`` raised it.
+        MalformedError, LimitError, UnsupportedError: it is not a valid inventory.
     """
     raw = read_raw_inventory(bundle)
     return raw, inventory.parse(raw)
@@ -140,7 +140,7 @@ def sign_bundle(bundle: Path, keys: Sequence[PrivateKey]) -> list[str]:
     Raises:
         NotFoundError: the directory contains no complete bundle.
         DamagedBundleError: SHA256SUMS does not have the digest in ``bundle.json``.
-        LockedError: another process is writing there.
+        LockedError: another process is writing to the directory.
     """
     with Directory.open(bundle) as directory:
         lock(directory)

@@ -1,4 +1,4 @@
-"""Sizes of images that share blobs: every blob and manifest is counted once."""
+"""Compute the sizes of images that share content; shared content is counted once."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The content of an image, or of several; sizes in bytes."""
+    """The size of the content of one image or several; in bytes."""
 
     blobs: int
     """The number of blobs and manifests."""
     size: int
     unique: int
-    """The bytes that no other image needs."""
+    """The size of the content that no other image has."""
 
     @property
     def shared(self) -> int:
-        """The bytes that other images need too."""
+        """The size of the content that other images have too."""
         return self.size - self.unique
 
 
 def compute_sizes(images: Sequence[Mapping[Digest, int]]) -> tuple[list[Sizes], Sizes]:
-    """Compute the sizes of each image and of all together, given the sizes of their content."""
+    """Compute the sizes of each image and of all together, from the sizes of their content."""
     users = Counter(digest for content in images for digest in content)
     everything = {digest: size for content in images for digest, size in content.items()}
     each = [

@@ -1,4 +1,4 @@
-"""The content of a bundle as a source and a destination for the engine, in both formats.
+"""The source and the destination with which the engine reads and writes a bundle.
 
 In format ``oci`` a name is the full reference of an image; in format ``dir`` it is the directory
 of the image's root. Referrers are stored beside their images as further roots.
@@ -39,11 +39,11 @@ HoldingsT = TypeVar("HoldingsT", bound=Holdings)
 
 
 class WritableDirectory(Destination, TagResolver, Protocol):
-    """A destination that can report the names it has."""
+    """A destination directory that can also resolve its names."""
 
 
 class BundleDestination(Destination, TagResolver, Protocol):
-    """A destination that adds a bundle's content beside that of the former bundle.
+    """A destination that adds content beside that of the former bundle.
 
     Its ``commit`` makes the content durable and leaves the seal of the former bundle unchanged.
     """
@@ -71,7 +71,7 @@ def open_for_writing(
 def open_for_export(
     directory: Path, bundle_format: Format, options: OpenOptions
 ) -> BundleDestination:
-    """Open ``directory`` as ``open_for_writing`` does, for content that is sealed afterwards."""
+    """Open ``directory`` like ``open_for_writing``, for content that a seal completes later."""
     if bundle_format == "dir":
         return _UnsealedTree(directory, options)
     return _UnsealedLayout(directory, options)
@@ -86,7 +86,7 @@ def open_for_reading(directory: Path, bundle_format: Format) -> Source:
 
 @dataclass(frozen=True, slots=True)
 class BundleReference:
-    """An image in a bundle, by the digest of its root."""
+    """A reference to an image in a bundle: the digest of its root."""
 
     root: Digest
     transport: str = "bundle"
@@ -115,7 +115,11 @@ class BundleSource:
             self._roots |= {item.digest: item.root for item in image.referrers}
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """Return the root whose digest is ``name``."""
+        """Return the root whose digest is ``name``.
+
+        Raises:
+            NotFoundError: the inventory does not list it.
+        """
         root = self._roots.get(Digest(name or ""))
         if root is None:
             raise NotFoundError(f"the inventory lists no {name}")
@@ -142,7 +146,7 @@ class BundleSource:
         return self._holdings.capabilities
 
     def has(self, target: Node, /) -> bool:
-        """Whether ``target`` is in the bundle with its size."""
+        """Whether the bundle contains ``target`` with its size."""
         return self._holdings.has(target)
 
     def close(self) -> None:
@@ -151,7 +155,7 @@ class BundleSource:
 
 
 def find_selection(image: BundledImage) -> Selection:
-    """Return the platforms that the bundle contains of an index: all, unless it is sparse."""
+    """Return the selection of the platforms in the bundle: all, unless the index is sparse."""
     if image.index != "sparse":
         return EVERYTHING
     return Selection(tuple(Platform.parse(text) for text in image.platforms), "sparse")
@@ -172,7 +176,7 @@ def format_referrer_name(
 def create_target(
     listed: BundledImage, image: ResolvedImage, destination: HoldingsT, bundle_format: Format
 ) -> Target[HoldingsT]:
-    """Return the task to write ``image`` to the bundle, where it is ``listed`` in the inventory."""
+    """Create the target of ``image`` in a bundle whose inventory describes it as ``listed``."""
     name = format_image_name(listed, bundle_format)
     return Target(
         image,
@@ -194,26 +198,29 @@ def _format_name(image: BundledImage, root: Digest, tag: str | None, bundle_form
 
 
 class _UnsealedLayout(transport.LayoutDestination):
-    """Format ``oci``: blobs are named by their digests, so only ``index.json`` has to wait."""
+    """Destination in format ``oci``: only ``index.json`` would change the former bundle."""
 
     index: Mapping[str, bytes] = MappingProxyType({})
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Make the content of ``images`` durable, and keep an index of them and no others."""
+        """Make the content durable; ``index`` then lists ``images`` and no others."""
         self.index = {layout.INDEX: self.prepare(images)}
 
 
 class _UnsealedTree(tree.DirectoryTreeDestination):
-    """Format ``dir``: an image's directory is named by its root, so no former one changes."""
+    """Destination in format ``dir``: directories are named by root, so no former one changes."""
 
     @property
     def index(self) -> Mapping[str, bytes]:
-        """Empty: the directories themselves list the images."""
+        """Empty: format ``dir`` needs no file that lists the images."""
         return {}
 
 
 class DirectoryHoldings:
-    """The content of a bundle or target directory, by names and sizes; opens and locks nothing."""
+    """The content of a bundle or target directory, found by file names and sizes.
+
+    No file is opened or locked.
+    """
 
     def __init__(self, directory: Path, bundle_format: Format) -> None:
         self._directory = directory
@@ -225,7 +232,7 @@ class DirectoryHoldings:
         return Capabilities(foreign_urls=self._sizes is None)
 
     def has(self, target: Node, /) -> bool:
-        """Whether a plain file of that name and size exists."""
+        """Whether a regular file with the name and size of ``target`` exists."""
         if target.digest is None:
             return False
         if self._sizes is not None:

@@ -1,9 +1,9 @@
 """Import a bundle: authenticate it, check it, then push its images to a target.
 
-``bundle.json`` is read once, authenticated, and only then parsed. All manifests are read and
-verified, all blobs are looked up, and all target names are compared before the first byte is
-pushed. Each blob is hashed while it is pushed; names change when everything has been pushed. No
-registry but the target is accessed.
+``bundle.json`` is read once, authenticated, and only then parsed. Before the first byte is pushed,
+all manifests are verified, all blobs are checked to exist with their sizes, and all target names
+are compared with the target. Blobs are hashed while they are pushed, and names are published last.
+The target is the only registry that is accessed.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ class ImportRequest:
     only: tuple[re.Pattern[str], ...] = ()
     """Import images whose full name contains a match of one of these; empty: all."""
     existing: Existing = "error"
-    """What to do if a target name points to something else."""
+    """The action if a target name already points to another digest."""
     dry_run: bool = False
-    """Compare and plan; create, lock and push nothing."""
+    """Compare and plan only; nothing is created, locked or pushed."""
 
 
 def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport:
@@ -87,7 +87,8 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         InvalidSignatureError, UnauthenticatedError, ExpiredError: the bundle is not trusted.
         DamagedBundleError: content is missing or has the wrong size; nothing was pushed.
         IntegrityError: a blob is damaged; no name has changed.
-        ConflictError: target names point to something else; nothing was pushed.
+        ConflictError: target names point to other digests; nothing was pushed.
+        UnsupportedError: the target rejects a sparse index; nothing was pushed.
     """
     started = datetime.now(UTC)
     bundle = open_bundle(
@@ -97,7 +98,7 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         allow_expired=request.allow_expired,
     )
     selected = _select(bundle.inventory, request.only)
-    with _hint_at_verify(request.bundle), ExitStack() as stack:
+    with _add_verify_hint(request.bundle), ExitStack() as stack:
         source = store.BundleSource(request.bundle, bundle.inventory)
         stack.callback(source.close)
         images = _resolve(selected, source, engine)
@@ -107,12 +108,12 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         tasks = []
         for listed, image in zip(selected, images, strict=True):
             name = names.map_reference(listed.reference, listed.digest, listed.rename)
-            item = target.create_target(image, name)
-            tasks.append(partial(_compare, listed, name, item, target, request.existing))
+            image_target = target.create_target(image, name)
+            tasks.append(partial(_compare, listed, name, image_target, target, request.existing))
         comparisons = run_all(engine.executor, tasks, engine.cancellation)
-        _report_conflicts([line for *_, lines in comparisons for line in lines], request, engine)
+        _refuse_conflicts([line for *_, lines in comparisons for line in lines], request, engine)
         results = [result for result, *_ in comparisons]
-        targets = [item for result, item, _ in comparisons if result.action != "skipped"]
+        targets = [changed for result, changed, _ in comparisons if result.action != "skipped"]
         plan = create_plan(targets, engine.executor, engine.cancellation)
         if not request.dry_run:
             if target.directory is not None:
@@ -138,8 +139,8 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
 
 
 @contextmanager
-def _hint_at_verify(bundle: Path) -> Iterator[None]:
-    """Add a hint to an IntegrityError: an import reports only the first damaged part."""
+def _add_verify_hint(bundle: Path) -> Iterator[None]:
+    """Add a hint to an IntegrityError, since an import reports only the first damaged blob."""
     try:
         yield
     except IntegrityError as error:
@@ -188,10 +189,10 @@ def _resolve(
 
 
 def _check_blobs(bundle: Path, source: Holdings, images: Sequence[ResolvedImage]) -> None:
-    """Return if the bundle has every blob with its size.
+    """Check that the bundle contains every blob with its size.
 
     Raises:
-        DamagedBundleError: blobs are missing.
+        DamagedBundleError: blobs are missing, or have the wrong size.
     """
     absent = [
         node
@@ -209,25 +210,27 @@ def _check_blobs(bundle: Path, source: Holdings, images: Sequence[ResolvedImage]
 def _compare(
     image: BundledImage,
     name: TargetName,
-    item: Target[Holdings],
+    image_target: Target[Holdings],
     target: OpenTarget,
     existing: Existing,
 ) -> tuple[ImageResult, Target[Holdings], list[str]]:
     """Compare the names of an image and its referrers with the target.
 
     Returns:
-        The result of the image, the target without names that stay unchanged, and the conflicts.
+        The result of the image, its target without the names that are not to change, and the
+        conflicts.
     """
     full_name = target.format_name(name)
-    names = [(own, image.digest) for own in item.names]
-    names += [(tag, digest) for digest, tags in item.referrer_names.items() for tag in tags]
+    names = [(own, image.digest) for own in image_target.names]
+    referrer_names = image_target.referrer_names
+    names += [(tag, digest) for digest, tags in referrer_names.items() for tag in tags]
     result = ImageResult(image, full_name, "new")
     conflicts: list[str] = []
     unchanged: set[str] = set()
-    for state in compare_with_target(names, target.find_resolver(item)):
+    for state in compare_with_target(names, target.find_resolver(image_target)):
         if state.is_same and target.directory is None:
-            unchanged.add(state.name)  # a request at a registry; in a directory it costs nothing
-        if state.name in item.names:
+            unchanged.add(state.name)  # saves a request; a directory needs none
+        if state.name in image_target.names:
             if state.is_same:
                 result = replace(result, action="same")
             elif state.is_conflict:
@@ -241,24 +244,24 @@ def _compare(
             )
             if existing == "skip":
                 unchanged.add(state.name)
-    item = replace(
-        item,
-        names=tuple(name for name in item.names if name not in unchanged),
+    changed = replace(
+        image_target,
+        names=tuple(name for name in image_target.names if name not in unchanged),
         referrer_names={
             digest: tuple(tag for tag in tags if tag not in unchanged)
-            for digest, tags in item.referrer_names.items()
+            for digest, tags in referrer_names.items()
         },
     )
-    return result, item, conflicts
+    return result, changed, conflicts
 
 
-def _report_conflicts(
+def _refuse_conflicts(
     conflicts: Sequence[str], request: ImportRequest, engine: EngineOptions
 ) -> None:
-    """Return if the import may continue.
+    """Refuse conflicts unless the request allows them; a dry run only warns.
 
     Raises:
-        ConflictError: the request does not allow conflicts; all of them are named.
+        ConflictError: there are conflicts; the message lists all of them.
     """
     if not conflicts or request.existing != "error":
         return
@@ -273,10 +276,10 @@ def _report_conflicts(
 def _probe_sparse_indexes(
     targets: Sequence[Target[Holdings]], images: Sequence[BundledImage]
 ) -> None:
-    """Push sparse indexes first, since some registries refuse indexes with missing manifests.
+    """Push sparse indexes first, since some registries reject indexes with missing manifests.
 
     Raises:
-        UnsupportedError: the target refuses one.
+        UnsupportedError: the target rejects one.
     """
     sparse = {image.digest for image in images if image.index == "sparse"}
     for target in targets:

@@ -29,9 +29,9 @@ class ImageResult:
     """The full target name."""
     action: Action
     former: str | None = None
-    """The digest that the name pointed to before, if it was another one."""
+    """The digest that the name pointed to before the import, if it is a different one."""
     error: str | None = None
-    """Why the image was not imported."""
+    """The reason why the image was not imported; None if it was."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON; ``former`` and ``error`` are absent if unset."""
@@ -65,7 +65,7 @@ class ImportReport:
         return tuple(result for result in self.images if result.action == "failed")
 
     def check(self) -> None:
-        """Return if every image was imported.
+        """Check that every image was imported.
 
         Raises:
             PartialError: some images failed.

@@ -1,7 +1,7 @@
-"""The target of an import: where it is, its destinations, and what its names point to.
+"""The target of an import: a registry, an image layout, or a tree of ``dir:`` images.
 
-A target is a registry (``docker://host[:port][/prefix]``), an image layout (``oci:DIR``), or a
-tree of ``dir:`` images (``dir:DIR``), in which an image is stored at ``path/tag``.
+A target is written as ``docker://host[:port][/prefix]``, ``oci:DIR`` or ``dir:DIR``. In a tree of
+``dir:`` images, an image is stored in the directory ``path/tag``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegistryTarget:
-    """A registry, or a part of one."""
+    """A registry, or the repositories below a prefix in one."""
 
     text: str
     """The target as the user wrote it."""
@@ -40,7 +40,7 @@ class RegistryTarget:
 
     @property
     def domain(self) -> str:
-        """The registry as it is called in references."""
+        """The host in the form that references use, for example ``docker.io``."""
         return normalize_domain(self.host)
 
     def __str__(self) -> str:
@@ -68,17 +68,18 @@ def parse_target(text: str) -> ImportTarget:
     """Parse a target.
 
     Raises:
-        InvalidReferenceError: not a target.
+        InvalidReferenceError: not a target of an import.
     """
     transport, _, rest = text.partition(":")
     if transport == "docker" and rest.startswith("//"):
         host, slash, prefix = rest[2:].rstrip("/").partition("/")
-        # A host without a dot, a port or that very name would be read as a path at Docker Hub.
+        # A reference is read as a path on Docker Hub unless its first part looks like a host.
         is_host = is_domain(host) and (not {".", ":"}.isdisjoint(host) or host == "localhost")
         if not is_host or (slash and not is_repository_path(prefix)):
-            shown = "a text with credentials" if "@" in rest else text[:200]
+            quoted = "the target (it contains credentials)" if "@" in rest else text[:200]
             raise InvalidReferenceError(
-                f"{shown} is not a registry (expected docker://host[:port][/prefix] in lower case)",
+                f"{quoted} is not a registry"
+                " (expected docker://host[:port][/prefix] in lower case)",
                 hint="write docker://HOST:PORT[/PREFIX], the prefix in lower case",
             )
         return RegistryTarget(text, host, prefix)
@@ -91,7 +92,7 @@ def parse_target(text: str) -> ImportTarget:
 
 
 class OpenRegistry:
-    """A registry that is open: a destination for each repository, opened when it is needed."""
+    """An open registry; a destination is opened for each repository when it is first needed."""
 
     directory = None
 
@@ -102,10 +103,16 @@ class OpenRegistry:
         self._repositories: dict[str, Destination] = {}
 
     def create_target(self, image: ResolvedImage, name: TargetName) -> Target[Holdings]:
-        """Return the task to push ``image`` under ``name``, its referrers under their tags."""
+        """Create the target of ``image``: its repository and tag, and the referrers' tags."""
+        location = create_target("docker", self._target.host, str(name))
+        destination = self._repositories.get(location.scope)
+        if destination is None:
+            destination = transports.open_destination(location.reference, self._options)
+            self._repositories[location.scope] = destination
+            self._stack.callback(destination.close)
         return Target(
             image,
-            self._open(name),
+            destination,
             (name.tag,) if name.tag else (),
             referrer_names={
                 item.graph.root.digest: (item.tag,) if item.tag else () for item in image.referrers
@@ -117,20 +124,12 @@ class OpenRegistry:
         return f"{self._target.host}/{name}"
 
     def find_resolver(self, target: Target[Holdings]) -> TagResolver | None:
-        """Return the resolver of the names of ``target``."""
+        """Return the repository of ``target`` as the resolver of its names, if it can resolve."""
         return target.destination if isinstance(target.destination, TagResolver) else None
-
-    def _open(self, name: TargetName) -> Destination:
-        location = create_target("docker", self._target.host, str(name))
-        if location.scope not in self._repositories:
-            destination = transports.open_destination(location.reference, self._options)
-            self._repositories[location.scope] = destination
-            self._stack.callback(destination.close)
-        return self._repositories[location.scope]
 
 
 class OpenDirectory:
-    """A directory that is open; for a dry run it is read only, and need not exist."""
+    """An open directory; if it is not writable, it is only read and need not exist."""
 
     def __init__(
         self, target: DirectoryTarget, options: OpenOptions, stack: ExitStack, *, writable: bool
@@ -139,7 +138,7 @@ class OpenDirectory:
         self.directory = target.directory
         if (self.directory / layout.INVENTORY).exists():
             raise UsageError(
-                f"{self.directory}: is a bundle, which an import would damage",
+                f"{self.directory}: contains a bundle, which an import would damage",
                 hint="specify another directory",
             )
         self._resolver: TagResolver | None = None
@@ -156,7 +155,7 @@ class OpenDirectory:
             self._resolver = source
 
     def create_target(self, image: ResolvedImage, name: TargetName) -> Target[Holdings]:
-        """Return the task to write ``image`` and its referrers, each under a name of its own."""
+        """Create the target of ``image``: its name, and a name for each referrer."""
         referrers = {
             item.graph.root.digest: TargetName(name.path, item.tag, item.graph.root.digest)
             for item in image.referrers
@@ -175,11 +174,11 @@ class OpenDirectory:
         return f"{self._format}:{self.directory}:{self._local_name(name)}"
 
     def find_resolver(self, target: Target[Holdings]) -> TagResolver | None:  # noqa: ARG002 - as in a registry
-        """Return the resolver of all names; None if the directory does not exist."""
+        """Return the resolver of the names in the directory; None if it does not exist."""
         return self._resolver
 
     def _local_name(self, name: TargetName) -> str:
-        """Return the name of an image in the directory; FAT allows no colon in paths."""
+        """Return the name of an image in the directory; in ``dir`` without colons, for FAT."""
         if self._format == "oci":
             return str(name)
         return f"{name.path}/{name.tag or str(name.digest).replace(':', '-')}"
@@ -195,10 +194,12 @@ def open_target(
     *,
     writable: bool,
 ) -> OpenTarget:
-    """Open a target; ``stack`` closes it. With ``writable`` unset, nothing is created or locked.
+    """Open a target; ``stack`` closes it.
+
+    A directory is created and locked only if ``writable`` is set.
 
     Raises:
-        UsageError: the target is a bundle.
+        UsageError: the target contains a bundle.
         LockedError, MediumError: a directory cannot be written.
     """
     if isinstance(target, RegistryTarget):

@@ -1,4 +1,4 @@
-"""The entries of a bundle manifest, from whichever file they come."""
+"""Read the entries of a bundle manifest, and parse the references in them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 _DOCKER = "docker://"
 _LOCAL_DOMAIN = "localhost"
-_ELSEWHERE = ("containers-storage", "docker-daemon", "ostree", "sif", "tarball")
+_UNSUPPORTED = ("containers-storage", "docker-daemon", "ostree", "sif", "tarball")
 _CREDENTIALS = re.compile(r"^(?:[a-z][a-z-]*://)?[^/@\s]*:[^/@\s]*@(?!sha(?:256|512):)")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageOptions:
-    """The parts of an image that are exported."""
+    """The parts of an image to export."""
 
     platforms: tuple[Platform, ...] = ()
     """Empty: all platforms."""
@@ -52,8 +52,8 @@ class ManifestEntry:
     reference: ImageReference
     """The full name: host, path, and a tag, a digest or both; neither of them with ``select``."""
     source: Reference
-    """Where the image or the repository is read; local paths are absolute or below the manifest's
-    directory."""
+    """The source of the image or the repository; a local path is joined to the directory of the
+    file that contains the entry."""
     origin: str
     """``file:line`` of the entry."""
     options: ImageOptions
@@ -63,7 +63,7 @@ class ManifestEntry:
 
 
 def read_options(value: Value | None, default: ImageOptions, findings: Findings) -> ImageOptions:
-    """Read ``platforms``, ``index`` and ``referrers``; members that are absent keep ``default``."""
+    """Read ``platforms``, ``index`` and ``referrers``; ``default`` has absent members."""
     platforms, index, referrers = (
         get_member(value, key) for key in ("platforms", "index", "referrers")
     )
@@ -101,18 +101,18 @@ def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
     """Parse a reference in a bundle manifest; return the name of the image and its source.
 
     A plain name refers to a registry; a local path is relative to ``folder``. An image in a layout
-    or an archive keeps its name there, with the domain ``localhost`` unless the name has another.
+    or an archive is named as it is there, with the domain ``localhost`` if that name has none.
 
     Raises:
-        InvalidReferenceError: names the invalid part, but never credentials.
+        InvalidReferenceError: not a valid reference, or one with credentials.
     """
     if _CREDENTIALS.match(text):
         raise InvalidReferenceError("a reference must not contain credentials; use `registries`")
     if text.startswith(_DOCKER):
         return _parse_registry_source(text.removeprefix(_DOCKER))
     transport, colon, rest = text.partition(":")
-    if colon and transport in _ELSEWHERE:
-        known = [name for name in transports.names() if name not in _ELSEWHERE]
+    if colon and transport in _UNSUPPORTED:
+        known = [name for name in transports.names() if name not in _UNSUPPORTED]
         raise InvalidReferenceError(
             f"{transport}: is not supported in bundle manifests (expected one of"
             f" {', '.join(known)})"
@@ -144,7 +144,7 @@ def _read_image(
     context: YamlContext,
 ) -> ManifestEntry | None:
     if not isinstance(ref, ScalarNode) or ref.is_null:
-        return None  # the schema validation has found it
+        return None  # the schema validation has reported it
     options = read_options(item, defaults, context.findings)
     rename = _read_rename(get_member(item, "rename"), context.findings)
     parsed = _parse_source(ref, context)
@@ -189,7 +189,8 @@ def _read_select(value: Value | None, findings: Findings) -> Select | None:
         return None
     regex, latest = get_member(value, "regex"), get_member(value, "latest")
     count, by = get_member(latest, "count"), get_member(latest, "by")
-    is_count = isinstance(count, ScalarNode) and count.isdecimal()  # else the schema has found it
+    # The schema validation has reported a count that is not a number.
+    is_count = isinstance(count, ScalarNode) and count.isdecimal()
     return Select(
         tags=_read_tags(get_member(value, "tags"), findings),
         semver=parse_version_range(get_member(value, "semver"), findings),
@@ -245,22 +246,18 @@ def _parse_registry_source(text: str) -> tuple[ImageReference, Reference]:
 def _parse_local_source(
     transport: str, rest: str, folder: Path
 ) -> tuple[ImageReference, Reference]:
+    """Parse a local path and name; if the name is only a tag, the file names the repository."""
     path, colon, name = rest.partition(":")
     if rest.startswith("//") or not path:
         raise InvalidReferenceError(
-            f"'{transport}:{rest[:200]}': after {transport}: comes a path; "
+            f"'{transport}:{rest[:200]}': expected a path after {transport}:; "
             "for an artifact in a registry write its plain name, host/path:tag"
         )
     source = transports.parse(f"{transport}:{os.path.normpath(folder / path)}{colon}{name}")
-    return _create_local_name(path, name), source
-
-
-def _create_local_name(path: str, name: str) -> ImageReference:
-    """Return the full name of an image at a local path; a bare word is a tag of the path's stem."""
     derived = derive_name(os.path.normpath(path), name)
     if derived is not None:
-        return ImageReference(_LOCAL_DOMAIN, *derived)
+        return ImageReference(_LOCAL_DOMAIN, *derived), source
     image = ImageReference.parse(name).with_default_tag()
     if image.repository.startswith("docker.io/") and not name.startswith("docker.io/"):
-        return replace(image, domain=_LOCAL_DOMAIN, path=image.path.removeprefix("library/"))
-    return image
+        image = replace(image, domain=_LOCAL_DOMAIN, path=image.path.removeprefix("library/"))
+    return image, source

@@ -60,12 +60,13 @@ def expand(
         manifest: the loaded bundle manifest.
         list_tags: returns all tags of a repository; called once for each repository that has a
             selection.
-        emit: receives a notice if an external list takes all tags of a repository.
+        emit: receives a notice if an entry selects all tags of a repository.
 
     Raises:
-        NotFoundError: a tag does not exist, or a selection or the exclusion leaves no image.
-        ConflictError: two entries request one image differently, or two images have one name.
-        InvalidReferenceError: a rename rule makes an invalid name.
+        NotFoundError: a tag does not exist, or no image is left after a selection or exclusion.
+        ConflictError: entries request the same image with different options, or two images have
+            the same target name.
+        InvalidReferenceError: a rename rule creates an invalid name.
     """
     images = _select_tags(manifest.images, list_tags, emit)
     requests = [
@@ -103,22 +104,26 @@ def find_target_name(
         return rename if ":" in rename else rename + version
     for rule in rules:
         name = rule.apply(image.repository + version)
-        if name is not None:
-            complete = _add_version(name, version)
-            if complete is None:
-                raise InvalidReferenceError(
-                    f"{rule.origin}: the rename rule creates {name[:300]!r} from {image},"
-                    " which is not a valid name"
-                )
-            return complete
+        if name is None:
+            continue
+        if name.endswith(version):
+            is_valid = is_repository_path(name.removesuffix(version))
+        else:
+            is_valid = is_target_name(name)
+        if not is_valid:
+            raise InvalidReferenceError(
+                f"{rule.origin}: the rename rule creates {name[:300]!r} from {image},"
+                " which is not a valid name"
+            )
+        return name if name.endswith(version) or ":" in name else name + version
     return None
 
 
 def check_template(template: str, match: re.Pattern[str]) -> None:
-    """Return if every placeholder of ``template`` is a named group of ``match``.
+    """Check that every placeholder of ``template`` is a named group of ``match``.
 
     Raises:
-        UsageError: names the unknown group or the misplaced brace.
+        UsageError: a group is unknown, or a brace is misplaced.
     """
     unknown = [name for name in _PLACEHOLDER.findall(template) if name not in match.groupindex]
     if unknown:
@@ -136,7 +141,7 @@ def _select_tags(
     emit: Emit,
 ) -> list[tuple[ManifestEntry, ImageReference, Reference]]:
     """Return each entry with the name and the source of every image that it selects."""
-    offered: dict[str, Sequence[str]] = {}
+    available: dict[str, Sequence[str]] = {}
     images: list[tuple[ManifestEntry, ImageReference, Reference]] = []
     failures = []
     for entry in entries:
@@ -144,16 +149,16 @@ def _select_tags(
             images.append((entry, entry.reference, entry.source))
             continue
         repository = str(entry.source)
-        if repository not in offered:
-            offered[repository] = list_tags(entry.source)
+        if repository not in available:
+            available[repository] = list_tags(entry.source)
         try:
-            tags = choose(entry.select, offered[repository])
+            tags = choose(entry.select, available[repository])
         except NotFoundError as error:
             failures.append(f"{entry.origin}: {entry.reference}: {error.message}")
             continue
         if entry.select.is_empty:
-            taken = f"all tags are taken: {count(len(tags), 'tag')}"
-            emit(Notice(f"{entry.origin}: {entry.reference}: {taken}"))
+            text = f"all tags are selected: {count(len(tags), 'tag')}"
+            emit(Notice(f"{entry.origin}: {entry.reference}: {text}"))
         references = [replace(entry.reference, tag=tag) for tag in tags]
         images += [
             (entry, reference, create_registry_reference(reference)) for reference in references
@@ -179,14 +184,14 @@ def _create_request(
 
 
 def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
-    """Return each image once; equal requests for one image become one request."""
+    """Return one request for each image; equal requests for the same image are merged."""
     merged: dict[str, ImageRequest] = {}
     for request in requests:
         reference = request.reference
         assert reference is not None  # noqa: S101 - every entry has one
         name = str(replace(reference, digest=None) if reference.tag else reference)
         first = merged.setdefault(name, request)
-        differing = _differences(first, request)
+        differing = _find_differences(first, request)
         if differing:
             raise ConflictError(
                 f"{name}: requested at {first.origin} and at {request.origin},"
@@ -196,7 +201,7 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
     return tuple(merged.values())
 
 
-def _differences(first: ImageRequest, second: ImageRequest) -> list[str]:
+def _find_differences(first: ImageRequest, second: ImageRequest) -> list[str]:
     one, other = first.selection, second.selection
     pairs = {
         "sources": (first.source, second.source),
@@ -204,7 +209,7 @@ def _differences(first: ImageRequest, second: ImageRequest) -> list[str]:
         "platforms": (set(one.platforms), set(other.platforms)),
         "index": (one.index, other.index),
         "referrers": (first.referrers, second.referrers),
-        "names inside": (first.rename, second.rename),
+        "target names": (first.rename, second.rename),
     }
     return [word for word, (value, another) in pairs.items() if value != another]
 
@@ -221,11 +226,3 @@ def _refuse_collisions(requests: Iterable[ImageRequest]) -> None:
                 f" have the same target name {request.rename}",
                 hint="change `rename` so that each image has its own name",
             )
-
-
-def _add_version(name: str, version: str) -> str | None:
-    if name.endswith(version):
-        return name if is_repository_path(name.removesuffix(version)) else None
-    if not is_target_name(name):
-        return None
-    return name if ":" in name else name + version

@@ -1,9 +1,9 @@
 """Load a bundle manifest: the YAML file in which a user lists the images of a bundle.
 
-A file with one reference per line or a ``skopeo sync`` file can replace the manifest, or be
-included. Entries of included files follow those of the including file. Included files inherit its
-``defaults`` unless they set their own, and its settings for a registry override theirs. All
-mistakes in all files are collected before an error is raised.
+A file with one reference per line or a ``skopeo sync`` file can be loaded instead of a manifest, or
+be included in one. Entries of included files follow those of the including file. Included files
+inherit its ``defaults`` unless they set their own, and its settings for a registry override theirs.
+All mistakes in all files are collected before an error is raised.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class BundleManifest:
     lock file."""
     images: tuple[ManifestEntry, ...]
     exclude: tuple[re.Pattern[str], ...]
-    """An image is left out if one of these matches in its full name."""
+    """An image is left out if its full name contains a match of one of these."""
     rename: tuple[RenameRule, ...]
     files: tuple[ManifestFile, ...]
     """The bundle manifest, followed by the files it includes."""
@@ -93,7 +93,7 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
 
     Raises:
         InvalidBundleManifestError: contains every mistake as ``path:line:column: text``.
-        LimitError: a file is too large or too deep, or expands to too much.
+        LimitError: a file is too large, is nested too deeply, or has too many values.
         NotFoundError: the file does not exist.
     """
     loader = _Loader(path, environment)
@@ -117,7 +117,7 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
 
 
 def is_list(text: str) -> bool:
-    """Whether ``text`` is a list of references: its first line with content is not YAML."""
+    """Whether ``text`` is a list of references, judged by its first line that is not a comment."""
     for line in text.splitlines():
         if content := _COMMENT.sub("", line).strip():
             return _YAML_LINE.match(content) is None
@@ -207,7 +207,7 @@ class _Loader:
 def _read_list(
     text: str, options: ImageOptions, context: YamlContext, file: str
 ) -> Iterator[ManifestEntry]:
-    """Read a list with one reference per line, in which ``#`` begins a comment."""
+    """Read a list with one reference per line; ``#`` begins a comment."""
     references = SequenceNode()
     for number, line in enumerate(text.splitlines(), 1):
         content = _COMMENT.sub("", line)

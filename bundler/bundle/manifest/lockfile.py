@@ -1,7 +1,6 @@
-"""The lock file: the images of a bundle manifest with their digests at one time.
+"""The lock file: a bundle manifest with every image pinned to its digest.
 
-It is stored beside the bundle manifest, has the same bytes for the same content, and contains no
-secret.
+It is stored beside the bundle manifest, has equal bytes for equal content, and contains no secrets.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ FORMAT = "airbundle/lock/v1"
 MAX_BYTES = 32 << 20
 MAX_VALUES = 1_000_000
 
-_AGAIN = "mend it, or lock again: airbundle lock"
+_HINT = "correct the lock file, or write it again: airbundle lock"
 _HEADER = """\
 # What the bundle manifest stood for when it was locked. Written by `airbundle lock`;
 # `airbundle export --locked` makes a bundle of exactly this.
@@ -56,32 +55,30 @@ _HEADER = """\
 
 @dataclass(frozen=True, slots=True)
 class LockChanges:
-    """The differences between two locks, as references in the order of the locks."""
+    """The differences between two lock files, as references in the order of the files."""
 
     moved: tuple[str, ...]
-    """Images that resolve to another root now."""
+    """Images that resolve to another root than before."""
     new: tuple[str, ...]
     gone: tuple[str, ...]
+    """Images that are no longer in the lock file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Every image of a bundle manifest with its digest."""
+    """The content of a lock file."""
 
     name: str
     files: tuple[ManifestFile, ...]
     """The bundle manifest and the files it included, with their digests."""
     images: tuple[ImageRequest, ...]
-    """Requests for the locked digests, each with ``locked`` set.
+    """A request for each locked digest, with ``locked`` set.
 
-    A registry is requested by digest; a local source must contain what was locked.
+    Sources in a registry are references by digest. A local source must still contain the digest.
     """
 
     def find_changed_files(self, manifest: BundleManifest) -> tuple[str, ...]:
-        """Return the files of ``manifest`` that differ from the locked ones, if any.
-
-        Locked files that are no longer included count too.
-        """
+        """Return the paths of files that have changed, were added, or are no longer included."""
         locked = {file.path: file.digest for file in self.files}
         now = {file.path: file.digest for file in manifest.files}
         return tuple(path for path in {**now, **locked} if now.get(path) != locked.get(path))
@@ -103,7 +100,7 @@ def create(
     options: OpenOptions,
     engine: EngineOptions,
 ) -> Lock:
-    """Resolve ``requests``, the images of ``manifest``, and lock what they resolve to.
+    """Resolve ``requests``, the images of ``manifest``, and pin each one to its digest.
 
     Raises:
         BundlerError: an image cannot be resolved.
@@ -128,7 +125,7 @@ def read(path: Path) -> Lock:
     text = document.decode(document.read_bytes(path, MAX_BYTES), str(path))
     value = document.parse(text, str(path), findings, max_values=MAX_VALUES)
     validate(value, "lock", findings)
-    findings.raise_if_any(hint=_AGAIN)
+    findings.raise_if_any(hint=_HINT)
     images, seen = [], set[str]()
     items = get_member(value, "images")
     for item in items if isinstance(items, SequenceNode) else ():
@@ -141,7 +138,7 @@ def read(path: Path) -> Lock:
             findings.add(item.at, f"{image.label} is listed twice")
         seen.add(image.label)
         images.append(image)
-    findings.raise_if_any(hint=_AGAIN)
+    findings.raise_if_any(hint=_HINT)
     return Lock(
         _read_text(value, "name") or "", _read_files(get_member(value, "files")), tuple(images)
     )
@@ -169,7 +166,7 @@ def dump(lock: Lock, folder: Path) -> bytes:
 
 
 def compare(old: Lock, new: Lock) -> LockChanges:
-    """Return the images that moved, were added and were removed from ``old`` to ``new``."""
+    """Compare two lock files; each contains an image only once."""
     before = {image.label: _get_locked(image) for image in old.images}
     after = {image.label: _get_locked(image) for image in new.images}
     return LockChanges(
@@ -196,7 +193,7 @@ def keep_times(old: Lock, new: Lock) -> Lock:
 
 
 def _lock_image(image: ResolvedImage, time: datetime) -> ImageRequest:
-    """Return the request that resolves to the same image again."""
+    """Return a request that resolves to the same image again."""
     request, root = image.request, image.graph.root
     locked = LockedRoot(Descriptor(root.media_type, root.digest, root.size), image.replaces, time)
     source = request.source

@@ -1,7 +1,7 @@
-"""Settings for a registry in a bundle manifest or a target file: TLS, credentials and limits.
+"""Read settings for a registry in a bundle manifest or a target file: TLS, credentials, limits.
 
-The file refers to secrets by variables or files. They are read together with the file, and used by
-the registry client only.
+A file does not contain secrets, but names environment variables or other files that do. The secrets
+are read when the file is read, and are used by the registry client only.
 """
 
 from __future__ import annotations
@@ -20,32 +20,33 @@ def read_override(value: Value | None, context: YamlContext) -> RegistryOverride
     tls, secrets, limits = (get_member(value, key) for key in ("tls", "credentials", "limits"))
     ca_file = context.resolve_path(get_member(tls, "caFile"))
     return RegistryOverride(
-        credentials=_credentials(secrets, context),
+        credentials=_read_credentials(secrets, context),
         authfile=context.resolve_path(get_member(secrets, "authfile")),
-        tls_verify=_switch(tls, "verify"),
-        plain_http=_switch(tls, "plainHttp"),
+        tls_verify=_read_flag(tls, "verify"),
+        plain_http=_read_flag(tls, "plainHttp"),
         ca_files=() if ca_file is None else (ca_file,),
         client_certificate=context.resolve_path(get_member(tls, "clientCert")),
         client_key=context.resolve_path(get_member(tls, "clientKey")),
         cert_dir=context.resolve_path(get_member(tls, "certDir")),
-        limits=_limits(limits),
+        limits=_read_limits(limits),
     )
 
 
-def _credentials(value: Value | None, context: YamlContext) -> Credentials | None:
+def _read_credentials(value: Value | None, context: YamlContext) -> Credentials | None:
     if not isinstance(value, MappingNode):
         return None
     users = [key for key in ("usernameEnv", "usernameFile") if key in value]
-    words = [key for key in ("passwordEnv", "passwordFile") if key in value]
-    ways = [bool(users or words), "authfile" in value, is_true(value.get("anonymous"))]
-    if sum(ways) > 1 or len(users) > 1 or len(words) > 1 or len(users) != len(words):
+    passwords = [key for key in ("passwordEnv", "passwordFile") if key in value]
+    anonymous = is_true(value.get("anonymous"))
+    methods = [bool(users or passwords), "authfile" in value, anonymous]
+    if sum(methods) > 1 or len(users) > 1 or len(passwords) > 1 or len(users) != len(passwords):
         context.findings.add(
             value.at,
             "`credentials`: expected one of usernameEnv and usernameFile with one of passwordEnv"
             " and passwordFile, or authfile alone, or anonymous alone",
         )
         return None
-    if ways[2]:
+    if anonymous:
         return ANONYMOUS
     if not users:
         return None
@@ -58,12 +59,12 @@ def _credentials(value: Value | None, context: YamlContext) -> Credentials | Non
     return Credentials(username=username, password=password)
 
 
-def _switch(value: Value | None, key: str) -> bool | None:
-    said = get_member(value, key)
-    return None if said is None else is_true(said)
+def _read_flag(value: Value | None, key: str) -> bool | None:
+    member = get_member(value, key)
+    return None if member is None else is_true(member)
 
 
-def _limits(value: Value | None) -> RateLimits | None:
+def _read_limits(value: Value | None) -> RateLimits | None:
     if not isinstance(value, MappingNode):
         return None
     parallel, rate = get_member(value, "parallel"), get_member(value, "requestsPerSecond")
@@ -72,5 +73,5 @@ def _limits(value: Value | None) -> RateLimits | None:
             parallel=int(parallel) if isinstance(parallel, ScalarNode) else None,
             requests_per_second=float(rate) if isinstance(rate, ScalarNode) else None,
         )
-    except ValueError:  # the schema validation has found it
+    except ValueError:  # the schema validation has reported it
         return None

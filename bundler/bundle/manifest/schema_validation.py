@@ -1,7 +1,7 @@
-"""Validate a YAML file against its JSON Schema, and explain each mistake to its author.
+"""Validate a YAML file against its JSON Schema, and explain each violation in a finding.
 
-Editors use the same schemas, in which numbers and booleans have their own types. Here every scalar
-is text, and counts as a number or a boolean if it is written like one.
+The schemas are those that editors use, with types for numbers and booleans. In a parsed file every
+scalar is text; it is accepted as a number or a boolean if it is written like one.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Finding = tuple[Position, str]
 
 _SECRETS = {"password", "passwd", "pass", "token", "secret", "identitytoken", "registrytoken"}
+_BOOLEANS = ("true", "false")
 _MAX_ERRORS = 1000
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 _WORDS = {
@@ -46,7 +47,7 @@ _WORDS = {
 
 
 def validate(value: Value, schema: str, findings: Findings) -> None:
-    """Add a finding for each violation of the schema called ``schema``."""
+    """Add a finding for each violation of the schema with the name ``schema``."""
     for error in islice(_create_validator(schema).iter_errors(value), _MAX_ERRORS):
         for at, text in _explain(_Violation.of(error)):
             findings.add(at, text)
@@ -58,34 +59,22 @@ def _create_validator(name: str) -> Any:  # noqa: ANN401 - jsonschema makes its 
     return _VALIDATOR(json.loads(text))
 
 
-def _is_text(_checker: object, value: object) -> bool:
-    return isinstance(value, ScalarNode) and not value.is_null
-
-
-def _is_switch(_checker: object, value: object) -> bool:
-    return isinstance(value, ScalarNode) and value.plain and value.lower() in ("true", "false")
-
-
-def _is_integer(_checker: object, value: object) -> bool:
-    return _is_number(_checker, value) and "." not in str(value)
-
-
-def _is_number(_checker: object, value: object) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, ScalarNode) and value.plain and _NUMBER.fullmatch(value) is not None
 
 
-def _bound(
+def _create_bound(
     holds: Callable[[float, float], bool], word: str
 ) -> Callable[[Any, float, Any, Any], Iterator[ValidationError]]:
     def check(_: object, limit: float, value: object, __: object) -> Iterator[ValidationError]:
-        if _is_number(None, value) and not holds(float(str(value)), limit):
+        if _is_number(value) and not holds(float(str(value)), limit):
             yield ValidationError(f"expected {word} {limit}")
 
     return check
 
 
-def _pattern(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
-    """Match as JSON Schema does, but ``$`` does not match before a final newline."""
+def _check_pattern(_: object, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
+    """Match a whole value; unlike in JSON Schema, ``$`` does not match before a final newline."""
     exact = pattern.removeprefix("^").removesuffix("$")
     if isinstance(value, ScalarNode) and re.fullmatch(exact, value) is None:
         yield ValidationError("")
@@ -94,17 +83,19 @@ def _pattern(_: object, pattern: str, value: object, __: object) -> Iterator[Val
 _VALIDATOR = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {
-        "minimum": _bound(lambda value, limit: value >= limit, "at least"),
-        "maximum": _bound(lambda value, limit: value <= limit, "at most"),
-        "exclusiveMinimum": _bound(lambda value, limit: value > limit, "more than"),
-        "pattern": _pattern,
+        "minimum": _create_bound(lambda value, limit: value >= limit, "at least"),
+        "maximum": _create_bound(lambda value, limit: value <= limit, "at most"),
+        "exclusiveMinimum": _create_bound(lambda value, limit: value > limit, "more than"),
+        "pattern": _check_pattern,
     },
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
-            "string": _is_text,
-            "boolean": _is_switch,
-            "integer": _is_integer,
-            "number": _is_number,
+            "string": lambda _, value: isinstance(value, ScalarNode) and not value.is_null,
+            "boolean": lambda _, value: (
+                isinstance(value, ScalarNode) and value.plain and value.lower() in _BOOLEANS
+            ),
+            "integer": lambda _, value: _is_number(value) and "." not in str(value),
+            "number": lambda _, value: _is_number(value),
         }
     ),
 )
@@ -112,7 +103,7 @@ _VALIDATOR = extend(  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True, slots=True)
 class _Violation:
-    """A keyword of the schema that is violated."""
+    """A value that violates a keyword of the schema."""
 
     keyword: str
     constraint: Any
@@ -141,9 +132,9 @@ class _Violation:
         keys = [part for part in self.path if isinstance(part, str)]
         return f"`{keys[-1][:80]}`: " if keys else ""
 
-    def expected(self, expectation: str) -> str:
+    def format_mismatch(self, expectation: str) -> str:
         value = self.value
-        # A file that consists of one text may be a private key, specified by mistake.
+        # A file with a single text may be a private key that was specified by mistake.
         private = not self.path or "credentials" in self.path
         hidden = isinstance(value, ScalarNode) and not value.is_null and private
         return f"expected {expectation}, got {'text' if hidden else describe(value)}"
@@ -162,7 +153,7 @@ def _explain(violation: _Violation) -> Iterator[Finding]:
         case "dependentRequired":
             for key, needed in constraint.items():
                 for other in set(needed) - set(value) if key in value else ():
-                    yield value.key_at[key], f"`{key}` needs `{other}` beside it"
+                    yield value.key_at[key], f"`{key}` requires `{other}`"
         case "anyOf":
             yield from _explain_any(violation)
         case _:
@@ -170,7 +161,10 @@ def _explain(violation: _Violation) -> Iterator[Finding]:
 
 
 def _explain_any(violation: _Violation) -> Iterator[Finding]:
-    """Explain by the alternative whose type matches the value; otherwise name all of them."""
+    """Explain the violations of the alternative that has the type of the value.
+
+    If no alternative has this type, the finding lists all of them.
+    """
     branches: dict[str | int, list[ValidationError]] = {}
     for inner in violation.error.context or ():
         branches.setdefault(inner.relative_schema_path[0], []).append(inner)
@@ -180,14 +174,14 @@ def _explain_any(violation: _Violation) -> Iterator[Finding]:
             for inner in inners:
                 yield from _explain(_Violation.of(inner))
             return
-    yield violation.value.at, violation.label + violation.expected(violation.schema["title"])
+    yield violation.value.at, violation.label + violation.format_mismatch(violation.schema["title"])
 
 
 def _format_unknown_key(key: str, known: list[str]) -> str:
     if key.lower() in _SECRETS:
         return (
-            f"`{key}`: a secret has no place in this file; "
-            "name where it is with passwordFile or passwordEnv"
+            f"`{key}`: a secret is not allowed in this file; "
+            "specify where to read it with passwordFile or passwordEnv"
         )
     return f"unknown key `{key[:80]}`" + (
         suggest_word(key, known) or f"; known are {', '.join(f'`{name}`' for name in known)}"
@@ -199,12 +193,14 @@ def _format_mismatch(violation: _Violation) -> str:
     words = [constraint] if isinstance(constraint, str) else constraint
     match violation.keyword:
         case "type":
-            return violation.expected(violation.schema.get("title", _WORDS.get(words[0], words[0])))
+            return violation.format_mismatch(
+                violation.schema.get("title", _WORDS.get(words[0], words[0]))
+            )
         case "enum" | "const":
             close = suggest_word(value, words) if isinstance(value, ScalarNode) else ""
-            return violation.expected(" or ".join(f"`{word}`" for word in words)) + close
+            return violation.format_mismatch(" or ".join(f"`{word}`" for word in words)) + close
         case "pattern":
-            return violation.expected(violation.schema["title"])
+            return violation.format_mismatch(violation.schema["title"])
         case "oneOf":
             keys = [f"`{branch['required'][0]}`" for branch in constraint]
             return f"exactly one of {' and '.join(keys)} is needed"

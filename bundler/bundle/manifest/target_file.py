@@ -47,7 +47,7 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
 
     Raises:
         InvalidBundleManifestError: contains every mistake as ``path:line:column: text``.
-        LimitError: the file is too large or too deep, or expands to too much.
+        LimitError: the file is too large, is nested too deeply, or has too many values.
         NotFoundError: the file does not exist.
     """
     findings = Findings()
@@ -62,7 +62,7 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
             value.at, f"{target} is not a registry; credentials, tls and limits do not apply"
         )
     findings.raise_if_any()
-    assert target is not None  # noqa: S101 - else there is a finding
+    assert target is not None  # noqa: S101 - otherwise there is a finding
     names = get_member(value, "names")
     return TargetFile(
         target=target,
@@ -76,14 +76,14 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
 
 
 def _read_target(value: Value | None, context: YamlContext) -> ImportTarget | None:
-    """Parse the target; None if there is a finding. A local path is relative to the file."""
+    """Parse the target; None if it has a finding. A local path is relative to the file."""
     if not isinstance(value, ScalarNode):
         return None
     transport, _, path = value.partition(":")
     if transport in ("oci", "dir"):
         return parse_target(f"{transport}:{os.path.normpath(context.folder / path)}")
     if transport != "docker":
-        return None  # the schema validation has found it
+        return None  # the schema validation has reported it
     try:
         return parse_target(str(value))
     except InvalidReferenceError as error:

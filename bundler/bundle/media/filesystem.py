@@ -38,37 +38,37 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """The mounted file system that contains the directory of a bundle."""
+    """The mounted file system on which a bundle is stored."""
 
     mount_point: Path
     device: str
-    """The mounted device or share, as ``/dev/sdb1``; empty if unknown."""
+    """The mounted device or share, such as ``/dev/sdb1``; empty if unknown."""
     file_system: str
-    """The type, as ``vfat`` or ``ext4``; empty if unknown."""
+    """The type, such as ``vfat`` or ``ext4``; empty if unknown."""
     read_only: bool
     free: int
     """The bytes that an unprivileged user may still write."""
 
     @property
     def largest_file(self) -> int | None:
-        """The size in bytes of the largest possible file; None: no relevant limit."""
+        """The maximum size of a file in bytes; None: no relevant limit."""
         return MAX_FAT_FILE if self.file_system in _FAT else None
 
     @property
     def hard_links(self) -> bool:
-        """Whether a file can have several names."""
+        """Whether the file system supports hard links."""
         return self.file_system not in _NO_HARD_LINKS
 
     @property
     def removable(self) -> bool:
-        """Whether the medium seems to be a portable one."""
+        """Whether the medium is probably removable, judged by its file system and mount point."""
         return self.file_system in _PORTABLE or _find_media_root(self.mount_point) is not None
 
     @property
     def farewell(self) -> str:
-        """The last line of output of a command that wrote to the medium durably."""
+        """The last line of output of a command that wrote to the medium."""
         if not self.removable:
-            return f"all of it is on the disk mounted at {self.mount_point}"
+            return f"everything is stored on the disk mounted at {self.mount_point}"
         return f"the medium at {self.mount_point} may be unmounted now"
 
     def to_json(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
     try:
         read_only = bool(os.statvfs(existing).f_flag & os.ST_RDONLY)
     except OSError as error:
-        raise to_bundler_error(error, existing, "cannot look at its file system") from error
+        raise to_bundler_error(error, existing, "cannot inspect its file system") from error
     return Medium(
         mount_point=mount.point,
         device=mount.device,
@@ -107,18 +107,18 @@ def check_directory(
     parents: bool = False,
     on_system_disk: bool = False,
 ) -> None:
-    """Return if a bundle may be written to the directory ``bundle``.
+    """Check that a bundle may be written to the directory ``bundle``.
 
     Args:
         bundle: the directory, which need not exist.
         medium: the medium that contains it.
         stream: the name to propose for a directory below one that contains other files.
         parents: whether missing directories above it are created.
-        on_system_disk: whether an empty directory for mounts may be used without a mount.
+        on_system_disk: whether an empty mount point may be used although nothing is mounted on it.
 
     Raises:
-        MediumError: read-only, not a directory, contains other files, is in a directory that does
-            not exist, or seems to be a mount point on which nothing is mounted.
+        MediumError: the medium is read-only; or the directory is not a directory, contains other
+            files, has no parent directory, or seems to be a mount point without a mount.
     """
     existing = _find_nearest_existing(bundle)
     if not existing.is_dir():
@@ -147,11 +147,11 @@ def check_directory(
             hint="specify another directory, or request write permission",
         )
     if existing == bundle.absolute():
-        _refuse_foreign(bundle, bundle / stream)
+        _refuse_foreign(bundle, proposal=bundle / stream)
 
 
 def check_free_space(path: Path, medium: Medium, needed: int, largest: int) -> None:
-    """Return if ``medium`` can store ``needed`` more bytes, and one file of ``largest`` bytes.
+    """Check that ``medium`` can store ``needed`` more bytes, and a file of ``largest`` bytes.
 
     Raises:
         NoSpaceError: not enough bytes are free.
@@ -181,7 +181,10 @@ def _find_nearest_existing(path: Path) -> Path:
 
 
 def _find_mount(existing: Path, mountinfo: Path) -> _Mount:
-    """Return the last mount on the longest path above ``existing``, which hides earlier ones."""
+    """Return the mount that contains ``existing``: the longest mount point, the last mount on it.
+
+    A later mount on the same mount point hides the earlier ones.
+    """
     resolved = existing.resolve()
     above = {resolved, *resolved.parents}
     found = _Mount(Path("/"), "", "", read_only=False)
@@ -211,7 +214,7 @@ def _unescape(text: str) -> str:
 
 
 def _refuse_unmounted(existing: Path, medium: Medium) -> None:
-    """Refuse a mount point without a mount, since the bundle would fill the system disk."""
+    """Refuse a mount point without a mount, since the bundle would go to the system disk."""
     root = _find_media_root(existing.resolve())
     mounts_known = bool(medium.file_system)
     if root is None or not mounts_known or medium.mount_point.is_relative_to(root):
@@ -226,19 +229,19 @@ def _refuse_unmounted(existing: Path, medium: Medium) -> None:
 
 
 def _find_media_root(path: Path) -> Path | None:
-    """Return the directory for mounts that contains ``path``, if one does."""
+    """Return the media root that contains ``path``; None if there is none."""
     return next((root for root in MEDIA_ROOTS if path.is_relative_to(root)), None)
 
 
-def _refuse_foreign(bundle: Path, better: Path) -> None:
-    """Refuse a directory with files that no export created, which an export would remove."""
+def _refuse_foreign(bundle: Path, proposal: Path) -> None:
+    """Refuse a directory with files that no export created: an export lists or removes them."""
     names = _list_names(bundle)
     if not {layout.INVENTORY, layout.SUMS, layout.GUIDE}.isdisjoint(names):
         return
     if layout.INDEX in names and _is_foreign_layout(bundle):
         raise MediumError(
             f"{bundle}: contains an image layout that is not a bundle",
-            hint=f"specify a directory for the bundle alone, such as {better}",
+            hint=f"specify a directory for the bundle alone, such as {proposal}",
         )
     foreign = [name for name in names if not (name == STAGING or layout.may_be_left_over(name))]
     if layout.IMAGES in names:
@@ -247,7 +250,7 @@ def _refuse_foreign(bundle: Path, better: Path) -> None:
     if foreign:
         raise MediumError(
             f"{bundle}: contains other files: {shortlist(foreign)}",
-            hint=f"specify a directory for the bundle alone, such as {better}",
+            hint=f"specify a directory for the bundle alone, such as {proposal}",
         )
 
 

@@ -1,7 +1,7 @@
-"""Walk the manifests of a bundle, from the root of each image, through the files of the bundle.
+"""Find the files that each image of a bundle needs, by walking its graph on the medium.
 
-A manifest is parsed only if its bytes match its digest. A manifest that cannot be walked is
-recorded as a problem, and the walk continues with the others.
+A manifest is parsed only if its bytes match its digest. If a manifest cannot be read, the problem
+is recorded, and the walk continues with the other manifests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Children: TypeAlias = "tuple[tuple[Descriptor, Kind], ...]"
 
 MAX_DEPTH = 8
 MAX_PARTS = 500_000
-"""The limit for all images together; content that images share counts for each of them."""
+"""The limit for all images together; shared content counts once for each image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,10 @@ class TreeNode:
 
 @dataclass(frozen=True, slots=True)
 class ImageTree:
-    """A root and its content, each path once, parents before children."""
+    """A root and its content, each path once, parents before children.
+
+    Unlike ``copy.graph.Graph`` it contains paths, and manifests are not held in memory.
+    """
 
     root: Descriptor
     parts: tuple[TreeNode, ...]
@@ -57,7 +60,7 @@ class Contents:
 
     images: tuple[tuple[BundledImage, tuple[ImageTree, ...]], ...]
     problems: dict[str, BundlerError]
-    """The errors of manifests that cannot be walked, by path."""
+    """The errors of manifests that cannot be read, by path."""
 
 
 def walk(bundle: Path, bundle_format: Format, images: Iterable[BundledImage]) -> Contents:
@@ -124,7 +127,7 @@ class _Walker:
         return TreeNode(path, kind, descriptor, required=not stripped and not foreign)
 
     def _list_children(self, root: Descriptor, visit: Visit, *, sparse: bool) -> Children:
-        """Read a manifest; a problem is recorded, and nothing below it is walked."""
+        """Return the children of a manifest; none, if it cannot be read and a problem is added."""
         digest = visit.descriptor.digest
         if digest in self._children:
             return self._children[digest]
@@ -144,7 +147,7 @@ class _Walker:
 
 
 def read_children(bundle: Path, path: str, target: Descriptor) -> Children:
-    """Read the children of a manifest in the bundle; its subject is not one of them.
+    """Read the descriptors that a manifest in the bundle lists; its subject is not included.
 
     Raises:
         NotFoundError, MediumError, LimitError: it cannot be read.

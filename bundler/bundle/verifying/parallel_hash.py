@@ -1,7 +1,7 @@
 """Hash the files of a bundle in parallel, the largest first.
 
-A file with several names (hard links, as in format ``dir``) is read once and compared with the
-digests that each name requires.
+A file with several names (hard links, as in format ``dir``) is read once, and compared with the
+expected digests of each name.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ExpectedFile:
 
 @dataclass(frozen=True, slots=True)
 class HashJob:
-    """A file to read once, whatever the number of its names; ``size`` in bytes."""
+    """A file to read once, with all of its names; ``size`` in bytes."""
 
     size: int
     names: tuple[ExpectedFile, ...]
@@ -50,15 +50,15 @@ def create_jobs(
     expected: Mapping[str, tuple[Digest, ...]], found: Iterable[BundleFile]
 ) -> list[HashJob]:
     """Return a job for each file with a path in ``expected``, the largest first."""
-    together: dict[object, list[BundleFile]] = {}
+    names_of_file: dict[object, list[BundleFile]] = {}
     for entry in found:
         if entry.path in expected:
-            together.setdefault(entry.shared or entry.path, []).append(entry)
+            names_of_file.setdefault(entry.shared or entry.path, []).append(entry)
     grouped = [
         HashJob(
             entries[0].size, tuple(ExpectedFile(one.path, expected[one.path]) for one in entries)
         )
-        for entries in together.values()
+        for entries in names_of_file.values()
     ]
     return sorted(grouped, key=lambda content: -content.size)
 
@@ -73,19 +73,19 @@ def hash_all(
         work: the files to read.
         jobs: the number of files to read in parallel; None: one per core.
         cancellation: ends the run.
-        emit: receives the progress of each file, as of a blob.
+        emit: receives the progress of each file as blob events.
 
     Raises:
         CancelledError: ``cancellation`` was requested.
     """
     workers = jobs or len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers, thread_name_prefix="hash") as executor:
-        tasks = [partial(_check, bundle, content, cancellation, emit) for content in work]
+        tasks = [partial(_check_file, bundle, content, cancellation, emit) for content in work]
         faults = parallel.run_all(executor, tasks, cancellation)
     return {path: error for each in faults for path, error in each.items()}
 
 
-def _check(
+def _check_file(
     bundle: Path, content: HashJob, cancellation: Cancellation, emit: Emit
 ) -> dict[str, BundlerError]:
     label = content.names[0].digests[0].text
@@ -109,7 +109,7 @@ def _check(
 def _hash(
     bundle: Path, content: HashJob, cancellation: Cancellation, label: str, emit: Emit
 ) -> dict[str, str]:
-    """Return the digest of a file for each algorithm that one of its names requires."""
+    """Return the digest of a file for each algorithm of its expected digests."""
     algorithms = {digest.algorithm for name in content.names for digest in name.digests}
     hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
     with directory.open_file(bundle, content.names[0].path) as stream:

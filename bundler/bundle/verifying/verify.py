@@ -1,15 +1,15 @@
-"""Verify a bundle in its directory: is it complete and undamaged, and who signed it?
+"""Verify a bundle: is it complete and undamaged, and who signed it?
 
-Every file is read once and nothing is written. All problems are collected:
+Every file is read once, nothing is written, and all problems are collected. The steps are:
 
-1. the files in the directory, none of which is followed or opened;
-2. ``bundle.json``: its signatures, then its members;
-3. SHA256SUMS, whose digest is in ``bundle.json``;
-4. the manifests, from the root of each image: the files that an image needs;
-5. every listed file, hashed in parallel.
+1. Scan the directory, without following links or opening files.
+2. Verify the signatures of ``bundle.json``, then parse it.
+3. Compare SHA256SUMS with its digest in ``bundle.json``, then parse it.
+4. Walk the manifests of each image, and check that all files that it needs exist.
+5. Hash every listed file, in parallel.
 
 If ``bundle.json`` or SHA256SUMS is damaged, files are still compared with the digests in their
-names, so that the damaged files are found.
+names, so that damaged files are found.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from bundler.trust.keys import PublicKey
 
 _MAX_NAMED = 3
-_MAX_UNMEASURED = image_layout.MAX_INDEX  # index.json may be the largest one
+_MAX_UNMEASURED = image_layout.MAX_INDEX  # index.json is the largest file without a listed size
 
 _Listed = dict[str, Digest | None]
 """The expected sha256 of each file; None if only SHA256SUMS specifies it and it is damaged."""
@@ -82,16 +82,16 @@ class Verification:
     signers: tuple[PublicKey, ...]
     """The given keys that signed the bundle."""
     distrust: TrustError | None
-    """The reason why the bundle is not trusted: not authenticated, or expired; None: it is."""
+    """The reason why the bundle is not trusted: not authenticated, or expired; None if it is."""
     expired: bool
     files: int
     """The number of files that were hashed."""
     size: int
     """The number of bytes that were hashed; hard links of one file count once."""
     ignored: int
-    """The number of files that do not belong to the bundle, such as system files of a stick."""
+    """The number of files that do not belong to the bundle, such as those of operating systems."""
     unlisted: int
-    """The number of content files that are not listed; an interrupted renewal leaves them."""
+    """The number of content files that are not listed; an interrupted export leaves them."""
 
     @property
     def whole(self) -> bool:
@@ -99,10 +99,10 @@ class Verification:
         return not self.findings
 
     def check(self) -> None:
-        """Return if the bundle is undamaged and signed by a given key.
+        """Check that the bundle is undamaged, authenticated and not expired.
 
         Raises:
-            DamagedBundleError: it is damaged, whether it is signed or not.
+            DamagedBundleError: it is damaged, whether signed or not.
             TrustError: it is undamaged, but not authenticated, or expired.
         """
         if self.findings:
@@ -164,8 +164,8 @@ def verify(
         keys: the keys to trust; without a key, nothing can be authenticated.
         jobs: the number of files to hash in parallel; None: one per core.
         cancellation: ends the run.
-        emit: receives the progress of each file, as of a blob.
-        now: the time to compare with the expiry; None: the current time.
+        emit: receives the progress of each file as blob events.
+        now: the time to compare with the expiry date; None: the current time.
 
     Raises:
         NotFoundError: the directory does not exist.
@@ -209,24 +209,24 @@ def verify(
 
 @dataclass(slots=True)
 class _Check:
-    """The findings so far. Hashing threads do not use it; they return their errors."""
+    """The findings so far; not thread-safe, so hashing threads return their errors instead."""
 
     bundle: Path
     found: directory.DirectoryScan
     findings: dict[str, Finding] = field(default_factory=dict)
     images: dict[str, dict[str, None]] = field(default_factory=dict)
-    """The full names of the images that need a file, by path, in order."""
+    """The full names of the images that need each file, by path; the inner keys are ordered."""
     unlisted: int = 0
 
     def add(self, code: str, path: str, text: str) -> None:
-        """Add a finding; only the first one of a path is kept, since it explains the others."""
+        """Add a finding, unless the path has one already, which explains the others."""
         self.findings.setdefault(path, Finding(code, path, text))
 
     def compare_listed(self, listed: _Listed, known: Inventory | None) -> None:
         """Find files that are not listed, and listed files that do not exist.
 
-        Content that is not listed is no damage: it comes from a renewal that was interrupted before
-        its seal, and no image refers to it.
+        Unlisted content is counted, but is not damage: it comes from an export that was interrupted
+        before its seal, and no image of this bundle needs it.
         """
         other = directory.BLOBS if known is not None and known.format == "dir" else directory.IMAGES
         for path, entry in self.found.entries.items():
@@ -247,7 +247,7 @@ class _Check:
                 self.add("missing", path, "missing")
 
     def check_sizes(self, listed: _Listed) -> None:
-        """Find files whose size no manifest specifies, and that are larger than allowed."""
+        """Find files that are too large to hash, if no manifest specifies their size."""
         for path in listed:
             entry = self.found.entries.get(path)
             measured = path in self.images or directory.parse_digest(path) is not None
@@ -257,7 +257,7 @@ class _Check:
     def create_jobs(self, listed: _Listed) -> list[parallel_hash.HashJob]:
         """Return the files to hash: listed files that exist and have an expected digest.
 
-        A file that already has a finding is not read: it may have any size.
+        A file that already has a finding is not read, because it may have any size.
         """
         expected = {}
         for path, digest in listed.items():
@@ -321,7 +321,7 @@ def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
 
 
 def _check_images(check: _Check, known: Inventory) -> None:
-    """Walk every image: each file that it needs must exist, with the size in its manifest."""
+    """Check that each file that an image needs exists, with the size in its manifest."""
     walked = image_tree.walk(check.bundle, known.format, known.images)
     for image, trees in walked.images:
         for part in (part for tree in trees for part in tree.parts):
@@ -369,9 +369,8 @@ def _compare_index(check: _Check, known: Inventory) -> None:
     for entry in entries:
         name = image_layout.get_name(entry)
         if entry.digest != roots[name] if name in roots else entry.digest not in allowed:
-            text = (
-                f"{name or 'an entry without a name'} is {entry.digest}, which is not inventoried"
-            )
+            label = name or "an entry without a name"
+            text = f"{label} is {entry.digest}, which is not in {directory.INVENTORY}"
             check.add("index", directory.INDEX, text)
     named = {image_layout.get_name(entry) for entry in entries}
     for name in (name for name in roots if name not in named):
@@ -379,5 +378,5 @@ def _compare_index(check: _Check, known: Inventory) -> None:
 
 
 def _format_reason(error: BundlerError, bundle: Path, path: str) -> str:
-    """Return the message of an error without the path, with which a finding begins already."""
+    """Return the message of an error without the path, since the finding begins with the path."""
     return error.message_without(f"{bundle}/", f"{path}: ")

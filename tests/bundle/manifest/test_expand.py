@@ -277,7 +277,7 @@ def test_the_same_image_asked_for_twice_is_one(meant):
     [
         ("platforms: [linux/amd64]", "platforms and index"),
         ("referrers: none", "referrers"),
-        ("rename: x", "names inside"),
+        ("rename: x", "target names"),
     ],
 )
 def test_two_wishes_for_one_image_are_a_conflict_that_names_both(meant, more, word):

@@ -128,8 +128,8 @@ def test_all_tags_of_a_repository_are_announced_with_their_number(load):
     }
     wanted = expand(load(SYNC), lambda repository: tags[str(repository)], told.append)
     assert told == [
-        Notice("list.yaml:3: registry.example.com:5000/busybox: all tags are taken: 3 tags"),
-        Notice("list.yaml:8: registry.example.com:5000/alpine: all tags are taken: 1 tag"),
+        Notice("list.yaml:3: registry.example.com:5000/busybox: all tags are selected: 3 tags"),
+        Notice("list.yaml:8: registry.example.com:5000/alpine: all tags are selected: 1 tag"),
     ]
     assert [image.label.rpartition("/")[2] for image in wanted][-5:] == [
         "nginx:1.13.1",

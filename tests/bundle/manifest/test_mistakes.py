@@ -74,7 +74,7 @@ def test_a_key_named_by_mistake_is_not_shown(mistakes):
         ("images: [null]", "`images`: expected a reference, or a mapping with `ref` or `repo`"),
         ("images: [{platforms: all}]", "`images`: exactly one of `ref` and `repo` is needed"),
         ("images: [{ref: a:1, repo: b}]", "`images`: exactly one of `ref` and `repo` is needed"),
-        ("images: [{repo: quay.io/a/b}]", "m.yaml:1:11: `repo` needs `select` beside it"),
+        ("images: [{repo: quay.io/a/b}]", "m.yaml:1:11: `repo` requires `select`"),
         ("images: [{repo: quay.io/a/b, select: {}}]", "at least one of `tags`, `semver`"),
         ("images: [{repo: 'a:1', select: {tags: [x]}}]", "expected a repository without tag"),
         ("images: [{repo: 'oci:a', select: {tags: [x]}}]", "expected a repository without tag"),
@@ -106,7 +106,7 @@ def test_a_key_named_by_mistake_is_not_shown(mistakes):
         ("images: ['https://quay.io/a/b:1']", "write the plain name, quay.io/a/b:1"),
         ("images: ['docker-daemon:a:1']", "docker-daemon: is not supported"),
         ("images: ['containers-storage:a:1']", "containers-storage: is not supported"),
-        ("images: ['oci:']", "after oci: comes a path"),
+        ("images: ['oci:']", "expected a path after oci:"),
         (f"images: [a:1]\nexclude: {{images: ['{'x' * 513}']}}", "longer than 512 characters"),
         ("images: [a:1]\nexclude: {images: ['[[a]']}\nx: y", "unknown key `x`"),
         ("images: [a:1]\nrename: [{match: x}]", "m.yaml:2:10: `rename`: `to` is missing"),
@@ -128,7 +128,7 @@ def test_a_key_named_by_mistake_is_not_shown(mistakes):
         ("images: [a:1]\nregistries: {h: {tls: {caFile: nope}}}", "2:32: nope: no such file"),
         (
             "images: [a:1]\nregistries: {h: {tls: {clientCert: m.yaml}}}",
-            "`clientCert` needs `clientKey` beside it",
+            "`clientCert` requires `clientKey`",
         ),
         ("images: [a:1]\nregistries: {h: {limits: {parallel: 65}}}", "expected at most 64"),
         (

@@ -73,7 +73,7 @@ def test_a_folder_lies_beside_the_file(load, tmp_path):
         ("target: oci:a\nkeephost: true", "unknown key `keephost`; did you mean `keepHost`?"),
         (
             "target: docker://h\ncredentials: {usernameEnv: U, password: hunter2}",
-            "`password`: a secret has no place in this file",
+            "`password`: a secret is not allowed in this file",
         ),
     ],
 )

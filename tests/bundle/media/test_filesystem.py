@@ -58,7 +58,7 @@ def test_a_file_system_is_known_by_its_type(mounted, file_system, largest, hard_
     assert found.free > 0
     assert found.device == "/dev/sdb1"
     unmount = f"the medium at {stick} may be unmounted now"
-    stays = f"all of it is on the disk mounted at {stick}"
+    stays = f"everything is stored on the disk mounted at {stick}"
     assert found.farewell == (unmount if removable else stays)
 
 

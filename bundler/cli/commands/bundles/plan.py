@@ -56,5 +56,5 @@ def plan(
         options = run.open_options(source.manifest.registries)
         request = source.create_export_request(options, run.emit, destination, kind)
         engine = run.engine_options(keep_going=keep_going)
-        numbers = estimate(request, engine, compare=destination is not None)
+        numbers = estimate(request, engine, check_medium=destination is not None)
     reports.print_estimate(numbers, as_json=as_json)

@@ -18,6 +18,7 @@ from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.target import parse_target
 from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides
+from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
 from bundler.copy.platform_selection import Selection
@@ -41,6 +42,7 @@ from bundler.ports import OpenOptions
 from bundler.transports.oci_layout.transport import LayoutSource
 from bundler.trust import keys
 from tests.fakes import images
+from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,7 +136,7 @@ def snapshot(directory):
 
 
 @pytest.mark.parametrize("kind", ["oci", "dir"])
-def test_what_is_exported_verifies_and_imports_with_the_same_digests(place, kind):
+def test_exported_bundle_verifies_and_imports_with_the_same_digests(place, kind):
     place.export(kind=kind)
     verify(place.bundle, [KEY.public]).check()
     report = place.import_(f"oci:{place.path / 'inside'}")
@@ -144,7 +146,7 @@ def test_what_is_exported_verifies_and_imports_with_the_same_digests(place, kind
     assert {result.action for result in report.images} == {"new"}
 
 
-def test_signatures_and_sboms_arrive_with_their_image(place):
+def test_signatures_and_sboms_are_imported_with_their_image(place):
     report = place.export(place.wanted())
     referrers = {item.tag: item for item in report.inventory.images[0].referrers}
     assert len(referrers) == 2
@@ -153,7 +155,7 @@ def test_signatures_and_sboms_arrive_with_their_image(place):
     assert names_in(place.path / "inside")[f"team/app:{tag}"] == place.images[tag].digest
 
 
-def test_each_blob_lies_in_the_bundle_once(place):
+def test_each_blob_is_stored_once(place):
     place.export()
     every = {blob.digest for one in place.images.values() for blob in one.all_blobs()}
     stored = {f"sha256:{path.name}" for path in (place.bundle / "blobs/sha256").iterdir()}
@@ -162,7 +164,7 @@ def test_each_blob_lies_in_the_bundle_once(place):
     }
 
 
-def test_nothing_changed_touches_nothing(place):
+def test_export_without_changes_writes_nothing(place):
     first = place.export()
     before = snapshot(place.bundle)
     second = place.export()
@@ -171,7 +173,7 @@ def test_nothing_changed_touches_nothing(place):
     assert snapshot(place.bundle) == before
 
 
-def test_a_changed_wish_drops_what_is_no_longer_wanted(place):
+def test_renewal_removes_images_that_are_no_longer_requested(place):
     first = place.export()
     second = place.export(place.wanted())
     assert second.changed
@@ -183,7 +185,7 @@ def test_a_changed_wish_drops_what_is_no_longer_wanted(place):
     verify(place.bundle, [KEY.public]).check()
 
 
-def test_a_damaged_bundle_is_mended_by_exporting_again(place):
+def test_export_repairs_a_damaged_bundle(place):
     place.export()
     blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
     data = bytearray(blob.read_bytes())
@@ -194,7 +196,7 @@ def test_a_damaged_bundle_is_mended_by_exporting_again(place):
     verify(place.bundle, [KEY.public]).check()
 
 
-def test_one_platform_of_an_index_is_recorded_with_what_it_replaces(place):
+def test_single_platform_is_recorded_with_the_index_it_replaces(place):
     wanted = place.wanted(MULTI, "multi", selection=Selection((Platform("linux", "arm64"),)))
     image = place.export(wanted).inventory.images[0]
     assert image.replaces is not None
@@ -203,27 +205,27 @@ def test_one_platform_of_an_index_is_recorded_with_what_it_replaces(place):
     assert image.index is None
 
 
-def test_an_incomplete_bundle_says_so_and_holds_the_rest(place):
+def test_incomplete_bundle_contains_the_other_images(place):
     report = place.export(place.wanted(), place.wanted(MULTI, "gone"), keep_going=True)
     assert list(report.missing) == [MULTI]
     assert not report.inventory.complete
     assert [str(image.reference) for image in report.inventory.images] == [APP]
 
 
-def test_what_is_missing_is_named_once(place):
+def test_missing_image_is_reported_once(place):
     report = place.export(place.wanted(), place.wanted(MULTI, "gone"), keep_going=True)
     with pytest.raises(PartialError) as caught:
         report.check()
     assert str(caught.value).count(MULTI) == 1
 
 
-def test_a_missing_image_ends_an_export_before_anything_is_written(place):
+def test_missing_image_ends_the_export_before_the_first_write(place):
     with pytest.raises(NotFoundError, match="gone"):
         place.export(place.wanted(), place.wanted(MULTI, "gone"))
     assert not place.bundle.exists()
 
 
-def test_an_unsigned_bundle_is_refused_unless_it_is_allowed(place):
+def test_import_refuses_unsigned_bundle_unless_allowed(place):
     place.export(signed=False)
     target = f"oci:{place.path / 'inside'}"
     with pytest.raises(UnauthenticatedError, match="not signed"):
@@ -232,7 +234,7 @@ def test_an_unsigned_bundle_is_refused_unless_it_is_allowed(place):
     place.import_(target, allow_unsigned=True)
 
 
-def test_a_bad_signature_is_never_allowed(place):
+def test_import_refuses_bad_signature_even_if_unsigned_is_allowed(place):
     place.export()
     raw = bytearray((place.bundle / "bundle.json").read_bytes())
     raw[-3:-3] = b" "
@@ -241,20 +243,20 @@ def test_a_bad_signature_is_never_allowed(place):
         place.import_(f"oci:{place.path / 'inside'}", allow_unsigned=True)
 
 
-def test_another_key_is_not_enough(place):
+def test_import_refuses_bundle_signed_by_another_key(place):
     place.export()
     with pytest.raises(UnauthenticatedError, match="not by a given key"):
         place.import_(f"oci:{place.path / 'inside'}", trusted=[keys.generate_key().public])
 
 
-def test_an_expired_bundle_is_refused_unless_it_is_allowed(place):
+def test_import_refuses_expired_bundle_unless_allowed(place):
     place.export(expires=timedelta(seconds=-1))
     with pytest.raises(ExpiredError):
         place.import_(f"oci:{place.path / 'inside'}")
     place.import_(f"oci:{place.path / 'inside'}", allow_expired=True)
 
 
-def test_a_missing_blob_stops_an_import_before_the_first_push(place):
+def test_missing_blob_ends_the_import_before_the_first_push(place):
     place.export()
     blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
     blob.unlink()
@@ -263,7 +265,7 @@ def test_a_missing_blob_stops_an_import_before_the_first_push(place):
     assert not (place.path / "inside").exists()
 
 
-def test_a_flipped_bit_is_found_while_importing_and_nothing_gets_a_name(place):
+def test_import_of_damaged_blob_publishes_no_name(place):
     place.export()
     blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
     data = bytearray(blob.read_bytes())
@@ -274,7 +276,7 @@ def test_a_flipped_bit_is_found_while_importing_and_nothing_gets_a_name(place):
     assert not (place.path / "inside/index.json").exists()
 
 
-def test_a_flipped_bit_is_found_though_the_target_has_the_blob(place):
+def test_import_finds_damaged_blob_that_the_target_has(place):
     place.export()
     place.import_(f"oci:{place.path / 'inside'}")
     blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
@@ -285,7 +287,7 @@ def test_a_flipped_bit_is_found_though_the_target_has_the_blob(place):
         place.import_(f"oci:{place.path / 'inside'}")
 
 
-def test_a_name_that_holds_something_else_is_a_conflict(place):
+def test_target_name_with_another_digest_is_a_conflict(place):
     place.export()
     target = f"oci:{place.path / 'inside'}"
     place.import_(target)
@@ -299,7 +301,7 @@ def test_a_name_that_holds_something_else_is_a_conflict(place):
     assert names_in(place.path / "inside")["team/app:1"] == place.images["multi"].digest
 
 
-def test_importing_again_leaves_names_alone(place):
+def test_second_import_leaves_names_unchanged(place):
     place.export()
     target = f"oci:{place.path / 'inside'}"
     place.import_(target)
@@ -309,7 +311,7 @@ def test_importing_again_leaves_names_alone(place):
     assert snapshot(place.path / "inside") == before
 
 
-def test_a_dry_run_shows_what_would_be_a_conflict(place):
+def test_dry_run_reports_conflicts(place):
     place.export()
     target = f"oci:{place.path / 'inside'}"
     place.import_(target)
@@ -318,14 +320,14 @@ def test_a_dry_run_shows_what_would_be_a_conflict(place):
     assert [result.action for result in report.images] == ["conflict", "same"]
 
 
-def test_a_directory_without_a_finished_bundle_is_called_that(place):
+def test_import_refuses_directory_without_complete_bundle(place):
     place.export()
     (place.bundle / "bundle.json").unlink()
     with pytest.raises(NotFoundError, match="no complete bundle"):
         place.import_(f"oci:{place.path / 'inside'}")
 
 
-def test_a_damaged_blob_is_followed_by_the_way_to_find_all_of_them(place):
+def test_error_of_damaged_blob_hints_at_verify(place):
     place.export()
     layer = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
     layer.write_bytes(b"\0" * layer.stat().st_size)
@@ -334,34 +336,34 @@ def test_a_damaged_blob_is_followed_by_the_way_to_find_all_of_them(place):
     assert f"airbundle verify {place.bundle}" in caught.value.hint
 
 
-def test_a_dry_run_writes_nothing(place):
+def test_dry_run_writes_nothing(place):
     place.export()
     report = place.import_(f"oci:{place.path / 'inside'}", dry_run=True)
     assert not (place.path / "inside").exists()
     assert report.plan.size("push") > 0
 
 
-def test_only_some_images_are_imported(place):
+def test_import_with_only_imports_matching_images(place):
     place.export()
     place.import_(f"oci:{place.path / 'inside'}", only=(re.compile("multi"),))
     assert list(names_in(place.path / "inside")) == ["library/multi:2"]
 
 
-def test_a_tree_of_dir_images_has_each_at_its_name(place):
+def test_import_to_dir_stores_each_image_at_its_name(place):
     place.export()
     place.import_(f"dir:{place.path / 'tree'}", names=NameMapping(default="host-path"))
     manifest = place.path / "tree/docker.io/library/multi/2/manifest.json"
     assert manifest.read_bytes() == place.images["multi"].root.data
 
 
-def test_a_receipt_names_what_was_done(place):
+def test_receipt_lists_images_and_actions(place):
     place.export()
     value = place.import_(f"oci:{place.path / 'inside'}").to_json()
     assert json.loads(json.dumps(value))["signedBy"] == [KEY.public.id]
     assert {line["reference"] for line in value["images"]} == {APP, MULTI}
 
 
-def test_a_symlink_for_a_blob_is_refused(place):
+def test_symbolic_link_in_place_of_a_blob_is_refused(place):
     place.export()
     blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
     elsewhere = place.path / "elsewhere"
@@ -371,27 +373,27 @@ def test_a_symlink_for_a_blob_is_refused(place):
         place.import_(f"oci:{place.path / 'inside'}")
 
 
-def test_a_bundle_signed_later_verifies(place):
+def test_bundle_that_is_signed_later_verifies(place):
     place.export(signed=False)
     signatures.sign_bundle(place.bundle, [KEY])
     verify(place.bundle, [KEY.public]).check()
 
 
-def test_a_registry_without_a_port_or_a_dot_is_no_target(place):
+def test_registry_without_port_or_dot_is_not_a_target(place):
     """Docker's grammar would read it as a path at Docker Hub."""
     place.export()
     with pytest.raises(InvalidReferenceError, match="is not a registry"):
         place.import_("docker://registry/prefix")
 
 
-def test_an_inventory_is_authenticated_before_it_is_parsed(place):
+def test_import_authenticates_inventory_before_parsing(place):
     place.export()
     (place.bundle / "bundle.json").write_bytes(b"not JSON at all")
     with pytest.raises(InvalidSignatureError):
         place.import_(f"oci:{place.path / 'inside'}")
 
 
-def test_what_is_about_the_whole_index_is_said_to_be_left_behind(place):
+def test_export_reports_referrers_of_the_replaced_index(place):
     multi = place.images["multi"]
     tag, signature = images.cosign_signature(multi)
     place.layout = images.write_layout(place.path / "second", {"multi": multi, tag: signature})
@@ -399,7 +401,7 @@ def test_what_is_about_the_whole_index_is_said_to_be_left_behind(place):
     assert place.export(wanted).left_behind == [(MULTI, tag)]
 
 
-def test_a_bundle_is_not_replaced_by_one_of_another_stream_or_format(place):
+def test_export_refuses_bundle_of_another_stream_or_format(place):
     place.export()
     before = snapshot(place.bundle)
     with pytest.raises(ConflictError, match="format oci, not dir"):
@@ -418,18 +420,41 @@ def test_export_refuses_duplicate_blobs_in_format_oci(place):
     assert place.export(kind="dir").changed
 
 
+@pytest.mark.parametrize("prefix", ["mirror", "plant/mirror"])
+def test_import_to_registry_pushes_below_prefix(place, prefix):
+    """Referrers are pushed to the repository of their image."""
+    place.export()
+    app, multi = f"{prefix}/team/app", f"{prefix}/library/multi"
+    with FakeRegistry() as registry:
+        overrides = {registry.host: RegistryOverride(plain_http=True)}
+        place.options = replace(place.options, overrides=overrides)
+        report = place.import_(f"docker://{registry.host}/{prefix}")
+        repositories = registry.repositories
+    assert {result.name for result in report.images} == {
+        f"{registry.host}/{app}:1",
+        f"{registry.host}/{multi}:2",
+    }
+    written = {name for name, stored in repositories.items() if stored.blobs or stored.manifests}
+    assert written == {app, multi}
+    assert repositories[app].tags["1"] == place.images["app"].digest
+    assert repositories[multi].tags["2"] == place.images["multi"].digest
+    tag = next(name for name in place.images if name.startswith("sha256-"))
+    assert repositories[app].tags[tag] == place.images[tag].digest
+    assert place.images["sbom"].digest in repositories[app].manifests
+
+
 @pytest.mark.parametrize("kind", ["oci", "dir"])
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a_bundle_is_no_place_to_import_into(place, kind, dry_run):
+def test_import_refuses_a_bundle_as_target(place, kind, dry_run):
     """Not even the one that is imported: its index.json would be another."""
     place.export()
     before = snapshot(place.bundle)
-    with pytest.raises(UsageError, match="is a bundle"):
+    with pytest.raises(UsageError, match="contains a bundle"):
         place.import_(f"{kind}:{place.bundle}", dry_run=dry_run)
     assert snapshot(place.bundle) == before
 
 
-def test_a_signature_that_the_target_holds_is_not_replaced_unasked(place):
+def test_signature_at_the_target_is_not_replaced_unless_allowed(place):
     """Those inside may have signed the image themselves, under the very same tag."""
     place.export(place.wanted())
     target = f"oci:{place.path / 'inside'}"

@@ -32,14 +32,14 @@ def test_sizes_count_each_blob_once(tmp_path: Path, form: str):
         assert sizes.blobs == len(own)
 
 
-def test_it_tells_who_seems_to_have_signed(tmp_path: Path):
+def test_listing_contains_key_ids_of_signatures(tmp_path: Path):
     key = keys.generate_key()
     listing = list_bundle(bundles.write(tmp_path / "b", keys=(key,)))
     assert listing.signatures == (key.public.id[:16],)
     assert listing.to_json()["images"][1]["platforms"] == ["linux/amd64", "linux/arm64"]
 
 
-def test_a_bundle_without_a_manifest_cannot_be_listed(tmp_path: Path):
+def test_bundle_with_missing_manifest_cannot_be_listed(tmp_path: Path):
     named = bundles.sample()
     bundle = bundles.write(tmp_path / "b", named)
     path = f"blobs/sha256/{named[NGINX].digest.removeprefix('sha256:')}"
@@ -48,7 +48,7 @@ def test_a_bundle_without_a_manifest_cannot_be_listed(tmp_path: Path):
         list_bundle(bundle)
 
 
-def test_what_is_no_bundle_cannot_be_listed(tmp_path: Path):
+def test_directory_without_bundle_cannot_be_listed(tmp_path: Path):
     for directory in (tmp_path, tmp_path / "absent"):
         with pytest.raises(NotFoundError):
             list_bundle(directory)

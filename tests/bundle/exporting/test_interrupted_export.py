@@ -200,7 +200,7 @@ def interruptions(
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "full"])
-def test_the_former_bundle_verifies_until_sealing_begins(site, on_disk, kind, killed):
+def test_former_bundle_verifies_until_the_seal_is_written(site, on_disk, kind, killed):
     former = site.export("kept", "old", kind=kind).inventory.serial
     saved = site.save()
     expected: set[str] | None = None
@@ -225,7 +225,7 @@ def test_the_former_bundle_verifies_until_sealing_begins(site, on_disk, kind, ki
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_the_sealing_phase_does_not_grow_with_the_content(site, on_disk, kind):
+def test_number_of_sealing_steps_does_not_depend_on_content(site, on_disk, kind):
     """Between the first replaced file and the last signature, no blob is written or removed."""
     site.export("kept", "old", kind=kind)
     disk = Disk()
@@ -236,7 +236,7 @@ def test_the_sealing_phase_does_not_grow_with_the_content(site, on_disk, kind):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_an_interrupted_first_export_is_no_bundle_and_is_completed(site, on_disk, kind):
+def test_interrupted_first_export_is_completed_by_the_next(site, on_disk, kind):
     def begin() -> None:
         site.export("kept", "new", kind=kind)
 
@@ -248,7 +248,7 @@ def test_an_interrupted_first_export_is_no_bundle_and_is_completed(site, on_disk
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_blobs_that_were_fetched_are_kept_and_hashed_again(site, on_disk, kind):
+def test_next_export_hashes_and_keeps_existing_blobs(site, on_disk, kind):
     """Of two that an interrupted renewal fetched, the damaged one alone is fetched anew."""
     site.export("kept", kind=kind)
     whole = Disk()
@@ -272,7 +272,7 @@ def test_blobs_that_were_fetched_are_kept_and_hashed_again(site, on_disk, kind):
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_leftovers_of_an_interrupted_renewal_are_noted_and_pruned(site, on_disk, kind):
+def test_unlisted_content_of_an_interrupted_export_is_pruned(site, on_disk, kind):
     """They stay beside the former bundle until a run ends, also one that changes nothing else."""
     former = site.export("kept", "old", kind=kind)
     before = site.files()
@@ -293,7 +293,7 @@ def test_leftovers_of_an_interrupted_renewal_are_noted_and_pruned(site, on_disk,
     assert site.files() == before
 
 
-def test_signatures_by_former_signers_do_not_outlive_the_renewal(site):
+def test_renewal_removes_signatures_by_other_keys(site):
     site.export("kept", signed_by=(KEY, OTHER))
     site.export("kept", "new")
     assert [name for name in site.files() if name.endswith(".sig")] == [
@@ -301,7 +301,7 @@ def test_signatures_by_former_signers_do_not_outlive_the_renewal(site):
     ]
 
 
-def test_a_renewal_of_which_nothing_arrives_leaves_the_former_bundle(site):
+def test_failed_renewal_leaves_the_former_bundle_unchanged(site):
     """With --keep-going too: an empty bundle does not replace one with images."""
     former = site.export("kept").inventory.serial
     for blob in site.images["new"].blobs[1:]:

@@ -25,7 +25,7 @@ PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 
 
 @given(st.dictionaries(PATHS, DIGESTS))
-def test_what_is_written_reads_as_the_same(listed):
+def test_written_bytes_parse_to_an_equal_value(listed):
     assert checksums.parse(checksums.render(listed)) == listed
 
 
@@ -34,7 +34,7 @@ def test_lines_are_sorted_by_path():
     assert [line.split()[1] for line in lines] == ["a-b", "a/c", "b"]
 
 
-def test_sha256sum_accepts_what_is_written(tmp_path: Path):
+def test_sha256sum_accepts_written_checksums(tmp_path: Path):
     bundles.images.write_layout(tmp_path, bundles.sample())
     paths = [str(path.relative_to(tmp_path)) for path in bundles.find_files(tmp_path)]
     raw, described = checksums.create(tmp_path, paths, {"VERIFY.txt": b"text"})
@@ -44,7 +44,7 @@ def test_sha256sum_accepts_what_is_written(tmp_path: Path):
     assert described == checksums.describe(raw, len(paths) + 1)
 
 
-def test_a_blob_named_after_its_digest_is_not_read_again(tmp_path: Path):
+def test_blob_named_after_its_digest_is_not_read_again(tmp_path: Path):
     path = f"blobs/sha256/{A.hex}"
     raw, _ = checksums.create(tmp_path, [path], {})
     assert checksums.parse(raw) == {path: A}
@@ -52,7 +52,7 @@ def test_a_blob_named_after_its_digest_is_not_read_again(tmp_path: Path):
         checksums.create(tmp_path, ["index.json"], {})
 
 
-def test_a_blob_named_after_its_sha512_is_hashed(tmp_path: Path):
+def test_blob_named_after_its_sha512_is_hashed(tmp_path: Path):
     named = Digest.of(b"a", "sha512")
     path = f"blobs/sha512/{named.hex}"
     (tmp_path / "blobs/sha512").mkdir(parents=True)
@@ -85,7 +85,7 @@ def test_a_blob_named_after_its_sha512_is_hashed(tmp_path: Path):
         "bundle.json.0123456789abcdef.sig",
     ],
 )
-def test_a_path_that_may_not_be_listed_is_refused(path):
+def test_path_that_must_not_be_listed_is_refused(path):
     with pytest.raises(MalformedError):
         checksums.render({path: A})
     with pytest.raises(MalformedError):
@@ -108,17 +108,17 @@ def test_a_path_that_may_not_be_listed_is_refused(path):
         f"\n{A.hex}  a\n",
     ],
 )
-def test_a_line_of_another_form_is_refused(raw):
+def test_malformed_checksum_file_is_refused(raw):
     with pytest.raises(MalformedError):
         checksums.parse(raw.encode())
 
 
-def test_a_file_that_is_too_large_is_refused():
+def test_checksum_file_that_is_too_large_is_refused():
     with pytest.raises(LimitError):
         checksums.parse(b"x" * (checksums.MAX_SUMS + 1))
 
 
 @given(st.binary(max_size=300))
-def test_nothing_from_outside_raises_anything_else(raw):
+def test_hostile_input_raises_only_documented_errors(raw):
     with contextlib.suppress(MalformedError):
         checksums.parse(raw)

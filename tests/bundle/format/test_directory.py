@@ -18,7 +18,7 @@ A, LONG = Digest.of(b"a"), Digest.of(b"a", "sha512")
 
 
 @pytest.mark.parametrize("digest", [A, LONG])
-def test_a_files_path_tells_its_digest(digest: Digest):
+def test_path_of_content_contains_its_digest(digest: Digest):
     root = Digest.of(b"root")
     assert directory.parse_digest(directory.find_blob_path(digest)) == digest
     for manifest in (False, True):
@@ -41,12 +41,12 @@ def test_a_files_path_tells_its_digest(digest: Digest):
         "images/x/manifest.json",
     ],
 )
-def test_other_paths_tell_none(path: str):
+def test_other_path_contains_no_digest(path: str):
     assert directory.parse_digest(path) is None
 
 
 @given(st.text(max_size=40))
-def test_whatever_is_a_path_stays_below_and_has_one_spelling(text: str):
+def test_valid_path_is_below_the_bundle_and_normal(text: str):
     if directory.is_path(text):
         assert text.isascii()
         assert os.path.normpath(text) == text
@@ -54,14 +54,14 @@ def test_whatever_is_a_path_stays_below_and_has_one_spelling(text: str):
         assert not set(text) & set(':\\*?"<>| \0')
 
 
-def test_a_signature_is_named_after_its_key():
+def test_signature_file_is_named_after_its_key():
     name = directory.format_signature_name(A.hex)
     assert name == f"bundle.json.{A.hex[:16]}.sig"
     assert directory.parse_signature_name(name) == A.hex[:16]
     assert directory.parse_signature_name("bundle.json") is None
 
 
-def test_what_is_found_is_neither_followed_nor_opened(tmp_path: Path):
+def test_scan_follows_no_link_and_opens_no_file(tmp_path: Path):
     (tmp_path / "blobs/sha256").mkdir(parents=True)
     (tmp_path / "blobs/sha256/x").write_bytes(b"123")
     (tmp_path / "index.json").symlink_to("/etc/passwd")
@@ -79,7 +79,7 @@ def test_what_is_found_is_neither_followed_nor_opened(tmp_path: Path):
     assert found.ignored == 1
 
 
-def test_a_path_that_leaves_the_bundle_is_refused_before_it_is_opened(tmp_path: Path):
+def test_path_outside_the_bundle_is_refused(tmp_path: Path):
     (tmp_path / "secret").write_text("x")
     bundle = tmp_path / "b"
     bundle.mkdir()
@@ -88,7 +88,7 @@ def test_a_path_that_leaves_the_bundle_is_refused_before_it_is_opened(tmp_path: 
             directory.read_file(bundle, path, 100)
 
 
-def test_a_file_is_read_up_to_its_limit(tmp_path: Path):
+def test_read_file_enforces_its_limit(tmp_path: Path):
     (tmp_path / "index.json").write_bytes(b"x" * 10)
     assert directory.read_file(tmp_path, "index.json", 10) == b"x" * 10
     with pytest.raises(LimitError):
@@ -97,7 +97,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path: Path):
         directory.read_file(tmp_path, "oci-layout", 9)
 
 
-def test_signatures_alone_are_removed(tmp_path: Path):
+def test_remove_signatures_keeps_other_files(tmp_path: Path):
     kept = ["SHA256SUMS", "index.json", "bundle.json", "bundle.json.backup"]
     for name in (*kept, directory.format_signature_name(A.hex)):
         (tmp_path / name).write_bytes(b"x")
@@ -123,11 +123,11 @@ def test_signatures_alone_are_removed(tmp_path: Path):
         (".airbundle-0011.part", False),
     ],
 )
-def test_content_is_known_by_its_path(path: str, expected: bool):
+def test_content_is_recognised_by_its_path(path: str, expected: bool):
     assert directory.is_content(path) is expected
 
 
-def test_removing_files_removes_empty_directories_and_no_others(tmp_path: Path):
+def test_remove_files_removes_only_empty_directories(tmp_path: Path):
     for path in ("images/a/version", "images/b/version", "images/b/note", "blobs/sha512/c"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()

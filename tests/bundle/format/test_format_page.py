@@ -25,12 +25,12 @@ SCHEMA = json.loads((resources.files("bundler") / "schemas/inventory.schema.json
         *(SCHEMA["$defs"][name]["properties"] for name in ("image", "referrer")),
     ],
 )
-def test_every_member_is_explained(members):
+def test_format_page_describes_every_member(members):
     for name in members:
         assert f"`{name}`" in PAGE
 
 
-def test_every_finding_is_explained():
+def test_format_page_describes_every_finding():
     source = Path(verify.__file__).read_text()
     codes = set(re.findall(r'check\.add\("([a-z]+)"|self\.add\("([a-z]+)"', source))
     for code in {one or other for one, other in codes}:
@@ -51,5 +51,5 @@ def test_every_finding_is_explained():
         f"r ≤ {encrypted_key._MAX_R}, p ≤ {encrypted_key._MAX_P}",
     ],
 )
-def test_every_limit_is_the_one_that_is_kept(text: str):
+def test_format_page_states_the_enforced_limits(text: str):
     assert text in PAGE

@@ -71,12 +71,12 @@ def image_changed(**members):
 
 
 @pytest.mark.parametrize("whole", [FULL, PLAIN], ids=["full", "plain"])
-def test_what_is_written_reads_as_the_same(whole):
+def test_written_bytes_parse_to_an_equal_value(whole):
     assert inventory.parse(whole.to_bytes()) == whole
 
 
 @pytest.mark.parametrize("whole", [FULL, PLAIN], ids=["full", "plain"])
-def test_what_is_written_fits_the_published_schema(whole):
+def test_written_inventory_matches_the_schema(whole):
     schema = json.loads((resources.files("bundler") / "schemas/inventory.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.Draft202012Validator(schema).validate(json.loads(whole.to_bytes()))
@@ -90,7 +90,7 @@ def test_equal_inventories_have_equal_bytes_in_canonical_form():
     assert raw.isascii()
 
 
-def test_members_that_are_not_known_are_ignored():
+def test_unknown_members_are_ignored():
     assert inventory.parse(changed(comment="hello", parity={"k": 3})) == FULL
 
 
@@ -122,7 +122,7 @@ def test_reserved_member_in_other_letter_case_is_refused(member):
 
 
 @pytest.mark.parametrize("version", ["airbundle/bundle/v2", "airbundle/bundle/v1.1"])
-def test_a_newer_format_is_refused_as_such(version):
+def test_newer_format_is_unsupported(version):
     with pytest.raises(UnsupportedError, match=version):
         inventory.parse(changed(_type=version))
 
@@ -163,18 +163,18 @@ def test_a_newer_format_is_refused_as_such(version):
         (FULL.to_bytes().replace(b'"serial"', b'"serial":1,"serial"', 1), "duplicate"),
     ],
 )
-def test_what_is_wrong_is_refused_with_its_member(raw, named):
+def test_invalid_member_is_refused_by_name(raw, named):
     with pytest.raises(MalformedError, match=named):
         inventory.parse(raw)
 
 
-def test_a_document_that_is_too_large_is_refused_unparsed():
+def test_inventory_that_is_too_large_is_not_parsed():
     with pytest.raises(LimitError):
         inventory.parse(b"{" + b" " * inventory.MAX_INVENTORY)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_nothing_from_outside_raises_anything_else(raw):
+def test_hostile_input_raises_only_documented_errors(raw):
     with pytest.raises((MalformedError, LimitError)):
         inventory.parse(raw)
 
@@ -187,7 +187,7 @@ def test_nothing_from_outside_raises_anything_else(raw):
     ),
     st.sampled_from([*json.loads(FULL.to_bytes()), "images.0"]),
 )
-def test_any_member_of_any_form_is_read_or_refused(value, member):
+def test_member_with_any_value_is_read_or_refused(value, member):
     document = json.loads(FULL.to_bytes())
     if member == "images.0":
         document["images"][0] = value
@@ -197,7 +197,7 @@ def test_any_member_of_any_form_is_read_or_refused(value, member):
         inventory.parse(json.dumps(document).encode())
 
 
-def test_a_serial_is_the_time_and_always_larger_than_the_former():
+def test_serial_is_the_time_but_larger_than_the_former_serial():
     seconds = int(CREATED.timestamp())
     assert inventory.create_serial(None, CREATED) == seconds
     assert inventory.create_serial(seconds - 5, CREATED) == seconds
@@ -205,7 +205,7 @@ def test_a_serial_is_the_time_and_always_larger_than_the_former():
     assert inventory.create_serial(seconds + 1000, CREATED) == seconds + 1001
 
 
-def test_a_bundle_expires_at_its_date():
+def test_bundle_expires_at_its_expiry_date():
     assert not FULL.is_expired(FULL.expires - timedelta(seconds=1))
     assert FULL.is_expired(FULL.expires)
     assert not PLAIN.is_expired(CREATED + timedelta(days=36500))
@@ -215,5 +215,5 @@ def test_a_bundle_expires_at_its_date():
     ("text", "good"),
     [("plant-7", True), ("A.b_c", True), ("", False), ("a/b", False), (".a", False), ("a.", False)],
 )
-def test_a_streams_name_can_be_part_of_a_file_name(text, good):
+def test_stream_name_can_be_part_of_a_file_name(text, good):
     assert inventory.is_stream_name(text) is good

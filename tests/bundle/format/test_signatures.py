@@ -32,26 +32,26 @@ def name(key) -> str:
     return f"bundle.json.{key.public.id[:16]}.sig"
 
 
-def test_one_given_key_among_the_signers_is_enough():
+def test_signature_by_one_given_key_authenticates():
     verdict = signing.authenticate(RAW, signing.sign(RAW, [KEY, OTHER]), [OTHER.public])
     assert verdict.signers == (OTHER.public,)
     assert verdict.unknown == (name(KEY),)
 
 
-def test_every_given_key_that_signed_is_told():
+def test_all_given_keys_that_signed_are_reported():
     verdict = signing.authenticate(
         RAW, signing.sign(RAW, [KEY, OTHER]), [THIRD.public, KEY.public, OTHER.public]
     )
     assert set(verdict.signers) == {KEY.public, OTHER.public}
 
 
-def test_no_signature_by_a_given_key_is_not_authenticated():
+def test_signatures_by_other_keys_do_not_authenticate():
     for signatures in ({}, signing.sign(RAW, [THIRD])):
         with pytest.raises(UnauthenticatedError, match=KEY.public.id[:16]):
             signing.authenticate(RAW, signatures, [KEY.public])
 
 
-def test_without_a_key_nothing_is_authenticated():
+def test_nothing_is_authenticated_without_a_key():
     with pytest.raises(UnauthenticatedError, match="no key was specified"):
         signing.authenticate(RAW, signing.sign(RAW, [KEY]), [])
 
@@ -62,20 +62,20 @@ def test_without_a_key_nothing_is_authenticated():
     ids=["empty", "zeros", "of-other-bytes", "by-another-key"],
 )
 @pytest.mark.parametrize("key", [KEY, OTHER], ids=["ecdsa", "ed25519"])
-def test_a_bad_signature_by_a_given_key_is_an_error_beside_a_good_one(signature, key):
+def test_bad_signature_is_an_error_even_beside_a_good_one(signature, key):
     """A second signature that verifies does not hide it."""
     signatures = signing.sign(RAW, [THIRD]) | {name(key): signature}
     with pytest.raises(InvalidSignatureError, match=name(key)):
         signing.authenticate(RAW, signatures, [THIRD.public, key.public])
 
 
-def test_a_signature_under_another_keys_name_does_not_count():
+def test_signature_with_the_id_of_another_key_is_ignored():
     signatures = {name(OTHER): KEY.sign(RAW)}
     with pytest.raises(UnauthenticatedError):
         signing.authenticate(RAW, signatures, [KEY.public])
 
 
-def test_a_changed_byte_is_noticed():
+def test_changed_byte_invalidates_the_signature():
     for at in range(len(RAW)):
         flipped = RAW[:at] + bytes([RAW[at] ^ 1]) + RAW[at + 1 :]
         with pytest.raises(InvalidSignatureError):
@@ -95,7 +95,7 @@ def test_openssl_verifies_a_signature(tmp_path: Path):
     )
 
 
-def test_a_later_signature_joins_the_others(tmp_path: Path):
+def test_later_signature_is_added_to_the_others(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     before = (bundle / "bundle.json").read_bytes()
     assert signing.sign_bundle(bundle, [OTHER]) == [name(OTHER)]
@@ -105,14 +105,14 @@ def test_a_later_signature_joins_the_others(tmp_path: Path):
     assert set(opened.signers) == {KEY.public, OTHER.public}
 
 
-def test_an_inventory_is_not_parsed_before_it_is_authenticated(tmp_path: Path):
+def test_inventory_is_not_parsed_before_authentication(tmp_path: Path):
     """What nobody signed is refused for that, not for its form."""
     (tmp_path / "bundle.json").write_text("not JSON")
     with pytest.raises(UnauthenticatedError):
         open_bundle(tmp_path, [KEY.public])
 
 
-def test_a_bundle_whose_sums_do_not_fit_is_not_signed(tmp_path: Path):
+def test_bundle_with_changed_checksum_file_is_not_signed(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b")
     with (bundle / "SHA256SUMS").open("a") as file:
         file.write("\n")
@@ -121,7 +121,7 @@ def test_a_bundle_whose_sums_do_not_fit_is_not_signed(tmp_path: Path):
     assert not list(bundle.glob("*.sig"))
 
 
-def test_what_is_no_finished_bundle_is_not_signed(tmp_path: Path):
+def test_incomplete_bundle_is_not_signed(tmp_path: Path):
     with pytest.raises(NotFoundError):
         signing.sign_bundle(tmp_path, [KEY])
     (tmp_path / "bundle.json").write_text("{}")
@@ -129,7 +129,7 @@ def test_what_is_no_finished_bundle_is_not_signed(tmp_path: Path):
         signing.sign_bundle(tmp_path, [KEY])
 
 
-def test_a_bundle_that_is_being_written_is_not_signed(tmp_path: Path):
+def test_locked_bundle_is_not_signed(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b")
     writer = os.open(bundle, os.O_RDONLY)
     try:
@@ -140,27 +140,27 @@ def test_a_bundle_that_is_being_written_is_not_signed(tmp_path: Path):
         os.close(writer)
 
 
-def test_endless_signatures_are_refused(tmp_path: Path):
+def test_too_many_signatures_are_refused(tmp_path: Path):
     for number in range(signing.MAX_SIGNATURES + 1):
         (tmp_path / f"bundle.json.{number:016x}.sig").write_bytes(b"")
     with pytest.raises(LimitError, match="33 signatures"):
         signing.read_signatures(tmp_path)
 
 
-def test_a_huge_signature_is_refused(tmp_path: Path):
+def test_signature_that_is_too_large_is_refused(tmp_path: Path):
     (tmp_path / name(KEY)).write_bytes(b"x" * (signing.MAX_SIGNATURE + 1))
     with pytest.raises(LimitError):
         signing.read_signatures(tmp_path)
 
 
-def test_a_link_in_place_of_a_signature_is_refused(tmp_path: Path):
+def test_link_in_place_of_a_signature_is_refused(tmp_path: Path):
     (tmp_path / "real").write_bytes(b"x")
     (tmp_path / name(KEY)).symlink_to("real")
     with pytest.raises(MalformedError):
         signing.read_signatures(tmp_path)
 
 
-def test_files_with_similar_names_are_no_signatures(tmp_path: Path):
+def test_files_with_similar_names_are_not_signatures(tmp_path: Path):
     for other in ("bundle.json.sig", "bundle.json.0123.sig", "bundle.json.0123456789ABCDEF.sig"):
         (tmp_path / other).write_bytes(b"x")
     assert signing.read_signatures(tmp_path) == {}

@@ -18,7 +18,7 @@ from bundler.errors import InvalidReferenceError
         ("docker://index.docker.io/team", "docker.io"),
     ],
 )
-def test_registry_of_a_target_is_called_as_in_references(target: str, host: str) -> None:
+def test_domain_of_a_target_is_the_one_in_references(target: str, host: str) -> None:
     """Options for it, such as credentials, are looked up by that name."""
     parsed = parse_target(target)
     assert isinstance(parsed, RegistryTarget)
@@ -38,7 +38,7 @@ def test_registry_of_a_target_is_called_as_in_references(target: str, host: str)
         "docker-archive:file",
     ],
 )
-def test_text_that_is_no_target_is_refused_without_credentials(text: str) -> None:
+def test_invalid_target_is_refused_without_showing_credentials(text: str) -> None:
     with pytest.raises(InvalidReferenceError) as caught:
         parse_target(text)
     assert "hunter2" not in str(caught.value)

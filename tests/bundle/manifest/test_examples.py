@@ -31,23 +31,23 @@ def _load(name: str) -> load.BundleManifest:
 
 
 @pytest.mark.parametrize("name", MANIFESTS)
-def test_every_example_loads(name):
+def test_example_loads(name):
     loaded = _load(name)
     assert loaded.images
     assert loaded.name == name.partition(".")[0]
 
 
-def test_there_are_no_other_files():
+def test_every_example_file_is_tested():
     assert {path.suffix for path in FOLDER.iterdir()} == {".yaml", ".txt"}
 
 
-def test_hospital_takes_one_platform_for_ninety_days():
+def test_hospital_example_selects_one_platform_and_expires():
     loaded = _load("hospital.yaml")
     assert loaded.expires == timedelta(days=90)
     assert {entry.options.platforms for entry in loaded.images} == {(Platform("linux", "amd64"),)}
 
 
-def test_plant_chooses_and_renames():
+def test_plant_example_selects_tags_and_renames():
     tags = {
         "docker://quay.io/prometheus/prometheus": ["v2.53.1", "v2.53.2", "v2.54.0"],
         "docker://registry.example.com:5000/control/plc-bridge": ["1.1", "1.10"],
@@ -72,14 +72,14 @@ def test_plant_chooses_and_renames():
     ]
 
 
-def test_ship_gives_its_defaults_to_what_it_includes():
+def test_ship_example_passes_defaults_to_included_files():
     loaded = _load("ship.yaml")
     both = (Platform("linux", "amd64"), Platform("linux", "arm64"))
     assert [entry.options.platforms for entry in loaded.images] == [both, (), *[both] * 6]
     assert [file.path for file in loaded.files] == ["ship.yaml", "images.txt", "skopeo-sync.yaml"]
 
 
-def test_workshop_names_what_lies_on_disk():
+def test_workshop_example_names_local_images():
     loaded = _load("workshop.yaml")
     assert [str(entry.reference) for entry in loaded.images][1:] == [
         "localhost/layout:app",
@@ -88,7 +88,7 @@ def test_workshop_names_what_lies_on_disk():
     assert str(loaded.images[1].source) == f"oci:{FOLDER}/layout:app"
 
 
-def test_inside_is_a_target():
+def test_inside_example_is_a_target_file():
     target = target_file.load(FOLDER / "inside.target.yaml", environment=ENVIRONMENT)
     assert str(target.target) == "docker://registry.plant.example:5000/airgap"
     assert target.override.credentials is not None
@@ -98,7 +98,7 @@ def test_inside_is_a_target():
 
 
 @pytest.mark.parametrize("name", ["bundle-manifest", "import-target", "lock"])
-def test_a_schema_is_one_and_describes_its_keys(name):
+def test_schema_is_valid_and_describes_its_keys(name):
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
     Draft202012Validator.check_schema(schema)
     assert all(
@@ -107,7 +107,7 @@ def test_a_schema_is_one_and_describes_its_keys(name):
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.name)
-def test_an_editor_that_knows_the_schema_finds_nothing_wrong(path):
+def test_example_is_valid_for_editors(path):
     """Editors read numbers and switches where our reader keeps text."""
     if path.name == "skopeo-sync.yaml":
         return

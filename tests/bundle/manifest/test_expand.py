@@ -47,14 +47,14 @@ def patterns(*texts: str) -> tuple[re.Pattern[str], ...]:
         ("v6", ["6.9.9"]),
     ],
 )
-def test_a_range_takes_versions_and_no_prereleases_that_it_does_not_name(text, expected):
+def test_range_excludes_prereleases_that_it_does_not_specify(text, expected):
     assert choose(Select(semver=parse_range(text)), TAGS) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["new", ">=", "1.2 <", ">=7.0 garbage", "1.2.3.4", "!=1", "|| ||", "1" * 300, "- 1", ""]
 )
-def test_what_is_no_range_is_refused(text):
+def test_invalid_range_is_refused(text):
     with pytest.raises(UsageError):
         parse_range(text)
 
@@ -71,11 +71,11 @@ def test_what_is_no_range_is_refused(text):
         (Latest(1, "tag"), ["2024-09-30", "2024-10-01"], ["2024-10-01"]),
     ],
 )
-def test_the_newest_are_the_last_by_version_or_in_natural_order(latest, offered, expected):
+def test_latest_selects_by_version_or_in_natural_order(latest, offered, expected):
     assert choose(Select(latest=latest), offered) == expected
 
 
-def test_all_conditions_have_to_hold():
+def test_selected_tags_meet_all_conditions():
     select = Select(
         tags=("7.2", "7.2.5", "6.9.9", "edge"),
         semver=">=7",
@@ -86,16 +86,16 @@ def test_all_conditions_have_to_hold():
     assert choose(select, TAGS) == ["7.2"]
 
 
-def test_expressions_are_found_anywhere():
+def test_expression_matches_anywhere_in_a_tag():
     assert choose(Select(include=patterns("rc", "^ed")), TAGS) == ["7.4.0-rc1", "edge"]
 
 
-def test_absent_tags_are_all_named():
+def test_selection_reports_all_missing_tags():
     with pytest.raises(NotFoundError, match=r"no such tag: a, c \(the repository has 14 tags\)"):
         choose(Select(tags=("a", "7.2", "c")), TAGS)
 
 
-def test_a_selection_that_leaves_nothing_says_what_it_was():
+def test_empty_selection_is_reported_with_its_conditions():
     select = Select(semver=">=9 <10", exclude=patterns("-rc"))
     with pytest.raises(
         NotFoundError,
@@ -104,7 +104,7 @@ def test_a_selection_that_leaves_nothing_says_what_it_was():
         choose(select, TAGS)
 
 
-def test_what_a_registry_offers_and_cannot_be_a_tag_is_no_tag():
+def test_invalid_tags_of_a_registry_are_ignored():
     assert choose(Select(), ["ok", "../up", "a b", "x" * 129, "", "-a"]) == ["ok"]
 
 
@@ -118,7 +118,7 @@ VERSIONS = st.builds(
 
 
 @given(st.lists(VERSIONS, min_size=1, unique=True), st.integers(1, 5), st.randoms())
-def test_the_choice_does_not_depend_on_the_registrys_order(tags, count, shuffler):
+def test_selection_does_not_depend_on_order_of_tags(tags, count, shuffler):
     shuffled = list(tags)
     shuffler.shuffle(shuffled)
     for select in (Select(), Select(latest=Latest(count)), Select(latest=Latest(count, "tag"))):
@@ -126,7 +126,7 @@ def test_the_choice_does_not_depend_on_the_registrys_order(tags, count, shuffler
 
 
 @given(st.lists(VERSIONS, min_size=1, unique=True), st.integers(1, 5))
-def test_nothing_left_out_is_newer_than_what_was_chosen(tags, count):
+def test_no_excluded_tag_is_newer_than_a_selected_one(tags, count):
     def key(tag: str) -> tuple[int, ...]:
         return tuple(map(int, tag.split(".")))
 
@@ -140,7 +140,7 @@ def test_nothing_left_out_is_newer_than_what_was_chosen(tags, count):
 
 
 @given(st.lists(VERSIONS), VERSIONS)
-def test_a_range_agrees_with_the_numbers(tags, bound):
+def test_range_compares_version_numbers(tags, bound):
     bound = bound.partition("-")[0]
     limit = tuple(map(int, bound.split(".")))
     expected = {tag for tag in tags if "-" not in tag and tuple(map(int, tag.split("."))) >= limit}
@@ -153,7 +153,7 @@ def test_a_range_agrees_with_the_numbers(tags, bound):
 
 
 @given(st.from_regex(r"\A[\w][\w.-]{0,20}\Z"), st.from_regex(r"\A[\w][\w.-]{0,20}\Z"))
-def test_natural_order_is_total_and_tells_all_apart(one, other):
+def test_natural_order_is_total_and_distinguishes_all_tags(one, other):
     assert (natural_key(one) == natural_key(other)) == (one == other)
     assert (natural_key(one) < natural_key(other)) != (natural_key(other) <= natural_key(one))
 
@@ -178,11 +178,13 @@ RULES = (
         ("quay.io/a/b:1", None, RULES[:1], None),
     ],
 )
-def test_the_name_inside_is_the_entrys_or_the_first_rules(reference, rename, rules, expected):
+def test_target_name_is_from_the_entry_or_the_first_matching_rule(
+    reference, rename, rules, expected
+):
     assert find_target_name(ImageReference.parse(reference), rename, rules) == expected
 
 
-def test_a_rule_that_makes_no_name_is_named():
+def test_rule_that_creates_an_invalid_name_is_reported():
     rules = (RenameRule(re.compile("(?P<x>:.*)?"), "A{x}", "m.yaml:9"),)
     with pytest.raises(InvalidReferenceError, match=r"^m\.yaml:9: the rename rule creates 'A'"):
         find_target_name(ImageReference.parse("quay.io/a/b:1"), None, rules)
@@ -206,7 +208,7 @@ def meant(tmp_path):
     return meant
 
 
-def test_images_come_in_the_manifests_order_and_a_repositorys_in_natural_order(meant):
+def test_images_are_in_order_of_manifest_and_tags_in_natural_order(meant):
     wanted = meant(
         "defaults: {platforms: [linux/arm64]}\n"
         "images:\n"
@@ -225,7 +227,7 @@ def test_images_come_in_the_manifests_order_and_a_repositorys_in_natural_order(m
     assert wanted[1].origin == "m.yaml:4"
 
 
-def test_what_is_missing_in_several_repositories_is_named_at_once(meant):
+def test_missing_tags_of_all_repositories_are_reported_together(meant):
     with pytest.raises(NotFoundError) as caught:
         meant(
             "images:\n"
@@ -241,7 +243,7 @@ def test_what_is_missing_in_several_repositories_is_named_at_once(meant):
     ]
 
 
-def test_excluded_images_go_whatever_asked_for_them(meant):
+def test_exclusion_applies_to_all_entries(meant):
     wanted = meant(
         "images:\n"
         "  - nginx:1-debug\n"
@@ -253,12 +255,12 @@ def test_excluded_images_go_whatever_asked_for_them(meant):
     assert [image.label for image in wanted] == ["quay.io/x/app:1"]
 
 
-def test_nothing_left_after_exclusion_is_an_error(meant):
+def test_exclusion_of_all_images_is_refused(meant):
     with pytest.raises(NotFoundError, match=r"m\.yaml: exclude\.images leaves none of 1 image"):
         meant("images: [a:1]\nexclude: {images: [a]}")
 
 
-def test_the_same_image_asked_for_twice_is_one(meant):
+def test_equal_requests_for_an_image_are_merged(meant):
     wanted = meant(
         "images:\n"
         "  - quay.io/x/app:1\n"
@@ -280,19 +282,19 @@ def test_the_same_image_asked_for_twice_is_one(meant):
         ("rename: x", "target names"),
     ],
 )
-def test_two_wishes_for_one_image_are_a_conflict_that_names_both(meant, more, word):
+def test_different_requests_for_an_image_are_a_conflict(meant, more, word):
     with pytest.raises(
         ConflictError, match=rf"a:1: requested at m\.yaml:2 and at m\.yaml:3, with.* {word}$"
     ):
         meant(f"images:\n  - a:1\n  - {{ref: a:1, {more}}}\n")
 
 
-def test_a_tag_pinned_and_not_pinned_is_a_conflict(meant):
+def test_pinned_and_unpinned_request_for_a_tag_are_a_conflict(meant):
     with pytest.raises(ConflictError, match="with different digests"):
         meant(f"images: ['a:1', 'a:1@{DIGEST}']")
 
 
-def test_two_images_of_one_name_inside_are_a_conflict_that_names_both(meant):
+def test_two_images_with_one_target_name_are_a_conflict(meant):
     with pytest.raises(ConflictError) as caught:
         meant(
             "images: [quay.io/x/app:1, ghcr.io/x/app:1]\n"

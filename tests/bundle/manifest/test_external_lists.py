@@ -70,11 +70,11 @@ def mistakes(load, text: str) -> list[str]:
         ("", False),
     ],
 )
-def test_a_list_is_told_by_its_first_line(text, expected):
+def test_list_is_recognised_by_its_first_line(text, expected):
     assert is_list(text) is expected
 
 
-def test_a_list_has_one_reference_in_each_line(load):
+def test_list_contains_one_reference_per_line(load):
     loaded = load("# images\n\nnginx:1.27\n  quay.io/a/b:1   # why\noci:layout:app\r\n", "l.txt")
     assert [(str(entry.reference), entry.origin) for entry in loaded.images] == [
         ("docker.io/library/nginx:1.27", "l.txt:3"),
@@ -84,7 +84,7 @@ def test_a_list_has_one_reference_in_each_line(load):
     assert loaded.name == "l"
 
 
-def test_mistakes_in_a_list_are_all_named(load):
+def test_load_reports_all_mistakes_in_a_list(load):
     assert mistakes(load, "nginx\na:1 b:1\n  A:1\nc:1\n") == [
         ":1:1: nginx: no tag or digest; add one, or write repo: and select:",
         ":2:1: expected one reference in a line, got several words",
@@ -92,7 +92,7 @@ def test_mistakes_in_a_list_are_all_named(load):
     ]
 
 
-def test_a_skopeo_sync_file_says_tags_digests_ranges_and_expressions(load):
+def test_skopeo_sync_file_selects_by_tag_digest_range_and_expression(load):
     loaded = load(SYNC)
     digest = "sha256:0000000000000000000000000000000011111111111111111111111111111111"
     host = "registry.example.com:5000"
@@ -108,7 +108,7 @@ def test_a_skopeo_sync_file_says_tags_digests_ranges_and_expressions(load):
     ]
 
 
-def test_its_credentials_are_used_and_not_shown(load, tmp_path):
+def test_credentials_of_skopeo_sync_file_are_used_but_not_shown(load, tmp_path):
     loaded = load(SYNC)
     override = loaded.registries["registry.example.com:5000"]
     assert override.credentials is not None
@@ -118,7 +118,7 @@ def test_its_credentials_are_used_and_not_shown(load, tmp_path):
     assert "this is a secret" not in repr(loaded)
 
 
-def test_all_tags_of_a_repository_are_announced_with_their_number(load):
+def test_expand_reports_selection_of_all_tags(load):
     told = []
     tags = {
         "docker://registry.example.com:5000/busybox": ["1", "2", "3"],
@@ -140,7 +140,7 @@ def test_all_tags_of_a_repository_are_announced_with_their_number(load):
     ]
 
 
-def test_mistakes_in_a_skopeo_sync_file_are_all_named(load):
+def test_load_reports_all_mistakes_in_a_skopeo_sync_file(load):
     found = mistakes(
         load,
         "quay.io:\n"
@@ -171,7 +171,7 @@ def test_mistakes_in_a_skopeo_sync_file_are_all_named(load):
     assert all(line.startswith(start) for line, start in zip(found, expected, strict=True)), found
 
 
-def test_foreign_files_can_be_included(load, tmp_path):
+def test_manifest_can_include_lists_and_skopeo_sync_files(load, tmp_path):
     (tmp_path / "sync.yml").write_text("quay.io: {images: {a/b: [v1]}}")
     (tmp_path / "list.txt").write_text("c:1")
     loaded = load(
@@ -184,7 +184,7 @@ def test_foreign_files_can_be_included(load, tmp_path):
     assert loaded.registries["quay.io"].tls_verify is False
 
 
-def test_the_old_name_of_docker_hub_has_the_options_of_its_entry(load):
+def test_obsolete_name_of_docker_hub_gets_options_of_its_entry(load):
     loaded = load("index.docker.io:\n  images: {library/nginx: ['1']}\n  tls-verify: false\n")
     assert [str(entry.reference) for entry in loaded.images] == ["docker.io/library/nginx:1"]
     assert loaded.registries["docker.io"].tls_verify is False

@@ -28,7 +28,7 @@ def load(tmp_path):
     return load
 
 
-def test_the_smallest_manifest_is_named_after_its_file(load):
+def test_manifest_without_name_is_named_after_its_file(load):
     loaded = load("images: [nginx:1.27]")
     (entry,) = loaded.images
     assert (loaded.name, loaded.expires, loaded.exclude, loaded.rename) == ("plant", None, (), ())
@@ -42,23 +42,23 @@ def test_the_smallest_manifest_is_named_after_its_file(load):
     ("text", "expected"),
     [("12h", timedelta(hours=12)), ("120d", timedelta(days=120)), ("4w", timedelta(weeks=4))],
 )
-def test_a_time_has_a_unit(load, text, expected):
+def test_expiry_is_read_with_its_unit(load, text, expected):
     assert load(f"images: [a:1]\nexpires: {text}").expires == expected
 
 
-def test_a_tag_and_a_digest_pin_what_the_tag_stands_for(load):
+def test_tag_with_digest_pins_the_tag(load):
     (entry,) = load(f"images: [{{ref: ghcr.io/org/app:v2.1@{DIGEST}, rename: infra/app}}]").images
     assert str(entry.reference) == f"ghcr.io/org/app:v2.1@{DIGEST}"
     assert str(entry.source) == "docker://ghcr.io/org/app:v2.1"
     assert entry.rename == "infra/app"
 
 
-def test_a_digest_alone_is_where_the_image_is_found(load):
+def test_image_without_tag_is_read_by_digest(load):
     (entry,) = load(f"images: [ghcr.io/org/app@{DIGEST}]").images
     assert str(entry.source) == f"docker://ghcr.io/org/app@{DIGEST}"
 
 
-def test_a_selection_keeps_numbers_as_text(load):
+def test_selection_keeps_numbers_as_text(load):
     (entry,) = load(
         "images:\n"
         "  - repo: docker.io/library/redis\n"
@@ -76,7 +76,7 @@ def test_a_selection_keeps_numbers_as_text(load):
     assert [pattern.pattern for pattern in (*select.include, *select.exclude)] == ["^7", "-rc"]
 
 
-def test_an_entry_says_more_than_the_defaults(load):
+def test_options_of_an_entry_override_defaults(load):
     loaded = load(
         "defaults: {platforms: [linux/amd64], referrers: none, index: sparse}\n"
         "images:\n"
@@ -91,7 +91,7 @@ def test_an_entry_says_more_than_the_defaults(load):
     ]
 
 
-def test_local_places_are_found_beside_the_file_and_named_after_themselves(load, tmp_path):
+def test_local_sources_are_relative_to_the_file_and_named_after_it(load, tmp_path):
     loaded = load(
         "images:\n"
         "  - oci:./layout:app\n"
@@ -113,7 +113,7 @@ def test_local_places_are_found_beside_the_file_and_named_after_themselves(load,
     ]
 
 
-def test_a_registry_is_reached_as_the_file_says(load, tmp_path):
+def test_settings_for_a_registry_are_read(load, tmp_path):
     for name, content in (("ca.pem", "x"), ("c.pem", "x"), ("k.pem", "x"), ("p.txt", "pa ss\n")):
         (tmp_path / name).write_text(content)
     loaded = load(
@@ -142,13 +142,13 @@ def test_a_registry_is_reached_as_the_file_says(load, tmp_path):
     assert loaded.registries["docker.io"].authfile == tmp_path / "p.txt"
 
 
-def test_a_path_may_begin_at_home(load, tmp_path):
+def test_path_may_begin_with_the_home_directory(load, tmp_path):
     (tmp_path / "auth.json").write_text("{}")
     text = "images: [a:1]\nregistries: {quay.io: {credentials: {authfile: ~/auth.json}}}"
     assert load(text, HOME=str(tmp_path)).registries["quay.io"].authfile == tmp_path / "auth.json"
 
 
-def test_secrets_are_not_shown_by_what_was_loaded(load):
+def test_loaded_manifest_does_not_show_secrets(load):
     loaded = load(
         "images: [a:1]\nregistries: {quay.io: {credentials: {usernameEnv: U, passwordEnv: P}}}",
         U="robot",
@@ -157,7 +157,7 @@ def test_secrets_are_not_shown_by_what_was_loaded(load):
     assert "swordfish" not in repr(loaded)
 
 
-def test_included_files_follow_in_order_and_defaults_reach_them(load, tmp_path):
+def test_included_files_follow_in_order_and_inherit_defaults(load, tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "base.yaml").write_text(
         "name: other\n"
@@ -190,17 +190,17 @@ def test_included_files_follow_in_order_and_defaults_reach_them(load, tmp_path):
     assert [file.path for file in loaded.files][:2] == ["plant.yaml", "base.yaml"]
 
 
-def test_a_manifest_may_only_include(load, tmp_path):
+def test_manifest_may_contain_only_includes(load, tmp_path):
     (tmp_path / "list.txt").write_text("a:1")
     assert len(load("include: [list.txt]").images) == 1
 
 
-def test_a_file_that_is_not_there_is_not_a_mistake_in_it(tmp_path):
+def test_missing_manifest_is_not_found(tmp_path):
     with pytest.raises(NotFoundError, match="no such file"):
         manifest.load(tmp_path / "absent.yaml", environment={})
 
 
-def test_a_file_that_cannot_name_a_bundle_says_so(load):
+def test_file_name_that_is_no_bundle_name_is_refused(load):
     with pytest.raises(InvalidBundleManifestError, match="'My Plant', is not a valid bundle name"):
         load("images: [a:1]", name="My Plant.yaml")
     assert load("name: mine\nimages: [a:1]", name="My Plant.yaml").name == "mine"

@@ -86,11 +86,11 @@ FULL = image(
         ("images.txt", "images.txt.lock.yaml"),
     ],
 )
-def test_the_lock_lies_beside_its_manifest(name, expected):
+def test_lock_file_is_beside_its_manifest(name, expected):
     assert locks.find_lock_path(Path("a") / name) == Path("a") / expected
 
 
-def test_what_was_written_is_read_again(tmp_path):
+def test_lock_file_that_was_written_can_be_read(tmp_path):
     written = lock(
         FULL,
         image("docker.io/library/nginx:1"),
@@ -102,7 +102,7 @@ def test_what_was_written_is_read_again(tmp_path):
     assert [child.name for child in tmp_path.iterdir()] == ["m.lock.yaml"]
 
 
-def test_the_file_is_plain_to_read_and_the_same_each_time(tmp_path):
+def test_lock_file_is_readable_and_deterministic(tmp_path):
     assert locks.dump(lock(FULL), tmp_path) == locks.dump(lock(FULL), tmp_path)
     assert locks.dump(lock(image("quay.io/x/app:1.10")), tmp_path).decode() == (
         "# What the bundle manifest stood for when it was locked. Written by `airbundle lock`;\n"
@@ -122,7 +122,7 @@ def test_the_file_is_plain_to_read_and_the_same_each_time(tmp_path):
     )
 
 
-def test_a_local_place_is_written_relative_to_the_lock(tmp_path):
+def test_local_source_is_written_relative_to_the_lock_file(tmp_path):
     local = image("localhost/a:b", source=f"oci:{tmp_path}/a:b")
     assert b"source: oci:../a:b\n" in locks.dump(lock(local), tmp_path / "sub")
 
@@ -166,7 +166,7 @@ def locked_images(draw) -> ImageRequest:
 
 
 @given(st.lists(locked_images(), max_size=4, unique_by=lambda made: made.label))
-def test_any_lock_survives_the_way_to_the_file_and_back(tmp_path_factory, images):
+def test_any_lock_file_can_be_written_and_read(tmp_path_factory, images):
     folder = tmp_path_factory.getbasetemp()
     path = folder / "any.lock.yaml"
     path.write_bytes(locks.dump(lock(*images), folder))
@@ -186,7 +186,7 @@ def test_any_lock_survives_the_way_to_the_file_and_back(tmp_path_factory, images
         ("  origin: m.yaml:3\n", "", ":9:3: `images`: `origin` is missing"),
     ],
 )
-def test_a_lock_that_was_damaged_by_hand_says_where(tmp_path, before, after, expected):
+def test_mistake_in_lock_file_is_reported_with_its_position(tmp_path, before, after, expected):
     text = locks.dump(lock(image("quay.io/x/app:1.10")), tmp_path).decode()
     path = tmp_path / "m.lock.yaml"
     path.write_text(text.replace(before, after))
@@ -196,19 +196,19 @@ def test_a_lock_that_was_damaged_by_hand_says_where(tmp_path, before, after, exp
     assert "airbundle lock" in (caught.value.hint or "")
 
 
-def test_an_image_that_is_locked_twice_is_a_mistake(tmp_path):
+def test_lock_file_that_lists_an_image_twice_is_refused(tmp_path):
     path = tmp_path / "m.lock.yaml"
     locks.write(path, lock(image("quay.io/x/app:1"), image("quay.io/x/app:1", "b")))
     with pytest.raises(InvalidBundleManifestError, match=r"quay\.io/x/app:1 is listed twice"):
         locks.read(path)
 
 
-def test_a_lock_that_is_not_there_is_not_found(tmp_path):
+def test_missing_lock_file_is_not_found(tmp_path):
     with pytest.raises(NotFoundError, match="no such file"):
         locks.read(tmp_path / "m.lock.yaml")
 
 
-def test_a_lock_that_cannot_be_written_leaves_what_was_there(tmp_path):
+def test_failed_write_leaves_former_lock_file_unchanged(tmp_path):
     path = tmp_path / "m.lock.yaml"
     path.mkdir()
     with pytest.raises(BundlerError):
@@ -216,7 +216,7 @@ def test_a_lock_that_cannot_be_written_leaves_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_moved_is_new_or_gone_is_told(tmp_path):
+def test_compare_reports_moved_new_and_removed_images(tmp_path):
     old = lock(image("r.io/same:1"), image("r.io/moved:1"), image("r.io/gone:1"))
     new = lock(image("r.io/moved:1", "b"), image("r.io/new:1"), image("r.io/same:1"))
     changes = locks.compare(old, new)
@@ -225,7 +225,7 @@ def test_what_moved_is_new_or_gone_is_told(tmp_path):
     assert changes.gone == ("r.io/gone:1",)
 
 
-def test_what_has_not_moved_keeps_its_time():
+def test_image_that_has_not_moved_keeps_its_time():
     later = TIME.replace(year=2027)
     old = lock(image("r.io/same:1"), image("r.io/moved:1"))
     new = lock(image("r.io/same:1", time=later), image("r.io/moved:1", "b", time=later))
@@ -282,7 +282,7 @@ def test_create_locks_each_image_with_the_root_it_resolves_to(tmp_path):
     )
 
 
-def test_a_changed_manifest_is_noticed_whichever_file_it_was(tmp_path):
+def test_change_in_any_file_of_the_manifest_is_found(tmp_path):
     main, included = tmp_path / "m.yaml", tmp_path / "list.txt"
     main.write_text("include: [list.txt]\nimages: [a:1]")
     included.write_text("b:1\n")

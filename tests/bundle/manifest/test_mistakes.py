@@ -53,7 +53,7 @@ def test_all_mistakes_are_reported_in_the_order_of_the_file(mistakes):
     ]
 
 
-def test_a_key_named_by_mistake_is_not_shown(mistakes):
+def test_private_key_loaded_by_mistake_is_not_shown(mistakes):
     (found,) = mistakes("-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n")
     assert found == "m.yaml:1:1: expected a bundle manifest, got text"
 
@@ -141,13 +141,13 @@ def test_a_key_named_by_mistake_is_not_shown(mistakes):
         ),
     ],
 )
-def test_a_mistake_is_named_with_what_was_expected(mistakes, text, expected):
+def test_mistake_is_reported_with_the_expected_value(mistakes, text, expected):
     found = mistakes(text)
     assert any(expected in line for line in found), found
 
 
 @pytest.mark.parametrize("key", ["password", "token", "identityToken", "Password"])
-def test_a_secret_in_the_file_is_refused_and_not_shown(mistakes, key):
+def test_secret_in_the_file_is_refused_but_not_shown(mistakes, key):
     text = f"images: [a:1]\nregistries: {{h: {{credentials: {{usernameEnv: U, {key}: hunter2}}}}}}"
     found = mistakes(text, U="u")
     assert any("passwordFile or passwordEnv" in line for line in found)
@@ -164,11 +164,11 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(mistakes, key):
         "images: ['https://user:hunter2@quay.io/a/b:1']",
     ],
 )
-def test_a_secret_in_the_wrong_place_is_not_shown(mistakes, text):
+def test_misplaced_secret_is_not_shown(mistakes, text):
     assert "hunter2" not in str(mistakes(text))
 
 
-def test_a_secret_that_is_not_there_is_named(mistakes, tmp_path):
+def test_missing_secret_is_reported(mistakes, tmp_path):
     (tmp_path / "empty").write_text("")
     (tmp_path / "lines").write_text("a\nb\n")
     (tmp_path / "binary").write_bytes(b"\xff")
@@ -201,12 +201,12 @@ def test_a_secret_that_is_not_there_is_named(mistakes, tmp_path):
         "{usernameEnv: U, passwordEnv: U, authfile: m.yaml}",
     ],
 )
-def test_credentials_come_one_way(mistakes, credentials):
+def test_credentials_with_several_methods_are_refused(mistakes, credentials):
     text = f"images: [a:1]\nregistries: {{h: {{credentials: {credentials}}}}}"
     assert any("expected one of usernameEnv" in line for line in mistakes(text, U="u"))
 
 
-def test_mistakes_in_an_included_file_are_named_there(mistakes, tmp_path):
+def test_mistakes_in_an_included_file_have_its_name(mistakes, tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "base.yaml").write_text("imagse: [a:1]\n")
     (tmp_path / "sub" / "list.txt").write_text("a:1\n\n  b\nc d\n")
@@ -218,7 +218,7 @@ def test_mistakes_in_an_included_file_are_named_there(mistakes, tmp_path):
     ]
 
 
-def test_an_include_that_cannot_be_read_is_named_where_it_is_asked_for(mistakes, tmp_path):
+def test_unreadable_include_is_reported_at_the_include(mistakes, tmp_path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe")
     (tmp_path / "deep.yaml").write_text("[" * 100)
     assert mistakes("images: [a:1]\ninclude: [absent.yaml, ., binary.yaml, deep.yaml]\n") == [
@@ -229,28 +229,28 @@ def test_an_include_that_cannot_be_read_is_named_where_it_is_asked_for(mistakes,
     ]
 
 
-def test_files_that_include_one_another_are_refused(mistakes, tmp_path):
+def test_include_cycle_is_refused(mistakes, tmp_path):
     (tmp_path / "a.yaml").write_text("include: [b.yaml]")
     (tmp_path / "b.yaml").write_text("include: [./a.yaml]")
     found = mistakes("images: [a:1]\ninclude: [a.yaml]")
     assert found == ["b.yaml:1:11: a.yaml includes itself"]
 
 
-def test_an_include_that_is_a_link_to_itself_is_a_mistake(mistakes, tmp_path):
+def test_include_of_a_link_to_itself_is_refused(mistakes, tmp_path):
     (tmp_path / "a.yaml").symlink_to("a.yaml")
     (found,) = mistakes("images: [a:1]\ninclude: [a.yaml]")
     assert found.startswith("m.yaml:2:11: ")
     assert "symbolic links" in found
 
 
-def test_includes_are_not_followed_for_ever(mistakes, tmp_path):
+def test_depth_of_includes_is_limited(mistakes, tmp_path):
     for level in range(20):
         (tmp_path / f"{level}.yaml").write_text(f"include: [{level + 1}.yaml]\nimages: [a:1]")
     (found,) = mistakes("include: [0.yaml]")
     assert "more than 8 levels or 256 files of includes" in found
 
 
-def test_includes_do_not_multiply_for_ever(mistakes, tmp_path):
+def test_number_of_included_files_is_limited(mistakes, tmp_path):
     for level in range(7):
         inner = ", ".join([f"{level + 1}.yaml"] * 9)
         (tmp_path / f"{level}.yaml").write_text(f"include: [{inner}]")
@@ -259,7 +259,7 @@ def test_includes_do_not_multiply_for_ever(mistakes, tmp_path):
     assert all("256 files of includes" in line for line in found)
 
 
-def test_a_bomb_is_a_limit_that_was_passed(tmp_path):
+def test_alias_bomb_exceeds_the_limit(tmp_path):
     path = tmp_path / "bomb.yaml"
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]

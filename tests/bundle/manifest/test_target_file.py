@@ -22,7 +22,7 @@ def load(tmp_path, monkeypatch):
     return load
 
 
-def test_a_target_alone_is_enough(load):
+def test_target_file_needs_only_a_target(load):
     target = load("target: docker://registry.inside:5000/a/b")
     assert target == target_file.TargetFile(
         parse_target("docker://registry.inside:5000/a/b"),
@@ -33,7 +33,7 @@ def test_a_target_alone_is_enough(load):
     )
 
 
-def test_every_key_is_read(load, tmp_path):
+def test_target_file_reads_every_key(load, tmp_path):
     (tmp_path / "p.txt").write_text("swordfish\n")
     target = load(
         "target: docker://registry.inside\n"
@@ -54,7 +54,7 @@ def test_every_key_is_read(load, tmp_path):
     assert "swordfish" not in repr(target)
 
 
-def test_a_folder_lies_beside_the_file(load, tmp_path):
+def test_directory_target_is_relative_to_the_file(load, tmp_path):
     path = tmp_path / "t.yaml"
     path.write_text("target: oci:./inside")
     assert target_file.load(path, environment={}).target == parse_target(f"oci:{tmp_path}/inside")
@@ -66,7 +66,10 @@ def test_a_folder_lies_beside_the_file(load, tmp_path):
         ("existing: skip", "t.yaml:1:1: `target` is missing"),
         ("target: registry.inside", "t.yaml:1:9: `target`: expected a target such as docker://"),
         ("target: docker://Registry/UP", "expected docker://host[:port][/prefix] in lower case"),
-        ("target: docker://u:hunter2@h/a", "a text with credentials is not a registry"),
+        (
+            "target: docker://u:hunter2@h/a",
+            "the target (it contains credentials) is not a registry",
+        ),
         ("target: oci:a\ntls: {plainHttp: true}", "t.yaml:1:1: oci:a is not a registry"),
         ("target: oci:a\nexisting: skp", "did you mean `skip`?"),
         ("target: oci:a\nnames: [a=b]", "`names`: expected a mapping, got a list"),
@@ -77,7 +80,7 @@ def test_a_folder_lies_beside_the_file(load, tmp_path):
         ),
     ],
 )
-def test_a_mistake_is_named_where_it_stands(load, text, expected):
+def test_mistake_in_target_file_is_reported_with_its_position(load, text, expected):
     with pytest.raises(InvalidBundleManifestError) as caught:
         load(text, U="u")
     assert expected in str(caught.value)

@@ -47,7 +47,9 @@ def mounted(tmp_path: Path):
         ("ext4", None, True, False),
     ],
 )
-def test_a_file_system_is_known_by_its_type(mounted, file_system, largest, hard_links, removable):
+def test_limits_follow_from_the_file_system_type(
+    mounted, file_system, largest, hard_links, removable
+):
     stick = mounted(file_system)
     found = filesystem.inspect(stick / "plant-7" / "new", mountinfo=mounted.info)
     assert found.mount_point == stick
@@ -62,18 +64,18 @@ def test_a_file_system_is_known_by_its_type(mounted, file_system, largest, hard_
     assert found.farewell == (unmount if removable else stays)
 
 
-def test_a_mount_point_with_a_blank_is_understood(mounted):
+def test_mount_point_with_a_space_is_parsed(mounted):
     stick = mounted("exfat", name="MY STICK")
     assert filesystem.inspect(stick, mountinfo=mounted.info).mount_point == stick
 
 
-def test_the_last_mount_on_a_place_counts(mounted):
+def test_last_mount_on_a_mount_point_applies(mounted):
     mounted("ext4")
     stick = mounted("vfat")
     assert filesystem.inspect(stick, mountinfo=mounted.info).file_system == "vfat"
 
 
-def test_a_neighbours_name_is_no_mount_point(mounted, tmp_path: Path):
+def test_mount_point_is_compared_by_whole_components(mounted, tmp_path: Path):
     mounted("vfat")
     other = tmp_path / "stick-2"
     other.mkdir()
@@ -81,7 +83,7 @@ def test_a_neighbours_name_is_no_mount_point(mounted, tmp_path: Path):
 
 
 @pytest.mark.parametrize("text", ["", "nonsense\n", "1 2 3 - \n", "\udcff\udcfe - x y z\n"])
-def test_nothing_is_assumed_where_the_kernel_does_not_tell(tmp_path: Path, text: str):
+def test_unreadable_mountinfo_sets_no_limits(tmp_path: Path, text: str):
     info = tmp_path / "mountinfo"
     info.write_bytes(text.encode("utf-8", "surrogateescape"))
     for path in (info, tmp_path / "absent"):
@@ -90,11 +92,11 @@ def test_nothing_is_assumed_where_the_kernel_does_not_tell(tmp_path: Path, text:
         assert found.largest_file is None
 
 
-def test_this_machines_own_mounts_are_understood(tmp_path: Path):
+def test_mountinfo_of_this_machine_is_parsed(tmp_path: Path):
     assert filesystem.inspect(tmp_path).file_system
 
 
-def test_a_blob_of_4_gib_does_not_go_on_fat(mounted):
+def test_blob_of_4_gib_is_refused_on_fat(mounted):
     stick = mounted("vfat")
     filesystem.check_free_space(
         stick, filesystem.inspect(stick, mountinfo=mounted.info), 10, 2**32 - 1
@@ -107,13 +109,13 @@ def test_a_blob_of_4_gib_does_not_go_on_fat(mounted):
     assert raised.value.exit_status == 5
 
 
-def test_a_blob_of_4_gib_goes_on_exfat(mounted):
+def test_blob_of_4_gib_is_accepted_on_exfat(mounted):
     stick = mounted("exfat")
     medium = filesystem.inspect(stick, mountinfo=mounted.info)
     filesystem.check_free_space(stick, medium, 10, 2**32)
 
 
-def test_too_little_space_is_said_with_both_numbers(mounted):
+def test_lack_of_space_is_reported_with_needed_and_free_bytes(mounted):
     stick = mounted("ext4")
     with pytest.raises(NoSpaceError) as raised:
         filesystem.check_free_space(
@@ -124,14 +126,14 @@ def test_too_little_space_is_said_with_both_numbers(mounted):
 
 
 @pytest.mark.parametrize("below", ["", "plant-7"])
-def test_a_medium_that_is_mounted_read_only_is_refused(mounted, below):
+def test_read_only_medium_is_refused(mounted, below):
     stick = mounted("vfat", "ro,nosuid")
     with pytest.raises(MediumError, match="read-only") as raised:
         check_directory(stick / below, mountinfo=mounted.info)
     assert str(stick) in (raised.value.hint or "")
 
 
-def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path):
+def test_file_in_place_of_the_directory_is_refused(tmp_path: Path):
     (tmp_path / "b").write_text("x")
     for place in (tmp_path / "b", tmp_path / "b" / "c"):
         with pytest.raises(MediumError, match="not a directory"):
@@ -139,7 +141,7 @@ def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["holiday.jpg", "images/holiday.jpg", "docs/x"])
-def test_among_other_files_a_directory_of_its_own_is_proposed(tmp_path: Path, name: str):
+def test_directory_with_other_files_is_refused_with_a_proposal(tmp_path: Path, name: str):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(MediumError, match=name.removesuffix("/x")) as raised:
@@ -147,7 +149,7 @@ def test_among_other_files_a_directory_of_its_own_is_proposed(tmp_path: Path, na
     assert str(tmp_path / "bundle") in (raised.value.hint or "")
 
 
-def test_other_files_are_seen_also_where_the_directory_is_named_from_here(
+def test_other_files_are_found_in_a_relative_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "stick").mkdir()
@@ -158,20 +160,20 @@ def test_other_files_are_seen_also_where_the_directory_is_named_from_here(
     assert caught.value.hint.endswith("such as stick/plant-7")
 
 
-def test_an_image_layout_of_somebody_else_is_not_made_into_a_bundle(tmp_path: Path):
+def test_foreign_image_layout_is_refused(tmp_path: Path):
     """Exporting there would drop its images."""
     layout = images.write_layout(tmp_path / "layout", bundles.sample())
     with pytest.raises(MediumError, match="image layout"):
         check_directory(layout)
 
 
-def test_a_broken_layout_is_somebody_elses(tmp_path: Path):
+def test_damaged_image_layout_is_refused(tmp_path: Path):
     (tmp_path / "index.json").write_text("{")
     with pytest.raises(MediumError, match="image layout"):
         check_directory(tmp_path)
 
 
-def test_empty_directories_and_sticks_just_formatted_are_fine(tmp_path: Path):
+def test_empty_directory_and_new_medium_are_accepted(tmp_path: Path):
     check_directory(tmp_path)
     check_directory(tmp_path / "plant-7")
     (tmp_path / "System Volume Information").mkdir()
@@ -180,20 +182,20 @@ def test_empty_directories_and_sticks_just_formatted_are_fine(tmp_path: Path):
 
 
 @pytest.mark.parametrize("form", ["oci", "dir"])
-def test_a_bundle_is_renewed_where_it_lies_also_beside_other_files(tmp_path: Path, form: str):
+def test_directory_of_a_bundle_with_other_files_is_accepted(tmp_path: Path, form: str):
     bundle = bundles.write(tmp_path / "b", form=form)
     (bundle / "notes.txt").write_text("ours too")
     check_directory(bundle)
 
 
-def test_what_an_interrupted_first_export_left_is_taken_up(tmp_path: Path):
+def test_directory_of_an_interrupted_first_export_is_accepted(tmp_path: Path):
     (tmp_path / "blobs" / "sha256").mkdir(parents=True)
     (tmp_path / ".airbundle-0011223344556677.part").write_bytes(b"")
     (tmp_path / "oci-layout").write_text("{}")
     check_directory(tmp_path)
 
 
-def test_a_directory_without_the_right_to_write_is_refused(tmp_path: Path):
+def test_directory_without_write_permission_is_refused(tmp_path: Path):
     place = tmp_path / "b"
     place.mkdir(mode=0o500)
     if os.access(place, os.W_OK):  # root may write everywhere
@@ -202,7 +204,7 @@ def test_a_directory_without_the_right_to_write_is_refused(tmp_path: Path):
         check_directory(place)
 
 
-def test_directories_above_the_bundles_own_are_made_only_on_request(tmp_path: Path):
+def test_missing_parent_directories_are_refused_unless_requested(tmp_path: Path):
     """A missing mount point must not become a directory on the system disk."""
     place = tmp_path / "stick" / "plant-7"
     with pytest.raises(MediumError, match="stick: no such directory") as raised:
@@ -222,7 +224,7 @@ def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("below", ["", "plant-7", "ships/plant-7"])
-def test_an_empty_mount_point_is_refused(media: Path, mounted, below: str):
+def test_empty_mount_point_is_refused(media: Path, mounted, below: str):
     place = media / "stick" / below
     with pytest.raises(MediumError, match="no medium is mounted") as raised:
         check_directory(place, parents=True, mountinfo=mounted.info)
@@ -231,29 +233,29 @@ def test_an_empty_mount_point_is_refused(media: Path, mounted, below: str):
     check_directory(place, parents=True, on_system_disk=True, mountinfo=mounted.info)
 
 
-def test_an_empty_mount_point_is_recognized_behind_a_symbolic_link(media: Path, mounted):
+def test_empty_mount_point_behind_a_symbolic_link_is_refused(media: Path, mounted):
     link = media.parent / "link"
     link.symlink_to(media / "stick")
     with pytest.raises(MediumError, match="no medium is mounted"):
         check_directory(link / "plant-7", mountinfo=mounted.info)
 
 
-def test_an_empty_medium_that_is_mounted_is_accepted(media: Path, mounted):
+def test_empty_mounted_medium_is_accepted(media: Path, mounted):
     line = f"36 22 8:17 / {media.resolve() / 'stick'} rw - ext4 /dev/sdb1 rw\n"
     mounted.info.write_text(mounted.info.read_text() + line)
     check_directory(media / "stick", mountinfo=mounted.info)
     check_directory(media / "stick/b", mountinfo=mounted.info)
 
 
-def test_a_directory_with_files_is_no_forgotten_mount_point(media: Path, mounted):
+def test_mount_point_with_files_is_accepted(media: Path, mounted):
     (media / "stick" / "notes.txt").touch()
     check_directory(media / "stick" / "plant-7", mountinfo=mounted.info)
 
 
-def test_an_empty_directory_elsewhere_is_accepted(media: Path, mounted, tmp_path: Path):
+def test_empty_directory_outside_media_roots_is_accepted(media: Path, mounted, tmp_path: Path):
     (tmp_path / "bundles").mkdir()
     check_directory(tmp_path / "bundles" / "plant-7", mountinfo=mounted.info)
 
 
-def test_no_mount_point_is_refused_where_mounts_are_unknown(media: Path):
+def test_mount_point_is_accepted_if_mounts_are_unknown(media: Path):
     check_directory(media / "stick" / "plant-7", mountinfo=media / "absent")

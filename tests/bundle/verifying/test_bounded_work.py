@@ -41,7 +41,7 @@ def quick():
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("form", ["oci", "dir"])
-def test_files_of_a_terabyte_are_found_without_being_read(tmp_path: Path, form: str):
+def test_huge_files_are_found_without_being_read(tmp_path: Path, form: str):
     """A sparse file takes no room on the medium."""
     bundle = bundles.write(tmp_path / "b", form=form, keys=(KEY,))
     for path in sorted(bundles.find_files(bundle)):
@@ -55,7 +55,7 @@ def test_files_of_a_terabyte_are_found_without_being_read(tmp_path: Path, form: 
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_index_is_walked_once_however_often_it_is_listed(tmp_path: Path):
+def test_index_that_is_listed_often_is_walked_once(tmp_path: Path):
     """Six indexes, each of which lists the next 100 times, are six indexes."""
     below = images.image()
     for _ in range(6):
@@ -73,7 +73,7 @@ def test_an_index_is_walked_once_however_often_it_is_listed(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_large_image_under_many_names_is_too_much(tmp_path: Path):
+def test_large_image_with_many_names_exceeds_the_limit(tmp_path: Path):
     """The inventory is short, and its image has ten thousand layers; together it is too much."""
     config = images.Blob(images.OCI["config"], b"{}")
     layer = {"mediaType": images.OCI["tar"], "size": 1}
@@ -94,7 +94,7 @@ def test_a_large_image_under_many_names_is_too_much(tmp_path: Path):
         verify(bundle, [KEY.public])
 
 
-def test_an_image_under_many_names_is_held_once(tmp_path: Path):
+def test_image_with_many_names_is_kept_once_in_memory(tmp_path: Path):
     """Two hundred names of a manifest of 3 MiB do not take 600 MiB."""
     blobs = images.image().blobs
     config, layer = blobs

@@ -49,7 +49,7 @@ def findings(bundle: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
     return {item.path: (item.code, item.images) for item in result.findings}
 
 
-def test_a_sound_bundle_is_whole_and_signed(bundle: Path):
+def test_undamaged_bundle_is_whole_and_trusted(bundle: Path):
     result = verify(bundle, [OTHER.public, KEY.public])
     result.check()
     assert result.whole
@@ -69,7 +69,7 @@ def test_verification_changes_nothing(bundle: Path):
     assert state() == before
 
 
-def test_a_bundle_by_somebody_else_is_whole_and_not_authenticated(bundle: Path):
+def test_bundle_signed_by_another_key_is_whole_but_not_authenticated(bundle: Path):
     result = verify(bundle, [OTHER.public])
     assert result.whole
     assert not result.signers
@@ -78,13 +78,13 @@ def test_a_bundle_by_somebody_else_is_whole_and_not_authenticated(bundle: Path):
     assert raised.value.exit_status == 4
 
 
-def test_a_bad_signature_is_said_to_be_one(bundle: Path):
+def test_bad_signature_is_reported(bundle: Path):
     (bundle / f"bundle.json.{KEY.public.id[:16]}.sig").write_bytes(OTHER.sign(b""))
     with pytest.raises(InvalidSignatureError):
         verify(bundle, [KEY.public]).check()
 
 
-def test_a_resigned_inventory_is_not_by_the_given_key(bundle: Path):
+def test_inventory_signed_again_by_another_key_is_not_authenticated(bundle: Path):
     """Somebody swaps the image and signs with a key of his own, even under the right name."""
     for path in bundle.glob("*.sig"):
         path.write_bytes(OTHER.sign((bundle / "bundle.json").read_bytes()))
@@ -92,7 +92,7 @@ def test_a_resigned_inventory_is_not_by_the_given_key(bundle: Path):
         verify(bundle, [KEY.public]).check()
 
 
-def test_a_flipped_bit_is_found_wherever_it_is(tmp_path: Path):
+def test_flipped_bit_in_any_file_is_found(tmp_path: Path):
     """No file can change without the verdict changing."""
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     for path in sorted(bundles.find_files(bundle)):
@@ -107,7 +107,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(tmp_path: Path):
     verify(bundle, [KEY.public]).check()
 
 
-def test_a_damaged_layer_names_the_images_that_need_it(bundle: Path):
+def test_finding_of_damaged_layer_lists_its_images(bundle: Path):
     shared = bundles.sample()[NGINX].blobs[1]
     damaged = find(bundle, shared)
     for path in damaged:
@@ -118,14 +118,14 @@ def test_a_damaged_layer_names_the_images_that_need_it(bundle: Path):
     assert {name for _, names in found.values() for name in names} == {NGINX, APP}
 
 
-def test_a_missing_layer_names_the_images_that_need_it(bundle: Path):
+def test_finding_of_missing_layer_lists_its_images(bundle: Path):
     layer = bundles.sample()[NGINX].blobs[2]
     (path,) = find(bundle, layer)
     path.unlink()
     assert findings(bundle) == {str(path.relative_to(bundle)): ("missing", (NGINX,))}
 
 
-def test_a_layer_of_another_size_is_told_by_its_size(bundle: Path):
+def test_layer_with_wrong_size_is_found_without_hashing(bundle: Path):
     layer = bundles.sample()[NGINX].blobs[2]
     (path,) = find(bundle, layer)
     path.write_bytes(layer.data[:-1])
@@ -134,7 +134,7 @@ def test_a_layer_of_another_size_is_told_by_its_size(bundle: Path):
     assert f"instead of {len(layer.data):,}" in str(result.findings[0])
 
 
-def test_a_missing_manifest_names_its_image_and_the_rest_is_still_checked(bundle: Path):
+def test_verification_continues_after_missing_manifest(bundle: Path):
     nginx = bundles.sample()[NGINX]
     (path,) = find(bundle, nginx.root)
     path.unlink()
@@ -146,7 +146,7 @@ def test_a_missing_manifest_names_its_image_and_the_rest_is_still_checked(bundle
     assert len(found) == 2
 
 
-def test_all_damage_is_collected_with_one_status(bundle: Path):
+def test_all_damage_is_reported_in_one_error(bundle: Path):
     paths = [find(bundle, blob)[0] for blob in bundles.sample()[NGINX].blobs[1:]]
     paths[0].write_bytes(b"x")
     paths[1].unlink()
@@ -159,7 +159,7 @@ def test_all_damage_is_collected_with_one_status(bundle: Path):
     assert len(raised.value.findings) == 3
 
 
-def test_content_too_much_is_counted_and_anything_else_is_found(bundle: Path):
+def test_unlisted_content_is_counted_and_other_files_are_findings(bundle: Path):
     """A renewal adds its blobs beside the former bundle, which stays whole meanwhile."""
     (home,) = {path.parent for path in find(bundle, bundles.sample()[NGINX].blobs[2])}
     extra = home / images.sha256(b"extra").removeprefix("sha256:")
@@ -173,7 +173,7 @@ def test_content_too_much_is_counted_and_anything_else_is_found(bundle: Path):
     assert findings(bundle) == {str(odd.relative_to(bundle)): ("surplus", ())}
 
 
-def test_content_of_the_other_format_is_too_much(tmp_path: Path):
+def test_content_of_the_other_format_is_a_finding(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     path = directory.find_version_path(Digest(images.sha256(b"root")))
     (bundle / path).parent.mkdir(parents=True)
@@ -192,21 +192,21 @@ def link_to_the_same_bytes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("put", [symlink, link_to_the_same_bytes, os.mkfifo])
-def test_what_is_no_plain_file_is_never_opened(bundle: Path, put: Callable[[Path], None]):
+def test_special_file_is_never_opened(bundle: Path, put: Callable[[Path], None]):
     (path,) = find(bundle, bundles.sample()[NGINX].blobs[2])
     path.unlink()
     put(path)
     assert findings(bundle) == {str(path.relative_to(bundle)): ("special", (NGINX,))}
 
 
-def test_a_directory_in_place_of_a_blob_is_found(bundle: Path):
+def test_directory_in_place_of_a_blob_is_a_finding(bundle: Path):
     (path,) = find(bundle, bundles.sample()[NGINX].blobs[2])
     path.unlink()
     (path / "deeper" / "still").mkdir(parents=True)
     assert findings(bundle) == {str(path.relative_to(bundle)): ("special", (NGINX,))}
 
 
-def test_a_directory_that_is_a_link_is_not_followed(tmp_path: Path):
+def test_link_to_a_directory_is_not_followed(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     (bundle / "blobs").rename(tmp_path / "elsewhere")
     (bundle / "blobs").symlink_to(tmp_path / "elsewhere")
@@ -216,7 +216,7 @@ def test_a_directory_that_is_a_link_is_not_followed(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"_type":"x"}', b"\xff" * 100])
-def test_an_inventory_that_cannot_be_read_is_damage(bundle: Path, content: bytes | None):
+def test_unreadable_inventory_is_a_finding(bundle: Path, content: bytes | None):
     path = bundle / "bundle.json"
     path.unlink() if content is None else path.write_bytes(content)
     result = verify(bundle, [KEY.public])
@@ -226,13 +226,13 @@ def test_an_inventory_that_cannot_be_read_is_damage(bundle: Path, content: bytes
         result.check()
 
 
-def test_a_truncated_inventory_is_damage(bundle: Path):
+def test_truncated_inventory_is_a_finding(bundle: Path):
     raw = (bundle / "bundle.json").read_bytes()
     (bundle / "bundle.json").write_bytes(raw[: len(raw) // 2])
     assert [item.path for item in verify(bundle, [KEY.public]).findings] == ["bundle.json"]
 
 
-def test_an_inventory_of_a_newer_format_is_not_called_damaged(bundle: Path):
+def test_newer_format_is_unsupported_rather_than_damaged(bundle: Path):
     raw = (bundle / "bundle.json").read_text()
     (bundle / "bundle.json").write_text(raw.replace("bundle/v1", "bundle/v2"))
     with pytest.raises(UnsupportedError):
@@ -240,7 +240,7 @@ def test_an_inventory_of_a_newer_format_is_not_called_damaged(bundle: Path):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"0" * 64 + b"  ../../etc/passwd\n"])
-def test_without_its_sums_a_bundle_is_held_against_the_names_of_its_files(
+def test_bundle_without_checksum_file_is_compared_with_digests_in_names(
     bundle: Path, content: bytes | None
 ):
     sums = bundle / "SHA256SUMS"
@@ -250,7 +250,7 @@ def test_without_its_sums_a_bundle_is_held_against_the_names_of_its_files(
     assert set(findings(bundle)) == {"SHA256SUMS", str(layer.relative_to(bundle))}
 
 
-def test_a_swapped_manifest_is_found_even_if_the_sums_agree(tmp_path: Path):
+def test_swapped_manifest_is_found_even_if_checksums_agree(tmp_path: Path):
     """An unsigned bundle whose sums were made again is still held against its own graph."""
     bundle = bundles.write(tmp_path / "b")
     other = images.image(images.layer({"evil": b"evil"}))
@@ -264,7 +264,7 @@ def test_a_swapped_manifest_is_found_even_if_the_sums_agree(tmp_path: Path):
 
 
 @pytest.mark.parametrize("change", ["digest", "name", "gone", "more", "broken"])
-def test_an_index_that_names_other_images_than_the_inventory_is_found(tmp_path: Path, change: str):
+def test_index_that_differs_from_the_inventory_is_a_finding(tmp_path: Path, change: str):
     """Other tools go by index.json, so it has to say the same."""
     named = bundles.sample()
     bundle = bundles.write(tmp_path / "b", named)
@@ -314,7 +314,7 @@ def test_referrers_are_part_of_the_bundle(tmp_path: Path):
     assert findings(bundle) == {str(path.relative_to(bundle)): ("missing", (NGINX,))}
 
 
-def test_what_a_bundle_may_leave_out_is_not_missing(tmp_path: Path):
+def test_optional_content_is_not_missing(tmp_path: Path):
     """A sparse index's other platforms."""
     shared = images.layer({"base": b"base" * 100})
     app = images.multi_platform("app", "linux/amd64", "linux/arm64", shared=shared)
@@ -362,7 +362,7 @@ def test_delta_is_unsupported_rather_than_damaged_or_whole(tmp_path: Path):
         "blobs/Thumbs.db",
     ],
 )
-def test_what_is_not_the_bundles_is_ignored_and_counted(bundle: Path, path: str):
+def test_system_files_are_ignored_and_counted(bundle: Path, path: str):
     file = bundle / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"x")
@@ -371,7 +371,7 @@ def test_what_is_not_the_bundles_is_ignored_and_counted(bundle: Path, path: str)
     assert result.ignored == 1
 
 
-def test_an_expired_bundle_is_whole_and_not_trusted(tmp_path: Path):
+def test_expired_bundle_is_whole_but_not_trusted(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,), expires="2027-01-01T00:00:00Z")
     end = datetime(2027, 1, 1, tzinfo=UTC)
     verify(bundle, [KEY.public], now=end - timedelta(seconds=1)).check()
@@ -382,13 +382,13 @@ def test_an_expired_bundle_is_whole_and_not_trusted(tmp_path: Path):
         result.check()
 
 
-def test_damage_comes_before_trust(bundle: Path):
+def test_damage_is_reported_before_missing_trust(bundle: Path):
     (bundle / "VERIFY.txt").write_text("x")
     with pytest.raises(DamagedBundleError):
         verify(bundle, [OTHER.public]).check()
 
 
-def test_a_blob_named_after_its_sha512_must_have_it(tmp_path: Path):
+def test_blob_named_after_its_sha512_is_compared_with_it(tmp_path: Path):
     """SHA256SUMS alone is not enough: others look it up by its name."""
     bundle = bundles.write(tmp_path / "b")
     path = bundle / "blobs/sha512" / ("0" * 128)
@@ -400,7 +400,7 @@ def test_a_blob_named_after_its_sha512_must_have_it(tmp_path: Path):
     assert findings(bundle) == {str(path.relative_to(bundle)): ("damaged", ())}
 
 
-def test_a_hostile_graph_ends(tmp_path: Path):
+def test_walk_of_hostile_graph_ends(tmp_path: Path):
     """An index nested deeper than anybody needs is a finding, not an endless walk."""
     inner = images.image()
     for _ in range(12):
@@ -412,14 +412,14 @@ def test_a_hostile_graph_ends(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["bundle.json", "SHA256SUMS", "index.json"])
-def test_a_link_in_place_of_a_document_is_found(tmp_path: Path, name: str):
+def test_link_in_place_of_a_document_is_a_finding(tmp_path: Path, name: str):
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     (bundle / name).rename(tmp_path / name)
     (bundle / name).symlink_to(tmp_path / name)
     assert set(findings(bundle)) == {name}
 
 
-def test_a_signature_that_is_no_file_authenticates_nothing(bundle: Path, tmp_path: Path):
+def test_signature_that_is_not_a_regular_file_authenticates_nothing(bundle: Path, tmp_path: Path):
     (signature,) = bundle.glob("*.sig")
     signature.rename(tmp_path / "sig")
     signature.symlink_to(tmp_path / "sig")
@@ -429,7 +429,7 @@ def test_a_signature_that_is_no_file_authenticates_nothing(bundle: Path, tmp_pat
     assert result.findings
 
 
-def test_too_many_signatures_are_a_reason_for_distrust(bundle: Path):
+def test_bundle_with_too_many_signatures_is_not_trusted(bundle: Path):
     for number in range(40):
         (bundle / f"bundle.json.{number:016x}.sig").write_bytes(b"")
     result = verify(bundle, [KEY.public])
@@ -438,7 +438,7 @@ def test_too_many_signatures_are_a_reason_for_distrust(bundle: Path):
         result.check()
 
 
-def test_sums_that_list_fewer_files_than_the_inventory_counts_are_found(tmp_path: Path):
+def test_checksum_file_with_too_few_lines_is_a_finding(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b")
     value = json.loads((bundle / "bundle.json").read_bytes())
     value["sums"]["count"] += 1
@@ -446,7 +446,7 @@ def test_sums_that_list_fewer_files_than_the_inventory_counts_are_found(tmp_path
     assert set(findings(bundle)) == {"SHA256SUMS"}
 
 
-def test_a_medium_that_fails_to_give_a_file_is_named(tmp_path: Path):
+def test_read_error_of_the_medium_is_a_finding(tmp_path: Path):
     """A file that the kernel will not read stands in for a bad block."""
     bundle = bundles.write(tmp_path / "b", keys=(KEY,))
     path = bundle / "VERIFY.txt"
@@ -462,7 +462,7 @@ def test_reference_that_is_not_a_full_name_is_a_finding(tmp_path: Path, referenc
     assert findings(bundle) == {"bundle.json": ("malformed", ())}
 
 
-def test_what_is_done_is_told(bundle: Path):
+def test_verification_reports_progress(bundle: Path):
     events = []
     result = verify(bundle, [KEY.public], emit=events.append, jobs=3)
     planned = [event for event in events if isinstance(event, Planned)]
@@ -473,7 +473,7 @@ def test_what_is_done_is_told(bundle: Path):
     assert sum(advances) == result.size
 
 
-def test_hard_links_of_one_file_are_read_once_and_judged_by_each_name(tmp_path: Path):
+def test_hard_links_are_read_once_and_compared_for_each_name(tmp_path: Path):
     bundle = bundles.write(tmp_path / "b", form="dir", keys=(KEY,))
     shared = bundles.sample()[NGINX].blobs[1]
     first, second = find(bundle, shared)
@@ -497,14 +497,14 @@ def test_hard_links_of_one_file_are_read_once_and_judged_by_each_name(tmp_path: 
     }
 
 
-def test_it_stops_when_asked(bundle: Path):
+def test_verification_can_be_cancelled(bundle: Path):
     cancellation = Cancellation()
     cancellation.request()
     with pytest.raises(CancelledError):
         verify(bundle, [KEY.public], cancellation=cancellation)
 
 
-def test_a_directory_that_is_not_there_is_not_a_damaged_bundle(tmp_path: Path):
+def test_missing_directory_is_not_a_damaged_bundle(tmp_path: Path):
     with pytest.raises(NotFoundError):
         verify(tmp_path / "absent", [KEY.public])
     (tmp_path / "file").write_text("x")
@@ -512,6 +512,6 @@ def test_a_directory_that_is_not_there_is_not_a_damaged_bundle(tmp_path: Path):
         verify(tmp_path / "file", [KEY.public])
 
 
-def test_an_empty_directory_is_an_unfinished_bundle(tmp_path: Path):
+def test_empty_directory_is_an_incomplete_bundle(tmp_path: Path):
     result = verify(tmp_path, [KEY.public])
     assert {item.path for item in result.findings} == {"bundle.json", "SHA256SUMS"}

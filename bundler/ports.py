@@ -255,7 +255,7 @@ class KeepsOriginalManifests(Protocol):
     ``resolve`` returns a different manifest, which describes the layers as they are stored.
     """
 
-    def stored_manifest(self, name: str | None = None, /) -> Descriptor:
+    def resolve_original(self, name: str | None = None, /) -> Descriptor:
         """Return the descriptor of the original manifest or index; ``open`` reads it.
 
         Raises:

@@ -138,7 +138,7 @@ class _Execution:
         )
 
     def run_each(self, tasks: Sequence[TaskT], perform: Callable[[TaskT], None]) -> None:
-        """Perform the tasks, except those of failed images only.
+        """Perform the tasks, except those that only failed images need.
 
         Tasks run in parallel; for a destination with a single writer, one after another.
         """
@@ -276,7 +276,7 @@ class _Execution:
 
     @contextmanager
     def _record_failure(self, labels: Sequence[str]) -> Iterator[None]:
-        """With ``keep_going``, record an error for the images with ``labels``; else raise it."""
+        """Record an error for the images with ``labels``, or without ``keep_going``, raise it."""
         try:
             yield
         except CancelledError:

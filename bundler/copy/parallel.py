@@ -32,7 +32,7 @@ def run_all(
     Args:
         executor: runs the tasks.
         tasks: independent functions, which check ``cancellation`` while they run.
-        cancellation: ends all tasks; it is requested if a task fails.
+        cancellation: ends all tasks; this function requests it if a task fails.
 
     Raises:
         CancelledError: ``cancellation`` was requested; the remaining tasks are not started.

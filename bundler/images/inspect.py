@@ -118,7 +118,7 @@ def read_root(source: Source, reference: Reference) -> ImageRoot:
         IntegrityError: the bytes do not match the digest.
     """
     if isinstance(source, KeepsOriginalManifests):
-        root = source.stored_manifest(reference.name)
+        root = source.resolve_original(reference.name)
     else:
         root = source.resolve(reference.name)
     return ImageRoot(source, reference, root, fetch(source, root, str(reference)))

@@ -17,7 +17,7 @@ from bundler.oci.reference import ImageReference
 if TYPE_CHECKING:
     from bundler.ports import Reference
 
-_MAX_COMPONENT = 255  # bytes, the limit of common file systems
+_MAX_COMPONENT = 255  # bytes; the limit of most file systems
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ class StorageDestination:
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the original manifest or index of the image that ``name`` points to."""
-        return StorageSource(self._storage).stored_manifest(name)
+        return StorageSource(self._storage).resolve_original(name)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Unpack the pushed layers, then publish images and names.

@@ -57,7 +57,7 @@ class StorageSource(SynthesizesManifests):
                 )
         return self._remember(readback)
 
-    def stored_manifest(self, name: str | None = None, /) -> Descriptor:
+    def resolve_original(self, name: str | None = None, /) -> Descriptor:
         """Return the original manifest or index of the image that ``name`` points to."""
         reference = None if name is None else parse_image_name(name).reference
         digest = None if reference is None else reference.digest

@@ -21,7 +21,7 @@ def test_name_moves_and_the_former_image_stays(storage):
     assert "names" not in records[first.digest.text]
     assert records[second.digest.text]["names"] == [NAME]
     with closing(storage.source()) as source:
-        assert source.stored_manifest(NAME).digest == second.digest
+        assert source.resolve_original(NAME).digest == second.digest
         assert source.tags() == [NAME]
 
 

@@ -17,7 +17,7 @@ def test_incomplete_layers_are_removed_when_a_destination_opens(storage):
     with closing(storage.destination()):
         assert storage.read_records("layers") == records
     with closing(storage.source()) as source:
-        assert source.stored_manifest(NAME).digest == root.digest
+        assert source.resolve_original(NAME).digest == root.digest
 
 
 def test_record_of_a_layer_describes_tar_and_blob(storage):

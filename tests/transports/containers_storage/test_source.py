@@ -38,7 +38,7 @@ def test_layers_are_read_back_byte_for_byte(storage):
         assert {layer.media_type for layer in parsed.layers} == {
             "application/vnd.oci.image.layer.v1.tar"
         }
-        assert source.stored_manifest(NAME).digest == root.digest
+        assert source.resolve_original(NAME).digest == root.digest
 
 
 def test_stored_manifest_with_uncompressed_layers_is_returned_unchanged(storage):
@@ -100,7 +100,7 @@ def test_beginning_of_an_id_has_precedence_over_a_name(storage):
     root, image = storage.add_image(b"1")
     storage.add_image(b"2", name=image[:12])
     with closing(storage.source()) as source:
-        assert source.stored_manifest(image[:12]).digest == root.digest
+        assert source.resolve_original(image[:12]).digest == root.digest
 
 
 def test_signatures_that_cannot_be_copied_cause_a_warning(storage):

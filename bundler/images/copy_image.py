@@ -77,8 +77,8 @@ class CopyReport:
 
 def copy_image(
     request: CopyRequest,
-    reading: OpenOptions,
-    writing: OpenOptions,
+    source_options: OpenOptions,
+    destination_options: OpenOptions,
     engine: EngineOptions,
     *,
     policy_check: PolicyCheck | None = None,
@@ -88,8 +88,8 @@ def copy_image(
 
     Args:
         request: the image and its destination.
-        reading: options for opening the source.
-        writing: options for opening the destination.
+        source_options: options for opening the source.
+        destination_options: options for opening the destination.
         engine: options for executing the plan.
         policy_check: rejects images that the policy does not accept; None: no check.
         dry_run: create the plan, but do not execute it.
@@ -98,7 +98,7 @@ def copy_image(
         BundlerError: the image was not copied, or a name could not be published.
     """
     with ExitStack() as stack:
-        source = transports.open_source(request.source, reading)
+        source = transports.open_source(request.source, source_options)
         stack.enter_context(closing(source))
         image_request = ImageRequest(
             request.source,
@@ -111,7 +111,7 @@ def copy_image(
         root = replace(image.graph.root, platform=None)
         image = replace(image, graph=replace(image.graph, root=root))
         reference = request.destination
-        destination = transports.open_destination(reference, writing)
+        destination = transports.open_destination(reference, destination_options)
         stack.enter_context(closing(destination))
         engine.emit(create_resolved_event(image.graph))
         target_name = reference.image if isinstance(reference, RepositoryReference) else None

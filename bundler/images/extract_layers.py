@@ -41,16 +41,16 @@ class LayersRequest:
 
 def extract_layers(
     request: LayersRequest,
-    reading: OpenOptions,
-    writing: OpenOptions,
+    source_options: OpenOptions,
+    destination_options: OpenOptions,
     policy_check: PolicyCheck | None = None,
 ) -> Path:
     """Write layers and the manifest to a new directory ``layers-...``; return its path.
 
     Args:
         request: the image and its layers.
-        reading: options for opening the source.
-        writing: options for opening the new directory, which is created in the current directory.
+        source_options: options for opening the source.
+        destination_options: options for opening the new directory, below the current one.
         policy_check: rejects an image that the policy does not accept; None: no check.
 
     Raises:
@@ -60,7 +60,7 @@ def extract_layers(
     """
     reference = request.reference
     with ExitStack() as stack:
-        source = transports.open_source(reference, reading)
+        source = transports.open_source(reference, source_options)
         stack.enter_context(closing(source))
         root = read_root(source, reference)
         if policy_check is not None:
@@ -70,8 +70,8 @@ def extract_layers(
         with ExitStack() as undo:
             undo.callback(shutil.rmtree, directory)
             target = transports.parse(f"dir:{directory}")
-            with closing(transports.open_destination(target, writing)) as destination:
-                _write(root, image, request.digests, destination, reading.cancellation)
+            with closing(transports.open_destination(target, destination_options)) as destination:
+                _write(root, image, request.digests, destination, source_options.cancellation)
             undo.pop_all()
     return directory
 

@@ -59,8 +59,8 @@ class SyncRequest:
 
 def sync_images(
     request: SyncRequest,
-    reading: OpenOptions,
-    writing: OpenOptions,
+    source_options: OpenOptions,
+    destination_options: OpenOptions,
     engine: EngineOptions,
     *,
     policy_check: PolicyCheck | None = None,
@@ -70,8 +70,8 @@ def sync_images(
 
     Args:
         request: the images and their destination.
-        reading: options for opening the sources, with access settings of a YAML file added.
-        writing: options for opening the destination.
+        source_options: options for opening the sources, with access settings of a YAML file added.
+        destination_options: options for opening the destination.
         engine: options for executing plans; with ``keep_going``, errors are in the report.
         policy_check: rejects images that the policy does not accept; None: no check.
         dry_run: report which images would be copied, but copy nothing.
@@ -80,18 +80,22 @@ def sync_images(
         BundlerError: the first failure; the images of previous batches remain copied.
     """
     with ExitStack() as stack:
-        listing = sources.list_images(request.source, reading, engine, stack)
+        listing = sources.list_images(request.source, source_options, engine, stack)
         unlisted = listing.unlisted
         if request.source.lenient:  # report them, but not as failures
             for item in unlisted:
                 engine.emit(events.Skipped(item.subject, str(item.error), item.error))
             unlisted = ()
-        reading = replace(reading, overrides={**reading.overrides, **listing.overrides})
+        source_options = replace(
+            source_options, overrides={**source_options.overrides, **listing.overrides}
+        )
         mapped = targets.map_targets(listing.images, request.destination)
         if request.refuse_existing:
             targets.check_not_existing(mapped)
         mapped = targets.merge_duplicates(mapped, last_wins=request.source.lenient)
-        sync = _Sync(request, reading, writing, engine, policy_check, len(mapped), dry_run)
+        sync = _Sync(
+            request, source_options, destination_options, engine, policy_check, len(mapped), dry_run
+        )
         commits_once = any(item.target.commits_once for item in mapped)
         size = max(1, len(mapped)) if commits_once else _BATCH_SIZE
         for start in range(0, len(mapped), size):
@@ -118,8 +122,8 @@ class _Sync:
     """Copies batches one after another, and collects the results."""
 
     _request: SyncRequest
-    _reading: OpenOptions
-    _writing: OpenOptions
+    _source_options: OpenOptions
+    _destination_options: OpenOptions
     _engine: EngineOptions
     _policy_check: PolicyCheck | None
     _total: int
@@ -134,7 +138,7 @@ class _Sync:
             BundlerError: the first failure, unless ``keep_going``.
         """
         with ExitStack() as stack:
-            endpoints = _OpenEndpoints(self._reading, self._writing, stack)
+            endpoints = _OpenEndpoints(self._source_options, self._destination_options, stack)
             tasks = [partial(self._resolve, item, endpoints) for item in batch]
             resolved = run_collecting_errors(
                 self._engine.executor, tasks, self._engine.cancellation
@@ -218,9 +222,11 @@ class _Sync:
 class _OpenEndpoints:
     """The sources and destinations of one batch, each opened once. Thread-safe."""
 
-    def __init__(self, reading: OpenOptions, writing: OpenOptions, stack: ExitStack) -> None:
-        self._reading = reading
-        self._writing = writing
+    def __init__(
+        self, source_options: OpenOptions, destination_options: OpenOptions, stack: ExitStack
+    ) -> None:
+        self._source_options = source_options
+        self._destination_options = destination_options
         self._stack = stack
         self._lock = threading.Lock()
         self._sources: dict[Reference, Source] = {}
@@ -230,7 +236,7 @@ class _OpenEndpoints:
         with self._lock:
             source = self._sources.get(reference)
             if source is None:
-                source = transports.open_source(reference, self._reading)
+                source = transports.open_source(reference, self._source_options)
                 self._sources[reference] = source
                 self._stack.callback(source.close)
             return source
@@ -239,7 +245,9 @@ class _OpenEndpoints:
         with self._lock:
             destination = self._destinations.get(target.scope)
             if destination is None:
-                destination = transports.open_destination(target.reference, self._writing)
+                destination = transports.open_destination(
+                    target.reference, self._destination_options
+                )
                 self._destinations[target.scope] = destination
                 self._stack.callback(destination.close)
             return destination

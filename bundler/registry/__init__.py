@@ -1,6 +1,6 @@
 """HTTP client for registries (OCI distribution specification).
 
-This is the only folder that imports requests. Its input is plain values (credentials, TLS files,
-limits) from ``config.registry_access``; it reads no configuration. Read ``repository`` first, then
+No other folder imports requests. The client reads no configuration: it receives credentials, TLS
+files and limits as values of ``config.registry_access``. Read ``repository`` first, then
 ``session``.
 """

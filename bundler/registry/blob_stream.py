@@ -1,4 +1,4 @@
-"""Stream over the content of a blob, which notices an early end."""
+"""Reader of a blob in a response, which detects a truncated body."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class BlobStream:
-    """Reader of the body of a response; the owner of the response closes it.
-
-    ``left`` is the number of expected bytes; None if it is unknown.
-    """
+    """Reader of the body of a response; the owner of the response closes it."""
 
     response: Response
     subject: str
     remaining: int | None
+    """Number of bytes that are still expected; None if the size is unknown."""
     declared: bool = field(init=False)
+    """Whether the headers delimit the body, so that ``Response`` detects a truncated one."""
 
     def __post_init__(self) -> None:
         chunked = "chunked" in self.response.headers.get("Transfer-Encoding", "").lower()
@@ -38,7 +37,10 @@ class BlobStream:
         return count
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return up to ``size`` bytes, or all; never more than one byte beyond the expected end."""
+        """Return up to ``size`` bytes, or all remaining bytes.
+
+        At most one byte beyond the expected end is returned, which is enough to detect excess data.
+        """
         if size < 0:
             limit = MAX_MANIFEST if self.remaining is None else self.remaining + 1
             return self.response.read(limit, self.subject)
@@ -47,7 +49,7 @@ class BlobStream:
         return bytes(buffer[:count])
 
     def skip(self, count: int) -> None:
-        """Discard ``count`` bytes before the expected ones."""
+        """Discard the first ``count`` bytes, which ``remaining`` does not include."""
         self.remaining = None if self.remaining is None else self.remaining + count
         buffer = memoryview(bytearray(min(count, 1024 * 1024)))
         skipped = 0

@@ -1,7 +1,7 @@
-"""Connection pool of requests and urllib3 without their automatic features.
+"""HTTP connection pool on requests and urllib3, with their automatic features disabled.
 
-No certifi, no netrc, no cookies, no proxies from the environment, no redirects, no retries. The
-caller provides the TLS context. All sockets are tracked, so that they can be shut down.
+There are no certifi certificates, netrc, cookies, environment proxies, redirects or retries. The
+caller provides the TLS context. All sockets are tracked, so that another thread can shut them down.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class ConnectionPool(HTTPAdapter):
     """Pool of connections; thread-safe.
 
     Args:
-        context: creates the TLS context at the first use of HTTPS, because loading the authorities
-            of the system is slow.
+        context: creates the TLS context. Called at the first HTTPS request, because loading the
+            certificate authorities of the system is slow.
     """
 
     def __init__(self, context: Callable[[], ssl.SSLContext]) -> None:
@@ -48,28 +48,28 @@ class ConnectionPool(HTTPAdapter):
         return self._make_context()
 
     def abort(self) -> None:
-        """Shut down all connections: waiting threads fail at once."""
+        """Shut down all connections, so that threads blocked on them fail immediately."""
         for _ in range(3):
             # Another thread may change the set during the iteration.
             with contextlib.suppress(RuntimeError):
-                for one in list(self._sockets):
+                for connected in list(self._sockets):
                     with contextlib.suppress(OSError):
-                        socket.socket.shutdown(one, socket.SHUT_RDWR)
+                        socket.socket.shutdown(connected, socket.SHUT_RDWR)
                 return
 
     def build_connection_pool_key_attributes(  # type: ignore[override]  # its types are private
         self, request: PreparedRequest, verify: bool, cert: None = None
     ) -> tuple[object, dict[str, Any]]:
-        """Use our TLS context and a large block size for all connections."""
+        """Add the TLS context and a large block size to the attributes of the base class."""
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
         tls = {"ssl_context": self._context} if host["scheme"] == "https" else {}
         return host, {"blocksize": BUFFER_SIZE, **tls}
 
     def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
-        """Do nothing: the TLS context has the certificates."""
+        """Do nothing: the TLS context contains the certificates."""
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: object) -> ProxyManager:
-        """Return the manager of the base class, with tracked sockets."""
+        """Return the proxy manager of the base class, with tracked sockets."""
         manager: ProxyManager = super().proxy_manager_for(proxy, **proxy_kwargs)
         manager.pool_classes_by_scheme = self.poolmanager.pool_classes_by_scheme
         return manager
@@ -87,7 +87,7 @@ def _create_pool_classes(
         def connect(self) -> None:
             super().connect()
             sockets.add(self.sock)
-            # Suppress the warning of urllib3: the user has turned verification off.
+            # Suppress the warning of urllib3, because the user disabled verification.
             self.is_verified = True
 
     class HttpPool(HTTPConnectionPool):

@@ -1,4 +1,4 @@
-"""Translate failed requests into errors.
+"""Errors for failed requests and unexpected responses.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 """
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 MAX_ERROR_BODY = 64 * 1024
 
-# OpenSSL's reasons for a handshake that a plain HTTP server answered.
+# OpenSSL error reasons that occur when a plain HTTP server answers a TLS handshake.
 _PLAIN_HTTP = frozenset({"HTTP_REQUEST", "RECORD_LAYER_FAILURE", "WRONG_VERSION_NUMBER"})
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MAX_DETAIL = 300
@@ -50,22 +50,22 @@ _MAX_EXCHANGE_BODY = 50
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """A response whose status is an error, and the request that it belongs to."""
+    """A response with an error status, and the request that caused it."""
 
     method: str
     url: str
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
-    """The first bytes, at most ``MAX_ERROR_BODY``, without secrets."""
+    """The first ``MAX_ERROR_BODY`` bytes of the body, with secrets redacted."""
     subject: str
-    """The requested content, for the message."""
+    """The requested content, for messages."""
     registry: str | None
     """The name of the registry; None if the response comes from another host."""
 
     @property
     def exchange(self) -> HttpExchange:
-        """The request and the response as the reason of an error."""
+        """The request and the response, for the ``exchange`` field of an error."""
         entries = tuple(
             (_clean(str(entry.get("code", "")))[:80], _clean(str(entry.get("message", ""))))
             for entry in _parse_entries(self.body)
@@ -75,7 +75,7 @@ class ErrorResponse:
 
 
 def create_response_error(response: ErrorResponse) -> BundlerError:
-    """Create the error for a response, with its exchange."""
+    """Create the error for a response with an error status."""
     error = _classify_response(response)
     error.exchange = response.exchange
     return error
@@ -89,21 +89,21 @@ def create_network_error(
     registry: str | None = None,
     certificate: Callable[[Origin], CertificateSummary | None] = lambda _: None,
 ) -> RegistryError:
-    """Create the error for a request or a body that failed below HTTP.
+    """Create the error for a failure of the network, TLS or the HTTP library.
 
     Args:
-        error: the exception.
+        error: the exception of requests, urllib3, ssl or socket.
         url: the URL of the request.
         proxied: whether the request used a proxy.
-        registry: ``host[:port]`` of the registry that led to ``url``; None: the host of ``url``.
-        certificate: fetches the certificate of a server, if it is not trusted.
+        registry: ``host[:port]`` of the registry that sent ``url``; None: the host of ``url``.
+        certificate: fetches the certificate of a server that is not trusted, for the message.
     """
     origin = Origin.of(url)
     causes = list(iterate_causes(error))
     refusal = certificates.find_refusal(causes)
     if proxied and any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
         found = RegistryError(
-            f"{origin}: the proxy refuses or fails: {_describe(causes[-1])}",
+            f"{origin}: the proxy refused the connection or failed: {_describe(causes[-1])}",
             temporary=True,
             hint="check HTTPS_PROXY and NO_PROXY",
         )
@@ -119,17 +119,17 @@ def create_network_error(
 
 
 def create_html_error(url: str, *, status: int | None = None) -> RegistryError:
-    """Create the error for a web page in the place of a registry's response."""
+    """Create the error for an HTML page that was received instead of a registry's response."""
     return RegistryError(
-        f"{Origin.of(url)}: responded with a web page (HTML): not a registry, or behind a login "
+        f"{Origin.of(url)}: the response is a web page (HTML): not a registry, or behind a login "
         "page or a proxy",
         status=status,
-        hint="check the host and the port; a browser shows the page",
+        hint="check the host and the port, or open the page in a browser",
     )
 
 
 def is_html(headers: Mapping[str, str]) -> bool:
-    """Return whether the body is a web page."""
+    """Return whether the headers declare an HTML body."""
     return parse_content_type(headers.get("Content-Type", "")) in (
         "text/html",
         "application/xhtml+xml",
@@ -137,7 +137,7 @@ def is_html(headers: Mapping[str, str]) -> bool:
 
 
 def is_plain_http(error: Exception) -> bool:
-    """Return whether a TLS handshake failed because the server does not use TLS."""
+    """Return whether a TLS handshake failed because the server uses plain HTTP."""
     return any(
         isinstance(cause, ssl.SSLError) and cause.reason in _PLAIN_HTTP
         for cause in iterate_causes(error)
@@ -145,7 +145,7 @@ def is_plain_http(error: Exception) -> bool:
 
 
 def is_connection_refused(error: Exception) -> bool:
-    """Return whether no server listens on the port."""
+    """Return whether the connection failed because no server listens on the port."""
     return any(isinstance(cause, ConnectionRefusedError) for cause in iterate_causes(error))
 
 
@@ -155,7 +155,7 @@ def iterate_causes(error: BaseException) -> Iterator[BaseException]:
     queue: list[object] = [error]
     while queue and len(seen) < 20:
         item = queue.pop(0)
-        if not isinstance(item, BaseException) or any(item is one for one in seen):
+        if not isinstance(item, BaseException) or any(item is known for known in seen):
             continue
         seen.append(item)
         yield item
@@ -164,16 +164,16 @@ def iterate_causes(error: BaseException) -> Iterator[BaseException]:
 
 def _classify_response(response: ErrorResponse) -> BundlerError:
     status, method, subject = response.status, response.method, response.subject
-    origin, own = Origin.of(response.url), response.registry is not None
+    origin, from_registry = Origin.of(response.url), response.registry is not None
     codes, detail = _read_error_document(response)
     if status == 429 or (400 <= status < 500 and "TOOMANYREQUESTS" in codes):
         return RateLimitedError(
-            f"{subject}: {origin} limits the rate of requests{detail}",
+            f"{subject}: the rate limit of {origin} is exceeded{detail}",
             status=status,
             codes=codes,
             retry_after=_parse_retry_after(response.headers),
         )
-    if own and status == 401:
+    if from_registry and status == 401:
         return UnauthorizedError(
             f"{subject}: {origin} does not accept the credentials{detail}",
             status=status,
@@ -187,13 +187,13 @@ def _classify_response(response: ErrorResponse) -> BundlerError:
             f"{subject}: immutable in the registry{detail}",
             hint="choose another tag, or allow changes in the registry",
         )
-    if own and status == 403:
+    if from_registry and status == 403:
         action = {"GET": "reading", "HEAD": "reading", "DELETE": "deleting"}.get(method, "writing")
         return DeniedError(
             f"{subject}: {origin} does not allow {action}{detail}",
             status=status,
             codes=codes,
-            hint="request the permission, or log in as a user who has it",
+            hint="request the permission, or log in as a user with this permission",
         )
     if status == 404:
         hint = None
@@ -210,23 +210,23 @@ def _classify_response(response: ErrorResponse) -> BundlerError:
         f"{subject}: {method} {redact(response.url)} returned {phrase}{detail}",
         status=status,
         codes=codes,
-        # An expired signed URL returns 403; the registry signs a new one.
-        temporary=status in _TEMPORARY or (not own and status in (401, 403)),
+        # An expired signed URL returns 403; after a retry, the registry signs a new one.
+        temporary=status in _TEMPORARY or (not from_registry and status in (401, 403)),
         retry_after=_parse_retry_after(response.headers) if status == 503 else None,
     )
 
 
 def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
-    """Create the error for the outermost cause that is known."""
+    """Create the error for the outermost exception of a known type."""
     for cause in causes:
         match cause:
             case urllib3.exceptions.NewConnectionError():
-                continue  # a subclass of its TimeoutError; the wrapped cause is more specific
+                continue  # a subclass of urllib3's TimeoutError; the wrapped cause is more specific
             case socket.gaierror():
                 return RegistryError(
                     f"{origin}: the host name cannot be resolved: {_describe(cause)}",
                     temporary=cause.errno == socket.EAI_AGAIN,
-                    hint="check the spelling of the name, and DNS",
+                    hint="check the host name and the DNS configuration",
                 )
             case ssl.SSLError() if is_plain_http(cause):
                 return RegistryError(
@@ -251,7 +251,7 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
                     hint="check the network; behind a proxy set HTTPS_PROXY",
                 )
             case TimeoutError() | urllib3.exceptions.TimeoutError():
-                return RegistryError(f"{origin}: no response in time", temporary=True)
+                return RegistryError(f"{origin}: timed out", temporary=True)
             case ConnectionError():
                 return RegistryError(f"{origin}: the connection was closed", temporary=True)
             case _:
@@ -262,7 +262,7 @@ def _classify_causes(causes: list[BaseException], origin: str) -> RegistryError:
 
 
 def _describe(error: BaseException) -> str:
-    """Return the text of an exception, without the object addresses that urllib3 adds."""
+    """Return the text of an exception, without the object addresses in texts of urllib3."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):
@@ -271,7 +271,7 @@ def _describe(error: BaseException) -> str:
 
 
 def _read_error_document(response: ErrorResponse) -> tuple[tuple[str, ...], str]:
-    """Return the error codes of the distribution specification, and the detail for a message."""
+    """Return the error codes of a response, and its error texts in parentheses for a message."""
     entries = _parse_entries(response.body)
     codes = tuple(_clean(str(entry.get("code", "")))[:80] for entry in entries)
     texts = [
@@ -300,7 +300,7 @@ def _parse_entries(body: bytes) -> list[dict[str, Any]]:
 def _is_immutable(status: int, codes: tuple[str, ...], detail: str) -> bool:
     """Return whether a write failed because the tag is immutable.
 
-    Harbor returns 412, Quay and Artifactory 409, ECR 400; the text of all of them names the reason.
+    Harbor returns 412, Quay and Artifactory 409, ECR 400. All of them state the reason as text.
     """
     if status in (409, 412):
         return True
@@ -310,7 +310,7 @@ def _is_immutable(status: int, codes: tuple[str, ...], detail: str) -> bool:
 
 
 def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds until Retry-After, which is a number or a date."""
+    """Return the delay of Retry-After in seconds; None if it is absent or invalid."""
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal() and len(text) <= 9:
         return float(text)
@@ -326,5 +326,5 @@ def _clean(text: str) -> str:
 
 
 def create_parse_error(subject: str, error: MalformedError) -> RegistryError:
-    """Create the error for a list or a token that cannot be parsed."""
-    return RegistryError(f"{subject}: not the response of a registry: {error.message}")
+    """Create the error for a list or a token response that cannot be parsed."""
+    return RegistryError(f"{subject}: invalid response of the registry: {error.message}")

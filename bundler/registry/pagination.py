@@ -1,4 +1,4 @@
-"""Paginated lists: tags, repositories, referrers. Bounded, and from one origin only.
+"""Paginated lists of tags, repositories and referrers, with limits.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
 """
@@ -27,13 +27,18 @@ MAX_ENTRIES = 1_000_000
 
 # The pattern cannot match across links, so a hostile header is matched in linear time.
 _NEXT = re.compile(r'<([^<>]*)>[^<,]*;\s*rel="?next"?', re.IGNORECASE)
-_MAX_NAME = 255  # of a repository; tags are shorter
+_MAX_NAME = 255  # characters of a repository name; tags are shorter
 
 
 def list_strings(
     session: Session, url: str, key: str, *, subject: str, scopes: Scopes
 ) -> Iterator[str]:
-    """Yield the strings of the member ``key`` of all pages."""
+    """Yield the strings in the member ``key`` of each page.
+
+    Raises:
+        LimitError: the list has too many pages or entries, or a page is too large.
+        RegistryError: a page is invalid, or the next page has another origin.
+    """
     total = 0
     for response, body in iterate_pages(session, url, subject=subject, scopes=scopes):
         for entry in _parse_page(response, body, key, subject):
@@ -46,7 +51,10 @@ def list_strings(
 def iterate_pages(
     session: Session, url: str, *, subject: str, scopes: Scopes, allow: Collection[int] = ()
 ) -> Iterator[tuple[Response, bytes]]:
-    """Yield each page. The next page must have the same origin and a new URL."""
+    """Yield the response and the body of each page; raises as ``list_strings``.
+
+    Each page must have the origin of the session, and no URL may occur twice.
+    """
     seen: set[str] = set()
     next_url: str | None = url
     while next_url is not None:
@@ -61,9 +69,11 @@ def iterate_pages(
         link = _NEXT.search(response.headers.get("Link", ""))
         next_url = None if link is None else resolve_location(response.url, link[1])
         if next_url is not None and Origin.of(next_url) != session.origin:
-            raise RegistryError(f"{subject}: its next page is at {Origin.of(next_url)}")
+            raise RegistryError(
+                f"{subject}: the next page of the list has another origin: {Origin.of(next_url)}"
+            )
         if next_url in seen:
-            raise RegistryError(f"{subject}: the pages of the list form a cycle")
+            raise RegistryError(f"{subject}: the list contains the same page twice")
 
 
 def _parse_page(response: Response, body: bytes, key: str, subject: str) -> list[str]:

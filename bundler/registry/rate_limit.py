@@ -1,4 +1,4 @@
-"""Limits for one registry: requests per second, and connections at the same time."""
+"""Limits for one registry: requests per second and parallel connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 class RateLimiter:
-    """Limits the requests per second, and delays all of them on demand; thread-safe."""
+    """Limiter of the requests per second to one registry; thread-safe.
+
+    Args:
+        requests_per_second: the maximum rate; None: no limit.
+    """
 
     def __init__(self, requests_per_second: float | None) -> None:
         self._interval = 1 / requests_per_second if requests_per_second else 0.0
@@ -35,16 +39,19 @@ class RateLimiter:
             cancellation.sleep(turn - now)
 
     def delay(self, seconds: float) -> None:
-        """Delay all requests for ``seconds``, as ``Retry-After`` requires."""
+        """Delay all requests by ``seconds``, for example after a ``Retry-After`` header."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
 
 
 class ConnectionLimiter:
-    """Limits the number of threads with connections; None: no limit.
+    """Limiter of the number of threads that use connections; thread-safe.
 
-    A thread with a connection gets more without waiting. Otherwise a copy within one registry,
-    which reads from one connection and writes to another, would deadlock.
+    A thread that holds a connection gets another one without waiting. Otherwise a copy within one
+    registry, which reads from one connection and writes to another, could deadlock.
+
+    Args:
+        count: the maximum number of threads; None: no limit.
     """
 
     def __init__(self, count: int | None) -> None:

@@ -51,27 +51,27 @@ _NO_REFERRERS_API = frozenset({400, 404, 405, 406, 501})
 
 @dataclass(frozen=True, slots=True)
 class PutResult:
-    """The response to the upload of a manifest."""
+    """Result of the upload of a manifest."""
 
     subject: Digest | None
-    """The subject, if the registry has added the manifest to its referrers; None if it has not."""
+    """The subject to whose referrers the registry added the manifest; None if it added none."""
 
 
 class Repository:
-    """Requests to one repository; thread-safe.
+    """Client of one repository; thread-safe.
 
     Args:
         session: the session with the registry.
         path: the path of the repository in the registry.
-        writable: whether tokens must allow writing.
+        writable: whether to request tokens that allow pushes.
 
     Raises:
-        InvalidReferenceError: ``path`` is not the path of a repository.
+        InvalidReferenceError: ``path`` is not a repository path.
     """
 
     def __init__(self, session: Session, path: str, *, writable: bool = False) -> None:
         if not is_repository_path(path):
-            raise InvalidReferenceError(f"{path[:80]!r}: not the path of a repository")
+            raise InvalidReferenceError(f"{path[:80]!r}: not a valid repository path")
         self.session = session
         self.path = path
         self.name = f"{session.host}/{path}"
@@ -80,14 +80,14 @@ class Repository:
         self._referrers_api: bool | None = None
 
     def get_manifest(self, reference: str | Digest) -> tuple[Descriptor, bytes]:
-        """Read a manifest by tag or digest, of at most 4 MiB.
+        """Return the descriptor and the bytes of a manifest, which may have up to 4 MiB.
 
-        With a digest, the descriptor contains the requested digest, and the caller verifies the
-        bytes.
+        If ``reference`` is a digest, the caller has to verify the bytes. If it is a tag, the digest
+        is computed.
 
         Raises:
             NotFoundError: the manifest does not exist.
-            DigestMismatchError: with a tag, the registry announced another digest.
+            DigestMismatchError: ``reference`` is a tag, and the registry reports another digest.
         """
         subject = self._to_subject(reference)
         headers = {"Accept": _ACCEPT}
@@ -151,7 +151,10 @@ class Repository:
         return PutResult(referred)
 
     def delete_manifest(self, reference: str | Digest) -> None:
-        """Delete a manifest with all its tags by digest, or one tag if the registry supports that.
+        """Delete a manifest with all its tags, or a single tag.
+
+        Args:
+            reference: the digest of the manifest, or the tag. Not all registries can delete a tag.
 
         Raises:
             NotFoundError: the manifest or tag does not exist.
@@ -160,7 +163,12 @@ class Repository:
         self._delete(f"manifests/{reference}", self._to_subject(reference))
 
     def has_blob(self, digest: Digest, size: int | None = None) -> bool:
-        """Return whether the registry reports a blob, of ``size`` bytes unless None."""
+        """Return whether the repository contains a blob.
+
+        Args:
+            digest: the digest of the blob.
+            size: the expected size in bytes; None: any size.
+        """
         with self._request(
             "HEAD", f"blobs/{digest}", subject=self._to_subject(digest), allow=(404,)
         ) as response:
@@ -169,13 +177,13 @@ class Repository:
 
     @contextmanager
     def open_blob(self, digest: Digest, size: int | None, offset: int = 0) -> Iterator[Reader]:
-        """Open a stream over the bytes of a blob from ``offset`` on, unverified.
+        """Open a stream of the unverified bytes of a blob, starting at ``offset``.
 
         If the registry ignores the range, the first ``offset`` bytes are read and discarded.
 
         Raises:
             NotFoundError: the blob does not exist.
-            RegistryError: the request failed. Reads raise it, temporary, if the stream ends early.
+            RegistryError: the request failed. Reading a truncated blob raises it as temporary.
         """
         if size is not None and offset >= size:
             yield BytesIO()
@@ -193,11 +201,12 @@ class Repository:
             yield stream
 
     def list_tags(self) -> list[str]:
-        """Return all tags in the order of the registry.
+        """Return all tags, in the order of the registry and without duplicates.
 
         Raises:
             NotFoundError: the repository does not exist.
-            LimitError: more pages or tags than allowed.
+            LimitError: the list has too many pages or tags.
+            MalformedError: the list contains an invalid tag.
         """
         url = f"/v2/{quote(self.path)}/tags/list?n={pagination.PAGE_SIZE}"
         pages = pagination.list_strings(
@@ -222,13 +231,13 @@ class Repository:
 
     @property
     def has_referrers_api(self) -> bool:
-        """Whether the registry has the referrers API; False before the first request for them."""
+        """Whether the registry has the referrers API; False until ``list_referrers`` was called."""
         return self._referrers_api is True
 
     def get_fallback_index(self, subject: Digest) -> Index | None:
-        """Return the index of referrers that clients maintain in registries without the API.
+        """Return the index at the fallback tag of ``subject``; None if it does not exist.
 
-        None if it does not exist.
+        Clients maintain this index of referrers in registries without the referrers API.
 
         https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
         """
@@ -251,7 +260,7 @@ class Repository:
             media_type = media_types.parse_content_type(response.headers.get("Content-Type", ""))
             if response.status != 200 or media_type != media_types.OCI_INDEX:
                 if found:
-                    raise RegistryError(f"{subject}: the registry lists a part of them only")
+                    raise RegistryError(f"{subject}: the registry returned an incomplete list")
                 return None
             parsed = parse(body, media_type, subject=subject)
             if isinstance(parsed, Index):
@@ -305,20 +314,25 @@ class Repository:
 
 
 def to_fallback_tag(subject: Digest) -> str:
-    """Return the tag of the index that lists the referrers of ``subject``."""
+    """Return the fallback tag: the tag of the index that lists the referrers of ``subject``.
+
+    https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
+    """
     return f"{subject.algorithm}-{subject.hex[:64]}"
 
 
 def _check_range(response: Response, offset: int, subject: str) -> None:
     found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if found is None or int(found[1]) != offset:
-        raise RegistryError(f"{subject}: wrong range in the response (expected from {offset:,} on)")
+        raise RegistryError(
+            f"{subject}: wrong range in the response (expected a start at byte {offset:,})"
+        )
 
 
 def _find_media_type(response: Response, raw: bytes, subject: str) -> str:
-    """Return the media type of the header, or of the manifest if the header is too general.
+    """Return the media type in the header or, if the header is too general, in the manifest.
 
-    The parser of the manifest refuses a contradiction between them.
+    A contradiction between the two is detected when the manifest is parsed.
     """
     declared = media_types.parse_content_type(response.headers.get("Content-Type", ""))
     if declared in media_types.MANIFESTS:
@@ -334,7 +348,7 @@ def _find_media_type(response: Response, raw: bytes, subject: str) -> str:
 
 
 def _compute_digest(raw: bytes, media_type: str, announced: Digest | None, subject: str) -> Digest:
-    """Compute the digest of a manifest with the algorithm of the announced one."""
+    """Compute the digest of a manifest, with the algorithm of ``announced`` (default: SHA-256)."""
     if media_type in media_types.SCHEMA1:
         return compute_manifest_digest(raw, subject=subject)
     return Digest.of(raw, "sha256" if announced is None else announced.algorithm)

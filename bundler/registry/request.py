@@ -1,4 +1,4 @@
-"""Requests as values: the body protocol, and what the session needs to send a request again."""
+"""Requests as values: request bodies, and everything that a retry needs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 READ_TIMEOUT = 60.0
+"""Default number of seconds that a server may be silent."""
+
 COMMIT_TIMEOUT = 600.0
-"""For responses that a registry sends only after it has moved or hashed the uploaded content."""
+"""Read timeout in seconds of a commit, after which a registry moves or hashes the content."""
 
 SLICE_SIZE = 256 * 1024
-"""Size of the pieces of a body. One piece must be sent within the connect timeout."""
+"""Maximum size of a slice of a body in bytes. The connect timeout applies to each slice."""
 
 Scopes = tuple[str, ...]
-"""The access that a request needs, such as ``repository:library/app:pull,push``."""
+"""The token scopes that a request needs, such as ``repository:library/app:pull,push``."""
 
 
 class Body(Protocol):
@@ -24,12 +26,12 @@ class Body(Protocol):
 
     @property
     def size(self) -> int | None:
-        """The size in bytes; None if it is unknown before the end."""
+        """The size in bytes; None if it is unknown until the body was sent."""
         ...
 
     @property
     def spent(self) -> bool:
-        """Whether the body cannot be sent again."""
+        """Whether the body was sent, and cannot be sent again."""
         ...
 
     def chunks(self) -> Iterable[memoryview]:
@@ -58,7 +60,7 @@ class BytesBody:
 
 @dataclass(frozen=True, slots=True)
 class RequestSpec:
-    """One request, independent of redirects, authentication and retries."""
+    """A request, independent of redirects, authentication and retries."""
 
     method: str
     subject: str
@@ -67,11 +69,11 @@ class RequestSpec:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
     allow: Collection[int] = ()
-    """Statuses that are not errors, in addition to 2xx."""
+    """Statuses that are not errors in addition to 2xx."""
     read_timeout: float = READ_TIMEOUT
     """Seconds that the server may be silent."""
     once: bool = False
-    """Whether the request is not repeated after a failure."""
+    """Whether retries are disabled for this request."""
 
     @property
     def is_spent(self) -> bool:

@@ -1,4 +1,4 @@
-"""HTTP response whose body is read once, with limits of size and time."""
+"""HTTP response whose body can be read once, with limits of size and time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MAX_DRAIN = 64 * 1024
 
 NETWORK_ERRORS = (
     OSError,
-    ValueError,  # raised if another thread has closed the file
+    ValueError,  # raised if another thread closed the file
     http.client.HTTPException,
     urllib3.exceptions.HTTPError,
     requests.RequestException,
@@ -35,9 +35,9 @@ NETWORK_ERRORS = (
 
 
 class Response:
-    """Status, headers and body; a context manager that releases the connection.
+    """Status, headers and body of a response. Not thread-safe.
 
-    Not thread-safe.
+    As a context manager, it releases the connection on exit.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class Response:
         self.headers: Mapping[str, str] = response.headers
         self.url = response.url
         self.own = own
-        """Whether the response is from the registry, not from a host that it redirected to."""
+        """Whether the registry sent the response, and not a host that it redirected to."""
         self._raw = response.raw
         self._cancellation = cancellation
         self._on_close: list[Callable[[], None]] = []
         self._failure: RegistryError | None = None
         self._waited = 0.0
         self._gathered = 0
-        # Reading into the buffer of the caller is twice as fast as through urllib3.
+        # Reading directly into the caller's buffer is twice as fast as reading through urllib3.
         inner = getattr(response.raw, "_fp", None)
         self._inner = inner if isinstance(inner, http.client.HTTPResponse) else None
 
@@ -66,7 +66,7 @@ class Response:
 
     @property
     def challenges(self) -> list[str]:
-        """The WWW-Authenticate fields."""
+        """The values of all WWW-Authenticate fields."""
         return list(self._raw.headers.getlist("WWW-Authenticate"))
 
     @property
@@ -84,7 +84,7 @@ class Response:
 
         Raises:
             LimitError: the body is larger than ``limit`` bytes.
-            RegistryError: the body ended early, or is received too slowly.
+            RegistryError: the body is truncated, or is received too slowly.
         """
         body = self.read_prefix(limit + 1)
         if len(body) > limit:
@@ -92,7 +92,11 @@ class Response:
         return body
 
     def read_prefix(self, limit: int) -> bytes:
-        """Read at most ``limit`` bytes; raises as ``read`` does."""
+        """Read at most ``limit`` bytes of the body.
+
+        Raises:
+            RegistryError: the body is truncated, or is received too slowly.
+        """
         body = bytearray()
         buffer = memoryview(bytearray(min(limit, _SLICE)))
         deadline = time.monotonic() + _MAX_DOCUMENT_TIME
@@ -107,10 +111,10 @@ class Response:
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill a part of ``buffer``; return 0 at the end.
 
-        Bytes received before a failure are returned; the next call raises the failure.
+        Bytes that were received before a failure are returned; the next call raises the error.
 
         Raises:
-            RegistryError: the body ended early; temporary.
+            RegistryError: the body is truncated; temporary.
         """
         if self._failure is not None:
             raise self._failure
@@ -133,7 +137,7 @@ class Response:
         return count
 
     def close(self) -> None:
-        """Release the connection if the body is complete or nearly so, else close it."""
+        """Return the connection to the pool if little of the body remains, else close it."""
         try:
             if self._failure is None and self._is_short():
                 self._raw.read()
@@ -147,7 +151,7 @@ class Response:
         self._on_close.clear()
 
     def _check_speed(self, count: int, seconds: float) -> None:
-        """Raise TimeoutError if the server is too slow; the time between calls does not count."""
+        """Raise TimeoutError if the average speed is too low. Time between calls is not counted."""
         self._gathered += count
         self._waited += seconds
         if self._waited > _SPEED_PERIOD:
@@ -156,7 +160,7 @@ class Response:
             self._waited = self._gathered = 0
 
     def _receive(self, buffer: memoryview) -> int:
-        """Read what one system call returns, without waiting for the buffer to fill."""
+        """Read the bytes that one system call returns, without waiting until the buffer is full."""
         inner = self._inner
         if inner is None:
             return _copy(self._raw.read(len(buffer)), buffer)
@@ -164,13 +168,13 @@ class Response:
             return _copy(inner.read1(len(buffer)), buffer)
         count: int = inner.fp.readinto1(buffer[: inner.length])
         inner.length -= count
-        # http.client does not report an early end.
+        # http.client does not detect a truncated body.
         if not count and len(buffer):
             raise http.client.IncompleteRead(b"", inner.length)
         return count
 
     def _is_short(self) -> bool:
-        """Return whether reading the rest is cheaper than a new connection."""
+        """Return whether reading the rest of the body is cheaper than a new connection."""
         if self._inner is None or self._inner.isclosed():
             return True
         return self._inner.length is not None and self._inner.length <= _MAX_DRAIN

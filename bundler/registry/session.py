@@ -1,10 +1,10 @@
 """Session with one registry, shared by all its repositories and all threads of a run.
 
-A session authenticates, follows redirects, respects the limits of the registry, and repeats
-requests that fail temporarily. It does not resume a body that was interrupted.
+A session authenticates, follows redirects, enforces the configured limits, and retries requests
+that fail temporarily. It does not resume the body of a response.
 
-Credentials are sent to the registry's own origin only. Redirects never lead from HTTPS to HTTP. If
-TLS verification is off, this applies to the registry alone, not to hosts that it redirects to.
+Only the origin of the registry and its token service receive credentials. Redirects from HTTPS to
+HTTP are refused. Disabled TLS verification does not apply to hosts that the registry redirects to.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ RETRY_POLICY = RetryPolicy(
     backoff=Backoff(first=0.5, longest=30.0),
     budget=240.0,
 )
-"""Applies until a response begins. A response body that is interrupted is up to the caller."""
+"""Retries until the headers of a response are received. The caller retries an interrupted body."""
 
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -63,7 +63,7 @@ _KEEPS_METHOD = frozenset({307, 308})
 
 
 class Session:
-    """Requests to one registry; thread-safe."""
+    """Client of one registry; thread-safe."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Session:
         retry_policy: RetryPolicy = RETRY_POLICY,
     ) -> None:
         self.host = access.host
-        """``host[:port]`` as users write it."""
+        """``host[:port]`` as in references."""
         self.address = access.address
         """``host[:port]`` to connect to."""
         self._access = access
@@ -91,7 +91,7 @@ class Session:
         elif access.tls.verify:
             self._scheme = "https"
         self._scheme_lock = threading.Lock()
-        # Behind a proxy, DNS often does not resolve the names of other hosts.
+        # Behind a proxy, external host names often cannot be resolved.
         self._resolve = access.proxy is None
         self._authenticator = Authenticator(
             access.credentials, self.host, self._request_token, resolve=self._resolve
@@ -100,10 +100,10 @@ class Session:
 
     @property
     def origin(self) -> Origin:
-        """The origin of the registry. The first use may connect to find the scheme.
+        """The origin of the registry. The first access may send requests to detect the scheme.
 
         Raises:
-            RegistryError: the registry supports neither HTTPS nor HTTP.
+            RegistryError: the registry can be reached by neither HTTPS nor HTTP.
         """
         with self._scheme_lock:
             if self._scheme is None:
@@ -127,14 +127,14 @@ class Session:
 
         Args:
             method: the HTTP method.
-            target: an absolute path, or an absolute URL from a response of the registry.
-            subject: the content that is requested, for messages.
-            scopes: the access that the request needs.
+            target: an absolute path, or an absolute URL that the registry returned.
+            subject: the requested content, for messages.
+            scopes: the token scopes that the request needs.
             headers: additional headers.
-            body: the body; a retry sends it again unless it is spent.
-            allow: statuses that are not errors, in addition to 2xx.
+            body: the body; a request whose body is spent is not retried.
+            allow: statuses that are not errors in addition to 2xx.
             read_timeout: seconds that the server may be silent.
-            once: whether the request is not repeated after a failure.
+            once: whether retries are disabled for this request.
 
         Raises:
             BundlerError: the request failed; see ``errors.create_response_error``.
@@ -152,18 +152,18 @@ class Session:
         return response
 
     def ping(self) -> None:
-        """Check that the host is a registry and accepts the credentials.
+        """Check that the host is a registry that accepts the credentials.
 
         Raises:
-            UnauthorizedError: it does not accept the credentials.
-            RegistryError: it is not a registry, or cannot be reached.
+            UnauthorizedError: the registry refuses the credentials.
+            RegistryError: the host is not a registry, or cannot be reached.
         """
         with self.request("GET", "/v2/", subject=self.host) as response:
             if errors.is_html(response.headers):
                 raise errors.create_html_error(response.url, status=response.status)
 
     def abort(self) -> None:
-        """Shut down all connections, so that no thread waits for one."""
+        """Shut down all connections, so that threads blocked on them fail immediately."""
         self._own.abort()
         self._others.abort()
 
@@ -186,7 +186,7 @@ class Session:
         raise AssertionError("an iteration over attempts has no end")
 
     def _send_authenticated(self, spec: RequestSpec, target: str) -> Response:
-        """Send one attempt, and up to twice again with other credentials after a 401."""
+        """Send a request; after a 401, authenticate and send it again, at most twice."""
         origin = self.origin
         url = f"{origin}{target}" if target.startswith("/") else target
         self._wait_for_rate_limit(
@@ -231,7 +231,7 @@ class Session:
             )
 
     def _follow(self, spec: RequestSpec, url: str, authorization: Mapping[str, str]) -> Response:
-        """Send a request and follow redirects; only the registry receives ``authorization``."""
+        """Send a request and follow redirects; send ``authorization`` to the registry only."""
         origin = self.origin
         for hop in range(_MAX_REDIRECTS + 1):
             own = Origin.of(url) == origin
@@ -246,10 +246,10 @@ class Session:
             response.close()
             url = resolve_location(url, location)
             self._check_redirect(spec, response)
-        raise RegistryError(f"{spec.subject}: {origin} redirects more than {_MAX_REDIRECTS} times")
+        raise RegistryError(f"{spec.subject}: more than {_MAX_REDIRECTS} redirects from {origin}")
 
     def _wait_for_rate_limit(self, url: str) -> None:
-        """Respect the rate limit, which does not apply to hosts that the registry redirects to."""
+        """Wait for the rate limit, which does not apply to hosts that the registry redirects to."""
         if Origin.of(url) == self.origin:
             self._rate.wait(self._cancellation)
 
@@ -266,7 +266,10 @@ class Session:
     def _request_token(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> Response:
-        """Send one request to a token service; only its origin receives the credentials."""
+        """Send a request to a token service and follow redirects.
+
+        ``headers``, which contain the credentials, are sent to the origin of ``url`` only.
+        """
         origin = self.origin
         realm = Origin.of(url)
         content = None if body is None else BytesBody(body)
@@ -282,7 +285,7 @@ class Session:
                 return response
             response.close()
             url = resolve_location(url, location)
-        raise RegistryError(f"{realm} redirects more than {_MAX_REDIRECTS} times")
+        raise RegistryError(f"{realm}: more than {_MAX_REDIRECTS} redirects")
 
     def _send(self, spec: RequestSpec, url: str, more: Mapping[str, str], *, own: bool) -> Response:
         self._cancellation.check()
@@ -334,7 +337,7 @@ class Session:
         return self._access.proxies.find_proxy("http" if scheme == "http" else "https", address)
 
     def _find_scheme(self) -> str:
-        """Return https if the registry supports it, unverified, else http."""
+        """Return https if the registry supports it, even with an invalid certificate, else http."""
         spec = RequestSpec("GET", self.host, once=True)
         try:
             self._send(spec, f"https://{self.address}/v2/", {}, own=True).close()

@@ -1,7 +1,7 @@
-"""Uploads of blobs into one repository: complete, streamed, resumed, or mounted.
+"""Upload of blobs to one repository in one request or as a stream, resumption, and mounts.
 
-A small blob needs a POST and a PUT; a large one a POST, a streamed PATCH, and a PUT with the
-digest. The blob becomes visible with the final PUT.
+A small blob is uploaded by a POST and a PUT, a large one by a POST, a streamed PATCH, and a PUT
+with the digest. A blob becomes visible with the final PUT.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
 """
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bundler.registry.response import Response
 
 MAX_SINGLE_PUT = 4 * 1024 * 1024
-"""Size up to which a blob is read into memory and sent with one PUT."""
+"""Maximum size in bytes of a blob that is read into memory and sent with one PUT."""
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 _REFUSALS = (ConflictError, DeniedError, NotFoundError, UnauthorizedError, UnsupportedError)
@@ -47,7 +47,7 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 class Uploads:
-    """Uploads to one repository; thread-safe if each thread uploads its own blob."""
+    """Uploader of blobs to one repository; thread-safe if each thread uploads a different blob."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
@@ -55,15 +55,17 @@ class Uploads:
         self._lock = threading.Lock()
 
     def push(self, digest: Digest | None, content: Content) -> Descriptor:
-        """Upload ``content`` from its position on; return the descriptor of the stored blob.
+        """Upload a blob; return its descriptor.
+
+        If ``content`` is not at its start, the interrupted upload of ``digest`` is resumed.
 
         Args:
             digest: the expected digest; None: the digest that ``content`` computes.
             content: read to its end; the caller closes it.
 
         Raises:
-            RegistryError: the upload failed. If the error is temporary, the registry keeps what it
-                has received, and ``find_offset`` returns how much; otherwise nothing is kept.
+            RegistryError: the upload failed. After a temporary error, the upload can be resumed at
+                the offset that ``find_offset`` returns; otherwise it was cancelled.
         """
         resuming = content.position > 0
         if content.size is not None and content.size - content.position <= MAX_SINGLE_PUT:
@@ -84,7 +86,10 @@ class Uploads:
         return self._finish(location, content.descriptor(), BytesBody(b""))
 
     def find_offset(self, digest: Digest) -> int:
-        """Return how many bytes of an interrupted upload the registry has, for the next push."""
+        """Return the number of bytes that the registry received of an interrupted upload.
+
+        The next push of ``digest`` has to continue at this offset; 0: from the start.
+        """
         location = self._take_location(digest)
         if location is None:
             return 0
@@ -96,7 +101,7 @@ class Uploads:
             raise
         except BundlerError:
             return 0
-        # In the specification, the range 0-0 means one byte or none.
+        # The range 0-0 is ambiguous in the specification: one byte, or none.
         offset = 0 if held is None or held[1] == "0" else int(held[1]) + 1
         if offset:
             self._save_location(digest, location)
@@ -105,7 +110,11 @@ class Uploads:
         return offset
 
     def mount(self, digest: Digest, source: str) -> bool:
-        """Mount a blob from repository ``origin`` of the registry; False if it refuses."""
+        """Mount a blob from the repository ``source`` of the same registry.
+
+        Returns:
+            False if the registry does not mount the blob, which then has to be pushed.
+        """
         query = f"?mount={digest}&from={quote(source, safe='')}"
         scopes = (*self._repository.scopes, f"repository:{source}:pull")
         try:
@@ -115,13 +124,13 @@ class Uploads:
         with response:
             if response.status == 201:
                 return True
-            # The registry refused and began an upload instead, which the next push uses.
+            # The registry started an upload instead of mounting; the next push uses it.
             if response.status == 202:
                 self._save_location(digest, self._next_url(response, response.url))
         return False
 
     def close(self) -> None:
-        """Cancel all unfinished uploads; errors are ignored."""
+        """Cancel all unfinished uploads, and ignore errors."""
         with self._lock:
             locations = list(self._open.values())
             self._open.clear()
@@ -134,7 +143,9 @@ class Uploads:
         if known is not None:
             return known
         if resuming:
-            raise RegistryError(f"{digest}: the interrupted upload is gone", temporary=True)
+            raise RegistryError(
+                f"{digest}: the interrupted upload no longer exists", temporary=True
+            )
         with self._start(str(digest or "a new blob"), "", self._repository.scopes) as response:
             return self._next_url(response, response.url)
 
@@ -153,16 +164,19 @@ class Uploads:
             with self._request("PATCH", location, subject, headers=headers, body=body) as response:
                 location = self._next_url(response, location)
         except BundlerError:
-            # urllib3 reports an OSError of the body as one of the network.
+            # urllib3 reports an OSError of the body as a network error.
             if body.failure is not None:
                 raise body.failure from None
             raise
         if not body.complete:
-            raise RegistryError(f"{subject}: the registry did not read the body", temporary=True)
+            raise RegistryError(
+                f"{subject}: the registry responded before it received the whole body",
+                temporary=True,
+            )
         return location
 
     def _finish(self, location: str, stored: Descriptor, body: BytesBody) -> Descriptor:
-        """Send the final PUT with the digest and the rest; the blob exists afterwards."""
+        """Send the final PUT with the digest and ``body``, which makes the blob visible."""
         separator = "&" if "?" in location else "?"
         url = f"{location}{separator}digest={quote(stored.digest.text, safe='')}"
         try:
@@ -176,7 +190,7 @@ class Uploads:
             ) as response:
                 reported = response.headers.get("Docker-Content-Digest", stored.digest.text)
         except NotFoundError:
-            # The first PUT succeeded, its response was lost, and the repeated PUT finds no upload.
+            # If the response to a successful PUT was lost, the retried PUT finds no upload.
             if not self._repository.has_blob(stored.digest):
                 raise
             return stored
@@ -213,12 +227,12 @@ class Uploads:
         )
 
     def _next_url(self, response: Response, current: str) -> str:
-        """Return the URL for the next request of an upload, from the Location header."""
+        """Return the URL for the next request of an upload: the Location, else ``current``."""
         location = response.headers.get("Location")
         if location is None:
             if current != response.url:
                 return current
-            raise RegistryError(f"{self._repository.name}: the registry did not begin an upload")
+            raise RegistryError(f"{self._repository.name}: the registry returned no Location")
         return resolve_location(response.url, location)
 
     def _save_location(self, digest: Digest, location: str) -> None:
@@ -231,7 +245,7 @@ class Uploads:
 
 
 class _StreamBody:
-    """Body with the rest of ``content``, which can be sent once."""
+    """Body that streams the rest of ``content``, and can be sent once."""
 
     def __init__(self, content: Content) -> None:
         self._content = content

@@ -1,4 +1,4 @@
-"""Parser of WWW-Authenticate.
+"""Parser of WWW-Authenticate headers.
 
 https://www.rfc-editor.org/rfc/rfc9110#name-www-authenticate
 """
@@ -25,16 +25,16 @@ _COMMAS = re.compile(r"[ \t,]*")
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One accepted scheme; ``scheme`` and the names of ``parameters`` are in lower case."""
+    """One challenge. The scheme and the names of the parameters are in lower case."""
 
     scheme: str
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
-    """Parse the challenges in WWW-Authenticate fields; a field may contain several.
+    """Parse WWW-Authenticate headers, each of which may contain several challenges.
 
-    A syntax error ends its field; the challenges before it are returned.
+    After a syntax error, the rest of a header is ignored.
     """
     return [challenge for header in headers for challenge in _parse_one(header[:_MAX_LENGTH])]
 

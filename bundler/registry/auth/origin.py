@@ -1,7 +1,7 @@
-"""Origins: which hosts may see credentials, and to which hosts a registry may redirect.
+"""Origins: which hosts may receive credentials, and to which hosts a registry may redirect.
 
-A registry names other hosts in redirects, in ``Location`` and as the realm of its token service.
-All of these URLs are untrusted.
+A registry sends URLs of other hosts in ``Location`` headers and as the realm of its token service.
+These URLs are untrusted.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _PORTS = {"http": 80, "https": 443}
 _VISIBLE = re.compile(r"[!-\[\]-~]+")
 _MAX_URL = 16 * 1024  # signed URLs of object stores have about 2,000 characters
 
-# Docker Hub is so frequent that the list of public suffixes is not loaded for it.
+# For Docker Hub, which is used often, the list of public suffixes does not have to be loaded.
 _KNOWN_SITES = frozenset({("registry-1.docker.io", "auth.docker.io")})
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port. Equal origins may see the same credentials."""
+    """Scheme, host and port. Equal origins may receive the same credentials."""
 
     scheme: str
     host: str
@@ -41,7 +41,7 @@ class Origin:
         """Return the origin of an absolute URL.
 
         Raises:
-            RegistryError: not an http or https URL, or one that parsers interpret differently.
+            RegistryError: ``url`` is not an http or https URL, or is ambiguous for parsers.
         """
         if len(url) > _MAX_URL or _VISIBLE.fullmatch(url) is None:
             raise RegistryError("the registry sent a URL that is too long or malformed")
@@ -70,10 +70,10 @@ class AddressScope(Enum):
 
 
 def resolve_location(base: str, location: str) -> str:
-    """Return the absolute URL of ``location`` in a response of ``base``.
+    """Return the absolute URL of a Location header in the response to a request for ``base``.
 
     Raises:
-        RegistryError: ``location`` is not a usable URL, or leads from HTTPS to HTTP.
+        RegistryError: ``location`` is not a valid URL, or redirects from HTTPS to HTTP.
     """
     if _VISIBLE.fullmatch(location) is None:
         raise RegistryError(f"{Origin.of(base)} sent a malformed Location")
@@ -83,14 +83,14 @@ def resolve_location(base: str, location: str) -> str:
         raise RegistryError(f"{Origin.of(base)} sent a malformed Location") from None
     if Origin.of(url).scheme == "http" and Origin.of(base).scheme == "https":
         raise RegistryError(
-            f"{Origin.of(base)}: refused its redirect to {redact(url)}, which is without TLS",
-            hint="set X-Forwarded-Proto in the proxy before the registry",
+            f"{Origin.of(base)}: refused a redirect from HTTPS to HTTP: {redact(url)}",
+            hint="set the header X-Forwarded-Proto in the reverse proxy of the registry",
         )
     return url
 
 
 def redact(url: str) -> str:
-    """Return ``url`` without user, query and fragment, which may contain secrets."""
+    """Return ``url`` without user information, query and fragment, which may contain secrets."""
     plain = re.split(r"[?#]", url, maxsplit=1)[0]
     plain = re.sub(r"//[^/]*@", "//", plain)
     return "".join(char if char.isprintable() else "?" for char in plain[:300])
@@ -113,19 +113,17 @@ def check_redirect(registry: Origin, target: Origin, *, resolve: bool) -> None:
         scope is AddressScope.PRIVATE
         and find_scope(registry.host, resolve=resolve) is AddressScope.PUBLIC
     ):
-        raise RegistryError(
-            f"{registry}: refused its redirect to the {scope.value} address {target}"
-        )
+        raise RegistryError(f"{registry}: refused a redirect to the {scope.value} address {target}")
 
 
 def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
-    """Return whether ``target`` has the same owner as ``registry``, as far as names can tell.
+    """Return whether ``registry`` and ``target`` have the same owner, judged by their names.
 
-    That is so for equal hosts, for two loopback addresses, for two hosts below the same domain
-    that somebody registered, and for two private hosts with the same last label.
+    This is true for equal hosts, two loopback addresses, two hosts in the same registered domain,
+    and two hosts with private addresses and the same last label.
     """
-    ours, theirs = registry.host, target.host
-    if ours == theirs or (_is_loopback(ours) and _is_loopback(theirs)):
+    hosts = ours, theirs = registry.host, target.host
+    if ours == theirs or all(map(_is_loopback, hosts)):
         return True
     if _parse_address(ours) is not None or _parse_address(theirs) is not None:
         return False
@@ -134,14 +132,14 @@ def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
     domain = _find_registered_domain(ours)
     if domain is not None and domain == _find_registered_domain(theirs):
         return True
-    # registry.corp and login.corp: strangers cannot register names in a private network.
+    # For example registry.corp and login.corp: third parties cannot register these names.
     return ours.rpartition(".")[2] == theirs.rpartition(".")[2] and all(
-        find_scope(host, resolve=resolve) is AddressScope.PRIVATE for host in (ours, theirs)
+        find_scope(host, resolve=resolve) is AddressScope.PRIVATE for host in hosts
     )
 
 
 def find_scope(host: str, *, resolve: bool) -> AddressScope:
-    """Return the scope of ``host``; of several addresses, the least trusted one decides."""
+    """Return the scope of ``host``; of several addresses, the scope of the least trusted one."""
     address = _parse_address(host)
     if address is not None:
         return _classify(address)
@@ -182,7 +180,9 @@ def _classify(address: _Address) -> AddressScope:
 
 
 def _find_registered_domain(host: str) -> str | None:
-    """Return the public suffix of ``host`` and the label before it. None if ``host`` is a suffix.
+    """Return the registered domain of ``host``: its public suffix and one more label.
+
+    None if ``host`` is a public suffix itself.
 
     https://publicsuffix.org/
     """
@@ -191,6 +191,6 @@ def _find_registered_domain(host: str) -> str | None:
 
 @cache
 def _load_public_suffixes() -> PublicSuffixList:
-    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - reads a long list, rarely needed
+    from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - reads a long list, rarely used
 
     return PublicSuffixList()

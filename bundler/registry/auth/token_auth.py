@@ -1,6 +1,6 @@
-"""Authentication with a registry: Basic, or bearer tokens from its token service.
+"""Authentication with a registry by the Basic scheme or by bearer tokens of its token service.
 
-Tokens are cached by scope, and renewed before they expire or when the registry refuses one.
+Tokens are cached by scope, and renewed before they expire or after the registry refuses one.
 
 https://distribution.github.io/distribution/spec/auth/token/
 https://distribution.github.io/distribution/spec/auth/oauth/
@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 
 CLIENT_ID = "airbundle"
 _MAX_TOKEN_BODY = 1024 * 1024
-_DEFAULT_LIFETIME = 60.0  # by the specification, of a token without expires_in
+_DEFAULT_LIFETIME = 60.0  # seconds, by the specification, if a token has no expires_in
 _LONGEST_LIFETIME = 3600.0
 _MARGIN = 15.0
 _VISIBLE = re.compile(r"[!-~]+")
 
 
 class TokenTransport(Protocol):
-    """Sends one request to a token service; returns the response with any status."""
+    """Function that sends one request to a token service and returns the response of any status."""
 
     def __call__(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, /
     ) -> Response:
-        """Send a request with a method, a URL, headers and a body."""
+        """Send a request."""
         ...
 
 
@@ -59,22 +59,22 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class _Service:
-    """A token service, as a challenge describes it."""
+    """A token service, as described by a challenge."""
 
     realm: str
     """The URL of the service."""
     service: str | None
-    """The name of the registry in requests to the service."""
+    """The name of the registry in requests to the service; None if unset."""
 
 
 class Authenticator:
-    """Creates the ``Authorization`` header of requests to one registry; thread-safe.
+    """Source of ``Authorization`` headers for requests to one registry; thread-safe.
 
     Args:
         credentials: the credentials for the registry.
         registry: the name of the registry, for messages.
         transport: sends requests to token services.
-        resolve: whether host names can be resolved; behind a proxy they often cannot.
+        resolve: whether to resolve host names, which is often impossible behind a proxy.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Authenticator:
         self._locks: defaultdict[Scopes, threading.Lock] = defaultdict(threading.Lock)
 
     def get_authorization(self, scopes: Scopes) -> str | None:
-        """Return the header for a request that needs ``scopes``; None before the first challenge.
+        """Return the header for a request with ``scopes``; None before the first challenge.
 
         Raises:
             UnauthorizedError: the token service refuses the credentials.
@@ -113,23 +113,23 @@ class Authenticator:
     def answer_challenge(
         self, registry: Origin, fields: Sequence[str], scopes: Scopes, rejected: str | None
     ) -> None:
-        """Process the challenges of a 401, so that ``get_authorization`` returns another header.
+        """Process the challenges of a 401, so that ``get_authorization`` returns a new header.
 
         Args:
             registry: the origin of the registry.
-            fields: the WWW-Authenticate fields of the response.
+            fields: the values of the WWW-Authenticate headers.
             scopes: the scopes of the request.
             rejected: the header of the request; None if it had none.
 
         Raises:
-            UnauthorizedError: no other credentials or token can be used.
-            RegistryError: the token service cannot be reached, or must not get the credentials.
+            UnauthorizedError: the credentials are missing or refused.
+            RegistryError: the token service cannot be reached, or may not receive the credentials.
         """
         challenges = {
             challenge.scheme: challenge for challenge in reversed(parse_challenges(fields))
         }
         if self._credentials.registry_token is not None:
-            raise self._create_unauthorized("the token is not accepted")
+            raise self._create_unauthorized("the registry refuses the token")
         if bearer := challenges.get("bearer"):
             self._process_bearer(registry, bearer, scopes, rejected)
         elif "basic" in challenges:
@@ -152,7 +152,7 @@ class Authenticator:
                 del self._tokens[scopes]
 
     def redact_body(self, body: bytes) -> bytes:
-        """Return ``body`` without the secrets that the server may repeat in it."""
+        """Return ``body`` with all secrets replaced, because a server may repeat them in it."""
         known = self._credentials
         secrets = [known.password, known.identity_token, known.registry_token, self._identity_token]
         secrets += [token.header.partition(" ")[2] for token in list(self._tokens.values())]
@@ -164,14 +164,17 @@ class Authenticator:
         return body
 
     def check_token_service(self, registry: Origin, url: str) -> None:
-        """Check that a token service, or a host that it redirects to, may be contacted.
+        """Check that a request to a token service, or to its redirect target, is allowed.
 
         Raises:
-            RegistryError: the host has no TLS although the registry has, or a forbidden address.
+            RegistryError: ``url`` is without TLS although the registry has TLS, or the address of
+                its host is forbidden.
         """
         target = Origin.of(url)
         if target.scheme == "http" and registry.scheme == "https":
-            raise RegistryError(f"{registry}: refused its token service {target}, which has no TLS")
+            raise RegistryError(
+                f"{registry}: refused the token service {target}, which does not use TLS"
+            )
         check_redirect(registry, target, resolve=self._resolve)
 
     def _process_bearer(
@@ -182,17 +185,17 @@ class Authenticator:
         anonymous = self._credentials.anonymous
         if not anonymous and not is_same_site(registry, Origin.of(realm), resolve=self._resolve):
             raise RegistryError(
-                f"{registry}: its token service {Origin.of(realm)} does not belong to it: "
-                "refused to send the credentials",
-                hint="the operator of the registry can move the token service below its domain",
+                f"{registry}: credentials are not sent to the token service "
+                f"{Origin.of(realm)}, which belongs to another domain",
+                hint="run the token service in the domain of the registry",
             )
         service = _Service(realm, challenge.parameters.get("service"))
         with self._locks[scopes]:
             token = self._tokens.get(scopes)
             if token is not None and token.header != rejected:
-                return  # another thread has renewed it
+                return  # another thread renewed the token
             if token is not None and challenge.parameters.get("error") == "insufficient_scope":
-                raise self._create_unauthorized("the credentials do not allow this")
+                raise self._create_unauthorized("the credentials do not permit this request")
             requested = _merge_scopes(scopes, challenge.parameters.get("scope", "").split())
             fresh = self._fetch_token(service, requested)
             if token is not None and token.header == fresh.header:
@@ -267,7 +270,7 @@ class Authenticator:
             raise errors.create_parse_error(subject, error) from None
         token = value.get("token") or value.get("access_token")
         if not isinstance(token, str) or _VISIBLE.fullmatch(token) is None:
-            raise RegistryError(f"{subject}: no token in its response")
+            raise RegistryError(f"{subject}: the response contains no token")
         if self._identity_token is not None and isinstance(value.get("refresh_token"), str):
             self._identity_token = value["refresh_token"] or self._identity_token
         lifetime = value.get("expires_in")
@@ -288,17 +291,17 @@ def _to_basic(credentials: Credentials) -> str:
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
 
 
-def _merge_scopes(ours: Scopes, theirs: Sequence[str]) -> Scopes:
+def _merge_scopes(needed: Scopes, challenged: Sequence[str]) -> Scopes:
     """Merge the scopes of a request into those of a challenge.
 
-    The names of resources are those of the challenge, because a registry may have its own.
+    The challenge determines the resources, because a registry may name them differently.
     """
-    if not theirs:
-        return ours
-    needed = dict(scope.rsplit(":", 1) for scope in ours)
+    if not challenged:
+        return needed
+    actions_by_resource = dict(scope.rsplit(":", 1) for scope in needed)
     merged = []
-    for scope in theirs[:16]:
+    for scope in challenged[:16]:
         resource, _, actions = scope.rpartition(":")
-        more = [one for one in needed.get(resource, "").split(",") if one]
+        more = [action for action in actions_by_resource.get(resource, "").split(",") if action]
         merged.append(f"{resource}:{','.join(dict.fromkeys([*actions.split(','), *more]))}")
     return tuple(merged)

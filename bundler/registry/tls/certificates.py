@@ -1,7 +1,7 @@
-"""Errors for untrusted certificates: the reason, and the way to trust the server.
+"""Errors for untrusted certificates, with the reason and the steps to trust the server.
 
-The ssl module reports the reason of OpenSSL and discards the certificate of the failed handshake. A
-second handshake fetches the certificate for the message; nothing is sent over that connection.
+The ssl module discards the certificate of a failed handshake. A second, unverified handshake
+fetches it for the message; no request is sent over that connection.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def create_error(
     *,
     anchors: str,
 ) -> CertificateError:
-    """The error for a certificate that OpenSSL refused.
+    """Create the error for a certificate that OpenSSL rejected.
 
     Args:
-        failure: OpenSSL's verdict.
-        server: how messages name the server.
-        host: the name or address that the certificate had to be valid for.
-        certificate: what the server presented; None if that could not be found out.
-        anchors: where a trusted certificate is saved, for the hint.
+        failure: the exception of the handshake.
+        server: the server, for messages.
+        host: the host name or address that the certificate has to be valid for.
+        certificate: the certificate of the server; None if it could not be fetched.
+        anchors: the location of trusted certificates, from ``describe_anchors``.
     """
     problem = _PROBLEMS.get(failure.verify_code, CertificateProblem.OTHER)
     now = datetime.now(UTC)
@@ -71,29 +71,29 @@ def create_error(
 
 
 def describe_anchors(registry: str) -> str:
-    """Where a certificate that ``registry`` is trusted by is saved, for a hint."""
+    """Return the locations for a trusted certificate of ``registry``, for a hint."""
     return (
         f"/etc/containers/certs.d/{registry}/ca.crt, or add it to the directory of --cert-dir or "
-        "to the file that SSL_CERT_FILE names"
+        "to the file in SSL_CERT_FILE"
     )
 
 
 def find_refusal(causes: Iterable[BaseException]) -> ssl.SSLCertVerificationError | None:
-    """OpenSSL's verdict on a certificate, if it is one of ``causes``."""
-    refusals = (one for one in causes if isinstance(one, ssl.SSLCertVerificationError))
+    """Return the first certificate verification error in ``causes``; None if there is none."""
+    refusals = (cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError))
     return next(refusals, None)
 
 
 def fetch_certificate(
     host: str, port: int, make_context: Callable[[], ssl.SSLContext], *, proxy: str | None = None
 ) -> CertificateSummary | None:
-    """The certificate that a server presents, unverified; None if it cannot be had.
+    """Fetch the certificate of a server without verification; None if that fails.
 
     Args:
-        host: the server's name or address.
-        port: the server's port.
-        make_context: makes a TLS context that does not verify.
-        proxy: the URL of the proxy to the server.
+        host: the host name or address of the server.
+        port: the port of the server.
+        make_context: creates a TLS context that does not verify certificates.
+        proxy: the URL of the proxy to the server; None: no proxy.
     """
     connection = None
     try:
@@ -104,17 +104,17 @@ def fetch_certificate(
         data = connection.sock.getpeercert(binary_form=True)
         return None if data is None else summarize(data)
     except (OSError, http.client.HTTPException, ValueError):
-        return None  # OpenSSL's verdict alone must do
+        return None  # the error message contains the reason of OpenSSL only
     finally:
         if connection is not None:
             connection.close()
 
 
 def summarize(data: bytes) -> CertificateSummary:
-    """The parts of a DER certificate that a message names.
+    """Return the names, issuer and validity of a certificate in DER.
 
     Raises:
-        ValueError: it is malformed.
+        ValueError: the certificate is malformed.
     """
     from cryptography import x509  # noqa: PLC0415 - loaded only when a certificate is refused
 
@@ -137,16 +137,16 @@ def _create_connection(
         return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT, context=context)
     parts = urlsplit(proxy)
     if parts.scheme != "http" or parts.hostname is None:
-        return None  # http.client does not nest TLS in TLS
-    through = http.client.HTTPSConnection(
+        return None  # http.client does not support TLS to the proxy
+    connection = http.client.HTTPSConnection(
         parts.hostname, parts.port or 80, timeout=_TIMEOUT, context=context
     )
     headers = {}
     if parts.username is not None:
         secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Proxy-Authorization"] = f"Basic {b64encode(secret.encode()).decode()}"
-    through.set_tunnel(host, port, headers)
-    return through
+    connection.set_tunnel(host, port, headers)
+    return connection
 
 
 def _list_names(certificate: Certificate) -> tuple[str, ...]:
@@ -180,16 +180,14 @@ def _describe_problem(
         case CertificateProblem.NOT_YET_VALID if certificate.not_before > now:
             return f"it is not valid before {_format_date(certificate.not_before)}"
         case CertificateProblem.EXPIRED | CertificateProblem.NOT_YET_VALID:
-            return f"a certificate of its issuers: {verify_message}"
+            return f"the certificate of an issuer is not valid: {verify_message}"
         case CertificateProblem.SELF_SIGNED:
             return f"it is self-signed ({certificate.issuer})"
         case CertificateProblem.UNKNOWN_ISSUER:
             return f"its issuer is unknown ({certificate.issuer})"
         case CertificateProblem.NAME_MISMATCH:
-            return (
-                "it was issued for another name "
-                f"(expected {host}, got {_listed(certificate.names)})"
-            )
+            names = shortlist(certificate.names, _MAX_NAMES) or "no subjectAltName"
+            return f"it was issued for another name (expected {host}, got {names})"
         case CertificateProblem.OTHER:
             return verify_message
 
@@ -197,28 +195,22 @@ def _describe_problem(
 def _create_hint(problem: CertificateProblem, host: str, now: datetime, anchors: str) -> str:
     match problem:
         case CertificateProblem.EXPIRED:
-            return f"renew it on the server, or set the clock here, which shows {_format_date(now)}"
+            return f"renew it on the server, or correct the local clock ({_format_date(now)})"
         case CertificateProblem.NOT_YET_VALID:
-            return f"set the clock here, which shows {_format_date(now)}, or the one of its issuer"
+            return f"correct the local clock ({_format_date(now)}), or the clock of the issuer"
         case CertificateProblem.NAME_MISMATCH:
             return (
-                "use a name that the certificate has (location in registries.conf can map yours "
-                f"to it), or have a certificate issued for {host}"
+                "use a name from the certificate (location in registries.conf can map the registry "
+                f"to it), or issue a certificate for {host}"
             )
         case CertificateProblem.SELF_SIGNED:
-            return f"check its fingerprint, then save it (PEM) as {anchors}"
+            return f"check its fingerprint, then save it in PEM as {anchors}"
         case CertificateProblem.UNKNOWN_ISSUER:
-            return f"save the certificate (PEM) of its issuer as {anchors}"
+            return f"save the certificate of its issuer in PEM as {anchors}"
         case CertificateProblem.OTHER:
             return (
-                "have a certificate issued that OpenSSL accepts (openssl s_client shows this one)"
+                "issue a certificate that OpenSSL accepts (openssl s_client shows the current one)"
             )
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    if not names:
-        return "no subjectAltName"
-    return shortlist(names, _MAX_NAMES)
 
 
 def _format_date(moment: datetime) -> str:

@@ -1,6 +1,7 @@
-"""TLS contexts for all connections, with the user's restrictions of versions, ciphers and groups.
+"""TLS contexts for all connections, with the configured restrictions of TLS.
 
-Restrictions use the names of IANA; OpenSSL has other names for many of them.
+Users specify cipher suites and groups by their IANA names, which are translated to the names of
+OpenSSL.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def create_registry_context(tls: TlsConfig) -> ssl.SSLContext:
 def create_redirect_context(tls: TlsConfig) -> ssl.SSLContext:
     """Create the context for hosts that a registry redirects to.
 
-    It always verifies, and has no client certificate. Raises as ``create_registry_context``.
+    It always verifies certificates, and contains no client certificate. Raises as
+    ``create_registry_context``.
     """
     context = create_verifying_context(tls.details)
     for file in tls.ca_files:
@@ -69,16 +71,16 @@ def _load_certificate(file: Path, load: Callable[[Path], None]) -> None:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not usable"
         raise ConfigError(
             f"{file}: cannot be used as a certificate: {reason}",
-            hint="provide PEM, and a client key without a password",
+            hint="use PEM files and a client key that is not encrypted",
         ) from None
 
 
 def create_verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
-    """Create a context that trusts the authorities of the system, equally with every Python.
+    """Create a context that trusts the certificate authorities of the system.
 
-    Python 3.13 and later verify more strictly than OpenSSL by default: they refuse an authority
-    without key usage, which a plain ``openssl req -x509`` creates. They also accept an authority
-    that is not self-signed, as Go does.
+    Verification is the same with all versions of Python. By default, Python 3.13 and later refuse
+    an authority without key usage, which ``openssl req -x509`` creates. They also trust an
+    authority that is not self-signed, as Go does.
 
     Raises:
         ConfigError: ``details`` cannot be applied.
@@ -93,7 +95,8 @@ def create_verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContex
 def create_unverified_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
     """Create a context that accepts any certificate.
 
-    It does not load the authorities of the system, which takes longer than pulling a small image.
+    It does not load the authorities of the system, which would take longer than pulling a small
+    image.
 
     Raises:
         ConfigError: ``details`` cannot be applied.
@@ -134,12 +137,12 @@ def _restrict_ciphers(context: ssl.SSLContext, details: TlsDetails) -> None:
         try:
             context.set_ciphers(":".join(sorted(older.values())))
         except ssl.SSLError:
-            raise ConfigError(f"{subject}: {ssl.OPENSSL_VERSION} has none of them") from None
+            raise ConfigError(f"{subject}: {ssl.OPENSSL_VERSION} supports none of them") from None
     offered = {cipher["name"] for cipher in context.get_ciphers()}
     missing = sorted(name for name, cipher in older.items() if cipher not in offered)
     if missing:
-        raise ConfigError(f"{subject}: {ssl.OPENSSL_VERSION} has no {missing[0]}")
-    # Python cannot select suites of TLS 1.3: all of them are enabled, or none.
+        raise ConfigError(f"{subject}: {ssl.OPENSSL_VERSION} does not support {missing[0]}")
+    # Python cannot select cipher suites of TLS 1.3: either all of them are enabled, or none.
     known = {name for name in offered if _TLS_1_3_SUITE.fullmatch(name)}
     if modern and modern != known:
         raise ConfigError(
@@ -149,7 +152,7 @@ def _restrict_ciphers(context: ssl.SSLContext, details: TlsDetails) -> None:
 
 
 def _to_openssl_cipher(name: str, subject: str) -> str:
-    """Return OpenSSL's name of a TLS 1.2 cipher suite."""
+    """Return the OpenSSL name of a TLS 1.2 cipher suite."""
     if found := _CHACHA20.fullmatch(name):
         return f"ECDHE-{found['signature']}-CHACHA20-POLY1305"
     found = _AES.fullmatch(name)
@@ -168,8 +171,8 @@ def _restrict_groups(context: ssl.SSLContext, details: TlsDetails) -> None:
             f"{subject}: {len(names)} groups (expected one)",
             hint="list one group, such as secp256r1",
         )
-    # Some ssl modules (Debian 12's among them) raise SSLError for each group that is not a curve
-    # in Weierstrass form, such as X25519, although OpenSSL has it.
+    # Some ssl modules, for example in Debian 12, raise SSLError for X25519 and X448, which OpenSSL
+    # supports.
     try:
         context.set_ecdh_curve(_GROUPS.get(names[0].casefold(), names[0]))
     except ssl.SSLError:
@@ -178,4 +181,6 @@ def _restrict_groups(context: ssl.SSLContext, details: TlsDetails) -> None:
             hint="specify secp256r1, secp384r1 or secp521r1, or use a newer Python",
         ) from None
     except ValueError:
-        raise ConfigError(f"{subject}: {ssl.OPENSSL_VERSION} has no {names[0][:80]!r}") from None
+        raise ConfigError(
+            f"{subject}: {ssl.OPENSSL_VERSION} does not support {names[0][:80]!r}"
+        ) from None

@@ -82,7 +82,7 @@ def test_locations_are_relative_to_the_request(location, expected):
 
 
 def test_a_location_never_leaves_tls():
-    with pytest.raises(RegistryError, match="without TLS") as caught:
+    with pytest.raises(RegistryError, match="from HTTPS to HTTP") as caught:
         resolve_location("https://a.example/v2/", "http://a.example/v2/upload?_state=secret")
     assert "X-Forwarded-Proto" in caught.value.hint
     assert "secret" not in str(caught.value)

@@ -1,7 +1,8 @@
 """Private keys encrypted with a passphrase, in the PEM format of cosign and Skopeo.
 
 The PEM contains JSON: the parameters and the salt of scrypt, the nonce, and the PKCS #8 key in a
-NaCl secretbox (XSalsa20-Poly1305). The label is SIGSTORE; former versions of cosign wrote COSIGN.
+NaCl secretbox (XSalsa20-Poly1305). Its label contains SIGSTORE, or COSIGN in files of old versions
+of cosign.
 
 https://github.com/sigstore/cosign/blob/main/pkg/cosign/keys.go
 https://github.com/theupdateframework/go-tuf/blob/v0.5.2/encrypted/encrypted.go
@@ -28,8 +29,8 @@ _PEM = re.compile(
     rb"-----END ENCRYPTED \1 PRIVATE KEY-----"
 )
 
-# The parameters that cosign writes, and the limits for reading: the author of a file chooses its
-# parameters, and the limits cost at most 1 GiB and some seconds.
+# The scrypt parameters that cosign writes, and the limits for reading. A file determines its own
+# parameters; at the limits, a key derivation needs 1 GiB and some seconds.
 _N, _R, _P = 65536, 8, 1
 _MAX_N, _MAX_R, _MAX_P = 2**20, 8, 4
 
@@ -66,7 +67,7 @@ def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:
         ConfigError: ``pem`` is not in this format.
         MalformedError: a member of the document has the wrong type.
         LimitError: the key derivation would need too much memory or time.
-        UnsupportedError: another key derivation or cipher is used.
+        UnsupportedError: the key derivation or the cipher is not supported.
     """
     from nacl.exceptions import CryptoError  # noqa: PLC0415 - only encrypted keys need PyNaCl
     from nacl.secret import SecretBox  # noqa: PLC0415 - see above
@@ -75,13 +76,15 @@ def decrypt(pem: bytes, passphrase: bytes, subject: str) -> bytes:
     kdf, cipher = document.table("kdf"), document.table("cipher")
     names = (kdf.optional_text("name"), cipher.optional_text("name"))
     if names != ("scrypt", "nacl/secretbox"):
-        raise UnsupportedError(f"{subject}: encryption other than scrypt and nacl/secretbox")
+        raise UnsupportedError(
+            f"{subject}: unsupported encryption (expected scrypt and nacl/secretbox)"
+        )
     params = kdf.table("params")
     n, r, p = (params.integer(name) for name in ("N", "r", "p"))
     if n > _MAX_N or r > _MAX_R or p > _MAX_P:
         raise LimitError(
-            f"{subject}: scrypt with N={n}, r={r}, p={p}; "
-            f"allowed are at most N={_MAX_N}, r={_MAX_R}, p={_MAX_P}"
+            f"{subject}: scrypt parameters too large (expected at most N={_MAX_N}, r={_MAX_R}, "
+            f"p={_MAX_P}, got N={n}, r={r}, p={p})"
         )
     nonce = _decode_base64(cipher, "nonce")
     if len(nonce) != _NONCE_SIZE:
@@ -101,7 +104,7 @@ def _parse_document(pem: bytes, subject: str) -> Table:
         body = base64.b64decode(b"".join(match[2].split()), validate=True)
         return Table.parse(body, subject)
     except (binascii.Error, MalformedError):
-        raise ConfigError(f"{subject}: the body of the PEM is not base64 of JSON") from None
+        raise ConfigError(f"{subject}: the PEM does not contain JSON in base64") from None
 
 
 def _derive(passphrase: bytes, salt: bytes, *, n: int, r: int, p: int) -> bytes:

@@ -1,7 +1,8 @@
 """Key pairs: generate, store, identify, sign and verify.
 
 A signature is detached and raw: DER ECDSA (P-256) over the SHA-256 of the data, or 64 bytes of
-Ed25519. RSA keys of at least 2048 bits verify only (PKCS #1 v1.5, SHA-256). Other keys are refused.
+Ed25519. RSA keys of 2048 bits or more (PKCS #1 v1.5, SHA-256) can only verify. Other keys are
+refused.
 
 A key ID is the SHA-256 of the DER SubjectPublicKeyInfo (RFC 5280, section 4.1). It identifies a key
 and does not make it trusted.
@@ -57,11 +58,11 @@ class PublicKey:
 
     @property
     def fingerprint(self) -> str:
-        """The key ID in groups of four digits, for comparison by people."""
+        """The key ID in groups of four digits, for visual comparison."""
         return " ".join(self.id[start : start + 4] for start in range(0, len(self.id), 4))
 
     def verify(self, signature: bytes, data: bytes) -> None:
-        """Verify a signature over ``data``.
+        """Verify a detached signature over ``data``.
 
         Raises:
             InvalidSignatureError: the signature does not verify with this key.
@@ -102,7 +103,7 @@ class PrivateKey:
                 return key.sign(data)
 
     def to_pem(self, passphrase: bytes | None) -> bytes:
-        """Return cosign's encrypted PEM, or unencrypted PKCS #8 if ``passphrase`` is None."""
+        """Return the key in PEM: in the format of cosign, or as PKCS #8 without a passphrase."""
         if passphrase is None:
             return self._key.private_bytes(
                 serialization.Encoding.PEM,
@@ -131,7 +132,7 @@ def write_key_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> t
 
     Raises:
         ConflictError: one of the files exists; nothing was changed.
-        MediumError: the files cannot be written; none of them remains.
+        MediumError: the files cannot be written; none of them is left behind.
     """
     private = prefix.with_name(f"{prefix.name}.key")
     public = prefix.with_name(f"{prefix.name}.pub")
@@ -144,7 +145,7 @@ def write_key_pair(prefix: Path, key: PrivateKey, passphrase: bytes | None) -> t
     except FileExistsError as error:
         _remove_files(written)
         raise ConflictError(
-            f"{error.filename}: exists, and keys are never overwritten",
+            f"{error.filename}: already exists, and keys are not overwritten",
             hint="choose another prefix, or move the existing key",
         ) from None
     except OSError as error:
@@ -173,7 +174,7 @@ def read_key_file(path: Path) -> bytes:
 
     Raises:
         NotFoundError: the file does not exist.
-        ConfigError: the file is unreadable, or too large for a key.
+        ConfigError: the file cannot be read, or is too large for a key.
     """
     try:
         with path.open("rb") as file:
@@ -183,7 +184,7 @@ def read_key_file(path: Path) -> bytes:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     if len(raw) > MAX_KEY_FILE:
-        raise ConfigError(f"{path}: not a key: larger than {MAX_KEY_FILE:,} bytes")
+        raise ConfigError(f"{path}: too large for a key (expected at most {MAX_KEY_FILE:,} bytes)")
     return raw
 
 
@@ -199,8 +200,8 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, subject: str) -> Pri
         raise ConfigError(f"{subject}: a public key (expected a private key)")
     if needs_passphrase(pem) and passphrase is None:
         raise UsageError(
-            f"{subject}: the key is encrypted, and no passphrase was given",
-            hint="run on a terminal, or use --passphrase-file FILE",
+            f"{subject}: the key is encrypted, and no passphrase is specified",
+            hint="run the command on a terminal, or use --passphrase-file FILE",
         )
     secret = passphrase if needs_passphrase(pem) else None
     try:
@@ -230,7 +231,7 @@ def parse_public_key(pem: bytes, subject: str) -> PublicKey:
     if b"PRIVATE KEY-----" in pem:
         raise ConfigError(
             f"{subject}: a private key (expected a public key)",
-            hint="specify the .pub file, and keep the private key off this machine",
+            hint="specify the .pub file, and do not keep the private key on this machine",
         )
     try:
         loaded = serialization.load_pem_public_key(pem)
@@ -249,7 +250,7 @@ def _accept_private_key(key: PrivateKeyTypes, subject: str) -> PrivateKey:
             return _create_private_key(key, "ed25519")
         case rsa.RSAPrivateKey():
             raise UnsupportedError(
-                f"{subject}: RSA keys verify only; signing takes ECDSA P-256 or Ed25519"
+                f"{subject}: RSA keys cannot sign (expected ECDSA P-256 or Ed25519)"
             )
         case _:
             raise UnsupportedError(f"{subject}: {_describe_algorithm(key)} keys are not accepted")
@@ -265,7 +266,8 @@ def _accept_public_key(key: PublicKeyTypes, subject: str) -> PublicKey:
             return _create_public_key(key, "rsa")
         case rsa.RSAPublicKey():
             raise UnsupportedError(
-                f"{subject}: an RSA key of {key.key_size} bits; at least {MIN_RSA_BITS} are needed"
+                f"{subject}: RSA key too short (expected at least {MIN_RSA_BITS} bits, "
+                f"got {key.key_size})"
             )
         case _:
             raise UnsupportedError(f"{subject}: {_describe_algorithm(key)} keys are not accepted")

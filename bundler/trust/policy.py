@@ -1,7 +1,7 @@
-"""Check of images by a policy, as containers-policy.json(5) defines it.
+"""Policy check of images by the rules of containers-policy.json(5).
 
-The requirements for an image are those of its narrowest scope in the policy; requirements of wider
-scopes do not apply. An image has to meet all requirements. One that cannot be checked is not met.
+Only the requirements of the narrowest matching scope apply to an image, and the image has to meet
+all of them. A requirement that cannot be checked is not met.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Signature = SignedBy | SigstoreSigned
     Verify = Callable[[Signature], None]
-    """Verifies that a signature meets the requirement; raises a TrustError if none does."""
+    """Function that raises a TrustError unless a signature of the image meets the requirement."""
 
 
 def check(
@@ -30,13 +30,13 @@ def check(
 
     Args:
         policy: the policy.
-        reference: the image, as the user specified it.
-        verify: called for each signature that the policy requires.
-        require_signed: whether the policy must require a signature.
+        reference: the image, as specified by the user.
+        verify: called for each requirement of a signature.
+        require_signed: whether to reject the image if the policy requires no signature.
 
     Raises:
         RejectedByPolicyError: the policy rejects the image, or does not require a signature.
-        TrustError: raised by ``verify``.
+        TrustError: no signature of the image meets a requirement.
     """
     where, requirements = find_requirements(policy, reference)
     hint = f"see {policy.origin}, {where}, or specify another file with --policy"
@@ -64,7 +64,7 @@ def check(
 
 
 def find_requirements(policy: Policy, reference: Reference) -> tuple[str, Requirements]:
-    """Return the requirements for an image, and the part of the policy that contains them."""
+    """Return the policy scope that applies to an image, for messages, and its requirements."""
     known = policy.transports.get(reference.transport, {})
     for scope in (*list_scopes(reference), ""):
         if scope in known:
@@ -78,14 +78,14 @@ def find_requirements(policy: Policy, reference: Reference) -> tuple[str, Requir
 
 
 def refuse_signature(requirement: Signature) -> None:
-    """Refuse the requirement, because signatures of images cannot be verified yet.
+    """Reject an image that needs a signature, because image signatures cannot be verified yet.
 
     Raises:
         RejectedByPolicyError: always.
     """
-    kind = "signedBy" if isinstance(requirement, SignedBy) else "sigstoreSigned"
+    rule = "signedBy" if isinstance(requirement, SignedBy) else "sigstoreSigned"
     raise RejectedByPolicyError(
-        f"the policy requires a signature ({kind}), which cannot be verified yet",
-        rule=kind,
+        f"the policy requires a signature ({rule}), which cannot be verified yet",
+        rule=rule,
         hint="specify another policy with --policy, or accept all images with --insecure-policy",
     )

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def list_scopes(reference: Reference) -> list[str]:
-    """Return the policy scopes of ``reference``. Symbolic links in paths are resolved."""
+    """Return the policy scopes of ``reference``, narrowest first.
+
+    Symbolic links in paths are resolved.
+    """
     rest = str(reference).partition(":")[2]
     match reference.transport:
         case "docker" | "docker-daemon" | "atomic":
@@ -26,7 +29,7 @@ def list_scopes(reference: Reference) -> list[str]:
         case "dir" | "sif":
             return _list_path_scopes(os.path.realpath(rest))
         case "oci" | "oci-archive":
-            # The manual has path:name as well, but Skopeo uses the path only.
+            # The manual page also describes the scope path:name, but Skopeo uses the path only.
             return _list_path_scopes(os.path.realpath(rest.partition(":")[0]))
         case "containers-storage":
             return _list_storage_scopes(rest)
@@ -35,7 +38,7 @@ def list_scopes(reference: Reference) -> list[str]:
 
 
 def _list_image_scopes(image: ImageReference) -> list[str]:
-    """Return the image, its repository, namespaces and registry, and the parent domains."""
+    """Return the image, its repository, namespaces and registry, and wildcards for its domains."""
     separator = "@" if image.digest is not None else ":"
     above = _list_parents(image.repository)
     host = above[-1].partition(":")[0]
@@ -45,7 +48,7 @@ def _list_image_scopes(image: ImageReference) -> list[str]:
 
 
 def _list_path_scopes(path: str) -> list[str]:
-    """Return the path and its parents except the root."""
+    """Return the path and all its parents except the root directory."""
     return [scope for scope in _list_parents(path) if scope]
 
 

@@ -188,7 +188,7 @@ def test_a_wrong_passphrase_is_called_that_and_never_shown(pem):
     with pytest.raises(UsageError, match=r"site\.key: wrong passphrase") as raised:
         keys.parse_private_key(pem, b"incorrect horse", "site.key")
     assert "horse" not in str(raised.value)
-    with pytest.raises(UsageError, match="no passphrase was given"):
+    with pytest.raises(UsageError, match="no passphrase is specified"):
         keys.parse_private_key(pem, None, "site.key")
 
 
@@ -221,7 +221,7 @@ def test_a_sealed_key_of_another_form_is_refused(change, error):
         (ec.generate_private_key(ec.SECP384R1()), "ECDSA secp384r1"),
         (ed448.Ed448PrivateKey.generate(), "Ed448"),
         (dsa.generate_private_key(1024), "DSA"),
-        (rsa.generate_private_key(65537, 1024), "1024 bits"),
+        (rsa.generate_private_key(65537, 1024), "got 1024"),
     ],
 )
 def test_every_other_kind_of_key_is_refused_by_its_name(key, named):
@@ -241,7 +241,7 @@ def test_rsa_keys_verify_what_openssl_signed_and_do_not_sign(tmp_path: Path):
         check=True,
     ).stdout
     keys.parse_public_key(public_pem(key), "rsa.pub").verify(signature, MESSAGE)
-    with pytest.raises(UnsupportedError, match="verify only"):
+    with pytest.raises(UnsupportedError, match="cannot sign"):
         keys.parse_private_key(keys.read_key_file(tmp_path / "rsa.key"), None, "key")
 
 
@@ -267,7 +267,7 @@ def test_files_that_cannot_be_keys_are_refused(tmp_path: Path):
     with pytest.raises(ConfigError):
         keys.read_public_key(tmp_path)
     (tmp_path / "large").write_bytes(b"x" * (keys.MAX_KEY_FILE + 1))
-    with pytest.raises(ConfigError, match="larger"):
+    with pytest.raises(ConfigError, match="too large"):
         keys.read_public_key(tmp_path / "large")
 
 

@@ -1,5 +1,5 @@
 """Layer encryption in the format of ocicrypt.
 
-Read ``recipients`` first, then ``cipher_stream``. The other modules wrap the secret of a layer, one
-for each protocol.
+Read ``recipients`` first, then ``cipher_stream``. Each of the other modules implements one
+protocol that wraps the secret of a layer.
 """

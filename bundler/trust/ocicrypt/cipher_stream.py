@@ -1,7 +1,7 @@
-"""Encrypt a layer while it is read, and decrypt a layer with authentication.
+"""Readers that encrypt a layer, or decrypt and authenticate it.
 
-The cipher is AES-256 in counter mode, with an HMAC-SHA-256 of the encrypted bytes by the same key.
-The key is stored in the annotations of the layer's descriptor, wrapped for the recipients.
+The cipher is AES-256 in counter mode, with an HMAC-SHA-256 over the encrypted bytes. Both use one
+key, which is wrapped for the recipients and stored in the annotations of the layer's descriptor.
 
 https://github.com/containers/ocicrypt/blob/v1.2.1/blockcipher/blockcipher_aes_ctr.go
 """
@@ -39,7 +39,7 @@ class EncryptingReader:
 
     Args:
         source: the layer to encrypt; the caller closes it.
-        wrap: creates annotations from the secret that decrypts the layer.
+        wrap: returns annotations with the wrapped secret of the layer.
     """
 
     def __init__(self, source: Reader, wrap: Callable[[bytes], Mapping[str, str]]) -> None:
@@ -67,7 +67,11 @@ class EncryptingReader:
         return _read(self, size)
 
     def annotations(self) -> Mapping[str, str]:
-        """Return the annotations that are needed to decrypt the layer; only after the end."""
+        """Return the annotations that are needed to decrypt the layer.
+
+        Raises:
+            RuntimeError: the layer was not read to its end.
+        """
         if not self._ended:
             raise RuntimeError("the stream has not been read to its end")
         private = {
@@ -82,7 +86,7 @@ class EncryptingReader:
         }
 
     def close(self) -> None:
-        """Do nothing: only memory is used."""
+        """Do nothing: the reader owns no resource."""
 
 
 def open_decrypted(
@@ -96,39 +100,41 @@ def open_decrypted(
     Args:
         source: the encrypted layer; the caller closes it.
         annotations: the annotations of the layer's descriptor.
-        unwrap: returns the secret from the annotations.
+        unwrap: unwraps the secret in the annotations.
         subject: the layer, for messages.
 
     Raises:
-        MalformedError: the annotations are damaged.
+        MalformedError: the annotations are invalid.
         UnsupportedError: the cipher is not supported.
     """
-    where = f"{subject}: its encryption"
+    encryption = f"{subject}: encryption"
     if PUBLIC_OPTIONS not in annotations:
-        raise MalformedError(f"{where}: no annotation {PUBLIC_OPTIONS}")
-    options = Table(annotations, where)
-    public = Table.parse(_decode_base64(options, PUBLIC_OPTIONS), where, limit=_MAX_OPTIONS)
+        raise MalformedError(f"{encryption}: the annotation {PUBLIC_OPTIONS} is missing")
+    options = Table(annotations, encryption)
+    public = Table.parse(_decode_base64(options, PUBLIC_OPTIONS), encryption, limit=_MAX_OPTIONS)
     cipher = public.optional_text("cipher")
     if cipher != _CIPHER:
-        raise UnsupportedError(f"{where}: cipher {(cipher or 'none')[:60]!r} is not supported")
-    private = Table.parse(unwrap(annotations), where, limit=_MAX_OPTIONS)
+        raise UnsupportedError(f"{encryption}: unsupported cipher {(cipher or 'none')[:60]!r}")
+    private = Table.parse(unwrap(annotations), encryption, limit=_MAX_OPTIONS)
     key = _decode_base64(private, "symkey")
-    # The private options are authenticated, the public ones are not.
-    private_options, public_options = (one.table("cipheroptions") for one in (private, public))
+    # The nonce of the private options has precedence: the public ones are not authenticated.
+    private_options, public_options = (
+        options.table("cipheroptions") for options in (private, public)
+    )
     nonce = _decode_base64(
         private_options if "nonce" in private_options else public_options, "nonce"
     )
     expected = _decode_base64(public, "hmac")
     if len(key) != _KEY_SIZE or len(nonce) != _NONCE_SIZE or len(expected) != 32:
-        raise MalformedError(f"{where}: wrong size of the key, the nonce or the HMAC")
+        raise MalformedError(f"{encryption}: wrong size of the key, the nonce or the HMAC")
     return DecryptingReader(source, key, nonce, expected, subject)
 
 
 class DecryptingReader:
-    """Reader that decrypts a layer and withholds the last part until the HMAC is verified.
+    """Reader that decrypts a layer, and returns the last part only after it verified the HMAC.
 
-    A consumer that writes while it reads cannot complete a forged layer. Data before the last part
-    is not verified. Not thread-safe.
+    A consumer that writes the layer while it reads never completes a forged one. All parts before
+    the last one are unverified. Not thread-safe.
     """
 
     def __init__(
@@ -148,7 +154,7 @@ class DecryptingReader:
         """Fill a part of ``buffer``; return 0 at the end.
 
         Raises:
-            IntegrityError: the HMAC does not verify.
+            IntegrityError: the HMAC is wrong.
         """
         while not self._ready and not self._ended:
             self._advance()
@@ -162,27 +168,29 @@ class DecryptingReader:
         return _read(self, size)
 
     def _advance(self) -> None:
-        """Read ahead, and decrypt the waiting part. At the end, verify the HMAC first."""
+        """Read the next part, and decrypt the waiting part; at the end, verify the HMAC first."""
         self._piece, self._next = self._next, self._piece
         count = self._source.readinto(self._next)
         self._hmac.update(self._next[:count])
         if not count:
             if not hmac.compare_digest(self._hmac.digest(), self._expected):
-                raise IntegrityError(f"{self._subject}: wrong HMAC: the layer was changed")
+                raise IntegrityError(
+                    f"{self._subject}: wrong HMAC: the encrypted layer was changed"
+                )
             self._ended = True
         self._ready = self._cipher.apply(self._waiting)
         self._waiting = self._next[:count]
 
 
 class _CounterMode:
-    """AES-256 in counter mode, which encrypts and decrypts by the same operation."""
+    """AES-256 in counter mode. Encryption and decryption are the same operation."""
 
     def __init__(self, key: bytes, nonce: bytes) -> None:
         self._context = Cipher(algorithms.AES(key), modes.CTR(nonce)).encryptor()
         self._buffer = memoryview(bytearray(BUFFER_SIZE + _BLOCK - 1))
 
     def apply(self, data: memoryview) -> memoryview:
-        """Encrypt or decrypt a buffer of data; the result is valid until the next call."""
+        """Encrypt or decrypt ``data``; the result is valid until the next call."""
         return self._buffer[: self._context.update_into(data, self._buffer)]
 
 

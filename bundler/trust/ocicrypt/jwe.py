@@ -1,7 +1,7 @@
 """JSON Web Encryption: wrap a secret for public keys, and unwrap it with a private key.
 
-The library jwcrypto encrypts and decrypts. This module selects the algorithms, bounds what it
-reads and translates errors.
+The cryptography is that of the library jwcrypto. This module selects the algorithms, limits the
+size of the input and translates errors.
 
 https://www.rfc-editor.org/rfc/rfc7516#section-7.2
 https://www.rfc-editor.org/rfc/rfc7518
@@ -40,10 +40,10 @@ _ALGORITHMS = [
 
 
 def wrap(secret: bytes, keys: Sequence[PublicKey]) -> bytes:
-    """Encrypt ``secret`` so that each private key alone decrypts it.
+    """Encrypt ``secret`` for each of ``keys``.
 
     Raises:
-        UnsupportedError: a key is on a curve other than P-256, P-384 and P-521.
+        UnsupportedError: the curve of a key is not P-256, P-384 or P-521.
     """
     message = JWE(secret, protected='{"enc":"A256GCM"}', algs=_ALGORITHMS)
     for key in keys:
@@ -53,25 +53,25 @@ def wrap(secret: bytes, keys: Sequence[PublicKey]) -> bytes:
 
 
 def unwrap(packet: bytes, keys: Sequence[PrivateKey], subject: str) -> bytes | None:
-    """Decrypt ``packet`` with the first suitable key. None if no key decrypts it.
+    """Decrypt ``packet`` with the first suitable key. None if no key is suitable.
 
     Raises:
         LimitError: the packet is too large or has too many recipients.
         MalformedError: the packet is not JSON Web Encryption.
         UnsupportedError: the content is not encrypted with AES-GCM.
     """
-    subject = f"{subject}: its secret (jwe)"
+    subject = f"{subject}: wrapped secret (jwe)"
     Table.parse(packet, subject).tables("recipients", limit=_MAX_RECIPIENTS)
     message = JWE(algs=_ALGORITHMS)
     try:
         message.deserialize(packet.decode())
-        headers: Any = message.jose_header  # one mapping, or one for each recipient
+        headers: Any = message.jose_header  # a mapping, or a list with one for each recipient
     except (JWException, ValueError, TypeError, AttributeError, RecursionError):
         raise MalformedError(f"{subject}: not JSON Web Encryption") from None
     for header in headers if isinstance(headers, list) else [headers]:
         algorithm = header.get("enc")
         if algorithm not in _CONTENT_ALGORITHMS:
-            raise UnsupportedError(f"{subject} is encrypted by {str(algorithm)[:40]!r}")
+            raise UnsupportedError(f"{subject}: unsupported encryption {str(algorithm)[:40]!r}")
     for key in keys:
         try:
             message.decrypt(_to_jwk(key))

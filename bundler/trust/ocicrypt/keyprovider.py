@@ -1,6 +1,6 @@
 """Key providers: external programs that wrap and unwrap secrets.
 
-The program reads a request in JSON from stdin and prints its response on stdout.
+The program reads a JSON request from stdin and prints a JSON response on stdout.
 
 https://github.com/containers/ocicrypt/blob/v1.2.1/docs/keyprovider.md
 """
@@ -26,13 +26,16 @@ _MAX_FILE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The command line of a key provider; empty if the provider has none (gRPC)."""
+    """The command line of a key provider."""
 
     arguments: tuple[str, ...]
+    """Empty if the provider is a network service (gRPC)."""
 
 
 def load_commands(path: Path | None) -> dict[str, Command]:
-    """Read the key providers in a configuration file; empty if the file does not exist.
+    """Read the commands of the key providers in a configuration file, by name.
+
+    The result is empty if ``path`` is None or the file does not exist.
 
     Raises:
         ConfigError: the file is unreadable or invalid.
@@ -57,10 +60,10 @@ def load_commands(path: Path | None) -> dict[str, Command]:
 
 
 def find_command(name: str, commands: Mapping[str, Command]) -> Command:
-    """Return the command of the key provider ``name``.
+    """Find the command of the key provider ``name``.
 
     Raises:
-        UsageError: the provider does not exist.
+        UsageError: the provider is not configured.
         UnsupportedError: the provider is a network service.
     """
     command = commands.get(name)
@@ -75,7 +78,7 @@ def find_command(name: str, commands: Mapping[str, Command]) -> Command:
 
 
 def wrap(secret: bytes, name: str, parameter: str, command: Command) -> bytes:
-    """Wrap ``secret`` with a key provider."""
+    """Wrap ``secret`` with a key provider; raises as ``unwrap``."""
     parameters = {name: [_to_base64(parameter.encode())]}
     request = {
         "op": "keywrap",
@@ -89,7 +92,12 @@ def wrap(secret: bytes, name: str, parameter: str, command: Command) -> bytes:
 
 
 def unwrap(packet: bytes, name: str, parameter: str, command: Command) -> bytes:
-    """Unwrap the secret in ``packet`` with a key provider."""
+    """Unwrap the secret in ``packet`` with a key provider.
+
+    Raises:
+        ConfigError: the program cannot be started, or its response is invalid.
+        UsageError: the program fails or does not respond in time.
+    """
     parameters = {name: [_to_base64(parameter.encode())]}
     request = {
         "op": "keyunwrap",
@@ -102,7 +110,7 @@ def unwrap(packet: bytes, name: str, parameter: str, command: Command) -> bytes:
 def _run(request: dict[str, Any], name: str, command: Command, part: str, key: str) -> bytes:
     subject = f"key provider {name!r}"
     try:
-        answer = subprocess.run(
+        result = subprocess.run(
             command.arguments,
             input=json.dumps(request).encode(),
             capture_output=True,
@@ -113,9 +121,9 @@ def _run(request: dict[str, Any], name: str, command: Command, part: str, key: s
         raise ConfigError(f"{subject}: cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise UsageError(f"{subject}: no response within {_TIMEOUT} seconds") from None
-    if answer.returncode:
-        raise UsageError(f"{subject}: exit status {answer.returncode}")
-    results = Table.parse(answer.stdout, subject).table(part)
+    if result.returncode:
+        raise UsageError(f"{subject}: exit status {result.returncode}")
+    results = Table.parse(result.stdout, subject).table(part)
     try:
         return b64decode(results.optional_text(key) or "", validate=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Wrap and unwrap secrets with OpenPGP keys, by the program gpg.
+"""Wrap and unwrap secrets with OpenPGP keys, using the program gpg.
 
 https://www.rfc-editor.org/rfc/rfc4880#section-5.1
 """
@@ -21,56 +21,70 @@ _TIMEOUT = 120
 
 @dataclass(frozen=True, slots=True)
 class SecretKey:
-    """An exported secret key and its password."""
+    """An exported secret key."""
 
     data: bytes = field(repr=False)
     password: bytes | None = field(repr=False)
+    """None if the key is not encrypted."""
 
 
 def wrap(secret: bytes, names: Sequence[str]) -> bytes:
-    """Encrypt ``secret`` for the keys with the given names.
+    """Encrypt ``secret`` for the keys with ``names`` in the key ring of gpg.
 
     Raises:
-        UsageError: a key is not in the key ring of gpg.
+        UsageError: a key does not exist or cannot encrypt.
         UnsupportedError: gpg is not installed.
     """
     recipients = [argument for name in names for argument in ("--recipient", name)]
-    answer = _run_gpg("--trust-model", "always", "--encrypt", *recipients, data=secret)
-    if answer.returncode:
-        reason = answer.stderr.decode(errors="replace").strip().splitlines()
+    result = _run_gpg("--trust-model", "always", "--encrypt", *recipients, data=secret)
+    if result.returncode:
+        reason = result.stderr.decode(errors="replace").strip().splitlines()
         raise UsageError(
             f"gpg: cannot encrypt for {', '.join(names)}: {(reason or ['unknown reason'])[-1]}",
-            hint="gpg --list-keys lists the known keys",
+            hint="list the keys with gpg --list-keys",
         )
-    return answer.stdout
+    return result.stdout
 
 
 def unwrap(packet: bytes, keys: Sequence[SecretKey]) -> bytes | None:
-    """Decrypt ``packet`` with the first suitable key, in a temporary home; None if none fits."""
+    """Decrypt ``packet`` with the first suitable key. None if no key is suitable.
+
+    The keys are imported into a temporary key ring, not into the key ring of the user.
+
+    Raises:
+        UnsupportedError: gpg is not installed.
+        UsageError: gpg does not respond in time.
+    """
     for key in keys:
         with tempfile.TemporaryDirectory(prefix="airbundle-", ignore_cleanup_errors=True) as home:
-            at_home = ("--homedir", home)
-            if _run_gpg(*at_home, "--import", data=key.data).returncode:
+            home_options = ("--homedir", home)
+            if _run_gpg(*home_options, "--import", data=key.data).returncode:
                 continue
             try:
-                secret = _decrypt(packet, at_home, key.password)
+                secret = _decrypt(packet, home_options, key.password)
             finally:
-                _stop_agent(home)
+                subprocess.run(
+                    ["gpgconf", "--homedir", home, "--kill", "all"],
+                    capture_output=True,
+                    check=False,
+                )
         if secret is not None:
             return secret
     return None
 
 
-def _decrypt(packet: bytes, at_home: Sequence[str], password: bytes | None) -> bytes | None:
+def _decrypt(packet: bytes, home_options: Sequence[str], password: bytes | None) -> bytes | None:
     reading, writing = os.pipe()
     try:
         os.write(writing, (password or b"")[:4096] + b"\n")
         os.close(writing)
-        asking = ("--pinentry-mode", "loopback", "--passphrase-fd", str(reading))
-        answer = _run_gpg(*at_home, *asking, "--decrypt", data=packet, keep=(reading,))
+        passphrase_options = ("--pinentry-mode", "loopback", "--passphrase-fd", str(reading))
+        result = _run_gpg(
+            *home_options, *passphrase_options, "--decrypt", data=packet, keep=(reading,)
+        )
     finally:
         os.close(reading)
-    return None if answer.returncode else answer.stdout
+    return None if result.returncode else result.stdout
 
 
 def _run_gpg(
@@ -91,9 +105,3 @@ def _run_gpg(
         ) from None
     except subprocess.TimeoutExpired:
         raise UsageError(f"gpg: no response within {_TIMEOUT} seconds") from None
-
-
-def _stop_agent(home: str) -> None:
-    subprocess.run(
-        ["gpgconf", "--homedir", home, "--kill", "all"], capture_output=True, check=False
-    )

@@ -1,4 +1,4 @@
-"""Wrap and unwrap secrets with certificates, as PKCS #7 envelopes.
+"""Wrap secrets with certificates in PKCS #7 envelopes, and unwrap them with private keys.
 
 https://www.rfc-editor.org/rfc/rfc5652#section-6, https://www.rfc-editor.org/rfc/rfc5084
 """
@@ -34,7 +34,7 @@ _GCM_SIZES = {6: 16, 26: 24, 46: 32}
 
 
 def wrap(secret: bytes, certificates: Sequence[x509.Certificate]) -> bytes:
-    """Encrypt ``secret`` so that the private key of each certificate alone decrypts it."""
+    """Encrypt ``secret`` for the key of each certificate."""
     builder = pkcs7.PKCS7EnvelopeBuilder().set_data(secret)
     builder = builder.set_content_encryption_algorithm(algorithms.AES256)
     for certificate in certificates:
@@ -43,20 +43,20 @@ def wrap(secret: bytes, certificates: Sequence[x509.Certificate]) -> bytes:
 
 
 def unwrap(packet: bytes, keys: Sequence[PrivateKey], subject: str) -> bytes | None:
-    """Decrypt ``packet`` with the first suitable key. None if no key decrypts it.
+    """Decrypt ``packet`` with the first suitable RSA key. None if no key is suitable.
 
     Raises:
         LimitError: the envelope has too many recipients.
         MalformedError: ``packet`` is not a PKCS #7 envelope.
         UnsupportedError: the content is not encrypted with AES.
     """
-    envelope = _parse(packet, f"{subject}: its secret (pkcs7)")
+    envelope = _parse(packet, f"{subject}: wrapped secret (pkcs7)")
     for key in keys:
         if not isinstance(key, rsa.RSAPrivateKey):
             continue
         for wrapped in envelope.wrapped_keys:
             try:
-                # With the wrong key, OpenSSL returns a random content key, which decrypts nothing.
+                # With the wrong key, OpenSSL returns a random content key, and decryption fails.
                 secret = envelope.decrypt(key.decrypt(wrapped, padding.PKCS1v15()))
             except (ValueError, InvalidTag):
                 continue
@@ -74,7 +74,7 @@ class _Envelope:
 
     def decrypt(self, key: bytes) -> bytes:
         if len(key) != (_CBC_SIZES | _GCM_SIZES)[self.cipher]:
-            raise ValueError("a key of another size")
+            raise ValueError("wrong size of the content key")
         if self.cipher in _GCM_SIZES:
             return AESGCM(key).decrypt(self.nonce, self.content, None)
         decryptor = Cipher(algorithms.AES(key), modes.CBC(self.nonce)).decryptor()
@@ -97,24 +97,24 @@ def _parse(packet: bytes, subject: str) -> _Envelope:
         _, algorithm, content = _parse_values(sealed.content)[:3]
         cipher, parameters = _parse_values(algorithm.content)[:2]
         keys = tuple(parts[3].content for parts in wrapped if _is_rsa(parts))
-        while parameters.tag & ~_CONSTRUCTED == _SEQUENCE:  # ocicrypt wraps them twice
+        while parameters.tag & ~_CONSTRUCTED == _SEQUENCE:  # ocicrypt nests the sequence twice
             parameters = _parse_values(parameters.content)[0]
         nonce = parameters.content
         data = content.content
         if content.tag & _CONSTRUCTED:
             data = b"".join(part.content for part in _parse_values(data))
     except ValueError:
-        raise MalformedError(f"{subject} is not a PKCS #7 envelope") from None
+        raise MalformedError(f"{subject}: not a PKCS #7 envelope") from None
     if len(wrapped) > _MAX_RECIPIENTS:
-        raise LimitError(f"{subject}: more than {_MAX_RECIPIENTS} recipients")
+        raise LimitError(f"{subject}: too many recipients (expected at most {_MAX_RECIPIENTS})")
     algorithm_id = cipher.content[-1] if cipher.content[:-1] == _AES else 0
     if algorithm_id not in _CBC_SIZES and algorithm_id not in _GCM_SIZES:
-        raise UnsupportedError(f"{subject} is not encrypted by AES")
+        raise UnsupportedError(f"{subject}: unsupported encryption (expected AES)")
     return _Envelope(keys, algorithm_id, nonce, data)
 
 
 def _is_rsa(parts: list[_Value]) -> bool:
-    """Return whether a recipient has an issuer, a serial number and an RSA key."""
+    """Return whether a recipient is identified by issuer and serial number, and has an RSA key."""
     return len(parts) == 4 and _parse_values(parts[2].content)[0].content == _RSA
 
 
@@ -133,7 +133,7 @@ def _parse_values(data: bytes) -> list[_Value]:
         if size & 0x80:
             count = size & 0x7F
             if not 0 < count <= 4:
-                raise ValueError("a length that is not DER")
+                raise ValueError("the length is not valid DER")
             size, start = int.from_bytes(data[start : start + count], "big"), start + count
         if start + size > len(data):
             raise ValueError("truncated")

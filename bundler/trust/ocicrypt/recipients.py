@@ -1,12 +1,14 @@
-"""Recipients of encrypted layers: wrap a layer's secret for them, and unwrap it with keys.
+"""Recipients of encrypted layers, and the keys that decrypt the layers.
+
+The secret of a layer is wrapped for each recipient:
 
     jwe:FILE         a public key, RSA or elliptic curve
     pkcs7:FILE       a certificate with an RSA key
-    pgp:NAME         a key in the key ring of gpg, by name or address
-    provider:NAME    a program from the configuration of key providers
+    pgp:NAME         a key in the key ring of gpg, by name or email address
+    provider:NAME    a program in the configuration file of key providers
 
-The wrapped secrets are annotations of the descriptor, one for each protocol, in base64; several of
-the same protocol are separated by commas.
+The wrapped secrets are annotations of the descriptor, one for each protocol, in base64. Commas
+separate several secrets of one protocol.
 
 https://github.com/containers/ocicrypt/blob/v1.2.1/README.md
 """
@@ -119,7 +121,7 @@ def create_decryptor(
 def wrap(
     secret: bytes, recipients: Recipients, commands: Mapping[str, keyprovider.Command]
 ) -> dict[str, str]:
-    """Return annotations with ``secret`` wrapped for all ``recipients``."""
+    """Wrap ``secret`` for all ``recipients``; return it as annotations of the layer."""
     packets: dict[str, bytes] = {}
     if recipients.public_keys:
         packets["jwe"] = jwe.wrap(secret, recipients.public_keys)
@@ -143,7 +145,7 @@ def unwrap(
 
     Raises:
         UsageError: no key is suitable.
-        MalformedError: the annotations are damaged.
+        MalformedError: the annotations are invalid.
     """
     for name, text in annotations.items():
         if not name.startswith(KEYS):
@@ -165,21 +167,21 @@ def parse_recipients(texts: Sequence[str]) -> Recipients:
     """Parse recipients and read their files; raises as ``create_encryptor``."""
     public_keys, certificates, names, providers = [], [], [], []
     for text in texts:
-        protocol, colon, who = text.partition(":")
-        match protocol if colon and who else "":
+        protocol, colon, name = text.partition(":")
+        match protocol if colon and name else "":
             case "jwe":
-                public_keys.append(_load_public_key(_read_file(who), who))
+                public_keys.append(_load_public_key(_read_file(name), name))
             case "pkcs7":
-                certificates.append(_load_certificate(_read_file(who), who))
+                certificates.append(_load_certificate(_read_file(name), name))
             case "pgp":
-                names.append(who)
+                names.append(name)
             case "provider":
-                providers.append(_parse_provider(who))
+                providers.append(_parse_provider(name))
             case "pkcs11":
                 raise UnsupportedError(f"{text!r}: hardware tokens (pkcs11) are not supported")
             case _:
                 raise UsageError(
-                    f"{text!r}: not a recipient",
+                    f"{text!r}: invalid recipient",
                     hint="use jwe:FILE, pkcs7:FILE, pgp:NAME or provider:NAME",
                 )
     return Recipients(tuple(public_keys), tuple(certificates), tuple(names), tuple(providers))
@@ -208,8 +210,8 @@ def _unwrap_one(
     commands: Mapping[str, keyprovider.Command],
     subject: str,
 ) -> bytes | None:
-    kind, _, name = protocol.partition(".")
-    match kind:
+    scheme, _, name = protocol.partition(".")
+    match scheme:
         case "jwe":
             return jwe.unwrap(packet, keys.private_keys, subject)
         case "pkcs7":
@@ -226,7 +228,7 @@ def _unwrap_one(
 def _decode_packets(text: str, subject: str) -> list[bytes]:
     parts = text.split(",")
     if len(parts) > _MAX_PACKETS or len(text) > _MAX_FILE:
-        raise LimitError(f"{subject}: too many wrapped secrets")
+        raise LimitError(f"{subject}: too many or too large wrapped secrets")
     try:
         return [b64decode(part, validate=True) for part in parts]
     except ValueError:
@@ -236,14 +238,14 @@ def _decode_packets(text: str, subject: str) -> list[bytes]:
 def _parse_provider(text: str) -> tuple[str, str]:
     name, colon, parameter = text.partition(":")
     if not name:
-        raise UsageError("provider: has no name", hint="use provider:NAME")
+        raise UsageError("provider: the name is missing", hint="use provider:NAME")
     return name, parameter if colon else "Enabled"
 
 
 def _read_password(text: str) -> bytes | None:
-    """Return the password in one of the forms of ``create_decryptor``; None if empty."""
-    how, equals, value = text.partition("=")
-    match how if equals else "":
+    """Read a password in one of the forms of ``create_decryptor``; None if ``text`` is empty."""
+    form, equals, value = text.partition("=")
+    match form if equals else "":
         case "pass":
             return value.encode()
         case "file":
@@ -252,7 +254,7 @@ def _read_password(text: str) -> bytes | None:
             try:
                 return os.read(int(value), _MAX_FILE)
             except (ValueError, OSError):
-                raise UsageError(f"fd={value[:20]}: no password can be read") from None
+                raise UsageError(f"fd={value[:20]}: the password cannot be read") from None
         case _:
             return text.encode() or None
 
@@ -275,7 +277,7 @@ def _load_public_key(data: bytes, path: str) -> jwe.PublicKey:
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigError(f"{path}: not a public key in PEM or DER") from None
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        raise UnsupportedError(f"{path}: neither an RSA nor an elliptic curve key")
+        raise UnsupportedError(f"{path}: unsupported key (expected RSA or elliptic curve)")
     return key
 
 
@@ -284,16 +286,21 @@ def _load_private_key(data: bytes, password: bytes | None, path: str) -> jwe.Pri
     try:
         key = load(data, password)
     except TypeError:
-        problem = "needs a password" if password is None else "is not encrypted, but has a password"
+        problem = (
+            "the key is encrypted, and no password is specified"
+            if password is None
+            else "a password is specified, but the key is not encrypted"
+        )
         raise UsageError(
-            f"{path}: {problem}", hint=f"use {path}:file=PATH for an encrypted key"
+            f"{path}: {problem}",
+            hint=f"use {path}:file=PATH for an encrypted key, or {path} for an unencrypted one",
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigError(
             f"{path}: not a private key, or encrypted with another password"
         ) from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise UnsupportedError(f"{path}: neither an RSA nor an elliptic curve key")
+        raise UnsupportedError(f"{path}: unsupported key (expected RSA or elliptic curve)")
     return key
 
 
@@ -307,7 +314,7 @@ def _load_certificate(data: bytes, path: str) -> x509.Certificate:
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigError(f"{path}: not a certificate in PEM or DER") from None
     if not isinstance(key, rsa.RSAPublicKey):
-        raise UnsupportedError(f"{path}: pkcs7 needs a certificate with an RSA key")
+        raise UnsupportedError(f"{path}: unsupported key in the certificate (expected RSA)")
     return found
 
 

@@ -176,7 +176,9 @@ def test_expired_issuer_is_not_taken_for_the_certificate(refuse, tmp_path):
         error = refuse(registry, root)
     assert error.problem is CertificateProblem.EXPIRED
     assert error.certificate.not_after > NOW
-    assert error.message.endswith("the certificate of an issuer is not valid: certificate has expired")
+    assert error.message.endswith(
+        "the certificate of an issuer is not valid: certificate has expired"
+    )
 
 
 def expired_authority(key: Path) -> x509.Certificate:

@@ -224,14 +224,14 @@ def test_a_truncated_envelope_is_told(keys):
 @pytest.mark.parametrize(
     ("text", "error", "said"),
     [
-        ("rsa.pub", UsageError, "not a recipient"),
-        ("jwe:", UsageError, "not a recipient"),
+        ("rsa.pub", UsageError, "invalid recipient"),
+        ("jwe:", UsageError, "invalid recipient"),
         ("pkcs11:token", UnsupportedError, "hardware"),
         ("jwe:{}/absent", ConfigError, "No such file"),
         ("jwe:{}/rsa.key", ConfigError, "not a public key"),
-        ("jwe:{}/ed.pub", UnsupportedError, "neither an RSA"),
+        ("jwe:{}/ed.pub", UnsupportedError, "unsupported key"),
         ("pkcs7:{}/rsa.pub", ConfigError, "not a certificate"),
-        ("provider:", UsageError, "not a recipient"),
+        ("provider:", UsageError, "invalid recipient"),
     ],
 )
 def test_recipients_that_cannot_be_read_are_named(keys, text, error, said):
@@ -244,11 +244,11 @@ def test_recipients_that_cannot_be_read_are_named(keys, text, error, said):
     [
         ("{}/absent", ConfigError, "No such file"),
         ("{}/rsa.pub", ConfigError, "not a private key"),
-        ("{}/locked.key", UsageError, "needs a password"),
+        ("{}/locked.key", UsageError, "no password is specified"),
         ("{}/locked.key:wrong-password", ConfigError, "not a private key, or"),
         ("{}/rsa.key:needless", UsageError, "is not encrypted"),
-        ("{}/rsa.key:fd=x", UsageError, "no password can be read"),
-        ("{}/ed.key", UnsupportedError, "neither an RSA"),
+        ("{}/rsa.key:fd=x", UsageError, "the password cannot be read"),
+        ("{}/ed.key", UnsupportedError, "unsupported key"),
     ],
 )
 def test_keys_that_cannot_be_read_are_named(keys, text, error, said):

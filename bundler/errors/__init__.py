@@ -15,13 +15,13 @@
     │   ├── TemplateError
     │   └── ConfigError
     │       └── PolicyFileError
-    ├── IntegrityError                   3   the content is damaged: replace the named part
+    ├── IntegrityError                   3   damaged content: replace the part that is named
     │   ├── DigestMismatchError
     │   ├── SizeMismatchError
     │   ├── MalformedError
     │   │   └── NotPlainFileError
     │   └── DamagedBundleError
-    ├── TrustError                       4   whole, but not trusted
+    ├── TrustError                       4   intact, but not trusted
     │   ├── RejectedByPolicyError
     │   ├── InvalidSignatureError
     │   ├── UnauthenticatedError
@@ -34,9 +34,9 @@
     │   ├── CertificateError
     │   ├── RateLimitedError
     │   ├── EngineUnreachableError
-    │   ├── UnauthorizedError            7   log in, ask for the right
+    │   ├── UnauthorizedError            7   log in, or request access
     │   └── DeniedError                  7
-    ├── LimitError                       8   something untrusted was too large, deep or long
+    ├── LimitError                       8   untrusted content is too large, deep or long
     │   └── TemplateLimitError
     ├── NotFoundError                    9
     │   ├── MissingFileError
@@ -45,7 +45,7 @@
     │   ├── IndexOutOfRangeError
     │   ├── NoPlatformError
     │   └── NotLoggedInError
-    ├── ConflictError                   10   a name holds something else, or two images want it
+    ├── ConflictError                   10   a name has another digest, or two images request it
     │   ├── DigestConflictError
     │   ├── ArchiveExistsError
     │   ├── DirectoryExistsError

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class HttpExchange(NamedTuple):
-    """A request to a registry and its answer, as the reason of an error; it holds no secret.
+    """A failed request to a registry and its response, without secrets.
 
-    ``status`` is None if there was no answer. ``entries`` holds the code and the message of each
-    error in the answer's error document, ``body`` the beginning of an answer without one.
+    ``status`` is None if there was no response. ``entries`` contains the code and the message of
+    each error in the response; ``body`` is the beginning of a response without such errors.
     """
 
     method: str
@@ -26,11 +26,11 @@ class BundlerError(Exception):
     """Any failure that this program explains.
 
     Fields:
-        message: one line for people; no code reads it.
-        hint: the next step, a command or a setting; None if there is none.
-        exchange: the request to a registry that failed; None if none did.
-        path: the file or directory that the error is about; None if it is about none.
-        os_error: the operating system's error; None if it reported none.
+        message: one line for the operator; no code reads it.
+        hint: the next step, a command or a setting; None if unset.
+        exchange: the failed request to a registry; None if the error has another cause.
+        path: the file or directory that the error is about; None if unset.
+        os_error: the underlying error of the operating system; None if unset.
     """
 
     exit_status: ClassVar[int] = 1
@@ -47,12 +47,12 @@ class BundlerError(Exception):
         return self.message
 
     def message_about(self, subject: str) -> str:
-        """The message for a report about ``subject``, which most messages name themselves."""
+        """Return the message with ``subject`` in front, unless the message contains it."""
         bare = subject.removeprefix("docker://")
         return self.message if bare in self.message else f"{subject}: {self.message}"
 
     def message_without(self, *beginnings: str) -> str:
-        """The message for a report that shows its ``beginnings``, such as a path, before it."""
+        """Return the message without ``beginnings``, such as a path that a report prints itself."""
         message = self.message
         for beginning in beginnings:
             message = message.removeprefix(beginning)
@@ -74,7 +74,7 @@ class TimeLimitError(BundlerError):
 
 
 class LimitError(BundlerError):
-    """Something untrusted is larger, deeper or longer than allowed.
+    """Untrusted content is larger, deeper or longer than allowed.
 
     Raised by every reader of untrusted content.
     """

@@ -1,4 +1,4 @@
-"""Errors of destinations that already hold something else."""
+"""Errors of destinations that already contain something else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bundler.errors.base import BundlerError
 
 
 class ConflictError(BundlerError):
-    """A name that holds something else, is immutable, or is requested for two images.
+    """A name that has another digest, is immutable, or is requested for two images.
 
     Raised by destinations, and by the planning of a copy.
     """
@@ -15,7 +15,7 @@ class ConflictError(BundlerError):
 
 
 class DigestConflictError(ConflictError):
-    """A destination whose reference has another digest than the image.
+    """A destination reference with a digest that is not the digest of the image.
 
     Fields:
         expected: the digest in the reference.
@@ -43,8 +43,8 @@ class ArchiveExistsError(ConflictError):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path}: this archive exists, and no image can be added to it",
-            hint="name another file, or remove this one",
+            f"{path}: the archive exists, and images cannot be added to it",
+            hint="specify another file, or remove this one",
         )
         self.path = path
 
@@ -61,7 +61,7 @@ class DirectoryExistsError(ConflictError):
     path: str
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path}: this directory exists", hint="remove it, or name another one")
+        super().__init__(f"{path}: the directory exists", hint="remove it, or specify another one")
         self.path = path
 
 
@@ -78,7 +78,7 @@ class NotAnImageDirectoryError(ConflictError):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path}: holds something that is not an image, and is left as it is",
-            hint="name a new or an empty directory",
+            f"{path}: contains something other than an image, and is not overwritten",
+            hint="specify a new or an empty directory",
         )
         self.path = path

@@ -77,12 +77,12 @@ class AmbiguousImageError(NotFoundError):
     """
 
     def __init__(self, subject: str, count: int, *, hint: str | None = None) -> None:
-        super().__init__(f"{subject}: {count:,} images, and none was named", hint=hint)
+        super().__init__(f"{subject}: {count:,} images (specify one of them)", hint=hint)
         self.count = count
 
 
 class IndexOutOfRangeError(NotFoundError):
-    """A position (``@N``) behind the last image.
+    """A position (``@N``) past the last image.
 
     Fields:
         index: the position, counted from 0.
@@ -119,7 +119,7 @@ class NoPlatformError(NotFoundError):
         super().__init__(
             f"{subject}: no image for {', '.join(requested)};"
             f" it offers {', '.join(offered) or 'no platforms'}",
-            hint="ask for a platform that it offers, or leave platforms out",
+            hint="specify a platform that it offers, or none",
         )
         self.requested = tuple(requested)
         self.offered = tuple(offered)

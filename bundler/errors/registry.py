@@ -19,7 +19,7 @@ class RegistryError(BundlerError):
         status: the HTTP status; None if there was no answer.
         codes: the error codes of the distribution specification.
         temporary: whether the same request may succeed later.
-        retry_after: after how many seconds, as the registry said; None if it did not.
+        retry_after: the number of seconds after which to retry, from the response; None if unset.
 
     Raised by the registry client and by the client of container engines.
     """

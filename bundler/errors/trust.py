@@ -1,4 +1,4 @@
-"""Errors of content that is whole, but not trusted."""
+"""Errors of content that is intact, but not trusted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bundler.errors.base import BundlerError
 
 
 class TrustError(BundlerError):
-    """Content that is whole, but not trusted.
+    """Content that is intact, but not trusted.
 
     Raised by the checks of policies and signatures.
     """
@@ -15,7 +15,7 @@ class TrustError(BundlerError):
 
 
 class RejectedByPolicyError(TrustError):
-    """An image that a policy does not let be used.
+    """An image that the policy does not accept.
 
     Fields:
         rule: the requirement that is not met: ``reject``, ``signedBy`` or ``sigstoreSigned`` of

@@ -20,7 +20,7 @@ class UsageError(BundlerError):
 
 
 class TemplateError(UsageError):
-    """A template of the user is wrong, or does not fit the value that it prints.
+    """A template of the user is invalid, or does not match the data that it is applied to.
 
     Raised by the template engine of ``inspect --format``.
     """

@@ -1,9 +1,9 @@
 """CRC-64 of ISO 3309, which tar-split records for each file; fast without a compiled extension.
 
-The polynomial P = x^64 + x^4 + x^3 + x + 1 has few terms, so for s a power of two
-x^(64 s) = x^(4 s) + x^(3 s) + x^s + 1 (mod P): a message as one large number is halved by a few
-shifts, again and again, until 64 bits are left. Bit 0 of the number is the highest power, as in
-every checksum that begins with the lowest bit of a byte.
+The polynomial P = x^64 + x^4 + x^3 + x + 1 has few terms: if s is a power of two, then
+x^(64 s) = x^(4 s) + x^(3 s) + x^s + 1 (mod P). The data is treated as one large number, and a few
+shifts halve its length until 64 bits remain. Bit 0 of the number is the coefficient of the highest
+power, because this checksum processes the lowest bit of each byte first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _PIECE = 64 * 1024  # fits in a processor's cache
 
 
 def update(crc: int, data: memoryview) -> int:
-    """Continue the checksum ``crc``, which is 0 at first, with ``data``."""
+    """Return the checksum ``crc``, initially 0, extended by ``data``."""
     for start in range(0, len(data), _PIECE):
         crc = _reduce(crc, data[start : start + _PIECE])
     return crc

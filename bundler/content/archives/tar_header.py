@@ -1,6 +1,4 @@
-"""Decode the headers of tar archives.
-
-POSIX.1-2017 pax (ustar and extended headers) and GNU's long names.
+"""Decode the headers of tar archives: POSIX ustar and pax, and the long names of GNU tar.
 
 https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13
 """
@@ -29,23 +27,23 @@ REGULAR_FILES = frozenset(b"0\0007")
 
 
 def padded(size: int) -> int:
-    """Return the number of bytes that a member's content takes up, in whole blocks."""
+    """Return the number of bytes that content of ``size`` bytes occupies, in whole blocks."""
     return size + -size % BLOCK
 
 
 def verify_checksum(block: bytes, subject: str) -> None:
-    """Verify the sum of a header's bytes, in which the field of the sum counts as spaces.
+    """Verify the checksum of a header: the sum of its bytes, with spaces in the checksum field.
 
-    Old programs added signed bytes, which is accepted too.
+    The sum of signed bytes, which old programs wrote, is accepted too.
 
     Raises:
-        MalformedError: the sum differs.
+        MalformedError: the checksum differs.
     """
     recorded = block[148:156].strip(b" \0").lstrip(b"0")
     counted = block[:148] + b" " * 8 + block[156:]
     signed = sum(counted) - 256 * sum(byte >= 128 for byte in counted)
     if recorded not in [b"%o" % total for total in (sum(counted), signed)]:
-        raise MalformedError(f"{subject}: its header is damaged, or this is no tar archive")
+        raise MalformedError(f"{subject}: the header is damaged, or this is not a tar archive")
 
 
 def read_size(block: bytes, subject: str) -> int:
@@ -54,19 +52,19 @@ def read_size(block: bytes, subject: str) -> int:
 
 
 def read_name(block: bytes) -> bytes:
-    """Return the name of a header: its two parts joined, not decoded."""
+    """Return the name that a header records, as bytes: its prefix and its name field, joined."""
     name = _cut(block[:100])
     prefix = _cut(block[345:500]) if block[257:263] == b"ustar\0" else b""
     return prefix + b"/" + name if prefix else name
 
 
 def read_link(block: bytes) -> bytes:
-    """Return the target of a link, not decoded."""
+    """Return the target of a link, as bytes."""
     return _cut(block[157:257])
 
 
 def parse_number(field: bytes, subject: str) -> int:
-    """Parse octal digits, or GNU's binary form of larger numbers.
+    """Parse octal digits, or the binary form in which GNU tar writes larger numbers.
 
     Raises:
         MalformedError: the field is not a number, or out of range.
@@ -74,13 +72,13 @@ def parse_number(field: bytes, subject: str) -> int:
     if field[0] & 0x80:
         value = int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
         if field[0] == 0xFF or value > MAX_NUMBER:
-            raise MalformedError(f"{subject}: a number in its header is out of range")
+            raise MalformedError(f"{subject}: a number in the header is out of range")
         return value
     digits = field.strip(b" \0")
     if not digits:
         return 0
     if not all(byte in b"01234567" for byte in digits):
-        raise MalformedError(f"{subject}: a number in its header is not octal")
+        raise MalformedError(f"{subject}: a number in the header is not octal")
     return int(digits, 8)
 
 
@@ -109,7 +107,7 @@ def parse_pax(data: bytes, subject: str) -> Iterator[tuple[str, bytes]]:
 
 
 def is_sparse(key: str) -> bool:
-    """Return whether a key of an extended header belongs to a sparse file of GNU tar."""
+    """Return whether a key of an extended header marks a sparse file of GNU tar."""
     return key.startswith("GNU.sparse.")
 
 

@@ -1,8 +1,8 @@
 """Index tar archives strictly, without extracting them.
 
-Headers are read, contents are skipped. What an archive should not contain (absolute names, names
-with parent directories, devices, sparse files, two members with one name) is refused, as is
-everything that another reader might read as another archive.
+Headers are read, contents are skipped. An archive is refused if it contains absolute names, names
+with ``..``, devices, sparse files or duplicate names, or if other programs might read it
+differently.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def index(file: RegularFile, *, links: bool = False) -> dict[str, ArchiveMember]
         links: whether links are allowed; ``find`` follows them.
 
     Raises:
-        MalformedError: not an archive, a truncated one, or one with a forbidden member.
-        LimitError: too many members.
+        MalformedError: the file is not a tar archive, is truncated, or has a forbidden member.
+        LimitError: the archive has too many members.
     """
     members: dict[str, ArchiveMember] = {}
     subject = str(file.path)
@@ -79,7 +79,7 @@ def index(file: RegularFile, *, links: bool = False) -> dict[str, ArchiveMember]
 
 
 def find(members: Mapping[str, ArchiveMember], name: str, subject: str) -> ArchiveMember:
-    """Return the file called ``name``, following links.
+    """Find the file called ``name``; links are followed.
 
     Raises:
         NotFoundError: the file does not exist.
@@ -89,20 +89,20 @@ def find(members: Mapping[str, ArchiveMember], name: str, subject: str) -> Archi
     for _ in range(_MAX_LINKS):
         member = members.get(current)
         if member is None:
-            raise NotFoundError(f"{subject}: it has no member {current[:160]!r}")
+            raise NotFoundError(f"{subject}: the archive has no member {current[:160]!r}")
         if member.kind == "file":
             return member
         current = member.target
-    raise MalformedError(f"{subject}: the links of {name[:160]!r} lead nowhere")
+    raise MalformedError(f"{subject}: more than {_MAX_LINKS} links from {name[:160]!r} to a file")
 
 
 def open_member(file: RegularFile, member: ArchiveMember, offset: int = 0) -> FileSlice:
-    """Open the content of a file from ``offset`` on; ``file`` must stay open."""
+    """Open the content of a member from ``offset`` on; ``file`` must stay open."""
     return FileSlice(file, member.offset + offset, member.size - offset)
 
 
 def normalize_name(name: str, subject: str, *, directory: str = "") -> str:
-    """Return ``name``, relative to ``directory``, as the index spells it.
+    """Return the key in the index for ``name``, which is relative to ``directory``.
 
     Raises:
         MalformedError: the name is absolute, or leads out of the archive.
@@ -113,7 +113,7 @@ def normalize_name(name: str, subject: str, *, directory: str = "") -> str:
     if joined == ".." or joined.startswith("../"):
         raise MalformedError(f"{subject}: {name[:160]!r} leads out of the archive")
     if not directory and ".." in name.split("/"):
-        raise MalformedError(f"{subject}: {name[:160]!r} has a parent directory in it")
+        raise MalformedError(f"{subject}: {name[:160]!r} contains '..'")
     return joined
 
 
@@ -159,13 +159,13 @@ def _read_headers(file: RegularFile, subject: str) -> Iterator[_Header]:
             extended = {}
         position += tar_header.padded(size)
         if position > file.size:
-            raise MalformedError(f"{member}: it ends after the end of the archive")
+            raise MalformedError(f"{member}: the archive ends before its content does")
 
 
 def _create_member(header: _Header, subject: str, *, links: bool) -> ArchiveMember | None:
     """Return a file or link; None for a directory."""
     if len(header.name) > _MAX_NAME:
-        raise LimitError(f"{subject}: a name of {len(header.name):,} characters")
+        raise LimitError(f"{subject}: the name is too long ({len(header.name):,} characters)")
     name = normalize_name(header.name, subject)
     is_file = header.typeflag in tar_header.REGULAR_FILES
     if header.typeflag == tar_header.DIRECTORY or (is_file and header.name.endswith("/")):
@@ -185,7 +185,7 @@ def _create_member(header: _Header, subject: str, *, links: bool) -> ArchiveMemb
 
 
 def _extend(extended: dict[str, str], typeflag: int, data: bytes, member: str) -> None:
-    """Add the records of an extended header for the next member to ``extended``."""
+    """Add the records of an extended header to ``extended``, which applies to the next member."""
     if typeflag in (tar_header.LONG_NAME, tar_header.LONG_LINK):
         key = "path" if typeflag == tar_header.LONG_NAME else "linkpath"
         records = {key: _decode(data.partition(b"\0")[0], member)}
@@ -210,7 +210,7 @@ def _decode(field: bytes, member: str) -> str:
     try:
         return field.decode("utf-8")
     except UnicodeDecodeError:
-        raise MalformedError(f"{member}: a name that is not UTF-8") from None
+        raise MalformedError(f"{member}: the name is not UTF-8") from None
 
 
 def _parse_size(text: str, member: str) -> int:

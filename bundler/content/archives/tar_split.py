@@ -1,7 +1,7 @@
-"""Record a layer's tar without the contents of its files, and assemble the same tar again.
+"""Record a layer's tar without the contents of its files, and reassemble it byte for byte.
 
-The record is a gzip file with lines of JSON, in order: segments of bytes, and files with their size
-and CRC-64.
+The record is a gzip file of JSON lines in the order of the tar: segments of bytes, and files with
+their sizes and CRC-64 checksums.
 
 https://github.com/vbatts/tar-split/blob/v0.12.1/tar/storage/entry.go
 """
@@ -52,11 +52,11 @@ class LineSink(Protocol):
 
 
 class SplitWriter:
-    """Writes the record of one tar into ``file``, whose owner closes it after ``close``.
+    """Writer of the record of one tar.
 
     Args:
-        file: receives the record in gzip.
-        lines: receives its uncompressed lines instead of ``file``.
+        file: receives the record in gzip; its owner closes it, after ``close``.
+        lines: receives the uncompressed lines of the record instead of ``file``.
     """
 
     def __init__(self, file: BinaryIO | None, lines: LineSink | None = None) -> None:
@@ -107,9 +107,9 @@ class SplitWriter:
 
 
 class AssembledTar:
-    """The tar that is assembled from ``record`` and ``files``, as a stream. For one thread.
+    """The tar that is reassembled from ``record`` and ``files``, as a stream. For one thread.
 
-    Nothing is verified: the caller knows the digest. ``close`` also closes ``record``.
+    The caller verifies the stream against the digest of the tar. ``close`` also closes ``record``.
     """
 
     def __init__(self, record: RegularFile, files: FileLookup, subject: str) -> None:
@@ -139,7 +139,7 @@ class AssembledTar:
         assert self._file is not None  # noqa: S101 - for the type checker
         count = self._file.readinto(buffer[: self._left])
         if not count:
-            raise MalformedError(f"{self._file.path}: shorter than it was")
+            raise MalformedError(f"{self._file.path}: shorter than recorded")
         self._left -= count
         return count
 
@@ -182,7 +182,7 @@ class AssembledTar:
                 if self._left:
                     self._file = self._files.open_file(_read_name(entry))
             case _:
-                raise MalformedError(f"{self._subject}: an entry of an unknown type")
+                raise MalformedError(f"{self._subject}: an entry has an unknown type")
         return True
 
     def _read_line(self) -> bytes:
@@ -191,7 +191,7 @@ class AssembledTar:
         except BundlerError:
             raise
         except (OSError, EOFError, zlib.error) as error:
-            raise MalformedError(f"{self._subject}: not a record of a layer: {error}") from error
+            raise MalformedError(f"{self._subject}: not a tar-split record: {error}") from error
         if len(line) >= _MAX_LINE:
             raise LimitError(f"{self._subject}: a line of more than {_MAX_LINE:,} bytes")
         return line

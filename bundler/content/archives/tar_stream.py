@@ -1,7 +1,7 @@
-"""Read the tar of a layer as a stream, and pass on everything except the contents of files.
+"""Read the tar of a layer as a stream, and record everything except the contents of files.
 
-Together with the files, the passed bytes suffice to reproduce the tar byte for byte. Names are not
-checked here: they are untrusted bytes until an ``ImageTree`` has resolved them.
+The tar can be reproduced byte for byte from the recorded bytes and the files. Names are not checked
+here: they are untrusted until an ``ImageTree`` has resolved them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MAX_ENTRIES = 2_000_000
 _MAX_EXTENSION = 4 * 1024 * 1024
 _MAX_NAME = 4096
 _MAX_MODE = _MAX_DEVICE = 2**31 - 1
-_MAX_ID = 2**32 - 2  # chown takes the next one as "leave unchanged"
-_MAX_SECONDS = 2**33  # about the last time that file systems can record
+_MAX_ID = 2**32 - 2  # to chown, the next number means "leave unchanged"
+_MAX_SECONDS = 2**33  # about the latest time that file systems can store
 _XATTR = "SCHILY.xattr."
 _GNU_SPARSE = ord("S")
 
@@ -47,9 +47,9 @@ class TarEntry:
     """A member of a layer. Times are in nanoseconds since 1970."""
 
     name: str
-    """As it is written; bytes that are not UTF-8 are surrogates."""
+    """The name as in the tar; bytes that are not UTF-8 are surrogates."""
     format: int
-    """The file type as in ``stat``; 0: a hard link to ``target``."""
+    """The file type as in ``stat``; 0 for a hard link to ``target``."""
     mode: int
     uid: int
     gid: int
@@ -60,13 +60,13 @@ class TarEntry:
     device: int = 0
     xattrs: Mapping[str, bytes] = field(default_factory=dict, hash=False)
     written_mode: int = 0
-    """The mode as it is written, which may include the file type."""
+    """The mode as in the tar, which may include the file type."""
     atime: int | None = None
     ctime: int | None = None
 
 
 class TarRecorder(Protocol):
-    """Receives the parts of a tar, such as ``SplitWriter``."""
+    """Receiver of the parts of a tar; ``SplitWriter`` is one."""
 
     def write_raw(self, data: bytes | memoryview, /) -> None:
         """Receive bytes that are not the content of a file."""
@@ -80,10 +80,10 @@ class TarRecorder(Protocol):
 
 
 class TarEntries:
-    """The members of the tar in ``stream``; ``recorder`` receives everything.
+    """The members of the tar in ``stream``, which is passed on to ``recorder``. For one thread.
 
-    After each entry with a size, ``content`` or ``pieces`` must be called once before the next
-    entry is requested. ``subject`` is the layer's name in messages. For one thread.
+    For each entry with a size, ``content`` or ``pieces`` must be called once before the next entry
+    is requested. ``subject`` is the layer's name in messages.
     """
 
     def __init__(self, stream: Reader, recorder: TarRecorder, subject: str) -> None:
@@ -100,9 +100,9 @@ class TarEntries:
         """Iterate over the members in their order.
 
         Raises:
-            MalformedError: not a tar, or a truncated one.
-            LimitError: too many members, or names that are too long.
-            UnsupportedError: a member that no storage can keep.
+            MalformedError: the stream is not a tar, or is truncated.
+            LimitError: there are too many members, or a name is too long.
+            UnsupportedError: a member has a type that cannot be stored.
         """
         extended: dict[str, bytes] = {}
         count = 0
@@ -140,7 +140,7 @@ class TarEntries:
             write(piece)
 
     def pieces(self, name: str) -> Iterator[memoryview]:
-        """Iterate over the content of the current entry; each piece is valid until the next."""
+        """Read the content of the current entry; each piece is valid until the next one."""
         with self._recorder.start_file(name, self._unread) as record:
             while self._unread:
                 count = self._stream.readinto(self._buffer[: self._unread])
@@ -152,10 +152,10 @@ class TarEntries:
         self._recorder.write_raw(self._read_exactly(self._padding))
 
     def _read_header(self) -> bytes | None:
-        """Read a header; None at the end, whose first block is recorded."""
+        """Read and record a header; None at the end of the archive."""
         block = self._read_up_to(BLOCK)
         if not block:
-            return None  # some programs write no end mark
+            return None  # some programs do not write the blocks that mark the end
         if len(block) < BLOCK:
             raise MalformedError(f"{self._subject}: the archive ends early")
         self._recorder.write_raw(block)
@@ -180,11 +180,11 @@ class TarEntries:
         target = extended.get("linkpath") or tar_header.read_link(block)
         longest = max(len(name), len(target))
         if longest > _MAX_NAME or b"\0" in name + target:
-            raise LimitError(f"{self._member}: a name of {longest:,} bytes")
+            raise LimitError(f"{self._member}: the name is too long ({longest:,} bytes)")
         if typeflag == _GNU_SPARSE or any(map(tar_header.is_sparse, extended)):
             raise UnsupportedError(f"{self._member}: sparse members are not supported")
         if typeflag not in _FORMATS:
-            raise UnsupportedError(f"{self._member}: a member of the type {chr(typeflag)!r}")
+            raise UnsupportedError(f"{self._member}: unsupported type {chr(typeflag)!r}")
         file_type = _FORMATS[typeflag]
         if typeflag == 0 and name.endswith(b"/"):
             file_type = stat.S_IFDIR
@@ -226,7 +226,7 @@ class TarEntries:
 
     def _check_bound(self, number: int, limit: int) -> int:
         if number > limit:
-            raise MalformedError(f"{self._member}: a number in its header is out of range")
+            raise MalformedError(f"{self._member}: a number in the header is out of range")
         return number
 
     def _parse_id(self, digits: bytes | None, octal: bytes, key: str) -> int:

@@ -1,9 +1,8 @@
 """Write a tar archive member by member.
 
-A file's header is written after its content, because its size, and often its name, is known only
-then. The length of a header depends on the name alone: if one block in ustar format is not
-sufficient, GNU's format is used. The archive depends on names and contents only: every member
-belongs to root and has the time 0.
+The header of a file is written after its content, because the size, and often the name, is known
+only then. The length of a header depends only on the name: if it does not fit in a ustar block, the
+GNU format is used. Archives are reproducible: every member belongs to root and has the time 0.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class TarWriter:
         self.position = 0
 
     def add_directory(self, name: str) -> None:
-        """Add a directory, before the files in it."""
+        """Add a directory; it must be added before the files in it."""
         self._put_header(_create_info(f"{name}/", 0, 0o755, tarfile.DIRTYPE))
 
     def add_link(self, name: str, target: str) -> None:
@@ -50,13 +49,13 @@ class TarWriter:
         self._put_header(_create_info(name, 0, 0, tarfile.SYMTYPE, target))
 
     def add_bytes(self, name: str, data: bytes) -> None:
-        """Add a small file."""
+        """Add a file whose content is in memory."""
         header = self._file_header(name, len(data))
         self._put(header + data, self.position)
         self.position = padded(self.position + len(header) + len(data))
 
     def add(self, name: str | Callable[[Descriptor], str], content: Content) -> Descriptor:
-        """Add all of ``content`` as a file, and return its descriptor; nothing is added on error.
+        """Add ``content`` as a file, and return its descriptor; an error leaves no partial member.
 
         Args:
             name: the file's name, or a function that returns a name of at most 100 bytes once
@@ -83,7 +82,7 @@ class TarWriter:
         return stored
 
     def rewind(self, position: int) -> None:
-        """Remove everything from ``position`` on, the offset of a member."""
+        """Truncate the archive at ``position``, which must be the offset of a member."""
         try:
             os.ftruncate(self._fd, position)
         except OSError as error:
@@ -91,7 +90,7 @@ class TarWriter:
         self.position = position
 
     def finish(self) -> int:
-        """End the archive, and return its size in bytes."""
+        """Write the end of the archive, and return its size in bytes."""
         self._put(_END, self.position)
         self.position += len(_END)
         return self.position
@@ -126,7 +125,7 @@ def _create_info(
 
 
 def _encode_header(member: tarfile.TarInfo) -> bytes:
-    """Return one block, preceded by two more for a name of more than 100 bytes."""
+    """Return a header of one block, or of three blocks if a name has more than 100 bytes."""
     longest = max(len(member.name.encode()), len(member.linkname.encode()))
     if longest > _MAX_NAME or member.size > _MAX_OCTAL:
         return member.tobuf(tarfile.GNU_FORMAT)

@@ -3,9 +3,9 @@
     frames with headers and padding, and one frame for the content of each file
     skippable frame: the table of contents (JSON, zstd): each entry with the position of its frame
     skippable frame: the tar without the contents of its files (tar-split's format, zstd)
-    skippable frame: the positions of the two others
+    skippable frame: the positions of the other two skippable frames
 
-Any zstd decompressor reads the whole as the tar. A file of any size is one chunk here.
+Any zstd decompressor decompresses the stream to the tar. Each file is one chunk, whatever its size.
 
 https://github.com/containers/storage/blob/v1.59.0/pkg/chunked/internal/minimal/compression.go
 """
@@ -58,7 +58,7 @@ _TYPES = {
 class ChunkedEncoder:
     """Encoder of the tar ``source``, whose owner closes it. For one thread.
 
-    Memory grows with the number of files, not with their size.
+    Memory use grows with the number of files, but not with their sizes.
     """
 
     def __init__(self, source: Reader, level: int) -> None:
@@ -74,14 +74,17 @@ class ChunkedEncoder:
 
         Raises:
             MalformedError: ``source`` is not a tar.
-            LimitError: too much of it is neither a header nor the content of a file.
+            LimitError: too many bytes are neither headers nor contents of files.
         """
         for piece in self._frames():
             self._position += len(piece)
             yield piece
 
     def annotations(self) -> Mapping[str, str]:
-        """Return the position and digest of the table of contents; only after the end."""
+        """Return the annotations with the position and digest of the table of contents.
+
+        Valid only after the end of ``pieces``.
+        """
         return self._annotations
 
     def close(self) -> None:
@@ -138,7 +141,7 @@ class ChunkedEncoder:
 
 
 class _NonContent:
-    """Writes everything except contents into frames, and into a record in tar-split's format."""
+    """Writes everything except contents of files to frames and to a tar-split record."""
 
     def __init__(self, zstd: zstandard.ZstdCompressor) -> None:
         self._zstd = zstd
@@ -154,7 +157,7 @@ class _NonContent:
             self._compress_gap()
         if len(self._frames) + len(self._lines.data) > _MAX_WAITING:
             raise LimitError(
-                f"{_SUBJECT}: too much of it is neither a file's content nor its header"
+                f"{_SUBJECT}: too many bytes are neither headers nor contents of files"
             )
 
     def start_file(
@@ -172,7 +175,7 @@ class _NonContent:
         return frames
 
     def finish_record(self) -> _CompressedLines:
-        """Complete the record in tar-split's format."""
+        """Complete the tar-split record, and return its compressed lines."""
         self._split.close()
         return self._lines
 
@@ -183,7 +186,7 @@ class _NonContent:
 
 
 class _CompressedLines:
-    """Lines that are compressed in memory."""
+    """Sink that compresses lines in memory."""
 
     def __init__(self) -> None:
         self._frame = zstandard.ZstdCompressor(level=3).compressobj()
@@ -205,7 +208,7 @@ class _CompressedLines:
 
 
 def _create_member(entry: TarEntry) -> dict[str, Any]:
-    """Return an entry of the table of contents; members that are 0 or empty are left out."""
+    """Create an entry of the table of contents, without members that are 0 or empty."""
     device = entry.format in (stat.S_IFCHR, stat.S_IFBLK)
     members = {
         "linkName": _decode_name(entry.target),

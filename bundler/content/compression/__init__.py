@@ -1,1 +1,1 @@
-"""Compressing and decompressing streams (gzip, zstd, bzip2, xz). Read ``decompress`` first."""
+"""Compression and decompression of streams (gzip, zstd, bzip2, xz). Read ``decompress`` first."""

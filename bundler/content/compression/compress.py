@@ -32,7 +32,7 @@ Algorithm = Literal["gzip", "zstd", "zstd:chunked"]
 GZIP_LEVELS = range(1, 10)
 ZSTD_LEVELS = range(1, 21)
 
-_MAX_THREADS = 8  # each holds two pieces; more threads would wait for the disk
+_MAX_THREADS = 8  # each uses two buffers; more threads would only wait for the disk
 _DEFAULT_ZSTD_LEVEL = 3
 _ZSTD_JOB = 1 << 20  # bytes per job of a thread; the library's default is 8 MiB
 _ZSTD_WINDOW_LOG = 23  # 8 MiB, which every decoder must accept (RFC 8878, section 3.1.1.1.2)
@@ -51,8 +51,9 @@ _DEFAULT_GZIP_LEVEL = 5
 class CompressingReader:
     """The compressed form of ``source``, whose owner closes it.
 
-    Memory depends on the number of threads and the level, not on the length of the stream. An error
-    of ``source`` is raised by the read that caused it; every further read raises RuntimeError.
+    Memory use depends on the number of threads and the level, but not on the length of the stream.
+    An error of ``source`` is raised by the read that caused it; every later read raises
+    RuntimeError.
 
     For one thread. The caller must close it.
 
@@ -131,13 +132,13 @@ def check_level(algorithm: Algorithm, level: int | None) -> None:
     """Check that ``algorithm`` has a compression level.
 
     Raises:
-        UsageError: it has not; the hint lists its levels.
+        UsageError: it does not have this level; the hint states the valid ones.
     """
     levels = GZIP_LEVELS if algorithm == "gzip" else ZSTD_LEVELS
     if level is not None and level not in levels:
         raise UsageError(
             f"{algorithm} has no compression level {level}",
-            hint=f"its levels are {levels[0]} (fastest) to {levels[-1]} (smallest)",
+            hint=f"use a level from {levels[0]} (fastest) to {levels[-1]} (smallest)",
         )
 
 
@@ -151,9 +152,9 @@ class _Encoder(Protocol):
 
 
 class _Gzip:
-    """Blocks are compressed in parallel, each with the end of the previous one as dictionary.
+    """Compresses blocks in parallel, each with the end of the previous one as its dictionary.
 
-    Every block ends on a byte boundary, so together they are one deflate stream.
+    Every block ends on a byte boundary, so the blocks together form one deflate stream.
     """
 
     def __init__(self, source: Reader, level: int, threads: int) -> None:
@@ -219,10 +220,10 @@ def _select_deflate(level: int) -> Callable[[memoryview, bytes], bytes]:
 
 
 class _Zstd:
-    """One frame, compressed by threads of the library.
+    """Compresses one frame in threads of the library.
 
-    The output does not depend on their number, but on whether threads are used at all, so even one
-    core uses a thread.
+    The output does not depend on the number of threads, but differs from that without threads, so a
+    thread is used even on one core.
     """
 
     def __init__(self, source: Reader, level: int, threads: int) -> None:

@@ -18,9 +18,9 @@ Compression = Literal["gzip", "zstd", "bzip2", "xz"]
 MAGIC_SIZE = 6
 MAX_RATIO = 200
 FREE_OUTPUT = 64 * 1024 * 1024
-"""Output in bytes that is always allowed: a ratio is meaningless for small streams."""
+"""The number of output bytes that is allowed at any ratio: small streams may have a large one."""
 
-_MAX_EMPTY = 10_000  # empty streams cost time too
+_MAX_EMPTY = 10_000  # empty streams produce no output, but take time
 _INPUT = 256 * 1024
 _MAX_WINDOW = 128 * 1024 * 1024  # the default limit of the zstd program
 _MAGICS: dict[bytes, Compression] = {
@@ -126,11 +126,11 @@ class DecompressingReader:
 
     def _check(self) -> None:
         if self._limit is not None and self._produced > self._limit:
-            raise LimitError(f"{self._subject}: it expands to more than {self._limit:,} bytes")
+            raise LimitError(f"{self._subject}: expands to more than {self._limit:,} bytes")
         if self._produced > max(FREE_OUTPUT, MAX_RATIO * self._consumed):
             raise LimitError(
-                f"{self._subject}: it expands to more than {MAX_RATIO} times its size",
-                hint="decompress it by hand if you trust it",
+                f"{self._subject}: expands to more than {MAX_RATIO} times its size",
+                hint="if you trust the content, decompress it with another program first",
             )
 
 
@@ -147,10 +147,10 @@ class _Decoder(Protocol):
 
 
 class _ZstdDecoder:
-    """zstandard's decompressor with the interface of the others.
+    """The decompressor of zstandard, with the interface of the other decompressors.
 
-    The output for one piece of input cannot be limited, so the input is passed in small pieces:
-    four bytes may expand to a block of 128 KiB, so a piece may expand to 32 MiB of memory.
+    It cannot limit the output for its input, so the input is passed in small pieces: four bytes may
+    expand to a block of 128 KiB, and a piece to 32 MiB.
     """
 
     _PIECE = 1024

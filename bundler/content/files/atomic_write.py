@@ -1,8 +1,9 @@
 """Write files atomically and durably.
 
-The steps are: a temporary name in the final directory, the bytes, a check of the length, fsync,
-rename, fsync of the directory. If it is interrupted, the previous file remains, if any, and perhaps
-a file called ``.airbundle-….part``, which the next holder of the directory's lock removes.
+The content is written under a temporary name in the same directory, its length is checked, and
+fsync, a rename, and an fsync of the directory follow. After an interruption the previous file is
+unchanged. A file called ``.airbundle-….part`` may remain, which the next process that locks the
+directory removes.
 
 A file is discarded if its fsync fails: the kernel may have dropped its pages, and a second fsync
 would not report that.
@@ -40,17 +41,17 @@ def write_content(
     *,
     durable_name: bool = True,
 ) -> Descriptor:
-    """Store all of ``content`` as a file in ``directory``, and return its descriptor.
+    """Write ``content`` to a file in ``directory``, and return its descriptor.
 
     Args:
         directory: an existing directory.
         name: the file's name, or a function that returns it once the content is known.
         content: read to its end; no file is left if it raises an error.
-        durable_name: whether the directory is synchronised too. After many files it suffices to
-            call ``sync_directory`` once.
+        durable_name: whether to synchronise the directory too; False if the caller calls
+            ``sync_directory`` once, after many files.
 
     Raises:
-        NoSpaceError, MediumError: a previous file of that name is unchanged.
+        NoSpaceError, MediumError: the file cannot be written; a previous one is unchanged.
     """
     with _open_directory(directory) as folder, _Part(folder, 0o644) as part:
         for chunk in read_chunks(content, content.size):
@@ -67,7 +68,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file in an existing directory, replacing a previous one.
 
     Raises:
-        NoSpaceError, MediumError: a previous file is unchanged.
+        NoSpaceError, MediumError: the file cannot be written; a previous one is unchanged.
     """
     with Directory.open(path.parent) as folder:
         write_bytes_in(folder, path.name, data, mode=mode)
@@ -103,7 +104,7 @@ def create_part_name() -> str:
 
 
 def is_part(name: str) -> bool:
-    """Return whether ``name`` is that of an unfinished file."""
+    """Return whether ``name`` is the name of an unfinished file."""
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
@@ -140,7 +141,7 @@ class _Part:
         path = self._directory.path / name
         try:
             if os.fstat(self._fd).st_size != size:
-                raise MediumError(f"{path}: the file system lost part of what was written")
+                raise MediumError(f"{path}: the file system lost part of the written data")
             os.fsync(self._fd)
             folder = self._directory.fd
             os.rename(self._name, name, src_dir_fd=folder, dst_dir_fd=folder)

@@ -1,7 +1,7 @@
 """Lock open files and directories against other processes and threads.
 
-A lock belongs to the open file: it ends when that is closed, at the latest with the process, and
-leaves no file behind.
+A lock belongs to the open file: it is released when the file is closed or the process ends. No lock
+file is created.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ def lock(
     Args:
         target: an open file, which must be writable for an exclusive lock with ``fcntl``.
         method: the kind of lock, which all programs that share the file must agree on.
-        shared: whether others may hold the lock too, if they share it.
-        timeout: seconds to wait for others.
+        shared: whether other processes may hold a shared lock at the same time.
+        timeout: seconds to wait until other processes release the lock.
         cancellation: ends the wait.
 
     Raises:
-        LockedError: another process or thread holds the lock; names it if the system does.
+        LockedError: another process or thread holds the lock; the message names it if known.
         MediumError: the file system does not support locks.
         CancelledError: cancellation was requested during the wait.
     """
@@ -77,7 +77,7 @@ def lock(
                 holder = _find_flock_holder if method == "flock" else _find_fcntl_holder
                 raise LockedError(
                     f"{target.path}: locked by another process{holder(target.fd)}",
-                    hint="wait until it ends, and run again",
+                    hint="wait until that process ends, then run again",
                 ) from error
             if cancellation is None:
                 time.sleep(_CHECK_INTERVAL)
@@ -95,7 +95,7 @@ def _pack(*, shared: bool) -> bytes:
 
 
 def _find_fcntl_holder(fd: int) -> str:
-    """Describe the process that holds the lock; the system does not name open files' holders."""
+    """Describe the process that holds the lock; empty for a lock that belongs to an open file."""
     found = fcntl.fcntl(fd, fcntl.F_GETLK, _pack(shared=False))
     pid = _FLOCK.unpack(found)[4]
     return _describe_process(str(pid)) if pid > 0 else ""
@@ -118,7 +118,7 @@ def _describe_process(pid: str) -> str:
     with contextlib.suppress(OSError, ValueError, IndexError):
         name = (_PROC / pid / "comm").read_text().strip()
         printable = "".join(char for char in name if char.isprintable())
-        # Field 22: the start of the process in clock ticks since the start of the machine.
+        # Field 22: the start time of the process, in clock ticks since boot.
         fields = (_PROC / pid / "stat").read_text().rpartition(")")[2].split()
         started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
         running = float((_PROC / "uptime").read_text().split()[0]) - started

@@ -22,7 +22,7 @@ _HINTS = {
     errno.EROFS: "mount it writable, or name another destination",
     errno.EACCES: "check the owner and the mode of the file and of the directories above it",
     errno.EPERM: "check the owner and the mode of the file and of the directories above it",
-    errno.EIO: "the medium fails: plug it in again, or use another one; a re-run resumes",
+    errno.EIO: "the medium may be failing: reconnect or replace it; a re-run resumes",
     errno.EFBIG: "the file system cannot hold a file of this size: use exFAT or ext4, not FAT32",
     errno.EMFILE: "raise the limit of open files (ulimit -n), or lower --jobs",
 }
@@ -32,8 +32,8 @@ _NOT_PLAIN = frozenset({errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR})
 def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
     """Return the error to raise for ``error``; ``problem`` is a phrase such as "cannot write".
 
-    A link, a device or a directory in place of a plain file is wrong content, not a failure of
-    the medium.
+    A link, device or directory instead of a plain file is malformed content, not a failure of the
+    medium.
     """
     if error.errno in _FULL:
         return NoSpaceError(str(path), needed=None, free=get_free_space(path), os_error=error)
@@ -55,9 +55,9 @@ def to_bundler_error(error: OSError, path: Path, problem: str) -> BundlerError:
 
 
 def get_free_space(path: Path) -> int:
-    """Return the free space in bytes for ordinary users on the file system of ``path``.
+    """Return the free space in bytes that unprivileged users have on the file system of ``path``.
 
-    ``path`` need not exist. The result is 0 if it is unknown.
+    ``path`` need not exist. The result is 0 if the free space is unknown.
     """
     for existing in (path, *path.parents):
         try:

@@ -1,7 +1,7 @@
 """Atomically replace a large file.
 
-The new file is written beside the old one, under a name derived from it, and is locked meanwhile.
-If a run is killed, the next run for the same path truncates its file and uses it.
+The new file is written in the same directory, under a name derived from the old one, and is locked
+until it is complete. If a run is killed, the next run for the same path reuses its unfinished file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class FileReplacement:
     ``close``.
 
     Raises:
-        LockedError: another process writes the same file.
+        LockedError: another process is writing the same file.
         NotFoundError: the directory does not exist.
         MediumError: the file cannot be written.
         UsageError: ``path`` exists and is not a plain file.
@@ -40,7 +40,7 @@ class FileReplacement:
         self.path = path
         resolved = path.resolve()
         if resolved.exists() and not resolved.is_file():
-            raise UsageError(f"{path}: cannot be replaced, since it is not a plain file")
+            raise UsageError(f"{path}: not a plain file, cannot be replaced")
         self._final = resolved.name
         self._name = f".{resolved.name}{_SUFFIX}"
         self._published = False
@@ -53,15 +53,15 @@ class FileReplacement:
             raise
 
     def publish(self, size: int) -> None:
-        """Replace the old file, once all ``size`` bytes of the new one are durable.
+        """Make the new file of ``size`` bytes durable, and replace the old one.
 
         Raises:
-            NoSpaceError, MediumError: the old file is unchanged.
+            NoSpaceError, MediumError: the file cannot be replaced; the old one is unchanged.
         """
         folder = self._directory.fd
         try:
             if os.fstat(self.fd).st_size != size:
-                raise MediumError(f"{self.path}: the file system lost part of what was written")
+                raise MediumError(f"{self.path}: the file system lost part of the written data")
             os.fsync(self.fd)
             os.rename(self._name, self._final, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as error:
@@ -72,7 +72,7 @@ class FileReplacement:
     def close(self) -> None:
         """Close the file, and remove it unless it is published."""
         if self.fd >= 0 and not self._published:
-            with contextlib.suppress(OSError):  # the next run uses it
+            with contextlib.suppress(OSError):  # the next run reuses it
                 os.unlink(self._name, dir_fd=self._directory.fd)
         self._release()
 

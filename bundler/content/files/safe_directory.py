@@ -1,8 +1,8 @@
 """Access plain files below a directory that may contain hostile links and devices.
 
-A directory is opened once, and everything below it is opened relative to it, component by
-component. No link is followed, no pipe or device is opened, and the file that is checked is the
-file that is read.
+A directory is opened once, and all files below it are opened relative to it, component by
+component. No link is followed, no pipe or device is opened, and a file cannot be exchanged between
+its check and its use.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Directory:
     def list_names(self) -> list[str]:
         """Return the names in the directory, sorted."""
         try:
-            # Threads share the position of a descriptor, so each listing opens its own.
+            # Threads share the read position of a descriptor, so each listing opens its own.
             fresh = os.open(".", _DIRECTORY, dir_fd=self.fd)
             try:
                 return sorted(os.listdir(fresh))  # noqa: PTH208 - by descriptor, not by path
@@ -183,7 +183,7 @@ class RegularFile:
             os.close(fd)
             raise NotPlainFileError(
                 str(path),
-                hint="links, directories, pipes and devices are not read: remove it",
+                hint="replace it by a plain file, or remove it",
             )
         self.size = status.st_size
         self._file = io.FileIO(fd, closefd=True)
@@ -289,20 +289,20 @@ def create_directories(path: Path) -> list[Path]:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise UsageError(f"{path}: is a file (expected a directory)") from None
+        raise UsageError(f"{path}: not a directory") from None
     except OSError as error:
         raise to_bundler_error(error, path, "cannot create this directory") from error
     return missing[::-1]
 
 
 def remove_directories(created: Sequence[Path]) -> None:
-    """Remove directories that ``create_directories`` returned, unless they contain something."""
+    """Remove directories that ``create_directories`` returned, unless they are not empty."""
     with suppress(OSError):  # not empty
         for path in reversed(created):
             path.rmdir()
 
 
 def _check_name(name: str, path: Path) -> None:
-    """Refuse anything but the name of one directory entry."""
+    """Refuse a name that is not a single path component."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise MalformedError(f"{path}: {name[:160]!r} is not the name of one file")
+        raise MalformedError(f"{path}: {name[:160]!r} is not a file name")

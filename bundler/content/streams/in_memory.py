@@ -38,5 +38,5 @@ class InMemoryContent:
         return self._stream.read(size)
 
     def descriptor(self) -> Descriptor:
-        """Return the descriptor."""
+        """Return the descriptor that was passed to the constructor."""
         return self._descriptor

@@ -26,7 +26,7 @@ class Reader(Protocol):
 
 
 class Content(Reader, Protocol):
-    """A stream to be stored, which verifies itself or computes its digest while it is read.
+    """A stream to store, which is verified, or whose digest is computed, while it is read.
 
     The destination reads it to its end, and stores nothing if a read raises an error. The caller
     of the destination closes it.
@@ -34,12 +34,12 @@ class Content(Reader, Protocol):
 
     @property
     def position(self) -> int:
-        """The number of bytes that are read already; not 0 at first if a push resumes."""
+        """The number of bytes read so far; initially greater than 0 if a push resumes."""
         ...
 
     @property
     def size(self) -> int | None:
-        """The size of the whole content in bytes; None if it is not known before the end."""
+        """The size of the whole content in bytes; None if it is unknown until the end."""
         ...
 
     def descriptor(self) -> Descriptor:
@@ -55,7 +55,7 @@ def new_buffer() -> memoryview:
 def read_chunks(reader: Reader, size: int | None = None) -> Iterator[memoryview]:
     """Read to the end; each chunk is valid until the next one is requested.
 
-    The buffer is smaller than usual if ``size``, the expected number of bytes, is.
+    ``size`` is the expected number of bytes, for which a smaller buffer may suffice.
     """
     length = BUFFER_SIZE if size is None else max(1, min(size, BUFFER_SIZE))
     buffer = memoryview(bytearray(length))
@@ -64,7 +64,7 @@ def read_chunks(reader: Reader, size: int | None = None) -> Iterator[memoryview]
 
 
 def drain(reader: Reader) -> None:
-    """Read to the end and discard the bytes, for what the reader computes or verifies."""
+    """Read to the end and discard the bytes, so that the reader verifies or hashes all of them."""
     for _ in read_chunks(reader):
         pass
 

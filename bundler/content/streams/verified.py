@@ -1,8 +1,8 @@
 """Reader that verifies size and digest.
 
 If the size is known, the last bytes are returned only after the digest of the whole content is
-verified, so a writer cannot complete a wrong file; otherwise the error is raised at the end. At
-most ``size`` bytes are read, and one more to verify that the stream ends there.
+verified, so a caller never has all bytes of wrong content. Otherwise the digest is verified at the
+end of the stream. At most ``size`` bytes are read, and one more to verify that the stream ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class VerifiedReader:
-    """The bytes of ``source``, verified against ``digest`` and ``size`` while they are read.
+    """The stream ``source``, verified against ``digest`` and ``size`` while it is read.
 
     Args:
         source: the stream to verify; its owner closes it.
@@ -74,7 +74,7 @@ class VerifiedReader:
         Raises:
             DigestMismatchError: the digest differs; the last bytes are not returned.
             SizeMismatchError: the stream is shorter or longer than expected.
-            LimitError: more bytes than allowed.
+            LimitError: the stream has more bytes than allowed.
         """
         if self._failed:
             raise RuntimeError("the stream has failed")

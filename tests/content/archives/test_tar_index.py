@@ -156,7 +156,7 @@ def test_links_are_followed_a_few_times(tmp_path):
     with RegularFile.open(tmp_path / "a.tar") as file:
         members = tar_index.index(file, links=True)
     assert tar_index.find(members, "./l30", "test").name == "l40"
-    with pytest.raises(MalformedError, match="nowhere"):
+    with pytest.raises(MalformedError, match="more than 16 links"):
         tar_index.find(members, "l0", "test")
     with pytest.raises(NotFoundError, match="none"):
         tar_index.find(members, "none", "test")
@@ -197,7 +197,7 @@ def test_a_header_that_lies_is_refused(index, offset, field):
 def test_a_wrong_sum_is_refused(index):
     data = bytearray(pack([("a", b"x")]))
     data[0] ^= 1
-    with pytest.raises(MalformedError, match="no tar archive"):
+    with pytest.raises(MalformedError, match="not a tar archive"):
         index(bytes(data))
 
 

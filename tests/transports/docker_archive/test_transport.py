@@ -157,7 +157,7 @@ def test_link_out_of_the_archive_is_refused(opened, links):
 
 
 def test_file_that_is_not_an_archive_is_refused(opened):
-    with pytest.raises(MalformedError, match="no tar archive"):
+    with pytest.raises(MalformedError, match="not a tar archive"):
         opened(b"\x7fELF" + b"x" * 1000)
 
 

@@ -1,7 +1,7 @@
 """Write images into a storage.
 
 Blobs are pushed to temporary files of this run. ``commit`` unpacks the layers of each image from
-the lowest to the topmost, reuses layers that the storage has already, and publishes the images and
+the lowest to the topmost, reuses layers that are already stored, and publishes the images and
 their names last.
 """
 
@@ -58,9 +58,9 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-]\d\d
 
 
 class StorageDestination:
-    """Writes a storage. ``has`` and ``push`` may be called from several threads.
+    """Destination that writes images into a storage. ``has`` and ``push`` are thread-safe.
 
-    ``close`` removes everything that was pushed and not published.
+    ``close`` removes everything that was pushed but not published.
     """
 
     def __init__(self, storage: Storage, options: OpenOptions) -> None:
@@ -85,11 +85,11 @@ class StorageDestination:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Single images, with layers in any form."""
+        """Image manifests but no indexes, with layers in any form."""
         return Capabilities(manifests=_MANIFESTS, indexes=False)
 
     def has(self, target: Node, /) -> bool:
-        """Return whether this run pushed ``target``, or the storage had it when it was opened."""
+        """Report whether this run pushed ``target``, or the storage contained it at the start."""
         if target.digest is None:
             return False
         size = self._spool.get_size(target.digest.hex)
@@ -111,7 +111,7 @@ class StorageDestination:
                 return target.size in (None, size)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Store a blob in a temporary file."""
+        """Store a manifest or a blob in a temporary file."""
         part = create_part_name()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -138,9 +138,9 @@ class StorageDestination:
         """Unpack the pushed layers, then publish images and names.
 
         Raises:
-            UnsupportedError: a root is an artifact, or a digest is not a SHA-256 one.
+            UnsupportedError: a root is not a container image, or a digest algorithm is not sha256.
             IntegrityError: a layer does not match the config.
-            ConflictError: two images have the same name, or a name contains another digest.
+            ConflictError: two images have one name, or a name contains the digest of another image.
         """
         digests: dict[str, Digest] = {}
         for image in images:
@@ -154,11 +154,11 @@ class StorageDestination:
         image_store.publish(self._storage, new)
 
     def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
-        """Replace the signatures of a manifest that this run pushes; stored in ``commit``."""
+        """Set the signatures of a manifest that this run pushes; ``commit`` stores them."""
         self._signatures[manifest] = list(signatures)
 
     def delete(self, name: str | None = None, /) -> Descriptor:
-        """Remove an image with all its names, and the layers that nothing else needs."""
+        """Delete an image with all its names, and the layers that nothing else needs."""
         image_name = parse_image_name(name or "")
         image = image_store.find(self._storage, image_name, self._storage.list_images())
         removed = read_stored_manifest(self._storage, image, None).descriptor
@@ -179,7 +179,7 @@ class StorageDestination:
         self._resources.close()
 
     def _unpack_image(self, image: Publication) -> NewImage:
-        """Unpack the layers of an image that are not stored; return the image to publish."""
+        """Unpack the missing layers of an image; return the image to publish."""
         digest = image.root.digest
         subject = f"{self._storage.subject}: manifest {digest}"
         raw = self._read(digest, subject)
@@ -196,13 +196,13 @@ class StorageDestination:
                 f"{subject}: wrong number of diff IDs in the config "
                 f"(expected {len(parsed.layers)}, got {len(config.diff_ids)})"
             )
-        if any(one.algorithm != "sha256" for one in (parsed.config.digest, *config.diff_ids)):
+        if any(item.algorithm != "sha256" for item in (parsed.config.digest, *config.diff_ids)):
             raise UnsupportedError(f"{subject}: unsupported digest algorithm (expected sha256)")
         image_id, names = _parse_names(image)
         top: str | None = None
         for layer, diff_id in zip(parsed.layers, config.diff_ids, strict=True):
             top = self._unpack_layer(layer, diff_id, top)
-        own = self._signatures.get(digest, ())
+        image_signatures = self._signatures.get(digest, ())
         return NewImage(
             image_id or parsed.config.digest.hex,
             top,
@@ -211,14 +211,14 @@ class StorageDestination:
                 parsed.config.digest.text: config_raw,
                 f"{MANIFEST}-{digest}": raw,
                 MANIFEST: raw,
-                **signatures.create_items(digest, own),
+                **signatures.create_items(digest, image_signatures),
             },
             names,
-            signatures.create_metadata(digest, own),
+            signatures.create_metadata(digest, image_signatures),
         )
 
     def _unpack_layer(self, layer: Descriptor, diff_id: Digest, parent: str | None) -> str:
-        """Return the ID of the stored layer that contains ``diff_id`` on ``parent``."""
+        """Unpack a layer on top of ``parent``, unless it is stored already; return its ID."""
         layer_id = layer_store.compute_chain_id(parent, diff_id)
         present = layer_id in self._storage.list_layers()
         if present and self._spool.get_size(layer.digest.hex) is None:
@@ -271,10 +271,10 @@ class StorageDestination:
 
 
 def _parse_names(image: Publication) -> tuple[str | None, tuple[str, ...]]:
-    """Return the ID that the names of an image specify, if any, and the names without it.
+    """Return the image ID in the names of an image, None if unset, and the names without it.
 
     Raises:
-        ConflictError: a name contains another digest than the image's, or an incomplete ID.
+        ConflictError: a name contains the digest of another image, or an incomplete ID.
     """
     image_id: str | None = None
     names: list[str] = []
@@ -295,7 +295,7 @@ def _parse_names(image: Publication) -> tuple[str | None, tuple[str, ...]]:
 
 
 def _check_time(text: str | None) -> str | None:
-    """Return a time only if all users of the storage can parse it.
+    """Return ``text`` if it is a time that all tools can parse, else None.
 
     One invalid time in ``images.json`` makes the list unreadable for other tools.
     """

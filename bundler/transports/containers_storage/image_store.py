@@ -27,20 +27,20 @@ class NewImage:
     id: str
     top_layer: str | None
     created: str | None
-    """The time of creation in the config."""
+    """Creation time from the config; None if it is absent or invalid."""
     items: dict[str, bytes]
     names: tuple[str, ...]
     metadata: str
-    """The member ``metadata`` of its record, which describes its signatures."""
+    """Value of the member ``metadata`` of its record: the sizes of its signatures."""
 
 
 def find(storage: Storage, name: ImageName, images: Sequence[ImageRecord]) -> ImageRecord:
     """Return the image that ``name`` identifies.
 
-    An ID, or an unambiguous beginning of one, has precedence over a name, and a name over a digest.
+    An ID or a unique ID prefix takes precedence over a name, and a name over a digest.
 
     Raises:
-        NotFoundError: there is no such image, or several IDs have this beginning.
+        NotFoundError: no image matches, or the ID prefix is ambiguous.
     """
     image_id = name.id or name.possible_id
     matches = [image for image in images if image_id and image.id.startswith(image_id)]
@@ -113,7 +113,7 @@ def untag(storage: Storage, name: str) -> None:
     """Remove ``name`` from the image that has it."""
     with storage.images.edit() as changes:
         for value in changes.values:
-            _set_names(value, [one for one in value.get("names") or () if one != name])
+            _set_names(value, [other for other in value.get("names") or () if other != name])
         changes.save()
 
 
@@ -126,7 +126,7 @@ def delete(storage: Storage, image_id: str) -> None:
     """
     with storage.layers.edit() as layer_changes, storage.images.edit() as image_changes:
         images = [ImageRecord.parse(value, storage.subject) for value in image_changes.values]
-        image = next((one for one in images if one.id == image_id), None)
+        image = next((other for other in images if other.id == image_id), None)
         if image is None:
             raise NoSuchImageError(storage.subject, image_id)
         containers = storage.containers.read()
@@ -138,7 +138,7 @@ def delete(storage: Storage, image_id: str) -> None:
                 f"{storage.subject}: image {image.id} is used by the container {names[0]}{more}",
                 hint=f"remove the container first: podman rm {names[0]}",
             )
-        other_images = [one for one in images if one.id != image_id]
+        other_images = [other for other in images if other.id != image_id]
         layers = [LayerRecord.parse(value, storage.subject) for value in layer_changes.values]
         unneeded = _find_unneeded_layers(image, other_images, containers, layers)
         if storage.list_mounted_layers() & set(unneeded):
@@ -158,15 +158,15 @@ def delete(storage: Storage, image_id: str) -> None:
 
 
 def _is_in_repository(image: ImageRecord, name: ImageName) -> bool:
-    """Return whether ``image`` has a name in the repository of ``name``, if ``name`` has one."""
+    """Report whether ``image`` has a name in the repository of ``name``; True for a mere ID."""
     if name.reference is None:
         return True
     repository = name.reference.repository
-    return any(one.startswith((f"{repository}:", f"{repository}@")) for one in image.names)
+    return any(text.startswith((f"{repository}:", f"{repository}@")) for text in image.names)
 
 
 def _set_names(value: dict[str, Any], names: Iterable[str]) -> None:
-    """Set the names in a record, and put new ones at the front of its history of names."""
+    """Set the names in a record, and prepend new ones to its ``names-history``."""
     names = list(names)
     if names == (value.get("names") or []):
         return
@@ -185,8 +185,9 @@ def _find_unneeded_layers(
     layers: Sequence[LayerRecord],
 ) -> list[str]:
     """Return the layers of ``image`` that no other image, container or layer needs, top first."""
-    needed = {one.top_layer for one in other_images} | {value.get("layer") for value in containers}
-    needed |= {mapped for one in other_images for mapped in one.mapped_layers}
+    needed = {other.top_layer for other in other_images}
+    needed |= {value.get("layer") for value in containers}
+    needed |= {layer for other in other_images for layer in other.mapped_layers}
     by_id = {layer.id: layer for layer in layers}
     children: dict[str | None, set[str]] = {}
     for layer in layers:

@@ -49,7 +49,7 @@ class NewLayer:
 
 
 def compute_chain_id(parent: str | None, diff_id: Digest) -> str:
-    """Return the ID of a layer that contains ``diff_id`` on ``parent``, as all tools compute it."""
+    """Return the ID of the layer ``diff_id`` on ``parent``, as containers/storage computes it."""
     if parent is None:
         return diff_id.hex
     return Digest.of(f"{parent}+{diff_id.hex}".encode()).hex
@@ -144,7 +144,7 @@ def _publish(
     with storage.layers.edit() as changes:
         subject = str(storage.layers.directory)
         layers = [LayerRecord.parse(value, subject) for value in changes.values]
-        by_id = {one.id: one for one in layers}
+        by_id = {stored.id: stored for stored in layers}
         present = by_id.get(layer.id)
         if present is not None and present.complete:
             return

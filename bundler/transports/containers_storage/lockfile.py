@@ -1,7 +1,7 @@
 """The locks that all users of a storage share: one file per list of records, locked as a whole.
 
 A process that changes the records writes a new token into the lock file. Another process that has
-read the former records notices the change by the token. All versions write tokens of 64 bytes.
+read the former records detects the change by the token. All versions write tokens of 64 bytes.
 
 https://github.com/containers/storage/blob/v1.59.1/pkg/lockfile/lastwrite.go
 """

@@ -1,6 +1,6 @@
 """The records of a storage: images, layers and containers, in JSON files with a lock each.
 
-Records are kept as parsed JSON, so that members that this program does not know survive.
+Records are kept as parsed JSON, so that unknown members are preserved.
 ``ImageRecord`` and ``LayerRecord`` are views of them.
 
 https://github.com/containers/storage/blob/v1.59.1/images.go
@@ -53,7 +53,7 @@ class ImageRecord:
     """View of the record of an image."""
 
     value: dict[str, Any]
-    """The record."""
+    """The record as parsed JSON."""
     id: str
     names: tuple[str, ...]
     top_layer: str | None
@@ -78,7 +78,7 @@ class ImageRecord:
             parse_id(table.optional_text("id"), subject),
             table.texts("names"),
             None if top is None else parse_id(top, subject),
-            tuple(parse_id(one, subject) for one in table.texts("mapped-layers")),
+            tuple(parse_id(layer, subject) for layer in table.texts("mapped-layers")),
             table.texts("big-data-names"),
             dict(table.table("big-data-sizes").value),
         )
@@ -99,7 +99,7 @@ class LayerRecord:
     """View of the record of a layer."""
 
     value: dict[str, Any]
-    """The record."""
+    """The record as parsed JSON."""
     id: str
     parent: str | None
     diff_digest: str | None
@@ -159,7 +159,7 @@ class RecordStore:
 
     @contextmanager
     def edit(self) -> Iterator[RecordTransaction]:
-        """Hold the lock for writing until the block ends; ``save`` writes the changes.
+        """Lock the records for writing until the block ends; ``save`` writes the changes.
 
         Raises:
             LockedError, MalformedError, MediumError: the records cannot be locked or read.
@@ -226,7 +226,7 @@ class RecordTransaction:
 
 
 def parse_id(text: str | None, subject: str) -> str:
-    """Return an ID, which is safe to use as the name of a directory.
+    """Validate an ID; the result is safe to use as the name of a directory.
 
     Raises:
         MalformedError: ``text`` is not an ID.
@@ -276,7 +276,7 @@ def create_image_record(image: str, top_layer: str | None, created: str | None) 
 
 
 def add_items(value: dict[str, Any], items: dict[str, bytes]) -> dict[str, Any]:
-    """Return a copy of the record of an image that lists ``items``, too."""
+    """Return a copy of the record of an image, with ``items`` added."""
     digests = {key: Digest.of(data).text for key, data in items.items()}
     names = dict.fromkeys([*(value.get("big-data-names") or ()), *items])
     return value | {

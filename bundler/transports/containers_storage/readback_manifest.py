@@ -1,8 +1,7 @@
 """Manifests of stored images.
 
-A storage keeps the original manifest of an image, but its layers only unpacked. To copy an image
-out, its manifest is rewritten: the same type, with the uncompressed layers instead of the original
-ones.
+A storage keeps the original manifest of an image, but stores its layers unpacked. When the image is
+read, its manifest is rewritten: the media type stays, and its layers are the uncompressed ones.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _ID = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class StorageLocation:
-    """The storage in a reference. For a value that is None, storage.conf applies."""
+    """The storage in a reference; storage.conf supplies each value that is None."""
 
     driver: str | None
     root: Path
@@ -62,9 +62,9 @@ class ImageName:
     reference: ImageReference | None
     """With a tag or a digest; None if only an ID is given."""
     id: str | None = None
-    """An image ID or the beginning of one."""
+    """An image ID or a prefix of one."""
     possible_id: str | None = None
-    """A name that may also be the beginning of an ID. An image with such an ID has precedence."""
+    """A name that may also be a prefix of an ID; an image with such an ID takes precedence."""
 
     def __str__(self) -> str:
         name = self.possible_id or str(self.reference or "")

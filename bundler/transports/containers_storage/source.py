@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class StorageSource(SynthesizesManifests):
-    """Reads a storage. Layers are returned uncompressed, and manifests describe them that way."""
+    """Source of the images in a storage. Layers are uncompressed, and manifests list them so."""
 
     def __init__(self, storage: Storage, emit: Emit = discard) -> None:
         self._storage = storage
@@ -106,7 +106,7 @@ class StorageSource(SynthesizesManifests):
         return found.descriptor
 
     def _read_document(self, digest: Digest) -> bytes:
-        """Read a manifest or a config; manifests that were returned before go first."""
+        """Read a manifest or a config; manifests that this source has returned take precedence."""
         with self._lock:
             if digest in self._manifests:
                 return self._manifests[digest]

@@ -70,7 +70,7 @@ class Storage:
     def list_layers_of(
         self, image: ImageRecord, layers: Mapping[str, LayerRecord]
     ) -> list[LayerRecord]:
-        """Return those of ``layers`` that ``image`` consists of, the lowest first.
+        """Return the layers of ``image``, from the lowest to the topmost.
 
         Raises:
             MalformedError: a layer is missing, or the chain of parents has a cycle.
@@ -111,7 +111,7 @@ class Storage:
         return read_item(self.images.directory, image.id, key)
 
     def find_item(self, digest: Digest, images: Sequence[ImageRecord]) -> bytes | None:
-        """Return the manifest or config ``digest`` of any of ``images``, unverified."""
+        """Return a manifest or config of any of ``images``, unverified; None if absent."""
         for image in images:
             key = image.manifests.get(digest.text, digest.text)
             if key in image.items:
@@ -182,10 +182,10 @@ class Staging:
     """Temporary directories of one run."""
 
     files: Path
-    """On the file system of the records: its files can be renamed into them."""
+    """Directory on the file system of the records; its files can be moved to their final paths."""
     trees: Path
-    """On the file system of the layers, which some tools mount separately: its trees can be
-    renamed into them."""
+    """Directory on the file system of the layers, which may be mounted separately; its trees can be
+    moved to their final paths."""
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 version                    the version of this format
 manifest.json              the root
 <hex>                      a config or layer; ``sha512-<hex>`` if the digest is a sha512
-<hex>.manifest.json        another manifest that the root needs
+<hex>.manifest.json        another manifest of the image
 signature-N                a signature of the root; ``<hex>.signature-N`` of another manifest
 """
 
@@ -39,7 +39,7 @@ _SIGNATURE = re.compile(r"(?:((?:sha512-)?[0-9a-f]+)\.)?signature-[0-9]+")
 
 
 def part_name(target: Node) -> str:
-    """Return the name of the file of a blob, or of a manifest that is not the root.
+    """Return the file name of a blob, or of a manifest that is not the root.
 
     Raises:
         NotFoundError: ``target`` has no digest.
@@ -51,7 +51,7 @@ def part_name(target: Node) -> str:
 
 
 def stem(digest: Digest) -> str:
-    """Return the first part of the names of all files for ``digest``."""
+    """Return the prefix that the names of all files for ``digest`` share."""
     return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
 
 
@@ -88,7 +88,7 @@ def check_reusable(directory: Directory) -> None:
 
 
 def write_version(directory: Directory, needed: Reachable) -> None:
-    """Write ``version`` for an image with the parts ``needed``, unless it is right already."""
+    """Write the file ``version`` for an image with the content ``needed``, unless it is correct."""
     digests = {*needed.manifests, *needed.blobs}
     only_sha256 = all(digest.algorithm == "sha256" for digest in digests)
     version = VERSION_1_1 if only_sha256 else VERSION_1_2
@@ -99,11 +99,11 @@ def write_version(directory: Directory, needed: Reachable) -> None:
 
 
 def remove_unneeded(directory: Directory, needed: Reachable, *, keep_signatures: bool) -> None:
-    """Remove the files of former images; files that belong to no image stay.
+    """Remove the files of former images, but not files that never belonged to an image.
 
     Args:
         directory: the directory of an image.
-        needed: the parts of the image.
+        needed: the manifests and blobs of the image.
         keep_signatures: keep the signatures of its manifests.
     """
     kept = {stem(digest) for digest in needed.blobs}

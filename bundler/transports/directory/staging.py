@@ -1,4 +1,4 @@
-"""The hidden directory of a tree that contains pushed parts until they are committed."""
+"""Hidden directory in a tree for manifests and blobs that are pushed but not committed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ STAGING = ".airbundle-staging"
 
 
 class StagingDirectory:
-    """The staging directory below ``tree``; the parts of an interrupted run are found again.
+    """The staging directory of a tree; files of an interrupted run are reused.
 
     Args:
         tree: the directory of the tree, which the caller has locked and closes.
-        may_copy: use a file system without hard links; shared parts are copied there.
+        may_copy: accept a file system without hard links, and copy shared blobs there.
     """
 
     def __init__(self, tree: Directory, *, may_copy: bool) -> None:
@@ -33,12 +33,12 @@ class StagingDirectory:
         self._lock = threading.Lock()
         self._directory: Directory | None = None
         self.names: set[str] = set()
-        """Names of the parts that wait for a commit."""
+        """Names of the files that are not committed."""
         with suppress(NotFoundError):
             self._use(tree.enter(STAGING))
 
     def open(self) -> Directory:
-        """Return the directory, which is created at the first call.
+        """Return the directory, which the first call creates; do not close it.
 
         Raises:
             UnsupportedError: the file system has no hard links, and copies are not permitted.
@@ -50,16 +50,16 @@ class StagingDirectory:
             self._use(directory)
             if not self._may_copy and not supports_links(directory):
                 self.remove()
-                raise hard_links_required(self._tree.path)
+                raise create_hard_links_error(self._tree.path)
             return directory
 
     def sync(self) -> None:
-        """Make the names of all parts durable."""
+        """Make the names of all files durable."""
         if self._directory is not None:
             atomic_write.sync_directory(self._directory)
 
     def remove(self) -> None:
-        """Remove the directory with all parts."""
+        """Remove the directory with all files."""
         if self._directory is None:
             return
         for name in self._directory.list_names():
@@ -72,7 +72,7 @@ class StagingDirectory:
         atomic_write.sync_directory(self._tree)
 
     def close(self) -> None:
-        """Close the directory; its parts stay for the next run."""
+        """Close the directory; its files stay for the next run."""
         if self._directory is not None:
             self._directory.close()
 
@@ -82,7 +82,7 @@ class StagingDirectory:
         self._directory = directory
 
 
-def hard_links_required(path: Path) -> UnsupportedError:
+def create_hard_links_error(path: Path) -> UnsupportedError:
     """Return the error for a medium that cannot share blobs between images."""
     return UnsupportedError(
         f"{path}: the medium has no hard links, and images share blobs",

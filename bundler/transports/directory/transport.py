@@ -82,7 +82,7 @@ class DirectorySource:
         return describe_root(self._read_root(), self._directory.path / MANIFEST)
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
-        """Open a part of the image.
+        """Open a manifest or a blob of the image.
 
         Raises:
             MalformedError: it is not a regular file.
@@ -93,9 +93,9 @@ class DirectorySource:
             return self._directory.open_file(MANIFEST, offset=offset)
         return self._directory.open_file(part_name(target), offset=offset)
 
-    def signatures(self, of: Digest, /) -> list[bytes]:
-        """Read the files ``signature-1`` and so on, up to the first that is absent."""
-        prefix = "" if has_digest(self._read_root(), of) else f"{stem(of)}."
+    def signatures(self, manifest: Digest, /) -> list[bytes]:
+        """Return the content of ``signature-1`` and so on, up to the first absent file."""
+        prefix = "" if has_digest(self._read_root(), manifest) else f"{stem(manifest)}."
         found: list[bytes] = []
         with suppress(NotFoundError):
             while len(found) < _MAX_SIGNATURES:
@@ -169,16 +169,16 @@ class DirectoryDestination:
         return Descriptor(target.media_type, stored.digest, stored.size)
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
-        """Open a part as ``DirectorySource.open`` does."""
+        """Open a manifest or a blob as ``DirectorySource.open`` does."""
         name = MANIFEST if self._is_root(target) else part_name(target)
         return self._directory.open_file(name, offset=offset)
 
-    def push_signatures(self, of: Digest, signatures: Sequence[bytes], /) -> None:
-        """Store signatures with ``commit``, when the root is known."""
-        self._signatures[of] = signatures
+    def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
+        """Set the signatures of a manifest; ``commit`` stores them."""
+        self._signatures[manifest] = signatures
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Make the one image of ``images`` the image of the directory; names are not stored.
+        """Publish the only image of ``images``; its names are not stored.
 
         Raises:
             UnsupportedError: there are several images.

@@ -1,8 +1,9 @@
 """A tree of ``dir:`` images that share their blobs by hard links.
 
-The name of an image is a relative path such as ``images/<hex>``, a directory that ``dir:`` can
-read. Pushed parts stay in a staging directory until ``commit`` links them into every image that
-needs them. An image without a ``manifest.json`` was interrupted; the next run finds its blobs.
+The name of an image is the relative path of its directory, such as ``images/<hex>``, which ``dir:``
+can read. Pushed manifests and blobs stay in a staging directory until ``commit`` links them into
+every image that needs them. An interrupted run may leave an image without ``manifest.json``; the
+next run reuses its blobs.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from bundler.transports.directory.image_files import (
     remove_unneeded,
     write_version,
 )
-from bundler.transports.directory.staging import STAGING, StagingDirectory, hard_links_required
+from bundler.transports.directory.staging import STAGING, StagingDirectory, create_hard_links_error
 from bundler.transports.directory.tree_index import TreeIndex, parse_image_path
 from bundler.transports.shared.reachability import Reachable, find_reachable, read_manifest
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class DirectoryTreeSource:
-    """Source of the images in a tree, by their paths; a blob is read from any image."""
+    """Source of the images in a tree, named by their paths; blobs are read from any image."""
 
     def __init__(self, path: Path) -> None:
         with ExitStack() as undo:
@@ -55,7 +56,7 @@ class DirectoryTreeSource:
         return _resolve(self._tree, name)
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
-        """Open a part of any image.
+        """Open a manifest or a blob of any image.
 
         Raises:
             MalformedError: it is not a regular file.
@@ -97,7 +98,7 @@ class DirectoryTreeDestination:
         return Capabilities(media_types.BY_DIGEST)
 
     def has(self, target: Node, /) -> bool:
-        """Report whether any image or the staging directory contains ``target``, by its size."""
+        """Report whether any image or the staging directory has ``target``, with its size."""
         try:
             size = self._tree.get_size(*self._locate(target))
         except NotFoundError:
@@ -120,11 +121,11 @@ class DirectoryTreeDestination:
         return Descriptor(target.media_type, stored.digest, stored.size)
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
-        """Open a part of any image, or one in the staging directory."""
+        """Open a manifest or a blob of any image or in the staging directory."""
         return self._tree.open_file(*self._locate(target), offset=offset)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """Return the root of the image that is in the directory ``name`` now."""
+        """Return the current root of the image in the directory ``name``."""
         return _resolve(self._tree, name)
 
     def commit(self, images: Sequence[Publication], /) -> None:
@@ -141,7 +142,7 @@ class DirectoryTreeDestination:
         uses = Counter(
             part_name(node)
             for root in roots.values()
-            for node in (Node.of(root, "manifest"), *_list_parts(root, needed[root]))
+            for node in (Node.of(root, "manifest"), *_list_nodes(root, needed[root]))
         )
         self._staging.sync()
         for path, root in roots.items():
@@ -168,19 +169,19 @@ class DirectoryTreeDestination:
             former = read_root(directory)
             is_same = former is not None and root.digest.matches(former)
             write_version(directory, needed)
-            for node in _list_parts(root, needed):
-                self._write_part(node, directory, part_name(node), uses)
+            for node in _list_nodes(root, needed):
+                self._write_node(node, directory, part_name(node), uses)
             atomic_write.sync_directory(directory)
-            self._write_part(Node.of(root, "manifest"), directory, MANIFEST, uses)
+            self._write_node(Node.of(root, "manifest"), directory, MANIFEST, uses)
             remove_unneeded(directory, needed, keep_signatures=is_same)
             directory.remove(part_name(Node.of(root, "manifest")))
             atomic_write.sync_directory(directory)
             self._index.add(directory, path)
 
-    def _write_part(self, node: Node, directory: Directory, name: str, uses: Counter[str]) -> None:
-        """Write ``node`` as ``name`` in ``directory``: by a link, by its last use, or as a copy.
+    def _write_node(self, node: Node, directory: Directory, name: str, uses: Counter[str]) -> None:
+        """Write ``node`` as ``name`` in ``directory``: link it, move it at its last use, or copy it.
 
-        ``uses`` counts the files that are still to be written for each part.
+        ``uses`` contains how often each file in the staging directory is still needed.
         """
         part = part_name(node)
         uses[part] -= 1
@@ -205,7 +206,7 @@ class DirectoryTreeDestination:
                 self._index.add(directory, path.parts)
                 return
         if not self._may_copy:
-            raise hard_links_required(self._tree.path)
+            raise create_hard_links_error(self._tree.path)
         with self.open(node) as file:
             content = VerifiedReader(
                 file, str(file.path), digest=node.digest, size=node.size, limit=file.size
@@ -244,8 +245,8 @@ def _map_roots_by_path(images: Sequence[Publication]) -> dict[Components, Descri
     return roots
 
 
-def _list_parts(root: Descriptor, needed: Reachable) -> Iterator[Node]:
-    """Yield everything that ``root`` needs, but not itself."""
+def _list_nodes(root: Descriptor, needed: Reachable) -> Iterator[Node]:
+    """Yield all nodes below ``root``."""
     for item in needed.manifests.values():
         if item.digest != root.digest:
             yield Node.of(item, "manifest")

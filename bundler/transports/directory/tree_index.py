@@ -30,13 +30,14 @@ Components = tuple[str, ...]
 
 @dataclass(slots=True)
 class TreeIndex:
-    """The images below a directory, and the directories that contain their parts."""
+    """The images below a directory, and the directories that contain their files."""
 
     complete: set[Components] = field(default_factory=set)
-    """Directories with a root."""
+    """Directories of the images that have a root."""
     by_name: dict[str, Components] = field(default_factory=dict)
     """The first directory that contains a file, by the file's name."""
     roots: dict[Digest, Components] = field(default_factory=dict)
+    """The first directory that contains a root, by the root's digest."""
 
     @classmethod
     def scan(cls, tree: Directory) -> TreeIndex:
@@ -65,7 +66,7 @@ class TreeIndex:
                     self.roots.setdefault(Digest.of(root, algorithm), path)
 
     def locate(self, target: Node, tree: Directory) -> Components:
-        """Return the path of a part of any image.
+        """Return the path of a manifest or a blob in any image.
 
         Raises:
             NotFoundError: no image contains it.
@@ -86,7 +87,7 @@ def parse_image_path(name: str) -> Components:
     """
     path = tuple(name.split("/"))
     if len(path) > _MAX_DEPTH or not all(map(is_portable, path)):
-        raise MalformedError(f"{name[:200]!r} cannot be the path of an image")
+        raise MalformedError(f"{name[:200]!r} is not a valid image path")
     return path
 
 
@@ -100,5 +101,5 @@ def _find_images(tree: Directory, path: Components) -> Iterator[Components]:
     if len(path) < _MAX_DEPTH:
         for name in names:
             if is_portable(name):
-                with suppress(BundlerError):  # for example an unreadable directory of the system
+                with suppress(BundlerError):  # for example lost+found, which only root can read
                     yield from _find_images(tree, (*path, name))

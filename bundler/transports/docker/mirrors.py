@@ -74,9 +74,10 @@ class Mirrors:
         return endpoint.repository.name if endpoint is not None and endpoint.is_mirror else None
 
     def query(self, request: Callable[[Repository], T]) -> T:
-        """Return the first result of ``request``; the failure of the last endpoint is raised.
+        """Return the result of the first endpoint that answers ``request``.
 
-        A mirror that cannot be reached is not queried again.
+        If all fail, the error of the last one is raised: the registry itself. A mirror that cannot
+        be reached is not queried again.
         """
         endpoints = list(self._endpoints)
         for endpoint in endpoints[:-1]:
@@ -95,7 +96,7 @@ class Mirrors:
         return result
 
     def query_list(self, request: Callable[[Repository], list[T]]) -> list[T]:
-        """Return the first result of ``request`` that is not empty: mirrors may be incomplete."""
+        """Return the first list that is not empty, because a mirror may be incomplete."""
         endpoints = list(self._endpoints)
         found: list[T] = []
         for endpoint in endpoints:

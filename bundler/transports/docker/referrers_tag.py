@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAY_HAVE_SUBJECT = (media_types.OCI_MANIFEST, media_types.OCI_INDEX)
 
 
-def list_by_tag(repository: Repository, root: Descriptor, raw: bytes) -> None:
+def add_to_referrers(repository: Repository, root: Descriptor, raw: bytes) -> None:
     """Add the manifest ``raw`` to the index of its subject's referrers, under the fallback tag.
 
     Nothing is written if the manifest has no subject, or the registry already lists it.

@@ -1,6 +1,6 @@
-"""Pool of sessions: one for each way to access a registry, shared within a run.
+"""Pool of registry sessions, one for each ``RegistryAccess`` in a run.
 
-This way, tokens, connections and rate limits are shared by all repositories of a registry.
+All repositories of a registry thus share its tokens, connections and rate limits.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 _sessions: dict[tuple[RegistryAccess, int], tuple[Session, int]] = {}
-"""Each session with the number of its users, by its access and the cancellation of its run."""
+"""Each session and the number of its users, by its access and the run's cancellation."""
 
 
 @contextmanager
 def acquire_session(access: RegistryAccess, options: OpenOptions) -> Iterator[Session]:
-    """Use the session for ``access`` in the run of ``options``; its last user closes it."""
+    """Yield the run's session for ``access``; it is closed when its last user leaves the block."""
     from bundler.registry.session import Session  # noqa: PLC0415 - loads requests
 
     key = (access, id(options.cancellation))

@@ -71,7 +71,7 @@ class DockerReference:
 
 
 class DockerSource:
-    """Source of a repository, read from its first mirror with the content, or from itself.
+    """Source of a repository, read from its mirrors or from the registry itself.
 
     Raises:
         ConfigError: the registry is blocked, or the configuration of the access is invalid.
@@ -105,7 +105,7 @@ class DockerSource:
 
         Raises:
             ConflictError: the tag does not point to the digest.
-            DigestMismatchError: the registry sent other content than that of the digest.
+            DigestMismatchError: the content that the registry sent does not match the digest.
         """
         requested = _Name.parse(name or self._default)
         descriptor, raw = self._mirrors.query(
@@ -175,7 +175,7 @@ class DockerDestination:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything, with any number of parallel pushes."""
+        """All manifest types, compressed layers, and any number of parallel writers."""
         return Capabilities(foreign_urls=True, layers="compressed")
 
     @property
@@ -189,11 +189,11 @@ class DockerDestination:
         return self._repository.path
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """Return the root of a tag or digest, as the registry reports it."""
+        """Return the root of a tag or a digest, as the registry reports it."""
         version = _Name.parse(name or self._default).version
         found = self._repository.head_manifest(version)
         if found is None:
-            raise NotFoundError(f"{self._repository.name}: there is no {version}")
+            raise NotFoundError(f"{self._repository.name}: {version} not found")
         return found
 
     def has(self, target: Node, /) -> bool:
@@ -228,11 +228,11 @@ class DockerDestination:
         return 0 if target.digest is None else self._uploads.find_offset(target.digest)
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Set all tags, and list referrers if the registry does not.
+        """Set all tags, and list referrers under a tag if the registry does not list them.
 
         Raises:
-            ConflictError: a tag is immutable, or two images have the same one.
-            DigestConflictError: a name contains a digest that is not the image's.
+            ConflictError: a tag is immutable, or two images have the same tag.
+            DigestConflictError: a name contains the digest of another image.
         """
         roots = self._map_roots_by_tag(images)
         with ThreadPoolExecutor(_PARALLEL_TAGS) as threads:
@@ -246,14 +246,14 @@ class DockerDestination:
         for root in (image.root for image in images):
             may_refer = root.media_type in referrers_tag.MAY_HAVE_SUBJECT
             if may_refer and root.digest not in self._listed:
-                referrers_tag.list_by_tag(self._repository, root, self._read_manifest(root))
+                referrers_tag.add_to_referrers(self._repository, root, self._read_manifest(root))
 
     def delete(self, name: str | None = None, /) -> Descriptor:
         """Delete a manifest, and with it all its tags; the registry removes the blobs later.
 
         Raises:
             ConflictError: the name contains a digest that the tag does not point to.
-            UnsupportedError: the registry does not support it.
+            UnsupportedError: the registry does not support the deletion.
         """
         found = self._resolve_for_deletion(name)
         self._repository.delete_manifest(found.digest)
@@ -264,7 +264,7 @@ class DockerDestination:
 
         Raises:
             ConflictError: the name contains a digest that the tag does not point to.
-            UnsupportedError: the registry does not support it.
+            UnsupportedError: the registry does not support the deletion.
             UsageError: the name contains no tag.
         """
         tag = _Name.parse(name or self._default).tag
@@ -277,12 +277,12 @@ class DockerDestination:
         try:
             self._repository.delete_manifest(tag)
         except (RegistryError, UnsupportedError) as error:
-            # 400: a registry older than the deletion of tags expects a digest.
+            # 400: a registry that cannot delete tags expects a digest.
             if isinstance(error, RegistryError) and error.status != 400:
                 raise
             raise UnsupportedError(
-                f"{self._repository.name}:{tag}: the registry does not delete a tag alone",
-                hint="without --tag-only the image is deleted, with all its tags",
+                f"{self._repository.name}:{tag}: the registry cannot delete a tag without its manifest",
+                hint="omit --tag-only to delete the image with all its tags",
             ) from None
         return found
 
@@ -305,7 +305,7 @@ class DockerDestination:
         return found
 
     def _map_roots_by_tag(self, images: Sequence[Publication]) -> dict[str, Descriptor]:
-        """Check all names before the first tag changes."""
+        """Return the root of each tag, after a check of all names."""
         roots: dict[str, Descriptor] = {}
         for image in images:
             for name in map(_Name.parse, image.names):
@@ -314,7 +314,7 @@ class DockerDestination:
                         f"{self._repository.name}: {name}",
                         expected=name.digest.text,
                         got=image.root.digest.text,
-                        hint="leave the digest out of the destination",
+                        hint="remove the digest from the destination",
                     )
                 if name.tag is None:
                     continue
@@ -327,7 +327,7 @@ class DockerDestination:
         return roots
 
     def _put_manifest(self, version: str | Digest, root: Descriptor, raw: bytes) -> None:
-        """Write a manifest to its digest or a tag, and note if the registry lists referrers."""
+        """Push a manifest by digest or tag, and record whether the registry lists it as a referrer."""
         result = self._repository.put_manifest(version, root.media_type, raw)
         if result.subject is not None:
             self._listed.add(root.digest)
@@ -343,7 +343,7 @@ class DockerDestination:
 
 
 class DockerTransport:
-    """The transport ``docker:``. No request is sent while a repository is opened."""
+    """The transport ``docker:``. Opening a repository sends no request."""
 
     def parse(self, text: str, /) -> DockerReference:
         """Parse ``//HOST/PATH[:TAG][@DIGEST]``.

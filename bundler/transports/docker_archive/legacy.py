@@ -1,6 +1,6 @@
-"""The directories of layers in archives for versions of Docker older than ``manifest.json``.
+"""Directories of layers in an archive, for versions of Docker that ignore ``manifest.json``.
 
-Each layer is an image there, whose parent is the layer below. IDs are computed as by
+Each directory describes an image, whose parent is the layer below. IDs are computed as by
 containers/image, so both write the same archive.
 
 https://github.com/moby/docker-image-spec/blob/v1.2.0/v1.md

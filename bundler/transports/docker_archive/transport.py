@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from bundler.content.streams.reader import Content, Reader
     from bundler.ports import Node, OpenOptions, Publication
 
-_SHOWN_NAMES = 20
+_MAX_LISTED_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class DockerArchiveSource(SynthesizesManifests):
 
     Args:
         archive: a path, or an open file, which this source closes.
-        options: contain the cancellation and the directory for large temporary files.
+        options: the cancellation and the directory for large temporary files.
     """
 
     def __init__(self, archive: Path | RegularFile, options: OpenOptions) -> None:
@@ -152,7 +152,7 @@ class DockerArchiveSource(SynthesizesManifests):
         return self._get_root(self._find(name))
 
     def has(self, target: Node, /) -> bool:
-        """Report whether ``target`` is a part of any image."""
+        """Report whether any image contains ``target``."""
         try:
             self._get_content(target)
         except NotFoundError:
@@ -181,7 +181,7 @@ class DockerArchiveSource(SynthesizesManifests):
         if name is None and len(self._images) == 1:
             return 0
         names = self.tags() or [f"@{index}" for index in range(len(self._images))]
-        hint = f"it holds {shortlist(names, _SHOWN_NAMES)}"
+        hint = f"it holds {shortlist(names, _MAX_LISTED_NAMES)}"
         if name is None:
             raise AmbiguousImageError(self._subject, len(self._images), hint=hint)
         if name.startswith("@"):
@@ -202,7 +202,7 @@ class DockerArchiveSource(SynthesizesManifests):
             return self._roots[index]
 
     def _get_content(self, target: Node) -> bytes | ArchiveMember:
-        """Find a part of any image; manifests are created until one contains it."""
+        """Find content of any image; manifests are created until one contains it."""
         if target.digest is None:
             raise NotFoundError(f"{self._subject}: no blob without a digest")
         for index in range(len(self._images)):
@@ -212,7 +212,7 @@ class DockerArchiveSource(SynthesizesManifests):
         try:
             return self._contents[target.digest]
         except KeyError:
-            raise NotFoundError(f"{self._subject}: it does not hold {target.digest}") from None
+            raise NotFoundError(f"{self._subject}: {target.digest} not found") from None
 
     def _create_manifest(self, image: ArchivedImage) -> Descriptor:
         config = self._read(image.config, strict.MAX_DOCUMENT)
@@ -293,7 +293,7 @@ class DockerArchiveDestination:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Docker's single images with uncompressed layers, one blob at a time."""
+        """Docker manifests but no indexes, with uncompressed layers; a single writer."""
         return Capabilities(
             manifests=frozenset({media_types.DOCKER_MANIFEST}),
             indexes=False,
@@ -306,11 +306,11 @@ class DockerArchiveDestination:
         return self._writer.has(target)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Append a config or a layer; a manifest combines them to an image.
+        """Append a config or a layer; a manifest combines them into an image.
 
         Raises:
             DigestMismatchError: a layer of a manifest does not match the config.
-            IntegrityError: a part of a manifest was not pushed.
+            IntegrityError: the config or a layer of a manifest was not pushed.
             UnsupportedError: a manifest of an artifact, or an index.
         """
         return self._writer.push(target, content)
@@ -321,7 +321,7 @@ class DockerArchiveDestination:
         Raises:
             ConflictError: two images have the same name.
             IntegrityError: a root was not pushed.
-            InvalidReferenceError: a name is not that of an image.
+            InvalidReferenceError: a name is not a valid image name.
         """
         self._file.publish(self._writer.finish(images))
 

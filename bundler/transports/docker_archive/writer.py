@@ -1,8 +1,8 @@
-"""Writer of archives for ``docker load``, from start to end.
+"""Sequential writer of archives for ``docker load``.
 
-Layers and configs are written in the order of their pushes. Of a manifest, only the config and the
-layers are stored. Members, their order and their names are those of containers/image, so both write
-the same archive of an image.
+Layers and configs are written in the order of their pushes; manifests themselves are not stored.
+The names and the order of the members are those of containers/image, so both write the same archive
+of an image.
 
 https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md
 """
@@ -58,7 +58,7 @@ class DockerArchiveWriter:
         self._subject = subject
         self._uncompressed = uncompressed
         self._archive = TarWriter(fd, path, mode=0o444)
-        self._parts: dict[str, _Part] = {}
+        self._parts: dict[str, _BlobPosition] = {}
         self._images: dict[Digest, _PushedImage] = {}
         self._legacy_ids: set[str] = set()
         self._lock = threading.Lock()
@@ -70,15 +70,15 @@ class DockerArchiveWriter:
         if target.kind == "manifest":
             image = self._images.get(target.digest)
             return image is not None and target.size in (None, image.size)
-        part = self._parts.get(_file_name(target.kind, target.digest))
+        part = self._parts.get(_get_file_name(target.kind, target.digest))
         return part is not None and target.size in (None, part.size)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Append a layer or a config, or for a manifest the directories of its layers.
+        """Append a layer or a config; for a manifest, append the directories of its layers.
 
         Raises:
             DigestMismatchError: a layer of a manifest does not match the config.
-            IntegrityError: a part of a manifest was not pushed.
+            IntegrityError: the config or a layer of a manifest was not pushed.
             UnsupportedError: a manifest of an artifact, or an index.
         """
         with self._lock:
@@ -87,7 +87,7 @@ class DockerArchiveWriter:
                 stored = content.descriptor()
                 self._add_image(raw, Descriptor(target.media_type, stored.digest, len(raw)))
             else:
-                stored = self._add_part(target, content)
+                stored = self._add_blob(target, content)
         return Descriptor(target.media_type, stored.digest, stored.size)
 
     def finish(self, images: Sequence[Publication], /) -> int:
@@ -96,7 +96,7 @@ class DockerArchiveWriter:
         Raises:
             ConflictError: two images have the same name.
             IntegrityError: a root was not pushed.
-            InvalidReferenceError: a name is not that of an image.
+            InvalidReferenceError: a name is not a valid image name.
         """
         entries: dict[str, _ManifestEntry] = {}
         names: dict[ImageReference, _PushedImage] = {}
@@ -125,19 +125,21 @@ class DockerArchiveWriter:
         """Return the digest of the config of an image that was pushed."""
         return self._get_image(root).config_digest
 
-    def _add_part(self, target: Node, content: Content) -> Descriptor:
+    def _add_blob(self, target: Node, content: Content) -> Descriptor:
         kind, digest = target.kind, target.digest
         start = self._archive.position
         stored = self._archive.add(
-            _file_name(kind, digest) if digest else lambda blob: _file_name(kind, blob.digest),
+            _get_file_name(kind, digest)
+            if digest
+            else lambda blob: _get_file_name(kind, blob.digest),
             content,
         )
-        part = _file_name(kind, stored.digest)
+        part = _get_file_name(kind, stored.digest)
         if part in self._parts:
             self._archive.rewind(start)
         else:
             offset = self._archive.position - padded(stored.size)
-            self._parts[part] = _Part(offset, stored.size)
+            self._parts[part] = _BlobPosition(offset, stored.size)
         return stored
 
     def _add_image(self, raw: bytes, root: Descriptor) -> None:
@@ -152,13 +154,11 @@ class DockerArchiveWriter:
             root.digest,
             root.size,
             parsed.config.digest,
-            tuple(_file_name("layer", layer) for layer in layers),
+            tuple(_get_file_name("layer", layer) for layer in layers),
         )
         for part in (image.config, *image.layers):
             if part not in self._parts:
-                raise IntegrityError(
-                    f"{self._subject}: {part}, a part of {root.digest}, was not pushed"
-                )
+                raise IntegrityError(f"{self._subject}: {part} of {root.digest} was not pushed")
         config_part = self._parts[image.config]
         if config_part.size > strict.MAX_DOCUMENT:
             raise LimitError(
@@ -174,7 +174,7 @@ class DockerArchiveWriter:
             if layer.id in self._legacy_ids:
                 continue
             self._legacy_ids.add(layer.id)
-            layer_path = f"../{_file_name('layer', layer.layer)}"
+            layer_path = f"../{_get_file_name('layer', layer.layer)}"
             self._archive.add_link(f"{layer.id}/layer.tar", layer_path)
             self._archive.add_bytes(f"{layer.id}/VERSION", b"1.0")
             self._archive.add_bytes(f"{layer.id}/json", layer.json)
@@ -196,8 +196,8 @@ class _ManifestEntry(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """The position of a layer or a config in the archive, in bytes."""
+class _BlobPosition:
+    """The offset and the size of a layer or a config in the archive, in bytes."""
 
     offset: int
     size: int
@@ -217,11 +217,11 @@ class _PushedImage:
     @property
     def config(self) -> str:
         """The name of the config in the archive."""
-        return _file_name("config", self.config_digest)
+        return _get_file_name("config", self.config_digest)
 
 
 def _check_layers(layers: Sequence[Digest], config: bytes, subject: str) -> None:
-    """Check that the layers are those of the config, or container engines refuse the archive."""
+    """Check that the digests of the layers are the config's diff IDs, as engines require."""
     diff_ids = image_config.parse(config, subject=subject).diff_ids
     if len(layers) != len(diff_ids):
         raise IntegrityError(
@@ -236,7 +236,7 @@ def _check_layers(layers: Sequence[Digest], config: bytes, subject: str) -> None
             )
 
 
-def _file_name(kind: Kind, digest: Digest) -> str:
+def _get_file_name(kind: Kind, digest: Digest) -> str:
     return f"{digest.hex}.{'json' if kind == 'config' else 'tar'}"
 
 
@@ -250,7 +250,7 @@ def _parse_tag(text: str) -> ImageReference:
 
 
 def _list_repositories(names: Mapping[ImageReference, _PushedImage]) -> dict[str, dict[str, str]]:
-    """Return the top layers by repository and tag, for readers that know no manifest.json."""
+    """Return the top layers by repository and tag, for tools that ignore ``manifest.json``."""
     found: dict[str, dict[str, str]] = {}
     for name, image in names.items():
         if image.top is not None and name.tag is not None:

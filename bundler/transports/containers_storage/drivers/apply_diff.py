@@ -37,9 +37,9 @@ Write = Callable[[memoryview], None]
 _PREFIX = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _RESERVED = ".wh..wh."
-"""Prefix of the files of aufs itself."""
+"""Prefix of the metadata files of aufs."""
 
-# A layer must not set the labels of this machine, or the marks that drivers set in their own trees.
+# A layer must not set the SELinux labels of this host, or the attributes that drivers use.
 _REFUSED_XATTRS = ("security.selinux",)
 _REFUSED_PREFIXES = ("trusted.overlay.", "user.overlay.", "user.fuseoverlayfs.", "user.containers.")
 _INVALID_PATH = frozenset(
@@ -52,15 +52,15 @@ class WhiteoutHandler(Protocol):
 
     @property
     def keep_as_files(self) -> bool:
-        """Whether whiteouts are stored as the ``.wh.`` files that they are in the tar."""
+        """Whether whiteouts are stored as ``.wh.`` files, as in the tar."""
         ...
 
     def remove(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:
-        """Remove the file ``parts`` of the layers below."""
+        """Remove the file at ``parts`` that a layer below contains."""
         ...
 
     def make_opaque(self, tree: RootedTree, parts: Parts, own: Collection[Parts]) -> None:
-        """Remove the content of the directory ``parts``, except ``own``, which this layer added."""
+        """Remove the content of the directory at ``parts``, except ``own``, added by this layer."""
         ...
 
 
@@ -87,7 +87,7 @@ def apply_diff(
         stream: the tar, which is read to its end. The caller verifies and closes it, and removes
             the tree after any error.
         tree: the root of the layer.
-        split: receives everything from which the tar can be reassembled with the tree.
+        split: receives the data that is needed to reassemble the tar from the tree.
         whiteouts: removes files of the layers below.
         subject: the name of the layer in messages.
         in_userns: whether this process runs in a user namespace, which cannot create devices.

@@ -26,7 +26,7 @@ def choose_driver(name: str | None, root: Path) -> str:
         UsageError: several drivers are in use and ``name`` is None.
     """
     if not name:
-        used = [one for one in (*_SUPPORTED, *_UNSUPPORTED) if (root / one).is_dir()]
+        used = [driver for driver in (*_SUPPORTED, *_UNSUPPORTED) if (root / driver).is_dir()]
         if len(used) > 1:
             raise UsageError(
                 f"{root}: several drivers are in use: {', '.join(used)}",
@@ -52,7 +52,7 @@ def create_driver(name: str, root: Path, options: Mapping[str, str], *, in_usern
 
 
 def in_user_namespace() -> bool:
-    """Return whether this process runs in a user namespace that maps user IDs."""
+    """Report whether this process runs in a user namespace that maps user IDs."""
     try:
         text = Path("/proc/self/uid_map").read_text(encoding="ascii")
     except OSError:

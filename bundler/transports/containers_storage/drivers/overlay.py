@@ -2,7 +2,7 @@
 
 ``overlay/ID/diff`` contains the files, ``link`` a short name of the layer, and ``lower`` the short
 names of all layers below. ``overlay/l/SHORT`` is a link to ``diff``: with short names, the options
-of a mount of many layers fit into one page, which is the kernel's limit.
+that mount many layers fit into one page, which is the kernel's limit.
 
 https://docs.kernel.org/filesystems/overlayfs.html
 """
@@ -126,7 +126,7 @@ class _OverlayWhiteouts:
         except NotADirectoryError:
             return  # some tools also write whiteouts for the content of a removed directory
         if tree.status(parts) is not None:
-            return  # a file of this layer hides the one below already
+            return  # a file of this layer already hides the one below
         os.mknod(parts[-1], stat.S_IFCHR, os.makedev(0, 0), dir_fd=directory)
         os.chown(parts[-1], *owner, dir_fd=directory, follow_symlinks=False)
 

@@ -1,8 +1,8 @@
-"""Access to the directory tree of a layer, whose names and links are hostile.
+"""Access to the directory tree of a layer, whose names and links are untrusted.
 
 Every path is resolved from the root of the tree, one component after the other, through descriptors
-and without links that the kernel would follow. A link inside a path leads to where it leads in a
-container with this root: ``/`` is this root, and ``..`` does not leave it.
+and the kernel follows no link. A link inside a path is resolved as in a container with this root:
+``/`` is this root, and ``..`` does not leave it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Parts = tuple[str, ...]
 
 
 class RootedTree:
-    """The tree below the open directory ``fd``, which it owns. Not thread-safe.
+    """The tree below the open directory ``fd``, which ``close`` closes. Not thread-safe.
 
     ``path`` is for messages only.
     """
@@ -241,7 +241,7 @@ def _enter(opened: list[int], name: str, *, create: bool) -> str | None:
             if not create:
                 raise
             os.mkdir(name, 0o755, dir_fd=opened[-1])
-            os.chmod(name, 0o755, dir_fd=opened[-1])  # noqa: S103 - as other tools do, whatever the umask
+            os.chmod(name, 0o755, dir_fd=opened[-1])  # noqa: S103 - as other tools do, regardless of the umask
         except OSError as error:
             if error.errno not in (errno.ELOOP, errno.ENOTDIR):
                 raise

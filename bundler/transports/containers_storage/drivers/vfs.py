@@ -1,4 +1,4 @@
-"""The driver ``vfs``: each layer is a complete tree, a changed copy of its parent."""
+"""The driver ``vfs``: each layer is a complete tree, a modified copy of its parent."""
 
 from __future__ import annotations
 

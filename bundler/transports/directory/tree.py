@@ -179,7 +179,7 @@ class DirectoryTreeDestination:
             self._index.add(directory, path)
 
     def _write_node(self, node: Node, directory: Directory, name: str, uses: Counter[str]) -> None:
-        """Write ``node`` as ``name`` in ``directory``: link it, move it at its last use, or copy it.
+        """Write ``node`` as ``name`` in ``directory``, linked, copied, or moved at its last use.
 
         ``uses`` contains how often each file in the staging directory is still needed.
         """

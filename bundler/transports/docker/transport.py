@@ -79,9 +79,9 @@ class DockerSource:
 
     def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
         self._default = reference.name
-        with ExitStack() as opened:
-            self._mirrors = Mirrors(reference.image, options, opened)
-            self._opened = opened.pop_all()
+        with ExitStack() as stack:
+            self._mirrors = Mirrors(reference.image, options, stack)
+            self._resources = stack.pop_all()
         self._primary = self._mirrors.primary
         self._manifests = ManifestCache()
 
@@ -149,7 +149,7 @@ class DockerSource:
 
     def close(self) -> None:
         """Release the sessions."""
-        self._opened.close()
+        self._resources.close()
 
 
 class DockerDestination:
@@ -164,10 +164,10 @@ class DockerDestination:
 
         self._default = reference.name
         self._cancellation = options.cancellation
-        with ExitStack() as opened:
+        with ExitStack() as stack:
             endpoint = options.settings.get_primary_endpoint(reference.image)
-            self._repository = open_repository(endpoint, options, opened, writable=True)
-            self._opened = opened.pop_all()
+            self._repository = open_repository(endpoint, options, stack, writable=True)
+            self._resources = stack.pop_all()
         self._uploads = Uploads(self._repository)
         self._manifests = ManifestCache()
         self._listed: set[Digest] = set()
@@ -281,7 +281,7 @@ class DockerDestination:
             if isinstance(error, RegistryError) and error.status != 400:
                 raise
             raise UnsupportedError(
-                f"{self._repository.name}:{tag}: the registry cannot delete a tag without its manifest",
+                f"{self._repository.name}:{tag}: the registry cannot delete a single tag",
                 hint="omit --tag-only to delete the image with all its tags",
             ) from None
         return found
@@ -290,7 +290,7 @@ class DockerDestination:
         """Cancel unfinished uploads, and release the session."""
         if not self._cancellation.requested:
             self._uploads.close()
-        self._opened.close()
+        self._resources.close()
 
     def _resolve_for_deletion(self, name: str | None) -> Descriptor:
         """Resolve a name; its tag and its digest must agree."""
@@ -327,7 +327,7 @@ class DockerDestination:
         return roots
 
     def _put_manifest(self, version: str | Digest, root: Descriptor, raw: bytes) -> None:
-        """Push a manifest by digest or tag, and record whether the registry lists it as a referrer."""
+        """Push a manifest, and record whether the registry lists it as a referrer."""
         result = self._repository.put_manifest(version, root.media_type, raw)
         if result.subject is not None:
             self._listed.add(root.digest)

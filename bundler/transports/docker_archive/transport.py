@@ -132,8 +132,8 @@ class DockerArchiveSource(SynthesizesManifests):
         self._roots: dict[int, Descriptor] = {}
         self._sizes: dict[int, int] = {}
         """Sizes of uncompressed layers, by the offsets of their members."""
-        with ExitStack() as opened:
-            self._file = opened.enter_context(open_archive(archive, options))
+        with ExitStack() as stack:
+            self._file = stack.enter_context(open_archive(archive, options))
             self._subject = str(self._file.path)
             self._members = tar_index.index(self._file, links=True)
             try:
@@ -145,7 +145,7 @@ class DockerArchiveSource(SynthesizesManifests):
                     hint="if it contains an OCI layout, read it as oci-archive:",
                 ) from None
             self._images = parse_images(raw, f"{self._subject}: {MANIFEST}")
-            self._opened = opened.pop_all()
+            self._resources = stack.pop_all()
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root called ``name``, the root at index N for ``@N``, or the only root."""
@@ -174,7 +174,7 @@ class DockerArchiveSource(SynthesizesManifests):
 
     def close(self) -> None:
         """Close the archive."""
-        self._opened.close()
+        self._resources.close()
 
     def _find(self, name: str | None) -> int:
         """Return the index of the image called ``name``."""

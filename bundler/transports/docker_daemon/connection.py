@@ -24,12 +24,12 @@ from bundler.registry.tls.contexts import create_unverified_context, create_veri
 if TYPE_CHECKING:
     from pathlib import Path
 
-_TIMEOUT = 1800.0  # seconds: an engine may pack a whole image before it sends the first byte
+_TIMEOUT = 1800.0  # seconds: an engine may archive a whole image before it sends the first byte
 
 
 @dataclass(frozen=True, slots=True)
 class EngineTls:
-    """How an engine and its client authenticate each other."""
+    """TLS settings for connections to an engine."""
 
     verify: bool = True
     """Verify the certificate of the engine."""
@@ -64,7 +64,7 @@ class EngineConnector:
 
         Raises:
             CertificateError: the certificate of the engine is not trusted.
-            DeniedError: the socket may not be used.
+            DeniedError: access to the socket is denied.
             EngineUnreachableError: no engine answers.
             RegistryError: TLS failed.
         """
@@ -97,8 +97,8 @@ class EngineConnector:
         except PermissionError as error:
             reason = (error.strerror or str(error)).lower()
             raise DeniedError(
-                f"{self.host}: the socket may not be used: {reason}",
-                hint="become a member of its group (docker) or root, or use an engine of your own",
+                f"{self.host}: access to the socket is denied: {reason}",
+                hint="join its group (docker), run this as root, or use a rootless engine",
             ) from error
         except OSError as error:
             raise EngineUnreachableError(
@@ -125,7 +125,7 @@ class _Address:
     name: str
     port: int | None = None
     socket: str | None = None
-    """Path of a Unix socket; ``name`` is only sent as the HTTP host then. None: TCP."""
+    """Path of a Unix socket, where ``name`` is only the HTTP host; None: TCP."""
     tls: bool = False
 
     @classmethod
@@ -164,11 +164,11 @@ def _create_context(tls: EngineTls) -> ssl.SSLContext:
 
 
 def _open_unix_socket(path: str) -> socket.socket:
-    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connected.settimeout(_TIMEOUT)
-        connected.connect(path)
+        connection.settimeout(_TIMEOUT)
+        connection.connect(path)
     except OSError:
-        connected.close()
+        connection.close()
         raise
-    return connected
+    return connection

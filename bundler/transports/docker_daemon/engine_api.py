@@ -1,7 +1,7 @@
 """Client of the Docker Engine API, which Podman's service implements too.
 
-Each request has a connection of its own. No request is repeated, because an engine runs on this
-machine or behind the user's tunnel.
+Each request uses a connection of its own. Requests are not retried, because an engine runs on this
+machine or behind a tunnel of the user.
 
 https://docs.docker.com/reference/api/engine/version/v1.41/
 """
@@ -53,7 +53,7 @@ class Engine:
 
     @contextmanager
     def save(self, image: str) -> Iterator[Reader]:
-        """Open the archive that ``docker save`` writes of ``image``, a name or an ID.
+        """Open the archive of ``image``, a name or an ID, as ``docker save`` writes it.
 
         Raises:
             NotFoundError: there is no such image.
@@ -76,7 +76,7 @@ class Engine:
             progress = _Body(response, subject, self._cancellation).read(_MAX_RESPONSE)
         for line in progress.splitlines():
             if text := _read_member(line, "error"):
-                raise RegistryError(f"{self.host}: the engine does not load the image: {text}")
+                raise RegistryError(f"{self.host}: the engine rejected the image: {text}")
 
     def has(self, image: str) -> bool:
         """Report whether the engine has ``image``, a name or an ID.
@@ -100,11 +100,11 @@ class Engine:
     ) -> Iterator[http.client.HTTPResponse]:
         """Send a request; yield its response if it is successful, else raise an error."""
         self._cancellation.check()
-        with _translated_errors(subject, self._cancellation):
+        with _translate_errors(subject, self._cancellation):
             connection = self._connector.connect()
             self._cancellation.on_request(_ConnectionAbort(connection.sock))
         try:
-            with _translated_errors(subject, self._cancellation):
+            with _translate_errors(subject, self._cancellation):
                 connection.request(method, path, body, headers or {})
                 response = connection.getresponse()
                 if response.status != http.client.OK:
@@ -124,7 +124,7 @@ class Engine:
 
 
 class _Body:
-    """Reader of the body of a response, which raises our errors."""
+    """Reader of the body of a response; converts connection errors to ``BundlerError``."""
 
     def __init__(
         self, response: http.client.HTTPResponse, subject: str, cancellation: Cancellation
@@ -134,19 +134,19 @@ class _Body:
         self._cancellation = cancellation
 
     def read(self, size: int = -1, /) -> bytes:
-        with _translated_errors(self._subject, self._cancellation):
+        with _translate_errors(self._subject, self._cancellation):
             return self._response.read(None if size < 0 else size)
 
     def readinto(self, buffer: memoryview, /) -> int:
-        with _translated_errors(self._subject, self._cancellation):
+        with _translate_errors(self._subject, self._cancellation):
             return self._response.readinto(buffer)
 
 
 class _ConnectionAbort:
-    """Shuts a connection down; safe in a signal handler, and if it is already closed."""
+    """Callback that shuts a connection down; safe in a signal handler and after ``close``."""
 
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
 
     def __call__(self) -> None:
         with suppress(OSError):
@@ -154,7 +154,7 @@ class _ConnectionAbort:
 
 
 @contextmanager
-def _translated_errors(subject: str, cancellation: Cancellation) -> Iterator[None]:
+def _translate_errors(subject: str, cancellation: Cancellation) -> Iterator[None]:
     """Raise a ``CancelledError`` or a ``RegistryError`` for a connection that fails."""
     try:
         yield

@@ -1,9 +1,9 @@
 """``docker-daemon:NAME`` or ``docker-daemon:sha256:HEX``: the images of a container engine.
 
-An engine saves and loads images as Docker archives only. An image is saved to a temporary file and
-read as by ``docker-archive:``. New images are written to a temporary archive, with layers as they
-are, which the engine loads when they are committed. The digest of the config, which is the
-engine's image ID, is preserved.
+An engine saves and loads images only as Docker archives. A source saves an image to a temporary
+file and reads it as ``docker-archive:`` does. A destination writes images to a temporary archive,
+with unchanged layers, which the engine loads at the commit. The digest of the config, which is the
+image ID in the engine, is preserved.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class DaemonSource(SynthesizesManifests):
 
     @contextmanager
     def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
-        """Open a part of an image that was resolved, by default that of the reference."""
+        """Open content of an image that was resolved, by default of the reference's image."""
         if not self._saved:
             self._get_image(self._reference.name)
         for image in list(self._saved.values()):
@@ -94,7 +94,7 @@ class DaemonSource(SynthesizesManifests):
                 with image.open(target, offset) as stream:
                     yield stream
                 return
-        raise NotFoundError(f"{self._reference}: it does not hold {target.digest}")
+        raise NotFoundError(f"{self._reference}: {target.digest} not found")
 
     def close(self) -> None:
         """Remove the temporary files."""
@@ -124,7 +124,7 @@ class DaemonDestination:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Single images, one blob at a time."""
+        """Image manifests but no indexes; a single writer."""
         return Capabilities(manifests=media_types.IMAGE_MANIFESTS, indexes=False, writers=1)
 
     def has(self, target: Node, /) -> bool:
@@ -132,10 +132,10 @@ class DaemonDestination:
         return self._writer.has(target)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Append a config or a layer; a manifest combines them to an image.
+        """Append a config or a layer; a manifest combines them into an image.
 
         Raises:
-            IntegrityError: a part of a manifest was not pushed.
+            IntegrityError: the config or a layer of a manifest was not pushed.
             UnsupportedError: a manifest of an artifact, or an index.
         """
         if target.kind == "layer" and target.media_type.endswith("zstd"):
@@ -143,7 +143,7 @@ class DaemonDestination:
         return self._writer.push(target, content)
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Let the engine load ``images``, and check that it has them.
+        """Load ``images`` into the engine, and check that it has them.
 
         Raises:
             ConflictError: two images have the same name.
@@ -223,7 +223,7 @@ class DaemonTransport:
         """
         if reference.is_id or (reference.image and reference.image.digest):
             raise UnsupportedError(
-                f"{reference}: a digest cannot be written, an engine computes it",
+                f"{reference}: a digest cannot be specified, because the engine computes it",
                 hint="specify a tag: docker-daemon:NAME:TAG",
             )
         return DaemonDestination(options)
@@ -240,7 +240,7 @@ def _open_engine(options: OpenOptions) -> Engine:
 
 
 def _shorten(name: str) -> str:
-    """Remove Docker's default domain and path; Podman finds its own ``app`` only as ``app``."""
+    """Remove Docker's default host and namespace; Podman finds a local image by its short name."""
     short = name.removeprefix(f"{DEFAULT_DOMAIN}/")
     return short.removeprefix("library/") if name != short and short.count("/") == 1 else short
 

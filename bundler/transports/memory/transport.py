@@ -54,7 +54,7 @@ class MemoryStore:
         return MemoryDestination(self, capabilities or Capabilities())
 
     def transport(self) -> MemoryTransport:
-        """The transport that opens this store."""
+        """Return a transport that opens this store."""
         return MemoryTransport(self)
 
     def open(self, target: Node, offset: int) -> AbstractContextManager[Reader]:
@@ -89,17 +89,21 @@ class MemorySource:
         return self._store.open(target, offset)
 
     def tags(self) -> list[str]:
-        """List every name."""
+        """Return all names."""
         return [name for name in self._store.names if name is not None]
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
-        """List every manifest in the store whose ``subject`` has that digest."""
+        """Return all manifests in the store whose subject is ``subject``."""
         found = []
         for digest, raw in list(self._store.blobs.items()):
-            value = _manifest(raw)
+            value = _decode_manifest(raw)
             if value.get("subject", {}).get("digest") == subject.text:
-                kind = value.get("artifactType") or value.get("config", {}).get("mediaType")
-                found.append(Descriptor(value["mediaType"], digest, len(raw), artifact_type=kind))
+                artifact_type = value.get("artifactType") or value.get("config", {}).get(
+                    "mediaType"
+                )
+                found.append(
+                    Descriptor(value["mediaType"], digest, len(raw), artifact_type=artifact_type)
+                )
         return found
 
     def close(self) -> None:
@@ -153,7 +157,7 @@ class MemoryTransport:
         self._store = store
 
     def parse(self, text: str, /) -> MemoryReference:
-        """Parse a name; empty text is the only image."""
+        """Parse a name; empty text refers to the only image."""
         if "\n" in text:
             raise InvalidReferenceError(f"{text[:80]!r} is not a name in memory")
         return MemoryReference(text or None)
@@ -167,8 +171,8 @@ class MemoryTransport:
         return self._store.destination()
 
 
-def _manifest(raw: bytes) -> dict[str, Any]:
-    """Decode a manifest; empty if ``raw`` is none."""
+def _decode_manifest(raw: bytes) -> dict[str, Any]:
+    """Decode a JSON object; empty if ``raw`` is not one."""
     try:
         value = json.loads(raw) if raw[:1] == b"{" else None
     except ValueError:

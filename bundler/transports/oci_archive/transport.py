@@ -49,8 +49,8 @@ class ArchivedFiles:
 
     def __init__(self, path: Path, options: OpenOptions) -> None:
         self.path = path
-        with ExitStack() as opened:
-            self._file = opened.enter_context(archive_file.open_archive(path, options))
+        with ExitStack() as stack:
+            self._file = stack.enter_context(archive_file.open_archive(path, options))
             self._members = tar_index.index(self._file, links=True)
             if _DOCKER_MANIFEST in self._members and image_layout.INDEX_FILE not in self._members:
                 raise UnsupportedError(
@@ -59,7 +59,7 @@ class ArchivedFiles:
                 )
             if link := next((item for item in self._members.values() if item.kind == "link"), None):
                 raise MalformedError(f"{path}: {link.name!r} is a link")
-            self._opened = opened.pop_all()
+            self._resources = stack.pop_all()
 
     def list_names(self) -> list[str]:
         """Return the names of all members."""
@@ -83,7 +83,7 @@ class ArchivedFiles:
 
     def close(self) -> None:
         """Close the archive."""
-        self._opened.close()
+        self._resources.close()
 
 
 class OciArchiveDestination:
@@ -104,7 +104,7 @@ class OciArchiveDestination:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Everything that is addressed by a digest, one blob at a time."""
+        """Everything that is addressed by a digest; a single writer."""
         return Capabilities(
             media_types.BY_DIGEST, foreign_urls=True, layers="compressed", writers=1
         )
@@ -124,7 +124,7 @@ class OciArchiveDestination:
                     self._directories.add(directory)
             start = self._archive.position
             digest = target.digest
-            name = _blob_path(digest) if digest else lambda blob: _blob_path(blob.digest)
+            name = _get_blob_path(digest) if digest else lambda blob: _get_blob_path(blob.digest)
             stored = self._archive.add(name, content)
             if stored.digest in self._stored:
                 self._archive.rewind(start)
@@ -148,7 +148,7 @@ class OciArchiveDestination:
         self._file.close()
 
 
-def _blob_path(digest: Digest) -> str:
+def _get_blob_path(digest: Digest) -> str:
     return f"{_BLOBS}/{digest.algorithm}/{digest.hex}"
 
 

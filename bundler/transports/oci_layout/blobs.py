@@ -52,7 +52,7 @@ class Files(Protocol):
 
 
 class LayoutBlobs:
-    """Reader of the blobs below ``files``, which their owner closes."""
+    """Reader of the blobs in ``files``, which the caller closes."""
 
     def __init__(self, files: Files, *, shared: bool) -> None:
         self._files = files
@@ -67,7 +67,7 @@ class LayoutBlobs:
         """
         if target.digest is None:
             raise NotFoundError(f"{self._files.path}: no blob without a digest")
-        return self._files.open_file(*self.path(target.digest), offset=offset)
+        return self._files.open_file(*self.get_path(target.digest), offset=offset)
 
     def read_manifest(self, digest: Digest) -> bytes:
         """Read a manifest.
@@ -77,9 +77,9 @@ class LayoutBlobs:
             MalformedError: it is not a regular file.
             LimitError: it is too large.
         """
-        return self._files.read(*self.path(digest), limit=MAX_MANIFEST)
+        return self._files.read(*self.get_path(digest), limit=MAX_MANIFEST)
 
-    def path(self, digest: Digest) -> tuple[str, ...]:
+    def get_path(self, digest: Digest) -> tuple[str, ...]:
         """Return the components of the path of a blob."""
         return *self._parents, digest.algorithm, digest.hex
 
@@ -89,7 +89,7 @@ class BlobStore:
 
     Args:
         layout: the directory of the layout, which the caller has locked and closes.
-        shared: the directory of the blobs, which is created if it is absent; None: the layout.
+        shared: the directory of the blobs, which is created if absent; None: that of the layout.
 
     Raises:
         MediumError: the shared directory cannot be created or opened.
@@ -109,7 +109,7 @@ class BlobStore:
         """Report whether a regular file with the name and size of ``target`` exists."""
         if target.digest is None:
             return False
-        size = self._root.get_size(*self.reader.path(target.digest))
+        size = self._root.get_size(*self.reader.get_path(target.digest))
         return size is not None and target.size in (None, size)
 
     def push(self, target: Node, content: Content) -> Descriptor:
@@ -126,16 +126,16 @@ class BlobStore:
         return Descriptor(target.media_type, stored.digest, stored.size)
 
     def sync(self) -> None:
-        """Make the names of all blobs durable, and the directories that were created."""
+        """Make the names of all blobs and all new directories durable."""
         for directory in self._directories.values():
             atomic_write.sync_directory(directory)
         if self._directories:
-            with self._root.enter(*self._parents) as above:
-                atomic_write.sync_directory(above)
+            with self._root.enter(*self._parents) as parent:
+                atomic_write.sync_directory(parent)
         for path in self._created:
             atomic_write.sync_directory(path.parent)
 
-    def sweep(self) -> None:
+    def remove_temporary_files(self) -> None:
         """Remove temporary files of an interrupted run, unless the directory is shared."""
         if self._is_shared:
             return  # another process may be writing there
@@ -148,7 +148,7 @@ class BlobStore:
         if self._is_shared:
             return
         for digest in digests:
-            *parents, name = self.reader.path(digest)
+            *parents, name = self.reader.get_path(digest)
             with suppress(NotFoundError), self._root.enter(*parents) as directory:
                 directory.remove(name)
 

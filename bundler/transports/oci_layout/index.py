@@ -58,7 +58,7 @@ def create_index(path: Path) -> LayoutIndex:
 def add_images(
     index: LayoutIndex, images: Sequence[Publication], has: Callable[[Node], bool]
 ) -> LayoutIndex:
-    """Add an entry for each name of ``images``, or one without a name.
+    """Add an entry for each name of each image, or one entry for an image without names.
 
     Raises:
         ConflictError: two images have the same name.

@@ -2,7 +2,7 @@
 
 Blobs are stored as ``blobs/<algorithm>/<hex>``, or in a directory that several layouts share. All
 of them are durable before ``index.json`` refers to them, so an interrupted run leaves the former
-layout, and blobs that the next run finds.
+images intact, and the next run reuses its blobs.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 """
@@ -48,20 +48,20 @@ class LayoutSource:
 
     Args:
         layout: the directory, or open files, which this source closes.
-        shared: the directory of the blobs; None: the layout contains them.
+        shared: the directory of the blobs; None: that of the layout.
 
     Raises:
         MissingFileError, MalformedError, UnsupportedError: not a layout.
     """
 
     def __init__(self, layout: Path | Files, shared: Path | None = None) -> None:
-        with ExitStack() as opened:
+        with ExitStack() as stack:
             files = Directory.open(layout) if isinstance(layout, Path) else layout
-            opened.callback(files.close)
-            blobs = opened.enter_context(Directory.open(shared)) if shared else files
+            stack.callback(files.close)
+            blobs = stack.enter_context(Directory.open(shared)) if shared else files
             self._blobs = LayoutBlobs(blobs, shared=shared is not None)
             self._index = read_index(files)
-            self._opened = opened.pop_all()
+            self._resources = stack.pop_all()
         self._referrers: dict[str, list[Descriptor]] | None = None
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
@@ -81,7 +81,7 @@ class LayoutSource:
         return self._index.list_names()
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
-        """Return the roots with this ``subject``; a root that cannot be read has none."""
+        """Return the roots whose subject is ``subject``; unreadable roots are skipped."""
         if self._referrers is None:
             found: dict[str, dict[Digest, Descriptor]] = {}
             for entry in self._index.entries:
@@ -94,13 +94,13 @@ class LayoutSource:
 
     def close(self) -> None:
         """Close the layout."""
-        self._opened.close()
+        self._resources.close()
 
 
 class LayoutDestination:
     """Destination that writes a layout and locks it until ``close``.
 
-    Many blobs may be pushed at once.
+    ``has`` and ``push`` are thread-safe.
 
     Raises:
         LockedError: another process is writing the layout.
@@ -109,16 +109,16 @@ class LayoutDestination:
 
     def __init__(self, path: Path, options: OpenOptions | None = None) -> None:
         self._created = safe_directory.create_directories(path)
-        with ExitStack() as opened:
-            opened.callback(safe_directory.remove_directories, self._created)
-            self._root = opened.enter_context(Directory.open(path))
+        with ExitStack() as stack:
+            stack.callback(safe_directory.remove_directories, self._created)
+            self._root = stack.enter_context(Directory.open(path))
             file_lock.lock(self._root)
             read_index_if_present(self._root)  # report a damaged index before the first push
             self._blobs = BlobStore(self._root, options.shared_blob_dir if options else None)
-            opened.callback(self._blobs.close)
+            stack.callback(self._blobs.close)
             atomic_write.remove_parts(self._root)
-            self._blobs.sweep()
-            self._opened = opened.pop_all()
+            self._blobs.remove_temporary_files()
+            self._resources = stack.pop_all()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -138,7 +138,7 @@ class LayoutDestination:
         return self._blobs.reader.open(target, offset)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
-        """Return the root that is called ``name`` now.
+        """Return the current root called ``name``.
 
         Raises:
             NotFoundError: no root has this name.
@@ -147,7 +147,7 @@ class LayoutDestination:
         return index.find(name)
 
     def commit(self, images: Sequence[Publication], /) -> None:
-        """Write ``index.json``, unless it stays the same.
+        """Make all content durable, then write ``index.json`` unless it is unchanged.
 
         Raises:
             ConflictError: two images have the same name.
@@ -160,7 +160,7 @@ class LayoutDestination:
             atomic_write.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
 
     def prepare(self, images: Sequence[Publication], /) -> bytes:
-        """Make all content durable; return an unwritten ``index.json`` of ``images`` only.
+        """Make all content durable; return the ``index.json`` of ``images`` alone, unwritten.
 
         Raises:
             ConflictError: two images have the same name.
@@ -200,7 +200,7 @@ class LayoutDestination:
 
     def close(self) -> None:
         """Unlock the layout; a directory that was created and stayed empty is removed."""
-        self._opened.close()
+        self._resources.close()
 
     def _sync(self) -> None:
         """Make all blobs and all new directories durable, and mark the directory as a layout."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OpenShiftReference:
-    """A tag of an image stream in a namespace."""
+    """``atomic:HOST[:PORT]/NAMESPACE/STREAM:TAG``."""
 
     image: ImageReference
 
@@ -56,7 +56,7 @@ class OpenShiftTransport:
         return OpenShiftReference(image)
 
     def source(self, reference: OpenShiftReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
-        """Raise an ``UnsupportedError`` with the reference that reaches the same image."""
+        """Raise an ``UnsupportedError``; its hint is the ``docker:`` reference of the image."""
         _refuse(reference)
 
     def destination(self, reference: OpenShiftReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form

@@ -23,7 +23,7 @@ _DESCRIPTOR = struct.Struct("<i?IIIqqq4q128s384s")
 _PARTITION = struct.Struct("<ii3s")
 _MAGIC = b"SIF_MAGIC\0"
 _VERSION = b"01\0"
-_LATEST = 253_402_300_800  # seconds; years have four digits until then
+_MAX_TIME = 253_402_300_800  # seconds; years have four digits until then
 _MAX_DESCRIPTORS = 10_000
 _MAX_DEFINITION = 1024 * 1024
 
@@ -40,7 +40,7 @@ _ARCHITECTURES = (
 
 @dataclass(frozen=True, slots=True)
 class SifFile:
-    """The parts of a SIF file that an image is made of."""
+    """The metadata of a SIF file, and the position of its root directory."""
 
     architecture: str
     """The architecture in Go's names; ``unknown`` if unset."""
@@ -76,7 +76,7 @@ def read(file: RegularFile) -> SifFile:
         raise UnsupportedError(
             f"{subject}: unknown SIF version (expected {_VERSION[:2]!r}, got {version[:2]!r})"
         )
-    if not 0 <= modified < _LATEST:
+    if not 0 <= modified < _MAX_TIME:
         raise MalformedError(f"{subject}: damaged header: {modified} is not a date")
     _, total, start, *_ = rest
     code = int(architecture[:2]) if architecture[:2].isdigit() else 0

@@ -1,8 +1,8 @@
 """Convert a squashfs to a layer without unpacking its files to a disk.
 
 ``unsquashfs`` writes a pseudo file, which contains a line for each file of the squashfs and then
-the contents of all files. Both are copied to a tar archive in the same order. This way owners and
-devices are preserved without root, and no name of a file is ever used as a path. Extended
+the contents of all files. Both are copied to a tar archive in the same order. Owners and devices
+are thus preserved without root privileges, and no file name is ever used as a path. Extended
 attributes are lost.
 
 unsquashfs(1) of squashfs-tools 4.5: pseudo files
@@ -63,14 +63,14 @@ def create_layer(
 
     Args:
         file: the SIF file.
-        sif: its header.
+        sif: its metadata.
         programs: executable files to add, by name; a file of the squashfs with that name stays.
-        options: contain the cancellation and the directory for large temporary files.
+        options: the cancellation and the directory for large temporary files.
 
     Raises:
         LimitError: the squashfs contains more than allowed.
         MalformedError: the squashfs is damaged.
-        UnsupportedError: ``unsquashfs`` is not installed, or a file cannot be in a layer.
+        UnsupportedError: ``unsquashfs`` is not installed, or a layer cannot contain a file.
         NoSpaceError, MediumError: the layer cannot be written.
     """
     return _Conversion(file, sif, options).run(programs)
@@ -117,7 +117,7 @@ class _Conversion:
             )
         except FileNotFoundError:
             raise UnsupportedError(
-                f"{self._subject}: unsquashfs, which reads the files in it, is not installed",
+                f"{self._subject}: unsquashfs, which reads its root directory, is not installed",
                 hint="install it: apt-get install squashfs-tools",
             ) from None
         with process:
@@ -132,7 +132,7 @@ class _Conversion:
         if process.returncode == -signal.SIGXFSZ or os.fstat(output).st_size > limit:
             raise LimitError(f"{self._subject}: more than {limit:,} bytes after decompression")
         if process.returncode != 0:
-            raise MalformedError(f"{self._subject}: unsquashfs cannot read the squashfs in it")
+            raise MalformedError(f"{self._subject}: unsquashfs cannot read its root directory")
 
     def _write_files(self, pseudo: RegularFile, output: BinaryIO) -> dict[str, bytes]:
         """Write all files of a pseudo file to a tar archive; return their types by name."""
@@ -144,7 +144,9 @@ class _Conversion:
                     continue
                 member, offset = self._parse_line(line)
                 if start + offset + member.size > pseudo.size:
-                    raise MalformedError(f"{self._subject}: the contents of its files end early")
+                    raise MalformedError(
+                        f"{self._subject}: truncated within the contents of its files"
+                    )
                 types[member.name] = member.type
                 content = FileSlice(pseudo, start + offset, member.size)
                 self._write_member(output, member, content)
@@ -156,7 +158,7 @@ class _Conversion:
         for _ in range(_MAX_FILES):
             line = file.readline(_MAX_LINE)
             if not line.endswith(b"\n"):
-                raise MalformedError(f"{self._subject}: the list of its files ends early")
+                raise MalformedError(f"{self._subject}: truncated within the list of its files")
             if line == _END_OF_LINES:
                 return
             yield line
@@ -167,13 +169,13 @@ class _Conversion:
         found = _LINE.fullmatch(line[:-1])
         if found is None or (found["mode"] is None and found["type"] != b"L"):
             raise UnsupportedError(
-                f"{self._subject}: a file that cannot be in a layer: {line[:80]!r}",
+                f"{self._subject}: unsupported file or file name: {line[:80]!r}",
                 hint="rebuild the image without sockets and without line breaks in names",
             )
         name = _unescape(found["name"])
         member = tarfile.TarInfo("./" if name == "/" else name)
         if name != "/" and ("" in name.split("/") or ".." in name.split("/")):
-            raise MalformedError(f"{self._subject}: {name[:80]!r} is not the name of a file")
+            raise MalformedError(f"{self._subject}: {name[:80]!r} is not a valid file name")
         member.type = _TYPES[found["type"]]
         rest = found["rest"] or b""
         if member.type == tarfile.LNKTYPE:
@@ -208,7 +210,7 @@ class _Conversion:
             for name, kind in ((directory, tarfile.DIRTYPE), (path, tarfile.REGTYPE)):
                 if types.get(name, kind) != kind:
                     raise UnsupportedError(
-                        f"{self._subject}: {name!r} is in the way of its runscript"
+                        f"{self._subject}: {name!r} conflicts with its runscript"
                     )
                 if name not in types:
                     member = tarfile.TarInfo(name)

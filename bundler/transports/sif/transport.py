@@ -42,10 +42,10 @@ class SifSource(SyntheticSource):
     """
 
     def __init__(self, reference: UnnamedReference, options: OpenOptions) -> None:
-        with ExitStack() as opened:
-            self._file = opened.enter_context(RegularFile.open(Path(reference.path)))
+        with ExitStack() as stack:
+            self._file = stack.enter_context(RegularFile.open(Path(reference.path)))
             self._sif = file_format.read(self._file)
-            super().__init__(reference, options, opened.pop_all())
+            super().__init__(reference, options, stack.pop_all())
 
     def create(self) -> SyntheticImage:
         """Convert the root directory to a layer, and create the image."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _STDIN = "-"
 _COMMENT = "imported from tarball"
 _LAYER_TYPES = {None: media_types.OCI_LAYER, "zstd": media_types.OCI_LAYER_ZSTD}
-# Go's names of architectures that the kernel calls otherwise.
+# Go's names of architectures that have other names in the kernel.
 _ARCHITECTURES = {
     "x86_64": "amd64",
     "aarch64": "arm64",
@@ -61,14 +61,14 @@ class TarballSource(SyntheticSource):
     """
 
     def __init__(self, reference: UnnamedReference, options: OpenOptions) -> None:
-        with ExitStack() as opened:
+        with ExitStack() as stack:
             self._files = [
-                opened.enter_context(
+                stack.enter_context(
                     open_file_or_pipe(Path("/dev/stdin" if path == _STDIN else path), options)
                 )
                 for path in reference.path.split(":")
             ]
-            super().__init__(reference, options, opened.pop_all())
+            super().__init__(reference, options, stack.pop_all())
 
     def create(self) -> SyntheticImage:
         """Compute the digests of all files, and create the image."""
@@ -104,7 +104,7 @@ class TarballTransport(ReadOnlyTransport):
         """Parse ``FILE[:FILE...]``.
 
         Raises:
-            InvalidReferenceError: a file is missing, or standard input is named twice.
+            InvalidReferenceError: a path is empty, or standard input is named twice.
         """
         paths = text.split(":")
         if not all(paths) or "\0" in text:
@@ -124,7 +124,7 @@ class TarballTransport(ReadOnlyTransport):
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """A file, as a layer."""
+    """A layer of the image, and the time of its file."""
 
     entry: Descriptor
     diff_id: Digest

@@ -46,7 +46,10 @@ def test_program_of_the_squashfs_is_not_replaced(packed, tree, tmp_path):
 def test_runscript_over_a_file_of_another_type_is_refused(packed, tree):
     (tree / "podman").write_bytes(b"")
     path = packed(sif.definition(SCRIPTED))
-    with closing(open_source(path)) as opened, pytest.raises(UnsupportedError, match="in the way"):
+    with (
+        closing(open_source(path)) as opened,
+        pytest.raises(UnsupportedError, match="conflicts with its runscript"),
+    ):
         opened.resolve()
 
 

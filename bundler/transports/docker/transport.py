@@ -193,7 +193,8 @@ class DockerDestination:
         version = _Name.parse(name or self._default).version
         found = self._repository.head_manifest(version)
         if found is None:
-            raise NotFoundError(f"{self._repository.name}: {version} not found")
+            separator = "@" if isinstance(version, Digest) else ":"
+            raise NotFoundError(f"{self._repository.name}{separator}{version}: not found")
         return found
 
     def has(self, target: Node, /) -> bool:

@@ -57,7 +57,7 @@ def test_damaged_squashfs_is_refused(tmp_path):
     (tmp_path / "a.sif").write_bytes(sif.pack(sif.partition(b"hsqs" + b"x" * 5000)))
     with (
         closing(open_source(tmp_path / "a.sif")) as opened,
-        pytest.raises(MalformedError, match="cannot read the squashfs"),
+        pytest.raises(MalformedError, match="cannot read its root directory"),
     ):
         opened.resolve()
 

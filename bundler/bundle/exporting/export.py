@@ -50,7 +50,7 @@ class ExportRequest:
 
     images: Sequence[ImageRequest]
     options: OpenOptions
-    """How to open the sources of the images and the bundle."""
+    """How to open the sources of the images, and the directory of the bundle."""
     bundle: Path
     stream: str
     format: Format
@@ -152,7 +152,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         images, missing = resolve_all(request.images, request.options, engine, stack)
         if not images:
             lines = [error.message_about(name) for name, error in missing.items()]
-            raise PartialError("no image could be resolved", lines)
+            raise PartialError(f"{bundle}: not written, because no image could be resolved", lines)
         listed = {image.label: BundledImage.from_resolved(image) for image in images}
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime

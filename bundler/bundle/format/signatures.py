@@ -70,7 +70,14 @@ def authenticate(
             unknown.append(name)
             continue
         for key in named:
-            _verify(key, signature, raw, name)
+            try:
+                key.verify(signature, raw)
+            except InvalidSignatureError as error:
+                raise InvalidSignatureError(
+                    f"{name}: {error.message}",
+                    hint="the inventory was changed after it was signed, or the signature is"
+                    " damaged: copy the bundle again",
+                ) from None
         signers += [key for key in named if key not in signers]
     if not signers:
         raise _create_refusal(unknown, keys)
@@ -153,17 +160,6 @@ def sign_bundle(bundle: Path, keys: Sequence[PrivateKey]) -> list[str]:
                 hint=f"airbundle verify {bundle}",
             )
         return write_signatures(bundle, raw, keys)
-
-
-def _verify(key: PublicKey, signature: bytes, raw: bytes, name: str) -> None:
-    try:
-        key.verify(signature, raw)
-    except InvalidSignatureError as error:
-        raise InvalidSignatureError(
-            f"{name}: {error.message}",
-            hint="the inventory was changed after it was signed, or the signature is damaged: "
-            "copy the bundle again",
-        ) from None
 
 
 def _create_refusal(unknown: Sequence[str], keys: Sequence[PublicKey]) -> UnauthenticatedError:

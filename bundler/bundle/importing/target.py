@@ -178,7 +178,10 @@ class OpenDirectory:
         return self._resolver
 
     def _local_name(self, name: TargetName) -> str:
-        """Return the name of an image in the directory; in ``dir`` without colons, for FAT."""
+        """Return the name of an image in the directory.
+
+        Names in format ``dir`` are paths, in which FAT allows no colons.
+        """
         if self._format == "oci":
             return str(name)
         return f"{name.path}/{name.tag or str(name.digest).replace(':', '-')}"

@@ -63,7 +63,7 @@ class ManifestEntry:
 
 
 def read_options(value: Value | None, default: ImageOptions, findings: Findings) -> ImageOptions:
-    """Read ``platforms``, ``index`` and ``referrers``; ``default`` has absent members."""
+    """Read ``platforms``, ``index`` and ``referrers``; absent members keep their default."""
     platforms, index, referrers = (
         get_member(value, key) for key in ("platforms", "index", "referrers")
     )

@@ -191,7 +191,16 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
         assert reference is not None  # noqa: S101 - every entry has one
         name = str(replace(reference, digest=None) if reference.tag else reference)
         first = merged.setdefault(name, request)
-        differing = _find_differences(first, request)
+        one, other = first.selection, request.selection
+        pairs = {
+            "sources": (first.source, request.source),
+            "digests": (first.pin, request.pin),
+            "platforms": (set(one.platforms), set(other.platforms)),
+            "index": (one.index, other.index),
+            "referrers": (first.referrers, request.referrers),
+            "target names": (first.rename, request.rename),
+        }
+        differing = [word for word, (value, another) in pairs.items() if value != another]
         if differing:
             raise ConflictError(
                 f"{name}: requested at {first.origin} and at {request.origin},"
@@ -199,19 +208,6 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
                 hint="remove one of them, or make them equal",
             )
     return tuple(merged.values())
-
-
-def _find_differences(first: ImageRequest, second: ImageRequest) -> list[str]:
-    one, other = first.selection, second.selection
-    pairs = {
-        "sources": (first.source, second.source),
-        "digests": (first.pin, second.pin),
-        "platforms": (set(one.platforms), set(other.platforms)),
-        "index": (one.index, other.index),
-        "referrers": (first.referrers, second.referrers),
-        "target names": (first.rename, second.rename),
-    }
-    return [word for word, (value, another) in pairs.items() if value != another]
 
 
 def _refuse_collisions(requests: Iterable[ImageRequest]) -> None:

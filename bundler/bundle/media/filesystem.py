@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bundler.bundle.format import directory as layout
 from bundler.content.files.os_errors import get_free_space, to_bundler_error
@@ -20,9 +20,6 @@ from bundler.errors.counts import shortlist
 from bundler.oci import image_layout
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.transports.directory.staging import STAGING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 MEDIA_ROOTS = (Path("/media"), Path("/mnt"), Path("/run/media"), Path("/Volumes"))
@@ -117,7 +114,7 @@ def check_directory(
         on_system_disk: whether an empty mount point may be used although nothing is mounted on it.
 
     Raises:
-        MediumError: the medium is read-only; or the directory is not a directory, contains other
+        MediumError: the medium is read-only; or ``bundle`` is not a directory, contains other
             files, has no parent directory, or seems to be a mount point without a mount.
     """
     existing = _find_nearest_existing(bundle)
@@ -192,21 +189,17 @@ def _find_mount(existing: Path, mountinfo: Path) -> _Mount:
         lines = mountinfo.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return found
-    for mount in _parse_mounts(lines):
-        if mount.point in above and len(mount.point.parts) >= len(found.point.parts):
-            found = mount
-    return found
-
-
-def _parse_mounts(lines: Iterable[str]) -> Iterable[_Mount]:
     for line in lines:
         # 36 35 98:0 /root /mount/point rw,noatime master:1 - ext3 /dev/sda1 rw,errors=continue
         before, _, after = line.partition(" - ")
         left, right = before.split(), after.split()
-        if len(left) >= 6 and len(right) >= 3:
+        if len(left) < 6 or len(right) < 3:
+            continue
+        point = Path(_unescape(left[4]))
+        if point in above and len(point.parts) >= len(found.point.parts):
             options = {*left[5].split(","), *right[2].split(",")}
-            point, device = Path(_unescape(left[4])), _unescape(right[1])
-            yield _Mount(point, device, right[0], "ro" in options)
+            found = _Mount(point, _unescape(right[1]), right[0], "ro" in options)
+    return found
 
 
 def _unescape(text: str) -> str:

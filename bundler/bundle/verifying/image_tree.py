@@ -127,7 +127,7 @@ class _Walker:
         return TreeNode(path, kind, descriptor, required=not stripped and not foreign)
 
     def _list_children(self, root: Descriptor, visit: Visit, *, sparse: bool) -> Children:
-        """Return the children of a manifest; none, if it cannot be read and a problem is added."""
+        """Return the children of a manifest; if it cannot be read, record a problem instead."""
         digest = visit.descriptor.digest
         if digest in self._children:
             return self._children[digest]

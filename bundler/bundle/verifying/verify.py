@@ -215,7 +215,7 @@ class _Check:
     found: directory.DirectoryScan
     findings: dict[str, Finding] = field(default_factory=dict)
     images: dict[str, dict[str, None]] = field(default_factory=dict)
-    """The full names of the images that need each file, by path; the inner keys are ordered."""
+    """The full names of the images that need each file, by path, in the order of the inventory."""
     unlisted: int = 0
 
     def add(self, code: str, path: str, text: str) -> None:

@@ -65,7 +65,7 @@ class LockChanges:
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
+class LockFile:
     """The content of a lock file."""
 
     name: str
@@ -99,7 +99,7 @@ def create(
     requests: Sequence[ImageRequest],
     options: OpenOptions,
     engine: EngineOptions,
-) -> Lock:
+) -> LockFile:
     """Resolve ``requests``, the images of ``manifest``, and pin each one to its digest.
 
     Raises:
@@ -108,12 +108,12 @@ def create(
     time = datetime.now(UTC).replace(microsecond=0)
     with ExitStack() as stack:
         images, _ = resolve_all(requests, options, replace(engine, keep_going=False), stack)
-        return Lock(
+        return LockFile(
             manifest.name, manifest.files, tuple(_lock_image(image, time) for image in images)
         )
 
 
-def read(path: Path) -> Lock:
+def read(path: Path) -> LockFile:
     """Read a lock file.
 
     Raises:
@@ -139,12 +139,12 @@ def read(path: Path) -> Lock:
         seen.add(image.label)
         images.append(image)
     findings.raise_if_any(hint=_HINT)
-    return Lock(
+    return LockFile(
         _read_text(value, "name") or "", _read_files(get_member(value, "files")), tuple(images)
     )
 
 
-def write(path: Path, lock: Lock) -> None:
+def write(path: Path, lock: LockFile) -> None:
     """Atomically replace the lock file at ``path``.
 
     Raises:
@@ -153,7 +153,7 @@ def write(path: Path, lock: Lock) -> None:
     atomic_write.write_bytes(path, dump(lock, path.parent))
 
 
-def dump(lock: Lock, folder: Path) -> bytes:
+def dump(lock: LockFile, folder: Path) -> bytes:
     """Return the bytes of ``lock`` for a file in ``folder``."""
     value = {
         "format": FORMAT,
@@ -165,7 +165,7 @@ def dump(lock: Lock, folder: Path) -> bytes:
     return (_HEADER + text).encode()
 
 
-def compare(old: Lock, new: Lock) -> LockChanges:
+def compare(old: LockFile, new: LockFile) -> LockChanges:
     """Compare two lock files; each contains an image only once."""
     before = {image.label: _get_locked(image) for image in old.images}
     after = {image.label: _get_locked(image) for image in new.images}
@@ -180,7 +180,7 @@ def compare(old: Lock, new: Lock) -> LockChanges:
     )
 
 
-def keep_times(old: Lock, new: Lock) -> Lock:
+def keep_times(old: LockFile, new: LockFile) -> LockFile:
     """Return ``new`` with the times of ``old`` for images that have not moved."""
     before = {image.label: _get_locked(image) for image in old.images}
     images = tuple(

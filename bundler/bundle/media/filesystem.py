@@ -62,7 +62,7 @@ class Medium:
         return self.file_system in _PORTABLE or _find_media_root(self.mount_point) is not None
 
     @property
-    def farewell(self) -> str:
+    def completion_message(self) -> str:
         """The last line of output of a command that wrote to the medium."""
         if not self.removable:
             return f"everything is stored on the disk mounted at {self.mount_point}"

@@ -107,14 +107,14 @@ def print_export_report(report: ExportReport, *, as_json: bool, quiet: bool) -> 
             f"medium: {written.device or 'device unknown'} ({written.file_system or 'disk'})"
             f" at {written.mount_point}, {text.format_size(written.free)} free"
         )
-    text.print_unless_quiet(written.farewell, quiet=quiet)
+    text.print_unless_quiet(written.completion_message, quiet=quiet)
 
 
 def print_removal_notice(bundle: Path, *, quiet: bool) -> None:
     """Print that the bundle is written durably, and whether its medium may be removed."""
     from bundler.bundle.media import filesystem  # noqa: PLC0415 - only for writers
 
-    text.print_unless_quiet(filesystem.inspect(bundle).farewell, quiet=quiet)
+    text.print_unless_quiet(filesystem.inspect(bundle).completion_message, quiet=quiet)
 
 
 def print_import_report(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:

@@ -17,7 +17,7 @@ from bundler.errors import ConflictError
 if TYPE_CHECKING:
     from bundler.bundle.format.inventory import Format
     from bundler.bundle.manifest.load import BundleManifest
-    from bundler.bundle.manifest.lockfile import Lock
+    from bundler.bundle.manifest.lockfile import LockFile
     from bundler.cli.runtime.environment import Environment
     from bundler.copy.request import ImageRequest
     from bundler.events import Emit
@@ -30,7 +30,7 @@ class ManifestInput:
     """A bundle manifest, and the lock that it is held to, if it is."""
 
     manifest: BundleManifest
-    lock: Lock | None
+    lock: LockFile | None
 
     def create_export_request(
         self,

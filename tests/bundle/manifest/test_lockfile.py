@@ -16,7 +16,7 @@ from bundler.bundle.manifest import load as manifest
 from bundler.bundle.manifest import lockfile as locks
 from bundler.bundle.manifest.expand import expand
 from bundler.bundle.manifest.load import ManifestFile
-from bundler.bundle.manifest.lockfile import Lock
+from bundler.bundle.manifest.lockfile import LockFile
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
@@ -62,8 +62,8 @@ def image(
     return replace(plain, **more)
 
 
-def lock(*images: ImageRequest) -> Lock:
-    return Lock("plant-7", (ManifestFile("m.yaml", digest("f")),), images)
+def lock(*images: ImageRequest) -> LockFile:
+    return LockFile("plant-7", (ManifestFile("m.yaml", digest("f")),), images)
 
 
 FULL = image(
@@ -290,7 +290,7 @@ def test_change_in_any_file_of_the_manifest_is_found(tmp_path):
     def load() -> manifest.BundleManifest:
         return manifest.load(main, environment={})
 
-    held = Lock("m", load().files, ())
+    held = LockFile("m", load().files, ())
     assert held.find_changed_files(load()) == ()
     included.write_text("b:2\n")
     assert held.find_changed_files(load()) == ("list.txt",)

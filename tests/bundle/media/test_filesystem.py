@@ -61,7 +61,7 @@ def test_limits_follow_from_the_file_system_type(
     assert found.device == "/dev/sdb1"
     unmount = f"the medium at {stick} may be unmounted now"
     stays = f"everything is stored on the disk mounted at {stick}"
-    assert found.farewell == (unmount if removable else stays)
+    assert found.completion_message == (unmount if removable else stays)
 
 
 def test_mount_point_with_a_space_is_parsed(mounted):

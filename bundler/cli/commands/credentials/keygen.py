@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("prefix", type=common.PATH)
 @option(
     "--type",
-    "kind",
+    "key_type",
     type=click.Choice(["ecdsa-p256", "ed25519"]),
     default="ecdsa-p256",
     show_default=True,

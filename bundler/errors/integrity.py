@@ -76,7 +76,7 @@ class NotPlainFileError(MalformedError):
 
 
 class DamagedBundleError(IntegrityError):
-    """A bundle with damage.
+    """A damaged bundle.
 
     Fields:
         findings: one line for each damaged or missing part.

@@ -45,7 +45,7 @@ def allowed(constraint: str, *versions: str) -> list[str]:
         ("2 || >=1.0.0-0", "2.1 1.1.0-rc1 2.0.0-rc1", "0.1"),
     ],
 )
-def test_a_constraint_takes_what_it_says(constraint, inside, outside):
+def test_constraint_allows_matching_versions(constraint, inside, outside):
     assert allowed(constraint, *inside.split(), *outside.split()) == inside.split()
 
 

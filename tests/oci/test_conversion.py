@@ -64,7 +64,7 @@ def test_documents_that_are_not_configs_are_refused(convert):
         convert(b'{"rootfs":{"diff_ids":[1]}}', subject="config")
 
 
-def test_an_oci_manifest_keeps_what_oci_knows():
+def test_oci_manifest_keeps_members_that_oci_specifies():
     subject = images.image().root.descriptor(data="e30=")
     before = json.loads(OCI.raw)
     before |= {"later": 1, "subject": subject, "artifactType": "a/b"}
@@ -150,7 +150,7 @@ def test_chunked_zstd_is_zstd():
     assert found == media_types.OCI_LAYER_ZSTD
 
 
-def test_content_that_is_no_layer_stays_in_oci_and_cannot_leave():
+def test_artifact_content_cannot_be_converted_from_oci():
     assert media_types.convert_layer_type("a/b", media_types.OCI_MANIFEST, None) == "a/b"
     for manifest_type, compression in (
         (media_types.DOCKER_MANIFEST, None),
@@ -181,7 +181,7 @@ def test_an_entry_without_a_platform_cannot_be_in_a_docker_list():
     assert nowhere == {"architecture": "", "os": ""}
 
 
-def test_an_index_keeps_what_its_format_knows():
+def test_index_keeps_members_of_its_format():
     value = json.loads(INDEX.raw) | {"annotations": {"<": ">"}, "artifactType": "a/b", "later": 1}
     value["manifests"][0] |= {"annotations": {"k": "v"}, "artifactType": "c/d", "later": 1}
     was = manifest.parse(images.dump(value), media_types.OCI_INDEX)

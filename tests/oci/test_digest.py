@@ -42,7 +42,7 @@ def test_of_agrees_with_hashlib(data, algorithm):
         f"sha256-{HEX}",
     ],
 )
-def test_refuses_whatever_is_not_exactly_a_digest(text):
+def test_digest_refuses_other_text(text):
     with pytest.raises(MalformedError, match="is not a sha256 or sha512 digest"):
         Digest(text)
 

@@ -77,12 +77,12 @@ def test_documents_with_another_media_type_are_hashed_whole() -> None:
         ["text"],
     ],
 )
-def test_signatures_that_do_not_say_what_they_sign_are_refused(signatures: list[object]) -> None:
+def test_signatures_without_signed_length_are_refused(signatures: list[object]) -> None:
     with pytest.raises(MalformedError):
         compute_manifest_digest(signed(*signatures), subject="m")
 
 
 @given(st.binary(max_size=200) | st.builds(signed, st.dictionaries(st.text(), st.text())))
-def test_any_bytes_have_a_digest_or_one_of_our_errors(raw: bytes) -> None:
+def test_arbitrary_bytes_have_a_digest_or_raise_bundler_error(raw: bytes) -> None:
     with suppress(BundlerError):
         assert compute_manifest_digest(raw, subject="m").algorithm == "sha256"

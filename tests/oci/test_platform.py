@@ -26,7 +26,7 @@ def test_text_reads_back(text):
     ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux//v7", "linux/am d64",
      "linux/amd64\n", "linux/" + "a" * 65, "linux/\u00e4"],
 )  # fmt: skip
-def test_other_text_is_no_platform(text):
+def test_parse_refuses_text_that_is_not_a_platform(text):
     with pytest.raises(UsageError, match="is not a platform"):
         Platform.parse(text)
 
@@ -71,7 +71,7 @@ def test_json_of_the_wrong_form_is_refused(value):
         ("linux/amd64", ["windows/amd64", "linux/386"], None),
     ],
 )
-def test_chooses_what_runs_best(wanted, entries, position):
+def test_choose_prefers_the_best_variant(wanted, entries, position):
     assert choose(Platform.parse(wanted), offered(*entries)) == position
 
 

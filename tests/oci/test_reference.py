@@ -47,7 +47,7 @@ DIGEST = f"sha256:{HEX}"
         ("org/a.b_c__d---e", "docker.io/org/a.b_c__d---e"),
     ],
 )
-def test_reads_what_docker_reads(text, full):
+def test_parse_accepts_references_that_docker_accepts(text, full):
     assert str(ImageReference.parse(text)) == full
 
 
@@ -142,7 +142,7 @@ def test_parse_of_malformed_references_raises_only_its_own_error(text):
         assert ImageReference.parse(text).repository
 
 
-def test_the_digest_is_what_a_registry_is_asked_for_when_there_is_one():
+def test_version_is_the_digest_if_present():
     both = ImageReference.parse(f"app:1@{DIGEST}")
     assert both.version == DIGEST
     assert ImageReference.parse("app:1").version == "1"

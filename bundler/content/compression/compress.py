@@ -222,8 +222,8 @@ def _select_deflate(level: int) -> Callable[[memoryview, bytes], bytes]:
 class _Zstd:
     """Compresses one frame in threads of the library.
 
-    The output does not depend on the number of threads, but differs from that without threads, so a
-    thread is used even on one core.
+    The library's output is the same for any number of threads but 0, so a thread is used even on
+    one core.
     """
 
     def __init__(self, source: Reader, level: int, threads: int) -> None:

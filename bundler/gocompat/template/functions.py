@@ -31,7 +31,7 @@ MAX_TEXT = 4 * 1024 * 1024
 
 
 class _ArgumentError(Exception):
-    """An argument is invalid."""
+    """Raised by the functions for an invalid argument."""
 
 
 def call(name: str, function: Implementation, arguments: Sequence[Value]) -> Value:

@@ -37,7 +37,7 @@ def stream(data, **promised):
     return VerifiedReader(Chunks(data), "test", digest=None, size=None, **promised)
 
 
-def test_others_find_what_was_written(tmp_path):
+def test_other_tar_readers_find_the_members(tmp_path):
     with writing(tmp_path / "a.tar") as archive:
         archive.add_directory("d")
         archive.add_bytes("d/small", b"small")

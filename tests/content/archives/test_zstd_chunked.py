@@ -112,7 +112,7 @@ def test_each_file_is_a_frame_of_its_own():
         assert entry["digest"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def test_the_table_tells_what_the_headers_do():
+def test_table_of_contents_matches_the_headers():
     entries = {entry["name"]: entry for entry in tables(*chunked(LAYER))[0]}
     places = {"offset", "endOffset", "digest"}
     said = {

@@ -82,7 +82,7 @@ def test_the_bytes_do_not_depend_on_pieces_or_threads(algorithm, level):
 
 
 @every_algorithm
-def test_blocks_know_what_went_before_them(algorithm):
+def test_gzip_blocks_use_the_previous_block_as_dictionary(algorithm):
     """A repetition just behind the border of two blocks costs little."""
     noise = random.Random(2).randbytes(16_384)
     data = bytes(MB - len(noise)) + noise + noise

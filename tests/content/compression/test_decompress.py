@@ -59,7 +59,7 @@ def test_compression_round_trip(kind, data, size):
 
 
 @every_kind
-def test_streams_one_after_another_are_one(kind):
+def test_concatenated_streams_are_read_as_one(kind):
     parts = [b"first" * 100, b"", b"second"]
     assert reader(b"".join(map(COMPRESS[kind], parts)), kind).read() == b"".join(parts)
 

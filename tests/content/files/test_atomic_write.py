@@ -55,7 +55,7 @@ def test_a_name_can_come_from_the_content(tmp_path):
     assert listing(tmp_path) == {Digest.of(b"made").hex: b"made"}
 
 
-def test_wrong_content_leaves_the_former_file(tmp_path):
+def test_wrong_content_leaves_the_previous_file(tmp_path):
     (tmp_path / "name").write_bytes(b"former")
     with pytest.raises(DigestMismatchError):
         atomic_write.write_content(tmp_path, "name", content(b"wrong", Digest.of(b"right")))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bundler.content.files.safe_directory import Directory
 
 
-def test_threads_that_list_one_directory_all_see_all_of_it(tmp_path):
+def test_concurrent_listings_of_a_directory_are_complete(tmp_path):
     names = [f"{number:03}" for number in range(300)]
     for name in names:
         (tmp_path / name).touch()

@@ -48,7 +48,7 @@ def test_readinto_fills_the_callers_buffer(root):
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "x\0", "/etc"])
-def test_a_name_is_one_component(root, name):
+def test_name_with_several_components_is_refused(root, name):
     for use in (root.open_file, root.enter, root.get_size, root.remove):
         with pytest.raises(MalformedError):
             use(name)

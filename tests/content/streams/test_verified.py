@@ -78,7 +78,7 @@ def test_a_stream_of_another_length_never_ends_well(data, other, given_sizes, wa
     assert isinstance(drain(shorter, wanted)[1], SizeMismatchError)
 
 
-def test_without_a_size_a_wrong_digest_raises_in_place_of_the_end():
+def test_wrong_digest_without_size_raises_at_the_end():
     written, error = drain(reader(DATA, digest=b"other", size=None))
     assert isinstance(error, DigestMismatchError)
     assert written == DATA
@@ -121,7 +121,7 @@ def test_a_failure_does_not_turn_into_an_end(data, digest):
         stream.descriptor()
 
 
-def test_one_who_stops_it_at_the_last_chunk_does_not_end_it():
+def test_observer_error_at_the_last_chunk_does_not_end_the_stream():
     def stop(_):
         raise CancelledError
 
@@ -143,7 +143,7 @@ def test_a_failure_of_the_source_passes_through():
         VerifiedReader(Broken(), "it", digest=None, size=5).read()
 
 
-def test_no_more_is_asked_of_the_source_than_the_size_and_one_byte():
+def test_source_is_read_at_most_one_byte_past_the_size():
     source = io.BytesIO(DATA + b"x" * 1_000_000)
     with pytest.raises(SizeMismatchError, match="expected 20 bytes, got more"):
         VerifiedReader(source, "it", digest=Digest.of(DATA), size=len(DATA)).read()
@@ -189,7 +189,7 @@ def test_a_digest_is_computed_where_none_was_promised():
     assert stream.descriptor().media_type == "text/plain"
 
 
-def test_the_message_tells_what_was_expected_and_what_came():
+def test_size_mismatch_message_states_expected_and_actual_size():
     with pytest.raises(DigestMismatchError) as caught:
         reader(digest=b"other").read()
     assert caught.value.message == (

@@ -288,13 +288,13 @@ PARTS = st.sampled_from(
 
 
 @given(st.lists(PARTS, max_size=14).map(" ".join) | st.text(max_size=40))
-def test_any_text_is_printed_or_one_of_our_errors(template: str) -> None:
+def test_arbitrary_template_is_printed_or_raises_bundler_error(template: str) -> None:
     for text in (template, f"{{{{{template}}}}}", f"{{{{range .Env}}}}{template}{{{{end}}}}"):
         _try(text, DATA)
 
 
 @given(st.text(max_size=60))
-def test_any_verb_is_printed_or_one_of_our_errors(verbs: str) -> None:
+def test_arbitrary_verb_is_printed_or_raises_bundler_error(verbs: str) -> None:
     template = "{{printf .Verbs .Text .Number .Map .Never 1.5 true}}"
     members = (
         StructField("Verbs", f"%{verbs}"),

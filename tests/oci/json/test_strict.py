@@ -96,7 +96,7 @@ def test_canonical_json_holds_no_fractions(value):
         (b"True", "not JSON"),
     ],
 )
-def test_refuses_what_parsers_disagree_on(raw, reason):
+def test_loads_refuses_documents_that_parsers_read_differently(raw, reason):
     with pytest.raises(MalformedError, match=reason) as caught:
         strict.loads(raw, subject="the document")
     assert caught.value.message.startswith("the document: ")
@@ -116,7 +116,7 @@ def test_refuses_what_parsers_disagree_on(raw, reason):
         (b"1e2", 100.0),
     ],
 )
-def test_reads_the_edges_of_what_is_allowed(raw, value):
+def test_loads_accepts_documents_at_the_limits(raw, value):
     assert strict.loads(raw) == value
 
 

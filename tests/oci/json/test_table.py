@@ -45,7 +45,7 @@ def test_integer_refuses_everything_but_a_nonnegative_integer(value):
         (Table.text_map, [[], "x", {"a": 1}, {"a": None}, {"a": {}}]),
     ],
 )
-def test_a_member_of_the_wrong_type_is_named(read, wrong):
+def test_error_names_member_of_wrong_type(read, wrong):
     for value in wrong:
         with pytest.raises(MalformedError, match="it: member is n"):
             read(Table({"member": value}, "it"), "member")

@@ -54,7 +54,7 @@ def with_v1(position, **members):
     return json.dumps(value).encode()
 
 
-def test_the_empty_layer_is_the_one_that_all_know():
+def test_empty_layer_has_the_well_known_digest():
     assert Digest.of(schema1.EMPTY_LAYER) == schema1.EMPTY_LAYER_DIGEST
 
 
@@ -94,7 +94,7 @@ def test_an_image_gets_its_config_back():
         schema1.to_config(parse(PAYLOAD), diff_ids[:1], subject="image")
 
 
-def test_a_new_name_changes_nothing_else():
+def test_rename_changes_only_the_name():
     found = parse(schema1.rename(parse(PAYLOAD), name="other", tag="2"))
     assert (found.name, found.tag) == ("other", "2")
     assert found.entries == parse(PAYLOAD).entries

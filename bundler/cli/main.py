@@ -22,7 +22,7 @@ _SIGPIPE_STATUS = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit with its status; nothing else in the program exits."""
+    """Run one command and exit with its status."""
     _prepare_streams()
     selected, rest = frontend.select(
         sys.argv[0], sys.argv[1:] if arguments is None else arguments, read_environment()
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _SIGPIPE_STATUS
         _drop_output()
     except OSError as error:
-        reason = f"the standard output cannot be written: {error.strerror}"
+        reason = f"standard output: cannot write: {error.strerror}"
         status = selected.report_error(MediumError(reason))
         _drop_output()
     if status:
@@ -69,26 +69,26 @@ def _to_bundler_error(error: BaseException) -> BundlerError:
         case click.ClickException():
             return UsageError(error.format_message())
         case click.Abort() if isinstance(error.__context__, EOFError):
-            return UsageError("a question was not answered: there is no more input")
+            return UsageError("standard input: ended at a prompt")
         case click.Abort() | KeyboardInterrupt():
             return CancelledError()
         case ConnectionError() | TimeoutError():
-            return RegistryError(f"the connection failed: {error}")
+            return RegistryError(f"connection failed: {error}")
         case OSError():
-            where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+            subject = f"{os.fsdecode(error.filename)}: " if error.filename else ""
             path = os.fsdecode(error.filename) if error.filename else None
-            return MediumError(f"{where}{error.strerror or error}", path=path, os_error=error)
+            return MediumError(f"{subject}{error.strerror or error}", path=path, os_error=error)
         case MemoryError():
             return BundlerError("out of memory", hint="use fewer --jobs")
         case _:
             return BundlerError(
                 f"internal error: {type(error).__name__}: {error}",
-                hint="run it again with --debug, and report what that prints",
+                hint="run the command again with --debug, and report the traceback",
             )
 
 
 def _prepare_streams() -> None:
-    """Escape unencodable characters on output; treat a closed stdout as /dev/null."""
+    """Escape characters that an output cannot encode; replace a closed stdout by /dev/null."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - to the end
     for stream in (sys.stdout, sys.stderr):

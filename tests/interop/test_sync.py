@@ -141,8 +141,8 @@ def test_repeated_sync_copies_nothing(airbundle, source, target):
     )  # fmt: skip
     assert airbundle.ok(*arguments).count("copied") == len(TAGS)
     again = airbundle.ok(*arguments)
-    assert again.count("already there") == len(TAGS)
-    assert "moved: 0 B" in again
+    assert again.count("already present") == len(TAGS)
+    assert "transferred: 0 B" in again
 
 
 def test_killed_sync_resumes(airbundle, skopeo, source, tmp_path):
@@ -157,7 +157,7 @@ def test_killed_sync_resumes(airbundle, skopeo, source, tmp_path):
         process.kill()
         process.wait()
     airbundle.ok(*arguments, ours)
-    assert "moved: 0 B" in airbundle.ok(*arguments, ours)
+    assert "transferred: 0 B" in airbundle.ok(*arguments, ours)
     skopeo.ok(*arguments, tmp_path / "theirs")
     assert read_files(ours) == read_files(tmp_path / "theirs")
 
@@ -193,7 +193,7 @@ def test_sync_writes_and_reads_containers_storage(airbundle, skopeo, source, tmp
     assert names == {f"app:{tag}" for tag in TAGS}
     assert airbundle.ok(
         *sync, "-s", "docker", f"{source.host}/team/app", f"{storage}localhost/mirror"
-    ).count("already there\n") == len(TAGS)
+    ).count("already present\n") == len(TAGS)
 
 
 def test_output_under_name_skopeo_is_that_of_skopeo(airbundle, skopeo, source, target, tmp_path):

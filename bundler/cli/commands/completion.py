@@ -1,4 +1,4 @@
-"""``airbundle completion``: the script by which a shell completes commands and options."""
+"""``airbundle completion``: print the completion script of a shell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bundler.cli.options.command import command
 @command("completion", hidden=True)
 @click.argument("shell")
 def completion(shell: str) -> None:
-    """Print a script with which SHELL (bash, zsh or fish) completes commands and options.
+    """Print the completion script for SHELL: bash, zsh or fish.
 
     To try it in bash: source <(airbundle completion bash)
     """

@@ -1,6 +1,6 @@
 """The command line that a user sees: airbundle's own, or that of a program that it replaces.
 
-A front end reads the arguments, calls functions of ``bundler.images`` and ``bundler.bundle``, and
+A front end parses the arguments, calls functions of ``bundler.images`` and ``bundler.bundle``, and
 prints their results. Its modules are imported only when it is selected.
 """
 

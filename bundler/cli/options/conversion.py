@@ -51,10 +51,10 @@ class ConversionFlags:
         return "images" if self.remove_list_signatures else "all"
 
     def create_options(self, environment: Environment) -> ConversionOptions:
-        """Return the same as a value for the engine.
+        """Return the options for the engine.
 
         Args:
-            environment: locates the configuration of the programs that wrap keys.
+            environment: locates the configuration of key providers.
 
         Raises:
             UsageError: if options exclude one another.
@@ -153,7 +153,7 @@ _LAYERS = {
     "force_compress_format": spec(
         "--dest-force-compress-format",
         is_flag=True,
-        help="Recompress even if the destination has the layer with another compression.",
+        help="Recompress even if the destination has the layer in another compression.",
     ),
     "oci_accept_uncompressed_layers": spec(
         "--dest-oci-accept-uncompressed-layers",

@@ -1,4 +1,4 @@
-"""Options of the whole program, accepted before and after the command.
+"""Global options, accepted before and after the command.
 
 The parsed values are kept in the metadata of the click context, and ``read`` returns them as one
 value. ``--help`` imports this module, so it imports neither pathlib nor dataclasses.
@@ -39,7 +39,7 @@ class ProgramOptions(NamedTuple):
     user_agent_prefix: str = ""
 
     def check(self) -> None:
-        """Return if the options are consistent.
+        """Check that the options are consistent.
 
         Raises:
             UsageError: if they are not.
@@ -48,7 +48,7 @@ class ProgramOptions(NamedTuple):
             raise UsageError("--insecure-policy and --require-signed exclude one another")
         prefix = self.user_agent_prefix
         if prefix and not (prefix.isascii() and prefix.isprintable()):
-            raise UsageError("--user-agent-prefix: not printable ASCII")
+            raise UsageError("--user-agent-prefix: invalid characters (expected printable ASCII)")
 
     def refuse_policy(self, command: str) -> None:
         """Refuse ``--policy`` and ``--require-signed`` for a command that does not evaluate them.
@@ -77,7 +77,7 @@ def read(context: click.Context) -> ProgramOptions:
 
 
 def create_parameters(*, hidden: bool) -> list[click.Parameter]:
-    """Return the options as click parameters; with ``hidden``, help lists only two of them."""
+    """Return the options as click parameters; ``hidden`` hides all but --quiet and --debug."""
     return [
         _option("-q", "--quiet", is_flag=True, help="Print only errors on stderr."),
         _option("--debug", is_flag=True, help="Print a traceback for errors."),
@@ -142,7 +142,7 @@ def _option(*spellings: str, **attributes: Any) -> click.Option:  # noqa: ANN401
 
 
 def _store_value(context: click.Context, param: click.Parameter, value: object) -> None:
-    """Store only values that were given: the default after a command must not override them."""
+    """Store a given value; a default after the command must not override it."""
     if value not in (None, False) and param.name:
         context.meta.setdefault(_KEY, {})[param.name] = value
 
@@ -150,4 +150,6 @@ def _store_value(context: click.Context, param: click.Parameter, value: object) 
 def _refuse_registries_d(context: click.Context, param: click.Parameter, value: object) -> None:  # noqa: ARG001 - click's signature
     """Refuse an option that would have no effect: lookaside signatures are not read."""
     if value is not None:
-        raise UnsupportedError("--registries.d: signatures stored outside a registry are not read")
+        raise UnsupportedError(
+            "--registries.d: unsupported, since simple signatures in a lookaside are not read"
+        )

@@ -26,13 +26,13 @@ class GoBoolOption(Option):
         super().__init__(*arguments, **{"callback": _read_value} | attributes)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Show the option as it is written: ``--name[=BOOL]``."""
+        """Return the help entry, with the spelling ``--name[=BOOL]``."""
         record = super().get_help_record(ctx)
         return record and (f"{', '.join(self.opts)}[=BOOL]", record[1])
 
 
 def add_values(arguments: Sequence[str], parameters: Sequence[click.Parameter]) -> list[str]:
-    """Write the value of each boolean option that stands alone, which click cannot parse."""
+    """Append ``=true`` to boolean options without a value, which click cannot parse."""
     spellings = {
         spelling
         for parameter in parameters
@@ -64,5 +64,7 @@ def _read_value(context: click.Context, param: click.Parameter, value: str | Non
     if value is None or value in _TRUE:
         return None if value is None else True
     if value not in _FALSE:
-        raise click.BadParameter(f"{value!r} is neither true nor false", context, param)
+        raise click.BadParameter(
+            f"{value!r} is not a boolean (expected true or false)", context, param
+        )
     return False

@@ -21,7 +21,7 @@ OWN_SECTION = "Options"
 
 
 class Option(click.Option):
-    """An option in a section of ``--help``; without one it is listed under "Options"."""
+    """An option that ``--help`` lists in a section."""
 
     def __init__(self, *arguments: Any, section: str = OWN_SECTION, **attributes: Any) -> None:  # noqa: ANN401 - click's
         super().__init__(*arguments, **attributes)
@@ -45,7 +45,7 @@ def option(
     section: str = OWN_SECTION,
     **attributes: Any,  # noqa: ANN401 - click's
 ) -> Callable[[Decorated], Decorated]:
-    """Add one option to a command, as ``click.option``, in a section of ``--help``."""
+    """Add one option to a command, like ``click.option``, in a section of ``--help``."""
     kind: type[Option] = attributes.pop("cls", Option)
     return click.option(*spellings, cls=kind, section=section, **attributes)
 

@@ -84,7 +84,7 @@ def read_password() -> str:
 
 
 def print_result(value: dict[str, str | None], text: str, *, as_json: bool) -> None:
-    """Print a result: ``text``, or ``value`` as JSON."""
+    """Print ``value`` as JSON if ``as_json``, else ``text``."""
     if as_json:
         print_json(value)
     else:

@@ -27,7 +27,7 @@ class PlatformOptions:
     strip_removed_platforms: bool = False
 
     def create_selection(self, system: Callable[[], Platform]) -> Selection:
-        """Return the same as a value for the engine.
+        """Return the selection for the engine.
 
         Args:
             system: returns the platform of this machine, which ``--multi-arch system`` selects.
@@ -68,8 +68,8 @@ class PlatformOptions:
                 return Selection(index_only=True)
             case other:
                 raise UsageError(
-                    f"--multi-arch: {other[:80]!r} is not a selection",
-                    hint="write system, all, index-only, or OS/ARCH,OS/ARCH",
+                    f"--multi-arch: unknown value {other[:80]!r}",
+                    hint="use system, all, index-only, or OS/ARCH,OS/ARCH",
                 )
 
 
@@ -84,7 +84,7 @@ _PLATFORMS = {
         "--platform",
         metavar="OS/ARCH[/VARIANT]",
         multiple=True,
-        help="Copy only this platform. Repeated: write an index of these, with a new digest.",
+        help="Copy only this platform. If repeated, write an index of these, with a new digest.",
     ),
     "multi_arch": spec(
         "--multi-arch",
@@ -95,6 +95,6 @@ _PLATFORMS = {
     "strip_removed_platforms": spec(
         "--strip-removed-platforms",
         is_flag=True,
-        help="Remove platforms that --multi-arch does not select from the index too.",
+        help="Also remove from the index the platforms that --multi-arch does not select.",
     ),
 }

@@ -46,7 +46,7 @@ class AccessOptions:
 
     @property
     def given(self) -> bool:
-        """Whether an option that needs a registry on this side was given.
+        """Whether an option was given that requires a registry on this side.
 
         Options for both sides do not count: the other side may be the registry.
         """
@@ -55,7 +55,7 @@ class AccessOptions:
         return replace(self, **local, **both) != AccessOptions()  # type: ignore[arg-type]
 
     def create_override(self) -> RegistryOverride | None:
-        """The settings for the registry client; None if no option concerns it.
+        """Return the settings for the registry client; None if no option affects it.
 
         Raises:
             UsageError: if options exclude one another.
@@ -86,20 +86,18 @@ class AccessOptions:
         """Return the settings for opening the reference ``text``.
 
         Raises:
-            UsageError: if options exclude one another, or cannot concern such a reference.
+            UsageError: if options exclude one another, or do not apply to its transport.
         """
         transport = text.partition(":")[0]
         if self.shared_blob_dir is not None and transport != "oci":
-            raise UsageError(
-                f"{text[:200]!r} names no image layout that --shared-blob-dir could be for"
-            )
+            raise UsageError(f"{text[:200]!r}: --shared-blob-dir does not apply (expected oci:)")
         if self.daemon_host is not None and transport != "docker-daemon":
             raise UsageError(
-                f"{text[:200]!r} names no container engine that --daemon-host could be for"
+                f"{text[:200]!r}: --daemon-host does not apply (expected docker-daemon:)"
             )
         settings = self.create_settings()
         if self.given and transport != "docker" and self.daemon_host is None:
-            raise UsageError(f"{text[:200]!r} names no registry that these options could be for")
+            raise UsageError(f"{text[:200]!r}: registry options do not apply (expected docker://)")
         return settings
 
     @classmethod
@@ -137,13 +135,15 @@ class AccessOptions:
             "--registry-token": self.registry_token is not None,
             "--no-creds": self.no_creds,
         }
-        given = [name for name, there in present.items() if there]
+        given = [name for name, is_given in present.items() if is_given]
         if len(given) > 1:
             raise UsageError(f"{given[0]} and {given[1]} exclude one another")
         if self.creds is not None and self.creds.partition(":")[0] == "":
             raise UsageError("--creds: user name missing", hint="use --creds USER[:PASSWORD]")
         if self.username is not None and self.password is None:
-            raise UsageError("--username needs --password", hint="--creds USER prompts for it")
+            raise UsageError(
+                "--username needs --password", hint="use --creds USER to be prompted for it"
+            )
         if self.password is not None and self.username is None:
             raise UsageError("--password needs --username")
 
@@ -167,8 +167,8 @@ def access(subject: str) -> Callable[[Decorated], Decorated]:
 def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
     """Add the access options of both sides, in ``src_access`` and ``dest_access``.
 
-    Options without a prefix apply to each side that does not override them. Without ``local``
-    there are no options for container engines and layouts.
+    Options without a prefix apply to both sides, unless a side overrides them. With ``local``
+    false, the options for container engines and layouts are omitted.
     """
     options = _REGISTRY | _LOCAL if local else _REGISTRY
 
@@ -208,7 +208,7 @@ _REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "username": ("User name for {}; requires a password option.", {"metavar": "USER"}),
     "password": (
-        "Password for {}; visible in the list of processes.",
+        "Password for {}; visible to other users in the process list.",
         {"metavar": "PASSWORD"},
     ),
     "registry-token": ("Bearer token to send to {} unchanged.", {"metavar": "TOKEN"}),
@@ -225,7 +225,7 @@ _REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
 }
 _LOCAL: dict[str, tuple[str, dict[str, Any]]] = {
     "daemon-host": (
-        "Address of the engine of docker-daemon: unix:///path/of/its/socket or http://host:port.",
+        "Address of the container engine for docker-daemon: unix:///path/to/socket or http://HOST:PORT.",
         {"metavar": "HOST"},
     ),
     "shared-blob-dir": (

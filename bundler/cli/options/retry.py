@@ -28,11 +28,11 @@ class Retry:
 
     times: int = 0
     delay: float = 0.0
-    """In seconds; 0: 1, 2, 4 and so on, plus up to a tenth."""
+    """In seconds. 0: 1, 2, 4 and so on, each plus up to 10 %."""
 
     @property
     def policy(self) -> RetryPolicy:
-        """As a policy. Each request respects ``Retry-After`` itself; the whole command does not."""
+        """The same as a policy. ``Retry-After`` is obeyed by each request, not by the command."""
         backoff = (
             Backoff(self.delay, self.delay, jitter=(1.0, 1.0), longest_retry_after=0)
             if self.delay
@@ -67,7 +67,7 @@ _OPTIONS = {
 def run_with_retries(
     retry: Retry, cancellation: Cancellation, emit: Emit, body: Callable[[], Result]
 ) -> Result:
-    """Return the result of ``body``, which is called again after a temporary failure.
+    """Call ``body``, again after each temporary failure, and return its result.
 
     A ``Retrying`` event announces each wait.
 

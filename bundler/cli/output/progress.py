@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from bundler.events import Event
 
 _FRAME_INTERVAL = 0.1  # seconds between two frames
-_LINE_INTERVAL = 5.0  # seconds between two lines where there is no terminal
+_LINE_INTERVAL = 5.0  # seconds between two lines without a terminal
 _MAX_BARS = 12
-_SHORT_DIGEST = 19  # "sha256:" and twelve digits, as other tools show a blob
+_SHORT_DIGEST = 19  # "sha256:" and twelve digits, the usual short form of a digest
 _BAR_WIDTH = 24
 
 
@@ -60,9 +60,9 @@ class Progress:
 
     @classmethod
     def on_stderr(cls, variables: Mapping[str, str], *, quiet: bool) -> Progress:
-        """Return a progress display on stderr; with ``quiet`` it shows nothing.
+        """Return a progress display on stderr; with ``quiet``, it displays nothing.
 
-        TERM and CI among the environment's ``variables`` select lines in place of bars.
+        TERM and CI in the environment ``variables`` can select lines instead of bars.
         """
         return cls(sys.stderr, None if quiet else _choose_display(sys.stderr, variables))
 

@@ -27,7 +27,7 @@ class ActiveBlob:
 
 
 class ProgressState:
-    """Sums of events; not thread-safe. Times are seconds of one monotonic clock."""
+    """Totals of events; not thread-safe. Times are seconds of one monotonic clock."""
 
     def __init__(self, now: float) -> None:
         self.planned = False
@@ -109,7 +109,7 @@ class ProgressState:
 
     @property
     def percent(self) -> int:
-        """Percentage that is done, rounded down: 100 means everything."""
+        """Percentage that is done, rounded down, so that 100 means complete."""
         return 100 * self.moved // self.total if self.total else 100
 
     def describe_plan(self) -> str:
@@ -118,7 +118,7 @@ class ProgressState:
         text = f"{count(self.blobs, self._noun)} to {verb}, {format_size(self._size)}"
         if self._present_blobs:
             size = format_size(self._present_size)
-            text += f"; {count(self._present_blobs, 'blob')}, {size}, there already"
+            text += f"; {count(self._present_blobs, 'blob')}, {size}, already present"
         return text
 
     def describe_result(self, now: float) -> str:
@@ -145,7 +145,7 @@ class ProgressState:
 
     @property
     def _noun(self) -> str:
-        """A verification reads files: blobs and the files beside them."""
+        """The noun for counts; a verification also reads files that are not blobs."""
         return "file" if self._only_checks else "blob"
 
     def _start(self, digest: str, size: int, activity: Activity) -> None:

@@ -1,4 +1,4 @@
-"""Files for the receipts of imports."""
+"""Receipts of imports, as files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def choose_path(path: Path | None, environment: Environment) -> Path:
-    """Return the file ``path``, or the directory of receipts if it is None.
+    """Return ``path``, or the directory of receipts if it is None.
 
-    Called before the first push: an import whose receipt cannot be written does not begin.
+    Call it before the first push: an import whose receipt cannot be written must not begin.
 
     Raises:
         MediumError: if the receipt cannot be written there.
@@ -53,7 +53,7 @@ def write_receipt(receipt: dict[str, object], path: Path, *, quiet: bool) -> Non
 
 
 def _find_unused_name(path: Path) -> Path:
-    """Return ``path``, with a number if it exists: two imports may end in the same second."""
+    """Return ``path``, with a number if it exists, since two imports may end in one second."""
     numbers = itertools.count(2)
     found = path
     while found.exists():

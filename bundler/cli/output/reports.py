@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _WORDS = {
     "new": "new",
-    "same": "already there",
-    "replaced": "replaces another",
-    "skipped": "left as it was",
+    "same": "already present",
+    "replaced": "replaced",
+    "skipped": "skipped",
     "conflict": "conflict",
     "failed": "failed",
 }
 
-_STATES = {"new": "to copy", "present": "already there", "copied": "copied", "failed": "failed"}
+_STATES = {"new": "to copy", "present": "already present", "copied": "copied", "failed": "failed"}
 
 
 def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
@@ -60,13 +60,13 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
         f" {text.format_size(numbers.total.size)}; sharing saves {text.format_size(numbers.saved)}"
     )
     text.print_line(
-        f"to move: {text.format_size(plan.size('push'))} in"
+        f"to transfer: {text.format_size(plan.size('push'))} in"
         f" {text.count(plan.count('push'), 'request')};"
-        f" there already: {text.format_size(plan.size('present'))}"
+        f" already present: {text.format_size(plan.size('present'))}"
     )
     if plan.foreign:
         text.print_line(
-            f"left where their URLs say: {text.count(len(plan.foreign), 'foreign layer')}"
+            f"not fetched, since they are foreign: {text.count(len(plan.foreign), 'layer')}"
         )
     medium = numbers.medium
     if medium is not None:
@@ -76,11 +76,11 @@ def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
             f" at {medium.mount_point}), {verdict}"
         )
         if numbers.blob_too_large:
-            text.print_line(f"a blob is larger than {medium.file_system} can hold in one file")
+            text.print_line(f"a blob is larger than the largest file on {medium.file_system}")
 
 
 def print_export_report(report: ExportReport, *, as_json: bool, quiet: bool) -> None:
-    """Print the report of an export; with ``quiet`` nothing on stderr."""
+    """Print the report of an export; with ``quiet``, nothing on stderr."""
     contents, plan, written = report.inventory, report.plan, report.medium
     if as_json:
         text.print_json(report.to_json())
@@ -91,17 +91,19 @@ def print_export_report(report: ExportReport, *, as_json: bool, quiet: bool) -> 
             f"{report.bundle}: {state}: {contents.stream} {contents.serial},"
             f" {text.count(len(contents.images), 'image')}{until}"
         )
-        text.print_line(f"moved: {_format_transfer(plan)}")
+        text.print_line(f"transferred: {_format_transfer(plan)}")
         text.print_line(f"signed: {' '.join(report.signatures) or 'no'}")
-        text.print_line(f"referrers that travel: {report.referrers}")
+        text.print_line(f"referrers: {report.referrers}")
         for reference, referrer in report.left_behind:
-            text.print_line(f"left behind: {referrer}, which is about all platforms of {reference}")
+            text.print_line(
+                f"not exported: {referrer}, which refers to all platforms of {reference}"
+            )
         for image in contents.images:
             if image.source:
                 text.print_line(f"pulled from a mirror: {image.reference}: {image.source}")
             if image.replaces:
                 text.print_line(
-                    f"new digest, since platforms were left out: {image.reference}: {image.digest}"
+                    f"new digest, since platforms were removed: {image.reference}: {image.digest}"
                 )
         text.print_line(
             f"medium: {written.device or 'device unknown'} ({written.file_system or 'disk'})"
@@ -126,12 +128,12 @@ def print_import_report(report: ImportReport, *, as_json: bool, dry_run: bool) -
         (str(line.image.reference), line.name, _WORDS[line.action], line.former or "")
         for line in report.images
     ]
-    text.print_table(("OLD NAME", "NEW NAME", "OUTCOME", "HELD BEFORE"), rows)
+    text.print_table(("OLD NAME", "NEW NAME", "OUTCOME", "FORMER DIGEST"), rows)
     text.print_line(f"{'to push' if dry_run else 'pushed'}: {_format_transfer(report.plan)}")
 
 
 def print_copy_report(report: CopyReport, *, as_json: bool, dry_run: bool) -> None:
-    """Print the report of a copy; nothing if the image itself was written to stdout."""
+    """Print the report of a copy; nothing if the image was written to stdout."""
     if not dry_run and report.destination.partition(":")[2].partition(":")[0] == "/dev/stdout":
         return
     if as_json:
@@ -140,8 +142,8 @@ def print_copy_report(report: CopyReport, *, as_json: bool, dry_run: bool) -> No
     text.print_line(f"{report.destination} {report.root.digest}")
     if dry_run:
         moves, stays = _format_blobs(report.plan, "push"), _format_blobs(report.plan, "present")
-        text.print_line(f"{moves}, to move")
-        text.print_line(f"{stays}, there already")
+        text.print_line(f"to transfer: {moves}")
+        text.print_line(f"already present: {stays}")
 
 
 def print_sync_report(report: SyncReport, *, as_json: bool, dry_run: bool) -> None:
@@ -156,15 +158,15 @@ def print_sync_report(report: SyncReport, *, as_json: bool, dry_run: bool) -> No
             text.format_size(report.size("push")),
             text.format_size(report.size("present")),
         )
-        text.print_line(f"moved: {moved}; there already: {present}")
+        text.print_line(f"transferred: {moved}; already present: {present}")
 
 
 def _format_transfer(plan: Plan[Holdings]) -> str:
     """Format the bytes transferred, those already present, and those mounted in the registry."""
     moves = f"{text.format_size(plan.size('push'))} in {text.count(plan.count('push'), 'blob')}"
     mounted = plan.size("mount")
-    within = f"; shared inside the registry: {text.format_size(mounted)}" if mounted else ""
-    return f"{moves}; there already: {text.format_size(plan.size('present'))}{within}"
+    within = f"; mounted in the registry: {text.format_size(mounted)}" if mounted else ""
+    return f"{moves}; already present: {text.format_size(plan.size('present'))}{within}"
 
 
 def _format_blobs(plan: Plan[Holdings], action: Action) -> str:

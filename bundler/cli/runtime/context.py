@@ -1,7 +1,7 @@
-"""The context of a command: environment, global options, settings; and the command at work.
+"""The context of a command, and its run.
 
-``CommandContext`` is what the front end gives every command. ``CommandContext.run`` starts the
-work: signals cancel it, progress is shown, threads are at hand.
+The front end passes a ``CommandContext`` to every command: environment, global options, settings.
+``CommandContext.run`` starts the work, with cancellation by signals, progress and threads.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 DEFAULT_JOBS = 6
-"""The number of blobs that move at once; other tools have the same default."""
+"""The number of blobs that are transferred at once; other tools have the same default."""
 
 
 @dataclass(frozen=True)
 class CommandContext:
-    """What a command gets from the process that runs it."""
+    """Environment, front end, global options and settings of one command."""
 
     environment: Environment
     frontend: Frontend
     options: ProgramOptions
     user_agent: str | None = None
-    """The name of this program in requests; None: its own."""
+    """The ``User-Agent`` of requests; None: airbundle's own."""
     policy_required: bool = False
-    """Whether a missing policy.json is an error; else every image is accepted then."""
+    """Whether a missing policy.json is an error; if not, every image is then accepted."""
 
     @property
     def quiet(self) -> bool:
@@ -88,7 +88,7 @@ class CommandContext:
     def platform(self) -> Platform:
         """Return the platform of this machine, or the one of ``--override-*``.
 
-        An overridden architecture comes without this machine's variant.
+        An overridden architecture has no variant unless that is overridden too.
         """
         from bundler.cli.runtime import host_platform  # noqa: PLC0415 - loads the data model
 
@@ -107,7 +107,7 @@ class CommandContext:
         Raises:
             PolicyFileError: policy.json is invalid, or is required and missing.
         """
-        from bundler.cli.runtime import policy  # noqa: PLC0415 - only who copies images asks
+        from bundler.cli.runtime import policy  # noqa: PLC0415 - only commands that copy images need it
 
         return policy.create_policy_check(
             self.settings, self.options, required=self.policy_required
@@ -120,12 +120,12 @@ class CommandContext:
 
     @contextmanager
     def run(self, jobs: int | None = None) -> Iterator[CommandRun]:
-        """Cancel the block on signals and show its progress; ``jobs`` threads do the work.
+        """Run the block with cancellation by signals, a progress display and ``jobs`` threads.
 
-        Ask the user everything before: a question would disturb the progress display.
+        Prompt the user before: a prompt would disturb the progress display.
 
         Raises:
-            TimeLimitError: it took longer than ``--command-timeout``.
+            TimeLimitError: if the block takes longer than ``--command-timeout``.
         """
         progress = self.frontend.show_progress(quiet=self.quiet)
         with handle_signals(progress.show_interruption, self.frontend.report_error) as cancellation:
@@ -146,7 +146,7 @@ def pass_context(
 ) -> Callable[Parameters, Result]:
     """Decorate a click command: pass its ``CommandContext`` as the first argument.
 
-    The object of its click context is the front end.
+    The ``obj`` of the click context has to be the front end.
     """
 
     @functools.wraps(function)
@@ -161,7 +161,7 @@ def pass_context(
 
 @dataclass(frozen=True, slots=True)
 class CommandRun:
-    """A command at work."""
+    """The run of a command: its cancellation, events and threads."""
 
     context: CommandContext
     cancellation: Cancellation
@@ -199,7 +199,7 @@ class CommandRun:
             shared_blob_dir: the blob directory that layouts of ``oci:`` share.
             duplicate_blobs: store a shared blob several times where hard links are not possible.
         """
-        from bundler.ports import OpenOptions  # noqa: PLC0415 - after the arguments are known to be good
+        from bundler.ports import OpenOptions  # noqa: PLC0415 - not before the arguments are checked
 
         return OpenOptions(
             self.context.settings,
@@ -215,7 +215,7 @@ class CommandRun:
     def open_options_for(self, text: str, access: AccessSettings) -> OpenOptions:
         """Return the options for opening the reference ``text``.
 
-        Settings in ``access`` that do not concern its transport have no effect.
+        Settings in ``access`` for other transports have no effect.
         """
         transport = text.partition(":")[0]
         return self.open_options(
@@ -225,7 +225,7 @@ class CommandRun:
         )
 
     def retry(self, retry: Retry, body: Callable[[], Result]) -> Result:
-        """Call ``body`` again after temporary failures, as ``retry`` says; return its result."""
+        """Call ``body``, with the retries that ``retry`` specifies; return its result."""
         return run_with_retries(retry, self.cancellation, self.emit, body)
 
 
@@ -266,11 +266,11 @@ def _time_limit(seconds: float | None, cancellation: Cancellation) -> Iterator[N
 
     expired = threading.Event()
 
-    def stop() -> None:
+    def expire() -> None:
         expired.set()
         cancellation.request()
 
-    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), stop)
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), expire)
     timer.daemon = True
     timer.start()
     try:
@@ -280,7 +280,7 @@ def _time_limit(seconds: float | None, cancellation: Cancellation) -> Iterator[N
             raise
         raise TimeLimitError(
             seconds,
-            hint="allow more with --command-timeout; what is in place stays, and a re-run resumes",
+            hint="raise --command-timeout; a new run resumes with the content that is present",
         ) from error
     finally:
         timer.cancel()

@@ -29,7 +29,7 @@ class Environment(NamedTuple):
         """The user's home directory.
 
         Raises:
-            ConfigError: it is unknown.
+            ConfigError: if it is unknown.
         """
         from pathlib import Path  # noqa: PLC0415 - not for --help
 
@@ -50,7 +50,7 @@ class Environment(NamedTuple):
         """The directory for state that outlives a run.
 
         Raises:
-            ConfigError: neither XDG_STATE_HOME is set nor the home directory known.
+            ConfigError: if XDG_STATE_HOME is unset and the home directory is unknown.
         """
         return self.path("XDG_STATE_HOME") or self.home / ".local/state"
 

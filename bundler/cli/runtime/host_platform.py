@@ -1,4 +1,4 @@
-"""The platform of this machine, in the words of image configs."""
+"""The platform of this machine, with the names that image configs use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ARCHITECTURES = {
     "i686": ("386", None),
     "loongarch64": ("loong64", None),
 }
-"""Architecture and variant by the machine name of the kernel, where they differ."""
+"""Architecture and variant by the kernel's machine name; others are used unchanged."""
 
 
 def detect_platform() -> Platform:

@@ -1,4 +1,4 @@
-"""What ``plan``, ``lock`` and ``export`` have in common: the images that a file asks for."""
+"""The input of ``plan``, ``lock`` and ``export``: a bundle manifest and its lock file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ManifestInput:
-    """A bundle manifest, and the lock that it is held to, if it is."""
+    """A bundle manifest, and its lock file; None to resolve the references anew."""
 
     manifest: BundleManifest
     lock: LockFile | None
@@ -43,7 +43,7 @@ class ManifestInput:
         parents: bool = False,
         on_system_disk: bool = False,
     ) -> ExportRequest:
-        """Create the request for an export; None as ``bundle``: for an estimate only."""
+        """Create the request for an export; without ``bundle``, only for an estimate."""
         return ExportRequest(
             images=self.create_image_requests(options, emit),
             options=options,
@@ -64,12 +64,12 @@ class ManifestInput:
 
 
 def load(path: Path, environment: Environment, *, locked: bool = False) -> ManifestInput:
-    """Read the bundle manifest at ``path``, and with ``locked`` the lock beside it.
+    """Read the bundle manifest at ``path`` and, with ``locked``, the lock file beside it.
 
     Raises:
-        InvalidBundleManifestError: with every mistake in it.
-        NotFoundError: one of the files is not there.
-        ConflictError: the manifest is not the one that was locked.
+        InvalidBundleManifestError: if it is invalid; lists every mistake.
+        NotFoundError: if one of the files does not exist.
+        ConflictError: if the bundle manifest has changed since it was locked.
     """
     manifest = manifests.load(path, environment=environment.variables)
     if not locked:
@@ -78,7 +78,7 @@ def load(path: Path, environment: Environment, *, locked: bool = False) -> Manif
     changed = lock.find_changed_files(manifest)
     if changed:
         raise ConflictError(
-            f"{path}: not as it was locked: {', '.join(changed)} changed since then",
+            f"{path}: changed since it was locked: {', '.join(changed)}",
             hint=f"airbundle lock {path}",
         )
     return ManifestInput(manifest, lock)

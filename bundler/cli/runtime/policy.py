@@ -1,4 +1,4 @@
-"""The check of images against policy.json, and the global options that override it."""
+"""Check of images against policy.json, subject to the global options that override it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def create_policy_check(
         required: whether a missing policy.json is an error.
 
     Raises:
-        PolicyFileError: policy.json is invalid, or is required and missing.
+        PolicyFileError: if policy.json is invalid, or is required and missing.
     """
     if options.insecure_policy:
         return None
@@ -35,14 +35,14 @@ def create_policy_check(
         if required or options.require_signed:
             paths = ", ".join(map(str, settings.paths.policy_json))
             raise PolicyFileError(
-                f"no policy.json says which images to trust; there could be one at {paths}",
-                hint="write one of them, name one with --policy, or trust every image with "
+                f"policy.json: no such file (expected one of {paths})",
+                hint="create one, name one with --policy, or accept every image with "
                 "--insecure-policy",
             )
         return None
     accepted: set[str] = set()
 
-    def check(source: Source, reference: str, descriptor: Descriptor, raw: bytes) -> None:  # noqa: ARG001 - signatures will need them
+    def check(source: Source, reference: str, descriptor: Descriptor, raw: bytes) -> None:  # noqa: ARG001 - for the verification of signatures
         if reference not in accepted:
             policies.check(
                 policy,

@@ -34,14 +34,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def handle_signals(
     show_interruption: Callable[[], None], report_error: Callable[[BundlerError], object]
 ) -> Iterator[Cancellation]:
-    """Provide a cancellation that the signals request; only for the main thread.
+    """Provide a cancellation that is requested by a signal; only for the main thread.
 
-    A signal that was ignored before, as under nohup, stays ignored.
+    A signal that is already ignored, as under nohup, stays ignored.
 
     Args:
-        show_interruption: called if the process has to end without the main thread, to report what
-            was done; must not raise.
-        report_error: called after it with the error to report.
+        show_interruption: called if the process has to end without the main thread, to report the
+            progress; must not raise.
+        report_error: called afterwards with the error to report.
     """
     cancellation = Cancellation()
     reader, writer = os.pipe()

@@ -1,4 +1,4 @@
-"""Read signing keys, and ask for their passphrases before the command starts."""
+"""Signing keys from files, and prompts for their passphrases before the run starts."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def read_private_keys(
     """Read private keys; prompt for each passphrase that no file provides.
 
     Raises:
-        UsageError: a passphrase is wrong, or is needed without a terminal.
-        NotFoundError, ConfigError, UnsupportedError: a file contains no private key.
+        UsageError: if a passphrase is wrong, or is needed without a terminal.
+        NotFoundError, ConfigError, UnsupportedError: if a file contains no private key.
     """
     file_passphrase = None if passphrase_file is None else read_passphrase(passphrase_file)
     if not paths:
@@ -44,7 +44,7 @@ def read_public_keys(paths: Sequence[Path]) -> tuple[PublicKey, ...]:
     """Read public keys.
 
     Raises:
-        NotFoundError, ConfigError, UnsupportedError: a file contains no public key.
+        NotFoundError, ConfigError, UnsupportedError: if a file contains no public key.
     """
     if not paths:
         return ()
@@ -57,7 +57,7 @@ def read_passphrase(path: Path) -> bytes:
     """Read a passphrase from the first line of a file, without the line end.
 
     Raises:
-        ConfigError: the file cannot be read, or its first line is empty.
+        ConfigError: if the file cannot be read, or its first line is empty.
     """
     try:
         with path.open("rb") as file:
@@ -65,19 +65,17 @@ def read_passphrase(path: Path) -> bytes:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     if not line:
-        raise ConfigError(f"{path}: its first line, which should be the passphrase, is empty")
+        raise ConfigError(f"{path}: first line is empty (expected the passphrase)")
     return line
 
 
 def ask_for_passphrase(prompt: str, *, twice: bool = False) -> bytes:
-    """Prompt on the terminal, without echo; ``twice`` requires the same answer again.
+    """Prompt on the terminal, without echo; with ``twice``, require the answer to be repeated.
 
     Raises:
-        UsageError: standard input is not a terminal.
+        UsageError: if standard input is not a terminal.
     """
     if not sys.stdin.isatty():
-        raise UsageError(
-            f"{prompt}: there is no terminal to ask on", hint="give --passphrase-file FILE"
-        )
+        raise UsageError(f"{prompt}: no terminal to prompt on", hint="use --passphrase-file FILE")
     answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
     return answer.encode()

@@ -73,7 +73,7 @@ def test_boolean_option_accepts_false_values_of_go(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "no", "tRUE", "2"])
 def test_boolean_option_rejects_other_values(text: str) -> None:
-    with pytest.raises(UsageError, match="neither true nor false"):
+    with pytest.raises(UsageError, match="not a boolean"):
         parse([f"--dest-tls-verify={text}"])
 
 
@@ -108,8 +108,8 @@ def test_credentials_that_contradict_one_another_are_refused(
 
 def test_user_with_password_and_token_become_credentials() -> None:
     given = parse(["--src-username", "u", "--src-password", "p", "--dest-registry-token", "t"])
-    assert given["src_access"].override().credentials == Credentials("u", "p")
-    assert given["dest_access"].override().credentials == Credentials(registry_token="t")
+    assert given["src_access"].create_override().credentials == Credentials("u", "p")
+    assert given["dest_access"].create_override().credentials == Credentials(registry_token="t")
 
 
 def test_option_of_one_side_overrides_option_of_both_sides() -> None:
@@ -121,7 +121,7 @@ def test_option_of_one_side_overrides_option_of_both_sides() -> None:
     given: dict[str, Any] = {}
     arguments = ["--authfile", "a", "--dest-authfile", "b", "--tls-verify=false", "--src-no-creds"]
     assert CliRunner().invoke(copy, arguments, obj=given, catch_exceptions=False).exit_code == 0
-    source, target = given["src_access"].override(), given["dest_access"].override()
+    source, target = given["src_access"].create_override(), given["dest_access"].override()
     assert (source.authfile, source.tls_verify) == (Path("a"), False)
     assert (target.authfile, target.tls_verify) == (Path("b"), False)
     assert given["dest_access"].given

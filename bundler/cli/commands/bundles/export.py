@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 @click.argument("destination", type=common.PATH)
 @option(
     "--format",
-    "kind",
+    "bundle_format",
     type=click.Choice(["oci", "dir"]),
     default="oci",
     show_default=True,
-    help="Write an OCI image layout, or a tree of dir: images.",
+    help="Write an OCI image layout or a tree of dir: images.",
 )
 @option(
     "--sign-key",
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @option(
     "--on-system-disk",
     is_flag=True,
-    help="Write to an empty mount point although no medium is mounted there.",
+    help="Write to an empty mount point even if no medium is mounted there.",
 )
 @option(
     "--keep-going", is_flag=True, help="Skip images that fail, and mark the bundle as incomplete."
@@ -62,7 +62,7 @@ def export(
     manifest: Path,
     destination: Path,
     *,
-    kind: str,
+    bundle_format: str,
     sign_keys: tuple[Path, ...],
     passphrase_file: Path | None,
     unsigned: bool,
@@ -83,7 +83,7 @@ def export(
     context.options.refuse_policy("export")
     if bool(sign_keys) == unsigned and not dry_run:
         raise UsageError(
-            "--sign-key and --unsigned exclude one another" if unsigned else "no key to sign with",
+            "--sign-key and --unsigned exclude one another" if unsigned else "no signing key given",
             hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
         )
     signing = signing_keys.read_private_keys(sign_keys, passphrase_file)
@@ -96,7 +96,7 @@ def export(
             run.open_options(source.manifest.registries, duplicate_blobs=duplicate_blobs),
             run.emit,
             destination,
-            kind,
+            bundle_format,
             signing,
             parents=parents,
             on_system_disk=on_system_disk,

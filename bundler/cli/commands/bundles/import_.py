@@ -104,10 +104,10 @@ def import_(
     naming: NamingOptions,
     access: AccessOptions,
 ) -> None:
-    """Push the images of BUNDLE to TARGET, if it is whole and signed by a --key.
+    """Push the images of BUNDLE to TARGET if the bundle is whole and signed by a given key.
 
     TARGET is docker://HOST[:PORT][/PREFIX], oci:DIRECTORY, dir:DIRECTORY, or a YAML file with
-    these and further settings.
+    one of these and further settings.
     """
     context.options.refuse_policy("import")
     public = signing_keys.read_public_keys(trusted)
@@ -155,7 +155,7 @@ def _read_target(
 
     Raises:
         UsageError: if an option does not apply to the target.
-        InvalidBundleManifestError: with every mistake in the file.
+        InvalidBundleManifestError: if the file is invalid; lists every mistake.
     """
     from bundler.bundle.importing.target import RegistryTarget, parse_target  # noqa: PLC0415
     from bundler.copy.target_names import NameMapping, parse_rules  # noqa: PLC0415
@@ -177,7 +177,9 @@ def _read_target(
         location = parse_target(target)
     host = location.domain if isinstance(location, RegistryTarget) else None
     if host is None and access.given:
-        raise UsageError(f"{target[:200]!r}: not a registry, so registry options do not apply")
+        raise UsageError(
+            f"{target[:200]!r}: registry options do not apply (expected docker://HOST)"
+        )
     names = NameMapping(rules, "host-path" if keep_host else "path")
     overrides = {host: override} if host and override else {}
     return location, names, cast("Existing", existing or "error"), overrides
@@ -187,7 +189,7 @@ def _verify_before_push(bundle: Path, keys: tuple[PublicKey, ...], run: CommandR
     """Read the whole bundle before anything is pushed.
 
     Raises:
-        DamagedBundleError: if something in it is damaged.
+        DamagedBundleError: if a file of the bundle is damaged.
     """
     from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with --verify-first
 
@@ -195,4 +197,4 @@ def _verify_before_push(bundle: Path, keys: tuple[PublicKey, ...], run: CommandR
     try:
         verification.check()
     except TrustError:
-        return  # the import decides about trust: it may allow an unsigned or expired bundle
+        return  # trust is checked by the import, which may allow an unsigned or expired bundle

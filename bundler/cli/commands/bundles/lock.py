@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: bool) -> None:
     """Pin every image of MANIFEST to its digest, in a lock file beside it.
 
-    Prints which images moved, are new or are gone since the last lock file. ``airbundle export
-    --locked`` exports the same content again.
+    Prints the images that have moved, are new or are gone since the last lock file. ``airbundle
+    export --locked`` exports exactly the locked content.
     """
     context.options.refuse_policy("lock")
     from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - not for --help
@@ -53,5 +53,5 @@ def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: 
     for word, references in (("moved", moved), ("new", fresh), ("gone", gone)):
         for reference in references:
             text.print_line(f"{word}: {reference}")
-    state = "" if old is None or moved or fresh or gone else ", none of them changed"
+    state = "" if old is None or moved or fresh or gone else ", none changed"
     text.print_line(f"{path}: {text.count(len(new.images), 'image')}{state}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bundler.bundle.audit.list_contents import Listing
 
 
-_SHORT = 19  # "sha256:" and twelve digits, as other tools show a digest
+_SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
 
 
 @command("ls", "airbundle ls /media/stick/plant-7")
@@ -66,8 +66,6 @@ def _print_listing(listing: Listing, *, quiet: bool) -> None:
         quiet=quiet,
     )
     if not known.complete:
-        text.print_unless_quiet(
-            "not complete: its export left out what could not be had", quiet=quiet
-        )
+        text.print_unless_quiet("incomplete: the export skipped images that failed", quiet=quiet)
     if not listing.signatures:
         text.print_unless_quiet("not signed", quiet=quiet)

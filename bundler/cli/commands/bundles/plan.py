@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("destination", type=common.PATH, required=False)
 @option(
     "--format",
-    "kind",
+    "bundle_format",
     type=click.Choice(["oci", "dir"]),
     default="oci",
     help="Format of the bundle (default: oci).",
@@ -36,7 +36,7 @@ def plan(
     manifest: Path,
     destination: Path | None,
     *,
-    kind: str,
+    bundle_format: str,
     locked: bool,
     keep_going: bool,
     jobs: int | None,
@@ -44,8 +44,8 @@ def plan(
 ) -> None:
     """Show what an export of MANIFEST would transfer: images, platforms, bytes, requests, space.
 
-    With DESTINATION, content that it already has is not counted, and its free space is compared.
-    Nothing is written.
+    With DESTINATION, content that is already present there is not counted, and the free space is
+    checked. Nothing is written.
     """
     context.options.refuse_policy("plan")
     from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415 - not for --help
@@ -54,7 +54,7 @@ def plan(
     source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
         options = run.open_options(source.manifest.registries)
-        request = source.create_export_request(options, run.emit, destination, kind)
+        request = source.create_export_request(options, run.emit, destination, bundle_format)
         engine = run.engine_options(keep_going=keep_going)
         numbers = estimate(request, engine, check_medium=destination is not None)
     reports.print_estimate(numbers, as_json=as_json)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "key_files",
     multiple=True,
     type=common.PATH,
-    help="Trust the signatures of this public key. One of several is enough. May be repeated.",
+    help="Trust the signatures of this public key; one signature suffices. May be repeated.",
 )
 @common.jobs("Number of files read in parallel (default: one per core).")
 @common.as_json
@@ -41,8 +41,8 @@ def verify(
 ) -> None:
     """Read all of BUNDLE, and report damage and signers.
 
-    The exit status is 0 if it is whole and signed by a given key, 3 if it is damaged, and 4 if it
-    is whole but not signed by a given key, or expired.
+    The exit status is 0 if the bundle is whole and signed by a given key, 3 if it is damaged, and 4
+    if it is whole but expired or not signed by a given key.
     """
     trusted = signing_keys.read_public_keys(key_files)
     from bundler.bundle.verifying import verify as verifying  # noqa: PLC0415 - not for --help
@@ -66,7 +66,7 @@ def _print_report(verification: Verification) -> None:
             f"{known.stream} {known.serial}, created {known.created:%Y-%m-%d %H:%M}Z{until}"
         )
         if not known.complete:
-            text.print_line("not complete: its export left out what could not be had")
+            text.print_line("incomplete: the export skipped images that failed")
     found = text.count(len(verification.findings), "finding")
     state = "whole" if verification.whole else f"damaged ({found})"
     number, size = text.count(verification.files, "file"), text.format_size(verification.size)

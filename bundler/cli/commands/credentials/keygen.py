@@ -40,8 +40,8 @@ def keygen(
 ) -> None:
     """Create PREFIX.key for signing and PREFIX.pub for verification.
 
-    Keep the private key outside. Carry the public key inside separately from the bundles, and
-    compare the fingerprint there.
+    Keep the private key outside the air gap. Carry the public key across separately from the
+    bundles, and compare its fingerprint there.
     """
     passphrase = _choose_passphrase(passphrase_file, no_passphrase=no_passphrase)
     from bundler.trust import keys as trust  # noqa: PLC0415 - loads cryptography

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options import common
-from bundler.cli.options import login as accounts
+from bundler.cli.options import login as login_options
 from bundler.cli.options.command import command
 from bundler.cli.options.go_values import GoBoolOption
 from bundler.cli.options.group import option
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 @command("login", "airbundle login --username ward registry.plant:5000")
 @click.argument("registry")
 @option("-u", "--username", help="User name (default: prompt).")
-@option("-p", "--password", help="Password; visible in the list of processes.")
+@option("-p", "--password", help="Password; visible to other users in the process list.")
 @option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@option("--get-login", is_flag=True, help="Print the name of the user who is logged in.")
+@option("--get-login", is_flag=True, help="Print the user name of the stored credentials.")
 @option(
     "--cert-dir",
     type=common.PATH,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="Verify the TLS certificate of the registry (default: from registries.conf).",
 )
 @option("-v", "--verbose", is_flag=True, help="Print where the credentials are stored.")
-@accounts.credential_store
+@login_options.credential_store
 @common.as_json
 @pass_context
 def login(
@@ -57,8 +57,8 @@ def login(
 ) -> None:
     """Check credentials with REGISTRY and store them.
 
-    REGISTRY is HOST[:PORT], or HOST[:PORT]/NAMESPACE for a part of it. Without --username, stored
-    credentials are checked again; if there are none, name and password are prompted for.
+    REGISTRY is HOST[:PORT], or HOST[:PORT]/NAMESPACE for a part of it. Without --username, the
+    stored credentials are checked again; if none exist, user name and password are prompted for.
     """
     from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - not for --help
     from bundler.images import login as logins  # noqa: PLC0415 - as above
@@ -67,28 +67,30 @@ def login(
     settings = context.settings
     if get_login:
         user = logins.find_username(target, settings, store)
-        accounts.print_result({"registry": str(target), "username": user}, user, as_json=as_json)
+        login_options.print_result(
+            {"registry": str(target), "username": user}, user, as_json=as_json
+        )
         return
     override = RegistryOverride(tls_verify=tls_verify, cert_dir=cert_dir)
-    kept = logins.read_credentials(target, settings, store)
-    renew = username is None and password is None and not password_stdin and not kept.anonymous
+    stored = logins.read_credentials(target, settings, store)
+    renew = username is None and password is None and not password_stdin and not stored.anonymous
     credentials = (
-        kept
+        stored
         if renew
-        else accounts.complete_credentials(username, password, from_stdin=password_stdin)
+        else login_options.complete_credentials(username, password, from_stdin=password_stdin)
     )
     with context.run() as run:
         verify = functools.partial(logins.ping, cancellation=run.cancellation, emit=run.emit)
         if renew:
             logins.check_credentials(target, credentials, settings, verify, override=override)
-            where = None
+            location = None
             message = f"Existing credentials are valid. Already logged in to {target}"
         else:
-            where = logins.login(
+            location = logins.login(
                 target, credentials, settings, verify, override=override, store=store
             )
             message = "Login Succeeded!"
-    if verbose and where is not None and not as_json:
-        text.print_line(f"Used: {where}")
-    value = {"registry": str(target), "username": credentials.username, "stored": where}
-    accounts.print_result(value, message, as_json=as_json)
+    if verbose and location is not None and not as_json:
+        text.print_line(f"Used: {location}")
+    value = {"registry": str(target), "username": credentials.username, "stored": location}
+    login_options.print_result(value, message, as_json=as_json)

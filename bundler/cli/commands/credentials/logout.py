@@ -1,4 +1,4 @@
-"""``airbundle logout``: forget the credentials for a registry."""
+"""``airbundle logout``: remove the stored credentials for a registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 @command("logout", "airbundle logout registry.plant:5000")
 @click.argument("registry", required=False)
-@option("-a", "--all", "everything", is_flag=True, help="Forget all registries.")
+@option(
+    "-a", "--all", "everything", is_flag=True, help="Remove the credentials for all registries."
+)
 @login.credential_store
 @common.as_json
 @pass_context
@@ -30,11 +32,11 @@ def logout(
     store: CredentialStore,
     as_json: bool,
 ) -> None:
-    """Remove the stored credentials for REGISTRY, which is written as for login."""
+    """Remove the stored credentials for REGISTRY, which has the form that login accepts."""
     from bundler.images import login as logins  # noqa: PLC0415 - not for --help
 
     if everything == (registry is not None):
-        raise UsageError("give either a registry or --all")
+        raise UsageError("expected either REGISTRY or --all")
     if registry is None:
         logins.logout_all(context.settings, store)
         subject = "all registries"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @command("inspect", "airbundle inspect docker://quay.io/prometheus/prometheus:v2.53.1")
 @click.argument("image")
 @option("--raw", is_flag=True, help="Print the manifest unchanged.")
-@option("--config", is_flag=True, help="Print the config; with --raw unchanged.")
+@option("--config", is_flag=True, help="Print the config; with --raw, unchanged.")
 @option(
     "-f", "--format", "template", metavar="TEMPLATE", help="Print the result of this Go template."
 )
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     "--manifest-digest",
     "algorithm",
     type=click.Choice(["sha256", "sha512"]),
-    help="Print the digest with this algorithm.",
+    help="Compute the digest with this algorithm.",
 )
 @option(
     "--platform",
     metavar="OS/ARCH[/VARIANT]",
-    help="Select this image of an index (default: this machine's).",
+    help="Select the image for this platform from an index (default: this machine's).",
 )
 @access("the registry")
 @retry_options
@@ -56,13 +56,13 @@ def inspect(
 ) -> None:
     """Show digest, tags, labels, layers and more of IMAGE as a JSON document.
 
-    IMAGE is written as for copy. If IMAGE is an index, the digest is that of the index, and
+    IMAGE has the form that copy accepts. If IMAGE is an index, the digest is that of the index, and
     the rest describes one of its images. TEMPLATE is a Go template such as {{.Digest}}.
     """
     if raw and template is not None:
         raise UsageError("--raw and --format exclude one another")
     if algorithm is not None and (raw or config):
-        raise UsageError("--manifest-digest has no effect on --raw and --config")
+        raise UsageError("--manifest-digest and --raw or --config exclude one another")
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images.inspect import InspectRequest, inspect_image  # noqa: PLC0415 - as above
     from bundler.oci.platform import Platform  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""``airbundle layers``: layers of an image in a new directory; for old scripts."""
+"""``airbundle layers``: write layers of an image to a new directory; for old scripts."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def layers(
     access: AccessOptions,
     retry: Retry,
 ) -> None:
-    """Write the LAYERS of IMAGE, by their digests, to a new directory layers-…; all if none.
+    """Write layers of IMAGE to a new directory layers-…: those with the digests LAYERS, or all.
 
-    Deprecated: copy to dir:DIRECTORY writes all of an image.
+    Deprecated: use copy with a dir: destination, which writes the whole image.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
     from bundler.images.extract_layers import LayersRequest, extract_layers  # noqa: PLC0415

@@ -19,7 +19,7 @@ _STANDARD_INPUT = Path("-")
 @click.argument("file", type=common.PATH)
 @common.as_json
 def manifest_digest(file: Path, *, as_json: bool) -> None:
-    """Print the digest by which registries identify the manifest in FILE (- for stdin)."""
+    """Print the digest of the manifest in FILE (- for stdin), as a registry computes it."""
     from bundler.oci.manifest_digest import compute_manifest_digest  # noqa: PLC0415 - not for --help
 
     raw, subject = read_manifest(file)

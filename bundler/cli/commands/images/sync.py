@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _SOURCES = ("containers-storage", "dir", "docker", "docker-archive", "oci", "oci-archive", "yaml")
 _DESTINATIONS = ("containers-storage", "dir", "docker", "oci", "oci-archive")
 DEFAULT_JOBS = 8
-"""More than for one image: syncs of small images mostly wait for responses."""
+"""More than for one image: a sync of small images mostly waits for responses."""
 
 _REMOTE = ("docker", "yaml")
 
@@ -66,15 +66,19 @@ class SyncOptions:
         )
         return SyncDestination(self.destination_kind, text, names)
 
-    def source_options(self, run: CommandRun, text: str, access: AccessOptions) -> OpenOptions:
-        """Return the options for opening the sources; settings of registries are in the source."""
+    def create_source_options(
+        self, run: CommandRun, text: str, access: AccessOptions
+    ) -> OpenOptions:
+        """Return the options for opening sources; ``SyncSource`` has the registry settings."""
         if self.source_kind in _REMOTE:
             return run.open_options()
         text = f"{self.source_kind}:{text}"
         return run.open_options_for(text, access.create_settings_for(text))
 
-    def destination_options(self, run: CommandRun, text: str, access: AccessOptions) -> OpenOptions:
-        """Return the options for opening the destination; ``text`` is the prefix of references."""
+    def create_destination_options(
+        self, run: CommandRun, text: str, access: AccessOptions
+    ) -> OpenOptions:
+        """Return the options for opening the destination whose references begin with ``text``."""
         if self.destination_kind == "docker":
             text = f"//{text.rstrip('/')}/image"
         text = f"{self.destination_kind}:{text}"
@@ -141,12 +145,12 @@ def sync(
     jobs: int | None,
     as_json: bool,
 ) -> None:
-    """Copy images that are missing at DESTINATION. Can be run again after an interruption.
+    """Copy the images that DESTINATION does not have. Run it again after an interruption.
 
-    SOURCE is a repository, all its tags or one (docker), a directory with images below it (dir),
-    a layout, an archive or a storage (oci, oci-archive, docker-archive, containers-storage), or a
-    file that lists registries, repositories and tags (yaml). DESTINATION is HOST[:PORT][/PREFIX]
-    (docker), a directory, a layout, an archive, or the front of names in a storage.
+    SOURCE is a repository or one tag of it (docker), a directory that contains images (dir), a
+    layout, an archive or a store (oci, oci-archive, docker-archive, containers-storage), or a file
+    that lists registries, repositories and tags (yaml). DESTINATION is HOST[:PORT][/PREFIX]
+    (docker), a directory, a layout, an archive, or a prefix of names in containers-storage.
     """
     from bundler.images.sync.sync import SyncRequest, sync_images  # noqa: PLC0415 - not for --help
 
@@ -159,8 +163,8 @@ def sync(
         conversion.signatures,
     )
     with context.run(jobs or DEFAULT_JOBS) as run:
-        reading = endpoints.source_options(run, source, src_access)
-        writing = endpoints.destination_options(run, destination, dest_access)
+        reading = endpoints.create_source_options(run, source, src_access)
+        writing = endpoints.create_destination_options(run, destination, dest_access)
         engine, check = run.engine_options(keep_going=keep_going), context.policy_check()
         report = run.retry(
             retry,

@@ -1,4 +1,4 @@
-"""The commands of airbundle as a click group that imports a command only to run it."""
+"""The commands of airbundle, as a click group that imports a command when it runs."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ HIDDEN = {
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command only to run it."""
+    """A group that imports a command when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The names, in the order of use."""
+        """Return the names in the order of ``SECTIONS``."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -107,7 +107,7 @@ class LazyGroup(click.Group):
         """Find the command that ``args`` begin with.
 
         Raises:
-            UsageError: there is no such command; the hint names a similar one.
+            UsageError: if it does not exist; the hint names a similar command.
         """
         if args[0] not in {*COMMANDS, *HIDDEN} and not ctx.resilient_parsing:
             from difflib import get_close_matches  # noqa: PLC0415 - only for a mistyped command
@@ -127,12 +127,12 @@ class LazyGroup(click.Group):
 
 
 def _refuse_frontend(context: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001 - click's signature
-    """Refuse ``--as`` that ``frontend.select`` did not take."""
+    """Refuse an ``--as`` that ``frontend.select`` did not accept."""
     if value is None:
         return
     if value not in NAMES:
-        raise UsageError(f"--as: {value[:80]!r} is none of {', '.join(NAMES)}")
-    raise UsageError("--as has to stand before everything else")
+        raise UsageError(f"--as: unknown name {value[:80]!r} (expected {' or '.join(NAMES)})")
+    raise UsageError("--as: must be the first argument")
 
 
 @click.group(
@@ -140,7 +140,7 @@ def _refuse_frontend(context: click.Context, param: click.Parameter, value: str 
     cls=LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Each command has a --help of its own.",
+    epilog="Run a command with --help for its options.",
     params=global_options.create_parameters(hidden=False),
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")

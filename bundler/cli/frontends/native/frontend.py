@@ -40,13 +40,13 @@ class NativeFrontend:
         return completion.complete(airbundle, instruction)
 
     def show_progress(self, *, quiet: bool) -> ProgressView:
-        """Return bars or lines on stderr."""
+        """Return a display of bars or lines on stderr."""
         from bundler.cli.output.progress import Progress  # noqa: PLC0415 - not for --help
 
         return Progress.on_stderr(self.environment.variables, quiet=quiet)
 
     def report_error(self, error: BundlerError, /) -> int:
-        """Print an error and its hint to stderr; each kind of next step has its exit status."""
+        """Print an error and its hint to stderr; return the exit status of its class."""
         from bundler.cli.output import text  # noqa: PLC0415 - only for errors
 
         text.print_error(error)

@@ -1,6 +1,6 @@
-"""The commands of Skopeo that this program has: each builds a request and calls one function.
+"""The supported commands of Skopeo: each builds a request and calls one function.
 
-The command lines are checked before; see ``argument_checks``.
+``argument_checks`` has already checked the command line.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def sync(context: CommandContext, line: CommandLine) -> None:
 
 
 def inspect(context: CommandContext, line: CommandLine) -> None:
-    """Print what an image is."""
+    """Print the properties, the manifest or the config of an image."""
     from bundler.images.inspect import InspectRequest, inspect_image  # noqa: PLC0415 - as above
 
     algorithm = line.text("manifest-digest") or None
@@ -113,7 +113,7 @@ def list_tags(context: CommandContext, line: CommandLine) -> None:
 
 
 def delete(context: CommandContext, line: CommandLine) -> None:
-    """Delete an image; nothing is printed."""
+    """Delete an image; print nothing."""
     from bundler.images.delete import DeleteRequest, delete_image  # noqa: PLC0415 - as above
 
     image, access = line.arguments[0], requests.create_access_settings(line)
@@ -124,7 +124,7 @@ def delete(context: CommandContext, line: CommandLine) -> None:
 
 
 def layers(context: CommandContext, line: CommandLine) -> None:
-    """Write layers to a new directory; nothing is printed."""
+    """Write layers to a new directory; print nothing."""
     from bundler.images.extract_layers import LayersRequest, extract_layers  # noqa: PLC0415
     from bundler.oci.digest import Digest  # noqa: PLC0415
 
@@ -195,7 +195,7 @@ def login(context: CommandContext, line: CommandLine) -> None:
 
 
 def logout(context: CommandContext, line: CommandLine) -> None:
-    """Remove credentials."""
+    """Remove the stored credentials for one registry or for all."""
     from bundler.images import login as logins  # noqa: PLC0415
 
     store = requests.create_credential_store(line)
@@ -217,7 +217,7 @@ def image_proxy(context: CommandContext, line: CommandLine) -> None:
 
 
 def completion(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
-    """Print a script with which a shell completes this command line."""
+    """Print the completion script of a shell."""
     from bundler.cli.runtime.completion import create_script  # noqa: PLC0415
 
     sys.stdout.write(create_script(line.arguments[0], "skopeo"))

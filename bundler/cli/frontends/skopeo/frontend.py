@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bundler.errors import BundlerError
 
 VERSION = "1.22.0"
-"""The version of Skopeo that this front end stands for."""
+"""The version of Skopeo whose command line this front end accepts."""
 
 
 class SkopeoFrontend:
@@ -33,7 +33,7 @@ class SkopeoFrontend:
         self._lines: SkopeoProgress | None = None  # the progress of the last attempt
 
     def run(self, arguments: Sequence[str], /) -> int:
-        """Run a command of Skopeo's, or print help or the version."""
+        """Run one of Skopeo's commands, or print help or the version."""
         line = argv.parse_command_line(arguments)
         if line.is_set("help"):
             from bundler.cli.frontends.skopeo.arguments import help_text  # noqa: PLC0415 - only for --help
@@ -76,14 +76,14 @@ class SkopeoFrontend:
         return 0
 
     def complete(self, instruction: str, /) -> int:
-        """Print completions of all that Skopeo has, supported or not."""
+        """Print completions of all commands and flags of Skopeo, supported or not."""
         from bundler.cli.frontends.skopeo.arguments.completion import create_group  # noqa: PLC0415 - only for shells
         from bundler.cli.runtime.completion import complete  # noqa: PLC0415 - as above
 
         return complete(create_group(), instruction)
 
     def show_progress(self, *, quiet: bool) -> ProgressView:
-        """Return lines on stdout; warnings go to the log."""
+        """Return a display of lines on stdout; warnings are logged."""
         from bundler.cli.frontends.skopeo.messages.progress import SkopeoProgress  # noqa: PLC0415 - not for --help
 
         line = self._line
@@ -99,7 +99,7 @@ class SkopeoFrontend:
         return self._lines
 
     def report_error(self, error: BundlerError, /) -> int:
-        """Log an error as a fatal one."""
+        """Log an error with the level ``fatal``; return its exit status."""
         sys.stdout.flush()
         if self._line is None:
             logrus.log("fatal", error.message)

@@ -1,7 +1,7 @@
-"""The requests that a command line of Skopeo stands for.
+"""Requests for a command line of Skopeo.
 
-Most flags mean what the options of the same name mean; the functions here also apply Skopeo's
-defaults where the command line specifies nothing.
+Most flags have the meaning of the native options of the same name; the functions here also apply
+Skopeo's defaults.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 _MAX_JOBS = 64
 _COMPRESSING = ("docker", "oci", "oci-archive", "atomic")
-"""Destinations for which Skopeo compresses layers that are not compressed."""
+"""Transports of destinations for which Skopeo compresses uncompressed layers."""
 
 
 def create_global_options(line: CommandLine) -> ProgramOptions:
     """Return the options that every command has.
 
     Raises:
-        UsageError: options that exclude one another.
+        UsageError: if options exclude one another.
     """
     options = ProgramOptions(
         quiet=line.is_set("quiet"),
@@ -60,7 +60,7 @@ def create_global_options(line: CommandLine) -> ProgramOptions:
 
 
 def create_retry(line: CommandLine) -> Retry:
-    """Return how often to run the command again after temporary failures."""
+    """Return the number of retries after temporary failures, and the wait before each."""
     return Retry(max(0, line.number("retry-times") or 0), line.seconds("retry-delay"))
 
 
@@ -72,10 +72,10 @@ def parse_reference(text: str) -> Reference:
 
 
 def create_access_settings(line: CommandLine, side: str = "") -> AccessSettings:
-    """Return the settings of one side: ``src-``, ``dest-``, or of the only one.
+    """Return the settings of one side: ``src-``, ``dest-``, or the empty prefix for the only one.
 
     Raises:
-        UsageError: a password cannot be asked for.
+        UsageError: if a password is needed without a terminal.
     """
     from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - as above
 
@@ -108,7 +108,7 @@ def find_certificate_directory(line: CommandLine, side: str = "") -> Path | None
 
 
 def create_credential_store(line: CommandLine) -> CredentialStore:
-    """Return the file of ``login`` and ``logout``."""
+    """Return the credentials file that ``login`` and ``logout`` change."""
     from bundler.images.login import CredentialStore  # noqa: PLC0415 - as above
 
     compatible = line.path("compat-auth-file")
@@ -161,14 +161,14 @@ def create_sync_request(line: CommandLine, context: CommandContext) -> SyncReque
 
 
 def find_jobs(line: CommandLine) -> int | None:
-    """Return how many blobs ``copy`` moves at once; None if unset."""
+    """Return the number of parallel transfers of ``copy``; None if unset."""
     return min(line.number("image-parallel-copies") or 0, _MAX_JOBS) or None
 
 
 def _create_credentials(line: CommandLine, side: str, authfile: Path | None) -> Credentials | None:
     """Return the credentials of one side; None if they come from files.
 
-    A token has precedence over other credentials. A missing credentials file is an empty one.
+    A token has precedence over other credentials. A missing credentials file counts as empty.
     """
     from bundler.config.registry_access import ANONYMOUS, Credentials  # noqa: PLC0415 - as above
 
@@ -188,7 +188,7 @@ def _create_credentials(line: CommandLine, side: str, authfile: Path | None) -> 
 
 
 def _create_selection(line: CommandLine, context: CommandContext) -> Selection:
-    """Return the images of an index to copy: that of this machine by default."""
+    """Return the images of an index to copy; by default the one for this machine."""
     everything = line.is_set("all")
     return PlatformOptions(
         everything=everything,

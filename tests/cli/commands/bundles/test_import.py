@@ -18,7 +18,7 @@ def test_import_reports_result_of_each_name(work_dir: Path, run_airbundle: RunAi
     header, first, *_ = run_airbundle(*command).stdout.splitlines()
     assert header.split("  ")[-1].strip() == "OUTCOME"
     assert first.endswith("  new")
-    assert "already there" in run_airbundle(*command).stdout
+    assert "already present" in run_airbundle(*command).stdout
 
 
 def test_imports_within_one_second_write_separate_receipts(

@@ -42,7 +42,7 @@ def test_sync_copies_all_tags_and_repeats_with_one_request_per_tag(run_airbundle
     assert source.count("GET", "/blobs/") == 6 + 5  # layers, one of them shared, and configs
     target.requests.clear()
     again = run_airbundle(*arguments, target.host)
-    assert again.stdout.count("already there\n") == 5
+    assert again.stdout.count("already present\n") == 5
     assert [one.method for one in target.find_requests(".*", "app/")] == ["HEAD"] * 5
 
 

@@ -1,4 +1,4 @@
-"""Skopeo's arguments: its flags, their values, the checks that it makes before it works.
+"""Skopeo's arguments: its flags, their values, and the checks before a command runs.
 
 Read ``argv`` first.
 """

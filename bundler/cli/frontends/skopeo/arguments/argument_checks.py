@@ -24,7 +24,7 @@ _USAGE_COUNTS = {
     "list-tags": (1, "Exactly one non-option argument expected"),
     "sync": (2, "Exactly two arguments expected"),
 }
-"""Numbers of arguments; if they are wrong, the usage is printed before the message."""
+"""Required numbers of arguments; on a mismatch, the usage is printed before the message."""
 _COUNTS = {
     "completion": (1, "accepts 1 arg(s), received {}"),
     "delete": (1, "Usage: delete imageReference"),
@@ -32,7 +32,7 @@ _COUNTS = {
     "inspect": (1, "Exactly one argument expected"),
     "manifest-digest": (1, "Usage: skopeo manifest-digest manifest"),
 }
-"""Numbers of arguments of other commands, with the message if they are wrong."""
+"""Required numbers of arguments of other commands, with the message for a mismatch."""
 _FORMATS = ("oci", "v2s1", "v2s2")
 _COMPRESSIONS = ("gzip", "zstd", "zstd:chunked")
 
@@ -47,7 +47,7 @@ def check(line: CommandLine) -> None:
     """Check the flags and arguments of a command.
 
     Raises:
-        UsageError: the first mistake.
+        UsageError: with the message for the first mistake.
     """
     if line.is_set("insecure-policy") and line.is_set("require-signed"):
         raise UsageError("--insecure-policy and --require-signed are mutually exclusive")
@@ -82,7 +82,7 @@ def check_supported(line: CommandLine) -> None:
     """Check that no flag requests a signature, which this program does not create.
 
     Raises:
-        UsageError: there is such a flag.
+        UsageError: if there is one.
     """
     for name in line.flags:
         if name.startswith("sign-"):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bundler.cli.frontends.skopeo.arguments.flag_values import FlagValue
 
 _HELP = "help"
-_MAX_EDITS = 2  # edits between a name and one that is offered in its place
+_MAX_EDITS = 2  # edits between a mistyped name and a suggested one
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ def create_unknown_command_error(arguments: Sequence[str]) -> UsageError:
 
 
 def _find_command(words: Sequence[str]) -> int | None:
-    """Return the position of the first word that is no flag or value, if it is a command."""
+    """Return the position of the command; None if the first argument is not a command."""
     flags = PROGRAM.find_flags().values()
     alone = {f"--{flag.name}" for flag in flags if flag.type == "bool"}
     alone |= {f"-{flag.short}" for flag in flags if flag.short and flag.type == "bool"}

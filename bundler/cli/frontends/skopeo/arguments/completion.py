@@ -10,7 +10,7 @@ _PATH_VALUES = ("FILE", "DIRECTORY")
 
 
 def create_group() -> click.Group:
-    """Return a group of all commands of Skopeo, which cannot be run."""
+    """Return a group of all commands of Skopeo, for completion only."""
     commands = {
         name: click.Command(
             name,

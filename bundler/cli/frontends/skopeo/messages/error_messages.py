@@ -1,7 +1,7 @@
 """Error messages and exit statuses of Skopeo.
 
-They are selected by the types and the fields of errors. If Skopeo has no such error, the message is
-our own, after Skopeo's prefix for the location.
+They are selected by the types and the fields of errors. For an error that Skopeo does not have, the
+message is airbundle's, with Skopeo's prefix for the location.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class SkopeoMessage:
     """An error message and its exit status."""
 
     cause: str
-    """The message of a failure that may not be the last."""
+    """The message of a failure that may be retried."""
     status: int = _FAILED
     prefix: str = ""
     """The prefix of the message at the end of a command."""
@@ -98,7 +98,7 @@ def _describe_rejection(error: RejectedByPolicyError) -> str:
 
 
 def _describe_settings_error(error: ConfigError, line: CommandLine) -> str | None:
-    """Describe a configuration file of the command line that cannot be read; else None."""
+    """Describe a failure to read a configuration file that a flag names; else None."""
     details = line.text("tls-details")
     if details and (reason := local_errors.describe_open_error(error, details)) is not None:
         return f"reading {quote(details)}: {reason}"
@@ -136,7 +136,7 @@ def _describe_copy_error(
 def _describe_local_copy_error(
     error: BundlerError, line: CommandLine, source: DisplayReference, destination: DisplayReference
 ) -> SkopeoMessage:
-    """Describe an error of a copy that is not an answer of a registry."""
+    """Describe an error of a copy that is not a response of a registry."""
     match error:
         case NoPlatformError(requested=(_,)):
             reason = local_errors.describe_missing_platform(error)

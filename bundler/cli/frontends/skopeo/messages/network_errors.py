@@ -61,8 +61,8 @@ def describe_answer(exchange: HttpExchange) -> str:
         return {401: "authentication required", 403: "denied"}.get(
             status, f"StatusCode: {status}, {quote('')}"
         )
-    shown = exchange.body[:_MAX_BODY]
-    return f"StatusCode: {status}, {quote(shown)}"
+    excerpt = exchange.body[:_MAX_BODY]
+    return f"StatusCode: {status}, {quote(excerpt)}"
 
 
 def _describe_cause(error: BundlerError, host: str) -> str:
@@ -116,16 +116,16 @@ def _describe_validity(certificate: CertificateSummary | None) -> str:
     now = datetime.now().astimezone()
     if certificate is None or certificate.not_before <= now <= certificate.not_after:
         return ""
-    shown = timestamps.format_with_offset(now)
+    current = timestamps.format_with_offset(now)
     if now > certificate.not_after:
         after = timestamps.format_with_offset(certificate.not_after)
-        return f": current time {shown} is after {after}"
+        return f": current time {current} is after {after}"
     before = timestamps.format_with_offset(certificate.not_before)
-    return f": current time {shown} is before {before}"
+    return f": current time {current} is before {before}"
 
 
 def _describe_mismatch(host: str, names: tuple[str, ...]) -> str:
-    """List the names of a certificate that are of the kind of ``host``: IP addresses or not."""
+    """List the names of a certificate of the same kind as ``host``: IP addresses or host names."""
     valid = [name for name in names if _is_address(name) == _is_address(host)]
     if valid:
         return f"certificate is valid for {', '.join(valid)}, not {host}"
@@ -155,7 +155,7 @@ def _resolve_address(host: str) -> str:
 
 
 def _describe_name_server() -> str:
-    """Describe the name server that Go asks."""
+    """Describe the name server that Go queries."""
     try:
         lines = _RESOLV_CONF.read_text(errors="replace").splitlines()
     except OSError:

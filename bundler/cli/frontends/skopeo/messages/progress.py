@@ -79,7 +79,7 @@ class SkopeoProgress:
                 self._log.add(event, self._describe_error)
 
     def show_interruption(self) -> None:
-        """Write nothing, as Skopeo."""
+        """Write nothing, like Skopeo."""
 
     def __enter__(self) -> Self:
         return self
@@ -162,7 +162,7 @@ def _format_lines(resolved: events.ImageResolved) -> Iterator[tuple[str, frozens
 
 
 def _format_present_lines(resolved: events.ImageResolved) -> Iterator[str]:
-    """Return the lines for images that the destination has: only an index is written again."""
+    """Return the lines for images that are present; only an index is written again."""
     count = len(resolved.images)
     if resolved.listed is not None:
         yield "Getting image list signatures"
@@ -178,7 +178,7 @@ def _format_present_lines(resolved: events.ImageResolved) -> Iterator[str]:
 
 
 class _SyncLog:
-    """The log entries of Skopeo's sync; images in the order of their numbers."""
+    """Log entries of Skopeo's sync, with images in the order of their numbers."""
 
     def __init__(self, *, dry_run: bool) -> None:
         self._dry_run = dry_run
@@ -197,8 +197,10 @@ class _SyncLog:
                     self._early[event.number] = event
                     while (following := self._early.pop(self._logged + 1, None)) is not None:
                         self._log_start(following)
-            case events.Skipped(what, error=BundlerError() as error):
-                logrus.log("error", f"Error copying ref {quote(what)}", error=describe_error(error))
+            case events.Skipped(subject, error=BundlerError() as error):
+                logrus.log(
+                    "error", f"Error copying ref {quote(subject)}", error=describe_error(error)
+                )
             case events.Skipped():
                 logrus.log("error", event.reason)
             case events.SyncFinished():

@@ -1,4 +1,4 @@
-"""Ask for a user's name and password as Skopeo does: on stdout."""
+"""Prompts for a user name and a password; like Skopeo's, they are written to stdout."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 
 from bundler.errors import UsageError
 
-_FRONT = "getting username and password: reading"
+_PREFIX = "getting username and password: reading"
 
 
 def ask_username() -> str:
-    """Ask for a user's name.
+    """Prompt for a user name.
 
     Raises:
         UsageError: standard input has ended.
@@ -19,12 +19,12 @@ def ask_username() -> str:
     sys.stdout.flush()
     answer = sys.stdin.readline()
     if not answer:
-        raise UsageError(f"{_FRONT} username: EOF")
+        raise UsageError(f"{_PREFIX} username: EOF")
     return answer.strip()
 
 
 def ask_password() -> str:
-    """Ask for a password, without showing the answer.
+    """Prompt for a password, without echo.
 
     Raises:
         UsageError: standard input is not a terminal.
@@ -32,7 +32,7 @@ def ask_password() -> str:
     sys.stdout.write("Password: ")
     sys.stdout.flush()
     if not sys.stdin.isatty():
-        raise UsageError(f"{_FRONT} password: inappropriate ioctl for device")
-    from getpass import getpass  # noqa: PLC0415 - seldom needed
+        raise UsageError(f"{_PREFIX} password: inappropriate ioctl for device")
+    from getpass import getpass  # noqa: PLC0415 - rarely needed
 
     return getpass("")

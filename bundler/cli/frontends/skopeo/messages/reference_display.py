@@ -49,7 +49,7 @@ class DisplayReference:
 
     @property
     def storage(self) -> tuple[str, str]:
-        """The storage in brackets, and the name of the image in it."""
+        """The location of the store in brackets, and the name of the image in it."""
         rest = self.rest
         where, bracket, name = rest.rpartition("]")
         if not bracket:
@@ -88,7 +88,7 @@ class DisplayReference:
 
     @property
     def url_path(self) -> str:
-        """The beginning of the paths of requests for the repository."""
+        """The prefix of the URL paths of the repository."""
         return f"/v2/{self.image.path}/" if self.image else ""
 
 

@@ -41,7 +41,8 @@ from bundler.oci.reference import ImageReference
 from bundler.ports import OpenOptions
 from bundler.transports.oci_layout.transport import LayoutSource
 from bundler.trust import keys
-from tests.fakes import images
+from tests.fakes import bundles, images
+from tests.fakes.damage import flip_bit
 from tests.fakes.registry import FakeRegistry
 
 if TYPE_CHECKING:
@@ -187,10 +188,8 @@ def test_renewal_removes_images_that_are_no_longer_requested(place):
 
 def test_export_repairs_a_damaged_bundle(place):
     place.export()
-    blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
-    data = bytearray(blob.read_bytes())
-    data[len(data) // 2] ^= 1
-    blob.write_bytes(data)
+    blob = bundles.find_largest_blob(place.bundle)
+    flip_bit(blob)
     assert not verify(place.bundle, [KEY.public]).whole
     assert place.export().changed
     verify(place.bundle, [KEY.public]).check()
@@ -258,7 +257,7 @@ def test_import_refuses_expired_bundle_unless_allowed(place):
 
 def test_missing_blob_ends_the_import_before_the_first_push(place):
     place.export()
-    blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    blob = bundles.find_largest_blob(place.bundle)
     blob.unlink()
     with pytest.raises(DamagedBundleError, match=blob.name):
         place.import_(f"oci:{place.path / 'inside'}")
@@ -267,10 +266,8 @@ def test_missing_blob_ends_the_import_before_the_first_push(place):
 
 def test_import_of_damaged_blob_publishes_no_name(place):
     place.export()
-    blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
-    data = bytearray(blob.read_bytes())
-    data[len(data) // 2] ^= 1
-    blob.write_bytes(data)
+    blob = bundles.find_largest_blob(place.bundle)
+    flip_bit(blob)
     with pytest.raises(IntegrityError, match=blob.name):
         place.import_(f"oci:{place.path / 'inside'}")
     assert not (place.path / "inside/index.json").exists()
@@ -279,10 +276,8 @@ def test_import_of_damaged_blob_publishes_no_name(place):
 def test_import_finds_damaged_blob_that_the_target_has(place):
     place.export()
     place.import_(f"oci:{place.path / 'inside'}")
-    blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
-    data = bytearray(blob.read_bytes())
-    data[len(data) // 2] ^= 1
-    blob.write_bytes(data)
+    blob = bundles.find_largest_blob(place.bundle)
+    flip_bit(blob)
     with pytest.raises(IntegrityError, match=blob.name):
         place.import_(f"oci:{place.path / 'inside'}")
 
@@ -329,7 +324,7 @@ def test_import_refuses_directory_without_complete_bundle(place):
 
 def test_error_of_damaged_blob_hints_at_verify(place):
     place.export()
-    layer = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    layer = bundles.find_largest_blob(place.bundle)
     layer.write_bytes(b"\0" * layer.stat().st_size)
     with pytest.raises(IntegrityError) as caught:
         place.import_(f"oci:{place.path / 'inside'}")
@@ -365,7 +360,7 @@ def test_receipt_lists_images_and_actions(place):
 
 def test_symbolic_link_in_place_of_a_blob_is_refused(place):
     place.export()
-    blob = max((place.bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
+    blob = bundles.find_largest_blob(place.bundle)
     elsewhere = place.path / "elsewhere"
     blob.rename(elsewhere)
     blob.symlink_to(elsewhere)

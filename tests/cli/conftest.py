@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from tests.cli.launcher import AIRBUNDLE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -57,7 +59,7 @@ def run_airbundle(tmp_path: Path, hermetic_environment: dict[str, str]) -> RunAi
         *arguments: object, stdin: str = "", env: dict[str, str] | None = None
     ) -> CommandResult:
         done = subprocess.run(
-            [sys.executable, "-m", "bundler.cli.main", *map(str, arguments)],
+            [*AIRBUNDLE, *map(str, arguments)],
             input=stdin,
             env=hermetic_environment | (env or {}),
             cwd=tmp_path,

@@ -21,6 +21,7 @@ from bundler.errors import (
     InvalidSignatureError,
     NotFoundError,
 )
+from tests.cli.launcher import AIRBUNDLE
 
 if TYPE_CHECKING:
     from tests.cli.conftest import RunAirbundle
@@ -132,7 +133,7 @@ def test_broken_pipe_is_silent(hermetic_environment: dict[str, str]) -> None:
     os.close(reader)
     try:
         result = subprocess.run(
-            [sys.executable, "-m", "bundler.cli.main", "--help"],
+            [*AIRBUNDLE, "--help"],
             env=hermetic_environment,
             stdout=writer,
             stderr=subprocess.PIPE,
@@ -147,7 +148,7 @@ def test_broken_pipe_is_silent(hermetic_environment: dict[str, str]) -> None:
 def test_unwritable_standard_output_is_reported(hermetic_environment: dict[str, str]) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         result = subprocess.run(
-            [sys.executable, "-m", "bundler.cli.main", "--version"],
+            [*AIRBUNDLE, "--version"],
             env=hermetic_environment,
             stdout=full,
             stderr=subprocess.PIPE,

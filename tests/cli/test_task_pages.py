@@ -9,13 +9,13 @@ import re
 import shutil
 import ssl
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import trustme
 
+from tests.cli.launcher import install_program
 from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
 
@@ -78,8 +78,7 @@ class Site:
         images.write_layout(folder / "layout", {"app": images.image()})
         program = folder / "path" / "airbundle"
         program.parent.mkdir()
-        program.write_text(f"#!{sys.executable}\nfrom bundler.cli.main import main\nmain()\n")
-        program.chmod(0o755)
+        install_program(program)
         return {
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / ".config"),

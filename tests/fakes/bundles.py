@@ -112,3 +112,8 @@ def write_checksums(directory: Path) -> int:
 def find_files(directory: Path) -> list[Path]:
     """Yield every regular file below ``directory``."""
     return [Path(top) / name for top, _, names in os.walk(directory) for name in names]
+
+
+def find_largest_blob(directory: Path) -> Path:
+    """Return the largest blob of a bundle in format ``oci``."""
+    return max((directory / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)

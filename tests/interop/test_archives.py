@@ -52,7 +52,7 @@ def test_airbundle_reads_archive_of_skopeo(image_in_layout, airbundle, skopeo, t
 
     assert (
         read_digests(tmp_path / "read")
-        == read_digests(tmp_path / "by-place")
+        == read_digests(tmp_path / "by-index")
         == set(one.contents())
     )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes import images
+from tests.fakes import bundles, images
+from tests.fakes.damage import flip_bit
 from tests.fakes.registry import FakeRegistry
 from tests.interop.refusals import assert_refused, import_
 
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
-    "bit flipped": lambda bundle: flip_bit(find_largest_blob(bundle)),
-    "blob missing": lambda bundle: find_largest_blob(bundle).unlink(),
-    "truncated blob": lambda bundle: os.truncate(find_largest_blob(bundle), 1000),
-    "symlink for a blob": lambda bundle: replace_by_symlink(find_largest_blob(bundle)),
-    "FIFO for a blob": lambda bundle: replace_by_fifo(find_largest_blob(bundle)),
+    "bit flipped": lambda bundle: flip_bit(bundles.find_largest_blob(bundle)),
+    "blob missing": lambda bundle: bundles.find_largest_blob(bundle).unlink(),
+    "truncated blob": lambda bundle: os.truncate(bundles.find_largest_blob(bundle), 1000),
+    "symlink for a blob": lambda bundle: replace_by_symlink(bundles.find_largest_blob(bundle)),
+    "FIFO for a blob": lambda bundle: replace_by_fifo(bundles.find_largest_blob(bundle)),
     "swapped manifests": lambda bundle: swap_files(*find_smallest_blobs(bundle)),
 }
 ASIDE: dict[str, Callable[[Path], object]] = {
@@ -169,10 +170,6 @@ def find_tags(registry: servers.Registry, repository: str) -> list[Path]:
     )
 
 
-def find_largest_blob(bundle: Path) -> Path:
-    return max((bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
-
-
 def find_smallest_blobs(bundle: Path) -> list[Path]:
     """Return the two smallest blobs."""
     return sorted((bundle / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)[:2]
@@ -181,13 +178,6 @@ def find_smallest_blobs(bundle: Path) -> list[Path]:
 def find_signature(bundle: Path) -> Path:
     (found,) = bundle.glob("bundle.json.*.sig")
     return found
-
-
-def flip_bit(file: Path) -> None:
-    """Flip one bit in the middle of a file."""
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    file.write_bytes(data)
 
 
 def change_inventory(bundle: Path) -> None:

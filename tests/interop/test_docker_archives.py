@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes import images
+from tests.fakes.damage import flip_bit
 from tests.interop import engines, servers
 from tests.interop.written_files import read_files
 
@@ -73,9 +74,7 @@ def test_archive_is_read_from_stdin_and_written_to_stdout(airbundle, tmp_path) -
 def test_layer_that_differs_from_config_is_refused(archive, airbundle, tmp_path) -> None:
     with tarfile.open(archive) as opened:
         (layer, *_) = [one for one in opened if one.name.endswith(".tar") and one.isfile()]
-    raw = bytearray(archive.read_bytes())
-    raw[layer.offset_data + 600] ^= 1
-    archive.write_bytes(raw)
+    flip_bit(archive, layer.offset_data + 600)
 
     result = airbundle("copy", f"docker-archive:{archive}", f"dir:{tmp_path}/out")
 

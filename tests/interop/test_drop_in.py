@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli.launcher import install_program
 from tests.fakes import images
 from tests.interop import servers
 
@@ -498,8 +498,7 @@ def our_program(tmp_path: Path) -> servers.Client:
     """The program, installed as a file with the name ``skopeo``."""
     home, program = tmp_path / "our-home", tmp_path / "skopeo"
     home.mkdir()
-    program.write_text(f"#!{sys.executable}\nfrom bundler.cli.main import main\nmain()\n")
-    program.chmod(0o755)
+    install_program(program)
     return servers.Client((str(program),), home, servers.CHECKOUT)
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.launcher import install_program
 from tests.interop import servers
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_PROGRAM = f"#!{sys.executable}\nfrom bundler.cli.main import main\nmain()\n"
 
 
 @pytest.mark.parametrize("program", ["airbundle", "skopeo"])
@@ -76,6 +74,5 @@ def _complete(home: Path, program: str, typed: str) -> set[str]:
 def _install_program(home: Path, program: str) -> servers.Client:
     """Write the program into ``home``, under the name ``program``."""
     file = home / program
-    file.write_text(_PROGRAM)
-    file.chmod(0o755)
+    install_program(file)
     return servers.Client((str(file),), home, servers.CHECKOUT)

@@ -6,12 +6,12 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bundler.trust import keys
+from tests.cli.launcher import AIRBUNDLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ def test_keygen_prompts_twice_on_terminal_without_echo(
 ):
     controller, program_side = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "bundler.cli.main", "keygen", "site"],
+        [*AIRBUNDLE, "keygen", "site"],
         stdin=program_side,
         stdout=program_side,
         stderr=program_side,

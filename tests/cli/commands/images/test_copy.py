@@ -6,14 +6,15 @@ import base64
 import json
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.launcher import AIRBUNDLE
 from tests.fakes import images
+from tests.fakes.damage import flip_bit
 from tests.fakes.engine import FakeEngine
 from tests.fakes.registry import FakeRegistry, sha256
 
@@ -159,7 +160,7 @@ def test_copy_from_damaged_source_publishes_nothing(
 ) -> None:
     blob = INDEX.all_blobs()[0]
     path = layout / "blobs" / "sha256" / blob.digest.removeprefix("sha256:")
-    path.write_bytes(bytes([blob.data[0] ^ 1]) + blob.data[1:])
+    flip_bit(path)
     result = run_airbundle("copy", f"oci:{layout}:app", "oci:out:app")
     assert result.status == 3
     assert blob.digest in result.stderr
@@ -272,7 +273,7 @@ def start_stalled_copy(
         registry.fail("GET", sha256(b"second" * 500), delay=3)
         command = ["copy", "--src-tls-verify=false", f"docker://{registry.host}/a/app:1", "oci:out"]
         with subprocess.Popen(
-            [sys.executable, "-m", "bundler.cli.main", *command],
+            [*AIRBUNDLE, *command],
             env=hermetic_environment,
             cwd=cwd,
             stdout=subprocess.PIPE,

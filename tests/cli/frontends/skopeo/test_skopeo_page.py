@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.launcher import install_program
 from tests.fakes import images
 
 PAGE = Path(__file__).parents[4] / "docs" / "skopeo.md"
@@ -22,8 +22,7 @@ def test_the_commands_of_the_page_run(tmp_path, hermetic_environment, name):
     images.write_layout(tmp_path / "layout", {"app": images.multi_platform("app", "linux/amd64")})
     launcher = tmp_path / "bin" / name
     launcher.parent.mkdir()
-    launcher.write_text(f"#!{sys.executable}\nfrom bundler.cli.main import main\nmain()\n")
-    launcher.chmod(0o755)
+    install_program(launcher)
     path = f"{launcher.parent}{os.pathsep}{hermetic_environment['PATH']}"
     environment = hermetic_environment | {"PATH": path, "PYTHONPATH": str(PAGE.parents[1])}
     commands = COMMANDS if name == "airbundle" else _as_skopeo()

@@ -1,4 +1,4 @@
-"""Bounded, non-blocking reads of configuration files."""
+"""Reads of configuration files that neither block nor exceed a size limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_SIZE = 4 * 1024 * 1024
-_NULL_DEVICE = os.makedev(1, 3)  # used to specify "no file"; read as empty
+_NULL_DEVICE = os.makedev(1, 3)  # /dev/null, which users specify for "no file"
 
 
 @overload
@@ -25,7 +25,7 @@ def read(path: Path, *, required: bool = False) -> bytes | None: ...
 
 
 def read(path: Path, *, required: bool = False) -> bytes | None:
-    """Return the content of a file. None if it does not exist and is not ``required``.
+    """Return the content of a file; None if the file does not exist and is not ``required``.
 
     Symbolic links are followed, because secrets are often mounted as links.
 

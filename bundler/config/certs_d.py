@@ -1,7 +1,7 @@
-"""Reader of certs.d: authorities and client certificates for single registries.
+"""Reader of certs.d: certificate authorities and client certificates, by registry.
 
-In the format of containers-certs.d(5), ``*.crt`` are authorities, and ``X.cert`` with ``X.key`` is
-a client certificate.
+In the format of containers-certs.d(5), ``*.crt`` are certificates of authorities, and ``X.cert``
+with ``X.key`` is a client certificate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Paths of the certificates in a directory, which are not read here."""
+    """Paths of the certificates in a directory. The files are not read."""
 
     ca_files: tuple[Path, ...] = ()
     client_certificate: Path | None = None
@@ -26,13 +26,21 @@ class Certificates:
 
 
 def find(directories: Iterable[Path], host: str) -> Certificates:
-    """Read the first of ``directories`` that has a directory for ``host[:port]``."""
+    """List the certificates for a registry.
+
+    Args:
+        directories: the candidates for certs.d; the first with a directory for ``host`` applies.
+        host: ``host[:port]`` of the registry.
+
+    Raises:
+        ConfigError: as for ``read``.
+    """
     for directory in directories:
         candidate = directory / host
         try:
             candidate.stat()
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            continue  # as Skopeo does, ignore directories that only root may read
+            continue  # like Skopeo, ignore directories that only root may read
         return read(candidate)
     return Certificates()
 
@@ -41,8 +49,8 @@ def read(directory: Path) -> Certificates:
     """List the certificates in ``directory``.
 
     Raises:
-        ConfigError: the directory is unreadable, has a certificate without key or a key without
-            certificate, or has several client certificates.
+        ConfigError: the directory cannot be read, or contains a certificate without its key, a key
+            without its certificate, or several client certificates.
     """
     try:
         names = sorted(entry.name for entry in directory.iterdir())
@@ -64,7 +72,7 @@ def read(directory: Path) -> Certificates:
     if len(pairs) > 1:
         raise ConfigError(
             f"{directory}: {len(pairs)} client certificates (expected at most one)",
-            hint="specify a directory with one pair by --cert-dir",
+            hint="use --cert-dir with a directory that contains one pair",
         )
     return Certificates(
         ca_files=tuple(directory / name for name in names if name.endswith(".crt")),

@@ -27,13 +27,13 @@ class AuthLocation:
 
 @dataclass(frozen=True, slots=True)
 class ConfigPathOverrides:
-    """Paths that replace the default ones: from options, and the roots of the default ones.
+    """Paths that replace the default ones, and the directories that contain the default ones.
 
-    An option that is None is unset.
+    None: the option is unset.
     """
 
     authfile: Path | None = None
-    """``--authfile``: the only file of credentials."""
+    """``--authfile``: the only authfile that is read."""
     registries_conf: Path | None = None
     """``--registries-conf``: the main file; drop-ins are read in addition."""
     policy_json: Path | None = None
@@ -43,11 +43,11 @@ class ConfigPathOverrides:
     tls_details: Path | None = None
     """``--tls-details``."""
     etc: Path = Path("/etc")
-    """The root of the administrator's files."""
+    """The directory of the administrator's configuration."""
     usr_share: Path = Path("/usr/share")
-    """The root of the distribution's files."""
+    """The directory of the distribution's configuration."""
     run: Path = Path("/run")
-    """The root of files that do not survive a reboot."""
+    """The directory of runtime files, which a reboot removes."""
 
 
 NO_OVERRIDES = ConfigPathOverrides()
@@ -55,15 +55,15 @@ NO_OVERRIDES = ConfigPathOverrides()
 
 @dataclass(frozen=True, slots=True)
 class ConfigPaths:
-    """Candidates in order of precedence. An empty value reads no file at all."""
+    """Candidates in order of precedence. For an empty value, no file is read."""
 
     auth: tuple[AuthLocation, ...] = ()
-    """``login`` writes the first one."""
+    """All of them are read; ``login`` writes the first one."""
     registries_conf: tuple[Path, ...] = ()
     """The first existing one is the main file."""
     registries_conf_required: bool = False
     registries_conf_d: tuple[Path, ...] = ()
-    """Files are read in the order of their names; of equal names, the last directory applies."""
+    """Read in the order of file names; of equal names, the one in the last directory applies."""
     registries_conf_override: Path | None = None
     """Read after all other files; must exist."""
     certs_d: tuple[Path, ...] = ()
@@ -88,7 +88,7 @@ def locate(
     Args:
         environment: the environment of the process; an empty variable counts as unset.
         home: the user's home directory.
-        uid: the user ID; 0 has other drop-ins than users without privileges.
+        uid: the user ID; root and other users have different drop-ins.
         overrides: paths that replace the default ones.
     """
     etc, usr_share = overrides.etc, overrides.usr_share

@@ -45,9 +45,9 @@ NO_KEYS = Keys()
 
 @dataclass(frozen=True, slots=True)
 class SignedIdentity:
-    """The image name that a signature must contain.
+    """The image name that a signature has to contain.
 
-    By default the name of the image; if it is a digest, the repository is sufficient.
+    By default, it is the reference of the image, or its repository if the reference is a digest.
     """
 
     type: IdentityType = "matchRepoDigestOrExact"
@@ -82,7 +82,7 @@ class SignedBy:
 
 @dataclass(frozen=True, slots=True)
 class Fulcio:
-    """A certificate that a Fulcio server issued to a user of an OIDC provider."""
+    """A certificate that Fulcio issued to a user of an OIDC provider."""
 
     authority: Keys
     oidc_issuer: str
@@ -101,7 +101,7 @@ class Pki:
 
 @dataclass(frozen=True, slots=True)
 class SigstoreSigned:
-    """A sigstore signature by ``signer`` is required, and a log entry by one of ``rekor``."""
+    """A sigstore signature by ``signer``, and a log entry signed by ``rekor``, are required."""
 
     signer: Keys | Fulcio | Pki
     rekor: Keys = NO_KEYS
@@ -161,7 +161,7 @@ def parse(raw: bytes, origin: str) -> Policy:
     )
 
 
-# The scope of these transports is a path; that of oci: and oci-archive: may end in :NAME.
+# The scopes of these transports are paths. Those of oci: and oci-archive: may end in :NAME.
 _PATH_TRANSPORTS = frozenset({"dir", "oci", "oci-archive", "sif", "ostree"})
 _UNSCOPED_TRANSPORTS = frozenset({"docker-archive", "tarball"})
 
@@ -295,7 +295,7 @@ def _require_keys(table: Table, names: tuple[str, ...]) -> Keys:
 
 
 def _read_keys(table: Table, names: tuple[str, ...]) -> Keys:
-    """Read at most one of the members ``names``. A plural has a list; data are base64."""
+    """Read at most one of the members ``names``. Plural names contain lists, data is base64."""
     present = [name for name in names if name in table.value]
     if len(present) > 1:
         raise table.problem(f"{present[0]} and {present[1]} exclude each other")

@@ -1,8 +1,8 @@
 """Proxies from HTTP_PROXY, HTTPS_PROXY and NO_PROXY, by the rules of Go.
 
 The upper-case name of a variable has precedence over the lower-case one, ALL_PROXY is ignored, and
-no proxy is used for ``localhost`` and loopback addresses. Unlike in Go, an invalid proxy is an
-error, because a direct request may not be allowed where a proxy is configured.
+no proxy is used for ``localhost`` and loopback addresses. Unlike in Go, an invalid proxy URL is an
+error, because direct requests may be forbidden if a proxy is configured.
 
 https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config
 """
@@ -44,7 +44,7 @@ class Proxies:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Proxies:
-        """Read the variables. They are checked when a proxy is used."""
+        """Read the variables. URLs of proxies are checked when they are used."""
         return cls(
             http=_read_variable(environment, "HTTP_PROXY"),
             https=_read_variable(environment, "HTTPS_PROXY"),
@@ -89,7 +89,7 @@ class _NoProxyRule:
     suffix: str = ""
     """A domain with a leading dot."""
     itself: bool = False
-    """Whether the domain of ``suffix`` matches as well, not only its subdomains."""
+    """Whether the domain in ``suffix`` matches in addition to its subdomains."""
     port: str = ""
 
     def covers(self, host: str, port: str, address: _Address | None) -> bool:
@@ -159,7 +159,7 @@ def _parse_address(text: str) -> _Address | None:
 def _parse_network(text: str) -> IPv4Network | IPv6Network | None:
     _, slash, bits = text.partition("/")
     if not slash or not (bits.isascii() and bits.isdigit()):
-        return None  # CIDR notation has a number of bits, not a netmask
+        return None  # CIDR notation contains a prefix length, not a netmask
     try:
         return ip_network(text, strict=False)
     except ValueError:

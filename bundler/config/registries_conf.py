@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bundler.oci.json.table import Table
 
 AUTH_FILES = "containers-auth.json"
-"""The entry of ``credential-helpers`` that means the authfiles."""
+"""The entry of ``credential-helpers`` that stands for the authfiles."""
 
 PullFrom = Literal["all", "digest-only", "tag-only"]
 
@@ -47,7 +47,7 @@ class Registry:
     prefix: str
     """``host[:port]``, optionally with a path, tag or digest; or ``*.domain``."""
     location: str
-    """The replacement of the prefix; empty: names are not rewritten."""
+    """The replacement for the prefix; empty: references are not rewritten."""
     origin: Path
     """The file that contains the table."""
     insecure: bool = False
@@ -55,7 +55,7 @@ class Registry:
     mirrors: tuple[Mirror, ...] = ()
 
     def measure_match(self, name: str) -> int:
-        """Return how many characters of ``name`` match the prefix; 0 if it does not match."""
+        """Return how many characters of ``name`` the prefix matches; 0 if it does not match."""
         if self.prefix.startswith("*."):
             domain = name.split("/", 1)[0].split("@", 1)[0]
             host = domain.split(":", 1)[0]
@@ -66,10 +66,10 @@ class Registry:
         return len(self.prefix) if not rest or rest[0] in ":/@" else 0
 
     def rewrite(self, location: str, image: ImageReference) -> ImageReference:
-        """Return the name of ``image`` at ``location``, which replaces the prefix.
+        """Return the reference of ``image`` at ``location``, which replaces the prefix.
 
         Raises:
-            ConfigError: the result is not the name of a repository.
+            ConfigError: the result is not a valid reference.
         """
         name = to_lookup_name(image)
         rewritten = location + name[self.measure_match(name) :]
@@ -94,7 +94,7 @@ class RegistriesConf:
     credential_helpers: tuple[str, ...] = field(default=(AUTH_FILES,))
 
     def find(self, name: str) -> Registry | None:
-        """Return the table with the longest prefix of a registry, repository or image ``name``."""
+        """Return the table with the longest matching prefix; None if no table matches ``name``."""
         matching = [registry for registry in self.registries if registry.measure_match(name)]
         return max(matching, key=lambda registry: len(registry.prefix), default=None)
 
@@ -206,7 +206,7 @@ def _parse_registry(table: Table, path: Path) -> Registry:
     elif not location:
         raise table.problem("has no location")
     if "pull-from-mirror" in table:
-        raise table.problem("pull-from-mirror belongs into a mirror")
+        raise table.problem("pull-from-mirror is allowed in a mirror only")
     digest_only = table.flag("mirror-by-digest-only", default=False)
     return Registry(
         prefix=prefix,

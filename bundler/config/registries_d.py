@@ -34,7 +34,7 @@ _SCHEMES = ("file", "http", "https")
 
 @dataclass(frozen=True, slots=True)
 class LookasideConfig:
-    """Settings of one scope. A setting that is None is taken from the next wider scope."""
+    """Settings of one scope. None: the setting of the next wider scope applies."""
 
     lookaside: str | None = None
     """The URL that signatures are read from."""
@@ -63,7 +63,7 @@ class RegistriesD:
         return None
 
     def uses_sigstore_attachments(self, image: ImageReference) -> bool:
-        """Return whether sigstore signatures that are stored with ``image`` are used."""
+        """Return whether sigstore signatures in the registry are used for ``image``."""
         for section in self._list_scopes(image):
             if section.use_sigstore_attachments is not None:
                 return section.use_sigstore_attachments

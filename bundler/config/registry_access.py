@@ -1,6 +1,6 @@
 """Input of the registry client as plain values: credentials, TLS, limits, proxies.
 
-``Settings`` creates these values. The registry client reads no configuration itself.
+``Settings`` creates these values; the registry client itself reads no configuration.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Docker Hub is the only registry whose name is not its address. This applies to the name without a
-# port; all clients connect to docker.io:443 as written.
+# port: all clients connect to docker.io:443 literally.
 _ADDRESSES = {"docker.io": "registry-1.docker.io"}
 
 
@@ -40,7 +40,7 @@ ANONYMOUS = Credentials()
 
 @dataclass(frozen=True, slots=True)
 class TlsDetails:
-    """Restrictions of TLS, by the names of IANA. None: the defaults of Python and OpenSSL."""
+    """Restrictions of TLS, with IANA names. None: the default of Python and OpenSSL."""
 
     origin: str = ""
     """The file that contains the restrictions, for messages."""
@@ -63,7 +63,7 @@ class TlsConfig:
     client_certificate: Path | None = None
     client_key: Path | None = None
     plain_http: bool = False
-    """Use HTTP. If False and ``verify`` is off, HTTPS is tried first and HTTP after it."""
+    """Whether to use HTTP only. If False and ``verify`` is off, HTTP is the fallback."""
     details: TlsDetails = ANY_DETAILS
 
 
@@ -94,7 +94,8 @@ class RegistryOverride:
     def with_defaults(self, defaults: RegistryOverride) -> RegistryOverride:
         """Return these settings, with unset ones taken from ``defaults``.
 
-        Credentials and an authfile replace each other, and so do TLS and plain HTTP.
+        Credentials replace a default authfile and vice versa; TLS verification overrides a
+        default plain HTTP.
         """
         if self.credentials is not None or self.authfile is not None:
             defaults = replace(defaults, credentials=None, authfile=None)
@@ -120,7 +121,7 @@ class RegistryAccess:
     user_agent: str | None = None
     """The ``User-Agent``; None: the program and its version."""
     proxies: Proxies = field(default=DIRECT, repr=False)
-    """The proxies to other hosts: the token service and the object store of the registry."""
+    """The proxies for other hosts, such as a token service or an object store."""
 
     @property
     def address(self) -> str:
@@ -130,7 +131,7 @@ class RegistryAccess:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A registry or mirror that a repository is pulled from."""
+    """A repository in a registry or in a mirror of it."""
 
     host: str
     path: str

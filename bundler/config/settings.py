@@ -1,7 +1,7 @@
-"""Settings: the configuration of one user, by registry.
+"""Settings: the complete configuration of one user.
 
-Each file is read when it is needed for the first time. Registry clients receive plain values, as
-``RegistryAccess``.
+A file is read when it is needed for the first time. Registry clients receive the values for their
+registry as ``RegistryAccess``.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Settings:
         )
 
     def get_storage(self) -> StorageConfig:
-        """Return the location of the local image store.
+        """Return the location and the driver of the local image store.
 
         Raises:
             ConfigError: storage.conf is invalid, or no location is known.
@@ -157,7 +157,7 @@ class Settings:
         return found
 
     def get_primary_endpoint(self, image: ImageReference) -> Endpoint:
-        """Return the endpoint for everything but pulls: no mirror, and not rewritten.
+        """Return the endpoint for pushes, listing and deletion: no mirror, and not rewritten.
 
         Raises:
             ConfigError: the registry is blocked, or registries.conf is invalid.

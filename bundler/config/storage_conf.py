@@ -39,20 +39,20 @@ class StorageConfPaths:
     """Candidates of storage.conf for one user, and the settings that do not come from a file."""
 
     default: StorageConfig
-    """Applies to all settings that no file has."""
+    """Defaults for settings that the file does not contain."""
     files: tuple[Path, ...] = ()
     """The first existing file is read."""
     required: bool = False
     """Whether the file was specified by the user, so that its absence is an error."""
     own: Path | None = None
-    """The file of the user. The locations in other files are those of root."""
+    """The user's own file. For other users than root, only this file specifies locations."""
     rootless: bool = False
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Values for ``$NAME`` in paths."""
+    """Values of ``$NAME`` in paths."""
     driver: str | None = None
-    """Overrides the driver of the file; None if unset."""
+    """Driver that overrides the one in the file; None if unset."""
     options: tuple[str, ...] = ()
-    """Override the options of the file: ``NAME=VALUE``; empty if unset."""
+    """Options ``NAME=VALUE`` that override those in the file; empty if unset."""
 
 
 def locate(

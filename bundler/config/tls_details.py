@@ -1,4 +1,4 @@
-"""Reader of the file that ``--tls-details`` names: versions, ciphers and groups of TLS.
+"""Reader of the file of ``--tls-details``: versions, cipher suites and groups of TLS.
 
 The format is that of containers-tls-details.yaml(5).
 """
@@ -23,7 +23,7 @@ def read(path: Path) -> TlsDetails:
     document = table.read(path)
     document.refuse_unknown(("minVersion", "cipherSuites", "namedGroups"))
     for key, value in document.value.items():
-        if value is None:  # not the same as no restriction
+        if value is None:  # ambiguous: no restriction, or nothing allowed
             raise document.problem(f"{key} is empty")
     version = None
     if "minVersion" in document:

@@ -306,7 +306,7 @@ def test_credential_helpers_are_the_files_unless_something_is_said():
         ('[[registry]]\nprefix = "a.b"\n', "has no location"),
         ('[[registry]]\nlocation = "https://a.b"\n', "without http://"),
         ('[[registry]]\nlocation = "a.b"\nblocked = "true"\n', "neither true nor false"),
-        ('[[registry]]\nlocation = "a.b"\npull-from-mirror = "all"\n', "belongs into a mirror"),
+        ('[[registry]]\nlocation = "a.b"\npull-from-mirror = "all"\n', "allowed in a mirror only"),
         ('[[registry]]\nprefix = "*.a/x"\nlocation = "b"\n', "only a domain"),
         ('[[registry]]\nprefix = "*.*.a"\nlocation = "b"\n', "only a domain"),
         ('[[registry]]\nlocation = "a.b"\n[[registry.mirror]]\n', "mirror\\[0\\]: has no location"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 """The name of ``docker.io`` in entries that Docker writes, and in its requests to helpers."""
 TOKEN_USER = "<token>"  # noqa: S105 - not a secret
-"""The user name with which a secret is an identity token."""
+"""The user name that marks a secret as an identity token."""
 
 _DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 
@@ -43,7 +43,7 @@ class AuthFile:
     legacy: bool = False
 
     def find_helper(self, host: str) -> tuple[str, str] | None:
-        """Return the helper for ``host``, and the name of the registry to use with it."""
+        """Return the helper for ``host``, and the name of the registry in it; None if unset."""
         for key in (
             host,
             *(key for key in self.helpers if normalize_host(key) == normalize_host(host)),
@@ -106,7 +106,7 @@ def parse(raw: bytes, path: Path, *, legacy: bool = False) -> AuthFile:
 
 
 def parse_document(document: dict[str, Any], path: Path, *, legacy: bool = False) -> AuthFile:
-    """Create a view of a JSON object. Entries are shared with ``document``, not copied.
+    """Parse a JSON object. The entries are shared with ``document``, so that both can be edited.
 
     Raises:
         ConfigError: a member has the wrong type.

@@ -1,6 +1,6 @@
-"""Store and remove credentials, in an authfile or in the credential helper that it names.
+"""Store and remove credentials, in an authfile or in the credential helper of its entry.
 
-A file is replaced atomically, is readable by its owner only, and keeps its unknown members. If the
+A file is replaced atomically, can be read by its owner only, and keeps its unknown members. If the
 path is a symbolic link, the file that it points to is replaced.
 """
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from bundler.config.registry_access import Credentials
 
 LOCK_TIMEOUT = 10.0
-"""Seconds to wait for another process that writes to the same directory."""
+"""Number of seconds to wait for the lock of the directory."""
 
 
 def store(path: Path, key: str, credentials: Credentials, environment: Mapping[str, str]) -> str:
-    """Store ``credentials`` for ``key``; return the place where they are stored, for messages.
+    """Store ``credentials`` for ``key``; return their location, for messages.
 
     Args:
         path: the authfile; it and its directory are created if necessary.
@@ -48,7 +48,9 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
         helper = file.find_helper(host)
         if helper is None and file.store is not None and not namespaced:
             helper = (file.store, auth_file.to_server_name(host))
-            _set_entry(document, file, helper[1], {})  # the mark that Docker sets
+            _set_entry(
+                document, file, helper[1], {}
+            )  # like Docker, mark that the helper has the credentials
         elif helper is None:
             _set_entry(document, file, key, _to_entry(credentials))
             return str(path)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TIMEOUT = 60.0
-"""Seconds, enough for a user to unlock a keychain."""
+"""Time limit in seconds, long enough for a user to unlock a keychain."""
 MAX_OUTPUT = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NOT_FOUND = "credentials not found"
@@ -45,7 +45,7 @@ def get(
         timeout: seconds after which the helper is killed.
 
     Raises:
-        ConfigError: the program does not exist, fails, or prints something else than expected.
+        ConfigError: the program does not exist, fails, or prints invalid output.
     """
     status, answer = _run(name, "get", server.encode(), environment, timeout)
     if status != 0:
@@ -91,7 +91,7 @@ def store(
 def erase(
     name: str, server: str, environment: Mapping[str, str], *, timeout: float = TIMEOUT
 ) -> bool:
-    """Remove the credentials for ``server``; return whether the helper had some.
+    """Remove the credentials for ``server``; return whether they were stored.
 
     Raises:
         ConfigError: the helper fails.
@@ -153,7 +153,7 @@ def _run(
                 raise ConfigError(f"{program} {verb}: printed more than {MAX_OUTPUT:,} bytes")
             return process.wait(max(0.0, deadline - time.monotonic())), answer
         except (TimeoutError, subprocess.TimeoutExpired):
-            raise ConfigError(f"{program} {verb}: no answer within {timeout:g} seconds") from None
+            raise ConfigError(f"{program} {verb}: no response within {timeout:g} seconds") from None
         finally:
             process.kill()
 
@@ -194,5 +194,5 @@ def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float)
 def _create_error(name: str, verb: str, status: int, answer: bytes) -> ConfigError:
     lines = answer.decode("utf-8", "replace").strip().splitlines()
     text = lines[0][:200] if lines and "{" not in lines[0] else f"exit status {status}"
-    shown = "".join(char for char in text if char.isprintable())
-    return ConfigError(f"docker-credential-{name} {verb}: {shown}")
+    reason = "".join(char for char in text if char.isprintable())
+    return ConfigError(f"docker-credential-{name} {verb}: {reason}")

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class CredentialLookup:
-    """Finds credentials, and caches the content of files and the answers of helpers.
+    """Lookup of credentials, with a cache of authfiles and of the responses of helpers.
 
-    Thread-safe. Only one helper runs at a time, because it may ask the user.
+    Thread-safe. Only one helper runs at a time, because it may prompt the user.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ _MAX_SECRET = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class YamlContext:
-    """Context in which the values of one file are interpreted. Mistakes become findings."""
+    """Context for the values of one file. Invalid values become findings."""
 
     file: str
     """The path for origins, relative to the directory of the bundle manifest."""

@@ -1,8 +1,8 @@
 """YAML parser whose values have positions: file, line and column.
 
 Scalars remain text, so ``1.10`` is "1.10"; the schema decides which of them are numbers or
-booleans. The supported subset is what people write by hand: one document, keys that are text, no
-tags, no merge keys. Aliases are supported, within a limit of the expanded size.
+booleans. The supported subset suffices for manually written files: one document, keys
+that are text, no tags, no merge keys. Aliases are supported up to a limit of the expanded size.
 
 https://yaml.org/spec/1.2.2/
 """
@@ -87,13 +87,13 @@ Value = ScalarNode | SequenceNode | MappingNode
 
 
 class Findings:
-    """Collected mistakes of all files of one run."""
+    """Collector of the findings in all files of one run."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Position, str], None] = {}
 
     def add(self, at: Position, text: str) -> None:
-        """Add a mistake. Unprintable characters of ``text`` are escaped."""
+        """Add a finding. Unprintable characters of ``text`` are escaped."""
         safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
         self._found[at, safe] = None
 
@@ -109,10 +109,10 @@ class Findings:
         ordered = sorted(
             self._found, key=lambda pair: (files.index(pair[0].file), pair[0].line, pair[0].column)
         )
-        shown = [f"{at}: {text}" for at, text in ordered[:MAX_FINDINGS]]
+        lines = [f"{at}: {text}" for at, text in ordered[:MAX_FINDINGS]]
         if len(ordered) > MAX_FINDINGS:
-            shown.append(f"and more; correct these {MAX_FINDINGS} first")
-        raise InvalidBundleManifestError(shown, hint=hint)
+            lines.append(f"and more; correct these {MAX_FINDINGS} first")
+        raise InvalidBundleManifestError(lines, hint=hint)
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -212,7 +212,7 @@ class _Composed:
 
 
 class _Composer:
-    """Builds values from parser events."""
+    """Composer that builds values from parser events."""
 
     def __init__(
         self, file: str, events: Iterator[Event], findings: Findings, max_values: int
@@ -224,26 +224,26 @@ class _Composer:
         self._anchors: dict[str | None, _Composed] = {}
 
     def compose_document(self) -> Value:
-        made: _Composed | None = None
+        composed: _Composed | None = None
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
-                if made is not None:
+                if composed is not None:
                     raise self._create_error(event, "a second document (expected one per file)")
-                made = self._compose_or_alias(next(self._events), 1)
-        if made is None:
+                composed = self._compose_or_alias(next(self._events), 1)
+        if composed is None:
             raise InvalidBundleManifestError([f"{self._file}:1:1: the file is empty"])
-        return made.value
+        return composed.value
 
     def _compose_or_alias(self, event: Event, depth: int) -> _Composed:
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
                 raise self._create_error(event, f"no anchor &{event.anchor} before this alias")
-            made = self._anchors[event.anchor]
+            composed = self._anchors[event.anchor]
         else:
-            made = self._compose(event, depth)
-            self._anchors[getattr(event, "anchor", None)] = made
-        self._check_limits(event, made.values, depth + made.levels - 1)
-        return made
+            composed = self._compose(event, depth)
+            self._anchors[getattr(event, "anchor", None)] = composed
+        self._check_limits(event, composed.values, depth + composed.levels - 1)
+        return composed
 
     def _compose(self, event: Event, depth: int) -> _Composed:
         self._check_limits(event, 1, depth)

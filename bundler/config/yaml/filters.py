@@ -1,4 +1,4 @@
-"""Parse regular expressions and version ranges in YAML files; mistakes become findings."""
+"""Parsers of regular expressions and version ranges in YAML files, which collect findings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def parse_expressions(value: Value | None, findings: Findings) -> tuple[re.Patte
 
 
 def parse_version_range(value: Value | None, findings: Findings) -> str | None:
-    """Check a version range; None if it is invalid or absent."""
+    """Parse a version range; None if it is invalid or absent."""
     if not isinstance(value, ScalarNode) or value.is_null:
         return None
     try:

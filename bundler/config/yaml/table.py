@@ -1,4 +1,4 @@
-"""Configuration files in YAML, for typed reads without positions."""
+"""Reader of YAML configuration files as tables, without positions of values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def parse(raw: bytes, file: str) -> Table:
 
 
 def _to_plain(value: Value) -> object:
-    """Return scalars as text, whatever they look like, and null as None."""
+    """Return ``value`` with null as None and all other scalars as text."""
     if isinstance(value, ScalarNode):
         return None if value.is_null else str(value)
     if isinstance(value, MappingNode):

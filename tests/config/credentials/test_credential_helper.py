@@ -75,7 +75,7 @@ def test_helper_output_is_printed_without_control_characters(world: World):
 def test_a_helper_that_does_not_answer_is_stopped(world: World, script: str):
     world.helper("h", script)
     started = time.monotonic()
-    with pytest.raises(ConfigError, match=r"no answer within 0\.3 seconds"):
+    with pytest.raises(ConfigError, match=r"no response within 0\.3 seconds"):
         ask(world, timeout=0.3)
     assert time.monotonic() - started < 4
 

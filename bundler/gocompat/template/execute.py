@@ -47,12 +47,12 @@ def render(template: str, data: Value) -> str:
         TemplateError: the template is invalid, or does not fit ``data``.
     """
     trees = parse(template)
-    execution = _Execution(data)
+    execution = _TemplateExecution(data)
     execution.execute_all(trees, data)
     return "".join(execution.output)
 
 
-class _Execution:
+class _TemplateExecution:
     """One execution of a template: its variables, its output and its work so far."""
 
     def __init__(self, data: Value) -> None:

@@ -38,7 +38,7 @@ _PART = re.compile(r"(?:[0-9a-f]{64}|sha512-[0-9a-f]{128})(?:\.manifest\.json)?"
 _SIGNATURE = re.compile(r"(?:((?:sha512-)?[0-9a-f]+)\.)?signature-[0-9]+")
 
 
-def part_name(target: Node) -> str:
+def get_file_name(target: Node) -> str:
     """Return the file name of a blob, or of a manifest that is not the root.
 
     Raises:
@@ -47,10 +47,10 @@ def part_name(target: Node) -> str:
     if target.digest is None:
         raise NotFoundError("a blob without a digest has no name")
     suffix = ".manifest.json" if target.kind == "manifest" else ""
-    return f"{stem(target.digest)}{suffix}"
+    return f"{get_file_stem(target.digest)}{suffix}"
 
 
-def stem(digest: Digest) -> str:
+def get_file_stem(digest: Digest) -> str:
     """Return the prefix that the names of all files for ``digest`` share."""
     return digest.hex if digest.algorithm == "sha256" else f"{digest.algorithm}-{digest.hex}"
 
@@ -106,9 +106,9 @@ def remove_unneeded(directory: Directory, needed: Reachable, *, keep_signatures:
         needed: the manifests and blobs of the image.
         keep_signatures: keep the signatures of its manifests.
     """
-    kept = {stem(digest) for digest in needed.blobs}
-    kept |= {f"{stem(digest)}.manifest.json" for digest in needed.manifests}
-    signed = {stem(digest) for digest in needed.manifests}
+    kept = {get_file_stem(digest) for digest in needed.blobs}
+    kept |= {f"{get_file_stem(digest)}.manifest.json" for digest in needed.manifests}
+    signed = {get_file_stem(digest) for digest in needed.manifests}
     for name in directory.list_names():
         signature = _SIGNATURE.fullmatch(name)
         if signature:

@@ -30,10 +30,10 @@ from bundler.transports.directory.image_files import (
     VERSION_1_1,
     check_reusable,
     describe_root,
-    part_name,
+    get_file_name,
+    get_file_stem,
     read_root,
     remove_unneeded,
-    stem,
     write_version,
 )
 from bundler.transports.shared.path_reference import UnnamedReference
@@ -91,11 +91,11 @@ class DirectorySource:
             raise NotFoundError(f"{self._directory.path}: no blob without a digest")
         if target.kind == "manifest" and has_digest(self._read_root(), target.digest):
             return self._directory.open_file(MANIFEST, offset=offset)
-        return self._directory.open_file(part_name(target), offset=offset)
+        return self._directory.open_file(get_file_name(target), offset=offset)
 
     def signatures(self, manifest: Digest, /) -> list[bytes]:
         """Return the content of ``signature-1`` and so on, up to the first absent file."""
-        prefix = "" if has_digest(self._read_root(), manifest) else f"{stem(manifest)}."
+        prefix = "" if has_digest(self._read_root(), manifest) else f"{get_file_stem(manifest)}."
         found: list[bytes] = []
         with suppress(NotFoundError):
             while len(found) < _MAX_SIGNATURES:
@@ -151,7 +151,7 @@ class DirectoryDestination:
             return False
         if self._is_root(target):
             return True
-        size = self._directory.get_size(part_name(target))
+        size = self._directory.get_size(get_file_name(target))
         return size is not None and target.size in (None, size)
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
@@ -162,7 +162,7 @@ class DirectoryDestination:
             self._has_version = True
         stored = atomic_write.write_content(
             self._directory,
-            lambda blob: part_name(Node.of(blob, target.kind)),
+            lambda blob: get_file_name(Node.of(blob, target.kind)),
             content,
             durable_name=False,
         )
@@ -170,7 +170,7 @@ class DirectoryDestination:
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
         """Open a manifest or a blob as ``DirectorySource.open`` does."""
-        name = MANIFEST if self._is_root(target) else part_name(target)
+        name = MANIFEST if self._is_root(target) else get_file_name(target)
         return self._directory.open_file(name, offset=offset)
 
     def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
@@ -207,11 +207,11 @@ class DirectoryDestination:
         write_version(self._directory, needed)
         is_same = self._is_root(node)
         if not is_same:
-            self._directory.rename(part_name(node), MANIFEST)
+            self._directory.rename(get_file_name(node), MANIFEST)
             self._root = read_root(self._directory)
         remove_unneeded(self._directory, needed, keep_signatures=is_same and not self._signatures)
         for digest, signatures in self._signatures.items():
-            prefix = "" if digest == root.digest else f"{stem(digest)}."
+            prefix = "" if digest == root.digest else f"{get_file_stem(digest)}."
             for number, signature in enumerate(signatures, 1):
                 name = f"{prefix}signature-{number}"
                 atomic_write.write_bytes_in(self._directory, name, bytes(signature))

@@ -24,7 +24,7 @@ from bundler.transports.directory.hard_links import is_same_file, replace_by_lin
 from bundler.transports.directory.image_files import (
     MANIFEST,
     describe_root,
-    part_name,
+    get_file_name,
     read_root,
     remove_unneeded,
     write_version,
@@ -113,11 +113,11 @@ class DirectoryTreeDestination:
         """
         stored = atomic_write.write_content(
             self._staging.open(),
-            lambda blob: part_name(Node.of(blob, target.kind)),
+            lambda blob: get_file_name(Node.of(blob, target.kind)),
             content,
             durable_name=False,
         )
-        self._staging.names.add(part_name(Node.of(stored, target.kind)))
+        self._staging.names.add(get_file_name(Node.of(stored, target.kind)))
         return Descriptor(target.media_type, stored.digest, stored.size)
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
@@ -140,7 +140,7 @@ class DirectoryTreeDestination:
             root: find_reachable([root], partial(read_manifest, self)) for root in roots.values()
         }
         uses = Counter(
-            part_name(node)
+            get_file_name(node)
             for root in roots.values()
             for node in (Node.of(root, "manifest"), *_list_nodes(root, needed[root]))
         )
@@ -170,11 +170,11 @@ class DirectoryTreeDestination:
             is_same = former is not None and root.digest.matches(former)
             write_version(directory, needed)
             for node in _list_nodes(root, needed):
-                self._write_node(node, directory, part_name(node), uses)
+                self._write_node(node, directory, get_file_name(node), uses)
             atomic_write.sync_directory(directory)
             self._write_node(Node.of(root, "manifest"), directory, MANIFEST, uses)
             remove_unneeded(directory, needed, keep_signatures=is_same)
-            directory.remove(part_name(Node.of(root, "manifest")))
+            directory.remove(get_file_name(Node.of(root, "manifest")))
             atomic_write.sync_directory(directory)
             self._index.add(directory, path)
 
@@ -183,7 +183,7 @@ class DirectoryTreeDestination:
 
         ``uses`` contains how often each file in the staging directory is still needed.
         """
-        part = part_name(node)
+        part = get_file_name(node)
         uses[part] -= 1
         try:
             *parents, source_name = self._locate(node)
@@ -214,7 +214,7 @@ class DirectoryTreeDestination:
             atomic_write.write_content(directory, name, content)
 
     def _locate(self, target: Node) -> Components:
-        name = part_name(target)
+        name = get_file_name(target)
         if name in self._staging.names:
             return STAGING, name
         return self._index.locate(target, self._tree)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bundler.content.files.portable_names import is_portable
 from bundler.errors import BundlerError, LimitError, MalformedError, NotFoundError
 from bundler.oci.digest import Digest
-from bundler.transports.directory.image_files import MANIFEST, VERSION, part_name, read_root
+from bundler.transports.directory.image_files import MANIFEST, VERSION, get_file_name, read_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ class TreeIndex:
         Raises:
             NotFoundError: no image contains it.
         """
-        name = part_name(target)
+        name = get_file_name(target)
         if target.kind == "manifest" and target.digest in self.roots:
             return *self.roots[target.digest], MANIFEST
         if name not in self.by_name:

@@ -25,14 +25,14 @@ _MAX_FILE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class KeyproviderCommand:
     """The command line of a key provider."""
 
     arguments: tuple[str, ...]
     """Empty if the provider is a network service (gRPC)."""
 
 
-def load_commands(path: Path | None) -> dict[str, Command]:
+def load_commands(path: Path | None) -> dict[str, KeyproviderCommand]:
     """Read the commands of the key providers in a configuration file, by name.
 
     The result is empty if ``path`` is None or the file does not exist.
@@ -55,11 +55,11 @@ def load_commands(path: Path | None) -> dict[str, Command]:
     for name in providers.value:
         command = providers.table(name).optional_table("cmd")
         arguments = () if command is None else (command.text("path"), *command.texts("args"))
-        commands[name] = Command(arguments)
+        commands[name] = KeyproviderCommand(arguments)
     return commands
 
 
-def find_command(name: str, commands: Mapping[str, Command]) -> Command:
+def find_command(name: str, commands: Mapping[str, KeyproviderCommand]) -> KeyproviderCommand:
     """Find the command of the key provider ``name``.
 
     Raises:
@@ -77,7 +77,7 @@ def find_command(name: str, commands: Mapping[str, Command]) -> Command:
     return command
 
 
-def wrap(secret: bytes, name: str, parameter: str, command: Command) -> bytes:
+def wrap(secret: bytes, name: str, parameter: str, command: KeyproviderCommand) -> bytes:
     """Wrap ``secret`` with a key provider; raises as ``unwrap``."""
     parameters = {name: [_to_base64(parameter.encode())]}
     request = {
@@ -91,7 +91,7 @@ def wrap(secret: bytes, name: str, parameter: str, command: Command) -> bytes:
     return _run(request, name, command, "keywrapresults", "annotation")
 
 
-def unwrap(packet: bytes, name: str, parameter: str, command: Command) -> bytes:
+def unwrap(packet: bytes, name: str, parameter: str, command: KeyproviderCommand) -> bytes:
     """Unwrap the secret in ``packet`` with a key provider.
 
     Raises:
@@ -107,7 +107,9 @@ def unwrap(packet: bytes, name: str, parameter: str, command: Command) -> bytes:
     return _run(request, name, command, "keyunwrapresults", "optsdata")
 
 
-def _run(request: dict[str, Any], name: str, command: Command, part: str, key: str) -> bytes:
+def _run(
+    request: dict[str, Any], name: str, command: KeyproviderCommand, part: str, key: str
+) -> bytes:
     subject = f"key provider {name!r}"
     try:
         result = subprocess.run(

@@ -119,7 +119,7 @@ def create_decryptor(
 
 
 def wrap(
-    secret: bytes, recipients: Recipients, commands: Mapping[str, keyprovider.Command]
+    secret: bytes, recipients: Recipients, commands: Mapping[str, keyprovider.KeyproviderCommand]
 ) -> dict[str, str]:
     """Wrap ``secret`` for all ``recipients``; return it as annotations of the layer."""
     packets: dict[str, bytes] = {}
@@ -138,7 +138,7 @@ def wrap(
 def unwrap(
     annotations: Mapping[str, str],
     keys: DecryptionKeys,
-    commands: Mapping[str, keyprovider.Command],
+    commands: Mapping[str, keyprovider.KeyproviderCommand],
     subject: str,
 ) -> bytes:
     """Unwrap the secret in ``annotations`` with the first suitable key.
@@ -207,7 +207,7 @@ def _unwrap_one(
     protocol: str,
     packet: bytes,
     keys: DecryptionKeys,
-    commands: Mapping[str, keyprovider.Command],
+    commands: Mapping[str, keyprovider.KeyproviderCommand],
     subject: str,
 ) -> bytes | None:
     scheme, _, name = protocol.partition(".")

@@ -130,7 +130,7 @@ def parse(text: str) -> StorageReference:
 
 
 def parse_image_name(text: str) -> ImageName:
-    """Parse the part of a reference after the storage.
+    """Parse ``NAME[:TAG][@DIGEST][@ID]``, the part of a reference after the storage.
 
     Raises:
         InvalidReferenceError: ``text`` is neither a name nor an ID.

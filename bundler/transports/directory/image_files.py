@@ -99,7 +99,7 @@ def write_version(directory: Directory, needed: Reachable) -> None:
 
 
 def remove_unneeded(directory: Directory, needed: Reachable, *, keep_signatures: bool) -> None:
-    """Remove the files of former images, but not files that never belonged to an image.
+    """Remove the files that only former images needed; unrelated files stay.
 
     Args:
         directory: the directory of an image.

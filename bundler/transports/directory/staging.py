@@ -38,7 +38,7 @@ class StagingDirectory:
             self._use(tree.enter(STAGING))
 
     def open(self) -> Directory:
-        """Return the directory, which the first call creates; do not close it.
+        """Open the directory, and create it if it is absent; ``close`` closes it.
 
         Raises:
             UnsupportedError: the file system has no hard links, and copies are not permitted.

@@ -271,7 +271,7 @@ class DockerDestination:
         tag = _Name.parse(name or self._default).tag
         if tag is None:
             raise UsageError(
-                f"{self._repository.name}: a digest (expected a tag to delete)",
+                f"{self._repository.name}: no tag to delete (expected a tag, got a digest)",
                 hint="specify the tag, or delete the image with all its tags",
             )
         found = self._resolve_for_deletion(name)

@@ -202,7 +202,7 @@ class DockerArchiveSource(SynthesizesManifests):
             return self._roots[index]
 
     def _get_content(self, target: Node) -> bytes | ArchiveMember:
-        """Find content of any image; manifests are created until one contains it."""
+        """Return content of any image; manifests are created until one contains it."""
         if target.digest is None:
             raise NotFoundError(f"{self._subject}: no blob without a digest")
         for index in range(len(self._images)):

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bundler.cli.frontends.native.frontend import NativeFrontend
-from bundler.cli.options import program_flags
+from bundler.cli.options import global_options
 from bundler.cli.options.command import command
 from bundler.cli.options.global_options import ProgramOptions
 from bundler.cli.runtime.context import AccessSettings, CommandContext, pass_context
@@ -37,7 +37,9 @@ def test_command_gets_global_options_from_before_and_after_its_name() -> None:
     def look(context: CommandContext) -> None:
         contexts.append(context)
 
-    group = click.Group(params=program_flags.flags(hidden=False), commands={"look": look})
+    group = click.Group(
+        params=global_options.create_parameters(hidden=False), commands={"look": look}
+    )
     arguments = ["--quiet", "--policy=p", "look", "--tmpdir=d"]
     result = CliRunner().invoke(group, arguments, obj=FRONTEND, catch_exceptions=False)
     assert result.exit_code == 0

@@ -50,7 +50,7 @@ def test_completion_refuses_unknown_shell(tmp_path: Path, shell: str) -> None:
 
     assert refused.returncode in (1, 2)
     assert refused.stdout == ""
-    assert "known are bash, zsh, fish" in refused.stderr
+    assert "use one of bash, zsh, fish" in refused.stderr
 
 
 def _complete(home: Path, program: str, typed: str) -> set[str]:

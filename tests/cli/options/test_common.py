@@ -121,7 +121,7 @@ def test_option_of_one_side_overrides_option_of_both_sides() -> None:
     given: dict[str, Any] = {}
     arguments = ["--authfile", "a", "--dest-authfile", "b", "--tls-verify=false", "--src-no-creds"]
     assert CliRunner().invoke(copy, arguments, obj=given, catch_exceptions=False).exit_code == 0
-    source, target = given["src_access"].create_override(), given["dest_access"].override()
+    source, target = given["src_access"].create_override(), given["dest_access"].create_override()
     assert (source.authfile, source.tls_verify) == (Path("a"), False)
     assert (target.authfile, target.tls_verify) == (Path("b"), False)
     assert given["dest_access"].given

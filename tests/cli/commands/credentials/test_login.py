@@ -83,7 +83,7 @@ def test_login_without_input_fails_before_any_request(
 ):
     result = run_airbundle("login", INSECURE, registry.host)
     assert result.status == 2
-    assert "there is no more input" in result.stderr
+    assert "ended at a prompt" in result.stderr
     assert registry.requests == []
 
 

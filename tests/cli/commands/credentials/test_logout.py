@@ -48,4 +48,4 @@ def test_logout_all_removes_credentials_of_every_registry(
 def test_logout_requires_either_registry_or_all(run_airbundle: RunAirbundle, arguments: list[str]):
     result = run_airbundle("logout", *arguments)
     assert result.status == 2
-    assert "either a registry or --all" in result.stderr
+    assert "either REGISTRY or --all" in result.stderr

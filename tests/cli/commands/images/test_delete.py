@@ -124,7 +124,7 @@ def test_tag_only_fails_if_registry_deletes_no_tags(
     reference = f"docker://{registry.host}/app:1"
     result = run_airbundle("delete", "--tag-only", "--tls-verify=false", reference)
     assert (result.status, result.stdout) == (1, "")
-    assert "tag alone" in result.stderr
+    assert "single tag" in result.stderr
     assert registry.repository("app").tags["1"] == ONE.digest
 
 

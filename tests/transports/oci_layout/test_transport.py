@@ -93,7 +93,7 @@ def test_unused_destination_leaves_no_files(tmp_path):
 
 def test_file_at_the_path_is_refused(tmp_path):
     (tmp_path / "f").write_text("")
-    with pytest.raises(UsageError, match="f: is a file"):
+    with pytest.raises(UsageError, match="f: not a directory"):
         LayoutDestination(tmp_path / "f")
 
 

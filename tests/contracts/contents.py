@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 def node(store: MemoryStore, digest: Digest) -> Node:
     """Return the node of content in ``store``, with the kind that its bytes indicate."""
     data = store.blobs[digest]
-    value = json.loads(data) if data[:1] == b"{" else {}
+    try:
+        value = json.loads(data)
+    except ValueError:  # random bytes may begin with a brace
+        value = None
+    if not isinstance(value, dict):
+        return Node("layer", "application/x", digest, len(data))
     if "schemaVersion" in value:
         return Node("manifest", value["mediaType"], digest, len(data))
     return Node("config" if "rootfs" in value else "layer", "application/x", digest, len(data))

@@ -27,8 +27,7 @@ from bundler.copy.convert.conversion_plan import parse_compression
 from bundler.copy.convert.options import ConvertedLayer, LayerChange, LayerConversion
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, Target, create_manifest_tasks
-from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError
-from bundler.errors.counts import shortlist
+from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError, shortlist
 from bundler.events import Emit, discard
 from bundler.ports import (
     Destination,

@@ -1,4 +1,4 @@
-"""The base of all errors, and those that belong to no other kind."""
+"""The base of all errors, those of input, limits and cancellation, and counts in messages."""
 
 from __future__ import annotations
 
@@ -35,12 +35,19 @@ class BundlerError(Exception):
 
     exit_status: ClassVar[int] = 1
     exchange: HttpExchange | None = None
-    path: str | None = None
-    os_error: OSError | None = None
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        os_error: OSError | None = None,
+        hint: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.path = path
+        self.os_error = os_error
         self.hint = hint
 
     def __str__(self) -> str:
@@ -128,3 +135,79 @@ class CancelledError(BundlerError):
     def status(self) -> int:
         """The exit status: 128 and the signal's number."""
         return 128 + self.signal_number
+
+
+class UsageError(BundlerError):
+    """The command line or a file of the user has to be corrected.
+
+    Raised by the command line, and by readers of the user's files.
+    """
+
+    exit_status = 2
+
+
+class TemplateError(UsageError):
+    """A template of the user is invalid, or does not match the data that it is applied to.
+
+    Raised by the template engine of ``inspect --format``.
+    """
+
+    def __init__(self, problem: str, *, hint: str | None = None) -> None:
+        super().__init__(f"template: {problem}", hint=hint)
+
+
+class InvalidReferenceError(UsageError):
+    """Text that does not name an image, a repository or a location.
+
+    Raised by the parsers of references.
+    """
+
+
+class InvalidBundleManifestError(UsageError):
+    """A bundle manifest with mistakes.
+
+    Fields:
+        findings: each mistake, as ``path:line:column: text``.
+
+    Raised by the reader of bundle manifests.
+    """
+
+    def __init__(self, findings: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__("\n".join(findings), hint=hint)
+        self.findings = tuple(findings)
+
+
+class ConfigError(UsageError):
+    """A configuration file that is missing, unreadable or invalid.
+
+    Fields:
+        path: the file; None if the error is about several, or about none.
+        os_error: why it cannot be read; None if it can.
+
+    Raised by the readers of configuration files and of credentials.
+    """
+
+
+class PolicyFileError(ConfigError):
+    """A policy.json that is missing, unreadable or invalid; the fields are those of its base.
+
+    Raised by the reader of policy.json, and where a policy is required.
+    """
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``number`` with ``noun``, whose plural ends in s: ``1 image``, ``12,000 images``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def be(number: int, *, past: bool = False) -> str:
+    """Return the form of *be* that agrees with ``number``: is, are, was or were."""
+    if number == 1:
+        return "was" if past else "is"
+    return "were" if past else "are"
+
+
+def shortlist(items: Sequence[str], limit: int = 3) -> str:
+    """Return the first ``limit`` items and the number of the others: ``a, b, c and 4 more``."""
+    more = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {more:,} more" if more > 0 else "")

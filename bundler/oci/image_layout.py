@@ -19,8 +19,8 @@ from bundler.errors import (
     NoSuchImageError,
     NotFoundError,
     UnsupportedError,
+    shortlist,
 )
-from bundler.errors.counts import shortlist
 from bundler.oci import media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
 from bundler.oci.json.table import Table

@@ -11,8 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from bundler.errors import NotFoundError, UsageError
-from bundler.errors.counts import count
+from bundler.errors import NotFoundError, UsageError, count
 from bundler.gocompat.masterminds_semver import Constraint, Version
 from bundler.oci.reference import is_tag
 

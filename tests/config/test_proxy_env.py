@@ -6,8 +6,7 @@ import ipaddress
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.config.proxy_env import DIRECT, Proxies
 from bundler.errors import ConfigError

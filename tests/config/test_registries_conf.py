@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.config.registries_conf import AUTH_FILES, RegistriesConf, parse
 from bundler.config.registry_access import Endpoint, RegistryOverride

@@ -8,8 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.copy import manifest_reader
-from bundler.copy import referrers as referring
+from bundler.copy import manifest_reader, referrers as referring
 from bundler.copy.platform_selection import Selection
 from bundler.copy.request import ImageRequest, PinnedReferrer
 from bundler.copy.resolve import resolve

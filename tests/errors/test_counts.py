@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.errors.counts import shortlist
+from bundler.errors import shortlist
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.gocompat.values import NIL, NIL_MAP, NIL_SLICE, Struct, StructField, Time, encode_json
 from bundler.images.format_output import format_struct

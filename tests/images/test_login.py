@@ -5,8 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.cancel import Cancellation
 from bundler.config.registry_access import Credentials, RegistryAccess, RegistryOverride

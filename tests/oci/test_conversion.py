@@ -7,8 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.errors import BundlerError, CannotConvertError, MalformedError
 from bundler.oci import conversion, manifest, media_types

@@ -7,8 +7,7 @@ import subprocess
 from contextlib import suppress
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from bundler.errors import InvalidReferenceError
 from bundler.oci.digest import Digest

@@ -21,8 +21,7 @@ from bundler.errors import (
 )
 from bundler.oci import media_types
 from bundler.oci.digest import Digest
-from bundler.registry import pagination
-from bundler.registry import repository as repository_module
+from bundler.registry import pagination, repository as repository_module
 from bundler.registry.repository import Repository, to_fallback_tag
 from tests.fakes.registry import FakeRegistry
 

@@ -19,8 +19,14 @@ from typing import TYPE_CHECKING, Any
 from bundler import __version__
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import resolve_all
-from bundler.bundle.format import checksums, directory, instructions, inventory, store
-from bundler.bundle.format import signatures as signing
+from bundler.bundle.format import (
+    checksums,
+    directory,
+    instructions,
+    inventory,
+    signatures as signing,
+    store,
+)
 from bundler.bundle.format.inventory import BundledImage, Inventory, Producer
 from bundler.bundle.media import filesystem
 from bundler.bundle.verifying.verify import verify

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import checksums, inventory
-from bundler.bundle.format import directory as layout
+from bundler.bundle.format import checksums, directory as layout, inventory
 from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (

@@ -35,8 +35,8 @@ from bundler.errors import (
     NotFoundError,
     RegistryError,
     UnsupportedError,
+    count,
 )
-from bundler.errors.counts import count
 from bundler.events import WarningIssued
 from bundler.oci import media_types
 

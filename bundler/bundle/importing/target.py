@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
 
 from bundler import transports
-from bundler.bundle.format import directory as layout
-from bundler.bundle.format import store
+from bundler.bundle.format import directory as layout, store
 from bundler.copy.plan import Target
 from bundler.copy.target_names import TargetName
 from bundler.errors import InvalidReferenceError, UsageError

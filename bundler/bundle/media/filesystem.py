@@ -15,8 +15,7 @@ from typing import Any
 from bundler.bundle.format import directory as layout
 from bundler.content.files.os_errors import get_free_space, to_bundler_error
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import IntegrityError, MediumError, NoSpaceError
-from bundler.errors.counts import shortlist
+from bundler.errors import IntegrityError, MediumError, NoSpaceError, shortlist
 from bundler.oci import image_layout
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.transports.directory.staging import STAGING

@@ -32,8 +32,9 @@ from bundler.errors import (
     MediumError,
     NotFoundError,
     TrustError,
+    count,
+    shortlist,
 )
-from bundler.errors.counts import count, shortlist
 from bundler.events import Planned, discard
 from bundler.oci import image_layout
 from bundler.oci.digest import Digest

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler import events
 from bundler.cli.output.text import count, format_duration, format_size
-from bundler.errors.counts import be
+from bundler.errors import be
 
 if TYPE_CHECKING:
     from bundler.events import Activity, Event

@@ -9,7 +9,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bundler.errors.counts import count as count  # noqa: PLC0414 - re-exported for output
+from bundler.errors import count as count  # noqa: PLC0414 - re-exported for output
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

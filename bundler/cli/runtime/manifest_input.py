@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.exporting.export import ExportRequest
 from bundler.bundle.exporting.resolve import list_tags
-from bundler.bundle.manifest import load as manifests
-from bundler.bundle.manifest import lockfile as locks
+from bundler.bundle.manifest import load as manifests, lockfile as locks
 from bundler.bundle.manifest.expand import expand
 from bundler.errors import ConflictError
 

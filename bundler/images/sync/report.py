@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bundler.errors import PartialError
-from bundler.errors.counts import be, count
+from bundler.errors import PartialError, be, count
 
 if TYPE_CHECKING:
     from bundler.copy.plan import Action, Plan

@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from bundler.errors import CertificateError, CertificateProblem, CertificateSummary
-from bundler.errors.counts import shortlist
+from bundler.errors import CertificateError, CertificateProblem, CertificateSummary, shortlist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import ConflictError, NoSuchImageError, NotFoundError
-from bundler.errors.counts import shortlist
+from bundler.errors import ConflictError, NoSuchImageError, NotFoundError, shortlist
 from bundler.transports.containers_storage import layer_store, metadata
 from bundler.transports.containers_storage.drivers.rooted_tree import remove_tree
 from bundler.transports.containers_storage.metadata import ImageRecord, LayerRecord

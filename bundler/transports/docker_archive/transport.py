@@ -34,8 +34,8 @@ from bundler.errors import (
     NoSuchImageError,
     NotADockerArchiveError,
     NotFoundError,
+    shortlist,
 )
-from bundler.errors.counts import shortlist
 from bundler.oci import image_config, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest

@@ -5,8 +5,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.bundle.format import checksums
 from bundler.errors import LimitError, MalformedError, NotFoundError

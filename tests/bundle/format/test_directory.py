@@ -4,8 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.bundle.format import directory
 from bundler.errors import LimitError, MalformedError, NotFoundError

@@ -8,8 +8,7 @@ from importlib import resources
 
 import jsonschema
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.bundle.format import inventory
 from bundler.bundle.format.inventory import (

@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.bundle.manifest import load
 from bundler.bundle.manifest.expand import RenameRule, expand, find_target_name

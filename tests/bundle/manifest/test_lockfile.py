@@ -8,12 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler import transports
-from bundler.bundle.manifest import load as manifest
-from bundler.bundle.manifest import lockfile as locks
+from bundler.bundle.manifest import load as manifest, lockfile as locks
 from bundler.bundle.manifest.expand import expand
 from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.lockfile import LockFile

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.config.credentials.auth_file import list_key_candidates, parse
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride

@@ -7,8 +7,7 @@ import tarfile
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.content.archives import tar_header, tar_index
 from bundler.content.files.safe_directory import RegularFile

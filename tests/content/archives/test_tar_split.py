@@ -9,8 +9,7 @@ import os
 import tarfile
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.content.archives import crc64
 from bundler.content.archives.tar_split import AssembledTar, SplitWriter

@@ -12,8 +12,7 @@ import tarfile
 
 import pytest
 import zstandard
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bundler.content.archives import zstd_chunked
 from bundler.content.compression.compress import CompressingReader

@@ -14,8 +14,7 @@ import zlib
 
 import pytest
 import zstandard
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from bundler.content.compression.compress import CompressingReader
 from bundler.content.compression.decompress import DecompressingReader

@@ -11,8 +11,7 @@ import tracemalloc
 
 import pytest
 import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.content.compression.decompress import DecompressingReader, detect
 from bundler.errors import LimitError, MalformedError

@@ -7,8 +7,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bundler.errors import LimitError, MalformedError
 from bundler.oci.json import strict

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common
-from bundler.cli.options import login as login_options
+from bundler.cli.options import common, login as login_options
 from bundler.cli.options.command import command
 from bundler.cli.options.go_values import GoBoolOption
 from bundler.cli.options.group import option

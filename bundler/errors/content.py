@@ -1,0 +1,321 @@
+"""Errors of content: damaged, not trusted, not supported, or in conflict with a destination's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bundler.errors.base import BundlerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class IntegrityError(BundlerError):
+    """Content that does not match its name, size or digest.
+
+    Raised by the engine and by the readers of local formats.
+    """
+
+    exit_status = 3
+
+
+class DigestMismatchError(IntegrityError):
+    """Content with another digest than its descriptor's.
+
+    Fields:
+        expected: the digest of the descriptor.
+        got: the digest of the content.
+
+    Raised by verifying readers, and by a registry client whose server reports another digest.
+    """
+
+    def __init__(self, subject: str, *, expected: str, got: str) -> None:
+        super().__init__(f"{subject}: digest mismatch: expected {expected}, got {got}")
+        self.expected = expected
+        self.got = got
+
+
+class SizeMismatchError(IntegrityError):
+    """A stream that is shorter or longer than its descriptor's size.
+
+    Fields:
+        expected: the size in bytes.
+
+    Raised by verifying readers.
+    """
+
+    def __init__(self, subject: str, *, expected: int, got: str) -> None:
+        super().__init__(f"{subject}: expected {expected} bytes, got {got}")
+        self.expected = expected
+
+
+class MalformedError(IntegrityError):
+    """A document from outside that does not have the form of its media type.
+
+    Raised by all parsers of untrusted documents and archives.
+    """
+
+
+class NotPlainFileError(MalformedError):
+    """A link, a device, a pipe or a directory where a plain file is expected.
+
+    Fields:
+        path: where it is.
+        os_error: the operating system's error; None if the file could be opened.
+
+    Raised by the readers and writers of files.
+    """
+
+    def __init__(
+        self, path: str, *, os_error: OSError | None = None, hint: str | None = None
+    ) -> None:
+        expected = "a plain file" if os_error is None else "a plain file in a plain directory"
+        super().__init__(f"{path}: not {expected}", path=path, os_error=os_error, hint=hint)
+
+
+class DamagedBundleError(IntegrityError):
+    """A damaged bundle.
+
+    Fields:
+        findings: one line for each damaged or missing part.
+
+    Raised by ``verify`` and by readers of bundles.
+    """
+
+    def __init__(self, message: str, findings: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__("\n".join([message, *findings]), hint=hint)
+        self.findings = tuple(findings)
+
+
+class TrustError(BundlerError):
+    """Content that is intact, but not trusted.
+
+    Raised by the checks of policies and signatures.
+    """
+
+    exit_status = 4
+
+
+class RejectedByPolicyError(TrustError):
+    """An image that the policy does not accept.
+
+    Fields:
+        rule: the requirement that is not met: ``reject``, ``signedBy`` or ``sigstoreSigned`` of
+            policy.json, or ``requireSigned`` of the command line.
+        reference: the image, as a reference with its transport; None if it is unknown.
+
+    Raised by the check of policy.json.
+    """
+
+    def __init__(
+        self, message: str, *, rule: str, reference: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+        self.reference = reference
+
+
+class InvalidSignatureError(TrustError):
+    """A signature that is present and does not verify.
+
+    Raised by the check of a bundle's signatures.
+    """
+
+
+class UnauthenticatedError(TrustError):
+    """Content without a signature by any of the trusted keys.
+
+    Raised by the check of a bundle's signatures.
+    """
+
+
+class RollbackError(TrustError):
+    """Content that is older than what was accepted before.
+
+    Raised by the check of a bundle's serial number.
+    """
+
+
+class ExpiredError(TrustError):
+    """Content past its expiry date.
+
+    Raised by the check of a bundle's inventory.
+    """
+
+
+class UnsupportedError(BundlerError):
+    """A valid request that this program, a transport or a registry cannot fulfil.
+
+    Raised in every layer.
+    """
+
+
+class ReadOnlyTransportError(UnsupportedError):
+    """A destination whose transport can only be read.
+
+    Fields:
+        reference: the destination.
+        transport: its transport, without the colon.
+
+    Raised by the transports ``sif:`` and ``tarball:``.
+    """
+
+    def __init__(self, reference: str, transport: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{reference}: images in {transport}: can only be read", hint=hint)
+        self.reference = reference
+        self.transport = transport
+
+
+class UnavailableTransportError(UnsupportedError):
+    """A transport that is known by name only.
+
+    Fields:
+        transport: its name, without the colon.
+
+    Raised by the transport ``ostree:``.
+    """
+
+    def __init__(self, transport: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{transport}: this transport is not supported", hint=hint)
+        self.transport = transport
+
+
+class NotADockerArchiveError(UnsupportedError):
+    """A tar archive that ``docker save`` did not write.
+
+    Fields:
+        path: the archive.
+        missing: the member that it does not have.
+
+    Raised by the transport ``docker-archive:``.
+    """
+
+    def __init__(self, path: str, *, missing: str, hint: str | None = None) -> None:
+        problem = f"{path}: not a docker-archive: it has no {missing}"
+        super().__init__(problem, path=path, hint=hint)
+        self.missing = missing
+
+
+class CannotConvertError(BundlerError):
+    """A manifest that would have to change and must not, or for which no form fits.
+
+    Fields:
+        reason: why it must not change, or why no form fits.
+
+    Raised by the decision about conversions.
+    """
+
+    def __init__(self, message: str, *, reason: str, hint: str | None = None) -> None:
+        super().__init__(f"{message}: {reason}", hint=hint)
+        self.reason = reason
+
+
+class FormatUnsupportedError(CannotConvertError):
+    """A requested manifest format that does not support a requested form of layers.
+
+    Fields:
+        feature: ``zstd`` or ``encrypted``.
+        media_type: the media type of the requested format.
+
+    Raised by the decision about conversions.
+    """
+
+    def __init__(
+        self, subject: str, *, feature: str, media_type: str, hint: str | None = None
+    ) -> None:
+        super().__init__(
+            f"{subject}: {feature} layers do not fit the requested format",
+            reason=f"{media_type} does not support them",
+            hint=hint,
+        )
+        self.feature = feature
+        self.media_type = media_type
+
+
+class SingleImageDestinationError(CannotConvertError):
+    """An index for a destination that stores single images only.
+
+    Raised by the decision about conversions.
+    """
+
+    def __init__(self, subject: str, *, hint: str | None = None) -> None:
+        super().__init__(
+            f"{subject}: an index of several images",
+            reason="the destination stores single images only",
+            hint=hint,
+        )
+
+
+class ConflictError(BundlerError):
+    """A name that has another digest, is immutable, or is requested for two images.
+
+    Raised by destinations, and by the planning of a copy.
+    """
+
+    exit_status = 10
+
+
+class DigestConflictError(ConflictError):
+    """A destination reference with a digest that is not the digest of the image.
+
+    Fields:
+        expected: the digest in the reference.
+        got: the digest of the image.
+
+    Raised by ``copy``.
+    """
+
+    def __init__(self, subject: str, *, expected: str, got: str, hint: str | None = None) -> None:
+        super().__init__(f"{subject}: the image has another digest: {got}", hint=hint)
+        self.expected = expected
+        self.got = got
+
+
+class ArchiveExistsError(ConflictError):
+    """An archive that exists already, of a format to which no image can be added.
+
+    Fields:
+        path: the archive.
+
+    Raised by the transport ``docker-archive:``.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path}: the archive exists, and images cannot be added to it",
+            path=path,
+            hint="specify another file, or remove this one",
+        )
+
+
+class DirectoryExistsError(ConflictError):
+    """A directory that exists already and must not be overwritten.
+
+    Fields:
+        path: the directory.
+
+    Raised by ``sync`` where existing directories are refused.
+    """
+
+    path: str
+
+    def __init__(self, path: str) -> None:
+        hint = "remove it, or specify another one"
+        super().__init__(f"{path}: the directory exists", path=path, hint=hint)
+
+
+class NotAnImageDirectoryError(ConflictError):
+    """A directory with other content than an image, which is not overwritten.
+
+    Fields:
+        path: the directory.
+
+    Raised by the transport ``dir:``.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path}: contains something other than an image, and is not overwritten",
+            path=path,
+            hint="specify a new or an empty directory",
+        )

@@ -75,7 +75,7 @@ class ConversionFlags:
             from bundler.copy.convert.options import Encryption  # noqa: PLC0415 - as above
             from bundler.trust.ocicrypt import recipients  # noqa: PLC0415 - loads cryptography
 
-            key_providers = environment.path("OCICRYPT_KEYPROVIDER_CONFIG")
+            key_providers = environment.find_path("OCICRYPT_KEYPROVIDER_CONFIG")
             if self.encryption_keys:
                 encrypt = recipients.create_encryptor(self.encryption_keys, key_providers)
                 encryption = Encryption(encrypt, self.encrypted_layers)

@@ -85,7 +85,7 @@ class CommandContext:
             user_agent=user_agent,
         )
 
-    def platform(self) -> Platform:
+    def detect_platform(self) -> Platform:
         """Return the platform of this machine, or the one of ``--override-*``.
 
         An overridden architecture has no variant unless that is overridden too.
@@ -101,7 +101,7 @@ class CommandContext:
             variant=options.override_variant or found.variant,
         )
 
-    def policy_check(self) -> PolicyCheck | None:
+    def create_policy_check(self) -> PolicyCheck | None:
         """Return the check that every image has to pass; None if no policy is configured.
 
         Raises:
@@ -116,7 +116,7 @@ class CommandContext:
     @property
     def scratch(self) -> Path | None:
         """The directory for temporary files; None if each transport chooses its own."""
-        return self.options.tmpdir or self.environment.path("TMPDIR")
+        return self.options.tmpdir or self.environment.find_path("TMPDIR")
 
     @contextmanager
     def run(self, jobs: int | None = None) -> Iterator[CommandRun]:
@@ -168,7 +168,7 @@ class CommandRun:
     emit: Emit
     executor: Executor
 
-    def engine_options(
+    def create_engine_options(
         self, *, keep_going: bool = False, read_everything: bool = False
     ) -> EngineOptions:
         """Return the options of the copy engine."""
@@ -183,7 +183,7 @@ class CommandRun:
             scratch=self.context.scratch,
         )
 
-    def open_options(
+    def create_open_options(
         self,
         overrides: Mapping[str, RegistryOverride] | None = None,
         daemon_host: str | None = None,
@@ -212,13 +212,13 @@ class CommandRun:
             emit=self.emit,
         )
 
-    def open_options_for(self, text: str, access: AccessSettings) -> OpenOptions:
+    def create_open_options_for(self, text: str, access: AccessSettings) -> OpenOptions:
         """Return the options for opening the reference ``text``.
 
         Settings in ``access`` for other transports have no effect.
         """
         transport = text.partition(":")[0]
-        return self.open_options(
+        return self.create_open_options(
             access.find_overrides(text),
             access.daemon_host if transport == "docker-daemon" else None,
             shared_blob_dir=access.shared_blob_dir if transport == "oci" else None,

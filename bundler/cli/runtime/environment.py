@@ -38,7 +38,7 @@ class Environment(NamedTuple):
         except RuntimeError:
             raise ConfigError("the home directory is unknown", hint="set HOME") from None
 
-    def path(self, name: str) -> Path | None:
+    def find_path(self, name: str) -> Path | None:
         """The path in the variable ``name``; None if unset or empty."""
         from pathlib import Path  # noqa: PLC0415 - not for --help
 
@@ -52,7 +52,7 @@ class Environment(NamedTuple):
         Raises:
             ConfigError: if XDG_STATE_HOME is unset and the home directory is unknown.
         """
-        return self.path("XDG_STATE_HOME") or self.home / ".local/state"
+        return self.find_path("XDG_STATE_HOME") or self.home / ".local/state"
 
 
 def read_environment() -> Environment:

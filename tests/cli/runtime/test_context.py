@@ -84,14 +84,14 @@ def test_missing_policy_is_an_error_only_where_a_policy_is_required(
     variables = {"CONTAINERS_POLICY_JSON": str(tmp_path / "none")}
     monkeypatch.setenv("HOME", str(tmp_path))
     insecure = ProgramOptions(insecure_policy=True)
-    assert create_context(variables, insecure, policy_required=True).policy_check() is None
+    assert create_context(variables, insecure, policy_required=True).create_policy_check() is None
     with pytest.raises(PolicyFileError):
-        create_context(variables, policy_required=True).policy_check()
+        create_context(variables, policy_required=True).create_policy_check()
 
 
 def test_overridden_architecture_comes_without_variant_of_this_machine() -> None:
     options = ProgramOptions(override_arch="arm", override_os="plan9")
-    assert str(create_context(options=options).platform()) == "plan9/arm"
+    assert str(create_context(options=options).detect_platform()) == "plan9/arm"
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_registry_settings_apply_to_the_registry_or_engine_of_a_reference(
 def test_open_options_contain_only_what_concerns_the_reference() -> None:
     access = AccessSettings(OVERRIDE, "tcp://engine", Path("blobs"))
     with create_context(options=ProgramOptions(quiet=True)).run(1) as run:
-        layout = run.open_options_for("oci:layout:app", access)
-        engine = run.open_options_for("docker-daemon:app:1", access)
+        layout = run.create_open_options_for("oci:layout:app", access)
+        engine = run.create_open_options_for("docker-daemon:app:1", access)
     assert (layout.shared_blob_dir, layout.daemon_host, dict(layout.overrides)) == (
         Path("blobs"),
         None,

@@ -93,7 +93,7 @@ def export(
     source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
         request = source.create_export_request(
-            run.open_options(source.manifest.registries, duplicate_blobs=duplicate_blobs),
+            run.create_open_options(source.manifest.registries, duplicate_blobs=duplicate_blobs),
             run.emit,
             destination,
             bundle_format,
@@ -101,7 +101,7 @@ def export(
             parents=parents,
             on_system_disk=on_system_disk,
         )
-        engine = run.engine_options(keep_going=keep_going)
+        engine = run.create_engine_options(keep_going=keep_going)
         if dry_run:
             from bundler.bundle.exporting.estimate import estimate  # noqa: PLC0415
 

@@ -127,7 +127,7 @@ def import_(
         request = import_bundle.ImportRequest(
             bundle=bundle,
             target=location,
-            options=run.open_options(overrides),
+            options=run.create_open_options(overrides),
             keys=public,
             allow_unsigned=allow_unsigned,
             allow_expired=allow_expired,
@@ -136,7 +136,7 @@ def import_(
             existing=existing,
             dry_run=dry_run,
         )
-        engine = run.engine_options(keep_going=keep_going, read_everything=True)
+        engine = run.create_engine_options(keep_going=keep_going, read_everything=True)
         report = import_bundle.import_bundle(request, engine)
     reports.print_import_report(report, as_json=as_json, dry_run=dry_run)
     if receipt_path is not None:

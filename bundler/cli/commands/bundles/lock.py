@@ -38,9 +38,9 @@ def lock(context: CommandContext, manifest: Path, *, jobs: int | None, as_json: 
     except NotFoundError:
         old = None
     with context.run(jobs) as run:
-        options = run.open_options(source.manifest.registries)
+        options = run.create_open_options(source.manifest.registries)
         images = source.create_image_requests(options, run.emit)
-        new = locks.create(source.manifest, images, options, run.engine_options())
+        new = locks.create(source.manifest, images, options, run.create_engine_options())
     if old is not None:
         new = locks.keep_times(old, new)
     locks.write(path, new)

@@ -53,8 +53,8 @@ def plan(
 
     source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
-        options = run.open_options(source.manifest.registries)
+        options = run.create_open_options(source.manifest.registries)
         request = source.create_export_request(options, run.emit, destination, bundle_format)
-        engine = run.engine_options(keep_going=keep_going)
+        engine = run.create_engine_options(keep_going=keep_going)
         numbers = estimate(request, engine, check_medium=destination is not None)
     reports.print_estimate(numbers, as_json=as_json)

@@ -75,16 +75,18 @@ def copy(
     request = CopyRequest(
         transports.parse(source),
         transports.parse(destination),
-        platforms.create_selection(context.platform),
+        platforms.create_selection(context.detect_platform),
         referrers,
         conversion.create_options(context.environment),
         tags,
         conversion.signatures,
     )
     with context.run(jobs) as run:
-        reading = run.open_options_for(source, src_access.create_settings_for(source))
-        writing = run.open_options_for(destination, dest_access.create_settings_for(destination))
-        engine, check = run.engine_options(), context.policy_check()
+        reading = run.create_open_options_for(source, src_access.create_settings_for(source))
+        writing = run.create_open_options_for(
+            destination, dest_access.create_settings_for(destination)
+        )
+        engine, check = run.create_engine_options(), context.create_policy_check()
         report = run.retry(
             retry,
             lambda: copy_image(

@@ -46,7 +46,7 @@ def delete(
 
     request = DeleteRequest(transports.parse(image), tag_only)
     with context.run(1) as run:
-        options = run.open_options_for(image, access.create_settings_for(image))
+        options = run.create_open_options_for(image, access.create_settings_for(image))
         deleted = run.retry(retry, lambda: delete_image(request, options))
     reference, digest = str(request.reference), str(deleted.digest)
     if as_json:

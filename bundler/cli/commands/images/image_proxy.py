@@ -56,12 +56,14 @@ def serve_images(context: CommandContext, descriptor: int, access: AccessSetting
 
         def open_source(image: str) -> tuple[Reference, Source]:
             reference = transports.parse(image)
-            options = run.open_options_for(image, access)
+            options = run.create_open_options_for(image, access)
             return reference, transports.open_source(reference, options)
 
         def begin() -> ProxyContext:
             """Create the context when the client initializes, so that errors are sent to it."""
-            return ProxyContext(open_source, context.platform(), context.policy_check())
+            return ProxyContext(
+                open_source, context.detect_platform(), context.create_policy_check()
+            )
 
         server.serve(channel, begin, run.cancellation)
 

@@ -69,7 +69,7 @@ def inspect(
 
     request = InspectRequest(
         transports.parse(image),
-        context.platform() if platform is None else Platform.parse(platform),
+        context.detect_platform() if platform is None else Platform.parse(platform),
         raw=raw,
         config=config,
         template=template,
@@ -78,6 +78,6 @@ def inspect(
         raw_of_platform=platform is not None,
     )
     with context.run(1) as run:
-        options = run.open_options_for(image, access.create_settings_for(image))
+        options = run.create_open_options_for(image, access.create_settings_for(image))
         output = run.retry(retry, lambda: inspect_image(request, options))
     sys.stdout.buffer.write(output)

@@ -39,8 +39,8 @@ def layers(
     from bundler.oci.digest import Digest  # noqa: PLC0415
 
     digests = tuple(Digest(text if ":" in text else f"sha256:{text}") for text in layers)
-    request = LayersRequest(transports.parse(image), context.platform(), digests)
+    request = LayersRequest(transports.parse(image), context.detect_platform(), digests)
     with context.run(1) as run:
-        reading = run.open_options_for(image, access.create_settings_for(image))
-        writing, check = run.open_options(), context.policy_check()
+        reading = run.create_open_options_for(image, access.create_settings_for(image))
+        writing, check = run.create_open_options(), context.create_policy_check()
         run.retry(retry, lambda: extract_layers(request, reading, writing, check))

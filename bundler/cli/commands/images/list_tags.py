@@ -33,6 +33,6 @@ def list_tags(context: CommandContext, source: str, *, access: AccessOptions, re
 
     reference = transports.parse(source)
     with context.run(1) as run:
-        options = run.open_options_for(source, access.create_settings_for(source))
+        options = run.create_open_options_for(source, access.create_settings_for(source))
         output = run.retry(retry, lambda: tags.list_tags(reference, options))
     sys.stdout.buffer.write(output)

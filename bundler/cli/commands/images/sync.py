@@ -71,9 +71,9 @@ class SyncOptions:
     ) -> OpenOptions:
         """Return the options for opening sources; ``SyncSource`` has the registry settings."""
         if self.source_kind in _REMOTE:
-            return run.open_options()
+            return run.create_open_options()
         text = f"{self.source_kind}:{text}"
-        return run.open_options_for(text, access.create_settings_for(text))
+        return run.create_open_options_for(text, access.create_settings_for(text))
 
     def create_destination_options(
         self, run: CommandRun, text: str, access: AccessOptions
@@ -82,7 +82,7 @@ class SyncOptions:
         if self.destination_kind == "docker":
             text = f"//{text.rstrip('/')}/image"
         text = f"{self.destination_kind}:{text}"
-        return run.open_options_for(text, access.create_settings_for(text))
+        return run.create_open_options_for(text, access.create_settings_for(text))
 
 
 _OPTIONS = {
@@ -157,7 +157,7 @@ def sync(
     request = SyncRequest(
         endpoints.create_source(source, src_access),
         endpoints.create_destination(destination),
-        platforms.create_selection(context.platform),
+        platforms.create_selection(context.detect_platform),
         referrers,
         conversion.create_options(context.environment),
         conversion.signatures,
@@ -165,7 +165,10 @@ def sync(
     with context.run(jobs or DEFAULT_JOBS) as run:
         reading = endpoints.create_source_options(run, source, src_access)
         writing = endpoints.create_destination_options(run, destination, dest_access)
-        engine, check = run.engine_options(keep_going=keep_going), context.policy_check()
+        engine, check = (
+            run.create_engine_options(keep_going=keep_going),
+            context.create_policy_check(),
+        )
         report = run.retry(
             retry,
             lambda: sync_images(

@@ -33,9 +33,9 @@ def copy(context: CommandContext, line: CommandLine) -> None:
     to_destination = requests.create_access_settings(line, "dest-")
     request = requests.create_copy_request(line, context)
     with context.run(requests.find_jobs(line)) as run:
-        reading = run.open_options_for(source, from_source)
-        writing = run.open_options_for(destination, to_destination)
-        engine, check = run.engine_options(), context.policy_check()
+        reading = run.create_open_options_for(source, from_source)
+        writing = run.create_open_options_for(destination, to_destination)
+        engine, check = run.create_engine_options(), context.create_policy_check()
         report = run.retry(
             requests.create_retry(line),
             lambda: copy_image(request, reading, writing, engine, policy_check=check),
@@ -60,9 +60,12 @@ def sync(context: CommandContext, line: CommandLine) -> None:
     to_destination = requests.create_access_settings(line, "dest-")
     dry_run = line.is_set("dry-run")
     with context.run(DEFAULT_JOBS) as run:
-        reading, writing = run.open_options(), run.open_options_for(target, to_destination)
-        engine = run.engine_options(keep_going=line.is_set("keep-going"))
-        check = context.policy_check()
+        reading, writing = (
+            run.create_open_options(),
+            run.create_open_options_for(target, to_destination),
+        )
+        engine = run.create_engine_options(keep_going=line.is_set("keep-going"))
+        check = context.create_policy_check()
         report = run.retry(
             requests.create_retry(line),
             lambda: sync_images(
@@ -87,7 +90,7 @@ def inspect(context: CommandContext, line: CommandLine) -> None:
     image, access = line.arguments[0], requests.create_access_settings(line)
     request = InspectRequest(
         requests.parse_reference(image),
-        context.platform(),
+        context.detect_platform(),
         raw=line.is_set("raw"),
         config=line.is_set("config"),
         template=line.text("format") or None,
@@ -95,7 +98,7 @@ def inspect(context: CommandContext, line: CommandLine) -> None:
         algorithm=algorithm,
     )
     with context.run(1) as run:
-        options = run.open_options_for(image, access)
+        options = run.create_open_options_for(image, access)
         output = run.retry(requests.create_retry(line), lambda: inspect_image(request, options))
     sys.stdout.buffer.write(output)
 
@@ -107,7 +110,7 @@ def list_tags(context: CommandContext, line: CommandLine) -> None:
     repository, access = line.arguments[0], requests.create_access_settings(line)
     reference = requests.parse_reference(repository)
     with context.run(1) as run:
-        options = run.open_options_for(repository, access)
+        options = run.create_open_options_for(repository, access)
         output = run.retry(requests.create_retry(line), lambda: tags.list_tags(reference, options))
     sys.stdout.buffer.write(output)
 
@@ -119,7 +122,7 @@ def delete(context: CommandContext, line: CommandLine) -> None:
     image, access = line.arguments[0], requests.create_access_settings(line)
     request = DeleteRequest(requests.parse_reference(image))
     with context.run(1) as run:
-        options = run.open_options_for(image, access)
+        options = run.create_open_options_for(image, access)
         run.retry(requests.create_retry(line), lambda: delete_image(request, options))
 
 
@@ -132,12 +135,12 @@ def layers(context: CommandContext, line: CommandLine) -> None:
     access = requests.create_access_settings(line)
     request = LayersRequest(
         requests.parse_reference(image),
-        context.platform(),
+        context.detect_platform(),
         tuple(Digest(one if ":" in one else f"sha256:{one}") for one in digests),
     )
     with context.run(1) as run:
-        reading, writing = run.open_options_for(image, access), run.open_options()
-        check = context.policy_check()
+        reading, writing = run.create_open_options_for(image, access), run.create_open_options()
+        check = context.create_policy_check()
         run.retry(
             requests.create_retry(line), lambda: extract_layers(request, reading, writing, check)
         )

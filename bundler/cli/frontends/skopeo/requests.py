@@ -194,7 +194,7 @@ def _create_selection(line: CommandLine, context: CommandContext) -> Selection:
         everything=everything,
         multi_arch=None if everything else line.text("multi-arch") or "system",
         strip_removed_platforms=line.is_set("strip-removed-platforms"),
-    ).create_selection(context.platform)
+    ).create_selection(context.detect_platform)
 
 
 def _create_conversion_flags(line: CommandLine, transport: str) -> ConversionFlags:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,13 +11,13 @@ import click
 from bundler.cli.options.go_values import parse_duration
 from bundler.cli.options.group import option_group, spec
 from bundler.errors import RegistryError
-from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.cancel import Cancellation
     from bundler.events import Emit
+    from bundler.retry_policy import RetryPolicy
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 Result = TypeVar("Result")
@@ -30,15 +31,38 @@ class Retry:
     delay: float = 0.0
     """In seconds. 0: 1, 2, 4 and so on, each plus up to 10 %."""
 
-    @property
-    def policy(self) -> RetryPolicy:
-        """The same as a policy. ``Retry-After`` is obeyed by each request, not by the command."""
-        backoff = (
-            Backoff(self.delay, self.delay, jitter=(1.0, 1.0), longest_retry_after=0)
-            if self.delay
-            else Backoff(1.0, jitter=(1.0, 1.1), longest_retry_after=0)
-        )
+    def create_policy(self) -> RetryPolicy:
+        """Return the same as a policy. Only requests obey ``Retry-After``, not the command."""
+        from bundler.retry_policy import Backoff, RetryPolicy  # noqa: PLC0415 - for retries only
+
+        first, longest, jitter = 1.0, math.inf, (1.0, 1.1)
+        if self.delay:
+            first, longest, jitter = self.delay, self.delay, (1.0, 1.0)
+        backoff = Backoff(first, longest, jitter, longest_retry_after=0)
         return RetryPolicy(self.times + 1, backoff, attempts_on_500=1)
+
+    def call(self, body: Callable[[], Result], cancellation: Cancellation, emit: Emit) -> Result:
+        """Call ``body``, again after each temporary failure, and return its result.
+
+        A ``Retrying`` event announces each wait.
+
+        Raises:
+            BundlerError: the last failure.
+            CancelledError: if the run was cancelled.
+        """
+        if not self.times:
+            return body()
+        from bundler.retry_policy import Attempts  # noqa: PLC0415 - as above
+
+        attempts = Attempts(
+            self.create_policy(), "all of it", cancellation, emit, repeats=self.times
+        )
+        for _ in attempts:
+            try:
+                return body()
+            except RegistryError as error:
+                attempts.fail(error)
+        raise AssertionError("an iteration over attempts has no end")
 
 
 def retry_options(function: Decorated) -> Decorated:
@@ -62,23 +86,3 @@ _OPTIONS = {
         help="Wait before each retry (default: 1s, 2s, 4s and so on).",
     ),
 }
-
-
-def run_with_retries(
-    retry: Retry, cancellation: Cancellation, emit: Emit, body: Callable[[], Result]
-) -> Result:
-    """Call ``body``, again after each temporary failure, and return its result.
-
-    A ``Retrying`` event announces each wait.
-
-    Raises:
-        BundlerError: the last failure.
-        CancelledError: if the run was cancelled.
-    """
-    attempts = Attempts(retry.policy, "all of it", cancellation, emit, repeats=retry.times)
-    for _ in attempts:
-        try:
-            return body()
-        except RegistryError as error:
-            attempts.fail(error)
-    raise AssertionError("an iteration over attempts has no end")

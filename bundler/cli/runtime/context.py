@@ -15,7 +15,6 @@ import click
 
 from bundler import __version__
 from bundler.cli.options import global_options
-from bundler.cli.options.retry import run_with_retries
 from bundler.cli.runtime.signals import handle_signals
 from bundler.errors import BundlerError, CancelledError, TimeLimitError
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from bundler.cancel import Cancellation
     from bundler.cli.frontends.frontend import Frontend
     from bundler.cli.options.global_options import ProgramOptions
-    from bundler.cli.options.retry import Retry
     from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
     from bundler.config.settings import Settings
@@ -223,10 +221,6 @@ class CommandRun:
             access.daemon_host if transport == "docker-daemon" else None,
             shared_blob_dir=access.shared_blob_dir if transport == "oci" else None,
         )
-
-    def retry(self, retry: Retry, body: Callable[[], Result]) -> Result:
-        """Call ``body``, with the retries that ``retry`` specifies; return its result."""
-        return run_with_retries(retry, self.cancellation, self.emit, body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""A command is run again only where that may help."""
+"""Retries of a whole command."""
 
 from __future__ import annotations
 
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.cli.options.retry import Retry, run_with_retries
+from bundler.cli.options.retry import Retry
 from bundler.errors import (
     BundlerError,
     CancelledError,
@@ -20,74 +20,74 @@ from bundler.events import Event, Retrying
 SOON = 0.001
 
 
-def attempts(error: BundlerError, retry: Retry) -> tuple[int, list[Event]]:
-    calls, told = [], list[Event]()
+def count_attempts(error: BundlerError, retry: Retry) -> tuple[int, list[Event]]:
+    calls, events = [], list[Event]()
 
     def body() -> None:
         calls.append(1)
         raise error
 
     with pytest.raises(type(error)):
-        run_with_retries(retry, Cancellation(), told.append, body)
-    return len(calls), told
+        retry.call(body, Cancellation(), events.append)
+    return len(calls), events
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        RegistryError("the connection was cut", temporary=True),
-        RegistryError("answered 503", status=503, temporary=True),
-        RateLimitedError("asked too often"),
+        RegistryError("connection closed", temporary=True),
+        RegistryError("status 503", status=503, temporary=True),
+        RateLimitedError("too many requests"),
     ],
 )
-def test_what_fails_for_now_is_done_again(error: BundlerError) -> None:
-    count, told = attempts(error, Retry(2, SOON))
+def test_temporary_failure_is_retried(error: BundlerError) -> None:
+    count, events = count_attempts(error, Retry(2, SOON))
     assert count == 3
-    assert told == [Retrying("all of it", SOON, error.message, n, 2, error) for n in (1, 2)]
+    assert events == [Retrying("all of it", SOON, error.message, n, 2, error) for n in (1, 2)]
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        RegistryError("answered 500", status=500, temporary=True),
-        UnauthorizedError("who are you?"),
-        DeniedError("not you"),
+        RegistryError("status 500", status=500, temporary=True),
+        UnauthorizedError("not logged in"),
+        DeniedError("denied"),
         NotFoundError("manifest unknown"),
         CancelledError(),
     ],
 )
-def test_what_will_fail_again_is_not_done_again(error: BundlerError) -> None:
-    assert attempts(error, Retry(2, SOON)) == (1, [])
+def test_permanent_failure_is_not_retried(error: BundlerError) -> None:
+    assert count_attempts(error, Retry(2, SOON)) == (1, [])
 
 
-def test_nobody_retries_unless_asked_to() -> None:
-    assert attempts(RateLimitedError("asked too often"), Retry()) == (1, [])
+def test_command_is_not_retried_by_default() -> None:
+    assert count_attempts(RateLimitedError("too many requests"), Retry()) == (1, [])
 
 
-def test_success_ends_it() -> None:
-    answers = iter([RegistryError("cut", temporary=True), None])
+def test_success_ends_the_retries() -> None:
+    results = iter([RegistryError("connection closed", temporary=True), None])
 
     def body() -> str:
-        if error := next(answers):
+        if error := next(results):
             raise error
         return "done"
 
-    assert run_with_retries(Retry(5, SOON), Cancellation(), lambda _: None, body) == "done"
+    assert Retry(5, SOON).call(body, Cancellation(), lambda _: None) == "done"
 
 
 @pytest.mark.parametrize(("attempt", "least"), [(1, 1.0), (2, 2.0), (5, 16.0)])
-def test_without_a_delay_waits_double(attempt: int, least: float) -> None:
-    waits = [Retry(9).policy.backoff.wait(attempt) for _ in range(50)]
+def test_wait_doubles_without_a_delay(attempt: int, least: float) -> None:
+    waits = [Retry(9).create_policy().backoff.wait(attempt) for _ in range(50)]
     assert all(least <= wait <= least * 1.1 for wait in waits)
     assert len(set(waits)) > 1
 
 
-def test_waiting_ends_at_once_when_the_user_has_enough() -> None:
+def test_cancellation_ends_the_wait_before_a_retry() -> None:
     cancellation = Cancellation()
 
     def body() -> None:
         cancellation.request()
-        raise RegistryError("cut", temporary=True)
+        raise RegistryError("connection closed", temporary=True)
 
     with pytest.raises(CancelledError):
-        run_with_retries(Retry(1, 3600.0), cancellation, lambda _: None, body)
+        Retry(1, 3600.0).call(body, cancellation, lambda _: None)

@@ -87,11 +87,12 @@ def copy(
             destination, dest_access.create_settings_for(destination)
         )
         engine, check = run.create_engine_options(), context.create_policy_check()
-        report = run.retry(
-            retry,
+        report = retry.call(
             lambda: copy_image(
                 request, reading, writing, engine, policy_check=check, dry_run=dry_run
             ),
+            run.cancellation,
+            run.emit,
         )
     if digestfile is not None and not dry_run:
         digestfile.write_text(str(report.root.digest))

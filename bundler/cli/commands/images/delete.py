@@ -47,7 +47,7 @@ def delete(
     request = DeleteRequest(transports.parse(image), tag_only)
     with context.run(1) as run:
         options = run.create_open_options_for(image, access.create_settings_for(image))
-        deleted = run.retry(retry, lambda: delete_image(request, options))
+        deleted = retry.call(lambda: delete_image(request, options), run.cancellation, run.emit)
     reference, digest = str(request.reference), str(deleted.digest)
     if as_json:
         text.print_json({"reference": reference, "digest": digest, "tagOnly": tag_only})

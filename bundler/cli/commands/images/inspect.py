@@ -79,5 +79,5 @@ def inspect(
     )
     with context.run(1) as run:
         options = run.create_open_options_for(image, access.create_settings_for(image))
-        output = run.retry(retry, lambda: inspect_image(request, options))
+        output = retry.call(lambda: inspect_image(request, options), run.cancellation, run.emit)
     sys.stdout.buffer.write(output)

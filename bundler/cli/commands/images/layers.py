@@ -43,4 +43,6 @@ def layers(
     with context.run(1) as run:
         reading = run.create_open_options_for(image, access.create_settings_for(image))
         writing, check = run.create_open_options(), context.create_policy_check()
-        run.retry(retry, lambda: extract_layers(request, reading, writing, check))
+        retry.call(
+            lambda: extract_layers(request, reading, writing, check), run.cancellation, run.emit
+        )

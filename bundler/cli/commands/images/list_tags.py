@@ -34,5 +34,5 @@ def list_tags(context: CommandContext, source: str, *, access: AccessOptions, re
     reference = transports.parse(source)
     with context.run(1) as run:
         options = run.create_open_options_for(source, access.create_settings_for(source))
-        output = run.retry(retry, lambda: tags.list_tags(reference, options))
+        output = retry.call(lambda: tags.list_tags(reference, options), run.cancellation, run.emit)
     sys.stdout.buffer.write(output)

@@ -169,11 +169,12 @@ def sync(
             run.create_engine_options(keep_going=keep_going),
             context.create_policy_check(),
         )
-        report = run.retry(
-            retry,
+        report = retry.call(
             lambda: sync_images(
                 request, reading, writing, engine, policy_check=check, dry_run=dry_run
             ),
+            run.cancellation,
+            run.emit,
         )
     if digestfile is not None and not dry_run:
         digestfile.write_text(report.digest_lines())

@@ -36,9 +36,10 @@ def copy(context: CommandContext, line: CommandLine) -> None:
         reading = run.create_open_options_for(source, from_source)
         writing = run.create_open_options_for(destination, to_destination)
         engine, check = run.create_engine_options(), context.create_policy_check()
-        report = run.retry(
-            requests.create_retry(line),
+        report = requests.create_retry(line).call(
             lambda: copy_image(request, reading, writing, engine, policy_check=check),
+            run.cancellation,
+            run.emit,
         )
     if digestfile := line.path("digestfile"):
         digestfile.write_text(str(report.root.digest))
@@ -66,11 +67,12 @@ def sync(context: CommandContext, line: CommandLine) -> None:
         )
         engine = run.create_engine_options(keep_going=line.is_set("keep-going"))
         check = context.create_policy_check()
-        report = run.retry(
-            requests.create_retry(line),
+        report = requests.create_retry(line).call(
             lambda: sync_images(
                 request, reading, writing, engine, policy_check=check, dry_run=dry_run
             ),
+            run.cancellation,
+            run.emit,
         )
     if (digestfile := line.path("digestfile")) and not dry_run:
         digestfile.write_text(report.digest_lines())
@@ -99,7 +101,9 @@ def inspect(context: CommandContext, line: CommandLine) -> None:
     )
     with context.run(1) as run:
         options = run.create_open_options_for(image, access)
-        output = run.retry(requests.create_retry(line), lambda: inspect_image(request, options))
+        output = requests.create_retry(line).call(
+            lambda: inspect_image(request, options), run.cancellation, run.emit
+        )
     sys.stdout.buffer.write(output)
 
 
@@ -111,7 +115,9 @@ def list_tags(context: CommandContext, line: CommandLine) -> None:
     reference = requests.parse_reference(repository)
     with context.run(1) as run:
         options = run.create_open_options_for(repository, access)
-        output = run.retry(requests.create_retry(line), lambda: tags.list_tags(reference, options))
+        output = requests.create_retry(line).call(
+            lambda: tags.list_tags(reference, options), run.cancellation, run.emit
+        )
     sys.stdout.buffer.write(output)
 
 
@@ -123,7 +129,9 @@ def delete(context: CommandContext, line: CommandLine) -> None:
     request = DeleteRequest(requests.parse_reference(image))
     with context.run(1) as run:
         options = run.create_open_options_for(image, access)
-        run.retry(requests.create_retry(line), lambda: delete_image(request, options))
+        requests.create_retry(line).call(
+            lambda: delete_image(request, options), run.cancellation, run.emit
+        )
 
 
 def layers(context: CommandContext, line: CommandLine) -> None:
@@ -141,8 +149,8 @@ def layers(context: CommandContext, line: CommandLine) -> None:
     with context.run(1) as run:
         reading, writing = run.create_open_options_for(image, access), run.create_open_options()
         check = context.create_policy_check()
-        run.retry(
-            requests.create_retry(line), lambda: extract_layers(request, reading, writing, check)
+        requests.create_retry(line).call(
+            lambda: extract_layers(request, reading, writing, check), run.cancellation, run.emit
         )
 
 

@@ -6,7 +6,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#digests
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bundler.errors import DigestMismatchError, MalformedError
@@ -28,10 +28,16 @@ class Digest:
     """
 
     text: str
+    algorithm: str = field(init=False, repr=False, compare=False)
+    """``sha256`` or ``sha512``."""
+    hex: str = field(init=False, repr=False, compare=False)
+    """The hexadecimal part, in lower case."""
 
     def __post_init__(self) -> None:
         if _DIGEST.fullmatch(self.text) is None:
             raise MalformedError(f"{self.text[:160]!r} is not a sha256 or sha512 digest")
+        object.__setattr__(self, "algorithm", self.text[:6])
+        object.__setattr__(self, "hex", self.text[7:])
 
     @classmethod
     def of(cls, data: bytes, algorithm: str = "sha256") -> Digest:
@@ -39,16 +45,6 @@ class Digest:
         hasher = new_hasher(algorithm)
         hasher.update(data)
         return cls(f"{algorithm}:{hasher.hexdigest()}")
-
-    @property
-    def algorithm(self) -> str:
-        """``sha256`` or ``sha512``."""
-        return self.text[:6]
-
-    @property
-    def hex(self) -> str:
-        """The lower-case hexadecimal part."""
-        return self.text[7:]
 
     def matches(self, data: bytes) -> bool:
         """Return whether ``data`` has this digest."""
@@ -60,13 +56,8 @@ class Digest:
         Raises:
             DigestMismatchError: the digest differs.
         """
-        got = Digest.of(data, self.algorithm)
-        if got != self:
+        if (got := Digest.of(data, self.algorithm)) != self:
             raise DigestMismatchError(subject, expected=self.text, got=got.text)
-
-    def new_hasher(self) -> _Hash:
-        """Create a hash object for this digest's algorithm."""
-        return new_hasher(self.algorithm)
 
     def __str__(self) -> str:
         return self.text

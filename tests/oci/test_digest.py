@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 
 import pytest
 from hypothesis import given, strategies as st
@@ -46,15 +47,25 @@ def test_digest_refuses_other_text(text):
         Digest(text)
 
 
-def test_a_long_text_is_not_repeated_whole_in_the_message():
+def test_message_about_long_text_is_short():
     with pytest.raises(MalformedError) as caught:
         Digest("x" * 1_000_000)
     assert len(caught.value.message) < 300
 
 
-def test_a_hasher_is_of_the_digests_own_algorithm():
+def test_hasher_has_requested_algorithm():
     digest = Digest.of(b"data", "sha512")
-    hasher = digest.new_hasher()
+    hasher = new_hasher(digest.algorithm)
     hasher.update(b"data")
     assert hasher.hexdigest() == digest.hex
     assert new_hasher("sha256").name == "sha256"
+
+
+def test_digest_is_compared_by_its_text_and_survives_pickling():
+    digest = Digest(f"sha256:{HEX}")
+    restored = pickle.loads(pickle.dumps(digest))
+    assert restored == digest
+    assert hash(restored) == hash(digest)
+    assert (restored.algorithm, restored.hex) == ("sha256", HEX)
+    assert repr(digest) == f"Digest(text='sha256:{HEX}')"
+    assert digest < Digest(f"sha512:{HEX}{HEX}")

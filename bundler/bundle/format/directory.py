@@ -167,7 +167,7 @@ def may_be_left_over(name: str) -> bool:
 
 def is_path(text: str) -> bool:
     """Whether ``text`` is a relative path that is valid on every file system."""
-    return len(text) <= MAX_PATH and all(map(is_portable, text.split("/")))
+    return len(text) <= MAX_PATH and is_portable(*text.split("/"))
 
 
 def scan(bundle: Path) -> DirectoryScan:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+_DEVICE = r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)"
+_NAME = re.compile(
+    rf"(?!{_DEVICE})[a-z0-9](?:[a-z0-9._-]{{0,198}}[a-z0-9_-])?", re.ASCII | re.IGNORECASE
+)
 
 
-def is_portable(name: str) -> bool:
-    """Return whether every file system can store a file or directory called ``name``.
+def is_portable(*names: str) -> bool:
+    """Return whether every file system can store files or directories called ``names``.
 
     Windows drops a full stop at the end, and reserves some names for devices, with any extension.
     """
-    return bool(_NAME.fullmatch(name)) and not name.endswith(".") and not _DEVICE.fullmatch(name)
+    return all(map(_NAME.fullmatch, names))

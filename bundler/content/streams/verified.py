@@ -53,7 +53,7 @@ class VerifiedReader:
         self._media_type = media_type
         self._limit = limit
         self._observe = observe
-        self._hasher = digest.new_hasher() if digest else new_hasher("sha256")
+        self._hasher = new_hasher(digest.algorithm if digest else "sha256")
         self._position = 0
         self._ended = False
         self._failed = False

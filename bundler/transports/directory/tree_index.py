@@ -86,7 +86,7 @@ def parse_image_path(name: str) -> Components:
         MalformedError: not such a path.
     """
     path = tuple(name.split("/"))
-    if len(path) > _MAX_DEPTH or not all(map(is_portable, path)):
+    if len(path) > _MAX_DEPTH or not is_portable(*path):
         raise MalformedError(f"{name[:200]!r} is not a valid image path")
     return path
 

@@ -6,7 +6,7 @@ from bundler.content.files.portable_names import is_portable
 
 
 @pytest.mark.parametrize("name", ["a", "SHA256SUMS", "oci-layout", "v1.2_3", "console", "a" * 200])
-def test_ordinary_names_can_be_carried_anywhere(name: str) -> None:
+def test_ordinary_name_is_portable(name: str) -> None:
     assert is_portable(name)
 
 
@@ -14,10 +14,10 @@ def test_ordinary_names_can_be_carried_anywhere(name: str) -> None:
     "name",
     ["", ".", "..", ".hidden", "-x", "a.", "a b", "a:b", "a/b", "ä", "a\n", "a" * 201],
 )
-def test_names_that_some_file_system_refuses_or_changes_cannot(name: str) -> None:
+def test_name_that_some_file_system_refuses_or_changes_is_not_portable(name: str) -> None:
     assert not is_portable(name)
 
 
 @pytest.mark.parametrize("name", ["con", "NUL", "Aux.txt", "com1", "lpt9.tar.gz"])
-def test_names_of_windows_devices_cannot_in_any_case_or_with_any_extension(name: str) -> None:
+def test_device_name_is_not_portable_in_any_case_or_with_any_extension(name: str) -> None:
     assert not is_portable(name)

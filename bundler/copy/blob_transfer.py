@@ -24,7 +24,7 @@ from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bundler.copy.graph import GraphManifest
+    from bundler.copy.image import GraphManifest
     from bundler.events import Emit
 
 RETRY_POLICY = RetryPolicy(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from bundler.content.streams.verified import VerifiedReader
-from bundler.copy.graph import Graph, GraphManifest
+from bundler.copy.image import Graph, GraphManifest
 from bundler.copy.platform_selection import EVERYTHING, Selection, select_children
 from bundler.errors import LimitError, MalformedError, SizeMismatchError
 from bundler.oci import manifest, media_types

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from bundler.copy.convert.conversion_plan import ConversionPlan
-    from bundler.copy.graph import Graph, GraphManifest, Referrer, ResolvedImage
+    from bundler.copy.image import Graph, GraphManifest, Referrer, ResolvedImage
     from bundler.oci.digest import Digest
 
 Action = Literal["push", "mount", "present"]

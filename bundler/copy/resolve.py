@@ -1,14 +1,16 @@
-"""Resolve a request to the graph of an image, with every manifest verified.
+"""Resolve a request: read the manifests of an image, without the platforms that are not selected.
 
-The result contains only the selected platforms, with the requested referrers and signatures.
+The referrers and simple signatures of the image are included if they are requested. Referrers are
+found by their ``subject`` field, which the source may index, and by cosign's tags.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from bundler.copy.graph import Graph, ResolvedImage
+from bundler.copy.image import Graph, Referrer, ResolvedImage
 from bundler.copy.manifest_reader import MAX_DEPTH, ManifestReader, fetch
 from bundler.copy.platform_selection import (
     EVERYTHING,
@@ -16,19 +18,30 @@ from bundler.copy.platform_selection import (
     check_platform_selected,
     select_children,
 )
-from bundler.copy.referrers import find_referrers, list_referrers
-from bundler.errors import CannotConvertError, ConflictError, LimitError, RegistryError
-from bundler.oci import image_config, manifest, media_types
+from bundler.errors import (
+    CannotConvertError,
+    ConflictError,
+    DigestMismatchError,
+    LimitError,
+    NotFoundError,
+    RegistryError,
+)
+from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import ImageManifest, Index
-from bundler.oci.schema1 import manifest as schema1
-from bundler.oci.schema1.manifest import Schema1
-from bundler.ports import HasSignatures, PolicyCheck, Source
+from bundler.oci.manifest import ImageManifest, Index, strip
+from bundler.ports import HasSignatures, ListsReferrers, PolicyCheck, Source
 
 if TYPE_CHECKING:
-    from bundler.copy.request import ImageRequest
+    from collections.abc import Iterator
+
+    from bundler.copy.image import ImageRequest
     from bundler.oci.platform import Platform
+    from bundler.oci.schema1.manifest import Schema1
+
+MAX_REFERRERS = 1_000
+
+_COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
 
 
 def resolve(
@@ -62,16 +75,20 @@ def resolve(
     graph = reader.read_graph(root, raw, selection)
     replaces = None if root.digest == found.digest else found.digest
     signatures = _read_signatures(graph, replaces, request, source)
+    image = ResolvedImage(request, source, graph, replaces, signatures=signatures)
     if request.referrers in ("none", ()):
-        return ResolvedImage(request, source, graph, replaces, (), signatures=signatures)
+        return image
     try:
-        referrers = tuple(find_referrers(graph, request, source, reader))
-        left_behind = () if replaces is None else list_referrers(source, replaces)
+        referrers = tuple(_find_referrers(graph, request, source, reader))
+        left_behind: tuple[str, ...] = ()
+        if replaces is not None:
+            listed = islice(_list_referrers(source, replaces), MAX_REFERRERS)
+            left_behind = tuple(tag or descriptor.digest.text for tag, descriptor in listed)
     except RegistryError as error:
         # The image may have been served by a mirror that does not list referrers.
         error.add_note(f"while listing the referrers of {label}; `referrers: none` skips them")
         raise
-    return ResolvedImage(request, source, graph, replaces, referrers, left_behind, signatures)
+    return replace(image, referrers=referrers, left_behind=left_behind)
 
 
 def _select_root(
@@ -82,9 +99,8 @@ def _select_root(
     The root is the one at the source, the manifest of the selected platform, or a new index.
     """
     selection, label = request.selection, request.label
-    raw = reader.read(found)
-    parsed = reader.parse(found, raw)
-    root = found
+    root, raw = found, reader.read(found)
+    parsed = reader.parse(root, raw)
     level = 0
     while selection.single and isinstance(parsed, Index):
         level += 1
@@ -104,18 +120,22 @@ def _select_root(
     keeps_index = selection.index == "sparse" or selection.index_only
     if keeps_index or len(selected) == len(parsed.manifests):
         return found, raw, selection
-    stripped = manifest.strip(parsed, {child.digest for child in selected})
+    stripped = strip(parsed, {child.digest for child in selected})
     return Descriptor(found.media_type, Digest.of(stripped), len(stripped)), stripped, EVERYTHING
 
 
 def _read_platform(parsed: ImageManifest | Schema1, source: Source, label: str) -> Platform | None:
     """Read the platform of an image from its config; None for an artifact, or if unset."""
-    if isinstance(parsed, Schema1):
+    if not isinstance(parsed, ImageManifest):
+        from bundler.oci.schema1 import manifest as schema1  # noqa: PLC0415 - rarely needed
+
         return schema1.read_platform(parsed, subject=label)
     if parsed.is_artifact:
         return None
+    from bundler.oci import image_config  # noqa: PLC0415 - not for an index
+
     raw = fetch(source, parsed.config, label, kind="config")
-    subject = f"{label}: config {parsed.config.digest}"
+    subject = f"{label}: config {parsed.config.digest.text}"
     platform = image_config.parse(raw, subject=subject).platform
     return platform if platform.os or platform.architecture else None
 
@@ -143,3 +163,78 @@ def _read_signatures(
         if request.signatures == "all" or item.descriptor.media_type not in media_types.INDEXES
     }
     return {digest: signatures for digest, signatures in found.items() if signatures}
+
+
+def _find_referrers(
+    graph: Graph, request: ImageRequest, source: Source, reader: ManifestReader
+) -> Iterator[Referrer]:
+    """Find the requested referrers of the manifests in ``graph``.
+
+    Raises:
+        NotFoundError: a pinned referrer does not exist.
+        LimitError: an image has too many referrers.
+    """
+    if not isinstance(request.referrers, tuple):
+        yield from _find_all_referrers(graph, request.label, source, reader)
+        return
+    # Pinned referrers are found by digest, since their tags may have moved. A source that cannot
+    # resolve the digest may still list the referrer.
+    listed: dict[Digest, Referrer] | None = None
+    for item in request.referrers:
+        try:
+            descriptor = source.resolve(item.digest.text)
+        except NotFoundError:
+            if listed is None:
+                referrers = _find_all_referrers(graph, request.label, source, reader)
+                listed = {referrer.graph.root.digest: referrer for referrer in referrers}
+            if item.digest not in listed:
+                raise
+            yield listed[item.digest]
+            continue
+        if descriptor.digest != item.digest:
+            raise DigestMismatchError(
+                f"{request.label}: referrer",
+                expected=item.digest.text,
+                got=descriptor.digest.text,
+            )
+        below = reader.read_graph(descriptor, reader.read(descriptor), EVERYTHING)
+        yield Referrer(below, graph.root.digest, item.tag)
+
+
+def _find_all_referrers(
+    graph: Graph, label: str, source: Source, reader: ManifestReader
+) -> Iterator[Referrer]:
+    """Find all referrers and their own referrers, each once."""
+    seen = {item.descriptor.digest for item in graph.manifests}
+    subjects: list[Digest] = sorted(seen)
+    count = 0
+    while subjects:
+        subject = subjects.pop()
+        for tag, descriptor in _list_referrers(source, subject):
+            if descriptor.digest in seen:
+                continue
+            count += 1
+            if count > MAX_REFERRERS:
+                raise LimitError(f"{label}: more than {MAX_REFERRERS:,} referrers")
+            raw = reader.read(descriptor)
+            if tag is None:
+                # The registry's list is not trusted; the subject in the manifest decides.
+                actual = reader.parse(descriptor, raw).subject
+                if actual is None or actual.digest != subject:
+                    continue
+            seen.add(descriptor.digest)
+            subjects.append(descriptor.digest)
+            yield Referrer(reader.read_graph(descriptor, raw, EVERYTHING), subject, tag)
+
+
+def _list_referrers(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:
+    """List referrers with their cosign tag; the tag is None if the registry lists the referrer."""
+    if isinstance(source, ListsReferrers):
+        for descriptor in source.referrers(subject):
+            yield None, replace(descriptor, annotations={})
+    for suffix in _COSIGN_SUFFIXES:
+        tag = f"{subject.text.replace(':', '-')}{suffix}"
+        try:
+            yield tag, source.resolve(tag)
+        except NotFoundError:
+            continue

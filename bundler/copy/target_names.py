@@ -1,23 +1,25 @@
-"""Map the names of images to target names, by rename rules and a default.
+"""Map the names of images to target names, and compare these with the target.
 
-Import and sync use the same mapping. A dry run prints the resulting names.
+Import and sync use the same mapping: rename rules and a default.
 """
 
 from __future__ import annotations
 
 import posixpath
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Literal
 
-from bundler.errors import InvalidReferenceError, UsageError
+from bundler.errors import InvalidReferenceError, NotFoundError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import is_repository_path, is_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bundler.oci.reference import ImageReference
+    from bundler.ports import TagResolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,49 @@ def parse_rules(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
         if rules.setdefault(source, target) != target:
             raise UsageError(f"--names: two rules for {source[:200]!r}")
     return tuple(rules.items())
+
+
+@dataclass(frozen=True, slots=True)
+class NameState:
+    """The current state of a target name."""
+
+    name: str
+    expected: Digest
+    """The digest to publish."""
+    current: Digest | None
+    """The digest to which the name points; None if the name does not exist."""
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the name already points to the expected digest."""
+        return self.current == self.expected
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether the name points to another digest."""
+        return self.current is not None and not self.is_same
+
+
+def compare_with_target(
+    names: Iterable[tuple[str, Digest]], resolver: TagResolver | None
+) -> list[NameState]:
+    """Resolve each name at the target.
+
+    Args:
+        names: pairs of a target name and the digest to publish under it.
+        resolver: the target; None: no name exists there.
+
+    Raises:
+        RegistryError: the target cannot be reached, or denies access.
+    """
+    states = []
+    for name, expected in names:
+        current = None
+        if resolver is not None:
+            with suppress(NotFoundError):
+                current = resolver.resolve(name).digest
+        states.append(NameState(name, expected, current))
+    return states
 
 
 def _to_component(domain: str) -> str:

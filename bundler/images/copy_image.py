@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bundler import transports
 from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions, ManifestFormat
 from bundler.copy.engine import EngineOptions, execute
+from bundler.copy.image import ImageRequest, SignaturePolicy
 from bundler.copy.plan import Plan, Target, create_plan
 from bundler.copy.platform_selection import EVERYTHING, Selection
-from bundler.copy.request import ImageRequest, SignaturePolicy
 from bundler.copy.resolve import resolve
-from bundler.copy.resolved_event import create_resolved_event
 from bundler.errors import BundlerError, DigestConflictError, RegistryError
-from bundler.events import Notice
-from bundler.oci import media_types
+from bundler.events import ImageDigests, ImageResolved, Notice
+from bundler.oci import manifest, media_types
+from bundler.oci.graph_walk import Visit, walk
+from bundler.oci.manifest import ImageManifest, Index
 from bundler.ports import RepositoryReference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from bundler.copy.graph import ResolvedImage
+    from bundler.copy.image import Graph, ResolvedImage
     from bundler.oci.descriptor import Descriptor
+    from bundler.oci.manifest import Kind
     from bundler.ports import Destination, Holdings, OpenOptions, PolicyCheck, Reference
 
 _FALLBACK_FORMATS: tuple[ManifestFormat, ...] = ("v2s2", "oci")
@@ -34,17 +36,34 @@ _MEDIA_TYPES: Mapping[ManifestFormat, frozenset[str]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class TransferOptions:
+    """The parts of an image to copy, and their conversion."""
+
+    selection: Selection = EVERYTHING
+    referrers: bool = False
+    conversion: ConversionOptions = NO_CONVERSION
+    signatures: SignaturePolicy = "all"
+
+    def create_request(self, source: Reference, *, reads_platform: bool = True) -> ImageRequest:
+        """Create the request for the image at ``source``."""
+        return ImageRequest(
+            source,
+            selection=self.selection,
+            referrers="all" if self.referrers else "none",
+            signatures=self.signatures,
+            reads_platform=reads_platform,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CopyRequest:
     """The image to copy, and its destination."""
 
     source: Reference
     destination: Reference
-    selection: Selection = EVERYTHING
-    referrers: bool = False
-    conversion: ConversionOptions = NO_CONVERSION
+    transfer: TransferOptions = field(default_factory=TransferOptions)
     additional_names: tuple[str, ...] = ()
     """Names for the image at the destination, in addition to the one in ``destination``."""
-    signatures: SignaturePolicy = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +119,7 @@ def copy_image(
     with ExitStack() as stack:
         source = transports.open_source(request.source, source_options)
         stack.enter_context(closing(source))
-        image_request = ImageRequest(
-            request.source,
-            selection=request.selection,
-            referrers="all" if request.referrers else "none",
-            signatures=request.signatures,
-        )
-        image = resolve(image_request, source, policy_check)
+        image = resolve(request.transfer.create_request(request.source), source, policy_check)
         # In an index.json, only entries that are copied from an index have a platform.
         root = replace(image.graph.root, platform=None)
         image = replace(image, graph=replace(image.graph, root=root))
@@ -126,7 +139,7 @@ def copy_image(
             image,
             destination,
             (*((reference.name,) if reference.name else ()), *request.additional_names),
-            options=request.conversion.for_endpoints(source, target_name),
+            options=request.transfer.conversion.for_endpoints(source, target_name),
         )
         plan = create_plan([target], engine.executor, engine.cancellation)
         if not dry_run:
@@ -162,3 +175,31 @@ def _execute(
                 plan = create_plan([converted], engine.executor, engine.cancellation)
                 return execute(plan, engine).published[0].image
         raise
+
+
+def create_resolved_event(graph: Graph) -> ImageResolved:
+    """Create the event that reports the images and layers of ``graph`` before they are copied.
+
+    The images are in the order of the index; those of a nested index are at its position.
+    """
+    manifests = {
+        item.descriptor.digest: manifest.parse(item.raw, item.descriptor.media_type)
+        for item in graph.manifests
+    }
+
+    def list_children(visit: Visit) -> Sequence[tuple[Descriptor, Kind]]:
+        parsed = manifests.get(visit.descriptor.digest)
+        return manifest.list_children(parsed) if isinstance(parsed, Index) else ()
+
+    images = []
+    for visit in walk([graph.root], list_children):
+        digest = visit.descriptor.digest
+        parsed = manifests.get(digest)
+        if isinstance(parsed, ImageManifest):
+            layers = tuple(layer.digest.text for layer in parsed.layers)
+            images.append(ImageDigests(digest.text, parsed.config.digest.text, layers))
+        elif parsed is not None and not isinstance(parsed, Index):
+            layers = tuple(blob.text for blob in parsed.blobs)
+            images.append(ImageDigests(digest.text, "", layers))
+    root = manifests[graph.root.digest]
+    return ImageResolved(tuple(images), len(root.manifests) if isinstance(root, Index) else None)

@@ -21,8 +21,8 @@ from bundler.config.paths import ConfigPathOverrides
 from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
+from bundler.copy.image import ImageRequest
 from bundler.copy.platform_selection import Selection
-from bundler.copy.request import ImageRequest
 from bundler.copy.target_names import NameMapping
 from bundler.errors import (
     ConflictError,

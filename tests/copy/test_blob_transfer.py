@@ -12,8 +12,8 @@ from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
 from bundler.copy.engine import EngineOptions, execute
+from bundler.copy.image import ImageRequest
 from bundler.copy.plan import Target, create_plan
-from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     CancelledError,

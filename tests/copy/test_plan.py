@@ -10,8 +10,8 @@ import pytest
 from bundler.cancel import Cancellation
 from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions, execute
+from bundler.copy.image import ImageRequest
 from bundler.copy.plan import Target, create_plan
-from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.errors import CannotConvertError, MalformedError, MediumError
 from bundler.oci import media_types

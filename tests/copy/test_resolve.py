@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from bundler.copy import manifest_reader, referrers as referring
+from bundler.copy import manifest_reader, resolve as resolving
+from bundler.copy.image import ImageRequest, PinnedReferrer
 from bundler.copy.platform_selection import Selection
-from bundler.copy.request import ImageRequest, PinnedReferrer
 from bundler.copy.resolve import resolve
 from bundler.errors import (
     ConflictError,
@@ -277,7 +277,7 @@ def test_number_of_referrers_is_limited(store, monkeypatch):
     root = store.add_image("app")
     for number in range(4):
         store.add_artifact(subject=root, blobs=[bytes([number])])
-    monkeypatch.setattr(referring, "MAX_REFERRERS", 3)
+    monkeypatch.setattr(resolving, "MAX_REFERRERS", 3)
     with pytest.raises(LimitError, match="more than 3 referrers"):
         resolve_app(store, referrers="all")
 

@@ -13,14 +13,15 @@ from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.engine import EngineOptions
 from bundler.copy.platform_selection import Selection
 from bundler.errors import CannotConvertError, UnsupportedError
-from bundler.images.copy_image import CopyRequest, copy_image
+from bundler.images.copy_image import CopyRequest, TransferOptions, copy_image
 from bundler.oci.platform import Platform
 from bundler.ports import OpenOptions
 from tests.fakes import images
 
 
 def copy(source, destination, **fields):
-    parsed = CopyRequest(transports.parse(source), transports.parse(destination), **fields)
+    transfer = TransferOptions(**fields)
+    parsed = CopyRequest(transports.parse(source), transports.parse(destination), transfer)
     options = OpenOptions(Settings())
     with ThreadPoolExecutor(2) as executor:
         return copy_image(parsed, options, options, EngineOptions(executor, Cancellation()))

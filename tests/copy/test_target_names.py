@@ -1,15 +1,17 @@
-"""The mapping of names to target names."""
+"""The mapping of names to target names, and their comparison with the target."""
 
 from __future__ import annotations
 
 import pytest
 
-from bundler.copy.target_names import NameMapping, parse_rules
+from bundler.copy.target_names import NameMapping, compare_with_target, parse_rules
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import ImageReference
+from tests.fakes.memory import MemoryStore
 
 ROOT = Digest("sha256:" + "a" * 64)
+OTHER = Digest.of(b"other")
 
 
 def map_reference(reference, rename=None, rules=(), **settings):
@@ -99,3 +101,18 @@ def test_malformed_rule_is_refused(text):
 def test_contradicting_rules_are_refused():
     with pytest.raises(UsageError, match="two rules for 'a'"):
         parse_rules(["a=b", "a=c"])
+
+
+def test_compare_with_target_finds_new_same_and_conflicting_names():
+    store = MemoryStore()
+    root = store.add_image("app", layers=[b"x"])
+    names = [("missing", root.digest), ("app", root.digest), ("app", OTHER)]
+    new, same, conflict = compare_with_target(names, store.source())
+    assert (new.current, new.is_same, new.is_conflict) == (None, False, False)
+    assert (same.current, same.is_same, same.is_conflict) == (root.digest, True, False)
+    assert (conflict.current, conflict.is_same, conflict.is_conflict) == (root.digest, False, True)
+
+
+def test_compare_with_target_reports_new_names_without_resolver():
+    (state,) = compare_with_target([("app", OTHER)], None)
+    assert state.current is None

@@ -16,8 +16,8 @@ import pytest
 from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.copy.engine import EngineOptions, execute
+from bundler.copy.image import ImageRequest
 from bundler.copy.plan import Target, create_plan
-from bundler.copy.request import ImageRequest
 from bundler.copy.resolve import resolve
 from bundler.oci.digest import Digest
 from bundler.ports import Node, OpenOptions

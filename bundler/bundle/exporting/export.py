@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import Format
     from bundler.bundle.media.filesystem import Medium
-    from bundler.copy.request import ImageRequest
+    from bundler.copy.image import ImageRequest
     from bundler.ports import Holdings, OpenOptions
     from bundler.trust.keys import PrivateKey
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.graph import ResolvedImage
-    from bundler.copy.request import ImageRequest
+    from bundler.copy.image import ImageRequest, ResolvedImage
     from bundler.ports import OpenOptions, Reference
 
 

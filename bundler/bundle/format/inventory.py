@@ -25,7 +25,7 @@ from bundler.oci.reference import ImageReference
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bundler.copy.graph import Referrer, ResolvedImage
+    from bundler.copy.image import Referrer, ResolvedImage
     from bundler.oci.digest import Digest
 
 TYPE = "airbundle/bundle/v1"

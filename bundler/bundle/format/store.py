@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Format, Inventory
     from bundler.content.streams.reader import Reader
-    from bundler.copy.graph import ResolvedImage
+    from bundler.copy.image import ResolvedImage
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Node, OpenOptions, Publication, Source
 

@@ -21,13 +21,11 @@ from bundler.bundle.importing.target import open_target
 from bundler.bundle.media import filesystem
 from bundler.copy.blob_transfer import push_manifest
 from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.graph import ResolvedImage, find_unique_blobs
+from bundler.copy.image import ImageRequest, PinnedReferrer, ResolvedImage, find_unique_blobs
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import Plan, Target, create_plan
-from bundler.copy.request import ImageRequest, PinnedReferrer
 from bundler.copy.resolve import resolve
-from bundler.copy.target_names import NameMapping
-from bundler.copy.targets import compare_with_target
+from bundler.copy.target_names import NameMapping, compare_with_target
 from bundler.errors import (
     ConflictError,
     DamagedBundleError,

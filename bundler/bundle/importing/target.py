@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from bundler.bundle.format.inventory import Format
-    from bundler.copy.graph import ResolvedImage
+    from bundler.copy.image import ResolvedImage
     from bundler.ports import Holdings, OpenOptions
 
 

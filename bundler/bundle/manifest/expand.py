@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bundler.bundle.manifest.entries import create_registry_reference, is_target_name
+from bundler.copy.image import ImageRequest
 from bundler.copy.platform_selection import Selection
-from bundler.copy.request import ImageRequest
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError, count
 from bundler.events import Emit, Notice, discard
 from bundler.oci.reference import is_repository_path

@@ -21,8 +21,8 @@ from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
 from bundler.config.yaml.document import Findings, ScalarNode, SequenceNode, Value, get_member
 from bundler.content.files import atomic_write
+from bundler.copy.image import ImageRequest, LockedRoot, PinnedReferrer
 from bundler.copy.platform_selection import Selection
-from bundler.copy.request import ImageRequest, LockedRoot, PinnedReferrer
 from bundler.errors import BundlerError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.graph import ResolvedImage
+    from bundler.copy.image import ResolvedImage
     from bundler.oci.manifest import IndexMode
     from bundler.ports import OpenOptions, Reference
 

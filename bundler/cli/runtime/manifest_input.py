@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.bundle.manifest.lockfile import LockFile
     from bundler.cli.runtime.environment import Environment
-    from bundler.copy.request import ImageRequest
+    from bundler.copy.image import ImageRequest
     from bundler.events import Emit
     from bundler.ports import OpenOptions
     from bundler.trust.keys import PrivateKey

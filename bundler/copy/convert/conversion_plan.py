@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bundler.copy.convert.options import LayerConversion
-    from bundler.copy.graph import Graph
+    from bundler.copy.image import Graph
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import ImageManifest
     from bundler.ports import Node

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bundler.copy.convert.options import ConversionOptions
-    from bundler.copy.graph import Graph
+    from bundler.copy.image import Graph
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Capabilities

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bundler.copy.convert.conversion_plan import ConvertedGraph, is_encrypted, parse_compression
-from bundler.copy.graph import Graph, GraphManifest
+from bundler.copy.image import Graph, GraphManifest
 from bundler.oci import conversion, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest

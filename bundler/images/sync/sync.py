@@ -14,16 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bundler import events, transports
-from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions
 from bundler.copy.engine import execute
 from bundler.copy.parallel import run_collecting_errors
 from bundler.copy.plan import Target, create_plan
-from bundler.copy.platform_selection import EVERYTHING, Selection
-from bundler.copy.request import ImageRequest, SignaturePolicy
 from bundler.copy.resolve import resolve
-from bundler.copy.resolved_event import create_resolved_event
-from bundler.copy.targets import compare_with_target
+from bundler.copy.target_names import compare_with_target
 from bundler.errors import BundlerError
+from bundler.images.copy_image import TransferOptions, create_resolved_event
 from bundler.images.sync import sources, targets
 from bundler.images.sync.report import SyncedImage, SyncReport
 from bundler.ports import Destination, ReadableDestination, Source, TagResolver
@@ -49,10 +46,7 @@ class SyncRequest:
 
     source: SyncSource
     destination: SyncDestination
-    selection: Selection = EVERYTHING
-    referrers: bool = False
-    conversion: ConversionOptions = NO_CONVERSION
-    signatures: SignaturePolicy = "all"
+    transfer: TransferOptions = field(default_factory=TransferOptions)
     refuse_existing: bool = False
     """Raise an error, before anything is copied, if the directory of an image exists."""
 
@@ -167,19 +161,13 @@ class _Sync:
         """Resolve an image, and check whether it is present at the target."""
         request = self._request
         source = endpoints.open_source(item.image.source)
-        image_request = ImageRequest(
-            item.image,
-            selection=request.selection,
-            referrers="all" if request.referrers else "none",
-            signatures=request.signatures,
-            reads_platform=False,
-        )
+        image_request = request.transfer.create_request(item.image, reads_platform=False)
         image = resolve(image_request, source, self._policy_check)
         root, event = image.graph.root.digest, create_resolved_event(image.graph)
         if self._dry_run and not item.is_remote:
             return _Resolved(root, None, event)
         destination = endpoints.open_destination(item.target)
-        options = request.conversion.for_endpoints(source, item.target_name)
+        options = request.transfer.conversion.for_endpoints(source, item.target_name)
         # In a registry, a name guarantees that the image is complete. A local destination may
         # contain an incomplete image, so its blobs are checked individually.
         if (

@@ -18,8 +18,8 @@ from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
+from bundler.copy.image import ImageRequest
 from bundler.copy.platform_selection import Selection
-from bundler.copy.request import ImageRequest
 from bundler.errors import NoSpaceError, PartialError
 from bundler.oci.reference import ImageReference
 from bundler.ports import OpenOptions

@@ -15,7 +15,7 @@ from bundler.oci.reference import ImageReference
 from bundler.oci.tag_filter import Latest, Select, choose, natural_key, parse_range
 
 if TYPE_CHECKING:
-    from bundler.copy.request import ImageRequest
+    from bundler.copy.image import ImageRequest
     from bundler.ports import Reference
 
 DIGEST = "sha256:" + "a" * 64

@@ -18,8 +18,8 @@ from bundler.bundle.manifest.lockfile import LockFile
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
 from bundler.copy.engine import EngineOptions
+from bundler.copy.image import ImageRequest, LockedRoot, PinnedReferrer
 from bundler.copy.platform_selection import Selection
-from bundler.copy.request import ImageRequest, LockedRoot, PinnedReferrer
 from bundler.errors import BundlerError, InvalidBundleManifestError, NotFoundError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest

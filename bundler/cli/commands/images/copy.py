@@ -70,16 +70,18 @@ def copy(
     different manifest format.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.images.copy_image import CopyRequest, copy_image  # noqa: PLC0415 - as above
+    from bundler.images.copy_image import CopyRequest, TransferOptions, copy_image  # noqa: PLC0415
 
     request = CopyRequest(
         transports.parse(source),
         transports.parse(destination),
-        platforms.create_selection(context.detect_platform),
-        referrers,
-        conversion.create_options(context.environment),
+        TransferOptions(
+            platforms.create_selection(context.detect_platform),
+            referrers,
+            conversion.create_options(context.environment),
+            conversion.signatures,
+        ),
         tags,
-        conversion.signatures,
     )
     with context.run(jobs) as run:
         reading = run.create_open_options_for(source, src_access.create_settings_for(source))

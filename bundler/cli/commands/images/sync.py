@@ -152,15 +152,18 @@ def sync(
     that lists registries, repositories and tags (yaml). DESTINATION is HOST[:PORT][/PREFIX]
     (docker), a directory, a layout, an archive, or a prefix of names in containers-storage.
     """
-    from bundler.images.sync.sync import SyncRequest, sync_images  # noqa: PLC0415 - not for --help
+    from bundler.images.copy_image import TransferOptions  # noqa: PLC0415 - not for --help
+    from bundler.images.sync.sync import SyncRequest, sync_images  # noqa: PLC0415 - as above
 
     request = SyncRequest(
         endpoints.create_source(source, src_access),
         endpoints.create_destination(destination),
-        platforms.create_selection(context.detect_platform),
-        referrers,
-        conversion.create_options(context.environment),
-        conversion.signatures,
+        TransferOptions(
+            platforms.create_selection(context.detect_platform),
+            referrers,
+            conversion.create_options(context.environment),
+            conversion.signatures,
+        ),
     )
     with context.run(jobs or DEFAULT_JOBS) as run:
         reading = endpoints.create_source_options(run, source, src_access)

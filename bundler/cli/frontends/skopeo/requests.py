@@ -117,23 +117,26 @@ def create_credential_store(line: CommandLine) -> CredentialStore:
 
 def create_copy_request(line: CommandLine, context: CommandContext) -> CopyRequest:
     """Return the request of ``copy``."""
-    from bundler.images.copy_image import CopyRequest  # noqa: PLC0415 - as above
+    from bundler.images.copy_image import CopyRequest, TransferOptions  # noqa: PLC0415 - as above
 
     source, destination = map(parse_reference, line.arguments)
     flags = _create_conversion_flags(line, destination.transport)
     return CopyRequest(
         source,
         destination,
-        _create_selection(line, context),
-        conversion=flags.create_options(context.environment),
-        additional_names=tuple(line.items("additional-tag")),
-        signatures=flags.signatures,
+        TransferOptions(
+            _create_selection(line, context),
+            conversion=flags.create_options(context.environment),
+            signatures=flags.signatures,
+        ),
+        tuple(line.items("additional-tag")),
     )
 
 
 def create_sync_request(line: CommandLine, context: CommandContext) -> SyncRequest:
     """Return the request of ``sync``."""
     from bundler.copy.target_names import NameMapping  # noqa: PLC0415 - as above
+    from bundler.images.copy_image import TransferOptions  # noqa: PLC0415
     from bundler.images.sync.sources import SyncSource  # noqa: PLC0415
     from bundler.images.sync.sync import SyncRequest  # noqa: PLC0415
     from bundler.images.sync.targets import SyncDestination  # noqa: PLC0415
@@ -153,9 +156,11 @@ def create_sync_request(line: CommandLine, context: CommandContext) -> SyncReque
     return SyncRequest(
         SyncSource(kind, source, registry, lenient=True),
         SyncDestination(cast("DestinationTransport", line.text("dest")), destination, names),
-        _create_selection(line, context),
-        conversion=flags.create_options(context.environment),
-        signatures=flags.signatures,
+        TransferOptions(
+            _create_selection(line, context),
+            conversion=flags.create_options(context.environment),
+            signatures=flags.signatures,
+        ),
         refuse_existing=True,
     )
 

@@ -41,10 +41,10 @@ def copy_request(*words: str) -> CopyRequest:
 
 
 def test_copy_selects_image_of_this_machine_by_default() -> None:
-    assert copy_request("dir:a", "dir:b").selection == Selection(best=HERE)
-    assert copy_request("-a", "dir:a", "dir:b").selection == EVERYTHING
-    assert copy_request("--multi-arch", "all", "dir:a", "dir:b").selection == EVERYTHING
-    index = copy_request("--multi-arch", "index-only", "dir:a", "dir:b").selection
+    assert copy_request("dir:a", "dir:b").transfer.selection == Selection(best=HERE)
+    assert copy_request("-a", "dir:a", "dir:b").transfer.selection == EVERYTHING
+    assert copy_request("--multi-arch", "all", "dir:a", "dir:b").transfer.selection == EVERYTHING
+    index = copy_request("--multi-arch", "index-only", "dir:a", "dir:b").transfer.selection
     assert index == Selection(index_only=True)
 
 
@@ -61,7 +61,7 @@ def test_copy_selects_image_of_this_machine_by_default() -> None:
 def test_layouts_get_oci_manifests_unless_digests_are_preserved(
     words: list[str], manifest_format: str | None
 ) -> None:
-    assert copy_request(*words).conversion.manifest_format == manifest_format
+    assert copy_request(*words).transfer.conversion.manifest_format == manifest_format
 
 
 @pytest.mark.parametrize(
@@ -77,16 +77,16 @@ def test_layouts_get_oci_manifests_unless_digests_are_preserved(
 def test_uncompressed_layers_are_compressed_for_registries_and_layouts(
     words: list[str], compresses: bool
 ) -> None:
-    assert copy_request(*words).conversion.compress_uncompressed is compresses
+    assert copy_request(*words).transfer.conversion.compress_uncompressed is compresses
 
 
 def test_compression_flags_have_no_effect_where_skopeo_does_not_compress() -> None:
     flags = ("--dest-compress-format=zstd", "--dest-compress-level=3")
-    to_archive = copy_request(*flags, "dir:a", "docker-archive:b").conversion
+    to_archive = copy_request(*flags, "dir:a", "docker-archive:b").transfer.conversion
     assert (to_archive.compression, to_archive.level) == (None, None)
-    to_directory = copy_request("--dest-compress", *flags, "dir:a", "dir:b").conversion
+    to_directory = copy_request("--dest-compress", *flags, "dir:a", "dir:b").transfer.conversion
     assert (to_directory.compression, to_directory.level) == ("zstd", 3)
-    to_registry = copy_request("--dest-decompress", "dir:a", "docker://b/c").conversion
+    to_registry = copy_request("--dest-decompress", "dir:a", "docker://b/c").transfer.conversion
     assert to_registry.compression is None
 
 

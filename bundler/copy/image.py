@@ -1,20 +1,79 @@
-"""A resolved image: its request, and the graph of manifests below its root."""
+"""One image: the request for it, and the graph of manifests to which it is resolved."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from bundler.copy.platform_selection import EVERYTHING, Selection
 from bundler.ports import ReportsMirror
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
-    from bundler.copy.request import ImageRequest
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.oci.platform import Platform
-    from bundler.ports import Node, Source
+    from bundler.oci.reference import ImageReference
+    from bundler.ports import Node, Reference, Source
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedReferrer:
+    """The digest of a referrer, and its tag if it has one."""
+
+    digest: Digest
+    tag: str | None = None
+
+
+ReferrerPolicy = Literal["all", "none"] | tuple[PinnedReferrer, ...]
+"""The referrers that are copied with an image: all, none, or only the listed ones."""
+
+SignaturePolicy = Literal["all", "images", "none"]
+"""The simple signatures that are copied with an image; ``images``: all but those of indexes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedRoot:
+    """The record of an image in a lock file."""
+
+    root: Descriptor
+    """The root that is copied."""
+    replaces: Digest | None
+    """The root at the source, if the selection of platforms creates a new one."""
+    time: datetime
+    """When the image was first resolved to this root, in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """An image to resolve, and the parts of it to copy."""
+
+    source: Reference
+    """The reference to read the image from."""
+    reference: ImageReference | None = None
+    """The full name of the image, independent of ``source``; None if it has none."""
+    selection: Selection = EVERYTHING
+    referrers: ReferrerPolicy = "none"
+    signatures: SignaturePolicy = "none"
+    pin: Digest | None = None
+    """The digest to which ``source`` must resolve, before platforms are selected."""
+    locked: LockedRoot | None = None
+    """The record in the lock file, whose root the image must have; None: no lock file."""
+    rename: str | None = None
+    """The target name, ``path:tag`` or ``path@digest``, from the bundle manifest; None if unset."""
+    origin: str = ""
+    """``file:line`` of the manifest entry; empty for a request from the command line."""
+    reads_platform: bool = True
+    """Read the platform of an image that is not part of an index from its config."""
+
+    label: str = field(init=False, compare=False)
+    """The name of the image in messages and reports, which identifies it in plans."""
+
+    def __post_init__(self) -> None:
+        """Format the label once."""
+        object.__setattr__(self, "label", str(self.reference or self.source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +115,9 @@ class ResolvedImage:
     source: Source
     """The source, which must stay open until the image is copied."""
     graph: Graph
-    replaces: Digest | None
+    replaces: Digest | None = None
     """The root at the source, if the selection of platforms created a new one."""
-    referrers: tuple[Referrer, ...]
+    referrers: tuple[Referrer, ...] = ()
     left_behind: tuple[str, ...] = ()
     """The tags or digests of the referrers of ``replaces``, which do not apply to the new root."""
     signatures: Mapping[Digest, tuple[bytes, ...]] = field(

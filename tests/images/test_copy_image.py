@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bundler.copy.graph import Graph, GraphManifest
-from bundler.copy.resolved_event import create_resolved_event
+from bundler.copy.image import Graph, GraphManifest
+from bundler.images.copy_image import create_resolved_event
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json.table import Table
 from tests.fakes import images

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from bundler.cancel import Cancellation
 from bundler.events import Emit, discard
@@ -343,6 +343,16 @@ class StoresSignatures(Protocol):
         ...
 
 
+class TransportOptions(Protocol):
+    """Options that a single transport defines in its module; each of them has a default."""
+
+    transport: ClassVar[str]
+    """The name of the transport."""
+
+
+OptionsT = TypeVar("OptionsT", bound=TransportOptions)
+
+
 @dataclass(frozen=True, slots=True)
 class OpenOptions:
     """Options for opening sources and destinations; a transport uses those that concern it."""
@@ -351,18 +361,17 @@ class OpenOptions:
     """The user's configuration."""
     overrides: Mapping[str, RegistryOverride] = field(default_factory=dict)
     """Per-registry settings, from the command line or a bundle manifest, by ``host[:port]``."""
-    duplicate_blobs: bool = False
-    """For ``dir:`` trees: copy shared blobs if the file system does not support hard links."""
-    daemon_host: str | None = None
-    """For ``docker-daemon:``: the address of the container engine, such as
-    ``unix:///run/user/1000/podman/podman.sock``; None: Docker's default socket."""
-    shared_blob_dir: Path | None = None
-    """For ``oci:``: a blob directory that several layouts share; None: each has its own."""
+    transport_options: tuple[TransportOptions, ...] = ()
+    """Options that single transports define, at most one record of each type."""
     scratch: Path | None = None
     """The directory for large temporary files; None: each transport has a default, on disk."""
     cancellation: Cancellation = field(default_factory=Cancellation)
     emit: Emit = discard
     """Receives events; called from several threads."""
+
+    def get(self, kind: type[OptionsT]) -> OptionsT:
+        """Return the options of type ``kind``, or its defaults if none are given."""
+        return next((item for item in self.transport_options if isinstance(item, kind)), kind())
 
 
 class Transport(Protocol):
@@ -386,6 +395,19 @@ class Transport(Protocol):
         Raises:
             UnsupportedError: the transport is read-only.
             LockedError: another process writes to the destination.
+        """
+        ...
+
+
+@runtime_checkable
+class FindsRegistryHost(Protocol):
+    """A transport whose references name a registry."""
+
+    def find_registry_host(self, text: str, /) -> str:
+        """Return the registry's ``host[:port]`` in ``text``, which ``parse`` accepts.
+
+        Raises:
+            InvalidReferenceError: ``text`` is not a reference of this transport.
         """
         ...
 

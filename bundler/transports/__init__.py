@@ -68,6 +68,23 @@ def parse(text: str) -> Reference:
     return find_transport(name).parse(rest)
 
 
+def find_registry_host(text: str) -> str | None:
+    """Return the ``host[:port]`` of the registry that the reference ``text`` names.
+
+    None if its transport does not access registries, or is unknown.
+
+    Raises:
+        InvalidReferenceError: the reference is invalid for its transport.
+    """
+    from bundler.ports import FindsRegistryHost  # noqa: PLC0415 - only for registry options
+
+    name, _, rest = text.partition(":")
+    if name not in _MODULES:
+        return None
+    transport = find_transport(name)
+    return transport.find_registry_host(rest) if isinstance(transport, FindsRegistryHost) else None
+
+
 def open_source(reference: Reference, options: OpenOptions) -> Source:
     """Open ``reference`` for reading; the caller closes the source.
 

@@ -147,7 +147,7 @@ def test_skopeo_reads_every_image_of_directory_tree(tmp_path, skopeo, image, ind
     reference = transports.parse(f"oci:{tmp_path}/made")
     with (
         closing(transports.open_source(reference, OPTIONS)) as source,
-        closing(DirectoryTreeDestination(tmp_path / "tree", OPTIONS)) as destination,
+        closing(DirectoryTreeDestination(tmp_path / "tree")) as destination,
     ):
         for name, one in (("image", image), ("index", index)):
             named = transports.parse(f"{reference}:{name}")

@@ -66,6 +66,8 @@ class ExportRequest:
     """The keys that sign the bundle; empty: it is not signed."""
     parents: bool = False
     """Create missing parent directories of the bundle."""
+    duplicate_blobs: bool = False
+    """In format ``dir``: store a shared blob several times where hard links are not possible."""
     on_system_disk: bool = False
     """Allow an empty mount point on which no medium is mounted."""
 
@@ -162,7 +164,9 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         listed = {image.label: BundledImage.from_resolved(image) for image in images}
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
-        destination = store.open_for_export(bundle, request.format, request.options)
+        destination = store.open_for_export(
+            bundle, request.format, duplicate_blobs=request.duplicate_blobs
+        )
         stack.callback(destination.close)
         targets = [
             store.create_target(listed[image.label], image, destination, request.format)
@@ -217,7 +221,7 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
         MediumError: it must not be written there.
         UsageError: an option does not apply to the format.
     """
-    if request.options.duplicate_blobs and request.format != "dir":
+    if request.duplicate_blobs and request.format != "dir":
         raise UsageError(
             f"--duplicate-blobs does not apply to format {request.format}, which stores each blob"
             " once",
@@ -230,7 +234,7 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
         parents=request.parents,
         on_system_disk=request.on_system_disk,
     )
-    if request.format == "dir" and not (medium.hard_links or request.options.duplicate_blobs):
+    if request.format == "dir" and not (medium.hard_links or request.duplicate_blobs):
         raise MediumError(
             f"{request.bundle}: format dir needs hard links, and {medium.file_system} has none",
             hint="use --format oci, or copy shared blobs with --duplicate-blobs",

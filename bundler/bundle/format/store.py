@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bundler.content.streams.reader import Reader
     from bundler.copy.image import ResolvedImage
     from bundler.oci.descriptor import Descriptor
-    from bundler.ports import Node, OpenOptions, Publication, Source
+    from bundler.ports import Node, Publication, Source
 
 
 HoldingsT = TypeVar("HoldingsT", bound=Holdings)
@@ -54,9 +54,7 @@ class BundleDestination(Destination, TagResolver, Protocol):
         ...
 
 
-def open_for_writing(
-    directory: Path, bundle_format: Format, options: OpenOptions
-) -> WritableDirectory:
+def open_for_writing(directory: Path, bundle_format: Format) -> WritableDirectory:
     """Open ``directory``, created if it does not exist, and lock it.
 
     Raises:
@@ -64,17 +62,20 @@ def open_for_writing(
         MediumError: it cannot be created or written.
     """
     if bundle_format == "dir":
-        return tree.DirectoryTreeDestination(directory, options)
-    return transport.LayoutDestination(directory, options)
+        return tree.DirectoryTreeDestination(directory)
+    return transport.LayoutDestination(directory)
 
 
 def open_for_export(
-    directory: Path, bundle_format: Format, options: OpenOptions
+    directory: Path, bundle_format: Format, *, duplicate_blobs: bool
 ) -> BundleDestination:
-    """Open ``directory`` like ``open_for_writing``, for content that a seal completes later."""
+    """Open ``directory`` like ``open_for_writing``, for content that a seal completes later.
+
+    ``duplicate_blobs`` permits copies of shared blobs where hard links are not possible.
+    """
     if bundle_format == "dir":
-        return _UnsealedTree(directory, options)
-    return _UnsealedLayout(directory, options)
+        return _UnsealedTree(directory, may_copy=duplicate_blobs)
+    return _UnsealedLayout(directory)
 
 
 def open_for_reading(directory: Path, bundle_format: Format) -> Source:

@@ -130,9 +130,7 @@ class OpenRegistry:
 class OpenDirectory:
     """An open directory; if it is not writable, it is only read and need not exist."""
 
-    def __init__(
-        self, target: DirectoryTarget, options: OpenOptions, stack: ExitStack, *, writable: bool
-    ) -> None:
+    def __init__(self, target: DirectoryTarget, stack: ExitStack, *, writable: bool) -> None:
         self._format = target.format
         self.directory = target.directory
         if (self.directory / layout.INVENTORY).exists():
@@ -142,7 +140,7 @@ class OpenDirectory:
             )
         self._resolver: TagResolver | None = None
         if writable:
-            destination = store.open_for_writing(self.directory, self._format, options)
+            destination = store.open_for_writing(self.directory, self._format)
             stack.callback(destination.close)
             self._holdings: Holdings = destination
             self._resolver = destination
@@ -206,4 +204,4 @@ def open_target(
     """
     if isinstance(target, RegistryTarget):
         return OpenRegistry(target, options, stack)
-    return OpenDirectory(target, options, stack, writable=writable)
+    return OpenDirectory(target, stack, writable=writable)

@@ -80,7 +80,7 @@ class AccessOptions:
         """
         from bundler.cli.runtime.context import AccessSettings  # noqa: PLC0415 - not for --help
 
-        return AccessSettings(self.create_override(), self.daemon_host, self.shared_blob_dir)
+        return AccessSettings.create(self.create_override(), self.daemon_host, self.shared_blob_dir)
 
     def create_settings_for(self, text: str) -> AccessSettings:
         """Return the settings for opening the reference ``text``.
@@ -88,15 +88,17 @@ class AccessOptions:
         Raises:
             UsageError: if options exclude one another, or do not apply to its transport.
         """
-        transport = text.partition(":")[0]
-        if self.shared_blob_dir is not None and transport != "oci":
-            raise UsageError(f"{text[:200]!r}: --shared-blob-dir does not apply (expected oci:)")
-        if self.daemon_host is not None and transport != "docker-daemon":
-            raise UsageError(
-                f"{text[:200]!r}: --daemon-host does not apply (expected docker-daemon:)"
-            )
         settings = self.create_settings()
-        if self.given and transport != "docker" and self.daemon_host is None:
+        for name, options in settings.transport_options.items():
+            if not text.startswith(f"{options.transport}:"):
+                raise UsageError(
+                    f"{text[:200]!r}: {name} does not apply (expected {options.transport}:)"
+                )
+        if not self.given or self.daemon_host is not None:
+            return settings
+        from bundler import transports  # noqa: PLC0415 - not for --help
+
+        if transports.find_registry_host(text) is None:
             raise UsageError(f"{text[:200]!r}: registry options do not apply (expected docker://)")
         return settings
 

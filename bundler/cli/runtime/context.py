@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 import click
 
@@ -19,7 +19,7 @@ from bundler.cli.runtime.signals import handle_signals
 from bundler.errors import BundlerError, CancelledError, TimeLimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bundler.copy.engine import EngineOptions
     from bundler.events import Emit
     from bundler.oci.platform import Platform
-    from bundler.ports import OpenOptions, PolicyCheck
+    from bundler.ports import OpenOptions, PolicyCheck, TransportOptions
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -184,27 +184,20 @@ class CommandRun:
     def create_open_options(
         self,
         overrides: Mapping[str, RegistryOverride] | None = None,
-        daemon_host: str | None = None,
-        *,
-        shared_blob_dir: Path | None = None,
-        duplicate_blobs: bool = False,
+        transport_options: Iterable[TransportOptions] = (),
     ) -> OpenOptions:
         """Return the options for opening sources and destinations.
 
         Args:
             overrides: settings by the registry's host[:port], as the user wrote it.
-            daemon_host: the address of the container engine of ``docker-daemon:``.
-            shared_blob_dir: the blob directory that layouts of ``oci:`` share.
-            duplicate_blobs: store a shared blob several times where hard links are not possible.
+            transport_options: the options of single transports.
         """
         from bundler.ports import OpenOptions  # noqa: PLC0415 - not before the arguments are checked
 
         return OpenOptions(
             self.context.settings,
             overrides=overrides or {},
-            duplicate_blobs=duplicate_blobs,
-            daemon_host=daemon_host,
-            shared_blob_dir=shared_blob_dir,
+            transport_options=tuple(transport_options),
             scratch=self.context.scratch,
             cancellation=self.cancellation,
             emit=self.emit,
@@ -215,39 +208,57 @@ class CommandRun:
 
         Settings in ``access`` for other transports have no effect.
         """
-        transport = text.partition(":")[0]
         return self.create_open_options(
-            access.find_overrides(text),
-            access.daemon_host if transport == "docker-daemon" else None,
-            shared_blob_dir=access.shared_blob_dir if transport == "oci" else None,
+            access.find_overrides(text), access.transport_options.values()
         )
 
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """The settings for a registry, a container engine or layouts; None if unset."""
+    """The settings for access to a source or destination."""
 
     registry: RegistryOverride | None = None
-    daemon_host: str | None = None
-    """The address of the container engine of ``docker-daemon:``."""
-    shared_blob_dir: Path | None = None
-    """The blob directory that layouts of ``oci:`` share."""
+    """The settings for its registry; None if unset."""
+    transport_options: Mapping[str, TransportOptions] = field(default_factory=dict)
+    """The options of single transports, by the option of the command line."""
+
+    @classmethod
+    def create(
+        cls, registry: RegistryOverride | None, daemon_host: str | None, shared: Path | None
+    ) -> Self:
+        """Create the settings.
+
+        Args:
+            registry: the settings for the registry, or for TLS to the container engine.
+            daemon_host: the address of the container engine; None if unset.
+            shared: the directory of blobs that several image layouts share; None if unset.
+        """
+        options: dict[str, TransportOptions] = {}
+        if shared is not None:
+            from bundler.transports.oci_layout.transport import LayoutOptions  # noqa: PLC0415
+
+            options["--shared-blob-dir"] = LayoutOptions(shared)
+        if daemon_host is not None:
+            from bundler.transports.docker_daemon.transport import DaemonOptions  # noqa: PLC0415
+
+            options["--daemon-host"] = DaemonOptions(
+                daemon_host,
+                tls_verify=registry is None or registry.tls_verify is not False,
+                cert_dir=None if registry is None else registry.cert_dir,
+            )
+        return cls(registry, options)
 
     def find_overrides(self, text: str) -> dict[str, RegistryOverride]:
-        """Return the registry settings by the registry or engine that the reference ``text`` names.
+        """Return the registry settings by the registry of the reference ``text``.
 
-        Empty for a reference that names neither.
+        Empty if it names no registry.
         """
         if self.registry is None:
             return {}
-        transport, _, rest = text.partition(":")
-        if transport == "docker-daemon" and self.daemon_host is not None:
-            return {self.daemon_host: self.registry}
-        if transport != "docker":
-            return {}
-        from bundler.oci.reference import ImageReference  # noqa: PLC0415 - loads hashlib
+        from bundler import transports  # noqa: PLC0415 - not for --help
 
-        return {ImageReference.parse(rest.removeprefix("//")).domain: self.registry}
+        host = transports.find_registry_host(text)
+        return {} if host is None else {host: self.registry}
 
 
 @contextmanager

@@ -39,6 +39,7 @@ class ManifestInput:
         bundle_format: str,
         keys: tuple[PrivateKey, ...] = (),
         *,
+        duplicate_blobs: bool = False,
         parents: bool = False,
         on_system_disk: bool = False,
     ) -> ExportRequest:
@@ -51,6 +52,7 @@ class ManifestInput:
             format=cast("Format", bundle_format),
             expires=self.manifest.expires,
             keys=keys,
+            duplicate_blobs=duplicate_blobs,
             parents=parents,
             on_system_disk=on_system_disk,
         )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.content.streams.reader import Content
-    from bundler.ports import OpenOptions, Publication
+    from bundler.ports import Publication
     from bundler.transports.directory.tree_index import Components
 
 
@@ -75,13 +75,17 @@ class DirectoryTreeSource:
 class DirectoryTreeDestination:
     """Destination that writes images into a tree, and locks the tree until ``close``.
 
+    Args:
+        path: the directory, which is created if it does not exist.
+        may_copy: accept a file system without hard links, and copy shared blobs there.
+
     Raises:
         LockedError: another process is writing there.
         MediumError: the directory cannot be created or read.
     """
 
-    def __init__(self, path: Path, options: OpenOptions | None = None) -> None:
-        self._may_copy = options is not None and options.duplicate_blobs
+    def __init__(self, path: Path, *, may_copy: bool = False) -> None:
+        self._may_copy = may_copy
         self._created = safe_directory.create_directories(path)
         with ExitStack() as undo:
             undo.callback(safe_directory.remove_directories, self._created)
@@ -89,7 +93,7 @@ class DirectoryTreeDestination:
             file_lock.lock(self._tree)
             atomic_write.remove_parts(self._tree)
             self._index = TreeIndex.scan(self._tree)
-            self._staging = StagingDirectory(self._tree, may_copy=self._may_copy)
+            self._staging = StagingDirectory(self._tree, may_copy=may_copy)
             undo.pop_all()
 
     @property

@@ -358,6 +358,10 @@ class DockerTransport:
             )
         return DockerReference(ImageReference.parse(text[2:]))
 
+    def find_registry_host(self, text: str, /) -> str:
+        """Return the registry's ``host[:port]`` in ``text``."""
+        return self.parse(text).registry_host
+
     def source(self, reference: DockerReference, options: OpenOptions, /) -> DockerSource:
         """Open the repository and its mirrors for reading."""
         return DockerSource(reference, options)

@@ -12,9 +12,8 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from bundler.config.registry_access import RegistryOverride
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.errors import (
     InvalidReferenceError,
@@ -42,6 +41,19 @@ if TYPE_CHECKING:
 
 _MAX_ARCHIVE = 1024**4
 _ALGORITHMS = ("sha256", "sha512")
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonOptions:
+    """Options of the transport ``docker-daemon:``."""
+
+    transport: ClassVar = "docker-daemon"
+    host: str = DEFAULT_HOST
+    """The address of the container engine; see ``Engine``."""
+    tls_verify: bool = True
+    """Verify the certificate of the engine."""
+    cert_dir: Path | None = None
+    """Directory of the files for TLS; see ``EngineTls``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +242,11 @@ class DaemonTransport:
 
 
 def _open_engine(options: OpenOptions) -> Engine:
-    host = options.daemon_host or DEFAULT_HOST
+    engine = options.get(DaemonOptions)
     tls = EngineTls()
-    if not host.startswith(("unix:", "http:")):
-        override = options.overrides.get(host) or RegistryOverride()
-        verify = override.tls_verify is not False
-        tls = EngineTls(verify, override.cert_dir, options.settings.tls_details)
-    return Engine(host, options.cancellation, tls)
+    if not engine.host.startswith(("unix:", "http:")):
+        tls = EngineTls(engine.tls_verify, engine.cert_dir, options.settings.tls_details)
+    return Engine(engine.host, options.cancellation, tls)
 
 
 def _shorten(name: str) -> str:

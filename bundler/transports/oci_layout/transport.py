@@ -10,9 +10,10 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bundler.content.files import atomic_write, file_lock, safe_directory
 from bundler.content.files.safe_directory import Directory
@@ -38,9 +39,18 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Content, Reader
     from bundler.oci.digest import Digest
-    from bundler.ports import Node, OpenOptions, Publication
+    from bundler.ports import Node, Publication
 
 _NAME_ANNOTATIONS = (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutOptions:
+    """Options of the transport ``oci:``."""
+
+    transport: ClassVar = "oci"
+    shared_blob_dir: Path | None = None
+    """A blob directory that several layouts share; None: each has its own."""
 
 
 class LayoutSource:
@@ -102,19 +112,23 @@ class LayoutDestination:
 
     ``has`` and ``push`` are thread-safe.
 
+    Args:
+        path: the directory, which is created if it does not exist.
+        shared: the directory of the blobs; None: that of the layout.
+
     Raises:
         LockedError: another process is writing the layout.
         MediumError: the directory cannot be created or read.
     """
 
-    def __init__(self, path: Path, options: OpenOptions | None = None) -> None:
+    def __init__(self, path: Path, shared: Path | None = None) -> None:
         self._created = safe_directory.create_directories(path)
         with ExitStack() as stack:
             stack.callback(safe_directory.remove_directories, self._created)
             self._root = stack.enter_context(Directory.open(path))
             file_lock.lock(self._root)
             read_index_if_present(self._root)  # report a damaged index before the first push
-            self._blobs = BlobStore(self._root, options.shared_blob_dir if options else None)
+            self._blobs = BlobStore(self._root, shared)
             stack.callback(self._blobs.close)
             atomic_write.remove_parts(self._root)
             self._blobs.remove_temporary_files()
@@ -222,6 +236,6 @@ class LayoutDestination:
 
 TRANSPORT = PathTransport(
     partial(LayoutReference.parse, "oci"),
-    lambda path, options: LayoutSource(path, options.shared_blob_dir),
-    LayoutDestination,
+    lambda path, options: LayoutSource(path, options.get(LayoutOptions).shared_blob_dir),
+    lambda path, options: LayoutDestination(path, options.get(LayoutOptions).shared_blob_dir),
 )

@@ -16,7 +16,11 @@ from bundler.cli.options.global_options import ProgramOptions
 from bundler.cli.runtime.context import AccessSettings, CommandContext, pass_context
 from bundler.cli.runtime.environment import Environment
 from bundler.config.registry_access import RegistryOverride
+from bundler.config.settings import Settings
 from bundler.errors import PolicyFileError
+from bundler.ports import OpenOptions
+from bundler.transports.docker_daemon.transport import DaemonOptions
+from bundler.transports.oci_layout.transport import LayoutOptions
 
 OVERRIDE = RegistryOverride(tls_verify=False)
 FRONTEND = NativeFrontend(Environment({}, 0))
@@ -99,26 +103,28 @@ def test_overridden_architecture_comes_without_variant_of_this_machine() -> None
     [
         ("docker://registry.plant:5000/app:1", {"registry.plant:5000": OVERRIDE}),
         ("docker://app", {"docker.io": OVERRIDE}),
-        ("docker-daemon:app:1", {"tcp://engine": OVERRIDE}),
+        ("docker-daemon:app:1", {}),
         ("oci:layout:app", {}),
         ("dir:docker", {}),
     ],
 )
-def test_registry_settings_apply_to_the_registry_or_engine_of_a_reference(
+def test_registry_settings_apply_to_the_registry_of_a_reference(
     text: str, overrides: dict[str, RegistryOverride]
 ) -> None:
-    assert AccessSettings(OVERRIDE, "tcp://engine").find_overrides(text) == overrides
-    assert AccessSettings(None, "tcp://engine").find_overrides(text) == {}
+    access = AccessSettings.create(OVERRIDE, "tcp://engine", None)
+    assert access.find_overrides(text) == overrides
+    assert AccessSettings.create(None, "tcp://engine", None).find_overrides(text) == {}
 
 
-def test_open_options_contain_only_what_concerns_the_reference() -> None:
-    access = AccessSettings(OVERRIDE, "tcp://engine", Path("blobs"))
+def test_open_options_contain_options_of_each_transport() -> None:
+    access = AccessSettings.create(OVERRIDE, "tcp://engine", Path("blobs"))
     with create_context(options=ProgramOptions(quiet=True)).run(1) as run:
         layout = run.create_open_options_for("oci:layout:app", access)
         engine = run.create_open_options_for("docker-daemon:app:1", access)
-    assert (layout.shared_blob_dir, layout.daemon_host, dict(layout.overrides)) == (
-        Path("blobs"),
-        None,
-        {},
-    )
-    assert (engine.shared_blob_dir, engine.daemon_host) == (None, "tcp://engine")
+    assert layout.get(LayoutOptions) == LayoutOptions(Path("blobs"))
+    assert layout.overrides == {}
+    assert engine.get(DaemonOptions) == DaemonOptions("tcp://engine", tls_verify=False)
+
+
+def test_options_of_a_transport_have_defaults() -> None:
+    assert OpenOptions(settings=Settings()).get(LayoutOptions) == LayoutOptions()

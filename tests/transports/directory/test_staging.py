@@ -14,7 +14,7 @@ from bundler.errors import (
 from bundler.transports.directory.tree import DirectoryTreeDestination, DirectoryTreeSource
 from tests.contracts import contents
 from tests.contracts.destination import assert_whole
-from tests.transports.directory.trees import COPIES, images, inodes, paths, publish, times
+from tests.transports.directory.trees import images, inodes, paths, publish, times
 
 
 def test_commit_removes_the_staging_directory(tmp_path, shared_store):
@@ -32,10 +32,10 @@ def test_medium_without_hard_links_is_refused_before_the_first_blob(
 
 
 def test_shared_blobs_are_copied_if_permitted(tmp_path, shared_store, no_links):
-    publish(tmp_path / "linked", shared_store, COPIES)
+    publish(tmp_path / "linked", shared_store, may_copy=True)
     assert len(inodes(tmp_path / "linked")) == len(paths(tmp_path / "linked")) - 3
     before = times(tmp_path / "linked/images")
-    with closing(DirectoryTreeDestination(tmp_path / "linked", COPIES)) as destination:
+    with closing(DirectoryTreeDestination(tmp_path / "linked", may_copy=True)) as destination:
         destination.commit(images(shared_store))
     assert {
         one: one.stat().st_mtime_ns for one in (tmp_path / "linked/images").rglob("*")
@@ -61,7 +61,7 @@ def test_rerun_completes_an_interrupted_commit(
     with monkeypatch.context() as patch:
         _cut_after(patch, links_before, copies=copies)
         with pytest.raises(KeyboardInterrupt):
-            publish(tmp_path / "t", shared_store, COPIES)
+            publish(tmp_path / "t", shared_store, may_copy=True)
     with closing(DirectoryTreeDestination(tmp_path / "t")) as destination:
         missing = [
             d for d in shared_store.blobs if not destination.has(contents.node(shared_store, d))

@@ -19,7 +19,7 @@ from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract
 from tests.fakes.memory import MemoryStore
-from tests.transports.directory.trees import COPIES, inodes, paths, publish
+from tests.transports.directory.trees import inodes, paths, publish
 from tests.transports.handwritten import write_tree
 
 
@@ -69,7 +69,7 @@ class TestDestinationWithoutLinks(TestDestination):
 
     @pytest.fixture
     def opened(self, tmp_path):
-        return lambda: DirectoryTreeDestination(tmp_path / "new" / "tree", COPIES)
+        return lambda: DirectoryTreeDestination(tmp_path / "new" / "tree", may_copy=True)
 
 
 def test_every_image_is_complete(tmp_path, shared_store):

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from bundler.ports import OpenOptions, Publication
+from bundler.ports import Publication
 from bundler.transports.directory.tree import DirectoryTreeDestination
 from tests.contracts import contents
-
-COPIES = OpenOptions(settings=None, duplicate_blobs=True)
 
 
 def images(store, where="images"):
     return [Publication(root, (f"{where}/{root.digest.hex}",)) for root in store.names.values()]
 
 
-def publish(path, store, options=None):
-    with closing(DirectoryTreeDestination(path, options)) as destination:
+def publish(path, store, *, may_copy=False):
+    with closing(DirectoryTreeDestination(path, may_copy=may_copy)) as destination:
         contents.push_all(destination, store)
         destination.commit(images(store))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.ports import OpenOptions
 from tests.fakes.engine import FakeEngine
 from tests.fakes.memory import MemoryStore
+from tests.transports.docker_daemon.opening import create_options
 from tests.transports.handwritten import docker_archive_files
 
 
@@ -20,7 +20,7 @@ def engine():
 def options(engine, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return OpenOptions(settings=None, daemon_host=engine.host, scratch=scratch)
+    return create_options(engine.host, scratch=scratch)
 
 
 @pytest.fixture

@@ -5,9 +5,14 @@ from __future__ import annotations
 from contextlib import closing
 
 from bundler import transports
-from bundler.ports import Publication
-from bundler.transports.docker_daemon.transport import DaemonDestination
+from bundler.ports import OpenOptions, Publication
+from bundler.transports.docker_daemon.transport import DaemonDestination, DaemonOptions
 from tests.contracts import contents
+
+
+def create_options(host, **options):
+    """Return the options for opening images of the engine at ``host``."""
+    return OpenOptions(**{"settings": None} | options, transport_options=(DaemonOptions(host),))
 
 
 def open_source(text, options):

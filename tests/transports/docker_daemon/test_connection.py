@@ -13,10 +13,9 @@ from bundler.errors import (
     EngineUnreachableError,
     InvalidReferenceError,
 )
-from bundler.ports import OpenOptions
 from tests.fakes.engine import FakeEngine
 from tests.fakes.memory import MemoryStore
-from tests.transports.docker_daemon.opening import open_source
+from tests.transports.docker_daemon.opening import create_options, open_source
 from tests.transports.handwritten import docker_archive_files
 
 
@@ -24,16 +23,14 @@ def test_engine_can_listen_on_a_port(tmp_path):
     store = MemoryStore()
     root = store.add_image("app", layers=[b"one" * 9000])
     with FakeEngine(tcp=True) as engine:
-        options = OpenOptions(settings=None, daemon_host=engine.host, scratch=tmp_path)
+        options = create_options(engine.host, scratch=tmp_path)
         engine.add(docker_archive_files(store, root), "app:latest")
         with closing(open_source("app", options)) as opened:
             assert opened.resolve()
 
 
 def test_missing_socket_is_reported(tmp_path):
-    options = OpenOptions(
-        settings=None, daemon_host=f"unix://{tmp_path}/none.sock", scratch=tmp_path
-    )
+    options = create_options(f"unix://{tmp_path}/none.sock", scratch=tmp_path)
     with (
         closing(open_source("app", options)) as opened,
         pytest.raises(EngineUnreachableError) as raised,
@@ -48,7 +45,7 @@ def test_missing_socket_is_reported(tmp_path):
 def test_socket_without_a_listener_is_reported():
     with tempfile.TemporaryDirectory() as home, socket.socket(socket.AF_UNIX) as stale:
         stale.bind(f"{home}/stale.sock")
-        options = OpenOptions(settings=None, daemon_host=f"unix://{home}/stale.sock")
+        options = create_options(f"unix://{home}/stale.sock")
         with (
             closing(open_source("app", options)) as opened,
             pytest.raises(EngineUnreachableError) as raised,
@@ -71,6 +68,6 @@ def test_socket_without_a_listener_is_reported():
 )
 def test_invalid_host_is_refused(host):
     with pytest.raises(InvalidReferenceError) as raised:
-        open_source("app", OpenOptions(settings=Settings(), daemon_host=host))
+        open_source("app", create_options(host, settings=Settings()))
     assert raised.value.hint
     assert "secret" not in str(raised.value)

@@ -10,10 +10,10 @@ import trustme
 
 from bundler import transports
 from bundler.config.paths import ConfigPathOverrides
-from bundler.config.registry_access import RegistryOverride
 from bundler.config.settings import Settings
 from bundler.errors import ConfigError, NotFoundError, RegistryError
 from bundler.ports import OpenOptions
+from bundler.transports.docker_daemon.transport import DaemonOptions
 from tests.fakes.engine import FakeEngine
 
 AUTHORITY = trustme.CA()
@@ -42,15 +42,14 @@ def engine():
         yield running
 
 
-def resolve(host, scratch, *, settings=None, **said):
-    options = OpenOptions(
+def resolve(host, scratch, *, settings=None, **options):
+    opening = OpenOptions(
         settings=settings or Settings(),
-        daemon_host=host,
-        overrides={host: RegistryOverride(**said)},
+        transport_options=(DaemonOptions(host, **options),),
         scratch=scratch,
     )
     reference = transports.parse("docker-daemon:app")
-    with closing(transports.open_source(reference, options)) as source:
+    with closing(transports.open_source(reference, opening)) as source:
         return source.resolve()
 
 

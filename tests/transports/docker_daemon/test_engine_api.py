@@ -12,9 +12,8 @@ from bundler.errors import (
     CancelledError,
     RegistryError,
 )
-from bundler.ports import OpenOptions
 from tests.fakes.memory import MemoryStore
-from tests.transports.docker_daemon.opening import open_source, publish
+from tests.transports.docker_daemon.opening import create_options, open_source, publish
 
 
 def test_message_of_the_engine_is_printed_on_one_line(engine, options, store):
@@ -37,7 +36,7 @@ def test_interrupted_response_is_a_temporary_error(engine, options, store, cut):
 def test_waiting_for_an_engine_can_be_cancelled(engine, options, store):
     engine.silent = True
     stop = Cancellation()
-    options = OpenOptions(settings=None, daemon_host=engine.host, cancellation=stop)
+    options = create_options(engine.host, cancellation=stop)
     timer = threading.Timer(0.2, stop.request)
     timer.start()
     with closing(open_source("app", options)) as opened, pytest.raises(CancelledError):

@@ -17,13 +17,13 @@ from bundler.errors import (
 )
 from bundler.oci import manifest
 from bundler.oci.digest import Digest
-from bundler.ports import Node, OpenOptions, Publication
+from bundler.ports import Node, Publication
 from bundler.transports.docker_daemon.transport import DaemonDestination
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract, read
 from tests.fakes.memory import MemoryStore
-from tests.transports.docker_daemon.opening import open_source, publish
+from tests.transports.docker_daemon.opening import create_options, open_source, publish
 from tests.transports.handwritten import docker_archive_files, unpack
 
 
@@ -181,5 +181,5 @@ def test_commit_refuses_one_name_for_two_images(engine, options):
 
 
 def test_default_directory_for_temporary_files(engine, store):
-    with closing(open_source("app", OpenOptions(settings=None, daemon_host=engine.host))) as opened:
+    with closing(open_source("app", create_options(engine.host))) as opened:
         assert opened.resolve()

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from bundler.errors import MissingFileError, NotFoundError
-from bundler.ports import OpenOptions, Publication
+from bundler.ports import Publication
 from bundler.transports.oci_layout.transport import LayoutDestination, LayoutSource
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract, assert_whole
@@ -16,13 +16,9 @@ from tests.fakes.memory import MemoryStore
 
 
 def write(path, shared, store):
-    with closing(destination(path, shared)) as opened:
+    with closing(LayoutDestination(path, shared)) as opened:
         contents.push_all(opened, store)
         opened.commit([Publication(root, (name,)) for name, root in store.names.items()])
-
-
-def destination(path, shared):
-    return LayoutDestination(path, OpenOptions(settings=None, shared_blob_dir=shared))
 
 
 class TestSource(SourceContract):
@@ -38,7 +34,7 @@ class TestSource(SourceContract):
 class TestDestination(DestinationContract):
     @pytest.fixture
     def opened(self, tmp_path):
-        return lambda: destination(tmp_path / "layout", tmp_path / "new" / "shared")
+        return lambda: LayoutDestination(tmp_path / "layout", tmp_path / "new" / "shared")
 
     @pytest.fixture
     def source(self, tmp_path):
@@ -64,14 +60,14 @@ def test_blobs_are_stored_in_the_shared_directory(tmp_path, layouts):
     wanted = {digest.hex for store in layouts.values() for digest in store.blobs}
     assert blobs(tmp_path / "shared") == wanted
     assert {path.name for path in (tmp_path / "a").iterdir()} == {"index.json", "oci-layout"}
-    with closing(destination(tmp_path / "a", tmp_path / "shared")) as opened:
+    with closing(LayoutDestination(tmp_path / "a", tmp_path / "shared")) as opened:
         assert all(opened.has(contents.node(layouts["b"], one)) for one in layouts["b"].blobs)
 
 
 def test_delete_keeps_shared_blobs(tmp_path, layouts):
     before = blobs(tmp_path / "shared")
     for name in ("a", "b"):
-        with closing(destination(tmp_path / name, tmp_path / "shared")) as opened:
+        with closing(LayoutDestination(tmp_path / name, tmp_path / "shared")) as opened:
             opened.delete(name)
     assert blobs(tmp_path / "shared") == before
     for name in ("a", "b"):
@@ -85,7 +81,7 @@ def test_delete_keeps_shared_blobs(tmp_path, layouts):
 def test_temporary_files_in_the_shared_directory_stay(tmp_path, layouts):
     part = tmp_path / "shared" / "sha256" / ".airbundle-other.part"
     part.write_bytes(b"half")
-    destination(tmp_path / "c", tmp_path / "shared").close()
+    LayoutDestination(tmp_path / "c", tmp_path / "shared").close()
     assert part.exists()
 
 
@@ -94,8 +90,8 @@ def test_two_layouts_can_be_written_at_once(tmp_path):
     store.add_image("app", layers=[b"x" * 5000])
     shared = tmp_path / "shared"
     with (
-        closing(destination(tmp_path / "a", shared)) as first,
-        closing(destination(tmp_path / "b", shared)) as second,
+        closing(LayoutDestination(tmp_path / "a", shared)) as first,
+        closing(LayoutDestination(tmp_path / "b", shared)) as second,
     ):
         for opened in (first, second):
             contents.push_all(opened, store)
@@ -111,5 +107,5 @@ def test_missing_directory_is_reported(tmp_path, layouts):
 
 
 def test_unused_new_directories_are_removed(tmp_path):
-    destination(tmp_path / "l", tmp_path / "s" / "hared").close()
+    LayoutDestination(tmp_path / "l", tmp_path / "s" / "hared").close()
     assert list(tmp_path.iterdir()) == []

@@ -93,11 +93,12 @@ def export(
     source = manifest_input.load(manifest, context.environment, locked=locked)
     with context.run(jobs) as run:
         request = source.create_export_request(
-            run.create_open_options(source.manifest.registries, duplicate_blobs=duplicate_blobs),
+            run.create_open_options(source.manifest.registries),
             run.emit,
             destination,
             bundle_format,
             signing,
+            duplicate_blobs=duplicate_blobs,
             parents=parents,
             on_system_disk=on_system_disk,
         )

@@ -86,7 +86,7 @@ def create_access_settings(line: CommandLine, side: str = "") -> AccessSettings:
         tls_verify=find_tls_verify(line, side),
         cert_dir=find_certificate_directory(line, side),
     )
-    return AccessSettings(
+    return AccessSettings.create(
         None if override == RegistryOverride() else override,
         line.text(f"{side}daemon-host") or None,
         line.path(f"{side}shared-blob-dir"),

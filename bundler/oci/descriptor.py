@@ -10,14 +10,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bundler.oci.digest import Digest
+from bundler.oci.json.table import Table
 from bundler.oci.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bundler.oci.json.table import Table
-
-_FIELDS = ("mediaType", "digest", "size", "urls", "annotations", "platform", "artifactType", "data")
+_MEMBERS = {
+    "mediaType": Table.text,
+    "digest": Table.digest,
+    "size": Table.integer,
+    "urls": Table.texts,
+    "annotations": Table.text_map,
+    "platform": Table.optional_table,
+    "artifactType": Table.optional_text,
+    "data": None,
+}
 
 # Media types are sent in HTTP headers: printable ASCII without a space at either end.
 _MEDIA_TYPE = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
@@ -48,20 +56,12 @@ class Descriptor:
         Raises:
             MalformedError: a member is missing or has the wrong type.
         """
-        table.refuse_other_case(_FIELDS)
-        media_type = table.text("mediaType")
+        media_type, digest, size, urls, annotations, platform, artifact_type = table.read(_MEMBERS)
         if _MEDIA_TYPE.fullmatch(media_type) is None:
             raise table.problem(f"{media_type[:80]!r} is not a media type")
-        platform = table.optional_table("platform")
-        return cls(
-            media_type=media_type,
-            digest=table.digest("digest"),
-            size=table.integer("size"),
-            urls=table.texts("urls"),
-            annotations=table.text_map("annotations"),
-            platform=None if platform is None else Platform.from_json(platform),
-            artifact_type=table.optional_text("artifactType"),
-        )
+        if platform is not None:
+            platform = Platform.from_json(platform)
+        return cls(media_type, digest, size, urls, annotations, platform, artifact_type)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object, with the members in the order of containers/image."""

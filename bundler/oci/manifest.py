@@ -40,8 +40,14 @@ a new digest, ``sparse`` copies the index unchanged without the manifests of oth
 _IMAGE_FIELDS = ("config", "layers")
 _INDEX_FIELDS = ("manifests",)
 _SCHEMA1_FIELDS = ("fsLayers", "history")
-_SHARED_FIELDS = ("schemaVersion", "mediaType", "artifactType", "subject", "annotations")
-_FIELDS = (*_IMAGE_FIELDS, *_INDEX_FIELDS, *_SCHEMA1_FIELDS, *_SHARED_FIELDS)
+_MEMBERS = {
+    "mediaType": Table.optional_text,
+    "artifactType": Table.optional_text,
+    "subject": Table.optional_table,
+    "annotations": Table.text_map,
+    "config": Table.optional_table,
+    **dict.fromkeys(("schemaVersion", "layers", *_INDEX_FIELDS, *_SCHEMA1_FIELDS)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +97,21 @@ def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> M
         UnsupportedError: its media type is not that of a manifest.
     """
     table = Table.parse(raw, subject, limit=MAX_MANIFEST)
-    table.refuse_other_case(_FIELDS)
-    actual = _find_media_type(table, media_type)
+    own, artifact_type, referred, annotations, config = table.read(_MEMBERS)
+    actual = _find_media_type(table, own, media_type)
     if actual in media_types.SCHEMA1:
         _refuse_members(table, (*_IMAGE_FIELDS, *_INDEX_FIELDS), actual)
         return schema1.parse(raw, actual, subject=subject)
     if table.integer("schemaVersion", 0) != 2:
         raise table.problem("schemaVersion is not 2")
-    artifact_type = table.optional_text("artifactType")
-    subject_table = table.optional_table("subject")
-    referred = None if subject_table is None else Descriptor.from_json(subject_table)
-    annotations = table.text_map("annotations")
+    if referred is not None:
+        referred = Descriptor.from_json(referred)
     if actual in media_types.INDEXES:
         _refuse_members(table, (*_IMAGE_FIELDS, *_SCHEMA1_FIELDS), actual)
         manifests = _read_descriptors(table, "manifests")
         return Index(raw, actual, manifests, artifact_type, referred, annotations)
     if actual in media_types.IMAGE_MANIFESTS:
         _refuse_members(table, (*_INDEX_FIELDS, *_SCHEMA1_FIELDS), actual)
-        config = table.optional_table("config")
         if config is None:
             raise table.problem("config is missing")
         layers = _read_descriptors(table, "layers")
@@ -173,13 +176,12 @@ def strip(index: Index, keep: Collection[Digest]) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _find_media_type(table: Table, announced: str | None) -> str:
+def _find_media_type(table: Table, own: str | None, announced: str | None) -> str:
     """Return the media type that the body or the caller states, or else infer it from the members.
 
     Raises:
         MalformedError: the stated types differ, or none is stated and the members are ambiguous.
     """
-    own = table.optional_text("mediaType")
     if announced is not None and own is not None and announced != own:
         raise table.problem(f"mediaType is {own!r} (expected {announced!r}, as announced)")
     media_type = own or announced

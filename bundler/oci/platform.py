@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import UsageError
+from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.oci.json.table import Table
-
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_FIELDS = ("architecture", "os", "os.version", "os.features", "variant")
+_MEMBERS = {
+    "os": Table.optional_text,
+    "architecture": Table.optional_text,
+    "variant": Table.optional_text,
+    "os.version": Table.optional_text,
+    "os.features": Table.texts,
+}
 
 # Variants from latest to earliest: hardware of a later variant also runs images for earlier ones.
 _COMPATIBLE = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
@@ -51,14 +56,8 @@ class Platform:
     @classmethod
     def from_json(cls, table: Table) -> Platform:
         """Read the ``platform`` member of a descriptor, or the same members of a config."""
-        table.refuse_other_case(_FIELDS)
-        return cls(
-            os=table.optional_text("os") or "",
-            architecture=table.optional_text("architecture") or "",
-            variant=table.optional_text("variant"),
-            os_version=table.optional_text("os.version"),
-            os_features=table.texts("os.features"),
-        )
+        os, architecture, variant, os_version, os_features = table.read(_MEMBERS)
+        return cls(os or "", architecture or "", variant, os_version, os_features)
 
     def to_json(self) -> dict[str, Any]:
         """Return the ``platform`` member, without empty members."""

@@ -44,7 +44,7 @@ def read_struct(type_name: str, known: Fields, table: Table) -> Struct:
 
 def read_members(known: Fields, table: Table) -> tuple[StructField, ...]:
     """Read the ``known`` fields in their order; an absent one gets the zero value of its type."""
-    table.refuse_other_case(field.key for field in known)
+    table.refuse_other_case({field.key for field in known})
     return tuple(
         StructField(
             field.name, field.read(table, field.key), field.key, omit_empty=field.omit_empty

@@ -6,7 +6,7 @@ reads has them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from bundler.errors import BundlerError, LimitError, MalformedError
@@ -14,7 +14,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.json import base64_strict, strict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 T = TypeVar("T")
 
@@ -63,6 +63,16 @@ class Table:
 
     def __contains__(self, key: str) -> bool:
         return self.value.get(key) is not None
+
+    def read(self, members: Mapping[str, Callable[[Table, str], Any] | None]) -> list[Any]:
+        """Read several members in one call; return the values in the order of ``members``.
+
+        Args:
+            members: by name, the method that reads a member; None: the member is known but not
+                read. A name that differs from one of them only in case is refused.
+        """
+        self.refuse_other_case(members)
+        return [read(self, key) for key, read in members.items() if read is not None]
 
     def text(self, key: str) -> str:
         """Return a string that must be present and not empty."""
@@ -156,16 +166,16 @@ class Table:
             )
         return tuple(self._create(value, f"{key}[{index}]") for index, value in enumerate(values))
 
-    def refuse_other_case(self, known: Iterable[str]) -> None:
+    def refuse_other_case(self, known: Collection[str]) -> None:
         """Refuse a member whose name differs from a known name only in case.
 
         Go's parsers match names without regard to case and use the last match, so other programs
         would read a member that this program ignores.
         """
-        folded = {name.casefold(): name for name in known}
-        for key in self.value:
-            name = folded.get(key.casefold())
-            if name is not None and key != name:
+        unknown = [key for key in self.value if key not in known]
+        folded = {name.casefold(): name for name in known} if unknown else {}
+        for key in unknown:
+            if (name := folded.get(key.casefold())) is not None:
                 raise self.problem(f"the member {key!r} must be spelled {name!r}")
 
     def refuse_unknown(self, known: Collection[str]) -> None:
@@ -185,7 +195,7 @@ class Table:
         return value
 
     def _create(self, value: Mapping[str, Any], key: str) -> Self:
-        return replace(self, value=value, subject=f"{self.subject}: {key}")
+        return type(self)(value, f"{self.subject}: {key}", self.error, self.noun)
 
 
 def _with_article(noun: str) -> str:

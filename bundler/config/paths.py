@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,17 +20,14 @@ class AuthLocation:
 
     path: Path
     legacy: bool = False
-    """``.dockercfg``: the entries are the members of the document, with URLs as keys."""
+    """Whether it is a ``.dockercfg``, whose top-level members are the entries, keyed by URL."""
     required: bool = False
-    """Whether the file was specified by the user, so that its absence is an error."""
+    """Whether a missing file is an error, because the user specified it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigPathOverrides:
-    """Paths that replace the default ones, and the directories that contain the default ones.
-
-    None: the option is unset.
-    """
+    """Paths that replace the default ones (None if unset), and the base directories of those."""
 
     authfile: Path | None = None
     """``--authfile``: the only authfile that is read."""
@@ -91,39 +88,46 @@ def locate(
         uid: the user ID; root and other users have different drop-ins.
         overrides: paths that replace the default ones.
     """
-    etc, usr_share = overrides.etc, overrides.usr_share
-    config = _get_directory(environment, "XDG_CONFIG_HOME", home / ".config") / "containers"
-    system = (usr_share / "containers", etc / "containers")
+    etc = overrides.etc / "containers"
+    usr_share = overrides.usr_share / "containers"
+    config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers"
+    main: tuple[Path, ...] = tuple(root / "registries.conf" for root in (config, etc, usr_share))
+    drop_ins: list[Path] = []
+    for root in (usr_share, etc):
+        drop_ins.append(root / "registries.conf.d")
+        if uid == 0:
+            drop_ins.append(root / "registries.rootful.conf.d")
+        else:
+            rootless = root / "registries.rootless.conf.d"
+            drop_ins += [rootless, rootless / str(uid)]
+    drop_ins.append(config / "registries.conf.d")
     named = environment.get("CONTAINERS_REGISTRIES_CONF")
+    if overrides.registries_conf is not None:
+        main = (overrides.registries_conf,)
+    elif named:
+        main, drop_ins = (Path(named),), []
     override = environment.get("CONTAINERS_REGISTRIES_CONF_OVERRIDE")
     policy = overrides.policy_json or environment.get("CONTAINERS_POLICY_JSON")
-    if overrides.registries_conf is not None:
-        main: tuple[Path, ...] = (overrides.registries_conf,)
-    elif named:
-        main = (Path(named),)
-    else:
-        main = tuple(root / "registries.conf" for root in (config, *reversed(system)))
+    registries_d = overrides.registries_d
     return ConfigPaths(
         auth=_locate_authfiles(environment, home, uid, overrides),
         registries_conf=main,
         registries_conf_required=bool(overrides.registries_conf or named),
-        registries_conf_d=()
-        if named and overrides.registries_conf is None
-        else (*_locate_drop_ins(system, uid), config / "registries.conf.d"),
+        registries_conf_d=tuple(drop_ins),
         registries_conf_override=Path(override) if override else None,
         certs_d=(
             config / "certs.d",
-            etc / "containers" / "certs.d",
-            etc / "docker" / "certs.d",
-            usr_share / "containers" / "certs.d",
+            etc / "certs.d",
+            overrides.etc / "docker" / "certs.d",
+            usr_share / "certs.d",
         ),
         policy_json=(Path(policy),)
         if policy
-        else tuple(root / "policy.json" for root in (config, *reversed(system))),
+        else tuple(root / "policy.json" for root in (config, etc, usr_share)),
         policy_json_required=bool(policy),
-        registries_d=(overrides.registries_d,)
-        if overrides.registries_d is not None
-        else (config / "registries.d", etc / "containers" / "registries.d"),
+        registries_d=(config / "registries.d", etc / "registries.d")
+        if registries_d is None
+        else (registries_d,),
         tls_details=overrides.tls_details,
     )
 
@@ -133,37 +137,15 @@ def _locate_authfiles(
 ) -> tuple[AuthLocation, ...]:
     if overrides.authfile is not None:
         return (AuthLocation(overrides.authfile, required=True),)
-    named = environment.get("REGISTRY_AUTH_FILE")
-    if named:
+    if named := environment.get("REGISTRY_AUTH_FILE"):
         return (AuthLocation(Path(named)),)
-    runtime = _get_directory(environment, "XDG_RUNTIME_DIR", None)
-    primary = runtime / "containers" if runtime else overrides.run / "containers" / str(uid)
-    config = _get_directory(environment, "XDG_CONFIG_HOME", home / ".config")
-    docker = _get_directory(environment, "DOCKER_CONFIG", home / ".docker")
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    primary = Path(runtime) / "containers" if runtime else overrides.run / f"containers/{uid}"
+    config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker")
     return (
         AuthLocation(primary / "auth.json"),
         AuthLocation(config / "containers" / "auth.json"),
         AuthLocation(docker / "config.json"),
         AuthLocation(home / ".dockercfg", legacy=True),
     )
-
-
-def _locate_drop_ins(roots: tuple[Path, ...], uid: int) -> list[Path]:
-    directories = []
-    for root in roots:
-        directories.append(root / "registries.conf.d")
-        if uid == 0:
-            directories.append(root / "registries.rootful.conf.d")
-        else:
-            rootless = root / "registries.rootless.conf.d"
-            directories += [rootless, rootless / str(uid)]
-    return directories
-
-
-@overload
-def _get_directory(environment: Mapping[str, str], name: str, default: Path) -> Path: ...
-@overload
-def _get_directory(environment: Mapping[str, str], name: str, default: None) -> Path | None: ...
-def _get_directory(environment: Mapping[str, str], name: str, default: Path | None) -> Path | None:
-    value = environment.get(name)
-    return Path(value) if value else default

@@ -1,6 +1,6 @@
 """Reader of policy.json: the requirements that images have to meet, by transport and scope.
 
-The format is that of containers-policy.json(5). Because the file decides about trust, the reader
+The format is that of containers-policy.json(5). Because trust depends on the file, the reader
 refuses unknown keys, duplicate keys, keys in another case and contradictory requirements.
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
-from bundler.config import bounded_read
+from bundler.config import config_file
 from bundler.errors import BundlerError, ConfigError, InvalidReferenceError, PolicyFileError
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
@@ -125,13 +126,13 @@ class Policy:
 
 
 def read(path: Path, *, required: bool = False) -> Policy | None:
-    """Read the policy in ``path``. None if the file does not exist and is not ``required``.
+    """Read the policy in ``path``; None if the file does not exist and is not ``required``.
 
     Raises:
         PolicyFileError: the file cannot be read, is invalid, or is required and does not exist.
     """
     try:
-        raw = bounded_read.read(path, required=required)
+        raw = config_file.read(path, required=required)
     except ConfigError as error:
         raise PolicyFileError(error.message, path=error.path, os_error=error.os_error) from None
     return None if raw is None else parse(raw, str(path))
@@ -143,22 +144,20 @@ def parse(raw: bytes, origin: str) -> Policy:
     Raises:
         PolicyFileError: the policy is invalid; the message names the part of the file.
     """
+    create_error = partial(PolicyFileError, path=origin)
     try:
-        value = strict.loads(raw, subject=origin, limit=bounded_read.MAX_SIZE)
+        value = strict.loads(raw, subject=origin, limit=config_file.MAX_SIZE)
     except BundlerError as error:
-        raise PolicyFileError(error.message) from None
-    document = Table.of(value, origin, error=PolicyFileError)
+        raise create_error(error.message) from None
+    document = Table.of(value, origin, error=create_error)
     document.refuse_unknown(("default", "transports"))
-    return Policy(
-        origin,
-        _parse_requirements(document.value.get("default"), f"{origin}: default"),
-        {
-            transport: _parse_scopes(
-                transport, Table.of(scopes, f"{origin}: {transport}", error=PolicyFileError)
-            )
-            for transport, scopes in document.table("transports").value.items()
-        },
-    )
+    context = replace(document, subject=f"{origin}: default")
+    default = _parse_requirements(document.value.get("default"), context)
+    transports = {}
+    for transport, scopes in document.table("transports").value.items():
+        table = Table.of(scopes, f"{origin}: {transport}", error=create_error)
+        transports[transport] = _parse_scopes(transport, table)
+    return Policy(origin, default, transports)
 
 
 # The scopes of these transports are paths. Those of oci: and oci-archive: may end in :NAME.
@@ -176,15 +175,17 @@ def _parse_scopes(transport: str, table: Table) -> dict[str, Requirements]:
             parts = path.split("/")
             if parts[0] or any(part in ("", ".", "..") for part in parts[1:]):
                 raise table.problem(f"{scope!r}: not an absolute path without . and ..")
-        found[scope] = _parse_requirements(requirements, f"{table.subject}: {scope!r}")
+        subject = f"{table.subject}: {scope!r}"
+        found[scope] = _parse_requirements(requirements, replace(table, subject=subject))
     return found
 
 
-def _parse_requirements(value: object, subject: str) -> Requirements:
+def _parse_requirements(value: object, context: Table) -> Requirements:
+    """Parse a list of requirements; ``context`` is a table with the subject of the list."""
     if not isinstance(value, list) or not value:
-        raise PolicyFileError(f"{subject}: expected a list of at least one requirement")
+        raise context.problem("expected a list of at least one requirement")
     return tuple(
-        _parse_requirement(Table.of(item, f"{subject}[{index}]", error=PolicyFileError))
+        _parse_requirement(Table.of(item, f"{context.subject}[{index}]", error=context.error))
         for index, item in enumerate(value)
     )
 
@@ -200,10 +201,8 @@ def _parse_requirement(table: Table) -> Requirement:
         case "signedBy":
             names = ("keyPath", "keyPaths", "keyData")
             table.refuse_unknown(("type", "keyType", "signedIdentity", *names))
-            key_type = table.one_of("keyType", get_args(KeyType))
-            return SignedBy(
-                cast("KeyType", key_type), _require_keys(table, names), _parse_identity(table)
-            )
+            key_type = cast("KeyType", table.one_of("keyType", get_args(KeyType)))
+            return SignedBy(key_type, _require_keys(table, names), _parse_identity(table))
         case "sigstoreSigned":
             return _parse_sigstore_signed(table)
         case other:
@@ -221,7 +220,10 @@ def _parse_sigstore_signed(table: Table) -> SigstoreSigned:
     if "fulcio" in table.value:
         if rekor == NO_KEYS:
             raise table.problem(f"fulcio requires {logs[0]}")
-        signer = _parse_fulcio(_read_table(table, "fulcio"))
+        fulcio = _read_table(table, "fulcio")
+        fulcio.refuse_unknown(("caPath", "caData", "oidcIssuer", "subjectEmail"))
+        authority = _require_keys(fulcio, ("caPath", "caData"))
+        signer = Fulcio(authority, fulcio.text("oidcIssuer"), fulcio.text("subjectEmail"))
     elif "pki" in table.value:
         if rekor != NO_KEYS:
             raise table.problem(f"pki excludes {logs[0]}")
@@ -229,12 +231,6 @@ def _parse_sigstore_signed(table: Table) -> SigstoreSigned:
     else:
         signer = _require_keys(table, names)
     return SigstoreSigned(signer, rekor, _parse_identity(table))
-
-
-def _parse_fulcio(table: Table) -> Fulcio:
-    table.refuse_unknown(("caPath", "caData", "oidcIssuer", "subjectEmail"))
-    authority = _require_keys(table, ("caPath", "caData"))
-    return Fulcio(authority, table.text("oidcIssuer"), table.text("subjectEmail"))
 
 
 def _parse_pki(table: Table) -> Pki:
@@ -249,9 +245,7 @@ def _parse_pki(table: Table) -> Pki:
 
 
 _IDENTITY_KEYS: dict[str, tuple[str, ...]] = {
-    "matchExact": (),
-    "matchRepoDigestOrExact": (),
-    "matchRepository": (),
+    **dict.fromkeys(("matchExact", "matchRepoDigestOrExact", "matchRepository"), ()),
     "exactReference": ("dockerReference",),
     "exactRepository": ("dockerRepository",),
     "remapIdentity": ("prefix", "signedPrefix"),
@@ -263,10 +257,10 @@ def _parse_identity(requirement: Table) -> SignedIdentity:
     if requirement.value.get("signedIdentity") is None:
         return OWN_NAME
     table = _read_table(requirement, "signedIdentity")
-    name = table.value.get("type")
-    if not isinstance(name, str) or name not in _IDENTITY_KEYS:
-        raise table.problem(f"unknown type of signedIdentity {str(name)[:80]!r}")
-    keys, identity_type = _IDENTITY_KEYS[name], cast("IdentityType", name)
+    kind = table.value.get("type")
+    if not isinstance(kind, str) or kind not in _IDENTITY_KEYS:
+        raise table.problem(f"unknown type of signedIdentity {str(kind)[:80]!r}")
+    keys, identity_type = _IDENTITY_KEYS[kind], cast("IdentityType", kind)
     table.refuse_unknown(("type", *keys))
     if identity_type == "remapIdentity":
         prefixes = [table.text(key) for key in keys]
@@ -314,4 +308,4 @@ def _read_keys(table: Table, names: tuple[str, ...]) -> Keys:
 
 
 def _read_table(table: Table, key: str) -> Table:
-    return Table.of(table.value[key], f"{table.subject}.{key}", error=PolicyFileError)
+    return Table.of(table.value[key], f"{table.subject}.{key}", error=table.error)

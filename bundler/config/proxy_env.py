@@ -10,14 +10,7 @@ https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -45,12 +38,16 @@ class Proxies:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Proxies:
         """Read the variables. URLs of proxies are checked when they are used."""
-        return cls(
-            http=_read_variable(environment, "HTTP_PROXY"),
-            https=_read_variable(environment, "HTTPS_PROXY"),
-            no_proxy=_parse_no_proxy(_read_variable(environment, "NO_PROXY")),
-            cgi=bool(environment.get("REQUEST_METHOD")),
+        http, https, no_proxy = (
+            environment.get(name) or environment.get(name.lower()) or ""
+            for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
         )
+        entries = [entry.strip().lower() for entry in no_proxy.split(",")]
+        if "*" in entries:
+            rules = [_NoProxyRule(everything=True)]
+        else:
+            rules = [rule for entry in entries if (rule := _parse_no_proxy_rule(entry))]
+        return cls(http, https, tuple(rules), cgi=bool(environment.get("REQUEST_METHOD")))
 
     def find_proxy(self, scheme: Scheme, host: str) -> str | None:
         """Return the URL of the proxy for ``scheme://host[:port]``; None: no proxy.
@@ -69,13 +66,10 @@ class Proxies:
         return _parse_proxy(value, f"{scheme.upper()}_PROXY")
 
     def _is_proxied(self, host: str, port: str, scheme: Scheme) -> bool:
-        if host == "localhost":
-            return False
         address = _parse_address(host)
-        if address is not None and address.is_loopback:
+        if host == "localhost" or (address is not None and address.is_loopback):
             return False
-        name = _to_ascii(host)
-        port = port or _PORTS[scheme]
+        name, port = _to_ascii(host), port or _PORTS[scheme]
         return not any(rule.covers(name, port, address) for rule in self.no_proxy)
 
 
@@ -104,28 +98,15 @@ class _NoProxyRule:
         return host.endswith(self.suffix) or (self.itself and host == self.suffix[1:])
 
 
-DIRECT = Proxies()
-
-
-def _read_variable(environment: Mapping[str, str], name: str) -> str:
-    return environment.get(name) or environment.get(name.lower()) or ""
-
-
-def _parse_no_proxy(text: str) -> tuple[_NoProxyRule, ...]:
-    entries = [entry.strip().lower() for entry in text.split(",")]
-    if "*" in entries:
-        return (_NoProxyRule(everything=True),)
-    rules = [_parse_no_proxy_rule(entry) for entry in entries if entry]
-    return tuple(rule for rule in rules if rule is not None)
-
-
 def _parse_no_proxy_rule(entry: str) -> _NoProxyRule | None:
-    network = _parse_network(entry)
-    if network is not None:
-        return _NoProxyRule(network=network)
+    _, slash, bits = entry.partition("/")
+    if slash and bits.isascii() and bits.isdigit():  # a prefix length, not a netmask
+        try:
+            return _NoProxyRule(network=ip_network(entry, strict=False))
+        except ValueError:
+            pass
     host, port = _split_port(entry)
-    address = _parse_address(host)
-    if address is not None:
+    if (address := _parse_address(host)) is not None:
         return _NoProxyRule(address=address, port=port)
     host = host.removeprefix("*") if host.startswith("*.") else host
     if not host:
@@ -154,16 +135,6 @@ def _parse_address(text: str) -> _Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
-
-
-def _parse_network(text: str) -> IPv4Network | IPv6Network | None:
-    _, slash, bits = text.partition("/")
-    if not slash or not (bits.isascii() and bits.isdigit()):
-        return None  # CIDR notation contains a prefix length, not a netmask
-    try:
-        return ip_network(text, strict=False)
-    except ValueError:
-        return None
 
 
 def _to_ascii(host: str) -> str:

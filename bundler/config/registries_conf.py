@@ -1,7 +1,7 @@
 """Reader of registries.conf: mirrors, rewritten locations, blocked and insecure registries.
 
-The format is that of containers-registries.conf(5), version 2 and the older version 1. Settings for
-short names are ignored, because every reference of this program contains its registry.
+The format is that of containers-registries.conf(5), versions 1 and 2. Settings for short names are
+ignored, because every reference in this program contains its registry.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from bundler.config import bounded_read, toml
+from bundler.config import config_file
 from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import ImageReference
 
@@ -71,18 +71,17 @@ class Registry:
         Raises:
             ConfigError: the result is not a valid reference.
         """
-        name = to_lookup_name(image)
+        name = _to_lookup_name(image)
         rewritten = location + name[self.measure_match(name) :]
+        subject, path = f"{self.origin}: the location {location!r}", str(self.origin)
         try:
             result = ImageReference.parse(rewritten)
         except InvalidReferenceError as error:
-            raise ConfigError(f"{self.origin}: the location {location!r}: {error}") from None
+            raise ConfigError(f"{subject}: {error}", path=path) from None
         if not rewritten.startswith(f"{result.domain}/"):
-            raise ConfigError(f"{self.origin}: the location {location!r} has no registry")
+            raise ConfigError(f"{subject} has no registry", path=path)
         if result.version not in (None, image.version):
-            raise ConfigError(
-                f"{self.origin}: the location {location!r} contains a tag or a digest"
-            )
+            raise ConfigError(f"{subject} contains a tag or a digest", path=path)
         return result
 
 
@@ -93,17 +92,11 @@ class RegistriesConf:
     registries: tuple[Registry, ...] = ()
     credential_helpers: tuple[str, ...] = field(default=(AUTH_FILES,))
 
-    def find(self, name: str) -> Registry | None:
-        """Return the table with the longest matching prefix; None if no table matches ``name``."""
+    def find(self, target: str | ImageReference) -> Registry | None:
+        """Return the table with the longest prefix of ``target``; None if no table matches."""
+        name = target if isinstance(target, str) else _to_lookup_name(target)
         matching = [registry for registry in self.registries if registry.measure_match(name)]
         return max(matching, key=lambda registry: len(registry.prefix), default=None)
-
-
-def to_lookup_name(image: ImageReference) -> str:
-    """Return the name for ``RegistriesConf.find``. A digest has precedence over a tag."""
-    if image.digest is not None:
-        return f"{image.repository}@{image.digest}"
-    return f"{image.repository}:{image.tag}" if image.tag else image.repository
 
 
 def load(paths: ConfigPaths) -> RegistriesConf:
@@ -114,25 +107,24 @@ def load(paths: ConfigPaths) -> RegistriesConf:
     Raises:
         ConfigError: a file is unreadable or invalid, or a specified file does not exist.
     """
-    files: list[tuple[Path, bytes | None]] = []
+    files: list[RegistriesConf] = []
     for path in paths.registries_conf:
-        raw = bounded_read.read(path, required=paths.registries_conf_required)
+        raw = config_file.read(path, required=paths.registries_conf_required)
         if raw is not None:
-            files.append((path, raw))
+            files.append(parse(raw, path))
             break
-    main_files = len(files)
-    files += [(path, bounded_read.read(path)) for path in _list_drop_ins(paths.registries_conf_d)]
-    override = paths.registries_conf_override
-    if override is not None:
-        files.append((override, bounded_read.read(override, required=True)))
+    for path in _list_drop_ins(paths.registries_conf_d):
+        raw = config_file.read(path)
+        if raw is not None:
+            files.append(parse(raw, path, only_v2=True))
+    if (override := paths.registries_conf_override) is not None:
+        raw = config_file.read(override, required=True)
+        files.append(parse(raw, override, only_v2=True))
     tables: dict[str, Registry] = {}
     helpers: tuple[str, ...] = ()
-    for index, (path, raw) in enumerate(files):
-        if raw is None:
-            continue
-        parsed = parse(raw, path, only_v2=index >= main_files)
-        tables |= {registry.prefix: registry for registry in parsed.registries}
-        helpers = parsed.credential_helpers or helpers
+    for file in files:
+        tables |= {registry.prefix: registry for registry in file.registries}
+        helpers = file.credential_helpers or helpers
     return RegistriesConf(tuple(tables.values()), helpers or (AUTH_FILES,))
 
 
@@ -142,14 +134,23 @@ def parse(raw: bytes, path: Path, *, only_v2: bool = False) -> RegistriesConf:
     Raises:
         ConfigError: the file is invalid; the message names the path, and the line for bad TOML.
     """
-    document = toml.parse(raw, path)
-    registries = _parse_v1(document, path)
+    document = config_file.parse_toml(raw, path)
+    search, insecure, blocked = (
+        [
+            _check_location(text, document)
+            for text in document.table("registries").table(key).texts("registries")
+        ]
+        for key in ("search", "insecure", "block")
+    )
+    registries = [
+        Registry(name, name, path, insecure=name in insecure, blocked=name in blocked)
+        for name in dict.fromkeys(search + insecure + blocked)
+    ]
     tables = document.tables("registry")
     helpers = document.texts("credential-helpers")
-    search = document.texts("unqualified-search-registries")
     if registries and only_v2:
         raise document.problem("a drop-in must have version 2, with [[registry]]")
-    if registries and (tables or helpers or search):
+    if registries and (tables or helpers or document.texts("unqualified-search-registries")):
         raise document.problem("mixes version 1 ([registries.…]) and version 2 ([[registry]])")
     registries = registries or [_parse_registry(table, path) for table in tables]
     by_location: dict[str, Registry] = {}
@@ -164,6 +165,11 @@ def parse(raw: bytes, path: Path, *, only_v2: bool = False) -> RegistriesConf:
     return RegistriesConf(tuple(by_prefix.values()), helpers)
 
 
+def _to_lookup_name(image: ImageReference) -> str:
+    """Return the name that prefixes are compared with. A digest has precedence over a tag."""
+    return str(image if image.digest is None else replace(image, tag=None))
+
+
 def _list_drop_ins(directories: Iterable[Path]) -> list[Path]:
     """List the files by name. Of equal names, the one in the last directory applies."""
     found: dict[str, Path] = {}
@@ -173,25 +179,14 @@ def _list_drop_ins(directories: Iterable[Path]) -> list[Path]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            raise ConfigError(f"{directory}: cannot be read: {error.strerror}") from None
-        found |= {
-            entry.name: entry
-            for entry in entries
-            if entry.name.endswith(".conf") and not entry.is_dir()
-        }
+            raise ConfigError(
+                f"{directory}: cannot be read: {error.strerror}",
+                path=str(directory),
+                os_error=error,
+            ) from None
+        files = (entry for entry in entries if entry.name.endswith(".conf"))
+        found |= {file.name: file for file in files if not file.is_dir()}
     return [found[name] for name in sorted(found)]
-
-
-def _parse_v1(document: Table, path: Path) -> list[Registry]:
-    registries = document.table("registries")
-    search, insecure, blocked = (
-        [_check_location(text, document) for text in registries.table(key).texts("registries")]
-        for key in ("search", "insecure", "block")
-    )
-    return [
-        Registry(name, name, path, insecure=name in insecure, blocked=name in blocked)
-        for name in dict.fromkeys(search + insecure + blocked)
-    ]
 
 
 def _parse_registry(table: Table, path: Path) -> Registry:
@@ -209,14 +204,12 @@ def _parse_registry(table: Table, path: Path) -> Registry:
         raise table.problem("pull-from-mirror is allowed in a mirror only")
     digest_only = table.flag("mirror-by-digest-only", default=False)
     return Registry(
-        prefix=prefix,
-        location=location,
-        origin=path,
-        insecure=table.flag("insecure", default=False),
-        blocked=table.flag("blocked", default=False),
-        mirrors=tuple(
-            _parse_mirror(mirror, digest_only=digest_only) for mirror in table.tables("mirror")
-        ),
+        prefix,
+        location,
+        path,
+        table.flag("insecure", default=False),
+        table.flag("blocked", default=False),
+        tuple(_parse_mirror(mirror, digest_only=digest_only) for mirror in table.tables("mirror")),
     )
 
 

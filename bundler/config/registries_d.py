@@ -1,7 +1,7 @@
 """Reader of registries.d: the locations of simple signatures, by registry, namespace and image.
 
 The format is that of containers-registries.d(5). All files ``*.yaml`` of one directory are read; a
-scope may appear in one of them only.
+scope may appear in only one of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from bundler.config.yaml import table
+from bundler.config import config_file
 from bundler.errors import ConfigError
 from bundler.oci.json.table import Table
 
@@ -22,13 +22,9 @@ if TYPE_CHECKING:
 
 MAX_FILES = 1000
 
-_KEYS = (
-    "lookaside",
-    "sigstore",
-    "lookaside-staging",
-    "sigstore-staging",
-    "use-sigstore-attachments",
-)
+_LOOKASIDE = ("lookaside", "sigstore")
+_STAGING = ("lookaside-staging", "sigstore-staging")
+_ATTACHMENTS = "use-sigstore-attachments"
 _SCHEMES = ("file", "http", "https")
 
 
@@ -96,9 +92,13 @@ def load(directories: Iterable[Path]) -> RegistriesD:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            raise ConfigError(f"{directory}: cannot be read: {error.strerror}") from None
+            raise ConfigError(
+                f"{directory}: cannot be read: {error.strerror}",
+                path=str(directory),
+                os_error=error,
+            ) from None
         if len(entries) > MAX_FILES:
-            raise ConfigError(f"{directory}: more than {MAX_FILES:,} files")
+            raise ConfigError(f"{directory}: more than {MAX_FILES:,} files", path=str(directory))
         return _read_files(entries)
     return RegistriesD()
 
@@ -108,13 +108,13 @@ def _read_files(files: Iterable[Path]) -> RegistriesD:
     scopes: dict[str, LookasideConfig] = {}
     origins: dict[str, Path] = {}
     for path in files:
-        document = table.read(path)
+        document = config_file.parse_yaml(config_file.read(path, required=True), str(path))
         document.refuse_unknown(("default-docker", "docker"))
         sections = {
             f"docker {scope}": Table.of(
                 {} if value is None else value,
                 f"{path}: docker {scope}",
-                error=ConfigError,
+                error=document.error,
                 noun="mapping",
             )
             for scope, value in document.table("docker").value.items()
@@ -125,23 +125,18 @@ def _read_files(files: Iterable[Path]) -> RegistriesD:
             if name in origins:
                 raise document.problem(f"{name} appears in {origins[name]} as well")
             origins[name] = path
+            section.refuse_unknown((*_LOOKASIDE, *_STAGING, _ATTACHMENTS))
+            attachments = None
+            if _ATTACHMENTS in section:
+                attachments = section.one_of(_ATTACHMENTS, ("true", "false")) == "true"
+            config = LookasideConfig(
+                _read_url(section, *_LOOKASIDE), _read_url(section, *_STAGING), attachments
+            )
             if name == "default-docker":
-                default = _parse_section(section)
+                default = config
             else:
-                scopes[name.removeprefix("docker ")] = _parse_section(section)
+                scopes[name.removeprefix("docker ")] = config
     return RegistriesD(default, scopes)
-
-
-def _parse_section(section: Table) -> LookasideConfig:
-    section.refuse_unknown(_KEYS)
-    attachments = None
-    if "use-sigstore-attachments" in section:
-        attachments = section.one_of("use-sigstore-attachments", ("true", "false")) == "true"
-    return LookasideConfig(
-        _read_url(section, "lookaside", "sigstore"),
-        _read_url(section, "lookaside-staging", "sigstore-staging"),
-        attachments,
-    )
 
 
 def _read_url(section: Table, key: str, former_key: str) -> str | None:

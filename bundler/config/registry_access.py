@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
-from bundler.config.proxy_env import DIRECT, Proxies
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bundler.config.proxy_env import Proxies
 
 # Docker Hub is the only registry whose name is not its address. This applies to the name without a
 # port: all clients connect to docker.io:443 literally.
@@ -120,8 +120,8 @@ class RegistryAccess:
     """The URL of the proxy to ``host``, which may contain a password; None: no proxy."""
     user_agent: str | None = None
     """The ``User-Agent``; None: the program and its version."""
-    proxies: Proxies = field(default=DIRECT, repr=False)
-    """The proxies for other hosts, such as a token service or an object store."""
+    proxies: Proxies | None = field(default=None, repr=False)
+    """The proxies for other hosts, such as a token service or an object store; None: no proxies."""
 
     @property
     def address(self) -> str:

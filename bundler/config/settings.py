@@ -1,7 +1,8 @@
 """Settings: the complete configuration of one user.
 
-A file is read when it is needed for the first time. Registry clients receive the values for their
-registry as ``RegistryAccess``.
+A file is read when it is needed for the first time, and its reader is imported then: most commands
+access local images only. Registry clients receive the values for their registry as
+``RegistryAccess``.
 """
 
 from __future__ import annotations
@@ -10,31 +11,30 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bundler.config import certs_d, paths, registries_conf, storage_conf
-from bundler.config.credentials.lookup import CredentialLookup
+from bundler.config import paths
 from bundler.config.paths import NO_OVERRIDES, AuthLocation, ConfigPathOverrides, ConfigPaths
-from bundler.config.proxy_env import Proxies
 from bundler.config.registry_access import (
     ANY_DETAILS,
-    Credentials,
     Endpoint,
     RateLimits,
     RegistryAccess,
     RegistryOverride,
     TlsConfig,
-    TlsDetails,
     get_address,
 )
 from bundler.errors import ConfigError, InvalidReferenceError
 from bundler.oci.reference import is_domain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from bundler.config.credentials.lookup import CredentialLookup
     from bundler.config.policy_json import Policy
+    from bundler.config.proxy_env import Proxies
     from bundler.config.registries_conf import RegistriesConf, Registry
     from bundler.config.registries_d import RegistriesD
+    from bundler.config.registry_access import Credentials, TlsDetails
     from bundler.config.storage_conf import StorageConfig, StorageConfPaths
     from bundler.oci.reference import ImageReference
 
@@ -51,19 +51,18 @@ class Settings:
         self,
         locations: ConfigPaths | None = None,
         environment: Mapping[str, str] | None = None,
-        storage: StorageConfPaths | None = None,
+        locate_storage: Callable[[], StorageConfPaths] | None = None,
         user_agent: str | None = None,
     ) -> None:
         self.paths = locations or ConfigPaths()
         self.environment = dict(environment or {})
         """The environment of credential helpers."""
-        self.proxies = Proxies.from_environment(self.environment)
         self.user_agent = user_agent
         """The ``User-Agent`` of requests to registries; None: the program and its version."""
-        self._credential_lookup = CredentialLookup(self.environment)
+        self._locate_storage = locate_storage
         self._lock = threading.Lock()
-        self._registries: RegistriesConf | None = None
-        self._storage = storage
+        self._loaded_registries: RegistriesConf | None = None
+        self._created_lookup: CredentialLookup | None = None
 
     @classmethod
     def load(
@@ -75,21 +74,18 @@ class Settings:
         *,
         user_agent: str | None = None,
     ) -> Settings:
-        """Return the settings of one user. No file is read before it is needed.
+        """Return the settings of one user; the first arguments are those of ``paths.locate``.
 
-        Args:
-            environment: the environment of the process.
-            home: the user's home directory.
-            uid: the user ID.
-            overrides: paths that replace the default ones.
-            user_agent: the ``User-Agent`` of requests; None: the program and its version.
+        ``user_agent`` is the ``User-Agent`` of requests; None: the program and its version.
         """
-        return cls(
-            paths.locate(environment, home, uid, overrides),
-            environment,
-            storage_conf.locate(environment, home, uid, overrides),
-            user_agent,
-        )
+
+        def locate_storage() -> StorageConfPaths:
+            from bundler.config import storage_conf  # noqa: PLC0415 - for containers-storage only
+
+            return storage_conf.locate(environment, home, uid, overrides)
+
+        locations = paths.locate(environment, home, uid, overrides)
+        return cls(locations, environment, locate_storage, user_agent)
 
     def get_access(
         self,
@@ -115,12 +111,18 @@ class Settings:
             raise InvalidReferenceError(f"{host[:80]!r}: not a registry (expected host[:port])")
         override = override or _NO_OVERRIDE
         registry = self._find_registry(f"{host}/{path}" if path else host)
-        tls = self._find_tls(
-            host, override, insecure=insecure or (registry is not None and registry.insecure)
-        )
+        insecure = insecure or (registry is not None and registry.insecure)
+        tls = self._find_tls(host, override, insecure=insecure)
+        if override.credentials is not None:
+            credentials = override.credentials
+        elif override.authfile is not None:
+            authfile = AuthLocation(override.authfile, required=True)
+            credentials = self.find_credentials(host, path, [authfile])
+        else:
+            credentials = self.find_credentials(host, path)
         return RegistryAccess(
             host=host,
-            credentials=self._find_credentials(host, path, override),
+            credentials=credentials,
             tls=tls,
             limits=override.limits or RateLimits(),
             proxy=self.proxies.find_proxy("http" if tls.plain_http else "https", get_address(host)),
@@ -128,23 +130,13 @@ class Settings:
             proxies=self.proxies,
         )
 
-    def get_storage(self) -> StorageConfig:
-        """Return the location and the driver of the local image store.
-
-        Raises:
-            ConfigError: storage.conf is invalid, or no location is known.
-        """
-        if self._storage is None:
-            raise ConfigError("no containers-storage is configured")
-        return storage_conf.load(self._storage)
-
     def list_endpoints(self, image: ImageReference) -> list[Endpoint]:
         """Return the endpoints to pull ``image`` from, in order: mirrors, then the registry.
 
         Raises:
             ConfigError: the registry is blocked, or registries.conf is invalid.
         """
-        registry = self._find_registry(registries_conf.to_lookup_name(image))
+        registry = self._find_registry(image)
         if registry is None:
             return [Endpoint(image.domain, image.path, insecure=False, is_mirror=False)]
         found = []
@@ -162,7 +154,7 @@ class Settings:
         Raises:
             ConfigError: the registry is blocked, or registries.conf is invalid.
         """
-        registry = self._find_registry(registries_conf.to_lookup_name(image))
+        registry = self._find_registry(image)
         insecure = registry is not None and registry.insecure
         return Endpoint(image.domain, image.path, insecure, is_mirror=False)
 
@@ -179,8 +171,52 @@ class Settings:
         Raises:
             ConfigError: a file is invalid, or a helper fails.
         """
+        helpers = self.credential_helpers
+        with self._lock:
+            if self._created_lookup is None:
+                from bundler.config.credentials.lookup import (  # noqa: PLC0415 - for registries only
+                    CredentialLookup,
+                )
+
+                self._created_lookup = CredentialLookup(self.environment)
         files = self.paths.auth if locations is None else locations
-        return self._credential_lookup.find(host, path, files, self.credential_helpers)
+        return self._created_lookup.find(host, path, files, helpers)
+
+    @property
+    def credential_helpers(self) -> tuple[str, ...]:
+        """The credential helpers of registries.conf, in order."""
+        return self._load_registries().credential_helpers
+
+    @cached_property
+    def proxies(self) -> Proxies:
+        """The proxies of the environment."""
+        from bundler.config.proxy_env import Proxies  # noqa: PLC0415 - for registries only
+
+        return Proxies.from_environment(self.environment)
+
+    @cached_property
+    def tls_details(self) -> TlsDetails:
+        """The restrictions of TLS.
+
+        Raises:
+            ConfigError: the file does not exist or is invalid.
+        """
+        if self.paths.tls_details is None:
+            return ANY_DETAILS
+        from bundler.config import tls_files  # noqa: PLC0415 - for registries only
+
+        return tls_files.read_tls_details(self.paths.tls_details)
+
+    @cached_property
+    def registries_d(self) -> RegistriesD:
+        """The locations of simple signatures.
+
+        Raises:
+            ConfigError: a file is invalid.
+        """
+        from bundler.config import registries_d  # noqa: PLC0415 - loads yaml; for signatures only
+
+        return registries_d.load(self.paths.registries_d)
 
     def load_policy(self) -> Policy | None:
         """Return the policy of policy.json; None if there is no such file.
@@ -196,63 +232,42 @@ class Settings:
                 return found
         return None
 
-    @cached_property
-    def registries_d(self) -> RegistriesD:
-        """The locations of simple signatures.
+    def get_storage(self) -> StorageConfig:
+        """Return the location and the driver of the local image store.
 
         Raises:
-            ConfigError: a file is invalid.
+            ConfigError: storage.conf is invalid, or no location is known.
         """
-        from bundler.config import registries_d  # noqa: PLC0415 - loads yaml; for signatures only
+        if self._locate_storage is None:
+            raise ConfigError("no containers-storage is configured")
+        from bundler.config import storage_conf  # noqa: PLC0415 - for containers-storage only
 
-        return registries_d.load(self.paths.registries_d)
-
-    @cached_property
-    def tls_details(self) -> TlsDetails:
-        """The restrictions of TLS.
-
-        Raises:
-            ConfigError: the file does not exist or is invalid.
-        """
-        if self.paths.tls_details is None:
-            return ANY_DETAILS
-        from bundler.config import tls_details  # noqa: PLC0415 - loads yaml; rarely used
-
-        return tls_details.read(self.paths.tls_details)
-
-    @property
-    def credential_helpers(self) -> tuple[str, ...]:
-        """The credential helpers of registries.conf, in order."""
-        return self._load_registries().credential_helpers
-
-    def _find_registry(self, name: str) -> Registry | None:
-        registry = self._load_registries().find(name)
-        if registry is not None and registry.blocked:
-            raise ConfigError(
-                f"{name}: the registry {registry.prefix} is blocked in {registry.origin}"
-            )
-        return registry
+        return storage_conf.load(self._locate_storage())
 
     def _load_registries(self) -> RegistriesConf:
         with self._lock:
-            if self._registries is None:
-                self._registries = registries_conf.load(self.paths)
-            return self._registries
+            if self._loaded_registries is None:
+                from bundler.config import registries_conf  # noqa: PLC0415 - for registries only
 
-    def _find_credentials(self, host: str, path: str, override: RegistryOverride) -> Credentials:
-        if override.credentials is not None:
-            return override.credentials
-        if override.authfile is not None:
-            return self.find_credentials(
-                host, path, (AuthLocation(override.authfile, required=True),)
+                self._loaded_registries = registries_conf.load(self.paths)
+            return self._loaded_registries
+
+    def _find_registry(self, target: str | ImageReference) -> Registry | None:
+        registry = self._load_registries().find(target)
+        if registry is not None and registry.blocked:
+            raise ConfigError(
+                f"{target}: the registry {registry.prefix} is blocked in {registry.origin}",
+                path=str(registry.origin),
             )
-        return self.find_credentials(host, path)
+        return registry
 
     def _find_tls(self, host: str, override: RegistryOverride, *, insecure: bool) -> TlsConfig:
+        from bundler.config import tls_files  # noqa: PLC0415 - for registries only
+
         if override.cert_dir is not None:
-            found = certs_d.read(override.cert_dir)
+            found = tls_files.read_certificates(override.cert_dir)
         else:
-            found = certs_d.find(self.paths.certs_d, host)
+            found = tls_files.find_certificates(self.paths.certs_d, host)
         certificate, key = found.client_certificate, found.client_key
         if override.client_certificate is not None:
             certificate, key = override.client_certificate, override.client_key

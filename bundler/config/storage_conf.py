@@ -1,7 +1,7 @@
-"""Location of the local image store: storage.conf, and the variables that override it.
+"""Reader of storage.conf, which specifies the location of the local image store.
 
-The format is that of containers-storage.conf(5). Without a file, root has one default location, and
-each other user has one below the home directory.
+The format is that of containers-storage.conf(5). Without a file, root uses one default location,
+and every other user has one below the home directory.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundler.config import bounded_read, toml
+from bundler.config import config_file
 from bundler.config.paths import NO_OVERRIDES, ConfigPathOverrides
 from bundler.errors import ConfigError
 
@@ -43,9 +43,9 @@ class StorageConfPaths:
     files: tuple[Path, ...] = ()
     """The first existing file is read."""
     required: bool = False
-    """Whether the file was specified by the user, so that its absence is an error."""
+    """Whether a missing file is an error, because the user specified it."""
     own: Path | None = None
-    """The user's own file. For other users than root, only this file specifies locations."""
+    """The user's own file. For users other than root, only this file specifies locations."""
     rootless: bool = False
     variables: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Values of ``$NAME`` in paths."""
@@ -97,14 +97,13 @@ def load(paths: StorageConfPaths) -> StorageConfig:
     """
     storage = paths.default
     for path in paths.files:
-        raw = bounded_read.read(path)
+        raw = config_file.read(path)
         if raw is not None:
             storage = _parse(raw, path, paths)
             break
         if paths.required:
-            raise ConfigError(
-                f"{path}: no such file", hint="correct or unset CONTAINERS_STORAGE_CONF"
-            )
+            hint = "correct or unset CONTAINERS_STORAGE_CONF"
+            raise ConfigError(f"{path}: no such file", path=str(path), hint=hint)
     if paths.driver is not None:
         storage = replace(storage, driver=paths.driver, options={})
     if paths.options:
@@ -114,8 +113,7 @@ def load(paths: StorageConfPaths) -> StorageConfig:
 
 
 def _parse(raw: bytes, path: Path, paths: StorageConfPaths) -> StorageConfig:
-    """Parse a file. For users without privileges, only their own file specifies locations."""
-    table = toml.parse(raw, path).table("storage")
+    table = config_file.parse_toml(raw, path).table("storage")
     if paths.rootless and path != paths.own:
         root = _expand_path(table, "rootless_storage_path", paths.variables)
         run_root = None

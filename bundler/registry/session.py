@@ -43,7 +43,7 @@ from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from bundler.config.registry_access import RegistryAccess, TlsConfig
+    from bundler.config.registry_access import RegistryAccess
 
 USER_AGENT = f"airbundle/{__version__}"
 
@@ -332,9 +332,11 @@ class Session:
     def _find_proxy(self, url: str, *, own: bool) -> str | None:
         if own:
             return self._access.proxy
-        origin = Origin.of(url)
-        scheme, _, address = str(origin).partition("://")
-        return self._access.proxies.find_proxy("http" if scheme == "http" else "https", address)
+        proxies = self._access.proxies
+        if proxies is None:
+            return None
+        scheme, _, address = str(Origin.of(url)).partition("://")
+        return proxies.find_proxy("http" if scheme == "http" else "https", address)
 
     def _find_scheme(self) -> str:
         """Return https if the registry supports it, even with an invalid certificate, else http."""
@@ -350,9 +352,3 @@ class Session:
                 raise error from None
             return "http"
         return "https"
-
-
-def _certain_scheme(tls: TlsConfig) -> str | None:
-    if tls.plain_http:
-        return "http"
-    return "https" if tls.verify else None

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.config.proxy_env import DIRECT, Proxies
+from bundler.config.proxy_env import Proxies
 from bundler.errors import ConfigError
 
 PROXY = "http://proxy.corp:3128"
@@ -26,8 +26,8 @@ def proxied(host: str, no_proxy: str) -> bool:
 
 
 def test_without_variables_everything_goes_directly():
-    assert Proxies.from_environment({}) == DIRECT
-    assert DIRECT.find_proxy("https", "example.com") is None
+    assert Proxies.from_environment({}) == Proxies()
+    assert Proxies().find_proxy("https", "example.com") is None
 
 
 def test_each_scheme_has_its_variable():

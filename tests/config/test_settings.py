@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.config.paths import ConfigPathOverrides
+from bundler.config.proxy_env import Proxies
 from bundler.config.registry_access import (
     ANONYMOUS,
     RateLimits,
@@ -29,7 +30,7 @@ PROXY = "http://u:hunter2@proxy.corp:3128"
 def test_settings_made_of_nothing_read_nothing():
     settings = Settings()
     assert settings.get_access("a.b:5000", "x") == RegistryAccess(
-        "a.b:5000", ANONYMOUS, TlsConfig(), RateLimits()
+        "a.b:5000", ANONYMOUS, TlsConfig(), RateLimits(), proxies=Proxies()
     )
     assert len(settings.list_endpoints(ImageReference.parse("a.b/x:1"))) == 1
 
@@ -90,13 +91,18 @@ def test_loading_changes_with_the_arguments_only(
     assert (access.credentials, access.proxy) == (ANONYMOUS, None)
 
 
-def test_importing_settings_loads_no_network_and_no_subprocess():
-    code = (
-        "import sys; import bundler.config.settings;"
-        "print([n for n in ('requests','ssl','subprocess','yaml','click') if n in sys.modules])"
-    )
+def test_settings_import_readers_of_files_only_when_needed():
+    code = """
+import sys
+from pathlib import Path
+from bundler.config.settings import Settings
+Settings.load({"HTTPS_PROXY": "http://proxy:1"}, Path("/"), 1)
+external = {"requests", "ssl", "subprocess", "tomllib", "yaml", "click"}
+loaded = {name.removeprefix("bundler.config") for name in sys.modules if ".config" in name}
+print(sorted(loaded | external & set(sys.modules)))
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "['', '.paths', '.registry_access', '.settings']"
 
 
 def test_registries_hear_what_this_program_wants_to_be_called(tmp_path):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from bundler import transports
+from bundler.config.yaml.context import parse_expressions, parse_version_range
 from bundler.config.yaml.document import MappingNode, ScalarNode, SequenceNode, Value, get_member
-from bundler.config.yaml.filters import parse_expressions, parse_version_range
 from bundler.errors import InvalidReferenceError, UsageError
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference, is_repository_path, is_tag

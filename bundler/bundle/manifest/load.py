@@ -25,7 +25,7 @@ from bundler.bundle.manifest.expand import RenameRule, check_template
 from bundler.bundle.manifest.registry_overrides import read_override
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document, skopeo_sync
-from bundler.config.yaml.context import YamlContext
+from bundler.config.yaml.context import YamlContext, parse_expression, parse_expressions
 from bundler.config.yaml.document import (
     Findings,
     MappingNode,
@@ -35,7 +35,6 @@ from bundler.config.yaml.document import (
     Value,
     get_member,
 )
-from bundler.config.yaml.filters import parse_expression, parse_expressions
 from bundler.errors import BundlerError, InvalidBundleManifestError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import is_domain, normalize_domain

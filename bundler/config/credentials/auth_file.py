@@ -10,7 +10,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from bundler.config import bounded_read
+from bundler.config import config_file
 from bundler.config.registry_access import ANONYMOUS, Credentials
 from bundler.errors import ConfigError, LimitError, MalformedError
 from bundler.oci.json import strict
@@ -85,7 +85,7 @@ def read(location: AuthLocation) -> AuthFile:
     Raises:
         ConfigError: the file is unreadable or invalid, or was specified and does not exist.
     """
-    raw = bounded_read.read(location.path)
+    raw = config_file.read(location.path)
     if raw is None:
         if location.required:
             raise ConfigError(
@@ -128,7 +128,7 @@ def parse_json(raw: bytes, path: Path) -> dict[str, Any]:
         ConfigError: the content is not a JSON object.
     """
     try:
-        return strict.load_object(raw, subject=str(path), limit=bounded_read.MAX_SIZE)
+        return strict.load_object(raw, subject=str(path), limit=config_file.MAX_SIZE)
     except (MalformedError, LimitError) as error:
         raise ConfigError(
             error.message, hint="correct the file, or specify another one with --authfile"

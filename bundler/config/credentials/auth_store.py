@@ -11,7 +11,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bundler.config import bounded_read
+from bundler.config import config_file
 from bundler.config.credentials import auth_file, credential_helper
 from bundler.content.files import file_lock
 from bundler.content.files.atomic_write import write_bytes
@@ -71,7 +71,7 @@ def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
     Raises:
         ConfigError, LockedError: as for ``store``.
     """
-    if bounded_read.read(path) is None:
+    if config_file.read(path) is None:
         return False
     host, namespaced = _split_key(key)
     with _edit(path) as document:
@@ -93,7 +93,7 @@ def remove_all(path: Path, environment: Mapping[str, str]) -> None:
     Raises:
         ConfigError, LockedError: as for ``store``.
     """
-    if bounded_read.read(path) is None:
+    if config_file.read(path) is None:
         return
     with _edit(path) as document:
         file = auth_file.parse_document(document, path)
@@ -132,7 +132,7 @@ def _edit(path: Path) -> Iterator[dict[str, Any]]:
     except (OSError, RuntimeError) as error:
         raise _create_write_error(path, error) from None
     with _lock(target.parent, path):
-        raw = bounded_read.read(target)
+        raw = config_file.read(target)
         document = auth_file.parse_json(raw, path) if raw is not None else {}
         before = json.dumps(document)
         yield document

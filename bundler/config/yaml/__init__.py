@@ -1,5 +1,5 @@
-"""YAML parser whose values have positions, and whose errors are collected.
+"""YAML files that users write: values with positions, and mistakes that are collected.
 
-Read ``document`` first. ``table`` reads configuration files without positions, ``skopeo_sync`` the
-file of ``skopeo sync --src yaml``.
+Read ``document`` first. ``context`` interprets values, and ``skopeo_sync`` reads the file of
+``skopeo sync --src yaml``.
 """

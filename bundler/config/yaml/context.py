@@ -1,22 +1,30 @@
-"""Context of a YAML file that a user wrote: its directory, the environment, the findings."""
+"""Values of a YAML file that a user wrote: paths, secrets, regular expressions, version ranges.
+
+An invalid value becomes a finding, and is read as None.
+"""
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.config.yaml.document import Findings, Position, ScalarNode, Value
+from bundler.config.yaml.document import Findings, Position, ScalarNode, SequenceNode, Value
+from bundler.errors import UsageError
+from bundler.oci.tag_filter import parse_range
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+MAX_EXPRESSION = 512
 _MAX_SECRET = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class YamlContext:
-    """Context for the values of one file. Invalid values become findings."""
+    """Directory, environment and findings that the values of one file are read with."""
 
     file: str
     """The path for origins, relative to the directory of the bundle manifest."""
@@ -30,7 +38,7 @@ class YamlContext:
         return f"{self.file}:{at.line}"
 
     def resolve_path(self, value: Value | None) -> Path | None:
-        """Return the existing file or directory that ``value`` names; None if it is absent."""
+        """Return the path of an existing file or directory; None if ``value`` is absent."""
         if not isinstance(value, ScalarNode) or not value:
             return None
         home = self.environment.get("HOME")
@@ -42,7 +50,7 @@ class YamlContext:
         return path
 
     def read_variable(self, value: Value | None) -> str | None:
-        """Return the content of the environment variable that ``value`` names; None if unset."""
+        """Return the content of an environment variable; None if it is unset."""
         if not isinstance(value, ScalarNode):
             return None
         content = self.environment.get(value)
@@ -51,7 +59,7 @@ class YamlContext:
         return content
 
     def read_secret(self, value: Value | None) -> str | None:
-        """Return the only line of the file that ``value`` names; None if there is a finding."""
+        """Return the only line of a file; None if ``value`` is absent or there is a finding."""
         path = self.resolve_path(value)
         if path is None or not isinstance(value, ScalarNode) or not path.exists():
             return None
@@ -67,4 +75,34 @@ class YamlContext:
             if text and len(data) <= _MAX_SECRET and "\n" not in text:
                 return text
             self.findings.add(value.at, f"{path}: expected one line of text")
+        return None
+
+
+def parse_expression(value: Value | None, findings: Findings) -> re.Pattern[str] | None:
+    """Compile a regular expression; None if it is invalid or absent."""
+    if not isinstance(value, ScalarNode) or not 0 < len(value) <= MAX_EXPRESSION:
+        return None  # reported by the schema
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about syntax that may change in Python
+            return re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        findings.add(value.at, f"{str(value[:80])!r} is not a regular expression: {error}")
+        return None
+
+
+def parse_expressions(value: Value | None, findings: Findings) -> tuple[re.Pattern[str], ...]:
+    """Compile a list of regular expressions."""
+    items = value if isinstance(value, SequenceNode) else ()
+    return tuple(filter(None, (parse_expression(item, findings) for item in items)))
+
+
+def parse_version_range(value: Value | None, findings: Findings) -> str | None:
+    """Parse a version range; None if it is invalid or absent."""
+    if not isinstance(value, ScalarNode) or value.is_null:
+        return None
+    try:
+        return parse_range(value)
+    except UsageError as error:
+        findings.add(value.at, error.message)
         return None

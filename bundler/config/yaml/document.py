@@ -1,8 +1,8 @@
 """YAML parser whose values have positions: file, line and column.
 
-Scalars remain text, so ``1.10`` is "1.10"; the schema decides which of them are numbers or
-booleans. The supported subset suffices for manually written files: one document, keys
-that are text, no tags, no merge keys. Aliases are supported up to a limit of the expanded size.
+Scalars remain text, so ``1.10`` is "1.10"; the schema defines which of them are numbers or
+booleans. The supported subset suffices for handwritten files: one document, text keys, no tags, no
+merge keys. Aliases are supported up to a limit of the expanded size.
 
 https://yaml.org/spec/1.2.2/
 """
@@ -87,21 +87,21 @@ Value = ScalarNode | SequenceNode | MappingNode
 
 
 class Findings:
-    """Collector of the findings in all files of one run."""
+    """Mistakes in all files of one run, reported together."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Position, str], None] = {}
 
     def add(self, at: Position, text: str) -> None:
-        """Add a finding. Unprintable characters of ``text`` are escaped."""
+        """Add a finding, and escape unprintable characters of ``text``."""
         safe = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
         self._found[at, safe] = None
 
     def raise_if_any(self, hint: str | None = None) -> None:
-        """Raise one error with all findings, if there are any.
+        """Raise one error with all findings, ordered by file and line, if there are any.
 
         Raises:
-            InvalidBundleManifestError: the findings, ordered by file and line.
+            InvalidBundleManifestError: there are findings.
         """
         if not self._found:
             return
@@ -145,16 +145,11 @@ def decode(data: bytes, file: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
-        raise InvalidBundleManifestError(
-            [f"{Position(file, line, column)}: not UTF-8 text"]
-        ) from None
+        at = _find_end(data[: error.start].decode("latin-1"), file)
+        raise InvalidBundleManifestError([f"{at}: not UTF-8 text"]) from None
     bad = _UNPRINTABLE.search(text)
     if bad:
-        line = text.count("\n", 0, bad.start()) + 1
-        column = bad.start() - text.rfind("\n", 0, bad.start())
-        at = Position(file, line, column)
+        at = _find_end(text[: bad.start()], file)
         raise InvalidBundleManifestError([f"{at}: the character {bad[0]!a} is not allowed"])
     return text
 
@@ -178,7 +173,7 @@ def parse(text: str, file: str, findings: Findings, *, max_values: int = MAX_VAL
 
 
 def get_member(fields: Value | None, key: str) -> Value | None:
-    """Return the member ``key`` of ``fields``; None if it is absent or ``fields`` is no mapping."""
+    """Return a member; None if it is absent or ``fields`` is not a mapping."""
     return fields.get(key) if isinstance(fields, MappingNode) else None
 
 
@@ -202,6 +197,11 @@ def is_true(value: Value | None) -> bool:
     return isinstance(value, ScalarNode) and value.lower() == "true"
 
 
+def _find_end(text: str, file: str) -> Position:
+    """Return the position after ``text``, the beginning of a file."""
+    return Position(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Composed:
     """A value, with the number of its values and levels after the expansion of aliases."""
@@ -212,7 +212,7 @@ class _Composed:
 
 
 class _Composer:
-    """Composer that builds values from parser events."""
+    """Builder of values from parser events."""
 
     def __init__(
         self, file: str, events: Iterator[Event], findings: Findings, max_values: int
@@ -229,41 +229,39 @@ class _Composer:
             if isinstance(event, DocumentStartEvent):
                 if composed is not None:
                     raise self._create_error(event, "a second document (expected one per file)")
-                composed = self._compose_or_alias(next(self._events), 1)
+                composed = self._compose(next(self._events), 1)
         if composed is None:
             raise InvalidBundleManifestError([f"{self._file}:1:1: the file is empty"])
         return composed.value
 
-    def _compose_or_alias(self, event: Event, depth: int) -> _Composed:
+    def _compose(self, event: Event, depth: int) -> _Composed:
+        self._check_limits(event, 1, depth)
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
                 raise self._create_error(event, f"no anchor &{event.anchor} before this alias")
             composed = self._anchors[event.anchor]
         else:
-            composed = self._compose(event, depth)
+            tag = getattr(event, "tag", None)
+            if tag not in (None, "!", "tag:yaml.org,2002:str"):
+                raise self._create_error(event, f"the tag {tag[:80]} is not supported")
+            if isinstance(event, SequenceStartEvent):
+                composed = self._compose_sequence(event, depth)
+            elif isinstance(event, MappingStartEvent):
+                composed = self._compose_mapping(event, depth)
+            else:
+                text = ScalarNode(getattr(event, "value", ""))
+                text.at = self._get_position(event)
+                text.plain = not getattr(event, "style", None) and tag is None
+                composed = _Composed(text)
             self._anchors[getattr(event, "anchor", None)] = composed
         self._check_limits(event, composed.values, depth + composed.levels - 1)
         return composed
-
-    def _compose(self, event: Event, depth: int) -> _Composed:
-        self._check_limits(event, 1, depth)
-        tag = getattr(event, "tag", None)
-        if tag not in (None, "!", "tag:yaml.org,2002:str"):
-            raise self._create_error(event, f"the tag {tag[:80]} is not supported")
-        if isinstance(event, SequenceStartEvent):
-            return self._compose_sequence(event, depth)
-        if isinstance(event, MappingStartEvent):
-            return self._compose_mapping(event, depth)
-        text = ScalarNode(getattr(event, "value", ""))
-        text.at = self._get_position(event)
-        text.plain = not getattr(event, "style", None) and tag is None
-        return _Composed(text)
 
     def _compose_sequence(self, start: Event, depth: int) -> _Composed:
         items, values, levels = SequenceNode(), 1, 1
         items.at = self._get_position(start)
         while not isinstance(event := next(self._events), SequenceEndEvent):
-            item = self._compose_or_alias(event, depth + 1)
+            item = self._compose(event, depth + 1)
             items.append(item.value)
             values, levels = values + item.values, max(levels, item.levels + 1)
             self._check_limits(event, values, depth)
@@ -273,24 +271,22 @@ class _Composer:
         fields, values, levels = MappingNode(), 1, 1
         fields.at, fields.key_at = self._get_position(start), {}
         while not isinstance(event := next(self._events), MappingEndEvent):
-            key = self._compose_key(event, fields, depth)
-            member = self._compose_or_alias(next(self._events), depth + 1)
-            fields.setdefault(key, member.value)
+            key = self._compose(event, depth + 1).value
+            if not isinstance(key, ScalarNode):
+                raise self._create_error(event, "a key must be text")
+            if key == "<<" and key.plain:
+                raise self._create_error(
+                    event, "merge keys (<<) are not supported; repeat the keys"
+                )
+            first = fields.key_at.setdefault(str(key), self._get_position(event))
+            if key in fields:
+                text = f"duplicate key `{str(key)[:80]}`, first in line {first.line}"
+                self._findings.add(self._get_position(event), text)
+            member = self._compose(next(self._events), depth + 1)
+            fields.setdefault(str(key), member.value)
             values, levels = values + member.values + 1, max(levels, member.levels + 1)
             self._check_limits(event, values, depth)
         return _Composed(fields, values, levels)
-
-    def _compose_key(self, event: Event, fields: MappingNode, depth: int) -> str:
-        key = self._compose_or_alias(event, depth + 1).value
-        if not isinstance(key, ScalarNode):
-            raise self._create_error(event, "a key must be text")
-        if key == "<<" and key.plain:
-            raise self._create_error(event, "merge keys (<<) are not supported; repeat the keys")
-        first = fields.key_at.setdefault(str(key), self._get_position(event))
-        if key in fields:
-            text = f"duplicate key `{str(key)[:80]}`, first in line {first.line}"
-            self._findings.add(self._get_position(event), text)
-        return str(key)
 
     def _check_limits(self, event: Event, values: int, depth: int) -> None:
         if depth > MAX_DEPTH:
@@ -300,11 +296,8 @@ class _Composer:
 
     def _get_position(self, event: Event) -> Position:
         mark = event.start_mark
-        return (
-            Position(self._file, mark.line + 1, mark.column + 1)
-            if mark
-            else Position(self._file, 1, 1)
-        )
+        line, column = (mark.line, mark.column) if mark else (0, 0)
+        return Position(self._file, line + 1, column + 1)
 
     def _create_error(self, event: Event, text: str) -> InvalidBundleManifestError:
         return InvalidBundleManifestError([f"{self._get_position(event)}: {text}"])
@@ -313,8 +306,7 @@ class _Composer:
 def _explain(error: yaml.MarkedYAMLError, text: str, at: Position) -> str:
     lines = text.splitlines()
     line = lines[at.line - 1] if at.line <= len(lines) else ""
-    indent = line[: len(line) - len(line.lstrip())]
-    if "\t" in indent:
+    if "\t" in line[: len(line) - len(line.lstrip())]:
         return "a tab cannot indent YAML; use spaces"
     problem = " ".join((error.problem or "unreadable").split())
     if not error.context or error.context_mark is None:

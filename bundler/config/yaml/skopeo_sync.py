@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bundler.config.yaml.context import YamlContext
+    from bundler.config.yaml.document import Findings
+
+T = TypeVar("T")
 
 KEYS = (
     "cert-dir",
@@ -37,14 +40,13 @@ KEYS = (
     "images-by-tag-regex",
     "tls-verify",
 )
-T = TypeVar("T")
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 @dataclass(frozen=True, slots=True)
 class SyncEntry:
-    """An image; with ``select``, the selected tags of a repository."""
+    """An image or, with ``select``, the selected tags of a repository."""
 
     image: ImageReference
     at: Position
@@ -53,7 +55,7 @@ class SyncEntry:
 
 @dataclass(slots=True)
 class SyncFile:
-    """Content of a file; ``registries`` by ``host[:port]``, with credentials."""
+    """Content of a file; ``registries`` contains secrets, by ``host[:port]``."""
 
     images: list[SyncEntry] = field(default_factory=list)
     registries: dict[str, RegistryOverride] = field(default_factory=dict)
@@ -73,26 +75,26 @@ def read(value: Value, context: YamlContext) -> SyncFile:
                 context.findings.add(members.key_at[key], f"unknown key `{key}`{close}")
         host = registry.partition("/")[0]
         content.registries[normalize_domain(host)] = _read_override(members, context)
-        content.images += _RepositoryReader(registry, context).read(members)
+        content.images += _RepositoryReader(registry, context.findings).read(members)
     return content
 
 
-@dataclass(frozen=True, slots=True)
 class _RepositoryReader:
     """Reader of the repositories of one registry."""
 
-    registry: str
-    context: YamlContext
+    def __init__(self, registry: str, findings: Findings) -> None:
+        self._registry = registry
+        self._findings = findings
 
     def read(self, members: MappingNode) -> Iterator[SyncEntry]:
         for repository, value, at in self._iterate_repositories(members, "images"):
             yield from self._read_tags(repository, value, at)
         for repository, value, at in self._iterate_repositories(members, "images-by-tag-regex"):
-            pattern = self._read(value, GoExpression.parse)
+            pattern = self._parse(value, GoExpression.parse)
             if pattern is not None:
                 yield SyncEntry(repository, at, Select(include=(pattern,)))
         for repository, value, at in self._iterate_repositories(members, "images-by-semver"):
-            versions = self._read(value, Constraint.parse)
+            versions = self._parse(value, Constraint.parse)
             if versions is not None:
                 yield SyncEntry(repository, at, Select(constraint=versions))
 
@@ -102,52 +104,48 @@ class _RepositoryReader:
         repositories = members.get(key)
         if isinstance(repositories, MappingNode):
             for name, value in repositories.items():
-                image = self._parse(f"{self.registry}/{name}", repositories.key_at[name])
+                image = self._parse_image(f"{self._registry}/{name}", repositories.key_at[name])
                 if image is not None:
                     yield image, value, repositories.key_at[name]
         elif repositories is not None and not (
             isinstance(repositories, ScalarNode) and repositories.is_null
         ):
             text = f"`{key}`: expected a mapping of repositories, got {describe(repositories)}"
-            self.context.findings.add(repositories.at, text)
+            self._findings.add(repositories.at, text)
 
     def _read_tags(
         self, repository: ImageReference, value: Value, at: Position
     ) -> Iterator[SyncEntry]:
         if isinstance(value, MappingNode) or (isinstance(value, ScalarNode) and not value.is_null):
             text = f"expected a list of tags (an empty one means all), got {describe(value)}"
-            self.context.findings.add(value.at, text)
+            self._findings.add(value.at, text)
         elif isinstance(value, ScalarNode) or not value:
             yield SyncEntry(repository, at, Select())
         else:
             for item in value:
-                version = self._read_text(item)
+                version = self._parse(item, str)
                 if version is not None:
                     separator = "@" if ":" in version else ":"
-                    image = self._parse(f"{repository}{separator}{version}", version.at)
+                    image = self._parse_image(f"{repository}{separator}{version}", item.at)
                     if image is not None:
-                        yield SyncEntry(image, version.at)
+                        yield SyncEntry(image, item.at)
 
-    def _read(self, value: Value, parse: Callable[[str], T]) -> T | None:
-        text = self._read_text(value)
+    def _parse(self, value: Value, parse: Callable[[str], T]) -> T | None:
+        if not isinstance(value, ScalarNode) or value.is_null:
+            self._findings.add(value.at, f"expected text, got {describe(value)}")
+            return None
         try:
-            return None if text is None else parse(text)
+            return parse(value)
         except UsageError as error:
-            self.context.findings.add(value.at, error.message)
+            self._findings.add(value.at, error.message)
             return None
 
-    def _parse(self, text: str, at: Position) -> ImageReference | None:
+    def _parse_image(self, text: str, at: Position) -> ImageReference | None:
         try:
             return ImageReference.parse(text)
         except InvalidReferenceError as error:
-            self.context.findings.add(at, error.message)
+            self._findings.add(at, error.message)
             return None
-
-    def _read_text(self, value: Value) -> ScalarNode | None:
-        if isinstance(value, ScalarNode) and not value.is_null:
-            return value
-        self.context.findings.add(value.at, f"expected text, got {describe(value)}")
-        return None
 
 
 def _read_override(members: MappingNode, context: YamlContext) -> RegistryOverride:
@@ -156,18 +154,15 @@ def _read_override(members: MappingNode, context: YamlContext) -> RegistryOverri
     if verify is not None and verify_tls is None:
         text = f"`tls-verify`: expected true or false, got {describe(verify)}"
         context.findings.add(verify.at, text)
+    credentials = members.get("credentials")
+    username, password = get_member(credentials, "username"), get_member(credentials, "password")
+    login = None
+    if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
+        login = Credentials(username=str(username), password=str(password))
+    elif credentials is not None:
+        context.findings.add(credentials.at, "`credentials`: expected username and password")
     return RegistryOverride(
-        credentials=_read_credentials(members.get("credentials"), context),
+        credentials=login,
         tls_verify=verify_tls,
         cert_dir=context.resolve_path(members.get("cert-dir")),
     )
-
-
-def _read_credentials(value: Value | None, context: YamlContext) -> Credentials | None:
-    if value is None:
-        return None
-    username, password = get_member(value, "username"), get_member(value, "password")
-    if isinstance(username, ScalarNode) and isinstance(password, ScalarNode):
-        return Credentials(username=str(username), password=str(password))
-    context.findings.add(value.at, "`credentials`: expected username and password")
-    return None

@@ -18,7 +18,7 @@ from tests.contracts.contents import publish, push_all
 from tests.fakes.tars import TarStore
 
 CONFIGURED = StorageConfig(Path("/root"), Path("/run"), "vfs", {"a": "b"})
-SETTINGS = Settings(storage=StorageConfPaths(CONFIGURED))
+SETTINGS = Settings(locate_storage=lambda: StorageConfPaths(CONFIGURED))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_complete_reference_needs_no_configuration():
 
 def test_reference_without_a_storage_uses_the_configured_one(tmp_path):
     configured = StorageConfig(tmp_path / "root", tmp_path / "run", "vfs")
-    options = OpenOptions(settings=Settings(storage=StorageConfPaths(configured)))
+    options = OpenOptions(settings=Settings(locate_storage=lambda: StorageConfPaths(configured)))
     reference = transports.parse("containers-storage:example.com/app:1")
     store = TarStore()
     root = store.add_image()

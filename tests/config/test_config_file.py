@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.config import bounded_read
+from bundler.config import config_file
 from bundler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,46 +16,46 @@ if TYPE_CHECKING:
 
 
 def test_a_missing_file_is_none(tmp_path: Path):
-    assert bounded_read.read(tmp_path / "none") is None
+    assert config_file.read(tmp_path / "none") is None
 
 
 def test_a_path_through_a_file_is_none(tmp_path: Path):
     (tmp_path / "file").touch()
-    assert bounded_read.read(tmp_path / "file" / "below") is None
+    assert config_file.read(tmp_path / "file" / "below") is None
 
 
 def test_links_are_followed(tmp_path: Path):
     (tmp_path / "real").write_bytes(b"x")
     (tmp_path / "link").symlink_to("real")
-    assert bounded_read.read(tmp_path / "link") == b"x"
+    assert config_file.read(tmp_path / "link") == b"x"
 
 
 def test_the_null_device_reads_as_an_empty_file(tmp_path: Path):
     (tmp_path / "null").symlink_to("/dev/null")
-    assert bounded_read.read(tmp_path / "null") == b""
+    assert config_file.read(tmp_path / "null") == b""
 
 
 def test_a_fifo_is_refused_at_once(tmp_path: Path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ConfigError, match="not a regular file"):
-        bounded_read.read(tmp_path / "fifo")
+        config_file.read(tmp_path / "fifo")
 
 
 def test_a_directory_is_refused(tmp_path: Path):
     with pytest.raises(ConfigError, match="not a regular file"):
-        bounded_read.read(tmp_path)
+        config_file.read(tmp_path)
 
 
 def test_another_device_is_refused(tmp_path: Path):
     (tmp_path / "zero").symlink_to("/dev/zero")
     with pytest.raises(ConfigError, match="not a regular file"):
-        bounded_read.read(tmp_path / "zero")
+        config_file.read(tmp_path / "zero")
 
 
 def test_a_link_to_itself_is_named(tmp_path: Path):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(ConfigError) as raised:
-        bounded_read.read(tmp_path / "loop")
+        config_file.read(tmp_path / "loop")
     assert raised.value.path == str(tmp_path / "loop")
     assert raised.value.os_error is not None
     assert raised.value.os_error.errno == errno.ELOOP
@@ -66,9 +66,9 @@ def test_a_file_of_any_size_takes_no_more_than_the_limit(tmp_path: Path):
     with path.open("wb") as file:
         file.truncate(1 << 40)
     with pytest.raises(ConfigError, match="larger than"):
-        bounded_read.read(path)
+        config_file.read(path)
 
 
 def test_a_name_with_a_nul_is_an_error_and_not_a_crash(tmp_path: Path):
     with pytest.raises(ConfigError):
-        bounded_read.read(tmp_path / "a\0b")
+        config_file.read(tmp_path / "a\0b")

@@ -1,0 +1,109 @@
+"""Readers of the files that configure TLS: certs.d, and the file of ``--tls-details``.
+
+The formats are those of containers-certs.d(5) and containers-tls-details.yaml(5). In certs.d,
+``*.crt`` are certificates of authorities, and ``X.cert`` with ``X.key`` is a client certificate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bundler.config import config_file
+from bundler.config.registry_access import TlsDetails
+from bundler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Paths of the certificates in a directory. The files are not read."""
+
+    ca_files: tuple[Path, ...] = ()
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+
+
+def find_certificates(directories: Iterable[Path], host: str) -> Certificates:
+    """List the certificates for a registry.
+
+    Args:
+        directories: the candidates for certs.d; the first with a directory for ``host`` applies.
+        host: ``host[:port]`` of the registry.
+
+    Raises:
+        ConfigError: as for ``read_certificates``.
+    """
+    for directory in directories:
+        candidate = directory / host
+        try:
+            candidate.stat()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue  # like Skopeo, ignore directories that only root may read
+        return read_certificates(candidate)
+    return Certificates()
+
+
+def read_certificates(directory: Path) -> Certificates:
+    """List the certificates in ``directory``.
+
+    Raises:
+        ConfigError: the directory cannot be read, or contains a certificate without its key, a key
+            without its certificate, or several client certificates.
+    """
+    try:
+        names = sorted(entry.name for entry in directory.iterdir())
+    except OSError as error:
+        raise ConfigError(
+            f"{directory}: cannot be read: {error.strerror}", path=str(directory), os_error=error
+        ) from None
+    certificates = [name[:-5] for name in names if name.endswith(".cert")]
+    keys = [name[:-4] for name in names if name.endswith(".key")]
+    for name in names:
+        file = directory / name
+        if name.endswith((".crt", ".cert", ".key")) and not file.is_file():
+            raise ConfigError(f"{file}: not a readable file", path=str(file))
+        if name.endswith(".cert") and name[:-5] not in keys:
+            raise ConfigError(
+                f"{file}: its key {name[:-5]}.key is missing",
+                path=str(file),
+                hint="the name of an authority's certificate ends with .crt",
+            )
+        if name.endswith(".key") and name[:-4] not in certificates:
+            raise ConfigError(
+                f"{file}: its certificate {name[:-4]}.cert is missing", path=str(file)
+            )
+    if len(keys) > 1:
+        raise ConfigError(
+            f"{directory}: {len(keys)} client certificates (expected at most one)",
+            path=str(directory),
+            hint="use --cert-dir with a directory that contains one pair",
+        )
+    return Certificates(
+        ca_files=tuple(directory / name for name in names if name.endswith(".crt")),
+        client_certificate=directory / f"{keys[0]}.cert" if keys else None,
+        client_key=directory / f"{keys[0]}.key" if keys else None,
+    )
+
+
+def read_tls_details(path: Path) -> TlsDetails:
+    """Read the file of ``--tls-details``: versions, cipher suites and groups of TLS.
+
+    Raises:
+        ConfigError: the file does not exist, cannot be read, or is invalid.
+    """
+    document = config_file.parse_yaml(config_file.read(path, required=True), str(path))
+    document.refuse_unknown(("minVersion", "cipherSuites", "namedGroups"))
+    for key, value in document.value.items():
+        if value is None:  # ambiguous: no restriction, or nothing allowed
+            raise document.problem(f"{key} is empty")
+    version = document.one_of("minVersion", ("1.2", "1.3")) if "minVersion" in document else None
+    return TlsDetails(
+        str(path),
+        version,
+        document.texts("cipherSuites") if "cipherSuites" in document else None,
+        document.texts("namedGroups") if "namedGroups" in document else None,
+    )

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bundler.copy.image import ImageRequest
+    from bundler.oci.manifest import Schema1
     from bundler.oci.platform import Platform
-    from bundler.oci.schema1.manifest import Schema1
 
 MAX_REFERRERS = 1_000
 

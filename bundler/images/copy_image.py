@@ -16,8 +16,7 @@ from bundler.copy.resolve import resolve
 from bundler.errors import BundlerError, DigestConflictError, RegistryError
 from bundler.events import ImageDigests, ImageResolved, Notice
 from bundler.oci import manifest, media_types
-from bundler.oci.graph_walk import Visit, walk
-from bundler.oci.manifest import ImageManifest, Index
+from bundler.oci.manifest import ImageManifest, Index, Visit, walk
 from bundler.ports import RepositoryReference
 
 if TYPE_CHECKING:

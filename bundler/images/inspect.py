@@ -28,8 +28,7 @@ from bundler.images.format_output import format_struct
 from bundler.oci import image_config, manifest, media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import ImageManifest, Index
-from bundler.oci.schema1.manifest import Schema1
+from bundler.oci.manifest import ImageManifest, Index, Schema1
 from bundler.ports import KeepsOriginalManifests, ListsTags, RegistryRepository, RepositoryReference
 
 if TYPE_CHECKING:

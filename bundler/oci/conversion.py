@@ -22,8 +22,8 @@ from bundler.gocompat import json_encoding
 from bundler.gocompat.values import to_plain
 from bundler.oci import image_config, media_types
 from bundler.oci.json.table import Table
+from bundler.oci.manifest import Schema1
 from bundler.oci.platform import Platform
-from bundler.oci.schema1.manifest import Schema1
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

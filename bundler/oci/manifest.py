@@ -11,23 +11,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from bundler.errors import DigestMismatchError, SizeMismatchError, UnsupportedError
+from bundler.errors import (
+    BundlerError,
+    DigestMismatchError,
+    MalformedError,
+    SizeMismatchError,
+    UnsupportedError,
+)
 from bundler.oci import media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
-from bundler.oci.manifest_digest import compute_manifest_digest
-from bundler.oci.schema1 import manifest as schema1
-from bundler.oci.schema1.manifest import Schema1
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 MAX_MANIFEST = strict.MAX_DOCUMENT
 MAX_CHILDREN = 10_000
+_MAX_SIGNATURES = 100
 
 Kind = Literal["manifest", "config", "layer"]
 """The role of content in the graph, which follows from where its parent lists it."""
@@ -80,6 +84,46 @@ class Index:
     annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Schema1Entry:
+    """One layer of a schema 1 manifest, with its history entry."""
+
+    blob: Digest
+    v1: str = field(repr=False)
+    """The ``v1Compatibility`` document, JSON."""
+    id: str
+    parent: str
+    throwaway: bool
+    """Whether the layer has no changes."""
+    history: Mapping[str, Any] = field(hash=False, repr=False)
+    """The corresponding history entry of a schema 2 config."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema1:
+    """The manifest of one image in Docker's schema 1; ``raw`` is authoritative."""
+
+    raw: bytes = field(repr=False)
+    media_type: str
+    digest: Digest
+    """The digest of the signed content; of ``raw`` if it is not signed."""
+    name: str
+    tag: str
+    architecture: str
+    blobs: tuple[Digest, ...]
+    """All layers from bottom to top, including repeated ones."""
+    entries: tuple[Schema1Entry, ...]
+    """The entries from bottom to top, without those that repeat the entry below them."""
+    artifact_type: None = None
+    subject: Descriptor | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def layers(self) -> tuple[Schema1Entry, ...]:
+        """The entries whose layers have changes."""
+        return tuple(entry for entry in self.entries if not entry.throwaway)
+
+
 Manifest = ImageManifest | Index | Schema1
 
 
@@ -101,7 +145,9 @@ def parse(raw: bytes, media_type: str | None, *, subject: str = "manifest") -> M
     actual = _find_media_type(table, own, media_type)
     if actual in media_types.SCHEMA1:
         _refuse_members(table, (*_IMAGE_FIELDS, *_INDEX_FIELDS), actual)
-        return schema1.parse(raw, actual, subject=subject)
+        from bundler.oci.schema1.manifest import parse as parse_schema1  # noqa: PLC0415 - rare
+
+        return parse_schema1(raw, actual, subject=subject)
     if table.integer("schemaVersion", 0) != 2:
         raise table.problem("schemaVersion is not 2")
     if referred is not None:
@@ -150,6 +196,41 @@ def get_artifact_type(parsed: Manifest) -> str | None:
     return parsed.config.media_type
 
 
+class Visit(NamedTuple):
+    """One occurrence of a manifest, config or layer in the graph."""
+
+    descriptor: Descriptor
+    kind: Kind
+    depth: int
+    """0 for a root."""
+
+
+def walk(
+    roots: Iterable[Descriptor],
+    list_children: Callable[[Visit], Sequence[tuple[Descriptor, Kind]]],
+) -> Iterator[Visit]:
+    """Walk depth first, parents before children, in the order in which manifests list them.
+
+    Content listed by several manifests is visited once for each of them, but ``list_children`` is
+    called only once for each manifest digest, so the work is proportional to the size of the
+    manifests.
+
+    Args:
+        roots: the manifests and indexes where the walk begins.
+        list_children: returns the children of a manifest, as ``list_children`` above does, or
+            an empty sequence if the walk must not descend into it; an exception ends the walk.
+    """
+    pending = [Visit(root, "manifest", 0) for root in roots][::-1]
+    followed: set[Digest] = set()
+    while pending:
+        visit = pending.pop()
+        yield visit
+        if visit.kind == "manifest" and visit.descriptor.digest not in followed:
+            followed.add(visit.descriptor.digest)
+            children = list_children(visit)
+            pending += [Visit(child, kind, visit.depth + 1) for child, kind in reversed(children)]
+
+
 def verify(raw: bytes, descriptor: Descriptor, subject: str) -> None:
     """Verify that ``raw`` is the manifest that ``descriptor`` refers to.
 
@@ -164,6 +245,57 @@ def verify(raw: bytes, descriptor: Descriptor, subject: str) -> None:
         descriptor.digest.verify(raw, subject)
     elif (got := compute_manifest_digest(raw, subject=subject)) != descriptor.digest:
         raise DigestMismatchError(subject, expected=descriptor.digest.text, got=got.text)
+
+
+def compute_manifest_digest(raw: bytes, *, subject: str) -> Digest:
+    """Compute the sha256 digest by which registries identify a manifest, or any other content.
+
+    The digest of a signed schema 1 manifest is the digest of its signed content, without the
+    signatures. Each signature records how many bytes of the document it covers (``formatLength``)
+    and the end of the signed content (``formatTail``), which follows those bytes.
+
+    https://github.com/distribution/distribution/blob/v2.8.3/docs/spec/manifest-v2-1.md
+
+    Raises:
+        LimitError: the content is larger or deeper than allowed for a manifest.
+        MalformedError: the signatures of a schema 1 manifest cannot be removed.
+    """
+    try:
+        table = Table.parse(raw, subject)
+    except MalformedError:
+        if b"signatures" in raw:  # a lenient parser might find signatures in it
+            raise
+        return Digest.of(raw)
+    signed = table.value.get("schemaVersion") == 1 and "signatures" in table
+    if not signed or table.value.get("mediaType") in media_types.BY_DIGEST:
+        return Digest.of(raw)
+    signatures = table.tables("signatures")
+    if not 0 < len(signatures) <= _MAX_SIGNATURES:
+        raise table.problem(
+            f"{len(signatures)} signatures (expected 1 to {_MAX_SIGNATURES} in schema 1)"
+        )
+    formats: set[tuple[int, bytes]] = set()
+    for signature in signatures:
+        header = Table.parse(
+            signature.base64url("protected"), f"{signature.subject}: protected header"
+        )
+        formats.add((header.integer("formatLength"), header.base64url("formatTail")))
+    if len(formats) > 1:
+        raise table.problem("the signatures do not agree on the signed content")
+    length, tail = formats.pop()
+    if length > len(raw):
+        raise table.problem(f"formatLength exceeds the size ({length:,} of {len(raw):,} bytes)")
+    return Digest.of(raw[:length] + tail)
+
+
+def has_digest(raw: bytes, digest: Digest) -> bool:
+    """Return whether ``digest`` is the digest of ``raw`` as a blob or as a manifest."""
+    if digest.matches(raw):
+        return True
+    try:
+        return compute_manifest_digest(raw, subject="manifest") == digest
+    except BundlerError:
+        return False
 
 
 def strip(index: Index, keep: Collection[Digest]) -> bytes:

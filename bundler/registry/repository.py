@@ -26,8 +26,7 @@ from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict
-from bundler.oci.manifest import MAX_MANIFEST, Index, parse
-from bundler.oci.manifest_digest import compute_manifest_digest
+from bundler.oci.manifest import MAX_MANIFEST, Index, compute_manifest_digest, parse
 from bundler.oci.reference import is_repository_path, is_tag
 from bundler.registry import errors, pagination
 from bundler.registry.blob_stream import BlobStream

@@ -11,9 +11,8 @@ import pytest
 from bundler.oci import conversion, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import ImageManifest
+from bundler.oci.manifest import ImageManifest, Schema1
 from bundler.oci.schema1 import manifest as schema1
-from bundler.oci.schema1.manifest import Schema1
 from bundler.oci.schema1.signature import sign
 from tests.fakes import images
 from tests.interop import servers

@@ -8,7 +8,7 @@ from bundler.errors import NotFoundError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.graph_walk import walk
+from bundler.oci.manifest import walk
 
 
 def descriptor(name: str) -> Descriptor:

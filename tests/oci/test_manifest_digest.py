@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci.digest import Digest
-from bundler.oci.manifest_digest import compute_manifest_digest
+from bundler.oci.manifest import compute_manifest_digest
 from tests.fakes import images
 
 PAYLOAD = b'{\n   "schemaVersion": 1,\n   "name": "app",\n   "fsLayers": []\n}'

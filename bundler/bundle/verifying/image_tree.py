@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bundler.bundle.format import directory
 from bundler.errors import BundlerError, LimitError, NotFoundError
-from bundler.oci import graph_walk, manifest, media_types
+from bundler.oci import manifest, media_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from bundler.bundle.format.inventory import BundledImage, Format
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
-    from bundler.oci.graph_walk import Visit
-    from bundler.oci.manifest import Kind
+    from bundler.oci.manifest import Kind, Visit
 
 Children: TypeAlias = "tuple[tuple[Descriptor, Kind], ...]"
 
@@ -105,7 +104,7 @@ class _Walker:
 
     def _walk(self, root: Descriptor, *, sparse: bool) -> ImageTree:
         parts: dict[str, TreeNode] = {}
-        for visit in graph_walk.walk([root], partial(self._list_children, root, sparse=sparse)):
+        for visit in manifest.walk([root], partial(self._list_children, root, sparse=sparse)):
             part = self._create_node(root, visit, sparse=sparse)
             known = parts.setdefault(part.path, part)
             if part.required and not known.required:

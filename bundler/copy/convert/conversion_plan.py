@@ -9,7 +9,7 @@ from bundler.copy.convert.options import LayerChange
 from bundler.errors import MalformedError
 from bundler.oci import image_config, media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
-from bundler.oci.schema1.manifest import Schema1
+from bundler.oci.manifest import Schema1
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

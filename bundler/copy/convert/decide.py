@@ -16,8 +16,7 @@ from bundler.errors import (
     SingleImageDestinationError,
 )
 from bundler.oci import manifest, media_types
-from bundler.oci.manifest import ImageManifest, Index
-from bundler.oci.schema1.manifest import Schema1
+from bundler.oci.manifest import ImageManifest, Index, Schema1
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,10 +10,8 @@ from bundler.copy.image import Graph, GraphManifest
 from bundler.oci import conversion, manifest, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
-from bundler.oci.manifest import ImageManifest, Index
-from bundler.oci.manifest_digest import compute_manifest_digest
+from bundler.oci.manifest import ImageManifest, Index, Schema1, compute_manifest_digest
 from bundler.oci.schema1 import manifest as schema1
-from bundler.oci.schema1.manifest import Schema1
 from bundler.ports import Node
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ https://distribution.github.io/distribution/spec/manifest-v2-1/
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bundler.errors import CannotConvertError, MalformedError
@@ -24,14 +23,12 @@ from bundler.gocompat import json_encoding, values
 from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
-from bundler.oci.manifest_digest import compute_manifest_digest
+from bundler.oci.manifest import Schema1, Schema1Entry, compute_manifest_digest
 from bundler.oci.platform import Platform
 from bundler.oci.schema1 import config as docker_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from bundler.oci.descriptor import Descriptor
 
 MAX_LAYERS = 10_000
 
@@ -46,46 +43,6 @@ _KNOWN = ("id", "parent", "throwaway", "created", "comment", "author", "containe
 _NOT_IN_CONFIG = ("id", "parent", "parent_id", "layer_id", "throwaway", "Size")
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 _FIRST_COMPLETE_VERSION = (1, 8, 3)
-
-
-@dataclass(frozen=True, slots=True)
-class Schema1Entry:
-    """One layer with its history entry."""
-
-    blob: Digest
-    v1: str = field(repr=False)
-    """The ``v1Compatibility`` document, JSON."""
-    id: str
-    parent: str
-    throwaway: bool
-    """Whether the layer has no changes."""
-    history: Mapping[str, Any] = field(hash=False, repr=False)
-    """The corresponding history entry of a schema 2 config."""
-
-
-@dataclass(frozen=True, slots=True)
-class Schema1:
-    """The manifest of one image; ``raw`` is authoritative."""
-
-    raw: bytes = field(repr=False)
-    media_type: str
-    digest: Digest
-    """The digest of the signed content; of ``raw`` if it is not signed."""
-    name: str
-    tag: str
-    architecture: str
-    blobs: tuple[Digest, ...]
-    """All layers from bottom to top, including repeated ones."""
-    entries: tuple[Schema1Entry, ...]
-    """The entries from bottom to top, without those that repeat the entry below them."""
-    artifact_type: None = None
-    subject: Descriptor | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
-
-    @property
-    def layers(self) -> tuple[Schema1Entry, ...]:
-        """The entries whose layers have changes."""
-        return tuple(entry for entry in self.entries if not entry.throwaway)
 
 
 def parse(raw: bytes, media_type: str, *, subject: str) -> Schema1:

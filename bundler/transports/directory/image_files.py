@@ -17,8 +17,7 @@ from bundler.content.files import atomic_write
 from bundler.errors import LimitError, MalformedError, NotAnImageDirectoryError, NotFoundError
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
-from bundler.oci.manifest import MAX_MANIFEST
-from bundler.oci.manifest_digest import compute_manifest_digest
+from bundler.oci.manifest import MAX_MANIFEST, compute_manifest_digest
 
 if TYPE_CHECKING:
     from pathlib import Path

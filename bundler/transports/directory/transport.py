@@ -22,7 +22,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.oci.descriptor import Descriptor
-from bundler.oci.manifest_digest import has_digest
+from bundler.oci.manifest import has_digest
 from bundler.ports import Capabilities, Node
 from bundler.transports.directory.image_files import (
     MANIFEST,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bundler.errors import NotFoundError
 from bundler.oci import manifest
-from bundler.oci.graph_walk import Visit, walk
+from bundler.oci.manifest import Visit, walk
 from bundler.ports import Node
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from bundler.errors import (
 from bundler.oci import manifest, media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.manifest import Schema1
 from bundler.oci.schema1 import manifest as schema1
-from bundler.oci.schema1.manifest import Schema1
 from bundler.oci.schema1.signature import sign
 from tests import strategies
 

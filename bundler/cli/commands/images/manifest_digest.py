@@ -20,7 +20,7 @@ _STANDARD_INPUT = Path("-")
 @common.as_json
 def manifest_digest(file: Path, *, as_json: bool) -> None:
     """Print the digest of the manifest in FILE (- for stdin), as a registry computes it."""
-    from bundler.oci.manifest_digest import compute_manifest_digest  # noqa: PLC0415 - not for --help
+    from bundler.oci.manifest import compute_manifest_digest  # noqa: PLC0415 - not for --help
 
     raw, subject = read_manifest(file)
     digest = str(compute_manifest_digest(raw, subject=subject))

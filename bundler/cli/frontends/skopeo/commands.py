@@ -157,7 +157,7 @@ def layers(context: CommandContext, line: CommandLine) -> None:
 def manifest_digest(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
     """Print the digest of a manifest in a file."""
     from bundler.cli.commands.images.manifest_digest import read_manifest  # noqa: PLC0415
-    from bundler.oci.manifest_digest import compute_manifest_digest  # noqa: PLC0415
+    from bundler.oci.manifest import compute_manifest_digest  # noqa: PLC0415
 
     raw, subject = read_manifest(Path(line.arguments[0]))
     text.print_line(str(compute_manifest_digest(raw, subject=subject)))

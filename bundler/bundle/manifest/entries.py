@@ -64,9 +64,8 @@ class ManifestEntry:
 
 def read_options(value: Value | None, default: ImageOptions, findings: Findings) -> ImageOptions:
     """Read ``platforms``, ``index`` and ``referrers``; absent members keep their default."""
-    platforms, index, referrers = (
-        get_member(value, key) for key in ("platforms", "index", "referrers")
-    )
+    members = value if isinstance(value, MappingNode) else {}
+    platforms, index, referrers = map(members.get, ("platforms", "index", "referrers"))
     options = default
     if isinstance(platforms, SequenceNode):
         read = (
@@ -146,7 +145,7 @@ def _read_image(
     if not isinstance(ref, ScalarNode) or ref.is_null:
         return None  # the schema validation has reported it
     options = read_options(item, defaults, context.findings)
-    rename = _read_rename(get_member(item, "rename"), context.findings)
+    rename = _read_rename(item, context.findings)
     parsed = _parse_source(ref, context)
     if parsed is None:
         return None
@@ -169,8 +168,8 @@ def _read_repository(
     item: MappingNode, defaults: ImageOptions, context: YamlContext
 ) -> ManifestEntry | None:
     options = read_options(item, defaults, context.findings)
-    rename = _read_rename(get_member(item, "rename"), context.findings)
-    select = _read_select(get_member(item, "select"), context.findings)
+    rename = _read_rename(item, context.findings)
+    select = _read_select(item.get("select"), context.findings)
     repo = item["repo"]
     parsed = _parse_source(repo, context) if isinstance(repo, ScalarNode) else None
     if parsed is None:
@@ -187,13 +186,13 @@ def _read_repository(
 def _read_select(value: Value | None, findings: Findings) -> Select | None:
     if not isinstance(value, MappingNode):
         return None
-    regex, latest = get_member(value, "regex"), get_member(value, "latest")
+    regex, latest = value.get("regex"), value.get("latest")
     count, by = get_member(latest, "count"), get_member(latest, "by")
     # The schema validation has reported a count that is not a number.
     is_count = isinstance(count, ScalarNode) and count.isdecimal()
     return Select(
-        tags=_read_tags(get_member(value, "tags"), findings),
-        semver=parse_version_range(get_member(value, "semver"), findings),
+        tags=_read_tags(value.get("tags"), findings),
+        semver=parse_version_range(value.get("semver"), findings),
         include=parse_expressions(get_member(regex, "include"), findings),
         exclude=parse_expressions(get_member(regex, "exclude"), findings),
         latest=Latest(int(str(count)), "tag" if by == "tag" else "semver") if is_count else None,
@@ -220,7 +219,8 @@ def _read_platform(text: ScalarNode, findings: Findings) -> Platform | None:
         return None
 
 
-def _read_rename(value: Value | None, findings: Findings) -> str | None:
+def _read_rename(item: Value, findings: Findings) -> str | None:
+    value = item.get("rename") if isinstance(item, MappingNode) else None
     if not isinstance(value, ScalarNode):
         return None
     if not is_target_name(value):

@@ -24,7 +24,7 @@ from bundler.bundle.manifest.entries import (
 from bundler.bundle.manifest.expand import RenameRule, check_template
 from bundler.bundle.manifest.registry_overrides import read_override
 from bundler.bundle.manifest.schema_validation import validate
-from bundler.config.yaml import document, skopeo_sync
+from bundler.config.yaml import document
 from bundler.config.yaml.context import YamlContext, parse_expression, parse_expressions
 from bundler.config.yaml.document import (
     Findings,
@@ -97,12 +97,13 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
     """
     loader = _Loader(path, environment)
     head = loader.read(path, document.read_bytes(path), ImageOptions(), ())
-    name = _read_name(get_member(head, "name"), path, loader.findings)
+    members = head if isinstance(head, MappingNode) else {}
+    name = _read_name(members.get("name"), path, loader.findings)
     loader.findings.raise_if_any()
     if not loader.entries:
         loader.findings.add(Position(str(path), 1, 1), "no images")
         loader.findings.raise_if_any()
-    expires = get_member(head, "expires")
+    expires = members.get("expires")
     match = _DURATION.fullmatch(expires) if isinstance(expires, ScalarNode) else None
     return BundleManifest(
         name=name,
@@ -162,21 +163,24 @@ class _Loader:
     def _add_manifest(
         self, value: Value, options: ImageOptions, context: YamlContext, files: tuple[Path, ...]
     ) -> None:
-        options = read_options(get_member(value, "defaults"), options, self.findings)
-        registries = _read_registries(get_member(value, "registries"), context)
+        members = value if isinstance(value, MappingNode) else {}
+        options = read_options(members.get("defaults"), options, self.findings)
+        registries = _read_registries(members.get("registries"), context)
         self.registries = {**registries, **self.registries}
-        self.entries += read_images(get_member(value, "images"), options, context)
-        exclude = get_member(get_member(value, "exclude"), "images")
-        self.exclude += parse_expressions(exclude, self.findings)
-        self.rename += _read_rename_rules(get_member(value, "rename"), context)
-        include = get_member(value, "include")
+        self.entries += read_images(members.get("images"), options, context)
+        if exclude := members.get("exclude"):
+            self.exclude += parse_expressions(get_member(exclude, "images"), self.findings)
+        self.rename += _read_rename_rules(members.get("rename"), context)
+        include = members.get("include")
         for item in include if isinstance(include, SequenceNode) else ():
-            name = get_member(item, "path") if isinstance(item, MappingNode) else item
+            name = item.get("path") if isinstance(item, MappingNode) else item
             if isinstance(name, ScalarNode) and not name.is_null:
                 self._include(name, context.folder / name, options, files)
 
     def _add_skopeo_sync(self, value: Value, options: ImageOptions, context: YamlContext) -> None:
         """Add the images of a ``skopeo sync`` file, and its settings for registries."""
+        from bundler.config.yaml import skopeo_sync  # noqa: PLC0415 - rarely used
+
         content = skopeo_sync.read(value, context)
         self.registries = {**content.registries, **self.registries}
         for item in content.images:
@@ -223,14 +227,11 @@ def _read_list(
 
 
 def _is_skopeo_sync(value: Value) -> bool:
-    return (
-        isinstance(value, MappingNode)
-        and not _KEYS & set(value)
-        and any(
-            isinstance(part, MappingNode) and set(skopeo_sync.KEYS) & set(part)
-            for part in value.values()
-        )
-    )
+    if not isinstance(value, MappingNode) or _KEYS & set(value):
+        return False
+    from bundler.config.yaml.skopeo_sync import KEYS  # noqa: PLC0415 - rarely used
+
+    return any(isinstance(part, MappingNode) and set(KEYS) & set(part) for part in value.values())
 
 
 def _read_registries(value: Value | None, context: YamlContext) -> dict[str, RegistryOverride]:

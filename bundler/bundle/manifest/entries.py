@@ -15,7 +15,7 @@ from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference, is_repository_path, is_tag
 from bundler.oci.tag_filter import Latest, Select
 from bundler.ports import RegistryReference
-from bundler.transports.shared.path_reference import derive_name
+from bundler.transports.shared.path_transport import derive_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

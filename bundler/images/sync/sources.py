@@ -27,7 +27,7 @@ from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.oci.tag_filter import Select, choose
 from bundler.ports import ListsTags
 from bundler.transports.directory.image_directories import find_image_directories
-from bundler.transports.shared.path_reference import derive_name
+from bundler.transports.shared.path_transport import derive_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

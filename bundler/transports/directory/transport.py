@@ -36,10 +36,12 @@ from bundler.transports.directory.image_files import (
     remove_unneeded,
     write_version,
 )
-from bundler.transports.shared.path_reference import UnnamedReference
-from bundler.transports.shared.path_transport import PathTransport
+from bundler.transports.shared.path_transport import (
+    PathTransport,
+    UnnamedReference,
+    suggest_reference,
+)
 from bundler.transports.shared.reachability import find_reachable, read_manifest
-from bundler.transports.shared.transport_hint import suggest_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Content
     from bundler.oci.digest import Digest
-    from bundler.ports import OpenOptions, Publication
+    from bundler.ports import Publication
 
 _MAX_SIGNATURE = 4 * 1024 * 1024
 _MAX_SIGNATURES = 1_000
@@ -67,7 +69,7 @@ def parse_reference(text: str) -> UnnamedReference:
 class DirectorySource:
     """Source of the image in a directory."""
 
-    def __init__(self, path: Path, options: OpenOptions | None = None) -> None:  # noqa: ARG002 - as every source
+    def __init__(self, path: Path) -> None:
         self._directory = Directory.open(path)
         self._root: bytes | None = None
 
@@ -126,7 +128,7 @@ class DirectoryDestination:
         MediumError: the directory cannot be created or read.
     """
 
-    def __init__(self, path: Path, options: OpenOptions | None = None) -> None:  # noqa: ARG002 - as every destination
+    def __init__(self, path: Path) -> None:
         self._created = safe_directory.create_directories(path)
         self._lock = threading.Lock()
         self._has_version = False
@@ -228,4 +230,8 @@ class DirectoryDestination:
         )
 
 
-TRANSPORT = PathTransport(parse_reference, DirectorySource, DirectoryDestination)
+TRANSPORT = PathTransport(
+    parse_reference,
+    lambda path, _: DirectorySource(path),
+    lambda path, _: DirectoryDestination(path),
+)

@@ -50,8 +50,7 @@ from bundler.transports.docker_archive.archived_image import (
 )
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
 from bundler.transports.shared.archive_file import create_archive, open_archive
-from bundler.transports.shared.path_reference import check_index
-from bundler.transports.shared.path_transport import PathTransport
+from bundler.transports.shared.path_transport import PathTransport, check_index
 from bundler.transports.shared.pipes import is_stream
 
 if TYPE_CHECKING:

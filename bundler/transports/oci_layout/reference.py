@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bundler.errors import InvalidReferenceError
-from bundler.transports.shared.path_reference import check_index
+from bundler.transports.shared.path_transport import check_index
 
 
 @dataclass(frozen=True, slots=True)

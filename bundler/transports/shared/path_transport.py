@@ -1,18 +1,51 @@
-"""Transport base class for references that begin with a path."""
+"""Transports whose references begin with the path of a file or directory."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Protocol
 
-from bundler.transports.shared.path_reference import PathReference, refuse_index
-from bundler.transports.shared.transport_hint import add_transport_hint
+from bundler.errors import IntegrityError, InvalidReferenceError, NotFoundError, UnsupportedError
+from bundler.oci.reference import DEFAULT_TAG, is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bundler.ports import Destination, OpenOptions, Source
+
+_INDEX = re.compile(r"@[0-9]{1,8}")
+_NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
+
+
+class PathReference(Protocol):
+    """A ``Reference`` with a path: ``TRANSPORT:PATH`` or ``TRANSPORT:PATH:NAME``."""
+
+    @property
+    def transport(self) -> str:
+        """The name of the transport."""
+
+    @property
+    def path(self) -> str:
+        """The path of a file or directory."""
+
+    @property
+    def name(self) -> str | None:
+        """The name of the image, or ``@N`` for the image at position N, from 0; None if unset."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnnamedReference:
+    """``TRANSPORT:PATH``, for transports whose images have no names."""
+
+    transport: str
+    path: str
+    """The text after the colon."""
+    name: None = None
+
+    def __str__(self) -> str:
+        return f"{self.transport}:{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +59,13 @@ class PathTransport:
     def source(self, reference: PathReference, options: OpenOptions, /) -> Source:
         """Open the path for reading; the hint of an error suggests a transport that can read it."""
         path = Path(reference.path)
-        with add_transport_hint(path, reference.transport):
+        try:
             return self.open_source(path, options)
+        except (IntegrityError, NotFoundError, UnsupportedError) as error:
+            error.hint = suggest_reference(path, reference.transport) or error.hint
+            if error.hint is None and isinstance(error, IntegrityError) and path.is_file():
+                error.hint = "the file is damaged or incomplete: download or create it again"
+            raise
 
     def destination(self, reference: PathReference, options: OpenOptions, /) -> Destination:
         """Open the path for writing, with a lock.
@@ -35,5 +73,51 @@ class PathTransport:
         Raises:
             UnsupportedError: the name is ``@N``, which is allowed for sources only.
         """
-        refuse_index(reference)
+        if reference.name is not None and reference.name.startswith("@"):
+            raise UnsupportedError(
+                f"{reference}: an index cannot be written",
+                hint=f"give the image a name: {reference.transport}:{reference.path}:NAME",
+            )
         return self.open_destination(Path(reference.path), options)
+
+
+def check_index(reference: str, name: str) -> None:
+    """Check that a name that begins with ``@`` is ``@N``, where N has at most eight digits.
+
+    ``reference`` is the subject of the message.
+
+    Raises:
+        InvalidReferenceError: ``name`` is not of this form.
+    """
+    if not _INDEX.fullmatch(name):
+        raise InvalidReferenceError(
+            f"{reference[:200]}: {name[:80]!r} is not an index", hint="the first image is @0"
+        )
+
+
+def derive_name(path: str, name: str) -> tuple[str, str] | None:
+    """Return a repository and a tag for an image whose name is a tag, ``@N`` or empty.
+
+    The repository is derived from the last component of ``path``, without its suffix.
+    None: ``name`` already contains a repository.
+    """
+    stem = PurePath(path).stem.lower()
+    repository = _NOT_IN_REPOSITORY.sub("-", stem).strip("-") or "image"
+    if not name or name.startswith("@"):
+        return repository, DEFAULT_TAG
+    return (repository, name) if is_tag(name) else None
+
+
+def suggest_reference(path: Path, transport: str) -> str | None:
+    """Return a hint with a reference that can read ``path``; None if ``transport`` can.
+
+    The suggestion depends on file names only; no file is read.
+    """
+    if path.is_dir():
+        if transport != "oci" and (path / "index.json").is_file():
+            return f"it is an OCI image layout: oci:{path}"
+        if transport != "dir" and (path / "manifest.json").is_file():
+            return f"it is one image in a directory: dir:{path}"
+    elif path.is_file() and transport in ("dir", "oci"):
+        return f"it is a file: try oci-archive:{path} or docker-archive:{path}"
+    return None

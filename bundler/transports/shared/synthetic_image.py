@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Reader
     from bundler.ports import Node, OpenOptions
-    from bundler.transports.shared.path_reference import UnnamedReference
+    from bundler.transports.shared.path_transport import UnnamedReference
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from bundler.errors import InvalidReferenceError
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import timestamps
-from bundler.transports.shared.path_reference import UnnamedReference
+from bundler.transports.shared.path_transport import UnnamedReference
 from bundler.transports.shared.synthetic_image import (
     ReadOnlyTransport,
     SyntheticImage,

@@ -23,7 +23,7 @@ from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import timestamps
 from bundler.transports.shared.archive_file import open_file_or_pipe
-from bundler.transports.shared.path_reference import UnnamedReference
+from bundler.transports.shared.path_transport import UnnamedReference
 from bundler.transports.shared.synthetic_image import (
     ReadOnlyTransport,
     SyntheticImage,

@@ -23,7 +23,7 @@ from bundler.transports.directory.transport import (
     DirectoryDestination,
     DirectorySource,
 )
-from bundler.transports.shared.path_reference import UnnamedReference
+from bundler.transports.shared.path_transport import UnnamedReference
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract

@@ -128,6 +128,8 @@ class DirectoryDestination:
         MediumError: the directory cannot be created or read.
     """
 
+    capabilities = Capabilities()
+
     def __init__(self, path: Path) -> None:
         self._created = safe_directory.create_directories(path)
         self._lock = threading.Lock()
@@ -141,11 +143,6 @@ class DirectoryDestination:
             atomic_write.remove_parts(self._directory)
             self._root = read_root(self._directory)
             undo.pop_all()
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Everything, because manifests are stored unchanged."""
-        return Capabilities()
 
     def has(self, target: Node, /) -> bool:
         """Report whether a regular file with the name and size of ``target`` exists."""

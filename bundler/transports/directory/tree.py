@@ -84,6 +84,8 @@ class DirectoryTreeDestination:
         MediumError: the directory cannot be created or read.
     """
 
+    capabilities = Capabilities(media_types.BY_DIGEST)
+
     def __init__(self, path: Path, *, may_copy: bool = False) -> None:
         self._may_copy = may_copy
         self._created = safe_directory.create_directories(path)
@@ -95,11 +97,6 @@ class DirectoryTreeDestination:
             self._index = TreeIndex.scan(self._tree)
             self._staging = StagingDirectory(self._tree, may_copy=may_copy)
             undo.pop_all()
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Everything that is addressed by a digest."""
-        return Capabilities(media_types.BY_DIGEST)
 
     def has(self, target: Node, /) -> bool:
         """Report whether any image or the staging directory has ``target``, with its size."""

@@ -159,6 +159,8 @@ class DockerDestination:
         ConfigError: the registry is blocked, or the configuration of the access is invalid.
     """
 
+    capabilities = Capabilities(foreign_urls=True, layers="compressed")
+
     def __init__(self, reference: DockerReference, options: OpenOptions) -> None:
         from bundler.registry.uploads import Uploads  # noqa: PLC0415 - loads requests
 
@@ -172,11 +174,6 @@ class DockerDestination:
         self._manifests = ManifestCache()
         self._listed: set[Digest] = set()
         """Manifests that the registry itself lists as referrers."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """All manifest types, compressed layers, and any number of parallel writers."""
-        return Capabilities(foreign_urls=True, layers="compressed")
 
     @property
     def mount_scope(self) -> str:

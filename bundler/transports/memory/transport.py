@@ -115,12 +115,7 @@ class MemoryDestination:
 
     def __init__(self, store: MemoryStore, capabilities: Capabilities) -> None:
         self._store = store
-        self._capabilities = capabilities
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """The capabilities that the destination was opened with."""
-        return self._capabilities
+        self.capabilities = capabilities
 
     def has(self, target: Node, /) -> bool:
         """Report whether the digest is stored, with the size of ``target`` if it has one."""

@@ -20,9 +20,12 @@ from bundler.errors import LimitError, MalformedError, UnsupportedError
 from bundler.oci import image_layout, media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.ports import Capabilities
-from bundler.transports.oci_layout.index import add_images, create_index
-from bundler.transports.oci_layout.reference import LayoutReference
-from bundler.transports.oci_layout.transport import LayoutSource
+from bundler.transports.oci_layout.transport import (
+    LayoutReference,
+    LayoutSource,
+    add_images,
+    create_index,
+)
 from bundler.transports.shared import archive_file
 from bundler.transports.shared.path_transport import PathTransport
 
@@ -94,6 +97,10 @@ class OciArchiveDestination:
         NotFoundError: its directory does not exist.
     """
 
+    capabilities = Capabilities(
+        media_types.BY_DIGEST, foreign_urls=True, layers="compressed", writers=1
+    )
+
     def __init__(self, path: Path, options: OpenOptions) -> None:
         self._path = path
         self._file = archive_file.create_archive(path, options)
@@ -101,13 +108,6 @@ class OciArchiveDestination:
         self._stored: dict[Digest, int] = {}
         self._directories: set[str] = set()
         self._lock = threading.Lock()
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Everything that is addressed by a digest; a single writer."""
-        return Capabilities(
-            media_types.BY_DIGEST, foreign_urls=True, layers="compressed", writers=1
-        )
 
     def has(self, target: Node, /) -> bool:
         """Report whether ``target`` was pushed."""

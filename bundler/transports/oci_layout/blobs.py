@@ -36,38 +36,34 @@ class Files(Protocol):
 
     def list_names(self) -> list[str]:
         """Return the names at the top level; an archive returns the names of all members."""
-        ...
 
     def open_file(self, *names: str, offset: int = 0) -> AbstractContextManager[Reader]:
         """Open the file whose path has the components ``names``, at ``offset``."""
-        ...
 
     def read(self, *names: str, limit: int) -> bytes:
         """Read a file of at most ``limit`` bytes."""
-        ...
 
     def close(self) -> None:
         """Close the files."""
-        ...
 
 
-class LayoutBlobs:
-    """Reader of the blobs in ``files``, which the caller closes."""
+class ReadableBlobs:
+    """The blobs in ``files``, which the caller closes."""
 
     def __init__(self, files: Files, *, shared: bool) -> None:
         self._files = files
         self._parents = () if shared else (_BLOBS,)
 
-    def open(self, target: Node, offset: int) -> AbstractContextManager[Reader]:
-        """Open a blob at ``offset``.
+    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
+        """Open a blob.
 
         Raises:
             NotFoundError: it is absent.
             MalformedError: it is not a regular file.
         """
-        if target.digest is None:
+        if (digest := target.digest) is None:
             raise NotFoundError(f"{self._files.path}: no blob without a digest")
-        return self._files.open_file(*self.get_path(target.digest), offset=offset)
+        return self._files.open_file(*self._parents, digest.algorithm, digest.hex, offset=offset)
 
     def read_manifest(self, digest: Digest) -> bytes:
         """Read a manifest.
@@ -77,15 +73,11 @@ class LayoutBlobs:
             MalformedError: it is not a regular file.
             LimitError: it is too large.
         """
-        return self._files.read(*self.get_path(digest), limit=MAX_MANIFEST)
-
-    def get_path(self, digest: Digest) -> tuple[str, ...]:
-        """Return the components of the path of a blob."""
-        return *self._parents, digest.algorithm, digest.hex
+        return self._files.read(*self._parents, digest.algorithm, digest.hex, limit=MAX_MANIFEST)
 
 
-class BlobStore:
-    """Writer of the blobs of a layout.
+class WritableBlobs(ReadableBlobs):
+    """The blobs of a layout that is being written. ``has`` and ``push`` are thread-safe.
 
     Args:
         layout: the directory of the layout, which the caller has locked and closes.
@@ -99,21 +91,19 @@ class BlobStore:
         self._created = safe_directory.create_directories(shared) if shared else []
         self._is_shared = shared is not None
         self._root = Directory.open(shared) if shared else layout
-        self._parents = () if shared else (_BLOBS,)
         self._directories: dict[str, Directory] = {}
         self._lock = threading.Lock()
-        self.reader = LayoutBlobs(self._root, shared=self._is_shared)
-        """Reader of the same blobs."""
+        super().__init__(self._root, shared=self._is_shared)
 
-    def has(self, target: Node) -> bool:
+    def has(self, target: Node, /) -> bool:
         """Report whether a regular file with the name and size of ``target`` exists."""
-        if target.digest is None:
+        if (digest := target.digest) is None:
             return False
-        size = self._root.get_size(*self.reader.get_path(target.digest))
+        size = self._root.get_size(*self._parents, digest.algorithm, digest.hex)
         return size is not None and target.size in (None, size)
 
-    def push(self, target: Node, content: Content) -> Descriptor:
-        """Store a blob; its name becomes durable with ``sync``."""
+    def push(self, target: Node, content: Content, /) -> Descriptor:
+        """Store a blob; its name becomes durable with ``sync_blobs``."""
         algorithm = target.digest.algorithm if target.digest else "sha256"
         with self._lock:
             directory = self._directories.get(algorithm)
@@ -125,7 +115,7 @@ class BlobStore:
         )
         return Descriptor(target.media_type, stored.digest, stored.size)
 
-    def sync(self) -> None:
+    def sync_blobs(self) -> None:
         """Make the names of all blobs and all new directories durable."""
         for directory in self._directories.values():
             atomic_write.sync_directory(directory)
@@ -143,16 +133,18 @@ class BlobStore:
             with suppress(NotFoundError), self._root.enter(*self._parents, algorithm) as directory:
                 atomic_write.remove_parts(directory)
 
-    def remove(self, digests: Iterable[Digest]) -> None:
+    def remove_blobs(self, digests: Iterable[Digest]) -> None:
         """Remove the blobs that are present, unless the directory is shared."""
         if self._is_shared:
             return
         for digest in digests:
-            *parents, name = self.reader.get_path(digest)
-            with suppress(NotFoundError), self._root.enter(*parents) as directory:
-                directory.remove(name)
+            with (
+                suppress(NotFoundError),
+                self._root.enter(*self._parents, digest.algorithm) as directory,
+            ):
+                directory.remove(digest.hex)
 
-    def close(self) -> None:
+    def close_blobs(self) -> None:
         """Close all directories; one that was created and stayed empty is removed."""
         for directory in self._directories.values():
             directory.close()

@@ -13,35 +13,67 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from bundler.content.files import atomic_write, file_lock, safe_directory
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import BundlerError, NotFoundError
+from bundler.errors import (
+    BundlerError,
+    IntegrityError,
+    InvalidReferenceError,
+    MissingFileError,
+    NotFoundError,
+)
 from bundler.oci import image_layout, media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
+from bundler.oci.image_layout import LayoutIndex
 from bundler.oci.json.table import Table
-from bundler.ports import Capabilities
-from bundler.transports.oci_layout.blobs import BlobStore, Files, LayoutBlobs
-from bundler.transports.oci_layout.index import (
-    add_images,
-    create_index,
-    read_index,
-    read_index_if_present,
-)
-from bundler.transports.oci_layout.reference import LayoutReference
-from bundler.transports.shared.path_transport import PathTransport
-from bundler.transports.shared.reachability import Reachable, find_reachable
+from bundler.ports import Capabilities, Node
+from bundler.transports.oci_layout.blobs import Files, ReadableBlobs, WritableBlobs
+from bundler.transports.shared.path_transport import PathTransport, check_index
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Sequence
 
-    from bundler.content.streams.reader import Content, Reader
     from bundler.oci.digest import Digest
-    from bundler.ports import Node, Publication
+    from bundler.ports import Publication
 
 _NAME_ANNOTATIONS = (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutReference:
+    """``TRANSPORT:PATH``, ``TRANSPORT:PATH:NAME`` or ``TRANSPORT:PATH:@N``."""
+
+    transport: str
+    path: str
+    name: str | None = None
+    """Name of the image, or ``@N`` for the entry at index N; None if unset."""
+
+    @classmethod
+    def parse(cls, transport: str, text: str) -> Self:
+        """Parse ``PATH[:NAME]``; the path ends at the first colon.
+
+        Raises:
+            InvalidReferenceError: the path is missing, or the name is invalid.
+        """
+        path, _, name = text.partition(":")
+        if not path or "\0" in path:
+            raise InvalidReferenceError(
+                f"{transport}:{text[:200]}: no path",
+                hint=f"write {transport}:PATH or {transport}:PATH:NAME",
+            )
+        if not all(char.isprintable() and char != " " for char in name):
+            raise InvalidReferenceError(
+                f"{transport}:{path[:200]}: {name[:80]!r} is not a valid image name"
+            )
+        if name.startswith("@"):
+            check_index(f"{transport}:{text}", name)
+        return cls(transport, path, name or None)
+
+    def __str__(self) -> str:
+        name = "" if self.name is None else f":{self.name}"
+        return f"{self.transport}:{self.path}{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +85,7 @@ class LayoutOptions:
     """A blob directory that several layouts share; None: each has its own."""
 
 
-class LayoutSource:
+class LayoutSource(ReadableBlobs):
     """Source of the images in a layout.
 
     Args:
@@ -69,22 +101,14 @@ class LayoutSource:
             files = Directory.open(layout) if isinstance(layout, Path) else layout
             stack.callback(files.close)
             blobs = stack.enter_context(Directory.open(shared)) if shared else files
-            self._blobs = LayoutBlobs(blobs, shared=shared is not None)
+            super().__init__(blobs, shared=shared is not None)
             self._index = read_index(files)
             self._resources = stack.pop_all()
-        self._referrers: dict[str, list[Descriptor]] | None = None
+        self._referrers: dict[str, dict[Digest, Descriptor]] | None = None
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root called ``name``, the root at index N for ``@N``, or the only root."""
         return self._index.find(name)
-
-    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """Open a blob.
-
-        Raises:
-            MalformedError: it is not a regular file.
-        """
-        return self._blobs.open(target, offset)
 
     def tags(self) -> list[str]:
         """Return all names, in the order of ``index.json``."""
@@ -93,24 +117,22 @@ class LayoutSource:
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """Return the roots whose subject is ``subject``; unreadable roots are skipped."""
         if self._referrers is None:
-            found: dict[str, dict[Digest, Descriptor]] = {}
+            self._referrers = {}
             for entry in self._index.entries:
                 with suppress(BundlerError):
-                    raw = self._blobs.read_manifest(entry.digest)
+                    raw = self.read_manifest(entry.digest)
                     refers_to = Table.parse(raw, "manifest").table("subject").value
-                    found.setdefault(str(refers_to.get("digest")), {})[entry.digest] = entry
-            self._referrers = {key: list(entries.values()) for key, entries in found.items()}
-        return self._referrers.get(subject.text, [])
+                    same = self._referrers.setdefault(str(refers_to.get("digest")), {})
+                    same[entry.digest] = entry
+        return list(self._referrers.get(subject.text, {}).values())
 
     def close(self) -> None:
         """Close the layout."""
         self._resources.close()
 
 
-class LayoutDestination:
+class LayoutDestination(WritableBlobs):
     """Destination that writes a layout and locks it until ``close``.
-
-    ``has`` and ``push`` are thread-safe.
 
     Args:
         path: the directory, which is created if it does not exist.
@@ -121,35 +143,20 @@ class LayoutDestination:
         MediumError: the directory cannot be created or read.
     """
 
+    capabilities = Capabilities(media_types.BY_DIGEST, foreign_urls=True, layers="compressed")
+
     def __init__(self, path: Path, shared: Path | None = None) -> None:
-        self._created = safe_directory.create_directories(path)
+        self._new_directories = safe_directory.create_directories(path)
         with ExitStack() as stack:
-            stack.callback(safe_directory.remove_directories, self._created)
-            self._root = stack.enter_context(Directory.open(path))
-            file_lock.lock(self._root)
-            read_index_if_present(self._root)  # report a damaged index before the first push
-            self._blobs = BlobStore(self._root, shared)
-            stack.callback(self._blobs.close)
-            atomic_write.remove_parts(self._root)
-            self._blobs.remove_temporary_files()
+            stack.callback(safe_directory.remove_directories, self._new_directories)
+            self._layout = stack.enter_context(Directory.open(path))
+            file_lock.lock(self._layout)
+            read_index_if_present(self._layout)  # report a damaged index before the first push
+            super().__init__(self._layout, shared)
+            stack.callback(self.close_blobs)
+            atomic_write.remove_parts(self._layout)
+            self.remove_temporary_files()
             self._resources = stack.pop_all()
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """Everything that is addressed by a digest."""
-        return Capabilities(media_types.BY_DIGEST, foreign_urls=True, layers="compressed")
-
-    def has(self, target: Node, /) -> bool:
-        """Report whether a regular file with the name and size of ``target`` exists."""
-        return self._blobs.has(target)
-
-    def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Store a blob; its name becomes durable with ``commit``."""
-        return self._blobs.push(target, content)
-
-    def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
-        """Open a blob as ``LayoutSource.open`` does."""
-        return self._blobs.reader.open(target, offset)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the current root called ``name``.
@@ -157,8 +164,7 @@ class LayoutDestination:
         Raises:
             NotFoundError: no root has this name.
         """
-        index = read_index_if_present(self._root) or create_index(self._root.path)
-        return index.find(name)
+        return (read_index_if_present(self._layout) or create_index(self._layout.path)).find(name)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Make all content durable, then write ``index.json`` unless it is unchanged.
@@ -167,11 +173,11 @@ class LayoutDestination:
             ConflictError: two images have the same name.
             IntegrityError: a root was not pushed.
         """
-        former = read_index_if_present(self._root)
-        index = add_images(former or create_index(self._root.path), images, self.has)
+        former = read_index_if_present(self._layout)
+        index = add_images(former or create_index(self._layout.path), images, self.has)
         self._sync()
         if former is None or index.raw_entries != former.raw_entries:
-            atomic_write.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
+            atomic_write.write_bytes_in(self._layout, image_layout.INDEX_FILE, index.encode())
 
     def prepare(self, images: Sequence[Publication], /) -> bytes:
         """Make all content durable; return the ``index.json`` of ``images`` alone, unwritten.
@@ -180,7 +186,7 @@ class LayoutDestination:
             ConflictError: two images have the same name.
             IntegrityError: a root was not pushed.
         """
-        index = add_images(create_index(self._root.path), images, self.has)
+        index = add_images(create_index(self._layout.path), images, self.has)
         self._sync()
         return index.encode()
 
@@ -194,7 +200,15 @@ class LayoutDestination:
             LimitError, MalformedError, UnsupportedError: a manifest that stays cannot be parsed;
                 nothing was removed.
         """
-        former = read_index(self._root)
+        from bundler.transports.shared import reachability  # noqa: PLC0415 - only to delete
+
+        def read(entry: Descriptor) -> bytes | None:
+            try:
+                return self.read_manifest(entry.digest)
+            except NotFoundError:
+                return None
+
+        former = read_index(self._layout)
         found = former.find(name)
         index = former.without(
             lambda entry: (
@@ -202,12 +216,12 @@ class LayoutDestination:
                 and (name is None or name in map(entry.annotations.get, _NAME_ANNOTATIONS))
             )
         )
-        needed = find_reachable(index.entries, self._read_manifest)
-        unneeded = Reachable({found.digest: found})
+        needed = reachability.find_reachable(index.entries, read)
+        unneeded = reachability.Reachable({found.digest: found})
         with suppress(BundlerError):  # a damaged image can be deleted too
-            unneeded = find_reachable([found], self._read_manifest)
-        atomic_write.write_bytes_in(self._root, image_layout.INDEX_FILE, index.encode())
-        self._blobs.remove(
+            unneeded = reachability.find_reachable([found], read)
+        atomic_write.write_bytes_in(self._layout, image_layout.INDEX_FILE, index.encode())
+        self.remove_blobs(
             digest for digest in (*unneeded.manifests, *unneeded.blobs) if digest not in needed
         )
         return found
@@ -218,20 +232,64 @@ class LayoutDestination:
 
     def _sync(self) -> None:
         """Make all blobs and all new directories durable, and mark the directory as a layout."""
-        self._blobs.sync()
-        atomic_write.sync_directory(self._root)
-        for path in self._created:
+        self.sync_blobs()
+        atomic_write.sync_directory(self._layout)
+        for path in self._new_directories:
             atomic_write.sync_directory(path.parent)
-        if self._root.get_size(image_layout.LAYOUT_FILE) is None:
+        if self._layout.get_size(image_layout.LAYOUT_FILE) is None:
             atomic_write.write_bytes_in(
-                self._root, image_layout.LAYOUT_FILE, image_layout.LAYOUT_FILE_CONTENT
+                self._layout, image_layout.LAYOUT_FILE, image_layout.LAYOUT_FILE_CONTENT
             )
 
-    def _read_manifest(self, entry: Descriptor) -> bytes | None:
-        try:
-            return self._blobs.reader.read_manifest(entry.digest)
-        except NotFoundError:
-            return None
+
+def read_index(files: Files) -> LayoutIndex:
+    """Read the index of a layout.
+
+    Raises:
+        MissingFileError: there is no index.
+        LimitError, MalformedError, UnsupportedError: not a layout of a supported version.
+    """
+    index = read_index_if_present(files)
+    if index is None:
+        path = str(files.path / image_layout.INDEX_FILE)
+        raise MissingFileError(path, part_of="an OCI image layout")
+    return index
+
+
+def read_index_if_present(files: Files) -> LayoutIndex | None:
+    """Read the index of a layout as ``read_index`` does; None if nothing has been committed yet."""
+    names = files.list_names()
+    if image_layout.LAYOUT_FILE in names:
+        mark = files.read(image_layout.LAYOUT_FILE, limit=image_layout.MAX_LAYOUT_FILE)
+        image_layout.check_layout_file(mark, str(files.path / image_layout.LAYOUT_FILE))
+    if image_layout.INDEX_FILE not in names:
+        return None
+    raw = files.read(image_layout.INDEX_FILE, limit=image_layout.MAX_INDEX)
+    return LayoutIndex.parse(raw, str(files.path / image_layout.INDEX_FILE))
+
+
+def create_index(path: Path) -> LayoutIndex:
+    """Return an empty index for the layout at ``path``."""
+    return LayoutIndex.empty(str(path / image_layout.INDEX_FILE))
+
+
+def add_images(
+    index: LayoutIndex, images: Sequence[Publication], has: Callable[[Node], bool]
+) -> LayoutIndex:
+    """Add an entry for each name of each image, or one entry for an image without names.
+
+    Raises:
+        ConflictError: two images have the same name.
+        IntegrityError: ``has`` reports that a root was not pushed.
+    """
+    for image in images:
+        if not has(Node.of(image.root, "manifest")):
+            raise IntegrityError(f"{index.subject}: {image.root.digest} was not pushed")
+    return index.with_entries(
+        image_layout.create_entry(image.root, name, dict(image.annotations))
+        for image in images
+        for name in image.names or (None,)
+    )
 
 
 TRANSPORT = PathTransport(

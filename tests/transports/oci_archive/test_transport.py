@@ -27,7 +27,7 @@ from bundler.errors import (
 from bundler.oci.digest import Digest
 from bundler.ports import Node, OpenOptions, Publication
 from bundler.transports.oci_archive.transport import OciArchiveDestination
-from bundler.transports.oci_layout.reference import LayoutReference
+from bundler.transports.oci_layout.transport import LayoutReference
 from tests.contracts import contents
 from tests.contracts.destination import DestinationContract
 from tests.contracts.source import SourceContract

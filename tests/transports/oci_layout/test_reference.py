@@ -10,7 +10,7 @@ from bundler.errors import (
     UnsupportedError,
 )
 from bundler.ports import OpenOptions
-from bundler.transports.oci_layout.reference import LayoutReference
+from bundler.transports.oci_layout.transport import LayoutReference
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,37 @@
-"""The command class: global options, boolean options in Go's syntax, help in sections."""
+"""The command class, and the global options, which are accepted before and after the command.
+
+The parsed values of the global options are kept in the metadata of the click context.
+``airbundle --help`` imports this module, so it imports neither pathlib nor dataclasses.
+"""
 
 from __future__ import annotations
 
+import functools
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from bundler.cli.options import global_options
-from bundler.cli.options.go_values import add_values
-from bundler.cli.options.group import OWN_SECTION, Option
+from bundler.cli.options.option import OWN_SECTION, Option, add_values, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-_KEEP_LINES = "\b\n"  # click does not wrap the lines of a paragraph that begins with this
+    from pathlib import Path
 
 GLOBAL_SECTION = "Global options"
+
+_KEEP_LINES = "\b\n"  # click does not wrap the lines of a paragraph that begins with this
+_KEY = "bundler.global_options"
+_PATHS = {"policy", "registries_conf", "tls_details", "tmpdir"}
+
+
+def command(
+    name: str,
+    *examples: str,
+    **attributes: Any,  # noqa: ANN401
+) -> Callable[[Callable[..., Any]], Command]:
+    """Declare a command, as ``click.command``; its help ends with ``examples``."""
+    return click.command(name, cls=Command, examples=examples, **attributes)
 
 
 class Command(click.Command):
@@ -27,12 +42,12 @@ class Command(click.Command):
         if examples:
             lines = "\n".join(f"$ {example}" for example in examples)
             self.help = f"{inspect.cleandoc(self.help or '')}\n\n{_KEEP_LINES}{lines}"
-        self.params += global_options.create_parameters(hidden=True)
+        self.params += create_global_parameters(hidden=True)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments, with boolean options in Go's syntax."""
         rest = super().parse_args(ctx, add_values(args, self.params))
-        global_options.read(ctx).check()
+        read_global_options(ctx).check()
         return rest
 
     def collect_sections(self, ctx: click.Context) -> dict[str, list[tuple[str, str]]]:
@@ -57,10 +72,120 @@ class Command(click.Command):
         formatter.write_text("airbundle --help lists more global options.")
 
 
-def command(
-    name: str,
-    *examples: str,
-    **attributes: Any,  # noqa: ANN401
-) -> Callable[[Callable[..., Any]], Command]:
-    """Declare a command, as ``click.command``; its help ends with ``examples``."""
-    return click.command(name, cls=Command, examples=examples, **attributes)
+class GlobalOptions(NamedTuple):
+    """Values of the global options; None if unset."""
+
+    quiet: bool = False
+    debug: bool = False
+    command_timeout: float | None = None
+    """In seconds; 0 means no limit."""
+    override_arch: str | None = None
+    override_os: str | None = None
+    override_variant: str | None = None
+    policy: Path | None = None
+    insecure_policy: bool = False
+    require_signed: bool = False
+    registries_conf: Path | None = None
+    tls_details: Path | None = None
+    tmpdir: Path | None = None
+    user_agent_prefix: str = ""
+
+    def check(self) -> None:
+        """Check that the options are consistent.
+
+        Raises:
+            UsageError: if they are not.
+        """
+        from bundler.errors import UsageError  # noqa: PLC0415 - not for --help
+
+        if self.insecure_policy and self.require_signed:
+            raise UsageError("--insecure-policy and --require-signed exclude one another")
+        prefix = self.user_agent_prefix
+        if prefix and not (prefix.isascii() and prefix.isprintable()):
+            raise UsageError("--user-agent-prefix: invalid characters (expected printable ASCII)")
+
+    def refuse_policy(self, command: str) -> None:
+        """Refuse ``--policy`` and ``--require-signed`` for a command that does not evaluate them.
+
+        Raises:
+            UnsupportedError: if one of them was given.
+        """
+        if self.require_signed or self.policy is not None:
+            from bundler.errors import UnsupportedError  # noqa: PLC0415 - as above
+
+            name = "--require-signed" if self.require_signed else "--policy"
+            raise UnsupportedError(
+                f"{name}: unsupported, since {command} does not evaluate policy.json",
+                hint="import --key FILE.pub accepts only bundles that this key has signed",
+            )
+
+
+def read_global_options(context: click.Context) -> GlobalOptions:
+    """Return the global options that were parsed so far in ``context`` and its parents."""
+    from pathlib import Path  # noqa: PLC0415 - not for --help
+
+    values = dict(context.meta.get(_KEY, {}))
+    paths = {name: Path(values[name]) for name in _PATHS & values.keys()}
+    return GlobalOptions(**values | paths)
+
+
+def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
+    """Return the global options for click; ``hidden`` hides all but --quiet and --debug."""
+
+    def store(context: click.Context, param: click.Parameter, value: object) -> None:
+        """Store a given value; a default after the command must not override it."""
+        if value not in (None, False) and param.name:
+            context.meta.setdefault(_KEY, {})[param.name] = value
+
+    def option(*spellings: str, hidden: bool = hidden, **attributes: Any) -> click.Option:  # noqa: ANN401 - click's
+        return click.Option(
+            spellings, expose_value=False, callback=store, hidden=hidden, **attributes
+        )
+
+    flag = functools.partial(option, is_flag=True)
+    file = functools.partial(option, metavar="FILE")
+    return [
+        flag("-q", "--quiet", hidden=False, help="Print only errors on stderr."),
+        flag("--debug", hidden=False, help="Print a traceback for errors."),
+        option(
+            "--command-timeout",
+            type=parse_duration,
+            metavar="DURATION",
+            help="Stop after this time: 90s, 1h30m (default: no limit).",
+        ),
+        option(
+            "--override-os",
+            metavar="OS",
+            help="Select images for this operating system from indexes.",
+        ),
+        option(
+            "--override-arch",
+            metavar="ARCHITECTURE",
+            help="Select images for this architecture from indexes.",
+        ),
+        option(
+            "--override-variant",
+            metavar="VARIANT",
+            help="Select images for this architecture variant from indexes.",
+        ),
+        file("--policy", help="Use this policy.json."),
+        flag("--insecure-policy", help="Accept every image, without a policy.json."),
+        flag("--require-signed", help="Reject images for which policy.json requires no signature."),
+        file("--registries-conf", help="Use this file instead of the main registries.conf."),
+        file("--tls-details", help="Restrict TLS to the versions and ciphers in this file."),
+        option("--tmpdir", metavar="DIRECTORY", help="Directory for large temporary files."),
+        option("--user-agent-prefix", metavar="TEXT", help="Prefix of the User-Agent header."),
+        click.Option(
+            ["--registries.d", "_"], hidden=True, expose_value=False, callback=_refuse_registries_d
+        ),
+    ]
+
+
+def _refuse_registries_d(context: click.Context, param: click.Parameter, value: object) -> None:  # noqa: ARG001 - click's signature
+    """Refuse an option that would have no effect: lookaside signatures are not read."""
+    if value is not None:
+        from bundler.errors import UnsupportedError  # noqa: PLC0415 - as above
+
+        raise UnsupportedError(
+            "--registries.d: unsupported, since simple signatures in a lookaside are not read"
+        )

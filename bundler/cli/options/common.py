@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options.group import option, spec
+from bundler.cli.options.option import option, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
+    from bundler.cli.options.option import Decorated
 
 PATH = click.Path(path_type=Path)
 
@@ -27,29 +27,62 @@ RENAME_RULES = spec(
 )
 """``--names``, for an option group."""
 
+as_json = option("--json", "as_json", is_flag=True, section=OUTPUT, help="Print one JSON document.")
+"""``--json``, in the parameter ``as_json``."""
 
-def jobs(effect: str = "Number of parallel transfers (default: 6).") -> Callable[[Any], Any]:
+bundle_format = option(
+    "--format",
+    "bundle_format",
+    type=click.Choice(["oci", "dir"]),
+    default="oci",
+    show_default=True,
+    help="Format of the bundle: an OCI image layout, or a tree of dir: images.",
+)
+"""``--format`` of ``export`` and ``plan``, in the parameter ``bundle_format``."""
+
+public_keys = option(
+    "--key",
+    "key_files",
+    multiple=True,
+    type=PATH,
+    help="Trust the signatures of this public key; one signature suffices. May be repeated.",
+)
+"""``--key`` of ``verify`` and ``import``, in the parameter ``key_files``."""
+
+
+def private_keys(spelling: str, *, required: bool = False) -> Callable[[Decorated], Decorated]:
+    """Add the option ``spelling``, in ``key_files``, and ``--passphrase-file``."""
+    keys = option(
+        spelling,
+        "key_files",
+        multiple=True,
+        required=required,
+        type=PATH,
+        help="Sign with this private key. May be repeated.",
+    )
+    passphrase = passphrase_file(
+        "Read the passphrase of the keys from the first line of this file."
+    )
+    return lambda function: keys(passphrase(function))
+
+
+def passphrase_file(effect: str) -> Callable[[Decorated], Decorated]:
+    """``--passphrase-file``, in the parameter ``passphrase_file``; None if unset."""
+    return option("--passphrase-file", type=PATH, help=effect)
+
+
+def jobs(
+    effect: str = "Number of parallel transfers (default: 6).",
+) -> Callable[[Decorated], Decorated]:
     """``--jobs``, in the parameter ``jobs``; None if unset."""
     return option("-j", "--jobs", metavar="N", type=click.IntRange(1, 64), help=effect)
 
 
-def as_json(function: Decorated) -> Decorated:
-    """``--json``, in the parameter ``as_json``."""
-    return option(
-        "--json", "as_json", is_flag=True, section=OUTPUT, help="Print one JSON document."
-    )(function)
-
-
-def dry_run(effect: str) -> Callable[[Any], Any]:
+def dry_run(effect: str) -> Callable[[Decorated], Decorated]:
     """``--dry-run``, in the parameter ``dry_run``."""
     return option("--dry-run", is_flag=True, section=OUTPUT, help=effect)
 
 
-def digestfile(effect: str) -> Callable[[Any], Any]:
+def digestfile(effect: str) -> Callable[[Decorated], Decorated]:
     """``--digestfile``, in the parameter ``digestfile``; None if unset."""
     return option("--digestfile", metavar="FILE", type=PATH, section=OUTPUT, help=effect)
-
-
-def passphrase_file(effect: str) -> Callable[[Any], Any]:
-    """``--passphrase-file``, in the parameter ``passphrase_file``; None if unset."""
-    return option("--passphrase-file", type=PATH, help=effect)

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import click
 
-from bundler.cli.options.group import option_group, spec
+from bundler.cli.options.option import option_group, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bundler.cli.runtime.environment import Environment
-    from bundler.copy.convert.options import (
-        Algorithm,
-        ConversionOptions,
-        ManifestFormat,
-    )
-
-Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
+    from bundler.copy.convert.options import Algorithm, ConversionOptions, ManifestFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +51,7 @@ class ConversionFlags:
         Raises:
             UsageError: if options exclude one another.
         """
-        from bundler.copy.convert.options import ConversionOptions  # noqa: PLC0415 - not for --help
+        from bundler.copy.convert.options import ConversionOptions, Encryption  # noqa: PLC0415 - not for --help
 
         if self.encrypted_layers and not self.encryption_keys:
             raise UsageError("--encrypt-layer needs --encryption-key")
@@ -72,7 +64,6 @@ class ConversionFlags:
             raise UsageError("--dest-force-compress-format needs --dest-compress-format")
         encryption = decryption = None
         if self.encryption_keys or self.decryption_keys:
-            from bundler.copy.convert.options import Encryption  # noqa: PLC0415 - as above
             from bundler.trust.ocicrypt import recipients  # noqa: PLC0415 - loads cryptography
 
             key_providers = environment.find_path("OCICRYPT_KEYPROVIDER_CONFIG")
@@ -97,17 +88,6 @@ class ConversionFlags:
         )
 
 
-def convert_manifests(function: Decorated) -> Decorated:
-    """Add the options that convert manifests; their values are in ``conversion``."""
-    return option_group(ConversionFlags, "conversion", _SECTION, _MANIFESTS)(function)
-
-
-def convert_images(function: Decorated) -> Decorated:
-    """Add the options that convert manifests and layers; their values are in ``conversion``."""
-    options = {**_MANIFESTS, **_LAYERS, **_ENCRYPTION}
-    return option_group(ConversionFlags, "conversion", _SECTION, options)(function)
-
-
 _SECTION = "Conversion"
 _MANIFESTS = {
     "manifest_format": spec(
@@ -117,26 +97,16 @@ _MANIFESTS = {
         help="Convert manifests to this format (default: unchanged).",
     ),
     "preserve_digests": spec(
-        "--preserve-digests",
-        is_flag=True,
-        help="Fail if a digest would change.",
+        "--preserve-digests", is_flag=True, help="Fail if a digest would change."
     ),
-    "remove_signatures": spec(
-        "--remove-signatures",
-        is_flag=True,
-        help="Do not copy signatures.",
-    ),
+    "remove_signatures": spec("--remove-signatures", is_flag=True, help="Do not copy signatures."),
     "remove_list_signatures": spec(
-        "--remove-list-signatures",
-        is_flag=True,
-        help="Do not copy the signatures of indexes.",
+        "--remove-list-signatures", is_flag=True, help="Do not copy the signatures of indexes."
     ),
 }
 _LAYERS = {
     "compress": spec(
-        "--dest-compress",
-        is_flag=True,
-        help="Compress layers that are not compressed.",
+        "--dest-compress", is_flag=True, help="Compress layers that are not compressed."
     ),
     "decompress": spec("--dest-decompress", is_flag=True, help="Decompress all layers."),
     "compress_format": spec(
@@ -191,3 +161,11 @@ _ENCRYPTION = {
         help="Decrypt layers with this key. May be repeated.",
     ),
 }
+
+convert_manifests = option_group(ConversionFlags, "conversion", _SECTION, _MANIFESTS)
+"""The options that convert manifests; their values are in ``conversion``."""
+
+convert_images = option_group(
+    ConversionFlags, "conversion", _SECTION, _MANIFESTS | _LAYERS | _ENCRYPTION
+)
+"""The options that convert manifests and layers; their values are in ``conversion``."""

@@ -4,48 +4,44 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common
-from bundler.cli.options.group import option_group, spec
+from bundler.cli.options.common import PATH
+from bundler.cli.options.option import option_group, spec
 from bundler.cli.output.text import print_json, print_line
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    from bundler.cli.options.option import Decorated
     from bundler.config.registry_access import Credentials
     from bundler.images.login import CredentialStore
-
-Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 _MAX_PASSWORD = 64 * 1024  # bytes; longer than any token
 
 
 def credential_store(function: Decorated) -> Decorated:
-    """Add the options that select the credentials file, whose value is in ``store``."""
-    return option_group(_select_store, "store", "Credentials", _OPTIONS)(function)
+    """Add the options that select the credentials file; its value is in ``store``."""
 
+    def select(authfile: Path | None, compat_auth_file: Path | None) -> CredentialStore:
+        from bundler.images.login import CredentialStore  # noqa: PLC0415 - not for --help
 
-def _select_store(authfile: Path | None, compat_auth_file: Path | None) -> CredentialStore:
-    from bundler.images.login import CredentialStore  # noqa: PLC0415 - not for --help
+        if authfile is not None and compat_auth_file is not None:
+            raise UsageError("--authfile and --compat-auth-file exclude one another")
+        return CredentialStore(authfile or compat_auth_file, compat_auth_file is not None)
 
-    if authfile is not None and compat_auth_file is not None:
-        raise UsageError("--authfile and --compat-auth-file exclude one another")
-    return CredentialStore(authfile or compat_auth_file, compat_auth_file is not None)
-
-
-_OPTIONS = {
-    "authfile": spec("--authfile", type=common.PATH, help="Store the credentials in this file."),
-    "compat_auth_file": spec(
-        "--compat-auth-file",
-        type=common.PATH,
-        help="Store the credentials in this file, in the format of Docker's config.json.",
-    ),
-}
+    options = {
+        "authfile": spec("--authfile", type=PATH, help="Store the credentials in this file."),
+        "compat_auth_file": spec(
+            "--compat-auth-file",
+            type=PATH,
+            help="Store the credentials in this file, in the format of Docker's config.json.",
+        ),
+    }
+    return option_group(select, "store", "Credentials", options)(function)
 
 
 def complete_credentials(

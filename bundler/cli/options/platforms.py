@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from bundler.cli.options.group import option_group, spec
+from bundler.cli.options.option import option_group, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from bundler.copy.platform_selection import Selection
     from bundler.oci.platform import Platform
-
-Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +71,30 @@ class PlatformOptions:
                 )
 
 
-def platforms(function: Decorated) -> Decorated:
-    """Add the options that select platforms; their values are in ``platforms``."""
-    return option_group(PlatformOptions, "platforms", "Platforms", _PLATFORMS)(function)
-
-
-_PLATFORMS = {
-    "everything": spec("-a", "--all", is_flag=True, help="Copy all platforms (the default)."),
-    "platforms": spec(
-        "--platform",
-        metavar="OS/ARCH[/VARIANT]",
-        multiple=True,
-        help="Copy only this platform. If repeated, write an index of these, with a new digest.",
-    ),
-    "multi_arch": spec(
-        "--multi-arch",
-        metavar="system|all|index-only|OS/ARCH,…",
-        help="Copy this machine's platform, all platforms, the index only, or all variants of the"
-        " given platforms.",
-    ),
-    "strip_removed_platforms": spec(
-        "--strip-removed-platforms",
-        is_flag=True,
-        help="Also remove from the index the platforms that --multi-arch does not select.",
-    ),
-}
+platforms = option_group(
+    PlatformOptions,
+    "platforms",
+    "Platforms",
+    {
+        "everything": spec("-a", "--all", is_flag=True, help="Copy all platforms (the default)."),
+        "platforms": spec(
+            "--platform",
+            metavar="OS/ARCH[/VARIANT]",
+            multiple=True,
+            help="Copy only this platform. If repeated, write an index of these, with a new"
+            " digest.",
+        ),
+        "multi_arch": spec(
+            "--multi-arch",
+            metavar="system|all|index-only|OS/ARCH,…",
+            help="Copy this machine's platform, all platforms, the index only, or all variants of"
+            " the given platforms.",
+        ),
+        "strip_removed_platforms": spec(
+            "--strip-removed-platforms",
+            is_flag=True,
+            help="Also remove from the index the platforms that --multi-arch does not select.",
+        ),
+    },
+)
+"""The options that select platforms; their values are in ``platforms``."""

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bundler.cli.options.common import PATH
-from bundler.cli.options.go_values import GoBoolOption
-from bundler.cli.options.group import OptionSpec, option, option_group, spec
+from bundler.cli.options.option import GoBoolOption, OptionSpec, option, option_group, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from bundler.cli.options.go_values import parse_duration
-from bundler.cli.options.group import option_group, spec
+from bundler.cli.options.option import option_group, parse_duration, spec
 from bundler.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from bundler.events import Emit
     from bundler.retry_policy import RetryPolicy
 
-Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 Result = TypeVar("Result")
 
 
@@ -65,24 +63,25 @@ class Retry:
         raise AssertionError("an iteration over attempts has no end")
 
 
-def retry_options(function: Decorated) -> Decorated:
-    """Add the options for retries; their values are in ``retry``."""
-    return option_group(Retry, "retry", "Retries", _OPTIONS)(function)
-
-
-_OPTIONS = {
-    "times": spec(
-        "--retry-times",
-        metavar="N",
-        type=click.IntRange(0),
-        default=0,
-        help="Retry the command up to N times on temporary failures (default: 0).",
-    ),
-    "delay": spec(
-        "--retry-delay",
-        metavar="DURATION",
-        type=parse_duration,
-        default="0",
-        help="Wait before each retry (default: 1s, 2s, 4s and so on).",
-    ),
-}
+retry_options = option_group(
+    Retry,
+    "retry",
+    "Retries",
+    {
+        "times": spec(
+            "--retry-times",
+            metavar="N",
+            type=click.IntRange(0),
+            default=0,
+            help="Retry the command up to N times on temporary failures (default: 0).",
+        ),
+        "delay": spec(
+            "--retry-delay",
+            metavar="DURATION",
+            type=parse_duration,
+            default="0",
+            help="Wait before each retry (default: 1s, 2s, 4s and so on).",
+        ),
+    },
+)
+"""The options for retries; their values are in ``retry``."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 import click
 
 from bundler import __version__
-from bundler.cli.options import global_options
+from bundler.cli.options.command import read_global_options
 from bundler.cli.runtime.signals import handle_signals
 from bundler.errors import BundlerError, CancelledError, TimeLimitError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bundler.cancel import Cancellation
     from bundler.cli.frontends.frontend import Frontend
-    from bundler.cli.options.global_options import ProgramOptions
+    from bundler.cli.options.command import GlobalOptions
     from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
     from bundler.config.settings import Settings
@@ -47,7 +47,7 @@ class CommandContext:
 
     environment: Environment
     frontend: Frontend
-    options: ProgramOptions
+    options: GlobalOptions
     user_agent: str | None = None
     """The ``User-Agent`` of requests; None: airbundle's own."""
     policy_required: bool = False
@@ -151,7 +151,7 @@ def pass_context(
     def call(*arguments: Parameters.args, **given: Parameters.kwargs) -> Result:
         parsed = click.get_current_context()
         frontend: Frontend = parsed.obj
-        context = CommandContext(frontend.environment, frontend, global_options.read(parsed))
+        context = CommandContext(frontend.environment, frontend, read_global_options(parsed))
         return function(context, *arguments, **given)
 
     return call

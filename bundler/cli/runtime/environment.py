@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from bundler.errors import ConfigError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -36,10 +34,12 @@ class Environment(NamedTuple):
         try:
             return Path.home()  # noqa: TID251 - read here for all other modules
         except RuntimeError:
+            from bundler.errors import ConfigError  # noqa: PLC0415 - only for errors
+
             raise ConfigError("the home directory is unknown", hint="set HOME") from None
 
     def find_path(self, name: str) -> Path | None:
-        """The path in the variable ``name``; None if unset or empty."""
+        """Return the path in the variable ``name``; None if unset or empty."""
         from pathlib import Path  # noqa: PLC0415 - not for --help
 
         text = self.variables.get(name)

@@ -9,14 +9,14 @@ from bundler.errors import PolicyFileError
 from bundler.trust import policy as policies
 
 if TYPE_CHECKING:
-    from bundler.cli.options.global_options import ProgramOptions
+    from bundler.cli.options.command import GlobalOptions
     from bundler.config.settings import Settings
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import PolicyCheck, Source
 
 
 def create_policy_check(
-    settings: Settings, options: ProgramOptions, *, required: bool
+    settings: Settings, options: GlobalOptions, *, required: bool
 ) -> PolicyCheck | None:
     """Return the check that every image's manifest has to pass; None if every image is accepted.
 

@@ -10,9 +10,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bundler.cli.options import common, global_options
-from bundler.cli.options.command import command
-from bundler.cli.options.global_options import ProgramOptions
+from bundler.cli.options import common
+from bundler.cli.options.command import (
+    GlobalOptions,
+    command,
+    create_global_parameters,
+    read_global_options,
+)
 from bundler.cli.options.registry_access import AccessOptions, both_sides
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
 from bundler.errors import UnsupportedError, UsageError
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 def pull(**given: Any) -> None:
     """Pull."""
     context = click.get_current_context()
-    context.obj.update(given, quiet=global_options.read(context).quiet)
+    context.obj.update(given, quiet=read_global_options(context).quiet)
 
 
 def parse(arguments: Sequence[str]) -> dict[str, Any]:
@@ -153,28 +157,26 @@ def test_global_options_become_one_value() -> None:
     @command("look")
     def look() -> None:
         context = click.get_current_context()
-        context.obj.append(global_options.read(context))
+        context.obj.append(read_global_options(context))
 
-    found: list[ProgramOptions] = []
+    found: list[GlobalOptions] = []
     arguments = ["--override-arch", "arm", "--command-timeout=1m", "--tmpdir", "d"]
     assert CliRunner().invoke(look, arguments, obj=found, catch_exceptions=False).exit_code == 0
-    assert found == [ProgramOptions(override_arch="arm", command_timeout=60.0, tmpdir=Path("d"))]
+    assert found == [GlobalOptions(override_arch="arm", command_timeout=60.0, tmpdir=Path("d"))]
 
 
 @pytest.mark.parametrize(
     "arguments", [["--registries.d=d", "pull"], ["pull", "--registries.d", "d"]]
 )
 def test_registries_d_is_refused(arguments: list[str]) -> None:
-    group = click.Group(
-        params=global_options.create_parameters(hidden=False), commands={"pull": pull}
-    )
+    group = click.Group(params=create_global_parameters(hidden=False), commands={"pull": pull})
     with pytest.raises(UnsupportedError, match=r"^--registries\.d: "):
         CliRunner().invoke(group, arguments, obj={}, catch_exceptions=False)
 
 
 def test_insecure_policy_excludes_require_signed() -> None:
     with pytest.raises(UsageError, match="exclude one another"):
-        ProgramOptions(insecure_policy=True, require_signed=True).check()
+        GlobalOptions(insecure_policy=True, require_signed=True).check()
 
 
 def test_jobs_has_a_lower_bound() -> None:

@@ -10,9 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from bundler.cli.frontends.native.frontend import NativeFrontend
-from bundler.cli.options import global_options
-from bundler.cli.options.command import command
-from bundler.cli.options.global_options import ProgramOptions
+from bundler.cli.options.command import GlobalOptions, command, create_global_parameters
 from bundler.cli.runtime.context import AccessSettings, CommandContext, pass_context
 from bundler.cli.runtime.environment import Environment
 from bundler.config.registry_access import RegistryOverride
@@ -27,10 +25,10 @@ FRONTEND = NativeFrontend(Environment({}, 0))
 
 
 def create_context(
-    variables: dict[str, str] | None = None, options: ProgramOptions | None = None, **fields: Any
+    variables: dict[str, str] | None = None, options: GlobalOptions | None = None, **fields: Any
 ) -> CommandContext:
     environment = Environment(variables or {}, 0)
-    return CommandContext(environment, FRONTEND, options or ProgramOptions(), **fields)
+    return CommandContext(environment, FRONTEND, options or GlobalOptions(), **fields)
 
 
 def test_command_gets_global_options_from_before_and_after_its_name() -> None:
@@ -41,13 +39,11 @@ def test_command_gets_global_options_from_before_and_after_its_name() -> None:
     def look(context: CommandContext) -> None:
         contexts.append(context)
 
-    group = click.Group(
-        params=global_options.create_parameters(hidden=False), commands={"look": look}
-    )
+    group = click.Group(params=create_global_parameters(hidden=False), commands={"look": look})
     arguments = ["--quiet", "--policy=p", "look", "--tmpdir=d"]
     result = CliRunner().invoke(group, arguments, obj=FRONTEND, catch_exceptions=False)
     assert result.exit_code == 0
-    options = ProgramOptions(quiet=True, policy=Path("p"), tmpdir=Path("d"))
+    options = GlobalOptions(quiet=True, policy=Path("p"), tmpdir=Path("d"))
     assert contexts == [CommandContext(FRONTEND.environment, FRONTEND, options)]
 
 
@@ -69,7 +65,7 @@ def test_settings_are_loaded_once() -> None:
 def test_user_agent_prefix_precedes_the_name_of_the_program(
     prefix: str, user_agent: str | None, sent: str | None
 ) -> None:
-    options = ProgramOptions(user_agent_prefix=prefix)
+    options = GlobalOptions(user_agent_prefix=prefix)
     assert create_context(options=options, user_agent=user_agent).settings.user_agent == sent
 
 
@@ -78,7 +74,7 @@ def test_option_has_precedence_over_variable_for_temporary_files() -> None:
     assert create_context().scratch is None
     assert create_context({"TMPDIR": ""}).scratch is None
     assert create_context(variables).scratch == Path("/variable")
-    options = ProgramOptions(tmpdir=Path("/option"))
+    options = GlobalOptions(tmpdir=Path("/option"))
     assert create_context(variables, options).scratch == Path("/option")
 
 
@@ -87,14 +83,14 @@ def test_missing_policy_is_an_error_only_where_a_policy_is_required(
 ) -> None:
     variables = {"CONTAINERS_POLICY_JSON": str(tmp_path / "none")}
     monkeypatch.setenv("HOME", str(tmp_path))
-    insecure = ProgramOptions(insecure_policy=True)
+    insecure = GlobalOptions(insecure_policy=True)
     assert create_context(variables, insecure, policy_required=True).create_policy_check() is None
     with pytest.raises(PolicyFileError):
         create_context(variables, policy_required=True).create_policy_check()
 
 
 def test_overridden_architecture_comes_without_variant_of_this_machine() -> None:
-    options = ProgramOptions(override_arch="arm", override_os="plan9")
+    options = GlobalOptions(override_arch="arm", override_os="plan9")
     assert str(create_context(options=options).detect_platform()) == "plan9/arm"
 
 
@@ -118,7 +114,7 @@ def test_registry_settings_apply_to_the_registry_of_a_reference(
 
 def test_open_options_contain_options_of_each_transport() -> None:
     access = AccessSettings.create(OVERRIDE, "tcp://engine", Path("blobs"))
-    with create_context(options=ProgramOptions(quiet=True)).run(1) as run:
+    with create_context(options=GlobalOptions(quiet=True)).run(1) as run:
         layout = run.create_open_options_for("oci:layout:app", access)
         engine = run.create_open_options_for("docker-daemon:app:1", access)
     assert layout.get(LayoutOptions) == LayoutOptions(Path("blobs"))

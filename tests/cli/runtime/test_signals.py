@@ -13,13 +13,13 @@ import pytest
 _PREPARE = """
 import sys, threading, time
 from bundler.cli.frontends.native.frontend import NativeFrontend
-from bundler.cli.options.global_options import ProgramOptions
+from bundler.cli.options.command import GlobalOptions
 from bundler.cli.runtime.context import CommandContext
 from bundler.cli.runtime.environment import read_environment
 from bundler.errors import CancelledError
 environment = read_environment()
 frontend = NativeFrontend(environment)
-context = CommandContext(environment, frontend, ProgramOptions())
+context = CommandContext(environment, frontend, GlobalOptions())
 def ready():
     print("ready", flush=True)
 """

@@ -8,7 +8,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.group import option
+from bundler.cli.options.option import option
 from bundler.cli.output import reports
 from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
@@ -21,22 +21,8 @@ if TYPE_CHECKING:
 @command("export", "airbundle export plant-7.yaml /media/stick/plant-7 --sign-key plant.key")
 @click.argument("manifest", type=common.PATH)
 @click.argument("destination", type=common.PATH)
-@option(
-    "--format",
-    "bundle_format",
-    type=click.Choice(["oci", "dir"]),
-    default="oci",
-    show_default=True,
-    help="Write an OCI image layout or a tree of dir: images.",
-)
-@option(
-    "--sign-key",
-    "sign_keys",
-    multiple=True,
-    type=common.PATH,
-    help="Sign with this private key. May be repeated.",
-)
-@common.passphrase_file("Read the passphrase of the keys from the first line of this file.")
+@common.bundle_format
+@common.private_keys("--sign-key")
 @option("--unsigned", is_flag=True, help="Write an unsigned bundle.")
 @option("--locked", is_flag=True, help="Export exactly the digests recorded in the lock file.")
 @option(
@@ -63,7 +49,7 @@ def export(
     destination: Path,
     *,
     bundle_format: str,
-    sign_keys: tuple[Path, ...],
+    key_files: tuple[Path, ...],
     passphrase_file: Path | None,
     unsigned: bool,
     locked: bool,
@@ -81,12 +67,12 @@ def export(
     that DESTINATION already has is hashed again and kept; an interrupted export continues.
     """
     context.options.refuse_policy("export")
-    if bool(sign_keys) == unsigned and not dry_run:
+    if bool(key_files) == unsigned and not dry_run:
         raise UsageError(
             "--sign-key and --unsigned exclude one another" if unsigned else "no signing key given",
             hint="add --sign-key FILE.key (airbundle keygen creates a key pair), or --unsigned",
         )
-    signing = signing_keys.read_private_keys(sign_keys, passphrase_file)
+    signing = signing_keys.read_private_keys(key_files, passphrase_file)
     from bundler.bundle.exporting import export as exporting  # noqa: PLC0415 - not for --help
     from bundler.cli.runtime import manifest_input  # noqa: PLC0415
 

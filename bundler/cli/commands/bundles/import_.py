@@ -11,7 +11,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.group import option, option_group, spec
+from bundler.cli.options.option import option, option_group, spec
 from bundler.cli.options.registry_access import registry_access
 from bundler.cli.output import receipts, reports
 from bundler.cli.runtime import signing_keys
@@ -57,13 +57,7 @@ _NAMING = {
 )
 @click.argument("bundle", type=common.PATH)
 @click.argument("target")
-@option(
-    "--key",
-    "trusted",
-    multiple=True,
-    type=common.PATH,
-    help="Trust the signatures of this public key. May be repeated.",
-)
+@common.public_keys
 @option("--allow-unsigned", is_flag=True, help="Import a bundle that no given key has signed.")
 @option("--allow-expired", is_flag=True, help="Import an expired bundle.")
 @option_group(NamingOptions, "naming", "Target names", _NAMING)
@@ -91,7 +85,7 @@ def import_(
     bundle: Path,
     target: str,
     *,
-    trusted: tuple[Path, ...],
+    key_files: tuple[Path, ...],
     allow_unsigned: bool,
     allow_expired: bool,
     only: tuple[str, ...],
@@ -110,7 +104,7 @@ def import_(
     one of these and further settings.
     """
     context.options.refuse_policy("import")
-    public = signing_keys.read_public_keys(trusted)
+    public = signing_keys.read_public_keys(key_files)
     from bundler.bundle.importing import import_bundle  # noqa: PLC0415 - not for --help
 
     location, names, existing, overrides = _read_target(

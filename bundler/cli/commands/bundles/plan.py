@@ -8,7 +8,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.group import option
+from bundler.cli.options.option import option
 from bundler.cli.output import reports
 from bundler.cli.runtime.context import CommandContext, pass_context
 
@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 @command("plan", "airbundle plan plant-7.yaml /media/stick/plant-7")
 @click.argument("manifest", type=common.PATH)
 @click.argument("destination", type=common.PATH, required=False)
-@option(
-    "--format",
-    "bundle_format",
-    type=click.Choice(["oci", "dir"]),
-    default="oci",
-    help="Format of the bundle (default: oci).",
-)
+@common.bundle_format
 @option("--locked", is_flag=True, help="Plan an export of the digests recorded in the lock file.")
 @option("--keep-going", is_flag=True, help="List images that fail, and plan the rest.")
 @common.jobs()

@@ -8,7 +8,6 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.group import option
 from bundler.cli.output import reports, text
 from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
@@ -19,15 +18,7 @@ if TYPE_CHECKING:
 
 @command("sign", "airbundle sign /media/stick/plant-7 --key second.key")
 @click.argument("bundle", type=common.PATH)
-@option(
-    "--key",
-    "key_files",
-    multiple=True,
-    required=True,
-    type=common.PATH,
-    help="Sign with this private key. May be repeated.",
-)
-@common.passphrase_file("Read the passphrase of the keys from the first line of this file.")
+@common.private_keys("--key", required=True)
 @common.as_json
 @pass_context
 def sign(

@@ -8,7 +8,6 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.group import option
 from bundler.cli.output import text
 from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
@@ -21,13 +20,7 @@ if TYPE_CHECKING:
 
 @command("verify", "airbundle verify /media/stick/plant-7 --key plant.pub")
 @click.argument("bundle", type=common.PATH)
-@option(
-    "--key",
-    "key_files",
-    multiple=True,
-    type=common.PATH,
-    help="Trust the signatures of this public key; one signature suffices. May be repeated.",
-)
+@common.public_keys
 @common.jobs("Number of files read in parallel (default: one per core).")
 @common.as_json
 @pass_context

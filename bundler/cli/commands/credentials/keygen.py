@@ -8,7 +8,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.group import option
+from bundler.cli.options.option import option
 from bundler.cli.output import text
 from bundler.cli.runtime import signing_keys
 from bundler.errors import UsageError

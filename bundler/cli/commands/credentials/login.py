@@ -9,8 +9,7 @@ import click
 
 from bundler.cli.options import common, login as login_options
 from bundler.cli.options.command import command
-from bundler.cli.options.go_values import GoBoolOption
-from bundler.cli.options.group import option
+from bundler.cli.options.option import GoBoolOption, option
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 

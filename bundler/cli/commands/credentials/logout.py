@@ -8,7 +8,7 @@ import click
 
 from bundler.cli.options import common, login
 from bundler.cli.options.command import command
-from bundler.cli.options.group import option
+from bundler.cli.options.option import option
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 

@@ -8,7 +8,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.group import option
+from bundler.cli.options.option import option
 from bundler.cli.options.registry_access import access
 from bundler.cli.options.retry import retry_options
 from bundler.cli.output import text

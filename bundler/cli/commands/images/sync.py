@@ -10,7 +10,7 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.conversion import convert_manifests
-from bundler.cli.options.group import option, option_group, spec
+from bundler.cli.options.option import option, option_group, spec
 from bundler.cli.options.platforms import platforms
 from bundler.cli.options.registry_access import both_sides
 from bundler.cli.options.retry import retry_options

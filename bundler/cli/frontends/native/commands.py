@@ -9,8 +9,7 @@ import click
 
 from bundler import __version__
 from bundler.cli.frontends.frontend import NAMES
-from bundler.cli.options import global_options
-from bundler.errors import UsageError
+from bundler.cli.options.command import create_global_parameters
 
 PROGRAM = NAMES[0]
 
@@ -112,6 +111,8 @@ class LazyGroup(click.Group):
         if args[0] not in {*COMMANDS, *HIDDEN} and not ctx.resilient_parsing:
             from difflib import get_close_matches  # noqa: PLC0415 - only for a mistyped command
 
+            from bundler.errors import UsageError  # noqa: PLC0415 - as above
+
             similar = get_close_matches(args[0], COMMANDS, n=1)
             raise UsageError(
                 f"unknown command {args[0][:80]!r}",
@@ -130,6 +131,8 @@ def _refuse_frontend(context: click.Context, param: click.Parameter, value: str 
     """Refuse an ``--as`` that ``frontend.select`` did not accept."""
     if value is None:
         return
+    from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
+
     if value not in NAMES:
         raise UsageError(f"--as: unknown name {value[:80]!r} (expected {' or '.join(NAMES)})")
     raise UsageError("--as: must be the first argument")
@@ -141,7 +144,7 @@ def _refuse_frontend(context: click.Context, param: click.Parameter, value: str 
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Run a command with --help for its options.",
-    params=global_options.create_parameters(hidden=False),
+    params=create_global_parameters(hidden=False),
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 @click.option(
@@ -156,5 +159,7 @@ def _refuse_frontend(context: click.Context, param: click.Parameter, value: str 
 def airbundle(ctx: click.Context) -> None:
     """Carry container images, with their signatures and SBOMs, across an air gap."""
     if ctx.invoked_subcommand is None:
+        from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
+
         click.echo(ctx.get_help(), err=True)
         ctx.exit(UsageError.exit_status)

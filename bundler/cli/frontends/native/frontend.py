@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.frontends.native.commands import PROGRAM, airbundle
-from bundler.errors import CancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +47,7 @@ class NativeFrontend:
     def report_error(self, error: BundlerError, /) -> int:
         """Print an error and its hint to stderr; return the exit status of its class."""
         from bundler.cli.output import text  # noqa: PLC0415 - only for errors
+        from bundler.errors import CancelledError  # noqa: PLC0415 - as above
 
         text.print_error(error)
         return error.status if isinstance(error, CancelledError) else error.exit_status

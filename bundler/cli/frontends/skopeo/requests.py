@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from bundler.cli.options.command import GlobalOptions
 from bundler.cli.options.conversion import ConversionFlags
-from bundler.cli.options.global_options import ProgramOptions
 from bundler.cli.options.platforms import PlatformOptions
 from bundler.cli.options.registry_access import ask_for_password
 from bundler.cli.options.retry import Retry
@@ -34,13 +34,13 @@ _COMPRESSING = ("docker", "oci", "oci-archive", "atomic")
 """Transports of destinations for which Skopeo compresses uncompressed layers."""
 
 
-def create_global_options(line: CommandLine) -> ProgramOptions:
+def create_global_options(line: CommandLine) -> GlobalOptions:
     """Return the options that every command has.
 
     Raises:
         UsageError: if options exclude one another.
     """
-    options = ProgramOptions(
+    options = GlobalOptions(
         quiet=line.is_set("quiet"),
         debug=line.is_set("debug"),
         command_timeout=line.seconds("command-timeout") or None,

@@ -10,7 +10,7 @@ import pytest
 from bundler.cli.frontends.skopeo import requests
 from bundler.cli.frontends.skopeo.arguments import argument_checks, argv
 from bundler.cli.frontends.skopeo.frontend import SkopeoFrontend
-from bundler.cli.options.global_options import ProgramOptions
+from bundler.cli.options.command import GlobalOptions
 from bundler.cli.runtime import host_platform
 from bundler.cli.runtime.context import AccessSettings, CommandContext
 from bundler.cli.runtime.environment import Environment
@@ -164,7 +164,7 @@ def test_sync_ignores_mistakes_in_its_file_and_refuses_existing_directories() ->
 
 def test_global_options_stand_before_or_after_the_command() -> None:
     words = ("--override-arch=arm", "--command-timeout=2s", "--tmpdir=d")
-    options = ProgramOptions(override_arch="arm", command_timeout=2.0, tmpdir=Path("d"))
+    options = GlobalOptions(override_arch="arm", command_timeout=2.0, tmpdir=Path("d"))
     assert requests.create_global_options(parsed(*words, "inspect", "x")) == options
     assert requests.create_global_options(parsed("inspect", "x", *words)) == options
 

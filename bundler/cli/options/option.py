@@ -1,7 +1,7 @@
-"""Option groups: options that several commands share, read into one frozen value.
+"""Declare options: sections of ``--help``, groups with one value, booleans in Go's syntax.
 
-Every option belongs to a section of ``--help``; a command lists its sections in the order in which
-they are declared. ``--help`` imports this module, so it does not import dataclasses.
+Every option belongs to a section; a command lists its sections in the order in which they are
+declared. ``--help`` imports this module, so it does not import dataclasses.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 
 OWN_SECTION = "Options"
 """The section of options that belong to no group."""
+
+_TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
 class Option(click.Option):
@@ -26,6 +29,21 @@ class Option(click.Option):
     def __init__(self, *arguments: Any, section: str = OWN_SECTION, **attributes: Any) -> None:  # noqa: ANN401 - click's
         super().__init__(*arguments, **attributes)
         self.section = section
+
+
+class GoBoolOption(Option):
+    """``--name`` and ``--name=true`` set it, ``--name=false`` clears it; None if unset.
+
+    It never takes the next argument as its value.
+    """
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(*arguments, type=parse_bool, **attributes)
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the help entry, with the spelling ``--name[=BOOL]``."""
+        record = super().get_help_record(ctx)
+        return record and (f"{', '.join(self.opts)}[=BOOL]", record[1])
 
 
 class OptionSpec(NamedTuple):
@@ -79,3 +97,45 @@ def option_group(
         return gather  # type: ignore[return-value]
 
     return decorate
+
+
+def add_values(arguments: Sequence[str], parameters: Sequence[click.Parameter]) -> list[str]:
+    """Append ``=true`` to boolean options without a value, which click cannot parse."""
+    spellings = {
+        spelling
+        for parameter in parameters
+        if isinstance(parameter, GoBoolOption)
+        for spelling in parameter.opts
+    }
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = [f"{text}=true" if text in spellings else text for text in arguments[:end]]
+    return [*options, *arguments[end:]]
+
+
+def parse_bool(text: str) -> bool:
+    """Parse the value of a boolean option.
+
+    Raises:
+        BadParameter: if it is not a boolean.
+    """
+    if text not in (*_TRUE, *_FALSE):
+        raise click.BadParameter(f"{text!r} is not a boolean (expected true or false)")
+    return text in _TRUE
+
+
+def parse_duration(text: str) -> float:
+    """Parse the value of an option that is a duration; return seconds, 0 or more.
+
+    Raises:
+        BadParameter: if it is not a duration, or is negative.
+    """
+    from bundler.gocompat import durations  # noqa: PLC0415 - not for --help
+
+    try:
+        seconds = durations.parse(text)
+    except ValueError:
+        message = f"{text[:80]!r} is not a duration such as 90s, 250ms or 1h30m"
+        raise click.BadParameter(message) from None
+    if seconds < 0:
+        raise click.BadParameter(f"{text[:80]!r} is negative")
+    return seconds

@@ -25,7 +25,7 @@ from bundler.gocompat.values import (
     to_slice,
 )
 from bundler.images.format_output import format_struct
-from bundler.oci import image_config, manifest, media_types
+from bundler.oci import go_structs, manifest, media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.digest import Digest
 from bundler.oci.manifest import ImageManifest, Index, Schema1
@@ -235,7 +235,7 @@ def list_repository_tags(source: Source, emit: Emit) -> Value:
 
 def _parse_config(root: ImageRoot, image: ImageManifest) -> tuple[Struct, str]:
     subject = f"{root.reference}: config {image.config.digest}"
-    return image_config.parse_struct(root.read_config(image), subject=subject)
+    return go_structs.parse_image(root.read_config(image), subject=subject)
 
 
 def _get(struct: Struct, name: str) -> Value:
@@ -252,7 +252,7 @@ def _create_output(
     created: Value | None = None,
 ) -> Struct:
     inner = _get(config, "Config")
-    assert isinstance(inner, Struct)  # noqa: S101 - image_config creates it
+    assert isinstance(inner, Struct)  # noqa: S101 - go_structs creates it
     members = (
         StructField("Created", _get(config, "Created") if created is None else created),
         StructField("DockerVersion", docker_version),
@@ -267,9 +267,7 @@ def _create_output(
 
 def _summarize_schema1(head: tuple[StructField, ...], image: Schema1, subject: str) -> Struct:
     """Create the output; the config is taken from the history entry of the topmost layer."""
-    config, docker_version = image_config.parse_struct(
-        image.entries[-1].v1.encode(), subject=subject
-    )
+    config, docker_version = go_structs.parse_image(image.entries[-1].v1.encode(), subject=subject)
     blobs = [entry.blob for entry in image.entries]
     layers_data: Value = [
         _describe_layer(Descriptor("", blob, SIZE_UNKNOWN), annotated=False) for blob in blobs

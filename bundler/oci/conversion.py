@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from bundler.errors import CannotConvertError
 from bundler.gocompat import json_encoding
 from bundler.gocompat.values import to_plain
-from bundler.oci import image_config, media_types
+from bundler.oci import go_structs, image_config, media_types
 from bundler.oci.json.table import Table
 from bundler.oci.manifest import Schema1
 from bundler.oci.platform import Platform
@@ -41,7 +41,7 @@ def to_oci_config(raw: bytes, *, subject: str) -> bytes:
         LimitError: the config is larger or deeper than allowed.
         MalformedError: it is not an image config.
     """
-    return json_encoding.dumps(to_plain(image_config.parse_struct(raw, subject=subject)[0]))
+    return json_encoding.dumps(to_plain(go_structs.parse_image(raw, subject=subject)[0]))
 
 
 def to_docker_config(raw: bytes, *, subject: str) -> bytes:

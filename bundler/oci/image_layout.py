@@ -7,7 +7,6 @@ https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from bundler.errors import (
     UnsupportedError,
     shortlist,
 )
+from bundler.gocompat import json_encoding
 from bundler.oci import media_types
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, Descriptor
 from bundler.oci.json.table import Table
@@ -168,8 +168,7 @@ class LayoutIndex:
     def encode(self) -> bytes:
         """Return the document's bytes as containers/image writes them."""
         value = self.members | {"manifests": list(self.raw_entries)}
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-        return text.translate(_AS_GO_ESCAPES).encode()
+        return json_encoding.dumps(value)
 
     def _replace_entries(self, kept: list[tuple[dict[str, Any], Descriptor]]) -> LayoutIndex:
         return replace(
@@ -193,7 +192,3 @@ def create_entry(root: Descriptor, name: str | None, annotations: dict[str, str]
 def get_name(entry: Descriptor) -> str | None:
     """Return the name of an entry, from its annotation; None if unset."""
     return entry.annotations.get(ANNOTATION_REF_NAME) or None
-
-
-# Go's encoder escapes the special characters of HTML and two line separators.
-_AS_GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}

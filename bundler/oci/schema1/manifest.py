@@ -25,7 +25,6 @@ from bundler.oci.json import strict
 from bundler.oci.json.table import Table
 from bundler.oci.manifest import Schema1, Schema1Entry, compute_manifest_digest
 from bundler.oci.platform import Platform
-from bundler.oci.schema1 import config as docker_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -266,7 +265,9 @@ def _read_config(manifest: Schema1, subject: str) -> bytes:
     numbers = re.findall(r"\d{1,9}", (version or "").partition("-")[0])
     if version is None or tuple(map(int, numbers)) >= _FIRST_COMPLETE_VERSION:
         return raw
-    return json_encoding.dumps(values.to_plain(docker_config.parse(table)))
+    from bundler.oci.go_structs import read_docker_image  # noqa: PLC0415 - for old images only
+
+    return json_encoding.dumps(values.to_plain(read_docker_image(table)))
 
 
 def _compute_id(blob: Digest, *parts: str) -> str:

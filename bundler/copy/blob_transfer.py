@@ -6,13 +6,12 @@ already retried by the transport, so its failure is final.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.content.streams.in_memory import InMemoryContent
 from bundler.content.streams.reader import BUFFER_SIZE, Reader, drain
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import IntegrityError, NotFoundError, RegistryError
@@ -22,8 +21,6 @@ from bundler.ports import Destination, Node, ReadableDestination, ResumesPush, S
 from bundler.retry_policy import Attempts, Backoff, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bundler.copy.image import GraphManifest
     from bundler.events import Emit
 
@@ -46,16 +43,15 @@ def push_blob(
         IntegrityError: the blob does not match its digest or size; nothing was stored.
         RegistryError: the transfer failed permanently, or all retries failed.
     """
-    with report_blob(node, "copy", emit):
-        attempts = create_attempts(node, cancellation, emit)
+    with BlobActivity(node, "copy", cancellation, emit) as activity:
+        attempts = activity.create_attempts()
         for attempt in attempts:
-            progress = BlobProgress(node, cancellation, emit)
-            stream = ResumingReader(node, source, cancellation, emit)
-            with closing(stream):
-                content = _create_content(node, stream, progress)
+            with closing(ResumingReader(source, activity)) as stream:
+                content = activity.create_reader(stream)
+                start = 0
                 if attempt > 1 and isinstance(destination, ResumesPush):
-                    content.skip(destination.offset(node))
-                start = content.position
+                    start = destination.offset(node)
+                    content.skip(start)
                 try:
                     destination.push(node, content)
                 except RegistryError as error:
@@ -63,10 +59,38 @@ def push_blob(
                     if not interrupted:
                         raise
                     attempts.fail(error)
-                    progress.undo()
+                    activity.undo_progress()
                 else:
-                    progress.report()
+                    activity.report_progress()
                     return
+
+
+def check_blob(node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
+    """Read and verify a blob at ``source``.
+
+    Raises:
+        IntegrityError: the blob does not match its digest or size.
+    """
+    with (
+        BlobActivity(node, "check", cancellation, emit) as activity,
+        closing(ResumingReader(source, activity)) as stream,
+    ):
+        drain(activity.create_reader(stream))
+        activity.report_progress()
+
+
+def is_intact(
+    node: Node, destination: ReadableDestination, cancellation: Cancellation, emit: Emit
+) -> bool:
+    """Whether ``destination`` has ``node``, and its content, which is read, matches the digest."""
+    with BlobActivity(node, "check", cancellation, emit) as activity:
+        try:
+            with destination.open(node) as stream:
+                drain(activity.create_reader(stream))
+        except (IntegrityError, NotFoundError):
+            return False
+        activity.report_progress()
+    return True
 
 
 def push_manifest(item: GraphManifest, destination: Destination) -> None:
@@ -82,6 +106,8 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
     ):
         return
     if node.media_type in media_types.SCHEMA1 and node.digest is not None:
+        from bundler.content.streams.in_memory import InMemoryContent  # noqa: PLC0415 - rarely needed
+
         descriptor = Descriptor(node.media_type, node.digest, len(raw))
         destination.push(node, InMemoryContent(raw, descriptor))
         return
@@ -95,35 +121,65 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
     destination.push(node, content)
 
 
-def check_blob(node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
-    """Read and verify a blob at ``source``.
+class BlobActivity:
+    """Context in which a blob is read: emits events at its start, during it, and at its end."""
 
-    Raises:
-        IntegrityError: the blob does not match its digest or size.
-    """
-    with (
-        report_blob(node, "check", emit),
-        closing(ResumingReader(node, source, cancellation, emit)) as stream,
-    ):
-        _verify(node, stream, cancellation, emit)
+    def __init__(
+        self, node: Node, activity: events.Activity, cancellation: Cancellation, emit: Emit
+    ) -> None:
+        self.node = node
+        self._name = str(node.digest)
+        self._activity = activity
+        self._cancellation = cancellation
+        self._emit = emit
+        self._unreported = 0
+        self._reported = 0
 
+    def __enter__(self) -> Self:
+        self._emit(events.BlobStarted(self._name, self.node.size, self._activity))
+        return self
 
-def is_intact(
-    node: Node, destination: ReadableDestination, cancellation: Cancellation, emit: Emit
-) -> bool:
-    """Whether ``destination`` has ``node``, and its content, which is read, matches the digest."""
-    with report_blob(node, "check", emit):
-        try:
-            with destination.open(node) as stream:
-                _verify(node, stream, cancellation, emit)
-        except (IntegrityError, NotFoundError):
-            return False
-    return True
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._emit(events.BlobFinished(self._name, failed=kind is not None))
 
+    def create_attempts(self) -> Attempts:
+        """Create the iterator over the attempts to transfer the blob."""
+        return Attempts(RETRY_POLICY, self._name, self._cancellation, self._emit)
 
-def create_attempts(node: Node, cancellation: Cancellation, emit: Emit) -> Attempts:
-    """Create the iterator over the attempts to transfer ``node``."""
-    return Attempts(RETRY_POLICY, str(node.digest), cancellation, emit)
+    def create_reader(self, stream: Reader) -> VerifiedReader:
+        """Return a reader that verifies the blob in ``stream``, and calls ``observe``."""
+        return VerifiedReader(
+            stream,
+            self._name,
+            digest=self.node.digest,
+            size=self.node.size,
+            media_type=self.node.media_type,
+            observe=self.observe,
+        )
+
+    def observe(self, count: int) -> None:
+        """Check the cancellation, and add ``count`` bytes; emit an event for each MiB.
+
+        Raises:
+            CancelledError: the run is cancelled.
+        """
+        self._cancellation.check()
+        self._unreported += count
+        if self._unreported >= BUFFER_SIZE:
+            self.report_progress()
+
+    def report_progress(self) -> None:
+        """Emit an event for the bytes since the last event."""
+        if self._unreported:
+            self._emit(events.BlobProgressed(self._name, self._unreported))
+        self._reported += self._unreported
+        self._unreported = 0
+
+    def undo_progress(self) -> None:
+        """Emit an event that subtracts the progress of a failed attempt."""
+        if self._reported:
+            self._emit(events.BlobProgressed(self._name, -self._reported))
+        self._reported = self._unreported = 0
 
 
 class ResumingReader:
@@ -133,15 +189,13 @@ class ResumingReader:
     failure of the source from a failure of the destination.
     """
 
-    def __init__(self, node: Node, source: Source, cancellation: Cancellation, emit: Emit) -> None:
-        self._node = node
+    def __init__(self, source: Source, activity: BlobActivity) -> None:
         self._source = source
-        self._cancellation = cancellation
-        self._emit = emit
+        self._activity = activity
         self._stack = ExitStack()
         self._stream: Reader | None = None
         self._position = 0
-        self._attempts = self._start_attempts()
+        self._attempts: Attempts | None = None
         self._progressed = 0
         self.failed = False
 
@@ -155,19 +209,18 @@ class ResumingReader:
         while True:
             try:
                 if self._stream is None:
-                    context = self._source.open(self._node, self._position)
+                    context = self._source.open(self._activity.node, self._position)
                     self._stream = self._stack.enter_context(context)
                 count = self._stream.readinto(buffer)
             except RegistryError as error:
-                was_open = self._stream is not None
-                self._stack.close()
-                self._stream = None
-                if self._progressed >= BUFFER_SIZE:  # not the same interruption again
-                    self._attempts = self._start_attempts()
-                self._progressed = 0
                 self.failed = True
-                if not was_open:
+                if self._stream is None:
                     raise
+                self.close()
+                if self._attempts is None or self._progressed >= BUFFER_SIZE:
+                    self._attempts = self._activity.create_attempts()
+                    next(self._attempts)
+                self._progressed = 0
                 self._attempts.fail(error)
                 self.failed = False
                 next(self._attempts)
@@ -179,73 +232,4 @@ class ResumingReader:
     def close(self) -> None:
         """Close the stream of the source."""
         self._stack.close()
-
-    def _start_attempts(self) -> Attempts:
-        attempts = create_attempts(self._node, self._cancellation, self._emit)
-        next(attempts)
-        return attempts
-
-
-class BlobProgress:
-    """Observer of a stream that checks the cancellation for each chunk and emits its progress."""
-
-    def __init__(self, node: Node, cancellation: Cancellation, emit: Emit) -> None:
-        self._name = str(node.digest)
-        self._cancellation = cancellation
-        self._emit = emit
-        self._unreported = 0
-        self._reported = 0
-
-    def __call__(self, count: int) -> None:
-        """Add ``count`` bytes, and emit an event for each MiB.
-
-        Raises:
-            CancelledError: the run is cancelled.
-        """
-        self._cancellation.check()
-        self._unreported += count
-        if self._unreported >= BUFFER_SIZE:
-            self.report()
-
-    def report(self) -> None:
-        """Emit an event for the bytes since the last event."""
-        if self._unreported:
-            self._emit(events.BlobProgressed(self._name, self._unreported))
-        self._reported += self._unreported
-        self._unreported = 0
-
-    def undo(self) -> None:
-        """Emit an event that subtracts the progress of a failed attempt."""
-        if self._reported:
-            self._emit(events.BlobProgressed(self._name, -self._reported))
-        self._reported = self._unreported = 0
-
-
-def _create_content(node: Node, stream: Reader, progress: BlobProgress) -> VerifiedReader:
-    return VerifiedReader(
-        stream,
-        str(node.digest),
-        digest=node.digest,
-        size=node.size,
-        media_type=node.media_type,
-        observe=progress,
-    )
-
-
-def _verify(node: Node, stream: Reader, cancellation: Cancellation, emit: Emit) -> None:
-    progress = BlobProgress(node, cancellation, emit)
-    drain(_create_content(node, stream, progress))
-    progress.report()
-
-
-@contextmanager
-def report_blob(node: Node, activity: events.Activity, emit: Emit) -> Iterator[None]:
-    """Emit events at the start and at the end of the work on ``node``."""
-    name = str(node.digest)
-    emit(events.BlobStarted(name, node.size, activity))
-    try:
-        yield
-    except BaseException:
-        emit(events.BlobFinished(name, failed=True))
-        raise
-    emit(events.BlobFinished(name))
+        self._stream = None

@@ -23,8 +23,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from bundler import events
 from bundler.cancel import Cancellation
 from bundler.copy import blob_transfer
-from bundler.copy.convert.conversion_plan import parse_compression
-from bundler.copy.convert.options import ConvertedLayer, LayerChange, LayerConversion
 from bundler.copy.parallel import run_all
 from bundler.copy.plan import BlobTask, ManifestTask, Plan, Target, create_manifest_tasks
 from bundler.errors import BundlerError, CancelledError, IntegrityError, RegistryError, shortlist
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from bundler.copy.convert.conversion_plan import ConvertedLayer, LayerChange, LayerConversion
     from bundler.oci.digest import Digest
 
 _MAX_LABELS = 3  # images listed in a message
@@ -89,17 +88,13 @@ def execute(plan: Plan[Destination], options: EngineOptions) -> ExecutionResult:
     return execution.commit()
 
 
-class _HasDestination(Protocol):
+class _Task(Protocol):
     @property
     def destination(self) -> Destination: ...
-
-
-class _Task(_HasDestination, Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
 
 
-ItemT = TypeVar("ItemT", bound=_HasDestination)
 TaskT = TypeVar("TaskT", bound=_Task)
 
 
@@ -120,19 +115,21 @@ class _Execution:
         self._emit = options.emit
         self._cancellation = Cancellation(options.cancellation)
         self._targets = plan.targets
+        destinations = dict.fromkeys(target.destination for target in plan.targets)
+        self._serial = [item for item in destinations if item.capabilities.writers == 1]
         self._converted: dict[tuple[Destination, Digest, LayerConversion], ConvertedLayer] = {}
         self._failed: dict[str, BundlerError] = {}
         self.transfers = _merge_reads(task for task in plan.blobs if task.action != "mount")
         self.mounts = [task for task in plan.blobs if task.action == "mount"]
 
     def report_plan(self) -> None:
-        present = [task for task in self.transfers if task.action == "present"]
+        present = [task for task in (*self.transfers, *self.mounts) if task.action != "push"]
         self._emit(
             events.Planned(
                 blobs=self._plan.count("push"),
                 size=self._plan.size("push"),
-                present_blobs=len(present) + self._plan.count("mount"),
-                present_size=sum(task.size for task in present) + self._plan.size("mount"),
+                present_blobs=len(present),
+                present_size=sum(task.size for task in present),
             )
         )
 
@@ -148,27 +145,27 @@ class _Execution:
                     perform(task)
 
         needed = [task for task in tasks if not all(label in self._failed for label in task.labels)]
-        parallel = [task for task in needed if task.destination.capabilities.writers != 1]
-        serial = [task for task in needed if task.destination.capabilities.writers == 1]
-        serial.sort(  # archives store layers first
-            key=lambda task: isinstance(task, BlobTask) and task.node.kind != "layer"
-        )
-        queues = [[task] for task in parallel]
-        queues += [queue for _, queue in _group_by_destination(serial)]
-        calls = [partial(perform_all, queue) for queue in queues]
-        run_all(self._options.executor, calls, self._cancellation)
+        queues = [[task] for task in needed if task.destination not in self._serial]
+        for destination in self._serial:
+            queue = [task for task in needed if task.destination is destination]
+            # Archives store layers first.
+            queue.sort(key=lambda task: isinstance(task, BlobTask) and task.node.kind != "layer")
+            queues.append(queue)
+        if any(queues):
+            calls = [partial(perform_all, queue) for queue in queues]
+            run_all(self._options.executor, calls, self._cancellation)
 
     def transfer_blob(self, task: BlobTask[Destination]) -> None:
         """Push a blob, with its conversion, or verify a blob that is present if possible."""
         node, source, destination = task.node, task.source, task.destination
         if task.change is not None:
+            from bundler.copy.convert import conversion_plan, layer_pipeline  # noqa: PLC0415 - only if layers are converted
+
             change = task.change
             if task.action == "present":  # the original layer can be used
-                compression = parse_compression(change.layer.media_type)
-                converted = ConvertedLayer(change.layer, compression)
+                compression = conversion_plan.parse_compression(change.layer.media_type)
+                converted = conversion_plan.ConvertedLayer(change.layer, compression)
             else:
-                from bundler.copy.convert import layer_pipeline  # noqa: PLC0415 - only if layers are converted
-
                 context = layer_pipeline.ConversionContext(
                     self._cancellation, self._emit, self._options.scratch
                 )
@@ -215,17 +212,17 @@ class _Execution:
                 return self._converted[destination, change.layer.digest, change.conversion]
 
             with self._record_failure((image.label,)):
-                converted = rewrite_graph(
+                graph, new_content = rewrite_graph(
                     image.graph,
                     target.conversion,
                     find_converted,
                     image.label,
                     target.options.target_name,
                 )
-                targets.append(replace(target, image=replace(image, graph=converted.graph)))
+                targets.append(replace(target, image=replace(image, graph=graph)))
                 tasks += [
                     _ContentTask(destination, (image.label,), node, raw)
-                    for node, raw in converted.new_content.items()
+                    for node, raw in new_content.items()
                 ]
         self._targets = tuple(targets)
         return tasks
@@ -247,7 +244,10 @@ class _Execution:
     def commit(self) -> ExecutionResult:
         """Publish the names of all complete images, at all destinations in parallel."""
         self._cancellation.check()
-        complete = [target for target in self._targets if target.image.label not in self._failed]
+        groups: dict[Destination, list[Target[Destination]]] = {}
+        for target in self._targets:
+            if target.image.label not in self._failed:
+                groups.setdefault(target.destination, []).append(target)
 
         def commit_to(destination: Destination, targets: Sequence[Target[Destination]]) -> None:
             with self._record_failure([target.image.label for target in targets]):
@@ -259,13 +259,13 @@ class _Execution:
                     [image for target in targets for image in target.list_publications()]
                 )
 
-        commits = [partial(commit_to, *group) for group in _group_by_destination(complete)]
+        commits = [partial(commit_to, *group) for group in groups.items()]
         run_all(self._options.executor, commits, self._cancellation)
-        published = [target for target in complete if target.image.label not in self._failed]
+        published = [target for target in self._targets if target.image.label not in self._failed]
         for target in published:
             for name in target.names:
-                root = target.image.graph.root
-                self._emit(events.ImagePublished(name, root.digest.text))
+                digest = target.image.graph.root.digest
+                self._emit(events.ImagePublished(name, digest.text))
         return ExecutionResult(tuple(published), dict(self._failed))
 
     def _push_blob(self, task: BlobTask[Destination]) -> None:
@@ -306,10 +306,3 @@ def _merge_reads(tasks: Iterable[BlobTask[Destination]]) -> list[BlobTask[Destin
             labels = dict.fromkeys((*known.labels, *task.labels))
             merged[key] = replace(known, labels=tuple(labels))
     return list(merged.values())
-
-
-def _group_by_destination(items: Iterable[ItemT]) -> list[tuple[Destination, list[ItemT]]]:
-    groups: dict[Destination, list[ItemT]] = {}
-    for item in items:
-        groups.setdefault(item.destination, []).append(item)
-    return list(groups.items())

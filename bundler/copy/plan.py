@@ -12,13 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from bundler.cancel import Cancellation
-from bundler.copy.convert.decide import decide_conversion
-from bundler.copy.convert.options import (
-    NO_CONVERSION,
-    ConversionOptions,
-    LayerChange,
-    LayerConversion,
-)
+from bundler.copy.convert.options import NO_CONVERSION, ConversionOptions
 from bundler.copy.manifest_reader import fetch
 from bundler.copy.parallel import run_all
 from bundler.errors import CannotConvertError, ConflictError, MalformedError, UnsupportedError
@@ -38,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
-    from bundler.copy.convert.conversion_plan import ConversionPlan
+    from bundler.copy.convert.conversion_plan import ConversionPlan, LayerChange
     from bundler.copy.image import Graph, GraphManifest, Referrer, ResolvedImage
     from bundler.oci.digest import Digest
 
@@ -68,14 +62,24 @@ class Target(Generic[HoldingsT_co]):
         tags = (referrer.tag,) if referrer.tag else ()
         return self.referrer_names.get(referrer.graph.root.digest, tags)
 
-    def list_publications(self) -> tuple[Publication, ...]:
-        """Return the roots and names to commit: the image, then its referrers."""
-        image = Publication(self.image.graph.root, self.names, self.annotations)
-        referrers = [
-            Publication(referrer.graph.root, self.list_names(referrer))
-            for referrer in self.image.referrers
-        ]
-        return (image, *referrers)
+    def list_publications(self) -> Iterator[Publication]:
+        """Yield the roots and names to commit: the image, then its referrers."""
+        yield Publication(self.image.graph.root, self.names, self.annotations)
+        for referrer in self.image.referrers:
+            yield Publication(referrer.graph.root, self.list_names(referrer))
+
+    def list_blobs(self) -> Iterator[tuple[Node, LayerChange | None]]:
+        """Yield each blob to copy, with its conversion; configs that are rewritten are omitted."""
+        replaced: set[Digest | None] = set()
+        if self.conversion is not None:
+            replaced |= self.conversion.find_rewritten_configs()
+            for change in self.conversion.find_layer_changes():
+                replaced.add(change.layer.digest)
+                yield Node.of(change.layer, "layer"), change
+        for graph in self.image.graphs:
+            for node in graph.blobs:
+                if node.digest not in replaced:
+                    yield node, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +157,13 @@ def create_plan(
         UnsupportedError: a destination cannot store the signatures of an image.
     """
     _check_names(targets)
-    targets = _decide_conversions(targets, executor, cancellation)
-    needs, foreign = _find_needed_blobs(targets)
-    checks = [partial(_is_present, need) for need in needs]
+    targets = [replace(target, conversion=_decide_conversion(target)) for target in targets]
+    if any(target.conversion for target in targets):
+        targets = _read_configs(targets, executor, cancellation)
+    tasks, foreign = _find_needed_blobs(targets)
+    checks = [partial(_is_present, task) for task in tasks]
     present = run_all(executor, checks, Cancellation(cancellation))
-    blobs = _create_blob_tasks(needs, present)
+    blobs = _decide_actions(tasks, present)
     unchanged = [target for target in targets if target.conversion is None]
     return Plan(tuple(blobs), create_manifest_tasks(unchanged), tuple(targets), tuple(foreign))
 
@@ -196,34 +202,9 @@ def _check_names(targets: Sequence[Target[Holdings]]) -> None:
                     )
 
 
-def _decide_conversions(
-    targets: Sequence[Target[HoldingsT_co]], executor: Executor, cancellation: Cancellation
-) -> list[Target[HoldingsT_co]]:
-    """Return the targets with their conversions, for which the required configs are read."""
-    conversions = [_decide_conversion(target) for target in targets]
-    reads = [
-        (position, config)
-        for position, conversion in enumerate(conversions)
-        if conversion is not None
-        for config in dict.fromkeys(conversion.find_required_configs())
-    ]
-    tasks = [
-        partial(fetch, image.source, config, image.label, kind="config")
-        for position, config in reads
-        for image in [targets[position].image]
-    ]
-    configs: list[dict[Digest, bytes]] = [{} for _ in targets]
-    contents = run_all(executor, tasks, Cancellation(cancellation))
-    for (position, config), raw in zip(reads, contents, strict=True):
-        configs[position][config.digest] = raw
-    return [
-        replace(target, conversion=conversion and replace(conversion, configs=known))
-        for target, conversion, known in zip(targets, conversions, configs, strict=True)
-    ]
-
-
 def _decide_conversion(target: Target[Holdings]) -> ConversionPlan | None:
-    image, options = target.image, target.options
+    """Decide how to convert an image; the modules for this are loaded only if necessary."""
+    image, options, capabilities = target.image, target.options, target.destination.capabilities
     if image.signatures:
         if not isinstance(target.destination, StoresSignatures):
             raise UnsupportedError(
@@ -232,9 +213,15 @@ def _decide_conversion(target: Target[Holdings]) -> ConversionPlan | None:
             )
         reason = options.fixed_reason or "it is signed; --remove-signatures allows it"
         options = replace(options, fixed_reason=reason)
-    conversion = decide_conversion(
-        image.graph, target.destination.capabilities, options, image.label
-    )
+    types = {item.descriptor.media_type for item in image.graph.manifests}
+    supported = media_types.BY_DIGEST if capabilities.indexes else media_types.IMAGE_MANIFESTS
+    if capabilities.manifests is not None:
+        supported &= capabilities.manifests
+    if types <= supported and capabilities.layers != "uncompressed" and not options.changes_images:
+        return None
+    from bundler.copy.convert.decide import decide_conversion  # noqa: PLC0415 - rarely needed
+
+    conversion = decide_conversion(image.graph, capabilities, options, image.label)
     if conversion is not None and image.referrers:
         raise CannotConvertError(
             f"{image.label}: it would get another digest",
@@ -244,100 +231,92 @@ def _decide_conversion(target: Target[Holdings]) -> ConversionPlan | None:
     return conversion
 
 
-@dataclass(slots=True)
-class _BlobNeed(Generic[HoldingsT_co]):
-    node: Node
-    source: Source
-    destination: HoldingsT_co
-    labels: dict[str, None]
-    change: LayerChange | None
+def _read_configs(
+    targets: Sequence[Target[HoldingsT_co]], executor: Executor, cancellation: Cancellation
+) -> list[Target[HoldingsT_co]]:
+    """Read the configs that the conversions require; return the targets with them."""
+    reads = {
+        config: partial(fetch, target.image.source, config, target.image.label, kind="config")
+        for target in targets
+        if target.conversion is not None
+        for config in target.conversion.find_required_configs()
+    }
+    contents = run_all(executor, list(reads.values()), Cancellation(cancellation))
+    configs = {config.digest: raw for config, raw in zip(reads, contents, strict=True)}
+    return [
+        replace(
+            target, conversion=target.conversion and replace(target.conversion, configs=configs)
+        )
+        for target in targets
+    ]
 
 
 def _find_needed_blobs(
     targets: Sequence[Target[HoldingsT_co]],
-) -> tuple[list[_BlobNeed[HoldingsT_co]], list[Node]]:
-    """Return the blobs to store, each once per destination and conversion.
+) -> tuple[list[BlobTask[HoldingsT_co]], list[Node]]:
+    """Return tasks to push the blobs, each once per destination and conversion.
 
     The second value contains the foreign layers that need not be copied.
     """
-    needs: dict[tuple[Holdings, Digest, LayerConversion | None], _BlobNeed[HoldingsT_co]] = {}
+    tasks: dict[object, BlobTask[HoldingsT_co]] = {}
+    labels: dict[object, dict[str, None]] = {}
     foreign: dict[Digest, Node] = {}
     for target in targets:
-        destination, label = target.destination, target.image.label
-        for node, change in _list_blobs(target):
+        image, destination = target.image, target.destination
+        label, omits_foreign = image.label, destination.capabilities.foreign_urls
+        for node, change in target.list_blobs():
             if node.digest is None:
                 continue
-            is_foreign = media_types.is_foreign(node.media_type, node.urls)
-            if is_foreign and destination.capabilities.foreign_urls:
+            if omits_foreign and media_types.is_foreign(node.media_type, node.urls):
                 foreign.setdefault(node.digest, node)
                 continue
-            conversion = None if change is None else change.conversion
-            key = (destination, node.digest, conversion)
-            need = needs.get(key)
-            if need is None:
-                need = _BlobNeed(node, target.image.source, destination, {}, change)
-                needs[key] = need
-            elif None not in (need.node.size, node.size) and need.node.size != node.size:
+            key = (destination, node.digest, change and change.conversion)
+            known = tasks.setdefault(
+                key, BlobTask(node, image.source, destination, "push", (), change=change)
+            )
+            if None not in (known.node.size, node.size) and known.node.size != node.size:
                 raise MalformedError(
-                    f"{node.digest}: {next(iter(need.labels))} and {label} state different sizes"
-                    f" ({need.node.size} and {node.size} bytes)",
+                    f"{node.digest}: {next(iter(labels[key]))} and {label} state different sizes"
+                    f" ({known.node.size} and {node.size} bytes)",
                     hint="one of them is damaged: copy each one separately to find out which",
                 )
-            need.labels.setdefault(label)
-    return list(needs.values()), list(foreign.values())
+            labels.setdefault(key, {})[label] = None
+    complete = [replace(task, labels=tuple(labels[key])) for key, task in tasks.items()]
+    return complete, list(foreign.values())
 
 
-def _list_blobs(target: Target[Holdings]) -> Iterator[tuple[Node, LayerChange | None]]:
-    """Yield each blob to copy, with its conversion; configs that are rewritten are omitted."""
-    conversion = target.conversion
-    changes = [] if conversion is None else list(conversion.find_layer_changes())
-    replaced = set() if conversion is None else conversion.find_rewritten_configs()
-    replaced |= {change.layer.digest for change in changes}
-    for change in changes:
-        yield Node.of(change.layer, "layer"), change
-    for graph in target.image.graphs:
-        for node in graph.blobs:
-            if node.digest not in replaced:
-                yield node, None
-
-
-def _is_present(need: _BlobNeed[Holdings]) -> bool:
+def _is_present(task: BlobTask[Holdings]) -> bool:
     """Whether the destination has the blob; for a layer to convert, whether it can be kept."""
-    change, destination = need.change, need.destination
+    change, destination = task.change, task.destination
     if change is not None and (
         not change.conversion.may_stay or isinstance(destination, ReadableDestination)
     ):
         return False
-    return destination.has(need.node)
+    return destination.has(task.node)
 
 
-def _create_blob_tasks(
-    needs: Sequence[_BlobNeed[HoldingsT_co]], present: Sequence[bool]
-) -> list[BlobTask[HoldingsT_co]]:
+def _decide_actions(
+    tasks: Sequence[BlobTask[HoldingsT_co]], present: Sequence[bool]
+) -> Iterator[BlobTask[HoldingsT_co]]:
     """Push each blob to one repository of a registry, and mount it into the other ones."""
     holders: dict[tuple[str, Digest | None], str] = {}
-    for need, is_present in zip(needs, present, strict=True):
-        locations: list[tuple[object, bool]] = [(need.destination, is_present), (need.source, True)]
+    for task, is_present in zip(tasks, present, strict=True):
+        locations: list[tuple[object, bool]] = [(task.destination, is_present), (task.source, True)]
         for location, has_blob in locations:
-            if has_blob and need.change is None and isinstance(location, RegistryRepository):
-                holders.setdefault((location.mount_scope, need.node.digest), location.repository)
-    tasks = []
-    for need, is_present in zip(needs, present, strict=True):
-        destination: Holdings = need.destination
-        action: Action = "present" if is_present else "push"
-        mount_from = None
-        if not is_present and need.change is None and isinstance(destination, MountsBlobs):
-            key = (destination.mount_scope, need.node.digest)
+            if has_blob and task.change is None and isinstance(location, RegistryRepository):
+                holders.setdefault((location.mount_scope, task.node.digest), location.repository)
+    for task, is_present in zip(tasks, present, strict=True):
+        destination: Holdings = task.destination
+        if is_present:
+            yield replace(task, action="present")
+            continue
+        if task.change is None and isinstance(destination, MountsBlobs):
+            key = (destination.mount_scope, task.node.digest)
             holder = holders.setdefault(key, destination.repository)
             if holder != destination.repository:
-                action, mount_from = "mount", holder
-        labels = tuple(need.labels)
-        tasks.append(
-            BlobTask(
-                need.node, need.source, need.destination, action, labels, mount_from, need.change
-            )
-        )
-    return tasks
+                yield replace(task, action="mount", mount_from=holder)
+                continue
+        yield task
 
 
 def _add_manifests(

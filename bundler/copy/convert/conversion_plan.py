@@ -1,24 +1,75 @@
-"""The conversion plan of an image, and the graph that results from its execution."""
+"""The conversion plan of an image: the conversions of its manifests and layers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from bundler.copy.convert.options import LayerChange
 from bundler.errors import MalformedError
 from bundler.oci import image_config, media_types
 from bundler.oci.descriptor import SIZE_UNKNOWN, Descriptor
 from bundler.oci.manifest import Schema1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from bundler.copy.convert.options import LayerConversion
-    from bundler.copy.image import Graph
+    from bundler.content.streams.reader import Reader
+    from bundler.copy.convert.options import Algorithm, TransformedStream
     from bundler.oci.digest import Digest
     from bundler.oci.manifest import ImageManifest
-    from bundler.ports import Node
+
+
+@dataclass(frozen=True, slots=True)
+class LayerConversion:
+    """The conversion of one layer."""
+
+    form: Literal["unchanged", "compressed", "uncompressed"] = "unchanged"
+    """``unchanged``: the bytes are not changed, but the actual compression is detected."""
+    algorithm: Algorithm = "gzip"
+    level: int | None = None
+    only_uncompressed: bool = False
+    """Leave a compressed layer unchanged, regardless of its compression."""
+    force: bool = False
+    """Recompress a layer even if it has this compression."""
+    diff_id: bool = False
+    """Compute the digest of the uncompressed bytes."""
+    precompute: bool = False
+    encrypt: Callable[[Reader, Descriptor], TransformedStream] | None = None
+    decrypt: Callable[[Reader, Descriptor], Reader] | None = None
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether the original layer can be used if it is present at the destination."""
+        return (
+            self.form != "uncompressed"
+            and not (self.force or self.diff_id)
+            and self.encrypt is None
+            and self.decrypt is None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChange:
+    """A layer to convert, and its conversion."""
+
+    layer: Descriptor
+    """The layer at the source; its size is -1 if unknown."""
+    conversion: LayerConversion
+    diff_id: Digest | None = None
+    """The diff ID in the config of the image; None if unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedLayer:
+    """A layer at the destination, after its conversion."""
+
+    descriptor: Descriptor
+    """The digest, size and annotations of the new layer, but the original media type."""
+    compression: str | None
+    """``gzip`` or ``zstd``; None: uncompressed."""
+    diff_id: Digest | None = None
+    """None unless requested by ``LayerConversion.diff_id``."""
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +155,6 @@ class ConversionPlan:
             for image in self.images.values()
             if image.config is not None and image.changes_type
         }
-
-
-@dataclass(frozen=True, slots=True)
-class ConvertedGraph:
-    """A graph after its conversion."""
-
-    graph: Graph
-    new_content: Mapping[Node, bytes] = field(hash=False, repr=False)
-    """Blobs that the conversion created, such as configs; they are pushed before the manifests."""
 
 
 def parse_compression(media_type: str) -> str | None:

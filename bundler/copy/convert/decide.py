@@ -8,8 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.copy.convert.conversion_plan import ConversionPlan, ImageConversion, is_encrypted
-from bundler.copy.convert.options import MANIFEST_TYPES, LayerConversion
+from bundler.copy.convert.conversion_plan import (
+    ConversionPlan,
+    ImageConversion,
+    LayerConversion,
+    is_encrypted,
+)
+from bundler.copy.convert.options import MANIFEST_TYPES
 from bundler.errors import (
     CannotConvertError,
     FormatUnsupportedError,

@@ -16,8 +16,8 @@ from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams.reader import Reader, drain, read_chunks
 from bundler.content.streams.verified import VerifiedReader
-from bundler.copy import blob_transfer
-from bundler.copy.convert.options import ConvertedLayer, LayerChange, LayerConversion
+from bundler.copy.blob_transfer import BlobActivity, ResumingReader
+from bundler.copy.convert.conversion_plan import ConvertedLayer, LayerChange, LayerConversion
 from bundler.errors import RegistryError
 from bundler.ports import Node
 
@@ -54,47 +54,36 @@ def convert_layer(
         RegistryError: the transfer failed permanently, or all retries failed.
     """
     node = Node.of(change.layer, "layer")
-    cancellation, emit = context.cancellation, context.emit
-    with blob_transfer.report_blob(node, "copy", emit):
-        attempts = blob_transfer.create_attempts(node, cancellation, emit)
+    with BlobActivity(node, "copy", context.cancellation, context.emit) as activity:
+        attempts = activity.create_attempts()
         for _ in attempts:
-            stream = blob_transfer.ResumingReader(node, source, cancellation, emit)
-            progress = blob_transfer.BlobProgress(node, cancellation, emit)
-            with closing(stream), ExitStack() as stack:
-                pipeline = _LayerPipeline(change, stream, progress, stack)
+            with closing(ResumingReader(source, activity)) as stream, ExitStack() as stack:
+                pipeline = _LayerPipeline(change, stream, activity, stack)
                 try:
                     converted = _push(pipeline, node, destination, context)
                 except RegistryError as error:
                     if stream.failed:
                         raise
                     attempts.fail(error)
-                    progress.undo()
+                    activity.undo_progress()
                 else:
-                    progress.report()
+                    activity.report_progress()
                     break
         else:
             raise AssertionError("the iterator over attempts never ends")
-    if change.conversion.diff_id:
-        diff_id = _compute_diff_id(change.layer, source, context)
-        converted = replace(converted, diff_id=diff_id)
-    return converted
-
-
-def _compute_diff_id(layer: Descriptor, source: Source, context: ConversionContext) -> Digest:
-    """Read a layer again to compute the digest of its uncompressed bytes."""
-    node = Node.of(layer, "layer")
-    cancellation, emit = context.cancellation, context.emit
+    if not change.conversion.diff_id:
+        return converted
+    # The layer is read again to compute the digest of its uncompressed bytes.
     with (
-        blob_transfer.report_blob(node, "check", emit),
-        closing(blob_transfer.ResumingReader(node, source, cancellation, emit)) as stream,
+        BlobActivity(node, "check", context.cancellation, context.emit) as activity,
+        closing(ResumingReader(source, activity)) as stream,
         ExitStack() as stack,
     ):
-        progress = blob_transfer.BlobProgress(node, cancellation, emit)
-        change = LayerChange(layer, LayerConversion("uncompressed"))
-        pipeline = _LayerPipeline(change, stream, progress, stack)
+        uncompressed = LayerChange(change.layer, LayerConversion("uncompressed"))
+        pipeline = _LayerPipeline(uncompressed, stream, activity, stack)
         drain(pipeline.content)
-        progress.report()
-        return pipeline.content.descriptor().digest
+        activity.report_progress()
+        return replace(converted, diff_id=pipeline.content.descriptor().digest)
 
 
 class _LayerPipeline:
@@ -108,7 +97,7 @@ class _LayerPipeline:
         self,
         change: LayerChange,
         stream: Reader,
-        progress: blob_transfer.BlobProgress,
+        activity: BlobActivity,
         stack: ExitStack,
     ) -> None:
         self.layer = layer = change.layer
@@ -119,22 +108,24 @@ class _LayerPipeline:
         self._stack = stack
         self._transformed: list[TransformedStream] = []
         peeked = _PeekedStream(stream)
-        content = original = VerifiedReader(
-            peeked,
-            layer.digest.text,
-            digest=layer.digest,
-            size=Node.of(layer, "layer").size,
-            media_type=layer.media_type,
-            observe=progress,
-        )
+        content = original = activity.create_reader(peeked)
         if conversion.decrypt is not None:
             peeked = _PeekedStream(conversion.decrypt(original, layer))
             content = self._hash(peeked)
         found = decompress.detect(peeked.head)
         self.compression: str | None = found
         """The compression of the result; None: uncompressed."""
-        if _needs_decompression(conversion, found):
-            content = self._decompress(content, found, change.diff_id)
+        if conversion.form == "uncompressed" or (
+            conversion.form == "compressed"
+            and not (found is not None and conversion.only_uncompressed)
+            and (found != conversion.algorithm or conversion.force)
+        ):
+            self.compression = None
+            if found is not None or change.diff_id not in (None, layer.digest):
+                reader: Reader = content
+                if found is not None:
+                    reader = DecompressingReader(content, found, self._subject)
+                content = self._hash(reader, f"{self._subject}, uncompressed", change.diff_id)
             if conversion.form == "compressed":
                 content = self._compress(content)
             else:
@@ -154,20 +145,6 @@ class _LayerPipeline:
         for stream in self._transformed:
             annotations.update(stream.annotations())
         return annotations
-
-    def _decompress(
-        self,
-        content: VerifiedReader,
-        found: decompress.Compression | None,
-        diff_id: Digest | None,
-    ) -> VerifiedReader:
-        self.compression = None
-        if found is None and diff_id in (None, self.layer.digest):
-            return content  # already verified
-        reader: Reader = content
-        if found is not None:
-            reader = DecompressingReader(content, found, self._subject)
-        return self._hash(reader, f"{self._subject}, uncompressed", diff_id)
 
     def _compress(self, reader: Reader) -> VerifiedReader:
         from bundler.content.compression.compress import CompressingReader  # noqa: PLC0415 - rarely needed
@@ -224,18 +201,6 @@ class _PeekedStream:
         return count + self._stream.readinto(buffer[count:])
 
 
-def _needs_decompression(conversion: LayerConversion, found: decompress.Compression | None) -> bool:
-    match conversion.form:
-        case "unchanged":
-            return False
-        case "uncompressed":
-            return True
-        case "compressed":
-            if found is not None and conversion.only_uncompressed:
-                return False
-            return found != conversion.algorithm or conversion.force
-
-
 def _push(
     pipeline: _LayerPipeline, node: Node, destination: Destination, context: ConversionContext
 ) -> ConvertedLayer:
@@ -243,7 +208,7 @@ def _push(
     if pipeline.unchanged:
         stored = destination.push(node, pipeline.content)
     elif conversion.precompute:
-        stored = _push_from_file(pipeline, node, destination, context)
+        stored = _push_from_file(pipeline, node, destination, context.scratch or _SCRATCH)
     else:
         expected = pipeline.expected
         new = replace(node, digest=expected, size=None, diff_id=expected)
@@ -259,12 +224,11 @@ def _push(
 
 
 def _push_from_file(
-    pipeline: _LayerPipeline, node: Node, destination: Destination, context: ConversionContext
+    pipeline: _LayerPipeline, node: Node, destination: Destination, directory: Path
 ) -> Descriptor:
     """Convert to a temporary file, and push it unless the result is present at the destination."""
     import tempfile  # noqa: PLC0415 - slow to load, and rarely needed
 
-    directory = context.scratch or _SCRATCH
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             for chunk in read_chunks(pipeline.content):

@@ -1,22 +1,18 @@
-"""Conversion options for an image, and the conversions of layers that result from them.
-
-By default, nothing is converted. ``decide`` creates a conversion plan from the options.
-"""
+"""Conversion options for an image, from which ``decide`` creates a conversion plan."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from bundler.content.streams.reader import Reader
 from bundler.oci import media_types
 from bundler.ports import SynthesizesManifests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bundler.content.streams.reader import Reader
     from bundler.oci.descriptor import Descriptor
-    from bundler.oci.digest import Digest
     from bundler.oci.reference import ImageReference
     from bundler.ports import Source
 
@@ -31,16 +27,8 @@ MANIFEST_TYPES: Mapping[ManifestFormat, str] = {
 """The media type of the manifests of each format."""
 
 
-class TransformedStream(Protocol):
+class TransformedStream(Reader, Protocol):
     """A reader that transforms another stream, such as a compressor, with annotations."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """As ``Reader.read``."""
-        ...
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """As ``Reader.readinto``."""
-        ...
 
     def annotations(self) -> Mapping[str, str]:
         """Return annotations for the layer's descriptor; complete only at the end of the stream."""
@@ -82,10 +70,8 @@ class ConversionOptions:
     """Convert each layer to a temporary file, so that its digest is known before the push."""
     encryption: Encryption | None = None
     decryption: Callable[[Reader, Descriptor], Reader] | None = None
-    """Decrypts the bytes of the layer with the given descriptor.
-
-    At the end of a modified layer, the reader raises an error.
-    """
+    """Decrypts the bytes of the layer with the given descriptor; the reader raises an error at the
+    end of a modified layer."""
     fixed_reason: str | None = None
     """The reason why digests must not change; None: they may change."""
     target_name: ImageReference | None = None
@@ -96,9 +82,7 @@ class ConversionOptions:
     ) -> ConversionOptions:
         """Return these options with the additions that a source and a destination require.
 
-        Args:
-            source: the source of the image.
-            target_name: the name of the image at the destination; None if unset.
+        ``target_name`` is the name of the image at the destination; None if it has none.
         """
         options = self
         if isinstance(source, SynthesizesManifests):
@@ -116,56 +100,3 @@ class ConversionOptions:
 
 
 NO_CONVERSION = ConversionOptions()
-
-
-@dataclass(frozen=True, slots=True)
-class LayerConversion:
-    """The conversion of one layer."""
-
-    form: Literal["unchanged", "compressed", "uncompressed"] = "unchanged"
-    """``unchanged``: the bytes are not changed, but the actual compression is detected."""
-    algorithm: Algorithm = "gzip"
-    level: int | None = None
-    only_uncompressed: bool = False
-    """Leave a compressed layer unchanged, regardless of its compression."""
-    force: bool = False
-    """Recompress a layer even if it has this compression."""
-    diff_id: bool = False
-    """Compute the digest of the uncompressed bytes."""
-    precompute: bool = False
-    encrypt: Callable[[Reader, Descriptor], TransformedStream] | None = None
-    decrypt: Callable[[Reader, Descriptor], Reader] | None = None
-
-    @property
-    def may_stay(self) -> bool:
-        """Whether the original layer can be used if it is present at the destination."""
-        return (
-            self.form != "uncompressed"
-            and not (self.force or self.diff_id)
-            and self.encrypt is None
-            and self.decrypt is None
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class LayerChange:
-    """A layer to convert, and its conversion."""
-
-    layer: Descriptor
-    """The layer at the source; its size is -1 if unknown."""
-    conversion: LayerConversion
-    diff_id: Digest | None = None
-    """The diff ID in the config of the image; None if unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConvertedLayer:
-    """A layer at the destination, after its conversion."""
-
-    descriptor: Descriptor
-    """The digest, size and annotations of the new layer, but the original media type."""
-    compression: str | None
-    """``gzip`` or ``zstd``; None: uncompressed."""
-    diff_id: Digest | None = None
-    """None unless requested by ``LayerConversion.diff_id``."""
-    encrypted: bool = False

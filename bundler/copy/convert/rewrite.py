@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bundler.copy.convert.conversion_plan import ConvertedGraph, is_encrypted, parse_compression
+from bundler.copy.convert.conversion_plan import is_encrypted, parse_compression
 from bundler.copy.image import Graph, GraphManifest
 from bundler.oci import conversion, manifest, media_types
 from bundler.oci.descriptor import Descriptor
@@ -17,8 +17,12 @@ from bundler.ports import Node
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bundler.copy.convert.conversion_plan import ConversionPlan, ImageConversion
-    from bundler.copy.convert.options import ConvertedLayer, LayerChange
+    from bundler.copy.convert.conversion_plan import (
+        ConversionPlan,
+        ConvertedLayer,
+        ImageConversion,
+        LayerChange,
+    )
     from bundler.oci.reference import ImageReference
 
 
@@ -28,8 +32,11 @@ def rewrite_graph(
     find_converted: Callable[[LayerChange], ConvertedLayer],
     label: str,
     name: ImageReference | None = None,
-) -> ConvertedGraph:
+) -> tuple[Graph, dict[Node, bytes]]:
     """Rewrite the manifests of ``graph``, children before parents.
+
+    Also returns the blobs that the conversion created, such as configs, with their content; they
+    are pushed before the manifests.
 
     Args:
         graph: the graph to which ``plan`` applies.
@@ -50,7 +57,7 @@ def rewrite_graph(
         tuple(rewriter.blobs.values()),
         graph.platforms,
     )
-    return ConvertedGraph(new, rewriter.new_content)
+    return new, rewriter.new_content
 
 
 class _Rewriter:

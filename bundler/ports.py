@@ -91,16 +91,13 @@ class Reference(Protocol):
     @property
     def transport(self) -> str:
         """The name of the transport without the colon, for messages and policies only."""
-        ...
 
     @property
     def name(self) -> str | None:
         """The name for ``Source.resolve`` and ``Publication.names``; None: the only image."""
-        ...
 
     def __str__(self) -> str:
         """Return the complete text, including ``transport:``."""
-        ...
 
 
 @runtime_checkable
@@ -110,7 +107,6 @@ class RepositoryReference(Protocol):
     @property
     def image(self) -> ImageReference | None:
         """The repository with its tag or digest; None if the reference contains none."""
-        ...
 
 
 @runtime_checkable
@@ -120,7 +116,6 @@ class RegistryReference(Protocol):
     @property
     def registry_host(self) -> str:
         """The registry's ``host[:port]``."""
-        ...
 
 
 class Source(Protocol):
@@ -134,7 +129,6 @@ class Source(Protocol):
         Raises:
             NotFoundError: the name does not exist, or is None although there are several images.
         """
-        ...
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """Open a new stream over the bytes of ``target`` from ``offset`` on, unverified.
@@ -142,11 +136,9 @@ class Source(Protocol):
         Raises:
             NotFoundError: the source does not contain ``target``.
         """
-        ...
 
     def close(self) -> None:
         """Release files and connections. No other method may be called afterwards."""
-        ...
 
 
 class Holdings(Protocol):
@@ -159,11 +151,9 @@ class Holdings(Protocol):
     @property
     def capabilities(self) -> Capabilities:
         """The formats that the location supports."""
-        ...
 
     def has(self, target: Node, /) -> bool:
         """Return whether ``target`` itself, without its children, is stored. Reads no content."""
-        ...
 
 
 class Destination(Holdings, Protocol):
@@ -180,15 +170,12 @@ class Destination(Holdings, Protocol):
         Raises:
             NoSpaceError, MediumError, RegistryError: the content was not stored.
         """
-        ...
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Publish names durably. Called once, from one thread, after all pushes."""
-        ...
 
     def close(self) -> None:
         """Release files, locks and connections. Uncommitted content remains without a name."""
-        ...
 
 
 @runtime_checkable
@@ -197,7 +184,6 @@ class ReadableDestination(Protocol):
 
     def open(self, target: Node, /, offset: int = 0) -> AbstractContextManager[Reader]:
         """Open a stream as ``Source.open`` does."""
-        ...
 
 
 @runtime_checkable
@@ -206,7 +192,6 @@ class TagResolver(Protocol):
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Resolve a name as ``Source.resolve`` does."""
-        ...
 
 
 @runtime_checkable
@@ -222,7 +207,6 @@ class Deletes(Protocol):
         Raises:
             NotFoundError: the image does not exist.
         """
-        ...
 
 
 @runtime_checkable
@@ -236,7 +220,6 @@ class DeletesTags(Protocol):
             NotFoundError: the tag does not exist.
             UsageError: ``name`` has no tag.
         """
-        ...
 
 
 class SynthesizesManifests:
@@ -261,7 +244,6 @@ class KeepsOriginalManifests(Protocol):
         Raises:
             NotFoundError: as for ``resolve``.
         """
-        ...
 
 
 @runtime_checkable
@@ -271,7 +253,6 @@ class ReportsMirror(Protocol):
     @property
     def served_by(self) -> str | None:
         """The mirror that served the content; None before the first read, or if there is none."""
-        ...
 
 
 @runtime_checkable
@@ -281,12 +262,10 @@ class RegistryRepository(Protocol):
     @property
     def mount_scope(self) -> str:
         """A value that is equal for repositories that can mount blobs from one another."""
-        ...
 
     @property
     def repository(self) -> str:
         """The path of the repository in its registry."""
-        ...
 
 
 @runtime_checkable
@@ -295,7 +274,6 @@ class MountsBlobs(RegistryRepository, Protocol):
 
     def mount(self, target: Node, repository: str, /) -> bool:
         """Mount ``target`` from ``repository``; return whether the registry did it."""
-        ...
 
 
 @runtime_checkable
@@ -304,7 +282,6 @@ class ResumesPush(Protocol):
 
     def offset(self, target: Node, /) -> int:
         """Return the number of stored bytes; the next ``push`` of ``target`` continues there."""
-        ...
 
 
 @runtime_checkable
@@ -313,7 +290,6 @@ class ListsTags(Protocol):
 
     def tags(self) -> list[str]:
         """Return all names in the order of the source."""
-        ...
 
 
 @runtime_checkable
@@ -322,7 +298,6 @@ class ListsReferrers(Protocol):
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """Return the manifests whose subject is ``subject``."""
-        ...
 
 
 @runtime_checkable
@@ -331,7 +306,6 @@ class HasSignatures(Protocol):
 
     def signatures(self, manifest: Digest, /) -> list[bytes]:
         """Return the stored signatures of ``manifest``, unverified."""
-        ...
 
 
 @runtime_checkable
@@ -340,7 +314,6 @@ class StoresSignatures(Protocol):
 
     def push_signatures(self, manifest: Digest, signatures: Sequence[bytes], /) -> None:
         """Replace the signatures of ``manifest``; the change takes effect in ``commit``."""
-        ...
 
 
 class TransportOptions(Protocol):
@@ -383,11 +356,9 @@ class Transport(Protocol):
         Raises:
             InvalidReferenceError: ``text`` is not a reference of this transport.
         """
-        ...
 
     def source(self, reference: Reference, options: OpenOptions, /) -> Source:
         """Open the source of ``reference``."""
-        ...
 
     def destination(self, reference: Reference, options: OpenOptions, /) -> Destination:
         """Open the destination of ``reference``.
@@ -396,7 +367,6 @@ class Transport(Protocol):
             UnsupportedError: the transport is read-only.
             LockedError: another process writes to the destination.
         """
-        ...
 
 
 @runtime_checkable
@@ -409,7 +379,6 @@ class FindsRegistryHost(Protocol):
         Raises:
             InvalidReferenceError: ``text`` is not a reference of this transport.
         """
-        ...
 
 
 PolicyCheck = Callable[[Source, str, Descriptor, bytes], None]

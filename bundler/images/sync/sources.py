@@ -26,7 +26,7 @@ from bundler.events import ListingTags
 from bundler.oci.reference import DEFAULT_TAG, ImageReference
 from bundler.oci.tag_filter import Select, choose
 from bundler.ports import ListsTags
-from bundler.transports.directory.image_directories import find_image_directories
+from bundler.transports.directory.image_files import find_image_directories
 from bundler.transports.shared.path_transport import derive_name
 
 if TYPE_CHECKING:

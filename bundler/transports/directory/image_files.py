@@ -1,4 +1,4 @@
-"""The files of an image in a directory, as containers/image names them.
+"""The files of an image in a directory, as containers/image names them, and such directories.
 
 version                    the version of this format
 manifest.json              the root
@@ -9,6 +9,7 @@ signature-N                a signature of the root; ``<hex>.signature-N`` of ano
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -18,13 +19,15 @@ from bundler.errors import LimitError, MalformedError, NotAnImageDirectoryError,
 from bundler.oci import manifest
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import MAX_MANIFEST, compute_manifest_digest
+from bundler.ports import Node
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bundler.content.files.safe_directory import Directory
+    from bundler.content.streams.reader import Content
     from bundler.oci.digest import Digest
-    from bundler.ports import Node
     from bundler.transports.shared.reachability import Reachable
 
 MANIFEST = "manifest.json"
@@ -33,6 +36,7 @@ VERSION_1_1 = b"Directory Transport Version: 1.1\n"
 VERSION_1_2 = b"Directory Transport Version: 1.2\n"
 
 _MAX_VERSION = 1024
+_MAX_DEPTH = 32
 _PART = re.compile(r"(?:[0-9a-f]{64}|sha512-[0-9a-f]{128})(?:\.manifest\.json)?")
 _SIGNATURE = re.compile(r"(?:((?:sha512-)?[0-9a-f]+)\.)?signature-[0-9]+")
 
@@ -45,8 +49,7 @@ def get_file_name(target: Node) -> str:
     """
     if target.digest is None:
         raise NotFoundError("a blob without a digest has no name")
-    suffix = ".manifest.json" if target.kind == "manifest" else ""
-    return f"{get_file_stem(target.digest)}{suffix}"
+    return get_file_stem(target.digest) + (".manifest.json" if target.kind == "manifest" else "")
 
 
 def get_file_stem(digest: Digest) -> str:
@@ -72,6 +75,17 @@ def describe_root(root: bytes, path: Path) -> Descriptor:
     return Descriptor(media_type, compute_manifest_digest(root, subject=str(path)), len(root))
 
 
+def write_part(directory: Directory, target: Node, content: Content) -> Descriptor:
+    """Write a blob or a manifest; the caller makes its name durable."""
+    stored = atomic_write.write_content(
+        directory,
+        lambda blob: get_file_name(Node.of(blob, target.kind)),
+        content,
+        durable_name=False,
+    )
+    return Descriptor(target.media_type, stored.digest, stored.size)
+
+
 def check_reusable(directory: Directory) -> None:
     """Check that ``directory`` is empty or contains an image.
 
@@ -88,9 +102,8 @@ def check_reusable(directory: Directory) -> None:
 
 def write_version(directory: Directory, needed: Reachable) -> None:
     """Write the file ``version`` for an image with the content ``needed``, unless it is correct."""
-    digests = {*needed.manifests, *needed.blobs}
-    only_sha256 = all(digest.algorithm == "sha256" for digest in digests)
-    version = VERSION_1_1 if only_sha256 else VERSION_1_2
+    algorithms = {digest.algorithm for digest in (*needed.manifests, *needed.blobs)}
+    version = VERSION_1_1 if algorithms == {"sha256"} else VERSION_1_2
     with suppress(LimitError, NotFoundError):
         if directory.read(VERSION, limit=_MAX_VERSION) == version:
             return
@@ -100,10 +113,7 @@ def write_version(directory: Directory, needed: Reachable) -> None:
 def remove_unneeded(directory: Directory, needed: Reachable, *, keep_signatures: bool) -> None:
     """Remove the files that only former images needed; unrelated files stay.
 
-    Args:
-        directory: the directory of an image.
-        needed: the manifests and blobs of the image.
-        keep_signatures: keep the signatures of its manifests.
+    ``needed`` is the content of the image; ``keep_signatures`` keeps those of its manifests.
     """
     kept = {get_file_stem(digest) for digest in needed.blobs}
     kept |= {f"{get_file_stem(digest)}.manifest.json" for digest in needed.manifests}
@@ -116,3 +126,23 @@ def remove_unneeded(directory: Directory, needed: Reachable, *, keep_signatures:
             stays = name in kept or _PART.fullmatch(name) is None
         if not stays:
             directory.remove(name)
+
+
+def find_image_directories(base: Path, depth: int = 0) -> Iterator[Path]:
+    """Yield every directory that contains an image, sorted by name.
+
+    Directories inside an image are not searched, and links to directories are not followed.
+
+    Raises:
+        LimitError: directories are nested too deeply.
+    """
+    if depth > _MAX_DEPTH:
+        raise LimitError(f"{base}: nested deeper than {_MAX_DEPTH} levels")
+    with os.scandir(base) as items:
+        entries = sorted(items, key=lambda item: item.name)
+    if any(item.name == MANIFEST and not item.is_dir() for item in entries):
+        yield base
+        return
+    for item in entries:
+        if item.is_dir(follow_symlinks=False):
+            yield from find_image_directories(base / item.name, depth + 1)

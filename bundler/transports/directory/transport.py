@@ -21,7 +21,6 @@ from bundler.errors import (
     NotFoundError,
     UnsupportedError,
 )
-from bundler.oci.descriptor import Descriptor
 from bundler.oci.manifest import has_digest
 from bundler.ports import Capabilities, Node
 from bundler.transports.directory.image_files import (
@@ -34,6 +33,7 @@ from bundler.transports.directory.image_files import (
     get_file_stem,
     read_root,
     remove_unneeded,
+    write_part,
     write_version,
 )
 from bundler.transports.shared.path_transport import (
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.content.streams.reader import Content
+    from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
     from bundler.ports import Publication
 
@@ -159,13 +160,7 @@ class DirectoryDestination:
             if not self._has_version and self._directory.get_size(VERSION) is None:
                 atomic_write.write_bytes_in(self._directory, VERSION, VERSION_1_1)
             self._has_version = True
-        stored = atomic_write.write_content(
-            self._directory,
-            lambda blob: get_file_name(Node.of(blob, target.kind)),
-            content,
-            durable_name=False,
-        )
-        return Descriptor(target.media_type, stored.digest, stored.size)
+        return write_part(self._directory, target, content)
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
         """Open a manifest or a blob as ``DirectorySource.open`` does."""
@@ -189,15 +184,9 @@ class DirectoryDestination:
                 f"{self._directory.path}: a directory holds one image, not {len(roots)}",
                 hint=f"write them into a layout: oci:{self._directory.path}",
             )
-        for root in roots.values():
-            self._publish(root)
-
-    def close(self) -> None:
-        """Unlock the directory; one that was created and stayed empty is removed."""
-        self._directory.close()
-        safe_directory.remove_directories(self._created)
-
-    def _publish(self, root: Descriptor) -> None:
+        if not roots:
+            return
+        [root] = roots.values()
         node = Node.of(root, "manifest")
         if not self.has(node):
             raise IntegrityError(f"{self._directory.path}: {root.digest} was not pushed")
@@ -217,6 +206,11 @@ class DirectoryDestination:
         atomic_write.sync_directory(self._directory)
         for path in self._created:
             atomic_write.sync_directory(path.parent)
+
+    def close(self) -> None:
+        """Unlock the directory; one that was created and stayed empty is removed."""
+        self._directory.close()
+        safe_directory.remove_directories(self._created)
 
     def _is_root(self, target: Node) -> bool:
         return (

@@ -18,7 +18,6 @@ from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import ConflictError, IntegrityError, MissingFileError, NotFoundError
 from bundler.oci import media_types
-from bundler.oci.descriptor import Descriptor
 from bundler.ports import Capabilities, Node
 from bundler.transports.directory.hard_links import is_same_file, replace_by_link
 from bundler.transports.directory.image_files import (
@@ -27,6 +26,7 @@ from bundler.transports.directory.image_files import (
     get_file_name,
     read_root,
     remove_unneeded,
+    write_part,
     write_version,
 )
 from bundler.transports.directory.staging import STAGING, StagingDirectory, create_hard_links_error
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bundler.content.streams.reader import Content
+    from bundler.oci.descriptor import Descriptor
     from bundler.ports import Publication
     from bundler.transports.directory.tree_index import Components
 
@@ -112,14 +113,9 @@ class DirectoryTreeDestination:
         Raises:
             UnsupportedError: the medium has no hard links, and copies are not permitted.
         """
-        stored = atomic_write.write_content(
-            self._staging.open(),
-            lambda blob: get_file_name(Node.of(blob, target.kind)),
-            content,
-            durable_name=False,
-        )
+        stored = write_part(self._staging.open(), target, content)
         self._staging.names.add(get_file_name(Node.of(stored, target.kind)))
-        return Descriptor(target.media_type, stored.digest, stored.size)
+        return stored
 
     def open(self, target: Node, /, offset: int = 0) -> RegularFile:
         """Open a manifest or a blob of any image or in the staging directory."""

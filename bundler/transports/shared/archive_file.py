@@ -67,20 +67,16 @@ class ArchiveFile(Protocol):
     @property
     def path(self) -> Path:
         """The name of the file in messages."""
-        ...
 
     @property
     def fd(self) -> int:
         """The descriptor of the open file, which is empty at first."""
-        ...
 
     def publish(self, size: int) -> None:
         """Make the complete archive of ``size`` bytes visible at its path."""
-        ...
 
     def close(self) -> None:
         """Close the file; an unpublished archive is removed."""
-        ...
 
 
 def create_archive(path: Path, options: OpenOptions) -> ArchiveFile:

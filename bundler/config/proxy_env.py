@@ -56,7 +56,14 @@ class Proxies:
             ConfigError: the URL of the proxy is invalid or not supported.
         """
         value = self.https if scheme == "https" else self.http
-        if not value or not self._is_proxied(*_split_port(host.strip().lower()), scheme):
+        if not value:
+            return None
+        name, port = _split_port(host.strip().lower())
+        address = _parse_address(name)
+        if name == "localhost" or (address is not None and address.is_loopback):
+            return None
+        name, port = _to_ascii(name), port or _PORTS[scheme]
+        if any(rule.covers(name, port, address) for rule in self.no_proxy):
             return None
         if scheme == "http" and self.cgi:
             raise ConfigError(
@@ -64,13 +71,6 @@ class Proxies:
                 hint="unset one of the two",
             )
         return _parse_proxy(value, f"{scheme.upper()}_PROXY")
-
-    def _is_proxied(self, host: str, port: str, scheme: Scheme) -> bool:
-        address = _parse_address(host)
-        if host == "localhost" or (address is not None and address.is_loopback):
-            return False
-        name, port = _to_ascii(host), port or _PORTS[scheme]
-        return not any(rule.covers(name, port, address) for rule in self.no_proxy)
 
 
 @dataclass(frozen=True, slots=True)

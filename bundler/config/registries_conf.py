@@ -203,26 +203,21 @@ def _parse_registry(table: Table, path: Path) -> Registry:
     if "pull-from-mirror" in table:
         raise table.problem("pull-from-mirror is allowed in a mirror only")
     digest_only = table.flag("mirror-by-digest-only", default=False)
-    return Registry(
-        prefix,
-        location,
-        path,
-        table.flag("insecure", default=False),
-        table.flag("blocked", default=False),
-        tuple(_parse_mirror(mirror, digest_only=digest_only) for mirror in table.tables("mirror")),
-    )
-
-
-def _parse_mirror(table: Table, *, digest_only: bool) -> Mirror:
-    location = _read_location(table, "location")
-    if not location:
-        raise table.problem("has no location")
-    pull_from: PullFrom = "digest-only" if digest_only else "all"
-    if table.value.get("pull-from-mirror"):
-        if digest_only:
-            raise table.problem("mirror-by-digest-only and pull-from-mirror exclude each other")
-        pull_from = table.one_of("pull-from-mirror", get_args(PullFrom))
-    return Mirror(location, table.flag("insecure", default=False), pull_from)
+    mirrors = []
+    for mirror in table.tables("mirror"):
+        address = _read_location(mirror, "location")
+        if not address:
+            raise mirror.problem("has no location")
+        pull_from: PullFrom = "digest-only" if digest_only else "all"
+        if mirror.value.get("pull-from-mirror"):
+            if digest_only:
+                raise mirror.problem(
+                    "mirror-by-digest-only and pull-from-mirror exclude each other"
+                )
+            pull_from = mirror.one_of("pull-from-mirror", get_args(PullFrom))
+        mirrors.append(Mirror(address, mirror.flag("insecure", default=False), pull_from))
+    insecure, blocked = (table.flag(key, default=False) for key in ("insecure", "blocked"))
+    return Registry(prefix, location, path, insecure, blocked, tuple(mirrors))
 
 
 def _read_location(table: Table, key: str) -> str:

@@ -1,6 +1,6 @@
 """Input of the registry client as plain values: credentials, TLS, limits, proxies.
 
-``Settings`` creates these values; the registry client itself reads no configuration.
+``Settings`` creates these values. The registry client itself reads no configuration.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Reader of authfiles: auth.json, Docker's config.json and .dockercfg.
 
-The format is that of containers-auth.json(5). An invalid file is an error and never read as if it
-had no credentials.
+The format is that of containers-auth.json(5). An invalid file is an error; it never counts as a
+file without credentials.
 """
 
 from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from bundler.config import config_file
@@ -44,13 +45,9 @@ class AuthFile:
 
     def find_helper(self, host: str) -> tuple[str, str] | None:
         """Return the helper for ``host``, and the name of the registry in it; None if unset."""
-        for key in (
-            host,
-            *(key for key in self.helpers if normalize_host(key) == normalize_host(host)),
-        ):
-            if key in self.helpers:
-                return self.helpers[key], key
-        return None
+        same = (key for key in self.helpers if normalize_host(key) == normalize_host(host))
+        key = host if host in self.helpers else next(same, None)
+        return None if key is None else (self.helpers[key], key)
 
     def find_credentials(self, host: str, path: str) -> Credentials:
         """Return the entry with the longest prefix of ``host/path``, or any entry for ``host``.
@@ -58,13 +55,13 @@ class AuthFile:
         Raises:
             ConfigError: the entry is invalid.
         """
-        exact = (
-            []
-            if self.legacy
-            else [key for key in list_key_candidates(host, path) if key in self.entries]
-        )
-        for key in (*exact, *self.find_keys(host)):
-            found = _decode(self.entries[key], f"{self.path}: the entry {normalize_host(key)!r}")
+        keys = self.find_keys(host)
+        if not self.legacy:
+            keys = [*(key for key in list_keys(host, path) if key in self.entries), *keys]
+        for key in keys:
+            subject = f"{self.path}: the entry {normalize_host(key)!r}"
+            create_error = partial(ConfigError, path=str(self.path))
+            found = _decode(Table(self.entries[key], subject, create_error))
             if not found.anonymous:  # Docker writes empty entries for registries with a helper
                 return found
         return ANONYMOUS
@@ -80,7 +77,7 @@ class AuthFile:
 
 
 def read(location: AuthLocation) -> AuthFile:
-    """Read a file. A missing file is empty unless the user specified it.
+    """Read a file; a missing one is empty unless the user specified it.
 
     Raises:
         ConfigError: the file is unreadable or invalid, or was specified and does not exist.
@@ -90,6 +87,7 @@ def read(location: AuthLocation) -> AuthFile:
         if location.required:
             raise ConfigError(
                 f"{location.path}: no such authfile",
+                path=str(location.path),
                 hint=f"airbundle login --authfile {location.path} REGISTRY creates it",
             )
         return AuthFile(location.path, legacy=location.legacy)
@@ -106,12 +104,12 @@ def parse(raw: bytes, path: Path, *, legacy: bool = False) -> AuthFile:
 
 
 def parse_document(document: dict[str, Any], path: Path, *, legacy: bool = False) -> AuthFile:
-    """Parse a JSON object. The entries are shared with ``document``, so that both can be edited.
+    """Parse a JSON object. The result shares its entries with ``document``, for editing.
 
     Raises:
         ConfigError: a member has the wrong type.
     """
-    table = Table(document, str(path), ConfigError)
+    table = Table(document, str(path), partial(ConfigError, path=str(path)))
     auths = document if legacy else cast("dict[str, Any]", table.table("auths").value)
     for key, value in auths.items():
         if not isinstance(value, dict):
@@ -130,13 +128,12 @@ def parse_json(raw: bytes, path: Path) -> dict[str, Any]:
     try:
         return strict.load_object(raw, subject=str(path), limit=config_file.MAX_SIZE)
     except (MalformedError, LimitError) as error:
-        raise ConfigError(
-            error.message, hint="correct the file, or specify another one with --authfile"
-        ) from None
+        hint = "correct the file, or specify another one with --authfile"
+        raise ConfigError(error.message, path=str(path), hint=hint) from None
 
 
-def list_key_candidates(host: str, path: str) -> Iterator[str]:
-    """Yield the possible keys of an entry, longest first: ``host/a/b``, ``host/a``, ``host``."""
+def list_keys(host: str, path: str) -> Iterator[str]:
+    """Yield the keys that apply to a repository, longest first: ``host/a``, ``host``."""
     parts = [part for part in path.split("/") if part]
     for length in range(len(parts), -1, -1):
         yield "/".join([host, *parts[:length]])
@@ -161,8 +158,7 @@ def to_credentials(username: str, secret: str) -> Credentials:
     return Credentials(username=username, password=secret)
 
 
-def _decode(entry: dict[str, Any], subject: str) -> Credentials:
-    table = Table(entry, subject, ConfigError)
+def _decode(table: Table) -> Credentials:
     username, password = table.optional_text("username"), table.optional_text("password")
     auth = table.optional_text("auth")
     if auth:

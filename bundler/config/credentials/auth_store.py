@@ -1,7 +1,7 @@
-"""Store and remove credentials, in an authfile or in the credential helper of its entry.
+"""Storage and removal of credentials, in an authfile or in a credential helper that it names.
 
-A file is replaced atomically, can be read by its owner only, and keeps its unknown members. If the
-path is a symbolic link, the file that it points to is replaced.
+An authfile is replaced atomically. The new file is readable only by its owner and keeps unknown
+members. If the path is a symbolic link, its target is replaced.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOCK_TIMEOUT = 10.0
 
 
 def store(path: Path, key: str, credentials: Credentials, environment: Mapping[str, str]) -> str:
-    """Store ``credentials`` for ``key``; return their location, for messages.
+    """Store ``credentials`` for ``key``; return the authfile or helper that has them, for messages.
 
     Args:
         path: the authfile; it and its directory are created if necessary.
@@ -48,11 +48,17 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
         helper = file.find_helper(host)
         if helper is None and file.store is not None and not namespaced:
             helper = (file.store, auth_file.to_server_name(host))
-            _set_entry(
-                document, file, helper[1], {}
-            )  # like Docker, mark that the helper has the credentials
+            # Like Docker, mark with an empty entry that the helper has the credentials.
+            _set_entry(document, file, helper[1], {})
         elif helper is None:
-            _set_entry(document, file, key, _to_entry(credentials))
+            token = credentials.identity_token
+            pair = f"{credentials.username or ''}:{credentials.password or ''}"
+            if token is not None:
+                pair = f"{credentials.username or auth_file.TOKEN_USER}:"
+            entry = {"auth": base64.b64encode(pair.encode()).decode("ascii")}
+            _set_entry(
+                document, file, key, entry if token is None else {**entry, "identitytoken": token}
+            )
             return str(path)
         name, server = helper
         if namespaced:
@@ -66,7 +72,10 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
 
 
 def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
-    """Remove ``key`` from the file and its helpers; return whether it was stored.
+    """Remove the credentials for ``key`` from the file and its helper.
+
+    Returns:
+        Whether there were any.
 
     Raises:
         ConfigError, LockedError: as for ``store``.
@@ -88,7 +97,7 @@ def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
 
 
 def remove_all(path: Path, environment: Mapping[str, str]) -> None:
-    """Remove all registries from the file and its helpers.
+    """Remove the credentials for all registries from the file and its helpers.
 
     Raises:
         ConfigError, LockedError: as for ``store``.
@@ -106,7 +115,7 @@ def remove_all(path: Path, environment: Mapping[str, str]) -> None:
 
 
 def _set_entry(document: dict[str, Any], file: AuthFile, key: str, entry: dict[str, str]) -> None:
-    """Set an entry, and remove entries for other spellings of the same registry."""
+    """Set an entry, and remove entries of the same registry under other keys."""
     host, namespaced = _split_key(key)
     for name in file.find_keys(host):
         if name != key and not namespaced:
@@ -125,13 +134,18 @@ def _split_key(key: str) -> tuple[str, bool]:
 
 @contextmanager
 def _edit(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the document of the file, and write it if the block changed it and did not raise."""
+    """Yield the document for editing, and write it afterwards if it was changed.
+
+    Like Podman and Skopeo, hold an exclusive lock on the directory.
+    """
     try:
         target = path.resolve()
         _create_private_directory(target.parent)
-    except (OSError, RuntimeError) as error:
+        directory = Directory.open(target.parent)
+    except (OSError, RuntimeError, BundlerError) as error:
         raise _create_write_error(path, error) from None
-    with _lock(target.parent, path):
+    with directory:
+        file_lock.lock(directory, timeout=LOCK_TIMEOUT)
         raw = config_file.read(target)
         document = auth_file.parse_json(raw, path) if raw is not None else {}
         before = json.dumps(document)
@@ -146,37 +160,19 @@ def _edit(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _create_private_directory(directory: Path) -> None:
-    if directory.is_dir():
-        return
-    _create_private_directory(directory.parent)
-    directory.mkdir(mode=0o700, exist_ok=True)
-
-
-@contextmanager
-def _lock(directory: Path, path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the directory, as Podman and Skopeo do."""
-    try:
-        opened = Directory.open(directory)
-    except BundlerError as error:
-        raise _create_write_error(path, error.os_error or error) from None
-    with opened:
-        file_lock.lock(opened, timeout=LOCK_TIMEOUT)
-        yield
-
-
-def _to_entry(credentials: Credentials) -> dict[str, str]:
-    username, token = credentials.username or "", credentials.identity_token
-    if token is not None:
-        pair = f"{username or auth_file.TOKEN_USER}:"
-    else:
-        pair = f"{username}:{credentials.password or ''}"
-    entry = {"auth": base64.b64encode(pair.encode()).decode("ascii")}
-    return entry if token is None else {**entry, "identitytoken": token}
+    if not directory.is_dir():
+        _create_private_directory(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def _create_write_error(path: Path, error: Exception) -> ConfigError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    if isinstance(error, BundlerError):
+        error = error.os_error or error
+    os_error = error if isinstance(error, OSError) else None
+    reason = (os_error and os_error.strerror) or error
     return ConfigError(
         f"{path}: credentials cannot be written: {reason}",
+        path=str(path),
+        os_error=os_error,
         hint="specify another file with --authfile or REGISTRY_AUTH_FILE",
     )

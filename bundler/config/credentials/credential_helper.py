@@ -1,6 +1,6 @@
 """Client of credential helpers: the programs ``docker-credential-NAME``.
 
-A helper receives the verb as its argument and the registry or a JSON document on stdin. It prints a
+A helper receives a verb as its argument, and a registry or a JSON document on stdin. It prints a
 JSON document or an error message.
 
 https://github.com/docker/docker-credential-helpers#development
@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from bundler.config.credentials.auth_file import TOKEN_USER, to_credentials
 from bundler.config.registry_access import ANONYMOUS, Credentials
-from bundler.errors import BundlerError, ConfigError
+from bundler.errors import BundlerError, ConfigError, LimitError, MalformedError
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
 
@@ -47,13 +47,11 @@ def get(
     Raises:
         ConfigError: the program does not exist, fails, or prints invalid output.
     """
-    status, answer = _run(name, "get", server.encode(), environment, timeout)
-    if status != 0:
-        if _NOT_FOUND in answer.decode("utf-8", "replace").lower():
-            return ANONYMOUS
-        raise _create_error(name, "get", status, answer)
+    output = _run(name, "get", server.encode(), environment, timeout)
+    if output is None:
+        return ANONYMOUS
     try:
-        document = Table.parse(answer, name)
+        document = Table.parse(output, name)
         username = document.optional_text("Username")
         secret = document.optional_text("Secret")
     except BundlerError:
@@ -65,14 +63,7 @@ def get(
     return to_credentials(username, secret or "") if username else ANONYMOUS
 
 
-def store(
-    name: str,
-    server: str,
-    credentials: Credentials,
-    environment: Mapping[str, str],
-    *,
-    timeout: float = TIMEOUT,
-) -> None:
+def store(name: str, server: str, credentials: Credentials, environment: Mapping[str, str]) -> None:
     """Store ``credentials`` for ``server``; arguments as for ``get``.
 
     Raises:
@@ -83,48 +74,35 @@ def store(
         "Username": TOKEN_USER if credentials.identity_token else credentials.username,
         "Secret": credentials.identity_token or credentials.password,
     }
-    status, answer = _run(name, "store", json.dumps(document).encode(), environment, timeout)
-    if status != 0:
-        raise _create_error(name, "store", status, answer)
+    _run(name, "store", json.dumps(document).encode(), environment)
 
 
-def erase(
-    name: str, server: str, environment: Mapping[str, str], *, timeout: float = TIMEOUT
-) -> bool:
+def erase(name: str, server: str, environment: Mapping[str, str]) -> bool:
     """Remove the credentials for ``server``; return whether they were stored.
 
     Raises:
         ConfigError: the helper fails.
     """
-    was_stored = not get(name, server, environment, timeout=timeout).anonymous
-    status, answer = _run(name, "erase", server.encode(), environment, timeout)
-    if status != 0:
-        if _NOT_FOUND in answer.decode("utf-8", "replace").lower():
-            return False
-        raise _create_error(name, "erase", status, answer)
-    return was_stored
+    was_stored = not get(name, server, environment).anonymous
+    return _run(name, "erase", server.encode(), environment) is not None and was_stored
 
 
-def list_servers(
-    name: str, environment: Mapping[str, str], *, timeout: float = TIMEOUT
-) -> list[str]:
+def list_servers(name: str, environment: Mapping[str, str]) -> list[str]:
     """List the registries for which the helper has credentials.
 
     Raises:
         ConfigError: the helper fails, or does not print JSON.
     """
-    status, answer = _run(name, "list", b"", environment, timeout)
-    if status != 0:
-        raise _create_error(name, "list", status, answer)
     try:
-        return list(strict.load_object(answer))
-    except BundlerError:
+        return list(strict.load_object(_run(name, "list", b"", environment) or b""))
+    except (MalformedError, LimitError):
         raise ConfigError(f"docker-credential-{name} list: expected JSON, got other text") from None
 
 
 def _run(
-    name: str, verb: str, data: bytes, environment: Mapping[str, str], timeout: float
-) -> tuple[int, bytes]:
+    name: str, verb: str, data: bytes, environment: Mapping[str, str], timeout: float = TIMEOUT
+) -> bytes | None:
+    """Return the output of the helper; None if it has no credentials to get or erase."""
     program = f"docker-credential-{name}"
     if _NAME.fullmatch(name) is None:
         raise ConfigError(f"{name[:80]!r} is not a valid name of a credential helper")
@@ -145,32 +123,44 @@ def _run(
             env=dict(environment),
         )
     except OSError as error:
-        raise ConfigError(f"{program}: cannot be started: {error.strerror}") from None
+        raise ConfigError(
+            f"{program}: cannot be started: {error.strerror}", path=found, os_error=error
+        ) from None
     with process:
         try:
-            answer = _communicate(process, data, deadline)
-            if len(answer) > MAX_OUTPUT:
+            output = _communicate(process, data, deadline)
+            if len(output) > MAX_OUTPUT:
                 raise ConfigError(f"{program} {verb}: printed more than {MAX_OUTPUT:,} bytes")
-            return process.wait(max(0.0, deadline - time.monotonic())), answer
+            status = process.wait(max(0.0, deadline - time.monotonic()))
         except (TimeoutError, subprocess.TimeoutExpired):
             raise ConfigError(f"{program} {verb}: no response within {timeout:g} seconds") from None
         finally:
             process.kill()
+    if status == 0:
+        return output
+    text = output.decode("utf-8", "replace")
+    if verb in ("get", "erase") and _NOT_FOUND in text.lower():
+        return None
+    lines = text.strip().splitlines()
+    # JSON may contain a secret.
+    reason = lines[0][:200] if lines and "{" not in lines[0] else f"exit status {status}"
+    reason = "".join(char for char in reason if char.isprintable())
+    raise ConfigError(f"{program} {verb}: {reason}")
 
 
 def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float) -> bytes:
     """Write ``data`` and read the output at the same time, until ``deadline``.
 
     The helper may print its output or exit before it has read its input, and a background process
-    of the helper may keep the pipe open.
+    that it started may keep the pipe open.
     """
     stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
     os.set_blocking(stdin.fileno(), False)
-    answer = b""
+    output = b""
     with selectors.DefaultSelector() as selector:
         selector.register(stdin, selectors.EVENT_WRITE)
         selector.register(stdout, selectors.EVENT_READ)
-        while len(answer) <= MAX_OUTPUT:
+        while len(output) <= MAX_OUTPUT:
             ready = selector.select(max(0.0, deadline - time.monotonic()))
             if not ready:
                 raise TimeoutError
@@ -178,8 +168,8 @@ def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float)
                 if key.fileobj is stdout:
                     chunk = os.read(stdout.fileno(), 64 * 1024)
                     if not chunk:
-                        return answer
-                    answer += chunk
+                        return output
+                    output += chunk
                 else:
                     try:
                         data = data[os.write(stdin.fileno(), data) :]
@@ -188,11 +178,4 @@ def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float)
                     if not data:
                         selector.unregister(stdin)
                         stdin.close()
-    return answer
-
-
-def _create_error(name: str, verb: str, status: int, answer: bytes) -> ConfigError:
-    lines = answer.decode("utf-8", "replace").strip().splitlines()
-    text = lines[0][:200] if lines and "{" not in lines[0] else f"exit status {status}"
-    reason = "".join(char for char in text if char.isprintable())
-    return ConfigError(f"docker-credential-{name} {verb}: {reason}")
+    return output

@@ -1,4 +1,4 @@
-"""Find the credentials for a repository in authfiles and credential helpers."""
+"""Lookup of the credentials for a repository in authfiles and credential helpers."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class CredentialLookup:
-    """Lookup of credentials, with a cache of authfiles and of the responses of helpers.
+    """Lookup of credentials, with a cache of authfiles and of the output of helpers.
 
-    Thread-safe. Only one helper runs at a time, because it may prompt the user.
+    Thread-safe. Helpers run one at a time, because they may prompt the user.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._lock = threading.Lock()
         self._files: dict[Path, AuthFile] = {}
-        self._answers: dict[tuple[str, str], Credentials] = {}
+        self._helper_credentials: dict[tuple[str, str], Credentials] = {}
 
     def find(
         self, host: str, path: str, locations: Sequence[AuthLocation], helpers: Sequence[str]
@@ -73,8 +73,8 @@ class CredentialLookup:
 
     def _run_helper(self, helper: str, server: str) -> Credentials:
         key = (helper, server)
-        if key not in self._answers:
+        if key not in self._helper_credentials:
             from bundler.config.credentials import credential_helper  # noqa: PLC0415 - few users have helpers
 
-            self._answers[key] = credential_helper.get(helper, server, self._environment)
-        return self._answers[key]
+            self._helper_credentials[key] = credential_helper.get(helper, server, self._environment)
+        return self._helper_credentials[key]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, strategies as st
 
-from bundler.config.credentials.auth_file import list_key_candidates, parse
+from bundler.config.credentials.auth_file import list_keys, parse
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
 from bundler.errors import ConfigError
 from tests.config.world import World, entry
@@ -283,7 +283,7 @@ def test_any_name_and_password_are_read_back(username: str, password: str):
 
 @given(st.lists(st.from_regex(r"[a-z]{1,3}", fullmatch=True), max_size=4))
 def test_keys_go_from_the_repository_to_the_host(parts: list[str]):
-    found_keys = list(list_key_candidates("a.b", "/".join(parts)))
+    found_keys = list(list_keys("a.b", "/".join(parts)))
     assert found_keys[0] == "/".join(["a.b", *parts])
     assert found_keys[-1] == "a.b"
     assert len(found_keys) == len(parts) + 1

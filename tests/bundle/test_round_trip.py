@@ -25,6 +25,7 @@ from bundler.copy.image import ImageRequest
 from bundler.copy.platform_selection import Selection
 from bundler.copy.target_names import NameMapping
 from bundler.errors import (
+    CannotConvertError,
     ConflictError,
     DamagedBundleError,
     ExpiredError,
@@ -134,6 +135,29 @@ def snapshot(directory):
         for path in sorted(directory.rglob("*"))
         if path.is_file()
     }
+
+
+def test_export_refuses_image_in_schema1_before_writing(place, tmp_path):
+    """A bundle stores images unchanged, and neither format can store schema 1."""
+    layer = images.image(images.layer({"f": b"content"})).blobs[1]
+    history = json.dumps({"id": "1" * 64, "os": "linux", "architecture": "amd64", "config": {}})
+    manifest = {
+        "schemaVersion": 1,
+        "name": "app",
+        "tag": "1",
+        "architecture": "amd64",
+        "fsLayers": [{"blobSum": layer.digest}],
+        "history": [{"v1Compatibility": history}],
+    }
+    source = tmp_path / "old"
+    source.mkdir()
+    (source / "manifest.json").write_text(json.dumps(manifest))
+    (source / layer.digest.removeprefix("sha256:")).write_bytes(layer.data)
+    request = replace(place.wanted(), source=transports.parse(f"dir:{source}"))
+    with pytest.raises(CannotConvertError) as raised:
+        place.export(request)
+    assert raised.value.reason == "an export does not convert images"
+    assert not list(place.bundle.rglob("sha256/*"))
 
 
 @pytest.mark.parametrize("kind", ["oci", "dir"])

@@ -19,19 +19,11 @@ from typing import TYPE_CHECKING, Any
 from bundler import __version__
 from bundler.bundle.exporting import seal as sealing
 from bundler.bundle.exporting.resolve import resolve_all
-from bundler.bundle.format import (
-    checksums,
-    directory,
-    instructions,
-    inventory,
-    signatures as signing,
-    store,
-)
+from bundler.bundle.format import directory, instructions, inventory, signatures, store
 from bundler.bundle.format.inventory import BundledImage, Inventory, Producer
 from bundler.bundle.media import filesystem
-from bundler.bundle.verifying.verify import verify
-from bundler.copy.engine import EngineOptions, execute
-from bundler.copy.plan import Plan, create_plan
+from bundler.copy.engine import execute
+from bundler.copy.plan import create_plan
 from bundler.errors import BundlerError, ConflictError, MediumError, PartialError, UsageError
 from bundler.events import Notice
 from bundler.oci.json import timestamps
@@ -43,7 +35,9 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import Format
     from bundler.bundle.media.filesystem import Medium
+    from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest
+    from bundler.copy.plan import Plan
     from bundler.ports import Holdings, OpenOptions
     from bundler.trust.keys import PrivateKey
 
@@ -111,8 +105,7 @@ class ExportReport:
             PartialError: images are missing.
         """
         if self.missing:
-            lines = [error.message_about(name) for name, error in self.missing.items()]
-            raise PartialError(f"{self.bundle}: incomplete bundle; missing images", lines)
+            raise _create_error(self.bundle, "incomplete bundle; missing images", self.missing)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON; sizes in bytes."""
@@ -159,8 +152,7 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
     with ExitStack() as stack:
         images, missing = resolve_all(request.images, request.options, engine, stack)
         if not images:
-            lines = [error.message_about(name) for name, error in missing.items()]
-            raise PartialError(f"{bundle}: not written, because no image could be resolved", lines)
+            raise _create_error(bundle, "not written, because no image could be resolved", missing)
         listed = {image.label: BundledImage.from_resolved(image) for image in images}
         medium = filesystem.inspect(bundle)
         check_destination(request, medium)  # the medium may have been unmounted in the meantime
@@ -174,21 +166,21 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         ]
         plan = create_plan(targets, engine.executor, engine.cancellation)
         if former is not None and not missing and plan.count("push") == 0:
-            report = _report_unchanged(request, former, tuple(listed.values()), plan, engine)
-            if report is not None:
-                return report
+            unchanged = _report_unchanged(request, former, tuple(listed.values()), plan, engine)
+            if unchanged is not None:
+                return unchanged
         manifests = sum(len(task.manifest.raw) for task in plan.manifests)
         needed = plan.size("push") + manifests + _OVERHEAD
         filesystem.check_free_space(bundle, medium, needed, plan.largest)
         result = execute(plan, engine)
         missing |= result.failed
         if not result.published:
-            lines = [error.message_about(name) for name, error in result.failed.items()]
-            raise PartialError(f"{bundle}: not written, because every image failed", lines)
-        exported = tuple(listed[target.image.label] for target in result.published)
+            raise _create_error(bundle, "not written, because every image failed", missing)
+        published = [target.image for target in result.published]
+        exported = tuple(listed[image.label] for image in published)
         keys = [key.public for key in request.keys]
         text = instructions.render(request.stream, request.format, exported, keys)
-        seal = sealing.prepare(bundle, request.format, exported, destination.index, text)
+        seal = sealing.prepare(bundle, request.format, published, destination.index, text)
         created = datetime.now(UTC).replace(microsecond=0)
         contents = Inventory(
             format=request.format,
@@ -201,12 +193,12 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
             expires=None if request.expires is None else created + request.expires,
             complete=not missing,
         )
-        signatures = sealing.write(bundle, seal, contents, request.keys)
+        signed = sealing.write(bundle, seal, contents, request.keys)
         sealing.prune(bundle, seal.listed)
         return ExportReport(
             bundle=bundle,
             inventory=contents,
-            signatures=signatures,
+            signatures=signed,
             changed=True,
             plan=plan,
             missing=missing,
@@ -241,6 +233,11 @@ def check_destination(request: ExportRequest, medium: Medium) -> None:
         )
 
 
+def _create_error(bundle: Path, problem: str, failures: Mapping[str, BundlerError]) -> PartialError:
+    lines = [error.message_about(name) for name, error in failures.items()]
+    return PartialError(f"{bundle}: {problem}", lines)
+
+
 def _read_former(request: ExportRequest) -> Inventory | None:
     """Read the inventory of the former bundle; None if there is none, or it cannot be read.
 
@@ -257,7 +254,7 @@ def _read_former(request: ExportRequest) -> Inventory | None:
             hint="specify another directory, or remove that bundle first",
         )
     try:
-        former = signing.read_inventory(request.bundle)[1]
+        former = signatures.read_inventory(request.bundle)[1]
     except BundlerError:
         return None
     if former.stream != request.stream:
@@ -287,6 +284,9 @@ def _report_unchanged(
         or former.is_expired(datetime.now(UTC))
     ):
         return None
+    from bundler.bundle.format import checksums  # noqa: PLC0415 - only for a former bundle
+    from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - as above
+
     bundle = request.bundle
     keys = [key.public for key in request.keys]
     verified = verify(bundle, keys, cancellation=engine.cancellation, emit=engine.emit)
@@ -295,14 +295,14 @@ def _report_unchanged(
         return None
     if verified.unlisted:
         sealing.prune(bundle, checksums.read(bundle))
-    raw, contents = signing.read_inventory(bundle)
+    raw, contents = signatures.read_inventory(bundle)
     signed = {key.id for key in verified.signers}
     missing_keys = [key for key in request.keys if key.public.id not in signed]
-    added = signing.write_signatures(bundle, raw, missing_keys)
+    added = signatures.write_signatures(bundle, raw, missing_keys)
     return ExportReport(
         bundle=bundle,
         inventory=contents,
-        signatures=tuple(sorted(signing.read_signatures(bundle))),
+        signatures=tuple(sorted(signatures.read_signatures(bundle))),
         changed=bool(added),
         plan=plan,
         missing={},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from bundler.ports import ListsTags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import ExitStack
 
     from bundler.copy.engine import EngineOptions
     from bundler.copy.image import ImageRequest, ResolvedImage
@@ -40,7 +41,25 @@ def resolve_all(
     Raises:
         BundlerError: the first failure, with the origin of its request as a note.
     """
-    tasks = [partial(_resolve, request, options, stack) for request in requests]
+
+    def resolve_one(request: ImageRequest) -> ResolvedImage:
+        try:
+            source = transports.open_source(request.source, options)
+            stack.callback(source.close)
+            image = resolve(request, source)
+        except BundlerError as error:
+            error.add_note(f"requested by {request.origin}")
+            raise
+        root, locked = image.graph.root.digest, request.locked
+        if locked is not None and root != locked.root.digest:
+            raise ConflictError(
+                f"{request.label}: selecting platforms creates {root}"
+                f" (expected {locked.root.digest} from the lock file)",
+                hint="run airbundle lock again",
+            )
+        return image
+
+    tasks = [partial(resolve_one, request) for request in requests]
     if not engine.keep_going:
         return run_all(engine.executor, tasks, engine.cancellation), {}
     images: list[ResolvedImage] = []
@@ -65,21 +84,3 @@ def list_tags(repository: Reference, options: OpenOptions) -> Sequence[str]:
         if not isinstance(source, ListsTags):
             raise UsageError(f"{repository}: transport {repository.transport} cannot list tags")
         return source.tags()
-
-
-def _resolve(request: ImageRequest, options: OpenOptions, stack: ExitStack) -> ResolvedImage:
-    try:
-        source = transports.open_source(request.source, options)
-        stack.callback(source.close)
-        image = resolve(request, source)
-    except BundlerError as error:
-        error.add_note(f"requested by {request.origin}")
-        raise
-    root, locked = image.graph.root.digest, request.locked
-    if locked is not None and root != locked.root.digest:
-        raise ConflictError(
-            f"{request.label}: selecting platforms creates {root}"
-            f" (expected {locked.root.digest} from the lock file)",
-            hint="run airbundle lock again",
-        )
-    return image

@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import checksums, directory, signatures
-from bundler.bundle.verifying import image_tree
+from bundler.bundle.format import checksums, directory, signatures, store
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from bundler.bundle.format.inventory import BundledImage, ChecksumFile, Format, Inventory
+    from bundler.bundle.format.inventory import ChecksumFile, Format, Inventory
+    from bundler.copy.image import ResolvedImage
     from bundler.trust.keys import PrivateKey
 
 
@@ -36,7 +36,7 @@ class Seal:
 def prepare(
     bundle: Path,
     bundle_format: Format,
-    images: Sequence[BundledImage],
+    images: Sequence[ResolvedImage],
     index: Mapping[str, bytes],
     instructions_text: bytes,
 ) -> Seal:
@@ -45,20 +45,19 @@ def prepare(
     Args:
         bundle: the directory, which contains all content of ``images``.
         bundle_format: the format of the bundle.
-        images: the images of the bundle.
+        images: the images of the bundle, as they were resolved.
         index: the files that list the images for other tools, by name.
         instructions_text: the content of ``VERIFY.txt``.
 
     Raises:
-        IntegrityError, NotFoundError, MediumError: content is missing, damaged or unreadable.
+        IntegrityError, NotFoundError, MediumError: a file is unreadable.
     """
-    walked = image_tree.walk(bundle, bundle_format, images)
-    for error in walked.problems.values():
-        raise error
-    trees = [tree for _, trees in walked.images for tree in trees]
-    needed = {part.path for tree in trees for part in tree.parts}
-    if bundle_format == "dir":
-        needed |= {directory.find_version_path(tree.root.digest) for tree in trees}
+    needed = {
+        path
+        for image in images
+        for graph in image.graphs
+        for path in store.list_paths(graph, bundle_format)
+    }
     files = {**index, directory.GUIDE: instructions_text}
     paths = {
         path

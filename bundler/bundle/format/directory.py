@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from bundler.bundle.format.inventory import Format
     from bundler.content.files.safe_directory import RegularFile
 
 INVENTORY = "bundle.json"
@@ -97,18 +98,15 @@ def is_listed(path: str) -> bool:
     return path not in (INVENTORY, SUMS) and parse_signature_name(path) is None
 
 
-def find_blob_path(digest: Digest) -> str:
-    """Return the path of a blob or manifest in format ``oci``."""
-    return f"{BLOBS}/{digest.algorithm}/{digest.hex}"
-
-
 def find_image_path(root: Digest) -> str:
     """Return the directory of an image in format ``dir``."""
     return f"{IMAGES}/{root.hex}"
 
 
-def find_part_path(root: Digest, digest: Digest, *, manifest: bool) -> str:
-    """Return the path of a manifest or blob of the image ``root`` in format ``dir``."""
+def find_path(bundle_format: Format, root: Digest, digest: Digest, *, manifest: bool) -> str:
+    """Return the path of a manifest or blob of the image whose root is ``root``."""
+    if bundle_format == "oci":
+        return f"{BLOBS}/{digest.algorithm}/{digest.hex}"
     if digest == root:
         return f"{find_image_path(root)}/manifest.json"
     prefix = "" if digest.algorithm == "sha256" else f"{digest.algorithm}-"

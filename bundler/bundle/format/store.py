@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bundler.bundle.format import directory as layout
+from bundler.copy.convert.options import ConversionOptions
 from bundler.copy.plan import Target
 from bundler.copy.platform_selection import EVERYTHING, Selection
 from bundler.errors import DamagedBundleError, NotFoundError
@@ -30,12 +31,14 @@ if TYPE_CHECKING:
 
     from bundler.bundle.format.inventory import BundledImage, BundledReferrer, Format, Inventory
     from bundler.content.streams.reader import Reader
-    from bundler.copy.image import ResolvedImage
+    from bundler.copy.image import Graph, ResolvedImage
     from bundler.oci.descriptor import Descriptor
     from bundler.ports import Node, Publication, Source
 
 
 HoldingsT = TypeVar("HoldingsT", bound=Holdings)
+
+_UNCHANGED = ConversionOptions(fixed_reason="an export does not convert images")
 
 
 class WritableDirectory(Destination, TagResolver, Protocol):
@@ -174,6 +177,21 @@ def format_referrer_name(
     return _format_name(image, referrer.digest, referrer.tag, bundle_format)
 
 
+def list_paths(graph: Graph, bundle_format: Format) -> set[str]:
+    """Return the paths in the bundle of all content of an image or a referrer."""
+    root = graph.root.digest
+    paths = {
+        layout.find_path(bundle_format, root, item.descriptor.digest, manifest=True)
+        for item in graph.manifests
+    }
+    paths |= {
+        layout.find_path(bundle_format, root, node.digest, manifest=False)
+        for node in graph.blobs
+        if node.digest is not None
+    }
+    return paths if bundle_format == "oci" else paths | {layout.find_version_path(root)}
+
+
 def create_target(
     listed: BundledImage, image: ResolvedImage, destination: HoldingsT, bundle_format: Format
 ) -> Target[HoldingsT]:
@@ -188,6 +206,7 @@ def create_target(
             referrer.digest: (format_referrer_name(listed, referrer, bundle_format),)
             for referrer in listed.referrers
         },
+        _UNCHANGED,
     )
 
 
@@ -239,7 +258,8 @@ class DirectoryHoldings:
         if self._sizes is not None:
             return self._sizes.get(target.digest) == target.size
         try:
-            found = os.lstat(self._directory / layout.find_blob_path(target.digest))
+            path = layout.find_path("oci", target.digest, target.digest, manifest=False)
+            found = os.lstat(self._directory / path)
         except OSError:
             return False
         return stat.S_ISREG(found.st_mode) and found.st_size == target.size

@@ -115,12 +115,9 @@ class _Walker:
 
     def _create_node(self, root: Descriptor, visit: Visit, *, sparse: bool) -> TreeNode:
         descriptor, kind, depth = visit
-        if self.bundle_format == "oci":
-            path = directory.find_blob_path(descriptor.digest)
-        else:
-            path = directory.find_part_path(
-                root.digest, descriptor.digest, manifest=kind == "manifest"
-            )
+        path = directory.find_path(
+            self.bundle_format, root.digest, descriptor.digest, manifest=kind == "manifest"
+        )
         stripped = sparse and depth > 0 and kind == "manifest"
         foreign = media_types.is_foreign(descriptor.media_type, descriptor.urls)
         return TreeNode(path, kind, descriptor, required=not stripped and not foreign)

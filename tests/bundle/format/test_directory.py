@@ -19,12 +19,16 @@ A, LONG = Digest.of(b"a"), Digest.of(b"a", "sha512")
 @pytest.mark.parametrize("digest", [A, LONG])
 def test_path_of_content_contains_its_digest(digest: Digest):
     root = Digest.of(b"root")
-    assert directory.parse_digest(directory.find_blob_path(digest)) == digest
+    assert (
+        directory.parse_digest(directory.find_path("oci", digest, digest, manifest=False)) == digest
+    )
     for manifest in (False, True):
-        path = directory.find_part_path(root, digest, manifest=manifest)
+        path = directory.find_path("dir", root, digest, manifest=manifest)
         assert directory.parse_digest(path) == digest
         assert directory.is_path(path)
-    assert directory.parse_digest(directory.find_part_path(digest, digest, manifest=True)) == digest
+    assert (
+        directory.parse_digest(directory.find_path("dir", digest, digest, manifest=True)) == digest
+    )
 
 
 @pytest.mark.parametrize(

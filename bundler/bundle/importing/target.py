@@ -6,23 +6,24 @@ A target is written as ``docker://host[:port][/prefix]``, ``oci:DIR`` or ``dir:D
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, cast, get_args
 
 from bundler import transports
 from bundler.bundle.format import directory as layout, store
+from bundler.bundle.format.inventory import Format
 from bundler.copy.plan import Target
 from bundler.copy.target_names import TargetName
 from bundler.errors import InvalidReferenceError, UsageError
-from bundler.oci.reference import is_domain, is_repository_path, normalize_domain
+from bundler.oci.reference import ImageReference, is_domain, is_repository_path, normalize_domain
 from bundler.ports import Destination, TagResolver
-from bundler.transports.target_reference import create_target
+from bundler.transports.source_reference import create_registry_reference, split_registry
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from bundler.bundle.format.inventory import Format
     from bundler.copy.image import ResolvedImage
     from bundler.ports import Holdings, OpenOptions
 
@@ -63,31 +64,34 @@ class DirectoryTarget:
 ImportTarget: TypeAlias = RegistryTarget | DirectoryTarget
 
 
-def parse_target(text: str) -> ImportTarget:
-    """Parse a target.
+def parse_target(text: str, folder: Path | None = None) -> ImportTarget:
+    """Parse a target; the path of a directory is relative to ``folder``, if it is given.
 
     Raises:
         InvalidReferenceError: not a target of an import.
     """
-    transport, _, rest = text.partition(":")
-    if transport == "docker" and rest.startswith("//"):
-        host, slash, prefix = rest[2:].rstrip("/").partition("/")
+    registry = split_registry(text)
+    if registry is not None:
+        host, prefix = registry
         # A reference is read as a path on Docker Hub unless its first part looks like a host.
         is_host = is_domain(host) and (not {".", ":"}.isdisjoint(host) or host == "localhost")
-        if not is_host or (slash and not is_repository_path(prefix)):
-            quoted = "the target (it contains credentials)" if "@" in rest else text[:200]
+        if not is_host or (prefix and not is_repository_path(prefix)):
+            quoted = "the target (it contains credentials)" if "@" in text else text[:200]
             raise InvalidReferenceError(
                 f"{quoted} is not a registry"
                 " (expected docker://host[:port][/prefix] in lower case)",
                 hint="write docker://HOST:PORT[/PREFIX], the prefix in lower case",
             )
         return RegistryTarget(text, host, prefix)
-    if rest and transport in ("oci", "dir"):
-        return DirectoryTarget(text, cast("Format", transport), Path(rest))
-    raise InvalidReferenceError(
-        f"{text[:200]!r} is not a target of an import",
-        hint="write docker://HOST[:PORT][/PREFIX], oci:DIR, dir:DIR, or specify a target file",
-    )
+    bundle_format, _, path = text.partition(":")
+    if not path or bundle_format not in get_args(Format):
+        raise InvalidReferenceError(
+            f"{text[:200]!r} is not a target of an import",
+            hint="write docker://HOST[:PORT][/PREFIX], oci:DIR, dir:DIR, or specify a target file",
+        )
+    if folder is not None:
+        path = os.path.normpath(folder / path)
+    return DirectoryTarget(f"{bundle_format}:{path}", cast("Format", bundle_format), Path(path))
 
 
 class OpenRegistry:
@@ -103,11 +107,12 @@ class OpenRegistry:
 
     def create_target(self, image: ResolvedImage, name: TargetName) -> Target[Holdings]:
         """Create the target of ``image``: its repository and tag, and the referrers' tags."""
-        location = create_target("docker", self._target.host, str(name))
-        destination = self._repositories.get(location.scope)
+        reference = ImageReference.parse(self.format_name(name))
+        destination = self._repositories.get(reference.repository)
         if destination is None:
-            destination = transports.open_destination(location.reference, self._options)
-            self._repositories[location.scope] = destination
+            location = create_registry_reference(reference)
+            destination = transports.open_destination(location, self._options)
+            self._repositories[reference.repository] = destination
             self._stack.callback(destination.close)
         return Target(
             image,

@@ -6,19 +6,20 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bundler.bundle.manifest.entries import create_registry_reference, is_target_name
+from bundler.bundle.manifest.entries import is_target_name
 from bundler.copy.image import ImageRequest
 from bundler.copy.platform_selection import Selection
 from bundler.errors import ConflictError, InvalidReferenceError, NotFoundError, UsageError, count
-from bundler.events import Emit, Notice, discard
+from bundler.events import Notice, discard
 from bundler.oci.reference import is_repository_path
-from bundler.oci.tag_filter import choose
+from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bundler.bundle.manifest.entries import ManifestEntry
     from bundler.bundle.manifest.load import BundleManifest
+    from bundler.events import Emit
     from bundler.oci.reference import ImageReference
     from bundler.ports import Reference
 
@@ -68,18 +69,26 @@ def expand(
         InvalidReferenceError: a rename rule creates an invalid name.
     """
     images = _select_tags(manifest.images, list_tags, emit)
-    requests = [
-        _create_request(entry, reference, source, manifest)
-        for entry, reference, source in images
-        if not any(pattern.search(str(reference)) for pattern in manifest.exclude)
-    ]
+    requests = []
+    for entry, reference, source in images:
+        if any(pattern.search(str(reference)) for pattern in manifest.exclude):
+            continue
+        options = entry.options
+        request = ImageRequest(
+            source=source,
+            reference=reference,
+            selection=Selection(options.platforms, options.index if options.platforms else "all"),
+            referrers="all" if options.referrers else "none",
+            pin=reference.digest,
+            rename=find_target_name(reference, entry.rename, manifest.rename),
+            origin=entry.origin,
+        )
+        requests.append(request)
     if not requests:
         raise NotFoundError(
             f"{manifest.files[0].path}: exclude.images leaves none of {count(len(images), 'image')}"
         )
-    merged = _merge(requests)
-    _refuse_collisions(merged)
-    return merged
+    return _merge(requests)
 
 
 def find_target_name(
@@ -150,6 +159,8 @@ def _select_tags(
         repository = str(entry.source)
         if repository not in available:
             available[repository] = list_tags(entry.source)
+        from bundler.oci.tag_filter import choose  # noqa: PLC0415 - only for a selection of tags
+
         try:
             tags = choose(entry.select, available[repository])
         except NotFoundError as error:
@@ -167,23 +178,11 @@ def _select_tags(
     return images
 
 
-def _create_request(
-    entry: ManifestEntry, reference: ImageReference, source: Reference, manifest: BundleManifest
-) -> ImageRequest:
-    options = entry.options
-    return ImageRequest(
-        source=source,
-        reference=reference,
-        selection=Selection(options.platforms, options.index if options.platforms else "all"),
-        referrers="all" if options.referrers else "none",
-        pin=reference.digest,
-        rename=find_target_name(reference, entry.rename, manifest.rename),
-        origin=entry.origin,
-    )
-
-
 def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
-    """Return one request for each image; equal requests for the same image are merged."""
+    """Return one request for each image, and check that each has its own target name.
+
+    Equal requests for the same image are merged.
+    """
     merged: dict[str, ImageRequest] = {}
     for request in requests:
         reference = request.reference
@@ -206,12 +205,8 @@ def _merge(requests: Iterable[ImageRequest]) -> tuple[ImageRequest, ...]:
                 f" with different {' and '.join(differing)}",
                 hint="remove one of them, or make them equal",
             )
-    return tuple(merged.values())
-
-
-def _refuse_collisions(requests: Iterable[ImageRequest]) -> None:
     named: dict[str, ImageRequest] = {}
-    for request in requests:
+    for request in merged.values():
         if request.rename is None:
             continue
         first = named.setdefault(request.rename, request)
@@ -221,3 +216,4 @@ def _refuse_collisions(requests: Iterable[ImageRequest]) -> None:
                 f" have the same target name {request.rename}",
                 hint="change `rename` so that each image has its own name",
             )
+    return tuple(merged.values())

@@ -17,15 +17,12 @@ from typing import TYPE_CHECKING
 from bundler.bundle.manifest.entries import (
     ImageOptions,
     ManifestEntry,
-    create_registry_reference,
     read_images,
     read_options,
 )
-from bundler.bundle.manifest.expand import RenameRule, check_template
-from bundler.bundle.manifest.registry_overrides import read_override
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
-from bundler.config.yaml.context import YamlContext, parse_expression, parse_expressions
+from bundler.config.yaml.context import YamlContext
 from bundler.config.yaml.document import (
     Findings,
     MappingNode,
@@ -38,11 +35,13 @@ from bundler.config.yaml.document import (
 from bundler.errors import BundlerError, InvalidBundleManifestError, UsageError
 from bundler.oci.digest import Digest
 from bundler.oci.reference import is_domain, normalize_domain
+from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from bundler.bundle.manifest.expand import RenameRule
     from bundler.config.registry_access import RegistryOverride
 
 MAX_INCLUDE_DEPTH = 8
@@ -97,16 +96,22 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
     """
     loader = _Loader(path, environment)
     head = loader.read(path, document.read_bytes(path), ImageOptions(), ())
-    members = head if isinstance(head, MappingNode) else {}
-    name = _read_name(members.get("name"), path, loader.findings)
+    start = Position(str(path), 1, 1)
+    name = get_member(head, "name")
+    if not isinstance(name, ScalarNode) and _NAME.fullmatch(path.stem) is None:
+        loader.findings.add(
+            start,
+            f"the file's name, {path.stem[:80]!r}, is not a valid bundle name; add name: with up to"
+            " 64 lower-case letters, digits, '.', '_' and '-'",
+        )
     loader.findings.raise_if_any()
     if not loader.entries:
-        loader.findings.add(Position(str(path), 1, 1), "no images")
+        loader.findings.add(start, "no images")
         loader.findings.raise_if_any()
     expires = members.get("expires")
     match = _DURATION.fullmatch(expires) if isinstance(expires, ScalarNode) else None
     return BundleManifest(
-        name=name,
+        name=str(name) if isinstance(name, ScalarNode) else path.stem,
         expires=int(match[1]) * _UNITS[match[2]] if match else None,
         registries=loader.registries,
         images=tuple(loader.entries),
@@ -150,43 +155,94 @@ class _Loader:
         context = YamlContext(relative, path.parent, self._environment, self.findings)
         text = document.decode(data, str(path))
         if is_list(text):
-            self.entries += _read_list(text, options, context, str(path))
+            self._add_list(text, options, context, str(path))
             return None
         value = document.parse(text, str(path), self.findings)
-        if _is_skopeo_sync(value):
-            self._add_skopeo_sync(value, options, context)
-        else:
-            validate(value, "bundle-manifest", self.findings)
-            self._add_manifest(value, options, context, (*parents, path))
+        if isinstance(value, MappingNode) and not _KEYS & set(value):
+            from bundler.config.yaml import skopeo_sync  # noqa: PLC0415 - for such a file only
+
+            if any(
+                isinstance(part, MappingNode) and set(skopeo_sync.KEYS) & set(part)
+                for part in value.values()
+            ):
+                content = skopeo_sync.read(value, context)
+                self.registries = {**content.registries, **self.registries}
+                for item in content.images:
+                    source = create_registry_reference(item.image)
+                    origin = context.format_origin(item.at)
+                    entry = ManifestEntry(item.image, source, origin, options, item.select)
+                    self.entries.append(entry)
+                return value
+        validate(value, "bundle-manifest", self.findings)
+        self._add_manifest(value, options, context, (*parents, path))
         return value
+
+    def _add_list(self, text: str, options: ImageOptions, context: YamlContext, file: str) -> None:
+        """Add a list with one reference per line; ``#`` begins a comment."""
+        references = SequenceNode()
+        for number, line in enumerate(text.splitlines(), 1):
+            content = _COMMENT.sub("", line)
+            word = ScalarNode(content.strip())
+            if not word:
+                continue
+            word.at = Position(file, number, len(content) - len(content.lstrip()) + 1)
+            word.plain = True
+            if len(word.split()) > 1:
+                self.findings.add(word.at, "expected one reference in a line, got several words")
+            else:
+                references.append(word)
+        self.entries += read_images(references, options, context)
 
     def _add_manifest(
         self, value: Value, options: ImageOptions, context: YamlContext, files: tuple[Path, ...]
     ) -> None:
-        members = value if isinstance(value, MappingNode) else {}
-        options = read_options(members.get("defaults"), options, self.findings)
-        registries = _read_registries(members.get("registries"), context)
-        self.registries = {**registries, **self.registries}
-        self.entries += read_images(members.get("images"), options, context)
-        if exclude := members.get("exclude"):
-            self.exclude += parse_expressions(get_member(exclude, "images"), self.findings)
-        self.rename += _read_rename_rules(members.get("rename"), context)
-        include = members.get("include")
+        """Add a bundle manifest, then the files that it includes."""
+        options = read_options(get_member(value, "defaults"), options, self.findings)
+        registries = get_member(value, "registries")
+        if isinstance(registries, MappingNode):
+            from bundler.bundle.manifest.registry_overrides import (  # noqa: PLC0415 - for these only
+                read_override,
+            )
+
+            overrides = {}
+            for host, settings in registries.items():
+                if not is_domain(host):
+                    text = f"{host[:80]!r} is not the HOST[:PORT] of a registry"
+                    self.findings.add(registries.key_at[host], text)
+                overrides[normalize_domain(host)] = read_override(settings, context)
+            self.registries = {**overrides, **self.registries}
+        self.entries += read_images(get_member(value, "images"), options, context)
+        exclude = get_member(get_member(value, "exclude"), "images")
+        if exclude is not None:
+            from bundler.config.yaml.filters import parse_expressions  # noqa: PLC0415 - as above
+
+            self.exclude += parse_expressions(exclude, self.findings)
+        rename = get_member(value, "rename")
+        if isinstance(rename, SequenceNode):
+            self._add_rename_rules(rename, context)
+        include = get_member(value, "include")
         for item in include if isinstance(include, SequenceNode) else ():
             name = item.get("path") if isinstance(item, MappingNode) else item
             if isinstance(name, ScalarNode) and not name.is_null:
                 self._include(name, context.folder / name, options, files)
 
-    def _add_skopeo_sync(self, value: Value, options: ImageOptions, context: YamlContext) -> None:
-        """Add the images of a ``skopeo sync`` file, and its settings for registries."""
-        from bundler.config.yaml import skopeo_sync  # noqa: PLC0415 - rarely used
+    def _add_rename_rules(self, rules: SequenceNode, context: YamlContext) -> None:
+        from bundler.bundle.manifest.expand import (  # noqa: PLC0415 - only for these rules
+            RenameRule,
+            check_template,
+        )
+        from bundler.config.yaml.filters import parse_expression  # noqa: PLC0415 - as above
 
-        content = skopeo_sync.read(value, context)
-        self.registries = {**content.registries, **self.registries}
-        for item in content.images:
-            source = create_registry_reference(item.image)
-            origin = context.format_origin(item.at)
-            self.entries.append(ManifestEntry(item.image, source, origin, options, item.select))
+        for rule in rules:
+            match = parse_expression(get_member(rule, "match"), self.findings)
+            to = get_member(rule, "to")
+            if match is None or not isinstance(to, ScalarNode):
+                continue
+            try:
+                check_template(to, match)
+            except UsageError as error:
+                self.findings.add(to.at, error.message)
+            self.rename.append(RenameRule(match, str(to), context.format_origin(rule.at)))
 
     def _include(
         self, name: ScalarNode, path: Path, options: ImageOptions, files: tuple[Path, ...]
@@ -205,66 +261,3 @@ class _Loader:
             self.findings.add(name.at, f"included here: {error.message}")
         except BundlerError as error:
             self.findings.add(name.at, error.message)
-
-
-def _read_list(
-    text: str, options: ImageOptions, context: YamlContext, file: str
-) -> Iterator[ManifestEntry]:
-    """Read a list with one reference per line; ``#`` begins a comment."""
-    references = SequenceNode()
-    for number, line in enumerate(text.splitlines(), 1):
-        content = _COMMENT.sub("", line)
-        word = ScalarNode(content.strip())
-        if not word:
-            continue
-        word.at = Position(file, number, len(content) - len(content.lstrip()) + 1)
-        word.plain = True
-        if len(word.split()) > 1:
-            context.findings.add(word.at, "expected one reference in a line, got several words")
-        else:
-            references.append(word)
-    return read_images(references, options, context)
-
-
-def _is_skopeo_sync(value: Value) -> bool:
-    if not isinstance(value, MappingNode) or _KEYS & set(value):
-        return False
-    from bundler.config.yaml.skopeo_sync import KEYS  # noqa: PLC0415 - rarely used
-
-    return any(isinstance(part, MappingNode) and set(KEYS) & set(part) for part in value.values())
-
-
-def _read_registries(value: Value | None, context: YamlContext) -> dict[str, RegistryOverride]:
-    registries = {}
-    for host, settings in value.items() if isinstance(value, MappingNode) else ():
-        if isinstance(value, MappingNode) and not is_domain(host):
-            text = f"{host[:80]!r} is not the HOST[:PORT] of a registry"
-            context.findings.add(value.key_at[host], text)
-        registries[normalize_domain(host)] = read_override(settings, context)
-    return registries
-
-
-def _read_rename_rules(value: Value | None, context: YamlContext) -> list[RenameRule]:
-    rules, findings = [], context.findings
-    for item in value if isinstance(value, SequenceNode) else ():
-        match, to = parse_expression(get_member(item, "match"), findings), get_member(item, "to")
-        if match is None or not isinstance(to, ScalarNode):
-            continue
-        try:
-            check_template(to, match)
-        except UsageError as error:
-            findings.add(to.at, error.message)
-        rules.append(RenameRule(match, str(to), context.format_origin(item.at)))
-    return rules
-
-
-def _read_name(value: Value | None, path: Path, findings: Findings) -> str:
-    if isinstance(value, ScalarNode):
-        return str(value)
-    if _NAME.fullmatch(path.stem) is None:
-        findings.add(
-            Position(str(path), 1, 1),
-            f"the file's name, {path.stem[:80]!r}, is not a valid bundle name; add name: with up to"
-            " 64 lower-case letters, digits, '.', '_' and '-'",
-        )
-    return path.stem

@@ -15,7 +15,6 @@ import yaml
 
 from bundler import transports
 from bundler.bundle.exporting.resolve import resolve_all
-from bundler.bundle.manifest.entries import create_registry_reference
 from bundler.bundle.manifest.load import ManifestFile
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
@@ -30,6 +29,7 @@ from bundler.oci.json import timestamps
 from bundler.oci.platform import Platform
 from bundler.oci.reference import ImageReference
 from bundler.ports import RegistryReference
+from bundler.transports.source_reference import create_registry_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -21,6 +20,7 @@ from bundler.config.yaml.document import (
     is_true,
 )
 from bundler.errors import InvalidReferenceError
+from bundler.transports.source_reference import split_registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,15 +77,10 @@ def load(path: Path, *, environment: Mapping[str, str]) -> TargetFile:
 
 def _read_target(value: Value | None, context: YamlContext) -> ImportTarget | None:
     """Parse the target; None if it has a finding. A local path is relative to the file."""
-    if not isinstance(value, ScalarNode):
-        return None
-    transport, _, path = value.partition(":")
-    if transport in ("oci", "dir"):
-        return parse_target(f"{transport}:{os.path.normpath(context.folder / path)}")
-    if transport != "docker":
-        return None  # the schema validation has reported it
-    try:
-        return parse_target(str(value))
-    except InvalidReferenceError as error:
-        context.findings.add(value.at, error.message)
-        return None
+    if isinstance(value, ScalarNode):
+        try:
+            return parse_target(str(value), context.folder)
+        except InvalidReferenceError as error:
+            if split_registry(value) is not None:  # else the schema validation has reported it
+                context.findings.add(value.at, error.message)
+    return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from bundler.bundle.exporting.export import ExportRequest
 from bundler.bundle.exporting.resolve import list_tags
-from bundler.bundle.manifest import load as manifests, lockfile as locks
+from bundler.bundle.manifest import load as manifests
 from bundler.bundle.manifest.expand import expand
 from bundler.errors import ConflictError
 
@@ -75,6 +75,8 @@ def load(path: Path, environment: Environment, *, locked: bool = False) -> Manif
     manifest = manifests.load(path, environment=environment.variables)
     if not locked:
         return ManifestInput(manifest, None)
+    from bundler.bundle.manifest import lockfile as locks  # noqa: PLC0415 - only with --locked
+
     lock = locks.read(locks.find_lock_path(path))
     changed = lock.find_changed_files(manifest)
     if changed:

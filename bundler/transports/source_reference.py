@@ -1,0 +1,87 @@
+"""References of images in lists that users write, and the full names of these images.
+
+A plain name, ``HOST/PATH:TAG``, refers to a registry; ``TRANSPORT:PATH[:NAME]`` to local files.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bundler import transports
+from bundler.errors import InvalidReferenceError
+from bundler.oci.reference import ImageReference
+from bundler.transports.shared.path_transport import derive_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bundler.ports import Reference
+
+_REGISTRY = "docker://"
+_LOCAL_DOMAIN = "localhost"
+_UNSUPPORTED = ("containers-storage", "docker-daemon", "ostree", "sif", "tarball")
+_CREDENTIALS = re.compile(r"^(?:[a-z][a-z-]*://)?[^/@\s]*:[^/@\s]*@(?!sha(?:256|512):)")
+
+
+def parse_source(text: str, folder: Path) -> tuple[ImageReference, Reference]:
+    """Parse a reference in a list; return the full name of the image and its source.
+
+    A local path is relative to ``folder``. An image in a layout or an archive is named as it is
+    there, with the domain ``localhost`` if that name has none.
+
+    Raises:
+        InvalidReferenceError: not a valid reference, or one with credentials.
+    """
+    if _CREDENTIALS.match(text):
+        raise InvalidReferenceError("a reference must not contain credentials; use `registries`")
+    transport, colon, rest = text.partition(":")
+    is_registry = text.startswith(_REGISTRY)
+    if colon and not is_registry and transport in transports.names():
+        return _parse_local_source(transport, rest, folder)
+    if "://" in text and not is_registry:
+        raise InvalidReferenceError(
+            f"{text[:200]!r}: write the plain name, {text.partition('://')[2][:200]}"
+        )
+    image = ImageReference.parse(text.removeprefix(_REGISTRY))
+    return image, create_registry_reference(image)
+
+
+def split_registry(text: str) -> tuple[str, str] | None:
+    """Split ``docker://HOST[:PORT][/PATH]`` into host and path; None for any other text."""
+    if not text.startswith(_REGISTRY):
+        return None
+    host, _, path = text.removeprefix(_REGISTRY).rstrip("/").partition("/")
+    return host, path
+
+
+def create_registry_reference(image: ImageReference) -> Reference:
+    """Return the reference of an image in a registry: by tag if it has one, else by digest."""
+    return transports.parse(f"{_REGISTRY}{replace(image, digest=None) if image.tag else image}")
+
+
+def _parse_local_source(
+    transport: str, rest: str, folder: Path
+) -> tuple[ImageReference, Reference]:
+    """Parse a local path and name; if the name is only a tag, the file names the repository."""
+    if transport in _UNSUPPORTED:
+        known = ", ".join(name for name in transports.names() if name not in _UNSUPPORTED)
+        raise InvalidReferenceError(
+            f"{transport}: is not supported in bundle manifests (expected one of {known})"
+        )
+    path, colon, name = rest.partition(":")
+    if rest.startswith("//") or not path:
+        raise InvalidReferenceError(
+            f"'{transport}:{rest[:200]}': expected a path after {transport}:; "
+            "for an artifact in a registry write its plain name, host/path:tag"
+        )
+    source = transports.parse(f"{transport}:{os.path.normpath(folder / path)}{colon}{name}")
+    derived = derive_name(os.path.normpath(path), name)
+    if derived is not None:
+        return ImageReference(_LOCAL_DOMAIN, *derived), source
+    image = ImageReference.parse(name).with_default_tag()
+    if image.repository.startswith("docker.io/") and not name.startswith("docker.io/"):
+        image = replace(image, domain=_LOCAL_DOMAIN, path=image.path.removeprefix("library/"))
+    return image, source

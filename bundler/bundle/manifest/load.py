@@ -22,7 +22,7 @@ from bundler.bundle.manifest.entries import (
 )
 from bundler.bundle.manifest.schema_validation import validate
 from bundler.config.yaml import document
-from bundler.config.yaml.context import YamlContext
+from bundler.config.yaml.context import YamlContext, parse_expression, parse_expressions
 from bundler.config.yaml.document import (
     Findings,
     MappingNode,
@@ -97,7 +97,8 @@ def load(path: Path, *, environment: Mapping[str, str]) -> BundleManifest:
     loader = _Loader(path, environment)
     head = loader.read(path, document.read_bytes(path), ImageOptions(), ())
     start = Position(str(path), 1, 1)
-    name = get_member(head, "name")
+    members = head if isinstance(head, MappingNode) else {}
+    name = members.get("name")
     if not isinstance(name, ScalarNode) and _NAME.fullmatch(path.stem) is None:
         loader.findings.add(
             start,
@@ -197,8 +198,9 @@ class _Loader:
         self, value: Value, options: ImageOptions, context: YamlContext, files: tuple[Path, ...]
     ) -> None:
         """Add a bundle manifest, then the files that it includes."""
-        options = read_options(get_member(value, "defaults"), options, self.findings)
-        registries = get_member(value, "registries")
+        members = value if isinstance(value, MappingNode) else {}
+        options = read_options(members.get("defaults"), options, self.findings)
+        registries = members.get("registries")
         if isinstance(registries, MappingNode):
             from bundler.bundle.manifest.registry_overrides import (  # noqa: PLC0415 - for these only
                 read_override,
@@ -211,16 +213,13 @@ class _Loader:
                     self.findings.add(registries.key_at[host], text)
                 overrides[normalize_domain(host)] = read_override(settings, context)
             self.registries = {**overrides, **self.registries}
-        self.entries += read_images(get_member(value, "images"), options, context)
-        exclude = get_member(get_member(value, "exclude"), "images")
-        if exclude is not None:
-            from bundler.config.yaml.filters import parse_expressions  # noqa: PLC0415 - as above
-
-            self.exclude += parse_expressions(exclude, self.findings)
-        rename = get_member(value, "rename")
+        self.entries += read_images(members.get("images"), options, context)
+        exclude = get_member(members.get("exclude"), "images")
+        self.exclude += parse_expressions(exclude, self.findings)
+        rename = members.get("rename")
         if isinstance(rename, SequenceNode):
             self._add_rename_rules(rename, context)
-        include = get_member(value, "include")
+        include = members.get("include")
         for item in include if isinstance(include, SequenceNode) else ():
             name = item.get("path") if isinstance(item, MappingNode) else item
             if isinstance(name, ScalarNode) and not name.is_null:
@@ -231,7 +230,6 @@ class _Loader:
             RenameRule,
             check_template,
         )
-        from bundler.config.yaml.filters import parse_expression  # noqa: PLC0415 - as above
 
         for rule in rules:
             match = parse_expression(get_member(rule, "match"), self.findings)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from bundler.config.yaml.document import Findings, Position, ScalarNode, SequenceNode, Value
 from bundler.errors import UsageError
-from bundler.oci.tag_filter import parse_range
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,6 +100,8 @@ def parse_version_range(value: Value | None, findings: Findings) -> str | None:
     """Parse a version range; None if it is invalid or absent."""
     if not isinstance(value, ScalarNode) or value.is_null:
         return None
+    from bundler.oci.tag_filter import parse_range  # noqa: PLC0415 - only for a version range
+
     try:
         return parse_range(value)
     except UsageError as error:

@@ -5,6 +5,7 @@ Manifests are kept in memory, within limits of number, depth and size. Blobs are
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from bundler.content.streams.verified import VerifiedReader
@@ -38,7 +39,7 @@ def fetch(
         IntegrityError: the bytes do not match ``descriptor``.
         LimitError: the content is larger than allowed.
     """
-    subject = f"{label}: {kind} {descriptor.digest}"
+    subject = f"{label}: {kind} {descriptor.digest.text}"
     if descriptor.size > manifest.MAX_MANIFEST:
         raise LimitError(
             f"{subject}: too large (expected at most {manifest.MAX_MANIFEST:,} bytes,"
@@ -51,6 +52,21 @@ def fetch(
             return raw
         reader = VerifiedReader(stream, subject, digest=descriptor.digest, size=descriptor.size)
         return reader.read()
+
+
+class ReadManifest:
+    """A verified manifest, which is parsed when it is first used."""
+
+    def __init__(self, descriptor: Descriptor, raw: bytes, label: str) -> None:
+        self.descriptor = descriptor
+        self.raw = raw
+        self._label = label
+
+    @cached_property
+    def parsed(self) -> Manifest:
+        """The parsed manifest."""
+        subject = f"{self._label}: manifest {self.descriptor.digest.text}"
+        return manifest.parse(self.raw, self.descriptor.media_type, subject=subject)
 
 
 class ManifestReader:
@@ -66,8 +82,8 @@ class ManifestReader:
         self._raw: dict[Digest, bytes] = {}
         self._size = 0
 
-    def read(self, descriptor: Descriptor) -> bytes:
-        """Return the verified bytes of a manifest, after the policy check.
+    def read(self, descriptor: Descriptor) -> ReadManifest:
+        """Return a manifest that is verified, and accepted by the policy.
 
         Raises:
             IntegrityError: the bytes do not match ``descriptor``.
@@ -86,22 +102,16 @@ class ManifestReader:
         elif len(raw) != descriptor.size:
             subject = f"{self._label}: manifest {descriptor.digest}"
             raise SizeMismatchError(subject, expected=descriptor.size, got=str(len(raw)))
-        return raw
+        return ReadManifest(descriptor, raw, self._label)
 
-    def parse(self, descriptor: Descriptor, raw: bytes) -> Manifest:
-        """Parse a manifest of this image."""
-        subject = f"{self._label}: manifest {descriptor.digest}"
-        return manifest.parse(raw, descriptor.media_type, subject=subject)
-
-    def read_graph(self, root: Descriptor, raw: bytes, selection: Selection) -> Graph:
-        """Read the graph of ``root``, whose bytes are ``raw``, without unselected platforms."""
-        self._raw.setdefault(root.digest, raw)
+    def read_graph(self, root: ReadManifest, selection: Selection) -> Graph:
+        """Read the graph of ``root``, without unselected platforms."""
         builder = _GraphBuilder(self, self._label)
-        if root.platform is not None:
-            builder.platforms[root.platform] = None
+        if root.descriptor.platform is not None:
+            builder.platforms[root.descriptor.platform] = None
         builder.visit(root, selection, 0)
         return Graph(
-            root,
+            root.descriptor,
             tuple(builder.manifests.values()),
             tuple(builder.blobs.values()),
             tuple(builder.platforms),
@@ -118,11 +128,9 @@ class _GraphBuilder:
         self.blobs: dict[Digest, Node] = {}
         self.platforms: dict[Platform, None] = {}
 
-    def visit(self, descriptor: Descriptor, selection: Selection, level: int) -> int:
+    def visit(self, item: ReadManifest, selection: Selection, level: int) -> int:
         """Add a manifest after its children, and return its depth in the graph."""
-        if level > MAX_DEPTH:
-            raise LimitError(f"{self._label}: indexes nested deeper than {MAX_DEPTH} levels")
-        raw = self._reader.read(descriptor)
+        descriptor = item.descriptor
         known = self.manifests.get(descriptor.digest)
         if known is not None:
             if known.descriptor.media_type != descriptor.media_type:
@@ -132,20 +140,23 @@ class _GraphBuilder:
                 )
             return known.depth
         depth = 0
-        parsed = self._reader.parse(descriptor, raw)
-        if isinstance(parsed, Index):
-            for child in select_children(parsed, selection, self._label):
+        if isinstance(item.parsed, Index):
+            for child in select_children(item.parsed, selection, self._label):
                 if child.platform is not None and child.platform.os not in ("", "unknown"):
                     self.platforms[child.platform] = None
                 kind = manifest.get_child_kind(child)
-                if kind == "manifest":
-                    depth = max(depth, self.visit(child, EVERYTHING, level + 1) + 1)
-                else:
+                if kind != "manifest":
                     self._add_blob(Node.of(child, kind))
+                    continue
+                if level >= MAX_DEPTH:
+                    raise LimitError(
+                        f"{self._label}: indexes nested deeper than {MAX_DEPTH} levels"
+                    )
+                depth = max(depth, self.visit(self._reader.read(child), EVERYTHING, level + 1) + 1)
         else:
-            for child, kind in manifest.list_children(parsed):
+            for child, kind in manifest.list_children(item.parsed):
                 self._add_blob(Node.of(child, kind))
-        self.manifests[descriptor.digest] = GraphManifest(descriptor, raw, depth)
+        self.manifests[descriptor.digest] = GraphManifest(descriptor, item.raw, depth)
         return depth
 
     def _add_blob(self, node: Node) -> None:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bundler.copy.image import Graph, Referrer, ResolvedImage
-from bundler.copy.manifest_reader import MAX_DEPTH, ManifestReader, fetch
+from bundler.copy.manifest_reader import MAX_DEPTH, ManifestReader, ReadManifest, fetch
 from bundler.copy.platform_selection import (
     EVERYTHING,
     Selection,
@@ -71,9 +71,8 @@ def resolve(
             f" (expected {request.pin}, got {found.digest})",
             hint="review the new image, then pin its digest",
         )
-    root, raw, selection = _select_root(found, request, source, reader)
-    graph = reader.read_graph(root, raw, selection)
-    replaces = None if root.digest == found.digest else found.digest
+    graph = reader.read_graph(*_select_root(found, request, source, reader))
+    replaces = None if graph.root.digest == found.digest else found.digest
     signatures = _read_signatures(graph, replaces, request, source)
     image = ResolvedImage(request, source, graph, replaces, signatures=signatures)
     if request.referrers in ("none", ()):
@@ -93,35 +92,36 @@ def resolve(
 
 def _select_root(
     found: Descriptor, request: ImageRequest, source: Source, reader: ManifestReader
-) -> tuple[Descriptor, bytes, Selection]:
-    """Return the root to copy, its bytes, and the selection that remains to be applied below it.
+) -> tuple[ReadManifest, Selection]:
+    """Return the root to copy, and the selection that remains to be applied below it.
 
     The root is the one at the source, the manifest of the selected platform, or a new index.
     """
     selection, label = request.selection, request.label
-    root, raw = found, reader.read(found)
-    parsed = reader.parse(root, raw)
+    root = reader.read(found)
     level = 0
-    while selection.single and isinstance(parsed, Index):
+    while selection.single and isinstance(root.parsed, Index):
         level += 1
         if level > MAX_DEPTH:
             raise LimitError(f"{label}: indexes nested deeper than {MAX_DEPTH} levels")
-        root = replace(select_children(parsed, selection, label)[0], annotations={})
-        raw = reader.read(root)
-        parsed = reader.parse(root, raw)
+        child = select_children(root.parsed, selection, label)[0]
+        root = reader.read(replace(child, annotations={}))
+    parsed = root.parsed
     if not isinstance(parsed, Index):
-        platform = root.platform
+        platform = root.descriptor.platform
         if platform is None and (request.reads_platform or selection.platforms):
             platform = _read_platform(parsed, source, label)
         if platform is not None:
             check_platform_selected(platform, selection, label)
-        return replace(root, platform=platform), raw, EVERYTHING
+            root.descriptor = replace(root.descriptor, platform=platform)
+        return root, EVERYTHING
     selected = select_children(parsed, selection, label)
     keeps_index = selection.index == "sparse" or selection.index_only
     if keeps_index or len(selected) == len(parsed.manifests):
-        return found, raw, selection
-    stripped = strip(parsed, {child.digest for child in selected})
-    return Descriptor(found.media_type, Digest.of(stripped), len(stripped)), stripped, EVERYTHING
+        return root, selection
+    raw = strip(parsed, {child.digest for child in selected})
+    stripped = Descriptor(found.media_type, Digest.of(raw), len(raw))
+    return ReadManifest(stripped, raw, label), EVERYTHING
 
 
 def _read_platform(parsed: ImageManifest | Schema1, source: Source, label: str) -> Platform | None:
@@ -197,7 +197,7 @@ def _find_referrers(
                 expected=item.digest.text,
                 got=descriptor.digest.text,
             )
-        below = reader.read_graph(descriptor, reader.read(descriptor), EVERYTHING)
+        below = reader.read_graph(reader.read(descriptor), EVERYTHING)
         yield Referrer(below, graph.root.digest, item.tag)
 
 
@@ -216,15 +216,15 @@ def _find_all_referrers(
             count += 1
             if count > MAX_REFERRERS:
                 raise LimitError(f"{label}: more than {MAX_REFERRERS:,} referrers")
-            raw = reader.read(descriptor)
+            item = reader.read(descriptor)
             if tag is None:
                 # The registry's list is not trusted; the subject in the manifest decides.
-                actual = reader.parse(descriptor, raw).subject
+                actual = item.parsed.subject
                 if actual is None or actual.digest != subject:
                     continue
             seen.add(descriptor.digest)
             subjects.append(descriptor.digest)
-            yield Referrer(reader.read_graph(descriptor, raw, EVERYTHING), subject, tag)
+            yield Referrer(reader.read_graph(item, EVERYTHING), subject, tag)
 
 
 def _list_referrers(source: Source, subject: Digest) -> Iterator[tuple[str | None, Descriptor]]:

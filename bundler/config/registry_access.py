@@ -136,7 +136,6 @@ class Endpoint:
     host: str
     path: str
     insecure: bool
-    is_mirror: bool
 
 
 def get_address(host: str) -> str:

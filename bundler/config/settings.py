@@ -138,14 +138,14 @@ class Settings:
         """
         registry = self._find_registry(image)
         if registry is None:
-            return [Endpoint(image.domain, image.path, insecure=False, is_mirror=False)]
+            return [Endpoint(image.domain, image.path, insecure=False)]
         found = []
         for mirror in registry.mirrors:
             if mirror.serves(image):
                 name = registry.rewrite(mirror.location, image)
-                found.append(Endpoint(name.domain, name.path, mirror.insecure, is_mirror=True))
+                found.append(Endpoint(name.domain, name.path, mirror.insecure))
         name = registry.rewrite(registry.location, image) if registry.location else image
-        found.append(Endpoint(name.domain, name.path, registry.insecure, is_mirror=False))
+        found.append(Endpoint(name.domain, name.path, registry.insecure))
         return found
 
     def get_primary_endpoint(self, image: ImageReference) -> Endpoint:
@@ -156,7 +156,7 @@ class Settings:
         """
         registry = self._find_registry(image)
         insecure = registry is not None and registry.insecure
-        return Endpoint(image.domain, image.path, insecure, is_mirror=False)
+        return Endpoint(image.domain, image.path, insecure)
 
     def find_credentials(
         self, host: str, path: str = "", locations: Sequence[AuthLocation] | None = None

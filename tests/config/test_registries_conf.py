@@ -31,7 +31,7 @@ def pulled_from(world: World, image: str) -> list[str]:
 
 def test_without_files_an_image_is_where_its_name_says(world: World):
     image = ImageReference.parse("nginx:1")
-    alone = Endpoint("docker.io", "library/nginx", insecure=False, is_mirror=False)
+    alone = Endpoint("docker.io", "library/nginx", insecure=False)
     assert world.settings().list_endpoints(image) == [alone]
     assert world.settings().get_primary_endpoint(image) == alone
 
@@ -52,9 +52,9 @@ def test_mirrors_come_in_order_and_then_the_registry(world: World):
     )
     endpoints = world.settings().list_endpoints(ImageReference.parse("nginx:1"))
     assert endpoints == [
-        Endpoint("m1.corp", "docker/library/nginx", insecure=True, is_mirror=True),
-        Endpoint("m2.corp:5000", "library/nginx", insecure=False, is_mirror=True),
-        Endpoint("hub.corp:5000", "cache/library/nginx", insecure=False, is_mirror=False),
+        Endpoint("m1.corp", "docker/library/nginx", insecure=True),
+        Endpoint("m2.corp:5000", "library/nginx", insecure=False),
+        Endpoint("hub.corp:5000", "cache/library/nginx", insecure=False),
     ]
 
 
@@ -71,7 +71,7 @@ def test_a_push_neither_goes_to_a_mirror_nor_is_rewritten(world: World):
         """,
     )
     found = world.settings().get_primary_endpoint(ImageReference.parse("nginx:1"))
-    assert found == Endpoint("docker.io", "library/nginx", insecure=True, is_mirror=False)
+    assert found == Endpoint("docker.io", "library/nginx", insecure=True)
 
 
 def test_the_longest_prefix_wins(world: World):
@@ -111,7 +111,7 @@ def test_a_wildcard_stands_for_subdomains_only(world: World):
 def test_a_wildcard_without_location_keeps_names(world: World):
     world.write(USER_FILE, '[[registry]]\nprefix="*.example.com"\ninsecure=true\n')
     assert world.settings().list_endpoints(ImageReference.parse("a.example.com:5000/x:1")) == [
-        Endpoint("a.example.com:5000", "x", insecure=True, is_mirror=False)
+        Endpoint("a.example.com:5000", "x", insecure=True)
     ]
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from bundler.content.streams.reader import Content, Reader
     from bundler.ports import Node, OpenOptions, Publication
-
+    from bundler.registry.repository import Repository
 
 _PARALLEL_TAGS = 8
 
@@ -70,7 +70,32 @@ class DockerReference:
         return f"docker://{self.image}"
 
 
-class DockerSource:
+class _RegistryRepository:
+    """A repository, from which others in the same registry may mount blobs."""
+
+    _repository: Repository
+
+    @property
+    def mount_scope(self) -> str:
+        """The address of the registry."""
+        return self._repository.session.address
+
+    @property
+    def repository(self) -> str:
+        """The path of the repository."""
+        return self._repository.path
+
+    def _check_tag(self, name: _Name, found: Descriptor) -> None:
+        """Check that the tag of ``name`` points to its digest, if it has both."""
+        if name.digest not in (None, found.digest):
+            raise ConflictError(
+                f"{self._repository.name}:{name.tag}: the tag has moved "
+                f"(expected {name.digest}, got {found.digest})",
+                hint="review the new image, then specify its digest, or only the former digest",
+            )
+
+
+class DockerSource(_RegistryRepository):
     """Source of a repository, read from its mirrors or from the registry itself.
 
     Raises:
@@ -82,23 +107,13 @@ class DockerSource:
         with ExitStack() as stack:
             self._mirrors = Mirrors(reference.image, options, stack)
             self._resources = stack.pop_all()
-        self._primary = self._mirrors.primary
+        self._repository = self._mirrors.primary
         self._manifests = ManifestCache()
 
     @property
     def served_by(self) -> str | None:
         """The mirror that answered last, as ``host/path``; None: the registry itself."""
         return self._mirrors.served_by
-
-    @property
-    def mount_scope(self) -> str:
-        """The address of the registry."""
-        return self._primary.session.address
-
-    @property
-    def repository(self) -> str:
-        """The path of the repository."""
-        return self._primary.path
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root of a tag, a digest or ``tag@digest``.
@@ -112,13 +127,9 @@ class DockerSource:
             lambda repository: repository.get_manifest(requested.version)
         )
         if requested.tag is None and requested.digest is not None:
-            manifest.verify(raw, descriptor, f"{self._primary.name}@{requested.digest}")
-        elif requested.digest not in (None, descriptor.digest):
-            raise ConflictError(
-                f"{self._primary.name}:{requested.tag}: the tag has moved "
-                f"(expected {requested.digest}, got {descriptor.digest})",
-                hint="review the new image, then specify its digest, or only the former digest",
-            )
+            manifest.verify(raw, descriptor, f"{self._repository.name}@{requested.digest}")
+        else:
+            self._check_tag(requested, descriptor)
         self._manifests.put(descriptor, raw)
         return descriptor
 
@@ -141,7 +152,7 @@ class DockerSource:
 
     def tags(self) -> list[str]:
         """Return all tags, from the registry itself."""
-        return self._primary.list_tags()
+        return self._repository.list_tags()
 
     def referrers(self, subject: Digest, /) -> list[Descriptor]:
         """Return the referrers of ``subject``, from the first mirror that lists any."""
@@ -152,7 +163,7 @@ class DockerSource:
         self._resources.close()
 
 
-class DockerDestination:
+class DockerDestination(_RegistryRepository):
     """Destination that writes to a repository; many blobs may be pushed at once.
 
     Raises:
@@ -174,16 +185,6 @@ class DockerDestination:
         self._manifests = ManifestCache()
         self._listed: set[Digest] = set()
         """Manifests that the registry itself lists as referrers."""
-
-    @property
-    def mount_scope(self) -> str:
-        """The address of the registry."""
-        return self._repository.session.address
-
-    @property
-    def repository(self) -> str:
-        """The path of the repository."""
-        return self._repository.path
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root of a tag or a digest, as the registry reports it."""
@@ -234,11 +235,11 @@ class DockerDestination:
         """
         roots = self._map_roots_by_tag(images)
         with ThreadPoolExecutor(_PARALLEL_TAGS) as threads:
-            for _ in threads.map(
+            results = threads.map(
                 lambda tag: self._put_manifest(tag, roots[tag], self._read_manifest(roots[tag])),
                 roots,
-            ):
-                pass
+            )
+            list(results)  # raises the first error
         from bundler.transports.docker import referrers_tag  # noqa: PLC0415 - loads requests
 
         for root in (image.root for image in images):
@@ -292,14 +293,8 @@ class DockerDestination:
 
     def _resolve_for_deletion(self, name: str | None) -> Descriptor:
         """Resolve a name; its tag and its digest must agree."""
-        requested = _Name.parse(name or self._default)
         found = self.resolve(name)
-        if requested.digest not in (None, found.digest):
-            raise ConflictError(
-                f"{self._repository.name}:{requested.tag}: the tag has moved "
-                f"(expected {requested.digest}, got {found.digest})",
-                hint="review the new image, then specify its digest",
-            )
+        self._check_tag(_Name.parse(name or self._default), found)
         return found
 
     def _map_roots_by_tag(self, images: Sequence[Publication]) -> dict[str, Descriptor]:

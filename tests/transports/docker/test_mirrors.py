@@ -1,4 +1,4 @@
-"""Mirrors are queried before the registry; tags and pushes go to the registry."""
+"""Mirrors are queried before the registry, tags and pushes go to it; sessions are shared."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ import pytest
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.registry_access import Credentials, RegistryOverride
 from bundler.config.settings import Settings
-from bundler.errors import (
-    NotFoundError,
-)
+from bundler.errors import ConfigError, NotFoundError
 from bundler.ports import OpenOptions
+from bundler.transports.docker import mirrors
 from bundler.transports.docker.transport import TRANSPORT
 from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
-from tests.transports.docker.repositories import (
-    layer,
-    push,
-)
+from tests.transports.docker.repositories import layer, push
 
 
 class TestMirrors:
@@ -45,14 +41,14 @@ class TestMirrors:
         settings = Settings.load(
             {}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file, run=tmp_path)
         )
-        told = []
-        return OpenOptions(settings, emit=told.append), told
+        events = []
+        return OpenOptions(settings, emit=events.append), events
 
     def open(self, registry, options, text="library/app:1"):
         return TRANSPORT.source(TRANSPORT.parse(f"//{registry.host}/{text}"), options)
 
     def test_mirror_is_queried_first(self, registry, mirror, configured):
-        options, told = configured
+        options, events = configured
         digest = mirror.add_image("copies/library/app", "1", [b"layer"])
         origin = self.open(registry, options)
         assert origin.served_by is None
@@ -61,7 +57,7 @@ class TestMirrors:
             assert stream.read(9) == b"layer"
         assert origin.served_by == f"{mirror.host}/copies/library/app"
         assert registry.requests == []
-        assert [event.text for event in told] == [
+        assert [event.text for event in events] == [
             f"{registry.host}/library/app: read from mirror {mirror.host}/copies/library/app"
         ]
         assert (origin.mount_scope, origin.repository) == (registry.host, "library/app")
@@ -82,16 +78,16 @@ class TestMirrors:
         origin.close()
 
     def test_failing_mirror_is_left_out(self, registry, mirror, configured):
-        options, told = configured
+        options, events = configured
         registry.add_image("library/app", "1", [b"layer"])
         mirror.fail(path="copies", status=403, times=None)
         origin = self.open(registry, options)
         origin.resolve()
-        asked = len(mirror.requests)
+        count = len(mirror.requests)
         with origin.open(layer(b"layer")):
             pass
-        assert len(mirror.requests) == asked
-        assert "is left out" in told[0].text
+        assert len(mirror.requests) == count
+        assert "is left out" in events[0].text
         origin.close()
 
     def test_content_that_no_endpoint_has_is_reported(self, registry, mirror, configured):
@@ -123,3 +119,35 @@ class TestMirrors:
         push(target, images.image())
         target.close()
         assert mirror.requests == []
+
+
+def test_repositories_of_a_registry_share_one_session(registry):
+    """One token is requested, and the last user closes the session."""
+    before = len(mirrors._sessions)
+    registry.auth = "basic"
+    user = RegistryOverride(credentials=Credentials("user", "password"), plain_http=True)
+    shared = OpenOptions(Settings(), overrides={registry.host: user})
+    opened = [
+        TRANSPORT.source(TRANSPORT.parse(f"//{registry.host}/{name}:1"), shared)
+        for name in ("a/a", "b/b", "c/c")
+    ]
+    for name, origin in zip(("a/a", "b/b", "c/c"), opened, strict=True):
+        registry.add_image(name, "1")
+        origin.resolve()
+        origin.close()
+    assert sum("authorization" not in request.headers for request in registry.requests) == 1
+    assert len(mirrors._sessions) == before
+
+
+def test_blocked_registry_opens_no_session(registry, tmp_path):
+    before = len(mirrors._sessions)
+    file = tmp_path / "registries.conf"
+    file.write_text(f'[[registry]]\nlocation = "{registry.host}"\nblocked = true\n')
+    blocked = OpenOptions(
+        Settings.load({}, tmp_path, 1000, ConfigPathOverrides(registries_conf=file, run=tmp_path))
+    )
+    reference = TRANSPORT.parse(f"//{registry.host}/app:1")
+    for open_it in (TRANSPORT.source, TRANSPORT.destination):
+        with pytest.raises(ConfigError):
+            open_it(reference, blocked)
+    assert len(mirrors._sessions) == before

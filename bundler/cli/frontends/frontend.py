@@ -66,8 +66,8 @@ class Frontend(Protocol):
         """
         ...
 
-    def show_progress(self, *, quiet: bool) -> ProgressView:
-        """Return the display for a command."""
+    def show_progress(self, *, quiet: bool) -> ProgressView | None:
+        """Return the display for a command; None if it displays nothing."""
         ...
 
     def report_error(self, error: BundlerError, /) -> int:

@@ -10,19 +10,23 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from bundler.cli.output.progress_state import ActiveBlob, ProgressState
-from bundler.cli.output.text import escape, format_size
+from bundler import events
+from bundler.cli.output.text import count, escape, format_duration, format_size
+from bundler.errors import be
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bundler.events import Event
+    from bundler.events import Activity, Event
 
 _FRAME_INTERVAL = 0.1  # seconds between two frames
 _LINE_INTERVAL = 5.0  # seconds between two lines without a terminal
+_WINDOW = 10.0  # seconds over which the rate is measured
 _MAX_BARS = 12
 _SHORT_DIGEST = 19  # "sha256:" and twelve digits, the usual short form of a digest
 _BAR_WIDTH = 24
@@ -46,7 +50,7 @@ class Progress:
     def __init__(
         self,
         stream: TextIO,
-        display: Display | None,
+        display: Display,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
@@ -56,15 +60,27 @@ class Progress:
         self._notes: list[str] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._ticker = threading.Thread(target=self._tick, daemon=True)
+        self._ticker = threading.Thread(target=self._draw_repeatedly, daemon=True)
 
     @classmethod
-    def on_stderr(cls, variables: Mapping[str, str], *, quiet: bool) -> Progress:
-        """Return a progress display on stderr; with ``quiet``, it displays nothing.
+    def on_stderr(cls, variables: Mapping[str, str]) -> Progress:
+        """Return a display of bars on a terminal, of lines elsewhere.
 
-        TERM and CI in the environment ``variables`` can select lines instead of bars.
+        TERM and CI in the environment ``variables`` can select lines on a terminal.
         """
-        return cls(sys.stderr, None if quiet else _choose_display(sys.stderr, variables))
+        stream = sys.stderr
+        dumb = variables.get("TERM", "dumb") == "dumb" or "CI" in variables
+        if dumb or not stream.isatty():
+            return cls(stream, LogDisplay(time.monotonic()))
+
+        def screen() -> os.terminal_size:
+            with suppress(OSError):
+                size = os.get_terminal_size(stream.fileno())
+                if size.columns:
+                    return size
+            return os.terminal_size((80, 24))
+
+        return cls(stream, BarDisplay(screen))
 
     def emit(self, event: Event, /) -> None:
         """Add an event; may be called from any thread."""
@@ -75,8 +91,6 @@ class Progress:
 
     def draw(self) -> None:
         """Write the current state; must not be called by two threads at once."""
-        if self._display is None:
-            return
         with self._lock:
             now = self._clock()
             self._state.sample(now)
@@ -91,8 +105,7 @@ class Progress:
         self._end([text])
 
     def __enter__(self) -> Self:
-        if self._display is not None:
-            self._ticker.start()
+        self._ticker.start()
         return self
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
@@ -101,14 +114,13 @@ class Progress:
             lines = [self._state.describe_result(self._clock())] if worked else []
         self._end(lines)
 
-    def _tick(self) -> None:
+    def _draw_repeatedly(self) -> None:
+        """Draw until the end; the body of the thread."""
         while not self._over.wait(_FRAME_INTERVAL):
             self.draw()
 
     def _end(self, lines: list[str]) -> None:
         """Stop drawing, then write the remaining notes and ``lines``."""
-        if self._display is None:
-            return
         self._over.set()
         if self._ticker.is_alive() and self._ticker is not threading.current_thread():
             self._ticker.join(1.0)
@@ -162,7 +174,18 @@ class BarDisplay:
     def draw(self, state: ProgressState, notes: Sequence[str], now: float) -> str:  # noqa: ARG002 - Display's
         """Return the bars, with notes above them."""
         columns, rows = self._screen()
-        lines = _format_bars(state, rows) if state.planned or state.moving else []
+        lines = []
+        if state.planned or state.moving:
+            room = max(min(_MAX_BARS, rows - 3), 0)
+            for digest, blob in list(state.moving.items())[:room]:
+                filled = _BAR_WIDTH * min(blob.done, blob.size) // blob.size if blob.size else 0
+                bar = "#" * filled + "." * (_BAR_WIDTH - filled)
+                sizes = f"{format_size(blob.done)} of {format_size(blob.size)}"
+                short = escape(digest[:_SHORT_DIGEST])
+                lines.append(f"{short} {escape(blob.activity):<5} {bar} {sizes}")
+            if len(state.moving) > room > 0:
+                lines[-1] = f"and {len(state.moving) - room + 1} more"
+            lines.append(state.describe_position())
         text = self._rewind() + "".join(f"{escape(note)}\x1b[K\n" for note in notes)
         self._height = len(lines)
         return text + "".join(f"{line[: columns - 1]}\x1b[K\n" for line in lines) + "\x1b[J"
@@ -177,36 +200,155 @@ class BarDisplay:
         return f"\x1b[{self._height}F" if self._height else ""
 
 
-def _format_bars(state: ProgressState, rows: int) -> list[str]:
-    room = max(min(_MAX_BARS, rows - 3), 0)
-    moving = list(state.moving.items())
-    lines = [_format_bar(digest, blob) for digest, blob in moving[:room]]
-    if len(moving) > room > 0:
-        lines[-1] = f"and {len(moving) - room + 1} more"
-    return [*lines, state.describe_position()]
-
-
-def _format_bar(digest: str, blob: ActiveBlob) -> str:
-    filled = _BAR_WIDTH * min(blob.done, blob.size) // blob.size if blob.size else 0
-    bar = "#" * filled + "." * (_BAR_WIDTH - filled)
-    sizes = f"{format_size(blob.done)} of {format_size(blob.size)}"
-    return f"{escape(digest[:_SHORT_DIGEST])} {escape(blob.activity):<5} {bar} {sizes}"
-
-
 def _join_lines(lines: Sequence[str]) -> str:
     return "".join(f"{escape(line)}\n" for line in lines)
 
 
-def _choose_display(stream: TextIO, variables: Mapping[str, str]) -> Display:
-    dumb = variables.get("TERM", "dumb") == "dumb" or "CI" in variables
-    if dumb or not stream.isatty():
-        return LogDisplay(time.monotonic())
+@dataclass(slots=True)
+class ActiveBlob:
+    """A blob that is being transferred, possibly to several destinations at once."""
 
-    def screen() -> os.terminal_size:
-        try:
-            size = os.get_terminal_size(stream.fileno())
-        except OSError:
-            return os.terminal_size((80, 24))
-        return size if size.columns else os.terminal_size((80, 24))
+    activity: Activity
+    size: int = 0
+    done: int = 0
+    transfers: int = 0
 
-    return BarDisplay(screen)
+
+class ProgressState:
+    """Totals of events; not thread-safe. Times are seconds of one monotonic clock."""
+
+    def __init__(self, now: float) -> None:
+        self.planned = False
+        self.blobs = 0
+        self.finished = 0
+        self.moved = 0
+        self.moving: dict[str, ActiveBlob] = {}
+        self._size = 0
+        self._present_size = 0
+        self._present_blobs = 0
+        self._checks = False
+        self._only_checks = False
+        self._kept = 0
+        self._published = 0
+        self._began = now
+        self._samples: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def add(self, event: Event) -> str | None:
+        """Add one event; return a note for the user, or None."""
+        match event:
+            case events.Planned():
+                self.planned = True
+                self._only_checks = event.activity == "check"
+                self.blobs += event.blobs
+                self._size += event.size
+                self._present_blobs += event.present_blobs
+                self._present_size += event.present_size
+            case events.BlobStarted(digest, size, activity):
+                if activity == "check" and self._present_blobs and not self._checks:
+                    self._checks = True
+                    self.blobs += self._present_blobs
+                moving = self.moving.setdefault(digest, ActiveBlob(activity))
+                moving.size += size or 0
+                moving.transfers += 1
+            case events.BlobProgressed(digest, advance):
+                self.moved += advance
+                if digest in self.moving:
+                    self.moving[digest].done += advance
+            case events.BlobFinished(digest, failed):
+                self._finish(digest, failed=failed)
+            case events.ImagePublished():
+                self._published += 1
+            case events.Retrying(_, wait, reason, attempt, int(repeats)):
+                again = f"{attempt}/{repeats}"
+                return f"failed, retrying in {format_duration(wait)} ... ({again}): {reason}"
+            case events.Retrying(subject, wait, reason, attempt):
+                return f"{subject}: {reason}; attempt {attempt + 1} in {format_duration(wait)}"
+            case events.Notice(text):
+                return text
+            case events.WarningIssued(text):
+                return f"warning: {text}"
+            case _:  # printed by reports, or by another front end
+                pass
+        return None
+
+    def sample(self, now: float) -> None:
+        """Record the position for the rate; to be called a few times per second at most."""
+        self._samples.append((now, self.moved))
+        while len(self._samples) > 2 and self._samples[0][0] < now - _WINDOW:
+            self._samples.popleft()
+
+    @property
+    def total(self) -> int:
+        """Number of bytes to transfer or hash, as far as known."""
+        return max(self._size + (self._present_size if self._checks else 0), self.moved)
+
+    @property
+    def rate(self) -> float:
+        """Recent transfer rate in bytes per second."""
+        (before, then), (after, now) = self._samples[0], self._samples[-1]
+        return max(now - then, 0) / (after - before) if after > before else 0.0
+
+    def describe_position(self) -> str:
+        """Return ``12 of 43 blobs, 1.2 GiB of 3.4 GiB (35 %), 120.3 MiB/s, 18 s left``."""
+        parts = [
+            f"{self.finished} of {count(self.blobs, self._noun)}",
+            f"{format_size(self.moved)} of {format_size(self.total)} ({self.percent} %)",
+            f"{format_size(self.rate)}/s",
+        ]
+        left = self.total - self.moved
+        if self.rate and left:
+            parts.append(f"{format_duration(left / self.rate)} left")
+        return ", ".join(parts)
+
+    @property
+    def percent(self) -> int:
+        """Percentage that is done, rounded down, so that 100 means complete."""
+        return 100 * self.moved // self.total if self.total else 100
+
+    def describe_plan(self) -> str:
+        """Describe the work that is planned."""
+        verb = "check" if self._only_checks else "move"
+        text = f"{count(self.blobs, self._noun)} to {verb}, {format_size(self._size)}"
+        if self._present_blobs:
+            size = format_size(self._present_size)
+            text += f"; {count(self._present_blobs, 'blob')}, {size}, already present"
+        return text
+
+    def describe_result(self, now: float) -> str:
+        """Describe the finished work."""
+        took = now - self._began
+        rate = f", {format_size(self.moved / took)}/s" if took >= 1 else ""
+        done = f"{count(self.finished, self._noun)}, {format_size(self.moved)}"
+        return f"{done} in {format_duration(took)}{rate}"
+
+    def describe_interruption(self) -> str:
+        """Describe what was done before an interruption."""
+        if not self.planned:
+            return "nothing was moved yet"
+        done = (
+            f"{self.finished} of {count(self.blobs, self._noun)}"
+            f" ({format_size(self._kept)} of {format_size(self.total)})"
+        )
+        if self._only_checks:
+            return f"{done} {be(self.finished, past=True)} checked"
+        stay = "is done and stays" if self.finished == 1 else "are done and stay"
+        names = count(self._published, "name") if self._published else "no name"
+        verb = be(self._published or 1, past=True)
+        return f"{done} {stay}; {names} {verb} published"
+
+    @property
+    def _noun(self) -> str:
+        """The noun for counts; a verification also reads files that are not blobs."""
+        return "file" if self._only_checks else "blob"
+
+    def _finish(self, digest: str, *, failed: bool) -> None:
+        moving = self.moving.get(digest)
+        if moving is None:
+            return
+        if not failed:
+            self.finished += 1
+            self._kept += moving.size // moving.transfers
+        moving.size -= moving.size // moving.transfers
+        moving.transfers -= 1
+        if moving.transfers == 0:
+            del self.moving[digest]

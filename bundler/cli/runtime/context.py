@@ -7,7 +7,8 @@ The front end passes a ``CommandContext`` to every command: environment, global 
 from __future__ import annotations
 
 import functools
-from contextlib import contextmanager
+import os
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
@@ -20,7 +21,6 @@ from bundler.errors import BundlerError, CancelledError, TimeLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from concurrent.futures import Executor
     from pathlib import Path
 
     from bundler.cancel import Cancellation
@@ -31,14 +31,31 @@ if TYPE_CHECKING:
     from bundler.config.settings import Settings
     from bundler.copy.engine import EngineOptions
     from bundler.events import Emit
+    from bundler.oci.descriptor import Descriptor
     from bundler.oci.platform import Platform
-    from bundler.ports import OpenOptions, PolicyCheck, TransportOptions
+    from bundler.ports import OpenOptions, PolicyCheck, Source, TransportOptions
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 DEFAULT_JOBS = 6
 """The number of blobs that are transferred at once; other tools have the same default."""
+
+
+_ARCHITECTURES = {
+    "x86_64": ("amd64", None),
+    "aarch64": ("arm64", "v8"),
+    "arm64": ("arm64", "v8"),
+    "armv5tel": ("arm", "v5"),
+    "armv6l": ("arm", "v6"),
+    "armv7l": ("arm", "v7"),
+    "armv8l": ("arm", "v8"),
+    "i386": ("386", None),
+    "i586": ("386", None),
+    "i686": ("386", None),
+    "loongarch64": ("loong64", None),
+}
+"""Architecture and variant by the kernel's machine name; others are used unchanged."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,11 @@ class CommandContext:
     def quiet(self) -> bool:
         """Whether only errors are written to stderr."""
         return self.options.quiet
+
+    @property
+    def scratch(self) -> Path | None:
+        """The directory for temporary files; None if each transport chooses its own."""
+        return self.options.tmpdir or self.environment.find_path("TMPDIR")
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -88,9 +110,8 @@ class CommandContext:
 
         An overridden architecture has no variant unless that is overridden too.
         """
-        from bundler.cli.runtime import host_platform  # noqa: PLC0415 - loads the data model
-
-        options, found = self.options, host_platform.detect_platform()
+        options, system = self.options, os.uname()
+        found = create_platform(system.sysname, system.machine)
         if options.override_arch:
             found = replace(found, architecture=options.override_arch, variant=None)
         return replace(
@@ -100,21 +121,40 @@ class CommandContext:
         )
 
     def create_policy_check(self) -> PolicyCheck | None:
-        """Return the check that every image has to pass; None if no policy is configured.
+        """Return the check that every image's manifest has to pass; None if all are accepted.
 
         Raises:
             PolicyFileError: policy.json is invalid, or is required and missing.
         """
-        from bundler.cli.runtime import policy  # noqa: PLC0415 - only commands that copy images need it
+        require_signed = self.options.require_signed
+        policy = None if self.options.insecure_policy else self.settings.load_policy()
+        if policy is None:
+            if self.options.insecure_policy or not (self.policy_required or require_signed):
+                return None
+            from bundler.errors import PolicyFileError  # noqa: PLC0415 - only for errors
 
-        return policy.create_policy_check(
-            self.settings, self.options, required=self.policy_required
-        )
+            paths = ", ".join(map(str, self.settings.paths.policy_json))
+            raise PolicyFileError(
+                f"policy.json: no such file (expected one of {paths})",
+                hint="create one, name one with --policy, or accept every image with "
+                "--insecure-policy",
+            )
+        from bundler import transports  # noqa: PLC0415 - only where a policy exists
+        from bundler.trust import policy as policies  # noqa: PLC0415 - as above
 
-    @property
-    def scratch(self) -> Path | None:
-        """The directory for temporary files; None if each transport chooses its own."""
-        return self.options.tmpdir or self.environment.find_path("TMPDIR")
+        accepted: set[str] = set()
+
+        def check(source: Source, reference: str, descriptor: Descriptor, raw: bytes) -> None:  # noqa: ARG001 - for the verification of signatures
+            if reference not in accepted:
+                policies.check(
+                    policy,
+                    transports.parse(reference),
+                    policies.refuse_signature,
+                    require_signed=require_signed,
+                )
+                accepted.add(reference)
+
+        return check
 
     @contextmanager
     def run(self, jobs: int | None = None) -> Iterator[CommandRun]:
@@ -125,18 +165,30 @@ class CommandContext:
         Raises:
             TimeLimitError: if the block takes longer than ``--command-timeout``.
         """
+        from bundler.events import discard  # noqa: PLC0415 - not for --help
+
         progress = self.frontend.show_progress(quiet=self.quiet)
-        with handle_signals(progress.show_interruption, self.frontend.report_error) as cancellation:
+        show_interruption = progress.show_interruption if progress else lambda: None
+        emit = progress.emit if progress else discard
+        with handle_signals(show_interruption, self.frontend.report_error) as cancellation:
             try:
                 with (
                     _time_limit(self.options.command_timeout, cancellation),
-                    progress,
-                    _threads(jobs or DEFAULT_JOBS) as executor,
+                    progress or nullcontext(),
+                    ExitStack() as threads,
                 ):
-                    yield CommandRun(self, cancellation, progress.emit, executor)
+                    yield CommandRun(self, cancellation, emit, jobs or DEFAULT_JOBS, threads)
             except CancelledError:
-                progress.show_interruption()
+                show_interruption()
                 raise
+
+
+def create_platform(system: str, machine: str) -> Platform:
+    """Return the platform for the names that ``uname`` prints."""
+    from bundler.oci.platform import Platform  # noqa: PLC0415 - not for --help
+
+    architecture, variant = _ARCHITECTURES.get(machine, (machine, None))
+    return Platform(system.lower(), architecture, variant)
 
 
 def pass_context(
@@ -164,16 +216,23 @@ class CommandRun:
     context: CommandContext
     cancellation: Cancellation
     emit: Emit
-    executor: Executor
+    jobs: int
+    """The number of threads that move blobs."""
+    threads: ExitStack
+    """Ends the threads with the run."""
 
     def create_engine_options(
         self, *, keep_going: bool = False, read_everything: bool = False
     ) -> EngineOptions:
-        """Return the options of the copy engine."""
-        from bundler.copy.engine import EngineOptions  # noqa: PLC0415 - not every command moves blobs
+        """Return the options of the copy engine, with threads that end with the run."""
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for blobs only
 
+        from bundler.copy.engine import EngineOptions  # noqa: PLC0415 - as above
+
+        executor = ThreadPoolExecutor(self.jobs, thread_name_prefix="job")
+        self.threads.callback(executor.shutdown, wait=False, cancel_futures=True)
         return EngineOptions(
-            self.executor,
+            executor,
             self.cancellation,
             self.emit,
             keep_going=keep_going,
@@ -289,14 +348,3 @@ def _time_limit(seconds: float | None, cancellation: Cancellation) -> Iterator[N
         ) from error
     finally:
         timer.cancel()
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[Executor]:
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not for --help
-
-    executor = ThreadPoolExecutor(count, thread_name_prefix="job")
-    try:
-        yield executor
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)

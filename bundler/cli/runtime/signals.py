@@ -53,9 +53,10 @@ def handle_signals(
         daemon=True,
     )
     watcher.start()
+    # Python writes only signals that have a handler to the pipe.
     former_writer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     former = {
-        number: signal.signal(number, _ignore)
+        number: signal.signal(number, lambda *_: None)
         for number in _SIGNALS
         if signal.getsignal(number) is not signal.SIG_IGN
     }
@@ -80,9 +81,12 @@ def _watch(
     report_error: Callable[[BundlerError], object],
 ) -> None:
     """Wait for a signal, then for the end of the command; a closed pipe means no signal."""
-    number = _next_signal(reader)
-    if number is None:
-        return
+    number = 0
+    while number not in _SIGNALS:
+        received = os.read(reader, 1)
+        if not received:
+            return
+        number = received[0]
     status = 128 + number
     _exit_after(GRACE_PERIOD + _OUTPUT_TIMEOUT, status)
     cancellation.request(number)
@@ -97,19 +101,8 @@ def _watch(
     os._exit(status)
 
 
-def _next_signal(reader: int) -> int | None:
-    while received := os.read(reader, 1):
-        if received[0] in _SIGNALS:
-            return received[0]
-    return None
-
-
 def _exit_after(seconds: float, status: int) -> None:
     """End the process after a time, even if the terminal accepts no more output."""
     timer = threading.Timer(seconds, os._exit, [status])
     timer.daemon = True
     timer.start()
-
-
-def _ignore(number: int, frame: object) -> None:
-    """Do nothing; Python writes only signals with a handler to the wake-up pipe."""

@@ -1,4 +1,4 @@
-"""Progress: what the events add up to, and how it looks on a terminal and in a log."""
+"""Progress displays, and the state that they format."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import threading
 import pytest
 
 from bundler import events
-from bundler.cli.output.progress import BarDisplay, LogDisplay, Progress
-from bundler.cli.output.progress_state import ProgressState
+from bundler.cli.frontends.native.frontend import NativeFrontend
+from bundler.cli.output.progress import BarDisplay, LogDisplay, Progress, ProgressState
+from bundler.cli.runtime.environment import Environment
 
 MIB = 1024 * 1024
 FIRST = "sha256:" + "a" * 64
@@ -34,118 +35,118 @@ def planned(**changes: int) -> events.Planned:
     return events.Planned(**sizes | changes)
 
 
-def halfway() -> ProgressState:
-    tally = ProgressState(0.0)
-    tally.add(planned())
-    tally.add(events.BlobStarted(FIRST, 10 * MIB, "copy"))
-    tally.add(events.BlobStarted(SECOND, 30 * MIB, "copy"))
-    tally.add(events.BlobProgressed(FIRST, 10 * MIB))
-    tally.add(events.BlobProgressed(SECOND, 10 * MIB))
-    tally.add(events.BlobFinished(FIRST))
-    return tally
+def create_halfway_state() -> ProgressState:
+    state = ProgressState(0.0)
+    state.add(planned())
+    state.add(events.BlobStarted(FIRST, 10 * MIB, "copy"))
+    state.add(events.BlobStarted(SECOND, 30 * MIB, "copy"))
+    state.add(events.BlobProgressed(FIRST, 10 * MIB))
+    state.add(events.BlobProgressed(SECOND, 10 * MIB))
+    state.add(events.BlobFinished(FIRST))
+    return state
 
 
-def test_the_position_holds_bytes_rate_and_time_left() -> None:
-    tally = halfway()
-    tally.sample(2.0)
+def test_position_includes_bytes_rate_and_time_left() -> None:
+    state = create_halfway_state()
+    state.sample(2.0)
     assert (
-        tally.describe_position()
+        state.describe_position()
         == "1 of 2 blobs, 20.0 MiB of 40.0 MiB (50 %), 10.0 MiB/s, 2 s left"
     )
 
 
-def test_the_rate_is_that_of_the_last_seconds() -> None:
-    tally = halfway()
-    tally.sample(1.0)
-    tally.sample(30.0)
-    tally.add(events.BlobProgressed(SECOND, 5 * MIB))
-    tally.sample(35.0)
-    assert tally.rate == MIB
+def test_rate_is_measured_over_the_last_seconds() -> None:
+    state = create_halfway_state()
+    state.sample(1.0)
+    state.sample(30.0)
+    state.add(events.BlobProgressed(SECOND, 5 * MIB))
+    state.sample(35.0)
+    assert state.rate == MIB
 
 
-def test_a_stalled_run_has_no_time_left() -> None:
-    tally = halfway()
-    tally.sample(1.0)
-    tally.sample(50.0)
-    tally.sample(61.0)
-    assert tally.describe_position().endswith("0 B/s")
+def test_stalled_run_has_no_time_left() -> None:
+    state = create_halfway_state()
+    state.sample(1.0)
+    state.sample(50.0)
+    state.sample(61.0)
+    assert state.describe_position().endswith("0 B/s")
 
 
-def test_what_is_hashed_in_place_belongs_to_the_total() -> None:
-    tally = ProgressState(0.0)
-    tally.add(planned(blobs=0, size=0, present_blobs=2, present_size=8 * MIB))
-    assert tally.total == 0
-    tally.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
-    tally.add(events.BlobProgressed(FIRST, 4 * MIB))
-    tally.add(events.BlobFinished(FIRST))
-    assert (tally.percent, tally.finished, tally.blobs) == (50, 1, 2)
+def test_total_includes_present_content_that_is_hashed() -> None:
+    state = ProgressState(0.0)
+    state.add(planned(blobs=0, size=0, present_blobs=2, present_size=8 * MIB))
+    assert state.total == 0
+    state.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
+    state.add(events.BlobProgressed(FIRST, 4 * MIB))
+    state.add(events.BlobFinished(FIRST))
+    assert (state.percent, state.finished, state.blobs) == (50, 1, 2)
 
 
-def test_a_verification_checks_and_moves_nothing() -> None:
-    tally = ProgressState(0.0)
-    tally.add(events.Planned(2, 8 * MIB, 0, 0, "check"))
-    assert tally.describe_plan() == "2 files to check, 8.0 MiB"
-    tally.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
-    tally.add(events.BlobFinished(FIRST))
-    assert tally.describe_interruption() == "1 of 2 files (4.0 MiB of 8.0 MiB) was checked"
+def test_verification_reports_checked_files() -> None:
+    state = ProgressState(0.0)
+    state.add(events.Planned(2, 8 * MIB, 0, 0, "check"))
+    assert state.describe_plan() == "2 files to check, 8.0 MiB"
+    state.add(events.BlobStarted(FIRST, 4 * MIB, "check"))
+    state.add(events.BlobFinished(FIRST))
+    assert state.describe_interruption() == "1 of 2 files (4.0 MiB of 8.0 MiB) was checked"
 
 
-def test_what_was_told_of_a_failed_attempt_is_taken_back() -> None:
-    tally = halfway()
-    tally.add(events.BlobProgressed(SECOND, -10 * MIB))
-    assert tally.moved == 10 * MIB
-    assert tally.moving[SECOND].done == 0
+def test_progress_of_a_failed_attempt_is_subtracted() -> None:
+    state = create_halfway_state()
+    state.add(events.BlobProgressed(SECOND, -10 * MIB))
+    assert state.moved == 10 * MIB
+    assert state.moving[SECOND].done == 0
 
 
-def test_a_blob_may_go_to_two_places_at_once() -> None:
-    tally = ProgressState(0.0)
+def test_blob_may_be_transferred_to_two_destinations_at_once() -> None:
+    state = ProgressState(0.0)
     for _ in range(2):
-        tally.add(events.BlobStarted(FIRST, MIB, "copy"))
-    tally.add(events.BlobFinished(FIRST))
-    assert tally.moving[FIRST].size == MIB
-    tally.add(events.BlobFinished(FIRST))
-    assert not tally.moving
-    assert tally.finished == 2
+        state.add(events.BlobStarted(FIRST, MIB, "copy"))
+    state.add(events.BlobFinished(FIRST))
+    assert state.moving[FIRST].size == MIB
+    state.add(events.BlobFinished(FIRST))
+    assert not state.moving
+    assert state.finished == 2
 
 
 @pytest.mark.parametrize(
-    ("published", "said"),
+    ("published", "expected"),
     [(0, "no name was published"), (1, "1 name was published"), (2, "2 names were published")],
 )
-def test_verbs_agree_with_the_number_of_names(published: int, said: str) -> None:
-    tally = halfway()
+def test_verbs_agree_with_the_number_of_names(published: int, expected: str) -> None:
+    state = create_halfway_state()
     for number in range(published):
-        tally.add(events.ImagePublished(f"app:{number}", FIRST))
-    assert tally.describe_interruption().endswith(f"; {said}")
+        state.add(events.ImagePublished(f"app:{number}", FIRST))
+    assert state.describe_interruption().endswith(f"; {expected}")
 
 
 @pytest.mark.parametrize(
-    ("finished", "said"),
+    ("finished", "expected"),
     [
         (0, "0 of 3 blobs (0 B of 3.0 MiB) are done and stay"),
         (1, "1 of 3 blobs (1.0 MiB of 3.0 MiB) is done and stays"),
         (2, "2 of 3 blobs (2.0 MiB of 3.0 MiB) are done and stay"),
     ],
 )
-def test_verbs_agree_with_the_number_of_blobs(finished: int, said: str) -> None:
-    tally = ProgressState(0.0)
-    tally.add(planned(blobs=3, size=3 * MIB))
+def test_verbs_agree_with_the_number_of_blobs(finished: int, expected: str) -> None:
+    state = ProgressState(0.0)
+    state.add(planned(blobs=3, size=3 * MIB))
     for number in range(finished):
         digest = f"sha256:{number:064}"
-        tally.add(events.BlobStarted(digest, MIB, "copy"))
-        tally.add(events.BlobProgressed(digest, MIB))
-        tally.add(events.BlobFinished(digest))
-    assert tally.describe_interruption().startswith(f"{said};")
+        state.add(events.BlobStarted(digest, MIB, "copy"))
+        state.add(events.BlobProgressed(digest, MIB))
+        state.add(events.BlobFinished(digest))
+    assert state.describe_interruption().startswith(f"{expected};")
 
 
-def test_an_interrupted_run_says_what_is_done_and_what_is_not() -> None:
-    assert halfway().describe_interruption() == (
+def test_interruption_reports_finished_and_planned_work() -> None:
+    assert create_halfway_state().describe_interruption() == (
         "1 of 2 blobs (10.0 MiB of 40.0 MiB) is done and stays; no name was published"
     )
     assert ProgressState(0.0).describe_interruption() == "nothing was moved yet"
 
 
-def test_a_log_gets_a_line_every_five_seconds() -> None:
+def test_log_gets_a_line_every_five_seconds() -> None:
     clock, stream = Clock(), io.StringIO()
     progress = Progress(stream, LogDisplay(clock.now), clock)
     progress.emit(planned())
@@ -158,7 +159,7 @@ def test_a_log_gets_a_line_every_five_seconds() -> None:
     assert all("0 of 2 blobs" in line for line in lines[1:])
 
 
-def test_notes_retries_and_warnings_are_told_at_once_and_made_harmless() -> None:
+def test_notes_retries_and_warnings_are_written_at_once_and_escaped() -> None:
     clock, stream = Clock(), io.StringIO()
     progress = Progress(stream, LogDisplay(clock.now), clock)
     progress.emit(events.Notice("a\x1b[2Jb"))
@@ -168,12 +169,12 @@ def test_notes_retries_and_warnings_are_told_at_once_and_made_harmless() -> None
     assert stream.getvalue() == ("a\\x1b[2Jb\nwarning: odd\nblob: HTTP 503; attempt 2 in 2 s\n")
 
 
-def test_bars_keep_within_the_screen_and_redraw_in_place() -> None:
-    tally = halfway()
+def test_bars_fit_the_screen_and_are_redrawn_in_place() -> None:
+    state = create_halfway_state()
     for number in range(20):
-        tally.add(events.BlobStarted(f"sha256:{number:064}", MIB, "copy"))
+        state.add(events.BlobStarted(f"sha256:{number:064}", MIB, "copy"))
     bars = BarDisplay(lambda: os.terminal_size((40, 10)))
-    first, second = bars.draw(tally, [], 1.0), bars.draw(tally, ["look"], 2.0)
+    first, second = bars.draw(state, [], 1.0), bars.draw(state, ["look"], 2.0)
     shown = [re.sub(r"\x1b\[[0-9]*[KJF]", "", line) for line in first.splitlines()]
     assert len([line for line in shown if line]) == 8
     assert max(map(len, shown)) < 40
@@ -181,14 +182,14 @@ def test_bars_keep_within_the_screen_and_redraw_in_place() -> None:
     assert second.startswith("\x1b[8Flook\x1b[K\n")
 
 
-def test_the_last_lines_take_the_place_of_the_bars() -> None:
+def test_last_lines_replace_the_bars() -> None:
     bars = BarDisplay(lambda: os.terminal_size((80, 24)))
-    bars.draw(halfway(), [], 1.0)
+    bars.draw(create_halfway_state(), [], 1.0)
     assert bars.finish(["done"]) == "\x1b[2F\x1b[Jdone\n"
     assert bars.finish(["more"]) == "more\n"
 
 
-def test_events_from_many_threads_all_count() -> None:
+def test_events_from_many_threads_are_all_counted() -> None:
     progress = Progress(io.StringIO(), LogDisplay(0.0))
     with progress:
         threads = [
@@ -204,16 +205,11 @@ def test_events_from_many_threads_all_count() -> None:
     assert progress._state.moved == 8000
 
 
-def test_a_quiet_run_writes_nothing() -> None:
-    stream = io.StringIO()
-    with Progress(stream, None) as progress:
-        progress.emit(planned())
-        progress.emit(events.WarningIssued("unheard"))
-    progress.show_interruption()
-    assert stream.getvalue() == ""
+def test_quiet_command_has_no_display() -> None:
+    assert NativeFrontend(Environment({}, 0)).show_progress(quiet=True) is None
 
 
-def test_a_stream_that_went_away_does_not_stop_the_work() -> None:
+def test_closed_stream_does_not_end_the_run() -> None:
     stream = io.StringIO()
     with Progress(stream, LogDisplay(0.0)) as progress:
         stream.close()
@@ -226,7 +222,7 @@ import time
 
 from bundler import events
 from bundler.cli.output.progress import Progress
-with Progress.on_stderr(os.environ, quiet=False) as progress:
+with Progress.on_stderr(os.environ) as progress:
     progress.emit(events.Planned(1, 4, 0, 0))
     progress.emit(events.BlobStarted("sha256:" + "a" * 64, 4, "copy"))
     time.sleep(0.35)
@@ -251,7 +247,7 @@ def on_terminal(hermetic_environment: dict[str, str], **environment: str) -> str
         os.close(theirs)
 
 
-def test_a_terminal_gets_bars_that_are_gone_at_the_end(
+def test_terminal_gets_bars_that_are_erased_at_the_end(
     hermetic_environment: dict[str, str],
 ) -> None:
     seen = on_terminal(hermetic_environment, TERM="xterm")
@@ -260,6 +256,6 @@ def test_a_terminal_gets_bars_that_are_gone_at_the_end(
     assert re.search(r"\x1b\[J1 blob, 4 B in \S+ s\r\n$", seen)
 
 
-def test_a_dumb_terminal_and_ci_get_lines(hermetic_environment: dict[str, str]) -> None:
+def test_dumb_terminal_and_ci_get_lines(hermetic_environment: dict[str, str]) -> None:
     for environment in ({"TERM": "dumb"}, {"TERM": "xterm", "CI": "true"}, {}):
         assert "\x1b" not in on_terminal(hermetic_environment, **environment)

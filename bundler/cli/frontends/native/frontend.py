@@ -38,11 +38,13 @@ class NativeFrontend:
 
         return completion.complete(airbundle, instruction)
 
-    def show_progress(self, *, quiet: bool) -> ProgressView:
-        """Return a display of bars or lines on stderr."""
+    def show_progress(self, *, quiet: bool) -> ProgressView | None:
+        """Return a display of bars or lines on stderr; None with ``quiet``."""
+        if quiet:
+            return None
         from bundler.cli.output.progress import Progress  # noqa: PLC0415 - not for --help
 
-        return Progress.on_stderr(self.environment.variables, quiet=quiet)
+        return Progress.on_stderr(self.environment.variables)
 
     def report_error(self, error: BundlerError, /) -> int:
         """Print an error and its hint to stderr; return the exit status of its class."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bundler.cli.runtime import host_platform
+from bundler.cli.runtime.context import create_platform
 from bundler.oci.platform import Platform
 from tests.fakes import images
 from tests.fakes.registry import FakeRegistry
@@ -367,7 +367,7 @@ def test_manifest_digest_selects_algorithm(run_airbundle: RunAirbundle, layout: 
     ],
 )
 def test_host_platform_follows_names_of_images(system: str, processor: str, platform: str) -> None:
-    assert host_platform.create_platform(system, processor) == Platform.parse(platform)
+    assert create_platform(system, processor) == Platform.parse(platform)
 
 
 def test_inspect_of_layout_imports_no_registry_client(layout: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,7 @@ from bundler.cli.frontends.skopeo import requests
 from bundler.cli.frontends.skopeo.arguments import argument_checks, argv
 from bundler.cli.frontends.skopeo.frontend import SkopeoFrontend
 from bundler.cli.options.command import GlobalOptions
-from bundler.cli.runtime import host_platform
-from bundler.cli.runtime.context import AccessSettings, CommandContext
+from bundler.cli.runtime.context import AccessSettings, CommandContext, create_platform
 from bundler.cli.runtime.environment import Environment
 from bundler.config.registry_access import ANONYMOUS, Credentials, RegistryOverride
 from bundler.copy.platform_selection import EVERYTHING, Selection
@@ -27,7 +27,7 @@ def parsed(*words: str) -> argv.CommandLine:
 
 
 ENVIRONMENT = Environment({}, 0)
-HERE = host_platform.detect_platform()
+HERE = create_platform(os.uname().sysname, os.uname().machine)
 
 
 def context_of(line: argv.CommandLine) -> CommandContext:

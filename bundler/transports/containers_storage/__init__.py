@@ -1,7 +1,7 @@
 """``containers-storage:``: the local image store of Podman, Buildah and CRI-O.
 
-``transport`` parses a reference, ``select_storage`` combines it with the configuration, and
-``source`` and ``destination`` read and write the storage. They use
+``transport`` parses a reference and combines it with the configuration; ``source`` and
+``destination`` read and write the storage. They use
 
 - ``storage``: the directories of a storage and the records in it,
 - ``image_store`` and ``layer_store``: add and remove images and layers,

@@ -8,17 +8,15 @@ their names last.
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from contextlib import ExitStack
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.atomic_write import create_part_name
-from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.content.streams.reader import copy_to_fd, drain
 from bundler.content.streams.verified import VerifiedReader
@@ -37,15 +35,15 @@ from bundler.transports.containers_storage import image_store, layer_store, sign
 from bundler.transports.containers_storage.image_store import NewImage
 from bundler.transports.containers_storage.layer_store import NewLayer
 from bundler.transports.containers_storage.metadata import MANIFEST
+from bundler.transports.containers_storage.os_errors import convert_os_errors
 from bundler.transports.containers_storage.readback_manifest import read_stored_manifest
 from bundler.transports.containers_storage.reference import parse_image_name
 from bundler.transports.containers_storage.source import StorageSource
-from bundler.transports.containers_storage.storage import create_staging
+from bundler.transports.containers_storage.storage import create_staging_directories
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bundler.content.compression.decompress import Compression
     from bundler.content.streams.reader import Content, Reader
     from bundler.oci.descriptor import Descriptor
     from bundler.oci.digest import Digest
@@ -54,7 +52,6 @@ if TYPE_CHECKING:
     from bundler.transports.containers_storage.storage import Storage
 
 _MANIFESTS = frozenset({media_types.OCI_MANIFEST, media_types.DOCKER_MANIFEST})
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class StorageDestination:
@@ -69,17 +66,14 @@ class StorageDestination:
         self._signatures: dict[Digest, Sequence[bytes]] = {}
         layer_store.remove_incomplete(storage)
         with ExitStack() as stack:
-            self._staging = stack.enter_context(create_staging(storage))
-            spool = self._staging.files / "blobs"
-            try:
-                if options.scratch is not None:
-                    scratch = tempfile.TemporaryDirectory(prefix=".airbundle-", dir=options.scratch)
-                    spool = Path(stack.enter_context(scratch)) / "blobs"
-                spool.mkdir(0o700)
-            except OSError as error:
-                raise to_bundler_error(error, spool, "cannot create temporary files") from error
-            self._spool = stack.enter_context(Directory.open(spool))
-            self._images = storage.list_images()
+            self._staging = stack.enter_context(create_staging_directories(storage))
+            spool = options.scratch or self._staging.files
+            with convert_os_errors(spool, "cannot create temporary files"):
+                directory = tempfile.TemporaryDirectory(prefix=".airbundle-", dir=spool)
+                self._spool = stack.enter_context(
+                    Directory.open(Path(stack.enter_context(directory)))
+                )
+            self._images = storage.images.read()
             self._layers = storage.list_layers()
             self._resources = stack.pop_all()
 
@@ -115,20 +109,18 @@ class StorageDestination:
         part = create_part_name()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            fd = os.open(part, flags, 0o600, dir_fd=self._spool.fd)
-            try:
-                copy_to_fd(content, fd)
-            finally:
-                os.close(fd)
-        except OSError as error:
-            self._spool.remove(part)
-            raise to_bundler_error(error, self._spool.path, "cannot write") from error
+            with convert_os_errors(self._spool.path, "cannot write"):
+                fd = os.open(part, flags, 0o600, dir_fd=self._spool.fd)
+                try:
+                    copy_to_fd(content, fd)
+                finally:
+                    os.close(fd)
+            stored = content.descriptor()
+            self._spool.rename(part, stored.digest.hex)
         except BaseException:
             self._spool.remove(part)
             raise
-        stored = content.descriptor()
-        self._spool.rename(part, stored.digest.hex)
-        return type(stored)(target.media_type, stored.digest, stored.size)
+        return replace(stored, media_type=target.media_type)
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the original manifest or index of the image that ``name`` points to."""
@@ -160,7 +152,7 @@ class StorageDestination:
     def delete(self, name: str | None = None, /) -> Descriptor:
         """Delete an image with all its names, and the layers that nothing else needs."""
         image_name = parse_image_name(name or "")
-        image = image_store.find(self._storage, image_name, self._storage.list_images())
+        image = image_store.find(self._storage, image_name, self._storage.images.read())
         removed = read_stored_manifest(self._storage, image, None).descriptor
         image_store.delete(self._storage, image.id)
         return removed
@@ -170,7 +162,7 @@ class StorageDestination:
         image_name = parse_image_name(name or "")
         if image_name.reference is None:
             raise UsageError(f"{self._storage.subject}: {name!r} is not a name but an ID")
-        image = image_store.find(self._storage, image_name, self._storage.list_images())
+        image = image_store.find(self._storage, image_name, self._storage.images.read())
         image_store.untag(self._storage, str(image_name.reference))
         return read_stored_manifest(self._storage, image, None).descriptor
 
@@ -206,7 +198,7 @@ class StorageDestination:
         return NewImage(
             image_id or parsed.config.digest.hex,
             top,
-            _check_time(config.created),
+            config.created,
             {
                 parsed.config.digest.text: config_raw,
                 f"{MANIFEST}-{digest}": raw,
@@ -221,36 +213,32 @@ class StorageDestination:
         """Unpack a layer on top of ``parent``, unless it is stored already; return its ID."""
         layer_id = layer_store.compute_chain_id(parent, diff_id)
         present = layer_id in self._storage.list_layers()
-        if present and self._spool.get_size(layer.digest.hex) is None:
+        pushed = self._spool.get_size(layer.digest.hex) is not None
+        if present and not pushed:
             return layer_id
         with ExitStack() as stack:
-            stream, compression = self._open_layer(layer, stack)
+            stream: Reader
+            if pushed:
+                stream = file = stack.enter_context(self._spool.open_file(layer.digest.hex))
+                compression = decompress.detect(file.read(decompress.MAGIC_SIZE))
+                file.seek(0)
+                if compression is not None:
+                    stream = DecompressingReader(file, compression, f"layer {layer.digest}")
+            else:
+                stored = self._find_layer(layer.digest)  # on another parent
+                if stored is None:
+                    raise NotFoundError(
+                        f"{self._storage.subject}: layer {layer.digest} was not pushed"
+                    )
+                stream = stack.enter_context(self._storage.open_layer_tar(stored))
+                compression = stored.compression
             if present:
                 drain(VerifiedReader(stream, str(layer.digest), digest=diff_id, size=None))
             else:
-                new = NewLayer(layer_id, parent, diff_id, layer.digest, layer.size, compression)
-                layer_store.add(
-                    self._storage,
-                    self._staging,
-                    new,
-                    stream,
-                    lambda _: self._cancellation.check(),
-                )
+                new = NewLayer(layer_id, parent, diff_id, layer, compression)
+                check = self._cancellation.check
+                layer_store.add(self._storage, self._staging, new, stream, lambda _: check())
         return layer_id
-
-    def _open_layer(self, layer: Descriptor, stack: ExitStack) -> tuple[Reader, Compression | None]:
-        """Open the uncompressed tar of a layer that was pushed, or is stored on another parent."""
-        if self._spool.get_size(layer.digest.hex) is None:
-            stored = self._find_layer(layer.digest)
-            if stored is None:
-                raise NotFoundError(f"{self._storage.subject}: layer {layer.digest} was not pushed")
-            return stack.enter_context(self._storage.open_layer_tar(stored)), stored.compression
-        file = stack.enter_context(self._spool.open_file(layer.digest.hex))
-        compression = decompress.detect(file.read(decompress.MAGIC_SIZE))
-        file.seek(0)
-        if compression is None:
-            return file, None
-        return DecompressingReader(file, compression, f"layer {layer.digest}"), compression
 
     def _find_layer(self, digest: Digest) -> LayerRecord | None:
         for layer in self._layers.values():
@@ -292,18 +280,3 @@ def _parse_names(image: Publication) -> tuple[str | None, tuple[str, ...]]:
     if image_id is not None and len(image_id) != 64:
         raise ConflictError(f"@{image_id}: incomplete image ID (expected 64 hexadecimal digits)")
     return image_id, tuple(names)
-
-
-def _check_time(text: str | None) -> str | None:
-    """Return ``text`` if it is a time that all tools can parse, else None.
-
-    One invalid time in ``images.json`` makes the list unreadable for other tools.
-    """
-    matched = _TIME.fullmatch(text or "")
-    if matched is None:
-        return None
-    try:
-        datetime.fromisoformat(f"{matched[1]}+00:00")
-    except ValueError:
-        return None
-    return text

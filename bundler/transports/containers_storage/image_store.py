@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bundler.content.files.os_errors import to_bundler_error
-from bundler.content.files.safe_directory import Directory
 from bundler.errors import ConflictError, NoSuchImageError, NotFoundError, shortlist
 from bundler.transports.containers_storage import layer_store, metadata
 from bundler.transports.containers_storage.drivers.rooted_tree import remove_tree
-from bundler.transports.containers_storage.metadata import ImageRecord, LayerRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from bundler.transports.containers_storage.metadata import ImageRecord, LayerRecord
     from bundler.transports.containers_storage.reference import ImageName
     from bundler.transports.containers_storage.storage import Storage
 
@@ -26,7 +24,7 @@ class NewImage:
     id: str
     top_layer: str | None
     created: str | None
-    """Creation time from the config; None if it is absent or invalid."""
+    """Creation time from the config, which may be invalid."""
     items: dict[str, bytes]
     names: tuple[str, ...]
     metadata: str
@@ -73,46 +71,44 @@ def publish(storage: Storage, images: Sequence[NewImage]) -> None:
         NotFoundError: another process removed a layer in the meantime.
         MediumError, NoSpaceError: no name has changed.
     """
-    subject = str(storage.images.directory)
     with storage.layers.edit() as layer_changes, storage.images.edit() as changes:
-        layers = [LayerRecord.parse(value, storage.subject) for value in layer_changes.values]
-        complete = {layer.id for layer in layers if layer.complete}
+        complete = {layer.id for layer in layer_changes.records if layer.complete}
         for new in images:
             if new.top_layer is not None and new.top_layer not in complete:
                 raise NotFoundError(
                     f"{storage.subject}: layer {new.top_layer} was removed by another process",
                     hint="run the command again: it copies the layer again",
                 )
-            existing = {str(value.get("id")): value for value in changes.values}.get(new.id)
-            if (
-                existing is not None
-                and ImageRecord.parse(existing, subject).top_layer != new.top_layer
-            ):
+            stored = changes.records
+            existing = next((image for image in stored if image.id == new.id), None)
+            if existing is not None and existing.top_layer != new.top_layer:
                 raise ConflictError(
                     f"{storage.subject}: an image with the ID {new.id} and other layers exists",
                     hint=f"delete it first: airbundle delete containers-storage:@{new.id}",
                 )
-            metadata.write_items(storage.images.directory, new.id, new.items)
-            record = existing or metadata.create_image_record(new.id, new.top_layer, new.created)
-            record = metadata.add_items(record, new.items)
-            record["metadata"] = new.metadata
-            for other in changes.values:
-                _set_names(
-                    other, [name for name in other.get("names") or () if name not in new.names]
-                )
+            metadata.write_items(storage.images.directory / new.id, new.items)
+            if existing is not None:
+                record = existing.value
+            else:
+                record = {"id": new.id}
+                if new.top_layer is not None:
+                    record["layer"] = new.top_layer
+                record["created"] = metadata.format_time(new.created)
+            record |= metadata.add_items(record, new.items) | {"metadata": new.metadata}
+            for image in stored:
+                if image is not existing:
+                    _set_names(image.value, [name for name in image.names if name not in new.names])
             _set_names(record, dict.fromkeys([*new.names, *(record.get("names") or ())]))
             if existing is None:
                 changes.add(record)
-            else:
-                existing.update(record)
         changes.save()
 
 
 def untag(storage: Storage, name: str) -> None:
     """Remove ``name`` from the image that has it."""
     with storage.images.edit() as changes:
-        for value in changes.values:
-            _set_names(value, [other for other in value.get("names") or () if other != name])
+        for image in changes.records:
+            _set_names(image.value, [other for other in image.names if other != name])
         changes.save()
 
 
@@ -124,7 +120,7 @@ def delete(storage: Storage, image_id: str) -> None:
         NotFoundError: the image does not exist.
     """
     with storage.layers.edit() as layer_changes, storage.images.edit() as image_changes:
-        images = [ImageRecord.parse(value, storage.subject) for value in image_changes.values]
+        images = image_changes.records
         image = next((other for other in images if other.id == image_id), None)
         if image is None:
             raise NoSuchImageError(storage.subject, image_id)
@@ -138,8 +134,7 @@ def delete(storage: Storage, image_id: str) -> None:
                 hint=f"remove the container first: podman rm {names[0]}",
             )
         other_images = [other for other in images if other.id != image_id]
-        layers = [LayerRecord.parse(value, storage.subject) for value in layer_changes.values]
-        unneeded = _find_unneeded_layers(image, other_images, containers, layers)
+        unneeded = _find_unneeded_layers(image, other_images, containers, layer_changes.records)
         if storage.list_mounted_layers() & set(unneeded):
             raise ConflictError(
                 f"{storage.subject}: image {image_id} is mounted",
@@ -147,12 +142,7 @@ def delete(storage: Storage, image_id: str) -> None:
             )
         image_changes.remove([image_id])
         image_changes.save()
-        try:
-            with Directory.open(storage.images.directory) as directory:
-                remove_tree(image_id, directory.fd)
-        except OSError as error:
-            path = storage.images.directory / image_id
-            raise to_bundler_error(error, path, "cannot remove") from error
+        remove_tree(storage.images.directory / image_id)
         layer_store.remove(storage, layer_changes, unneeded)
 
 

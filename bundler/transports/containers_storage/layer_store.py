@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bundler.content.archives.tar_split import SplitWriter
-from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import NotFoundError
 from bundler.oci.digest import Digest
-from bundler.transports.containers_storage.drivers.apply_diff import apply_diff
+from bundler.transports.containers_storage.drivers.apply_diff import DiffApplier
 from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
 from bundler.transports.containers_storage.metadata import (
     COMPRESSIONS,
-    LayerRecord,
-    format_current_time,
+    format_time,
 )
+from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -31,8 +30,9 @@ if TYPE_CHECKING:
 
     from bundler.content.compression.decompress import Compression
     from bundler.content.streams.reader import Reader
-    from bundler.transports.containers_storage.metadata import RecordTransaction
-    from bundler.transports.containers_storage.storage import Staging, Storage
+    from bundler.oci.descriptor import Descriptor
+    from bundler.transports.containers_storage.metadata import LayerRecord, RecordTransaction
+    from bundler.transports.containers_storage.storage import StagingDirectories, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,8 @@ class NewLayer:
     id: str
     parent: str | None
     diff_id: Digest
-    blob: Digest
-    """Digest of the blob as it was pushed, possibly compressed."""
-    blob_size: int
+    blob: Descriptor
+    """The blob as it was pushed, possibly compressed."""
     compression: Compression | None
 
 
@@ -57,7 +56,7 @@ def compute_chain_id(parent: str | None, diff_id: Digest) -> str:
 
 def add(
     storage: Storage,
-    staging: Staging,
+    staging: StagingDirectories,
     layer: NewLayer,
     stream: Reader,
     observe: Callable[[int], None],
@@ -78,35 +77,27 @@ def add(
     """
     subject = f"layer {layer.diff_id}"
     staged, split = staging.trees / layer.id, staging.files / f"{layer.id}.split"
-    try:
+    with convert_os_errors(staged, "cannot unpack"):
         staged.mkdir(0o700)
         root = storage.driver.stage(staged, layer.parent)
         content = VerifiedReader(stream, subject, digest=layer.diff_id, size=None, observe=observe)
         with RootedTree.open(root) as tree, split.open("wb") as file:
             split.chmod(0o600)
             writer = SplitWriter(file)
-            owners = apply_diff(
-                content,
-                tree,
-                writer,
-                storage.driver.whiteouts,
-                subject,
-                in_userns=storage.in_userns,
-            )
+            applier = DiffApplier(tree, writer, storage.driver, subject)
+            applier.apply(content)
             writer.close()
-    except OSError as error:
-        raise to_bundler_error(error, staged, "cannot unpack") from error
     record = {
         "id": layer.id,
         "parent": layer.parent,
-        "created": format_current_time(),
-        "compressed-diff-digest": layer.blob.text,
-        "compressed-size": layer.blob_size,
+        "created": format_time(),
+        "compressed-diff-digest": layer.blob.digest.text,
+        "compressed-size": layer.blob.size,
         "diff-digest": layer.diff_id.text,
         "diff-size": content.position,
         "compression": COMPRESSIONS[layer.compression],
-        "uidset": sorted(owners.uids),
-        "gidset": sorted(owners.gids),
+        "uidset": sorted(applier.uids),
+        "gidset": sorted(applier.gids),
     }
     record = {key: value for key, value in record.items() if value not in (None, 0, [])}
     _publish(storage, layer, record, staged, split)
@@ -114,26 +105,24 @@ def add(
 
 def remove_incomplete(storage: Storage) -> None:
     """Remove the layers that interrupted processes left incomplete."""
-    subject = str(storage.layers.directory)
-    if all(LayerRecord.parse(value, subject).complete for value in storage.layers.read()):
+    if all(layer.complete for layer in storage.layers.read()):
         return
     with storage.layers.edit() as changes:
-        layers = [LayerRecord.parse(value, subject) for value in changes.values]
-        remove(storage, changes, [layer.id for layer in layers if not layer.complete])
+        remove(storage, changes, [layer.id for layer in changes.records if not layer.complete])
 
 
-def remove(storage: Storage, changes: RecordTransaction, ids: Collection[str]) -> None:
+def remove(storage: Storage, changes: RecordTransaction[LayerRecord], ids: Collection[str]) -> None:
     """Remove layers and their records; ``changes`` is the open transaction of the layers."""
     if not ids:
         return
-    for value in changes.values:
-        if value.get("id") in ids:
-            value["flags"] = (value.get("flags") or {}) | {"incomplete": True}
+    for layer in changes.records:
+        if layer.id in ids:
+            layer.value["flags"] = (layer.value.get("flags") or {}) | {"incomplete": True}
     changes.save()
-    for layer in ids:
-        storage.driver.remove(layer)
+    for layer_id in ids:
+        storage.driver.remove(layer_id)
         with suppress(FileNotFoundError):
-            storage.split_path(layer).unlink()
+            storage.split_path(layer_id).unlink()
     changes.remove(ids)
     changes.save()
 
@@ -142,9 +131,7 @@ def _publish(
     storage: Storage, layer: NewLayer, record: dict[str, Any], staged: Path, split: Path
 ) -> None:
     with storage.layers.edit() as changes:
-        subject = str(storage.layers.directory)
-        layers = [LayerRecord.parse(value, subject) for value in changes.values]
-        by_id = {stored.id: stored for stored in layers}
+        by_id = {stored.id: stored for stored in changes.records}
         present = by_id.get(layer.id)
         if present is not None and present.complete:
             return
@@ -158,10 +145,8 @@ def _publish(
         changes.add(record | {"flags": {"incomplete": True}})
         changes.save()
         storage.driver.publish(staged, layer.id)
-        try:
+        with convert_os_errors(split, "cannot rename"):
             split.replace(storage.split_path(layer.id))
-        except OSError as error:
-            raise to_bundler_error(error, split, "cannot rename") from error
         changes.remove([layer.id])
         changes.add(record)
         changes.save()

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bundler.content.files import file_lock
-from bundler.content.files.os_errors import to_bundler_error
+from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,10 +45,8 @@ class StorageLock:
         """
         token = struct.pack("<QQI", time.time_ns(), 0, os.getpid())
         token += secrets.token_bytes(_TOKEN_SIZE - len(token))
-        try:
+        with convert_os_errors(self.path, "cannot write"):
             os.pwrite(self.fd, token, 0)
-        except OSError as error:
-            raise to_bundler_error(error, self.path, "cannot write") from error
 
 
 @contextmanager
@@ -65,23 +63,17 @@ def acquire_lock(path: Path, cancellation: Cancellation, *, write: bool) -> Iter
         MediumError: the file cannot be opened or locked.
     """
     flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
+    with convert_os_errors(path, "cannot open"):
         try:
             fd = os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o644)
         except PermissionError:
             if write:
                 raise
             fd = os.open(path, flags | os.O_RDONLY)
-    except OSError as error:
-        raise to_bundler_error(error, path, "cannot open") from error
     try:
         lock = StorageLock(path, fd)
         file_lock.lock(
-            lock,
-            method="fcntl",
-            shared=not write,
-            timeout=TIMEOUT,
-            cancellation=cancellation,
+            lock, method="fcntl", shared=not write, timeout=TIMEOUT, cancellation=cancellation
         )
         yield lock
     finally:

@@ -1,7 +1,6 @@
 """The records of a storage: images, layers and containers, in JSON files with a lock each.
 
-Records are kept as parsed JSON, so that unknown members are preserved.
-``ImageRecord`` and ``LayerRecord`` are views of them.
+``ImageRecord`` and ``LayerRecord`` are views of parsed JSON, whose unknown members are preserved.
 
 https://github.com/containers/storage/blob/v1.59.1/images.go
 https://github.com/containers/storage/blob/v1.59.1/layers.go
@@ -10,22 +9,23 @@ https://github.com/containers/storage/blob/v1.59.1/layers.go
 from __future__ import annotations
 
 import json
+import re
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bundler.content.files.atomic_write import write_bytes_in
-from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import MalformedError, NotFoundError
 from bundler.oci.digest import Digest
 from bundler.oci.json import base64_strict, strict, timestamps
 from bundler.oci.json.table import Table
 from bundler.transports.containers_storage.lockfile import StorageLock, acquire_lock
+from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -45,48 +45,50 @@ COMPRESSIONS: dict[Compression | None, int] = {
 """The numbers of the compressions in the records of layers."""
 
 _MAX_LIST = 512 * 1024 * 1024
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _PLAIN_KEY = frozenset("0123456789abcdefghijklmnopqrstuvwxyz.")
 
+R = TypeVar("R")
 
-@dataclass(frozen=True, slots=True)
-class ImageRecord:
+
+class Record:
+    """View of the record of an image or a layer, with a valid ID.
+
+    Raises:
+        MalformedError: a member has the wrong type, or an ID is invalid.
+    """
+
+    def __init__(self, value: dict[str, Any], subject: str) -> None:
+        self.value = value
+        """The record as parsed JSON."""
+        self.table = Table(value, subject)
+        self.id = _check_id(self.table.optional_text("id"), subject)
+
+    def optional_id(self, key: str) -> str | None:
+        """Return the ID of another record; None if it is absent."""
+        text = self.table.optional_text(key)
+        return None if text is None else _check_id(text, self.table.subject)
+
+
+class ImageRecord(Record):
     """View of the record of an image."""
 
-    value: dict[str, Any]
-    """The record as parsed JSON."""
-    id: str
-    names: tuple[str, ...]
-    top_layer: str | None
-    mapped_layers: tuple[str, ...]
-    """Copies of the top layer with other user IDs."""
-    items: tuple[str, ...]
-    """The keys of its items: manifests, the config, signatures."""
-    sizes: dict[str, Any]
-    """The sizes of its items."""
-
-    @classmethod
-    def parse(cls, value: dict[str, Any], subject: str) -> ImageRecord:
-        """Validate a record.
-
-        Raises:
-            MalformedError: a member has the wrong type, or an ID is invalid.
-        """
-        table = Table(value, subject)
-        top = table.optional_text("layer")
-        return cls(
-            value,
-            parse_id(table.optional_text("id"), subject),
-            table.texts("names"),
-            None if top is None else parse_id(top, subject),
-            tuple(parse_id(layer, subject) for layer in table.texts("mapped-layers")),
-            table.texts("big-data-names"),
-            dict(table.table("big-data-sizes").value),
-        )
+    def __init__(self, value: dict[str, Any], subject: str) -> None:
+        super().__init__(value, subject)
+        self.names = self.table.texts("names")
+        self.top_layer = self.optional_id("layer")
+        mapped_layers = self.table.texts("mapped-layers")
+        self.mapped_layers = tuple(_check_id(layer, subject) for layer in mapped_layers)
+        """Copies of the top layer with other user IDs."""
+        self.items = self.table.texts("big-data-names")
+        """The keys of its items: manifests, the config, signatures."""
+        self.sizes = self.table.table("big-data-sizes").value
+        """The sizes of its items."""
 
     @property
     def manifests(self) -> dict[str, str]:
         """The keys of the items with its manifests, by digest."""
-        digests = Table(self.value, self.id).text_map("big-data-digests")
+        digests = self.table.text_map("big-data-digests")
         return {
             digest: key
             for key, digest in digests.items()
@@ -94,22 +96,21 @@ class ImageRecord:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRecord:
+class LayerRecord(Record):
     """View of the record of a layer."""
 
-    value: dict[str, Any]
-    """The record as parsed JSON."""
-    id: str
-    parent: str | None
-    diff_digest: str | None
-    """Digest of the uncompressed tar."""
-    diff_size: int
-    """Size of the uncompressed tar; -1 if unknown."""
-    compressed_digest: str | None
-    """Digest of the blob that was unpacked."""
-    compressed_size: int
-    complete: bool
+    def __init__(self, value: dict[str, Any], subject: str) -> None:
+        super().__init__(value, subject)
+        self.parent = self.optional_id("parent")
+        self.diff_digest = self.table.optional_text("diff-digest")
+        """Digest of the uncompressed tar."""
+        is_unknown = value.get("diff-size") == -1
+        self.diff_size = None if is_unknown else self.table.integer("diff-size", 0)
+        """Size of the uncompressed tar; None if unknown."""
+        self.compressed_digest = self.table.optional_text("compressed-diff-digest")
+        """Digest of the blob that was unpacked."""
+        self.compressed_size = self.table.integer("compressed-size", 0)
+        self.complete = not self.table.table("flags").value.get("incomplete")
 
     @property
     def compression(self) -> Compression | None:
@@ -117,36 +118,26 @@ class LayerRecord:
         recorded = self.value.get("compression", 0)
         return next((name for name, number in COMPRESSIONS.items() if number == recorded), None)
 
-    @classmethod
-    def parse(cls, value: dict[str, Any], subject: str) -> LayerRecord:
-        """Validate a record.
 
-        Raises:
-            MalformedError: a member has the wrong type, or an ID is invalid.
-        """
-        table = Table(value, subject)
-        parent = table.optional_text("parent")
-        return cls(
-            value,
-            parse_id(table.optional_text("id"), subject),
-            None if parent is None else parse_id(parent, subject),
-            table.optional_text("diff-digest"),
-            -1 if value.get("diff-size") == -1 else table.integer("diff-size", 0),
-            table.optional_text("compressed-diff-digest"),
-            table.integer("compressed-size", 0),
-            not table.table("flags").value.get("incomplete"),
-        )
+class RecordStore(Generic[R]):
+    """All records of one kind: a directory with a lock and one or two JSON files.
 
+    ``view`` creates the view of a record, given its JSON and the subject of messages.
+    """
 
-class RecordStore:
-    """All records of one kind: a directory with a lock and one or two JSON files."""
-
-    def __init__(self, directory: Path, kind: str, cancellation: Cancellation) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        kind: str,
+        view: Callable[[dict[str, Any], str], R],
+        cancellation: Cancellation,
+    ) -> None:
         self.directory = directory
         self.kind = kind
+        self.view = view
         self._cancellation = cancellation
 
-    def read(self) -> list[dict[str, Any]]:
+    def read(self) -> list[R]:
         """Return all records; none if the directory does not exist.
 
         Raises:
@@ -154,52 +145,52 @@ class RecordStore:
         """
         if not self.directory.is_dir():
             return []
-        with self._lock(write=False):
-            return [value for _, values in self._load() for value in values]
+        with self._lock(write=False) as lock:
+            return RecordTransaction(self, lock).records
 
     @contextmanager
-    def edit(self) -> Iterator[RecordTransaction]:
+    def edit(self) -> Iterator[RecordTransaction[R]]:
         """Lock the records for writing until the block ends; ``save`` writes the changes.
 
         Raises:
             LockedError, MalformedError, MediumError: the records cannot be locked or read.
         """
         with self._lock(write=True) as lock:
-            yield RecordTransaction(self, lock, dict(self._load()))
+            yield RecordTransaction(self, lock)
 
     def _lock(self, *, write: bool) -> AbstractContextManager[StorageLock]:
         return acquire_lock(self.directory / f"{self.kind}.lock", self._cancellation, write=write)
 
-    def _load(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        """Yield the records by file. Records that need not survive a reboot have their own file."""
-        with Directory.open(self.directory) as directory:
-            for name in (f"{self.kind}.json", f"volatile-{self.kind}.json"):
-                try:
-                    raw = directory.read(name, limit=_MAX_LIST)
-                except NotFoundError:
-                    yield name, []
-                    continue
-                subject = str(self.directory / name)
-                values = strict.loads(raw or b"[]", subject=subject, limit=_MAX_LIST)
-                tables = Table({self.kind: values}, subject).tables(self.kind)
-                yield name, [dict(table.value) for table in tables]
 
+class RecordTransaction(Generic[R]):
+    """The records of a store while their lock is held."""
 
-class RecordTransaction:
-    """The records while their lock is held for writing."""
-
-    def __init__(
-        self, store: RecordStore, lock: StorageLock, files: dict[str, list[dict[str, Any]]]
-    ) -> None:
+    def __init__(self, store: RecordStore[R], lock: StorageLock) -> None:
         self._store = store
         self._lock = lock
-        self._files = files
-        self._saved = {name: _encode(values) for name, values in files.items()}
+        self._files: dict[str, list[dict[str, Any]]] = {}
+        """The records by file. Those that need not survive a reboot have their own file."""
+        self._saved: dict[str, bytes] = {}
+        with Directory.open(store.directory) as directory:
+            for name in (f"{store.kind}.json", f"volatile-{store.kind}.json"):
+                try:
+                    raw = directory.read(name, limit=_MAX_LIST) or b"[]"
+                except NotFoundError:
+                    raw = b"[]"
+                subject = str(store.directory / name)
+                values = strict.loads(raw, subject=subject, limit=_MAX_LIST)
+                tables = Table({store.kind: values}, subject).tables(store.kind)
+                self._files[name] = [dict(table.value) for table in tables]
+                self._saved[name] = raw
 
     @property
-    def values(self) -> list[dict[str, Any]]:
-        """All records; the caller may change them."""
-        return [value for values in self._files.values() for value in values]
+    def records(self) -> list[R]:
+        """All records; the caller may change their JSON."""
+        return [
+            self._store.view(value, str(self._store.directory / name))
+            for name, values in self._files.items()
+            for value in values
+        ]
 
     def add(self, value: dict[str, Any]) -> None:
         """Add a record."""
@@ -218,22 +209,11 @@ class RecordTransaction:
         """
         with Directory.open(self._store.directory) as directory:
             for name, values in self._files.items():
-                raw = _encode(values)
-                if raw != self._saved.get(name, b"[]"):
+                if values != (json.loads(self._saved[name]) or []):
+                    raw = json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()
                     self._lock.touch()
                     write_bytes_in(directory, name, raw, mode=0o600)
                     self._saved[name] = raw
-
-
-def parse_id(text: str | None, subject: str) -> str:
-    """Validate an ID; the result is safe to use as the name of a directory.
-
-    Raises:
-        MalformedError: ``text`` is not an ID.
-    """
-    if text is None or len(text) != 64 or set(text) - set("0123456789abcdef"):
-        raise MalformedError(f"{subject}: {str(text)[:80]!r} is not an ID of 64 hexadecimal digits")
-    return text
 
 
 def encode_item_key(key: str) -> str:
@@ -241,38 +221,17 @@ def encode_item_key(key: str) -> str:
     return key if set(key) <= _PLAIN_KEY else "=" + base64_strict.encode(key.encode())
 
 
-def read_item(directory: Path, image: str, key: str) -> bytes:
-    """Read an item of an image; ``directory`` contains the records of the images.
-
-    Raises:
-        NotFoundError, LimitError, MediumError: the item cannot be read.
-    """
-    with Directory.open(directory / image) as items:
-        return items.read(encode_item_key(key), limit=strict.MAX_DOCUMENT)
-
-
-def write_items(directory: Path, image: str, items: dict[str, bytes]) -> None:
-    """Write items of an image, replacing those with the same keys.
+def write_items(directory: Path, items: dict[str, bytes]) -> None:
+    """Write items to the ``directory`` of an image, replacing those with the same keys.
 
     Raises:
         MediumError, NoSpaceError: some items were not written.
     """
-    path = directory / image
-    try:
-        path.mkdir(0o700, exist_ok=True)
-    except OSError as error:
-        raise to_bundler_error(error, path, "cannot create") from error
-    with Directory.open(path) as image_directory:
+    with convert_os_errors(directory, "cannot create"):
+        directory.mkdir(0o700, exist_ok=True)
+    with Directory.open(directory) as image_directory:
         for key, data in items.items():
             write_bytes_in(image_directory, encode_item_key(key), data, mode=0o600)
-
-
-def create_image_record(image: str, top_layer: str | None, created: str | None) -> dict[str, Any]:
-    """Create the record of an image without names and items."""
-    value: dict[str, Any] = {"id": image}
-    if top_layer is not None:
-        value["layer"] = top_layer
-    return value | {"created": created or format_current_time()}
 
 
 def add_items(value: dict[str, Any], items: dict[str, bytes]) -> dict[str, Any]:
@@ -288,10 +247,20 @@ def add_items(value: dict[str, Any], items: dict[str, bytes]) -> dict[str, Any]:
     }
 
 
-def format_current_time() -> str:
-    """Return the current time in the format of the records."""
+def format_time(text: str | None = None) -> str:
+    """Return ``text`` if it is a time that all tools can parse, else the current time.
+
+    One invalid time in a list of records makes the list unreadable for other tools.
+    """
+    with suppress(ValueError):
+        if text is not None and (matched := _TIME.fullmatch(text)):
+            datetime.fromisoformat(f"{matched[1]}+00:00")
+            return text
     return timestamps.format_nanoseconds(time.time_ns())
 
 
-def _encode(values: list[dict[str, Any]]) -> bytes:
-    return json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode()
+def _check_id(text: str | None, subject: str) -> str:
+    """Return ``text`` if it is an ID, which is safe to use as the name of a directory."""
+    if text is None or len(text) != 64 or set(text) - set("0123456789abcdef"):
+        raise MalformedError(f"{subject}: {str(text)[:80]!r} is not an ID of 64 hexadecimal digits")
+    return text

@@ -72,7 +72,7 @@ def create_readback_manifest(
         )
     readable = []
     for layer in storage.list_layers_of(image, layers):
-        if layer.diff_digest is None or layer.diff_size < 0:
+        if layer.diff_digest is None or layer.diff_size is None:
             raise MalformedError(f"{subject}: layer {layer.id} has no recorded digest")
         media_type = _LAYER_TYPES[parsed.media_type]
         readable.append(Descriptor(media_type, Digest(layer.diff_digest), layer.diff_size))

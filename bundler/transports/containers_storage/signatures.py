@@ -48,7 +48,7 @@ def read(storage: Storage, image: ImageRecord, manifest: Digest) -> list[bytes]:
     key = f"signature-{manifest.hex}"
     if key not in image.items:
         return []
-    text = Table(image.value, subject).optional_text("metadata") or "{}"
+    text = image.table.optional_text("metadata") or "{}"
     table = Table.parse(text.encode(), subject).table("signatures-sizes")
     sizes = table.value.get(manifest.text) or []
     joined = storage.read_item(image, key)

@@ -75,24 +75,38 @@ class StorageSource(SynthesizesManifests):
                         tar.skip(offset)
                         yield tar
                     return
-        yield BytesIO(self._read_document(target.digest)[offset:])
+        with self._lock:
+            raw = self._manifests.get(target.digest)
+        if raw is None:
+            images = self._storage.images.read()
+            raw = self._storage.find_item(target.digest, images)
+            if raw is None:
+                layers = self._storage.list_layers()
+                for image in images:
+                    readback = create_readback_manifest(self._storage, image, layers)
+                    if readback.descriptor.digest == target.digest:
+                        raw = readback.raw
+                        break
+                else:
+                    raise NotFoundError(f"{self._storage.subject}: {target.digest} not found")
+        yield BytesIO(raw[offset:])
 
     def signatures(self, manifest: Digest, /) -> list[bytes]:
         """Return the signatures of a stored manifest; a synthesized one has none."""
-        for image in self._storage.list_images():
+        for image in self._storage.images.read():
             if manifest.text in image.manifests:
                 return signatures.read(self._storage, image, manifest)
         return []
 
     def tags(self) -> list[str]:
         """Return all names of all images."""
-        return [name for image in self._storage.list_images() for name in image.names]
+        return [name for image in self._storage.images.read() for name in image.names]
 
     def close(self) -> None:
         """Do nothing: no file stays open between two calls."""
 
     def _find_image(self, name: str | None) -> ImageRecord:
-        images = self._storage.list_images()
+        images = self._storage.images.read()
         if name is not None:
             return image_store.find(self._storage, parse_image_name(name), images)
         if len(images) == 1:
@@ -104,19 +118,3 @@ class StorageSource(SynthesizesManifests):
         with self._lock:
             self._manifests[found.descriptor.digest] = found.raw
         return found.descriptor
-
-    def _read_document(self, digest: Digest) -> bytes:
-        """Read a manifest or a config; manifests that this source has returned take precedence."""
-        with self._lock:
-            if digest in self._manifests:
-                return self._manifests[digest]
-        images = self._storage.list_images()
-        stored = self._storage.find_item(digest, images)
-        if stored is not None:
-            return stored
-        layers = self._storage.list_layers()
-        for image in images:
-            readback = create_readback_manifest(self._storage, image, layers)
-            if readback.descriptor.digest == digest:
-                return readback.raw
-        raise NotFoundError(f"{self._storage.subject}: {digest} not found")

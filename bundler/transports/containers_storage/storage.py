@@ -7,22 +7,22 @@ import os
 import secrets
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bundler.content.archives.tar_split import AssembledTar
 from bundler.content.files import file_lock
-from bundler.content.files.os_errors import to_bundler_error
-from bundler.content.files.safe_directory import Directory, RegularFile, create_directories
+from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import LockedError, MalformedError, NotFoundError, UnsupportedError
 from bundler.oci.json import strict
-from bundler.transports.containers_storage.drivers import choice
 from bundler.transports.containers_storage.drivers.rooted_tree import remove_tree
+from bundler.transports.containers_storage.drivers.select_driver import select_driver
 from bundler.transports.containers_storage.metadata import (
     ImageRecord,
     LayerRecord,
     RecordStore,
-    read_item,
+    encode_item_key,
 )
+from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,26 +46,18 @@ class Storage:
     root: Path
     run_root: Path
     driver: Driver
-    images: RecordStore
-    layers: RecordStore
-    containers: RecordStore
-    in_userns: bool
+    images: RecordStore[ImageRecord]
+    layers: RecordStore[LayerRecord]
+    containers: RecordStore[dict[str, Any]]
 
     @property
     def subject(self) -> str:
         """The name of the storage in messages."""
         return f"containers-storage:[{self.root}]"
 
-    def list_images(self) -> list[ImageRecord]:
-        """Return all images."""
-        subject = f"{self.images.directory}/images.json"
-        return [ImageRecord.parse(value, subject) for value in self.images.read()]
-
     def list_layers(self) -> dict[str, LayerRecord]:
         """Return all complete layers by ID."""
-        subject = f"{self.layers.directory}/layers.json"
-        layers = [LayerRecord.parse(value, subject) for value in self.layers.read()]
-        return {layer.id: layer for layer in layers if layer.complete}
+        return {layer.id: layer for layer in self.layers.read() if layer.complete}
 
     def list_layers_of(
         self, image: ImageRecord, layers: Mapping[str, LayerRecord]
@@ -106,9 +98,10 @@ class Storage:
         """Return an item of an image, such as a manifest or the config.
 
         Raises:
-            NotFoundError: the image has no such item.
+            NotFoundError, LimitError, MediumError: the item cannot be read.
         """
-        return read_item(self.images.directory, image.id, key)
+        with Directory.open(self.images.directory / image.id) as items:
+            return items.read(encode_item_key(key), limit=strict.MAX_DOCUMENT)
 
     def find_item(self, digest: Digest, images: Sequence[ImageRecord]) -> bytes | None:
         """Return a manifest or config of any of ``images``, unverified; None if absent."""
@@ -145,10 +138,12 @@ class Storage:
         Raises:
             MediumError: the file system failed.
         """
-        with Directory.open(self.root) as root:
+        with (
+            Directory.open(self.root) as root,
+            convert_os_errors(self.root, "cannot synchronize"),
+        ):
             if ctypes.CDLL(None, use_errno=True).syncfs(root.fd) != 0:
-                error = OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-                raise to_bundler_error(error, self.root, "cannot synchronize")
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def open_storage(config: StorageConfig, cancellation: Cancellation, *, write: bool) -> Storage:
@@ -160,25 +155,33 @@ def open_storage(config: StorageConfig, cancellation: Cancellation, *, write: bo
         MediumError: the storage cannot be created.
     """
     root = config.root
-    name = choice.choose_driver(config.driver, root)
-    if not write and not (root / f"{name}-images").is_dir():
-        raise NotFoundError(
-            f"containers-storage:[{name}@{root}]: the storage does not exist or has no images"
+    with convert_os_errors(root, "cannot open"):
+        driver = select_driver(config.driver, root, config.options)
+        images, layers, containers = (
+            root / f"{driver.name}-{kind}" for kind in ("images", "layers", "containers")
         )
-    kinds = ("images", "layers", "containers")
-    if write:
-        for directory in (root, root / name, *(root / f"{name}-{kind}" for kind in kinds)):
-            _make_directory(directory)
-    images, layers, containers = (
-        RecordStore(root / f"{name}-{kind}", kind, cancellation) for kind in kinds
+        if write:
+            for directory in (root, driver.home, images, layers, containers):
+                _make_directory(directory)
+        elif not images.is_dir():
+            raise NotFoundError(
+                f"containers-storage:[{driver.name}@{root}]: the storage does not exist or has no "
+                "images"
+            )
+    with convert_os_errors(images, "cannot open"):
+        os.scandir(images).close()  # a user without the rights gets an error at once
+    return Storage(
+        root,
+        config.run_root,
+        driver,
+        RecordStore(images, "images", ImageRecord, cancellation),
+        RecordStore(layers, "layers", LayerRecord, cancellation),
+        RecordStore(containers, "containers", lambda value, _: value, cancellation),
     )
-    in_userns = choice.in_user_namespace()
-    driver = choice.create_driver(name, root, config.options, in_userns=in_userns)
-    return Storage(root, config.run_root, driver, images, layers, containers, in_userns)
 
 
 @dataclass(frozen=True, slots=True)
-class Staging:
+class StagingDirectories:
     """Temporary directories of one run."""
 
     files: Path
@@ -189,27 +192,23 @@ class Staging:
 
 
 @contextmanager
-def create_staging(storage: Storage) -> Iterator[Staging]:
+def create_staging_directories(storage: Storage) -> Iterator[StagingDirectories]:
     """Create temporary directories, remove them at the end, and remove those of killed runs."""
-    _remove_abandoned_staging(storage)
+    with Directory.open(storage.root) as root:
+        for name in root.list_names():
+            if name.startswith(_STAGING):
+                with suppress(LockedError, NotFoundError), root.enter(name) as abandoned:
+                    file_lock.lock(abandoned)
+                    remove_tree(storage.driver.home / name)
+                    remove_tree(storage.root / name)
     with closing(_create_locked_directory(storage.root)) as locked:
         trees = storage.driver.home / locked.path.name
         try:
             _make_directory(trees)
-            yield Staging(locked.path, trees)
+            yield StagingDirectories(locked.path, trees)
         finally:
-            _remove_tree(trees)
-            _remove_tree(locked.path)
-
-
-def _remove_abandoned_staging(storage: Storage) -> None:
-    with Directory.open(storage.root) as root:
-        names = [name for name in root.list_names() if name.startswith(_STAGING)]
-        for name in names:
-            with suppress(LockedError, NotFoundError), root.enter(name) as abandoned:
-                file_lock.lock(abandoned)
-                _remove_tree(storage.driver.home / name)
-                _remove_tree(storage.root / name)
+            remove_tree(trees)
+            remove_tree(locked.path)
 
 
 def _create_locked_directory(root: Path) -> Directory:
@@ -226,19 +225,7 @@ def _create_locked_directory(root: Path) -> Directory:
                 return directory
 
 
-def _remove_tree(path: Path) -> None:
-    try:
-        with Directory.open(path.parent) as parent:
-            remove_tree(path.name, parent.fd)
-    except OSError as error:
-        raise to_bundler_error(error, path, "cannot remove") from error
-
-
 def _make_directory(path: Path) -> None:
     """Create a directory that only its owner can enter, as all directories of a storage are."""
-    try:
-        if not path.is_dir():
-            create_directories(path.parent)
-            path.mkdir(0o700, exist_ok=True)
-    except OSError as error:
-        raise to_bundler_error(error, path, "cannot create") from error
+    with convert_os_errors(path, "cannot create"):
+        path.mkdir(0o700, parents=True, exist_ok=True)

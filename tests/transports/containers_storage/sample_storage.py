@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+import os
+from contextlib import closing, contextmanager
 
 from bundler import transports
 from bundler.oci import manifest
@@ -77,3 +78,15 @@ class SampleStorage:
 def image_id(store, root):
     """Return the ID that an image of ``store`` gets in a storage."""
     return manifest.parse(store.blobs[root.digest], None).config.digest.hex
+
+
+@contextmanager
+def without_rights():
+    """Run as a user who owns nothing, unless the tests run as an ordinary user anyway."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)

@@ -7,7 +7,7 @@ import pytest
 from bundler.cancel import Cancellation
 from bundler.errors import MalformedError
 from bundler.transports.containers_storage import metadata
-from bundler.transports.containers_storage.metadata import RecordStore
+from bundler.transports.containers_storage.metadata import ImageRecord, RecordStore
 from tests.transports.containers_storage.sample_storage import NAME
 
 
@@ -47,7 +47,8 @@ def test_transaction_writes_only_the_file_that_changed(tmp_path):
     (tmp_path / "layers.json").write_text('[{"id":"a"}]')
     (tmp_path / "volatile-layers.json").write_text('[{"id":"b"}]')
     before = (tmp_path / "layers.json").stat().st_ino
-    with RecordStore(tmp_path, "layers", Cancellation()).edit() as changes:
+    store = RecordStore(tmp_path, "layers", ImageRecord, Cancellation())
+    with store.edit() as changes:
         changes.remove(["b"])
         changes.save()
     assert (tmp_path / "layers.json").stat().st_ino == before
@@ -55,11 +56,12 @@ def test_transaction_writes_only_the_file_that_changed(tmp_path):
 
 
 def test_records_of_a_missing_directory_are_empty(tmp_path):
-    assert RecordStore(tmp_path / "missing", "images", Cancellation()).read() == []
+    store = RecordStore(tmp_path / "missing", "images", ImageRecord, Cancellation())
+    assert store.read() == []
 
 
 @pytest.mark.parametrize("raw", ["{}", "[1]", "[", '"text"'])
 def test_invalid_list_of_records_is_refused(tmp_path, raw):
     (tmp_path / "images.json").write_text(raw)
     with pytest.raises(MalformedError):
-        RecordStore(tmp_path, "images", Cancellation()).read()
+        RecordStore(tmp_path, "images", ImageRecord, Cancellation()).read()

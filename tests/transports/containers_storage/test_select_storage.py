@@ -12,8 +12,7 @@ from bundler.config.settings import Settings
 from bundler.config.storage_conf import StorageConfig, StorageConfPaths
 from bundler.ports import OpenOptions
 from bundler.transports.containers_storage.reference import StorageLocation
-from bundler.transports.containers_storage.select_storage import select_storage
-from bundler.transports.containers_storage.transport import TRANSPORT
+from bundler.transports.containers_storage.transport import TRANSPORT, select_storage
 from tests.contracts.contents import publish, push_all
 from tests.fakes.tars import TarStore
 

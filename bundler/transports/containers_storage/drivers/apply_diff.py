@@ -1,7 +1,7 @@
 """Unpack a layer into a tree: contents, owners, modes, times, extended attributes, whiteouts.
 
-Drivers represent removed files differently; a ``WhiteoutHandler`` implements that. The tree may
-already contain the layers below. Links in it are not followed.
+The driver defines how removed files are represented. The tree may already contain the layers below.
+Links in it are not followed.
 
 https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
 """
@@ -11,28 +11,22 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bundler.content.archives.tar_stream import TarEntries
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.streams.reader import write_all
 from bundler.errors import MalformedError, MediumError
-from bundler.transports.containers_storage.drivers.rooted_tree import (
-    Parts,
-    RootedTree,
-    parse_member_name,
-)
+from bundler.transports.containers_storage.drivers.driver import in_user_namespace
+from bundler.transports.containers_storage.drivers.rooted_tree import parse_member_name
+from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from bundler.content.archives.tar_split import SplitWriter
     from bundler.content.archives.tar_stream import TarEntry
     from bundler.content.streams.reader import Reader
-
-Write = Callable[[memoryview], None]
+    from bundler.transports.containers_storage.drivers.driver import Driver
+    from bundler.transports.containers_storage.drivers.rooted_tree import Parts, RootedTree
 
 _PREFIX = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -47,80 +41,38 @@ _INVALID_PATH = frozenset(
 )
 
 
-class WhiteoutHandler(Protocol):
-    """The representation of removed files in the trees of a driver."""
-
-    @property
-    def keep_as_files(self) -> bool:
-        """Whether whiteouts are stored as ``.wh.`` files, as in the tar."""
-        ...
-
-    def remove(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:
-        """Remove the file at ``parts`` that a layer below contains."""
-        ...
-
-    def make_opaque(self, tree: RootedTree, parts: Parts, own: Collection[Parts]) -> None:
-        """Remove the content of the directory at ``parts``, except ``own``, added by this layer."""
-        ...
-
-
-@dataclass(slots=True)
-class OwnerIds:
-    """The user and group IDs of a layer's files."""
-
-    uids: set[int] = field(default_factory=set)
-    gids: set[int] = field(default_factory=set)
-
-
-def apply_diff(
-    stream: Reader,
-    tree: RootedTree,
-    split: SplitWriter,
-    whiteouts: WhiteoutHandler,
-    subject: str,
-    *,
-    in_userns: bool,
-) -> OwnerIds:
-    """Unpack an uncompressed tar into ``tree``.
+class DiffApplier:
+    """Unpacks an uncompressed tar into a tree.
 
     Args:
-        stream: the tar, which is read to its end. The caller verifies and closes it, and removes
-            the tree after any error.
-        tree: the root of the layer.
+        tree: the root of the layer, which the caller removes after any error.
         split: receives the data that is needed to reassemble the tar from the tree.
-        whiteouts: removes files of the layers below.
+        driver: hides files of the layers below.
         subject: the name of the layer in messages.
-        in_userns: whether this process runs in a user namespace, which cannot create devices.
-
-    Raises:
-        MalformedError, UnsupportedError, LimitError: the layer cannot be unpacked.
-        MediumError, NoSpaceError: the disk failed.
     """
-    return _DiffApplier(tree, split, whiteouts, subject, in_userns=in_userns).apply(stream)
 
-
-class _DiffApplier:
-    def __init__(
-        self,
-        tree: RootedTree,
-        split: SplitWriter,
-        whiteouts: WhiteoutHandler,
-        subject: str,
-        *,
-        in_userns: bool,
-    ) -> None:
+    def __init__(self, tree: RootedTree, split: SplitWriter, driver: Driver, subject: str) -> None:
         self._tree = tree
         self._split = split
-        self._whiteouts = whiteouts
+        self._driver = driver
         self._subject = subject
-        self._in_userns = in_userns
+        self._in_userns = in_user_namespace()
         self._own: set[Parts] = set()
         """Everything that this layer added, with the directories above it."""
         self._seen: set[Parts] = set()
         self._directory_times: list[tuple[Parts, int]] = []
-        self._owners = OwnerIds()
+        self.uids: set[int] = set()
+        """The user IDs of the files."""
+        self.gids: set[int] = set()
+        """The group IDs of the files."""
 
-    def apply(self, stream: Reader) -> OwnerIds:
+    def apply(self, stream: Reader) -> None:
+        """Unpack ``stream``, which is read to its end; the caller verifies and closes it.
+
+        Raises:
+            MalformedError, UnsupportedError, LimitError: the layer cannot be unpacked.
+            MediumError, NoSpaceError: the disk failed.
+        """
         entries = TarEntries(stream, self._split, self._subject)
         for entry in entries:
             parts = parse_member_name(entry.name, self._subject)
@@ -130,37 +82,51 @@ class _DiffApplier:
             try:
                 self._apply_entry(entry, parts, entries)
             except OSError as error:
-                raise self._convert_error(error, entry) from error
+                subject = f"{self._subject}: {entry.name[:160]!r}"
+                reason = (error.strerror or str(error)).lower()
+                if self._in_userns and error.errno == errno.EINVAL:
+                    raise MediumError(
+                        f"{subject}: user ID {entry.uid} or group ID {entry.gid} is not mapped: "
+                        f"{reason}",
+                        hint="add IDs to /etc/subuid and /etc/subgid for your user, or run this as "
+                        "root",
+                    ) from error
+                if error.errno in _INVALID_PATH:
+                    raise MalformedError(f"{subject}: invalid path: {reason}") from error
+                path = self._tree.path.joinpath(*parts)
+                converted = to_bundler_error(error, path, "cannot unpack")
+                if isinstance(error, PermissionError) and os.geteuid() != 0:
+                    hint = "only root can set all owners: run this as root or in 'podman unshare'"
+                    converted.hint = hint
+                raise converted from error
         # Creating files in a directory has changed its time.
         for parts, mtime in reversed(self._directory_times):
             status = self._tree.status(parts)
             if status is None or not stat.S_ISDIR(status.st_mode):
                 continue  # a later member has replaced it
-            try:
+            with convert_os_errors(self._tree.path, "cannot set the time"):
                 os.utime(self._tree.open_directory(parts), ns=(mtime, mtime))
-            except OSError as error:
-                raise to_bundler_error(error, self._tree.path, "cannot set the time") from error
-        return self._owners
 
     def _apply_entry(self, entry: TarEntry, parts: Parts, entries: TarEntries) -> None:
-        is_whiteout = parts and parts[-1].startswith(_PREFIX)
+        is_whiteout = bool(parts) and parts[-1].startswith(_PREFIX)
         if not is_whiteout:
-            self._owners.uids.add(entry.uid)
-            self._owners.gids.add(entry.gid)
-        hidden = is_whiteout or (parts and parts[0].startswith(_RESERVED))
-        if hidden and not self._whiteouts.keep_as_files:
-            if entry.size:
-                raise MalformedError(f"{self._subject}: whiteout {entry.name[:160]!r} has content")
+            self.uids.add(entry.uid)
+            self.gids.add(entry.gid)
+        is_reserved = bool(parts) and parts[0].startswith(_RESERVED)
+        if (is_whiteout or is_reserved) and not self._driver.keep_whiteouts:
             self._apply_whiteout(entry, parts)
-        elif entry.size:
-            self._create_file(entry, parts, lambda write: entries.content(entry.name, write))
-            return
+        elif entry.size or entry.format == stat.S_IFREG:
+            self._create_file(entry, parts, entries)
         else:
             match entry.format:
-                case stat.S_IFREG:
-                    self._create_file(entry, parts, None)
                 case stat.S_IFDIR:
-                    self._create_directory(entry, parts)
+                    status = self._tree.status(parts)
+                    if status is None or not stat.S_ISDIR(status.st_mode):
+                        os.mkdir(parts[-1], 0o700, dir_fd=self._prepare_parent(parts))
+                    self._record_own(parts)
+                    fd = self._tree.open_directory(parts)
+                    self._set_open_metadata(fd, entry)
+                    self._directory_times.append((parts, entry.mtime))
                 case stat.S_IFLNK:
                     directory = self._prepare_parent(parts)
                     os.symlink(entry.target, parts[-1], dir_fd=directory)
@@ -173,48 +139,34 @@ class _DiffApplier:
                     if entry.format == stat.S_IFIFO or not self._in_userns:
                         os.mknod(parts[-1], entry.format | 0o600, entry.device, dir_fd=directory)
                         _set_metadata(directory, parts[-1], entry)
-        self._split.write_empty_file(entry.name)
+        if not entry.size:
+            self._split.write_empty_file(entry.name)
 
     def _apply_whiteout(self, entry: TarEntry, parts: Parts) -> None:
-        base = parts[-1]
-        if base == _OPAQUE:
-            self._whiteouts.make_opaque(self._tree, parts[:-1], self._own)
+        if entry.size:
+            raise MalformedError(f"{self._subject}: whiteout {entry.name[:160]!r} has content")
+        if parts[-1] == _OPAQUE:
+            self._driver.make_opaque(self._tree, parts[:-1], self._own)
         elif not parts[0].startswith(_RESERVED):
-            name = base.removeprefix(_PREFIX)
+            name = parts[-1].removeprefix(_PREFIX)
             if name in ("", ".", ".."):
                 raise MalformedError(
                     f"{self._subject}: whiteout {entry.name[:160]!r} has no file name"
                 )
-            owner = (entry.uid, entry.gid)
-            self._whiteouts.remove(self._tree, (*parts[:-1], name), owner)
+            self._driver.hide(self._tree, (*parts[:-1], name), (entry.uid, entry.gid))
 
-    def _create_file(
-        self, entry: TarEntry, parts: Parts, content: Callable[[Write], None] | None
-    ) -> None:
+    def _create_file(self, entry: TarEntry, parts: Parts, entries: TarEntries) -> None:
         directory = self._prepare_parent(parts)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(parts[-1], flags, 0o600, dir_fd=directory)
         try:
-            if content is not None:
-                content(lambda data: write_all(fd, data))
-            os.fchown(fd, entry.uid, entry.gid)
-            os.fchmod(fd, entry.mode)
-            self._set_xattrs(fd, entry)
+            if entry.size:
+                for piece in entries.pieces(entry.name):
+                    write_all(fd, piece)
+            self._set_open_metadata(fd, entry)
             os.utime(fd, ns=(entry.mtime, entry.mtime))
         finally:
             os.close(fd)
-
-    def _create_directory(self, entry: TarEntry, parts: Parts) -> None:
-        status = self._tree.status(parts)
-        if status is None or not stat.S_ISDIR(status.st_mode):
-            parent = self._prepare_parent(parts)
-            os.mkdir(parts[-1], 0o700, dir_fd=parent)
-        self._record_own(parts)
-        fd = self._tree.open_directory(parts)
-        os.fchown(fd, entry.uid, entry.gid)
-        os.fchmod(fd, entry.mode)
-        self._set_xattrs(fd, entry)
-        self._directory_times.append((parts, entry.mtime))
 
     def _create_hard_link(self, entry: TarEntry, parts: Parts) -> None:
         directory = os.dup(self._prepare_parent(parts))
@@ -253,7 +205,10 @@ class _DiffApplier:
             self._own.add(parts)
             parts = parts[:-1]
 
-    def _set_xattrs(self, fd: int, entry: TarEntry) -> None:
+    def _set_open_metadata(self, fd: int, entry: TarEntry) -> None:
+        """Set the owner, the mode and the extended attributes of an open file or directory."""
+        os.fchown(fd, entry.uid, entry.gid)
+        os.fchmod(fd, entry.mode)
         for name, value in entry.xattrs.items():
             if name in _REFUSED_XATTRS or name.startswith(_REFUSED_PREFIXES):
                 continue
@@ -264,22 +219,6 @@ class _DiffApplier:
                     self._in_userns and error.errno == errno.EPERM
                 ):
                     raise
-
-    def _convert_error(self, error: OSError, entry: TarEntry) -> Exception:
-        name = f"{self._subject}: {entry.name[:160]!r}"
-        reason = (error.strerror or str(error)).lower()
-        if self._in_userns and error.errno == errno.EINVAL:
-            return MediumError(
-                f"{name}: user ID {entry.uid} or group ID {entry.gid} is not mapped: {reason}",
-                hint="add IDs to /etc/subuid and /etc/subgid for your user, or run this as root",
-            )
-        if error.errno in _INVALID_PATH:
-            return MalformedError(f"{name}: invalid path: {reason}")
-        path = self._tree.path.joinpath(*parse_member_name(entry.name, ""))
-        converted = to_bundler_error(error, path, "cannot unpack")
-        if error.errno == errno.EPERM and os.geteuid() != 0:
-            converted.hint = "only root can change owners: run this as root, or in 'podman unshare'"
-        return converted
 
 
 def _set_metadata(directory: int, name: str, entry: TarEntry) -> None:

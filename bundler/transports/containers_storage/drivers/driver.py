@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Collection
 
-    from bundler.transports.containers_storage.drivers.apply_diff import WhiteoutHandler
-    from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
+    from bundler.transports.containers_storage.drivers.rooted_tree import Parts, RootedTree
 
 ROOT_MODE = 0o555
 """Mode of the root directory of a base layer, unless the layer sets another one."""
@@ -18,13 +18,18 @@ class Driver(Protocol):
     """Stores layers below the root of a storage. All layer names are validated IDs."""
 
     @property
+    def name(self) -> str:
+        """The name in references and in the names of directories, such as ``overlay``."""
+        ...
+
+    @property
     def home(self) -> Path:
         """The driver's own directory."""
         ...
 
     @property
-    def whiteouts(self) -> WhiteoutHandler:
-        """The representation of removed files."""
+    def keep_whiteouts(self) -> bool:
+        """Whether whiteouts are stored as ``.wh.`` files, as in the tar."""
         ...
 
     def stage(self, staging: Path, parent: str | None) -> Path:
@@ -45,3 +50,20 @@ class Driver(Protocol):
     def open_tree(self, layer: str) -> RootedTree:
         """Open the tree with the files of a layer's tar; the caller closes it."""
         ...
+
+    def hide(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:
+        """Hide the file at ``parts``, which a layer below contains, in the tree of a layer."""
+        ...
+
+    def make_opaque(self, tree: RootedTree, parts: Parts, own: Collection[Parts]) -> None:
+        """Hide the content of the directory at ``parts``, except ``own``, added by this layer."""
+        ...
+
+
+def in_user_namespace() -> bool:
+    """Report whether this process runs in a user namespace that maps user IDs."""
+    try:
+        text = Path("/proc/self/uid_map").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return text.split() != ["0", "0", "4294967295"]

@@ -15,15 +15,15 @@ import stat
 import string
 from typing import TYPE_CHECKING
 
-from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import MalformedError
-from bundler.transports.containers_storage.drivers.driver import ROOT_MODE
+from bundler.transports.containers_storage.drivers.driver import ROOT_MODE, in_user_namespace
 from bundler.transports.containers_storage.drivers.rooted_tree import (
     Parts,
     RootedTree,
     remove_tree,
 )
+from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,21 +37,21 @@ _MAX_LOWER = 64 * 1024
 class OverlayDriver:
     """Stores layers in ``overlay`` below ``root``. Implements ``Driver``.
 
-    Args:
-        root: the root of the storage.
-        keep_whiteouts: store whiteouts as ``.wh.`` files, for a mount program that reads them.
-        in_userns: whether this process runs in a user namespace.
+    A removed file is a device 0:0, and an opaque directory has an extended attribute. With
+    ``keep_whiteouts``, they are stored as ``.wh.`` files, for a mount program that reads them.
     """
 
-    def __init__(self, root: Path, *, keep_whiteouts: bool, in_userns: bool) -> None:
+    name = "overlay"
+
+    def __init__(self, root: Path, *, keep_whiteouts: bool) -> None:
         self.home = root / "overlay"
-        self.whiteouts = _OverlayWhiteouts(keep_as_files=keep_whiteouts, in_userns=in_userns)
+        self.keep_whiteouts = keep_whiteouts
 
     def stage(self, staging: Path, parent: str | None) -> Path:
         """Create the directories and files of a layer in the staging directory."""
         diff = staging / "diff"
         short = "".join(secrets.choice(_SHORT_NAME_LETTERS) for _ in range(_SHORT_NAME_SIZE))
-        try:
+        with convert_os_errors(staging, "cannot create a layer"):
             for name in ("diff", "work", "merged", *(() if parent else ("empty",))):
                 (staging / name).mkdir(0o700)
             (staging / "link").write_text(short, encoding="ascii")
@@ -68,59 +68,32 @@ class OverlayDriver:
                 status = os.lstat(self.home / parent / "diff")
                 os.chown(diff, status.st_uid, status.st_gid)
                 diff.chmod(stat.S_IMODE(status.st_mode))
-        except OSError as error:
-            raise to_bundler_error(error, staging, "cannot create a layer") from error
         return diff
 
     def publish(self, staging: Path, layer: str) -> None:
         """Create the link with the short name, and rename the staging directory."""
         links = self.home / "l"
-        try:
+        with convert_os_errors(self.home / layer, "cannot write"):
             links.mkdir(0o755, parents=True, exist_ok=True)
             short = _read_file(staging, "link").strip()
             (links / short).symlink_to(f"../{layer}/diff")
             staging.rename(self.home / layer)
-        except OSError as error:
-            raise to_bundler_error(error, self.home / layer, "cannot write") from error
 
     def remove(self, layer: str) -> None:
         """Remove the directory and the link of a layer, if they exist."""
-        try:
-            with Directory.open(self.home) as home:
-                short = self._read_short_name(layer)
-                if short is not None and (self.home / "l").is_dir():
-                    with home.enter("l") as links:
-                        links.remove(short)
-                remove_tree(layer, home.fd)
-        except OSError as error:
-            raise to_bundler_error(error, self.home / layer, "cannot remove") from error
+        with convert_os_errors(self.home / layer, "cannot remove"):
+            short = self._read_short_name(layer)
+            if short is not None and (self.home / "l").is_dir():
+                with Directory.open(self.home / "l") as links:
+                    links.remove(short)
+        remove_tree(self.home / layer)
 
     def open_tree(self, layer: str) -> RootedTree:
         """Open the files of a layer; the caller closes the tree."""
         return RootedTree.open(self.home / layer / "diff")
 
-    def _read_short_name(self, layer: str) -> str | None:
-        if not (self.home / layer / "link").exists():
-            return None
-        short = _read_file(self.home / layer, "link").strip()
-        if not short.isalnum() or not short.isascii():
-            raise MalformedError(
-                f"{self.home / layer / 'link'}: {short[:40]!r} is not a short name"
-            )
-        return short
-
-
-class _OverlayWhiteouts:
-    """Writes whiteouts as overlayfs does.
-
-    A removed file is a device 0:0, and an opaque directory has an extended attribute.
-    """
-
-    def __init__(self, *, keep_as_files: bool, in_userns: bool) -> None:
-        self.keep_as_files = keep_as_files
-        self._opaque = f"{'user' if in_userns else 'trusted'}.overlay.opaque"
-
-    def remove(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:
+    def hide(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:
+        """Create a device 0:0."""
         try:
             directory = tree.open_directory(parts[:-1], create=True)
         except NotADirectoryError:
@@ -131,7 +104,19 @@ class _OverlayWhiteouts:
         os.chown(parts[-1], *owner, dir_fd=directory, follow_symlinks=False)
 
     def make_opaque(self, tree: RootedTree, parts: Parts, own: Collection[Parts]) -> None:  # noqa: ARG002 - the protocol's form
-        os.setxattr(tree.open_directory(parts, create=True), self._opaque, b"y")
+        """Set the attribute of an opaque directory."""
+        attribute = f"{'user' if in_user_namespace() else 'trusted'}.overlay.opaque"
+        os.setxattr(tree.open_directory(parts, create=True), attribute, b"y")
+
+    def _read_short_name(self, layer: str) -> str | None:
+        if not (self.home / layer / "link").exists():
+            return None
+        short = _read_file(self.home / layer, "link").strip()
+        if not short.isalnum() or not short.isascii():
+            raise MalformedError(
+                f"{self.home / layer / 'link'}: {short[:40]!r} is not a short name"
+            )
+        return short
 
 
 def _read_file(directory: Path, name: str) -> str:

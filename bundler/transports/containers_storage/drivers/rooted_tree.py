@@ -13,9 +13,9 @@ import stat
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Self
 
-from bundler.content.files.os_errors import to_bundler_error
-from bundler.content.files.safe_directory import RegularFile
+from bundler.content.files.safe_directory import Directory, RegularFile
 from bundler.errors import LimitError, MalformedError
+from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,10 +48,8 @@ class RootedTree:
         Raises:
             NotFoundError, MalformedError, MediumError: the directory cannot be opened.
         """
-        try:
+        with convert_os_errors(path, "cannot open"):
             return cls(path, os.open(path, _DIRECTORY))
-        except OSError as error:
-            raise to_bundler_error(error, path, "cannot open") from error
 
     def open_directory(self, parts: Parts, *, create: bool = False) -> int:
         """Return a descriptor of a directory. The tree owns it, and may close it in the next call.
@@ -68,7 +66,31 @@ class RootedTree:
         if known is not None:
             self._open.move_to_end(parts)
             return known
-        fd = self._resolve(parts, create=create)
+        opened = [os.dup(self.fd)]  # all directories above, for ``..``
+        pending = deque(parts)
+        links = 0
+        try:
+            while pending:
+                name = pending.popleft()
+                if name == "..":
+                    if len(opened) > 1:
+                        os.close(opened.pop())
+                    continue
+                target = _enter(opened, name, create=create)
+                if target is None:
+                    continue
+                links += 1
+                if links > _MAX_LINKS or len(pending) > _MAX_DEPTH:
+                    raise LimitError(f"{self.path}: too many links in {'/'.join(parts)[:160]!r}")
+                if target.startswith("/"):
+                    while len(opened) > 1:
+                        os.close(opened.pop())
+                names = [name for name in target.split("/") if name not in ("", ".")]
+                pending.extendleft(reversed(names))
+            fd = opened.pop()
+        finally:
+            for above in opened:
+                os.close(above)
         self._open[parts] = fd
         if len(self._open) > _MAX_OPEN_DIRECTORIES:
             os.close(self._open.popitem(last=False)[1])
@@ -94,7 +116,7 @@ class RootedTree:
             try:
                 # Some open directories may now be removed, or be behind this link.
                 self._close_directories()
-                remove_tree(parts[-1], directory)
+                _remove(parts[-1], directory)
             finally:
                 os.close(directory)
         else:
@@ -105,14 +127,18 @@ class RootedTree:
 
         Raises:
             MalformedError: the file does not exist, or is not a regular file.
+            MediumError: this user may not read it.
         """
         parts = parse_member_name(name, str(self.path))
         path = self.path.joinpath(*parts)
-        try:
-            directory = self.open_directory(parts[:-1])
-            fd = os.open(parts[-1] if parts else ".", _FILE, dir_fd=directory)
-        except OSError as error:
-            raise MalformedError(f"{path}: cannot read the unpacked file: {error}") from error
+        with convert_os_errors(path, "cannot open"):
+            try:
+                directory = self.open_directory(parts[:-1])
+                fd = os.open(parts[-1] if parts else ".", _FILE, dir_fd=directory)
+            except PermissionError:
+                raise
+            except OSError as error:
+                raise MalformedError(f"{path}: cannot read the unpacked file: {error}") from error
         return RegularFile(path, fd)
 
     def close(self) -> None:
@@ -131,35 +157,6 @@ class RootedTree:
     def _close_directories(self) -> None:
         while self._open:
             os.close(self._open.popitem()[1])
-
-    def _resolve(self, parts: Parts, *, create: bool) -> int:
-        """Open a directory through all directories above it, which stay open for ``..``."""
-        opened = [os.dup(self.fd)]
-        pending = deque(parts)
-        links = 0
-        try:
-            while pending:
-                name = pending.popleft()
-                if name == "..":
-                    if len(opened) > 1:
-                        os.close(opened.pop())
-                    continue
-                target = _enter(opened, name, create=create)
-                if target is None:
-                    continue
-                links += 1
-                if links > _MAX_LINKS or len(pending) > _MAX_DEPTH:
-                    raise LimitError(f"{self.path}: too many links in {'/'.join(parts)[:160]!r}")
-                if target.startswith("/"):
-                    while len(opened) > 1:
-                        os.close(opened.pop())
-                pending.extendleft(
-                    reversed([part for part in target.split("/") if part not in ("", ".")])
-                )
-            return opened.pop()
-        finally:
-            for fd in opened:
-                os.close(fd)
 
 
 def parse_member_name(name: str, subject: str) -> Parts:
@@ -184,12 +181,17 @@ def parse_member_name(name: str, subject: str) -> Parts:
     return tuple(parts)
 
 
-def remove_tree(name: str, directory: int) -> None:
-    """Remove ``name`` from the open ``directory`` with all its content, without following links.
+def remove_tree(path: Path) -> None:
+    """Remove ``path``, if it exists, with all its content and without following links.
 
     Raises:
-        OSError: a file cannot be removed. A missing ``name`` is no error.
+        MediumError: a file cannot be removed.
     """
+    with convert_os_errors(path, "cannot remove"), Directory.open(path.parent) as parent:
+        _remove(path.name, parent.fd)
+
+
+def _remove(name: str, directory: int) -> None:
     try:
         os.unlink(name, dir_fd=directory)
     except IsADirectoryError:

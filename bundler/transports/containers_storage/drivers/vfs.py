@@ -6,8 +6,6 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from bundler.content.files.os_errors import to_bundler_error
-from bundler.content.files.safe_directory import Directory
 from bundler.transports.containers_storage.drivers.copy_tree import copy_tree
 from bundler.transports.containers_storage.drivers.driver import ROOT_MODE
 from bundler.transports.containers_storage.drivers.rooted_tree import (
@@ -15,6 +13,7 @@ from bundler.transports.containers_storage.drivers.rooted_tree import (
     RootedTree,
     remove_tree,
 )
+from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,58 +23,45 @@ if TYPE_CHECKING:
 class VfsDriver:
     """Stores layers in ``vfs/dir`` below ``root``. Implements ``Driver``."""
 
+    name = "vfs"
+    keep_whiteouts = False
+
     def __init__(self, root: Path) -> None:
         self.home = root / "vfs"
-        self.whiteouts = _VfsWhiteouts()
         self._layers = self.home / "dir"
 
     def stage(self, staging: Path, parent: str | None) -> Path:
         """Copy the parent into the staging directory."""
         tree = staging / "tree"
-        try:
+        with convert_os_errors(staging, "cannot copy the parent layer"):
             tree.mkdir(0o700)
             if parent is None:
                 tree.chmod(ROOT_MODE)
             else:
-                with (
-                    RootedTree.open(self._layers / parent) as below,
-                    RootedTree.open(tree) as copy,
-                ):
+                with self.open_tree(parent) as below, RootedTree.open(tree) as copy:
                     copy_tree(below.fd, copy.fd)
-        except OSError as error:
-            raise to_bundler_error(error, staging, "cannot copy the parent layer") from error
         return tree
 
     def publish(self, staging: Path, layer: str) -> None:
         """Rename the staged tree."""
-        try:
+        with convert_os_errors(self._layers / layer, "cannot write"):
             self._layers.mkdir(0o700, parents=True, exist_ok=True)
             (staging / "tree").rename(self._layers / layer)
-        except OSError as error:
-            raise to_bundler_error(error, self._layers / layer, "cannot write") from error
 
     def remove(self, layer: str) -> None:
         """Remove the tree of a layer, if it exists."""
-        try:
-            with Directory.open(self._layers) as layers:
-                remove_tree(layer, layers.fd)
-        except OSError as error:
-            raise to_bundler_error(error, self._layers / layer, "cannot remove") from error
+        remove_tree(self._layers / layer)
 
     def open_tree(self, layer: str) -> RootedTree:
         """Open the tree of a layer; the caller closes it."""
         return RootedTree.open(self._layers / layer)
 
-
-class _VfsWhiteouts:
-    """Removes files from the copy of the parent."""
-
-    keep_as_files = False
-
-    def remove(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:  # noqa: ARG002 - the protocol's form
+    def hide(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:  # noqa: ARG002 - the protocol's form
+        """Remove the copy of the file."""
         tree.remove(parts)
 
     def make_opaque(self, tree: RootedTree, parts: Parts, own: Collection[Parts]) -> None:
+        """Remove the copies of the files in the directory."""
         pending = [parts]
         while pending:
             directory = pending.pop()

@@ -16,7 +16,7 @@ from tests.transports.containers_storage.sample_storage import SampleStorage
 
 @pytest.fixture
 def driver(tmp_path):
-    return OverlayDriver(tmp_path, keep_whiteouts=False, in_userns=False)
+    return OverlayDriver(tmp_path, keep_whiteouts=False)
 
 
 def add_layer(driver, tmp_path, layer, parent=None):

@@ -49,9 +49,8 @@ from bundler.transports.docker_archive.archived_image import (
     parse_images,
 )
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
-from bundler.transports.shared.archive_file import create_archive, open_archive
+from bundler.transports.shared.archive_file import create_archive, is_stream, open_archive
 from bundler.transports.shared.path_transport import PathTransport, check_index
-from bundler.transports.shared.pipes import is_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format import directory, signatures
 from bundler.bundle.format.sizes import Sizes, compute_sizes
-from bundler.bundle.verifying import image_tree
+from bundler.bundle.verifying import stored_graphs
 from bundler.errors import DamagedBundleError
 from bundler.oci.json import timestamps
 
@@ -49,7 +50,33 @@ class Listing:
             "signatures": list(self.signatures),
             "blobs": self.total.blobs,
             "size": self.total.size,
-            "images": [_image_to_json(image, sizes) for image, sizes in self.images],
+            "images": [
+                {
+                    "reference": str(image.reference),
+                    "digest": image.digest.text,
+                    "mediaType": image.media_type,
+                    "platforms": list(image.platforms),
+                    "index": image.index,
+                    "replaces": image.replaces and image.replaces.text,
+                    "rename": image.rename,
+                    "origin": image.origin,
+                    "source": image.source,
+                    "blobs": sizes.blobs,
+                    "size": sizes.size,
+                    "unique": sizes.unique,
+                    "shared": sizes.shared,
+                    "referrers": [
+                        {
+                            "digest": referrer.digest.text,
+                            "subject": referrer.subject.text,
+                            "artifactType": referrer.artifact_type,
+                            "tag": referrer.tag,
+                        }
+                        for referrer in image.referrers
+                    ],
+                }
+                for image, sizes in self.images
+            ],
         }
 
 
@@ -62,22 +89,21 @@ def list_bundle(bundle: Path) -> Listing:
         DamagedBundleError: a manifest is missing or damaged, so the sizes are unknown.
     """
     _, inventory = signatures.read_inventory(bundle)
-    walked = image_tree.walk(bundle, inventory.format, inventory.images)
-    if walked.problems:
+    graphs = stored_graphs.read_graphs(bundle, inventory.format, inventory.images)
+    if graphs.problems:
         raise DamagedBundleError(
             f"{bundle}: incomplete listing",
-            [error.message for _, error in sorted(walked.problems.items())],
+            [error.message for _, error in sorted(graphs.problems.items())],
             hint=f"airbundle verify {bundle} names every damaged file",
         )
     present = directory.scan(bundle).entries
     contents = [
         {
-            part.descriptor.digest: part.descriptor.size
-            for tree in trees
-            for part in tree.parts
-            if part.required or part.path in present
+            node.descriptor.digest: node.descriptor.size
+            for node in chain.from_iterable(of_image)
+            if node.required or node.path in present
         }
-        for _, trees in walked.images
+        for _, of_image in graphs.images
     ]
     sizes, total = compute_sizes(contents)
     return Listing(
@@ -91,30 +117,3 @@ def list_bundle(bundle: Path) -> Listing:
         ),
         expired=inventory.is_expired(datetime.now(UTC)),
     )
-
-
-def _image_to_json(image: BundledImage, sizes: Sizes) -> dict[str, Any]:
-    return {
-        "reference": str(image.reference),
-        "digest": image.digest.text,
-        "mediaType": image.media_type,
-        "platforms": list(image.platforms),
-        "index": image.index,
-        "replaces": image.replaces and image.replaces.text,
-        "rename": image.rename,
-        "origin": image.origin,
-        "source": image.source,
-        "blobs": sizes.blobs,
-        "size": sizes.size,
-        "unique": sizes.unique,
-        "shared": sizes.shared,
-        "referrers": [
-            {
-                "digest": referrer.digest.text,
-                "subject": referrer.subject.text,
-                "artifactType": referrer.artifact_type,
-                "tag": referrer.tag,
-            }
-            for referrer in image.referrers
-        ],
-    }

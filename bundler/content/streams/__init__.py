@@ -1,4 +1,4 @@
-"""Readers: protocols, reading loops, the reader that verifies, a reader of bytes in memory.
+"""Readers: protocols, content in memory, reading loops, and the reader that verifies.
 
 Read ``reader`` first.
 """

@@ -1,8 +1,10 @@
-"""Protocols of byte streams, and loops that read them."""
+"""Byte streams: their protocols, content in memory, and loops that read them."""
 
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
+from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -14,15 +16,18 @@ BUFFER_SIZE = 1024 * 1024
 
 
 class Reader(Protocol):
-    """A stream of bytes. For one thread."""
+    """A stream of bytes. For one thread. A subclass need only define ``readinto``."""
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Read at most ``size`` bytes, or to the end; empty at the end."""
-        ...
-
+    @abstractmethod
     def readinto(self, buffer: memoryview, /) -> int:
         """Read into ``buffer`` and return the number of bytes; 0 at the end."""
-        ...
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most ``size`` bytes, or to the end; raises the errors of ``readinto``."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(BUFFER_SIZE), b""))
+        buffer = memoryview(bytearray(size))
+        return bytes(buffer[: self.readinto(buffer)])
 
 
 class Content(Reader, Protocol):
@@ -45,6 +50,31 @@ class Content(Reader, Protocol):
     def descriptor(self) -> Descriptor:
         """Return the descriptor of the content; only after the end."""
         ...
+
+
+class InMemoryContent(BytesIO):
+    """``raw`` as content; the caller has verified that it matches ``descriptor``.
+
+    Used for schema 1 manifests, whose digest is not the digest of all their bytes.
+    """
+
+    def __init__(self, raw: bytes, descriptor: Descriptor) -> None:
+        super().__init__(raw)
+        self._descriptor = descriptor
+
+    @property
+    def position(self) -> int:
+        """The number of bytes read so far."""
+        return self.tell()
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self._descriptor.size
+
+    def descriptor(self) -> Descriptor:
+        """Return the descriptor that was passed to the constructor."""
+        return self._descriptor
 
 
 def new_buffer() -> memoryview:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bundler.content.streams.reader import BUFFER_SIZE
+from bundler.content.streams.reader import BUFFER_SIZE, Reader
 from bundler.errors import DigestMismatchError, LimitError, SizeMismatchError
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest, new_hasher
@@ -17,10 +17,8 @@ from bundler.oci.digest import Digest, new_hasher
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.content.streams.reader import Reader
 
-
-class VerifiedReader:
+class VerifiedReader(Reader):
     """The stream ``source``, verified against ``digest`` and ``size`` while it is read.
 
     Args:
@@ -94,17 +92,6 @@ class VerifiedReader:
         self._failed = False
         return count
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Read at most ``size`` bytes, or to the end; raises the errors of ``readinto``."""
-        if size < 0:
-            chunks = []
-            while chunk := self.read(BUFFER_SIZE):
-                chunks.append(chunk)
-            return b"".join(chunks)
-        buffer = bytearray(size)
-        count = self.readinto(memoryview(buffer))
-        return bytes(buffer[:count]) if count != size else bytes(buffer)
-
     def skip(self, count: int) -> None:
         """Read and hash ``count`` bytes without returning them."""
         buffer = memoryview(bytearray(min(count, BUFFER_SIZE)))
@@ -142,6 +129,7 @@ class VerifiedReader:
         self._ended = True
         if self._digest is None:
             return
-        got = f"{self._digest.algorithm}:{self._hasher.hexdigest()}"
-        if got != self._digest.text:
+        got = self._hasher.hexdigest()
+        if got != self._digest.hex:
+            got = f"{self._digest.algorithm}:{got}"
             raise DigestMismatchError(self._subject, expected=self._digest.text, got=got)

@@ -18,7 +18,6 @@ from bundler.content.files.safe_directory import Directory
 from bundler.errors import IntegrityError, MediumError, NoSpaceError, shortlist
 from bundler.oci import image_layout
 from bundler.oci.descriptor import ANNOTATION_CONTAINERD_NAME
-from bundler.transports.directory.staging import STAGING
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 MEDIA_ROOTS = (Path("/media"), Path("/mnt"), Path("/run/media"), Path("/Volumes"))
@@ -228,8 +227,10 @@ def _find_media_root(path: Path) -> Path | None:
 def _refuse_foreign(bundle: Path, proposal: Path) -> None:
     """Refuse a directory with files that no export created: an export lists or removes them."""
     names = _list_names(bundle)
-    if not {layout.INVENTORY, layout.SUMS, layout.GUIDE}.isdisjoint(names):
+    if not names or not {layout.INVENTORY, layout.SUMS, layout.GUIDE}.isdisjoint(names):
         return
+    from bundler.transports.directory.staging import STAGING  # noqa: PLC0415 - not for a new bundle
+
     if layout.INDEX in names and _is_foreign_layout(bundle):
         raise MediumError(
             f"{bundle}: contains an image layout that is not a bundle",

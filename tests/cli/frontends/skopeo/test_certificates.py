@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bundler.cli.frontends.skopeo.messages import network_errors
+from bundler.cli.frontends.skopeo.messages import registry_errors
 from bundler.errors import CertificateError, CertificateProblem, CertificateSummary
 
 PAST, FUTURE = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC), datetime(2999, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -32,7 +32,7 @@ def reported(
         verify_message="OpenSSL's",
         certificate=CertificateSummary(names, "CN=ca", *dates),
     )
-    text = network_errors.describe_unreachable(error, f"{host}:5000", verifies_tls=True)
+    text = registry_errors.describe_unreachable(error, f"{host}:5000", verifies_tls=True)
     front = FRONT.format(f"{host}:5000")
     assert text.startswith(front)
     return text.removeprefix(front)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.cli.frontends.skopeo import requests
-from bundler.cli.frontends.skopeo.messages import local_errors
+from bundler.cli.frontends.skopeo.messages import local_errors, registry_errors
+from bundler.cli.frontends.skopeo.messages.local_errors import FAILED
 from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
 from bundler.errors import (
     CancelledError,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.errors import BundlerError, HttpExchange
 
-_FAILED, _NOT_FOUND = 1, 2
-
 
 @dataclass(frozen=True, slots=True)
 class SkopeoMessage:
@@ -50,7 +49,7 @@ class SkopeoMessage:
 
     cause: str
     """The message of a failure that may be retried."""
-    status: int = _FAILED
+    status: int = FAILED
     prefix: str = ""
     """The prefix of the message at the end of a command."""
 
@@ -70,45 +69,29 @@ def describe_error(
         line: the command line that failed.
         first_blob: the digest of the first blob that was to be copied; None if unknown.
     """
-    if isinstance(error, CancelledError):
-        return SkopeoMessage(error.message, error.status)
-    if isinstance(error, TimeLimitError):
-        return SkopeoMessage("copying layer: context deadline exceeded")
-    if isinstance(error, RejectedByPolicyError):
-        return SkopeoMessage(f"Source image rejected: {_describe_rejection(error)}")
-    if isinstance(error, ConfigError):
-        message = _describe_settings_error(error, line)
-        if message is not None:
-            return SkopeoMessage(message)
+    match error:
+        case CancelledError():
+            return SkopeoMessage(error.message, error.status)
+        case TimeLimitError():
+            return SkopeoMessage("copying layer: context deadline exceeded")
+        case RejectedByPolicyError():
+            image = DisplayReference.parse(error.reference or "")
+            reason = error.message
+            if error.rule == "reject":
+                reason = f"Running image {image} is rejected by policy."
+            elif error.rule == "requireSigned":
+                reason = f"No signature verification policy found for image {image}"
+            return SkopeoMessage(f"Source image rejected: {reason}")
+        case ConfigError():
+            unreadable = local_errors.describe_config_error(error, line)
+            if unreadable is not None:
+                return SkopeoMessage(unreadable)
+        case _:
+            pass
     if line.command.name == "copy":
         return _describe_copy_error(error, line, first_blob)
     describe = _DESCRIPTIONS.get(line.command.name)
     return SkopeoMessage(error.message) if describe is None else describe(error, line)
-
-
-def _describe_rejection(error: RejectedByPolicyError) -> str:
-    image = DisplayReference.parse(error.reference or "")
-    match error.rule:
-        case "reject":
-            return f"Running image {image} is rejected by policy."
-        case "requireSigned":
-            return f"No signature verification policy found for image {image}"
-        case _:
-            return error.message
-
-
-def _describe_settings_error(error: ConfigError, line: CommandLine) -> str | None:
-    """Describe a failure to read a configuration file that a flag names; else None."""
-    details = line.text("tls-details")
-    if details and (reason := local_errors.describe_open_error(error, details)) is not None:
-        return f"reading {quote(details)}: {reason}"
-    registries = line.text("registries-conf")
-    reason = local_errors.describe_open_error(error, registries) if registries else None
-    if reason is None:
-        return None
-    front = f"Error parsing image name {quote(line.arguments[0])}: " if line.arguments else ""
-    front = front if line.command.name == "inspect" else ""
-    return f"{front}loading registries configuration: {reason}"
 
 
 def _describe_copy_error(
@@ -119,18 +102,23 @@ def _describe_copy_error(
     if isinstance(error, PolicyFileError):
         reason = local_errors.describe_open_error(error, line.text("policy")) or error.message
         return SkopeoMessage(f"Error loading trust policy: {reason}")
-    if exchange is not None:
-        # A read of one repository that is source and destination concerns the source.
-        reads_source = exchange.method in ("", "GET") and _is_sent_to(exchange, source)
-        if _is_sent_to(exchange, destination) and not reads_source:
-            return SkopeoMessage(
-                _describe_registry_write_error(error, exchange, destination, line, first_blob)
+    if exchange is None:
+        return _describe_local_copy_error(error, line, source, destination)
+    # A read of one repository that is source and destination concerns the source.
+    reads_source = exchange.method in ("", "GET") and _is_sent_to(exchange, source)
+    if _is_sent_to(exchange, destination) and not reads_source:
+        verifies_tls = _verifies_tls(line, "dest-")
+        return SkopeoMessage(
+            registry_errors.describe_write_error(
+                error, exchange, destination, first_blob, verifies_tls=verifies_tls
             )
-        if source.transport == "docker":
-            read = _describe_registry_read_error(error, exchange, source, line, "src-")
-            return SkopeoMessage(f"initializing source {source}: {read.message}", read.status)
+        )
+    if source.transport != "docker":
         return SkopeoMessage(error.message)
-    return _describe_local_copy_error(error, line, source, destination)
+    reason, status = registry_errors.describe_read_error(
+        error, exchange, source, verifies_tls=_verifies_tls(line, "src-")
+    )
+    return SkopeoMessage(f"initializing source {source}: {reason}", status)
 
 
 def _describe_local_copy_error(
@@ -157,53 +145,40 @@ def _describe_local_copy_error(
             )
         case _:
             pass
-    unreadable = local_errors.describe_unreadable(error, source)
-    if unreadable is not None:
-        front = (
-            "determining manifest MIME type for"
-            if source.transport == "dir"
-            else ("initializing source")
+    if (unreadable := local_errors.describe_unreadable(error, source)) is not None:
+        reason, status = unreadable
+        is_directory = source.transport == "dir"
+        front = "determining manifest MIME type for" if is_directory else "initializing source"
+        return SkopeoMessage(f"{front} {source}: {reason}", status)
+    if (unwritable := local_errors.describe_unwritable(error, destination)) is not None:
+        return SkopeoMessage(f"initializing destination {destination}: {unwritable}")
+    if isinstance(error, EngineUnreachableError):
+        unreachable = local_errors.describe_unreachable_engine(error)
+        return SkopeoMessage(f"writing blob: {unreachable}")
+    if isinstance(error, ReadOnlyTransportError):
+        return SkopeoMessage(
+            f"initializing destination {error.reference}: {quote(f'{error.transport}:')} locations"
+            " can only be read from, not written to"
         )
-        message, missing = unreadable
-        return SkopeoMessage(f"{front} {source}: {message}", _NOT_FOUND if missing else _FAILED)
-    return SkopeoMessage(_describe_write_error(error, line, destination))
-
-
-def _describe_write_error(
-    error: BundlerError, line: CommandLine, destination: DisplayReference
-) -> str:
-    """Describe an error of the destination, or of the digest file."""
-    unwritable = local_errors.describe_unwritable(error, destination)
-    if unwritable is not None:
-        return f"initializing destination {destination}: {unwritable}"
-    match error:
-        case EngineUnreachableError():
-            return f"writing blob: {local_errors.describe_unreachable_engine(error)}"
-        case ReadOnlyTransportError(transport=transport):
-            return (
-                f"initializing destination {error.reference}:"
-                f" {quote(f'{transport}:')} locations can only be read from, not written to"
-            )
-        case _:
-            pass
-    digest_file = line.text("digestfile")
-    if digest_file and (reason := local_errors.describe_open_error(error, digest_file)) is not None:
-        return f"Failed to write digest to file {quote(digest_file)}: {reason}"
-    return error.message
+    path = line.text("digestfile")
+    if path and (unwritable := local_errors.describe_open_error(error, path)) is not None:
+        return SkopeoMessage(f"Failed to write digest to file {quote(path)}: {unwritable}")
+    return SkopeoMessage(error.message)
 
 
 def _describe_inspect_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
-    text = line.arguments[0]
-    image = DisplayReference.parse(text)
+    image = DisplayReference.parse(line.arguments[0])
     inspects = line.command.name == "inspect"
-    front = f"Error parsing image name {quote(text)}: " if inspects else ""
+    front = f"Error parsing image name {quote(line.arguments[0])}: " if inspects else ""
     exchange = error.exchange
     if exchange is not None and image.transport == "docker":
         if exchange.url.endswith("/tags/list"):
-            answer = _describe_answer(exchange)
+            answer = registry_errors.describe_answer(exchange)
             return SkopeoMessage(f"Error determining repository tags: fetching tags list: {answer}")
-        read = _describe_registry_read_error(error, exchange, image, line, "")
-        return SkopeoMessage(read.cause, read.status, front)
+        reason, status = registry_errors.describe_read_error(
+            error, exchange, image, verifies_tls=_verifies_tls(line)
+        )
+        return SkopeoMessage(reason, status, front)
     match error:
         case NoPlatformError(requested=(_,)):
             reason = local_errors.describe_missing_platform(error)
@@ -216,42 +191,38 @@ def _describe_inspect_error(error: BundlerError, line: CommandLine) -> SkopeoMes
             pass
     unreadable = local_errors.describe_unreadable(error, image)
     if unreadable is None:
-        return SkopeoMessage(front + error.message)
-    message, missing = unreadable
+        return SkopeoMessage(f"{front}{error.message}")
+    reason, status = unreadable
     if image.transport == "dir" and inspects:
-        return SkopeoMessage(f"Error retrieving manifest for image: {message}")
-    return SkopeoMessage(f"{front}{message}", _NOT_FOUND if missing else _FAILED)
+        return SkopeoMessage(f"Error retrieving manifest for image: {reason}")
+    return SkopeoMessage(f"{front}{reason}", status)
 
 
 def _describe_list_tags_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
-    source = DisplayReference.parse(line.arguments[0])
-    exchange = error.exchange
+    source, exchange = DisplayReference.parse(line.arguments[0]), error.exchange
     if exchange is None:
         unreadable = local_errors.describe_unreadable(error, source)
         return SkopeoMessage(unreadable[0] if unreadable else error.message)
-    front = "Error listing repository tags: "
     if exchange.status is None:
-        unreachable = _describe_unreachable(error, source, line, "")
-        return SkopeoMessage(f"getting repository tags: {unreachable}", prefix=front)
-    return SkopeoMessage(f"fetching tags list: {_describe_answer(exchange)}", prefix=front)
+        reason = f"getting repository tags: {_describe_unreachable(error, source, line)}"
+    else:
+        reason = f"fetching tags list: {registry_errors.describe_answer(exchange)}"
+    return SkopeoMessage(reason, prefix="Error listing repository tags: ")
 
 
 def _describe_delete_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
-    image = DisplayReference.parse(line.arguments[0])
-    exchange = error.exchange
+    image, exchange = DisplayReference.parse(line.arguments[0]), error.exchange
     if exchange is not None and exchange.status is None:
-        return SkopeoMessage(_describe_unreachable(error, image, line, ""))
+        return SkopeoMessage(_describe_unreachable(error, image, line))
     if image.transport == "docker" and isinstance(error, NotFoundError):
         return SkopeoMessage(
             f"Unable to delete {image.image}. Image may not exist or is not stored with a v2 Schema"
             " in a v2 registry"
         )
     if exchange is not None:
-        return SkopeoMessage(f"deleting {image.image}: {_describe_answer(exchange)}")
-    unreadable = local_errors.describe_unreadable(error, image)
-    if unreadable is None:
-        return SkopeoMessage(error.message)
-    return SkopeoMessage(unreadable[0], _NOT_FOUND if unreadable[1] else _FAILED)
+        answer = registry_errors.describe_answer(exchange)
+        return SkopeoMessage(f"deleting {image.image}: {answer}")
+    return SkopeoMessage(*(local_errors.describe_unreadable(error, image) or (error.message,)))
 
 
 def _describe_login_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
@@ -260,47 +231,11 @@ def _describe_login_error(error: BundlerError, line: CommandLine) -> SkopeoMessa
         return SkopeoMessage(f"not logged into {error.registry}")
     if error.exchange is not None and error.exchange.status is None:
         reference = DisplayReference.parse(f"docker://{registry.partition('/')[0]}/x")
-        unreachable = _describe_unreachable(error, reference, line, "")
+        unreachable = _describe_unreachable(error, reference, line)
         return SkopeoMessage(f"authenticating creds for {quote(registry)}: {unreachable}")
     if isinstance(error, UnauthorizedError):
         return SkopeoMessage(f"logging into {quote(registry)}: invalid username/password")
     return SkopeoMessage(error.message)
-
-
-def _describe_sync_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
-    if isinstance(error, PartialError):
-        return SkopeoMessage("Sync failed due to previous reported error(s) for one or more images")
-    if isinstance(error, DirectoryExistsError):
-        return SkopeoMessage(f"Refusing to overwrite destination directory {quote(error.path)}")
-    exchange = error.exchange
-    if exchange is not None and exchange.status is None and line.text("src") == "docker":
-        return _describe_unreachable_sync_source(error, line)
-    if exchange is None or "/v2/" not in exchange.url:
-        return SkopeoMessage(error.message)
-    host, _, path = exchange.url.partition("://")[2].partition("/v2/")
-    repository, _, tag = path.rpartition("/manifests/")
-    if path.endswith("/tags/list"):
-        name = f"{host}/{path.removesuffix('/tags/list')}"
-        tags = f"fetching tags list: {_describe_answer(exchange)}"
-        return SkopeoMessage(f"Error determining repository tags for repo {name}: {tags}")
-    if not repository:
-        return SkopeoMessage(error.message)
-    image = DisplayReference.parse(f"docker://{host}/{repository}{'@' if ':' in tag else ':'}{tag}")
-    read = _describe_registry_read_error(error, exchange, image, line, "src-")
-    front = f"Error copying ref {quote(str(image))}: "
-    return SkopeoMessage(f"initializing source {image}: {read.message}", read.status, front)
-
-
-def _describe_unreachable_sync_source(error: BundlerError, line: CommandLine) -> SkopeoMessage:
-    """Describe that the source registry of a sync cannot be reached."""
-    source = DisplayReference.parse(f"docker://{line.arguments[0]}")
-    unreachable = _describe_unreachable(error, source, line, "src-")
-    if str(source) == f"docker://{line.arguments[0]}":  # it has a tag or a digest
-        reading = f"fetching manifest {source.version} in {source.repository}: {unreachable}"
-        front = f"Error copying ref {quote(str(source))}: "
-        return SkopeoMessage(f"initializing source {source}: {reading}", prefix=front)
-    front = f"Error determining repository tags for repo {source.repository}: "
-    return SkopeoMessage(f"getting repository tags: {unreachable}", prefix=front)
 
 
 def _describe_manifest_digest_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
@@ -311,61 +246,61 @@ def _describe_manifest_digest_error(error: BundlerError, line: CommandLine) -> S
     return SkopeoMessage(f"Error reading manifest from {path}: {reason or error.message}")
 
 
-def _describe_registry_read_error(
-    error: BundlerError,
-    exchange: HttpExchange,
-    image: DisplayReference,
-    line: CommandLine,
-    side: str,
-) -> SkopeoMessage:
-    """Describe an error of reading an image from a registry."""
-    from bundler.cli.frontends.skopeo.messages import network_errors  # noqa: PLC0415 - loads the registry client
+def _describe_sync_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
+    if isinstance(error, PartialError):
+        return SkopeoMessage("Sync failed due to previous reported error(s) for one or more images")
+    if isinstance(error, DirectoryExistsError):
+        return SkopeoMessage(f"Refusing to overwrite destination directory {quote(error.path)}")
+    exchange = error.exchange
+    if exchange is not None and exchange.status is None and line.text("src") == "docker":
+        source = DisplayReference.parse(f"docker://{line.arguments[0]}")
+        unreachable = _describe_unreachable(error, source, line, "src-")
+        if str(source) == f"docker://{line.arguments[0]}":  # it has a tag or a digest
+            fetching = f"fetching manifest {source.version} in {source.repository}"
+            cause = f"initializing source {source}: {fetching}: {unreachable}"
+            return SkopeoMessage(cause, prefix=f"Error copying ref {quote(str(source))}: ")
+        front = f"Error determining repository tags for repo {source.repository}: "
+        return SkopeoMessage(f"getting repository tags: {unreachable}", prefix=front)
+    if exchange is None or "/v2/" not in exchange.url:
+        return SkopeoMessage(error.message)
+    host, _, path = exchange.url.partition("://")[2].partition("/v2/")
+    if path.endswith("/tags/list"):
+        name = f"{host}/{path.removesuffix('/tags/list')}"
+        tags = f"fetching tags list: {registry_errors.describe_answer(exchange)}"
+        return SkopeoMessage(f"Error determining repository tags for repo {name}: {tags}")
+    repository, _, version = path.rpartition("/manifests/")
+    if not repository:
+        return SkopeoMessage(error.message)
+    separator = "@" if ":" in version else ":"
+    image = DisplayReference.parse(f"docker://{host}/{repository}{separator}{version}")
+    reason, status = registry_errors.describe_read_error(
+        error, exchange, image, verifies_tls=_verifies_tls(line, "src-")
+    )
+    front = f"Error copying ref {quote(str(image))}: "
+    return SkopeoMessage(f"initializing source {image}: {reason}", status, front)
 
-    fetching = f"fetching manifest {image.version} in {image.repository}"
-    if exchange.status is None:
-        return SkopeoMessage(f"{fetching}: {_describe_unreachable(error, image, line, side)}")
-    if network_errors.is_refused_token(exchange):
-        return SkopeoMessage(f"{fetching}: {network_errors.describe_refused_token(exchange)}")
-    answer = network_errors.describe_answer(exchange)
-    if "/blobs/" in exchange.url:
-        return SkopeoMessage(
-            f"reading blob {exchange.url.rpartition('/')[2]}: fetching blob: {answer}"
-        )
-    missing = exchange.status == 404
-    if missing and not exchange.entries:
-        answer = "manifest unknown"
-    reading = f"reading manifest {image.version} in {image.repository}: {answer}"
-    return SkopeoMessage(reading, _NOT_FOUND if missing else _FAILED)
+
+_DESCRIPTIONS: dict[str, Callable[[BundlerError, CommandLine], SkopeoMessage]] = {
+    "delete": _describe_delete_error,
+    "inspect": _describe_inspect_error,
+    "layers": _describe_inspect_error,
+    "list-tags": _describe_list_tags_error,
+    "login": _describe_login_error,
+    "logout": _describe_login_error,
+    "manifest-digest": _describe_manifest_digest_error,
+    "sync": _describe_sync_error,
+}
 
 
-def _describe_registry_write_error(
-    error: BundlerError,
-    exchange: HttpExchange,
-    destination: DisplayReference,
-    line: CommandLine,
-    first_blob: str | None,
+def _describe_unreachable(
+    error: BundlerError, reference: DisplayReference, line: CommandLine, side: str = ""
 ) -> str:
-    """Describe an error of writing an image to a registry."""
-    from bundler.cli.frontends.skopeo.messages import network_errors  # noqa: PLC0415 - loads the registry client
+    verifies_tls = _verifies_tls(line, side)
+    return registry_errors.describe_unreachable(error, reference.host, verifies_tls=verifies_tls)
 
-    reusing = f"trying to reuse blob {first_blob} at destination"
-    if exchange.status is None:
-        return f"{reusing}: {_describe_unreachable(error, destination, line, 'dest-')}"
-    if network_errors.is_refused_token(exchange):
-        return f"{reusing}: {network_errors.describe_refused_token(exchange)}"
-    answer = network_errors.describe_answer(exchange)
-    if "/manifests/" in exchange.url:
-        upload = f"uploading manifest {destination.version} to {destination.repository}"
-        return f"writing manifest: {upload}: {answer}"
-    if exchange.method == "HEAD":
-        return (
-            f"{reusing}: checking whether a blob {first_blob} exists in"
-            f" {destination.repository}: {answer}"
-        )
-    if exchange.method == "POST":
-        path = f"{destination.url_path}blobs/uploads/"
-        return f"writing blob: initiating layer upload to {path} in {destination.host}: {answer}"
-    return f"writing blob: uploading layer chunked: {answer}"
+
+def _verifies_tls(line: CommandLine, side: str = "") -> bool:
+    return requests.find_tls_verify(line, side) is not False
 
 
 def _is_sent_to(exchange: HttpExchange, reference: DisplayReference) -> bool:
@@ -379,32 +314,3 @@ def _is_sent_to(exchange: HttpExchange, reference: DisplayReference) -> bool:
     if "/v2/" in exchange.url and exchange.status is not None:
         return f"/{path}".startswith(reference.url_path)
     return host in (reference.host, reference.image.domain) or exchange.status is not None
-
-
-def _describe_unreachable(
-    error: BundlerError, reference: DisplayReference, line: CommandLine, side: str
-) -> str:
-    from bundler.cli.frontends.skopeo.messages import network_errors  # noqa: PLC0415 - loads the registry client
-
-    verifies_tls = requests.find_tls_verify(line, side) is not False
-    return network_errors.describe_unreachable(error, reference.host, verifies_tls=verifies_tls)
-
-
-def _describe_answer(exchange: HttpExchange) -> str:
-    from bundler.cli.frontends.skopeo.messages import network_errors  # noqa: PLC0415 - loads the registry client
-
-    if network_errors.is_refused_token(exchange):
-        return network_errors.describe_refused_token(exchange)
-    return network_errors.describe_answer(exchange)
-
-
-_DESCRIPTIONS: dict[str, Callable[[BundlerError, CommandLine], SkopeoMessage]] = {
-    "delete": _describe_delete_error,
-    "inspect": _describe_inspect_error,
-    "layers": _describe_inspect_error,
-    "list-tags": _describe_list_tags_error,
-    "login": _describe_login_error,
-    "logout": _describe_login_error,
-    "manifest-digest": _describe_manifest_digest_error,
-    "sync": _describe_sync_error,
-}

@@ -23,47 +23,67 @@ from bundler.errors import (
 from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
+    from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
-    from bundler.errors import BundlerError
+    from bundler.errors import BundlerError, ConfigError
+
+FAILED, NOT_FOUND = 1, 2
+"""Exit statuses of Skopeo."""
 
 # Go follows links and opens directories, so Skopeo does not fail there.
 _OPENED_BY_GO = frozenset({errno.ELOOP, errno.EISDIR})
+_MISSING = os.strerror(errno.ENOENT).lower()
 
 
-def describe_unreadable(error: BundlerError, source: DisplayReference) -> tuple[str, bool] | None:
+def describe_unreadable(error: BundlerError, source: DisplayReference) -> tuple[str, int] | None:
     """Describe why an image cannot be read.
 
     Returns:
-        The message, and whether the image does not exist; None if Skopeo has no message of its own.
+        The message and the exit status; None if Skopeo has no message of its own.
     """
-    match source.transport:
-        case "oci" | "oci-archive":
-            return _describe_unreadable_layout(error, source)
-        case "dir":
-            return _failed(
-                describe_open_error(error, _file(source, "manifest.json"), source.path or ".")
-            )
-        case "docker-archive":
-            return _describe_unreadable_archive(error, source)
-        case "docker-daemon" if isinstance(error, EngineUnreachableError):
-            return f"loading image from docker engine: {describe_unreachable_engine(error)}", False
-        case "containers-storage" if isinstance(error, NotFoundError):
-            where, name = source.storage
-            return f"reference {quote(f'{where}{name}')} does not resolve to an image ID", True
-        case "sif" if (reason := describe_open_error(error, source.path)) is not None:
-            return f"loading SIF file: {reason}", False
+    path, front = source.path, ""
+    match source.transport, error:
+        case "oci" | "oci-archive", IndexOutOfRangeError(index=index, count=count):
+            return f"index {index} is too large, only {count} entries available", FAILED
+        case "oci" | "oci-archive", NoSuchImageError(name=name):
+            return f"no descriptor found for reference {quote(name)}", NOT_FOUND
+        case "oci" | "oci-archive", AmbiguousImageError():
+            return "more than one image in oci, choose an image", FAILED
+        case "oci", InvalidReferenceError() if not path:
+            return f"open index.json: {_MISSING}", FAILED
+        case "oci" | "dir", _:
+            name = "index.json" if source.transport == "oci" else "manifest.json"
+            reason = describe_open_error(error, str(Path(path or ".") / name), path)
+        case "oci-archive", MissingFileError() | InvalidReferenceError() if (
+            _is_at(error, path) if path else error.path is None
+        ):
+            front, reason = "creating temp directory: archive file not found: ", quote(path)
+        case "docker-archive", NotADockerArchiveError(missing=name):
+            return f"loading tar component {quote(name)}: file does not exist", FAILED
+        case "docker-archive", NoSuchImageError(name=name):
+            return f"Tag {quote(name)} not found", FAILED
+        case "docker-archive" | "sif", _:
+            is_sif = source.transport == "sif"
+            front = "loading SIF file: " if is_sif else f"opening file {quote(path)}: "
+            reason = describe_open_error(error, path)
+        case "docker-daemon", EngineUnreachableError():
+            return f"loading image from docker engine: {describe_unreachable_engine(error)}", FAILED
+        case "containers-storage", NotFoundError():
+            name = quote("".join(source.storage))
+            return f"reference {name} does not resolve to an image ID", NOT_FOUND
         case _:
             return None
+    return None if reason is None else (f"{front}{reason}", FAILED)
 
 
 def describe_unreachable_engine(error: EngineUnreachableError) -> str:
     """Describe that no container engine listens."""
     scheme, _, address = error.host.partition("://")
     network = "unix" if scheme == "unix" else "tcp"
-    reason = _format_os_error(error.os_error)
     return (
         f"failed to connect to the docker API at {error.host}; check if the path is correct and if"
-        f" the daemon is running: dial {network} {address}: connect: {reason}"
+        f" the daemon is running: dial {network} {address}: connect:"
+        f" {_format_os_error(error.os_error)}"
     )
 
 
@@ -75,11 +95,12 @@ def describe_unwritable(error: BundlerError, destination: DisplayReference) -> s
         case ArchiveExistsError():
             return "docker-archive doesn't support modifying existing images"
         case MissingFileError(os_error=OSError()) if _is_at(error, destination.path):
-            made = f"mkdir {Path(destination.path)}: {_format_os_error(error.os_error)}"
+            path = Path(destination.path)
+            reason = f"mkdir {path}: {_format_os_error(error.os_error)}"
             if destination.transport == "oci":
-                return made
+                return reason
             if destination.transport == "dir":
-                return f'unable to create directory "{Path(destination.path)}": {made}'
+                return f'unable to create directory "{path}": {reason}'
     return None
 
 
@@ -92,6 +113,20 @@ def describe_missing_platform(error: NoPlatformError) -> str:
     )
 
 
+def describe_config_error(error: ConfigError, line: CommandLine) -> str | None:
+    """Describe why a configuration file that a flag names cannot be read; else None."""
+    details, registries = line.text("tls-details"), line.text("registries-conf")
+    if details and (reason := describe_open_error(error, details)) is not None:
+        return f"reading {quote(details)}: {reason}"
+    reason = describe_open_error(error, registries) if registries else None
+    if reason is None:
+        return None
+    front = ""
+    if line.command.name == "inspect" and line.arguments:
+        front = f"Error parsing image name {quote(line.arguments[0])}: "
+    return f"{front}loading registries configuration: {reason}"
+
+
 def describe_open_error(error: BundlerError, path: str, *directories: str) -> str | None:
     """Describe why the file at ``path`` cannot be opened, if that is the failure; else None.
 
@@ -100,11 +135,10 @@ def describe_open_error(error: BundlerError, path: str, *directories: str) -> st
         path: the file, as messages show it.
         directories: directories without which it cannot be opened either.
     """
-    if not any(_is_at(error, one) for one in (path, *directories)):
+    if not any(_is_at(error, location) for location in (path, *directories)):
         return None
     if error.os_error is None:
-        missing = isinstance(error, MissingFileError)
-        return f"open {path}: {_format_errno(errno.ENOENT)}" if missing else None
+        return f"open {path}: {_MISSING}" if isinstance(error, MissingFileError) else None
     if error.os_error.errno in _OPENED_BY_GO:
         return None
     return f"open {path}: {_format_os_error(error.os_error)}"
@@ -123,58 +157,6 @@ def _is_at(error: BundlerError, path: str) -> bool:
     return error.path is not None and Path(error.path) == Path(path)
 
 
-def _describe_unreadable_layout(
-    error: BundlerError, source: DisplayReference
-) -> tuple[str, bool] | None:
-    match error:
-        case IndexOutOfRangeError(index=index, count=count):
-            return f"index {index} is too large, only {count} entries available", False
-        case NoSuchImageError(name=name):
-            return f"no descriptor found for reference {quote(name)}", True
-        case AmbiguousImageError():
-            return "more than one image in oci, choose an image", False
-        case InvalidReferenceError() if not source.path and source.transport == "oci":
-            return f"open index.json: {_format_errno(errno.ENOENT)}", False
-        case _ if source.transport == "oci":
-            return _failed(describe_open_error(error, _file(source, "index.json"), source.path))
-        case MissingFileError() if _is_at(error, source.path):
-            return _describe_missing_archive(source)
-        case InvalidReferenceError() if not source.path:
-            return _describe_missing_archive(source)
-        case _:
-            return None
-
-
-def _describe_missing_archive(source: DisplayReference) -> tuple[str, bool]:
-    return f"creating temp directory: archive file not found: {quote(source.path)}", False
-
-
-def _describe_unreadable_archive(
-    error: BundlerError, source: DisplayReference
-) -> tuple[str, bool] | None:
-    match error:
-        case NotADockerArchiveError(missing=name):
-            return f"loading tar component {quote(name)}: file does not exist", False
-        case NoSuchImageError(name=name):
-            return f"Tag {quote(name)} not found", False
-        case _:
-            pass
-    reason = describe_open_error(error, source.path)
-    return None if reason is None else (f"opening file {quote(source.path)}: {reason}", False)
-
-
-def _file(source: DisplayReference, name: str) -> str:
-    return str(Path(source.path or ".") / name)
-
-
-def _failed(reason: str | None) -> tuple[str, bool] | None:
-    return None if reason is None else (reason, False)
-
-
 def _format_os_error(error: OSError | None) -> str:
     """Format an error of the operating system as Go does."""
     return ("" if error is None else error.strerror or "").lower()
-
-
-def _format_errno(number: int) -> str:
-    return os.strerror(number).lower()

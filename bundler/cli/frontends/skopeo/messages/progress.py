@@ -17,7 +17,7 @@ from bundler.gocompat import durations
 from bundler.gocompat.quoting import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from bundler.events import Event
 
@@ -43,40 +43,49 @@ class SkopeoProgress:
         self._describe_error = describe_error
         self._quiet = quiet
         self._debug = debug
-        self._log = _SyncLog(dry_run=dry_run)
+        self._sync_log = _SyncLog(dry_run=dry_run)
         self._lock = threading.Lock()
         self._waiting: deque[tuple[str, frozenset[str]]] = deque()
         self._done: set[str] = set()
-        self._started = False
+        self._started = False  # set once the images can be copied
 
     def emit(self, event: Event, /) -> None:
         """Take an event, from any thread."""
         match event:
             case events.ImageResolved():
-                self._add_image(event)
-            case events.Planned():
-                self._start()
-            case events.BlobFinished(failed=False):
-                self._finish(event.digest)
+                lines = _format_lines(event, signatures=self._copies_signatures)
+                layers = (layer for image in event.images for layer in image.layers)
+                with self._lock:
+                    self.first_blob = next(layers, None)
+                    self._add_image(lines)
             case events.ImagePresent():
-                self._add_present_image(event.parts)
-            case events.WarningIssued():
-                logrus.log("warning", event.text)
+                with self._lock:
+                    self._add_image(_format_lines(event.parts, present=True))
+            case events.Planned():
+                with self._lock:
+                    self._started = True
+                    self._write_ready()
+            case events.BlobFinished(failed=False):
+                with self._lock:
+                    self._done.add(event.digest)
+                    self._write_ready()
             case events.Retrying(repeats=int()):
-                self._discard()
+                with self._lock:  # the lines of the failed attempt are discarded
+                    self._waiting.clear()
+                    self._started = False
                 reason = event.reason if event.error is None else self._describe_error(event.error)
-                wait, count = (
-                    durations.format_duration(event.wait),
-                    f"{event.attempt}/{event.repeats}",
-                )
+                wait = durations.format_duration(event.wait)
+                count = f"{event.attempt}/{event.repeats}"
                 logrus.log("warning", f"Failed, retrying in {wait} ... ({count}). Error: {reason}")
             case events.Retrying() if self._debug:
                 wait = durations.format_duration(event.wait)
                 logrus.log("debug", f"{event.subject}: {event.reason}; trying again in {wait}")
+            case events.WarningIssued():
+                logrus.log("warning", event.text)
             case events.Notice() if self._debug:
                 logrus.log("debug", event.text)
             case _:
-                self._log.add(event, self._describe_error)
+                self._sync_log.add(event, self._describe_error)
 
     def show_interruption(self) -> None:
         """Write nothing, like Skopeo."""
@@ -91,39 +100,11 @@ class SkopeoProgress:
                 self._started = True
             self._write_ready(everything=kind is None)
 
-    def _add_image(self, resolved: events.ImageResolved) -> None:
-        with self._lock:
-            self.first_blob = next((blob for one in resolved.images for blob in one.layers), None)
-            self._write_ready(everything=True)  # the image before this one is done
-            self._waiting.extend(
-                line
-                for line in _format_lines(resolved)
-                if self._copies_signatures or not line[0].startswith("Getting image ")
-            )
-            self._write_ready()
-
-    def _add_present_image(self, resolved: events.ImageResolved) -> None:
-        with self._lock:
-            self._write_ready(everything=True)
-            self._waiting.extend((line, frozenset()) for line in _format_present_lines(resolved))
-            self._write_ready()
-
-    def _start(self) -> None:
-        """Write lines from now on: the images can be copied."""
-        with self._lock:
-            self._started = True
-            self._write_ready()
-
-    def _discard(self) -> None:
-        """Discard the lines of an attempt that failed."""
-        with self._lock:
-            self._waiting.clear()
-            self._started = False
-
-    def _finish(self, digest: str) -> None:
-        with self._lock:
-            self._done.add(digest)
-            self._write_ready()
+    def _add_image(self, lines: Iterable[tuple[str, frozenset[str]]]) -> None:
+        """Add the lines of an image; the image before it is done."""
+        self._write_ready(everything=True)
+        self._waiting.extend(lines)
+        self._write_ready()
 
     def _write_ready(self, *, everything: bool = False) -> None:
         """Write the lines whose blobs are done, or ``everything``."""
@@ -137,44 +118,39 @@ class SkopeoProgress:
 _AT_THE_END = frozenset({""})  # the digest of no blob: such lines wait for the end
 
 
-def _format_lines(resolved: events.ImageResolved) -> Iterator[tuple[str, frozenset[str]]]:
-    """Return each line with the digests of the blobs that have to be done before it."""
+def _format_lines(
+    resolved: events.ImageResolved, *, signatures: bool = True, present: bool = False
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield each line with the digests of the blobs that have to be done before it.
+
+    Of images that are ``present`` at the destination, only the index is written again.
+    """
     before: frozenset[str] = frozenset()
-    end = frozenset[str]() if resolved.listed is not None else _AT_THE_END  # its manifest is last
-    if resolved.listed is not None:
-        count = len(resolved.images)
-        yield "Getting image list signatures", before
+    count, is_index = len(resolved.images), resolved.listed is not None
+    if is_index:
+        if signatures:
+            yield "Getting image list signatures", before
         yield f"Copying {count} images generated from {resolved.listed} images in list", before
     for number, image in enumerate(resolved.images, 1):
-        if resolved.listed is not None:
-            yield f"Copying image {image.digest} ({number}/{len(resolved.images)})", before
-        yield "Getting image source signatures", before
+        if is_index:
+            yield f"Copying image {image.digest} ({number}/{count})", before
+        if signatures:
+            yield "Getting image source signatures", before
+        if present:
+            yield "Skipping: image already present at destination", before
+            continue
         for layer in image.layers:
             yield f"Copying blob {layer}", before
         if image.config:
             before |= {*image.layers}
             yield f"Copying config {image.config}", before
             before |= {image.config}
-        yield "Writing manifest to image destination", before | end
-    if resolved.listed is not None:
-        yield "Writing manifest list to image destination", _AT_THE_END
-        yield "Storing list signatures", _AT_THE_END
-
-
-def _format_present_lines(resolved: events.ImageResolved) -> Iterator[str]:
-    """Return the lines for images that are present; only an index is written again."""
-    count = len(resolved.images)
-    if resolved.listed is not None:
-        yield "Getting image list signatures"
-        yield f"Copying {count} images generated from {resolved.listed} images in list"
-    for number, image in enumerate(resolved.images, 1):
-        if resolved.listed is not None:
-            yield f"Copying image {image.digest} ({number}/{count})"
-        yield "Getting image source signatures"
-        yield "Skipping: image already present at destination"
-    if resolved.listed is not None:
-        yield "Writing manifest list to image destination"
-        yield "Storing list signatures"
+        # The manifest of a single image is written last.
+        yield "Writing manifest to image destination", before if is_index else before | _AT_THE_END
+    if is_index:
+        end = before if present else _AT_THE_END
+        yield "Writing manifest list to image destination", end
+        yield "Storing list signatures", end
 
 
 class _SyncLog:
@@ -188,31 +164,29 @@ class _SyncLog:
 
     def add(self, event: Event, describe_error: Callable[[BundlerError], str]) -> None:
         """Log an event; ``describe_error`` returns the message for an error."""
-        would = "Would have " if self._dry_run else ""
         match event:
             case events.ListingTags():
                 logrus.log("info", "Getting tags", image=event.repository)
             case events.ImageStarted():
                 with self._lock:
                     self._early[event.number] = event
-                    while (following := self._early.pop(self._logged + 1, None)) is not None:
-                        self._log_start(following)
+                    self._log_started_images()
             case events.Skipped(subject, error=BundlerError() as error):
-                logrus.log(
-                    "error", f"Error copying ref {quote(subject)}", error=describe_error(error)
-                )
+                reference = quote(subject)
+                logrus.log("error", f"Error copying ref {reference}", error=describe_error(error))
             case events.Skipped():
                 logrus.log("error", event.reason)
             case events.SyncFinished():
-                text = f"{event.images} images from {event.sources} sources"
-                logrus.log("info", f"{would}synced {text}" if would else f"Synced {text}")
+                verb = "Would have synced" if self._dry_run else "Synced"
+                logrus.log("info", f"{verb} {event.images} images from {event.sources} sources")
             case _:
                 pass
 
-    def _log_start(self, event: events.ImageStarted) -> None:
-        if self._dry_run and not self._logged:
-            logrus.log("warning", "Running in dry-run mode")
-        self._logged += 1
-        does = "Would have copied" if self._dry_run else "Copying"
-        sides = {"from": event.source, "to": event.destination}
-        logrus.log("info", f"{does} image ref {event.number}/{event.count}", **sides)
+    def _log_started_images(self) -> None:
+        while (event := self._early.pop(self._logged + 1, None)) is not None:
+            if self._dry_run and not self._logged:
+                logrus.log("warning", "Running in dry-run mode")
+            self._logged += 1
+            verb = "Would have copied" if self._dry_run else "Copying"
+            sides = {"from": event.source, "to": event.destination}
+            logrus.log("info", f"{verb} image ref {event.number}/{event.count}", **sides)

@@ -36,9 +36,7 @@ class SkopeoFrontend:
         """Run one of Skopeo's commands, or print help or the version."""
         line = argv.parse_command_line(arguments)
         if line.is_set("help"):
-            from bundler.cli.frontends.skopeo.arguments import help_text  # noqa: PLC0415 - only for --help
-
-            sys.stdout.write(help_text.format_help(line.command))
+            sys.stdout.write(_format_help(line))
             return 0
         if line.command is PROGRAM:
             if not line.is_set("version"):
@@ -51,14 +49,12 @@ class SkopeoFrontend:
                 "'--tls-verify' is deprecated, please set this on the specific subcommand",
             )
         if (reason := argument_checks.find_count_problem(line)) is not None:
-            from bundler.cli.frontends.skopeo.arguments import help_text  # noqa: PLC0415 - as above
-
-            sys.stderr.write(f"{help_text.format_help(line.command)}\n")
+            sys.stderr.write(f"{_format_help(line)}\n")
             raise UsageError(reason)
         argument_checks.check(line)
         argument_checks.log_warnings(line)
         argument_checks.check_supported(line)
-        from bundler.cli.frontends.skopeo import commands, requests  # noqa: PLC0415 - as above
+        from bundler.cli.frontends.skopeo import commands, requests  # noqa: PLC0415 - not for --help
         from bundler.cli.runtime.context import CommandContext  # noqa: PLC0415 - as above
 
         command = commands.COMMANDS.get(line.command.name)
@@ -77,7 +73,7 @@ class SkopeoFrontend:
 
     def complete(self, instruction: str, /) -> int:
         """Print completions of all commands and flags of Skopeo, supported or not."""
-        from bundler.cli.frontends.skopeo.arguments.completion import create_group  # noqa: PLC0415 - only for shells
+        from bundler.cli.frontends.skopeo.arguments.help_and_completion import create_group  # noqa: PLC0415 - only for shells
         from bundler.cli.runtime.completion import complete  # noqa: PLC0415 - as above
 
         return complete(create_group(), instruction)
@@ -119,3 +115,9 @@ class SkopeoFrontend:
         assert self._line is not None  # noqa: S101 - a command has run
         first_blob = None if self._lines is None else self._lines.first_blob
         return error_messages.describe_error(error, self._line, first_blob)
+
+
+def _format_help(line: CommandLine) -> str:
+    from bundler.cli.frontends.skopeo.arguments import help_and_completion  # noqa: PLC0415 - only for help
+
+    return help_and_completion.format_help(line.command)

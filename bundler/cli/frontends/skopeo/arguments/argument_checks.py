@@ -97,17 +97,23 @@ def _check_copy(line: CommandLine) -> None:
     _check_credentials(line, "dest-")
     _check_compression(line)
     for name in line.items("additional-tag"):
-        _check_additional_tag(name)
-    if line.text("multi-arch") and line.is_set("all"):
-        raise UsageError("Cannot use --all and --multi-arch flags together")
+        if (reason := reference_checks.find_image_name_problem(name)) is not None:
+            raise UsageError(f"error parsing additional-tag '{name}': {reason}")
+        if ":" not in name.rpartition("/")[2]:
+            raise UsageError(f"additional-tag '{name}' must be a tagged reference")
     choice = line.text("multi-arch")
+    if choice and line.is_set("all"):
+        raise UsageError("Cannot use --all and --multi-arch flags together")
     if choice and choice not in ("system", "all", "index-only") and "/" not in choice:
         raise UsageError(
             f"unknown multi-arch option {quote(choice)}. Choose one of the supported options:"
             " 'system', 'all', or 'index-only'"
         )
     _check_format(line)
-    _check_encryption(line)
+    if line.items("encryption-key") and line.items("decryption-key"):
+        raise UsageError("--encryption-key and --decryption-key cannot be specified together")
+    if line.items("encrypt-layer") and not line.items("encryption-key"):
+        raise UsageError("--encrypt-layer can only be used with --encryption-key")
     destination = line.arguments[1]
     both = line.is_set("dest-compress") and line.is_set("dest-decompress")
     if both and destination.startswith("dir:"):
@@ -118,7 +124,7 @@ def _check_copy(line: CommandLine) -> None:
 
 
 def _check_sync(line: CommandLine) -> None:
-    source, destination = line.text("src"), line.text("dest")
+    source, destination, location = line.text("src"), line.text("dest"), line.arguments[0]
     if not source:
         raise UsageError("A source transport must be specified")
     if source not in ("docker", "dir", "yaml"):
@@ -132,21 +138,15 @@ def _check_sync(line: CommandLine) -> None:
     _check_format(line)
     _check_credentials(line, "src-")
     _check_credentials(line, "dest-")
-    _check_sync_source(source, line.arguments[0])
-
-
-def _check_sync_source(transport: str, text: str) -> None:
-    reason = reference_checks.find_image_name_problem(text)
-    if transport == "docker" and reason is not None:
-        raise UsageError(
-            'Cannot obtain a valid image reference for transport "docker" and reference'
-            f" {quote(text)}: {reason}"
-        )
-    unreadable = local_errors.find_open_error(text) if transport != "docker" else None
-    if unreadable is not None and transport == "dir":
-        raise UsageError(f"Invalid source directory specified: stat {text}: {unreadable}")
-    if unreadable is not None:
-        raise UsageError(f"open {text}: {unreadable}")
+    if source == "docker":
+        if (reason := reference_checks.find_image_name_problem(location)) is not None:
+            raise UsageError(
+                'Cannot obtain a valid image reference for transport "docker" and reference'
+                f" {quote(location)}: {reason}"
+            )
+    elif (unreadable := local_errors.find_open_error(location)) is not None:
+        front = "Invalid source directory specified: stat" if source == "dir" else "open"
+        raise UsageError(f"{front} {location}: {unreadable}")
 
 
 def _check_inspect(line: CommandLine) -> None:
@@ -186,12 +186,24 @@ def _check_list_tags(line: CommandLine) -> None:
         raise UsageError("No tag or digest allowed in reference")
 
 
-def _check_login(line: CommandLine) -> None:
-    if not line.arguments:
-        raise UsageError("please provide a registry to log in to")
-    if len(line.arguments) > 1:
-        raise UsageError("login accepts only one registry to log in to")
-    _check_credentials_files(line)
+def _check_login_or_logout(line: CommandLine) -> None:
+    name = line.command.name
+    purpose = "log in to" if name == "login" else "log out from"
+    if line.is_set("all"):
+        if line.arguments:
+            raise UsageError("--all takes no arguments")
+    elif not line.arguments:
+        raise UsageError(f"please provide a registry to {purpose}")
+    elif len(line.arguments) > 1:
+        raise UsageError(f"{name} accepts only one registry to {purpose}")
+    path = line.text("authfile")
+    if path and line.text("compat-auth-file"):
+        raise UsageError(
+            "options for paths to the credential file and to the Docker-compatible credential file"
+            " can not be set simultaneously"
+        )
+    if name == "logout" and path and (reason := local_errors.find_open_error(path)) is not None:
+        raise UsageError(f"credential file is not accessible: faccessat {path}: {reason}")
     if line.is_set("password-stdin"):
         if line.text("password"):
             raise UsageError("can't specify both --password-stdin and --password")
@@ -199,32 +211,10 @@ def _check_login(line: CommandLine) -> None:
             raise UsageError("must provide --username with --password-stdin")
 
 
-def _check_logout(line: CommandLine) -> None:
-    if line.is_set("all"):
-        if line.arguments:
-            raise UsageError("--all takes no arguments")
-    elif not line.arguments:
-        raise UsageError("please provide a registry to log out from")
-    elif len(line.arguments) > 1:
-        raise UsageError("logout accepts only one registry to log out from")
-    _check_credentials_files(line)
-    path = line.text("authfile")
-    if path and (reason := local_errors.find_open_error(path)) is not None:
-        raise UsageError(f"credential file is not accessible: faccessat {path}: {reason}")
-
-
 def _check_layers(line: CommandLine) -> None:
     sys.stderr.write("DEPRECATED: skopeo layers is deprecated in favor of skopeo copy\n")
     if not line.arguments:
         raise UsageError("Usage: layers imageReference [layer...]")
-
-
-def _check_credentials_files(line: CommandLine) -> None:
-    if line.text("authfile") and line.text("compat-auth-file"):
-        raise UsageError(
-            "options for paths to the credential file and to the Docker-compatible credential file"
-            " can not be set simultaneously"
-        )
 
 
 def _check_credentials(line: CommandLine, side: str = "") -> None:
@@ -250,13 +240,6 @@ def _check_credentials(line: CommandLine, side: str = "") -> None:
             raise UsageError("username can't be empty")
 
 
-def _check_additional_tag(text: str) -> None:
-    if (reason := reference_checks.find_image_name_problem(text)) is not None:
-        raise UsageError(f"error parsing additional-tag '{text}': {reason}")
-    if ":" not in text.rpartition("/")[2]:
-        raise UsageError(f"additional-tag '{text}' must be a tagged reference")
-
-
 def _check_format(line: CommandLine) -> None:
     text = line.text("format")
     if text and text not in _FORMATS:
@@ -277,13 +260,6 @@ def _check_compression(line: CommandLine) -> None:
         )
 
 
-def _check_encryption(line: CommandLine) -> None:
-    if line.items("encryption-key") and line.items("decryption-key"):
-        raise UsageError("--encryption-key and --decryption-key cannot be specified together")
-    if line.items("encrypt-layer") and not line.items("encryption-key"):
-        raise UsageError("--encrypt-layer can only be used with --encryption-key")
-
-
 _CHECKS: dict[str, Callable[[CommandLine], None]] = {
     "copy": _check_copy,
     "delete": _check_delete,
@@ -291,7 +267,7 @@ _CHECKS: dict[str, Callable[[CommandLine], None]] = {
     "inspect": _check_inspect,
     "layers": _check_layers,
     "list-tags": _check_list_tags,
-    "login": _check_login,
-    "logout": _check_logout,
+    "login": _check_login_or_logout,
+    "logout": _check_login_or_logout,
     "sync": _check_sync,
 }

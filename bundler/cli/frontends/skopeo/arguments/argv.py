@@ -102,7 +102,10 @@ def create_unknown_command_error(arguments: Sequence[str]) -> UsageError:
     if not arguments:
         return UsageError(f"Missing command 'skopeo COMMAND'\n{ending}")
     name = arguments[0]
-    near = sorted(known.name for known in COMMANDS.values() if _is_similar(name, known))
+    typed, known = name.lower(), [item.name for item in COMMANDS.values() if not item.hidden]
+    near = sorted(
+        item for item in known if item.startswith(typed) or _count_edits(typed, item) <= _MAX_EDITS
+    )
     offer = "\nDid you mean this?\n\t{}\n\n".format("\n\t".join(near)) if near else ""
     return UsageError(f"Unrecognized command `skopeo {name}`\n{offer}{ending}")
 
@@ -196,13 +199,6 @@ class _ArgvParser:
         if isinstance(value, list) and isinstance(former, list):
             value = former + value
         self._values[flag.name] = value
-
-
-def _is_similar(name: str, command: SkopeoCommand) -> bool:
-    if command.hidden:
-        return False
-    name = name.lower()
-    return command.name.startswith(name) or _count_edits(name, command.name) <= _MAX_EDITS
 
 
 def _count_edits(one: str, other: str) -> int:

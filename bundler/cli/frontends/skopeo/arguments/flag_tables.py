@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Literal
+from typing import Literal, cast
 
 FlagType = Literal["bool", "string", "strings", "int", "uint", "ints", "duration"]
 
@@ -18,6 +17,15 @@ class Flag:
     short: str = ""
     value: str = ""
     hidden: bool = False
+
+    @classmethod
+    def parse(cls, line: str) -> Flag:
+        """Parse ``[-SHORT] --NAME TYPE [VALUE] [(hidden)]``."""
+        words = line.split()
+        short = words.pop(0)[1:] if not words[0].startswith("--") else ""
+        hidden = words[-1] == "(hidden)"
+        name, kind, *value = words[: len(words) - hidden]
+        return cls(name[2:], cast("FlagType", kind), short, "".join(value), hidden)
 
     @property
     def spelling(self) -> str:
@@ -37,7 +45,7 @@ class SkopeoCommand:
     def find_flags(self) -> dict[str, Flag]:
         """Return the flags of the command and the global ones, by name."""
         lines = (*self.flags, *_GLOBAL, "-h --help bool")
-        return {flag.name: flag for flag in map(_parse_flag, lines)}
+        return {flag.name: flag for flag in map(Flag.parse, lines)}
 
 
 def _create_access_flags(prefix: str = "", *, local: bool = True) -> tuple[str, ...]:
@@ -200,13 +208,3 @@ COMMANDS = {
 """The commands by name; the hidden ones are last."""
 
 PROGRAM = SkopeoCommand("", "COMMAND", ("-v --version bool",))
-
-
-@cache
-def _parse_flag(line: str) -> Flag:
-    """Parse ``[-SHORT] --NAME TYPE [VALUE] [(hidden)]``."""
-    words = line.split()
-    short = words.pop(0)[1:] if not words[0].startswith("--") else ""
-    hidden = words[-1] == "(hidden)"
-    name, kind, *value = words[: len(words) - hidden]
-    return Flag(name[2:], kind, short, "".join(value), hidden)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ Each raises ``ValueError`` with Go's message.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bundler.gocompat import durations
@@ -31,6 +32,7 @@ _UNITS = frozenset(
     ("ns", "us", "\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s", "ms", "s", "m", "h")
 )
 _PART = re.compile(r"([0-9]*\.?[0-9]*)([^0-9.]*)")
+_QUOTED_FIELD = re.compile(r'"((?:[^"]|"")*)')
 
 
 def parse_bool(text: str) -> bool:
@@ -57,33 +59,42 @@ def parse_duration(text: str) -> float:
 
     https://pkg.go.dev/time#ParseDuration
     """
-    try:
+    with suppress(ValueError):
         return durations.parse(text)
-    except ValueError:
-        raise ValueError(_describe_duration_error(text)) from None
+    for number, unit in _PART.findall(text[1:] if text[:1] in ("+", "-") else text):
+        if number in ("", "."):
+            break
+        if not unit:
+            raise ValueError(f"time: missing unit in duration {quote(text)}")
+        if unit not in _UNITS:
+            raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
+    raise ValueError(f"time: invalid duration {quote(text)}")
 
 
 def parse_csv(text: str) -> list[str]:
     """Parse the comma-separated fields of one line, as ``encoding/csv``."""
     if '"' not in text:
         return text.splitlines()[0].split(",") if text else []
-    found: list[str] = []
-    at = 0
+    fields: list[str] = []
+    start = 0
     while True:
-        if text[at : at + 1] == '"':
-            field, at = _parse_quoted_field(text, at)
+        if quoted := _QUOTED_FIELD.match(text, start):
+            end = quoted.end()
+            if text[end : end + 2] not in ('"', '",'):
+                problem = 'extraneous or missing " in quoted-field'
+                raise ValueError(f"parse error on line 1, column {end + 1}: {problem}")
+            fields.append(quoted[1].replace('""', '"'))
+            end += 1
         else:
-            end = text.find(",", at)
-            field = text[at:] if end < 0 else text[at:end]
+            field = text[start:].partition(",")[0]
             if '"' in field:
-                raise ValueError(
-                    _describe_csv_error(at + field.index('"'), 'bare " in non-quoted-field')
-                )
-            at += len(field)
-        found.append(field)
-        if at >= len(text):
-            return found
-        at += 1
+                column, problem = start + field.index('"') + 1, 'bare " in non-quoted-field'
+                raise ValueError(f"parse error on line 1, column {column}: {problem}")
+            fields.append(field)
+            end = start + len(field)
+        if end >= len(text):
+            return fields
+        start = end + 1
 
 
 def parse_ints(text: str) -> list[str]:
@@ -106,18 +117,6 @@ PARSERS: dict[FlagType, Callable[[str], FlagValue]] = {
 """The parser for each type of flag."""
 
 
-def _describe_duration_error(text: str) -> str:
-    rest = text[1:] if text[:1] in ("+", "-") else text
-    for number, unit in _PART.findall(rest):
-        if number in ("", "."):
-            break
-        if not unit:
-            return f"time: missing unit in duration {quote(text)}"
-        if unit not in _UNITS:
-            return f"time: unknown unit {quote(unit)} in duration {quote(text)}"
-    return f"time: invalid duration {quote(text)}"
-
-
 def _parse_integer(text: str, function: str, least: int, most: int) -> int:
     negative = text.startswith("-")
     body = (text[1:] if text[:1] in ("+", "-") else text).lower()
@@ -132,26 +131,3 @@ def _parse_integer(text: str, function: str, least: int, most: int) -> int:
     if not least <= number <= most:
         raise ValueError(f"strconv.{function}: parsing {quote(text)}: value out of range")
     return number
-
-
-def _parse_quoted_field(text: str, start: int) -> tuple[str, int]:
-    """Parse the field that begins with the quote at ``start``; return it and its end."""
-    field, at = "", start + 1
-    while True:
-        end = text.find('"', at)
-        if end < 0:
-            raise ValueError(
-                _describe_csv_error(len(text), 'extraneous or missing " in quoted-field')
-            )
-        field += text[at:end]
-        following = text[end + 1 : end + 2]
-        if following == '"':
-            field, at = field + '"', end + 2
-        elif following in ("", ","):
-            return field, end + 1
-        else:
-            raise ValueError(_describe_csv_error(end, 'extraneous or missing " in quoted-field'))
-
-
-def _describe_csv_error(position: int, problem: str) -> str:
-    return f"parse error on line 1, column {position + 1}: {problem}"

@@ -6,15 +6,11 @@ https://github.com/containers/image/blob/main/docs/containers-transports.5.md
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from bundler import transports
 from bundler.cli.frontends.skopeo.messages import local_errors
 from bundler.errors import BundlerError
 from bundler.gocompat.quoting import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _OCI_NAME = re.compile(r"[A-Za-z0-9]+(?:[-._:@/+][A-Za-z0-9]+|--[A-Za-z0-9]+)*")
 
@@ -26,8 +22,20 @@ def find_reference_problem(text: str) -> str | None:
         return f"Invalid image name {quote(text)}, expected colon-separated transport:reference"
     if transport not in transports.names():
         return f"Invalid image name {quote(text)}, unknown transport {quote(transport)}"
-    check = _CHECKS.get(transport)
-    return check(rest) if check else None
+    match transport:
+        case "docker" | "docker-daemon" | "containers-storage":
+            return _find_named_problem(transport, rest)
+        case "oci" | "oci-archive" | "docker-archive":
+            return _find_path_problem(transport, rest)
+        case "tarball":
+            for path in rest.split(":"):
+                if path != "-" and (reason := local_errors.find_open_error(path)) is not None:
+                    return f"error opening {quote(path)}: open {path}: {reason}"
+            return None
+        case "ostree":
+            return 'The transport "ostree:" is not supported in this build'
+        case _:
+            return None
 
 
 def find_image_name_problem(text: str) -> str | None:
@@ -51,20 +59,28 @@ def _is_image_name(text: str) -> bool:
     return True
 
 
-def _check_docker(rest: str) -> str | None:
-    if not rest.startswith("//"):
-        return f"docker: image reference {rest} does not start with //"
-    name, at, _ = rest.partition("@")
-    reason = find_image_name_problem(rest[2:].removesuffix("@@unknown-digest@@"))
-    if reason is None and at and ":" in name.rpartition("/")[2] and "@@" not in rest:
-        return "Docker references with both a tag and digest are currently not supported"
-    return reason
-
-
-def _check_docker_daemon(rest: str) -> str | None:
-    if rest.startswith("sha256:"):
-        if re.fullmatch(r"sha256:[0-9a-f]{64}", rest):
+def _find_named_problem(transport: str, rest: str) -> str | None:
+    """Check a reference that is the name of an image."""
+    if transport == "docker":
+        if not rest.startswith("//"):
+            return f"docker: image reference {rest} does not start with //"
+        name, at, _ = rest.partition("@")
+        reason = find_image_name_problem(rest[2:].removesuffix("@@unknown-digest@@"))
+        if reason is None and at and ":" in name.rpartition("/")[2] and "@@" not in rest:
+            return "Docker references with both a tag and digest are currently not supported"
+        return reason
+    if transport == "containers-storage":
+        name = rest.rpartition("]")[2]
+        image = name.partition("@")[0]
+        if not name:
+            return '"" is an empty reference: invalid reference'
+        if not image or re.fullmatch(r"@?[0-9a-f]+", name):
             return None
+        reason = find_image_name_problem(image)
+        return reason and f"parsing named reference {quote(image)}: {reason}"
+    if re.fullmatch(r"sha256:[0-9a-f]{64}", rest):
+        return None
+    if rest.startswith("sha256:"):
         return (
             f"Invalid docker-daemon: reference {rest}: The sha256 repository name is reserved for"
             " (non-shortened) digest references"
@@ -75,67 +91,21 @@ def _check_docker_daemon(rest: str) -> str | None:
     return reason
 
 
-def _check_docker_archive(rest: str) -> str | None:
-    if not rest:
+def _find_path_problem(transport: str, rest: str) -> str | None:
+    """Check a path that may be followed by a name, or by an index such as ``@3``."""
+    is_docker = transport == "docker-archive"
+    if is_docker and not rest:
         return "docker-archive reference  isn't of the form <path>[:<reference>]"
-    _, _, name = rest.partition(":")
+    name = rest.partition(":")[2]
+    if name.startswith("@"):
+        number, kind = name[1:], "" if is_docker else "not an integer: "
+        if not re.fullmatch(r"[+-]?[0-9]+", number):
+            problem = f"{kind}strconv.Atoi: parsing {quote(number)}: invalid syntax"
+            return f"Invalid source index {name}: {problem}"
+        return f"Invalid source index {name}: must not be negative" if int(number) < 0 else None
     if not name:
         return None
-    if name.startswith("@"):
-        return _check_index(name)
-    reason = find_image_name_problem(name)
-    return reason and f"docker-archive parsing reference: {reason}"
-
-
-def _check_layout(rest: str) -> str | None:
-    _, _, name = rest.partition(":")
-    if name.startswith("@"):
-        return _check_index(name, "not an integer: ")
-    return None if not name or _OCI_NAME.fullmatch(name) else f"Invalid image {name}"
-
-
-def _check_index(name: str, kind: str = "") -> str | None:
-    """Check an index such as ``@3``."""
-    number = name[1:]
-    if not re.fullmatch(r"[+-]?[0-9]+", number):
-        return (
-            f"Invalid source index {name}: {kind}"
-            f"strconv.Atoi: parsing {quote(number)}: invalid syntax"
-        )
-    if int(number) < 0:
-        return f"Invalid source index {name}: must not be negative"
-    return None
-
-
-def _check_containers_storage(rest: str) -> str | None:
-    name = rest.rpartition("]")[2]
-    if not name:
-        return '"" is an empty reference: invalid reference'
-    image = name.partition("@")[0]
-    if not image or re.fullmatch(r"@?[0-9a-f]+", name):
-        return None
-    reason = find_image_name_problem(image)
-    return reason and f"parsing named reference {quote(image)}: {reason}"
-
-
-def _check_tarball(rest: str) -> str | None:
-    for path in rest.split(":"):
-        if path != "-" and (reason := local_errors.find_open_error(path)) is not None:
-            return f"error opening {quote(path)}: open {path}: {reason}"
-    return None
-
-
-def _check_ostree(rest: str) -> str | None:  # noqa: ARG001 - as all checks
-    return 'The transport "ostree:" is not supported in this build'
-
-
-_CHECKS: dict[str, Callable[[str], str | None]] = {
-    "containers-storage": _check_containers_storage,
-    "docker": _check_docker,
-    "docker-archive": _check_docker_archive,
-    "docker-daemon": _check_docker_daemon,
-    "oci": _check_layout,
-    "oci-archive": _check_layout,
-    "ostree": _check_ostree,
-    "tarball": _check_tarball,
-}
+    if is_docker:
+        reason = find_image_name_problem(name)
+        return reason and f"docker-archive parsing reference: {reason}"
+    return None if _OCI_NAME.fullmatch(name) else f"Invalid image {name}"

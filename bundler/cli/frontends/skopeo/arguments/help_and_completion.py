@@ -1,4 +1,4 @@
-"""Help in Skopeo's form, with the texts of the native help."""
+"""Help in Skopeo's form, and the completion of its commands and flags by shells."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.frontends.native.commands import airbundle
-from bundler.cli.frontends.skopeo.arguments.flag_tables import (
-    COMMANDS,
-    PROGRAM,
-    SkopeoCommand,
-)
+from bundler.cli.frontends.skopeo.arguments.flag_tables import COMMANDS, PROGRAM, SkopeoCommand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +14,16 @@ if TYPE_CHECKING:
 _ALL = "Copy all images of an index (default: the one for this machine)."
 _DIFFERENT = {"copy": {"all": _ALL}, "sync": {"all": _ALL}}
 """Help texts by command and flag, where Skopeo's default differs from the native one."""
+_PATH_VALUES = ("FILE", "DIRECTORY")
 
 
 def format_help(command: SkopeoCommand) -> str:
-    """Return the help for ``command``, which may be the program itself."""
+    """Return the help for ``command``, which may be the program itself.
+
+    The texts are those of the native options of the same name.
+    """
+    from bundler.cli.frontends.native.commands import airbundle  # noqa: PLC0415 - only for help
+
     context = click.Context(airbundle)
     if command is PROGRAM:
         rows = [
@@ -38,8 +39,24 @@ def format_help(command: SkopeoCommand) -> str:
     usage = " ".join(filter(None, ("skopeo", command.name, "[flags]", command.arguments)))
     summary = f"{native.get_short_help_str(200)}\n\n" if native else ""
     texts = (_find_help_texts(native) if native else {}) | _DIFFERENT.get(command.name, {})
-    flags = _format_flags(command, texts)
-    return f"{summary}Usage:\n  {usage}\n\n{flags}"
+    return f"{summary}Usage:\n  {usage}\n\n{_format_flags(command, texts)}"
+
+
+def create_group() -> click.Group:
+    """Return a group of all commands of Skopeo, for completion only."""
+    commands = {
+        name: click.Command(
+            name,
+            params=[
+                *_create_options(command),
+                click.Argument(["words"], nargs=-1, type=click.Path()),
+            ],
+            hidden=command.hidden,
+            add_help_option=False,
+        )
+        for name, command in COMMANDS.items()
+    }
+    return click.Group("skopeo", commands, params=_create_options(PROGRAM), add_help_option=False)
 
 
 def _format_flags(command: SkopeoCommand, texts: Mapping[str, str]) -> str:
@@ -61,3 +78,20 @@ def _find_help_texts(command: click.Command) -> dict[str, str]:
     """Return the native help text of each option by its long name."""
     options = [param for param in command.params if isinstance(param, click.Option)]
     return {name[2:]: param.help or "" for param in options for name in param.opts}
+
+
+def _create_options(command: SkopeoCommand) -> list[click.Parameter]:
+    return [
+        click.Option(
+            [
+                f"--{flag.name}",
+                *([f"-{flag.short}"] if flag.short else []),
+                f"_{flag.name.replace('-', '_').replace('.', '_')}",
+            ],
+            is_flag=flag.type == "bool",
+            type=click.Path() if flag.value in _PATH_VALUES else None,
+            multiple=flag.type in ("strings", "ints"),
+            hidden=flag.hidden,
+        )
+        for flag in command.find_flags().values()
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bundler.cli.frontends.skopeo.arguments.flag_tables import COMMANDS
-from bundler.cli.frontends.skopeo.arguments.help_text import format_help
+from bundler.cli.frontends.skopeo.arguments.help_and_completion import format_help
 
 
 @pytest.mark.parametrize("name", ["copy", "sync"])

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> type[Failing]:
     """A command ``fail`` that raises ``Failing.error``."""
-    monkeypatch.setitem(COMMANDS, "fail", (f"{__name__}:_fail", "Fail."))
-    monkeypatch.setitem(sys.modules, __name__, sys.modules[__name__])
+    monkeypatch.setitem(COMMANDS, "fail", ("failing:_fail", "Fail."))
+    monkeypatch.setitem(sys.modules, "bundler.cli.commands.failing", sys.modules[__name__])
     return Failing
 
 

@@ -15,72 +15,40 @@ PROGRAM = NAMES[0]
 
 SECTIONS = {
     "Bundles": {
-        "export": (
-            "bundler.cli.commands.bundles.export:export",
-            "Write a signed bundle from a bundle manifest.",
-        ),
-        "verify": (
-            "bundler.cli.commands.bundles.verify:verify",
-            "Check a bundle and its signatures.",
-        ),
-        "import": (
-            "bundler.cli.commands.bundles.import_:import_",
-            "Push the images of a bundle to a target.",
-        ),
-        "plan": ("bundler.cli.commands.bundles.plan:plan", "Show what an export would transfer."),
-        "lock": (
-            "bundler.cli.commands.bundles.lock:lock",
-            "Pin the images of a bundle manifest to their digests.",
-        ),
-        "ls": ("bundler.cli.commands.bundles.ls:ls", "List the images of a bundle."),
-        "sign": ("bundler.cli.commands.bundles.sign:sign", "Add a signature to a bundle."),
+        "export": ("bundles.export:export", "Write a signed bundle from a bundle manifest."),
+        "verify": ("bundles.verify:verify", "Check a bundle and its signatures."),
+        "import": ("bundles.import_:import_", "Push the images of a bundle to a target."),
+        "plan": ("bundles.plan:plan", "Show what an export would transfer."),
+        "lock": ("bundles.lock:lock", "Pin the images of a bundle manifest to their digests."),
+        "ls": ("bundles.ls:ls", "List the images of a bundle."),
+        "sign": ("bundles.sign:sign", "Add a signature to a bundle."),
     },
     "Images": {
-        "copy": ("bundler.cli.commands.images.copy:copy", "Copy one image."),
-        "sync": (
-            "bundler.cli.commands.images.sync:sync",
-            "Copy many images, only those that are missing.",
-        ),
-        "inspect": (
-            "bundler.cli.commands.images.inspect:inspect",
-            "Show the properties of an image or artifact.",
-        ),
-        "list-tags": (
-            "bundler.cli.commands.images.list_tags:list_tags",
-            "List the tags of a repository.",
-        ),
-        "delete": (
-            "bundler.cli.commands.images.delete:delete",
-            "Delete an image from a registry or a layout.",
-        ),
+        "copy": ("images.copy:copy", "Copy one image."),
+        "sync": ("images.sync:sync", "Copy many images, only those that are missing."),
+        "inspect": ("images.inspect:inspect", "Show the properties of an image or artifact."),
+        "list-tags": ("images.list_tags:list_tags", "List the tags of a repository."),
+        "delete": ("images.delete:delete", "Delete an image from a registry or a layout."),
         "manifest-digest": (
-            "bundler.cli.commands.images.manifest_digest:manifest_digest",
+            "images.manifest_digest:manifest_digest",
             "Compute the digest of a manifest in a file.",
         ),
     },
     "Registries and keys": {
-        "login": (
-            "bundler.cli.commands.credentials.login:login",
-            "Store the credentials for a registry.",
-        ),
-        "logout": (
-            "bundler.cli.commands.credentials.logout:logout",
-            "Remove the credentials for a registry.",
-        ),
-        "keygen": (
-            "bundler.cli.commands.credentials.keygen:keygen",
-            "Create a key pair for signing bundles.",
-        ),
+        "login": ("credentials.login:login", "Store the credentials for a registry."),
+        "logout": ("credentials.logout:logout", "Remove the credentials for a registry."),
+        "keygen": ("credentials.keygen:keygen", "Create a key pair for signing bundles."),
     },
 }
-"""The sections of ``--help``: each command with its ``module:attribute`` and its summary."""
+"""The sections of ``--help``: the ``module:attribute`` in ``cli.commands`` and the summary of each
+command."""
 
 COMMANDS = {name: item for section in SECTIONS.values() for name, item in section.items()}
 
 HIDDEN = {
-    "completion": "bundler.cli.commands.completion:completion",
-    "experimental-image-proxy": "bundler.cli.commands.images.image_proxy:image_proxy",
-    "layers": "bundler.cli.commands.images.layers:layers",
+    "completion": "completion:completion",
+    "experimental-image-proxy": "images.image_proxy:image_proxy",
+    "layers": "images.layers:layers",
 }
 """Commands for other programs and old scripts, which ``--help`` does not list."""
 
@@ -98,7 +66,9 @@ class LazyGroup(click.Group):
             return None
         location = HIDDEN[cmd_name] if cmd_name in HIDDEN else COMMANDS[cmd_name][0]
         module, _, attribute = location.partition(":")
-        return cast("click.Command", getattr(import_module(module), attribute))
+        return cast(
+            "click.Command", getattr(import_module(f"bundler.cli.commands.{module}"), attribute)
+        )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -127,17 +97,6 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(name, summary) for name, (_, summary) in commands.items()])
 
 
-def _refuse_frontend(context: click.Context, param: click.Parameter, value: str | None) -> None:  # noqa: ARG001 - click's signature
-    """Refuse an ``--as`` that ``frontend.select`` did not accept."""
-    if value is None:
-        return
-    from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
-
-    if value not in NAMES:
-        raise UsageError(f"--as: unknown name {value[:80]!r} (expected {' or '.join(NAMES)})")
-    raise UsageError("--as: must be the first argument")
-
-
 @click.group(
     name=PROGRAM,
     cls=LazyGroup,
@@ -151,15 +110,18 @@ def _refuse_frontend(context: click.Context, param: click.Parameter, value: str 
     "--as",
     "name",
     metavar=f"[{'|'.join(NAMES[1:])}]",
-    expose_value=False,
-    callback=_refuse_frontend,
     help="Behave as this program; must be the first argument.",
 )
 @click.pass_context
-def airbundle(ctx: click.Context) -> None:
+def airbundle(ctx: click.Context, name: str | None) -> None:
     """Carry container images, with their signatures and SBOMs, across an air gap."""
-    if ctx.invoked_subcommand is None:
-        from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
+    if name is None and ctx.invoked_subcommand is not None:
+        return
+    from bundler.errors import UsageError  # noqa: PLC0415 - only for errors
 
+    if name is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(UsageError.exit_status)
+    if name not in NAMES:
+        raise UsageError(f"--as: unknown name {name[:80]!r} (expected {' or '.join(NAMES)})")
+    raise UsageError("--as: must be the first argument")  # ``frontend.select`` accepts that one

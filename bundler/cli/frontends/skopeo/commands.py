@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bundler.cli.frontends.skopeo import requests
 from bundler.cli.frontends.skopeo.messages import logrus, prompts
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.runtime.context import CommandContext
+    from bundler.ports import OpenOptions
+
+Result = TypeVar("Result")
 
 _ALGORITHMS = ("sha256", "sha512")
 
@@ -89,9 +92,8 @@ def inspect(context: CommandContext, line: CommandLine) -> None:
         raise UsageError(
             f"Invalid value for '--manifest-digest': {algorithm!r} is not one of {known}."
         )
-    image, access = line.arguments[0], requests.create_access_settings(line)
     request = InspectRequest(
-        requests.parse_reference(image),
+        requests.parse_reference(line.arguments[0]),
         context.detect_platform(),
         raw=line.is_set("raw"),
         config=line.is_set("config"),
@@ -99,11 +101,7 @@ def inspect(context: CommandContext, line: CommandLine) -> None:
         tags=not line.is_set("no-tags"),
         algorithm=algorithm,
     )
-    with context.run(1) as run:
-        options = run.create_open_options_for(image, access)
-        output = requests.create_retry(line).call(
-            lambda: inspect_image(request, options), run.cancellation, run.emit
-        )
+    output = _run_with_options(context, line, functools.partial(inspect_image, request))
     sys.stdout.buffer.write(output)
 
 
@@ -111,13 +109,8 @@ def list_tags(context: CommandContext, line: CommandLine) -> None:
     """Print the tags of a repository, or the names in an archive."""
     from bundler.images import list_tags as tags  # noqa: PLC0415 - as above
 
-    repository, access = line.arguments[0], requests.create_access_settings(line)
-    reference = requests.parse_reference(repository)
-    with context.run(1) as run:
-        options = run.create_open_options_for(repository, access)
-        output = requests.create_retry(line).call(
-            lambda: tags.list_tags(reference, options), run.cancellation, run.emit
-        )
+    reference = requests.parse_reference(line.arguments[0])
+    output = _run_with_options(context, line, functools.partial(tags.list_tags, reference))
     sys.stdout.buffer.write(output)
 
 
@@ -125,13 +118,8 @@ def delete(context: CommandContext, line: CommandLine) -> None:
     """Delete an image; print nothing."""
     from bundler.images.delete import DeleteRequest, delete_image  # noqa: PLC0415 - as above
 
-    image, access = line.arguments[0], requests.create_access_settings(line)
-    request = DeleteRequest(requests.parse_reference(image))
-    with context.run(1) as run:
-        options = run.create_open_options_for(image, access)
-        requests.create_retry(line).call(
-            lambda: delete_image(request, options), run.cancellation, run.emit
-        )
+    request = DeleteRequest(requests.parse_reference(line.arguments[0]))
+    _run_with_options(context, line, functools.partial(delete_image, request))
 
 
 def layers(context: CommandContext, line: CommandLine) -> None:
@@ -144,7 +132,7 @@ def layers(context: CommandContext, line: CommandLine) -> None:
     request = LayersRequest(
         requests.parse_reference(image),
         context.detect_platform(),
-        tuple(Digest(one if ":" in one else f"sha256:{one}") for one in digests),
+        tuple(Digest(digest if ":" in digest else f"sha256:{digest}") for digest in digests),
     )
     with context.run(1) as run:
         reading, writing = run.create_open_options_for(image, access), run.create_open_options()
@@ -232,6 +220,18 @@ def completion(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG
     from bundler.cli.runtime.completion import create_script  # noqa: PLC0415
 
     sys.stdout.write(create_script(line.arguments[0], "skopeo"))
+
+
+def _run_with_options(
+    context: CommandContext, line: CommandLine, function: Callable[[OpenOptions], Result]
+) -> Result:
+    """Call ``function`` with the options for opening the first argument, and retry it."""
+    access = requests.create_access_settings(line)
+    with context.run(1) as run:
+        options = run.create_open_options_for(line.arguments[0], access)
+        return requests.create_retry(line).call(
+            lambda: function(options), run.cancellation, run.emit
+        )
 
 
 COMMANDS: dict[str, Callable[[CommandContext, CommandLine], None]] = {

@@ -120,7 +120,34 @@ def create_copy_request(line: CommandLine, context: CommandContext) -> CopyReque
     from bundler.images.copy_image import CopyRequest, TransferOptions  # noqa: PLC0415 - as above
 
     source, destination = map(parse_reference, line.arguments)
-    flags = _create_conversion_flags(line, destination.transport)
+    transport = destination.transport
+    preserve_digests = line.is_set("preserve-digests")
+    manifest_format = "oci" if transport in ("oci", "oci-archive") else line.text("format")
+    if preserve_digests:
+        manifest_format = ""
+    to_directory, compresses = transport == "dir", transport in _COMPRESSING
+    accepts_uncompressed = transport != "docker" and line.is_set(
+        "dest-oci-accept-uncompressed-layers"
+    )
+    # These flags have an effect only where Skopeo compresses.
+    compress = to_directory and line.is_set("dest-compress")
+    with_level = compresses or compress
+    flags = ConversionFlags(
+        manifest_format=manifest_format or None,
+        preserve_digests=preserve_digests,
+        remove_signatures=line.is_set("remove-signatures"),
+        remove_list_signatures=line.is_set("remove-list-signatures"),
+        compress=compress,
+        decompress=to_directory and line.is_set("dest-decompress"),
+        compress_format=(line.text("dest-compress-format") or None) if with_level else None,
+        compress_level=line.number("dest-compress-level") if with_level else None,
+        force_compress_format=with_level and line.is_set("dest-force-compress-format"),
+        compress_uncompressed=compresses and not accepts_uncompressed,
+        precompute_digests=line.is_set("dest-precompute-digests"),
+        encryption_keys=tuple(line.items("encryption-key")),
+        encrypted_layers=tuple(map(int, line.items("encrypt-layer"))),
+        decryption_keys=tuple(line.items("decryption-key")),
+    )
     return CopyRequest(
         source,
         destination,
@@ -200,32 +227,3 @@ def _create_selection(line: CommandLine, context: CommandContext) -> Selection:
         multi_arch=None if everything else line.text("multi-arch") or "system",
         strip_removed_platforms=line.is_set("strip-removed-platforms"),
     ).create_selection(context.detect_platform)
-
-
-def _create_conversion_flags(line: CommandLine, transport: str) -> ConversionFlags:
-    """Return the conversions of ``copy`` to a destination of ``transport``."""
-    to_directory = transport == "dir"
-    compress = to_directory and line.is_set("dest-compress")
-    compresses = transport in _COMPRESSING or compress
-    accepts_uncompressed = line.is_set("dest-oci-accept-uncompressed-layers")
-    if line.is_set("preserve-digests"):
-        manifest_format = None
-    else:
-        manifest_format = "oci" if transport in ("oci", "oci-archive") else line.text("format")
-    return ConversionFlags(
-        manifest_format=manifest_format or None,
-        preserve_digests=line.is_set("preserve-digests"),
-        remove_signatures=line.is_set("remove-signatures"),
-        remove_list_signatures=line.is_set("remove-list-signatures"),
-        compress=compress,
-        decompress=to_directory and line.is_set("dest-decompress"),
-        compress_format=(line.text("dest-compress-format") or None) if compresses else None,
-        compress_level=line.number("dest-compress-level") if compresses else None,
-        force_compress_format=compresses and line.is_set("dest-force-compress-format"),
-        compress_uncompressed=transport in _COMPRESSING
-        and not (accepts_uncompressed and transport != "docker"),
-        precompute_digests=line.is_set("dest-precompute-digests"),
-        encryption_keys=tuple(line.items("encryption-key")),
-        encrypted_layers=tuple(map(int, line.items("encrypt-layer"))),
-        decryption_keys=tuple(line.items("decryption-key")),
-    )

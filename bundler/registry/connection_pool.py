@@ -1,6 +1,6 @@
-"""HTTP connection pool on requests and urllib3, with their automatic features disabled.
+"""HTTP connection pool on requests and urllib3, without their automatic features.
 
-There are no certifi certificates, netrc, cookies, environment proxies, redirects or retries. The
+It uses no certifi certificates, netrc, cookies, environment proxies, redirects or retries. The
 caller provides the TLS context. All sockets are tracked, so that another thread can shut them down.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import weakref
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
@@ -32,20 +32,34 @@ class ConnectionPool(HTTPAdapter):
     """Pool of connections; thread-safe.
 
     Args:
-        context: creates the TLS context. Called at the first HTTPS request, because loading the
+        create_context: creates the TLS context at the first HTTPS request, because loading the
             certificate authorities of the system is slow.
     """
 
-    def __init__(self, context: Callable[[], ssl.SSLContext]) -> None:
-        self._make_context = context
-        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+    def __init__(self, create_context: Callable[[], ssl.SSLContext]) -> None:
+        self._get_context = cache(create_context)
+        self._sockets = sockets = weakref.WeakSet[socket.socket]()
         super().__init__(pool_connections=8, pool_maxsize=_POOL_SIZE)
-        pools = _create_pool_classes(self._sockets)
-        self.poolmanager.pool_classes_by_scheme = pools
 
-    @cached_property
-    def _context(self) -> ssl.SSLContext:
-        return self._make_context()
+        class Http(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        class Https(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+                # Suppress the warning of urllib3, because the user disabled verification.
+                self.is_verified = True
+
+        class HttpPool(HTTPConnectionPool):
+            ConnectionCls = Http
+
+        class HttpsPool(HTTPSConnectionPool):
+            ConnectionCls = Https
+
+        self.poolmanager.pool_classes_by_scheme = {"http": HttpPool, "https": HttpsPool}
 
     def abort(self) -> None:
         """Shut down all connections, so that threads blocked on them fail immediately."""
@@ -62,7 +76,7 @@ class ConnectionPool(HTTPAdapter):
     ) -> tuple[object, dict[str, Any]]:
         """Add the TLS context and a large block size to the attributes of the base class."""
         host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        tls = {"ssl_context": self._context} if host["scheme"] == "https" else {}
+        tls = {"ssl_context": self._get_context()} if host["scheme"] == "https" else {}
         return host, {"blocksize": BUFFER_SIZE, **tls}
 
     def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
@@ -73,27 +87,3 @@ class ConnectionPool(HTTPAdapter):
         manager: ProxyManager = super().proxy_manager_for(proxy, **proxy_kwargs)
         manager.pool_classes_by_scheme = self.poolmanager.pool_classes_by_scheme
         return manager
-
-
-def _create_pool_classes(
-    sockets: weakref.WeakSet[socket.socket],
-) -> dict[str, type[HTTPConnectionPool]]:
-    class Http(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            sockets.add(self.sock)
-
-    class Https(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            sockets.add(self.sock)
-            # Suppress the warning of urllib3, because the user disabled verification.
-            self.is_verified = True
-
-    class HttpPool(HTTPConnectionPool):
-        ConnectionCls = Http
-
-    class HttpsPool(HTTPSConnectionPool):
-        ConnectionCls = Https
-
-    return {"http": HttpPool, "https": HttpsPool}

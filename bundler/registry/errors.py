@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import requests
 import urllib3
@@ -35,7 +35,7 @@ from bundler.registry.auth.origin import Origin, redact
 from bundler.registry.tls import certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bundler.errors import CertificateSummary
 
@@ -66,18 +66,16 @@ class ErrorResponse:
     @property
     def exchange(self) -> HttpExchange:
         """The request and the response, for the ``exchange`` field of an error."""
-        entries = tuple(
-            (_clean(str(entry.get("code", "")))[:80], _clean(str(entry.get("message", ""))))
-            for entry in _parse_entries(self.body)
-        )
+        entries = _parse_entries(self.body)
         text = "" if entries else _clean(self.body[:_MAX_EXCHANGE_BODY].decode("utf-8", "replace"))
         return HttpExchange(self.method, redact(self.url), self.status, entries, text)
 
 
 def create_response_error(response: ErrorResponse) -> BundlerError:
     """Create the error for a response with an error status."""
-    error = _classify_response(response)
-    error.exchange = response.exchange
+    exchange = response.exchange
+    error = _classify_response(response, exchange.entries)
+    error.exchange = exchange
     return error
 
 
@@ -87,7 +85,7 @@ def create_network_error(
     *,
     proxied: bool = False,
     registry: str | None = None,
-    certificate: Callable[[Origin], CertificateSummary | None] = lambda _: None,
+    fetch_certificate: Callable[[Origin], CertificateSummary | None] = lambda _: None,
 ) -> RegistryError:
     """Create the error for a failure of the network, TLS or the HTTP library.
 
@@ -96,21 +94,21 @@ def create_network_error(
         url: the URL of the request.
         proxied: whether the request used a proxy.
         registry: ``host[:port]`` of the registry that sent ``url``; None: the host of ``url``.
-        certificate: fetches the certificate of a server that is not trusted, for the message.
+        fetch_certificate: fetches the certificate of an untrusted server, for the message.
     """
     origin = Origin.of(url)
     causes = list(iterate_causes(error))
-    refusal = certificates.find_refusal(causes)
+    refusals = (cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError))
     if proxied and any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
         found = RegistryError(
             f"{origin}: the proxy refused the connection or failed: {_describe(causes[-1])}",
             temporary=True,
             hint="check HTTPS_PROXY and NO_PROXY",
         )
-    elif refusal is not None:
+    elif refusal := next(refusals, None):
         anchors = certificates.describe_anchors(registry or str(origin).partition("://")[2])
         found = certificates.create_error(
-            refusal, str(origin), origin.host, certificate(origin), anchors=anchors
+            refusal, str(origin), origin.host, fetch_certificate(origin), anchors=anchors
         )
     else:
         found = _classify_causes(causes, str(origin))
@@ -119,13 +117,18 @@ def create_network_error(
 
 
 def create_html_error(url: str, *, status: int | None = None) -> RegistryError:
-    """Create the error for an HTML page that was received instead of a registry's response."""
+    """Create the error for an HTML page instead of a response of a registry."""
     return RegistryError(
         f"{Origin.of(url)}: the response is a web page (HTML): not a registry, or behind a login "
         "page or a proxy",
         status=status,
         hint="check the host and the port, or open the page in a browser",
     )
+
+
+def create_parse_error(subject: str, error: MalformedError) -> RegistryError:
+    """Create the error for a list or a token that is not valid JSON."""
+    return RegistryError(f"{subject}: invalid response of the registry: {error.message}")
 
 
 def is_html(headers: Mapping[str, str]) -> bool:
@@ -162,10 +165,15 @@ def iterate_causes(error: BaseException) -> Iterator[BaseException]:
         queue += [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
 
 
-def _classify_response(response: ErrorResponse) -> BundlerError:
+def _classify_response(response: ErrorResponse, entries: Sequence[tuple[str, str]]) -> BundlerError:
     status, method, subject = response.status, response.method, response.subject
     origin, from_registry = Origin.of(response.url), response.registry is not None
-    codes, detail = _read_error_document(response)
+    codes = tuple(code for code, _ in entries)
+    texts = [": ".join(filter(None, entry)) for entry in entries]
+    if not texts and parse_content_type(response.headers.get("Content-Type", "")) == "text/plain":
+        texts = [_clean(response.body[:_MAX_DETAIL].decode("utf-8", "replace"))]
+    detail = "; ".join(filter(None, texts[:3]))[:_MAX_DETAIL]
+    detail = f" ({detail})" if detail else ""
     if status == 429 or (400 <= status < 500 and "TOOMANYREQUESTS" in codes):
         return RateLimitedError(
             f"{subject}: the rate limit of {origin} is exceeded{detail}",
@@ -182,7 +190,13 @@ def _classify_response(response: ErrorResponse) -> BundlerError:
         )
     if is_html(response.headers) and status < 500:
         return create_html_error(response.url, status=status)
-    if method in ("PUT", "DELETE") and _is_immutable(status, codes, detail):
+    # Harbor returns 412, Quay and Artifactory 409, ECR 400; all of them state the reason as text.
+    states_immutable = (
+        "immutab" in detail.lower() or "TAG_IMMUTABLE" in codes or "already exists" in detail
+    )
+    if method in ("PUT", "DELETE") and (
+        status in (409, 412) or (status in (400, 403, 405) and states_immutable)
+    ):
         return ConflictError(
             f"{subject}: immutable in the registry{detail}",
             hint="choose another tag, or allow changes in the registry",
@@ -270,43 +284,24 @@ def _describe(error: BaseException) -> str:
     return _clean(str(error)) or type(error).__name__
 
 
-def _read_error_document(response: ErrorResponse) -> tuple[tuple[str, ...], str]:
-    """Return the error codes of a response, and its error texts in parentheses for a message."""
-    entries = _parse_entries(response.body)
-    codes = tuple(_clean(str(entry.get("code", "")))[:80] for entry in entries)
-    texts = [
-        ": ".join(_clean(str(entry[key])) for key in ("code", "message") if entry.get(key))
-        for entry in entries
-    ]
-    if not texts and parse_content_type(response.headers.get("Content-Type", "")) == "text/plain":
-        texts = [_clean(response.body[:_MAX_DETAIL].decode("utf-8", "replace"))]
-    text = "; ".join(text for text in texts[:3] if text)[:_MAX_DETAIL]
-    return codes, f" ({text})" if text else ""
-
-
-def _parse_entries(body: bytes) -> list[dict[str, Any]]:
+def _parse_entries(body: bytes) -> tuple[tuple[str, str], ...]:
+    """Return the code and message of each error in a response of a registry or token service."""
     try:
         value = strict.loads(body, limit=MAX_ERROR_BODY)
     except (BundlerError, RecursionError):
-        return []
+        return ()
     if not isinstance(value, dict):
-        return []
+        return ()
     entries = value.get("errors")
+    keys = ("code", "message")
     if not isinstance(entries, list):
-        entries = [{"code": value.get("error"), "message": value.get("error_description")}]
-    return [entry for entry in entries[:10] if isinstance(entry, dict)]
-
-
-def _is_immutable(status: int, codes: tuple[str, ...], detail: str) -> bool:
-    """Return whether a write failed because the tag is immutable.
-
-    Harbor returns 412, Quay and Artifactory 409, ECR 400. All of them state the reason as text.
-    """
-    if status in (409, 412):
-        return True
-    return status in (400, 403, 405) and (
-        "immutab" in detail.lower() or "TAG_IMMUTABLE" in codes or "already exists" in detail
+        entries, keys = [value], ("error", "error_description")
+    texts = (
+        [_clean(str(entry.get(key) or "")) for key in keys]
+        for entry in entries[:10]
+        if isinstance(entry, dict)
     )
+    return tuple((code[:80], message) for code, message in texts if code or message)
 
 
 def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
@@ -323,8 +318,3 @@ def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
 def _clean(text: str) -> str:
     """Return text from a server as one line without control characters."""
     return "".join(char if char.isprintable() else " " for char in text).strip()[:_MAX_DETAIL]
-
-
-def create_parse_error(subject: str, error: MalformedError) -> RegistryError:
-    """Create the error for a list or a token response that cannot be parsed."""
-    return RegistryError(f"{subject}: invalid response of the registry: {error.message}")

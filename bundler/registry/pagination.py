@@ -41,11 +41,22 @@ def list_strings(
     """
     total = 0
     for response, body in iterate_pages(session, url, subject=subject, scopes=scopes):
-        for entry in _parse_page(response, body, key, subject):
-            total += 1
-            if total > MAX_ENTRIES:
-                raise LimitError(f"{subject}: more than the {MAX_ENTRIES:,} entries allowed")
-            yield entry
+        if errors.is_html(response.headers):
+            raise errors.create_html_error(response.url, status=response.status)
+        try:
+            entries = strict.load_object(body, subject=subject, limit=MAX_PAGE).get(key)
+        except MalformedError as error:
+            raise errors.create_parse_error(subject, error) from None
+        if entries is None:
+            continue
+        if not isinstance(entries, list) or not all(
+            isinstance(entry, str) and len(entry) <= _MAX_NAME for entry in entries
+        ):
+            raise RegistryError(f"{subject}: {key} is not a list of names")
+        total += len(entries)
+        if total > MAX_ENTRIES:
+            raise LimitError(f"{subject}: more than the {MAX_ENTRIES:,} entries allowed")
+        yield from entries
 
 
 def iterate_pages(
@@ -74,19 +85,3 @@ def iterate_pages(
             )
         if next_url in seen:
             raise RegistryError(f"{subject}: the list contains the same page twice")
-
-
-def _parse_page(response: Response, body: bytes, key: str, subject: str) -> list[str]:
-    if errors.is_html(response.headers):
-        raise errors.create_html_error(response.url, status=response.status)
-    try:
-        value = strict.load_object(body, subject=subject, limit=MAX_PAGE).get(key)
-    except MalformedError as error:
-        raise errors.create_parse_error(subject, error) from None
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(
-        isinstance(entry, str) and len(entry) <= _MAX_NAME for entry in value
-    ):
-        raise RegistryError(f"{subject}: {key} is not a list of names")
-    return value

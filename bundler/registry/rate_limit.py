@@ -47,7 +47,7 @@ class RateLimiter:
 class ConnectionLimiter:
     """Limiter of the number of threads that use connections; thread-safe.
 
-    A thread that holds a connection gets another one without waiting. Otherwise a copy within one
+    A thread that has a connection gets another one without waiting. Otherwise, a copy within one
     registry, which reads from one connection and writes to another, could deadlock.
 
     Args:
@@ -75,12 +75,13 @@ class ConnectionLimiter:
             if not self._held[thread]:
                 self._free -= 1
             self._held[thread] += 1
-        return lambda: self._release(thread)
 
-    def _release(self, thread: int) -> None:
-        with self._changed:
-            self._held[thread] -= 1
-            if not self._held[thread]:
-                del self._held[thread]
-                self._free = (self._free or 0) + 1
-                self._changed.notify()
+        def release() -> None:
+            with self._changed:
+                self._held[thread] -= 1
+                if not self._held[thread]:
+                    del self._held[thread]
+                    self._free = (self._free or 0) + 1
+                    self._changed.notify()
+
+        return release

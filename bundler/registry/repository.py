@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -29,8 +28,8 @@ from bundler.oci.json import strict
 from bundler.oci.manifest import MAX_MANIFEST, Index, compute_manifest_digest, parse
 from bundler.oci.reference import is_repository_path, is_tag
 from bundler.registry import errors, pagination
-from bundler.registry.blob_stream import BlobStream
 from bundler.registry.request import BytesBody
+from bundler.registry.response import BlobStream
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -48,21 +47,10 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _NO_REFERRERS_API = frozenset({400, 404, 405, 406, 501})
 
 
-@dataclass(frozen=True, slots=True)
-class PutResult:
-    """Result of the upload of a manifest."""
-
-    subject: Digest | None
-    """The subject to whose referrers the registry added the manifest; None if it added none."""
-
-
 class Repository:
     """Client of one repository; thread-safe.
 
-    Args:
-        session: the session with the registry.
-        path: the path of the repository in the registry.
-        writable: whether to request tokens that allow pushes.
+    With ``writable``, tokens that allow pushes are requested.
 
     Raises:
         InvalidReferenceError: ``path`` is not a repository path.
@@ -88,10 +76,9 @@ class Repository:
             NotFoundError: the manifest does not exist.
             DigestMismatchError: ``reference`` is a tag, and the registry reports another digest.
         """
-        subject = self._to_subject(reference)
-        headers = {"Accept": _ACCEPT}
+        subject, headers = self._to_subject(reference), {"Accept": _ACCEPT}
         with self._request(
-            "GET", f"manifests/{reference}", subject=subject, headers=headers, allow=()
+            "GET", f"manifests/{reference}", subject=subject, headers=headers
         ) as response:
             if errors.is_html(response.headers):
                 raise errors.create_html_error(response.url, status=response.status)
@@ -99,16 +86,15 @@ class Repository:
         media_type = _find_media_type(response, raw, subject)
         if isinstance(reference, Digest):
             return Descriptor(media_type, reference, len(raw)), raw
-        announced = _read_digest(response)
-        digest = _compute_digest(raw, media_type, announced, subject)
-        if announced not in (None, digest):
-            raise DigestMismatchError(subject, expected=str(announced), got=str(digest))
+        reported = _read_digest(response)
+        digest = _compute_digest(raw, media_type, reported, subject)
+        if reported not in (None, digest):
+            raise DigestMismatchError(subject, expected=str(reported), got=str(digest))
         return Descriptor(media_type, digest, len(raw)), raw
 
     def head_manifest(self, reference: str | Digest) -> Descriptor | None:
         """Return the descriptor that the registry reports; None if the manifest does not exist."""
-        subject = self._to_subject(reference)
-        headers = {"Accept": _ACCEPT}
+        subject, headers = self._to_subject(reference), {"Accept": _ACCEPT}
         with self._request(
             "HEAD", f"manifests/{reference}", subject=subject, headers=headers, allow=(404, 405)
         ) as response:
@@ -123,8 +109,11 @@ class Repository:
         except NotFoundError:
             return None
 
-    def put_manifest(self, reference: str | Digest, media_type: str, raw: bytes) -> PutResult:
+    def put_manifest(self, reference: str | Digest, media_type: str, raw: bytes) -> Digest | None:
         """Upload a manifest as ``reference``.
+
+        Returns:
+            The subject to whose referrers the registry added the manifest; None if it added none.
 
         Raises:
             ConflictError: ``reference`` is an immutable tag of another manifest.
@@ -139,7 +128,7 @@ class Repository:
             body=raw,
         ) as response:
             stored = _read_digest(response)
-            referred = _read_digest(response, "OCI-Subject")
+            referred_subject = _read_digest(response, "OCI-Subject")
         expected = (
             reference
             if isinstance(reference, Digest)
@@ -147,27 +136,29 @@ class Repository:
         )
         if stored is not None and stored.algorithm == expected.algorithm and stored != expected:
             raise DigestMismatchError(subject, expected=str(expected), got=str(stored))
-        return PutResult(referred)
+        return referred_subject
 
     def delete_manifest(self, reference: str | Digest) -> None:
-        """Delete a manifest with all its tags, or a single tag.
-
-        Args:
-            reference: the digest of the manifest, or the tag. Not all registries can delete a tag.
+        """Delete a manifest with all its tags; or a single tag, if the registry supports that.
 
         Raises:
             NotFoundError: the manifest or tag does not exist.
             UnsupportedError: the registry does not support deletion.
         """
-        self._delete(f"manifests/{reference}", self._to_subject(reference))
+        subject = self._to_subject(reference)
+        scopes = (*self.scopes, f"repository:{self.path}:delete")
+        try:
+            self._request(
+                "DELETE", f"manifests/{reference}", subject=subject, scopes=scopes
+            ).close()
+        except UnsupportedError:
+            raise UnsupportedError(
+                f"{subject}: the registry does not support deletion",
+                hint="enable deletion in the configuration of the registry",
+            ) from None
 
     def has_blob(self, digest: Digest, size: int | None = None) -> bool:
-        """Return whether the repository contains a blob.
-
-        Args:
-            digest: the digest of the blob.
-            size: the expected size in bytes; None: any size.
-        """
+        """Return whether the repository contains a blob, of ``size`` bytes unless that is None."""
         with self._request(
             "HEAD", f"blobs/{digest}", subject=self._to_subject(digest), allow=(404,)
         ) as response:
@@ -176,7 +167,7 @@ class Repository:
 
     @contextmanager
     def open_blob(self, digest: Digest, size: int | None, offset: int = 0) -> Iterator[Reader]:
-        """Open a stream of the unverified bytes of a blob, starting at ``offset``.
+        """Open a stream of the unverified bytes of a blob from ``offset`` on.
 
         If the registry ignores the range, the first ``offset`` bytes are read and discarded.
 
@@ -191,7 +182,11 @@ class Repository:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         with self._request("GET", f"blobs/{digest}", subject=subject, headers=headers) as response:
             if response.status == 206:
-                _check_range(response, offset, subject)
+                found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+                if found is None or int(found[1]) != offset:
+                    raise RegistryError(
+                        f"{subject}: wrong range in the response (expected from byte {offset:,})"
+                    )
             elif errors.is_html(response.headers):
                 raise errors.create_html_error(response.url, status=response.status)
             stream = BlobStream(response, subject, None if size is None else size - offset)
@@ -237,8 +232,6 @@ class Repository:
         """Return the index at the fallback tag of ``subject``; None if it does not exist.
 
         Clients maintain this index of referrers in registries without the referrers API.
-
-        https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
         """
         tag = to_fallback_tag(subject)
         try:
@@ -268,16 +261,6 @@ class Repository:
                 raise LimitError(f"{subject}: more than the {MAX_REFERRERS:,} allowed")
         return found
 
-    def _delete(self, path: str, subject: str) -> None:
-        scopes = (*self.scopes, f"repository:{self.path}:delete")
-        try:
-            self._request("DELETE", path, subject=subject, scopes=scopes).close()
-        except UnsupportedError:
-            raise UnsupportedError(
-                f"{subject}: the registry does not support deletion",
-                hint="enable deletion in the configuration of the registry",
-            ) from None
-
     def _request(
         self,
         method: str,
@@ -300,11 +283,7 @@ class Repository:
         )
 
     def _to_subject(self, reference: str | Digest) -> str:
-        """Return the subject for messages.
-
-        Raises:
-            InvalidReferenceError: ``reference`` is not a valid tag.
-        """
+        """Return the subject for messages; raise InvalidReferenceError for an invalid tag."""
         if isinstance(reference, Digest):
             return f"{self.name}@{reference}"
         if not is_tag(reference):
@@ -318,14 +297,6 @@ def to_fallback_tag(subject: Digest) -> str:
     https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
     """
     return f"{subject.algorithm}-{subject.hex[:64]}"
-
-
-def _check_range(response: Response, offset: int, subject: str) -> None:
-    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != offset:
-        raise RegistryError(
-            f"{subject}: wrong range in the response (expected a start at byte {offset:,})"
-        )
 
 
 def _find_media_type(response: Response, raw: bytes, subject: str) -> str:
@@ -346,11 +317,11 @@ def _find_media_type(response: Response, raw: bytes, subject: str) -> str:
         return declared or media_types.OCI_MANIFEST
 
 
-def _compute_digest(raw: bytes, media_type: str, announced: Digest | None, subject: str) -> Digest:
-    """Compute the digest of a manifest, with the algorithm of ``announced`` (default: SHA-256)."""
+def _compute_digest(raw: bytes, media_type: str, reported: Digest | None, subject: str) -> Digest:
+    """Compute the digest of a manifest, with the algorithm of ``reported`` (default: SHA-256)."""
     if media_type in media_types.SCHEMA1:
         return compute_manifest_digest(raw, subject=subject)
-    return Digest.of(raw, "sha256" if announced is None else announced.algorithm)
+    return Digest.of(raw, "sha256" if reported is None else reported.algorithm)
 
 
 def _read_digest(response: Response, header: str = "Docker-Content-Digest") -> Digest | None:

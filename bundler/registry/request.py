@@ -1,4 +1,4 @@
-"""Requests as values: request bodies, and everything that a retry needs."""
+"""Requests as values, which a retry can send again, and the bodies of requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ READ_TIMEOUT = 60.0
 """Default number of seconds that a server may be silent."""
 
 COMMIT_TIMEOUT = 600.0
-"""Read timeout in seconds of a commit, after which a registry moves or hashes the content."""
+"""Read timeout in seconds of the last request of an upload: a registry may hash the content."""
 
 SLICE_SIZE = 256 * 1024
 """Maximum size of a slice of a body in bytes. The connect timeout applies to each slice."""
@@ -26,7 +26,7 @@ class Body(Protocol):
 
     @property
     def size(self) -> int | None:
-        """The size in bytes; None if it is unknown until the body was sent."""
+        """The size in bytes; None if it is unknown until the body is sent."""
         ...
 
     @property
@@ -71,7 +71,7 @@ class RequestSpec:
     allow: Collection[int] = ()
     """Statuses that are not errors in addition to 2xx."""
     read_timeout: float = READ_TIMEOUT
-    """Seconds that the server may be silent."""
+    """Number of seconds that the server may be silent."""
     once: bool = False
     """Whether retries are disabled for this request."""
 

@@ -1,15 +1,17 @@
-"""HTTP response whose body can be read once, with limits of size and time."""
+"""HTTP response whose body can be read once, with limits of size and time, and blobs in it."""
 
 from __future__ import annotations
 
 import http.client
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import requests
 import urllib3
 
-from bundler.errors import LimitError, RegistryError
+from bundler.errors import LimitError, RegistryError, SizeMismatchError
+from bundler.oci.manifest import MAX_MANIFEST
 from bundler.registry import errors
 from bundler.registry.auth.origin import redact
 
@@ -35,7 +37,7 @@ NETWORK_ERRORS = (
 
 
 class Response:
-    """Status, headers and body of a response. Not thread-safe.
+    """Status, headers and body of a response; not thread-safe.
 
     As a context manager, it releases the connection on exit.
     """
@@ -47,13 +49,13 @@ class Response:
         self.headers: Mapping[str, str] = response.headers
         self.url = response.url
         self.own = own
-        """Whether the registry sent the response, and not a host that it redirected to."""
+        """Whether the registry sent the response, rather than a host that it redirected to."""
         self._raw = response.raw
         self._cancellation = cancellation
         self._on_close: list[Callable[[], None]] = []
         self._failure: RegistryError | None = None
         self._waited = 0.0
-        self._gathered = 0
+        self._received = 0
         # Reading directly into the caller's buffer is twice as fast as reading through urllib3.
         inner = getattr(response.raw, "_fp", None)
         self._inner = inner if isinstance(inner, http.client.HTTPResponse) else None
@@ -114,7 +116,7 @@ class Response:
         Bytes that were received before a failure are returned; the next call raises the error.
 
         Raises:
-            RegistryError: the body is truncated; temporary.
+            RegistryError: the body is truncated or is received too slowly; temporary.
         """
         if self._failure is not None:
             raise self._failure
@@ -126,7 +128,13 @@ class Response:
                 count += got
                 if not got or time.monotonic() > begun + _MAX_FILL:
                     break
-            self._check_speed(count, time.monotonic() - begun)
+            # Time between calls does not count.
+            self._received += count
+            self._waited += time.monotonic() - begun
+            if self._waited > _SPEED_PERIOD:
+                if self._received < _MIN_SPEED * self._waited:
+                    raise TimeoutError
+                self._waited = self._received = 0
         except NETWORK_ERRORS as error:
             self._cancellation.check()
             self._failure = errors.create_network_error(error, self.url)
@@ -138,8 +146,14 @@ class Response:
 
     def close(self) -> None:
         """Return the connection to the pool if little of the body remains, else close it."""
+        inner = self._inner
+        is_short = (
+            inner is None
+            or inner.isclosed()
+            or (inner.length is not None and inner.length <= _MAX_DRAIN)
+        )
         try:
-            if self._failure is None and self._is_short():
+            if self._failure is None and is_short:
                 self._raw.read()
                 self._raw.release_conn()
             else:
@@ -149,15 +163,6 @@ class Response:
         for callback in self._on_close:
             callback()
         self._on_close.clear()
-
-    def _check_speed(self, count: int, seconds: float) -> None:
-        """Raise TimeoutError if the average speed is too low. Time between calls is not counted."""
-        self._gathered += count
-        self._waited += seconds
-        if self._waited > _SPEED_PERIOD:
-            if self._gathered < _MIN_SPEED * self._waited:
-                raise TimeoutError
-            self._waited = self._gathered = 0
 
     def _receive(self, buffer: memoryview) -> int:
         """Read the bytes that one system call returns, without waiting until the buffer is full."""
@@ -173,13 +178,58 @@ class Response:
             raise http.client.IncompleteRead(b"", inner.length)
         return count
 
-    def _is_short(self) -> bool:
-        """Return whether reading the rest of the body is cheaper than a new connection."""
-        if self._inner is None or self._inner.isclosed():
-            return True
-        return self._inner.length is not None and self._inner.length <= _MAX_DRAIN
-
 
 def _copy(data: bytes, buffer: memoryview) -> int:
     buffer[: len(data)] = data
     return len(data)
+
+
+@dataclass(slots=True)
+class BlobStream:
+    """Reader of a blob in a response, which detects a truncated body.
+
+    The owner of the response closes it.
+    """
+
+    response: Response
+    subject: str
+    remaining: int | None
+    """Number of bytes that are still expected; None if the size is unknown."""
+    declared: bool = field(init=False)
+    """Whether the headers delimit the body, so that ``Response`` detects a truncated one."""
+
+    def __post_init__(self) -> None:
+        chunked = "chunked" in self.response.headers.get("Transfer-Encoding", "").lower()
+        self.declared = self.response.length is not None or chunked
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill a part of ``buffer``; return 0 at the end."""
+        count = self.response.readinto(buffer)
+        if self.remaining is not None:
+            if not count and len(buffer) and self.remaining > 0 and not self.declared:
+                raise RegistryError(f"{self.subject}: the stream ended early", temporary=True)
+            self.remaining -= count
+        return count
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to ``size`` bytes, or all remaining bytes.
+
+        At most one byte beyond the expected end is returned, which suffices to detect excess data.
+        """
+        if size < 0:
+            limit = MAX_MANIFEST if self.remaining is None else self.remaining + 1
+            return self.response.read(limit, self.subject)
+        buffer = bytearray(size)
+        count = self.readinto(memoryview(buffer))
+        return bytes(buffer[:count])
+
+    def skip(self, count: int) -> None:
+        """Discard the first ``count`` bytes, which ``remaining`` does not include."""
+        self.remaining = None if self.remaining is None else self.remaining + count
+        buffer = memoryview(bytearray(min(count, 1024 * 1024)))
+        skipped = 0
+        while skipped < count:
+            got = self.readinto(buffer[: count - skipped])
+            if not got:
+                raise SizeMismatchError(self.subject, expected=count, got=f"only {skipped}")
+            skipped += got

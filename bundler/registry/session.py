@@ -1,10 +1,10 @@
 """Session with one registry, shared by all its repositories and all threads of a run.
 
 A session authenticates, follows redirects, enforces the configured limits, and retries requests
-that fail temporarily. It does not resume the body of a response.
+that fail temporarily. It does not resume interrupted responses.
 
 Only the origin of the registry and its token service receive credentials. Redirects from HTTPS to
-HTTP are refused. Disabled TLS verification does not apply to hosts that the registry redirects to.
+HTTP are refused. Hosts that the registry redirects to are always verified.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ RETRY_POLICY = RetryPolicy(
     backoff=Backoff(first=0.5, longest=30.0),
     budget=240.0,
 )
-"""Retries until the headers of a response are received. The caller retries an interrupted body."""
+"""Retries until the response headers are received; the caller retries an interrupted body."""
 
+_MAX_CHALLENGES = 2
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
@@ -94,7 +95,7 @@ class Session:
         # Behind a proxy, external host names often cannot be resolved.
         self._resolve = access.proxy is None
         self._authenticator = Authenticator(
-            access.credentials, self.host, self._request_token, resolve=self._resolve
+            access.credentials, self.host, self._send_token_request, resolve=self._resolve
         )
         self._cancellation.on_request(self.abort)
 
@@ -107,7 +108,18 @@ class Session:
         """
         with self._scheme_lock:
             if self._scheme is None:
-                self._scheme = self._find_scheme()
+                # Use HTTPS if the registry supports it, even with an invalid certificate.
+                spec, self._scheme = RequestSpec("GET", self.host, once=True), "https"
+                try:
+                    self._send(spec, f"https://{self.address}/v2/", {}, own=True).close()
+                except RegistryError as error:
+                    if not errors.is_plain_http(error) and not errors.is_connection_refused(error):
+                        raise
+                    try:
+                        self._send(spec, f"http://{self.address}/v2/", {}, own=True).close()
+                    except RegistryError:
+                        raise error from None
+                    self._scheme = "http"
         return Origin.of(f"{self._scheme}://{self.address}/")
 
     def request(
@@ -123,18 +135,10 @@ class Session:
         read_timeout: float = READ_TIMEOUT,
         once: bool = False,
     ) -> Response:
-        """Send a request. The caller closes the response.
+        """Send a request; the caller closes the response.
 
-        Args:
-            method: the HTTP method.
-            target: an absolute path, or an absolute URL that the registry returned.
-            subject: the requested content, for messages.
-            scopes: the token scopes that the request needs.
-            headers: additional headers.
-            body: the body; a request whose body is spent is not retried.
-            allow: statuses that are not errors in addition to 2xx.
-            read_timeout: seconds that the server may be silent.
-            once: whether retries are disabled for this request.
+        ``target`` is an absolute path, or an absolute URL that the registry returned. The other
+        arguments are the fields of ``RequestSpec``.
 
         Raises:
             BundlerError: the request failed; see ``errors.create_response_error``.
@@ -143,13 +147,24 @@ class Session:
         """
         spec = RequestSpec(method, subject, scopes, headers or {}, body, allow, read_timeout, once)
         release = self._connections.acquire(self._cancellation)
+        attempts = Attempts(self._retry_policy, subject, self._cancellation, self._emit)
         try:
-            response = self._send_with_retries(spec, target)
+            for _ in attempts:
+                try:
+                    response = self._send_authenticated(spec, target)
+                except RegistryError as error:
+                    if once or spec.is_spent:
+                        raise
+                    wait = attempts.fail(error)
+                    if isinstance(error, RateLimitedError):
+                        self._rate.delay(wait)
+                else:
+                    response.on_close(release)
+                    return response
         except BaseException:
             release()
             raise
-        response.on_close(release)
-        return response
+        raise AssertionError("an iteration over attempts has no end")
 
     def ping(self) -> None:
         """Check that the host is a registry that accepts the credentials.
@@ -172,34 +187,21 @@ class Session:
         self._own.close()
         self._others.close()
 
-    def _send_with_retries(self, spec: RequestSpec, target: str) -> Response:
-        attempts = Attempts(self._retry_policy, spec.subject, self._cancellation, self._emit)
-        for _ in attempts:
-            try:
-                return self._send_authenticated(spec, target)
-            except RegistryError as error:
-                if spec.once or spec.is_spent:
-                    raise
-                wait = attempts.fail(error)
-                if isinstance(error, RateLimitedError):
-                    self._rate.delay(wait)
-        raise AssertionError("an iteration over attempts has no end")
-
     def _send_authenticated(self, spec: RequestSpec, target: str) -> Response:
-        """Send a request; after a 401, authenticate and send it again, at most twice."""
+        """Send a request; after a 401, authenticate and send it again."""
         origin = self.origin
         url = f"{origin}{target}" if target.startswith("/") else target
-        self._wait_for_rate_limit(
-            url
-        )  # before reading the token, which might expire during the wait
-        for tries_left in (2, 1, 0):
+        self._wait_for_rate_limit(url)  # first, because the token might expire during the wait
+        challenged = 0
+        while True:
             authorization = self._authenticator.get_authorization(spec.scopes)
             response = self._follow(
                 spec, url, {} if authorization is None else {"Authorization": authorization}
             )
             fields = response.challenges if response.status == 401 and response.own else []
-            if not fields or not tries_left:
-                return self._check_status(spec, response)
+            if not fields or challenged == _MAX_CHALLENGES:
+                break
+            challenged += 1
             response.close()
             if spec.is_spent:
                 self._authenticator.discard_token(spec.scopes, authorization)
@@ -211,9 +213,6 @@ class Session:
             except UnauthorizedError as refusal:
                 refusal.exchange = refusal.exchange or HttpExchange(spec.method, redact(url), 401)
                 raise
-        raise AssertionError("the last try returns or raises")
-
-    def _check_status(self, spec: RequestSpec, response: Response) -> Response:
         if 200 <= response.status < 300 or response.status in spec.allow:
             return response
         with response:
@@ -245,7 +244,13 @@ class Session:
                 return response
             response.close()
             url = resolve_location(url, location)
-            self._check_redirect(spec, response)
+            is_read = spec.method in ("GET", "HEAD")
+            if not is_read and (response.status not in _KEEPS_METHOD or spec.is_spent):
+                raise RegistryError(
+                    f"{spec.subject}: {origin} redirects a {spec.method} to another location",
+                    status=response.status,
+                    hint="use the name and scheme that the registry redirects to, such as HTTPS",
+                )
         raise RegistryError(f"{spec.subject}: more than {_MAX_REDIRECTS} redirects from {origin}")
 
     def _wait_for_rate_limit(self, url: str) -> None:
@@ -253,17 +258,7 @@ class Session:
         if Origin.of(url) == self.origin:
             self._rate.wait(self._cancellation)
 
-    def _check_redirect(self, spec: RequestSpec, response: Response) -> None:
-        if spec.method in ("GET", "HEAD"):
-            return
-        if response.status not in _KEEPS_METHOD or spec.is_spent:
-            raise RegistryError(
-                f"{spec.subject}: {self.origin} redirects a {spec.method} to another location",
-                status=response.status,
-                hint="use the name and scheme that the registry redirects to; it may need HTTPS",
-            )
-
-    def _request_token(
+    def _send_token_request(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> Response:
         """Send a request to a token service and follow redirects.
@@ -295,8 +290,12 @@ class Session:
             **spec.headers,
             **more,
         }
-        connections = self._own if own else self._others
-        proxy = self._find_proxy(url, own=own)
+        proxy, proxies = self._access.proxy, self._access.proxies
+        if not own:
+            scheme, _, address = str(Origin.of(url)).partition("://")
+            proxy = None
+            if proxies is not None:
+                proxy = proxies.find_proxy("http" if scheme == "http" else "https", address)
         try:
             prepared = requests.Request(spec.method, url, headers=headers).prepare()
             if spec.body is not None:
@@ -305,7 +304,7 @@ class Session:
                     del prepared.headers["Content-Length"]
                 else:
                     prepared.headers["Content-Length"] = str(spec.body.size)
-            reply = connections.send(
+            sent = (self._own if own else self._others).send(
                 prepared,
                 stream=True,
                 timeout=(CONNECT_TIMEOUT, spec.read_timeout),
@@ -320,35 +319,11 @@ class Session:
                 url,
                 proxied=proxy is not None,
                 registry=self.host,
-                certificate=lambda origin: certificates.fetch_certificate(
+                fetch_certificate=lambda origin: certificates.fetch_certificate(
                     origin.host,
                     origin.port,
                     lambda: create_unverified_context(self._access.tls.details),
                     proxy=proxy,
                 ),
             ) from error
-        return Response(reply, own=own, cancellation=self._cancellation)
-
-    def _find_proxy(self, url: str, *, own: bool) -> str | None:
-        if own:
-            return self._access.proxy
-        proxies = self._access.proxies
-        if proxies is None:
-            return None
-        scheme, _, address = str(Origin.of(url)).partition("://")
-        return proxies.find_proxy("http" if scheme == "http" else "https", address)
-
-    def _find_scheme(self) -> str:
-        """Return https if the registry supports it, even with an invalid certificate, else http."""
-        spec = RequestSpec("GET", self.host, once=True)
-        try:
-            self._send(spec, f"https://{self.address}/v2/", {}, own=True).close()
-        except RegistryError as error:
-            if not errors.is_plain_http(error) and not errors.is_connection_refused(error):
-                raise
-            try:
-                self._send(spec, f"http://{self.address}/v2/", {}, own=True).close()
-            except RegistryError:
-                raise error from None
-            return "http"
-        return "https"
+        return Response(sent, own=own, cancellation=self._cancellation)

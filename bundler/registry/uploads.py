@@ -1,7 +1,7 @@
-"""Upload of blobs to one repository in one request or as a stream, resumption, and mounts.
+"""Uploads of blobs to one repository, their resumption, and mounts.
 
-A small blob is uploaded by a POST and a PUT, a large one by a POST, a streamed PATCH, and a PUT
-with the digest. A blob becomes visible with the final PUT.
+A small blob is uploaded by a POST and a PUT; a large one by a POST, a streamed PATCH, and a PUT
+with the digest. The final PUT makes the blob visible.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
 """
@@ -9,8 +9,8 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-
 from __future__ import annotations
 
 import re
-import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -51,8 +51,8 @@ class Uploads:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._open: dict[Digest, str] = {}
-        self._lock = threading.Lock()
+        self._locations: dict[Digest, str] = {}
+        """The URLs of unfinished uploads."""
 
     def push(self, digest: Digest | None, content: Content) -> Descriptor:
         """Upload a blob; return its descriptor.
@@ -69,7 +69,8 @@ class Uploads:
         """
         resuming = content.position > 0
         if content.size is not None and content.size - content.position <= MAX_SINGLE_PUT:
-            data = _read_whole(content)
+            # Reading the rest verifies it before it is sent.
+            data = b"".join(iter(partial(content.read, MAX_SINGLE_PUT), b""))
             location = self._find_or_start(digest, resuming=resuming)
             return self._finish(location, content.descriptor(), BytesBody(data))
         location = self._find_or_start(digest, resuming=resuming)
@@ -81,30 +82,30 @@ class Uploads:
             if not (isinstance(error, RegistryError) and error.temporary):
                 self._abandon(location)
             elif digest is not None:
-                self._save_location(digest, location)
+                self._locations[digest] = location
             raise
         return self._finish(location, content.descriptor(), BytesBody(b""))
 
     def find_offset(self, digest: Digest) -> int:
-        """Return the number of bytes that the registry received of an interrupted upload.
+        """Return the offset at which the next push of ``digest`` has to continue.
 
-        The next push of ``digest`` has to continue at this offset; 0: from the start.
+        It is the number of bytes that the registry received of an interrupted upload; 0 if none.
         """
-        location = self._take_location(digest)
+        location = self._locations.pop(digest, None)
         if location is None:
             return 0
         try:
             with self._request("GET", location, f"blobs/uploads of {digest}") as response:
-                held = _RANGE.fullmatch(response.headers.get("Range", ""))
+                received = _RANGE.fullmatch(response.headers.get("Range", ""))
                 location = self._next_url(response, location)
         except CancelledError:
             raise
         except BundlerError:
             return 0
         # The range 0-0 is ambiguous in the specification: one byte, or none.
-        offset = 0 if held is None or held[1] == "0" else int(held[1]) + 1
+        offset = 0 if received is None or received[1] == "0" else int(received[1]) + 1
         if offset:
-            self._save_location(digest, location)
+            self._locations[digest] = location
         else:
             self._abandon(location)
         return offset
@@ -126,20 +127,17 @@ class Uploads:
                 return True
             # The registry started an upload instead of mounting; the next push uses it.
             if response.status == 202:
-                self._save_location(digest, self._next_url(response, response.url))
+                self._locations[digest] = self._next_url(response, response.url)
         return False
 
     def close(self) -> None:
         """Cancel all unfinished uploads, and ignore errors."""
-        with self._lock:
-            locations = list(self._open.values())
-            self._open.clear()
-        for location in locations:
-            self._abandon(location)
+        for digest in list(self._locations):
+            self._abandon(self._locations.pop(digest))
 
     def _find_or_start(self, digest: Digest | None, *, resuming: bool) -> str:
         """Return the URL of the interrupted upload, or of a new one."""
-        known = None if digest is None else self._take_location(digest)
+        known = None if digest is None else self._locations.pop(digest, None)
         if known is not None:
             return known
         if resuming:
@@ -155,11 +153,10 @@ class Uploads:
 
     def _stream(self, location: str, content: Content, digest: Digest | None) -> str:
         """Send ``content`` with one PATCH; return the URL for the final PUT."""
-        headers = dict(_OCTETS)
+        headers, subject = dict(_OCTETS), str(digest or "a new blob")
         if content.position and content.size is not None:
             headers["Content-Range"] = f"{content.position}-{content.size - 1}"
         body = _StreamBody(content)
-        subject = str(digest or "a new blob")
         try:
             with self._request("PATCH", location, subject, headers=headers, body=body) as response:
                 location = self._next_url(response, location)
@@ -235,17 +232,9 @@ class Uploads:
             raise RegistryError(f"{self._repository.name}: the registry returned no Location")
         return resolve_location(response.url, location)
 
-    def _save_location(self, digest: Digest, location: str) -> None:
-        with self._lock:
-            self._open[digest] = location
-
-    def _take_location(self, digest: Digest) -> str | None:
-        with self._lock:
-            return self._open.pop(digest, None)
-
 
 class _StreamBody:
-    """Body that streams the rest of ``content``, and can be sent once."""
+    """Body that streams the rest of ``content``; it can be sent once."""
 
     def __init__(self, content: Content) -> None:
         self._content = content
@@ -265,11 +254,3 @@ class _StreamBody:
             self.failure = error
             raise
         self.complete = True
-
-
-def _read_whole(content: Content) -> bytes:
-    """Read the rest of a small ``content``, so that it is verified before it is sent."""
-    data = bytearray()
-    while chunk := content.read(MAX_SINGLE_PUT):
-        data += chunk
-    return bytes(data)

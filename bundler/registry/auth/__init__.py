@@ -1,4 +1,4 @@
-"""Authentication at registries: challenges, token services, and who may receive credentials.
+"""Authentication with registries: challenges, tokens, and the hosts that may receive credentials.
 
 Read ``token_auth`` first.
 """

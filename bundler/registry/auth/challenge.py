@@ -36,27 +36,22 @@ def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
 
     After a syntax error, the rest of a header is ignored.
     """
-    return [challenge for header in headers for challenge in _parse_one(header[:_MAX_LENGTH])]
-
-
-def _parse_one(text: str) -> list[Challenge]:
     found: list[Challenge] = []
-    position = _skip(_COMMAS, text, 0)
-    while position < len(text):
-        scheme = _SCHEME.match(text, position)
-        if scheme is None:
-            break
-        position = scheme.end()
-        parameters: dict[str, str] = {}
-        while parameter := _PARAMETER.match(text, position):
-            value = parameter["plain"]
-            if value is None:
-                value = re.sub(r"\\(.)", r"\1", parameter["quoted"])
-            parameters.setdefault(parameter["name"].lower(), value)
-            position = _skip(_COMMAS, text, parameter.end())
-        if not parameters:
-            position = _skip(_COMMAS, text, _skip(_TOKEN68, text, position))
-        found.append(Challenge(scheme["scheme"].lower(), parameters))
+    for header in headers:
+        text = header[:_MAX_LENGTH]
+        position = _skip(_COMMAS, text, 0)
+        while scheme := _SCHEME.match(text, position):
+            position = scheme.end()
+            parameters: dict[str, str] = {}
+            while parameter := _PARAMETER.match(text, position):
+                value = parameter["plain"]
+                if value is None:
+                    value = re.sub(r"\\(.)", r"\1", parameter["quoted"])
+                parameters.setdefault(parameter["name"].lower(), value)
+                position = _skip(_COMMAS, text, parameter.end())
+            if not parameters:
+                position = _skip(_COMMAS, text, _skip(_TOKEN68, text, position))
+            found.append(Challenge(scheme["scheme"].lower(), parameters))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Origins: which hosts may receive credentials, and to which hosts a registry may redirect.
+"""Origins: the hosts that may receive credentials, and the hosts that a registry may redirect to.
 
 A registry sends URLs of other hosts in ``Location`` headers and as the realm of its token service.
 These URLs are untrusted.
@@ -24,7 +24,7 @@ _PORTS = {"http": 80, "https": 443}
 _VISIBLE = re.compile(r"[!-\[\]-~]+")
 _MAX_URL = 16 * 1024  # signed URLs of object stores have about 2,000 characters
 
-# For Docker Hub, which is used often, the list of public suffixes does not have to be loaded.
+# Docker Hub is used often; with this entry, the list of public suffixes need not be loaded for it.
 _KNOWN_SITES = frozenset({("registry-1.docker.io", "auth.docker.io")})
 
 
@@ -123,14 +123,15 @@ def is_same_site(registry: Origin, target: Origin, *, resolve: bool) -> bool:
     and two hosts with private addresses and the same last label.
     """
     hosts = ours, theirs = registry.host, target.host
-    if ours == theirs or all(map(_is_loopback, hosts)):
+    addresses = [_parse_address("127.0.0.1" if host == "localhost" else host) for host in hosts]
+    if ours == theirs or all(address and address.is_loopback for address in addresses):
         return True
     if _parse_address(ours) is not None or _parse_address(theirs) is not None:
         return False
     if (ours, theirs) in _KNOWN_SITES:
         return True
-    domain = _find_registered_domain(ours)
-    if domain is not None and domain == _find_registered_domain(theirs):
+    domains = [_load_public_suffixes().privatesuffix(host.rstrip(".")) for host in hosts]
+    if domains[0] is not None and domains[0] == domains[1]:
         return True
     # For example registry.corp and login.corp: third parties cannot register these names.
     return ours.rpartition(".")[2] == theirs.rpartition(".")[2] and all(
@@ -166,11 +167,6 @@ def _parse_address(host: str) -> _Address | None:
         return None
 
 
-def _is_loopback(host: str) -> bool:
-    address = _parse_address(host)
-    return host == "localhost" if address is None else address.is_loopback
-
-
 def _classify(address: _Address) -> AddressScope:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
@@ -179,18 +175,9 @@ def _classify(address: _Address) -> AddressScope:
     return AddressScope.PUBLIC if address.is_global else AddressScope.PRIVATE
 
 
-def _find_registered_domain(host: str) -> str | None:
-    """Return the registered domain of ``host``: its public suffix and one more label.
-
-    None if ``host`` is a public suffix itself.
-
-    https://publicsuffix.org/
-    """
-    return _load_public_suffixes().privatesuffix(host.rstrip("."))
-
-
 @cache
 def _load_public_suffixes() -> PublicSuffixList:
+    """Load the suffixes below which domains are registered, from https://publicsuffix.org/."""
     from publicsuffixlist import PublicSuffixList  # noqa: PLC0415 - reads a long list, rarely used
 
     return PublicSuffixList()

@@ -1,4 +1,4 @@
-"""Authentication with a registry by the Basic scheme or by bearer tokens of its token service.
+"""Authentication with a registry by the Basic scheme, or by bearer tokens of its token service.
 
 Tokens are cached by scope, and renewed before they expire or after the registry refuses one.
 
@@ -15,7 +15,7 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from bundler.errors import MalformedError, RegistryError, UnauthorizedError
@@ -26,12 +26,15 @@ from bundler.registry.auth.origin import Origin, check_redirect, is_same_site, r
 from bundler.registry.errors import ErrorResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bundler.config.registry_access import Credentials
     from bundler.registry.auth.challenge import Challenge
     from bundler.registry.request import Scopes
     from bundler.registry.response import Response
+
+    TokenTransport = Callable[[str, str, dict[str, str], bytes | None], Response]
+    """Sends a request (method, URL, headers, body) and returns the response of any status."""
 
 CLIENT_ID = "airbundle"
 _MAX_TOKEN_BODY = 1024 * 1024
@@ -39,16 +42,6 @@ _DEFAULT_LIFETIME = 60.0  # seconds, by the specification, if a token has no exp
 _LONGEST_LIFETIME = 3600.0
 _MARGIN = 15.0
 _VISIBLE = re.compile(r"[!-~]+")
-
-
-class TokenTransport(Protocol):
-    """Function that sends one request to a token service and returns the response of any status."""
-
-    def __call__(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, /
-    ) -> Response:
-        """Send a request."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +57,7 @@ class _Service:
     realm: str
     """The URL of the service."""
     service: str | None
-    """The name of the registry in requests to the service; None if unset."""
+    """The service's name for the registry; None if unset."""
 
 
 class Authenticator:
@@ -125,9 +118,8 @@ class Authenticator:
             UnauthorizedError: the credentials are missing or refused.
             RegistryError: the token service cannot be reached, or may not receive the credentials.
         """
-        challenges = {
-            challenge.scheme: challenge for challenge in reversed(parse_challenges(fields))
-        }
+        parsed = parse_challenges(fields)
+        challenges = {challenge.scheme: challenge for challenge in reversed(parsed)}
         if self._credentials.registry_token is not None:
             raise self._create_unauthorized("the registry refuses the token")
         if bearer := challenges.get("bearer"):
@@ -152,7 +144,7 @@ class Authenticator:
                 del self._tokens[scopes]
 
     def redact_body(self, body: bytes) -> bytes:
-        """Return ``body`` with all secrets replaced, because a server may repeat them in it."""
+        """Return ``body`` with all secrets replaced, because a server may repeat them."""
         known = self._credentials
         secrets = [known.password, known.identity_token, known.registry_token, self._identity_token]
         secrets += [token.header.partition(" ")[2] for token in list(self._tokens.values())]
@@ -167,8 +159,7 @@ class Authenticator:
         """Check that a request to a token service, or to its redirect target, is allowed.
 
         Raises:
-            RegistryError: ``url`` is without TLS although the registry has TLS, or the address of
-                its host is forbidden.
+            RegistryError: ``url`` has no TLS although the registry has, or a forbidden address.
         """
         target = Origin.of(url)
         if target.scheme == "http" and registry.scheme == "https":
@@ -196,23 +187,24 @@ class Authenticator:
                 return  # another thread renewed the token
             if token is not None and challenge.parameters.get("error") == "insufficient_scope":
                 raise self._create_unauthorized("the credentials do not permit this request")
-            requested = _merge_scopes(scopes, challenge.parameters.get("scope", "").split())
-            fresh = self._fetch_token(service, requested)
+            # Use the resources of the challenge, because a registry may name them differently.
+            needed = dict(scope.rsplit(":", 1) for scope in scopes)
+            merged = []
+            for scope in challenge.parameters.get("scope", "").split()[:16]:
+                resource, _, actions = scope.rpartition(":")
+                more = [action for action in needed.get(resource, "").split(",") if action]
+                merged.append(f"{resource}:{','.join(dict.fromkeys([*actions.split(','), *more]))}")
+            fresh = self._fetch_token(service, tuple(merged) or scopes)
             if token is not None and token.header == fresh.header:
-                raise self._create_unauthorized(
-                    "the registry refuses the token of its token service"
-                )
+                reason = "the registry refuses the token of its token service"
+                raise self._create_unauthorized(reason)
             self._tokens[scopes] = fresh
             self._service = service
             self._basic = False
 
     def _fetch_token(self, service: _Service, scopes: Scopes) -> _Token:
         subject = f"the token service {redact(service.realm)}"
-        if self._identity_token is not None:
-            response = self._request_with_identity_token(service, scopes)
-        else:
-            response = self._request(service, scopes)
-        with response:
+        with self._request(service, scopes) as response:
             if response.status in (400, 401, 403):
                 refusal = self._create_unauthorized("the token service refuses the credentials")
                 body = response.read_prefix(errors.MAX_ERROR_BODY)
@@ -227,43 +219,6 @@ class Authenticator:
             body = response.read(_MAX_TOKEN_BODY, subject)
             if response.status != 200:
                 raise errors.create_response_error(self._to_error(response, body, subject))
-        return self._parse_token(body, subject)
-
-    def _to_error(self, response: Response, body: bytes, subject: str) -> ErrorResponse:
-        return ErrorResponse(
-            "GET",
-            response.url,
-            response.status,
-            response.headers,
-            self.redact_body(body[: errors.MAX_ERROR_BODY]),
-            subject=subject,
-            registry=None,
-        )
-
-    def _request(self, service: _Service, scopes: Scopes) -> Response:
-        query = [("service", service.service)] if service.service else []
-        query += [("scope", scope) for scope in scopes]
-        headers = {}
-        if self._credentials.username is not None:
-            query.append(("account", self._credentials.username))
-            headers["Authorization"] = _to_basic(self._credentials)
-        parts = urlsplit(service.realm)
-        query = [*parse_qsl(parts.query, keep_blank_values=True), *query]
-        url = urlunsplit(parts._replace(query=urlencode(query), fragment=""))
-        return self._transport("GET", url, headers, None)
-
-    def _request_with_identity_token(self, service: _Service, scopes: Scopes) -> Response:
-        form = {
-            "grant_type": "refresh_token",
-            "service": service.service or "",
-            "client_id": CLIENT_ID,
-            "scope": " ".join(scopes),
-            "refresh_token": self._identity_token or "",
-        }
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return self._transport("POST", service.realm, headers, urlencode(form).encode())
-
-    def _parse_token(self, body: bytes, subject: str) -> _Token:
         try:
             value = strict.load_object(body, subject="token")
         except MalformedError as error:
@@ -280,6 +235,39 @@ class Authenticator:
         margin = min(_MARGIN, lifetime / 4)
         return _Token(f"Bearer {token}", time.monotonic() + lifetime - margin)
 
+    def _request(self, service: _Service, scopes: Scopes) -> Response:
+        if self._identity_token is not None:
+            form = {
+                "grant_type": "refresh_token",
+                "service": service.service or "",
+                "client_id": CLIENT_ID,
+                "scope": " ".join(scopes),
+                "refresh_token": self._identity_token,
+            }
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            return self._transport("POST", service.realm, headers, urlencode(form).encode())
+        parts, headers = urlsplit(service.realm), {}
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        if service.service:
+            query.append(("service", service.service))
+        query += [("scope", scope) for scope in scopes]
+        if self._credentials.username is not None:
+            query.append(("account", self._credentials.username))
+            headers["Authorization"] = _to_basic(self._credentials)
+        url = urlunsplit(parts._replace(query=urlencode(query), fragment=""))
+        return self._transport("GET", url, headers, None)
+
+    def _to_error(self, response: Response, body: bytes, subject: str) -> ErrorResponse:
+        return ErrorResponse(
+            "GET",
+            response.url,
+            response.status,
+            response.headers,
+            self.redact_body(body[: errors.MAX_ERROR_BODY]),
+            subject=subject,
+            registry=None,
+        )
+
     def _create_unauthorized(self, reason: str) -> UnauthorizedError:
         return UnauthorizedError(
             f"{self._registry}: {reason}", status=401, hint=f"airbundle login {self._registry}"
@@ -289,19 +277,3 @@ class Authenticator:
 def _to_basic(credentials: Credentials) -> str:
     pair = f"{credentials.username}:{credentials.password or ''}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
-
-
-def _merge_scopes(needed: Scopes, challenged: Sequence[str]) -> Scopes:
-    """Merge the scopes of a request into those of a challenge.
-
-    The challenge determines the resources, because a registry may name them differently.
-    """
-    if not challenged:
-        return needed
-    actions_by_resource = dict(scope.rsplit(":", 1) for scope in needed)
-    merged = []
-    for scope in challenged[:16]:
-        resource, _, actions = scope.rpartition(":")
-        more = [action for action in actions_by_resource.get(resource, "").split(",") if action]
-        merged.append(f"{resource}:{','.join(dict.fromkeys([*actions.split(','), *more]))}")
-    return tuple(merged)

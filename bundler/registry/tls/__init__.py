@@ -1,4 +1,4 @@
-"""TLS: contexts for connections, and explanations of rejected certificates.
+"""TLS contexts for connections, and errors that explain why a certificate is rejected.
 
 Read ``contexts`` first.
 """

@@ -1,14 +1,14 @@
 """Errors for untrusted certificates, with the reason and the steps to trust the server.
 
-The ssl module discards the certificate of a failed handshake. A second, unverified handshake
-fetches it for the message; no request is sent over that connection.
+The ssl module discards the certificate of a failed handshake. For the message, it is fetched by a
+second, unverified handshake; no request is sent over that connection.
 """
 
 from __future__ import annotations
 
 import http.client
-import ssl
 from base64 import b64encode
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 from bundler.errors import CertificateError, CertificateProblem, CertificateSummary, shortlist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import ssl
+    from collections.abc import Callable
 
-    from cryptography.x509 import Certificate
 
 _TIMEOUT = 5.0  # seconds, for each step of the second handshake
 _MAX_NAMES = 5
@@ -35,6 +35,22 @@ _PROBLEMS = {
     21: CertificateProblem.UNKNOWN_ISSUER,
     62: CertificateProblem.NAME_MISMATCH,
     64: CertificateProblem.NAME_MISMATCH,
+}
+
+_HINTS = {
+    CertificateProblem.EXPIRED: "renew it on the server, or correct the local clock ({now})",
+    CertificateProblem.NOT_YET_VALID: (
+        "correct the local clock ({now}), or the clock of the issuer"
+    ),
+    CertificateProblem.SELF_SIGNED: "check its fingerprint, then save it in PEM as {anchors}",
+    CertificateProblem.UNKNOWN_ISSUER: "save the certificate of its issuer in PEM as {anchors}",
+    CertificateProblem.NAME_MISMATCH: (
+        "use a name from the certificate (location in registries.conf can map the registry to it), "
+        "or issue a certificate for {host}"
+    ),
+    CertificateProblem.OTHER: (
+        "issue a certificate that OpenSSL accepts (openssl s_client shows the current one)"
+    ),
 }
 
 
@@ -57,30 +73,24 @@ def create_error(
     """
     problem = _PROBLEMS.get(failure.verify_code, CertificateProblem.OTHER)
     now = datetime.now(UTC)
+    reason = _describe_problem(problem, failure.verify_message, host, certificate, now)
     return CertificateError(
-        f"{server}: its certificate is not trusted: "
-        + _describe_problem(problem, failure.verify_message, host, certificate, now),
+        f"{server}: its certificate is not trusted: {reason}",
         problem=problem,
         host=host,
         verify_code=failure.verify_code,
         verify_message=failure.verify_message,
         certificate=certificate,
-        hint=_create_hint(problem, host, now, anchors),
+        hint=_HINTS[problem].format(now=_format_date(now), host=host, anchors=anchors),
     )
 
 
 def describe_anchors(registry: str) -> str:
-    """Return the locations for a trusted certificate of ``registry``, for a hint."""
+    """Describe the locations of trusted certificates for ``registry``, for a hint."""
     return (
         f"/etc/containers/certs.d/{registry}/ca.crt, or add it to the directory of --cert-dir or "
         "to the file in SSL_CERT_FILE"
     )
-
-
-def find_refusal(causes: Iterable[BaseException]) -> ssl.SSLCertVerificationError | None:
-    """Return the first certificate verification error in ``causes``; None if there is none."""
-    refusals = (cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError))
-    return next(refusals, None)
 
 
 def fetch_certificate(
@@ -119,8 +129,14 @@ def summarize(data: bytes) -> CertificateSummary:
 
     try:
         certificate = x509.load_der_x509_certificate(data)
+        names: list[str] = []
+        with suppress(x509.ExtensionNotFound):
+            extensions = certificate.extensions
+            found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            names += found.get_values_for_type(x509.DNSName)
+            names += map(str, found.get_values_for_type(x509.IPAddress))
         return CertificateSummary(
-            _list_names(certificate),
+            tuple(map(_clean, names)),
             _clean(certificate.issuer.rfc4514_string()),
             certificate.not_valid_before_utc,
             certificate.not_valid_after_utc,
@@ -148,22 +164,6 @@ def _create_connection(
     return connection
 
 
-def _list_names(certificate: Certificate) -> tuple[str, ...]:
-    from cryptography import x509  # noqa: PLC0415 - loaded only when a certificate is refused
-
-    try:
-        alternatives = certificate.extensions.get_extension_for_class(
-            x509.SubjectAlternativeName
-        ).value
-    except x509.ExtensionNotFound:
-        return ()
-    names = [
-        *alternatives.get_values_for_type(x509.DNSName),
-        *map(str, alternatives.get_values_for_type(x509.IPAddress)),
-    ]
-    return tuple(_clean(name) for name in names)
-
-
 def _describe_problem(
     problem: CertificateProblem,
     verify_message: str,
@@ -189,27 +189,6 @@ def _describe_problem(
             return f"it was issued for another name (expected {host}, got {names})"
         case CertificateProblem.OTHER:
             return verify_message
-
-
-def _create_hint(problem: CertificateProblem, host: str, now: datetime, anchors: str) -> str:
-    match problem:
-        case CertificateProblem.EXPIRED:
-            return f"renew it on the server, or correct the local clock ({_format_date(now)})"
-        case CertificateProblem.NOT_YET_VALID:
-            return f"correct the local clock ({_format_date(now)}), or the clock of the issuer"
-        case CertificateProblem.NAME_MISMATCH:
-            return (
-                "use a name from the certificate (location in registries.conf can map the registry "
-                f"to it), or issue a certificate for {host}"
-            )
-        case CertificateProblem.SELF_SIGNED:
-            return f"check its fingerprint, then save it in PEM as {anchors}"
-        case CertificateProblem.UNKNOWN_ISSUER:
-            return f"save the certificate of its issuer in PEM as {anchors}"
-        case CertificateProblem.OTHER:
-            return (
-                "issue a certificate that OpenSSL accepts (openssl s_client shows the current one)"
-            )
 
 
 def _format_date(moment: datetime) -> str:

@@ -1,7 +1,6 @@
 """TLS contexts for all connections, with the configured restrictions of TLS.
 
-Users specify cipher suites and groups by their IANA names, which are translated to the names of
-OpenSSL.
+Users specify cipher suites and groups by IANA names, which are translated to those of OpenSSL.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def create_registry_context(tls: TlsConfig) -> ssl.SSLContext:
 def create_redirect_context(tls: TlsConfig) -> ssl.SSLContext:
     """Create the context for hosts that a registry redirects to.
 
-    It always verifies certificates, and contains no client certificate. Raises as
+    It always verifies certificates, and has no client certificate. Raises the same errors as
     ``create_registry_context``.
     """
     context = create_verifying_context(tls.details)
@@ -78,9 +77,8 @@ def _load_certificate(file: Path, load: Callable[[Path], None]) -> None:
 def create_verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
     """Create a context that trusts the certificate authorities of the system.
 
-    Verification is the same with all versions of Python. By default, Python 3.13 and later refuse
-    an authority without key usage, which ``openssl req -x509`` creates. They also trust an
-    authority that is not self-signed, as Go does.
+    Verification is the same in all versions of Python: authorities without key usage, which
+    ``openssl req -x509`` creates, and authorities that are not self-signed are accepted, as in Go.
 
     Raises:
         ConfigError: ``details`` cannot be applied.
@@ -95,8 +93,7 @@ def create_verifying_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContex
 def create_unverified_context(details: TlsDetails = ANY_DETAILS) -> ssl.SSLContext:
     """Create a context that accepts any certificate.
 
-    It does not load the authorities of the system, which would take longer than pulling a small
-    image.
+    It does not load the authorities of the system, which takes longer than pulling a small image.
 
     Raises:
         ConfigError: ``details`` cannot be applied.
@@ -118,8 +115,27 @@ def restrict(context: ssl.SSLContext, details: TlsDetails) -> None:
         context.minimum_version = _VERSIONS[details.min_version]
     if details.cipher_suites is not None:
         _restrict_ciphers(context, details)
-    if details.named_groups is not None:
-        _restrict_groups(context, details)
+    if details.named_groups is None:
+        return
+    subject = f"{details.origin}: namedGroups"
+    if len(details.named_groups) != 1:
+        raise ConfigError(
+            f"{subject}: {len(details.named_groups)} groups (expected one)",
+            hint="list one group, such as secp256r1",
+        )
+    name = details.named_groups[0]
+    # Some ssl modules, for example in Debian 12, raise SSLError for X25519 and X448, which OpenSSL
+    # supports.
+    try:
+        context.set_ecdh_curve(_GROUPS.get(name.casefold(), name))
+    except ssl.SSLError:
+        raise ConfigError(
+            f"{subject}: Python {platform.python_version()} does not support {name[:80]!r}",
+            hint="specify secp256r1, secp384r1 or secp521r1, or use a newer Python",
+        ) from None
+    except ValueError:
+        message = f"{subject}: {ssl.OPENSSL_VERSION} does not support {name[:80]!r}"
+        raise ConfigError(message) from None
 
 
 def _restrict_ciphers(context: ssl.SSLContext, details: TlsDetails) -> None:
@@ -161,26 +177,3 @@ def _to_openssl_cipher(name: str, subject: str) -> str:
     mode = "GCM" if found["mode"] == "GCM" else None
     parts = (found["exchange"], found["signature"], f"AES{found['bits']}", mode, found["hash"])
     return "-".join(filter(None, parts))
-
-
-def _restrict_groups(context: ssl.SSLContext, details: TlsDetails) -> None:
-    subject = f"{details.origin}: namedGroups"
-    names = details.named_groups or ()
-    if len(names) != 1:
-        raise ConfigError(
-            f"{subject}: {len(names)} groups (expected one)",
-            hint="list one group, such as secp256r1",
-        )
-    # Some ssl modules, for example in Debian 12, raise SSLError for X25519 and X448, which OpenSSL
-    # supports.
-    try:
-        context.set_ecdh_curve(_GROUPS.get(names[0].casefold(), names[0]))
-    except ssl.SSLError:
-        raise ConfigError(
-            f"{subject}: Python {platform.python_version()} does not support {names[0][:80]!r}",
-            hint="specify secp256r1, secp384r1 or secp521r1, or use a newer Python",
-        ) from None
-    except ValueError:
-        raise ConfigError(
-            f"{subject}: {ssl.OPENSSL_VERSION} does not support {names[0][:80]!r}"
-        ) from None

@@ -321,8 +321,7 @@ class DockerDestination(_RegistryRepository):
 
     def _put_manifest(self, version: str | Digest, root: Descriptor, raw: bytes) -> None:
         """Push a manifest, and record whether the registry lists it as a referrer."""
-        result = self._repository.put_manifest(version, root.media_type, raw)
-        if result.subject is not None:
+        if self._repository.put_manifest(version, root.media_type, raw) is not None:
             self._listed.add(root.digest)
 
     def _read_manifest(self, root: Descriptor) -> bytes:

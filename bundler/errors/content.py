@@ -118,15 +118,38 @@ class RejectedByPolicyError(TrustError):
 class InvalidSignatureError(TrustError):
     """A signature that is present and does not verify.
 
+    Fields:
+        key_id: the ID of the key that the signature claims to be by.
+
     Raised by the check of a bundle's signatures.
     """
+
+    def __init__(self, message: str, *, key_id: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.key_id = key_id
 
 
 class UnauthenticatedError(TrustError):
     """Content without a signature by any of the trusted keys.
 
+    Fields:
+        trusted: the IDs of the trusted keys.
+        signed_by: the first 16 digits of the IDs of the keys that signed it.
+
     Raised by the check of a bundle's signatures.
     """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        trusted: Sequence[str] = (),
+        signed_by: Sequence[str] = (),
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.trusted = tuple(trusted)
+        self.signed_by = tuple(signed_by)
 
 
 class RollbackError(TrustError):

@@ -77,7 +77,8 @@ class PublicKey:
                     key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
         except InvalidSignature:
             raise InvalidSignatureError(
-                f"the signature does not match key {self.id[:16]} ({self.algorithm})"
+                f"the signature does not match key {self.id[:16]} ({self.algorithm})",
+                key_id=self.id,
             ) from None
 
     def to_pem(self) -> bytes:

@@ -91,7 +91,7 @@ def test_unknown_option_is_reported_without_traceback(run_airbundle: RunAirbundl
     ("error", "status"),
     [
         (BundlerError("it broke"), 1),
-        (InvalidSignatureError("it broke"), 4),
+        (InvalidSignatureError("it broke", key_id="0"), 4),
         (DeniedError("it broke"), 7),
         (NotFoundError("it broke"), 9),
         (CancelledError("it broke", signal_number=15), 143),

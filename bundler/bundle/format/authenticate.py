@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bundler.bundle.format import inventory, signatures
+from bundler.bundle.format import directory as layout, inventory, signatures as signing
 from bundler.errors import (
     BundlerError,
     ExpiredError,
     IntegrityError,
+    InvalidSignatureError,
     LimitError,
     MediumError,
     NotFoundError,
@@ -19,7 +20,7 @@ from bundler.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Inventory
@@ -49,21 +50,6 @@ class AuthenticatedBundle:
     """The given keys that signed it; empty only if unsigned bundles are allowed."""
 
 
-def authenticate(bundle: Path, keys: Sequence[PublicKey]) -> Authentication:
-    """Read ``bundle.json`` and verify its signatures; a refusal is returned, not raised.
-
-    Raises:
-        NotFoundError: the directory contains no complete bundle.
-        MalformedError, LimitError, MediumError: ``bundle.json`` cannot be read.
-    """
-    raw = signatures.read_raw_inventory(bundle)
-    try:
-        check = signatures.authenticate(raw, signatures.read_signatures(bundle), keys)
-    except (TrustError, IntegrityError, NotFoundError, LimitError, MediumError) as error:
-        return Authentication(raw, (), error)
-    return Authentication(raw, check.signers, None)
-
-
 def open_bundle(
     bundle: Path,
     keys: Sequence[PublicKey],
@@ -87,6 +73,8 @@ def open_bundle(
         if not allow_unsigned:
             raise UnauthenticatedError(
                 f"{bundle}: {refusal.message}",
+                trusted=refusal.trusted,
+                signed_by=refusal.signed_by,
                 hint=f"{refusal.hint}; or import it without verification with --allow-unsigned",
             )
     elif refusal is not None:
@@ -98,3 +86,73 @@ def open_bundle(
             hint="export a newer bundle, or import this one with --allow-expired",
         )
     return AuthenticatedBundle(authentication.raw, contents, authentication.signers)
+
+
+def authenticate(bundle: Path, keys: Sequence[PublicKey]) -> Authentication:
+    """Read ``bundle.json`` and verify its signatures; a refusal is returned, not raised.
+
+    Raises:
+        NotFoundError: the directory contains no complete bundle.
+        MalformedError, LimitError, MediumError: ``bundle.json`` cannot be read.
+    """
+    raw = signing.read_raw_inventory(bundle)
+    try:
+        signers = verify_signatures(raw, signing.read_signatures(bundle), keys)
+    except (TrustError, IntegrityError, NotFoundError, LimitError, MediumError) as error:
+        return Authentication(raw, (), error)
+    return Authentication(raw, signers, None)
+
+
+def verify_signatures(
+    raw: bytes, signatures: Mapping[str, bytes], keys: Sequence[PublicKey]
+) -> tuple[PublicKey, ...]:
+    """Verify that at least one of ``keys`` signed ``raw``; return all that did.
+
+    Signatures by other keys are ignored.
+
+    Args:
+        raw: the bytes of ``bundle.json``, which are not parsed yet.
+        signatures: the signatures by file name.
+        keys: the keys to trust.
+
+    Raises:
+        InvalidSignatureError: a signature with the ID of a given key does not verify, even if other
+            signatures do.
+        UnauthenticatedError: no signature is by a given key.
+    """
+    signers: dict[PublicKey, None] = {}
+    for name, signature in sorted(signatures.items()):
+        for key in keys:
+            if layout.format_signature_name(key.id) != name:
+                continue
+            try:
+                key.verify(signature, raw)
+            except InvalidSignatureError as error:
+                raise InvalidSignatureError(
+                    f"{name}: {error.message}",
+                    key_id=key.id,
+                    hint="the inventory was changed after it was signed, or the signature is"
+                    " damaged: copy the bundle again",
+                ) from None
+            signers[key] = None
+    if signers:
+        return tuple(signers)
+    if not keys:
+        raise UnauthenticatedError(
+            "no key was specified, so the signer of this bundle cannot be verified",
+            hint="specify the signer's public key: --key FILE.pub",
+        )
+    given = ", ".join(key.id[:16] for key in keys)
+    signed_by = [layout.parse_signature_name(name) or name for name in signatures]
+    if not signed_by:
+        raise UnauthenticatedError(
+            f"the bundle is not signed (expected a signature by {given})",
+            trusted=[key.id for key in keys],
+            hint="sign it: airbundle sign BUNDLE --key FILE.key",
+        )
+    raise UnauthenticatedError(
+        f"signed by {', '.join(sorted(signed_by))}, but not by a given key ({given})",
+        trusted=[key.id for key in keys],
+        signed_by=signed_by,
+        hint="compare the fingerprints, and specify the right public key: --key FILE.pub",
+    )

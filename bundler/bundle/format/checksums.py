@@ -42,8 +42,16 @@ def create(
         MalformedError: a path must not be listed.
         NotFoundError, MediumError: a file cannot be read.
     """
-    listed = {path: _compute_digest(bundle, path) for path in paths}
-    listed |= {path: Digest.of(data) for path, data in unwritten.items()}
+    listed = {path: Digest.of(data) for path, data in unwritten.items()}
+    for path in paths:
+        digest = directory.parse_digest(path)
+        if digest is None or digest.algorithm != "sha256":
+            hasher = new_hasher("sha256")
+            with directory.open_file(bundle, path) as file:
+                for chunk in read_chunks(file):
+                    hasher.update(chunk)
+            digest = Digest(f"sha256:{hasher.hexdigest()}")
+        listed[path] = digest
     raw = render(listed)
     return raw, describe(raw, len(listed))
 
@@ -107,14 +115,3 @@ def _check_paths(listed: Mapping[str, Digest], subject: str = directory.SUMS) ->
         if path.casefold() in folded:
             raise MalformedError(f"{subject}: {path[:200]!r} differs from another only by case")
         folded.add(path.casefold())
-
-
-def _compute_digest(bundle: Path, path: str) -> Digest:
-    named = directory.parse_digest(path)
-    if named is not None and named.algorithm == "sha256":
-        return named
-    hasher = new_hasher("sha256")
-    with directory.open_file(bundle, path) as file:
-        for chunk in read_chunks(file):
-            hasher.update(chunk)
-    return Digest(f"sha256:{hasher.hexdigest()}")

@@ -181,7 +181,15 @@ def scan(bundle: Path) -> DirectoryScan:
     pending = [""]
     while pending:
         below = pending.pop()
-        for item in _list_directory(bundle, below):
+        try:
+            with os.scandir(bundle / below) as listing:
+                items = list(listing)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            problem = "no such" if isinstance(error, FileNotFoundError) else "not a"
+            raise NotFoundError(f"{bundle}: {problem} directory") from None
+        except OSError as error:
+            raise MediumError(f"{bundle / below}: {error.strerror}") from None
+        for item in items:
             path, name = f"{below}{item.name}", item.name
             known = name in _TOP or parse_signature_name(name) is not None
             if is_system_file(name) if below else not known:
@@ -265,18 +273,6 @@ def remove_files(bundle: Path, paths: Iterable[str]) -> None:
                 with suppress(OSError):  # not empty
                     os.rmdir(own, dir_fd=parent.fd)
                 atomic_write.sync_directory(parent)
-
-
-def _list_directory(bundle: Path, below: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(bundle / below) as items:
-            return list(items)
-    except FileNotFoundError:
-        raise NotFoundError(f"{bundle}: no such directory") from None
-    except NotADirectoryError:
-        raise NotFoundError(f"{bundle}: not a directory") from None
-    except OSError as error:
-        raise MediumError(f"{bundle / below}: {error.strerror}") from None
 
 
 def _parse_hex(algorithm: str, text: str) -> Digest | None:

@@ -19,25 +19,7 @@ if TYPE_CHECKING:
 
 _MAX_IMAGES = 50
 
-
-def render(
-    stream: str,
-    bundle_format: Format,
-    images: Sequence[BundledImage],
-    keys: Sequence[PublicKey],
-) -> bytes:
-    """Return the text for a bundle of ``images`` that is signed by ``keys``."""
-    parts = [
-        _render_introduction(stream),
-        _render_signatures(keys),
-        _FILES,
-        _render_images(images, bundle_format),
-    ]
-    return "\n".join(parts).encode("utf-8", "backslashreplace")
-
-
-def _render_introduction(stream: str) -> str:
-    return f"""\
+_INTRODUCTION = """\
 BUNDLE {stream}
 
 Run the commands below in this directory. Verify first; import only what verified.
@@ -53,8 +35,32 @@ WITH AIRBUNDLE
 
 WITHOUT AIRBUNDLE
 
-1. The signature covers {directory.INVENTORY}. Both must come from the signer.
+1. The signature covers bundle.json. Both must come from the signer.
 """
+
+_FILES = f"""\
+2. {directory.INVENTORY} names the digest of {directory.SUMS}, and that lists all other files.
+
+    grep -o '"sums":{{[^}}]*}}' {directory.INVENTORY} | grep -o 'sha256:[0-9a-f]*' | cut -d: -f2 \
+| sed 's/$/  {directory.SUMS}/' | sha256sum -c --strict -
+    sha256sum -c --strict --quiet {directory.SUMS}
+"""
+
+
+def render(
+    stream: str,
+    bundle_format: Format,
+    images: Sequence[BundledImage],
+    keys: Sequence[PublicKey],
+) -> bytes:
+    """Return the text for a bundle of ``images`` that is signed by ``keys``."""
+    parts = [
+        _INTRODUCTION.format(stream=stream),
+        _render_signatures(keys),
+        _FILES,
+        _render_images(images, bundle_format),
+    ]
+    return "\n".join(parts).encode("utf-8", "backslashreplace")
 
 
 def _render_signatures(keys: Sequence[PublicKey]) -> str:
@@ -88,15 +94,6 @@ def _format_openssl(signature: str, algorithm: str) -> str:
     return (
         f"    openssl dgst -sha256 -verify signer.pub -signature {signature} {directory.INVENTORY}"
     )
-
-
-_FILES = f"""\
-2. {directory.INVENTORY} names the digest of {directory.SUMS}, and that lists all other files.
-
-    grep -o '"sums":{{[^}}]*}}' {directory.INVENTORY} | grep -o 'sha256:[0-9a-f]*' | cut -d: -f2 \
-| sed 's/$/  {directory.SUMS}/' | sha256sum -c --strict -
-    sha256sum -c --strict --quiet {directory.SUMS}
-"""
 
 
 def _render_images(images: Sequence[BundledImage], bundle_format: Format) -> str:

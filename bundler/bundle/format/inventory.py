@@ -94,6 +94,29 @@ class BundledReferrer:
             tag=referrer.tag,
         )
 
+    @classmethod
+    def from_json(cls, table: Table) -> Self:
+        """Read an entry of ``referrers``; raises as ``parse``."""
+        return cls(
+            digest=table.digest("digest"),
+            media_type=_read_media_type(table),
+            size=table.integer("size"),
+            subject=table.digest("subject"),
+            artifact_type=_read_optional_text(table, "artifactType"),
+            tag=_read_optional_text(table, "tag"),
+        )
+
+    def to_json(self) -> strict.JSON:
+        """Return the entry as JSON, without unset members."""
+        return _omit_none(
+            digest=self.digest.text,
+            mediaType=self.media_type,
+            size=self.size,
+            subject=self.subject.text,
+            artifactType=self.artifact_type,
+            tag=self.tag,
+        )
+
     @property
     def root(self) -> Descriptor:
         """The descriptor of the referrer's manifest."""
@@ -147,6 +170,48 @@ class BundledImage:
             referrers=tuple(map(BundledReferrer.from_resolved, image.referrers)),
         )
 
+    @classmethod
+    def from_json(cls, table: Table) -> Self:
+        """Read an entry of ``images``; raises as ``parse``."""
+        table.refuse_other_case(_IMAGE_FIELDS)
+        text = _read_text(table, "reference")
+        try:
+            reference = ImageReference.parse(text)
+        except InvalidReferenceError as error:
+            raise table.problem(f"reference: {error.message}") from None
+        if str(reference) != text:
+            raise table.problem(f"reference is {text[:200]!r} (expected {str(reference)!r})")
+        platforms = table.texts("platforms")
+        return cls(
+            reference=reference,
+            digest=table.digest("digest"),
+            media_type=_read_media_type(table),
+            size=table.integer("size"),
+            platforms=tuple(_check_printable(name, table, "platforms") for name in platforms),
+            index=table.one_of("index", get_args(IndexMode)) if "index" in table else None,
+            replaces=table.digest("replaces") if "replaces" in table else None,
+            rename=_read_optional_text(table, "rename"),
+            origin=_read_optional_text(table, "origin"),
+            source=_read_optional_text(table, "source"),
+            referrers=tuple(map(BundledReferrer.from_json, table.tables("referrers", MAX_ITEMS))),
+        )
+
+    def to_json(self) -> strict.JSON:
+        """Return the entry as JSON, without unset members."""
+        return _omit_none(
+            reference=str(self.reference),
+            digest=self.digest.text,
+            mediaType=self.media_type,
+            size=self.size,
+            platforms=list(self.platforms) or None,
+            index=self.index,
+            replaces=None if self.replaces is None else self.replaces.text,
+            rename=self.rename,
+            origin=self.origin,
+            source=self.source,
+            referrers=[referrer.to_json() for referrer in self.referrers] or None,
+        )
+
     @property
     def root(self) -> Descriptor:
         """The descriptor of the root."""
@@ -175,7 +240,25 @@ class Inventory:
 
     def to_bytes(self) -> bytes:
         """Return the canonical JSON, the bytes that are written and signed."""
-        return strict.dumps(_to_json(self)) + b"\n"
+        sums = self.sums
+        value = _omit_none(
+            _type=TYPE,
+            format=self.format,
+            stream=self.stream,
+            serial=self.serial,
+            created=timestamps.format_utc(self.created),
+            expires=None if self.expires is None else timestamps.format_utc(self.expires),
+            complete=self.complete,
+            tool={"name": self.tool.name, "version": self.tool.version},
+            sums={
+                "path": sums.path,
+                "digest": sums.digest.text,
+                "size": sums.size,
+                "count": sums.count,
+            },
+            images=[image.to_json() for image in self.images],
+        )
+        return strict.dumps(value) + b"\n"
 
 
 def create_serial(previous: int | None, now: datetime) -> int:
@@ -205,14 +288,19 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
     """
     table = Table.parse(raw, subject, limit=MAX_INVENTORY)
     _check_version(table)
-    images = tuple(map(_read_image, table.tables("images", MAX_ITEMS)))
+    images = tuple(map(BundledImage.from_json, table.tables("images", MAX_ITEMS)))
     names = Counter(image.reference for image in images)
     for name in (name for name, uses in names.items() if uses > 1):
         raise table.problem(f"{name} is listed twice")
     stream = _read_text(table, "stream")
     if not is_stream_name(stream):
         raise table.problem(f"{stream[:80]!r} is not a valid stream name")
-    tool = table.table("tool")
+    tool, sums = table.table("tool"), table.table("sums")
+    path, digest = sums.text("path"), sums.digest("digest")
+    if path != "SHA256SUMS":
+        raise sums.problem(f"path is {path[:80]!r} (expected 'SHA256SUMS')")
+    if digest.algorithm != "sha256":
+        raise sums.problem(f"digest is {digest} (expected sha256)")
     expires = table.text("expires") if "expires" in table else None
     return Inventory(
         format=table.one_of("format", get_args(Format)),
@@ -222,55 +310,8 @@ def parse(raw: bytes, *, subject: str = "bundle.json") -> Inventory:
         expires=timestamps.parse_utc(expires, subject) if expires else None,
         complete=table.flag("complete"),
         tool=Producer(_read_text(tool, "name"), _read_text(tool, "version")),
-        sums=_read_sums(table.table("sums")),
+        sums=ChecksumFile(path, digest, sums.integer("size"), sums.integer("count")),
         images=images,
-    )
-
-
-def _to_json(inventory: Inventory) -> strict.JSON:
-    return _omit_none(
-        _type=TYPE,
-        format=inventory.format,
-        stream=inventory.stream,
-        serial=inventory.serial,
-        created=timestamps.format_utc(inventory.created),
-        expires=None if inventory.expires is None else timestamps.format_utc(inventory.expires),
-        complete=inventory.complete,
-        tool={"name": inventory.tool.name, "version": inventory.tool.version},
-        sums={
-            "path": inventory.sums.path,
-            "digest": inventory.sums.digest.text,
-            "size": inventory.sums.size,
-            "count": inventory.sums.count,
-        },
-        images=[_image_to_json(image) for image in inventory.images],
-    )
-
-
-def _image_to_json(image: BundledImage) -> strict.JSON:
-    return _omit_none(
-        reference=str(image.reference),
-        digest=image.digest.text,
-        mediaType=image.media_type,
-        size=image.size,
-        platforms=list(image.platforms) or None,
-        index=image.index,
-        replaces=None if image.replaces is None else image.replaces.text,
-        rename=image.rename,
-        origin=image.origin,
-        source=image.source,
-        referrers=[
-            _omit_none(
-                digest=referrer.digest.text,
-                mediaType=referrer.media_type,
-                size=referrer.size,
-                subject=referrer.subject.text,
-                artifactType=referrer.artifact_type,
-                tag=referrer.tag,
-            )
-            for referrer in image.referrers
-        ]
-        or None,
     )
 
 
@@ -296,58 +337,6 @@ def _check_version(table: Table) -> None:
                 " which this version cannot read",
                 hint="use a newer airbundle, or export a complete bundle",
             )
-
-
-def _read_image(table: Table) -> BundledImage:
-    table.refuse_other_case(_IMAGE_FIELDS)
-    platforms = tuple(
-        _check_printable(text, table, "platforms") for text in table.texts("platforms")
-    )
-    index = table.one_of("index", get_args(IndexMode)) if "index" in table else None
-    return BundledImage(
-        reference=_read_reference(table),
-        digest=table.digest("digest"),
-        media_type=_read_media_type(table),
-        size=table.integer("size"),
-        platforms=platforms,
-        index=index,
-        replaces=table.digest("replaces") if "replaces" in table else None,
-        rename=_read_optional_text(table, "rename"),
-        origin=_read_optional_text(table, "origin"),
-        source=_read_optional_text(table, "source"),
-        referrers=tuple(map(_read_referrer, table.tables("referrers", MAX_ITEMS))),
-    )
-
-
-def _read_referrer(table: Table) -> BundledReferrer:
-    return BundledReferrer(
-        digest=table.digest("digest"),
-        media_type=_read_media_type(table),
-        size=table.integer("size"),
-        subject=table.digest("subject"),
-        artifact_type=_read_optional_text(table, "artifactType"),
-        tag=_read_optional_text(table, "tag"),
-    )
-
-
-def _read_sums(table: Table) -> ChecksumFile:
-    path, digest = table.text("path"), table.digest("digest")
-    if path != "SHA256SUMS":
-        raise table.problem(f"path is {path[:80]!r} (expected 'SHA256SUMS')")
-    if digest.algorithm != "sha256":
-        raise table.problem(f"digest is {digest} (expected sha256)")
-    return ChecksumFile(path, digest, table.integer("size"), table.integer("count"))
-
-
-def _read_reference(table: Table) -> ImageReference:
-    text = _read_text(table, "reference")
-    try:
-        reference = ImageReference.parse(text)
-    except InvalidReferenceError as error:
-        raise table.problem(f"reference: {error.message}") from None
-    if str(reference) != text:
-        raise table.problem(f"reference is {text[:200]!r} (expected {str(reference)!r})")
-    return reference
 
 
 def _read_media_type(table: Table) -> str:

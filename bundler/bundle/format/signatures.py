@@ -1,12 +1,10 @@
 """Signatures of a bundle: each is one file, and signs the exact bytes of ``bundle.json``.
 
-The file name contains the key ID, which is only a hint. Only keys that the caller provides are
-trusted; keys in a bundle are ignored.
+The file name contains the key ID, which is only a hint. ``authenticate`` verifies signatures.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.bundle.format import checksums, directory as layout, inventory
@@ -14,73 +12,24 @@ from bundler.content.files.file_lock import lock
 from bundler.content.files.safe_directory import Directory
 from bundler.errors import (
     DamagedBundleError,
-    InvalidSignatureError,
     LimitError,
     NotFoundError,
-    UnauthenticatedError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bundler.bundle.format.inventory import Inventory
-    from bundler.trust.keys import PrivateKey, PublicKey
+    from bundler.trust.keys import PrivateKey
 
 MAX_SIGNATURES = 32
 MAX_SIGNATURE = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureCheck:
-    """The signers of a bundle."""
-
-    signers: tuple[PublicKey, ...]
-    """The given keys whose signature was verified; at least one."""
-    unknown: tuple[str, ...]
-    """The file names of signatures by other keys, which are ignored."""
-
-
 def sign(raw: bytes, keys: Sequence[PrivateKey]) -> dict[str, bytes]:
     """Sign ``raw`` with each key; return the signatures by file name."""
     return {layout.format_signature_name(key.public.id): key.sign(raw) for key in keys}
-
-
-def authenticate(
-    raw: bytes, signatures: Mapping[str, bytes], keys: Sequence[PublicKey]
-) -> SignatureCheck:
-    """Verify that one of ``keys`` signed ``raw``.
-
-    Args:
-        raw: the bytes of ``bundle.json``, which are not parsed yet.
-        signatures: the signatures by file name.
-        keys: the keys to trust.
-
-    Raises:
-        InvalidSignatureError: a signature with the ID of a given key does not verify, even if other
-            signatures do.
-        UnauthenticatedError: no signature is by a given key.
-    """
-    signers: list[PublicKey] = []
-    unknown: list[str] = []
-    for name, signature in sorted(signatures.items()):
-        named = [key for key in keys if layout.format_signature_name(key.id) == name]
-        if not named:
-            unknown.append(name)
-            continue
-        for key in named:
-            try:
-                key.verify(signature, raw)
-            except InvalidSignatureError as error:
-                raise InvalidSignatureError(
-                    f"{name}: {error.message}",
-                    hint="the inventory was changed after it was signed, or the signature is"
-                    " damaged: copy the bundle again",
-                ) from None
-        signers += [key for key in named if key not in signers]
-    if not signers:
-        raise _create_refusal(unknown, keys)
-    return SignatureCheck(tuple(signers), tuple(unknown))
 
 
 def read_signatures(bundle: Path) -> dict[str, bytes]:
@@ -159,22 +108,3 @@ def sign_bundle(bundle: Path, keys: Sequence[PrivateKey]) -> list[str]:
                 hint=f"airbundle verify {bundle}",
             )
         return write_signatures(bundle, raw, keys)
-
-
-def _create_refusal(unknown: Sequence[str], keys: Sequence[PublicKey]) -> UnauthenticatedError:
-    if not keys:
-        return UnauthenticatedError(
-            "no key was specified, so the signer of this bundle cannot be verified",
-            hint="specify the signer's public key: --key FILE.pub",
-        )
-    given = ", ".join(key.id[:16] for key in keys)
-    if not unknown:
-        return UnauthenticatedError(
-            f"the bundle is not signed (expected a signature by {given})",
-            hint="sign it: airbundle sign BUNDLE --key FILE.key",
-        )
-    signed = ", ".join(layout.parse_signature_name(name) or name for name in unknown)
-    return UnauthenticatedError(
-        f"signed by {signed}, but not by a given key ({given})",
-        hint="compare the fingerprints, and specify the right public key: --key FILE.pub",
-    )

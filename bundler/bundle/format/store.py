@@ -237,7 +237,15 @@ class DirectoryHoldings:
 
     def __init__(self, directory: Path, bundle_format: Format) -> None:
         self._directory = directory
-        self._sizes = _find_sizes_in_tree(directory) if bundle_format == "dir" else None
+        self._sizes: dict[Digest, int] | None = None
+        if bundle_format == "dir":
+            images = directory / layout.IMAGES
+            entries = layout.scan(directory).entries.values() if images.is_dir() else ()
+            self._sizes = {
+                digest: entry.size
+                for entry in entries
+                if entry.kind == "file" and (digest := layout.parse_digest(entry.path)) is not None
+            }
 
     @property
     def capabilities(self) -> Capabilities:
@@ -256,15 +264,3 @@ class DirectoryHoldings:
         except OSError:
             return False
         return stat.S_ISREG(found.st_mode) and found.st_size == target.size
-
-
-def _find_sizes_in_tree(directory: Path) -> dict[Digest, int]:
-    """Return the sizes of the blobs of all images in a tree of ``dir:`` images."""
-    if not (directory / layout.IMAGES).is_dir():
-        return {}
-    sizes = {}
-    for entry in layout.scan(directory).entries.values():
-        digest = layout.parse_digest(entry.path)
-        if digest is not None and entry.kind == "file":
-            sizes[digest] = entry.size
-    return sizes

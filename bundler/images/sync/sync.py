@@ -26,11 +26,10 @@ from bundler.images.sync.report import SyncedImage, SyncReport
 from bundler.ports import Destination, ReadableDestination, Source, TagResolver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from bundler.copy.engine import EngineOptions
     from bundler.copy.plan import Plan
-    from bundler.images.sync.report import State
     from bundler.images.sync.sources import SyncSource
     from bundler.images.sync.targets import SyncDestination, SyncTarget
     from bundler.oci.digest import Digest
@@ -102,13 +101,11 @@ def sync_images(
 
 @dataclass(frozen=True, slots=True)
 class _Resolved:
-    """A resolved image, and its target."""
+    """A resolved image, the expected result, and the target if the image is to be copied."""
 
-    digest: Digest
-    target: Target[Destination] | None
-    """None if the image is present, or in a dry run."""
+    expected: SyncedImage
     event: events.ImageResolved
-    present: bool = False
+    target: Target[Destination] | None = None
 
 
 @dataclass(slots=True)
@@ -131,43 +128,51 @@ class _Sync:
         Raises:
             BundlerError: the first failure, unless ``keep_going``.
         """
+        engine = self._engine
+        published: dict[str, Digest] = {}
+        failed: dict[str, BundlerError] = {}
         with ExitStack() as stack:
             endpoints = _OpenEndpoints(self._source_options, self._destination_options, stack)
             tasks = [partial(self._resolve, item, endpoints) for item in batch]
-            resolved = run_collecting_errors(
-                self._engine.executor, tasks, self._engine.cancellation
-            )
+            resolved = run_collecting_errors(engine.executor, tasks, engine.cancellation)
             self._report_resolved(batch, resolved)
-            to_copy = [
+            targets = [
                 item.target for item in resolved if isinstance(item, _Resolved) and item.target
             ]
-            executed = None
-            if to_copy:
-                plan = create_plan(to_copy, self._engine.executor, self._engine.cancellation)
+            if targets:
+                plan = create_plan(targets, engine.executor, engine.cancellation)
                 self.plans.append(plan)
-                executed = execute(plan, self._engine)
-        published = {
-            target.image.label: target.image.graph.root.digest
-            for target in (executed.published if executed else ())
-        }
-        failed = executed.failed if executed else {}
+                execution = execute(plan, engine)
+                failed = execution.failed
+                for target in execution.published:
+                    published[target.image.label] = target.image.graph.root.digest
         for item, result in zip(batch, resolved, strict=True):
-            image = _create_result(item, result, published, failed)
-            self.images.append(image)
-            if image.error is not None:
-                self._engine.emit(events.Skipped(image.source, str(image.error), image.error))
+            label = item.image.label
+            if isinstance(result, BundlerError):
+                error = result
+            elif result.target is None:
+                self.images.append(result.expected)
+                continue
+            elif label in published:
+                self.images.append(replace(result.expected, digest=published[label]))
+                continue
+            else:
+                error = failed[label]
+            self.images.append(SyncedImage(label, str(item), "failed", error=error))
+            engine.emit(events.Skipped(label, str(error), error))
 
     def _resolve(self, item: SyncTarget, endpoints: _OpenEndpoints) -> _Resolved:
         """Resolve an image, and check whether it is present at the target."""
-        request = self._request
+        transfer = self._request.transfer
         source = endpoints.open_source(item.image.source)
-        image_request = request.transfer.create_request(item.image, reads_platform=False)
+        image_request = transfer.create_request(item.image, reads_platform=False)
         image = resolve(image_request, source, self._policy_check)
         root, event = image.graph.root.digest, create_resolved_event(image.graph)
+        expected = SyncedImage(item.image.label, str(item), "copied", root)
         if self._dry_run and not item.is_remote:
-            return _Resolved(root, None, event)
+            return _Resolved(replace(expected, state="new"), event)
         destination = endpoints.open_destination(item.target)
-        options = request.transfer.conversion.for_endpoints(source, item.target_name)
+        options = transfer.conversion.for_endpoints(source, item.target_name)
         # In a registry, a name guarantees that the image is complete. A local destination may
         # contain an incomplete image, so its blobs are checked individually.
         if (
@@ -178,10 +183,11 @@ class _Sync:
         ):
             (state,) = compare_with_target([(item.name, root)], destination)
             if state.is_same:
-                return _Resolved(root, None, event, present=True)
+                return _Resolved(replace(expected, state="present"), event)
+        if self._dry_run:
+            return _Resolved(replace(expected, state="new"), event)
         names = () if item.name is None else (item.name,)
-        target = Target(image, destination, names, options=options)
-        return _Resolved(root, None if self._dry_run else target, event)
+        return _Resolved(expected, event, Target(image, destination, names, options=options))
 
     def _report_resolved(
         self, batch: Sequence[SyncTarget], resolved: Sequence[_Resolved | BundlerError]
@@ -198,11 +204,12 @@ class _Sync:
             emit(events.ImageStarted(item.image.label, str(item), number, self._total))
             if isinstance(result, BundlerError) and not self._engine.keep_going:
                 raise result
-        for item, result in zip(batch, resolved, strict=True):
+        for result in resolved:
             if isinstance(result, BundlerError):
                 continue
-            if result.present:
-                emit(events.ImagePresent(str(item), result.digest.text, result.event))
+            if result.expected.state == "present":
+                root = str(result.expected.digest)
+                emit(events.ImagePresent(result.expected.destination, root, result.event))
             elif result.target is not None:
                 emit(result.event)
 
@@ -239,20 +246,3 @@ class _OpenEndpoints:
                 self._destinations[target.scope] = destination
                 self._stack.callback(destination.close)
             return destination
-
-
-def _create_result(
-    item: SyncTarget,
-    resolved: _Resolved | BundlerError,
-    published: Mapping[str, Digest],
-    failed: Mapping[str, BundlerError],
-) -> SyncedImage:
-    source, destination = item.image.label, str(item)
-    if isinstance(resolved, BundlerError):
-        return SyncedImage(source, destination, "failed", error=resolved)
-    if resolved.target is None:
-        state: State = "present" if resolved.present else "new"
-        return SyncedImage(source, destination, state, resolved.digest)
-    if source in failed:
-        return SyncedImage(source, destination, "failed", error=failed[source])
-    return SyncedImage(source, destination, "copied", published[source])

@@ -14,8 +14,8 @@ from bundler.transports.target_reference import TargetReference, create_target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bundler.images.sync.sources import SyncImage
     from bundler.oci.reference import ImageReference
+    from bundler.transports.source_images import SourceImage
 
 DestinationTransport = Literal["containers-storage", "dir", "docker", "oci", "oci-archive"]
 
@@ -33,7 +33,7 @@ class SyncDestination:
 class SyncTarget:
     """One image and its target."""
 
-    image: SyncImage
+    image: SourceImage
     target: TargetReference
 
     @property
@@ -56,7 +56,7 @@ class SyncTarget:
         return str(self.target.reference)
 
 
-def map_targets(images: Iterable[SyncImage], destination: SyncDestination) -> list[SyncTarget]:
+def map_targets(images: Iterable[SourceImage], destination: SyncDestination) -> list[SyncTarget]:
     """Return the target of each image.
 
     Raises:

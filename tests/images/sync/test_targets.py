@@ -8,19 +8,19 @@ from hypothesis import given, strategies as st
 from bundler import transports
 from bundler.copy.target_names import NameMapping
 from bundler.errors import ConflictError, DirectoryExistsError, InvalidReferenceError
-from bundler.images.sync.sources import SyncImage
 from bundler.images.sync.targets import (
     SyncDestination,
     check_not_existing,
     map_targets,
     merge_duplicates,
 )
+from bundler.transports.source_images import SourceImage
 
 FULL = NameMapping(default="full")
 
 
 def map_target(name, destination):
-    image = SyncImage(transports.parse("dir:in"), None, f"docker://{name}", name)
+    image = SourceImage(transports.parse("dir:in"), None, f"docker://{name}", name)
     (target,) = map_targets([image], destination)
     return target
 

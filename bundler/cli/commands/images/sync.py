@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bundler.cli.options.registry_access import AccessOptions
     from bundler.cli.options.retry import Retry
     from bundler.cli.runtime.context import CommandRun
-    from bundler.images.sync.sources import SourceKind, SyncSource
+    from bundler.images.sync.sources import SourceTransport, SyncSource
     from bundler.images.sync.targets import DestinationTransport, SyncDestination
     from bundler.ports import OpenOptions
 
@@ -41,7 +41,7 @@ _REMOTE = ("docker", "yaml")
 class SyncOptions:
     """The options of source and destination."""
 
-    source_kind: SourceKind
+    source_kind: SourceTransport | Literal["yaml"]
     destination_kind: DestinationTransport
     scoped: bool = False
     suffix: str = ""
@@ -52,7 +52,8 @@ class SyncOptions:
         from bundler.images.sync.sources import SyncSource  # noqa: PLC0415 - not for --help
 
         override = access.create_override() if self.source_kind in _REMOTE else None
-        return SyncSource(self.source_kind, text, override)
+        transport = None if self.source_kind == "yaml" else self.source_kind
+        return SyncSource(transport, text, override)
 
     def create_destination(self, text: str) -> SyncDestination:
         """Return the destination, with the mapping of target names."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bundler.copy.platform_selection import Selection
     from bundler.images.copy_image import CopyRequest
     from bundler.images.login import CredentialStore
-    from bundler.images.sync.sources import SourceKind
+    from bundler.images.sync.sources import SourceTransport
     from bundler.images.sync.sync import SyncRequest
     from bundler.images.sync.targets import DestinationTransport
     from bundler.ports import Reference
@@ -178,10 +178,11 @@ def create_sync_request(line: CommandLine, context: CommandContext) -> SyncReque
     names = NameMapping(
         default="full" if line.is_set("scoped") else "basename", suffix=line.text("append-suffix")
     )
-    kind = cast("SourceKind", line.text("src"))
+    kind = line.text("src")
+    transport = None if kind == "yaml" else cast("SourceTransport", kind)
     registry = None if kind == "dir" else create_access_settings(line, "src-").registry
     return SyncRequest(
-        SyncSource(kind, source, registry, lenient=True),
+        SyncSource(transport, source, registry, lenient=True),
         SyncDestination(cast("DestinationTransport", line.text("dest")), destination, names),
         TransferOptions(
             _create_selection(line, context),

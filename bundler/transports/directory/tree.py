@@ -43,26 +43,44 @@ if TYPE_CHECKING:
     from bundler.transports.directory.tree_index import Components
 
 
-class DirectoryTreeSource:
-    """Source of the images in a tree, named by their paths; blobs are read from any image."""
+class _ReadableTree:
+    """The images in a tree, named by their paths; blobs are read from any image."""
+
+    _tree: Directory
+    _index: TreeIndex
+
+    def resolve(self, name: str | None = None, /) -> Descriptor:
+        """Return the current root of the image in the directory ``name``."""
+        if name is None:
+            raise NotFoundError(
+                f"{self._tree.path}: the tree contains many images, and no name is given"
+            )
+        with self._tree.enter(*parse_image_path(name)) as directory:
+            root = read_root(directory)
+            if root is None:
+                raise MissingFileError(str(directory.path / MANIFEST), part_of="an image")
+            return describe_root(root, directory.path / MANIFEST)
+
+    def open(self, target: Node, /, offset: int = 0) -> RegularFile:
+        """Open a manifest or a blob.
+
+        Raises:
+            MalformedError: it is not a regular file.
+        """
+        return self._tree.open_file(*self._locate(target), offset=offset)
+
+    def _locate(self, target: Node) -> Components:
+        return self._index.locate(target, self._tree)
+
+
+class DirectoryTreeSource(_ReadableTree):
+    """Source of the images in a tree."""
 
     def __init__(self, path: Path) -> None:
         with ExitStack() as undo:
             self._tree = undo.enter_context(Directory.open(path))
             self._index = TreeIndex.scan(self._tree)
             undo.pop_all()
-
-    def resolve(self, name: str | None = None, /) -> Descriptor:
-        """Return the root of the image in the directory ``name``."""
-        return _resolve(self._tree, name)
-
-    def open(self, target: Node, /, offset: int = 0) -> RegularFile:
-        """Open a manifest or a blob of any image.
-
-        Raises:
-            MalformedError: it is not a regular file.
-        """
-        return self._tree.open_file(*self._index.locate(target, self._tree), offset=offset)
 
     def tags(self) -> list[str]:
         """Return the relative path of every complete image, sorted."""
@@ -73,7 +91,7 @@ class DirectoryTreeSource:
         self._tree.close()
 
 
-class DirectoryTreeDestination:
+class DirectoryTreeDestination(_ReadableTree):
     """Destination that writes images into a tree, and locks the tree until ``close``.
 
     Args:
@@ -116,14 +134,6 @@ class DirectoryTreeDestination:
         stored = write_part(self._staging.open(), target, content)
         self._staging.names.add(get_file_name(Node.of(stored, target.kind)))
         return stored
-
-    def open(self, target: Node, /, offset: int = 0) -> RegularFile:
-        """Open a manifest or a blob of any image or in the staging directory."""
-        return self._tree.open_file(*self._locate(target), offset=offset)
-
-    def resolve(self, name: str | None = None, /) -> Descriptor:
-        """Return the current root of the image in the directory ``name``."""
-        return _resolve(self._tree, name)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Write a complete image for every name.
@@ -212,19 +222,7 @@ class DirectoryTreeDestination:
 
     def _locate(self, target: Node) -> Components:
         name = get_file_name(target)
-        if name in self._staging.names:
-            return STAGING, name
-        return self._index.locate(target, self._tree)
-
-
-def _resolve(tree: Directory, name: str | None) -> Descriptor:
-    if name is None:
-        raise NotFoundError(f"{tree.path}: the tree contains many images, and no name is given")
-    with tree.enter(*parse_image_path(name)) as directory:
-        root = read_root(directory)
-        if root is None:
-            raise MissingFileError(str(directory.path / MANIFEST), part_of="an image")
-        return describe_root(root, directory.path / MANIFEST)
+        return (STAGING, name) if name in self._staging.names else super()._locate(target)
 
 
 def _map_roots_by_path(images: Sequence[Publication]) -> dict[Components, Descriptor]:

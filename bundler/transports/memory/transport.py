@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bundler.content.streams.reader import read_chunks
 from bundler.errors import InvalidReferenceError, NoSuchImageError, NotFoundError
@@ -96,7 +96,10 @@ class MemorySource:
         """Return all manifests in the store whose subject is ``subject``."""
         found = []
         for digest, raw in list(self._store.blobs.items()):
-            value = _decode_manifest(raw)
+            try:
+                value = json.loads(raw) if raw[:1] == b"{" else {}
+            except ValueError:
+                continue
             if value.get("subject", {}).get("digest") == subject.text:
                 artifact_type = value.get("artifactType") or value.get("config", {}).get(
                     "mediaType"
@@ -164,12 +167,3 @@ class MemoryTransport:
     def destination(self, reference: MemoryReference, options: OpenOptions, /) -> MemoryDestination:  # noqa: ARG002 - the port's form
         """Open the store for writing."""
         return self._store.destination()
-
-
-def _decode_manifest(raw: bytes) -> dict[str, Any]:
-    """Decode a JSON object; empty if ``raw`` is not one."""
-    try:
-        value = json.loads(raw) if raw[:1] == b"{" else None
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -129,9 +129,10 @@ class WritableBlobs(ReadableBlobs):
         """Remove temporary files of an interrupted run, unless the directory is shared."""
         if self._is_shared:
             return  # another process may be writing there
-        for algorithm in _ALGORITHMS:
-            with suppress(NotFoundError), self._root.enter(*self._parents, algorithm) as directory:
-                atomic_write.remove_parts(directory)
+        with suppress(NotFoundError), self._root.enter(*self._parents) as blobs:
+            for algorithm in _ALGORITHMS:
+                with suppress(NotFoundError), blobs.enter(algorithm) as directory:
+                    atomic_write.remove_parts(directory)
 
     def remove_blobs(self, digests: Iterable[Digest]) -> None:
         """Remove the blobs that are present, unless the directory is shared."""

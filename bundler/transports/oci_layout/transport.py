@@ -180,12 +180,7 @@ class LayoutDestination(WritableBlobs):
             atomic_write.write_bytes_in(self._layout, image_layout.INDEX_FILE, index.encode())
 
     def prepare(self, images: Sequence[Publication], /) -> bytes:
-        """Make all content durable; return the ``index.json`` of ``images`` alone, unwritten.
-
-        Raises:
-            ConflictError: two images have the same name.
-            IntegrityError: a root was not pushed.
-        """
+        """Make all content durable as ``commit``; return the ``index.json`` of ``images`` alone."""
         index = add_images(create_index(self._layout.path), images, self.has)
         self._sync()
         return index.encode()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bundler.content.compression.decompress import DecompressingReader
+from bundler.content.streams.reader import read_chunks
 from bundler.errors import (
     InvalidReferenceError,
     MalformedError,
@@ -119,7 +120,9 @@ class DaemonSource(SynthesizesManifests):
             if name not in self._saved:
                 path = Path(f"docker-daemon:{name}")
                 with self._engine.save(_shorten(name)) as stream:
-                    archive = copy_to_scratch(stream, path, self._options, limit=_MAX_ARCHIVE)
+                    archive = copy_to_scratch(
+                        read_chunks(stream), path, self._options, limit=_MAX_ARCHIVE
+                    )
                 self._saved[name] = DockerArchiveSource(archive, self._options)
             return self._saved[name]
 

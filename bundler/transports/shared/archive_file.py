@@ -11,19 +11,21 @@ import errno
 import os
 import select
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.replace_file import FileReplacement
 from bundler.content.files.safe_directory import RegularFile
-from bundler.content.streams.reader import BUFFER_SIZE, write_all
+from bundler.content.streams.reader import BUFFER_SIZE, read_chunks, write_all
 from bundler.transports.shared.scratch_file import ScratchFile, copy_to_scratch
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from bundler.cancel import Cancellation
     from bundler.ports import OpenOptions
 
@@ -41,8 +43,8 @@ def open_file_or_pipe(path: Path, options: OpenOptions) -> RegularFile:
     """
     if not is_stream(path):
         return RegularFile.open(path)
-    with PipeReader(path, options.cancellation) as stream:
-        return copy_to_scratch(stream, path, options)
+    with closing(_read_pipe(path, options.cancellation)) as chunks:
+        return copy_to_scratch(chunks, path, options)
 
 
 def open_archive(archive: Path | RegularFile, options: OpenOptions) -> RegularFile:
@@ -70,28 +72,10 @@ def open_archive(archive: Path | RegularFile, options: OpenOptions) -> RegularFi
             undo.pop_all()
             return archive
         stream = DecompressingReader(archive, compression, str(archive.path))
-        return copy_to_scratch(stream, archive.path, options, default=directory)
+        return copy_to_scratch(read_chunks(stream), archive.path, options, default=directory)
 
 
-class ArchiveFile(Protocol):
-    """A new archive that is being written."""
-
-    @property
-    def path(self) -> Path:
-        """The name of the file in messages."""
-
-    @property
-    def fd(self) -> int:
-        """The descriptor of the open file, which is empty at first."""
-
-    def publish(self, size: int) -> None:
-        """Make the complete archive of ``size`` bytes visible at its path."""
-
-    def close(self) -> None:
-        """Close the file; an unpublished archive is removed."""
-
-
-def create_archive(path: Path, options: OpenOptions) -> ArchiveFile:
+def create_archive(path: Path, options: OpenOptions) -> FileReplacement | PipeWriter:
     """Create an archive that, on publication, replaces the file or is written to the pipe ``path``.
 
     Raises:
@@ -111,58 +95,33 @@ def is_stream(path: Path) -> bool:
         return False
 
 
-class PipeReader:
-    """Reader of a pipe. Not thread-safe.
+def _read_pipe(path: Path, cancellation: Cancellation) -> Generator[bytes, None, None]:
+    """Yield the content of a pipe; the wait for data can be cancelled.
 
     Raises:
+        CancelledError: the run was cancelled during the wait.
         MediumError: the pipe cannot be read.
     """
-
-    def __init__(self, path: Path, cancellation: Cancellation) -> None:
-        self._path = path
-        self._cancellation = cancellation
-        standard = _STANDARD_STREAMS.get(str(path))
+    standard = _STANDARD_STREAMS.get(str(path))
+    try:
+        if standard is None:
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        else:
+            fd = os.dup(standard)
         try:
-            if standard is None:
-                self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            else:
-                self._fd = os.dup(standard)
-        except OSError as error:
-            raise to_bundler_error(error, path, "cannot read") from error
-        self._poll = select.poll()
-        self._poll.register(self._fd, select.POLLIN)
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Read at most ``size`` bytes; to the end if ``size`` is negative."""
-        if size < 0:
-            return b"".join(iter(lambda: self.read(BUFFER_SIZE), b""))
-        buffer = bytearray(size)
-        return bytes(buffer[: self.readinto(memoryview(buffer))])
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Wait for data and read it; return the number of bytes, which is 0 at the end.
-
-        Raises:
-            CancelledError: the run was cancelled during the wait.
-        """
-        try:
-            while not self._poll.poll(_POLL_INTERVAL * 1000):
-                self._cancellation.check()
-            return os.readv(self._fd, [buffer])
-        except OSError as error:
-            raise to_bundler_error(error, self._path, "cannot read") from error
-
-    def close(self) -> None:
-        """Close the pipe."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            while True:
+                while not poll.poll(_POLL_INTERVAL * 1000):
+                    cancellation.check()
+                chunk = os.read(fd, BUFFER_SIZE)
+                if not chunk:
+                    return
+                yield chunk
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise to_bundler_error(error, path, "cannot read") from error
 
 
 class PipeWriter:

@@ -10,22 +10,19 @@ from typing import TYPE_CHECKING
 
 from bundler.content.files.os_errors import to_bundler_error
 from bundler.content.files.safe_directory import RegularFile
-from bundler.content.streams.reader import read_chunks, write_all
+from bundler.content.streams.reader import write_all
 from bundler.errors import LimitError
 
 if TYPE_CHECKING:
-    from bundler.content.streams.reader import Reader
+    from collections.abc import Iterable
+
     from bundler.ports import OpenOptions
 
 _DEFAULT_DIRECTORY = Path("/var/tmp")  # noqa: S108 - the files have no names
 
 
 class ScratchFile:
-    """A temporary file, which is empty at first.
-
-    Args:
-        options: the directory for large temporary files.
-        default: the directory if the options contain none; None: ``/var/tmp``.
+    """A temporary file in the directory of ``options``, by default ``default`` or ``/var/tmp``.
 
     Raises:
         MediumError, NoSpaceError: the file cannot be created.
@@ -54,30 +51,30 @@ class ScratchFile:
 
 
 def copy_to_scratch(
-    stream: Reader,
+    chunks: Iterable[bytes | memoryview],
     path: Path,
     options: OpenOptions,
     *,
     default: Path | None = None,
     limit: int | None = None,
 ) -> RegularFile:
-    """Copy ``stream`` to a temporary file, which the caller closes.
+    """Copy ``chunks`` to a temporary file, which the caller closes; see ``ScratchFile``.
 
     Args:
-        stream: read to its end, and not closed.
+        chunks: the content.
         path: the name of the file in messages.
         options: the cancellation, and the directory for large temporary files.
-        default: the directory if the options contain none; None: ``/var/tmp``.
+        default: the directory if the options contain none.
         limit: the maximum size in bytes; None: no limit.
 
     Raises:
-        LimitError: the stream is longer than ``limit``.
+        LimitError: the content is longer than ``limit``.
         NoSpaceError, MediumError: the file cannot be written.
     """
     size = 0
     with closing(ScratchFile(options, default)) as file:
         try:
-            for chunk in read_chunks(stream):
+            for chunk in chunks:
                 options.cancellation.check()
                 size += len(chunk)
                 if limit is not None and size > limit:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bundler.errors import (
     ConflictError,
@@ -46,12 +46,8 @@ _PARALLEL_TAGS = 8
 class DockerReference:
     """``docker://IMAGE``, with Docker's defaults for the host and the path, but not the tag."""
 
+    transport: ClassVar = "docker"
     image: ImageReference
-
-    @property
-    def transport(self) -> str:
-        """Return ``docker``."""
-        return "docker"
 
     @property
     def registry_host(self) -> str:

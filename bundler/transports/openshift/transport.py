@@ -7,7 +7,7 @@ registry that stores the images. Signatures in OpenShift's own API are not suppo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bundler.errors import InvalidReferenceError, UnsupportedError
 from bundler.oci.reference import ImageReference
@@ -22,12 +22,8 @@ if TYPE_CHECKING:
 class OpenShiftReference:
     """``atomic:HOST[:PORT]/NAMESPACE/STREAM:TAG``."""
 
+    transport: ClassVar = "atomic"
     image: ImageReference
-
-    @property
-    def transport(self) -> str:
-        """Return ``atomic``."""
-        return "atomic"
 
     @property
     def name(self) -> str | None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 from bundler.content.files.safe_directory import FileSlice, RegularFile
 from bundler.content.streams.verified import VerifiedReader
@@ -24,7 +23,7 @@ from bundler.oci.digest import Digest
 from bundler.ports import SynthesizesManifests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from contextlib import ExitStack
     from typing import NoReturn
 
@@ -33,36 +32,8 @@ if TYPE_CHECKING:
     from bundler.transports.shared.path_transport import UnnamedReference
 
 
-@dataclass(frozen=True, slots=True)
-class SyntheticImage:
-    """An image that was created from files: its root, and its content by digest.
-
-    The owner of the layer files closes them.
-    """
-
-    root: Descriptor
-    contents: Mapping[Digest, bytes | RegularFile]
-
-    @classmethod
-    def create(
-        cls, config: Mapping[str, object], layers: Sequence[tuple[Descriptor, RegularFile]]
-    ) -> Self:
-        """Create an image of ``config`` and ``layers``, encoded as containers/image encodes it."""
-        contents: dict[Digest, bytes | RegularFile] = {entry.digest: file for entry, file in layers}
-
-        def add(value: Mapping[str, object], media_type: str) -> Descriptor:
-            raw = json_encoding.dumps(value)
-            descriptor = Descriptor(media_type, Digest.of(raw), len(raw))
-            contents[descriptor.digest] = raw
-            return descriptor
-
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": media_types.OCI_MANIFEST,
-            "config": add(config, media_types.OCI_CONFIG).to_json(),
-            "layers": [entry.to_json() for entry, _ in layers],
-        }
-        return cls(add(manifest, media_types.OCI_MANIFEST), contents)
+Layers = list[tuple[Descriptor, RegularFile]]
+"""The layers of an image, each with its open file."""
 
 
 class SyntheticSource(SynthesizesManifests, ABC):
@@ -81,11 +52,11 @@ class SyntheticSource(SynthesizesManifests, ABC):
         self.options = options
         self.resources = resources
         self._lock = threading.Lock()
-        self._image: SyntheticImage | None = None
+        self._image: tuple[Descriptor, Mapping[Digest, bytes | RegularFile]] | None = None
 
     @abstractmethod
-    def create(self) -> SyntheticImage:
-        """Create the image. Called once."""
+    def create(self) -> tuple[Mapping[str, object], Layers]:
+        """Return the config and the layers of the image. Called once."""
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root of the only image.
@@ -96,7 +67,7 @@ class SyntheticSource(SynthesizesManifests, ABC):
         """
         if name is not None:
             raise NotFoundError(f"{self.subject}: no image {name!r}, the only one has no name")
-        return self._created().root
+        return self._get_image()[0]
 
     @contextmanager
     def open(self, target: Node, /, offset: int = 0) -> Iterator[Reader]:
@@ -105,7 +76,7 @@ class SyntheticSource(SynthesizesManifests, ABC):
         Raises:
             NotFoundError: the digest is not part of the image.
         """
-        content = self._created().contents.get(target.digest) if target.digest else None
+        content = self._get_image()[1].get(target.digest) if target.digest else None
         if content is None:
             raise NotFoundError(f"{self.subject}: {target.digest} is not part of the image")
         if isinstance(content, bytes):
@@ -127,10 +98,22 @@ class SyntheticSource(SynthesizesManifests, ABC):
             observe=lambda _: self.options.cancellation.check(),
         )
 
-    def _created(self) -> SyntheticImage:
+    def _get_image(self) -> tuple[Descriptor, Mapping[Digest, bytes | RegularFile]]:
+        """Return the root of the image, and its content by digest."""
         with self._lock:
             if self._image is None:
-                self._image = self.create()
+                config, layers = self.create()
+                contents: dict[Digest, bytes | RegularFile] = {
+                    layer.digest: file for layer, file in layers
+                }
+                manifest = {
+                    "schemaVersion": 2,
+                    "mediaType": media_types.OCI_MANIFEST,
+                    "config": _add(contents, config, media_types.OCI_CONFIG).to_json(),
+                    "layers": [layer.to_json() for layer, _ in layers],
+                }
+                root = _add(contents, manifest, media_types.OCI_MANIFEST)
+                self._image = root, contents
             return self._image
 
 
@@ -143,6 +126,16 @@ class ReadOnlyTransport:
     def destination(self, reference: UnnamedReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """Raise ``ReadOnlyTransportError``."""
         raise ReadOnlyTransportError(str(reference), reference.transport, hint=self.hint)
+
+
+def _add(
+    contents: dict[Digest, bytes | RegularFile], value: Mapping[str, object], media_type: str
+) -> Descriptor:
+    """Add a JSON document to ``contents``, encoded as containers/image encodes it."""
+    raw = json_encoding.dumps(value)
+    descriptor = Descriptor(media_type, Digest.of(raw), len(raw))
+    contents[descriptor.digest] = raw
+    return descriptor
 
 
 def create_history_entry(diff_id: Digest, created: str, comment: str) -> dict[str, object]:

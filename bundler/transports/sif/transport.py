@@ -18,8 +18,8 @@ from bundler.oci.descriptor import Descriptor
 from bundler.oci.json import timestamps
 from bundler.transports.shared.path_transport import UnnamedReference
 from bundler.transports.shared.synthetic_image import (
+    Layers,
     ReadOnlyTransport,
-    SyntheticImage,
     SyntheticSource,
     create_history_entry,
 )
@@ -47,8 +47,8 @@ class SifSource(SyntheticSource):
             self._sif = file_format.read(self._file)
             super().__init__(reference, options, stack.pop_all())
 
-    def create(self) -> SyntheticImage:
-        """Convert the root directory to a layer, and create the image."""
+    def create(self) -> tuple[dict[str, object], Layers]:
+        """Convert the root directory to a layer, and create the config."""
         script = _create_script(self._sif.definition)
         programs = {} if script is None else {_SCRIPT: script}
         layer = squashfs_layer.create_layer(self._file, self._sif, programs, self.options)
@@ -58,9 +58,7 @@ class SifSource(SyntheticSource):
         blob = content.descriptor()
         entry = Descriptor(media_types.OCI_LAYER, blob.digest, blob.size)
         command = "bash" if script is None else f"/{_SCRIPT}"
-        return SyntheticImage.create(
-            _create_config(self._sif, command, blob.digest), [(entry, layer)]
-        )
+        return _create_config(self._sif, command, blob.digest), [(entry, layer)]
 
 
 class SifTransport(ReadOnlyTransport):

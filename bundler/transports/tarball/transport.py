@@ -25,8 +25,8 @@ from bundler.oci.json import timestamps
 from bundler.transports.shared.archive_file import open_file_or_pipe
 from bundler.transports.shared.path_transport import UnnamedReference
 from bundler.transports.shared.synthetic_image import (
+    Layers,
     ReadOnlyTransport,
-    SyntheticImage,
     SyntheticSource,
     create_history_entry,
 )
@@ -70,13 +70,11 @@ class TarballSource(SyntheticSource):
             ]
             super().__init__(reference, options, stack.pop_all())
 
-    def create(self) -> SyntheticImage:
-        """Compute the digests of all files, and create the image."""
+    def create(self) -> tuple[dict[str, object], Layers]:
+        """Compute the digests of all files, and create the config."""
         layers = [self._read_layer(file) for file in self._files]
         entries = [layer.entry for layer in layers]
-        return SyntheticImage.create(
-            _create_config(layers), list(zip(entries, self._files, strict=True))
-        )
+        return _create_config(layers), list(zip(entries, self._files, strict=True))
 
     def _read_layer(self, file: RegularFile) -> _Layer:
         """Compute the digests of a file, compressed and uncompressed."""

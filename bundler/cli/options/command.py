@@ -137,6 +137,15 @@ def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
         if value not in (None, False) and param.name:
             context.meta.setdefault(_KEY, {})[param.name] = value
 
+    def refuse(context: click.Context, param: click.Parameter, value: object) -> None:  # noqa: ARG001 - click's signature
+        """Refuse an option that would have no effect: lookaside signatures are not read."""
+        if value is not None:
+            from bundler.errors import UnsupportedError  # noqa: PLC0415 - only for errors
+
+            raise UnsupportedError(
+                "--registries.d: unsupported, since simple signatures in a lookaside are not read"
+            )
+
     def option(*spellings: str, hidden: bool = hidden, **attributes: Any) -> click.Option:  # noqa: ANN401 - click's
         return click.Option(
             spellings, expose_value=False, callback=store, hidden=hidden, **attributes
@@ -175,17 +184,5 @@ def create_global_parameters(*, hidden: bool) -> list[click.Parameter]:
         file("--tls-details", help="Restrict TLS to the versions and ciphers in this file."),
         option("--tmpdir", metavar="DIRECTORY", help="Directory for large temporary files."),
         option("--user-agent-prefix", metavar="TEXT", help="Prefix of the User-Agent header."),
-        click.Option(
-            ["--registries.d", "_"], hidden=True, expose_value=False, callback=_refuse_registries_d
-        ),
+        click.Option(["--registries.d", "_"], hidden=True, expose_value=False, callback=refuse),
     ]
-
-
-def _refuse_registries_d(context: click.Context, param: click.Parameter, value: object) -> None:  # noqa: ARG001 - click's signature
-    """Refuse an option that would have no effect: lookaside signatures are not read."""
-    if value is not None:
-        from bundler.errors import UnsupportedError  # noqa: PLC0415 - as above
-
-        raise UnsupportedError(
-            "--registries.d: unsupported, since simple signatures in a lookaside are not read"
-        )

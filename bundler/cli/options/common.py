@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options.option import option, spec
+from bundler.cli.options.option import Decorated, option, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundler.cli.options.option import Decorated
 
 PATH = click.Path(path_type=Path)
 

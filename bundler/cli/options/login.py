@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from bundler.cli.options.common import PATH
-from bundler.cli.options.option import option_group, spec
+from bundler.cli.options.option import Decorated, option_group, spec
 from bundler.cli.output.text import print_json, print_line
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.cli.options.option import Decorated
     from bundler.config.registry_access import Credentials
     from bundler.images.login import CredentialStore
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bundler.cli.options.common import PATH
-from bundler.cli.options.option import GoBoolOption, OptionSpec, option, option_group, spec
+from bundler.cli.options.option import Decorated, GoBoolOption, option, option_group, spec
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bundler.cli.runtime.context import AccessSettings
-    from bundler.config.registry_access import Credentials, RegistryOverride
-
-Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
+    from bundler.cli.runtime.context import AccessSettings, CommandRun
+    from bundler.config.registry_access import RegistryOverride
+    from bundler.ports import OpenOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,43 +48,46 @@ class AccessOptions:
 
         Options for both sides do not count: the other side may be the registry.
         """
-        local = {"daemon_host": None, "shared_blob_dir": None}
-        both = {"both_authfile": None, "both_tls_verify": None}
-        return replace(self, **local, **both) != AccessOptions()  # type: ignore[arg-type]
+        return replace(self, **_LOCAL_UNSET, **_BOTH_UNSET) != AccessOptions()
 
     def create_override(self) -> RegistryOverride | None:
-        """Return the settings for the registry client; None if no option affects it.
-
-        Raises:
-            UsageError: if options exclude one another.
-        """
-        local = {"daemon_host": None, "shared_blob_dir": None}
-        if replace(self, **local) == AccessOptions():  # type: ignore[arg-type]
+        """Return the settings for the registry client; None if no option affects it."""
+        if replace(self, **_LOCAL_UNSET) == AccessOptions():
             return None
-        from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - not for --help
+        from bundler.config.registry_access import (  # noqa: PLC0415 - not for --help
+            ANONYMOUS,
+            Credentials,
+            RegistryOverride,
+        )
 
+        credentials = None
+        if self.registry_token is not None:
+            credentials = Credentials(registry_token=self.registry_token)
+        elif self.no_creds:
+            credentials = ANONYMOUS
+        elif self.username is not None:
+            credentials = Credentials(username=self.username, password=self.password)
+        elif self.creds is not None:
+            username, _, password = self.creds.partition(":")
+            credentials = Credentials(username=username, password=password)
         return RegistryOverride(
-            credentials=self._credentials(),
+            credentials=credentials,
             authfile=self.both_authfile if self.authfile is None else self.authfile,
             tls_verify=self.both_tls_verify if self.tls_verify is None else self.tls_verify,
             cert_dir=self.cert_dir,
         )
 
     def create_settings(self) -> AccessSettings:
-        """Return the settings for opening references.
-
-        Raises:
-            UsageError: if options exclude one another.
-        """
+        """Return the settings for opening references."""
         from bundler.cli.runtime.context import AccessSettings  # noqa: PLC0415 - not for --help
 
         return AccessSettings.create(self.create_override(), self.daemon_host, self.shared_blob_dir)
 
-    def create_settings_for(self, text: str) -> AccessSettings:
-        """Return the settings for opening the reference ``text``.
+    def create_open_options(self, run: CommandRun, text: str) -> OpenOptions:
+        """Return the options for opening the reference ``text``.
 
         Raises:
-            UsageError: if options exclude one another, or do not apply to its transport.
+            UsageError: if options do not apply to its transport.
         """
         settings = self.create_settings()
         for name, options in settings.transport_options.items():
@@ -93,60 +95,48 @@ class AccessOptions:
                 raise UsageError(
                     f"{text[:200]!r}: {name} does not apply (expected {options.transport}:)"
                 )
-        if not self.given or self.daemon_host is not None:
-            return settings
-        from bundler import transports  # noqa: PLC0415 - not for --help
+        if self.given and self.daemon_host is None:
+            from bundler import transports  # noqa: PLC0415 - not for --help
 
-        if transports.find_registry_host(text) is None:
-            raise UsageError(f"{text[:200]!r}: registry options do not apply (expected docker://)")
-        return settings
+            if transports.find_registry_host(text) is None:
+                raise UsageError(
+                    f"{text[:200]!r}: registry options do not apply (expected docker://)"
+                )
+        return run.create_open_options_for(text, settings)
 
     @classmethod
     def complete(cls, **values: Any) -> AccessOptions:  # noqa: ANN401 - click's
         """Return the options with the values that click parsed, after a prompt for a password.
 
         Raises:
-            UsageError: if options exclude one another, or a password is needed without a terminal.
+            UsageError: if options exclude one another.
         """
         options = cls(**values)
-        options._refuse_conflicts()
-        if options.creds is None or ":" in options.creds:
-            return options
-        return replace(options, creds=f"{options.creds}:{ask_for_password(options.creds)}")
-
-    def _credentials(self) -> Credentials | None:
-        from bundler.config.registry_access import ANONYMOUS, Credentials  # noqa: PLC0415 - as above
-
-        self._refuse_conflicts()
-        if self.registry_token is not None:
-            return Credentials(registry_token=self.registry_token)
-        if self.no_creds:
-            return ANONYMOUS
-        if self.username is not None:
-            return Credentials(username=self.username, password=self.password)
-        if self.creds is None:
-            return None
-        username, _, password = self.creds.partition(":")
-        return Credentials(username=username, password=password)
-
-    def _refuse_conflicts(self) -> None:
+        creds, username, password = options.creds, options.username, options.password
         present = {
-            "--creds": self.creds is not None,
-            "--username": self.username is not None,
-            "--registry-token": self.registry_token is not None,
-            "--no-creds": self.no_creds,
+            "--creds": creds is not None,
+            "--username": username is not None,
+            "--registry-token": options.registry_token is not None,
+            "--no-creds": options.no_creds,
         }
         given = [name for name, is_given in present.items() if is_given]
         if len(given) > 1:
             raise UsageError(f"{given[0]} and {given[1]} exclude one another")
-        if self.creds is not None and self.creds.partition(":")[0] == "":
-            raise UsageError("--creds: user name missing", hint="use --creds USER[:PASSWORD]")
-        if self.username is not None and self.password is None:
+        if username is not None and password is None:
             raise UsageError(
                 "--username needs --password", hint="use --creds USER to be prompted for it"
             )
-        if self.password is not None and self.username is None:
+        if password is not None and username is None:
             raise UsageError("--password needs --username")
+        if creds is not None and creds.partition(":")[0] == "":
+            raise UsageError("--creds: user name missing", hint="use --creds USER[:PASSWORD]")
+        if creds is None or ":" in creds:
+            return options
+        return replace(options, creds=f"{creds}:{ask_for_password(creds)}")
+
+
+_LOCAL_UNSET: dict[str, Any] = {"daemon_host": None, "shared_blob_dir": None}
+_BOTH_UNSET: dict[str, Any] = {"both_authfile": None, "both_tls_verify": None}
 
 
 def ask_for_password(username: str) -> str:
@@ -157,12 +147,12 @@ def ask_for_password(username: str) -> str:
 
 def registry_access(subject: str) -> Callable[[Decorated], Decorated]:
     """Add the access options of one registry; their values are in ``access``."""
-    return _access_group("", "access", "Registry", subject, _REGISTRY)
+    return _create_group("", "Registry", subject, _REGISTRY)
 
 
 def access(subject: str) -> Callable[[Decorated], Decorated]:
     """Add the access options of one source or destination; their values are in ``access``."""
-    return _access_group("", "access", "Access", subject, _REGISTRY | _LOCAL)
+    return _create_group("", "Access", subject, _REGISTRY | _LOCAL)
 
 
 def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
@@ -183,23 +173,36 @@ def both_sides(*, local: bool = True) -> Callable[[Decorated], Decorated]:
             tls_verify: bool | None,
             **values: Any,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
-            both = {"both_authfile": authfile, "both_tls_verify": tls_verify}
-            values["src_access"] = replace(src_access, **both)  # type: ignore[arg-type]
-            values["dest_access"] = replace(dest_access, **both)  # type: ignore[arg-type]
+            both: dict[str, Any] = {"both_authfile": authfile, "both_tls_verify": tls_verify}
+            values["src_access"] = replace(src_access, **both)
+            values["dest_access"] = replace(dest_access, **both)
             return function(*arguments, **values)
 
         for name, subject in (("tls-verify", "each registry"), ("authfile", "both sides")):
-            item = _describe(name, "", subject)
-            merge = option(*item.spellings, section="Source and destination", **item.attributes)(
-                merge
-            )
-        destination = _access_group(
-            "dest_", "dest_access", "Destination", "the destination", options
-        )
-        source = _access_group("src_", "src_access", "Source", "the source", options)
+            effect, attributes = _REGISTRY[name]
+            merge = option(
+                f"--{name}",
+                section="Source and destination",
+                help=effect.format(subject),
+                **attributes,
+            )(merge)
+        destination = _create_group("dest_", "Destination", "the destination", options)
+        source = _create_group("src_", "Source", "the source", options)
         return source(destination(merge))  # type: ignore[return-value]
 
     return decorate
+
+
+def _create_group(
+    prefix: str, section: str, subject: str, options: dict[str, tuple[str, dict[str, Any]]]
+) -> Callable[[Decorated], Decorated]:
+    specs = {
+        name.replace("-", "_"): spec(
+            f"--{prefix.replace('_', '-')}{name}", help=effect.format(subject), **attributes
+        )
+        for name, (effect, attributes) in options.items()
+    }
+    return option_group(AccessOptions.complete, f"{prefix}access", section, specs, prefix)
 
 
 _REGISTRY: dict[str, tuple[str, dict[str, Any]]] = {
@@ -234,20 +237,3 @@ _LOCAL: dict[str, tuple[str, dict[str, Any]]] = {
         {"metavar": "DIRECTORY", "type": PATH},
     ),
 }
-
-
-def _access_group(
-    prefix: str,
-    parameter: str,
-    section: str,
-    subject: str,
-    options: dict[str, tuple[str, dict[str, Any]]],
-) -> Callable[[Decorated], Decorated]:
-    specs = {name.replace("-", "_"): _describe(name, prefix, subject) for name in options}
-    return option_group(AccessOptions.complete, parameter, section, specs, prefix)
-
-
-def _describe(name: str, prefix: str, subject: str) -> OptionSpec:
-    effect, attributes = (_REGISTRY | _LOCAL)[name]
-    spelling = f"--{prefix.replace('_', '-')}{name}"
-    return spec(spelling, help=effect.format(subject), **attributes)

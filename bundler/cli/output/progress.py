@@ -60,7 +60,12 @@ class Progress:
         self._notes: list[str] = []
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._ticker = threading.Thread(target=self._draw_repeatedly, daemon=True)
+
+        def draw_until_end() -> None:
+            while not self._over.wait(_FRAME_INTERVAL):
+                self.draw()
+
+        self._ticker = threading.Thread(target=draw_until_end, daemon=True)
 
     @classmethod
     def on_stderr(cls, variables: Mapping[str, str]) -> Progress:
@@ -113,11 +118,6 @@ class Progress:
             worked = kind is None and self._state.planned
             lines = [self._state.describe_result(self._clock())] if worked else []
         self._end(lines)
-
-    def _draw_repeatedly(self) -> None:
-        """Draw until the end; the body of the thread."""
-        while not self._over.wait(_FRAME_INTERVAL):
-            self.draw()
 
     def _end(self, lines: list[str]) -> None:
         """Stop drawing, then write the remaining notes and ``lines``."""

@@ -47,15 +47,9 @@ def write_receipt(receipt: dict[str, object], path: Path, *, quiet: bool) -> Non
 
     if path.is_dir():
         name = f"{receipt['stream']}-{receipt['serial']}-{receipt['ended']}.json"
-        path = _find_unused_name(path / name.replace(":", ""))
+        path = first = path / name.replace(":", "")
+        numbers = itertools.count(2)
+        while path.exists():  # two imports may end in one second
+            path = first.with_stem(f"{first.stem}-{next(numbers)}")
     atomic_write.write_bytes(path, json.dumps(receipt, indent=2).encode() + b"\n")
     text.print_unless_quiet(f"receipt: {path}", quiet=quiet)
-
-
-def _find_unused_name(path: Path) -> Path:
-    """Return ``path``, with a number if it exists, since two imports may end in one second."""
-    numbers = itertools.count(2)
-    found = path
-    while found.exists():
-        found = path.with_stem(f"{path.stem}-{next(numbers)}")
-    return found

@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING
 from bundler.cli.output import text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bundler.bundle.exporting.estimate import Estimate
     from bundler.bundle.exporting.export import ExportReport
     from bundler.bundle.importing.report import ImportReport
-    from bundler.copy.plan import Action, Plan
-    from bundler.images.copy_image import CopyReport
-    from bundler.images.sync.report import SyncReport
+    from bundler.copy.plan import Plan
     from bundler.ports import Holdings
 
 _WORDS = {
@@ -28,8 +24,6 @@ _WORDS = {
     "conflict": "conflict",
     "failed": "failed",
 }
-
-_STATES = {"new": "to copy", "present": "already present", "copied": "copied", "failed": "failed"}
 
 
 def print_estimate(numbers: Estimate, *, as_json: bool) -> None:
@@ -112,13 +106,6 @@ def print_export_report(report: ExportReport, *, as_json: bool, quiet: bool) -> 
     text.print_unless_quiet(written.completion_message, quiet=quiet)
 
 
-def print_removal_notice(bundle: Path, *, quiet: bool) -> None:
-    """Print that the bundle is written durably, and whether its medium may be removed."""
-    from bundler.bundle.media import filesystem  # noqa: PLC0415 - only for writers
-
-    text.print_unless_quiet(filesystem.inspect(bundle).completion_message, quiet=quiet)
-
-
 def print_import_report(report: ImportReport, *, as_json: bool, dry_run: bool) -> None:
     """Print the result, or in a dry run the expected result, of each image."""
     if as_json:
@@ -132,42 +119,9 @@ def print_import_report(report: ImportReport, *, as_json: bool, dry_run: bool) -
     text.print_line(f"{'to push' if dry_run else 'pushed'}: {_format_transfer(report.plan)}")
 
 
-def print_copy_report(report: CopyReport, *, as_json: bool, dry_run: bool) -> None:
-    """Print the report of a copy; nothing if the image was written to stdout."""
-    if not dry_run and report.destination.partition(":")[2].partition(":")[0] == "/dev/stdout":
-        return
-    if as_json:
-        text.print_json(report.to_json() | {"dryRun": dry_run})
-        return
-    text.print_line(f"{report.destination} {report.root.digest}")
-    if dry_run:
-        moves, stays = _format_blobs(report.plan, "push"), _format_blobs(report.plan, "present")
-        text.print_line(f"to transfer: {moves}")
-        text.print_line(f"already present: {stays}")
-
-
-def print_sync_report(report: SyncReport, *, as_json: bool, dry_run: bool) -> None:
-    """Print the report of a sync."""
-    if as_json:
-        text.print_json(report.to_json() | {"dryRun": dry_run})
-        return
-    rows = [(line.source, line.destination, _STATES[line.state]) for line in report.images]
-    text.print_table(("IMAGE", "DESTINATION", "OUTCOME"), rows)
-    if not dry_run:
-        moved, present = (
-            text.format_size(report.size("push")),
-            text.format_size(report.size("present")),
-        )
-        text.print_line(f"transferred: {moved}; already present: {present}")
-
-
 def _format_transfer(plan: Plan[Holdings]) -> str:
     """Format the bytes transferred, those already present, and those mounted in the registry."""
     moves = f"{text.format_size(plan.size('push'))} in {text.count(plan.count('push'), 'blob')}"
     mounted = plan.size("mount")
     within = f"; mounted in the registry: {text.format_size(mounted)}" if mounted else ""
     return f"{moves}; already present: {text.format_size(plan.size('present'))}{within}"
-
-
-def _format_blobs(plan: Plan[Holdings], action: Action) -> str:
-    return f"{text.count(plan.count(action), 'blob')}, {text.format_size(plan.size(action))}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 import click
 
 from bundler import __version__
-from bundler.cli.options.command import read_global_options
+from bundler.cli.options.command import GlobalOptions, read_global_options
 from bundler.cli.runtime.signals import handle_signals
 from bundler.errors import BundlerError, CancelledError, TimeLimitError
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from bundler.cancel import Cancellation
     from bundler.cli.frontends.frontend import Frontend
-    from bundler.cli.options.command import GlobalOptions
     from bundler.cli.runtime.environment import Environment
     from bundler.config.registry_access import RegistryOverride
     from bundler.config.settings import Settings

@@ -16,12 +16,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from bundler.cancel import Cancellation
-from bundler.errors import CancelledError
+from bundler.errors import BundlerError, CancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bundler.errors import BundlerError
 
 GRACE_PERIOD = 1.5
 """Seconds between the first signal and the end of the process."""

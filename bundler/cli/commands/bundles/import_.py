@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -12,7 +13,7 @@ import click
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option, option_group, spec
-from bundler.cli.options.registry_access import registry_access
+from bundler.cli.options.registry_access import AccessOptions, registry_access
 from bundler.cli.output import receipts, reports
 from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
@@ -23,11 +24,8 @@ if TYPE_CHECKING:
 
     from bundler.bundle.importing.import_bundle import Existing
     from bundler.bundle.importing.target import ImportTarget
-    from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.runtime.context import CommandRun
     from bundler.config.registry_access import RegistryOverride
     from bundler.copy.target_names import NameMapping
-    from bundler.trust.keys import PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,11 @@ def import_(
     receipt_path = None if dry_run else receipts.choose_path(receipt, context.environment)
     with context.run(jobs) as run:
         if verify_first:
-            _verify_before_push(bundle, public, run)
+            from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with this option
+
+            verification = verify(bundle, public, cancellation=run.cancellation, emit=run.emit)
+            with suppress(TrustError):  # the import checks trust, with the --allow-… options
+                verification.check()
         request = import_bundle.ImportRequest(
             bundle=bundle,
             target=location,
@@ -177,18 +179,3 @@ def _read_target(
     names = NameMapping(rules, "host-path" if keep_host else "path")
     overrides = {host: override} if host and override else {}
     return location, names, cast("Existing", existing or "error"), overrides
-
-
-def _verify_before_push(bundle: Path, keys: tuple[PublicKey, ...], run: CommandRun) -> None:
-    """Read the whole bundle before anything is pushed.
-
-    Raises:
-        DamagedBundleError: if a file of the bundle is damaged.
-    """
-    from bundler.bundle.verifying.verify import verify  # noqa: PLC0415 - only with --verify-first
-
-    verification = verify(bundle, keys, cancellation=run.cancellation, emit=run.emit)
-    try:
-        verification.check()
-    except TrustError:
-        return  # trust is checked by the import, which may allow an unsigned or expired bundle

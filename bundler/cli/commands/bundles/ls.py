@@ -14,8 +14,6 @@ from bundler.cli.runtime.context import CommandContext, pass_context
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.bundle.audit.list_contents import Listing
-
 
 _SHORT = 19  # "sha256:" and twelve digits, the usual short form of a digest
 
@@ -34,11 +32,8 @@ def ls(context: CommandContext, bundle: Path, *, as_json: bool) -> None:
     listing = list_bundle(bundle)
     if as_json:
         text.print_json(listing.to_json())
-    else:
-        _print_listing(listing, quiet=context.quiet)
-
-
-def _print_listing(listing: Listing, *, quiet: bool) -> None:
+        return
+    quiet = context.quiet
     rows = [
         (
             str(image.reference),

@@ -8,7 +8,7 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.output import reports, text
+from bundler.cli.output import text
 from bundler.cli.runtime import signing_keys
 from bundler.cli.runtime.context import CommandContext, pass_context
 
@@ -36,10 +36,11 @@ def sign(
     """
     private = signing_keys.read_private_keys(key_files, passphrase_file)
     from bundler.bundle.format.signatures import sign_bundle  # noqa: PLC0415 - not for --help
+    from bundler.bundle.media import filesystem  # noqa: PLC0415 - as above
 
     names = sign_bundle(bundle, private)
     if as_json:
         text.print_json({"bundle": str(bundle), "signatures": names})
     else:
         text.print_line(f"{bundle}: signed: {' '.join(names)}")
-    reports.print_removal_notice(bundle, quiet=context.quiet)
+    text.print_unless_quiet(filesystem.inspect(bundle).completion_message, quiet=context.quiet)

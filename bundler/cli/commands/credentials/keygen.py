@@ -43,7 +43,19 @@ def keygen(
     Keep the private key outside the air gap. Carry the public key across separately from the
     bundles, and compare its fingerprint there.
     """
-    passphrase = _choose_passphrase(passphrase_file, no_passphrase=no_passphrase)
+    passphrase = None
+    if no_passphrase:
+        if passphrase_file is not None:
+            raise UsageError("--passphrase-file and --no-passphrase exclude one another")
+    elif passphrase_file is not None:
+        passphrase = signing_keys.read_passphrase(passphrase_file)
+    else:
+        try:
+            passphrase = signing_keys.ask_for_passphrase("New passphrase", twice=True)
+        except UsageError as error:
+            raise UsageError(
+                error.message, hint="use --passphrase-file FILE, or --no-passphrase"
+            ) from None
     from bundler.trust import keys as trust  # noqa: PLC0415 - loads cryptography
 
     pair = trust.generate_key(cast("trust.SigningAlgorithm", key_type))
@@ -62,18 +74,3 @@ def keygen(
     text.print_line(f"private key: {private}{' (not encrypted)' if passphrase is None else ''}")
     text.print_line(f"public key:  {public}")
     text.print_line(f"fingerprint: {pair.public.fingerprint}")
-
-
-def _choose_passphrase(file: Path | None, *, no_passphrase: bool) -> bytes | None:
-    if no_passphrase:
-        if file is not None:
-            raise UsageError("--passphrase-file and --no-passphrase exclude one another")
-        return None
-    if file is not None:
-        return signing_keys.read_passphrase(file)
-    try:
-        return signing_keys.ask_for_passphrase("New passphrase", twice=True)
-    except UsageError as error:
-        raise UsageError(
-            error.message, hint="use --passphrase-file FILE, or --no-passphrase"
-        ) from None

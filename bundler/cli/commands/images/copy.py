@@ -8,21 +8,16 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.conversion import convert_images
+from bundler.cli.options.conversion import ConversionFlags, convert_images
 from bundler.cli.options.option import option
-from bundler.cli.options.platforms import platforms
-from bundler.cli.options.registry_access import both_sides
-from bundler.cli.options.retry import retry_options
-from bundler.cli.output import reports
+from bundler.cli.options.platforms import PlatformOptions, platforms
+from bundler.cli.options.registry_access import AccessOptions, both_sides
+from bundler.cli.options.retry import Retry, retry_options
+from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from bundler.cli.options.conversion import ConversionFlags
-    from bundler.cli.options.platforms import PlatformOptions
-    from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.options.retry import Retry
 
 
 @command("copy", "airbundle copy docker://quay.io/prometheus/prometheus:v2.53.1 oci:layout:prom")
@@ -84,10 +79,8 @@ def copy(
         tags,
     )
     with context.run(jobs) as run:
-        reading = run.create_open_options_for(source, src_access.create_settings_for(source))
-        writing = run.create_open_options_for(
-            destination, dest_access.create_settings_for(destination)
-        )
+        reading = src_access.create_open_options(run, source)
+        writing = dest_access.create_open_options(run, destination)
         engine, check = run.create_engine_options(), context.create_policy_check()
         report = retry.call(
             lambda: copy_image(
@@ -98,4 +91,17 @@ def copy(
         )
     if digestfile is not None and not dry_run:
         digestfile.write_text(str(report.root.digest))
-    reports.print_copy_report(report, as_json=as_json, dry_run=dry_run)
+    if not dry_run and report.destination.partition(":")[2].partition(":")[0] == "/dev/stdout":
+        return
+    if as_json:
+        text.print_json(report.to_json() | {"dryRun": dry_run})
+        return
+    text.print_line(f"{report.destination} {report.root.digest}")
+    if dry_run:
+        plan = report.plan
+        moves, stays = (
+            text.count(plan.count("push"), "blob"),
+            text.count(plan.count("present"), "blob"),
+        )
+        text.print_line(f"to transfer: {moves}, {text.format_size(plan.size('push'))}")
+        text.print_line(f"already present: {stays}, {text.format_size(plan.size('present'))}")

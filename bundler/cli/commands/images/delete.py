@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
-from bundler.cli.options.registry_access import access
-from bundler.cli.options.retry import retry_options
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.options.retry import Retry, retry_options
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
-
-if TYPE_CHECKING:
-    from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.options.retry import Retry
 
 
 @command("delete", "airbundle delete docker://registry.plant:5000/library/nginx:1.26")
@@ -46,7 +40,7 @@ def delete(
 
     request = DeleteRequest(transports.parse(image), tag_only)
     with context.run(1) as run:
-        options = run.create_open_options_for(image, access.create_settings_for(image))
+        options = access.create_open_options(run, image)
         deleted = retry.call(lambda: delete_image(request, options), run.cancellation, run.emit)
     reference, digest = str(request.reference), str(deleted.digest)
     if as_json:

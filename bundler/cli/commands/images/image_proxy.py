@@ -10,13 +10,11 @@ import click
 
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
-from bundler.cli.options.registry_access import access
-from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.runtime.context import AccessSettings, CommandContext, pass_context
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
-    from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.runtime.context import AccessSettings
     from bundler.images.proxy.session import ProxyContext
     from bundler.ports import Reference, Source
 
@@ -52,23 +50,6 @@ def serve_images(context: CommandContext, descriptor: int, access: AccessSetting
     from bundler.images.proxy import server  # noqa: PLC0415 - as above
     from bundler.images.proxy.session import ProxyContext  # noqa: PLC0415 - as above
 
-    with _open_socket(descriptor) as channel, context.run(1) as run:
-
-        def open_source(image: str) -> tuple[Reference, Source]:
-            reference = transports.parse(image)
-            options = run.create_open_options_for(image, access)
-            return reference, transports.open_source(reference, options)
-
-        def begin() -> ProxyContext:
-            """Create the context when the client initializes, so that errors are sent to it."""
-            return ProxyContext(
-                open_source, context.detect_platform(), context.create_policy_check()
-            )
-
-        server.serve(channel, begin, run.cancellation)
-
-
-def _open_socket(descriptor: int) -> socket.socket:
     try:
         channel = socket.socket(fileno=os.dup(descriptor))
     except OSError:
@@ -76,9 +57,22 @@ def _open_socket(descriptor: int) -> socket.socket:
             f"--sockfd {descriptor}: not an open socket",
             hint="the program that starts this one has to pass one end of a socket pair",
         ) from None
-    if (channel.family, channel.type) != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
-        channel.close()
-        raise UsageError(
-            f"--sockfd {descriptor}: unsupported socket (expected a Unix socket, SOCK_SEQPACKET)"
-        )
-    return channel
+    with channel:
+        if (channel.family, channel.type) != (socket.AF_UNIX, socket.SOCK_SEQPACKET):
+            raise UsageError(
+                f"--sockfd {descriptor}: unsupported socket"
+                " (expected a Unix socket, SOCK_SEQPACKET)"
+            )
+        with context.run(1) as run:
+
+            def open_source(image: str) -> tuple[Reference, Source]:
+                reference = transports.parse(image)
+                options = run.create_open_options_for(image, access)
+                return reference, transports.open_source(reference, options)
+
+            def begin() -> ProxyContext:
+                """Create the context when the client initializes, so that errors are sent to it."""
+                platform, check = context.detect_platform(), context.create_policy_check()
+                return ProxyContext(open_source, platform, check)
+
+            server.serve(channel, begin, run.cancellation)

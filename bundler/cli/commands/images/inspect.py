@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.options.command import command
 from bundler.cli.options.option import option
-from bundler.cli.options.registry_access import access
-from bundler.cli.options.retry import retry_options
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.options.retry import Retry, retry_options
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
-
-if TYPE_CHECKING:
-    from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.options.retry import Retry
 
 
 @command("inspect", "airbundle inspect docker://quay.io/prometheus/prometheus:v2.53.1")
@@ -78,6 +73,6 @@ def inspect(
         raw_of_platform=platform is not None,
     )
     with context.run(1) as run:
-        options = run.create_open_options_for(image, access.create_settings_for(image))
+        options = access.create_open_options(run, image)
         output = retry.call(lambda: inspect_image(request, options), run.cancellation, run.emit)
     sys.stdout.buffer.write(output)

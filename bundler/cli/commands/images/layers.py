@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from bundler.cli.options.command import command
-from bundler.cli.options.registry_access import access
-from bundler.cli.options.retry import retry_options
+from bundler.cli.options.registry_access import AccessOptions, access
+from bundler.cli.options.retry import Retry, retry_options
 from bundler.cli.runtime.context import CommandContext, pass_context
-
-if TYPE_CHECKING:
-    from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.options.retry import Retry
 
 
 @command("layers", hidden=True)
@@ -41,7 +35,7 @@ def layers(
     digests = tuple(Digest(text if ":" in text else f"sha256:{text}") for text in layers)
     request = LayersRequest(transports.parse(image), context.detect_platform(), digests)
     with context.run(1) as run:
-        reading = run.create_open_options_for(image, access.create_settings_for(image))
+        reading = access.create_open_options(run, image)
         writing, check = run.create_open_options(), context.create_policy_check()
         retry.call(
             lambda: extract_layers(request, reading, writing, check), run.cancellation, run.emit

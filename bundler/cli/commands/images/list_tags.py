@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from bundler.cli.options.command import command
-from bundler.cli.options.registry_access import registry_access
-from bundler.cli.options.retry import retry_options
+from bundler.cli.options.registry_access import AccessOptions, registry_access
+from bundler.cli.options.retry import Retry, retry_options
 from bundler.cli.runtime.context import CommandContext, pass_context
-
-if TYPE_CHECKING:
-    from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.options.retry import Retry
 
 
 @command("list-tags", "airbundle list-tags docker://registry.plant:5000/library/nginx")
@@ -33,6 +28,6 @@ def list_tags(context: CommandContext, source: str, *, access: AccessOptions, re
 
     reference = transports.parse(source)
     with context.run(1) as run:
-        options = run.create_open_options_for(source, access.create_settings_for(source))
+        options = access.create_open_options(run, source)
         output = retry.call(lambda: tags.list_tags(reference, options), run.cancellation, run.emit)
     sys.stdout.buffer.write(output)

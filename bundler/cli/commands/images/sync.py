@@ -9,22 +9,17 @@ import click
 
 from bundler.cli.options import common
 from bundler.cli.options.command import command
-from bundler.cli.options.conversion import convert_manifests
+from bundler.cli.options.conversion import ConversionFlags, convert_manifests
 from bundler.cli.options.option import option, option_group, spec
-from bundler.cli.options.platforms import platforms
-from bundler.cli.options.registry_access import both_sides
-from bundler.cli.options.retry import retry_options
-from bundler.cli.output import reports
-from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.cli.options.platforms import PlatformOptions, platforms
+from bundler.cli.options.registry_access import AccessOptions, both_sides
+from bundler.cli.options.retry import Retry, retry_options
+from bundler.cli.output import text
+from bundler.cli.runtime.context import CommandContext, CommandRun, pass_context
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bundler.cli.options.conversion import ConversionFlags
-    from bundler.cli.options.platforms import PlatformOptions
-    from bundler.cli.options.registry_access import AccessOptions
-    from bundler.cli.options.retry import Retry
-    from bundler.cli.runtime.context import CommandRun
     from bundler.images.sync.sources import SourceTransport, SyncSource
     from bundler.images.sync.targets import DestinationTransport, SyncDestination
     from bundler.ports import OpenOptions
@@ -35,6 +30,7 @@ DEFAULT_JOBS = 8
 """More than for one image: a sync of small images mostly waits for responses."""
 
 _REMOTE = ("docker", "yaml")
+_STATES = {"new": "to copy", "present": "already present", "copied": "copied", "failed": "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +70,7 @@ class SyncOptions:
         if self.source_kind in _REMOTE:
             return run.create_open_options()
         text = f"{self.source_kind}:{text}"
-        return run.create_open_options_for(text, access.create_settings_for(text))
+        return access.create_open_options(run, text)
 
     def create_destination_options(
         self, run: CommandRun, text: str, access: AccessOptions
@@ -83,7 +79,7 @@ class SyncOptions:
         if self.destination_kind == "docker":
             text = f"//{text.rstrip('/')}/image"
         text = f"{self.destination_kind}:{text}"
-        return run.create_open_options_for(text, access.create_settings_for(text))
+        return access.create_open_options(run, text)
 
 
 _OPTIONS = {
@@ -182,5 +178,15 @@ def sync(
         )
     if digestfile is not None and not dry_run:
         digestfile.write_text(report.digest_lines())
-    reports.print_sync_report(report, as_json=as_json, dry_run=dry_run)
+    if as_json:
+        text.print_json(report.to_json() | {"dryRun": dry_run})
+    else:
+        rows = [(line.source, line.destination, _STATES[line.state]) for line in report.images]
+        text.print_table(("IMAGE", "DESTINATION", "OUTCOME"), rows)
+        if not dry_run:
+            moved, present = report.size("push"), report.size("present")
+            text.print_line(
+                f"transferred: {text.format_size(moved)};"
+                f" already present: {text.format_size(present)}"
+            )
     report.check()

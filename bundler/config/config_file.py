@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -57,6 +58,22 @@ def read(path: Path, *, required: bool = False) -> bytes | None:
     if len(data) > MAX_SIZE:
         raise ConfigError(f"{path}: larger than the {MAX_SIZE:,} bytes allowed", path=str(path))
     return data
+
+
+def parse_json(raw: bytes, path: Path, *, hint: str | None = None) -> Table:
+    """Parse a JSON object; ``path`` is the subject of error messages.
+
+    Raises:
+        ConfigError: the document is not a JSON object; the message names the line.
+    """
+    from bundler.oci.json.table import Table  # noqa: PLC0415
+
+    create_error = partial(ConfigError, path=str(path))
+    try:
+        table = Table.parse(raw, str(path), limit=MAX_SIZE)
+    except BundlerError as error:
+        raise create_error(error.message, hint=hint) from None
+    return replace(table, error=create_error)
 
 
 def parse_toml(raw: bytes, path: Path) -> Table:

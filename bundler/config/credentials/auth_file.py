@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bundler.config import config_file
 from bundler.config.registry_access import ANONYMOUS, Credentials
-from bundler.errors import ConfigError, LimitError, MalformedError
-from bundler.oci.json import strict
+from bundler.errors import ConfigError
 from bundler.oci.json.table import Table
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ class AuthFile:
     """Content of one file. Entries are decoded when they are looked up."""
 
     path: Path
+    document: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The whole document, which contains ``entries`` and may be edited."""
     entries: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     helpers: dict[str, str] = field(default_factory=dict)
     """``credHelpers``: the name of the helper for each registry."""
@@ -100,36 +101,17 @@ def parse(raw: bytes, path: Path, *, legacy: bool = False) -> AuthFile:
     Raises:
         ConfigError: the content is invalid; the message names the line if it is not JSON.
     """
-    return parse_document(parse_json(raw, path), path, legacy=legacy)
-
-
-def parse_document(document: dict[str, Any], path: Path, *, legacy: bool = False) -> AuthFile:
-    """Parse a JSON object. The result shares its entries with ``document``, for editing.
-
-    Raises:
-        ConfigError: a member has the wrong type.
-    """
-    table = Table(document, str(path), partial(ConfigError, path=str(path)))
-    auths = document if legacy else cast("dict[str, Any]", table.table("auths").value)
-    for key, value in auths.items():
+    hint = "correct the file, or specify another one with --authfile"
+    table = config_file.parse_json(raw, path, hint=hint)
+    document = cast("dict[str, Any]", table.value)
+    entries = document if legacy else cast("dict[str, Any]", table.table("auths").value)
+    for key, value in entries.items():
         if not isinstance(value, dict):
             raise table.problem(f"the entry {normalize_host(key)!r} is not an object")
     if legacy:
-        return AuthFile(path, auths, legacy=True)
-    return AuthFile(path, auths, table.text_map("credHelpers"), table.optional_text("credsStore"))
-
-
-def parse_json(raw: bytes, path: Path) -> dict[str, Any]:
-    """Parse the JSON object of a file.
-
-    Raises:
-        ConfigError: the content is not a JSON object.
-    """
-    try:
-        return strict.load_object(raw, subject=str(path), limit=config_file.MAX_SIZE)
-    except (MalformedError, LimitError) as error:
-        hint = "correct the file, or specify another one with --authfile"
-        raise ConfigError(error.message, path=str(path), hint=hint) from None
+        return AuthFile(path, document, entries, legacy=True)
+    helpers, store = table.text_map("credHelpers"), table.optional_text("credsStore")
+    return AuthFile(path, document, entries, helpers, store)
 
 
 def list_keys(host: str, path: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bundler.config import config_file
 from bundler.config.credentials import auth_file, credential_helper
@@ -43,22 +43,20 @@ def store(path: Path, key: str, credentials: Credentials, environment: Mapping[s
         LockedError: another process holds the lock of the directory.
     """
     host, namespaced = _split_key(key)
-    with _edit(path) as document:
-        file = auth_file.parse_document(document, path)
+    with _edit(path) as file:
         helper = file.find_helper(host)
         if helper is None and file.store is not None and not namespaced:
             helper = (file.store, auth_file.to_server_name(host))
             # Like Docker, mark with an empty entry that the helper has the credentials.
-            _set_entry(document, file, helper[1], {})
+            _set_entry(file, helper[1], {})
         elif helper is None:
-            token = credentials.identity_token
+            token, more = credentials.identity_token, {}
             pair = f"{credentials.username or ''}:{credentials.password or ''}"
             if token is not None:
                 pair = f"{credentials.username or auth_file.TOKEN_USER}:"
-            entry = {"auth": base64.b64encode(pair.encode()).decode("ascii")}
-            _set_entry(
-                document, file, key, entry if token is None else {**entry, "identitytoken": token}
-            )
+                more = {"identitytoken": token}
+            auth = base64.b64encode(pair.encode()).decode("ascii")
+            _set_entry(file, key, {"auth": auth, **more})
             return str(path)
         name, server = helper
         if namespaced:
@@ -83,8 +81,7 @@ def remove(path: Path, key: str, environment: Mapping[str, str]) -> bool:
     if config_file.read(path) is None:
         return False
     host, namespaced = _split_key(key)
-    with _edit(path) as document:
-        file = auth_file.parse_document(document, path)
+    with _edit(path) as file:
         names = {key} if namespaced else {key, *file.find_keys(host)}
         removed = [file.entries.pop(name) for name in names & file.entries.keys()]
         was_stored = any(removed)
@@ -104,24 +101,23 @@ def remove_all(path: Path, environment: Mapping[str, str]) -> None:
     """
     if config_file.read(path) is None:
         return
-    with _edit(path) as document:
-        file = auth_file.parse_document(document, path)
+    with _edit(path) as file:
         for server, name in file.helpers.items():
             credential_helper.erase(name, server, environment)
         if file.store is not None:
             for server in credential_helper.list_servers(file.store, environment):
                 credential_helper.erase(file.store, server, environment)
-        document["auths"] = {}
+        file.document["auths"] = {}
 
 
-def _set_entry(document: dict[str, Any], file: AuthFile, key: str, entry: dict[str, str]) -> None:
+def _set_entry(file: AuthFile, key: str, entry: dict[str, str]) -> None:
     """Set an entry, and remove entries of the same registry under other keys."""
     host, namespaced = _split_key(key)
     for name in file.find_keys(host):
         if name != key and not namespaced:
             del file.entries[name]
     file.entries[key] = entry
-    document["auths"] = file.entries
+    file.document["auths"] = file.entries
 
 
 def _split_key(key: str) -> tuple[str, bool]:
@@ -133,8 +129,8 @@ def _split_key(key: str) -> tuple[str, bool]:
 
 
 @contextmanager
-def _edit(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the document for editing, and write it afterwards if it was changed.
+def _edit(path: Path) -> Iterator[AuthFile]:
+    """Yield the file for editing, and write its document afterwards if it was changed.
 
     Like Podman and Skopeo, hold an exclusive lock on the directory.
     """
@@ -147,12 +143,12 @@ def _edit(path: Path) -> Iterator[dict[str, Any]]:
     with directory:
         file_lock.lock(directory, timeout=LOCK_TIMEOUT)
         raw = config_file.read(target)
-        document = auth_file.parse_json(raw, path) if raw is not None else {}
-        before = json.dumps(document)
-        yield document
-        if json.dumps(document) == before:
+        file = auth_file.parse(b"{}" if raw is None else raw, path)
+        before = json.dumps(file.document)
+        yield file
+        if json.dumps(file.document) == before:
             return
-        data = json.dumps(document, indent="\t", ensure_ascii=False).encode("utf-8")
+        data = json.dumps(file.document, indent="\t", ensure_ascii=False).encode("utf-8")
         try:
             write_bytes(target, data, mode=0o600)
         except MediumError as error:

@@ -13,6 +13,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bundler.config import config_file
 from bundler.errors import ConfigError, UnsupportedError, UsageError
 from bundler.oci.json.table import Table
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT = 120
-_MAX_FILE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,10 @@ def load_commands(path: Path | None) -> dict[str, KeyproviderCommand]:
     Raises:
         ConfigError: the file is unreadable or invalid.
     """
-    if path is None:
+    raw = None if path is None else config_file.read(path)
+    if path is None or raw is None:
         return {}
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_FILE + 1)
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    document = Table.parse(data, str(path), limit=_MAX_FILE)
+    document = config_file.parse_json(raw, path)
     providers = document.table("key-providers")
     commands = {}
     for name in providers.value:

@@ -271,6 +271,17 @@ else:
 """
 
 
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"key-providers": []}', '{"key-providers": {"a": {"cmd": {}}}}']
+)
+def test_invalid_configuration_of_providers_is_refused(tmp_path, text):
+    configuration = tmp_path / "providers.json"
+    configuration.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        seal("provider:a:b", configuration=configuration)
+    assert raised.value.path == str(configuration)
+
+
 def test_a_provider_wraps_and_unwraps(tmp_path):
     (tmp_path / "provider.py").write_text(PROVIDER)
     command = {"path": sys.executable, "args": [f"{tmp_path}/provider.py"]}

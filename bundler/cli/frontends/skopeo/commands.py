@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from bundler.cli.frontends.skopeo import requests
-from bundler.cli.frontends.skopeo.messages import logrus, prompts
+from bundler.cli.frontends.skopeo.messages import logrus
 from bundler.cli.output import text
 from bundler.errors import UsageError
 
@@ -174,8 +174,8 @@ def login(context: CommandContext, line: CommandLine) -> None:
     if not renews:
         if from_stdin:
             password = read_password()
-        username = prompts.ask_username() if username is None else username
-        password = prompts.ask_password() if password is None else password
+        username = _ask("Username") if username is None else username
+        password = _ask("Password", secret=True) if password is None else password
         credentials = Credentials(username=username, password=password)
     with context.run() as run:
         verify = functools.partial(logins.ping, cancellation=run.cancellation, emit=run.emit)
@@ -191,6 +191,22 @@ def login(context: CommandContext, line: CommandLine) -> None:
             if line.is_set("verbose"):
                 text.print_line(f"Used:  {path}")
             text.print_line("Login Succeeded!")
+
+
+def _ask(subject: str, *, secret: bool = False) -> str:
+    """Prompt on stdout, as Skopeo does; ``secret`` input is not echoed."""
+    sys.stdout.write(f"{subject}: ")
+    sys.stdout.flush()
+    front = f"getting username and password: reading {subject.lower()}"
+    if secret:
+        if not sys.stdin.isatty():
+            raise UsageError(f"{front}: inappropriate ioctl for device")
+        from getpass import getpass  # noqa: PLC0415 - rarely needed
+
+        return getpass("")
+    if not (answer := sys.stdin.readline()):
+        raise UsageError(f"{front}: EOF")
+    return answer.strip()
 
 
 def logout(context: CommandContext, line: CommandLine) -> None:

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bundler.cli.frontends.skopeo.arguments import argv
 from bundler.cli.frontends.skopeo.messages import registry_errors
+from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
 from bundler.errors import CertificateError, CertificateProblem, CertificateSummary
 
 PAST, FUTURE = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC), datetime(2999, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -32,7 +34,9 @@ def reported(
         verify_message="OpenSSL's",
         certificate=CertificateSummary(names, "CN=ca", *dates),
     )
-    text = registry_errors.describe_unreachable(error, f"{host}:5000", verifies_tls=True)
+    name = f"docker://{host}:5000/app"
+    line = argv.parse_command_line(("inspect", name))
+    text = registry_errors.describe_unreachable(error, DisplayReference.parse(name), line)
     front = FRONT.format(f"{host}:5000")
     assert text.startswith(front)
     return text.removeprefix(front)

@@ -1,4 +1,4 @@
-"""Skopeo's messages: errors, log lines, progress, prompts.
+"""Skopeo's messages: errors, log lines and progress.
 
 Read ``error_messages`` first.
 """

@@ -10,7 +10,6 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bundler.cli.frontends.skopeo import requests
 from bundler.cli.frontends.skopeo.messages import local_errors, registry_errors
 from bundler.cli.frontends.skopeo.messages.local_errors import FAILED
 from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
@@ -107,17 +106,13 @@ def _describe_copy_error(
     # A read of one repository that is source and destination concerns the source.
     reads_source = exchange.method in ("", "GET") and _is_sent_to(exchange, source)
     if _is_sent_to(exchange, destination) and not reads_source:
-        verifies_tls = _verifies_tls(line, "dest-")
-        return SkopeoMessage(
-            registry_errors.describe_write_error(
-                error, exchange, destination, first_blob, verifies_tls=verifies_tls
-            )
+        reason = registry_errors.describe_write_error(
+            error, exchange, destination, line, first_blob
         )
+        return SkopeoMessage(reason)
     if source.transport != "docker":
         return SkopeoMessage(error.message)
-    reason, status = registry_errors.describe_read_error(
-        error, exchange, source, verifies_tls=_verifies_tls(line, "src-")
-    )
+    reason, status = registry_errors.describe_read_error(error, exchange, source, line, "src-")
     return SkopeoMessage(f"initializing source {source}: {reason}", status)
 
 
@@ -175,9 +170,7 @@ def _describe_inspect_error(error: BundlerError, line: CommandLine) -> SkopeoMes
         if exchange.url.endswith("/tags/list"):
             answer = registry_errors.describe_answer(exchange)
             return SkopeoMessage(f"Error determining repository tags: fetching tags list: {answer}")
-        reason, status = registry_errors.describe_read_error(
-            error, exchange, image, verifies_tls=_verifies_tls(line)
-        )
+        reason, status = registry_errors.describe_read_error(error, exchange, image, line)
         return SkopeoMessage(reason, status, front)
     match error:
         case NoPlatformError(requested=(_,)):
@@ -204,7 +197,9 @@ def _describe_list_tags_error(error: BundlerError, line: CommandLine) -> SkopeoM
         unreadable = local_errors.describe_unreadable(error, source)
         return SkopeoMessage(unreadable[0] if unreadable else error.message)
     if exchange.status is None:
-        reason = f"getting repository tags: {_describe_unreachable(error, source, line)}"
+        reason = (
+            f"getting repository tags: {registry_errors.describe_unreachable(error, source, line)}"
+        )
     else:
         reason = f"fetching tags list: {registry_errors.describe_answer(exchange)}"
     return SkopeoMessage(reason, prefix="Error listing repository tags: ")
@@ -213,7 +208,7 @@ def _describe_list_tags_error(error: BundlerError, line: CommandLine) -> SkopeoM
 def _describe_delete_error(error: BundlerError, line: CommandLine) -> SkopeoMessage:
     image, exchange = DisplayReference.parse(line.arguments[0]), error.exchange
     if exchange is not None and exchange.status is None:
-        return SkopeoMessage(_describe_unreachable(error, image, line))
+        return SkopeoMessage(registry_errors.describe_unreachable(error, image, line))
     if image.transport == "docker" and isinstance(error, NotFoundError):
         return SkopeoMessage(
             f"Unable to delete {image.image}. Image may not exist or is not stored with a v2 Schema"
@@ -231,7 +226,7 @@ def _describe_login_error(error: BundlerError, line: CommandLine) -> SkopeoMessa
         return SkopeoMessage(f"not logged into {error.registry}")
     if error.exchange is not None and error.exchange.status is None:
         reference = DisplayReference.parse(f"docker://{registry.partition('/')[0]}/x")
-        unreachable = _describe_unreachable(error, reference, line)
+        unreachable = registry_errors.describe_unreachable(error, reference, line)
         return SkopeoMessage(f"authenticating creds for {quote(registry)}: {unreachable}")
     if isinstance(error, UnauthorizedError):
         return SkopeoMessage(f"logging into {quote(registry)}: invalid username/password")
@@ -254,7 +249,7 @@ def _describe_sync_error(error: BundlerError, line: CommandLine) -> SkopeoMessag
     exchange = error.exchange
     if exchange is not None and exchange.status is None and line.text("src") == "docker":
         source = DisplayReference.parse(f"docker://{line.arguments[0]}")
-        unreachable = _describe_unreachable(error, source, line, "src-")
+        unreachable = registry_errors.describe_unreachable(error, source, line, "src-")
         if str(source) == f"docker://{line.arguments[0]}":  # it has a tag or a digest
             fetching = f"fetching manifest {source.version} in {source.repository}"
             cause = f"initializing source {source}: {fetching}: {unreachable}"
@@ -273,9 +268,7 @@ def _describe_sync_error(error: BundlerError, line: CommandLine) -> SkopeoMessag
         return SkopeoMessage(error.message)
     separator = "@" if ":" in version else ":"
     image = DisplayReference.parse(f"docker://{host}/{repository}{separator}{version}")
-    reason, status = registry_errors.describe_read_error(
-        error, exchange, image, verifies_tls=_verifies_tls(line, "src-")
-    )
+    reason, status = registry_errors.describe_read_error(error, exchange, image, line, "src-")
     front = f"Error copying ref {quote(str(image))}: "
     return SkopeoMessage(f"initializing source {image}: {reason}", status, front)
 
@@ -290,17 +283,6 @@ _DESCRIPTIONS: dict[str, Callable[[BundlerError, CommandLine], SkopeoMessage]] =
     "manifest-digest": _describe_manifest_digest_error,
     "sync": _describe_sync_error,
 }
-
-
-def _describe_unreachable(
-    error: BundlerError, reference: DisplayReference, line: CommandLine, side: str = ""
-) -> str:
-    verifies_tls = _verifies_tls(line, side)
-    return registry_errors.describe_unreachable(error, reference.host, verifies_tls=verifies_tls)
-
-
-def _verifies_tls(line: CommandLine, side: str = "") -> bool:
-    return requests.find_tls_verify(line, side) is not False
 
 
 def _is_sent_to(exchange: HttpExchange, reference: DisplayReference) -> bool:

@@ -35,17 +35,19 @@ class DisplayReference:
         return cls(transport, rest, image)
 
     def __str__(self) -> str:
-        if self.transport == "docker" and self.image is not None:
-            return f"docker://{_shorten(self.image)}"
-        if self.transport == "docker-daemon" and self.image is not None:
-            return f"docker-daemon:{_shorten(self.image)}"
-        if self.transport == "docker-archive" and self.image is not None:
-            return f"docker-archive:{self.path}:{self.image}"
-        if self.transport == "containers-storage":
-            return f"containers-storage:{''.join(self.storage)}"
-        if self.transport in ("oci", "oci-archive") and ":" not in self.rest:
-            return f"{self.transport}:{self.rest}:"
-        return f"{self.transport}:{self.rest}"
+        rest = self.rest
+        match self.transport:
+            case "docker" if self.image is not None:
+                rest = f"//{_shorten(self.image)}"
+            case "docker-daemon" if self.image is not None:
+                rest = _shorten(self.image)
+            case "docker-archive" if self.image is not None:
+                rest = f"{self.path}:{self.image}"
+            case "containers-storage":
+                rest = "".join(self.storage)
+            case "oci" | "oci-archive" if ":" not in rest:
+                rest = f"{rest}:"
+        return f"{self.transport}:{rest}"
 
     @property
     def storage(self) -> tuple[str, str]:

@@ -10,12 +10,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bundler.cli.frontends.skopeo import requests
 from bundler.cli.frontends.skopeo.messages.local_errors import FAILED, NOT_FOUND
 from bundler.errors import CertificateError, CertificateProblem
 from bundler.gocompat.quoting import quote
 from bundler.oci.json import timestamps
 
 if TYPE_CHECKING:
+    from bundler.cli.frontends.skopeo.arguments.argv import CommandLine
     from bundler.cli.frontends.skopeo.messages.reference_display import DisplayReference
     from bundler.errors import BundlerError, HttpExchange
 
@@ -30,13 +32,16 @@ _DIAL_ERRORS = {
 
 
 def describe_read_error(
-    error: BundlerError, exchange: HttpExchange, image: DisplayReference, *, verifies_tls: bool
+    error: BundlerError,
+    exchange: HttpExchange,
+    image: DisplayReference,
+    line: CommandLine,
+    side: str = "",
 ) -> tuple[str, int]:
     """Describe an error of reading an image; return the message and the exit status."""
     fetching = f"fetching manifest {image.version} in {image.repository}"
     if exchange.status is None:
-        reason = describe_unreachable(error, image.host, verifies_tls=verifies_tls)
-        return f"{fetching}: {reason}", FAILED
+        return f"{fetching}: {describe_unreachable(error, image, line, side)}", FAILED
     answer = describe_answer(exchange)
     if _is_refused_token(exchange):
         return f"{fetching}: {answer}", FAILED
@@ -53,15 +58,13 @@ def describe_write_error(
     error: BundlerError,
     exchange: HttpExchange,
     image: DisplayReference,
+    line: CommandLine,
     first_blob: str | None,
-    *,
-    verifies_tls: bool,
 ) -> str:
     """Describe an error of writing an image whose first blob is ``first_blob``."""
     reusing = f"trying to reuse blob {first_blob} at destination"
     if exchange.status is None:
-        reason = describe_unreachable(error, image.host, verifies_tls=verifies_tls)
-        return f"{reusing}: {reason}"
+        return f"{reusing}: {describe_unreachable(error, image, line, 'dest-')}"
     answer = describe_answer(exchange)
     if _is_refused_token(exchange):
         return f"{reusing}: {answer}"
@@ -94,16 +97,15 @@ def describe_answer(exchange: HttpExchange) -> str:
     return f"{front}StatusCode: {status}, {quote(body[:_MAX_BODY])}"
 
 
-def describe_unreachable(error: BundlerError, host: str, *, verifies_tls: bool) -> str:
-    """Describe that no connection to the registry at ``host`` is possible.
-
-    Args:
-        error: the failure.
-        host: the host name, with its port if that is not the default.
-        verifies_tls: whether certificates are verified; if not, plain HTTP is tried last.
-    """
-    url = f"{'https' if verifies_tls else 'http'}://{host}/v2/"
-    return f"pinging container registry {host}: Get {quote(url)}: {_describe_cause(error, host)}"
+def describe_unreachable(
+    error: BundlerError, image: DisplayReference, line: CommandLine, side: str = ""
+) -> str:
+    """Describe that no connection to the registry of ``image`` is possible."""
+    # Without verification of certificates, plain HTTP is tried last.
+    scheme = "http" if requests.find_tls_verify(line, side) is False else "https"
+    url = quote(f"{scheme}://{image.host}/v2/")
+    cause = _describe_cause(error, image.host)
+    return f"pinging container registry {image.host}: Get {url}: {cause}"
 
 
 def _is_refused_token(exchange: HttpExchange) -> bool:

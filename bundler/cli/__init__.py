@@ -1,5 +1,5 @@
 """The command line: arguments, environment, terminal, exit statuses.
 
-Read ``main`` first, then ``frontends.native.commands`` and one command, such as
+Read ``main`` first, then ``frontends.native`` and one command, such as
 ``commands.bundles.export``.
 """

@@ -14,7 +14,7 @@ import pytest
 
 from bundler import errors
 from bundler.bundle.manifest import load as manifest
-from bundler.cli.frontends.native import commands as native
+from bundler.cli.frontends import native
 from bundler.cli.options.command import Command
 from tests.fakes import images
 

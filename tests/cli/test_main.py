@@ -13,7 +13,7 @@ import click
 import pytest
 
 from bundler.cli import main as program
-from bundler.cli.frontends.native.commands import COMMANDS
+from bundler.cli.frontends.native import COMMANDS
 from bundler.errors import (
     BundlerError,
     CancelledError,

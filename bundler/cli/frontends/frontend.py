@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bundler.events import Event
 
 _CLASSES = {
-    "airbundle": "bundler.cli.frontends.native.frontend:NativeFrontend",
+    "airbundle": "bundler.cli.frontends.native:NativeFrontend",
     "skopeo": "bundler.cli.frontends.skopeo.frontend:SkopeoFrontend",
 }
 NAMES = tuple(_CLASSES)

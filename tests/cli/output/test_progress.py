@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from bundler import events
-from bundler.cli.frontends.native.frontend import NativeFrontend
+from bundler.cli.frontends.native import NativeFrontend
 from bundler.cli.output.progress import BarDisplay, LogDisplay, Progress, ProgressState
 from bundler.cli.runtime.environment import Environment
 

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bundler.cli.frontends.native.frontend import NativeFrontend
+from bundler.cli.frontends.native import NativeFrontend
 from bundler.cli.options.command import GlobalOptions, command, create_global_parameters
 from bundler.cli.runtime.context import AccessSettings, CommandContext, pass_context
 from bundler.cli.runtime.environment import Environment

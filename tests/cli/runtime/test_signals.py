@@ -12,7 +12,7 @@ import pytest
 
 _PREPARE = """
 import sys, threading, time
-from bundler.cli.frontends.native.frontend import NativeFrontend
+from bundler.cli.frontends.native import NativeFrontend
 from bundler.cli.options.command import GlobalOptions
 from bundler.cli.runtime.context import CommandContext
 from bundler.cli.runtime.environment import read_environment

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundler.cli.frontends import frontend
-from bundler.cli.frontends.native.frontend import NativeFrontend
+from bundler.cli.frontends.native import NativeFrontend
 from bundler.cli.frontends.skopeo import commands
 from bundler.cli.frontends.skopeo.arguments import flag_tables
 from bundler.cli.frontends.skopeo.frontend import SkopeoFrontend

@@ -22,7 +22,7 @@ def format_help(command: SkopeoCommand) -> str:
 
     The texts are those of the native options of the same name.
     """
-    from bundler.cli.frontends.native.commands import airbundle  # noqa: PLC0415 - only for help
+    from bundler.cli.frontends.native import airbundle  # noqa: PLC0415 - only for help
 
     context = click.Context(airbundle)
     if command is PROGRAM:

@@ -1,4 +1,0 @@
-"""The command line of airbundle.
-
-Read ``frontend`` first, then ``commands``, the table of all commands.
-"""

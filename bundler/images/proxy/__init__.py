@@ -1,4 +1,4 @@
 """The server of ``experimental-image-proxy``, which serves images to another process on a socket.
 
-Imports ``images.inspect`` and the layers below ``images``. Read ``server`` first, then ``session``.
+Imports ``images.inspect`` and the layers below ``images``. Read ``session`` first.
 """

@@ -18,6 +18,7 @@ from bundler.images import inspect
 from bundler.oci import media_types
 from bundler.oci.descriptor import Descriptor
 from bundler.oci.digest import Digest
+from bundler.oci.manifest import list_children
 from bundler.ports import Node
 
 if TYPE_CHECKING:
@@ -58,9 +59,8 @@ class OpenImage:
 
     def read_manifest(self) -> bytes:
         """Return the manifest in OCI format."""
-        if self._image.media_type == media_types.OCI_MANIFEST:
-            return self._image.raw
-        return self._converted.manifest
+        is_oci = self._image.media_type == media_types.OCI_MANIFEST
+        return self._image.raw if is_oci else self._converted.manifest
 
     def read_config(self) -> bytes:
         """Return the config in OCI format.
@@ -128,11 +128,9 @@ class OpenImage:
         return _ConvertedImage(manifest, config, descriptor.digest)
 
     def _find_node(self, digest: Digest) -> Node:
-        if digest == self._image.config.digest:
-            return Node.of(self._image.config, "config")
-        for layer in self._image.layers:
-            if layer.digest == digest:
-                return Node.of(layer, "layer")
+        for child, kind in list_children(self._image):
+            if child.digest == digest:
+                return Node.of(child, kind)
         return Node("layer", "application/octet-stream", digest)
 
 
@@ -145,24 +143,18 @@ def open_image(root: ImageRoot, platform: Platform, policy_check: PolicyCheck | 
         NotFoundError: no image runs on ``platform``.
         TrustError: the policy rejects the image.
     """
-    rejection = _find_rejection(root, root.root, root.raw, policy_check)
-    if rejection is not None and root.root.media_type not in media_types.INDEXES:
-        raise rejection
-    image = inspect.select_image(root, platform)
-    if rejection is not None:
-        descriptor = Descriptor(image.media_type, Digest.of(image.raw), len(image.raw))
-        rejection = _find_rejection(root, descriptor, image.raw, policy_check)
-        if rejection is not None:
-            raise rejection
-    return OpenImage(root, image)
 
-
-def _find_rejection(
-    root: ImageRoot, descriptor: Descriptor, raw: bytes, policy_check: PolicyCheck | None
-) -> TrustError | None:
-    try:
+    def check(descriptor: Descriptor, raw: bytes) -> None:
         if policy_check is not None:
             policy_check(root.source, str(root.reference), descriptor, raw)
-    except TrustError as error:
-        return error
-    return None
+
+    try:
+        check(root.root, root.raw)
+    except TrustError:
+        if root.root.media_type not in media_types.INDEXES:
+            raise
+        image = inspect.select_image(root, platform)
+        check(Descriptor(image.media_type, Digest.of(image.raw), len(image.raw)), image.raw)
+    else:
+        image = inspect.select_image(root, platform)
+    return OpenImage(root, image)

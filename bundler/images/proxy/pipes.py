@@ -157,10 +157,17 @@ class _PipeWriter:
             self._write_fd = None
 
     def _run(self, stream: Reader, write_fd: int, stack: ExitStack) -> None:
+        poll = select.poll()
+        poll.register(write_fd, select.POLLOUT)
         try:
             with stack:
                 for chunk in read_chunks(stream):
-                    _write(write_fd, chunk, self._cancellation)
+                    data = chunk
+                    while data:
+                        self._cancellation.check()
+                        if poll.poll(_POLL_INTERVAL * 1000):
+                            with suppress(BlockingIOError):
+                                data = data[os.write(write_fd, data) :]
         except Exception as error:  # noqa: BLE001 - any error is reported to the client
             self.failure = error
         if self._failure_fd is not None:
@@ -182,13 +189,3 @@ def _open_pipe() -> tuple[int, int]:
     with suppress(OSError):  # the user's limit on pipe buffers may be reached
         fcntl.fcntl(write_fd, fcntl.F_SETPIPE_SZ, BUFFER_SIZE)
     return read_fd, write_fd
-
-
-def _write(descriptor: int, data: memoryview, cancellation: Cancellation) -> None:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
-    while data:
-        cancellation.check()
-        if poll.poll(_POLL_INTERVAL * 1000):
-            with suppress(BlockingIOError):
-                data = data[os.write(descriptor, data) :]

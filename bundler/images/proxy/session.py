@@ -1,30 +1,40 @@
-"""The session of a client of the image proxy: its open images and pipes, and the methods."""
+"""Serve images to another program: small values in JSON packets, large ones through pipes.
+
+There is one client, whose requests are handled one at a time. Blobs are streamed in the background.
+``bootc`` and ``ostree`` are clients of this protocol.
+
+https://github.com/containers/skopeo/blob/main/docs-experimental/skopeo-experimental-image-proxy.1.md
+"""
 
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+import select
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
 from typing import TYPE_CHECKING
 
 from bundler.errors import (
+    CancelledError,
     LimitError,
     MalformedError,
     NotFoundError,
     UsageError,
 )
 from bundler.images import inspect
+from bundler.images.proxy import protocol
 from bundler.images.proxy.opened_image import OpenImage, open_image
+from bundler.images.proxy.pipes import Pipes
 from bundler.images.proxy.protocol import ProxyReply
 from bundler.oci.digest import Digest
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
-    from bundler.images.inspect import ImageRoot
-    from bundler.images.proxy.pipes import Pipes
+    from bundler.cancel import Cancellation
     from bundler.images.proxy.protocol import ProxyRequest
     from bundler.oci.platform import Platform
     from bundler.ports import PolicyCheck, Reference, Source
@@ -33,6 +43,7 @@ PROTOCOL = "0.2.8"
 MAX_IMAGES = 1_000
 
 _NO_IMAGE = 0  # a number that no image has
+_POLL_INTERVAL = 200  # milliseconds between checks of the cancellation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,48 @@ class ProxyContext:
     platform: Platform
     """Selects the image of an index."""
     policy_check: PolicyCheck | None = None
+
+
+def serve(
+    channel: socket.socket, begin: Callable[[], ProxyContext], cancellation: Cancellation
+) -> None:
+    """Handle requests until the client disconnects or sends ``Shutdown``.
+
+    Args:
+        channel: a socket of type ``SOCK_SEQPACKET``, connected to the client; the caller closes it.
+        begin: creates the context when the client sends ``Initialize``; errors are sent to it.
+        cancellation: ends the server.
+
+    Raises:
+        CancelledError: the server was cancelled.
+    """
+
+    def check() -> None:
+        cancellation.check()
+        disconnected = select.poll()
+        disconnected.register(channel, 0)
+        if disconnected.poll(0):
+            raise ConnectionResetError("the client has disconnected")
+
+    session = ProxySession(begin, Pipes(cancellation, check))
+    ready = select.poll()
+    ready.register(channel, select.POLLIN)
+    try:
+        with suppress(ConnectionError):  # the client has disconnected
+            while True:
+                while not ready.poll(_POLL_INTERVAL):
+                    cancellation.check()
+                try:
+                    request = protocol.receive_request(channel)
+                    if request is None or request.method == "Shutdown":
+                        return
+                    protocol.send_reply(channel, session.handle(request))
+                except CancelledError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - any error is sent to the client
+                    protocol.send_error(channel, error)
+    finally:
+        session.close()
 
 
 class ProxySession:
@@ -62,9 +115,10 @@ class ProxySession:
             UsageError: the request is invalid.
             BundlerError, OSError: the request failed.
         """
-        method = _METHODS.get(request.method)
-        if method is None:
+        if request.method not in _METHODS:
             raise UsageError(f"unknown method {request.method[:80]!r}")
+        method, *arguments = _METHODS[request.method]
+        request.check_arguments(*arguments)
         return method(self, request)
 
     def close(self) -> None:
@@ -74,9 +128,8 @@ class ProxySession:
             source.close()
         self._images.clear()
 
-    def initialize(self, request: ProxyRequest) -> ProxyReply:
+    def initialize(self, _request: ProxyRequest) -> ProxyReply:
         """Start the session; the value is the version of the protocol."""
-        request.check_arguments()
         if self._context is not None:
             raise UsageError("Initialize: the session is already initialized")
         self._context = self._begin()
@@ -84,23 +137,14 @@ class ProxySession:
 
     def open_image(self, request: ProxyRequest) -> ProxyReply:
         """Open an image; the value is its number."""
-        request.check_arguments("image")
-        context = self._require_context(request)
-        return self._add_image(_read_root(context, request.get_text(0)), context)
+        return self._open_image(request, optional=False)
 
     def open_image_optional(self, request: ProxyRequest) -> ProxyReply:
         """Open an image as ``open_image`` does; the value is 0 if the image does not exist."""
-        request.check_arguments("image")
-        context = self._require_context(request)
-        try:
-            root = _read_root(context, request.get_text(0))
-        except NotFoundError:
-            return ProxyReply(_NO_IMAGE)
-        return self._add_image(root, context)
+        return self._open_image(request, optional=True)
 
     def close_image(self, request: ProxyRequest) -> ProxyReply:
         """Close an image; pipes that still read from it may fail."""
-        request.check_arguments("image")
         self._find_image(request)
         source, _ = self._images.pop(request.get_number(0))
         source.close()
@@ -108,46 +152,36 @@ class ProxySession:
 
     def get_manifest(self, request: ProxyRequest) -> ProxyReply:
         """Stream the manifest in OCI format; the value is the digest of the original."""
-        request.check_arguments("image")
         image = self._find_image(request)
         return self._stream(image.read_manifest(), image.digest.text)
 
     def get_full_config(self, request: ProxyRequest) -> ProxyReply:
         """Stream the config in OCI format."""
-        request.check_arguments("image")
         return self._stream(self._find_image(request).read_config())
 
     def get_config(self, request: ProxyRequest) -> ProxyReply:
         """Stream the part of the config that describes how to run a container."""
-        request.check_arguments("image")
         return self._stream(self._find_image(request).read_runtime_config())
 
     def get_layer_info(self, request: ProxyRequest) -> ProxyReply:
         """Return the list of layers in the packet."""
-        request.check_arguments("image")
         return ProxyReply(self._find_image(request).describe_layers())
 
     def get_layer_info_piped(self, request: ProxyRequest) -> ProxyReply:
         """Stream the list of layers, which may be too large for a packet."""
-        request.check_arguments("image")
         layers = self._find_image(request).describe_layers()
         return self._stream(json.dumps(layers, separators=(",", ":")).encode())
 
     def get_blob(self, request: ProxyRequest) -> ProxyReply:
         """Stream a blob, which is verified at its end; the value is its size."""
-        request.check_arguments("image", "digest", "size")
-        image, digest, size = (
-            self._find_image(request),
-            _parse_digest(request),
-            request.get_number(2),
-        )
+        image, digest = self._find_image(request), _parse_digest(request)
+        size = request.get_number(2)
         pipe, read_fd = self._pipes.open_checked(image.open_blob(digest, size))
         known = image.find_size(digest)
         return ProxyReply(size if known is None else known, pipe, (read_fd,))
 
     def get_raw_blob(self, request: ProxyRequest) -> ProxyReply:
         """Stream a blob, unverified, with a pipe for an error; the value is its size or -1."""
-        request.check_arguments("image", "digest")
         image, digest = self._find_image(request), _parse_digest(request)
         descriptors = self._pipes.open_raw(image.open_raw_blob(digest))
         known = image.find_size(digest)
@@ -155,7 +189,6 @@ class ProxySession:
 
     def finish_pipe(self, request: ProxyRequest) -> ProxyReply:
         """Wait until a pipe is completely written, and close it; return an error of the stream."""
-        request.check_arguments("pipe")
         self._pipes.finish(request.get_number(0))
         return ProxyReply()
 
@@ -171,10 +204,17 @@ class ProxySession:
             raise UsageError(f"{request.method}: image {number} is not open")
         return self._images[number][1]
 
-    def _add_image(self, root: ImageRoot, context: ProxyContext) -> ProxyReply:
-        """Open the image of ``root``, and take ownership of its source."""
+    def _open_image(self, request: ProxyRequest, *, optional: bool) -> ProxyReply:
+        context = self._require_context(request)
         with ExitStack() as undo:
-            undo.callback(root.source.close)
+            try:
+                reference, source = context.open_image(request.get_text(0))
+                undo.callback(source.close)
+                root = inspect.read_root(source, reference)
+            except NotFoundError:
+                if optional:
+                    return ProxyReply(_NO_IMAGE)
+                raise
             if len(self._images) >= MAX_IMAGES:
                 raise LimitError(
                     f"too many open images (at most {MAX_IMAGES:,})", hint="close some of them"
@@ -182,22 +222,12 @@ class ProxySession:
             image = open_image(root, context.platform, context.policy_check)
             undo.pop_all()
         number = next(self._numbers)
-        self._images[number] = root.source, image
+        self._images[number] = source, image
         return ProxyReply(number)
 
     def _stream(self, data: bytes, value: str | None = None) -> ProxyReply:
         pipe, read_fd = self._pipes.open_checked(BytesIO(data))
         return ProxyReply(value, pipe, (read_fd,))
-
-
-def _read_root(context: ProxyContext, text: str) -> ImageRoot:
-    """Open the source of a reference and read the root; the caller closes the source."""
-    reference, source = context.open_image(text)
-    with ExitStack() as undo:
-        undo.callback(source.close)
-        root = inspect.read_root(source, reference)
-        undo.pop_all()
-    return root
 
 
 def _parse_digest(request: ProxyRequest) -> Digest:
@@ -207,17 +237,18 @@ def _parse_digest(request: ProxyRequest) -> Digest:
         raise UsageError(f"{request.method}: {error.message}") from None
 
 
-_METHODS: dict[str, Callable[[ProxySession, ProxyRequest], ProxyReply]] = {
-    "Initialize": ProxySession.initialize,
-    "OpenImage": ProxySession.open_image,
-    "OpenImageOptional": ProxySession.open_image_optional,
-    "CloseImage": ProxySession.close_image,
-    "GetManifest": ProxySession.get_manifest,
-    "GetFullConfig": ProxySession.get_full_config,
-    "GetConfig": ProxySession.get_config,
-    "GetLayerInfo": ProxySession.get_layer_info,
-    "GetLayerInfoPiped": ProxySession.get_layer_info_piped,
-    "GetBlob": ProxySession.get_blob,
-    "GetRawBlob": ProxySession.get_raw_blob,
-    "FinishPipe": ProxySession.finish_pipe,
+_METHODS: dict[str, tuple[Callable[[ProxySession, ProxyRequest], ProxyReply], *tuple[str, ...]]] = {
+    "Initialize": (ProxySession.initialize,),
+    "OpenImage": (ProxySession.open_image, "image"),
+    "OpenImageOptional": (ProxySession.open_image_optional, "image"),
+    "CloseImage": (ProxySession.close_image, "image"),
+    "GetManifest": (ProxySession.get_manifest, "image"),
+    "GetFullConfig": (ProxySession.get_full_config, "image"),
+    "GetConfig": (ProxySession.get_config, "image"),
+    "GetLayerInfo": (ProxySession.get_layer_info, "image"),
+    "GetLayerInfoPiped": (ProxySession.get_layer_info_piped, "image"),
+    "GetBlob": (ProxySession.get_blob, "image", "digest", "size"),
+    "GetRawBlob": (ProxySession.get_raw_blob, "image", "digest"),
+    "FinishPipe": (ProxySession.finish_pipe, "pipe"),
 }
+"""The methods by name, each with the names of its arguments."""

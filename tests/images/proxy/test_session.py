@@ -17,9 +17,9 @@ from bundler import transports
 from bundler.cancel import Cancellation
 from bundler.config.settings import Settings
 from bundler.errors import BundlerError, CancelledError, RejectedByPolicyError
-from bundler.images.proxy import protocol, server
+from bundler.images.proxy import protocol
 from bundler.images.proxy.pipes import MAX_PIPES
-from bundler.images.proxy.session import MAX_IMAGES, PROTOCOL, ProxyContext
+from bundler.images.proxy.session import MAX_IMAGES, PROTOCOL, ProxyContext, serve
 from bundler.oci.platform import Platform
 from bundler.ports import OpenOptions
 from tests.fakes import images
@@ -224,14 +224,14 @@ def test_cancellation_ends_the_server() -> None:
     with ours, theirs:
         threading.Timer(0.1, cancellation.request).start()
         with pytest.raises(CancelledError):
-            server.serve(theirs, _access, cancellation)
+            serve(theirs, _access, cancellation)
 
 
 @contextmanager
 def _serving(begin: Callable[[], ProxyContext]) -> Iterator[Proxy]:
     """Run a proxy in a thread; at the end of the block the client disconnects."""
     ours, theirs = create_socket_pair()
-    thread = threading.Thread(target=server.serve, args=(theirs, begin, Cancellation()))
+    thread = threading.Thread(target=serve, args=(theirs, begin, Cancellation()))
     thread.start()
     with theirs:
         with ours:

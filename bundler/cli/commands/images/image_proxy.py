@@ -47,8 +47,7 @@ def serve_images(context: CommandContext, descriptor: int, access: AccessSetting
         UsageError: if it is not a Unix socket of the type SOCK_SEQPACKET.
     """
     from bundler import transports  # noqa: PLC0415 - not for --help
-    from bundler.images.proxy import server  # noqa: PLC0415 - as above
-    from bundler.images.proxy.session import ProxyContext  # noqa: PLC0415 - as above
+    from bundler.images.proxy.session import ProxyContext, serve  # noqa: PLC0415 - as above
 
     try:
         channel = socket.socket(fileno=os.dup(descriptor))
@@ -75,4 +74,4 @@ def serve_images(context: CommandContext, descriptor: int, access: AccessSetting
                 platform, check = context.detect_platform(), context.create_policy_check()
                 return ProxyContext(open_source, platform, check)
 
-            server.serve(channel, begin, run.cancellation)
+            serve(channel, begin, run.cancellation)

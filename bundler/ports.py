@@ -54,9 +54,6 @@ class Node:
         return cls(kind, descriptor.media_type, descriptor.digest, size, urls=descriptor.urls)
 
 
-LayerForm = Literal["any", "compressed", "uncompressed"]
-
-
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """The formats that a destination supports."""
@@ -67,7 +64,7 @@ class Capabilities:
     """Whether foreign layers, whose descriptors have ``urls``, may be left out."""
     indexes: bool = True
     """Whether an index can be published; if not, only single images can be stored."""
-    layers: LayerForm = "any"
+    layers: Literal["any", "compressed", "uncompressed"] = "any"
     """``uncompressed``: the destination stores uncompressed layers only. ``compressed``: it prefers
     compressed layers, so the engine compresses layers unless the manifest must not change.
     ``any``: layers are stored unchanged."""
@@ -239,11 +236,7 @@ class KeepsOriginalManifests(Protocol):
     """
 
     def resolve_original(self, name: str | None = None, /) -> Descriptor:
-        """Return the descriptor of the original manifest or index; ``open`` reads it.
-
-        Raises:
-            NotFoundError: as for ``resolve``.
-        """
+        """Return the descriptor of the original manifest or index; ``open`` reads it."""
 
 
 @runtime_checkable

@@ -86,18 +86,10 @@ def find_registry_host(text: str) -> str | None:
 
 
 def open_source(reference: Reference, options: OpenOptions) -> Source:
-    """Open ``reference`` for reading; the caller closes the source.
-
-    Raises:
-        BundlerError: the source cannot be opened.
-    """
+    """Open ``reference`` for reading; the caller closes the source."""
     return find_transport(reference.transport).source(reference, options)
 
 
 def open_destination(reference: Reference, options: OpenOptions) -> Destination:
-    """Open ``reference`` for writing; the caller closes the destination.
-
-    Raises:
-        BundlerError: the destination cannot be opened.
-    """
+    """Open ``reference`` for writing; the caller closes the destination."""
     return find_transport(reference.transport).destination(reference, options)

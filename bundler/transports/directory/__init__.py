@@ -1,4 +1,1 @@
-"""``dir:``: an image as plain files in a directory, and trees of such directories.
-
-Read ``transport`` first; ``image_files`` defines the names of the files.
-"""
+"""``dir:``: images as plain files in directories, and trees of them. Read ``transport`` first."""

@@ -19,7 +19,6 @@ from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import ConflictError, IntegrityError, MissingFileError, NotFoundError
 from bundler.oci import media_types
 from bundler.ports import Capabilities, Node
-from bundler.transports.directory.hard_links import is_same_file, replace_by_link
 from bundler.transports.directory.image_files import (
     MANIFEST,
     describe_root,
@@ -29,7 +28,13 @@ from bundler.transports.directory.image_files import (
     write_part,
     write_version,
 )
-from bundler.transports.directory.staging import STAGING, StagingDirectory, create_hard_links_error
+from bundler.transports.directory.staging import (
+    STAGING,
+    StagingDirectory,
+    create_hard_links_error,
+    is_same_file,
+    replace_by_link,
+)
 from bundler.transports.directory.tree_index import TreeIndex, parse_image_path
 from bundler.transports.shared.reachability import Reachable, find_reachable, read_manifest
 

@@ -1,4 +1,1 @@
-"""``docker://``: images in registries, with mirrors and the referrers tag scheme.
-
-Read ``transport`` first.
-"""
+"""``docker://``: images in registries, with mirrors. Read ``transport`` first."""

@@ -53,19 +53,13 @@ class OpenShiftTransport:
 
     def source(self, reference: OpenShiftReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
         """Raise an ``UnsupportedError``; its hint is the ``docker:`` reference of the image."""
-        _refuse(reference)
+        image = f"{reference.image.path}:{reference.image.tag}"
+        raise UnsupportedError(
+            f"{reference}: the image API of OpenShift is not supported",
+            hint=f"specify the registry that stores its images: docker://HOST/{image}",
+        )
 
-    def destination(self, reference: OpenShiftReference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - the port's form
-        """Raise the same error as ``source``."""
-        _refuse(reference)
-
-
-def _refuse(reference: OpenShiftReference) -> NoReturn:
-    raise UnsupportedError(
-        f"{reference}: the image API of OpenShift is not supported",
-        hint=f"specify the registry that stores its images: docker://HOST/{reference.image.path}"
-        f":{reference.image.tag}",
-    )
+    destination = source
 
 
 TRANSPORT = OpenShiftTransport()

@@ -25,9 +25,7 @@ class OstreeTransport:
         """Raise an ``UnavailableTransportError``."""
         self.parse(str(reference))
 
-    def destination(self, reference: Reference, options: OpenOptions, /) -> NoReturn:  # noqa: ARG002 - as above
-        """Raise an ``UnavailableTransportError``."""
-        self.parse(str(reference))
+    destination = source
 
 
 TRANSPORT = OstreeTransport()

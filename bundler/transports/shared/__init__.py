@@ -1,4 +1,1 @@
-"""Code for several transports: base classes, archive files, pipes, temporary files, hints.
-
-Read ``path_transport`` first.
-"""
+"""Code that several transports use. Read ``path_transport`` first."""

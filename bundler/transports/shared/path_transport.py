@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bundler.errors import IntegrityError, InvalidReferenceError, NotFoundError, UnsupportedError
 from bundler.oci.reference import DEFAULT_TAG, is_tag
+from bundler.ports import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,20 +20,12 @@ _INDEX = re.compile(r"@[0-9]{1,8}")
 _NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
 
 
-class PathReference(Protocol):
-    """A ``Reference`` with a path: ``TRANSPORT:PATH`` or ``TRANSPORT:PATH:NAME``."""
-
-    @property
-    def transport(self) -> str:
-        """The name of the transport."""
+class PathReference(Reference, Protocol):
+    """``TRANSPORT:PATH`` or ``TRANSPORT:PATH:NAME``; ``@N`` names the image at position N."""
 
     @property
     def path(self) -> str:
         """The path of a file or directory."""
-
-    @property
-    def name(self) -> str | None:
-        """The name of the image, or ``@N`` for the image at position N, from 0; None if unset."""
 
 
 @dataclass(frozen=True, slots=True)

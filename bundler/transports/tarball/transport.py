@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundler.content.compression import decompress
 from bundler.content.compression.decompress import DecompressingReader
-from bundler.content.files.safe_directory import FileSlice, RegularFile
+from bundler.content.files.safe_directory import FileSlice
 from bundler.content.streams.reader import drain
 from bundler.content.streams.verified import VerifiedReader
 from bundler.errors import InvalidReferenceError
@@ -32,8 +31,6 @@ from bundler.transports.shared.synthetic_image import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bundler.oci.digest import Digest
     from bundler.ports import OpenOptions
 
@@ -71,26 +68,36 @@ class TarballSource(SyntheticSource):
             super().__init__(reference, options, stack.pop_all())
 
     def create(self) -> tuple[dict[str, object], Layers]:
-        """Compute the digests of all files, and create the config."""
-        layers = [self._read_layer(file) for file in self._files]
-        entries = [layer.entry for layer in layers]
-        return _create_config(layers), list(zip(entries, self._files, strict=True))
-
-    def _read_layer(self, file: RegularFile) -> _Layer:
-        """Compute the digests of a file, compressed and uncompressed."""
-        subject = f"{self.subject}: {file.path}"
-        stored = self.create_hashing_reader(file, subject)
-        compression = decompress.detect(FileSlice(file, 0, decompress.MAGIC_SIZE).read())
-        plain = stored
-        if compression is not None:
-            unpacked = DecompressingReader(stored, compression, subject)
-            plain = VerifiedReader(unpacked, subject, digest=None, size=None)
-        drain(plain)
-        # bzip2 and xz have no media type; container engines detect the compression themselves.
-        media_type = _LAYER_TYPES.get(compression, media_types.OCI_LAYER_GZIP)
-        blob = stored.descriptor()
-        entry = Descriptor(media_type, blob.digest, blob.size)
-        return _Layer(entry, plain.descriptor().digest, os.fstat(file.fileno()).st_mtime_ns)
+        """Compute the digests of all files, compressed and uncompressed, and create the config."""
+        layers: Layers = []
+        diff_ids: list[Digest] = []
+        times: list[int] = []  # nanoseconds since 1970
+        for file in self._files:
+            subject = f"{self.subject}: {file.path}"
+            stored = plain = self.create_hashing_reader(file, subject)
+            compression = decompress.detect(FileSlice(file, 0, decompress.MAGIC_SIZE).read())
+            if compression is not None:
+                unpacked = DecompressingReader(stored, compression, subject)
+                plain = VerifiedReader(unpacked, subject, digest=None, size=None)
+            drain(plain)
+            # bzip2 and xz have no media type; container engines detect the compression themselves.
+            media_type = _LAYER_TYPES.get(compression, media_types.OCI_LAYER_GZIP)
+            blob = stored.descriptor()
+            layers.append((Descriptor(media_type, blob.digest, blob.size), file))
+            diff_ids.append(plain.descriptor().digest)
+            times.append(os.fstat(file.fileno()).st_mtime_ns)
+        machine = os.uname().machine
+        config: dict[str, object] = {
+            "created": timestamps.format_nanoseconds(max(times)),
+            "architecture": _ARCHITECTURES.get(machine, machine),
+            "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": [digest.text for digest in diff_ids]},
+            "history": [
+                create_history_entry(digest, timestamps.format_nanoseconds(time), _COMMENT)
+                for digest, time in zip(diff_ids, times, strict=True)
+            ],
+        }
+        return config, layers
 
 
 class TarballTransport(ReadOnlyTransport):
@@ -118,32 +125,6 @@ class TarballTransport(ReadOnlyTransport):
     def source(self, reference: UnnamedReference, options: OpenOptions, /) -> TarballSource:
         """Open the files for reading."""
         return TarballSource(reference, options)
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """A layer of the image, and the time of its file."""
-
-    entry: Descriptor
-    diff_id: Digest
-    modified: int
-    """Modification time, in nanoseconds since 1970."""
-
-
-def _create_config(layers: Sequence[_Layer]) -> dict[str, object]:
-    machine = os.uname().machine
-    return {
-        "created": timestamps.format_nanoseconds(max(layer.modified for layer in layers)),
-        "architecture": _ARCHITECTURES.get(machine, machine),
-        "os": "linux",
-        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id.text for layer in layers]},
-        "history": [
-            create_history_entry(
-                layer.diff_id, timestamps.format_nanoseconds(layer.modified), _COMMENT
-            )
-            for layer in layers
-        ],
-    }
 
 
 TRANSPORT = TarballTransport()

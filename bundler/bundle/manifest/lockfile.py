@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from bundler.bundle.manifest.load import BundleManifest
     from bundler.copy.engine import EngineOptions
-    from bundler.copy.image import ResolvedImage
     from bundler.oci.manifest import IndexMode
     from bundler.ports import OpenOptions, Reference
 
@@ -77,6 +76,11 @@ class LockFile:
     Sources in a registry are references by digest. A local source must still contain the digest.
     """
 
+    @property
+    def records(self) -> dict[str, LockedRoot]:
+        """The locked root of each image, by its label."""
+        return {image.label: image.locked for image in self.images if image.locked is not None}
+
     def find_changed_files(self, manifest: BundleManifest) -> tuple[str, ...]:
         """Return the paths of files that have changed, were added, or are no longer included."""
         locked = {file.path: file.digest for file in self.files}
@@ -108,9 +112,25 @@ def create(
     time = datetime.now(UTC).replace(microsecond=0)
     with ExitStack() as stack:
         images, _ = resolve_all(requests, options, replace(engine, keep_going=False), stack)
-        return LockFile(
-            manifest.name, manifest.files, tuple(_lock_image(image, time) for image in images)
+    locked_requests = []
+    for image in images:
+        request, root = image.request, image.graph.root
+        locked = LockedRoot(
+            Descriptor(root.media_type, root.digest, root.size), image.replaces, time
         )
+        source = request.source
+        if isinstance(source, RegistryReference) and request.reference is not None:
+            source = _create_pinned_source(request.reference, locked)
+        pinned = [PinnedReferrer(item.graph.root.digest, item.tag) for item in image.referrers]
+        locked_request = replace(
+            request,
+            source=source,
+            referrers=tuple(pinned),
+            pin=locked.replaces or root.digest,
+            locked=locked,
+        )
+        locked_requests.append(locked_request)
+    return LockFile(manifest.name, manifest.files, tuple(locked_requests))
 
 
 def read(path: Path) -> LockFile:
@@ -139,9 +159,12 @@ def read(path: Path) -> LockFile:
         seen.add(image.label)
         images.append(image)
     findings.raise_if_any(hint=_HINT)
-    return LockFile(
-        _read_text(value, "name") or "", _read_files(get_member(value, "files")), tuple(images)
-    )
+    listed = get_member(value, "files")
+    files = [
+        ManifestFile(_read_text(item, "path") or "", Digest(_read_text(item, "digest") or ""))
+        for item in (listed if isinstance(listed, SequenceNode) else ())
+    ]
+    return LockFile(_read_text(value, "name") or "", tuple(files), tuple(images))
 
 
 def write(path: Path, lock: LockFile) -> None:
@@ -167,13 +190,12 @@ def dump(lock: LockFile, folder: Path) -> bytes:
 
 def compare(old: LockFile, new: LockFile) -> LockChanges:
     """Compare two lock files; each contains an image only once."""
-    before = {image.label: _get_locked(image) for image in old.images}
-    after = {image.label: _get_locked(image) for image in new.images}
+    before, after = old.records, new.records
     return LockChanges(
         moved=tuple(
             name
-            for name, locked in after.items()
-            if name in before and _has_moved(before[name], locked)
+            for name, record in after.items()
+            if name in before and _has_moved(before[name], record)
         ),
         new=tuple(name for name in after if name not in before),
         gone=tuple(name for name in before if name not in after),
@@ -182,37 +204,14 @@ def compare(old: LockFile, new: LockFile) -> LockChanges:
 
 def keep_times(old: LockFile, new: LockFile) -> LockFile:
     """Return ``new`` with the times of ``old`` for images that have not moved."""
-    before = {image.label: _get_locked(image) for image in old.images}
+    before, after = old.records, new.records
     images = tuple(
         replace(image, locked=before[image.label])
-        if image.label in before and not _has_moved(before[image.label], _get_locked(image))
+        if image.label in before and not _has_moved(before[image.label], after[image.label])
         else image
         for image in new.images
     )
     return replace(new, images=images)
-
-
-def _lock_image(image: ResolvedImage, time: datetime) -> ImageRequest:
-    """Return a request that resolves to the same image again."""
-    request, root = image.request, image.graph.root
-    locked = LockedRoot(Descriptor(root.media_type, root.digest, root.size), image.replaces, time)
-    source = request.source
-    if isinstance(source, RegistryReference) and request.reference is not None:
-        source = _create_pinned_source(request.reference, locked)
-    return replace(
-        request,
-        source=source,
-        referrers=tuple(
-            PinnedReferrer(referrer.graph.root.digest, referrer.tag) for referrer in image.referrers
-        ),
-        pin=locked.replaces or root.digest,
-        locked=locked,
-    )
-
-
-def _get_locked(image: ImageRequest) -> LockedRoot:
-    assert image.locked is not None  # noqa: S101 - every image of a lock file has it
-    return image.locked
 
 
 def _has_moved(old: LockedRoot, new: LockedRoot) -> bool:
@@ -220,7 +219,8 @@ def _has_moved(old: LockedRoot, new: LockedRoot) -> bool:
 
 
 def _dump_image(image: ImageRequest, folder: Path) -> dict[str, Any]:
-    locked = _get_locked(image)
+    locked = image.locked
+    assert locked is not None  # noqa: S101 - every image of a lock file has it
     value: dict[str, Any] = {"reference": image.label}
     if not isinstance(image.source, RegistryReference):
         source = str(image.source)
@@ -251,14 +251,6 @@ def _replace_path(source: str, convert: Callable[[str], str]) -> str:
     transport, _, rest = source.partition(":")
     path, colon, name = rest.partition(":")
     return f"{transport}:{convert(path)}{colon}{name}"
-
-
-def _read_files(value: Value | None) -> tuple[ManifestFile, ...]:
-    items = value if isinstance(value, SequenceNode) else ()
-    return tuple(
-        ManifestFile(_read_text(item, "path") or "", Digest(_read_text(item, "digest") or ""))
-        for item in items
-    )
 
 
 def _read_image(value: Value, folder: Path) -> ImageRequest:

@@ -8,7 +8,7 @@ The target is the only registry that is accessed.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -40,7 +40,7 @@ from bundler.oci import media_types
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bundler.bundle.format.inventory import BundledImage, Inventory
@@ -95,37 +95,26 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
         allow_unsigned=request.allow_unsigned,
         allow_expired=request.allow_expired,
     )
-    selected = _select(bundle.inventory, request.only)
-    with _add_verify_hint(request.bundle), ExitStack() as stack:
-        source = store.BundleSource(request.bundle, bundle.inventory)
-        stack.callback(source.close)
-        images = _resolve(selected, source, engine)
-        _check_blobs(request.bundle, source, images)
-        target = open_target(request.target, request.options, stack, writable=not request.dry_run)
-        names = replace(request.names, prefix=request.target.prefix)
-        tasks = []
-        for listed, image in zip(selected, images, strict=True):
-            name = names.map_reference(listed.reference, listed.digest, listed.rename)
-            image_target = target.create_target(image, name)
-            tasks.append(partial(_compare, listed, name, image_target, target, request.existing))
-        comparisons = run_all(engine.executor, tasks, engine.cancellation)
-        _refuse_conflicts([line for *_, lines in comparisons for line in lines], request, engine)
-        results = [result for result, *_ in comparisons]
-        targets = [changed for result, changed, _ in comparisons if result.action != "skipped"]
-        plan = create_plan(targets, engine.executor, engine.cancellation)
-        if not request.dry_run:
-            if target.directory is not None:
-                medium = filesystem.inspect(target.directory)
-                filesystem.check_free_space(
-                    target.directory, medium, plan.size("push"), plan.largest
-                )
-            else:
-                _probe_sparse_indexes(targets, selected)
-            failed = execute(cast("Plan[Destination]", plan), engine).failed
-            for position, result in enumerate(results):
-                error = failed.get(str(result.image.reference))
-                if error is not None:
-                    results[position] = replace(result, action="failed", error=str(error))
+    every = bundle.inventory.images
+    selected = [
+        image
+        for image in every
+        if not request.only or any(item.search(str(image.reference)) for item in request.only)
+    ]
+    if request.only and not selected:
+        patterns = ", ".join(repr(pattern.pattern) for pattern in request.only)
+        raise NotFoundError(
+            f"none of {count(len(every), 'image')} matches {patterns}",
+            hint="list the names with airbundle ls",
+        )
+    with ExitStack() as stack:
+        try:
+            results, plan = _push(request, bundle.inventory, selected, engine, stack)
+        except IntegrityError as error:
+            # An import reports only the first damaged blob.
+            if error.hint is None:
+                error.hint = f"no name has changed; {_format_verify_hint(request.bundle)}"
+            raise
     return ImportReport(
         bundle=bundle,
         target=str(request.target),
@@ -136,30 +125,69 @@ def import_bundle(request: ImportRequest, engine: EngineOptions) -> ImportReport
     )
 
 
-@contextmanager
-def _add_verify_hint(bundle: Path) -> Iterator[None]:
-    """Add a hint to an IntegrityError, since an import reports only the first damaged blob."""
-    try:
-        yield
-    except IntegrityError as error:
-        if error.hint is None:
-            error.hint = f"no name has changed; airbundle verify {bundle} names every damaged file"
-        raise
+def _push(
+    request: ImportRequest,
+    inventory: Inventory,
+    selected: Sequence[BundledImage],
+    engine: EngineOptions,
+    stack: ExitStack,
+) -> tuple[list[ImageResult], Plan[Holdings]]:
+    """Check the ``selected`` images, compare their names with the target, and push them.
 
-
-def _select(inventory: Inventory, only: Sequence[re.Pattern[str]]) -> list[BundledImage]:
-    selected = [
-        image
-        for image in inventory.images
-        if not only or any(pattern.search(str(image.reference)) for pattern in only)
+    Returns:
+        The result of each image, and the executed plan; a dry run executes nothing.
+    """
+    source = store.BundleSource(request.bundle, inventory)
+    stack.callback(source.close)
+    images = _resolve(selected, source, engine)
+    absent = [
+        f"{node.digest}: missing, or not {node.size:,} bytes long"
+        for node in find_unique_blobs(images).values()
+        if not source.has(node) and not media_types.is_foreign(node.media_type, node.urls)
     ]
-    if only and not selected:
-        patterns = ", ".join(repr(pattern.pattern) for pattern in only)
-        raise NotFoundError(
-            f"none of {count(len(inventory.images), 'image')} matches {patterns}",
-            hint="list the names with airbundle ls",
+    if absent:
+        raise DamagedBundleError(
+            f"{request.bundle}: damaged; nothing was imported",
+            absent,
+            hint=_format_verify_hint(request.bundle),
         )
-    return selected
+    target = open_target(request.target, request.options, stack, writable=not request.dry_run)
+    names = replace(request.names, prefix=request.target.prefix)
+    tasks = []
+    for listed, image in zip(selected, images, strict=True):
+        name = names.map_reference(listed.reference, listed.digest, listed.rename)
+        image_target = target.create_target(image, name)
+        tasks.append(partial(_compare, listed, name, image_target, target, request.existing))
+    comparisons = run_all(engine.executor, tasks, engine.cancellation)
+    conflicts = [line for *_, lines in comparisons for line in lines]
+    if conflicts and request.existing == "error":
+        problem = "target names point to other digests"
+        if not request.dry_run:
+            raise ConflictError(
+                "\n".join([f"{problem}; nothing was pushed", *conflicts]),
+                hint="--existing overwrite replaces them, --existing skip leaves them as they are",
+            )
+        engine.emit(WarningIssued(f"{problem}, which fails the import"))
+    results = [result for result, *_ in comparisons]
+    targets = [changed for result, changed, _ in comparisons if result.action != "skipped"]
+    plan = create_plan(targets, engine.executor, engine.cancellation)
+    if request.dry_run:
+        return results, plan
+    if target.directory is not None:
+        medium = filesystem.inspect(target.directory)
+        filesystem.check_free_space(target.directory, medium, plan.size("push"), plan.largest)
+    else:
+        _probe_sparse_indexes(targets, selected)
+    failed = execute(cast("Plan[Destination]", plan), engine).failed
+    for position, result in enumerate(results):
+        error = failed.get(str(result.image.reference))
+        if error is not None:
+            results[position] = replace(result, action="failed", error=str(error))
+    return results, plan
+
+
+def _format_verify_hint(bundle: Path) -> str:
+    return f"airbundle verify {bundle} names every damaged file"
 
 
 def _resolve(
@@ -184,25 +212,6 @@ def _resolve(
     return [
         replace(resolved[key], request=request) for key, request in zip(keys, requests, strict=True)
     ]
-
-
-def _check_blobs(bundle: Path, source: Holdings, images: Sequence[ResolvedImage]) -> None:
-    """Check that the bundle contains every blob with its size.
-
-    Raises:
-        DamagedBundleError: blobs are missing, or have the wrong size.
-    """
-    absent = [
-        node
-        for node in find_unique_blobs(images).values()
-        if not source.has(node) and not media_types.is_foreign(node.media_type, node.urls)
-    ]
-    if absent:
-        raise DamagedBundleError(
-            f"{bundle}: damaged; nothing was imported",
-            [f"{node.digest}: missing, or not {node.size:,} bytes long" for node in absent],
-            hint=f"airbundle verify {bundle} names every damaged file",
-        )
 
 
 def _compare(
@@ -251,24 +260,6 @@ def _compare(
         },
     )
     return result, changed, conflicts
-
-
-def _refuse_conflicts(
-    conflicts: Sequence[str], request: ImportRequest, engine: EngineOptions
-) -> None:
-    """Refuse conflicts unless the request allows them; a dry run only warns.
-
-    Raises:
-        ConflictError: there are conflicts; the message lists all of them.
-    """
-    if not conflicts or request.existing != "error":
-        return
-    if not request.dry_run:
-        raise ConflictError(
-            "\n".join(["target names point to other digests; nothing was pushed", *conflicts]),
-            hint="--existing overwrite replaces them, --existing skip leaves them as they are",
-        )
-    engine.emit(WarningIssued("target names point to other digests, which fails the import"))
 
 
 def _probe_sparse_indexes(

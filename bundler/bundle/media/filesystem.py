@@ -80,18 +80,29 @@ class Medium:
 def inspect(path: Path, *, mountinfo: Path = MOUNTINFO) -> Medium:
     """Return the medium that contains ``path``, or would contain it if it existed."""
     existing = _find_nearest_existing(path)
-    mount = _find_mount(existing, mountinfo)
+    resolved = existing.resolve()
+    above = {resolved, *resolved.parents}
+    mount_point, device, file_system, read_only = Path("/"), "", "", False
     try:
-        read_only = bool(os.statvfs(existing).f_flag & os.ST_RDONLY)
+        lines = mountinfo.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        # 36 35 98:0 /root /mount/point rw,noatime master:1 - ext3 /dev/sda1 rw,errors=continue
+        before, _, after = line.partition(" - ")
+        left, right = before.split(), after.split()
+        if len(left) < 6 or len(right) < 3:
+            continue
+        point = Path(_unescape(left[4]))
+        # The longest mount point counts; a later mount on it hides the earlier ones.
+        if point in above and len(point.parts) >= len(mount_point.parts):
+            mount_point, device, file_system = point, _unescape(right[1]), right[0]
+            read_only = "ro" in {*left[5].split(","), *right[2].split(",")}
+    try:
+        read_only = read_only or bool(os.statvfs(existing).f_flag & os.ST_RDONLY)
     except OSError as error:
         raise to_bundler_error(error, existing, "cannot inspect its file system") from error
-    return Medium(
-        mount_point=mount.point,
-        device=mount.device,
-        file_system=mount.file_system,
-        read_only=mount.read_only or read_only,
-        free=get_free_space(existing),
-    )
+    return Medium(mount_point, device, file_system, read_only, get_free_space(existing))
 
 
 def check_directory(
@@ -119,10 +130,19 @@ def check_directory(
     if not existing.is_dir():
         raise MediumError(
             f"{existing}: not a directory",
+            path=str(existing),
             hint="specify a directory; it is created if it does not exist",
         )
-    if not on_system_disk:
-        _refuse_unmounted(existing, medium)
+    media_root = _find_media_root(existing.resolve())
+    mounts_known = bool(medium.file_system)
+    mounted = media_root is None or medium.mount_point.is_relative_to(media_root)
+    if not on_system_disk and mounts_known and not mounted and not _list_names(existing):
+        raise MediumError(
+            f"{existing}: no medium is mounted: it is an empty directory of the file system"
+            f" at {medium.mount_point}",
+            path=str(existing),
+            hint="mount the medium, or add --on-system-disk to write there anyway",
+        )
     parent = bundle.absolute().parent
     if not parents and not parent.exists():
         raise MediumError(
@@ -133,12 +153,14 @@ def check_directory(
     if medium.read_only:
         raise MediumError(
             f"{bundle}: the medium at {medium.mount_point} is mounted read-only",
+            path=str(bundle),
             hint="unlock the write protection, or mount it writable: "
             f"mount -o remount,rw {medium.mount_point}",
         )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise MediumError(
             f"{existing}: no write permission",
+            path=str(existing),
             hint="specify another directory, or request write permission",
         )
     if existing == bundle.absolute():
@@ -156,18 +178,11 @@ def check_free_space(path: Path, medium: Medium, needed: int, largest: int) -> N
         raise MediumError(
             f"{path}: the largest blob has {largest:,} bytes, and no file on "
             f"{medium.file_system} (FAT) can have more than {medium.largest_file:,}",
+            path=str(path),
             hint="format the medium as exFAT or ext4, or write the bundle to another one",
         )
     if needed > medium.free:
         raise NoSpaceError(str(path), needed=needed, free=medium.free)
-
-
-@dataclass(frozen=True, slots=True)
-class _Mount:
-    point: Path
-    device: str
-    file_system: str
-    read_only: bool
 
 
 def _find_nearest_existing(path: Path) -> Path:
@@ -175,48 +190,8 @@ def _find_nearest_existing(path: Path) -> Path:
     return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
-def _find_mount(existing: Path, mountinfo: Path) -> _Mount:
-    """Return the mount that contains ``existing``: the longest mount point, the last mount on it.
-
-    A later mount on the same mount point hides the earlier ones.
-    """
-    resolved = existing.resolve()
-    above = {resolved, *resolved.parents}
-    found = _Mount(Path("/"), "", "", read_only=False)
-    try:
-        lines = mountinfo.read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        # 36 35 98:0 /root /mount/point rw,noatime master:1 - ext3 /dev/sda1 rw,errors=continue
-        before, _, after = line.partition(" - ")
-        left, right = before.split(), after.split()
-        if len(left) < 6 or len(right) < 3:
-            continue
-        point = Path(_unescape(left[4]))
-        if point in above and len(point.parts) >= len(found.point.parts):
-            options = {*left[5].split(","), *right[2].split(",")}
-            found = _Mount(point, _unescape(right[1]), right[0], "ro" in options)
-    return found
-
-
 def _unescape(text: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
-
-
-def _refuse_unmounted(existing: Path, medium: Medium) -> None:
-    """Refuse a mount point without a mount, since the bundle would go to the system disk."""
-    root = _find_media_root(existing.resolve())
-    mounts_known = bool(medium.file_system)
-    if root is None or not mounts_known or medium.mount_point.is_relative_to(root):
-        return
-    if not _list_names(existing):
-        raise MediumError(
-            f"{existing}: no medium is mounted: it is an empty directory of the file system"
-            f" at {medium.mount_point}",
-            path=str(existing),
-            hint="mount the medium, or add --on-system-disk to write there anyway",
-        )
 
 
 def _find_media_root(path: Path) -> Path | None:
@@ -231,32 +206,31 @@ def _refuse_foreign(bundle: Path, proposal: Path) -> None:
         return
     from bundler.transports.directory.staging import STAGING  # noqa: PLC0415 - not for a new bundle
 
-    if layout.INDEX in names and _is_foreign_layout(bundle):
-        raise MediumError(
-            f"{bundle}: contains an image layout that is not a bundle",
-            hint=f"specify a directory for the bundle alone, such as {proposal}",
-        )
+    problem = ""
+    if layout.INDEX in names:
+        try:
+            raw = layout.read_file(bundle, layout.INDEX, image_layout.MAX_INDEX)
+            entries = image_layout.LayoutIndex.parse(raw, layout.INDEX).entries
+            # An export writes the names for containerd, which other programs leave out.
+            is_ours = not entries or any(
+                ANNOTATION_CONTAINERD_NAME in entry.annotations for entry in entries
+            )
+        except IntegrityError:
+            is_ours = False
+        if not is_ours:
+            problem = "contains an image layout that is not a bundle"
     foreign = [name for name in names if not (name == STAGING or layout.may_be_left_over(name))]
     if layout.IMAGES in names:
         images = _list_names(bundle / layout.IMAGES)
         foreign += [f"{layout.IMAGES}/{name}" for name in images if not layout.is_image(name)]
-    if foreign:
+    if foreign and not problem:
+        problem = f"contains other files: {shortlist(foreign)}"
+    if problem:
         raise MediumError(
-            f"{bundle}: contains other files: {shortlist(foreign)}",
+            f"{bundle}: {problem}",
+            path=str(bundle),
             hint=f"specify a directory for the bundle alone, such as {proposal}",
         )
-
-
-def _is_foreign_layout(bundle: Path) -> bool:
-    """Whether ``index.json`` lacks the names for containerd that an export writes."""
-    try:
-        raw = layout.read_file(bundle, layout.INDEX, image_layout.MAX_INDEX)
-        entries = image_layout.LayoutIndex.parse(raw, layout.INDEX).entries
-    except IntegrityError:
-        return True
-    return bool(entries) and not any(
-        ANNOTATION_CONTAINERD_NAME in entry.annotations for entry in entries
-    )
 
 
 def _list_names(directory: Path) -> list[str]:

@@ -101,10 +101,11 @@ def test_blob_of_4_gib_is_refused_on_fat(mounted):
     filesystem.check_free_space(
         stick, filesystem.inspect(stick, mountinfo=mounted.info), 10, 2**32 - 1
     )
-    with pytest.raises(MediumError, match="4,294,967,296 bytes") as raised:
+    with pytest.raises(MediumError) as raised:
         filesystem.check_free_space(
             stick, filesystem.inspect(stick, mountinfo=mounted.info), 10, 2**32
         )
+    assert raised.value.path == str(stick)
     assert "exFAT" in (raised.value.hint or "")
     assert raised.value.exit_status == 5
 
@@ -128,16 +129,18 @@ def test_lack_of_space_is_reported_with_needed_and_free_bytes(mounted):
 @pytest.mark.parametrize("below", ["", "plant-7"])
 def test_read_only_medium_is_refused(mounted, below):
     stick = mounted("vfat", "ro,nosuid")
-    with pytest.raises(MediumError, match="read-only") as raised:
+    with pytest.raises(MediumError) as raised:
         check_directory(stick / below, mountinfo=mounted.info)
+    assert raised.value.path == str(stick / below)
     assert str(stick) in (raised.value.hint or "")
 
 
-def test_file_in_place_of_the_directory_is_refused(tmp_path: Path):
+def test_file_with_the_name_of_the_directory_is_refused(tmp_path: Path):
     (tmp_path / "b").write_text("x")
-    for place in (tmp_path / "b", tmp_path / "b" / "c"):
-        with pytest.raises(MediumError, match="not a directory"):
-            check_directory(place)
+    for directory in (tmp_path / "b", tmp_path / "b" / "c"):
+        with pytest.raises(MediumError) as raised:
+            check_directory(directory)
+        assert raised.value.path == str(tmp_path / "b")
 
 
 @pytest.mark.parametrize("name", ["holiday.jpg", "images/holiday.jpg", "docs/x"])
@@ -163,14 +166,16 @@ def test_other_files_are_found_in_a_relative_directory(
 def test_foreign_image_layout_is_refused(tmp_path: Path):
     """Exporting there would drop its images."""
     layout = images.write_layout(tmp_path / "layout", bundles.sample())
-    with pytest.raises(MediumError, match="image layout"):
+    with pytest.raises(MediumError) as raised:
         check_directory(layout)
+    assert raised.value.path == str(layout)
 
 
 def test_damaged_image_layout_is_refused(tmp_path: Path):
     (tmp_path / "index.json").write_text("{")
-    with pytest.raises(MediumError, match="image layout"):
+    with pytest.raises(MediumError) as raised:
         check_directory(tmp_path)
+    assert raised.value.path == str(tmp_path)
 
 
 def test_empty_directory_and_new_medium_are_accepted(tmp_path: Path):
@@ -196,21 +201,23 @@ def test_directory_of_an_interrupted_first_export_is_accepted(tmp_path: Path):
 
 
 def test_directory_without_write_permission_is_refused(tmp_path: Path):
-    place = tmp_path / "b"
-    place.mkdir(mode=0o500)
-    if os.access(place, os.W_OK):  # root may write everywhere
+    directory = tmp_path / "b"
+    directory.mkdir(mode=0o500)
+    if os.access(directory, os.W_OK):  # root may write everywhere
         return
-    with pytest.raises(MediumError, match="may not write"):
-        check_directory(place)
+    with pytest.raises(MediumError) as raised:
+        check_directory(directory)
+    assert raised.value.path == str(directory)
 
 
 def test_missing_parent_directories_are_refused_unless_requested(tmp_path: Path):
     """A missing mount point must not become a directory on the system disk."""
-    place = tmp_path / "stick" / "plant-7"
-    with pytest.raises(MediumError, match="stick: no such directory") as raised:
-        check_directory(place)
+    directory = tmp_path / "stick" / "plant-7"
+    with pytest.raises(MediumError) as raised:
+        check_directory(directory)
+    assert raised.value.path == str(directory.parent)
     assert "--parents" in (raised.value.hint or "")
-    check_directory(place, parents=True)
+    check_directory(directory, parents=True)
 
 
 @pytest.fixture
@@ -225,19 +232,20 @@ def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("below", ["", "plant-7", "ships/plant-7"])
 def test_empty_mount_point_is_refused(media: Path, mounted, below: str):
-    place = media / "stick" / below
-    with pytest.raises(MediumError, match="no medium is mounted") as raised:
-        check_directory(place, parents=True, mountinfo=mounted.info)
+    directory = media / "stick" / below
+    with pytest.raises(MediumError) as raised:
+        check_directory(directory, parents=True, mountinfo=mounted.info)
     assert raised.value.path == str(media / "stick")
     assert "--on-system-disk" in (raised.value.hint or "")
-    check_directory(place, parents=True, on_system_disk=True, mountinfo=mounted.info)
+    check_directory(directory, parents=True, on_system_disk=True, mountinfo=mounted.info)
 
 
 def test_empty_mount_point_behind_a_symbolic_link_is_refused(media: Path, mounted):
     link = media.parent / "link"
     link.symlink_to(media / "stick")
-    with pytest.raises(MediumError, match="no medium is mounted"):
+    with pytest.raises(MediumError) as raised:
         check_directory(link / "plant-7", mountinfo=mounted.info)
+    assert raised.value.path == str(link)
 
 
 def test_empty_mounted_medium_is_accepted(media: Path, mounted):

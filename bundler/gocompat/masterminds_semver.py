@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bundler.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MAX_LENGTH = 256
 _MAX_NUMBER = 2**64 - 1
@@ -97,7 +93,7 @@ class Constraint:
             while _END.fullmatch(part, position) is None or not comparisons:
                 separator = (_AND if comparisons else _END).match(part, position)
                 match = separator and _COMPARISON.match(part, separator.end())
-                comparison = match and _parse_comparison(match)
+                comparison = match and _Comparison.parse(match)
                 if not match or not comparison:
                     raise UsageError(
                         f"{text!r} is not a version constraint such as"
@@ -114,7 +110,7 @@ class Constraint:
         if version is None or not version.is_strict:
             return False
         return any(
-            all(_OPERATORS[item.operator](version, item.bound) for item in comparisons)
+            all(item.holds(version) for item in comparisons)
             for comparisons in self.alternatives
             if not version.prerelease or any(item.bound.prerelease for item in comparisons)
         )
@@ -129,87 +125,48 @@ class _Comparison:
     bound: Version
     """A number that is omitted or ``x`` matches any number."""
 
+    @classmethod
+    def parse(cls, match: re.Match[str]) -> _Comparison | None:
+        numbers: list[int] = []
+        for part in match.groups()[1:4]:
+            if part is None or not part.isdecimal():
+                break
+            numbers.append(int(part))
+        major, minor, patch = [*numbers, 0, 0, 0][:3]
+        prerelease = tuple(match[5].split(".")) if match[5] else ()
+        bound = Version((major, minor, patch), prerelease, len(numbers))
+        return cls(match[1], bound) if bound.is_strict else None
 
-def _parse_comparison(match: re.Match[str]) -> _Comparison | None:
-    numbers: list[int] = []
-    for part in match.groups()[1:4]:
-        if part is None or not part.isdecimal():
-            break
-        numbers.append(int(part))
-    major, minor, patch = [*numbers, 0, 0, 0][:3]
-    prerelease = tuple(match[5].split(".")) if match[5] else ()
-    bound = Version((major, minor, patch), prerelease, len(numbers))
-    return _Comparison(match[1], bound) if bound.is_strict else None
+    def holds(self, version: Version) -> bool:
+        bound, written = self.bound, self.bound.written
+        is_at_least = version.precedence >= bound.precedence
+        match self.operator:
+            case ">" if written in (1, 2):
+                return version.numbers[:written] > bound.numbers[:written]
+            case ">":
+                return version.precedence > bound.precedence
+            case ">=" | "=>":
+                return is_at_least
+            case "<":
+                return not is_at_least
+            case "<=" | "=<" if written == 3:
+                return version.precedence <= bound.precedence
+            case "<=" | "=<":
+                return version.numbers[: written or 2] <= bound.numbers[: written or 2]
+            case "!=" if written in (1, 2):
+                differs = written == 2 and version.prerelease != bound.prerelease
+                return differs or not self._shares(version, written)
+            case "!=":
+                return version.precedence != bound.precedence
+            case "=" | "" if written == 3:
+                return version.precedence == bound.precedence
+            case "^":  # equal up to the first number that is not 0
+                first = next((at for at, number in enumerate(bound.numbers) if number), 2)
+                return is_at_least and self._shares(version, min(first + 1, written or 3))
+            case _:  # "~" and "~>", and "=" with omitted numbers: equal up to the minor number
+                is_any = bound.numbers == (0, 0, 0) and written in (0, 3)
+                return is_at_least and (is_any or self._shares(version, min(written, 2)))
 
-
-def _share(version: Version, bound: Version, count: int) -> bool:
-    """Return whether the first ``count`` numbers are equal."""
-    return version.numbers[:count] == bound.numbers[:count]
-
-
-def _equals(version: Version, bound: Version) -> bool:
-    if bound.written < 3:
-        return _is_in_minor(version, bound)
-    return version.precedence == bound.precedence
-
-
-def _differs(version: Version, bound: Version) -> bool:
-    if bound.written in (1, 2):
-        if not _share(version, bound, bound.written):
-            return True
-        return bound.written == 2 and version.prerelease != bound.prerelease
-    return version.precedence != bound.precedence
-
-
-def _is_greater(version: Version, bound: Version) -> bool:
-    if bound.written in (1, 2):
-        return version.numbers[: bound.written] > bound.numbers[: bound.written]
-    return version.precedence > bound.precedence
-
-
-def _is_at_least(version: Version, bound: Version) -> bool:
-    return version.precedence >= bound.precedence
-
-
-def _is_at_most(version: Version, bound: Version) -> bool:
-    if bound.written == 3:
-        return version.precedence <= bound.precedence
-    count = bound.written or 2
-    return version.numbers[:count] <= bound.numbers[:count]
-
-
-def _is_in_minor(version: Version, bound: Version) -> bool:
-    """``~1.2``: at least the bound, and the major and minor numbers are equal."""
-    if version.precedence < bound.precedence:
-        return False
-    if bound.numbers == (0, 0, 0) and bound.written in (0, 3):
-        return True
-    return _share(version, bound, min(bound.written, 2))
-
-
-def _is_compatible(version: Version, bound: Version) -> bool:
-    """``^1.2``: at least the bound, and equal up to the first number that is not 0."""
-    if version.precedence < bound.precedence:
-        return False
-    major, minor, _ = bound.numbers
-    if major or bound.written == 1:
-        return _share(version, bound, 1)
-    if minor or bound.written == 2:
-        return _share(version, bound, 2)
-    return _share(version, bound, 3)
-
-
-_OPERATORS: dict[str, Callable[[Version, Version], bool]] = {
-    "": _equals,
-    "=": _equals,
-    "!=": _differs,
-    ">": _is_greater,
-    "<": lambda version, bound: version.precedence < bound.precedence,
-    ">=": _is_at_least,
-    "=>": _is_at_least,
-    "<=": _is_at_most,
-    "=<": _is_at_most,
-    "~": _is_in_minor,
-    "~>": _is_in_minor,
-    "^": _is_compatible,
-}
+    def _shares(self, version: Version, count: int) -> bool:
+        """Return whether the first ``count`` numbers are equal."""
+        return version.numbers[:count] == self.bound.numbers[:count]

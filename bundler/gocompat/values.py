@@ -152,8 +152,12 @@ def format_value(value: Value) -> str:
             return "true" if value else "false"
         case str():
             return value
-        case float():
-            return _format_float(value)
+        case float():  # the fewest digits, with an exponent if it is below -4 or above 5
+            decimal = Decimal(repr(value)).normalize()
+            digits, _, exponent = f"{decimal:e}".partition("e")
+            if -4 <= int(exponent) <= _LARGEST_PLAIN_POWER:
+                return f"{decimal:f}"
+            return f"{digits}e{int(exponent):+03d}"
         case int() | Time():
             return str(value)
         case Nil():
@@ -235,12 +239,3 @@ def to_slice(items: Sequence[str]) -> list[Value]:
 def to_map(items: Mapping[str, str]) -> Value:
     """Convert strings to a map, which is nil if it is empty."""
     return dict(items) if items else NIL_MAP
-
-
-def _format_float(value: float) -> str:
-    """Format with the fewest digits, in exponent form if the exponent is below -4 or above 5."""
-    digits, _, exponent = f"{Decimal(repr(value)).normalize():e}".partition("e")
-    power = int(exponent)
-    if -4 <= power <= _LARGEST_PLAIN_POWER:
-        return f"{Decimal(repr(value)).normalize():f}"
-    return f"{digits}e{power:+03d}"

@@ -60,7 +60,19 @@ class ImageReference:
         path, colon, tag = path.partition(":")
         if domain == DEFAULT_DOMAIN and "/" not in path:
             path = f"library/{path}"
-        _check_parts(text, domain, path, tag if colon else None)
+        problem = None
+        if not is_domain(domain):
+            problem = f"{domain[:80]!r} is not the HOST[:PORT] of a registry"
+        elif path != path.lower():
+            problem = "the repository name must be in lower case"
+        elif _PATH.fullmatch(path) is None:
+            problem = f"{path[:80]!r} is not a repository name"
+        elif len(path) > MAX_NAME:
+            problem = f"the repository name is longer than {MAX_NAME} characters"
+        elif colon and not is_tag(tag):
+            problem = f"{tag[:80]!r} is not a tag"
+        if problem is not None:
+            raise _create_error(text, problem)
         return cls(domain, path, tag or None, _parse_digest(text, digest_text) if at else None)
 
     @property
@@ -109,19 +121,6 @@ def normalize_domain(host: str) -> str:
 def is_repository_path(text: str) -> bool:
     """Return whether ``text`` is a valid path of a repository below its domain."""
     return len(text) <= MAX_NAME and _PATH.fullmatch(text) is not None
-
-
-def _check_parts(text: str, domain: str, path: str, tag: str | None) -> None:
-    if not is_domain(domain):
-        raise _create_error(text, f"{domain[:80]!r} is not the HOST[:PORT] of a registry")
-    if _PATH.fullmatch(path) is None:
-        if path != path.lower():
-            raise _create_error(text, "the repository name must be in lower case")
-        raise _create_error(text, f"{path[:80]!r} is not a repository name")
-    if len(path) > MAX_NAME:
-        raise _create_error(text, f"the repository name is longer than {MAX_NAME} characters")
-    if tag is not None and _TAG.fullmatch(tag) is None:
-        raise _create_error(text, f"{tag[:80]!r} is not a tag")
 
 
 def _create_error(text: str, problem: str) -> InvalidReferenceError:

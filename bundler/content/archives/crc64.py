@@ -15,23 +15,20 @@ _PIECE = 64 * 1024  # fits in a processor's cache
 def update(crc: int, data: memoryview) -> int:
     """Return the checksum ``crc``, initially 0, extended by ``data``."""
     for start in range(0, len(data), _PIECE):
-        crc = _reduce(crc, data[start : start + _PIECE])
+        piece = data[start : start + _PIECE]
+        value = int.from_bytes(piece, "little") ^ crc ^ _ONES
+        width = 8 * len(piece) + 64
+        while width > 64:
+            step = 1
+            while 128 * step < width:
+                step *= 2
+            low_width = 64 * step
+            high_width = width - low_width
+            high = value & ((1 << high_width) - 1)
+            low = value >> high_width
+            high ^= high << step ^ high << 3 * step ^ high << 4 * step
+            high_width += 4 * step
+            width = max(low_width, high_width)
+            value = high << (width - high_width) ^ low << (width - low_width)
+        crc = value ^ _ONES
     return crc
-
-
-def _reduce(crc: int, piece: memoryview) -> int:
-    value = int.from_bytes(piece, "little") ^ crc ^ _ONES
-    width = 8 * len(piece) + 64
-    while width > 64:
-        step = 1
-        while 128 * step < width:
-            step *= 2
-        low_width = 64 * step
-        high_width = width - low_width
-        high = value & ((1 << high_width) - 1)
-        low = value >> high_width
-        high ^= high << step ^ high << 3 * step ^ high << 4 * step
-        high_width += 4 * step
-        width = max(low_width, high_width)
-        value = high << (width - high_width) ^ low << (width - low_width)
-    return value ^ _ONES

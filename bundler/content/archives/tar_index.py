@@ -149,8 +149,11 @@ def _read_headers(file: RegularFile, subject: str) -> Iterator[_Header]:
                 raise LimitError(f"{member}: an extended header of {size:,} bytes")
             _extend(extended, typeflag, FileSlice(file, position, size).read(), member)
         else:
-            if "size" in extended:
-                size = _parse_size(extended["size"], member)
+            if (digits := extended.get("size")) is not None:
+                valid = digits.isascii() and digits.isdigit() and len(digits) <= 19
+                size = int(digits) if valid else -1
+                if not 0 <= size <= tar_header.MAX_NUMBER:
+                    raise MalformedError(f"{member}: {digits[:40]!r} is not a size")
             name = extended.get("path") or _decode(tar_header.read_name(block), member)
             link = extended.get("linkpath") or _decode(tar_header.read_link(block), member)
             if typeflag in _LINKS or typeflag == tar_header.DIRECTORY:
@@ -211,10 +214,3 @@ def _decode(field: bytes, member: str) -> str:
         return field.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedError(f"{member}: the name is not UTF-8") from None
-
-
-def _parse_size(text: str, member: str) -> int:
-    valid = text.isascii() and text.isdigit() and len(text) <= 19
-    if not valid or int(text) > tar_header.MAX_NUMBER:
-        raise MalformedError(f"{member}: {text[:40]!r} is not a size")
-    return int(text)

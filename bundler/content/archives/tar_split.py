@@ -174,7 +174,10 @@ class AssembledTar(Reader):
             case 1:
                 self._left = entry.integer("size", 0)
                 if self._left:
-                    self._file = self._files.open_file(_read_name(entry))
+                    name = entry.optional_text("name") or ""
+                    if "name_raw" in entry:
+                        name = os.fsdecode(entry.base64("name_raw"))
+                    self._file = self._files.open_file(name)
             case _:
                 raise MalformedError(f"{self._subject}: an entry has an unknown type")
         return True
@@ -202,9 +205,3 @@ def _format_name(name: str) -> dict[str, str]:
     except UnicodeEncodeError:
         return {"name_raw": base64_strict.encode(os.fsencode(name))}
     return {"name": name}
-
-
-def _read_name(entry: Table) -> str:
-    if "name_raw" in entry:
-        return os.fsdecode(entry.base64("name_raw"))
-    return entry.optional_text("name") or ""

@@ -27,7 +27,7 @@ from bundler.errors import LimitError
 from bundler.oci.json import base64_strict, timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from bundler.content.archives.tar_stream import TarEntry
     from bundler.content.streams.reader import Reader
@@ -97,7 +97,11 @@ class ChunkedEncoder:
                 yield self._gaps.take_frames()
                 member["offset"] = self._position
                 digest = hashlib.sha256()
-                yield from self._compress_content(entry, digest.update)
+                frame = self._zstd.compressobj(size=entry.size)
+                for piece in self._entries.pieces(entry.name):
+                    digest.update(piece)
+                    yield frame.compress(piece)
+                yield frame.flush()
                 member["digest"] = f"sha256:{digest.hexdigest()}"
                 member["endOffset"] = self._position
             else:
@@ -110,7 +114,10 @@ class ChunkedEncoder:
         start = "" if separator == "," else separator
         self._contents.write(f'{start}],"tarSplitDigest":"{split.digest}"}}'.encode())
         self._contents.close()
+        yield from self._create_tables(split)
 
+    def _create_tables(self, split: _CompressedLines) -> Iterator[bytes]:
+        """Create the three frames at the end."""
         header = struct.calcsize("<II")
         at = self._position + header
         split_at = at + len(self._contents.data) + header
@@ -124,16 +131,6 @@ class ChunkedEncoder:
         footer = struct.pack("<7Q", *numbers, *split_numbers) + _FOOTER_MAGIC
         for data in (self._contents.data, split.data, footer):
             yield struct.pack("<II", _SKIPPABLE, len(data)) + data
-
-    def _compress_content(
-        self, entry: TarEntry, update: Callable[[memoryview], None]
-    ) -> Iterator[bytes]:
-        """Compress the content of an entry into a frame."""
-        frame = self._zstd.compressobj(size=entry.size)
-        for piece in self._entries.pieces(entry.name):
-            update(piece)
-            yield frame.compress(piece)
-        yield frame.flush()
 
 
 class _NonContent(SplitWriter):

@@ -94,7 +94,13 @@ class CompressingReader(Reader):
         if not len(buffer):
             return 0
         while not self._rest and not self._ended:
-            self._rest = self._next_piece()
+            if self._failed:
+                raise RuntimeError("the stream has failed")
+            self._failed = True  # until this piece is complete
+            piece = next(self._pieces, None)
+            self._failed = False
+            self._ended = piece is None
+            self._rest = memoryview(piece or b"")
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
@@ -109,15 +115,6 @@ class CompressingReader(Reader):
     def close(self) -> None:
         """Stop the threads and free the memory; may be called again."""
         self._encoder.close()
-
-    def _next_piece(self) -> memoryview:
-        if self._failed:
-            raise RuntimeError("the stream has failed")
-        self._failed = True  # until this piece is complete
-        piece = next(self._pieces, None)
-        self._failed = False
-        self._ended = piece is None
-        return memoryview(piece or b"")
 
 
 def check_level(algorithm: Algorithm, level: int | None) -> None:

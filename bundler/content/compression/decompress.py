@@ -82,7 +82,13 @@ class DecompressingReader:
         while size and not data and not self._ended:
             data = self._step(size)
         self._produced += len(data)
-        self._check()
+        if self._limit is not None and self._produced > self._limit:
+            raise LimitError(f"{self._subject}: expands to more than {self._limit:,} bytes")
+        if self._produced > max(FREE_OUTPUT, MAX_RATIO * self._consumed):
+            raise LimitError(
+                f"{self._subject}: expands to more than {MAX_RATIO} times its size",
+                hint="if you trust the content, decompress it with another program first",
+            )
         return data
 
     def _step(self, size: int) -> bytes:
@@ -123,15 +129,6 @@ class DecompressingReader:
         data = self._source.read(_INPUT)
         self._consumed += len(data)
         return data
-
-    def _check(self) -> None:
-        if self._limit is not None and self._produced > self._limit:
-            raise LimitError(f"{self._subject}: expands to more than {self._limit:,} bytes")
-        if self._produced > max(FREE_OUTPUT, MAX_RATIO * self._consumed):
-            raise LimitError(
-                f"{self._subject}: expands to more than {MAX_RATIO} times its size",
-                hint="if you trust the content, decompress it with another program first",
-            )
 
 
 class _Decoder(Protocol):

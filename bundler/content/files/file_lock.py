@@ -74,9 +74,8 @@ def lock(
             fcntl.fcntl(target.fd, fcntl.F_OFD_SETLK, _pack(shared=shared))
         except (BlockingIOError, PermissionError) as error:
             if time.monotonic() >= deadline:
-                holder = _find_flock_holder if method == "flock" else _find_fcntl_holder
                 raise LockedError(
-                    f"{target.path}: locked by another process{holder(target.fd)}",
+                    f"{target.path}: locked by another process{_find_holder(target.fd, method)}",
                     hint="wait until that process ends, then run again",
                 ) from error
             if cancellation is None:
@@ -94,22 +93,18 @@ def _pack(*, shared: bool) -> bytes:
     return _FLOCK.pack(fcntl.F_RDLCK if shared else fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
-def _find_fcntl_holder(fd: int) -> str:
-    """Describe the process that holds the lock; empty for a lock that belongs to an open file."""
-    found = fcntl.fcntl(fd, fcntl.F_GETLK, _pack(shared=False))
-    pid = _FLOCK.unpack(found)[4]
-    return _describe_process(str(pid)) if pid > 0 else ""
-
-
-def _find_flock_holder(fd: int) -> str:
+def _find_holder(fd: int, method: Method) -> str:
     """Describe the process that holds the lock, or return an empty string if it is unknown."""
+    if method == "fcntl":
+        pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, _pack(shared=False)))[4]
+        return _describe_process(str(pid)) if pid > 0 else ""  # -1: it belongs to an open file
     with contextlib.suppress(OSError, ValueError, IndexError):
         status = os.fstat(fd)
         device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
         for line in (_PROC / "locks").read_text().splitlines():
-            _, kind, _, _, pid, locked, *_ = line.split()
+            _, kind, _, _, holder, locked, *_ = line.split()
             if kind == "FLOCK" and locked == device:
-                return _describe_process(pid)
+                return _describe_process(holder)
     return ""
 
 

@@ -84,29 +84,24 @@ class FileReplacement:
 
     def _open(self) -> None:
         """Open and lock the file; start again if another run published it before the lock."""
-        while self.fd < 0:
+        while True:
             try:
                 self.fd = os.open(self._name, _FLAGS, 0o644, dir_fd=self._directory.fd)
             except OSError as error:
                 raise to_bundler_error(error, self.path, "cannot write here") from error
             file_lock.lock(self)
-            if not self._is_current():
-                os.close(self.fd)
-                self.fd = -1
-        os.ftruncate(self.fd, 0)
-
-    def _is_current(self) -> bool:
-        """Return whether the name still refers to the open file."""
-        opened = os.fstat(self.fd)
-        if not stat.S_ISREG(opened.st_mode) or opened.st_nlink > 1:
-            raise MalformedError(
-                f"{self._directory.path / self._name}: not a plain file with one name",
-                hint="remove it, and run again",
-            )
-        with contextlib.suppress(FileNotFoundError):
-            named = os.stat(self._name, dir_fd=self._directory.fd, follow_symlinks=False)
-            return os.path.samestat(opened, named)
-        return False
+            opened = os.fstat(self.fd)
+            if not stat.S_ISREG(opened.st_mode) or opened.st_nlink > 1:
+                raise MalformedError(
+                    f"{self._directory.path / self._name}: not a plain file with one name",
+                    hint="remove it, and run again",
+                )
+            with contextlib.suppress(FileNotFoundError):
+                named = os.stat(self._name, dir_fd=self._directory.fd, follow_symlinks=False)
+                if os.path.samestat(opened, named):
+                    return os.ftruncate(self.fd, 0)
+            os.close(self.fd)
+            self.fd = -1
 
     def __enter__(self) -> Self:
         return self

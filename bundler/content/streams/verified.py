@@ -86,7 +86,21 @@ class VerifiedReader(Reader):
         if count:
             self._hasher.update(buffer[:count])
             self._position += count
-        self._check(count)
+        if self._size is None:
+            ended = not count
+            if self._limit is not None and self._position > self._limit:
+                raise LimitError(f"{self._subject}: more than the {self._limit:,} bytes allowed")
+        else:
+            ended = self._position == self._size
+            if ended and self._source.read(1):
+                raise SizeMismatchError(self._subject, expected=self._size, got="more")
+            if not (ended or count):
+                got = f"only {self._position}"
+                raise SizeMismatchError(self._subject, expected=self._size, got=got)
+        if ended and self._digest is not None and self._hasher.hexdigest() != self._digest.hex:
+            got = f"{self._digest.algorithm}:{self._hasher.hexdigest()}"
+            raise DigestMismatchError(self._subject, expected=self._digest.text, got=got)
+        self._ended = ended
         if self._observe is not None:
             self._observe(count)
         self._failed = False
@@ -109,27 +123,3 @@ class VerifiedReader(Reader):
             raise RuntimeError("the stream has not been read to its end")
         digest = self._digest or Digest(f"sha256:{self._hasher.hexdigest()}")
         return Descriptor(self._media_type, digest, self._position)
-
-    def _check(self, count: int) -> None:
-        if self._size is None:
-            if self._limit is not None and self._position > self._limit:
-                raise LimitError(f"{self._subject}: more than the {self._limit:,} bytes allowed")
-            if count == 0:
-                self._finish()
-        elif self._position == self._size:
-            if self._source.read(1):
-                raise SizeMismatchError(self._subject, expected=self._size, got="more")
-            self._finish()
-        elif count == 0:
-            raise SizeMismatchError(
-                self._subject, expected=self._size, got=f"only {self._position}"
-            )
-
-    def _finish(self) -> None:
-        self._ended = True
-        if self._digest is None:
-            return
-        got = self._hasher.hexdigest()
-        if got != self._digest.hex:
-            got = f"{self._digest.algorithm}:{got}"
-            raise DigestMismatchError(self._subject, expected=self._digest.text, got=got)

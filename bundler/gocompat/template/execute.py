@@ -141,15 +141,14 @@ class _TemplateExecution:
     ) -> Value:
         if name in ("and", "or"):
             return self._evaluate_logic(name, operands, dot, final)
-        function = FUNCTIONS.get(name)
-        if function is None:
+        if name not in FUNCTIONS:
             raise TemplateError(
                 f"function {name[:80]!r} not defined",
                 hint=f"use one of {', '.join(sorted(('and', 'or', *FUNCTIONS)))}",
             )
         arguments = [self._evaluate_operand(operand, dot) for operand in operands]
         given = [NIL if value == _NO_VALUE else value for value in (*arguments, *final)]
-        result = functions.call(name, function, given)
+        result = functions.call(name, given)
         self._count_work(result)
         return result
 

@@ -34,14 +34,14 @@ class _ArgumentError(Exception):
     """Raised by the functions for an invalid argument."""
 
 
-def call(name: str, function: Implementation, arguments: Sequence[Value]) -> Value:
-    """Check the arguments of a template function, and call it.
+def call(name: str, arguments: Sequence[Value]) -> Value:
+    """Check the arguments of a function in ``FUNCTIONS``, and call it.
 
     Raises:
         TemplateLimitError: the arguments or the result are too long.
         TemplateError: the number or the type of the arguments is wrong.
     """
-    minimum, maximum = _COUNTS[name]
+    function, minimum, maximum = FUNCTIONS[name]
     if not minimum <= len(arguments) <= (maximum or len(arguments)):
         expected = f"{minimum}" if maximum == minimum else f"{minimum} or more"
         raise TemplateError(
@@ -70,6 +70,14 @@ def _require_int(value: Value) -> int:
     return value
 
 
+def _require_items(value: Value, verb: str) -> bytes | list[Value]:
+    if value is NIL_SLICE:
+        return []
+    if not isinstance(value, str | list):
+        raise _ArgumentError(f"can't {verb} item of type {get_type_name(value)}")
+    return value.encode() if isinstance(value, str) else value
+
+
 def _join(items: Value, separator: Value) -> Value:
     mark = _require_text(separator)
     if items is NIL_SLICE:
@@ -83,8 +91,8 @@ def _join(items: Value, separator: Value) -> Value:
 
 
 def _split(value: Value, separator: Value) -> Value:
-    mark = _require_text(separator)
-    return [*(_require_text(value).split(mark) if mark else _require_text(value))]
+    text, mark = _require_text(value), _require_text(separator)
+    return [*(text.split(mark) if mark else text)]
 
 
 def _pad(value: Value, before: Value, after: Value) -> Value:
@@ -129,11 +137,7 @@ def _index(value: Value, *keys: Value) -> Value:
             zero = Struct("struct {}", ()) if "struct" in get_type_name(value) else ""
             value = (value if isinstance(value, dict) else {}).get(_require_text(key), zero)
             continue
-        if not isinstance(value, str | list) and value is not NIL_SLICE:
-            raise _ArgumentError(f"can't index item of type {get_type_name(value)}")
-        items = (
-            value.encode() if isinstance(value, str) else value if isinstance(value, list) else ()
-        )
+        items = _require_items(value, "index")
         if not 0 <= _require_int(key) < len(items):
             raise _ArgumentError(f"index out of range: {key}")
         value = items[_require_int(key)]
@@ -141,11 +145,9 @@ def _index(value: Value, *keys: Value) -> Value:
 
 
 def _slice(value: Value, *bounds: Value) -> Value:
-    if not isinstance(value, str | list) and value is not NIL_SLICE:
-        raise _ArgumentError(f"can't slice item of type {get_type_name(value)}")
+    items = _require_items(value, "slice")
     if isinstance(value, str) and len(bounds) > 2:
         raise _ArgumentError("cannot 3-index slice a string")
-    items = value.encode() if isinstance(value, str) else value if isinstance(value, list) else []
     indexes = [_require_int(bound) for bound in bounds]
     for index in indexes:
         if not 0 <= index <= len(items):
@@ -186,41 +188,28 @@ def _check_comparable(first: Value, second: Value) -> None:
         raise _ArgumentError("incompatible types for comparison")
 
 
-FUNCTIONS: dict[str, Implementation] = {
-    "eq": lambda first, *others: any(_equals(first, other) for other in others),
-    "ge": lambda first, second: not _is_less(first, second),
-    "gt": lambda first, second: not (_is_less(first, second) or _equals(first, second)),
-    "index": _index,
-    "join": _join,
-    "json": lambda value: encode_json(value, escape_markup=False),
-    "le": lambda first, second: _is_less(first, second) or _equals(first, second),
-    "len": _len,
-    "lower": lambda value: _require_text(value).lower(),
-    "lt": _is_less,
-    "ne": lambda first, second: not _equals(first, second),
-    "not": is_empty,
-    "pad": _pad,
-    "print": lambda *values: sprint(values),
-    "printf": lambda template, *values: sprintf(_require_text(template), values),
-    "println": lambda *values: " ".join(map(format_value, values)) + "\n",
-    "slice": _slice,
-    "split": _split,
-    "title": _title,
-    "truncate": _truncate,
-    "upper": lambda value: _require_text(value).upper(),
+FUNCTIONS: dict[str, tuple[Implementation, int, int | None]] = {
+    "eq": (lambda first, *others: any(_equals(first, other) for other in others), 2, None),
+    "ge": (lambda first, second: not _is_less(first, second), 2, 2),
+    "gt": (lambda first, second: not (_is_less(first, second) or _equals(first, second)), 2, 2),
+    "index": (_index, 1, None),
+    "join": (_join, 2, 2),
+    "json": (lambda value: encode_json(value, escape_markup=False), 1, 1),
+    "le": (lambda first, second: _is_less(first, second) or _equals(first, second), 2, 2),
+    "len": (_len, 1, 1),
+    "lower": (lambda value: _require_text(value).lower(), 1, 1),
+    "lt": (_is_less, 2, 2),
+    "ne": (lambda first, second: not _equals(first, second), 2, 2),
+    "not": (is_empty, 1, 1),
+    "pad": (_pad, 3, 3),
+    "print": (lambda *values: sprint(values), 0, None),
+    "printf": (lambda template, *values: sprintf(_require_text(template), values), 1, None),
+    "println": (lambda *values: " ".join(map(format_value, values)) + "\n", 0, None),
+    "slice": (_slice, 1, 4),
+    "split": (_split, 2, 2),
+    "title": (_title, 1, 1),
+    "truncate": (_truncate, 2, 2),
+    "upper": (lambda value: _require_text(value).upper(), 1, 1),
 }
-"""All functions except ``and`` and ``or``, which do not evaluate all arguments."""
-
-_COUNTS = dict.fromkeys(FUNCTIONS, (1, 1)) | {
-    "eq": (2, None),
-    **dict.fromkeys(("ge", "gt", "le", "lt", "ne"), (2, 2)),
-    **dict.fromkeys(("print", "println"), (0, None)),
-    "index": (1, None),
-    "join": (2, 2),
-    "pad": (3, 3),
-    "printf": (1, None),
-    "slice": (1, 4),
-    "split": (2, 2),
-    "truncate": (2, 2),
-}
-"""The minimum and maximum number of arguments; None: no maximum."""
+"""All functions except ``and`` and ``or``, which do not evaluate all arguments: the implementation,
+and the minimum and maximum number of arguments; None: no maximum."""

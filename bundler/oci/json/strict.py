@@ -8,6 +8,7 @@ differently, and unpaired surrogates.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from bundler.errors import LimitError, MalformedError
@@ -51,7 +52,10 @@ def loads(raw: bytes, *, subject: str = "JSON document", limit: int = MAX_DOCUME
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"{subject}: not JSON: {error}") from None
     if "\\u" in text:
-        _check_surrogates(value, subject)
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise MalformedError(f"{subject}: a string has an unpaired surrogate") from None
     return value
 
 
@@ -100,7 +104,7 @@ def _parse_integer(text: str) -> int:
 
 def _parse_float(text: str) -> float:
     value = float(text)
-    if value in (float("inf"), float("-inf")):
+    if math.isinf(value):
         raise _RefusedError(f"the number {text[:40]} is out of range")
     return value
 
@@ -127,13 +131,6 @@ def _check_depth(text: str, subject: str) -> None:
                 raise LimitError(f"{subject}: nested deeper than the {MAX_DEPTH} levels allowed")
         elif char in "]}":
             depth -= 1
-
-
-def _check_surrogates(value: JSON, subject: str) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise MalformedError(f"{subject}: a string has an unpaired surrogate") from None
 
 
 def _refuse_floats(value: JSON) -> None:

@@ -85,6 +85,8 @@ def read_platform(manifest: Schema1, *, subject: str) -> Platform:
 def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, subject: str) -> bytes:
     """Create the schema 2 config of an image, as containers/image does.
 
+    Docker before 1.8.3 omitted empty members of the config; they are added.
+
     Args:
         manifest: the image.
         diff_ids: the digests of its uncompressed ``layers``, from bottom to top.
@@ -99,7 +101,15 @@ def to_config(manifest: Schema1, diff_ids: Sequence[Digest], *, subject: str) ->
             f"{subject} cannot be converted to schema 2",
             reason=f"got {len(diff_ids)} diff IDs (expected {len(manifest.layers)})",
         )
-    members = json_encoding.split(_read_config(manifest, subject))
+    raw = manifest.entries[-1].v1.encode()
+    table = Table.parse(raw, subject)
+    version = table.optional_text("docker_version")
+    numbers = re.findall(r"\d{1,9}", (version or "").partition("-")[0])
+    if version is not None and tuple(map(int, numbers)) < _FIRST_COMPLETE_VERSION:
+        from bundler.oci.go_structs import read_docker_image  # noqa: PLC0415 - for old images only
+
+        raw = json_encoding.dumps(values.to_plain(read_docker_image(table)))
+    members = json_encoding.split(raw)
     for key in _NOT_IN_CONFIG:
         members.pop(key, None)
     rootfs: dict[str, Any] = {"type": "layers"}
@@ -156,30 +166,13 @@ def from_config(
     if history[-1].get("empty_layer"):
         members["throwaway"] = "true"
     entries[-1] = (blob, json_encoding.join(members).decode())
-    return json_encoding.dumps(
-        {
-            "name": name,
-            "tag": tag,
-            "architecture": table.optional_text("architecture") or "",
-            "fsLayers": [{"blobSum": blob.text} for blob, _ in reversed(entries)],
-            "history": [{"v1Compatibility": v1} for _, v1 in reversed(entries)],
-            "schemaVersion": 1,
-        }
-    )
+    return _encode(name, tag, table.optional_text("architecture") or "", entries)
 
 
 def rename(manifest: Schema1, *, name: str, tag: str) -> bytes:
     """Create the unsigned manifest of the same image with another name."""
-    entries = manifest.entries[::-1]
-    return json_encoding.dumps(
-        {
-            "name": name,
-            "tag": tag,
-            "architecture": manifest.architecture,
-            "fsLayers": [{"blobSum": entry.blob.text} for entry in entries],
-            "history": [{"v1Compatibility": entry.v1} for entry in entries],
-            "schemaVersion": 1,
-        }
+    return _encode(
+        name, tag, manifest.architecture, [(entry.blob, entry.v1) for entry in manifest.entries]
     )
 
 
@@ -257,17 +250,18 @@ def _create_v1(item: Mapping[str, Any], identity: str, parent: str) -> dict[str,
     return members | {key: entry for key, entry in rest.items() if entry}
 
 
-def _read_config(manifest: Schema1, subject: str) -> bytes:
-    """Return the topmost document, with the empty members that Docker before 1.8.3 omitted."""
-    raw = manifest.entries[-1].v1.encode()
-    table = Table.parse(raw, subject)
-    version = table.optional_text("docker_version")
-    numbers = re.findall(r"\d{1,9}", (version or "").partition("-")[0])
-    if version is None or tuple(map(int, numbers)) >= _FIRST_COMPLETE_VERSION:
-        return raw
-    from bundler.oci.go_structs import read_docker_image  # noqa: PLC0415 - for old images only
-
-    return json_encoding.dumps(values.to_plain(read_docker_image(table)))
+def _encode(name: str, tag: str, architecture: str, entries: Sequence[tuple[Digest, str]]) -> bytes:
+    """Encode an unsigned manifest; ``entries`` are ordered from bottom to top."""
+    return json_encoding.dumps(
+        {
+            "name": name,
+            "tag": tag,
+            "architecture": architecture,
+            "fsLayers": [{"blobSum": blob.text} for blob, _ in reversed(entries)],
+            "history": [{"v1Compatibility": v1} for _, v1 in reversed(entries)],
+            "schemaVersion": 1,
+        }
+    )
 
 
 def _compute_id(blob: Digest, *parts: str) -> str:

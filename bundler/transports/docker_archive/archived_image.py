@@ -6,15 +6,11 @@ https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md#combined-image-jso
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from bundler.errors import InvalidReferenceError, LimitError, MalformedError
 from bundler.oci.json import strict
 from bundler.oci.json.table import Table
 from bundler.oci.reference import ImageReference
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 16 * 1024 * 1024
@@ -39,23 +35,23 @@ def parse_images(raw: bytes, subject: str) -> list[ArchivedImage]:
         MalformedError: it is invalid.
     """
     items = strict.loads(raw, subject=subject, limit=MAX_MANIFEST)
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise MalformedError(f"{subject}: not an array of objects")
+    if not isinstance(items, list):
+        raise MalformedError(f"{subject}: not an array")
     if len(items) > _MAX_IMAGES:
         raise LimitError(f"{subject}: more than the {_MAX_IMAGES:,} images allowed")
-    return [_parse_image(item, subject) for item in items if isinstance(item, dict)]
-
-
-def _parse_image(value: Mapping[str, Any], subject: str) -> ArchivedImage:
-    table = Table(value, subject)
-    table.refuse_other_case(("Config", "RepoTags", "Layers"))
-    config, layers = table.text("Config"), table.texts("Layers")
-    if len(layers) > _MAX_LAYERS:
-        raise LimitError(
-            f"{subject}: an image has {len(layers):,} layers, more than the {_MAX_LAYERS:,} allowed"
-        )
-    try:
-        tags = [ImageReference.parse(tag).with_default_tag() for tag in table.texts("RepoTags")]
-    except InvalidReferenceError as error:
-        raise MalformedError(f"{subject}: {error.message}") from None
-    return ArchivedImage(config, tuple(tags), layers)
+    images = []
+    for item in items:
+        table = Table.of(item, subject)
+        table.refuse_other_case(("Config", "RepoTags", "Layers"))
+        config, layers = table.text("Config"), table.texts("Layers")
+        if len(layers) > _MAX_LAYERS:
+            raise LimitError(
+                f"{subject}: an image has {len(layers):,} layers, more than the {_MAX_LAYERS:,} "
+                "allowed"
+            )
+        try:
+            tags = [ImageReference.parse(tag).with_default_tag() for tag in table.texts("RepoTags")]
+        except InvalidReferenceError as error:
+            raise MalformedError(f"{subject}: {error.message}") from None
+        images.append(ArchivedImage(config, tuple(tags), layers))
+    return images

@@ -8,7 +8,6 @@ https://github.com/moby/docker-image-spec/blob/v1.2.0/v1.md
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bundler.gocompat import json_encoding
@@ -16,7 +15,7 @@ from bundler.oci.digest import Digest
 from bundler.oci.json import strict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _TOP_LAYER_MEMBERS = (
     "architecture",
@@ -29,19 +28,10 @@ _TOP_LAYER_MEMBERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LegacyLayer:
-    """A directory ``id`` with a link to ``layer`` and a file ``json``."""
-
-    id: str
-    layer: Digest
-    json: bytes
-
-
 def create_legacy_layers(
     layers: Sequence[Digest], config: bytes, subject: str
-) -> list[LegacyLayer]:
-    """Return the directories of an image, from the lowest layer to the top.
+) -> Iterator[tuple[str, Digest, bytes]]:
+    """Yield the ID, the layer and the file ``json`` of each directory, the lowest layer first.
 
     Args:
         layers: the digests of the layers in the archive.
@@ -51,24 +41,16 @@ def create_legacy_layers(
     Raises:
         LimitError, MalformedError: the config is not a JSON object.
     """
-    created: list[LegacyLayer] = []
-    chain = ""
-    for position, layer in enumerate(layers):
-        members = {"parent": _encode(created[-1].id)} if created else {}
-        if position == len(layers) - 1:
+    parent = chain = ""
+    for position, layer in enumerate(layers, 1):
+        members = {"parent": _encode(parent)} if parent else {}
+        if position == len(layers):
             strict.load_object(config, subject=subject)
             config_members = json_encoding.split(config)
             members |= {name: config_members.get(name, "null") for name in _TOP_LAYER_MEMBERS}
         chain = Digest.of(f"{chain} {layer}".encode()).text if chain else layer.text
-        identity = Digest.of(json_encoding.join(members | {"layer_id": _encode(chain)})).hex
-        created.append(
-            LegacyLayer(
-                identity,
-                layer,
-                json_encoding.join(members | {"id": _encode(identity)}),
-            )
-        )
-    return created
+        parent = Digest.of(json_encoding.join(members | {"layer_id": _encode(chain)})).hex
+        yield parent, layer, json_encoding.join(members | {"id": _encode(parent)})
 
 
 def _encode(text: str) -> str:

@@ -147,7 +147,22 @@ class DockerArchiveSource(SynthesizesManifests):
 
     def resolve(self, name: str | None = None, /) -> Descriptor:
         """Return the root called ``name``, the root at index N for ``@N``, or the only root."""
-        return self._get_root(self._find(name))
+        if name is None and len(self._images) == 1:
+            return self._get_root(0)
+        names = self.tags() or [f"@{index}" for index in range(len(self._images))]
+        hint = f"it holds {shortlist(names, _MAX_LISTED_NAMES)}"
+        if name is None:
+            raise AmbiguousImageError(self._subject, len(self._images), hint=hint)
+        if name.startswith("@"):
+            index = int(name[1:])
+            if index >= len(self._images):
+                raise IndexOutOfRangeError(self._subject, index=index, count=len(self._images))
+            return self._get_root(index)
+        reference = ImageReference.parse(name).with_default_tag()
+        for index, image in enumerate(self._images):
+            if reference in image.tags:
+                return self._get_root(index)
+        raise NoSuchImageError(self._subject, str(reference), hint=hint)
 
     def has(self, target: Node, /) -> bool:
         """Report whether any image contains ``target``."""
@@ -173,25 +188,6 @@ class DockerArchiveSource(SynthesizesManifests):
     def close(self) -> None:
         """Close the archive."""
         self._resources.close()
-
-    def _find(self, name: str | None) -> int:
-        """Return the index of the image called ``name``."""
-        if name is None and len(self._images) == 1:
-            return 0
-        names = self.tags() or [f"@{index}" for index in range(len(self._images))]
-        hint = f"it holds {shortlist(names, _MAX_LISTED_NAMES)}"
-        if name is None:
-            raise AmbiguousImageError(self._subject, len(self._images), hint=hint)
-        if name.startswith("@"):
-            index = int(name[1:])
-            if index >= len(self._images):
-                raise IndexOutOfRangeError(self._subject, index=index, count=len(self._images))
-            return index
-        reference = ImageReference.parse(name).with_default_tag()
-        for index, image in enumerate(self._images):
-            if reference in image.tags:
-                return index
-        raise NoSuchImageError(self._subject, str(reference), hint=hint)
 
     def _get_root(self, index: int) -> Descriptor:
         with self._lock:
@@ -225,7 +221,12 @@ class DockerArchiveSource(SynthesizesManifests):
         for diff_id, name in zip(diff_ids, image.layers, strict=True):
             member = tar_index.find(self._members, name, self._subject)
             self._contents[diff_id] = member
-            size = self._measure_layer(member)
+            if member.offset not in self._sizes:
+                stream = self._open_layer(member, 0)
+                is_plain = isinstance(stream, FileSlice)
+                size = member.size if is_plain else sum(map(len, read_chunks(stream)))
+                self._sizes[member.offset] = size
+            size = self._sizes[member.offset]
             layers.append(_encode_descriptor(media_types.DOCKER_LAYER_GZIP, diff_id, size))
         digest = Digest.of(config)
         self._contents[digest] = config
@@ -239,15 +240,6 @@ class DockerArchiveSource(SynthesizesManifests):
         root = Descriptor(media_types.DOCKER_MANIFEST, Digest.of(raw), len(raw))
         self._contents[root.digest] = raw
         return root
-
-    def _measure_layer(self, member: ArchiveMember) -> int:
-        """Return the uncompressed size of a layer; a compressed one is read to its end."""
-        if member.offset not in self._sizes:
-            stream = self._open_layer(member, 0)
-            is_plain = isinstance(stream, FileSlice)
-            size = member.size if is_plain else sum(map(len, read_chunks(stream)))
-            self._sizes[member.offset] = size
-        return self._sizes[member.offset]
 
     def _open_layer(self, member: ArchiveMember, offset: int) -> Reader:
         """Open a layer and decompress it."""

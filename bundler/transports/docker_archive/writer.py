@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from bundler.content.archives.tar_header import padded
 from bundler.content.archives.tar_writer import TarWriter
@@ -34,7 +34,7 @@ from bundler.transports.docker_archive.archived_image import MANIFEST
 from bundler.transports.docker_archive.legacy import create_legacy_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bundler.content.streams.reader import Content
@@ -58,7 +58,8 @@ class DockerArchiveWriter:
         self._subject = subject
         self._uncompressed = uncompressed
         self._archive = TarWriter(fd, path, mode=0o444)
-        self._parts: dict[str, _BlobPosition] = {}
+        self._blobs: dict[str, tuple[int, int]] = {}
+        """The offset and the size in bytes of each layer and config, by name."""
         self._images: dict[Digest, _PushedImage] = {}
         self._legacy_ids: set[str] = set()
         self._lock = threading.Lock()
@@ -70,8 +71,8 @@ class DockerArchiveWriter:
         if target.kind == "manifest":
             image = self._images.get(target.digest)
             return image is not None and target.size in (None, image.size)
-        part = self._parts.get(_get_file_name(target.kind, target.digest))
-        return part is not None and target.size in (None, part.size)
+        blob = self._blobs.get(_get_file_name(target.kind, target.digest))
+        return blob is not None and target.size in (None, blob[1])
 
     def push(self, target: Node, content: Content, /) -> Descriptor:
         """Append a layer or a config; for a manifest, append the directories of its layers.
@@ -81,13 +82,26 @@ class DockerArchiveWriter:
             IntegrityError: the config or a layer of a manifest was not pushed.
             UnsupportedError: a manifest of an artifact, or an index.
         """
+        kind, digest = target.kind, target.digest
         with self._lock:
-            if target.kind == "manifest":
+            if kind == "manifest":
                 raw = content.read()
                 stored = content.descriptor()
                 self._add_image(raw, Descriptor(target.media_type, stored.digest, len(raw)))
             else:
-                stored = self._add_blob(target, content)
+                start = self._archive.position
+                stored = self._archive.add(
+                    _get_file_name(kind, digest)
+                    if digest
+                    else lambda blob: _get_file_name(kind, blob.digest),
+                    content,
+                )
+                name = _get_file_name(kind, stored.digest)
+                if name in self._blobs:
+                    self._archive.rewind(start)
+                else:
+                    offset = self._archive.position - padded(stored.size)
+                    self._blobs[name] = (offset, stored.size)
         return Descriptor(target.media_type, stored.digest, stored.size)
 
     def finish(self, images: Sequence[Publication], /) -> int:
@@ -98,49 +112,37 @@ class DockerArchiveWriter:
             IntegrityError: a root was not pushed.
             InvalidReferenceError: a name is not a valid image name.
         """
-        entries: dict[str, _ManifestEntry] = {}
+        entries: dict[str, dict[str, Any]] = {}  # manifests with one config are the same image
+        repositories: dict[str, dict[str, str]] = {}  # for tools that ignore manifest.json
         names: dict[ImageReference, _PushedImage] = {}
         for publication in images:
             image = self._get_image(publication.root)
-            entry: _ManifestEntry = {
-                "Config": image.config,
-                "RepoTags": [],
-                "Layers": list(image.layers),
-            }
-            entry = entries.setdefault(image.config, entry)
-            for name in map(_parse_tag, publication.names):
+            entry = {"Config": image.config, "RepoTags": [], "Layers": list(image.layers)}
+            tags = entries.setdefault(image.config, entry)["RepoTags"]
+            for text in publication.names:
+                name = ImageReference.parse(text).with_default_tag()
+                if name.tag is None:
+                    raise InvalidReferenceError(
+                        f"{text}: a digest cannot be a name in a Docker archive",
+                        hint="specify a tag",
+                    )
                 other = names.setdefault(name, image)
                 if other.config != image.config:
                     raise ConflictError(
                         f"{self._subject}: two images have the name {name}: "
                         f"{other.digest} and {image.digest}"
                     )
-                if str(name) not in entry["RepoTags"]:
-                    entry["RepoTags"].append(str(name))
-        self._archive.add_bytes(MANIFEST, _encode(list(entries.values())))
-        self._archive.add_bytes("repositories", _encode(_list_repositories(names)))
+                if str(name) not in tags:
+                    tags.append(str(name))
+                if other.top is not None:
+                    repositories.setdefault(name.repository, {})[name.tag] = other.top
+        self._add_json(MANIFEST, list(entries.values()))
+        self._add_json("repositories", repositories, sort_keys=True)
         return self._archive.finish()
 
     def config_digest(self, root: Descriptor) -> Digest:
         """Return the digest of the config of an image that was pushed."""
         return self._get_image(root).config_digest
-
-    def _add_blob(self, target: Node, content: Content) -> Descriptor:
-        kind, digest = target.kind, target.digest
-        start = self._archive.position
-        stored = self._archive.add(
-            _get_file_name(kind, digest)
-            if digest
-            else lambda blob: _get_file_name(kind, blob.digest),
-            content,
-        )
-        part = _get_file_name(kind, stored.digest)
-        if part in self._parts:
-            self._archive.rewind(start)
-        else:
-            offset = self._archive.position - padded(stored.size)
-            self._parts[part] = _BlobPosition(offset, stored.size)
-        return stored
 
     def _add_image(self, raw: bytes, root: Descriptor) -> None:
         parsed = manifest.parse(raw, root.media_type)
@@ -149,58 +151,43 @@ class DockerArchiveWriter:
                 f"{self._subject}: {root.digest} is not a container image",
                 hint="write oci:, or push to a registry",
             )
-        layers = [layer.digest for layer in parsed.layers]
-        image = _PushedImage(
-            root.digest,
-            root.size,
-            parsed.config.digest,
-            tuple(_get_file_name("layer", layer) for layer in layers),
-        )
-        for part in (image.config, *image.layers):
-            if part not in self._parts:
-                raise IntegrityError(f"{self._subject}: {part} of {root.digest} was not pushed")
-        config_part = self._parts[image.config]
-        if config_part.size > strict.MAX_DOCUMENT:
+        digests = [layer.digest for layer in parsed.layers]
+        layers = tuple(_get_file_name("layer", digest) for digest in digests)
+        config_name = _get_file_name("config", parsed.config.digest)
+        for name in (config_name, *layers):
+            if name not in self._blobs:
+                raise IntegrityError(f"{self._subject}: {name} of {root.digest} was not pushed")
+        offset, size = self._blobs[config_name]
+        if size > strict.MAX_DOCUMENT:
             raise LimitError(
-                f"{self._subject}: {image.config}: more than the {strict.MAX_DOCUMENT:,} bytes"
+                f"{self._subject}: {config_name}: more than the {strict.MAX_DOCUMENT:,} bytes"
                 " allowed"
             )
-        config = os.pread(self._fd, config_part.size, config_part.offset)
-        subject = f"{self._subject}: config {image.config_digest}"
+        config = os.pread(self._fd, size, offset)
+        subject = f"{self._subject}: config {parsed.config.digest}"
         if self._uncompressed:
-            _check_layers(layers, config, subject)
-        for layer in create_legacy_layers(layers, config, subject):
-            image = replace(image, top=layer.id)
-            if layer.id in self._legacy_ids:
-                continue
-            self._legacy_ids.add(layer.id)
-            layer_path = f"../{_get_file_name('layer', layer.layer)}"
-            self._archive.add_link(f"{layer.id}/layer.tar", layer_path)
-            self._archive.add_bytes(f"{layer.id}/VERSION", b"1.0")
-            self._archive.add_bytes(f"{layer.id}/json", layer.json)
-        self._images[root.digest] = image
+            _check_layers(digests, config, subject)
+        top = None
+        for top, layer_digest, legacy_json in create_legacy_layers(digests, config, subject):
+            if top not in self._legacy_ids:
+                self._legacy_ids.add(top)
+                target = f"../{_get_file_name('layer', layer_digest)}"
+                self._archive.add_link(f"{top}/layer.tar", target)
+                self._archive.add_bytes(f"{top}/VERSION", b"1.0")
+                self._archive.add_bytes(f"{top}/json", legacy_json)
+        self._images[root.digest] = _PushedImage(
+            root.digest, root.size, parsed.config.digest, config_name, layers, top
+        )
+
+    def _add_json(self, name: str, value: object, *, sort_keys: bool = False) -> None:
+        raw = json.dumps(value, separators=(",", ":"), sort_keys=sort_keys).encode()
+        self._archive.add_bytes(name, raw)
 
     def _get_image(self, root: Descriptor) -> _PushedImage:
         try:
             return self._images[root.digest]
         except KeyError:
             raise IntegrityError(f"{self._subject}: {root.digest} was not pushed") from None
-
-
-class _ManifestEntry(TypedDict):
-    """An image in manifest.json; manifests with the same config are the same image."""
-
-    Config: str
-    RepoTags: list[str]
-    Layers: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _BlobPosition:
-    """The offset and the size of a layer or a config in the archive, in bytes."""
-
-    offset: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +197,12 @@ class _PushedImage:
     digest: Digest
     size: int
     config_digest: Digest
+    config: str
+    """The name of the config in the archive."""
     layers: tuple[str, ...]
-    top: str | None = None
+    """The names of the layers in the archive."""
+    top: str | None
     """The directory of the top layer; None if there are no layers."""
-
-    @property
-    def config(self) -> str:
-        """The name of the config in the archive."""
-        return _get_file_name("config", self.config_digest)
 
 
 def _check_layers(layers: Sequence[Digest], config: bytes, subject: str) -> None:
@@ -238,25 +223,3 @@ def _check_layers(layers: Sequence[Digest], config: bytes, subject: str) -> None
 
 def _get_file_name(kind: Kind, digest: Digest) -> str:
     return f"{digest.hex}.{'json' if kind == 'config' else 'tar'}"
-
-
-def _parse_tag(text: str) -> ImageReference:
-    name = ImageReference.parse(text).with_default_tag()
-    if name.tag is None:
-        raise InvalidReferenceError(
-            f"{text}: a digest cannot be a name in a Docker archive", hint="specify a tag"
-        )
-    return name
-
-
-def _list_repositories(names: Mapping[ImageReference, _PushedImage]) -> dict[str, dict[str, str]]:
-    """Return the top layers by repository and tag, for tools that ignore ``manifest.json``."""
-    found: dict[str, dict[str, str]] = {}
-    for name, image in names.items():
-        if image.top is not None and name.tag is not None:
-            found.setdefault(name.repository, {})[name.tag] = image.top
-    return {repository: dict(sorted(found[repository].items())) for repository in sorted(found)}
-
-
-def _encode(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bundler.config.registry_access import ANY_DETAILS, TlsDetails
 from bundler.content.streams.reader import BUFFER_SIZE
 from bundler.errors import (
     ConfigError,
@@ -18,46 +17,54 @@ from bundler.errors import (
     InvalidReferenceError,
     RegistryError,
 )
-from bundler.registry.tls import certificates
-from bundler.registry.tls.contexts import create_unverified_context, create_verifying_context
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from bundler.config.registry_access import TlsDetails
+    from bundler.config.settings import Settings
+    from bundler.transports.docker_daemon.transport import DaemonOptions
 
 _TIMEOUT = 1800.0  # seconds: an engine may archive a whole image before it sends the first byte
-
-
-@dataclass(frozen=True, slots=True)
-class EngineTls:
-    """TLS settings for connections to an engine."""
-
-    verify: bool = True
-    """Verify the certificate of the engine."""
-    directory: Path | None = None
-    """Directory with ``ca.pem``, trusted in addition to the system's authorities, and the client's
-    ``cert.pem`` and ``key.pem``; None if unset."""
-    details: TlsDetails = ANY_DETAILS
-    """Permitted versions and algorithms."""
 
 
 class EngineConnector:
     """Opens connections to an engine. Thread-safe.
 
     Args:
-        host: see ``Engine``.
-        tls: the configuration of TLS.
+        daemon: the address, and the files for TLS.
+        settings: the permitted versions and algorithms of TLS.
 
     Raises:
         ConfigError: the files for TLS cannot be used.
-        InvalidReferenceError: ``host`` is invalid.
+        InvalidReferenceError: the address is invalid.
     """
 
-    def __init__(self, host: str, tls: EngineTls) -> None:
-        self.host = host[:200]
+    def __init__(self, daemon: DaemonOptions, settings: Settings) -> None:
+        self.host = daemon.host[:200]
         """The host, for messages."""
-        self._address = _Address.parse(host)
-        self._context = _create_context(tls) if self._address.tls else None
-        self._details = tls.details
+        scheme, _, path = daemon.host.partition("://")
+        self._name = "localhost"
+        self._port: int | None = None
+        self._socket: str | None = None
+        """The path of a Unix socket; None: TCP."""
+        self._context: ssl.SSLContext | None = None
+        """None: no TLS."""
+        if scheme == "unix" and path.startswith("/"):
+            self._socket = path
+            return
+        is_valid = False
+        with suppress(ValueError):
+            parts = urlsplit(daemon.host)
+            self._name, self._port = parts.hostname or "", parts.port
+            has_only_host = parts.path in ("", "/") and not parts.query and "@" not in daemon.host
+            is_valid = scheme in ("http", "https", "tcp") and bool(self._name) and has_only_host
+        if not is_valid:
+            raise InvalidReferenceError(
+                "the host of a container engine is invalid",
+                hint="write unix:///path/of/its/socket, http://host:port or tcp://host:port",
+            )
+        if scheme != "http":
+            self._details = settings.tls_details
+            self._context = _create_context(daemon, self._details)
 
     def connect(self) -> http.client.HTTPConnection:
         """Open a connection, which the caller closes.
@@ -68,107 +75,78 @@ class EngineConnector:
             EngineUnreachableError: no engine answers.
             RegistryError: TLS failed.
         """
-        address = self._address
+        name, port = self._name, self._port
         if self._context is None:
-            connection = http.client.HTTPConnection(
-                address.name, address.port, _TIMEOUT, blocksize=BUFFER_SIZE
-            )
+            connection = http.client.HTTPConnection(name, port, _TIMEOUT, blocksize=BUFFER_SIZE)
         else:
             connection = http.client.HTTPSConnection(
-                address.name,
-                address.port,
-                timeout=_TIMEOUT,
-                blocksize=BUFFER_SIZE,
-                context=self._context,
+                name, port, timeout=_TIMEOUT, blocksize=BUFFER_SIZE, context=self._context
             )
         try:
-            if address.socket is None:
+            if self._socket is None:
                 connection.connect()
             else:
-                connection.sock = _open_unix_socket(address.socket)
-        except ssl.SSLCertVerificationError as error:
-            raise self._create_certificate_error(error) from error
-        except ssl.SSLError as error:
-            raise RegistryError(
+                connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                connection.sock.settimeout(_TIMEOUT)
+                connection.sock.connect(self._socket)
+        except OSError as error:
+            connection.close()
+            raise self._convert_error(error) from error
+        return connection
+
+    def _convert_error(self, error: OSError) -> RegistryError:
+        """Return the error to raise if no connection can be opened."""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            from bundler.registry.tls import certificates, contexts  # noqa: PLC0415 - only for TLS
+
+            certificate = certificates.fetch_certificate(
+                self._name,
+                self._port or http.client.HTTPS_PORT,
+                lambda: contexts.create_unverified_context(self._details),
+            )
+            anchors = "ca.pem in a directory, and name it with --src-cert-dir or --dest-cert-dir"
+            return certificates.create_error(
+                error, self.host, self._name, certificate, anchors=anchors
+            )
+        if isinstance(error, ssl.SSLError):
+            return RegistryError(
                 f"{self.host}: TLS failed: {error.reason}",
                 hint="specify the directory with its ca.pem, and your cert.pem and key.pem, with "
                 "--src-cert-dir or --dest-cert-dir",
-            ) from error
-        except PermissionError as error:
+            )
+        if isinstance(error, PermissionError):
             reason = (error.strerror or str(error)).lower()
-            raise DeniedError(
+            return DeniedError(
                 f"{self.host}: access to the socket is denied: {reason}",
                 hint="join its group (docker), run this as root, or use a rootless engine",
-            ) from error
-        except OSError as error:
-            raise EngineUnreachableError(
-                self.host,
-                error,
-                hint="start it (systemctl start docker, or podman system service), or specify "
-                "another with --src-daemon-host or --dest-daemon-host",
-            ) from error
-        return connection
-
-    def _create_certificate_error(self, error: ssl.SSLCertVerificationError) -> RegistryError:
-        name, port = self._address.name, self._address.port or http.client.HTTPS_PORT
-        certificate = certificates.fetch_certificate(
-            name, port, lambda: create_unverified_context(self._details)
-        )
-        anchors = "ca.pem in a directory, and name it with --src-cert-dir or --dest-cert-dir"
-        return certificates.create_error(error, self.host, name, certificate, anchors=anchors)
-
-
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """The address of an engine."""
-
-    name: str
-    port: int | None = None
-    socket: str | None = None
-    """Path of a Unix socket, where ``name`` is only the HTTP host; None: TCP."""
-    tls: bool = False
-
-    @classmethod
-    def parse(cls, host: str) -> _Address:
-        scheme, _, rest = host.partition("://")
-        if scheme == "unix" and rest.startswith("/"):
-            return cls("localhost", socket=rest)
-        try:
-            parts = urlsplit(host)
-            has_only_host = parts.path in ("", "/") and not parts.query and "@" not in host
-            if scheme in ("http", "https", "tcp") and parts.hostname and has_only_host:
-                return cls(parts.hostname, parts.port, tls=scheme != "http")
-        except ValueError:
-            pass
-        raise InvalidReferenceError(
-            "the host of a container engine is invalid",
-            hint="write unix:///path/of/its/socket, http://host:port or tcp://host:port",
+            )
+        return EngineUnreachableError(
+            self.host,
+            error,
+            hint="start it (systemctl start docker, or podman system service), or specify another "
+            "with --src-daemon-host or --dest-daemon-host",
         )
 
 
-def _create_context(tls: EngineTls) -> ssl.SSLContext:
-    context = (create_verifying_context if tls.verify else create_unverified_context)(tls.details)
-    if tls.directory is None:
+def _create_context(daemon: DaemonOptions, details: TlsDetails) -> ssl.SSLContext:
+    """Create a context that trusts the engine's authority and has the client's certificate."""
+    from bundler.registry.tls import contexts  # noqa: PLC0415 - only for TLS
+
+    if daemon.tls_verify:
+        context = contexts.create_verifying_context(details)
+    else:
+        context = contexts.create_unverified_context(details)
+    directory = daemon.cert_dir
+    if directory is None:
         return context
     try:
-        if tls.verify:
-            context.load_verify_locations(tls.directory / "ca.pem")
-        context.load_cert_chain(tls.directory / "cert.pem", tls.directory / "key.pem", password="")
+        if daemon.tls_verify:
+            context.load_verify_locations(directory / "ca.pem")
+        context.load_cert_chain(directory / "cert.pem", directory / "key.pem", password="")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a certificate and its key"
         raise ConfigError(
-            f"{tls.directory}: ca.pem, cert.pem and key.pem cannot be used: {reason}",
+            f"{directory}: ca.pem, cert.pem and key.pem cannot be used: {reason}",
             hint="the directory with an engine's certificates contains these three files",
         ) from None
     return context
-
-
-def _open_unix_socket(path: str) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(_TIMEOUT)
-        connection.connect(path)
-    except OSError:
-        connection.close()
-        raise
-    return connection

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from bundler.cancel import Cancellation
     from bundler.content.streams.reader import Reader
-    from bundler.transports.docker_daemon.connection import EngineTls
-
-DEFAULT_HOST = "unix:///var/run/docker.sock"
+    from bundler.ports import OpenOptions
+    from bundler.transports.docker_daemon.transport import DaemonOptions
 
 _MAX_RESPONSE = 1024 * 1024
 _MAX_DETAIL = 300
@@ -35,21 +34,19 @@ class Engine:
     """A container engine. Thread-safe.
 
     Args:
-        host: ``unix:///path/of/a/socket``, ``http://host[:port]``, or ``tcp://host:port`` or
-            ``https://host[:port]`` with TLS.
-        cancellation: closes all connections when the run is cancelled.
-        tls: the configuration of TLS.
+        daemon: the address, and the files for TLS.
+        options: the cancellation, which closes all connections, and the settings of TLS.
 
     Raises:
         ConfigError: the files for TLS cannot be used.
-        InvalidReferenceError: ``host`` is invalid.
+        InvalidReferenceError: the address is invalid.
     """
 
-    def __init__(self, host: str, cancellation: Cancellation, tls: EngineTls) -> None:
-        self._connector = EngineConnector(host, tls)
+    def __init__(self, daemon: DaemonOptions, options: OpenOptions) -> None:
+        self._connector = EngineConnector(daemon, options.settings)
+        self._cancellation = options.cancellation
         self.host = self._connector.host
         """The host, for messages."""
-        self._cancellation = cancellation
 
     @contextmanager
     def save(self, image: str) -> Iterator[Reader]:
@@ -102,7 +99,13 @@ class Engine:
         self._cancellation.check()
         with _translate_errors(subject, self._cancellation):
             connection = self._connector.connect()
-            self._cancellation.on_request(_ConnectionAbort(connection.sock))
+            opened = connection.sock
+
+            def abort() -> None:  # safe in a signal handler, and after the connection is closed
+                with suppress(OSError):
+                    opened.shutdown(socket.SHUT_RDWR)
+
+            self._cancellation.on_request(abort)
         try:
             with _translate_errors(subject, self._cancellation):
                 connection.request(method, path, body, headers or {})
@@ -140,17 +143,6 @@ class _Body:
     def readinto(self, buffer: memoryview, /) -> int:
         with _translate_errors(self._subject, self._cancellation):
             return self._response.readinto(buffer)
-
-
-class _ConnectionAbort:
-    """Callback that shuts a connection down; safe in a signal handler and after ``close``."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
-
-    def __call__(self) -> None:
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -29,8 +29,7 @@ from bundler.oci.reference import DEFAULT_DOMAIN, ImageReference
 from bundler.ports import Capabilities, SynthesizesManifests
 from bundler.transports.docker_archive.transport import DockerArchiveSource
 from bundler.transports.docker_archive.writer import DockerArchiveWriter
-from bundler.transports.docker_daemon.connection import EngineTls
-from bundler.transports.docker_daemon.engine_api import DEFAULT_HOST, Engine
+from bundler.transports.docker_daemon.engine_api import Engine
 from bundler.transports.shared.scratch_file import ScratchFile, copy_to_scratch
 
 if TYPE_CHECKING:
@@ -49,12 +48,14 @@ class DaemonOptions:
     """Options of the transport ``docker-daemon:``."""
 
     transport: ClassVar = "docker-daemon"
-    host: str = DEFAULT_HOST
-    """The address of the container engine; see ``Engine``."""
+    host: str = "unix:///var/run/docker.sock"
+    """The address of the container engine: ``unix:///path/of/a/socket``, ``http://host[:port]``, or
+    ``tcp://host:port`` or ``https://host[:port]`` with TLS."""
     tls_verify: bool = True
     """Verify the certificate of the engine."""
     cert_dir: Path | None = None
-    """Directory of the files for TLS; see ``EngineTls``."""
+    """Directory with ``ca.pem``, trusted in addition to the system's authorities, and the client's
+    ``cert.pem`` and ``key.pem``; None if unset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class DaemonSource(SynthesizesManifests):
     def __init__(self, reference: DaemonReference, options: OpenOptions) -> None:
         self._reference = reference
         self._options = options
-        self._engine = _open_engine(options)
+        self._engine = Engine(options.get(DaemonOptions), options)
         self._lock = threading.Lock()
         self._saved: dict[str, DockerArchiveSource] = {}
 
@@ -119,10 +120,13 @@ class DaemonSource(SynthesizesManifests):
         with self._lock:
             if name not in self._saved:
                 path = Path(f"docker-daemon:{name}")
-                with self._engine.save(_shorten(name)) as stream:
-                    archive = copy_to_scratch(
-                        read_chunks(stream), path, self._options, limit=_MAX_ARCHIVE
-                    )
+                # Podman finds a local image by its short name.
+                short = name.removeprefix(f"{DEFAULT_DOMAIN}/")
+                if name != short and short.count("/") == 1:
+                    short = short.removeprefix("library/")
+                with self._engine.save(short) as stream:
+                    chunks = read_chunks(stream)
+                    archive = copy_to_scratch(chunks, path, self._options, limit=_MAX_ARCHIVE)
                 self._saved[name] = DockerArchiveSource(archive, self._options)
             return self._saved[name]
 
@@ -131,7 +135,7 @@ class DaemonDestination:
     """Destination that collects images in an archive, which the engine loads with ``commit``."""
 
     def __init__(self, options: OpenOptions) -> None:
-        self._engine = _open_engine(options)
+        self._engine = Engine(options.get(DaemonOptions), options)
         self._file = ScratchFile(options)
         self._writer = DockerArchiveWriter(
             self._file.fd, self._file.path, self._engine.host, uncompressed=False
@@ -242,20 +246,6 @@ class DaemonTransport:
                 hint="specify a tag: docker-daemon:NAME:TAG",
             )
         return DaemonDestination(options)
-
-
-def _open_engine(options: OpenOptions) -> Engine:
-    engine = options.get(DaemonOptions)
-    tls = EngineTls()
-    if not engine.host.startswith(("unix:", "http:")):
-        tls = EngineTls(engine.tls_verify, engine.cert_dir, options.settings.tls_details)
-    return Engine(engine.host, options.cancellation, tls)
-
-
-def _shorten(name: str) -> str:
-    """Remove Docker's default host and namespace; Podman finds a local image by its short name."""
-    short = name.removeprefix(f"{DEFAULT_DOMAIN}/")
-    return short.removeprefix("library/") if name != short and short.count("/") == 1 else short
 
 
 TRANSPORT = DaemonTransport()

@@ -16,6 +16,8 @@ from bundler.content.files.safe_directory import FileSlice
 from bundler.errors import LimitError, MalformedError, UnsupportedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from bundler.content.files.safe_directory import RegularFile
 
 _HEADER = struct.Struct("<32s10s3s3s16s8q")
@@ -54,6 +56,27 @@ class SifFile:
     size: int
     """Size of the squashfs in bytes."""
 
+    def create_script(self) -> bytes | None:
+        """Create a script of the sections ``%environment`` and ``%runscript``; None without them.
+
+        The sections are parsed as by containers/image, comments within ``%runscript`` included.
+        """
+        sections: dict[str, list[str]] = {"%environment": [], "%runscript": []}
+        section: list[str] | None = None
+        definition = self.definition.removesuffix(b"\n").decode("utf-8", "surrogateescape")
+        for line in definition.split("\n"):
+            text = line.strip()
+            if text.startswith("%"):
+                section = sections.get(text)
+            elif section is sections["%environment"] and (not text or text.startswith("#")):
+                continue
+            elif section is not None:
+                section.append(text)
+        if not any(sections.values()):
+            return None
+        body = "\n".join("\n".join(lines) for lines in sections.values())
+        return f"#!/bin/bash\n{body}\n".encode("utf-8", "surrogateescape")
+
 
 def read(file: RegularFile) -> SifFile:
     """Read the header and the descriptors of a SIF file.
@@ -80,73 +103,62 @@ def read(file: RegularFile) -> SifFile:
         raise MalformedError(f"{subject}: damaged header: {modified} is not a date")
     _, total, start, *_ = rest
     code = int(architecture[:2]) if architecture[:2].isdigit() else 0
-    objects = _read_objects(file, total, start, subject)
-    system = _find_root_partition(objects, subject)
-    return SifFile(
-        architecture=_ARCHITECTURES[code if code < len(_ARCHITECTURES) else 0],
-        id=str(uuid.UUID(bytes=identity)),
-        modified=modified,
-        definition=_read_definition(file, objects, subject),
-        offset=system.offset,
-        size=system.size,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """A data object."""
-
-    type: int
-    offset: int
-    size: int
-    extra: bytes
-
-
-def _read_objects(file: RegularFile, total: int, start: int, subject: str) -> list[_Object]:
-    if total > _MAX_DESCRIPTORS:
-        raise LimitError(f"{subject}: more than {_MAX_DESCRIPTORS:,} data objects")
-    if total < 0 or not _HEADER.size <= start <= file.size:
-        raise MalformedError(f"{subject}: damaged header")
-    raw = FileSlice(file, start, total * _DESCRIPTOR.size).read()
-    if len(raw) < total * _DESCRIPTOR.size:
-        raise MalformedError(f"{subject}: truncated within its descriptors")
-    found = []
-    for object_type, used, _, _, _, offset, size, *_, extra in _DESCRIPTOR.iter_unpack(raw):
-        if not used:
-            continue
-        if offset < 0 or size < 0 or offset + size > file.size:
-            raise MalformedError(f"{subject}: a data object extends beyond the end of the file")
-        found.append(_Object(object_type, offset, size, extra))
-    return found
-
-
-def _find_root_partition(objects: list[_Object], subject: str) -> _Object:
-    found = []
-    for item in objects:
-        if item.type == _PARTITION_TYPE:
-            file_system, purpose, _ = _PARTITION.unpack_from(item.extra)
+    systems = []
+    definitions = []
+    for object_type, offset, size, extra in _read_objects(file, total, start):
+        if object_type == _DEFINITION:
+            definitions.append((offset, size))
+        elif object_type == _PARTITION_TYPE:
+            file_system, purpose, _ = _PARTITION.unpack_from(extra)
             if purpose == _PRIMARY_SYSTEM:
-                found.append((file_system, item))
-    if len(found) != 1:
+                systems.append((file_system, offset, size))
+    if len(systems) != 1:
         raise UnsupportedError(
-            f"{subject}: wrong number of primary partitions (expected 1, got {len(found)})"
+            f"{subject}: wrong number of primary partitions (expected 1, got {len(systems)})"
         )
-    ((file_system, partition),) = found
+    ((file_system, offset, size),) = systems
     if file_system != _SQUASHFS:
         raise UnsupportedError(
             f"{subject}: its root directory is not an unencrypted squashfs",
             hint="rebuild an encrypted or writable image as a read-only one",
         )
-    return partition
+    return SifFile(
+        architecture=_ARCHITECTURES[code if code < len(_ARCHITECTURES) else 0],
+        id=str(uuid.UUID(bytes=identity)),
+        modified=modified,
+        definition=_read_definition(file, definitions),
+        offset=offset,
+        size=size,
+    )
 
 
-def _read_definition(file: RegularFile, objects: list[_Object], subject: str) -> bytes:
-    found = [item for item in objects if item.type == _DEFINITION]
-    if len(found) != 1:  # which one of several applies is undefined
+def _read_objects(
+    file: RegularFile, total: int, start: int
+) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield the type, the offset, the size and the extra data of each data object."""
+    if total > _MAX_DESCRIPTORS:
+        raise LimitError(f"{file.path}: more than {_MAX_DESCRIPTORS:,} data objects")
+    if total < 0 or not _HEADER.size <= start <= file.size:
+        raise MalformedError(f"{file.path}: damaged header")
+    raw = FileSlice(file, start, total * _DESCRIPTOR.size).read()
+    if len(raw) < total * _DESCRIPTOR.size:
+        raise MalformedError(f"{file.path}: truncated within its descriptors")
+    for object_type, used, _, _, _, offset, size, *_, extra in _DESCRIPTOR.iter_unpack(raw):
+        if used:
+            if offset < 0 or size < 0 or offset + size > file.size:
+                raise MalformedError(
+                    f"{file.path}: a data object extends beyond the end of the file"
+                )
+            yield object_type, offset, size, extra
+
+
+def _read_definition(file: RegularFile, definitions: Sequence[tuple[int, int]]) -> bytes:
+    if len(definitions) != 1:  # which one of several applies is undefined
         return b""
-    if found[0].size > _MAX_DEFINITION:
+    ((offset, size),) = definitions
+    if size > _MAX_DEFINITION:
         raise LimitError(
-            f"{subject}: the definition file has {found[0].size:,} bytes, more than the"
+            f"{file.path}: the definition file has {size:,} bytes, more than the"
             f" {_MAX_DEFINITION:,} allowed"
         )
-    return FileSlice(file, found[0].offset, found[0].size).read()
+    return FileSlice(file, offset, size).read()

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from bundler.ports import OpenOptions
     from bundler.transports.sif.file_format import SifFile
 
+SCRIPT = "podman/runscript"
+"""The path of the script in the layer."""
+
 _END_OF_LINES = b"# START OF DATA - DO NOT MODIFY\n"
 _START_OF_DATA = _END_OF_LINES + b"#\n"
 _MAX_FILES = 1_000_000
@@ -56,28 +59,14 @@ _TYPES = {
 }
 
 
-def create_layer(
-    file: RegularFile, sif: SifFile, programs: Mapping[str, bytes], options: OpenOptions
-) -> RegularFile:
-    """Write the layer, uncompressed, to a temporary file, which the caller closes.
+class SquashfsConverter:
+    """Converts the squashfs of a SIF file.
 
     Args:
         file: the SIF file.
         sif: its metadata.
-        programs: executable files to add, by name; a file of the squashfs with that name stays.
         options: the cancellation and the directory for large temporary files.
-
-    Raises:
-        LimitError: the squashfs contains more than allowed.
-        MalformedError: the squashfs is damaged.
-        UnsupportedError: ``unsquashfs`` is not installed, or a layer cannot contain a file.
-        NoSpaceError, MediumError: the layer cannot be written.
     """
-    return _Conversion(file, sif, options).run(programs)
-
-
-class _Conversion:
-    """The conversion of one squashfs."""
 
     def __init__(self, file: RegularFile, sif: SifFile, options: OpenOptions) -> None:
         self._file = file
@@ -85,7 +74,17 @@ class _Conversion:
         self._options = options
         self._subject = str(file.path)
 
-    def run(self, programs: Mapping[str, bytes]) -> RegularFile:
+    def create_layer(self, script: bytes | None) -> RegularFile:
+        """Write the layer, uncompressed, to a temporary file, which the caller closes.
+
+        ``script`` is added as an executable file, unless the squashfs contains a file of its name.
+
+        Raises:
+            LimitError: the squashfs contains more than allowed.
+            MalformedError: the squashfs is damaged.
+            UnsupportedError: ``unsquashfs`` is not installed, or a layer cannot contain a file.
+            NoSpaceError, MediumError: the layer cannot be written.
+        """
         with (
             closing(ScratchFile(self._options)) as unpacked,
             closing(ScratchFile(self._options)) as layer,
@@ -94,8 +93,8 @@ class _Conversion:
             try:
                 with unpacked.reader() as pseudo, os.fdopen(os.dup(layer.fd), "wb") as output:
                     types = self._write_files(pseudo, output)
-                    for member, data in self._create_programs(programs, types):
-                        self._write_member(output, member, BytesIO(data))
+                    if script is not None:
+                        self._write_script(script, types, output)
                     output.write(bytes(2 * tarfile.BLOCKSIZE))
             except OSError as error:
                 raise to_bundler_error(error, layer.path, "cannot write") from error
@@ -201,22 +200,20 @@ class _Conversion:
                 output.write(chunk)
             output.write(bytes(-member.size % tarfile.BLOCKSIZE))
 
-    def _create_programs(
-        self, programs: Mapping[str, bytes], types: Mapping[str, bytes]
-    ) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-        """Yield each program and its directory, unless the squashfs contains them."""
-        for path, data in programs.items():
-            directory = os.path.dirname(path)  # noqa: PTH120 - a name in an archive
-            for name, kind in ((directory, tarfile.DIRTYPE), (path, tarfile.REGTYPE)):
-                if types.get(name, kind) != kind:
-                    raise UnsupportedError(
-                        f"{self._subject}: {name!r} conflicts with its runscript"
-                    )
-                if name not in types:
-                    member = tarfile.TarInfo(name)
-                    member.type, member.mode, member.mtime = kind, 0o755, self._sif.modified
-                    member.size = len(data) if kind == tarfile.REGTYPE else 0
-                    yield member, data
+    def _write_script(self, script: bytes, types: Mapping[str, bytes], output: BinaryIO) -> None:
+        """Write the script and its directory, unless the squashfs contains them."""
+        directory = SCRIPT.partition("/")[0]
+        for name, kind, data in (
+            (directory, tarfile.DIRTYPE, b""),
+            (SCRIPT, tarfile.REGTYPE, script),
+        ):
+            if types.get(name, kind) != kind:
+                raise UnsupportedError(f"{self._subject}: {name!r} conflicts with its runscript")
+            if name not in types:
+                member = tarfile.TarInfo(name)
+                member.type, member.mode, member.mtime = kind, 0o755, self._sif.modified
+                member.size = len(data)
+                self._write_member(output, member, BytesIO(data))
 
 
 def _unescape(text: bytes) -> str:

@@ -23,14 +23,11 @@ from bundler.transports.shared.synthetic_image import (
     SyntheticSource,
     create_history_entry,
 )
-from bundler.transports.sif import file_format, squashfs_layer
+from bundler.transports.sif import file_format
+from bundler.transports.sif.squashfs_layer import SCRIPT, SquashfsConverter
 
 if TYPE_CHECKING:
-    from bundler.oci.digest import Digest
     from bundler.ports import OpenOptions
-    from bundler.transports.sif.file_format import SifFile
-
-_SCRIPT = "podman/runscript"
 
 
 class SifSource(SyntheticSource):
@@ -49,16 +46,31 @@ class SifSource(SyntheticSource):
 
     def create(self) -> tuple[dict[str, object], Layers]:
         """Convert the root directory to a layer, and create the config."""
-        script = _create_script(self._sif.definition)
-        programs = {} if script is None else {_SCRIPT: script}
-        layer = squashfs_layer.create_layer(self._file, self._sif, programs, self.options)
+        script = self._sif.create_script()
+        layer = SquashfsConverter(self._file, self._sif, self.options).create_layer(script)
         self.resources.enter_context(layer)
         content = self.create_hashing_reader(layer, self.subject)
         drain(content)
         blob = content.descriptor()
+        created = timestamps.format_nanoseconds(self._sif.modified * 10**9)
+        comment = f"imported from SIF, uuid: {self._sif.id}"
+        config: dict[str, object] = {
+            "created": created,
+            "architecture": self._sif.architecture,
+            "os": "linux",
+            "config": {"Cmd": ["bash" if script is None else f"/{SCRIPT}"]},
+            "rootfs": {"type": "layers", "diff_ids": [blob.digest.text]},
+            "history": [
+                create_history_entry(blob.digest, created, comment),
+                {
+                    "created": created,
+                    "created_by": '/bin/sh -c #(nop) CMD ["bash"]',
+                    "empty_layer": True,
+                },
+            ],
+        }
         entry = Descriptor(media_types.OCI_LAYER, blob.digest, blob.size)
-        command = "bash" if script is None else f"/{_SCRIPT}"
-        return _create_config(self._sif, command, blob.digest), [(entry, layer)]
+        return config, [(entry, layer)]
 
 
 class SifTransport(ReadOnlyTransport):
@@ -82,46 +94,6 @@ class SifTransport(ReadOnlyTransport):
     def source(self, reference: UnnamedReference, options: OpenOptions, /) -> SifSource:
         """Open the file for reading."""
         return SifSource(reference, options)
-
-
-def _create_script(definition: bytes) -> bytes | None:
-    """Return the sections ``%environment`` and ``%runscript`` as a script; None if both are empty.
-
-    The sections are parsed as by containers/image, comments within ``%runscript`` included.
-    """
-    sections: dict[str, list[str]] = {"%environment": [], "%runscript": []}
-    section: list[str] | None = None
-    for line in definition.removesuffix(b"\n").decode("utf-8", "surrogateescape").split("\n"):
-        text = line.strip()
-        if text.startswith("%"):
-            section = sections.get(text)
-        elif section is sections["%environment"] and (not text or text.startswith("#")):
-            continue
-        elif section is not None:
-            section.append(text)
-    if not any(sections.values()):
-        return None
-    body = "\n".join("\n".join(lines) for lines in sections.values())
-    return f"#!/bin/bash\n{body}\n".encode("utf-8", "surrogateescape")
-
-
-def _create_config(sif: SifFile, command: str, diff_id: Digest) -> dict[str, object]:
-    created = timestamps.format_nanoseconds(sif.modified * 10**9)
-    return {
-        "created": created,
-        "architecture": sif.architecture,
-        "os": "linux",
-        "config": {"Cmd": [command]},
-        "rootfs": {"type": "layers", "diff_ids": [diff_id.text]},
-        "history": [
-            create_history_entry(diff_id, created, f"imported from SIF, uuid: {sif.id}"),
-            {
-                "created": created,
-                "created_by": '/bin/sh -c #(nop) CMD ["bash"]',
-                "empty_layer": True,
-            },
-        ],
-    }
 
 
 TRANSPORT = SifTransport()

@@ -18,10 +18,7 @@ from bundler.errors import NotFoundError
 from bundler.oci.digest import Digest
 from bundler.transports.containers_storage.drivers.apply_diff import DiffApplier
 from bundler.transports.containers_storage.drivers.rooted_tree import RootedTree
-from bundler.transports.containers_storage.metadata import (
-    COMPRESSIONS,
-    format_time,
-)
+from bundler.transports.containers_storage.metadata import COMPRESSIONS, format_time
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:

@@ -90,18 +90,11 @@ def create_readback_manifest(
 def _replace_layers(parsed: ImageManifest, layers: Sequence[Descriptor], subject: str) -> bytes:
     """Encode a manifest with other layers, with members in the order of containers/image."""
     value: dict[str, Any] = strict.load_object(parsed.raw, subject=subject)
-    if parsed.media_type == media_types.OCI_MANIFEST:
-        value["layers"] = [
-            {"mediaType": layer.media_type, "digest": layer.digest.text, "size": layer.size}
-            for layer in layers
-        ]
-    else:
-        value["layers"] = [
-            {"mediaType": layer.media_type, "size": layer.size, "digest": layer.digest.text}
-            for layer in layers
-        ]
+    is_oci = parsed.media_type == media_types.OCI_MANIFEST
+    order = ("mediaType", "digest", "size") if is_oci else ("mediaType", "size", "digest")
+    value["layers"] = [{key: layer.to_json()[key] for key in order} for layer in layers]
+    if not is_oci:
         config = value["config"]
-        first = {key: config[key] for key in ("mediaType", "size", "digest") if key in config}
-        value["config"] = first | config
+        value["config"] = {key: config[key] for key in order if key in config} | config
     known = {key: value[key] for key in _ORDER if key in value}
     return json_encoding.dumps(known | value)

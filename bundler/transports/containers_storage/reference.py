@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bundler.errors import InvalidReferenceError, MalformedError, UsageError
 from bundler.oci.digest import Digest
@@ -75,14 +75,10 @@ class ImageName:
 class StorageReference:
     """``containers-storage:[[DRIVER@]ROOT[+RUNROOT][:OPTIONS]]NAME[@ID]`` or ``…@ID``."""
 
+    transport: ClassVar = "containers-storage"
     location: StorageLocation | None
     """None: the storage that storage.conf specifies."""
     image_name: ImageName
-
-    @property
-    def transport(self) -> str:
-        """``containers-storage``."""
-        return "containers-storage"
 
     @property
     def name(self) -> str:

@@ -17,7 +17,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from bundler.content.archives import tar_index
 from bundler.content.compression import decompress
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
     from bundler.content.archives.tar_index import ArchiveMember
     from bundler.content.files.safe_directory import RegularFile
-    from bundler.content.streams.reader import Content, Reader
+    from bundler.content.streams.reader import Reader
     from bundler.ports import Node, OpenOptions, Publication
 
 _MAX_LISTED_NAMES = 20
@@ -68,14 +68,10 @@ _MAX_LISTED_NAMES = 20
 class DockerArchiveReference:
     """``docker-archive:FILE``, ``docker-archive:FILE:NAME`` or ``docker-archive:FILE:@N``."""
 
+    transport: ClassVar = "docker-archive"
     path: str
     name: str | None = None
     """Name of the image, or ``@N`` for the image at index N; None if unset."""
-
-    @property
-    def transport(self) -> str:
-        """Return ``docker-archive``."""
-        return "docker-archive"
 
     @property
     def image(self) -> ImageReference | None:
@@ -280,6 +276,8 @@ class DockerArchiveDestination:
         self._writer = DockerArchiveWriter(
             self._file.fd, self._file.path, str(path), uncompressed=True
         )
+        self.has = self._writer.has
+        self.push = self._writer.push
 
     @property
     def capabilities(self) -> Capabilities:
@@ -290,20 +288,6 @@ class DockerArchiveDestination:
             layers="uncompressed",
             writers=1,
         )
-
-    def has(self, target: Node, /) -> bool:
-        """Report whether ``target`` was pushed."""
-        return self._writer.has(target)
-
-    def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Append a config or a layer; a manifest combines them into an image.
-
-        Raises:
-            DigestMismatchError: a layer of a manifest does not match the config.
-            IntegrityError: the config or a layer of a manifest was not pushed.
-            UnsupportedError: a manifest of an artifact, or an index.
-        """
-        return self._writer.push(target, content)
 
     def commit(self, images: Sequence[Publication], /) -> None:
         """Append the names of ``images``, and publish the archive.

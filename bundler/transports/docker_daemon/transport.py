@@ -62,13 +62,9 @@ class DaemonOptions:
 class DaemonReference:
     """``docker-daemon:NAME``, or for a source ``docker-daemon:ALGORITHM:HEX``, an image ID."""
 
+    transport: ClassVar = "docker-daemon"
     name: str
     """A name with a tag or a digest, or an image ID."""
-
-    @property
-    def transport(self) -> str:
-        """Return ``docker-daemon``."""
-        return "docker-daemon"
 
     @property
     def image(self) -> ImageReference | None:
@@ -140,23 +136,15 @@ class DaemonDestination:
         self._writer = DockerArchiveWriter(
             self._file.fd, self._file.path, self._engine.host, uncompressed=False
         )
+        self.has = self._writer.has  # the engine is not queried
 
     @property
     def capabilities(self) -> Capabilities:
         """Image manifests but no indexes; a single writer."""
         return Capabilities(manifests=media_types.IMAGE_MANIFESTS, indexes=False, writers=1)
 
-    def has(self, target: Node, /) -> bool:
-        """Report whether ``target`` was pushed; the engine is not queried."""
-        return self._writer.has(target)
-
     def push(self, target: Node, content: Content, /) -> Descriptor:
-        """Append a config or a layer; a manifest combines them into an image.
-
-        Raises:
-            IntegrityError: the config or a layer of a manifest was not pushed.
-            UnsupportedError: a manifest of an artifact, or an index.
-        """
+        """Append content as ``DockerArchiveWriter.push`` does, but zstd layers decompressed."""
         if target.kind == "layer" and target.media_type.endswith("zstd"):
             content = _DecompressedLayer(content, f"layer {target.digest}")
         return self._writer.push(target, content)

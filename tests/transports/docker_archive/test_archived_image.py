@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.errors import (
-    LimitError,
-    MalformedError,
-    NotADockerArchiveError,
-    NotFoundError,
-)
+from bundler.errors import LimitError, MalformedError, NotADockerArchiveError, NotFoundError
 from tests.transports.docker_archive.archives import image
 from tests.transports.handwritten import pack
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from bundler.ports import OpenOptions, Publication
-from bundler.transports.docker_archive.transport import (
-    DockerArchiveDestination,
-)
+from bundler.transports.docker_archive.transport import DockerArchiveDestination
 from tests.contracts import contents
 
 OPTIONS = OpenOptions(settings=None)

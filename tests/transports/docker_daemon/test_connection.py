@@ -9,10 +9,7 @@ from contextlib import closing
 import pytest
 
 from bundler.config.settings import Settings
-from bundler.errors import (
-    EngineUnreachableError,
-    InvalidReferenceError,
-)
+from bundler.errors import EngineUnreachableError, InvalidReferenceError
 from tests.fakes.engine import FakeEngine
 from tests.fakes.memory import MemoryStore
 from tests.transports.docker_daemon.opening import create_options, open_source

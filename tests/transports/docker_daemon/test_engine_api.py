@@ -8,10 +8,7 @@ from contextlib import closing
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.errors import (
-    CancelledError,
-    RegistryError,
-)
+from bundler.errors import CancelledError, RegistryError
 from tests.fakes.memory import MemoryStore
 from tests.transports.docker_daemon.opening import create_options, open_source, publish
 

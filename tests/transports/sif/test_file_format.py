@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundler.errors import (
-    LimitError,
-    MalformedError,
-    UnsupportedError,
-)
+from bundler.errors import LimitError, MalformedError, UnsupportedError
 from tests.fakes import sif
 from tests.transports.sif.reading import open_source
 

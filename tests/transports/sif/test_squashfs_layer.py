@@ -7,12 +7,7 @@ from contextlib import closing
 import pytest
 
 from bundler.cancel import Cancellation
-from bundler.errors import (
-    CancelledError,
-    LimitError,
-    MalformedError,
-    UnsupportedError,
-)
+from bundler.errors import CancelledError, LimitError, MalformedError, UnsupportedError
 from bundler.ports import OpenOptions, SynthesizesManifests
 from tests.fakes import sif
 from tests.transports.sif.reading import SCRIPTED, open_source, read_layer

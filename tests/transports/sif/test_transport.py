@@ -7,11 +7,7 @@ from contextlib import closing
 import pytest
 
 from bundler import transports
-from bundler.errors import (
-    InvalidReferenceError,
-    MissingFileError,
-    ReadOnlyTransportError,
-)
+from bundler.errors import InvalidReferenceError, MissingFileError, ReadOnlyTransportError
 from bundler.ports import Node, OpenOptions
 from tests.contracts.source import SourceContract, read
 from tests.fakes import sif

@@ -20,44 +20,35 @@ class Driver(Protocol):
     @property
     def name(self) -> str:
         """The name in references and in the names of directories, such as ``overlay``."""
-        ...
 
     @property
     def home(self) -> Path:
         """The driver's own directory."""
-        ...
 
     @property
     def keep_whiteouts(self) -> bool:
         """Whether whiteouts are stored as ``.wh.`` files, as in the tar."""
-        ...
 
     def stage(self, staging: Path, parent: str | None) -> Path:
         """Prepare a layer on ``parent`` in the empty directory ``staging``.
 
         Returns the directory to unpack into. The parent is only read.
         """
-        ...
 
     def publish(self, staging: Path, layer: str) -> None:
         """Move a staged layer to its final path. The caller holds the lock of the layers."""
-        ...
 
     def remove(self, layer: str) -> None:
         """Remove the files of a layer, if any. The caller holds the lock of the layers."""
-        ...
 
     def open_tree(self, layer: str) -> RootedTree:
         """Open the tree with the files of a layer's tar; the caller closes it."""
-        ...
 
     def hide(self, tree: RootedTree, parts: Parts, owner: tuple[int, int]) -> None:
         """Hide the file at ``parts``, which a layer below contains, in the tree of a layer."""
-        ...
 
     def make_opaque(self, tree: RootedTree, parts: Parts, own: Collection[Parts]) -> None:
         """Hide the content of the directory at ``parts``, except ``own``, added by this layer."""
-        ...
 
 
 def in_user_namespace() -> bool:

@@ -16,13 +16,9 @@ import string
 from typing import TYPE_CHECKING
 
 from bundler.content.files.safe_directory import Directory
-from bundler.errors import MalformedError
+from bundler.errors import MalformedError, NotFoundError
 from bundler.transports.containers_storage.drivers.driver import ROOT_MODE, in_user_namespace
-from bundler.transports.containers_storage.drivers.rooted_tree import (
-    Parts,
-    RootedTree,
-    remove_tree,
-)
+from bundler.transports.containers_storage.drivers.rooted_tree import Parts, RootedTree, remove_tree
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:
@@ -61,10 +57,10 @@ class OverlayDriver:
                 parent_short = self._read_short_name(parent)
                 if parent_short is None:
                     raise MalformedError(f"{self.home / parent}: the layer has no short name")
-                lower = [f"l/{parent_short}"]
-                if (self.home / parent / "lower").exists():
-                    lower.append(_read_file(self.home / parent, "lower"))
-                (staging / "lower").write_text(":".join(lower), encoding="ascii")
+                lower = f"l/{parent_short}"
+                if (below := _read_file(self.home / parent, "lower")) is not None:
+                    lower += f":{below}"
+                (staging / "lower").write_text(lower, encoding="ascii")
                 status = os.lstat(self.home / parent / "diff")
                 os.chown(diff, status.st_uid, status.st_gid)
                 diff.chmod(stat.S_IMODE(status.st_mode))
@@ -75,7 +71,7 @@ class OverlayDriver:
         links = self.home / "l"
         with convert_os_errors(self.home / layer, "cannot write"):
             links.mkdir(0o755, parents=True, exist_ok=True)
-            short = _read_file(staging, "link").strip()
+            short = (staging / "link").read_text(encoding="ascii")
             (links / short).symlink_to(f"../{layer}/diff")
             staging.rename(self.home / layer)
 
@@ -109,16 +105,16 @@ class OverlayDriver:
         os.setxattr(tree.open_directory(parts, create=True), attribute, b"y")
 
     def _read_short_name(self, layer: str) -> str | None:
-        if not (self.home / layer / "link").exists():
-            return None
-        short = _read_file(self.home / layer, "link").strip()
-        if not short.isalnum() or not short.isascii():
-            raise MalformedError(
-                f"{self.home / layer / 'link'}: {short[:40]!r} is not a short name"
-            )
+        text = _read_file(self.home / layer, "link")
+        short = None if text is None else text.strip()
+        if short is not None and not (short.isalnum() and short.isascii()):
+            raise MalformedError(f"{self.home / layer}/link: {short[:40]!r} is not a short name")
         return short
 
 
-def _read_file(directory: Path, name: str) -> str:
-    with Directory.open(directory) as opened:
-        return opened.read(name, limit=_MAX_LOWER).decode("ascii", "replace")
+def _read_file(directory: Path, name: str) -> str | None:
+    try:
+        with Directory.open(directory) as opened:
+            return opened.read(name, limit=_MAX_LOWER).decode("ascii", "replace")
+    except NotFoundError:
+        return None

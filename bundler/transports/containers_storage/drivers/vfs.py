@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING
 
 from bundler.transports.containers_storage.drivers.copy_tree import copy_tree
 from bundler.transports.containers_storage.drivers.driver import ROOT_MODE
-from bundler.transports.containers_storage.drivers.rooted_tree import (
-    Parts,
-    RootedTree,
-    remove_tree,
-)
+from bundler.transports.containers_storage.drivers.rooted_tree import Parts, RootedTree, remove_tree
 from bundler.transports.containers_storage.os_errors import convert_os_errors
 
 if TYPE_CHECKING:

@@ -1,12 +1,17 @@
-"""``airbundle completion``: print the completion script of a shell."""
+"""``airbundle completion``: shell completion, for both front ends."""
 
 from __future__ import annotations
 
 import sys
 
 import click
+from click.shell_completion import get_completion_class, shell_complete
 
 from bundler.cli.options.command import command
+from bundler.cli.runtime.environment import COMPLETION_VARIABLE
+from bundler.errors import UnsupportedError, UsageError
+
+SHELLS = ("bash", "zsh", "fish")
 
 
 @command("completion", hidden=True)
@@ -16,6 +21,25 @@ def completion(shell: str) -> None:
 
     To try it in bash: source <(airbundle completion bash)
     """
-    from bundler.cli.runtime.completion import create_script  # noqa: PLC0415 - not for --help
-
     sys.stdout.write(create_script(shell, "airbundle"))
+
+
+def create_script(shell: str, program: str) -> str:
+    """Return the script with which ``shell`` completes the command line of ``program``.
+
+    Raises:
+        UnsupportedError: if only Skopeo has completion for this shell.
+        UsageError: if no program has completion for it.
+    """
+    hint = f"use one of {', '.join(SHELLS)}"
+    if shell == "powershell":
+        raise UnsupportedError("there is no completion for powershell", hint=hint)
+    found = get_completion_class(shell) if shell in SHELLS else None
+    if found is None:
+        raise UsageError(f"there is no completion for {shell[:80]!r}", hint=hint)
+    return found(click.Group(), {}, program, COMPLETION_VARIABLE).source()
+
+
+def complete(group: click.Group, instruction: str) -> int:
+    """Print completions for the command line of ``group``; return the exit status."""
+    return shell_complete(group, {}, group.name or "", COMPLETION_VARIABLE, instruction)

@@ -152,9 +152,9 @@ class NativeFrontend:
 
     def complete(self, instruction: str, /) -> int:
         """Print completions of the click group."""
-        from bundler.cli.runtime import completion  # noqa: PLC0415 - only for shells
+        from bundler.cli.commands.completion import complete  # noqa: PLC0415 - only for shells
 
-        return completion.complete(airbundle, instruction)
+        return complete(airbundle, instruction)
 
     def show_progress(self, *, quiet: bool) -> ProgressView | None:
         """Return a display of bars or lines on stderr; None with ``quiet``."""

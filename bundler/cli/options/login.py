@@ -1,23 +1,23 @@
-"""Options and prompts for the credentials of ``login`` and ``logout``."""
+"""The credentials file of ``login`` and ``logout``, and the steps of a login."""
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
 from bundler.cli.options.common import PATH
 from bundler.cli.options.option import Decorated, option_group, spec
-from bundler.cli.output.text import print_json, print_line
 from bundler.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from bundler.config.registry_access import Credentials
-    from bundler.images.login import CredentialStore
+    from bundler.cli.runtime.context import CommandContext
+    from bundler.config.registry_access import Credentials, RegistryOverride
+    from bundler.images.login import CredentialScope, CredentialStore
 
 _MAX_PASSWORD = 64 * 1024  # bytes; longer than any token
 
@@ -44,44 +44,61 @@ def credential_store(function: Decorated) -> Decorated:
 
 
 def complete_credentials(
-    username: str | None, password: str | None, *, from_stdin: bool
-) -> Credentials:
-    """Return the credentials of the command line; missing parts are prompted for.
+    stored: Credentials,
+    username: str | None,
+    password: str | None,
+    *,
+    from_stdin: bool,
+    ask_username: Callable[[], str],
+    ask_password: Callable[[str], str],
+) -> Credentials | None:
+    """Return the credentials to store; None to check the ``stored`` ones again.
+
+    Args:
+        stored: the credentials that the registry already has.
+        username: the user name of the command line; None to prompt for it.
+        password: the password of the command line; None to prompt for it.
+        from_stdin: whether the password is read from standard input.
+        ask_username: prompts for the user name.
+        ask_password: prompts for the password of a user.
 
     Raises:
-        UsageError: if options exclude one another.
+        UsageError: if the password on standard input is too long.
     """
     from bundler.config.registry_access import Credentials  # noqa: PLC0415 - not for --help
 
+    if username is None and password is None and not from_stdin and not stored.anonymous:
+        return None
     if from_stdin:
-        if password is not None:
-            raise UsageError("--password and --password-stdin exclude one another")
-        if username is None:
-            raise UsageError("--password-stdin needs --username")
-        password = read_password()
-    if username is None:
-        username = click.prompt("Username", err=True)
-    if password is None:
-        password = click.prompt(f"Password of {username}", hide_input=True, err=True)
+        raw = sys.stdin.buffer.read(_MAX_PASSWORD + 1)
+        if len(raw) > _MAX_PASSWORD:
+            raise UsageError(f"the password is longer than {_MAX_PASSWORD:,} bytes")
+        password = os.fsdecode(raw).rstrip("\r\n")
+    username = ask_username() if username is None else username
+    password = ask_password(username) if password is None else password
     return Credentials(username=username, password=password)
 
 
-def read_password() -> str:
-    """Read a password from standard input.
+def log_in(
+    context: CommandContext,
+    registry: CredentialScope,
+    credentials: Credentials | None,
+    *,
+    stored: Credentials,
+    override: RegistryOverride,
+    store: CredentialStore,
+) -> str | None:
+    """Check ``credentials`` with the registry and store them; if None, check the ``stored`` ones.
 
-    Raises:
-        UsageError: if it is too long.
+    Returns:
+        The file or helper in which the credentials were stored; None if none were stored.
     """
-    raw = sys.stdin.buffer.read(_MAX_PASSWORD + 1)
-    if len(raw) > _MAX_PASSWORD:
-        raise UsageError(f"the password is longer than {_MAX_PASSWORD:,} bytes")
-    return os.fsdecode(raw).rstrip("\r\n")
+    from bundler.images import login  # noqa: PLC0415 - not for --help
 
-
-def print_result(value: dict[str, str | None], text: str, *, as_json: bool) -> None:
-    """Print ``value`` as JSON if ``as_json``, else ``text``."""
-    if as_json:
-        print_json(value)
-    else:
-        for line in text.splitlines():
-            print_line(line)
+    settings = context.settings
+    with context.run() as run:
+        verify = functools.partial(login.ping, cancellation=run.cancellation, emit=run.emit)
+        if credentials is None:
+            login.check_credentials(registry, stored, settings, verify, override=override)
+            return None
+        return login.login(registry, credentials, settings, verify, override=override, store=store)

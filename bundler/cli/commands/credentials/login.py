@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, login as login_options
+from bundler.cli.options import common
 from bundler.cli.options.command import command
+from bundler.cli.options.login import complete_credentials, credential_store, log_in
 from bundler.cli.options.option import GoBoolOption, option
+from bundler.cli.options.registry_access import ask_for_password
 from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
+from bundler.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     help="Verify the TLS certificate of the registry (default: from registries.conf).",
 )
 @option("-v", "--verbose", is_flag=True, help="Print where the credentials are stored.")
-@login_options.credential_store
+@credential_store
 @common.as_json
 @pass_context
 def login(
@@ -61,34 +63,34 @@ def login(
     from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415 - not for --help
     from bundler.images import login as logins  # noqa: PLC0415 - as above
 
-    target = logins.CredentialScope.parse(registry)
-    settings = context.settings
+    scope, settings = logins.CredentialScope.parse(registry), context.settings
     if get_login:
-        user = logins.find_username(target, settings, store)
-        login_options.print_result(
-            {"registry": str(target), "username": user}, user, as_json=as_json
-        )
-        return
-    override = RegistryOverride(tls_verify=tls_verify, cert_dir=cert_dir)
-    stored = logins.read_credentials(target, settings, store)
-    renew = username is None and password is None and not password_stdin and not stored.anonymous
-    credentials = (
-        stored
-        if renew
-        else login_options.complete_credentials(username, password, from_stdin=password_stdin)
-    )
-    with context.run() as run:
-        verify = functools.partial(logins.ping, cancellation=run.cancellation, emit=run.emit)
-        if renew:
-            logins.check_credentials(target, credentials, settings, verify, override=override)
-            location = None
-            message = f"Existing credentials are valid. Already logged in to {target}"
+        name = logins.find_username(scope, settings, store)
+        if as_json:
+            text.print_json({"registry": str(scope), "username": name})
         else:
-            location = logins.login(
-                target, credentials, settings, verify, override=override, store=store
-            )
-            message = "Login Succeeded!"
-    if verbose and location is not None and not as_json:
+            text.print_line(name)
+        return
+    if password_stdin and password is not None:
+        raise UsageError("--password and --password-stdin exclude one another")
+    if password_stdin and username is None:
+        raise UsageError("--password-stdin needs --username")
+    override = RegistryOverride(tls_verify=tls_verify, cert_dir=cert_dir)
+    stored = logins.read_credentials(scope, settings, store)
+    credentials = complete_credentials(
+        stored,
+        username,
+        password,
+        from_stdin=password_stdin,
+        ask_username=lambda: click.prompt("Username", err=True),
+        ask_password=ask_for_password,
+    )
+    location = log_in(context, scope, credentials, stored=stored, override=override, store=store)
+    if as_json:
+        user = (credentials or stored).username
+        text.print_json({"registry": str(scope), "username": user, "stored": location})
+        return
+    if verbose and location is not None:
         text.print_line(f"Used: {location}")
-    value = {"registry": str(target), "username": credentials.username, "stored": location}
-    login_options.print_result(value, message, as_json=as_json)
+    done = f"Existing credentials are valid. Already logged in to {scope}"
+    text.print_line("Login Succeeded!" if credentials else done)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bundler.cli.options import common, login
+from bundler.cli.options import common
 from bundler.cli.options.command import command
+from bundler.cli.options.login import credential_store
 from bundler.cli.options.option import option
+from bundler.cli.output import text
 from bundler.cli.runtime.context import CommandContext, pass_context
 from bundler.errors import UsageError
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 @option(
     "-a", "--all", "everything", is_flag=True, help="Remove the credentials for all registries."
 )
-@login.credential_store
+@credential_store
 @common.as_json
 @pass_context
 def logout(
@@ -44,6 +46,7 @@ def logout(
         target = logins.CredentialScope.parse(registry)
         logins.logout(target, context.settings, store)
         subject = str(target)
-    login.print_result(
-        {"removed": subject}, f"Removed login credentials for {subject}", as_json=as_json
-    )
+    if as_json:
+        text.print_json({"removed": subject})
+    else:
+        text.print_line(f"Removed login credentials for {subject}")

@@ -153,8 +153,8 @@ def manifest_digest(context: CommandContext, line: CommandLine) -> None:  # noqa
 
 def login(context: CommandContext, line: CommandLine) -> None:
     """Check credentials with a registry and store them."""
-    from bundler.cli.options.login import read_password  # noqa: PLC0415
-    from bundler.config.registry_access import Credentials, RegistryOverride  # noqa: PLC0415
+    from bundler.cli.options.login import complete_credentials, log_in  # noqa: PLC0415
+    from bundler.config.registry_access import RegistryOverride  # noqa: PLC0415
     from bundler.images import login as logins  # noqa: PLC0415
 
     registry = logins.CredentialScope.parse(line.arguments[0])
@@ -166,31 +166,25 @@ def login(context: CommandContext, line: CommandLine) -> None:
         tls_verify=requests.find_tls_verify(line),
         cert_dir=requests.find_certificate_directory(line),
     )
-    username, password = line.text("username") or None, line.text("password") or None
     stored = logins.read_credentials(registry, settings, store)
-    from_stdin = line.is_set("password-stdin")
-    renews = username is None and password is None and not from_stdin and not stored.anonymous
-    credentials = stored
-    if not renews:
-        if from_stdin:
-            password = read_password()
-        username = _ask("Username") if username is None else username
-        password = _ask("Password", secret=True) if password is None else password
-        credentials = Credentials(username=username, password=password)
-    with context.run() as run:
-        verify = functools.partial(logins.ping, cancellation=run.cancellation, emit=run.emit)
-        if renews:
-            text.print_line(f"Authenticating with existing credentials for {registry}")
-            sys.stdout.flush()
-            logins.check_credentials(registry, credentials, settings, verify, override=override)
-            text.print_line(f"Existing credentials are valid. Already logged in to {registry}")
-        else:
-            path = logins.login(
-                registry, credentials, settings, verify, override=override, store=store
-            )
-            if line.is_set("verbose"):
-                text.print_line(f"Used:  {path}")
-            text.print_line("Login Succeeded!")
+    credentials = complete_credentials(
+        stored,
+        line.text("username") or None,
+        line.text("password") or None,
+        from_stdin=line.is_set("password-stdin"),
+        ask_username=lambda: _ask("Username"),
+        ask_password=lambda _: _ask("Password", secret=True),
+    )
+    if credentials is None:
+        text.print_line(f"Authenticating with existing credentials for {registry}")
+        sys.stdout.flush()
+    path = log_in(context, registry, credentials, stored=stored, override=override, store=store)
+    if credentials is None:
+        text.print_line(f"Existing credentials are valid. Already logged in to {registry}")
+        return
+    if line.is_set("verbose"):
+        text.print_line(f"Used:  {path}")
+    text.print_line("Login Succeeded!")
 
 
 def _ask(subject: str, *, secret: bool = False) -> str:
@@ -233,7 +227,7 @@ def image_proxy(context: CommandContext, line: CommandLine) -> None:
 
 def completion(context: CommandContext, line: CommandLine) -> None:  # noqa: ARG001 - as all commands
     """Print the completion script of a shell."""
-    from bundler.cli.runtime.completion import create_script  # noqa: PLC0415
+    from bundler.cli.commands.completion import create_script  # noqa: PLC0415
 
     sys.stdout.write(create_script(line.arguments[0], "skopeo"))
 

@@ -73,8 +73,8 @@ class SkopeoFrontend:
 
     def complete(self, instruction: str, /) -> int:
         """Print completions of all commands and flags of Skopeo, supported or not."""
+        from bundler.cli.commands.completion import complete  # noqa: PLC0415 - as above
         from bundler.cli.frontends.skopeo.arguments.help_and_completion import create_group  # noqa: PLC0415 - only for shells
-        from bundler.cli.runtime.completion import complete  # noqa: PLC0415 - as above
 
         return complete(create_group(), instruction)
 
